@@ -1,0 +1,1 @@
+"""What is so: records, settings and the SQL that keeps them."""

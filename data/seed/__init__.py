@@ -1,0 +1,1 @@
+"""The catalogue of packages and certificates, and the demo town."""

@@ -1,0 +1,1 @@
+"""Functions that run the named SQL blocks inside a transaction of the caller."""

@@ -1,0 +1,1 @@
+"""The trade: who is asked, who wins, and what follows."""

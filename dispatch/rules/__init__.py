@@ -1,0 +1,1 @@
+"""Pure rules: facts, arguments and a moment in, changes or a refusal out."""
