@@ -279,6 +279,7 @@ class Booking:
     round: int = 0
     round_limit: int = 0
     event_seq: int = 0
+    award_id: AwardId | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,21 @@
+-- name: moment
+SELECT moment()
+
+-- name: install_test_clock
+-- Replaces the one clock by one that reads the table `clock`; only the owner may, and only where it is allowed.
+CREATE OR REPLACE FUNCTION tekkie.moment() RETURNS timestamptz LANGUAGE sql VOLATILE AS
+  'SELECT shown_at + (clock_timestamp() - real_at) * speed FROM tekkie.clock'
+
+-- name: remove_test_clock
+CREATE OR REPLACE FUNCTION tekkie.moment() RETURNS timestamptz LANGUAGE sql VOLATILE AS
+  'SELECT clock_timestamp()'
+
+-- name: set_test_clock
+INSERT INTO tekkie.clock (real_at, shown_at, speed) VALUES (clock_timestamp(), $1, $2)
+ON CONFLICT (one) DO UPDATE SET real_at = excluded.real_at, shown_at = excluded.shown_at, speed = excluded.speed
+
+-- name: test_clock_installed
+SELECT prosrc LIKE '%tekkie.clock%' FROM pg_proc WHERE oid = 'tekkie.moment()'::regprocedure
+
+-- name: speed
+SELECT coalesce((SELECT speed FROM clock), 1.0)
