@@ -1,0 +1,271 @@
+"""The pool, the transaction and what may go wrong with them, in words.
+
+    DatabaseError                something about the database, not about the request
+    ├── DatabaseAway             nobody answers, or the connection broke; the outcome may be unknown
+    ├── DatabaseBusy             no free connection, or a statement took too long
+    ├── DatabaseConflict         deadlock, lock timeout or serialization; the same work may repeat
+    ├── DatabaseFull             no disk or memory left on the server
+    ├── ServerUnfit              a server tekkie cannot keep its promises on (check_server)
+    └── SchemaError              (data.migrate) too old, too new, or migration files that disagree
+
+asyncpg's pool sends `RESET ALL` with every release. That stays: it costs 150 µs and is what stops
+the setting of one caller from reaching the next. Nothing here uses a session `SET`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
+
+import asyncpg
+from asyncpg.pool import PoolConnectionProxy
+
+from data import queries
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+
+Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]"
+Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
+T = TypeVar("T")
+
+SERVICE_ROLE: Final = "tekkie_service"
+OLDEST_SERVER: Final = 150000
+CONNECT_TIMEOUT_S: Final = 5.0
+ACQUIRE_TIMEOUT_S: Final = 1.5
+TRIES: Final = 3
+
+clock_sql = queries.load("clock")
+server_sql = queries.load("server")
+
+
+class DatabaseError(Exception):
+    """Something about the database, not about the request; the text is fit to be shown."""
+
+
+class DatabaseAway(DatabaseError):
+    """Nobody answers, or the connection broke; whether a commit happened may be unknown."""
+
+
+class DatabaseBusy(DatabaseError):
+    """No connection became free, or a statement ran into its time limit."""
+
+
+class DatabaseConflict(DatabaseError):
+    """Another transaction was in the way and this one was undone: the same work may repeat."""
+
+
+class DatabaseFull(DatabaseError):
+    """The server has no disk, memory or connection slots left; nothing was written."""
+
+
+@dataclass
+class ServerUnfit(DatabaseError):
+    """A server on which tekkie cannot keep its promises: one sentence with its cure each."""
+
+    problems: list[str]
+
+    def __str__(self) -> str:
+        return "\n".join(["This PostgreSQL server cannot be used:", *self.problems])
+
+
+AWAY: Final = (
+    OSError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.InvalidAuthorizationSpecificationError,
+    asyncpg.InvalidCatalogNameError,
+    asyncpg.InternalClientError,
+)
+CONFLICT: Final = (
+    asyncpg.SerializationError,
+    asyncpg.DeadlockDetectedError,
+    asyncpg.LockNotAvailableError,
+)
+
+
+@contextmanager
+def plainly() -> Iterator[None]:
+    """Turn what asyncpg raises about server and connection into this module's errors."""
+    try:
+        yield
+    except TimeoutError as error:
+        raise DatabaseBusy("The database did not answer in time; try again.") from error
+    except asyncpg.QueryCanceledError as error:
+        raise DatabaseBusy("A statement took longer than its time limit; try again.") from error
+    except CONFLICT as error:
+        raise DatabaseConflict("Another transaction was in the way; try again.") from error
+    except asyncpg.InsufficientResourcesError as error:
+        raise DatabaseFull(
+            f"The database server is full ({error}); nothing was written."
+        ) from error
+    except AWAY as error:
+        raise DatabaseAway(f"The database does not answer: {_cause(error)}") from error
+    except asyncpg.InterfaceError as error:
+        if "closed" not in str(error):
+            raise
+        raise DatabaseAway("The connection to the database broke; try again.") from error
+
+
+def _cause(error: BaseException) -> str:
+    return str(error).strip() or type(error).__name__
+
+
+async def open_pool(
+    dsn: str,
+    *,
+    role: str | None,
+    size: int,
+    application: str,
+    statement_timeout_s: float = 5.0,
+) -> Pool:
+    """Open a pool of at most `size` connections acting as `role`; DatabaseAway or DatabaseBusy."""
+    with plainly():
+        return await asyncpg.create_pool(
+            dsn,
+            min_size=1,
+            max_size=size,
+            timeout=CONNECT_TIMEOUT_S,
+            # The server cancels first, so that the clear error arrives instead of a cut line.
+            command_timeout=statement_timeout_s + 1,
+            init=_teach_json,
+            server_settings=session(role, application, statement_timeout_s),
+        )
+
+
+async def connect(
+    dsn: str, *, application: str, role: str | None = None, path: str = "tekkie"
+) -> asyncpg.Connection[asyncpg.Record]:
+    """Open one connection outside any pool and without a statement limit (migrations, checks)."""
+    with plainly():
+        connection: asyncpg.Connection[asyncpg.Record] = await asyncpg.connect(
+            dsn,
+            timeout=CONNECT_TIMEOUT_S,
+            server_settings=session(role, application, 0)
+            | {"search_path": path, "lock_timeout": "0"},
+        )
+        await _teach_json(connection)
+        return connection
+
+
+def session(role: str | None, application: str, statement_timeout_s: float) -> dict[str, str]:
+    """Return the server settings of one session; the server's own RESET comes back to these."""
+    settings = {
+        "application_name": application,
+        "search_path": "tekkie",
+        "timezone": "UTC",
+        "statement_timeout": str(round(statement_timeout_s * 1000)),
+        "lock_timeout": "2000",
+        "idle_in_transaction_session_timeout": "10000",
+    }
+    return settings if role is None else settings | {"role": role}
+
+
+async def _teach_json(connection: Connection) -> None:
+    await connection.set_type_codec(
+        "jsonb", schema="pg_catalog", encoder=_encode, decoder=json.loads, format="text"
+    )
+
+
+def _encode(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+@asynccontextmanager
+async def transaction(
+    pool: Pool, *, acquire_timeout_s: float = ACQUIRE_TIMEOUT_S
+) -> AsyncIterator[Connection]:
+    """Yield a connection in one READ COMMITTED transaction; raises the errors above.
+
+    A caller that is cancelled or told DatabaseAway cannot know whether the commit happened: what
+    it asked for must be repeatable.
+    """
+    with plainly():
+        connection = await _acquire(pool, acquire_timeout_s)
+        try:
+            async with connection.transaction(isolation="read_committed"):
+                yield connection
+        finally:
+            await pool.release(connection, timeout=CONNECT_TIMEOUT_S)
+
+
+async def _acquire(pool: Pool, timeout_s: float) -> PoolConnectionProxy[asyncpg.Record]:
+    try:
+        return await pool.acquire(timeout=timeout_s)
+    except TimeoutError as error:
+        if pool.get_size() < pool.get_max_size():
+            raise DatabaseAway("The database does not answer a new connection.") from error
+        raise DatabaseBusy(
+            f"All {pool.get_max_size()} database connections are in use; try again, or raise "
+            "TEKKIE_POOL_SIZE."
+        ) from error
+
+
+async def repeat(
+    pool: Pool, work: Callable[[Connection], Awaitable[T]], *, jitter_s: Callable[[int], float]
+) -> T:
+    """Run `work` in a transaction, three times at most when others are in the way.
+
+    `jitter_s(attempt)` says how many seconds to wait after the failed attempt 1 or 2: it is where
+    chance comes in. The third DatabaseConflict goes to the caller.
+    """
+    for attempt in range(1, TRIES):
+        try:
+            async with transaction(pool) as tx:
+                return await work(tx)
+        except DatabaseConflict:
+            await asyncio.sleep(jitter_s(attempt))
+    async with transaction(pool) as tx:
+        return await work(tx)
+
+
+async def moment(tx: Connection) -> datetime:
+    """Return the moment it is for the trade, in UTC; read it after the lock, never before."""
+    now = await tx.fetchval(clock_sql.moment)
+    assert isinstance(now, datetime)
+    return now
+
+
+async def check_server(dsn: str) -> None:
+    """Raise ServerUnfit naming everything that keeps tekkie from trusting this server."""
+    connection = await connect(dsn, application="tekkie check", path="pg_catalog")
+    try:
+        with plainly():
+            row = await connection.fetchrow(server_sql.facts, SERVICE_ROLE)
+    finally:
+        await connection.close(timeout=CONNECT_TIMEOUT_S)
+    assert row is not None
+    if problems := list(_problems(row)):
+        raise ServerUnfit(problems)
+
+
+def _problems(row: asyncpg.Record) -> Iterator[str]:
+    found = {
+        f"It is PostgreSQL {row['version_text']}: tekkie needs 15 or newer.": (
+            row["version"] < OLDEST_SERVER
+        ),
+        "fsync is off, so a crash may lose bookings: set fsync = on.": row["fsync"] != "on",
+        "full_page_writes is off, so a crash may tear pages: set full_page_writes = on.": (
+            row["full_page_writes"] != "on"
+        ),
+        "synchronous_commit is off, so a crash loses what was answered: "
+        "set synchronous_commit = on.": row["synchronous_commit"] == "off",
+        "It is a read-only standby: name the primary in TEKKIE_DATABASE_URL.": row["in_recovery"],
+        f"The database has the encoding {row['encoding']}: "
+        "create one with TEMPLATE template0 ENCODING 'UTF8'.": row["encoding"] != "UTF8",
+        "The extension btree_gist is missing: install the contrib package of the server.": (
+            not row["btree_gist"]
+        ),
+        f"The role {SERVICE_ROLE} is a superuser, whom no constraint of rights stops: "
+        f"ALTER ROLE {SERVICE_ROLE} NOSUPERUSER.": row["service_is_superuser"],
+        f"The URL connects as the superuser {row['user_name']}: make a role for tekkie (CREATE "
+        f"ROLE tekkie LOGIN CREATEROLE PASSWORD '…'; ALTER DATABASE \"{row['database']}\" OWNER TO "
+        "tekkie) and connect as that.": row["is_superuser"],
+    }
+    return (sentence for sentence, wrong in found.items() if wrong)

@@ -1,0 +1,234 @@
+"""Brings the schema up to date: plain SQL files in order, each in its own transaction.
+
+Every step takes the advisory lock anew, reads what was applied and applies at most one file, so
+that any number of starters may run at once and one of them does each step. The lock ends with the
+transaction and therefore also works behind a transaction pooler.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from hashlib import sha256
+from importlib.resources import files
+from typing import TYPE_CHECKING, Final
+
+import asyncpg
+
+from data import db, queries
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from importlib.resources.abc import Traversable
+
+MIGRATIONS: Final = files("data") / "sql" / "migrations"
+FILE_NAME: Final = re.compile(r"^(?P<version>[0-9]{4})_[a-z0-9_]+\.sql$")
+MOST_MIGRATIONS: Final = 9999
+LOCK_TRIES: Final = 10
+PATH: Final = "tekkie, public"
+APPLICATION: Final = "tekkie migrate"
+
+sql = queries.load("migrations")
+
+
+class SchemaError(db.DatabaseError):
+    """The schema in the database and the migration files of this tekkie do not go together."""
+
+
+class SchemaTooOld(SchemaError):
+    """The database lacks migrations; `tekkie migrate` applies them."""
+
+
+class SchemaTooNew(SchemaError):
+    """The database was migrated by a newer tekkie."""
+
+
+class MigrationRefused(SchemaError):
+    """A migration file was changed, is missing, out of order or failed; nothing of it stays."""
+
+
+class RoleMissing(SchemaError):
+    """The role of the service does not exist and this user may not create it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Migration:
+    """One file of SQL: its number, its name and what is in it."""
+
+    version: int
+    name: str
+    text: str
+
+    @property
+    def checksum(self) -> str:
+        return sha256(self.text.encode()).hexdigest()
+
+
+def _silence(_: str) -> None:
+    """Report nothing."""
+
+
+async def migrate(
+    dsn: str, report: Callable[[str], None] = _silence, *, folder: Traversable = MIGRATIONS
+) -> list[str]:
+    """Apply what is missing and return the names of the files applied here; SchemaError."""
+    known = read(folder)
+    connection = await db.connect(dsn, application=APPLICATION, path=PATH)
+    applied: list[str] = []
+    try:
+        with db.plainly():
+            await _found(connection, report)
+            for _ in range(MOST_MIGRATIONS):
+                name = await _patiently(connection, known, report)
+                if name is None:
+                    break
+                applied.append(name)
+    finally:
+        await connection.close(timeout=db.CONNECT_TIMEOUT_S)
+    return applied
+
+
+async def pending(dsn: str, *, folder: Traversable = MIGRATIONS) -> list[str]:
+    """Return the names of the files the database lacks; SchemaError when they disagree."""
+    known = read(folder)
+    connection = await db.connect(dsn, application=APPLICATION, path=PATH)
+    try:
+        with db.plainly():
+            if not await connection.fetchval(sql.is_founded):
+                return [migration.name for migration in known]
+            return [migration.name for migration in await _missing(connection, known)]
+    finally:
+        await connection.close(timeout=db.CONNECT_TIMEOUT_S)
+
+
+async def check(dsn: str, *, folder: Traversable = MIGRATIONS) -> None:
+    """Raise SchemaTooOld or SchemaTooNew unless the database has exactly the schema of the code."""
+    if missing := await pending(dsn, folder=folder):
+        raise SchemaTooOld(
+            f"The database lacks {len(missing)} migration(s), first {missing[0]}: "
+            "run `tekkie migrate`."
+        )
+
+
+def read(folder: Traversable) -> list[Migration]:
+    """Return the migrations of a folder in their order; MigrationRefused on a gap or odd name."""
+    found = sorted(
+        (entry for entry in folder.iterdir() if entry.name.endswith(".sql")),
+        key=lambda entry: entry.name,
+    )
+    migrations: list[Migration] = []
+    for number, entry in enumerate(found, start=1):
+        match = FILE_NAME.match(entry.name)
+        if match is None:
+            raise MigrationRefused(f"{entry.name} is no migration: name it NNNN_what_it_does.sql")
+        if int(match["version"]) != number:
+            raise MigrationRefused(
+                f"{entry.name} stands where number {number:04} belongs: leave no gap and no twin"
+            )
+        text = entry.read_text(encoding="utf-8")
+        migrations.append(Migration(version=number, name=entry.name, text=text))
+    return migrations
+
+
+async def _found(connection: db.Connection, report: Callable[[str], None]) -> None:
+    async with connection.transaction():
+        if not await connection.fetchval(sql.try_lock):
+            report("waiting for another tekkie that is migrating …")
+            await connection.execute(sql.lock)
+        await _ensure_role(connection)
+        if not await connection.fetchval(sql.is_founded):
+            try:
+                await connection.execute(sql.found)
+            except asyncpg.InsufficientPrivilegeError as error:
+                raise SchemaError(
+                    f"The schema tekkie cannot be created ({error}): an administrator must run "
+                    "ALTER DATABASE <name> OWNER TO <user of the URL>;"
+                ) from error
+
+
+async def _ensure_role(connection: db.Connection) -> None:
+    if not await connection.fetchval(sql.role_exists):
+        try:
+            # Roles belong to the whole server and the lock only to this database.
+            async with connection.transaction():
+                await connection.execute(sql.create_role)
+        except (asyncpg.DuplicateObjectError, asyncpg.UniqueViolationError):
+            pass
+        except asyncpg.InsufficientPrivilegeError as error:
+            raise RoleMissing(_cure("does not exist")) from error
+    before_16 = connection.get_server_version().major < 16
+    may = sql.may_become_role_before_16 if before_16 else sql.may_become_role
+    if await connection.fetchval(may):
+        return
+    try:
+        async with connection.transaction():
+            await connection.execute(sql.grant_role)
+    except asyncpg.InsufficientPrivilegeError as error:
+        raise RoleMissing(_cure("is not granted to this user")) from error
+
+
+def _cure(what: str) -> str:
+    return (
+        f"The role {db.SERVICE_ROLE} {what}. An administrator must run: "
+        f"{sql.create_role.splitlines()[-1]}; GRANT {db.SERVICE_ROLE} TO <user of the URL>;"
+    )
+
+
+async def _patiently(
+    connection: db.Connection, known: Sequence[Migration], report: Callable[[str], None]
+) -> str | None:
+    for _ in range(LOCK_TRIES - 1):
+        try:
+            return await _step(connection, known, report)
+        except asyncpg.LockNotAvailableError:
+            report("a table is in use, trying again …")
+    return await _step(connection, known, report)
+
+
+async def _step(
+    connection: db.Connection, known: Sequence[Migration], report: Callable[[str], None]
+) -> str | None:
+    async with connection.transaction():
+        await connection.execute(sql.lock)
+        missing = await _missing(connection, known)
+        if not missing:
+            return None
+        await connection.execute(sql.limit_lock_waits)
+        await _apply(connection, missing[0], report)
+        return missing[0].name
+
+
+async def _apply(
+    connection: db.Connection, migration: Migration, report: Callable[[str], None]
+) -> None:
+    report(f"applying {migration.name} …")
+    try:
+        await connection.execute(migration.text)
+    except (asyncpg.LockNotAvailableError, asyncpg.InsufficientResourcesError, *db.AWAY):
+        raise
+    except asyncpg.PostgresError as error:
+        raise MigrationRefused(f"{migration.name} failed and was undone: {error}") from error
+    if not connection.is_in_transaction():
+        raise MigrationRefused(f"{migration.name} ends the transaction: take COMMIT out of it")
+    await connection.execute(sql.record, migration.version, migration.name, migration.checksum)
+
+
+async def _missing(connection: db.Connection, known: Sequence[Migration]) -> list[Migration]:
+    applied = await connection.fetch(sql.applied)
+    if len(applied) > len(known):
+        raise SchemaTooNew(
+            f"The database was migrated to {applied[-1]['name']} by a newer tekkie and this one "
+            f"knows {len(known)} migration(s): start the newer tekkie."
+        )
+    for row, migration in zip(applied, known, strict=False):
+        if row["name"] != migration.name:
+            raise MigrationRefused(
+                f"The database has {row['name']} where this tekkie has {migration.name}: "
+                "bring the file back under its name and number the new one last."
+            )
+        if row["sha256"] != migration.checksum:
+            raise MigrationRefused(
+                f"{migration.name} was changed after it was applied: restore it and put the change "
+                "into a new file."
+            )
+    return list(known[len(applied) :])

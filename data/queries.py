@@ -1,0 +1,84 @@
+"""Reads the named SQL blocks of `data/sql/queries`, so that no SQL stands in Python."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from importlib.resources import files
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from importlib.resources.abc import Traversable
+
+NAME = re.compile(r"^-- name:\s*(?P<name>.*?)\s*$")
+QUERIES = files("data") / "sql" / "queries"
+
+
+class QueryFileBroken(Exception):
+    """A file of named SQL blocks cannot be read; the text names file, line and cure."""
+
+
+@dataclass(frozen=True, slots=True)
+class Queries:
+    """The named blocks of one file: `sql.lock_jobs` is the text of the block `lock_jobs`."""
+
+    source: str
+    blocks: Mapping[str, str]
+
+    def __getattr__(self, name: str) -> str:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        try:
+            return self.blocks[name]
+        except KeyError:
+            known = ", ".join(sorted(self.blocks)) or "none"
+            raise AttributeError(
+                f"{self.source} has no block '-- name: {name}'; it has: {known}"
+            ) from None
+
+
+def load(table: str, *, folder: Traversable = QUERIES) -> Queries:
+    """Return the named blocks of `<table>.sql`, read once; QueryFileBroken when it is unfit."""
+    source = f"{table}.sql"
+    try:
+        text = (folder / source).read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise QueryFileBroken(f"{source} is missing in data/sql/queries") from None
+    blocks: dict[str, str] = {}
+    for line, name, body in _blocks(source, text):
+        if name in blocks:
+            raise QueryFileBroken(f"{source}:{line}: the block '{name}' stands there twice")
+        if not body:
+            raise QueryFileBroken(f"{source}:{line}: the block '{name}' is empty")
+        blocks[name] = body
+    return Queries(source=source, blocks=MappingProxyType(blocks))
+
+
+def _blocks(source: str, text: str) -> Iterator[tuple[int, str, str]]:
+    start, name, body = 0, "", list[str]()
+    for number, line in enumerate(text.splitlines(), start=1):
+        heading = NAME.match(line)
+        if heading is None:
+            _refuse_stray(source, number, line, name)
+            body.append(line)
+            continue
+        if name:
+            yield start, name, _statement(body)
+        start, name, body = number, heading["name"], []
+        if not name.isidentifier():
+            raise QueryFileBroken(f"{source}:{number}: '{name}' is no name; write lock_jobs")
+    if name:
+        yield start, name, _statement(body)
+
+
+def _refuse_stray(source: str, number: int, line: str, name: str) -> None:
+    if not name and line.strip() and not line.startswith("--"):
+        raise QueryFileBroken(f"{source}:{number}: SQL before the first '-- name: …' line")
+
+
+def _statement(lines: list[str]) -> str:
+    if all(not line.strip() or line.lstrip().startswith("--") for line in lines):
+        return ""
+    return "\n".join(lines).strip()

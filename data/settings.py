@@ -1,0 +1,243 @@
+"""The settings of tekkie, read once from TEKKIE_… and from the same words as options."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from pathlib import Path
+from typing import Any, Final, Literal
+from urllib.parse import urlsplit
+
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+PREFIX: Final = "TEKKIE_"
+SECRET_BYTES: Final = 32
+DEFAULT_FOLDER: Final = "tekkie"
+
+
+class SettingsWrong(Exception):
+    """One or more settings cannot be used; each line names the variable and the cure."""
+
+
+def default_data_dir() -> Path:
+    """Return the user's own folder for data, or ./var where there is no usable home."""
+    stated = os.environ.get("XDG_DATA_HOME", "")
+    if Path(stated).is_absolute():
+        return Path(stated) / DEFAULT_FOLDER
+    home = os.environ.get("HOME", "")
+    if Path(home).is_absolute() and os.access(home, os.W_OK | os.X_OK):
+        return Path(home) / ".local" / "share" / DEFAULT_FOLDER
+    return Path.cwd() / "var"
+
+
+class Settings(BaseSettings):
+    """What can be set from outside; every field is TEKKIE_ and its name in capitals."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX,
+        frozen=True,
+        extra="forbid",
+        env_ignore_empty=True,
+        hide_input_in_errors=True,
+    )
+
+    host: str = Field("127.0.0.1", min_length=1, description="Address to listen on.")
+    port: int = Field(8000, ge=1, le=65535, description="Port to listen on.")
+    data_dir: Path = Field(
+        default_factory=default_data_dir,
+        description="Folder for the bundled database, the secret key and mails that were not sent.",
+    )
+    database_url: SecretStr | None = Field(
+        None,
+        description="postgresql://… of a server of your own, 15 or newer; without it the bundled "
+        "PostgreSQL runs in the data folder.",
+    )
+    public_url: str | None = Field(
+        None,
+        description="Address under which people reach tekkie, used in mailed links; "
+        "by default http://host:port.",
+    )
+    secret_key: SecretStr | None = Field(
+        None,
+        description="Key that signs sessions and links, at least 32 characters, the same on every "
+        "machine; by default made once and kept in the data folder.",
+    )
+    smtp_host: str | None = Field(
+        None, description="Mail server; without it mails are written to a file in the data folder."
+    )
+    smtp_port: int = Field(25, ge=1, le=65535, description="Port of the mail server.")
+    smtp_user: str | None = Field(None, description="User at the mail server.")
+    smtp_password: SecretStr | None = Field(None, description="Password at the mail server.")
+    smtp_tls: Literal["none", "starttls", "tls"] = Field(
+        "none", description="Encryption towards the mail server."
+    )
+    mail_from: str = Field(
+        "tekkie <no-reply@localhost>", min_length=3, description="Sender of every mail."
+    )
+    geocoder: Literal["offline", "photon", "nominatim"] = Field(
+        "offline", description="Who turns an address into a point."
+    )
+    geocoder_url: str | None = Field(
+        None, description="Address of the Photon or Nominatim server; needed unless offline."
+    )
+    geocoder_user_agent: str | None = Field(
+        None, description="How tekkie names itself to the geocoder; Nominatim's rules demand it."
+    )
+    pool_size: int = Field(
+        10, ge=2, le=200, description="Most database connections of one process."
+    )
+    log_format: Literal["text", "json"] = Field("text", description="How log lines are written.")
+    test_clock: bool = Field(
+        False, description="Allow `tekkie clock` to move the time; never in production."
+    )
+
+    @field_validator("database_url")
+    @classmethod
+    def _database_url(cls, url: SecretStr | None) -> SecretStr | None:
+        if url is None:
+            return None
+        if not url.get_secret_value().startswith(("postgresql://", "postgres://")):
+            raise ValueError(
+                "must begin with postgresql://, as in postgresql://me@host:5432/tekkie"
+            )
+        parts = urlsplit(url.get_secret_value())
+        if not parts.path.strip("/") and "dbname=" not in parts.query:
+            raise ValueError("must name a database, as in postgresql://me@host:5432/tekkie")
+        return url
+
+    @field_validator("public_url", "geocoder_url")
+    @classmethod
+    def _web_address(cls, url: str | None) -> str | None:
+        if url is None:
+            return None
+        parts = urlsplit(url)
+        if parts.scheme not in {"http", "https"} or not parts.hostname:
+            raise ValueError("must begin with https:// or http://, as in https://tekkie.example")
+        if parts.query or parts.fragment:
+            raise ValueError("must end before any ? or #")
+        return url.rstrip("/")
+
+    @field_validator("secret_key")
+    @classmethod
+    def _secret_key(cls, key: SecretStr | None) -> SecretStr | None:
+        if key is not None and len(key.get_secret_value()) < SECRET_BYTES:
+            raise ValueError(f"must have at least {SECRET_BYTES} characters")
+        return key
+
+    @field_validator("data_dir")
+    @classmethod
+    def _data_dir(cls, folder: Path) -> Path:
+        if "\0" in str(folder) or "\n" in str(folder):
+            raise ValueError("must be a path without control characters")
+        return folder.expanduser().absolute()
+
+    @model_validator(mode="after")
+    def _geocoder(self) -> Settings:
+        if self.geocoder != "offline" and self.geocoder_url is None:
+            raise ValueError(
+                f"{PREFIX}GEOCODER_URL is needed with {PREFIX}GEOCODER={self.geocoder}"
+            )
+        if self.geocoder == "nominatim" and self.geocoder_user_agent is None:
+            raise ValueError(
+                f"{PREFIX}GEOCODER_USER_AGENT is needed with {PREFIX}GEOCODER=nominatim: "
+                "name your service and an address, as its rules demand"
+            )
+        return self
+
+    @property
+    def base_url(self) -> str:
+        """The address in mailed links, without a slash at its end."""
+        if self.public_url is not None:
+            return self.public_url
+        host = "127.0.0.1" if self.host in {"0.0.0.0", "::"} else self.host  # noqa: S104
+        return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
+
+    def key(self) -> bytes:
+        """Return the key that signs; the first caller of all processes makes and keeps it."""
+        if self.secret_key is not None:
+            return self.secret_key.get_secret_value().encode()
+        return kept_secret(self.data_dir / "secret")
+
+    def effective(self) -> dict[str, Any]:
+        """Return every setting as it is in force, secrets masked."""
+        shown = self.model_dump(mode="json")
+        if self.database_url is not None:
+            shown["database_url"] = _masked_url(self.database_url.get_secret_value())
+        return shown | {"public_url": self.base_url}
+
+
+def load(**overrides: Any) -> Settings:
+    """Return the settings of the environment, `overrides` first; SettingsWrong with the cure."""
+    try:
+        return Settings(**{name: value for name, value in overrides.items() if value is not None})
+    except ValidationError as error:
+        lines = [
+            f"{_variable(problem['loc'])}{_plain(problem['msg'])}" for problem in error.errors()
+        ]
+        raise SettingsWrong("\n".join(lines)) from None
+
+
+def kept_secret(file: Path) -> bytes:
+    """Return the secret in `file`, made there once (mode 0600) however many ask at once."""
+    for _ in range(2):
+        try:
+            kept = file.read_bytes()
+        except FileNotFoundError:
+            _make_secret(file)
+        except OSError as error:
+            raise SettingsWrong(
+                f"{PREFIX}DATA_DIR: {file} cannot be read ({error.strerror}); "
+                "run tekkie as the user that owns it"
+            ) from None
+        else:
+            return _checked_secret(file, kept)
+    return _checked_secret(file, file.read_bytes())
+
+
+def _checked_secret(file: Path, kept: bytes) -> bytes:
+    if len(kept) != SECRET_BYTES:
+        raise SettingsWrong(
+            f"{PREFIX}DATA_DIR: {file} is damaged; delete it (everybody signs in again) "
+            "or bring it back from a backup"
+        )
+    return kept
+
+
+def _make_secret(file: Path) -> None:
+    # A complete file appears under its name at once: os.link refuses when another was first.
+    aside = file.with_name(f"{file.name}.{os.getpid()}.{secrets.token_hex(4)}")
+    try:
+        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with os.fdopen(os.open(aside, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as out:
+            out.write(secrets.token_bytes(SECRET_BYTES))
+            out.flush()
+            os.fsync(out.fileno())
+        try:
+            os.link(aside, file)
+        except FileExistsError:
+            pass
+        finally:
+            aside.unlink()
+    except OSError as error:
+        raise SettingsWrong(
+            f"{PREFIX}DATA_DIR: {file.parent} cannot be written ({error.strerror}); "
+            f"name a folder of your own in {PREFIX}DATA_DIR, or set {PREFIX}SECRET_KEY"
+        ) from None
+
+
+def _variable(where: tuple[int | str, ...]) -> str:
+    return f"{PREFIX}{str(where[0]).upper()}: " if where else ""
+
+
+def _plain(message: str) -> str:
+    return message.removeprefix("Value error, ")
+
+
+def _masked_url(url: str) -> str:
+    parts = urlsplit(url)
+    user, at, host = parts.netloc.rpartition("@")
+    name, colon, _ = user.partition(":")
+    masked = f"{name}:**********{at}{host}" if colon else parts.netloc
+    query = "**********" if "password=" in parts.query else parts.query
+    return parts._replace(netloc=masked, query=query).geturl()
