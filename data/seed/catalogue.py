@@ -1,0 +1,212 @@
+"""The catalogue: what can be booked, at which price, and which certificates the work needs.
+
+The content is TOML beside this file: `certificates.toml`, and one file per category in
+`packages/`. It is checked whole when it is read, so that a missing translation or price is found
+at the start and never by a customer.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Iterator, Mapping, Set
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from types import MappingProxyType
+from typing import Any
+
+from data.records import (
+    MARKETS,
+    Currency,
+    Language,
+    Market,
+    Money,
+    Package,
+    PackageText,
+    PackageTier,
+)
+
+CODE = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+LONGEST_MINUTES = 480
+LONGEST_MONTHS = 120
+LOWEST_PRICE_MINOR: Mapping[Currency, int] = {
+    Currency.CHF: 2500,
+    Currency.EUR: 2500,
+    Currency.PLN: 9900,
+}
+PACKAGE_KEYS = frozenset({"tier", "minutes", "certificates", "prices"})
+CERTIFICATE_KEYS = frozenset({"names", "valid_months"})
+
+Table = Mapping[str, Any]
+
+
+class CatalogueInvalid(ValueError):
+    """The catalogue cannot be used; the message names the file, the entry, the key and the cure."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CertificateKind:
+    """A kind of work a friend can be certified for; None in `valid_months` never runs out."""
+
+    code: str
+    names: Mapping[Language, str]
+    valid_months: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Catalogue:
+    """All packages and certificates by code."""
+
+    packages: Mapping[str, Package]
+    certificates: Mapping[str, CertificateKind]
+
+
+@cache
+def load() -> Catalogue:
+    """The catalogue that comes with the product; `CatalogueInvalid` when it has a fault."""
+    return read(files("data.seed"))
+
+
+def read(folder: Traversable) -> Catalogue:
+    """The catalogue in `folder`, checked whole; `CatalogueInvalid` names the first fault."""
+    certificates = {
+        code: _certificate(_Entry("certificates.toml", code, table))
+        for code, table in _tables(folder / "certificates.toml", "certificates.toml")
+    }
+    packages: dict[str, Package] = {}
+    for entry, category in _package_entries(folder / "packages"):
+        if entry.code in packages:
+            raise entry.fault("is listed twice; keep one of the two entries")
+        packages[entry.code] = _package(entry, category, certificates.keys())
+    return Catalogue(
+        packages=MappingProxyType(packages), certificates=MappingProxyType(certificates)
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """One table of one file, which knows how to complain about itself."""
+
+    file: str
+    code: str
+    table: Table
+
+    def fault(self, problem: str) -> CatalogueInvalid:
+        return CatalogueInvalid(f"{self.file}: [{self.code}] {problem}")
+
+    def require(self, key: str, kind: type) -> Any:
+        if key not in self.table:
+            raise self.fault(f"has no {key}; add it")
+        value = self.table[key]
+        if not isinstance(value, kind) or isinstance(value, bool):
+            raise self.fault(f"{key} must be {kind.__name__}, not {value!r}")
+        return value
+
+    def refuse_other_keys_than(self, known: Set[str]) -> None:
+        unknown = sorted(self.table.keys() - known)
+        if unknown:
+            raise self.fault(f"has the unknown key {unknown[0]}; known: {_listed(known)}")
+
+
+def _package_entries(folder: Traversable) -> Iterator[tuple[_Entry, str]]:
+    for file in sorted(folder.iterdir(), key=lambda file: file.name):
+        if file.name.endswith(".toml"):
+            name = f"packages/{file.name}"
+            for code, table in _tables(file, name):
+                yield _Entry(name, code, table), file.name.removesuffix(".toml")
+
+
+def _tables(file: Traversable, name: str) -> Iterator[tuple[str, Table]]:
+    try:
+        content = tomllib.loads(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise CatalogueInvalid(f"{name}: cannot be read: {error}") from error
+    for code, table in content.items():
+        if not CODE.fullmatch(code):
+            raise CatalogueInvalid(f"{name}: [{code}] must be lower-case words joined by hyphens")
+        if not isinstance(table, dict):
+            raise CatalogueInvalid(f"{name}: {code} must be a table; write [{code}]")
+        yield code, table
+
+
+def _certificate(entry: _Entry) -> CertificateKind:
+    entry.refuse_other_keys_than(CERTIFICATE_KEYS)
+    months = None
+    if "valid_months" in entry.table:
+        months = _number(entry, "valid_months", LONGEST_MONTHS)
+    names = entry.require("names", dict)
+    return CertificateKind(
+        code=entry.code,
+        names=MappingProxyType(
+            {language: _text(entry, names, language, "names") for language in Language}
+        ),
+        valid_months=months,
+    )
+
+
+def _package(entry: _Entry, category: str, certificates: Set[str]) -> Package:
+    entry.refuse_other_keys_than(PACKAGE_KEYS | set(Language))
+    return Package(
+        code=entry.code,
+        category=category,
+        tier=_tier(entry),
+        minutes=_number(entry, "minutes", LONGEST_MINUTES),
+        certificates=_needed(entry, certificates),
+        texts=MappingProxyType({language: _texts(entry, language) for language in Language}),
+        prices=MappingProxyType({market: _price(entry, market) for market in Market}),
+    )
+
+
+def _tier(entry: _Entry) -> PackageTier:
+    tier = entry.require("tier", str)
+    if tier not in set(PackageTier):
+        raise entry.fault(f"has the unknown tier {tier}; known: {_listed(set(PackageTier))}")
+    return PackageTier(tier)
+
+
+def _number(entry: _Entry, key: str, highest: int) -> int:
+    number: int = entry.require(key, int)
+    if not 1 <= number <= highest:
+        raise entry.fault(f"{key} is {number}; it must be from 1 to {highest}")
+    return number
+
+
+def _needed(entry: _Entry, certificates: Set[str]) -> frozenset[str]:
+    needed = entry.require("certificates", list)
+    for code in needed:
+        if code not in certificates:
+            raise entry.fault(f"needs the unknown certificate {code}; add it or correct the code")
+    return frozenset(needed)
+
+
+def _texts(entry: _Entry, language: Language) -> PackageText:
+    texts = entry.require(language, dict)
+    return PackageText(
+        name=_text(entry, texts, "name", language),
+        description=_text(entry, texts, "description", language),
+    )
+
+
+def _text(entry: _Entry, table: Table, key: str, where: str) -> str:
+    text = table.get(key)
+    if not isinstance(text, str) or not text.strip():
+        raise entry.fault(f"has no {where}.{key}; write the text")
+    return text.strip()
+
+
+def _price(entry: _Entry, market: Market) -> Money:
+    amount = entry.require("prices", dict).get(market)
+    currency = MARKETS[market].currency
+    lowest = LOWEST_PRICE_MINOR[currency]
+    if not isinstance(amount, int) or amount < lowest:
+        raise entry.fault(
+            f"prices.{market} is {amount}; write an amount in minor units of {currency},"
+            f" at least {lowest}"
+        )
+    return Money(amount=amount, currency=currency)
+
+
+def _listed(words: Set[str]) -> str:
+    return ", ".join(sorted(words))
