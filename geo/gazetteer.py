@@ -1,0 +1,330 @@
+"""Postcode and town to a point with its precision, offline, for the countries that are served.
+
+A postcode has one row per town, the main one first. Rows stay lines of text until somebody asks
+for them: so the table loads in a fraction of the time that building its records would take.
+"""
+
+import gzip
+import re
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+from statistics import median
+from typing import TYPE_CHECKING, Self
+
+from rapidfuzz import fuzz, process
+
+from data.records import Market
+from geo.names import EXONYMS, fold
+from geo.places import (
+    FORMATS,
+    AddressRefused,
+    CountryNotServed,
+    GazetteerMissing,
+    Place,
+    PointImplausible,
+    Postcode,
+    UnknownPostcode,
+    UnknownTown,
+    normal,
+    served,
+)
+from geo.point import Point, Precision, distance_m, ecef
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+__all__ = [
+    "PATH",
+    "AddressRefused",
+    "CountryNotServed",
+    "Gazetteer",
+    "GazetteerMissing",
+    "Place",
+    "PointImplausible",
+    "Postcode",
+    "UnknownPostcode",
+    "UnknownTown",
+]
+
+PATH = Path(__file__).with_name("gazetteer.dat")
+HEADER = "country\tpostcode\ttown\tregion\tlat\tlon\tprecision\tradius_m"
+MOST_SUGGESTIONS = 3
+MOST_TOWNS = 8
+FARTHEST_FROM_A_PLACE_M = 40_000
+ALIKE = 75
+SURELY_MEANT = 80
+
+Key = tuple[str, str]
+
+
+class Gazetteer:
+    """All known postcodes with their towns; immutable, so that many tasks may read it at once."""
+
+    def __init__(self, lines: Mapping[Key, list[str]]) -> None:
+        self._lines = lines
+        self._named: dict[Market, dict[str, list[str]]] = {}
+        self._centres: dict[Market, tuple[list[str], NDArray[np.float64]]] = {}
+
+    @classmethod
+    def load(cls, path: Path | None = None) -> Self:
+        """Read the compiled table; `GazetteerMissing` when it is absent, broken or of another form."""
+        path = path or PATH
+        try:
+            with gzip.open(path, "rt", encoding="utf-8") as file:
+                header, *rows = file.read().splitlines()
+        except FileNotFoundError:
+            raise GazetteerMissing(path, "is missing") from None
+        except (OSError, EOFError, ValueError):
+            raise GazetteerMissing(path, "is broken") from None
+        if header != HEADER:
+            raise GazetteerMissing(path, "is of another version")
+        lines: dict[Key, list[str]] = {}
+        for row in rows:
+            country, postcode, _ = row.split("\t", 2)
+            lines.setdefault((country, postcode), []).append(row)
+        return cls(lines)
+
+    def with_postcodes(self, rows: Iterable[Postcode]) -> Self:
+        """The same gazetteer with an operator's rows in place of its own for their postcodes."""
+        towns: dict[Key, list[Postcode]] = defaultdict(list)
+        for row in rows:
+            towns[row.country, row.postcode].append(row)
+        lines = {key: [line_of(town) for town in _main_first(group)] for key, group in towns.items()}
+        return type(self)({**self._lines, **lines})
+
+    def __len__(self) -> int:
+        return len(self._lines)
+
+    def find(self, country: str, postcode: str, city: str | None = None) -> Place:
+        """The place of a postcode; a contradicting town is named in `note`, the postcode wins.
+
+        Without a postcode the town alone is looked up. Errors: `CountryNotServed`,
+        `UnknownPostcode`, `UnknownTown`.
+        """
+        market = served(country)
+        city = " ".join((city or "").split())
+        if not postcode.strip():
+            return self._find_town(market, city)
+        code = normal(market, postcode)
+        lines = self._lines.get((market, code))
+        if lines is None:
+            raise self._unknown(market, code, city)
+        towns = [postcode_of(line) for line in lines]
+        if not city:
+            return _place(towns[0])
+        meant = _meant(city, towns)
+        if meant is not None:
+            return _place(meant)
+        names = ", ".join(town.town for town in towns[:MOST_SUGGESTIONS])
+        note = f"postcode {code} belongs to {names}, not to {city[:60]}; the postcode was taken"
+        return replace(_place(towns[0]), note=note)
+
+    def towns(self, country: str, text: str, limit: int = MOST_TOWNS) -> list[Place]:
+        """Towns whose name begins like the text, then those spelled alike, the larger first."""
+        market = served(country)
+        typed = _known_as(fold(text[:60]))
+        if not typed:
+            return []
+        known = self._names(market)
+        beginning = [name for name in known if name.startswith(typed)]
+        beginning.sort(key=lambda name: (name != typed, -len(known[name]), name))
+        alike = process.extract(typed, known.keys(), scorer=fuzz.ratio, limit=limit, score_cutoff=ALIKE)
+        alike.sort(key=lambda hit: (-hit[1], -len(known[hit[0]]), hit[0]))
+        names = dict.fromkeys([*beginning, *(name for name, _, _ in alike)])
+        places = [place for name in names for place in _regional([postcode_of(line) for line in known[name]])]
+        return places[:limit]
+
+    def complete(self, country: str, postcode: str) -> list[str]:
+        """The towns of a postcode, the main one first; none when the postcode is not known."""
+        market = served(country)
+        lines = self._lines.get((market, normal(market, postcode)), [])
+        return list(dict.fromkeys(line.split("\t", 3)[2] for line in lines))
+
+    def plausible(self, country: str, point: Point) -> None:
+        """`PointImplausible` when the point lies far from every place of its country.
+
+        The error says so when latitude and longitude look swapped.
+        """
+        market = served(country)
+        away_m = self.nearest(point, market)[1]
+        if away_m <= FARTHEST_FROM_A_PLACE_M:
+            return
+        given = f"{point.lat:g}, {point.lon:g}"
+        if self._looks_swapped(market, point):
+            raise PointImplausible(
+                "lat",
+                f"lat and lon look swapped: {given} lies off Somalia or Arabia, not in {market}",
+                f"did you mean lat {point.lon:g}, lon {point.lat:g}?",
+            )
+        raise PointImplausible(
+            "lat",
+            f"lat and lon: {given} lies {away_m / 1000:.0f} km from the nearest place of {market}",
+            "correct lat, lon or the country",
+        )
+
+    def nearest(self, point: Point, country: Market | None = None) -> tuple[Postcode, float]:
+        """The known town nearest to a point, of one country or of all, and its distance in metres."""
+        found = (self._nearest(point, market) for market in ([country] if country else Market))
+        return min((hit for hit in found if hit), key=lambda hit: hit[1])
+
+    def _nearest(self, point: Point, market: Market) -> tuple[Postcode, float] | None:
+        lines, centres = self._points(market)
+        if not lines:
+            return None
+        away = centres - ecef(point)
+        row = postcode_of(lines[int((away * away).sum(axis=1).argmin())])
+        return row, distance_m(point, Point(row.lat, row.lon))
+
+    def _looks_swapped(self, market: Market, point: Point) -> bool:
+        if abs(point.lon) > 90:
+            return False
+        turned = Point(point.lon, point.lat)
+        return self.nearest(turned, market)[1] <= FARTHEST_FROM_A_PLACE_M
+
+    def _find_town(self, market: Market, city: str) -> Place:
+        if not city:
+            raise UnknownPostcode("postcode", "the postcode is missing", "give a postcode or a town")
+        found = self.towns(market, city)
+        typed = _known_as(fold(city))
+        if found and fuzz.ratio(typed, fold(found[0].town)) >= SURELY_MEANT:
+            return found[0]
+        names = [place.town for place in found[:MOST_SUGGESTIONS]]
+        cure = f"did you mean {', '.join(names)}?" if names else "give the postcode"
+        raise UnknownTown("city", f"town {city[:60]!r} is not known in {market}", cure, names)
+
+    def _unknown(self, market: Market, code: str, city: str) -> UnknownPostcode:
+        pattern, form = FORMATS[market]
+        if not pattern.fullmatch(code):
+            problem = f"postcode {code[:12]!r} is not one of {market}, which has {form}"
+        else:
+            problem = f"postcode {code} is not known in {market}"
+        near = [f"{c} {self.complete(market, c)[0]}" for c in self._neighbours(market, code, city)]
+        cure = f"nearest known: {', '.join(near)}" if near else f"give {form}"
+        return UnknownPostcode("postcode", problem, cure, near)
+
+    def _neighbours(self, market: Market, code: str, city: str) -> list[str]:
+        digits = re.sub("[^0-9]", "", code)
+        if not digits:
+            return []
+        codes, numbers = self._numbers[market]
+        width = len(codes[0].replace("-", "")) if codes else 0
+        number = int(digits[:width].ljust(width, "0"))
+        middle = bisect_left(numbers, number)
+        near = range(max(0, middle - MOST_SUGGESTIONS), min(len(codes), middle + MOST_SUGGESTIONS))
+        ranked = sorted(near, key=lambda index: (abs(numbers[index] - number), index))
+        of_town = [
+            line.split("\t", 2)[1] for line in self._names(market).get(_known_as(fold(city)), [])
+        ]
+        of_town.sort(key=lambda known: abs(int(known.replace("-", "")) - number))
+        return list(dict.fromkeys([*of_town, *(codes[i] for i in ranked)]))[:MOST_SUGGESTIONS]
+
+    @cached_property
+    def _numbers(self) -> dict[Market, tuple[list[str], list[int]]]:
+        found: dict[Market, tuple[list[str], list[int]]] = {}
+        for market in Market:
+            codes = sorted(code for country, code in self._lines if country == market)
+            found[market] = codes, [int(code.replace("-", "")) for code in codes]
+        return found
+
+    @cached_property
+    def _by_country(self) -> dict[Market, list[str]]:
+        found: dict[Market, list[str]] = {market: [] for market in Market}
+        for (country, _), lines in self._lines.items():
+            found[Market(country)] += lines
+        return found
+
+    def _names(self, market: Market) -> dict[str, list[str]]:
+        if market not in self._named:
+            named = self._named[market] = {}
+            for line in self._by_country[market]:
+                named.setdefault(fold(line.split("\t", 3)[2]), []).append(line)
+        return self._named[market]
+
+    def _points(self, market: Market) -> "tuple[list[str], NDArray[np.float64]]":
+        if market not in self._centres:
+            import numpy as np
+
+            unique: dict[str, str] = {}
+            for line in self._by_country[market]:
+                unique.setdefault("\t".join(line.split("\t", 6)[4:6]), line)
+            points = [ecef(Point(*map(float, place.split("\t")))) for place in unique]
+            self._centres[market] = list(unique.values()), np.array(points).reshape(-1, 3)
+        return self._centres[market]
+
+
+def line_of(row: Postcode) -> str:
+    """A row as one line of the compiled table, without its end of line."""
+    fields = (row.country, row.postcode, row.town, row.region)
+    return "\t".join((*fields, f"{row.lat:.5f}", f"{row.lon:.5f}", row.precision, f"{row.radius_m}"))
+
+
+def postcode_of(line: str) -> Postcode:
+    """The row of one line of the compiled table."""
+    country, postcode, town, region, lat, lon, precision, radius_m = line.split("\t")
+    return Postcode(
+        country=Market(country),
+        postcode=postcode,
+        town=town,
+        region=region,
+        lat=float(lat),
+        lon=float(lon),
+        precision=Precision(precision),
+        radius_m=int(radius_m),
+    )
+
+
+def _place(row: Postcode) -> Place:
+    return Place(
+        country=row.country,
+        postcode=row.postcode,
+        town=row.town,
+        region=row.region,
+        point=Point(row.lat, row.lon),
+        precision=row.precision,
+        radius_m=row.radius_m,
+    )
+
+
+def _known_as(folded: str) -> str:
+    return EXONYMS.get(folded, folded)
+
+
+def _meant(city: str, towns: list[Postcode]) -> Postcode | None:
+    typed = _known_as(fold(city))
+    names = [fold(town.town) for town in towns]
+    if typed in names:
+        return towns[names.index(typed)]
+    for town, name in zip(towns, names, strict=True):
+        if typed.startswith(f"{name} ") or name.startswith(f"{typed} "):
+            return town
+    best = process.extractOne(typed, names, scorer=fuzz.ratio, score_cutoff=SURELY_MEANT)
+    return towns[best[2]] if best else None
+
+
+def _main_first(group: list[Postcode]) -> list[Postcode]:
+    middle = Point(median(row.lat for row in group), median(row.lon for row in group))
+    return sorted(group, key=lambda row: (distance_m(Point(row.lat, row.lon), middle), row.town))
+
+
+def _regional(rows: list[Postcode]) -> list[Place]:
+    """One place per region for rows of one name: the middle of its postcodes."""
+    groups: dict[str, list[Postcode]] = defaultdict(list)
+    for row in rows:
+        groups[row.region].append(row)
+    ranked = sorted(groups.values(), key=lambda group: (-len(group), group[0].postcode))
+    return [_middle(group) for group in ranked]
+
+
+def _middle(group: list[Postcode]) -> Place:
+    first = _place(group[0])
+    if len(group) == 1:
+        return first
+    point = Point(median(row.lat for row in group), median(row.lon for row in group))
+    reach_m = max(distance_m(point, Point(row.lat, row.lon)) for row in group)
+    radius_m = max(first.radius_m, round(reach_m))
+    return replace(first, point=point, precision=Precision.TOWN, radius_m=radius_m)

@@ -1,0 +1,262 @@
+"""How a postcode list without coordinates gets them: by the names of its towns, else by numbers.
+
+Postal lists name towns; GeoNames knows where towns lie. Both know the canton or Land, and a name is
+joined only within it. A name that occurs twice there is the one nearest to the numeric neighbours,
+as neighbouring numbers lie beside each other. A code none of whose towns is known takes the middle
+of its nearest numbers. Every point says how it was found, and how far it may be off.
+"""
+
+from bisect import bisect_left
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import median
+
+from data.records import Market
+from geo.names import fold
+from geo.places import Postcode
+from geo.point import Point, Precision, distance_m
+
+NEIGHBOURS = 3
+REFERENCE_NEIGHBOURS = 5
+FARTHEST_JOIN_M = 60_000
+FARTHEST_FROM_MAIN_M = 15_000
+LARGE_TOWN = 20_000
+SMALLEST_RADIUS_M = 1_000
+LARGEST_RADIUS_M = 5_000
+SMALLEST_DISTRICT_M = 8_000
+CODES_THAT_MAKE_A_TOWN = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Locality:
+    """One line of a postal list: the town as shown, and the names to look for, the surest first."""
+
+    postcode: str
+    region: str
+    town: str
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """A populated place of GeoNames."""
+
+    point: Point
+    population: int
+
+
+class Names:
+    """Populated places by region and folded name; own names come before alternate ones."""
+
+    def __init__(self) -> None:
+        self._own: dict[tuple[str, str], list[Named]] = defaultdict(list)
+        self._other: dict[tuple[str, str], list[Named]] = defaultdict(list)
+
+    def add(self, region: str, name: str, alternates: Iterable[str], place: Named) -> None:
+        """Learn one place."""
+        own = fold(name)
+        self._own[region, own].append(place)
+        for other in {fold(alternate) for alternate in alternates} - {own, ""}:
+            self._other[region, other].append(place)
+
+    def find(self, region: str, names: Iterable[str]) -> list[Named]:
+        """The places that bear the first of the names which is known at all."""
+        for name in names:
+            key = region, fold(name)
+            found = self._own.get(key) or self._other.get(key)
+            if found:
+                return found
+        return []
+
+
+@dataclass(frozen=True, slots=True)
+class _Joined:
+    locality: Locality
+    place: Named | None
+
+
+def locate(
+    country: Market,
+    localities: Sequence[Locality],
+    names: Names,
+    own_points: Mapping[str, Point],
+    region_names: Mapping[str, str],
+    tick: Callable[[int], None] = lambda _: None,
+) -> list[Postcode]:
+    """A row for every locality, grouped by postcode, the main town of each first.
+
+    `own_points` are the postcodes whose centroid the postal source knows itself.
+    """
+    by_code: dict[str, list[Locality]] = defaultdict(list)
+    for locality in localities:
+        by_code[locality.postcode].append(locality)
+    first = _certain(by_code, names, own_points)
+    joined = {}
+    for done, (code, group) in enumerate(sorted(by_code.items())):
+        reference = own_points.get(code) or first.around(code, group[0].region)
+        joined[code] = _main_first([_join(one, names, reference) for one in group])
+        tick(done + 1)
+    return _rows(country, joined, own_points, region_names)
+
+
+@dataclass(frozen=True, slots=True)
+class _Numbered:
+    """Located postcodes of each region in the order of their numbers."""
+
+    codes: dict[str, list[int]]
+    points: dict[str, list[Point]]
+
+    def around(self, code: str, region: str, count: int = REFERENCE_NEIGHBOURS) -> Point | None:
+        """The middle of the numerically nearest other codes of the region."""
+        near = self.nearest(code, region, count)
+        return _middle(near) if near else None
+
+    def nearest(self, code: str, region: str, count: int) -> list[Point]:
+        codes, number = self.codes.get(region, []), _number(code)
+        at = bisect_left(codes, number)
+        window = range(max(0, at - count), min(len(codes), at + count + 1))
+        others = [index for index in window if codes[index] != number]
+        others.sort(key=lambda index: (abs(codes[index] - number), index))
+        return [self.points[region][index] for index in others[:count]]
+
+
+def _certain(
+    by_code: Mapping[str, Sequence[Locality]], names: Names, own_points: Mapping[str, Point]
+) -> _Numbered:
+    """Codes whose point needs no choice: their own, or that of a name which occurs once."""
+    located: dict[str, tuple[str, Point]] = {}
+    for code, group in by_code.items():
+        found = [names.find(one.region, one.names) for one in group]
+        points = [hits[0].point for hits in found if len(hits) == 1]
+        if code in own_points:
+            located[code] = group[0].region, own_points[code]
+        elif points:
+            located[code] = group[0].region, _middle(points)
+    return _numbered(located)
+
+
+def _numbered(located: Mapping[str, tuple[str, Point]]) -> _Numbered:
+    codes: dict[str, list[int]] = defaultdict(list)
+    points: dict[str, list[Point]] = defaultdict(list)
+    for code, (region, point) in sorted(located.items(), key=lambda item: _number(item[0])):
+        codes[region].append(_number(code))
+        points[region].append(point)
+    return _Numbered(dict(codes), dict(points))
+
+
+def _join(locality: Locality, names: Names, reference: Point | None) -> _Joined:
+    found = names.find(locality.region, locality.names)
+    if not found:
+        return _Joined(locality, None)
+    if reference is None:
+        return _Joined(locality, max(found, key=lambda place: place.population))
+    best = min(found, key=lambda place: distance_m(place.point, reference))
+    if distance_m(best.point, reference) > FARTHEST_JOIN_M:
+        return _Joined(locality, None)
+    return _Joined(locality, best)
+
+
+def _main_first(group: list[_Joined]) -> list[_Joined]:
+    def rank(one: _Joined) -> tuple[int, str]:
+        return (-one.place.population if one.place else 1, one.locality.town)
+
+    return sorted(group, key=rank)
+
+
+def _rows(
+    country: Market,
+    joined: Mapping[str, list[_Joined]],
+    own_points: Mapping[str, Point],
+    region_names: Mapping[str, str],
+) -> list[Postcode]:
+    points = {
+        code: own_points.get(code) or (group[0].place.point if group[0].place else None)
+        for code, group in joined.items()
+    }
+    located = {
+        code: (joined[code][0].locality.region, point) for code, point in points.items() if point
+    }
+    numbered, sharing = _numbered(located), Counter(point for _, point in located.values())
+    rows: list[Postcode] = []
+    for code, group in joined.items():
+        main = _main(code, group[0], points[code], numbered, sharing)
+        if main is None:
+            continue
+        rows.append(_row(country, group[0].locality, main, region_names))
+        for one in group[1:]:
+            found = _of_other(one, main, own=code in own_points)
+            rows.append(_row(country, one.locality, found, region_names))
+    return rows
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    point: Point
+    precision: Precision
+    radius_m: int
+
+
+def _main(
+    code: str,
+    first: _Joined,
+    point: Point | None,
+    numbered: _Numbered,
+    sharing: Mapping[Point, int],
+) -> _Found | None:
+    region = first.locality.region
+    if point is None:
+        return _by_numbers(numbered.nearest(code, region, NEIGHBOURS))
+    if sharing[point] >= CODES_THAT_MAKE_A_TOWN:
+        population = first.place.population if first.place else LARGE_TOWN
+        return _Found(point, Precision.TOWN, _town_radius_m(population))
+    near = numbered.nearest(code, region, NEIGHBOURS)
+    apart_m = median(distance_m(point, other) for other in near) / 2 if near else LARGEST_RADIUS_M
+    return _Found(point, Precision.POSTCODE, _within(apart_m))
+
+
+def _by_numbers(near: Sequence[Point]) -> _Found | None:
+    if not near:
+        return None
+    middle = _middle(near)
+    reach_m = max(distance_m(middle, other) for other in near)
+    return _Found(middle, Precision.DISTRICT, round(max(SMALLEST_DISTRICT_M, 1.5 * reach_m)))
+
+
+def _of_other(one: _Joined, main: _Found, own: bool) -> _Found:
+    place = one.place
+    if own or place is None or distance_m(place.point, main.point) > FARTHEST_FROM_MAIN_M:
+        return main
+    return _Found(place.point, Precision.POSTCODE, SMALLEST_RADIUS_M)
+
+
+def _row(
+    country: Market, one: Locality, found: _Found, region_names: Mapping[str, str]
+) -> Postcode:
+    return Postcode(
+        country=country,
+        postcode=one.postcode,
+        town=one.town,
+        region=region_names.get(one.region, ""),
+        lat=round(found.point.lat, 5),
+        lon=round(found.point.lon, 5),
+        precision=found.precision,
+        radius_m=found.radius_m,
+    )
+
+
+def _town_radius_m(population: int) -> int:
+    """Two standard deviations of where people of a town of that size live."""
+    return round(max(SMALLEST_RADIUS_M, 1_600 * (population / 10_000) ** 0.4))
+
+
+def _within(radius_m: float) -> int:
+    return round(min(max(radius_m, SMALLEST_RADIUS_M), LARGEST_RADIUS_M))
+
+
+def _number(code: str) -> int:
+    return int(code.replace("-", ""))
+
+
+def _middle(points: Sequence[Point]) -> Point:
+    return Point(median(point.lat for point in points), median(point.lon for point in points))

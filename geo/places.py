@@ -1,0 +1,115 @@
+"""Postcodes and places as records, and every way in which an address is refused."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from data.records import MARKETS, Market
+from geo.point import Point, Precision
+
+FORMATS: Mapping[Market, tuple[re.Pattern[str], str]] = {
+    Market.CH: (re.compile("[1-9][0-9]{3}"), "four digits, for example 8004"),
+    Market.AT: (re.compile("[1-9][0-9]{3}"), "four digits, for example 1070"),
+    Market.DE: (re.compile("[0-9]{5}"), "five digits, for example 10115"),
+    Market.PL: (re.compile("[0-9]{2}-[0-9]{3}"), "NN-NNN, for example 00-950"),
+}
+_PREFIX = re.compile("^(CH|DE|AT|PL|D|A)[- ]?(?=[0-9])")
+
+
+
+class GazetteerMissing(RuntimeError):
+    """The compiled gazetteer is not there or not readable."""
+
+    def __init__(self, path: Path, problem: str) -> None:
+        super().__init__(
+            f"the gazetteer {path.name} {problem}; run make setup, or python -m geo.compile"
+        )
+
+
+class AddressRefused(ValueError):
+    """An address that cannot be placed: the field, what is wrong with it, and the cure."""
+
+    def __init__(
+        self, field: str, problem: str, cure: str, suggestions: Sequence[str] = ()
+    ) -> None:
+        super().__init__(f"{problem}; {cure}")
+        self.field = field
+        self.problem = problem
+        self.cure = cure
+        self.suggestions = tuple(suggestions)
+
+
+class CountryNotServed(AddressRefused):
+    """The country has no market."""
+
+
+class UnknownPostcode(AddressRefused):
+    """The postcode is malformed or not known in its country; the nearest known are suggested."""
+
+
+class UnknownTown(AddressRefused):
+    """The town is not known in its country; towns spelled alike are suggested."""
+
+
+class PointImplausible(AddressRefused):
+    """The point lies outside the country it is said to lie in."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Postcode:
+    """One town under one postcode, as compiled or imported; `radius_m` holds most of the town."""
+
+    country: Market
+    postcode: str
+    town: str
+    region: str
+    lat: float
+    lon: float
+    precision: Precision
+    radius_m: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where a postcode or town lies, how exactly that is known, and what was odd in the request."""
+
+    country: Market
+    postcode: str
+    town: str
+    region: str
+    point: Point
+    precision: Precision
+    radius_m: int
+    note: str = ""
+
+    @property
+    def timezone(self) -> str:
+        """The IANA time zone of the country."""
+        return MARKETS[self.country].timezone
+
+    @property
+    def label(self) -> str:
+        """Postcode and town as written on a letter."""
+        return f"{self.postcode} {self.town}".strip()
+
+
+def served(country: str) -> Market:
+    """The market of a country code; `CountryNotServed` when there is none."""
+    try:
+        return Market(country.strip().upper())
+    except ValueError:
+        raise CountryNotServed(
+            "country",
+            f"country {country[:20]!r} is not served",
+            f"use one of {', '.join(Market)}",
+            tuple(Market),
+        ) from None
+
+
+def normal(country: Market, postcode: str) -> str:
+    """The postcode in its country's own form (PL also as NNNNN, any with its country before it)."""
+    text = _PREFIX.sub("", postcode.strip().upper()).replace(" ", "")
+    if country is Market.PL and re.fullmatch("[0-9]{5}", text):
+        return f"{text[:2]}-{text[2:]}"
+    return text
