@@ -5,6 +5,7 @@ for them: so the table loads in a fraction of the time that building its records
 """
 
 import gzip
+import math
 import re
 from bisect import bisect_left
 from collections import defaultdict
@@ -133,9 +134,7 @@ class Gazetteer:
         known = self._names(market)
         beginning = [name for name in known if name.startswith(typed)]
         beginning.sort(key=lambda name: (name != typed, -len(known[name]), name))
-        alike = process.extract(typed, known.keys(), scorer=fuzz.ratio, limit=limit, score_cutoff=ALIKE)
-        alike.sort(key=lambda hit: (-hit[1], -len(known[hit[0]]), hit[0]))
-        names = dict.fromkeys([*beginning, *(name for name, _, _ in alike)])
+        names = dict.fromkeys([*beginning[:limit], *_alike(typed, known, limit)])
         places = [place for name in names for place in _regional([postcode_of(line) for line in known[name]])]
         return places[:limit]
 
@@ -176,8 +175,7 @@ class Gazetteer:
         lines, centres = self._points(market)
         if not lines:
             return None
-        away = centres - ecef(point)
-        row = postcode_of(lines[int((away * away).sum(axis=1).argmin())])
+        row = postcode_of(lines[int((centres @ _direction(point)).argmax())])
         return row, distance_m(point, Point(row.lat, row.lon))
 
     def _looks_swapped(self, market: Market, point: Point) -> bool:
@@ -252,7 +250,7 @@ class Gazetteer:
             unique: dict[str, str] = {}
             for line in self._by_country[market]:
                 unique.setdefault("\t".join(line.split("\t", 6)[4:6]), line)
-            points = [ecef(Point(*map(float, place.split("\t")))) for place in unique]
+            points = [_direction(Point(*map(float, place.split("\t")))) for place in unique]
             self._centres[market] = list(unique.values()), np.array(points).reshape(-1, 3)
         return self._centres[market]
 
@@ -328,3 +326,21 @@ def _middle(group: list[Postcode]) -> Place:
     reach_m = max(distance_m(point, Point(row.lat, row.lon)) for row in group)
     radius_m = max(first.radius_m, round(reach_m))
     return replace(first, point=point, precision=Precision.TOWN, radius_m=radius_m)
+
+
+def _direction(point: Point) -> tuple[float, float, float]:
+    """The unit vector from the centre of the earth: the greater the product, the nearer."""
+    x, y, z = ecef(point)
+    length_m = math.hypot(x, y, z)
+    return x / length_m, y / length_m, z / length_m
+
+
+def _alike(typed: str, names: Iterable[str], limit: int) -> list[str]:
+    """Names spelled like the text, wholly or in their first word, the most alike first."""
+    scores: dict[str, float] = {}
+    words = {name: name.split()[0] for name in names}
+    for choices, worth in (({name: name for name in words}, 1.0), (words, 0.95)):
+        hits = process.extract(typed, choices, scorer=fuzz.ratio, limit=limit, score_cutoff=ALIKE)
+        for _, score, name in hits:
+            scores[name] = max(scores.get(name, 0), score * worth)
+    return sorted(scores, key=lambda name: (-scores[name], name))

@@ -207,12 +207,14 @@ def _main(
     region = first.locality.region
     if point is None:
         return _by_numbers(numbered.nearest(code, region, NEIGHBOURS))
-    if sharing[point] >= CODES_THAT_MAKE_A_TOWN:
-        population = first.place.population if first.place else LARGE_TOWN
-        return _Found(point, Precision.TOWN, _town_radius_m(population))
+    population = first.place.population if first.place else LARGE_TOWN
+    town_m = _town_radius_m(population)
+    joined = first.place is not None and first.place.point == point
+    if sharing[point] >= CODES_THAT_MAKE_A_TOWN or (joined and town_m > LARGEST_RADIUS_M):
+        return _Found(point, Precision.TOWN, town_m)
     near = numbered.nearest(code, region, NEIGHBOURS)
     apart_m = median(distance_m(point, other) for other in near) / 2 if near else LARGEST_RADIUS_M
-    return _Found(point, Precision.POSTCODE, _within(apart_m))
+    return _Found(point, Precision.POSTCODE, max(_within(apart_m), town_m if joined else 0))
 
 
 def _by_numbers(near: Sequence[Point]) -> _Found | None:
