@@ -55,18 +55,10 @@ class MarketFacts:
 
 
 MARKETS: Mapping[Market, MarketFacts] = {
-    Market.CH: MarketFacts(
-        currency=Currency.CHF, timezone="Europe/Zurich", language=Language.DE
-    ),
-    Market.DE: MarketFacts(
-        currency=Currency.EUR, timezone="Europe/Berlin", language=Language.DE
-    ),
-    Market.AT: MarketFacts(
-        currency=Currency.EUR, timezone="Europe/Vienna", language=Language.DE
-    ),
-    Market.PL: MarketFacts(
-        currency=Currency.PLN, timezone="Europe/Warsaw", language=Language.PL
-    ),
+    Market.CH: MarketFacts(currency=Currency.CHF, timezone="Europe/Zurich", language=Language.DE),
+    Market.DE: MarketFacts(currency=Currency.EUR, timezone="Europe/Berlin", language=Language.DE),
+    Market.AT: MarketFacts(currency=Currency.EUR, timezone="Europe/Vienna", language=Language.DE),
+    Market.PL: MarketFacts(currency=Currency.PLN, timezone="Europe/Warsaw", language=Language.PL),
 }
 
 

@@ -1,1 +1,1 @@
-"""Functions that run the named SQL blocks inside a transaction of the caller."""
+"""Reads and writes records; takes a transaction, never opens one."""

@@ -1,0 +1,135 @@
+-- name: lock
+-- The booking row is the lock of the job, taken in the order of ids so that no two batches wait in a circle.
+SELECT id FROM bookings WHERE id = ANY($1::uuid[]) ORDER BY id FOR UPDATE
+
+-- name: lock_due
+-- Bookings another process holds are passed over: it is acting on them, or it will be found dead and they return.
+SELECT b.id FROM bookings b
+WHERE b.id IN (SELECT t.booking_id FROM timers t WHERE t.not_before <= moment() ORDER BY t.not_before LIMIT $1)
+ORDER BY b.id FOR UPDATE SKIP LOCKED
+
+-- name: load
+-- Read after the lock, in a statement of its own, as is the moment: a time check before the lock comes too early.
+SELECT b.*, p.lat, p.lon, EXISTS (SELECT FROM ratings r WHERE r.booking_id = b.id) AS rated
+FROM bookings b JOIN people p ON p.id = b.customer_id WHERE b.id = ANY($1::uuid[])
+
+-- name: offers_of
+SELECT * FROM offers WHERE booking_id = ANY($1::uuid[]) ORDER BY booking_id, round, slot, id
+
+-- name: awards_of
+SELECT * FROM awards WHERE booking_id = ANY($1::uuid[]) AND state IN ('live', 'done')
+
+-- name: timers_of
+SELECT booking_id, kind, due_at, not_before FROM timers WHERE booking_id = ANY($1::uuid[])
+
+-- name: booking_of_offer
+SELECT booking_id FROM offers WHERE id = $1 AND friend_id = $2
+
+-- name: appointments_of
+SELECT friend_id, booking_id, lower(appointment) AS starts_at, upper(appointment) AS ends_at, appointment_revision
+FROM awards WHERE friend_id = ANY($1::uuid[]) AND state = 'live' AND appointment IS NOT NULL
+
+-- name: by_reference
+SELECT partner_id, partner_reference, id FROM bookings
+WHERE (partner_id, partner_reference) IN (SELECT * FROM unnest($1::uuid[], $2::text[]))
+
+-- name: insert_people
+INSERT INTO people (id, kind, name, email, phone, language, street, postcode, city, country, lat, lon, precision,
+                    radius_m, notes)
+SELECT i, 'customer', n, e, ph, l, s, pc, ci, co, la, lo, pr, ra, no
+FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::language[], $6::text[], $7::text[], $8::text[],
+            $9::text[], $10::float8[], $11::float8[], $12::text[], $13::int[], $14::text[])
+  AS t (i, n, e, ph, l, s, pc, ci, co, la, lo, pr, ra, no)
+
+-- name: insert_bookings
+-- Wishes arrive joined by spaces: an array of arrays of different lengths does not exist.
+INSERT INTO bookings (id, state, package, market, language, customer_id, customer_key, partner_id, partner_reference,
+                      members_only, wishes, price_minor, pay_minor, currency, cell_lat, cell_lon, cell_label, tier,
+                      round, round_limit, event_seq, award_id, created_at, state_at)
+SELECT i, st, pa, ma, la, cu, ck, pi, pr, mo, string_to_array(wi, ' ')::wish[], pm, ym, cy, cla, clo, cll, ti, ro, rl,
+       es, aw, ca, sa
+FROM unnest($1::uuid[], $2::booking_state[], $3::text[], $4::market[], $5::language[], $6::uuid[], $7::text[],
+            $8::uuid[], $9::text[], $10::bool[], $11::text[], $12::int[], $13::int[], $14::currency[], $15::float8[],
+            $16::float8[], $17::text[], $18::tier[], $19::smallint[], $20::smallint[], $21::int[], $22::uuid[],
+            $23::timestamptz[], $24::timestamptz[])
+  AS t (i, st, pa, ma, la, cu, ck, pi, pr, mo, wi, pm, ym, cy, cla, clo, cll, ti, ro, rl, es, aw, ca, sa)
+
+-- name: update_bookings
+UPDATE bookings b SET state = t.st, tier = t.ti, round = t.ro, round_limit = t.rl, event_seq = t.es, award_id = t.aw,
+                      state_at = t.sa
+FROM unnest($1::uuid[], $2::booking_state[], $3::tier[], $4::smallint[], $5::smallint[], $6::int[], $7::uuid[],
+            $8::timestamptz[]) AS t (i, st, ti, ro, rl, es, aw, sa)
+WHERE b.id = t.i
+
+-- name: update_offers
+-- Before the inserts: a slot must be free before another offer takes it.
+UPDATE offers o SET state = t.st, answered_at = t.an
+FROM unnest($1::uuid[], $2::offer_state[], $3::timestamptz[]) AS t (i, st, an)
+WHERE o.id = t.i
+
+-- name: insert_offers
+INSERT INTO offers (id, booking_id, friend_id, round, slot, state, distance_m, shown_m, radius_m, offered_at,
+                    expires_at)
+SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::smallint[], $5::smallint[], $6::offer_state[], $7::int[],
+                     $8::int[], $9::int[], $10::timestamptz[], $11::timestamptz[])
+
+-- name: upsert_awards
+INSERT INTO awards (id, booking_id, friend_id, offer_id, round, state, awarded_at, contact_due_at, contacted_at,
+                    appointment, appointment_revision, started_at, ended_at, summary, worked_minutes)
+SELECT i, b, f, o, r, st, aa, cd, co, CASE WHEN a1 IS NOT NULL THEN tstzrange(a1, a2) END, ar, sa, ea, su, wm
+FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::smallint[], $6::award_state[], $7::timestamptz[],
+            $8::timestamptz[], $9::timestamptz[], $10::timestamptz[], $11::timestamptz[], $12::int[],
+            $13::timestamptz[], $14::timestamptz[], $15::text[], $16::int[])
+  AS t (i, b, f, o, r, st, aa, cd, co, a1, a2, ar, sa, ea, su, wm)
+ON CONFLICT (id) DO UPDATE SET state = excluded.state, contacted_at = excluded.contacted_at,
+  appointment = excluded.appointment, appointment_revision = excluded.appointment_revision,
+  started_at = excluded.started_at, ended_at = excluded.ended_at, summary = excluded.summary,
+  worked_minutes = excluded.worked_minutes
+
+-- name: set_timers
+INSERT INTO timers (booking_id, kind, due_at, not_before)
+SELECT b, k, d, d FROM unnest($1::uuid[], $2::timer_kind[], $3::timestamptz[]) AS t (b, k, d)
+ON CONFLICT (booking_id, kind) DO UPDATE SET due_at = excluded.due_at, not_before = excluded.not_before, attempts = 0
+
+-- name: stop_timers
+DELETE FROM timers USING unnest($1::uuid[], $2::timer_kind[]) AS t (b, k) WHERE booking_id = t.b AND kind = t.k
+
+-- name: insert_events
+INSERT INTO events (booking_id, seq, kind, at, actor, data)
+SELECT * FROM unnest($1::uuid[], $2::int[], $3::text[], $4::timestamptz[], $5::text[], $6::jsonb[])
+
+-- name: insert_messages
+INSERT INTO messages (id, booking_id, seq, channel, audience, recipient_id, template, data, expires_at, next_at)
+SELECT i, b, s, c, a, r, t, d, e, n
+FROM unnest($1::uuid[], $2::uuid[], $3::int[], $4::channel[], $5::audience[], $6::uuid[], $7::text[], $8::jsonb[],
+            $9::timestamptz[], $10::timestamptz[]) AS t (i, b, s, c, a, r, t, d, e, n)
+
+-- name: insert_decision
+-- One by one: each has arrays of its own length, and unnest would pour them into one.
+INSERT INTO decisions (booking_id, seq, round, tier, at, policy, friend_ids, outcomes, distances_m, ranks)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8::text[]::outcome[], $9, $10)
+
+-- name: count_open_jobs
+-- Locks and counts in the order of ids. The check friend_capacity refuses what the rules let through.
+UPDATE friends f SET open_jobs = f.open_jobs + t.by
+FROM (SELECT g.id, u.by FROM friends g JOIN unnest($1::uuid[], $2::smallint[]) AS u (id, by) ON u.id = g.id
+      ORDER BY g.id FOR NO KEY UPDATE OF g) AS t
+WHERE f.id = t.id
+
+-- name: insert_ratings
+INSERT INTO ratings (booking_id, friend_id, stars, comment, at)
+SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::smallint[], $4::text[], $5::timestamptz[])
+
+-- name: insert_charges
+INSERT INTO charges (booking_id, friend_id, price_minor, pay_minor, currency, at)
+SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::int[], $4::int[], $5::currency[], $6::timestamptz[])
+
+-- name: postpone_timers
+-- A timer whose action failed steps back, longer each time, so that it holds up nobody behind it.
+UPDATE timers SET attempts = attempts + 1,
+  not_before = moment() + least(interval '1 hour', interval '5 seconds' * power(2, least(attempts, 10)))
+WHERE booking_id = $1 AND not_before <= moment()
+
+-- name: next_due
+-- Seconds on the wall until the next timer is due, however fast a test clock runs.
+SELECT greatest(extract(epoch FROM min(not_before) - moment()), 0)::float8 FROM timers

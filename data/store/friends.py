@@ -1,0 +1,98 @@
+"""Friends as the dispatcher sees them."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable, Mapping
+from datetime import datetime
+from uuid import UUID
+
+import asyncpg
+
+from data import queries
+from data.db import Connection
+from data.records import (
+    Channel,
+    Friend,
+    FriendId,
+    FriendState,
+    HeldCertificate,
+    Language,
+    Market,
+    QuietHours,
+    Tier,
+)
+
+sql = queries.load("friends")
+
+PAGE = 5000
+
+
+async def lock(tx: Connection, ids: Iterable[FriendId]) -> None:
+    """Lock these friends' rows in the order of their ids, so that their counters stand still."""
+    wanted = sorted(set(ids))
+    if wanted:
+        await tx.fetch(sql.lock, wanted)
+
+
+async def facts(
+    tx: Connection, ids: Iterable[FriendId], now: datetime
+) -> Mapping[FriendId, Friend]:
+    """These friends as their rows say now; live offers are counted as of `now`."""
+    wanted = list(set(ids))
+    if not wanted:
+        return {}
+    return {row["id"]: friend(row) for row in await tx.fetch(sql.facts, wanted, now)}
+
+
+async def everyone(tx: Connection, now: datetime) -> AsyncIterator[list[Friend]]:
+    """All friends, a page at a time, in the order of their ids."""
+    last = UUID(int=0)
+    while ids := [row["id"] for row in await tx.fetch(sql.ids_after, last, PAGE)]:
+        yield list((await facts(tx, ids, now)).values())
+        last = ids[-1]
+
+
+async def horizon(tx: Connection) -> str:
+    """A mark in the stream of changes: whatever is not visible yet will lie at or after it."""
+    mark: str = await tx.fetchval(sql.horizon)
+    return mark
+
+
+async def changed_since(tx: Connection, mark: str) -> list[FriendId]:
+    """The friends changed at or after `mark`; some may be told twice, none is missed."""
+    return [row["id"] for row in await tx.fetch(sql.changed_since, mark)]
+
+
+async def id_of(tx: Connection, word: str) -> FriendId | None:
+    """The friend meant by an id or by the `ref` of an imported file."""
+    found: UUID | None = await tx.fetchval(sql.id_of, word)
+    return FriendId(found) if found else None
+
+
+def friend(row: asyncpg.Record) -> Friend:
+    """A friend from a row of `facts`."""
+    quiet = row["quiet_from"] is not None
+    return Friend(
+        id=FriendId(row["id"]),
+        ref=row["ref"],
+        state=FriendState(row["state"]),
+        tier=Tier(row["tier"]),
+        market=Market(row["market"]),
+        languages=frozenset(map(Language, row["languages"])),
+        lat=row["lat"],
+        lon=row["lon"],
+        radius_m=row["radius_m"],
+        capacity=row["capacity"],
+        open_jobs=row["open_jobs"],
+        live_offers=row["live_offers"],
+        certificates=tuple(
+            HeldCertificate(code=code, valid_from=valid.lower, valid_until=valid.upper)
+            for code, valid in zip(row["certificates"], row["valid"], strict=True)
+        ),
+        quiet=QuietHours(from_minute=row["quiet_from"], until_minute=row["quiet_until"])
+        if quiet
+        else None,
+        communities=frozenset(row["communities"]),
+        blocked=frozenset(row["blocked"]),
+        channels=frozenset({Channel.MAIL}) if row["has_mail"] else frozenset(),
+    )

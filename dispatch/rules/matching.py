@@ -1,0 +1,184 @@
+"""Who may be asked, why another may not, and in which order.
+
+Filter first, then take the nearest: `reason` is the only place that says why a friend is passed
+over, and it is asked both of the copy in the spatial index (to search) and of the rows read inside
+the transaction (to decide).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from math import ceil
+
+from data.records import (
+    Booking,
+    Considered,
+    CustomerKey,
+    Friend,
+    FriendId,
+    FriendState,
+    Job,
+    Language,
+    Market,
+    Outcome,
+    Package,
+    PackageTier,
+    PartnerId,
+    Tier,
+)
+from dispatch.rules.hours import is_quiet, local_minute
+from dispatch.rules.policy import Policy
+from dispatch.rules.states import REFUSED_BY_FRIEND
+from geo.point import Point, distance_m
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Need:
+    """What one fan-out looks for."""
+
+    certificates: frozenset[str]
+    tier: Tier
+    market: Market
+    language: Language
+    community: PartnerId | None
+    customer_key: CustomerKey
+    excluded: frozenset[FriendId]
+    live_offers_max: int
+    now: datetime
+    minute: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Nearby:
+    """A friend with his geodesic distance from the address, in metres."""
+
+    friend: Friend
+    distance_m: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ranking:
+    """The friends to ask, nearest first, and one line for everybody who was considered."""
+
+    chosen: tuple[Nearby, ...]
+    considered: tuple[Considered, ...]
+
+
+def available(friend: Friend) -> bool:
+    """Whether a friend could get any offer at all: active, reachable, below capacity."""
+    return (
+        friend.state is FriendState.ACTIVE
+        and bool(friend.channels)
+        and friend.open_jobs < friend.capacity
+    )
+
+
+def needs(job: Job, now: datetime, policy: Policy) -> tuple[Need, ...]:
+    """What to look for, in order: the tier asked so far, then the pros where the package allows.
+
+    While offers are live only the present tier is topped up; the pros come when nobody is left or
+    the rounds are spent.
+    """
+    booking = job.booking
+    tiers = [booking.tier]
+    if not job.live:
+        if booking.tier is Tier.FRIEND and job.package.tier is PackageTier.FRIEND_THEN_PRO:
+            tiers.append(Tier.PRO)
+        if booking.round >= booking.round_limit:
+            tiers.remove(booking.tier)
+    excluded = frozenset(o.friend_id for o in job.offers if o.state in REFUSED_BY_FRIEND)
+    return tuple(
+        Need(
+            certificates=job.package.certificates,
+            tier=tier,
+            market=booking.market,
+            language=booking.language,
+            community=booking.partner_id if booking.members_only else None,
+            customer_key=booking.customer_key,
+            excluded=excluded,
+            live_offers_max=policy.live_offers_max,
+            now=now,
+            minute=local_minute(now, booking.market),
+        )
+        for tier in tiers
+    )
+
+
+def reason(friend: Friend, distance_m: float, need: Need) -> Outcome | None:
+    """The first reason why this friend may not be asked, or None if he may."""
+    for outcome, hinders in REASONS:
+        if hinders(friend, distance_m, need):
+            return outcome
+    return None
+
+
+def _certified(friend: Friend, need: Need) -> bool:
+    held = {c.code for c in friend.certificates if c.valid(need.now)}
+    return need.certificates <= held
+
+
+Hindrance = Callable[[Friend, float, Need], bool]
+
+REASONS: tuple[tuple[Outcome, Hindrance], ...] = (
+    (Outcome.INACTIVE, lambda f, d, n: f.state is not FriendState.ACTIVE),
+    (Outcome.UNREACHABLE, lambda f, d, n: not f.channels),
+    (Outcome.WRONG_MARKET, lambda f, d, n: f.market is not n.market),
+    (Outcome.WRONG_TIER, lambda f, d, n: f.tier is not n.tier),
+    (Outcome.NOT_CERTIFIED, lambda f, d, n: bool(n.certificates) and not _certified(f, n)),
+    (Outcome.NO_SHARED_LANGUAGE, lambda f, d, n: n.language not in f.languages),
+    (Outcome.NOT_A_MEMBER, lambda f, d, n: bool(n.community) and n.community not in f.communities),
+    (Outcome.OUT_OF_RADIUS, lambda f, d, n: d > f.radius_m),
+    (Outcome.BLOCKED, lambda f, d, n: n.customer_key in f.blocked),
+    (Outcome.EXCLUDED, lambda f, d, n: f.id in n.excluded),
+    (Outcome.AT_CAPACITY, lambda f, d, n: f.open_jobs >= f.capacity),
+    (Outcome.TOO_MANY_OFFERS, lambda f, d, n: f.live_offers >= n.live_offers_max),
+    (Outcome.QUIET_HOURS, lambda f, d, n: is_quiet(f.quiet, n.minute)),
+)
+
+
+def rank(
+    nearby: Sequence[Nearby], tried: Sequence[Need], *, asked: Iterable[FriendId], want: int
+) -> Ranking:
+    """The nearest `want` who meet the last need tried, and one outcome for each in the frame.
+
+    Ties go by friend id. A friend of a tier tried earlier is judged by that need. `asked` are those
+    whose offer is still live: they count as offered and are not asked twice.
+    """
+    already = frozenset(asked)
+    by_tier = {need.tier: need for need in tried}
+    chosen: list[Nearby] = []
+    lines: list[Considered] = []
+    place = 0
+    for near in sorted(nearby, key=lambda n: (n.distance_m, n.friend.id)):
+        friend = near.friend
+        outcome = reason(friend, near.distance_m, by_tier.get(friend.tier, tried[-1]))
+        if friend.id in already:
+            outcome = Outcome.OFFERED
+        elif outcome is None and len(chosen) < want:
+            chosen.append(near)
+            outcome = Outcome.OFFERED
+        qualifies = outcome in (None, Outcome.OFFERED)
+        place += qualifies
+        lines.append(
+            Considered(
+                friend_id=friend.id,
+                outcome=outcome or Outcome.RANKED_BELOW_K,
+                distance_m=int(near.distance_m),
+                rank=place if qualifies else None,
+            )
+        )
+    return Ranking(chosen=tuple(chosen), considered=tuple(lines))
+
+
+def first_tier(package: Package) -> Tier:
+    """The tier asked first: pros for a package only they may do, friends for every other."""
+    return Tier.PRO if package.tier is PackageTier.PRO else Tier.FRIEND
+
+
+def shown_distance_m(booking: Booking, friend: Friend, policy: Policy) -> int:
+    """What an asked friend is told: metres from his base to the cell's centre, rounded up in steps."""
+    centre = Point(lat=booking.cell_lat, lon=booking.cell_lon)
+    step = policy.shown_step_m
+    return ceil(distance_m(Point(lat=friend.lat, lon=friend.lon), centre) / step) * step

@@ -1,0 +1,49 @@
+"""The numbers of dispatch. Whoever changes how tekkie asks friends changes this file and no other."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """How many are asked, how long, how often, and what is written down about it.
+
+    The twelve hours of `contact_within` and the four of `fan_out` are promises to the customer:
+    the database holds them too (`award_twelve_hours`, `offers.slot`).
+    """
+
+    version: str = "2026-11"
+    fan_out: int = 4
+    offer_life: timedelta = timedelta(minutes=60)
+    rounds: int = 5
+    live_offers_max: int = 5
+    contact_within: timedelta = timedelta(hours=12)
+    contact_reminders: tuple[timedelta, ...] = (timedelta(hours=4), timedelta(hours=1))
+    retry_every: timedelta = timedelta(minutes=15)
+    retry_for: timedelta = timedelta(days=7)
+    privacy_after: timedelta = timedelta(days=14)
+    quote_life: timedelta = timedelta(minutes=15)
+    appointment_ahead: timedelta = timedelta(days=60)
+    commission_percent: int = 20
+    shown_step_m: int = 100
+    frame: int = 100
+
+    def __post_init__(self) -> None:
+        """Refuse numbers that contradict each other, naming the two."""
+        if not 1 <= self.fan_out <= 4:
+            raise ValueError("fan_out must be 1 to 4: the database has four slots per booking")
+        if self.contact_within != timedelta(hours=12):
+            raise ValueError("contact_within is 12 hours: the constraint award_twelve_hours says so")
+        if any(not timedelta(0) < r < self.contact_within for r in self.contact_reminders):
+            raise ValueError("contact_reminders must lie between 0 and contact_within")
+        if list(self.contact_reminders) != sorted(self.contact_reminders, reverse=True):
+            raise ValueError("contact_reminders must run from the longest to the shortest")
+        if self.rounds < 1 or self.offer_life <= timedelta(0) or self.live_offers_max < 1:
+            raise ValueError("rounds, offer_life and live_offers_max must be positive")
+        if not 0 <= self.commission_percent < 100:
+            raise ValueError("commission_percent must be 0 to 99")
+
+
+POLICY = Policy()
