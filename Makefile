@@ -13,7 +13,7 @@ PYTEST_ARGS ?= -n 2
 help:  ## Print this list
 	@sed -nE 's/^([a-z]+):[^#]*## (.*)/  make \1\t\2/p' Makefile | expand -t 16
 
-setup: $(VENV)/.runtime $(if $(wildcard geo/compile*),$(GAZETTEER))  ## Install into .venv, ready to run .venv/bin/tekkie
+setup: $(VENV)/.runtime $(GAZETTEER)  ## Install into .venv, ready to run .venv/bin/tekkie
 	@:
 
 dev: setup $(VENV)/.dev  ## Install the tools for tests and lint too
