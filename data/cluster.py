@@ -32,6 +32,7 @@ DATABASE: Final = "tekkie"
 SOCKET_NAME: Final = ".s.PGSQL.5432"
 ANSWER_TIMEOUT_S: Final = 2.0
 PROTOCOL_3: Final = 196608
+GOODBYE: Final = b"X\0\0\0\4"
 
 
 class ClusterBroken(Exception):
@@ -148,6 +149,8 @@ def answers(folder: str) -> bool:
         try:
             line.connect(os.path.join(folder, SOCKET_NAME))
             line.sendall(hello)
-            return line.recv(1) == b"R"
+            welcome = line.recv(8192)
+            line.sendall(GOODBYE)
         except OSError:
             return False
+        return welcome.startswith(b"R")

@@ -17,7 +17,7 @@ import tempfile
 from dataclasses import dataclass
 from importlib import metadata, util
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypedDict
 
 from data import queries
 from data.cluster import ADMIN, SOCKET_NAME, ClusterBroken, Place, read_note
@@ -48,6 +48,14 @@ class Account:
     @property
     def is_own(self) -> bool:
         return self.uid == os.geteuid()
+
+
+class Identity(TypedDict, total=False):
+    """The part of Popen's arguments that says who the child is."""
+
+    user: int
+    group: int
+    extra_groups: list[str | int]
 
 
 def binaries() -> Path:
@@ -152,22 +160,29 @@ def _copy(package: Path, copy: Path, who: Account) -> None:
         for folder in (package, package.with_name(f"{PACKAGE}.libs")):
             if folder.exists():
                 shutil.copytree(folder, aside / folder.name, symlinks=True)
-        for path in [aside, *aside.rglob("*")]:
-            if not path.is_symlink():
-                path.chmod(path.stat().st_mode | 0o444 | (0o111 if path.is_dir() else 0))
-        for program in (aside / PACKAGE / "pginstall" / "bin").iterdir():
-            program.chmod(0o755)
-        try:
-            aside.rename(copy)
-        except OSError:
-            shutil.rmtree(aside)
-            if not copy.exists():
-                raise
+        _open_to_all(aside)
+        _rename_first(aside, copy)
     except OSError as error:
         raise ClusterBroken(
             f"The user {who.name} may not reach {package} and no copy could be made in {COPIES} "
             f"({error.strerror}): install tekkie where everybody may read."
         ) from error
+
+
+def _open_to_all(folder: Path) -> None:
+    for path in [folder, *folder.rglob("*")]:
+        if not path.is_symlink():
+            is_program = path.is_dir() or path.parent.name == "bin"
+            path.chmod(0o755 if is_program else 0o644)
+
+
+def _rename_first(aside: Path, final: Path) -> None:
+    try:
+        aside.rename(final)
+    except OSError:
+        shutil.rmtree(aside)
+        if not final.exists():
+            raise
 
 
 def prepare(place: Place) -> None:
@@ -306,11 +321,11 @@ def _is_error(line: str) -> bool:
     return any(word in line for word in ("error:", "ERROR:", "FATAL:", "PANIC:"))
 
 
-def drop(who: Account) -> dict[str, object]:
+def drop(who: Account) -> Identity:
     """Return the arguments of Popen that make a child run as `who`."""
     if who.is_own:
-        return {}
-    return {"user": who.uid, "group": who.gid, "extra_groups": []}
+        return Identity()
+    return Identity(user=who.uid, group=who.gid, extra_groups=[])
 
 
 def socket_folder(place: Place, who: Account) -> str:

@@ -1,0 +1,53 @@
+"""Which PostgreSQL it is: the bundled one, or the one named by TEKKIE_DATABASE_URL."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from data import db
+from data.embedded import Embedded
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    from data.settings import Settings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Database:
+    """Where to connect: as owner for migrations, as the service for everything else."""
+
+    owner_dsn: str
+    service_dsn: str
+    service_role: str
+
+
+@asynccontextmanager
+async def database(
+    settings: Settings, report: Callable[[str], None] = lambda _: None
+) -> AsyncIterator[Database]:
+    """Yield the database of these settings, kept running while inside; EmbeddedError, ServerUnfit.
+
+    The schema may be missing or old: `data.migrate` says and does what is needed.
+    """
+    if settings.database_url is not None:
+        yield await _external(settings.database_url.get_secret_value())
+        return
+    embedded = Embedded(settings.data_dir)
+    await asyncio.to_thread(embedded.start, report)
+    try:
+        yield Database(
+            owner_dsn=embedded.owner_dsn,
+            service_dsn=embedded.service_dsn,
+            service_role=db.SERVICE_ROLE,
+        )
+    finally:
+        await asyncio.to_thread(embedded.stop)
+
+
+async def _external(url: str) -> Database:
+    await db.check_server(url)
+    return Database(owner_dsn=url, service_dsn=url, service_role=db.SERVICE_ROLE)
