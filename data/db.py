@@ -4,6 +4,7 @@
     ├── DatabaseAway             nobody answers, or the connection broke; the outcome may be unknown
     ├── DatabaseBusy             no free connection, or a statement took too long
     ├── DatabaseConflict         deadlock, lock timeout or serialization; the same work may repeat
+    ├── ConstraintBroken         the schema refused a row: the same work never succeeds
     ├── DatabaseFull             no disk or memory left on the server
     ├── ServerUnfit              a server tekkie cannot keep its promises on (check_server)
     └── SchemaError              (data.migrate) too old, too new, or migration files that disagree
@@ -59,6 +60,16 @@ class DatabaseConflict(DatabaseError):
     """Another transaction was in the way and this one was undone: the same work may repeat."""
 
 
+@dataclass
+class ConstraintBroken(DatabaseError):
+    """A constraint of the schema refused what was to be written; nothing was."""
+
+    constraint: str
+
+    def __str__(self) -> str:
+        return f"The database refused it: {self.constraint}."
+
+
 class DatabaseFull(DatabaseError):
     """The server has no disk, memory or connection slots left; nothing was written."""
 
@@ -99,6 +110,8 @@ def plainly() -> Iterator[None]:
         raise DatabaseBusy("The database did not answer in time; try again.") from error
     except asyncpg.QueryCanceledError as error:
         raise DatabaseBusy("A statement took longer than its time limit; try again.") from error
+    except asyncpg.IntegrityConstraintViolationError as error:
+        raise ConstraintBroken(str(error.constraint_name)) from error
     except CONFLICT as error:
         raise DatabaseConflict("Another transaction was in the way; try again.") from error
     except asyncpg.InsufficientResourcesError as error:
