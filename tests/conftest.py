@@ -1,0 +1,191 @@
+"""One PostgreSQL for the whole run, one database per test, and a clock that tests move.
+
+Every test that asks for `database` gets its own, cloned from a migrated template with the test
+clock in it, standing still at `BEGINNING`. TEKKIE_TEST_DATABASE_URL takes another server instead
+of the bundled one; its user needs CREATEDB and CREATEROLE.
+"""
+
+import asyncio
+import os
+import shutil
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from urllib.parse import urlsplit
+
+import asyncpg
+import pytest
+
+from data import cluster, db, migrate, queries
+from data.embedded import Embedded
+from data.server import Database
+
+BEGINNING = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
+WORKER = os.environ.get("PYTEST_XDIST_WORKER", "main")
+# Nobody's bookings are lost here: durability is tested on servers of its own.
+HASTY = {
+    "fsync": "off",
+    "synchronous_commit": "off",
+    "full_page_writes": "off",
+    "max_connections": "200",
+    "autovacuum": "off",
+}
+
+clock_sql = queries.load("clock")
+
+
+@dataclass(frozen=True)
+class Server:
+    """Makes and drops databases on the server of the run, over one connection."""
+
+    admin_dsn: str
+    embedded: Embedded | None
+    runner: asyncio.Runner
+    connection: asyncpg.Connection
+    prefix: str
+    numbers: Iterator[int]
+
+    def create(self, template: str = "template1") -> str:
+        name = f"{self.prefix}_{next(self.numbers)}"
+        owner = "" if self.embedded is None else f" OWNER {cluster.OWNER}"
+        self.run(self.connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"{owner}'))
+        return name
+
+    def drop(self, name: str) -> None:
+        self.run(self.connection.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)'))
+
+    def run(self, work):
+        return self.runner.run(work)
+
+    def database(self, name: str) -> Database:
+        if self.embedded is not None:
+            return Database(
+                owner_dsn=self.embedded.dsn(cluster.OWNER, name),
+                service_dsn=self.embedded.dsn(cluster.SERVICE, name),
+                service_role=db.SERVICE_ROLE,
+            )
+        # asyncpg hands on what it does not know as a setting of the session.
+        parts = urlsplit(self.admin_dsn)._replace(path=f"/{name}")
+        as_service = "&".join(filter(None, [parts.query, f"role={db.SERVICE_ROLE}"]))
+        return Database(
+            owner_dsn=parts.geturl(),
+            service_dsn=parts._replace(query=as_service).geturl(),
+            service_role=db.SERVICE_ROLE,
+        )
+
+
+class Clock:
+    """The clock of one database: it stands still until a test moves it."""
+
+    def __init__(self, connection: asyncpg.Connection) -> None:
+        self._connection = connection
+
+    async def now(self) -> datetime:
+        return await db.moment(self._connection)
+
+    async def set(self, moment: datetime, speed: float = 0.0) -> None:
+        await self._connection.execute(clock_sql.set_test_clock, moment, speed)
+
+    async def advance(self, by: timedelta) -> datetime:
+        moment = await self.now() + by
+        await self.set(moment)
+        return moment
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory) -> Iterator[Server]:
+    """The one server of the run, shared by all workers."""
+    url = os.environ.get("TEKKIE_TEST_DATABASE_URL")
+    if url:
+        with asyncio.Runner() as runner:
+            yield from connected(url, None, runner)
+        return
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    embedded = Embedded(shared / "server", chosen=HASTY)
+    embedded.start()
+    try:
+        with asyncio.Runner() as runner:
+            yield from connected(embedded.admin_dsn, embedded, runner)
+    finally:
+        embedded.stop()
+        forget(embedded.place)
+
+
+def connected(dsn: str, embedded: Embedded | None, runner: asyncio.Runner) -> Iterator[Server]:
+    connection = runner.run(db.connect(dsn, application="tests", path="pg_catalog"))
+    prefix = f"tekkie_test_{WORKER}_{os.getpid()}"
+    try:
+        yield Server(dsn, embedded, runner, connection, prefix, count())
+    finally:
+        runner.run(connection.close())
+
+
+def forget(place: cluster.Place) -> None:
+    """Delete the cluster when the last worker is done; who comes later founds it anew."""
+    with cluster.held(place.start):
+        if not cluster.is_held(place.guardian):
+            shutil.rmtree(place.cluster, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def template(server: Server) -> Iterator[str]:
+    """The name of a migrated database with the test clock, to be cloned and never touched."""
+    name = server.create()
+    server.run(furnish(server.database(name).owner_dsn))
+    yield name
+    server.drop(name)
+
+
+async def furnish(owner_dsn: str) -> None:
+    await migrate.migrate(owner_dsn)
+    connection = await db.connect(owner_dsn, application="tests")
+    try:
+        await connection.execute(clock_sql.install_test_clock)
+        await Clock(connection).set(BEGINNING)
+    finally:
+        await connection.close()
+
+
+@pytest.fixture
+def empty_database(server: Server) -> Iterator[Database]:
+    """A database of this test alone, without a schema."""
+    name = server.create()
+    yield server.database(name)
+    server.drop(name)
+
+
+@pytest.fixture
+def database(server: Server, template: str) -> Iterator[Database]:
+    """A migrated database of this test alone; `owner_dsn`, `service_dsn`."""
+    name = server.create(template)
+    yield server.database(name)
+    server.drop(name)
+
+
+@pytest.fixture
+async def pool(database: Database) -> AsyncIterator[db.Pool]:
+    """A pool of the service on the database of this test."""
+    opened = await db.open_pool(
+        database.service_dsn, role=database.service_role, size=10, application="tests"
+    )
+    yield opened
+    try:
+        await asyncio.wait_for(opened.close(), timeout=5)
+    finally:
+        opened.terminate()
+
+
+@pytest.fixture
+async def owner(database: Database) -> AsyncIterator[asyncpg.Connection]:
+    """A connection as the owner of the schema, to look and to tamper."""
+    connection = await db.connect(database.owner_dsn, application="tests")
+    yield connection
+    await connection.close()
+
+
+@pytest.fixture
+async def clock(owner: asyncpg.Connection) -> Clock:
+    """The clock of this test: `await clock.now()`, `.advance(timedelta)`, `.set(datetime)`."""
+    return Clock(owner)
