@@ -39,7 +39,9 @@ class SourceMissing(RuntimeError):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Compile, or measure the rules against the coordinates that DE and PL have of their own."""
-    parser = argparse.ArgumentParser(prog="python -m geo.compile", description="Make the gazetteer.")
+    parser = argparse.ArgumentParser(
+        prog="python -m geo.compile", description="Make the gazetteer."
+    )
     parser.add_argument("--out", type=Path, default=PATH, help="file to write")
     parser.add_argument("--measure", action="store_true", help="print the error and write nothing")
     options = parser.parse_args(arguments)
@@ -68,10 +70,10 @@ def compile_all(progress: TextIO) -> list[Postcode]:
         rows += locate(
             country,
             localities_of(country, lines),
-            names[country],
-            own,
-            {region.code: region.name for region in REGIONS[country]},
-            _ticker(country, progress),
+            names=names[country],
+            own_points=own,
+            region_names={region.code: region.name for region in REGIONS[country]},
+            tick=_ticker(country, progress),
         )
         progress.write(f"\r{country}: {len(lines)} lines of the postal list placed\n")
     return rows
@@ -103,9 +105,7 @@ def read_names() -> dict[Market, Names]:
         key = place["countrycode"], place["admin1code"]
         if key in regions:
             named = Named(Point(place["latitude"], place["longitude"]), place["population"])
-            names[Market(key[0])].add(
-                regions[key], place["name"], place["alternatenames"], named
-            )
+            names[Market(key[0])].add(regions[key], place["name"], place["alternatenames"], named)
     return names
 
 
@@ -152,7 +152,8 @@ def measure(out: TextIO) -> None:
     for country in (Market.DE, Market.PL):
         lines = read_postal_list(country)
         truth = read_german_centroids() if country is Market.DE else points_of(country, lines)
-        rows = locate(country, localities_of(country, lines), names[country], {}, {})
+        localities = localities_of(country, lines)
+        rows = locate(country, localities, names=names[country], own_points={}, region_names={})
         first: dict[str, Postcode] = {}
         for row in rows:
             first.setdefault(row.postcode, row)

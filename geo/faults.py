@@ -1,6 +1,10 @@
 """What is wrong with one line of an imported file, and what to do about it."""
 
+import re
 from dataclasses import dataclass
+
+UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+NOT_UTF8 = re.compile("[\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,3 +20,22 @@ class Fault:
         where = f"line {self.line}" if self.line else "file"
         field = f", {self.field}" if self.field else ""
         return f"{where}{field}: {self.problem}; {self.cure}"
+
+
+class Bad(ValueError):
+    """A field that cannot be taken; becomes a `Fault` where the line is known."""
+
+    def __init__(self, field: str, problem: str, cure: str) -> None:
+        super().__init__(f"{problem}; {cure}")
+        self.field = field
+        self.problem = problem
+        self.cure = cure
+
+    def at(self, line: int) -> Fault:
+        """The fault of that line."""
+        return Fault(line=line, field=self.field, problem=self.problem, cure=self.cure)
+
+
+def shown(value: str) -> str:
+    """A foreign value cut and escaped, so that it may stand in a message."""
+    return repr(value if len(value) <= 40 else f"{value[:40]}…")

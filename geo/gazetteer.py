@@ -14,9 +14,11 @@ from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from statistics import median
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 from rapidfuzz import fuzz, process
+from shapely import Point as PlanePoint
+from shapely import STRtree, points
 
 from data.records import Market
 from geo.names import EXONYMS, fold
@@ -33,11 +35,7 @@ from geo.places import (
     normal,
     served,
 )
-from geo.point import Point, Precision, distance_m, ecef
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
+from geo.point import Point, Precision, distance_m
 
 __all__ = [
     "PATH",
@@ -57,6 +55,9 @@ HEADER = "country\tpostcode\ttown\tregion\tlat\tlon\tprecision\tradius_m"
 MOST_SUGGESTIONS = 3
 MOST_TOWNS = 8
 FARTHEST_FROM_A_PLACE_M = 40_000
+# Two points that round to one corner of 0.1 degrees lie less than this apart.
+CORNER_M = 16_000
+LAST_MERCATOR_LAT = 89.9
 ALIKE = 75
 SURELY_MEANT = 80
 
@@ -68,12 +69,14 @@ class Gazetteer:
 
     def __init__(self, lines: Mapping[Key, list[str]]) -> None:
         self._lines = lines
+        # Corners of 0.1 degrees around which every point is near: few, as the countries are.
+        self._surely_near: set[tuple[Market, float, float]] = set()
         self._named: dict[Market, dict[str, list[str]]] = {}
-        self._centres: dict[Market, tuple[list[str], NDArray[np.float64]]] = {}
+        self._trees: dict[Market | None, tuple[list[str], STRtree]] = {}
 
     @classmethod
     def load(cls, path: Path | None = None) -> Self:
-        """Read the compiled table; `GazetteerMissing` when it is absent, broken or of another form."""
+        """Read the compiled table; `GazetteerMissing` when it is absent or broken."""
         path = path or PATH
         try:
             with gzip.open(path, "rt", encoding="utf-8") as file:
@@ -95,7 +98,9 @@ class Gazetteer:
         towns: dict[Key, list[Postcode]] = defaultdict(list)
         for row in rows:
             towns[row.country, row.postcode].append(row)
-        lines = {key: [line_of(town) for town in _main_first(group)] for key, group in towns.items()}
+        lines = {
+            key: [line_of(town) for town in _main_first(group)] for key, group in towns.items()
+        }
         return type(self)({**self._lines, **lines})
 
     def __len__(self) -> int:
@@ -135,7 +140,11 @@ class Gazetteer:
         beginning = [name for name in known if name.startswith(typed)]
         beginning.sort(key=lambda name: (name != typed, -len(known[name]), name))
         names = dict.fromkeys([*beginning[:limit], *_alike(typed, known, limit)])
-        places = [place for name in names for place in _regional([postcode_of(line) for line in known[name]])]
+        places = [
+            place
+            for name in names
+            for place in _regional([postcode_of(line) for line in known[name]])
+        ]
         return places[:limit]
 
     def complete(self, country: str, postcode: str) -> list[str]:
@@ -150,43 +159,50 @@ class Gazetteer:
         The error says so when latitude and longitude look swapped.
         """
         market = served(country)
-        away_m = self.nearest(point, market)[1]
-        if away_m <= FARTHEST_FROM_A_PLACE_M:
+        if self._near(market, point):
             return
         given = f"{point.lat:g}, {point.lon:g}"
-        if self._looks_swapped(market, point):
+        if self.turned(point, market):
             raise PointImplausible(
                 "lat",
                 f"lat and lon look swapped: {given} lies off Somalia or Arabia, not in {market}",
                 f"did you mean lat {point.lon:g}, lon {point.lat:g}?",
             )
+        away_km = self.nearest(point, market)[1] / 1000
         raise PointImplausible(
             "lat",
-            f"lat and lon: {given} lies {away_m / 1000:.0f} km from the nearest place of {market}",
+            f"lat and lon: {given} lies {away_km:.0f} km from the nearest place of {market}",
             "correct lat, lon or the country",
         )
 
-    def nearest(self, point: Point, country: Market | None = None) -> tuple[Postcode, float]:
-        """The known town nearest to a point, of one country or of all, and its distance in metres."""
-        found = (self._nearest(point, market) for market in ([country] if country else Market))
-        return min((hit for hit in found if hit), key=lambda hit: hit[1])
-
-    def _nearest(self, point: Point, market: Market) -> tuple[Postcode, float] | None:
-        lines, centres = self._points(market)
-        if not lines:
+    def turned(self, point: Point, country: Market | None = None) -> Market | None:
+        """The country in which the point would lie with lat and lon exchanged, if it is served."""
+        if abs(point.lon) > 90:
             return None
-        row = postcode_of(lines[int((centres @ _direction(point)).argmax())])
+        place, away_m = self.nearest(Point(point.lon, point.lat), country)
+        return place.country if away_m <= FARTHEST_FROM_A_PLACE_M else None
+
+    def nearest(self, point: Point, country: Market | None = None) -> tuple[Postcode, float]:
+        """The known town nearest to a point, of one country or of all, and the metres to it."""
+        lines, tree = self._tree(country)
+        x, y = _mercator(point)
+        row = postcode_of(lines[int(tree.nearest(PlanePoint(x, y)))])
         return row, distance_m(point, Point(row.lat, row.lon))
 
-    def _looks_swapped(self, market: Market, point: Point) -> bool:
-        if abs(point.lon) > 90:
-            return False
-        turned = Point(point.lon, point.lat)
-        return self.nearest(turned, market)[1] <= FARTHEST_FROM_A_PLACE_M
+    def _near(self, market: Market, point: Point) -> bool:
+        corner = market, round(point.lat, 1), round(point.lon, 1)
+        if corner in self._surely_near:
+            return True
+        away_m = self.nearest(point, market)[1]
+        if away_m + CORNER_M < FARTHEST_FROM_A_PLACE_M:
+            self._surely_near.add(corner)
+        return away_m <= FARTHEST_FROM_A_PLACE_M
 
     def _find_town(self, market: Market, city: str) -> Place:
         if not city:
-            raise UnknownPostcode("postcode", "the postcode is missing", "give a postcode or a town")
+            raise UnknownPostcode(
+                "postcode", "the postcode is missing", "give a postcode or a town"
+            )
         found = self.towns(market, city)
         typed = _known_as(fold(city))
         if found and fuzz.ratio(typed, fold(found[0].town)) >= SURELY_MEANT:
@@ -243,22 +259,25 @@ class Gazetteer:
                 named.setdefault(fold(line.split("\t", 3)[2]), []).append(line)
         return self._named[market]
 
-    def _points(self, market: Market) -> "tuple[list[str], NDArray[np.float64]]":
-        if market not in self._centres:
-            import numpy as np
-
+    def _tree(self, country: Market | None) -> tuple[list[str], STRtree]:
+        if country not in self._trees:
             unique: dict[str, str] = {}
-            for line in self._by_country[market]:
-                unique.setdefault("\t".join(line.split("\t", 6)[4:6]), line)
-            points = [_direction(Point(*map(float, place.split("\t")))) for place in unique]
-            self._centres[market] = list(unique.values()), np.array(points).reshape(-1, 3)
-        return self._centres[market]
+            for market in [country] if country else Market:
+                for line in self._by_country[market]:
+                    unique.setdefault("\t".join(line.split("\t", 6)[4:6]), line)
+            if not unique:
+                raise UnknownTown("country", "no places are known there", "compile the gazetteer")
+            plane = [_mercator(Point(*map(float, place.split("\t")))) for place in unique]
+            self._trees[country] = list(unique.values()), STRtree(points(plane))
+        return self._trees[country]
 
 
 def line_of(row: Postcode) -> str:
     """A row as one line of the compiled table, without its end of line."""
     fields = (row.country, row.postcode, row.town, row.region)
-    return "\t".join((*fields, f"{row.lat:.5f}", f"{row.lon:.5f}", row.precision, f"{row.radius_m}"))
+    return "\t".join(
+        (*fields, f"{row.lat:.5f}", f"{row.lon:.5f}", row.precision, f"{row.radius_m}")
+    )
 
 
 def postcode_of(line: str) -> Postcode:
@@ -328,11 +347,10 @@ def _middle(group: list[Postcode]) -> Place:
     return replace(first, point=point, precision=Precision.TOWN, radius_m=radius_m)
 
 
-def _direction(point: Point) -> tuple[float, float, float]:
-    """The unit vector from the centre of the earth: the greater the product, the nearer."""
-    x, y, z = ecef(point)
-    length_m = math.hypot(x, y, z)
-    return x / length_m, y / length_m, z / length_m
+def _mercator(point: Point) -> tuple[float, float]:
+    """On a map that keeps angles, what is nearest on the ground is nearest on paper."""
+    lat = max(-LAST_MERCATOR_LAT, min(LAST_MERCATOR_LAT, point.lat))
+    return math.radians(point.lon), math.asinh(math.tan(math.radians(lat)))
 
 
 def _alike(typed: str, names: Iterable[str], limit: int) -> list[str]:

@@ -6,6 +6,7 @@ as neighbouring numbers lie beside each other. A code none of whose towns is kno
 of its nearest numbers. Every point says how it was found, and how far it may be off.
 """
 
+import math
 from bisect import bisect_left
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -79,6 +80,7 @@ class _Joined:
 def locate(
     country: Market,
     localities: Sequence[Locality],
+    *,
     names: Names,
     own_points: Mapping[str, Point],
     region_names: Mapping[str, str],
@@ -249,7 +251,7 @@ def _row(
 
 def _town_radius_m(population: int) -> int:
     """Two standard deviations of where people of a town of that size live."""
-    return round(max(SMALLEST_RADIUS_M, 1_600 * (population / 10_000) ** 0.4))
+    return max(SMALLEST_RADIUS_M, round(1_600 * math.pow(population / 10_000, 0.4)))
 
 
 def _within(radius_m: float) -> int:

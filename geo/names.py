@@ -3,6 +3,7 @@
 import re
 import unicodedata
 from collections.abc import Mapping
+from functools import lru_cache
 
 _LETTERS = str.maketrans({"ł": "l", "ø": "o", "đ": "d", "æ": "a", "œ": "o", "ß": "ss"})
 _UMLAUTS = re.compile("([aou])e")
@@ -10,6 +11,7 @@ _SAINT = re.compile(r"\b(sankt|saint|sainte|san|st|ste)\b")
 _OTHER = re.compile("[^a-z0-9]+")
 
 
+@lru_cache(maxsize=100_000)
 def fold(name: str) -> str:
     """Lower case without marks, umlauts and punctuation: ZÜRICH, Zuerich and Zurich become zurich.
 

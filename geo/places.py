@@ -17,7 +17,6 @@ FORMATS: Mapping[Market, tuple[re.Pattern[str], str]] = {
 _PREFIX = re.compile("^(CH|DE|AT|PL|D|A)[- ]?(?=[0-9])")
 
 
-
 class GazetteerMissing(RuntimeError):
     """The compiled gazetteer is not there or not readable."""
 

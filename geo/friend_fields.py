@@ -1,0 +1,237 @@
+"""The columns of a friend file, one function each: the checked value, or `Bad` with field and cure.
+
+`cells` is one row by column name, every value stripped; a column the file lacks is not in it.
+"""
+
+import re
+from collections.abc import Mapping, Set
+from functools import cache
+
+from email_validator import EmailNotValidError, validate_email
+from phonenumbers import (
+    NumberParseException,
+    PhoneNumber,
+    PhoneNumberFormat,
+    country_code_for_region,
+    format_number,
+    is_valid_number,
+    parse,
+)
+from rapidfuzz import process
+
+from data.records import Language, Market, Tier
+from geo.faults import Bad, shown
+from geo.gazetteer import FARTHEST_FROM_A_PLACE_M, Gazetteer
+from geo.places import AddressRefused, Place
+from geo.point import Point, PointInvalid
+
+Cells = Mapping[str, str]
+
+LONGEST = {"ref": 100, "name": 200, "email": 254, "phone": 40, "postcode": 12, "city": 120}
+LEAST_RADIUS_KM, MOST_RADIUS_KM = 0.5, 100.0
+LEAST_CAPACITY, MOST_CAPACITY = 1, 20
+DEFAULT_CAPACITY = 3
+MOST_CERTIFICATES = 40
+
+_CERTIFICATE = re.compile("[a-z0-9-]{2,40}")
+_LIST = re.compile("[;,|]")
+_NUMBER = re.compile(r"[+-]?[0-9]{1,15}(\.[0-9]{1,20})?")
+_CALLING_CODES = "|".join(str(country_code_for_region(market)) for market in Market)
+_E164 = re.compile(rf"\+({_CALLING_CODES})([1-9][0-9]{{6,11}})")
+_SPACING = re.compile(r"[\s\-./()]")
+# Plain addresses need no parser; whatever else there is goes through email-validator.
+_PLAIN_EMAIL = re.compile(
+    r"[a-z0-9_+-]+(\.[a-z0-9_+-]+)*@([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,24}",
+    re.IGNORECASE,
+)
+
+
+def text_of(cells: Cells, field: str) -> str:
+    """A text that must be there, no longer than its column allows."""
+    value = short(cells, field)
+    if not value:
+        raise Bad(field, f"{field} is missing", f"give a {field}")
+    return value
+
+
+def short(cells: Cells, field: str) -> str:
+    """A text, perhaps none, no longer than its column allows."""
+    value = cells.get(field, "")
+    if len(value) > LONGEST[field]:
+        problem = f"{field} has {len(value)} characters"
+        raise Bad(field, problem, f"give at most {LONGEST[field]}")
+    return value
+
+
+def email_of(cells: Cells) -> str:
+    """The e-mail address as written."""
+    value = text_of(cells, "email")
+    if _PLAIN_EMAIL.fullmatch(value) and value.index("@") <= 64:
+        return value
+    try:
+        return validate_email(value, check_deliverability=False, test_environment=True).normalized
+    except EmailNotValidError:
+        problem = f"{shown(value)} is not an e-mail address"
+        raise Bad("email", problem, "give one like ana@example.org") from None
+
+
+def phone_of(cells: Cells, market: Market) -> str:
+    """The phone number in E.164; a national number is one of the friend's market."""
+    value = text_of(cells, "phone")
+    plain = _E164.fullmatch(_SPACING.sub("", value))
+    try:
+        if plain:
+            number = PhoneNumber(country_code=int(plain[1]), national_number=int(plain[2]))
+        else:
+            number = parse(value, market)
+    except NumberParseException:
+        number = PhoneNumber()
+    if not is_valid_number(number):
+        problem = f"{shown(value)} is not a phone number"
+        raise Bad("phone", problem, f"give it with its country code, like {_example(market)}")
+    return format_number(number, PhoneNumberFormat.E164)
+
+
+def number_of(cells: Cells, field: str, least: float, most: float) -> float:
+    """A number within its range, written with a decimal point."""
+    value = cells.get(field, "")
+    span = f"{least:g} to {most:g}"
+    if not value:
+        raise Bad(field, f"{field} is missing", f"give a number from {span}")
+    if not _NUMBER.fullmatch(value):
+        cure = (
+            "write a decimal point" if _NUMBER.fullmatch(value.replace(",", ".")) else "correct it"
+        )
+        raise Bad(field, f"{field} {shown(value)} is not a number", f"{cure}: {span}")
+    number = float(value)
+    if not least <= number <= most:
+        raise Bad(field, f"{field} is {value[:20]}", f"give a number from {span}")
+    return number
+
+
+def radius_m_of(cells: Cells) -> int:
+    """The friend's radius in metres."""
+    return round(number_of(cells, "radius_km", LEAST_RADIUS_KM, MOST_RADIUS_KM) * 1000)
+
+
+def capacity_of(cells: Cells) -> int:
+    """How many jobs he takes at a time; three when the file has no such column."""
+    if "capacity" not in cells:
+        return DEFAULT_CAPACITY
+    number = number_of(cells, "capacity", LEAST_CAPACITY, MOST_CAPACITY)
+    if number != int(number):
+        raise Bad("capacity", f"capacity is {cells['capacity']}", "give a whole number")
+    return int(number)
+
+
+def tier_of(cells: Cells) -> Tier:
+    """Friend or pro; friend when the file has no such column."""
+    value = cells.get("tier", Tier.FRIEND)
+    try:
+        return Tier(value.lower())
+    except ValueError:
+        problem = f"tier {shown(value)} is not known" if value else "tier is missing"
+        raise Bad("tier", problem, f"give {' or '.join(Tier)}") from None
+
+
+def languages_of(cells: Cells) -> tuple[Language, ...]:
+    """The languages he speaks, at least one."""
+    known = ", ".join(Language)
+    found: dict[Language, None] = {}
+    for value in _listed(cells.get("languages", "")):
+        try:
+            found[Language(value.lower())] = None
+        except ValueError:
+            problem = f"language {shown(value)} is not known"
+            raise Bad("languages", problem, f"use {known}, separated by ;") from None
+    if not found:
+        raise Bad("languages", "languages is missing", f"give at least one of {known}")
+    return tuple(found)
+
+
+def certificates_of(cells: Cells, known: Set[str] | None) -> tuple[str, ...]:
+    """The codes of his certificates, perhaps none; each one of `known` when that is given."""
+    codes = tuple(dict.fromkeys(code.lower() for code in _listed(cells.get("certificates", ""))))
+    if len(codes) > MOST_CERTIFICATES:
+        problem = f"{len(codes)} certificates are listed"
+        raise Bad("certificates", problem, f"give at most {MOST_CERTIFICATES}")
+    for code in codes:
+        if not _CERTIFICATE.fullmatch(code):
+            problem = f"{shown(code)} is not a certificate code"
+            raise Bad("certificates", problem, "use a-z, 0-9 and -, separated by ;")
+        if known is not None and code not in known:
+            raise Bad("certificates", f"certificate {code} is not known", _nearest(code, known))
+    return codes
+
+
+def market_of(cells: Cells) -> Market | None:
+    """The market, or the country in its place; none when the file names neither."""
+    for field in ("market", "country"):
+        value = cells.get(field, "")
+        if value:
+            try:
+                return Market(value.upper())
+            except ValueError:
+                problem = f"{field} {shown(value)} is not served"
+                raise Bad(field, problem, f"use one of {', '.join(Market)}") from None
+    return None
+
+
+def point_of(cells: Cells) -> Point | None:
+    """The point of lat and lon, or none when both are empty."""
+    if not cells.get("lat") and not cells.get("lon"):
+        return None
+    lat = number_of(cells, "lat", -180, 180)
+    lon = number_of(cells, "lon", -180, 180)
+    try:
+        return Point(lat, lon)
+    except PointInvalid:
+        cure = "lat and lon look swapped" if abs(lon) <= 90 else "give degrees on WGS84"
+        raise Bad("lat", f"lat is {lat:g}, beyond 90 degrees", cure) from None
+
+
+def located(cells: Cells, market: Market | None, point: Point, gazetteer: Gazetteer) -> Market:
+    """The market in which the point lies; `Bad` when it lies in none or outside the one named."""
+    if market is None:
+        place, away_m = gazetteer.nearest(point)
+        market = place.country
+        if away_m > FARTHEST_FROM_A_PLACE_M:
+            turned = gazetteer.turned(point)
+            market = turned if turned else market
+    try:
+        gazetteer.plausible(market, point)
+    except AddressRefused as refused:
+        raise _bad(refused) from None
+    return market
+
+
+def place_of(cells: Cells, market: Market | None, gazetteer: Gazetteer) -> Place:
+    """The place of postcode and city; `Bad` when it cannot be found."""
+    if market is None:
+        raise Bad("country", "country is missing", f"give one of {', '.join(Market)}")
+    if not cells.get("postcode") and not cells.get("city"):
+        raise Bad("lat", "the place is missing", "give lat and lon, or postcode, city and country")
+    try:
+        return gazetteer.find(market, cells.get("postcode", ""), cells.get("city"))
+    except AddressRefused as refused:
+        raise _bad(refused) from None
+
+
+def _listed(value: str) -> list[str]:
+    return [part for part in (part.strip() for part in _LIST.split(value)) if part]
+
+
+def _nearest(value: str, known: Set[str]) -> str:
+    best = process.extractOne(value, sorted(known), score_cutoff=60)
+    return f"did you mean {best[0]}?" if best else f"use one of {', '.join(sorted(known))}"
+
+
+def _bad(refused: AddressRefused) -> Bad:
+    return Bad(refused.field, refused.problem, refused.cure)
+
+
+@cache
+def _example(market: Market) -> str:
+    return {"CH": "+41791234567", "DE": "+4915112345678", "AT": "+436641234567"}.get(
+        market, "+48512345678"
+    )

@@ -1,0 +1,243 @@
+"""Friends from a file, one after the other: a checked `Row`, or a `Fault` with its line and cure.
+
+CSV is streamed; of the rows before, only `ref` and `email` are kept, to find doubles. GeoJSON,
+GeoPackage and GeoParquet come as features: there the line is the number of the feature.
+"""
+
+import csv
+from collections.abc import Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TextIO
+
+from rapidfuzz import process
+
+from data.records import Language, Market, Tier
+from geo.faults import NOT_UTF8, UNPRINTABLE, Bad, Fault, shown
+from geo.friend_fields import (
+    capacity_of,
+    certificates_of,
+    email_of,
+    languages_of,
+    located,
+    market_of,
+    phone_of,
+    place_of,
+    point_of,
+    radius_m_of,
+    short,
+    text_of,
+    tier_of,
+)
+from geo.gazetteer import Gazetteer
+from geo.point import Point, Precision
+
+MOST_ROWS = 2_000_000
+MOST_COLUMNS = 200
+REQUIRED = ("ref", "name", "email", "phone", "radius_km", "languages")
+PLACED_BY = (("lat", "lon"), ("postcode", "country"), ("city", "country"))
+COLUMNS = (
+    *REQUIRED,
+    *("lat", "lon", "postcode", "city", "country"),
+    *("certificates", "tier", "capacity", "market"),
+)
+CSV_ENDINGS = {".csv", ".tsv", ".txt"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One friend of a file, every field checked.
+
+    `radius_m` is how far he goes; `precision_m` is how far his point may be off. `note` says what
+    was odd about his address, or nothing.
+    """
+
+    line: int
+    ref: str
+    name: str
+    email: str
+    phone: str
+    market: Market
+    point: Point
+    precision: Precision
+    precision_m: int
+    postcode: str | None
+    city: str | None
+    radius_m: int
+    certificates: tuple[str, ...]
+    languages: tuple[Language, ...]
+    tier: Tier
+    capacity: int
+    note: str = ""
+
+
+@dataclass(slots=True)
+class _Seen:
+    """The lines on which a ref and an e-mail address stood first."""
+
+    refs: dict[str, int] = field(default_factory=dict)
+    emails: dict[str, int] = field(default_factory=dict)
+
+
+def read(
+    path: Path, gazetteer: Gazetteer, known_certificates: Set[str] | None = None
+) -> Iterator[Row | Fault]:
+    """Every row of the file in its order, or the fault that stands in its place.
+
+    A fault of line 0 concerns the whole file and ends it.
+    """
+    seen = _Seen()
+    for number, cells in _lines(path):
+        if isinstance(cells, Fault):
+            yield cells
+            continue
+        if number > MOST_ROWS:
+            yield _of_file("", f"the file has more than {MOST_ROWS} rows", "split it")
+            return
+        try:
+            row = _row(number, cells, gazetteer, known_certificates)
+            _first(seen.refs, "ref", row.ref, number)
+            _first(seen.emails, "email", row.email.casefold(), number)
+        except Bad as bad:
+            yield bad.at(number)
+        else:
+            yield row
+
+
+def check_columns(columns: Sequence[str]) -> list[Fault]:
+    """The faults of a header: unknown, doubled and missing columns."""
+    faults = []
+    for name in dict.fromkeys(columns):
+        if name not in COLUMNS:
+            faults.append(_of_file(name[:40], f"column {shown(name)} is not known", _meant(name)))
+        elif columns.count(name) > 1:
+            faults.append(_of_file(name, f"column {name} stands there twice", "remove one"))
+    for name in REQUIRED:
+        if name not in columns:
+            faults.append(_of_file(name, f"column {name} is missing", "add it"))
+    if not any(set(placed) <= set(columns) for placed in PLACED_BY):
+        cure = "add lat and lon, or postcode, city and country"
+        faults.append(_of_file("lat", "no columns say where the friend lives", cure))
+    return faults
+
+
+def _row(
+    number: int, cells: Mapping[str, str], gazetteer: Gazetteer, known: Set[str] | None
+) -> Row:
+    _check_text(cells)
+    market, point = market_of(cells), point_of(cells)
+    precision, precision_m, note = Precision.EXACT, 0, ""
+    postcode, city = short(cells, "postcode") or None, short(cells, "city") or None
+    if point is None:
+        place = place_of(cells, market, gazetteer)
+        market, point = place.country, place.point
+        precision, precision_m, note = place.precision, place.radius_m, place.note
+        postcode, city = place.postcode, place.town
+    else:
+        market = located(cells, market, point, gazetteer)
+    return Row(
+        line=number,
+        ref=text_of(cells, "ref"),
+        name=text_of(cells, "name"),
+        email=email_of(cells),
+        phone=phone_of(cells, market),
+        market=market,
+        point=point,
+        precision=precision,
+        precision_m=precision_m,
+        postcode=postcode,
+        city=city,
+        radius_m=radius_m_of(cells),
+        certificates=certificates_of(cells, known),
+        languages=languages_of(cells),
+        tier=tier_of(cells),
+        capacity=capacity_of(cells),
+        note=note,
+    )
+
+
+def _check_text(cells: Mapping[str, str]) -> None:
+    together = "".join(cells.values())
+    if not NOT_UTF8.search(together) and not UNPRINTABLE.search(together):
+        return
+    for name, value in cells.items():
+        if NOT_UTF8.search(value):
+            raise Bad(name, f"{name} is not UTF-8", "save the file as UTF-8")
+        if UNPRINTABLE.search(value):
+            raise Bad(name, f"{name} holds control characters or line ends", "remove them")
+
+
+def _first(lines: dict[str, int], name: str, value: str, number: int) -> None:
+    before = lines.setdefault(value, number)
+    if before != number:
+        problem = f"{name} {shown(value)} stands on line {before} already"
+        raise Bad(name, problem, f"give each friend his own, or remove line {before} or {number}")
+
+
+def _lines(path: Path) -> Iterator[tuple[int, Mapping[str, str] | Fault]]:
+    try:
+        if not path.is_file():
+            yield 0, _of_file("", "the file does not exist", "check its name")
+        elif path.stat().st_size == 0:
+            yield 0, _of_file("", "the file is empty", "give a header and a row per friend")
+        elif path.suffix.lower() in CSV_ENDINGS:
+            yield from _csv(path)
+        else:
+            from geo.friend_features import features
+
+            yield from features(path, check_columns)
+    except OSError as error:
+        yield 0, _of_file("", f"the file cannot be read ({error.strerror})", "check its rights")
+
+
+def _csv(path: Path) -> Iterator[tuple[int, Mapping[str, str] | Fault]]:
+    with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
+        start = file.readline(100_000)
+        if "\x00" in start or NOT_UTF8.search(start[:2]):
+            yield 0, _of_file("", "the file is not UTF-8 text", "save it as CSV in UTF-8")
+            return
+        file.seek(0)
+        yield from _records(file, _delimiter(start))
+
+
+def _records(file: TextIO, delimiter: str) -> Iterator[tuple[int, Mapping[str, str] | Fault]]:
+    reader = csv.reader(file, delimiter=delimiter, strict=True)
+    line, columns = 1, [""]
+    try:
+        columns = [name.strip().lower() for name in next(reader, [])]
+        faults = check_columns(columns[:MOST_COLUMNS])
+        yield from ((0, fault) for fault in faults)
+        if faults:
+            return
+        line = first = reader.line_num + 1
+        for values in reader:
+            if values:
+                yield line, _cells(line, columns, values)
+            line = reader.line_num + 1
+    except csv.Error as error:
+        problem = f"the line is no CSV ({error})"
+        yield line, Fault(line=line, field="", problem=problem, cure="mend the quotes from here on")
+    else:
+        if line == first:
+            yield 0, _of_file("", "the file has a header and no rows", "add a row per friend")
+
+
+def _cells(line: int, columns: list[str], values: list[str]) -> Mapping[str, str] | Fault:
+    if len(values) == len(columns):
+        return {name: value.strip(" \xa0") for name, value in zip(columns, values, strict=True)}
+    problem = f"the line has {len(values)} fields, the header {len(columns)}"
+    cure = "put fields that hold the delimiter in quotes"
+    return Fault(line=line, field="", problem=problem, cure=cure)
+
+
+def _delimiter(header: str) -> str:
+    return max(",;\t", key=header.count)
+
+
+def _meant(name: str) -> str:
+    best = process.extractOne(name, COLUMNS, score_cutoff=60)
+    return f"did you mean {best[0]}?" if best else f"use {', '.join(COLUMNS)}"
+
+
+def _of_file(name: str, problem: str, cure: str) -> Fault:
+    return Fault(line=0, field=name, problem=problem, cure=cure)

@@ -1,0 +1,282 @@
+"""A street address to a point: the gazetteer by default, Photon or Nominatim when configured.
+
+A geocoder is asked for what the gazetteer cannot know, and believed only near the postcode. It may
+be slow, wrong or away: the answer is then the postcode's own point, which says how exact it is.
+Addresses are personal data and stay out of the log.
+"""
+
+import asyncio
+import hashlib
+import json
+import logging
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from time import monotonic
+from typing import Any, Protocol
+
+import httpx2
+
+from geo.gazetteer import Gazetteer, Place
+from geo.names import fold
+from geo.point import Point, Precision, distance_m
+
+log = logging.getLogger(__name__)
+
+TIMEOUT_S = 2.0
+FARTHEST_FROM_POSTCODE_M = 30_000
+MOST_BYTES = 1_000_000
+ADDRESS_RADIUS_M = 50
+STREET_RADIUS_M = 500
+NOMINATIM_PAUSE_S = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Address:
+    """Where a customer lives, as she wrote it; the street may be empty."""
+
+    street: str
+    postcode: str
+    city: str
+    country: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Located:
+    """Where an address lies, how exactly that is known, and what to show for it."""
+
+    point: Point
+    precision: Precision
+    radius_m: int
+    label: str
+    note: str = ""
+
+
+class Geocoder(Protocol):
+    """Whatever can place an address; an `AddressRefused` when not even its town is known."""
+
+    async def locate(self, address: Address) -> Located: ...
+
+
+class Cache(Protocol):
+    """Answers of a geocoder by the SHA-256 of its name and the address."""
+
+    async def get(self, key: bytes) -> Located | None: ...
+
+    async def put(self, key: bytes, located: Located) -> None: ...
+
+
+class Offline:
+    """The gazetteer alone: the point of the postcode."""
+
+    def __init__(self, gazetteer: Gazetteer) -> None:
+        self._gazetteer = gazetteer
+
+    async def locate(self, address: Address) -> Located:
+        """The point of the address's postcode and town."""
+        return _of_place(self._place(address))
+
+    def _place(self, address: Address) -> Place:
+        return self._gazetteer.find(address.country, address.postcode, address.city)
+
+
+class _Unusable(Exception):
+    """The geocoder's answer cannot be taken; the text names no part of the address."""
+
+
+class _Online(ABC):
+    """What Photon and Nominatim share: cache, time limit, distrust and the way back."""
+
+    name: str
+    path: str
+
+    def __init__(
+        self,
+        *,
+        url: str,
+        client: httpx2.AsyncClient,
+        gazetteer: Gazetteer,
+        cache: Cache | None = None,
+        timeout_s: float = TIMEOUT_S,
+    ) -> None:
+        self._url = url.rstrip("/")
+        self._client = client
+        self._gazetteer = gazetteer
+        self._cache = cache
+        self._timeout_s = timeout_s
+
+    async def locate(self, address: Address) -> Located:
+        """The point of the address, or that of its postcode when the geocoder does not help."""
+        place = self._gazetteer.find(address.country, address.postcode, address.city)
+        if not address.street.strip():
+            return _of_place(place)
+        key = self._key(address, place)
+        known = await self._cache.get(key) if self._cache else None
+        if known:
+            return known
+        try:
+            located = await self._asked(address, place)
+        except (_Unusable, httpx2.HTTPError, TimeoutError) as failure:
+            reason = str(failure) if isinstance(failure, _Unusable) else type(failure).__name__
+            log.warning("geocoder %s: %s; the postcode's point is used", self.name, reason)
+            return _of_place(place)
+        if self._cache:
+            await self._cache.put(key, located)
+        return located
+
+    async def _asked(self, address: Address, place: Place) -> Located:
+        async with asyncio.timeout(self._timeout_s):
+            await self._wait()
+            answer = await self._get(self._question(address, place))
+        try:
+            point, precision = self._understood(answer, place)
+        except (LookupError, TypeError, ValueError, AttributeError):
+            raise _Unusable("the answer has another form than expected") from None
+        if distance_m(point, place.point) > FARTHEST_FROM_POSTCODE_M:
+            raise _Unusable("the answer lies far from the postcode")
+        return Located(
+            point=point,
+            precision=precision,
+            radius_m=ADDRESS_RADIUS_M if precision is Precision.ADDRESS else STREET_RADIUS_M,
+            label=f"{address.street.strip()}, {place.label}",
+            note=place.note,
+        )
+
+    async def _get(self, question: Mapping[str, str]) -> Any:
+        url, body = f"{self._url}{self.path}", b""
+        async with self._client.stream(
+            "GET", url, params=question, headers=self._headers(), follow_redirects=False
+        ) as answer:
+            if answer.status_code != httpx2.codes.OK:
+                raise _Unusable(f"status {answer.status_code}")
+            async for part in answer.aiter_bytes():
+                body += part
+                if len(body) > MOST_BYTES:
+                    raise _Unusable("the answer is too long")
+        try:
+            return json.loads(body)
+        except (ValueError, RecursionError):
+            raise _Unusable("the answer is no JSON") from None
+
+    def _key(self, address: Address, place: Place) -> bytes:
+        parts = (self.name, place.country, place.postcode, place.town, address.street)
+        return hashlib.sha256("\0".join(fold(part) for part in parts).encode()).digest()
+
+    def _headers(self) -> dict[str, str]:
+        return {"Accept": "application/json"}
+
+    async def _wait(self) -> None:
+        return
+
+    @abstractmethod
+    def _question(self, address: Address, place: Place) -> dict[str, str]: ...
+
+    @abstractmethod
+    def _understood(self, answer: Any, place: Place) -> tuple[Point, Precision]: ...
+
+
+class Photon(_Online):
+    """A Photon server at `url`, asked near the postcode's point."""
+
+    name = "photon"
+    path = "/api"
+
+    def _question(self, address: Address, place: Place) -> dict[str, str]:
+        return {
+            "q": f"{address.street.strip()}, {place.label}",
+            "lat": f"{place.point.lat:.5f}",
+            "lon": f"{place.point.lon:.5f}",
+            "limit": "1",
+        }
+
+    def _understood(self, answer: Any, place: Place) -> tuple[Point, Precision]:
+        if not answer["features"]:
+            raise _Unusable("the address was not found")
+        first = answer["features"][0]
+        lon, lat = first["geometry"]["coordinates"]
+        if first["properties"].get("countrycode", place.country).upper() != place.country:
+            raise _Unusable("the answer lies in another country")
+        kind = first["properties"].get("type")
+        return Point(lat, lon), _exact({"house": 30, "street": 26}.get(kind, 0))
+
+
+class Nominatim(_Online):
+    """A Nominatim server at `url`; asks once a second at most and names itself, as its rules want.
+
+    The pace is kept per process: run one process that geocodes against the public server.
+    """
+
+    name = "nominatim"
+    path = "/search"
+
+    def __init__(
+        self,
+        *,
+        url: str,
+        user_agent: str,
+        client: httpx2.AsyncClient,
+        gazetteer: Gazetteer,
+        cache: Cache | None = None,
+        timeout_s: float = TIMEOUT_S,
+        clock: Callable[[], float] = monotonic,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        super().__init__(
+            url=url, client=client, gazetteer=gazetteer, cache=cache, timeout_s=timeout_s
+        )
+        self._user_agent = user_agent
+        self._clock, self._sleep = clock, sleep
+        self._turn, self._next_at = asyncio.Lock(), -math.inf
+
+    def _headers(self) -> dict[str, str]:
+        return {**super()._headers(), "User-Agent": self._user_agent}
+
+    async def _wait(self) -> None:
+        async with self._turn:
+            pause_s = self._next_at - self._clock()
+            if pause_s > 0:
+                await self._sleep(pause_s)
+            self._next_at = self._clock() + NOMINATIM_PAUSE_S
+
+    def _question(self, address: Address, place: Place) -> dict[str, str]:
+        return {
+            "street": address.street.strip(),
+            "postalcode": place.postcode,
+            "city": place.town,
+            "countrycodes": place.country.lower(),
+            "viewbox": _box(place.point),
+            "format": "jsonv2",
+            "limit": "1",
+        }
+
+    def _understood(self, answer: Any, place: Place) -> tuple[Point, Precision]:
+        if not answer:
+            raise _Unusable("the address was not found")
+        first = answer[0]
+        return Point(float(first["lat"]), float(first["lon"])), _exact(int(first["place_rank"]))
+
+
+def _exact(rank: int) -> Precision:
+    """The precision of a place rank: 30 is a house, 26 and 27 are streets."""
+    if rank >= 28:
+        return Precision.ADDRESS
+    if rank >= 26:
+        return Precision.STREET
+    raise _Unusable("the answer is no more exact than the postcode")
+
+
+def _box(point: Point, degrees: float = 0.3) -> str:
+    west, east = max(point.lon - degrees, -180), min(point.lon + degrees, 180)
+    south, north = max(point.lat - degrees, -90), min(point.lat + degrees, 90)
+    return f"{west:.4f},{north:.4f},{east:.4f},{south:.4f}"
+
+
+def _of_place(place: Place) -> Located:
+    return Located(
+        point=place.point,
+        precision=place.precision,
+        radius_m=place.radius_m,
+        label=place.label,
+        note=place.note,
+    )
