@@ -1,0 +1,238 @@
+import asyncio
+from datetime import UTC, datetime, timedelta
+
+import asyncpg
+import pytest
+
+from data import db
+from data.db import DatabaseAway, DatabaseBusy, DatabaseConflict, DatabaseFull, ServerUnfit
+
+
+@pytest.fixture
+async def small(database):
+    opened = await db.open_pool(
+        database.service_dsn,
+        role=database.service_role,
+        size=1,
+        application="small",
+        statement_timeout_s=0.2,
+    )
+    yield opened
+    opened.terminate()
+
+
+async def test_a_transaction_keeps_what_it_wrote_when_it_ends_well(pool, owner):
+    await owner.execute("CREATE TABLE box (n int); GRANT ALL ON box TO tekkie_service")
+    async with db.transaction(pool) as tx:
+        await tx.execute("INSERT INTO box VALUES (1)")
+    assert await owner.fetchval("SELECT count(*) FROM box") == 1
+
+
+async def test_a_transaction_keeps_nothing_when_its_body_fails(pool, owner):
+    await owner.execute("CREATE TABLE box (n int); GRANT ALL ON box TO tekkie_service")
+
+    async def work():
+        async with db.transaction(pool) as tx:
+            await tx.execute("INSERT INTO box VALUES (1)")
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await work()
+    assert await owner.fetchval("SELECT count(*) FROM box") == 0
+
+
+async def test_a_transaction_is_read_committed(pool):
+    async with db.transaction(pool) as tx:
+        assert await tx.fetchval("SHOW transaction_isolation") == "read committed"
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [
+        ("role", "tekkie_service"),
+        ("application_name", "tests"),
+        ("search_path", "tekkie"),
+        ("timezone", "UTC"),
+        ("statement_timeout", "5s"),
+        ("lock_timeout", "2s"),
+        ("idle_in_transaction_session_timeout", "10s"),
+    ],
+)
+async def test_a_session_has_its_limits(pool, setting, value):
+    async with db.transaction(pool) as tx:
+        assert await tx.fetchval(f"SHOW {setting}") == value
+
+
+async def test_the_service_is_no_superuser_and_may_not_change_the_schema(pool):
+    async with db.transaction(pool) as tx:
+        assert await tx.fetchval("SELECT current_setting('is_superuser')") == "off"
+    with pytest.raises(asyncpg.InsufficientPrivilegeError):
+        async with db.transaction(pool) as tx:
+            await tx.execute("CREATE TABLE mine (n int)")
+
+
+async def test_a_careless_session_setting_does_not_reach_the_next_caller(small):
+    async with db.transaction(small) as tx:
+        await tx.execute("SET SESSION search_path = nowhere; SET SESSION statement_timeout = 0")
+    async with db.transaction(small) as tx:
+        assert await tx.fetchval("SHOW search_path") == "tekkie"
+        assert await tx.fetchval("SHOW statement_timeout") == "200ms"
+
+
+async def test_jsonb_arrives_as_it_was_sent(pool):
+    sent = {"ä": [1, 2.5, None, True, {"x": "'"}]}
+    async with db.transaction(pool) as tx:
+        assert await tx.fetchval("SELECT $1::jsonb", sent) == sent
+
+
+async def test_the_moment_is_the_test_clocks_and_stands_still(pool, clock):
+    async with db.transaction(pool) as tx:
+        assert await db.moment(tx) == datetime(2026, 3, 2, 9, tzinfo=UTC)
+        assert await db.moment(tx) == datetime(2026, 3, 2, 9, tzinfo=UTC)
+    assert await clock.advance(timedelta(hours=12)) == datetime(2026, 3, 2, 21, tzinfo=UTC)
+    await clock.set(datetime(2026, 3, 29, 1, tzinfo=UTC))
+    async with db.transaction(pool) as tx:
+        assert await db.moment(tx) == datetime(2026, 3, 29, 1, tzinfo=UTC)
+
+
+async def test_a_caller_who_finds_no_free_connection_is_told_so(small):
+    async with db.transaction(small):
+        with pytest.raises(DatabaseBusy, match="All 1 database connections are in use"):
+            async with db.transaction(small, acquire_timeout_s=0.05):
+                pass
+
+
+async def test_a_slow_statement_is_ended_by_the_server(small):
+    with pytest.raises(DatabaseBusy, match="longer than its time limit"):
+        async with db.transaction(small) as tx:
+            await tx.execute("SELECT pg_sleep(10)")
+
+
+async def test_a_server_that_is_away_is_told_plainly():
+    with pytest.raises(DatabaseAway, match="does not answer"):
+        await db.open_pool(
+            "postgresql://me@/x?host=/nonexistent", role=None, size=1, application="x"
+        )
+
+
+async def test_a_connection_that_is_cut_is_told_and_the_pool_heals(small, owner):
+    pids = []
+
+    async def work():
+        async with db.transaction(small) as tx:
+            pids.append(await tx.fetchval("SELECT pg_backend_pid()"))
+            await owner.fetchval("SELECT pg_terminate_backend($1, 5000)", pids[0])
+            await tx.execute("SELECT 1")
+
+    with pytest.raises(DatabaseAway):
+        await work()
+    async with db.transaction(small) as tx:
+        assert await tx.fetchval("SELECT pg_backend_pid()") not in pids
+
+
+async def test_a_cancelled_caller_leaves_the_pool_well(small):
+    entered = asyncio.Event()
+
+    async def caller():
+        async with db.transaction(small) as tx:
+            entered.set()
+            await tx.execute("SELECT pg_sleep(10)")
+
+    task = asyncio.create_task(caller())
+    await entered.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    async with db.transaction(small) as tx:
+        assert await tx.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted") == 0
+
+
+@pytest.mark.parametrize("code", ["40001", "40P01", "55P03"])
+async def test_work_that_met_another_is_repeated_until_it_is_done(pool, code):
+    waits, tries = [], []
+
+    async def work(tx):
+        tries.append(await tx.fetchval("SELECT pg_backend_pid()"))
+        if len(tries) < 3:
+            await tx.execute(f"DO $$ BEGIN RAISE SQLSTATE '{code}'; END $$")
+        return "done"
+
+    def jitter_s(attempt):
+        waits.append(attempt)
+        return 0.0
+
+    assert await db.repeat(pool, work, jitter_s=jitter_s) == "done"
+    assert waits == [1, 2]
+
+
+async def test_work_that_always_meets_another_is_given_up_the_third_time(pool):
+    tries = []
+
+    async def work(tx):
+        tries.append(1)
+        await tx.execute("DO $$ BEGIN RAISE SQLSTATE '40P01'; END $$")
+
+    with pytest.raises(DatabaseConflict):
+        await db.repeat(pool, work, jitter_s=lambda _: 0.0)
+    assert len(tries) == 3
+
+
+async def test_a_locked_row_is_a_conflict_and_waited_for_no_longer_than_allowed(pool, owner):
+    await owner.execute("CREATE TABLE box (n int); INSERT INTO box VALUES (1)")
+    await owner.execute("GRANT ALL ON box TO tekkie_service")
+
+    async def work(tx):
+        return await tx.fetchval("SELECT n FROM box FOR UPDATE NOWAIT")
+
+    holder = owner.transaction()
+    await holder.start()
+    await owner.execute("SELECT n FROM box FOR UPDATE")
+    with pytest.raises(DatabaseConflict):
+        await db.repeat(pool, work, jitter_s=lambda _: 0.0)
+    await holder.rollback()
+    assert await db.repeat(pool, work, jitter_s=lambda _: 0.0) == 1
+
+
+@pytest.mark.parametrize("code", ["53100", "53200", "53300"])
+async def test_a_full_server_is_told_apart(pool, code):
+    with pytest.raises(DatabaseFull):
+        async with db.transaction(pool) as tx:
+            await tx.execute(f"DO $$ BEGIN RAISE SQLSTATE '{code}'; END $$")
+
+
+async def test_a_hasty_server_is_refused_with_every_reason_at_once(server, database):
+    if server.embedded is None:
+        pytest.skip("the settings of this server are not ours")
+    with pytest.raises(ServerUnfit) as refused:
+        await db.check_server(database.owner_dsn)
+    assert len(refused.value.problems) == 3
+    for cure in ("set fsync = on", "set full_page_writes = on", "set synchronous_commit = on"):
+        assert cure in str(refused.value)
+
+
+async def test_a_superuser_is_refused_with_the_statements_that_help(server):
+    if server.embedded is None:
+        pytest.skip("the user of this server is not ours")
+    with pytest.raises(ServerUnfit, match="superuser tekkie_admin: make a role"):
+        await db.check_server(server.admin_dsn)
+
+
+def test_each_fault_of_a_server_is_one_sentence_with_its_cure():
+    bad = {
+        "version": 140009,
+        "version_text": "14.9",
+        "fsync": "on",
+        "full_page_writes": "on",
+        "synchronous_commit": "local",
+        "in_recovery": True,
+        "encoding": "SQL_ASCII",
+        "btree_gist": False,
+        "service_is_superuser": True,
+        "is_superuser": False,
+        "user_name": "me",
+        "database": "tekkie",
+    }
+    problems = list(db._problems(bad))
+    assert len(problems) == 5
+    for word in ("14.9", "standby", "SQL_ASCII", "contrib", "NOSUPERUSER"):
+        assert sum(word in problem for problem in problems) == 1

@@ -1,0 +1,207 @@
+import asyncio
+import subprocess
+import sys
+from dataclasses import replace
+from urllib.parse import urlsplit
+
+import pytest
+
+from data import cluster, db, migrate
+from data.migrate import MigrationRefused, RoleMissing, SchemaError, SchemaTooNew, SchemaTooOld
+
+ONE = "CREATE TABLE one (n int); INSERT INTO one VALUES (1)"
+TWO = "CREATE TABLE two (n int)"
+STARTER = """
+import asyncio, sys
+from pathlib import Path
+from data import migrate
+print("ready", flush=True)
+sys.stdin.readline()
+print(*asyncio.run(migrate.migrate(sys.argv[1], folder=Path(sys.argv[2]))))
+"""
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "0001_one.sql").write_text(ONE)
+    (tmp_path / "0002_two.sql").write_text(TWO)
+    return tmp_path
+
+
+@pytest.fixture
+def dsn(empty_database):
+    return empty_database.owner_dsn
+
+
+async def rows(dsn, query):
+    connection = await db.connect(dsn, application="tests")
+    try:
+        return await connection.fetch(query)
+    finally:
+        await connection.close()
+
+
+async def test_files_are_applied_in_order_once_and_reported(dsn, folder):
+    said = []
+    assert await migrate.pending(dsn, folder=folder) == ["0001_one.sql", "0002_two.sql"]
+    assert await migrate.migrate(dsn, said.append, folder=folder) == [
+        "0001_one.sql",
+        "0002_two.sql",
+    ]
+    assert said == ["applying 0001_one.sql …", "applying 0002_two.sql …"]
+    assert await migrate.migrate(dsn, said.append, folder=folder) == []
+    assert await migrate.pending(dsn, folder=folder) == []
+    assert len(await rows(dsn, "SELECT n FROM one")) == 1
+
+
+async def test_everything_lies_in_the_schema_tekkie(dsn, folder):
+    await migrate.migrate(dsn, folder=folder)
+    found = await rows(dsn, "SELECT tablename FROM pg_tables WHERE schemaname = 'tekkie'")
+    assert {row["tablename"] for row in found} == {"migrations", "one", "two"}
+
+
+def test_eight_starters_at_once_apply_each_file_once(dsn, folder):
+    command = [sys.executable, "-c", STARTER, dsn, str(folder)]
+    starters = [
+        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        for _ in range(8)
+    ]
+    assert [starter.stdout.readline() for starter in starters] == ["ready\n"] * 8
+    for starter in starters:
+        starter.stdin.write("go\n")
+        starter.stdin.flush()
+    applied = [name for starter in starters for name in starter.communicate()[0].split()]
+    assert [starter.returncode for starter in starters] == [0] * 8
+    assert sorted(applied) == ["0001_one.sql", "0002_two.sql"]
+
+
+async def test_a_second_migrator_waits_and_says_so(dsn, folder):
+    said = asyncio.Queue()
+    first = await db.connect(dsn, application="tests")
+    holding = first.transaction()
+    await holding.start()
+    await first.execute(migrate.sql.lock)
+    second = asyncio.create_task(migrate.migrate(dsn, said.put_nowait, folder=folder))
+    assert await said.get() == "waiting for another tekkie that is migrating …"
+    await holding.rollback()
+    assert len(await second) == 2
+    await first.close()
+
+
+async def test_a_failing_file_leaves_nothing_and_the_next_try_goes_on(dsn, folder):
+    (folder / "0002_two.sql").write_text("CREATE TABLE two (n int); SELECT 1 / 0")
+    with pytest.raises(MigrationRefused, match=r"0002_two\.sql failed and was undone: division"):
+        await migrate.migrate(dsn, folder=folder)
+    assert await migrate.pending(dsn, folder=folder) == ["0002_two.sql"]
+    (folder / "0002_two.sql").write_text(TWO)
+    assert await migrate.migrate(dsn, folder=folder) == ["0002_two.sql"]
+
+
+async def test_a_table_in_use_is_tried_again(dsn, folder):
+    await migrate.migrate(dsn, folder=folder)
+    (folder / "0003_three.sql").write_text("SET LOCAL lock_timeout = '20ms'; DROP TABLE one")
+    reader = await db.connect(dsn, application="tests")
+    reading = reader.transaction()
+    await reading.start()
+    await reader.execute("SELECT * FROM one")
+    said = asyncio.Queue()
+    migrator = asyncio.create_task(migrate.migrate(dsn, said.put_nowait, folder=folder))
+    assert await said.get() == "applying 0003_three.sql …"
+    assert await said.get() == "a table is in use, trying again …"
+    await reading.rollback()
+    assert await migrator == ["0003_three.sql"]
+    await reader.close()
+
+
+async def test_a_file_changed_after_it_was_applied_is_refused(dsn, folder):
+    await migrate.migrate(dsn, folder=folder)
+    (folder / "0001_one.sql").write_text(ONE + " ")
+    with pytest.raises(MigrationRefused, match=r"0001_one\.sql was changed after it was applied"):
+        await migrate.migrate(dsn, folder=folder)
+
+
+async def test_a_file_put_in_the_middle_is_refused(dsn, folder):
+    await migrate.migrate(dsn, folder=folder)
+    (folder / "0002_two.sql").rename(folder / "0003_two.sql")
+    (folder / "0002_between.sql").write_text("SELECT 1")
+    with pytest.raises(MigrationRefused, match=r"has 0002_two\.sql where .* 0002_between\.sql"):
+        await migrate.migrate(dsn, folder=folder)
+
+
+async def test_a_missing_number_is_refused(dsn, folder):
+    (folder / "0001_one.sql").unlink()
+    with pytest.raises(MigrationRefused, match=r"0002_two\.sql stands where number 0001 belongs"):
+        await migrate.migrate(dsn, folder=folder)
+
+
+async def test_two_files_with_one_number_are_refused(dsn, folder):
+    (folder / "0002_too.sql").write_text("SELECT 1")
+    with pytest.raises(MigrationRefused, match="where number 0003 belongs"):
+        await migrate.migrate(dsn, folder=folder)
+
+
+@pytest.mark.parametrize("name", ["3_three.sql", "0003-three.sql", "three.sql", "0003_Three.sql"])
+async def test_an_odd_name_is_refused(dsn, folder, name):
+    (folder / name).write_text("SELECT 1")
+    with pytest.raises(MigrationRefused, match="name it NNNN_what_it_does"):
+        await migrate.migrate(dsn, folder=folder)
+
+
+async def test_a_file_that_ends_the_transaction_is_refused(dsn, folder):
+    (folder / "0003_three.sql").write_text("CREATE TABLE three (n int); COMMIT")
+    with pytest.raises(MigrationRefused, match="take COMMIT out of it"):
+        await migrate.migrate(dsn, folder=folder)
+
+
+async def test_an_older_database_is_refused_at_start_with_the_cure(dsn, folder):
+    with pytest.raises(SchemaTooOld, match=r"2 migration\(s\), first 0001_one.*tekkie migrate"):
+        await migrate.check(dsn, folder=folder)
+    await migrate.migrate(dsn, folder=folder)
+    await migrate.check(dsn, folder=folder)
+
+
+async def test_a_newer_database_is_refused_and_left_alone(dsn, folder):
+    await migrate.migrate(dsn, folder=folder)
+    (folder / "0002_two.sql").unlink()
+    for act in (migrate.migrate, migrate.check):
+        with pytest.raises(SchemaTooNew, match=r"migrated to 0002_two\.sql by a newer tekkie"):
+            await act(dsn, folder=folder)
+
+
+async def test_the_service_may_check_the_schema(database):
+    await migrate.check(database.service_dsn)
+
+
+async def test_the_real_migrations_apply_to_an_empty_database(dsn):
+    assert "0001_init.sql" in await migrate.migrate(dsn)
+    await migrate.check(dsn)
+
+
+async def test_a_role_that_may_not_be_made_is_asked_of_the_administrator(dsn, folder, monkeypatch):
+    blocks = {
+        name: text.replace("tekkie_service", "tekkie_unknown")
+        for name, text in migrate.sql.blocks.items()
+    }
+    monkeypatch.setattr(migrate, "sql", replace(migrate.sql, blocks=blocks))
+    if not await creates_roles(dsn):
+        with pytest.raises(RoleMissing, match="administrator must run: CREATE ROLE tekkie_unknown"):
+            await migrate.migrate(dsn, folder=folder)
+
+
+async def creates_roles(dsn):
+    query = "SELECT rolcreaterole OR rolsuper AS may FROM pg_roles WHERE rolname = current_user"
+    return (await rows(dsn, query))[0]["may"]
+
+
+async def test_a_user_without_rights_on_the_database_is_told_what_helps(server, folder):
+    if server.embedded is None:
+        pytest.skip("the users of this server are not ours")
+    stranger = server.embedded.dsn(cluster.SERVICE, "postgres")
+    with pytest.raises(SchemaError, match=r"ALTER DATABASE .* OWNER TO"):
+        await migrate.migrate(stranger, folder=folder)
+
+
+async def test_a_database_that_does_not_exist_is_told_plainly(dsn, folder):
+    elsewhere = urlsplit(dsn)._replace(path="/nowhere").geturl()
+    with pytest.raises(db.DatabaseAway, match='"nowhere" does not exist'):
+        await migrate.migrate(elsewhere, folder=folder)
