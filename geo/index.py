@@ -4,20 +4,21 @@ Theory of operation. Every friend is a point in earth-centred metres (ECEF), so 
 in three dimensions orders friends as they lie on the ground, at the antimeridian and the poles too.
 Latitude and longitude in degrees would not: a degree is not the same length in both directions.
 
-The points lie in R-trees: one per certificate and one for packages that need none, all holding only
-friends who are available, and one for those at rest, who are looked up for explanations only. Hence
-a question never wades through people who cannot be asked. A package with several certificates walks
-the tree of the rarest. A change that moves nobody and opens or closes no tree costs no tree work.
+The points lie in R-trees: one per certificate, holding only friends who are available, so that a
+question never wades through people who cannot be asked; and one of everybody, for the packages that
+need no certificate and for explanations. A package with several certificates walks the tree of the
+rarest. A change that neither moves a friend nor opens or closes a tree to him costs no tree work.
 
-A question takes the nearest 8 of a tree, then 32, 128, … and hands them to `qualifies` in that
-order until enough are found. It is over, too, where no friend's own radius reaches: the largest
-radius of all bounds the search inside the tree. What the tree measures is the chord, which is
-never longer than the geodesic; so once the last wanted friend lies at distance D, everybody with a
-chord up to D and a centimetre is still looked at, and nobody nearer on the ground can be missed.
+A question takes twice as many from a tree as are wanted, then four times that and so on, and hands
+them to `qualifies`, nearest first, until enough are found. It is over, too, where no friend's own
+radius reaches: the largest radius of all bounds the search inside the tree. What the tree measures
+is the chord, never longer than the geodesic; so once the last wanted friend lies at distance D,
+everybody with a chord up to D and a little is still looked at, and nobody nearer can be missed.
 
-The geodesic is the chord plus d³/24R², R being the earth's radius of curvature in that direction
-(within 0.1 mm up to 100 km). Where a centimetre decides, about a rank or about a friend's radius,
-the geodesic itself is solved. Equal distances are ranked by friend id.
+The geodesic is the chord plus d³/24R², with the Gaussian radius R of the earth at the question's
+latitude: within 0.1 mm at 30 km in these countries, within 7 mm at 100 km anywhere. Where two
+centimetres decide, about a rank or about a friend's radius, and beyond 100 km, the geodesic itself
+is solved. Equal distances are ranked by friend id.
 
 Trees know slots, not friends: a slot is a place in `_friends`, freed and used again. A node filled
 below `fill_factor` is dissolved and its entries are inserted anew, so that a high factor makes
@@ -26,17 +27,19 @@ every removal dear. The index belongs to one thread.
 
 from __future__ import annotations
 
+import ctypes
 from array import array
 from bisect import insort
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator
-from enum import Enum
+from functools import cache
 from itertools import pairwise
-from math import cos, inf, radians, sin, sqrt
-from typing import Final
+from math import inf, radians, sin, sqrt
+from typing import Final, cast
 
 import numpy as np
 from numpy.typing import NDArray
+from rtree import core
 from rtree import index as rtree
 
 from data.records import Friend, FriendId
@@ -49,28 +52,24 @@ from geo.point import (
     geodesic_m,
 )
 
-LEAF_CAPACITY: Final = 16
+NODE_CAPACITY: Final = 16
 FILL_FACTOR: Final = 0.4
-FIRST_LOOK: Final = 8
+FIRST_LOOK_TIMES: Final = 2
 WIDER_BY: Final = 4
-NEAR_TIE_M: Final = 0.01
-EARTH_M: Final = 13_000_000.0
+NEAR_TIE_M: Final = 0.02
 LONGEST_CHORD_TO_CORRECT_M: Final = 100_000.0
-
-
-class Standing(Enum):
-    """The two trees that are not a certificate's: who may be asked, and who is at rest."""
-
-    AVAILABLE = "available"
-    RESTING = "resting"
+EARTH_M: Final = 13_000_000.0
+EVERYBODY: Final = None
+NOBODY: Final = cast(Friend, None)
 
 
 class IndexBroken(RuntimeError):
-    """The trees and the slots disagree: load the index anew."""
+    """The R-tree library refused; load the index anew."""
 
 
-Key = str | Standing
+Key = str | None
 Vector = tuple[float, float, float]
+Found = tuple[float, FriendId]
 
 
 class FriendIndex:
@@ -82,7 +81,7 @@ class FriendIndex:
 
     def _clear(self) -> None:
         self._slots: dict[FriendId, int] = {}
-        self._friends: list[Friend | None] = []
+        self._friends: list[Friend] = []
         self._free: list[int] = []
         self._open = bytearray()
         self._x, self._y, self._z = array("d"), array("d"), array("d")
@@ -94,7 +93,7 @@ class FriendIndex:
         return len(self._slots)
 
     def __iter__(self) -> Iterator[Friend]:
-        return (friend for friend in self._friends if friend is not None)
+        return (self._friends[slot] for slot in self._slots.values())
 
     def get(self, friend_id: FriendId) -> Friend | None:
         """The friend as last put, or None."""
@@ -103,33 +102,38 @@ class FriendIndex:
 
     def load(self, friends: Iterable[Friend]) -> None:
         """Replace everything by `friends`; of two with the same id the later one stays."""
-        self._clear()
         unique = list({friend.id: friend for friend in friends}.values())
-        self._friends = list(unique)
+        places = _places_of(unique)
+        self._clear()
+        self._friends = unique
         self._slots = {friend.id: slot for slot, friend in enumerate(unique)}
-        self._radii = Counter(friend.radius_m for friend in unique)
-        self._largest_radius_m = max(self._radii, default=0)
-        self._open = bytearray(self._available(friend) for friend in unique)
-        places = _ecef_of(unique)
+        self._open = bytearray(map(self._available, unique))
         self._x, self._y, self._z = (array("d", axis.tobytes()) for axis in places.T)
-        members: defaultdict[Key, array[int]] = defaultdict(lambda: array("q"))
-        for slot, friend in enumerate(unique):
-            for key in _keys(friend, available=bool(self._open[slot])):
-                members[key].append(slot)
-        for key, slots in members.items():
-            self._trees[key] = _Tree.bulk(np.frombuffer(slots, dtype=np.int64), places)
+        self._radii = Counter([friend.radius_m for friend in unique])
+        self._largest_radius_m = max(self._radii, default=0)
+        self._trees = {key: _Tree.bulk(slots, places) for key, slots in self._members().items()}
+
+    def _members(self) -> dict[Key, list[int]]:
+        """Who belongs into which tree, by slot."""
+        members = defaultdict[Key, list[int]](list)
+        members[EVERYBODY] = list(self._slots.values())
+        for slot in members[EVERYBODY]:
+            if self._open[slot]:
+                for held in self._friends[slot].certificates:
+                    members[held.code].append(slot)
+        return {key: list(dict.fromkeys(slots)) for key, slots in members.items()}
 
     def put(self, friend: Friend) -> None:
         """Insert a friend, or replace the one with his id: moved, changed, opened or closed."""
         slot = self._slots.get(friend.id)
-        old = None if slot is None else self._friends[slot]
-        if slot is None or old is None:
+        if slot is None:
             self._insert(friend)
             return
+        old = self._friends[slot]
         available = self._available(friend)
         moved = friend.lat != old.lat or friend.lon != old.lon
         if moved or available != self._open[slot] or friend.certificates != old.certificates:
-            self._replant(slot, old, friend, available=available, moved=moved)
+            self._replant(slot, friend, available=available, moved=moved)
         self._friends[slot] = friend
         if friend.radius_m != old.radius_m:
             self._count_radius(friend.radius_m)
@@ -138,13 +142,12 @@ class FriendIndex:
     def remove(self, friend_id: FriendId) -> None:
         """Forget a friend; an unknown id is no error."""
         slot = self._slots.pop(friend_id, None)
-        friend = None if slot is None else self._friends[slot]
-        if slot is None or friend is None:
+        if slot is None:
             return
-        place = self._place(slot)
-        for key in _keys(friend, available=bool(self._open[slot])):
+        friend, place = self._friends[slot], self._place(slot)
+        for key in _keys(friend, available=self._open[slot] == 1):
             self._trees[key].delete(slot, place)
-        self._friends[slot] = None
+        self._friends[slot] = NOBODY
         self._free.append(slot)
         self._uncount_radius(friend.radius_m)
 
@@ -164,92 +167,106 @@ class FriendIndex:
         tree = self._rarest(certificates)
         if tree is None or want < 1:
             return []
-        sight = _Sight(point)
-        found: list[tuple[float, FriendId]] = []
+        found: list[Found] = []
+        friends, is_open = self._friends, self._open
         reach_m = self._largest_radius_m + NEAR_TIE_M
-        for slot in tree.outward(sight.place, reach_m):
-            friend = self._at(slot)
-            chord_m, away_m = sight.measure(friend, self._place(slot))
+        for chord_m, away_m, slot in self._outward(tree, point, FIRST_LOOK_TIMES * want, reach_m):
             if chord_m > reach_m:
                 break
-            if abs(away_m - friend.radius_m) < NEAR_TIE_M:
-                away_m = sight.solve(friend)
-            if away_m > friend.radius_m or not _holds(friend, certificates):
+            if not is_open[slot]:
                 continue
-            if qualifies(friend, away_m):
+            friend = friends[slot]
+            gap_m = friend.radius_m - away_m
+            if gap_m < NEAR_TIE_M and (gap_m < -NEAR_TIE_M or not _covers(friend, point)):
+                continue
+            if qualifies(friend, away_m) and _holds(friend, certificates):
                 insort(found, (away_m, friend.id))
                 if len(found) >= want:
                     reach_m = found[want - 1][0] + NEAR_TIE_M
-        return self._ranked(sight, found)[:want]
+        return self._ranked(point, found)[:want]
 
     def around(self, point: Point, count: int) -> list[Candidate]:
         """The `count` nearest friends of any kind, available or not, however far."""
-        sight = _Sight(point)
-        found: list[tuple[float, FriendId]] = []
-        reach_m = inf if count > 0 else -1.0
-        for key in Standing:
-            for slot in self._tree(key).outward(sight.place, reach_m):
-                friend = self._at(slot)
-                chord_m, away_m = sight.measure(friend, self._place(slot))
+        found: list[Found] = []
+        reach_m = inf
+        if count > 0:
+            tree = self._tree(EVERYBODY)
+            for chord_m, away_m, slot in self._outward(tree, point, count + 1, reach_m):
                 if chord_m > reach_m:
                     break
-                insort(found, (away_m, friend.id))
+                insort(found, (away_m, self._friends[slot].id))
                 if len(found) >= count:
                     reach_m = found[count - 1][0] + NEAR_TIE_M
-        return self._ranked(sight, found)[: max(count, 0)]
+        return self._ranked(point, found)[:count]
 
-    def check(self) -> list[str]:
-        """What is wrong inside, one sentence each; an empty list when all is well."""
-        expected: defaultdict[Key, list[int]] = defaultdict(list)
-        problems: list[str] = []
-        for friend_id, slot in self._slots.items():
-            friend = self._friends[slot]
-            if friend is None or friend.id != friend_id:
-                problems.append(f"friend {friend_id} is not in his slot {slot}")
-                continue
-            if self._available(friend) != self._open[slot]:
-                problems.append(f"friend {friend_id} changed his availability unnoticed")
-            for key in _keys(friend, available=bool(self._open[slot])):
-                expected[key].append(slot)
-        if len(self._slots) + len(self._free) != len(self._friends):
-            problems.append("some slots are neither used nor free")
-        if Counter(friend.radius_m for friend in self) != self._radii:
-            problems.append("the radii in use are counted wrong")
-        for key, tree in self._trees.items():
-            problems += tree.check(str(key), expected.pop(key, []))
-        problems += [f"the tree {key} is missing" for key in expected]
-        return problems
+    def _outward(
+        self, tree: _Tree, point: Point, look: int, reach_m: float
+    ) -> Iterator[tuple[float, float, int]]:
+        """Chord, distance and slot, nearest first, fetched from the tree as they are asked for."""
+        here = here_x, here_y, here_z = ecef(point)
+        bend = _bend(point)
+        xs, ys, zs = self._x, self._y, self._z
+        seen = 0
+        while True:
+            slots = tree.look(here, look, reach_m)
+            for slot in slots[seen:]:
+                x, y, z = xs[slot] - here_x, ys[slot] - here_y, zs[slot] - here_z
+                squared = x * x + y * y + z * z
+                chord_m = sqrt(squared)
+                if chord_m > LONGEST_CHORD_TO_CORRECT_M:
+                    yield chord_m, _solved(self._friends[slot], point), slot
+                else:
+                    yield chord_m, chord_m + chord_m * squared * bend, slot
+            if len(slots) < look:
+                return
+            seen, look = len(slots), look * WIDER_BY
+
+    def _ranked(self, point: Point, found: list[Found]) -> list[Candidate]:
+        """`found` in order; those too close to tell apart are solved, each place once."""
+        close = [i for i, gap_m in enumerate(_gaps(found)) if gap_m < NEAR_TIE_M]
+        if close:
+            solved = cache(geodesic_m)
+            for i in {*close, *(i + 1 for i in close)}:
+                friend = self._friends[self._slots[found[i][1]]]
+                found[i] = solved(point, Point(friend.lat, friend.lon)), friend.id
+            found.sort()
+        return [Candidate(friend_id=friend_id, distance_m=away_m) for away_m, friend_id in found]
+
+    def _rarest(self, certificates: frozenset[str]) -> _Tree | None:
+        if not certificates:
+            return self._trees.get(EVERYBODY)
+        trees = [self._trees.get(code) for code in certificates]
+        found = [tree for tree in trees if tree is not None]
+        return min(found, key=len) if len(found) == len(trees) else None
 
     def _insert(self, friend: Friend) -> None:
         place = ecef(Point(friend.lat, friend.lon))
         available = self._available(friend)
         slot = self._take_slot()
+        self._slots[friend.id] = slot
         self._friends[slot] = friend
         self._open[slot] = available
-        self._move(slot, place)
-        self._slots[friend.id] = slot
+        self._x[slot], self._y[slot], self._z[slot] = place
         self._count_radius(friend.radius_m)
         for key in _keys(friend, available=available):
             self._tree(key).insert(slot, place)
 
-    def _replant(
-        self, slot: int, old: Friend, friend: Friend, *, available: bool, moved: bool
-    ) -> None:
-        before = _keys(old, available=bool(self._open[slot]))
+    def _replant(self, slot: int, friend: Friend, *, available: bool, moved: bool) -> None:
+        before = _keys(self._friends[slot], available=self._open[slot] == 1)
         after = _keys(friend, available=available)
-        from_place = self._place(slot)
-        to_place = ecef(Point(friend.lat, friend.lon)) if moved else from_place
+        old_place = self._place(slot)
+        place = ecef(Point(friend.lat, friend.lon)) if moved else old_place
         for key in before if moved else before - after:
-            self._trees[key].delete(slot, from_place)
+            self._trees[key].delete(slot, old_place)
         for key in after if moved else after - before:
-            self._tree(key).insert(slot, to_place)
-        self._move(slot, to_place)
+            self._tree(key).insert(slot, place)
+        self._x[slot], self._y[slot], self._z[slot] = place
         self._open[slot] = available
 
     def _take_slot(self) -> int:
         if self._free:
             return self._free.pop()
-        self._friends.append(None)
+        self._friends.append(NOBODY)
         self._open.append(0)
         for axis in (self._x, self._y, self._z):
             axis.append(0.0)
@@ -257,9 +274,6 @@ class FriendIndex:
 
     def _place(self, slot: int) -> Vector:
         return self._x[slot], self._y[slot], self._z[slot]
-
-    def _move(self, slot: int, place: Vector) -> None:
-        self._x[slot], self._y[slot], self._z[slot] = place
 
     def _tree(self, key: Key) -> _Tree:
         tree = self._trees.get(key)
@@ -278,54 +292,31 @@ class FriendIndex:
             if radius_m == self._largest_radius_m:
                 self._largest_radius_m = max(self._radii, default=0)
 
-    def _rarest(self, certificates: frozenset[str]) -> _Tree | None:
-        if not certificates:
-            return self._trees.get(Standing.AVAILABLE)
-        trees = [self._trees.get(code) for code in certificates]
-        found = [tree for tree in trees if tree is not None]
-        return min(found, key=len) if len(found) == len(trees) else None
+    def check(self) -> list[str]:
+        """What is wrong inside, one sentence each; an empty list when all is well."""
+        problems: list[str] = []
+        for friend_id, slot in self._slots.items():
+            problems += self._check_slot(friend_id, slot)
+        if len(self._slots) + len(self._free) != len(self._friends):
+            problems.append("Some slots are neither used nor free.")
+        if Counter(friend.radius_m for friend in self) != self._radii:
+            problems.append("The radii in use are counted wrong.")
+        members = self._members()
+        for key in self._trees.keys() | members.keys():
+            problems += self._tree(key).check(key or "of everybody", members.get(key, []))
+        return problems
 
-    def _at(self, slot: int) -> Friend:
+    def _check_slot(self, friend_id: FriendId, slot: int) -> Iterator[str]:
         friend = self._friends[slot]
-        if friend is None:
-            raise IndexBroken(f"a tree still holds slot {slot}, which is free")
-        return friend
-
-    def _ranked(self, sight: _Sight, found: list[tuple[float, FriendId]]) -> list[Candidate]:
-        """`found` in order; those within a centimetre of each other are solved before."""
-        gaps = [after[0] - before[0] for before, after in pairwise(found)]
-        if any(gap < NEAR_TIE_M for gap in gaps):
-            found = sorted(
-                (sight.solve(self._at(self._slots[friend_id])), friend_id) for _, friend_id in found
-            )
-        return [Candidate(friend_id=friend_id, distance_m=away_m) for away_m, friend_id in found]
-
-
-class _Sight:
-    """A place on the ground to measure from: its coordinates and how the earth curves there."""
-
-    def __init__(self, point: Point) -> None:
-        self.point = point
-        self.place = ecef(point)
-        self._east_radius_m, self._north_radius_m, self._north = _curvature(point)
-
-    def measure(self, friend: Friend, place: Vector) -> tuple[float, float]:
-        """Chord and geodesic in metres to a friend who lies at `place`."""
-        x, y, z = place[0] - self.place[0], place[1] - self.place[1], place[2] - self.place[2]
-        squared = x * x + y * y + z * z
-        chord_m = sqrt(squared)
-        if chord_m > LONGEST_CHORD_TO_CORRECT_M:
-            return chord_m, self.solve(friend)
-        if chord_m == 0:
-            return 0.0, 0.0
-        north = x * self._north[0] + y * self._north[1] + z * self._north[2]
-        north *= north
-        bent = north / self._north_radius_m + (squared - north) / self._east_radius_m
-        return chord_m, chord_m + bent * bent / (24 * chord_m)
-
-    def solve(self, friend: Friend) -> float:
-        """The geodesic to a friend in metres, to the last digit."""
-        return geodesic_m(self.point, Point(friend.lat, friend.lon))
+        if friend.id != friend_id:
+            yield f"Friend {friend_id} is not in his slot {slot}."
+        if self._available(friend) != self._open[slot]:
+            yield f"Friend {friend_id} became available or not, and the index was not told."
+        if (
+            max(map(abs, np.subtract(self._place(slot), ecef(Point(friend.lat, friend.lon)))))
+            > 1e-6
+        ):
+            yield f"Friend {friend_id} does not lie where his record says."
 
 
 class _Tree:
@@ -333,6 +324,7 @@ class _Tree:
 
     def __init__(self, tree: rtree.Index, size: int) -> None:
         self._tree = tree
+        self._address = tree.handle._as_parameter_
         self._size = size
 
     @classmethod
@@ -340,9 +332,10 @@ class _Tree:
         return cls(rtree.Index(properties=_properties()), 0)
 
     @classmethod
-    def bulk(cls, slots: NDArray[np.int64], places: NDArray[np.float64]) -> _Tree:
-        chosen = places[slots]
-        return cls(rtree.Index((slots, chosen, chosen), properties=_properties()), len(slots))
+    def bulk(cls, slots: list[int], places: NDArray[np.float64]) -> _Tree:
+        ids = np.array(slots, dtype=np.int64)
+        points = places[ids]
+        return cls(rtree.Index((ids, points, points), properties=_properties()), len(slots))
 
     def __len__(self) -> int:
         return self._size
@@ -355,66 +348,103 @@ class _Tree:
         self._tree.delete(slot, place)
         self._size -= 1
 
-    def outward(self, place: Vector, reach_m: float) -> Iterator[int]:
-        """The slots within `reach_m` of `place`, nearest first, fetched as they are asked for."""
-        if reach_m < 0:
-            return
-        look, seen = FIRST_LOOK, 0
-        while True:
-            slots = self._look(place, look, reach_m)
-            yield from slots[seen:]
-            if len(slots) < look:
-                return
-            seen, look = len(slots), look * WIDER_BY
+    def look(self, place: Vector, count: int, reach_m: float) -> list[int]:
+        """The `count` nearest slots within `reach_m`, and all as far as the last of them."""
+        return _LOOK.nearest(self._address, place, count, min(reach_m, EARTH_M))
 
-    def _look(self, place: Vector, look: int, reach_m: float) -> list[int]:
-        """The `look` nearest slots and all that are as far as the last, at most `reach_m` away."""
-        bounds = np.array([place])
-        reach = np.array([min(reach_m, EARTH_M)])
-        slots, _ = self._tree.nearest_v(bounds, bounds, num_results=look, max_dists=reach)  # type: ignore[no-untyped-call]
-        return [int(slot) for slot in slots]
-
-    def check(self, name: str, expected: list[int]) -> list[str]:
+    def check(self, name: str, expected: list[int]) -> Iterator[str]:
         """How the tree differs from the slots it should hold."""
-        problems = []
         if self._size != len(expected):
-            problems.append(f"the tree {name} counts {self._size} of {len(expected)} friends")
+            yield f"The tree {name} counts {self._size} of {len(expected)} friends."
         everywhere = (-EARTH_M,) * 3 + (EARTH_M,) * 3
         if sorted(self._tree.intersection(everywhere)) != sorted(expected):
-            problems.append(f"the tree {name} holds other friends than it should")
-        return problems
+            yield f"The tree {name} holds other friends than it should."
+
+
+class _Look:
+    """One call of libspatialindex with room for its answer, kept between calls.
+
+    rtree's own `nearest` and `nearest_v` make that room anew each time, which costs a third of a
+    question, and the former cannot be told how far to look.
+    """
+
+    def __init__(self) -> None:
+        self._place = (ctypes.c_double * 3)()
+        self._reach_m = ctypes.c_double()
+        self._count = ctypes.c_uint64()
+        self._answered = ctypes.c_int64()
+        self._call = core.rt["Index_NearestNeighbors_id_v"]
+        number, size = ctypes.c_int64, ctypes.c_uint64
+        self._call.argtypes = [ctypes.c_void_p, number, number, ctypes.c_uint32, size, size, size]
+        self._call.argtypes += [ctypes.c_void_p] * 6
+        self._make_room(1024)
+
+    def _make_room(self, slots: int) -> None:
+        self._slots = (ctypes.c_int64 * slots)()
+        self._room = slots
+        place = ctypes.addressof(self._place)
+        answer = (self._slots, self._count, self._reach_m, self._answered)
+        self._addresses = (place, place, *map(ctypes.addressof, answer))
+
+    def nearest(self, tree: int, place: Vector, count: int, reach_m: float) -> list[int]:
+        self._place[:] = [*place]
+        self._reach_m.value = reach_m
+        if self._call(tree, count, 1, 3, self._room, 3, 1, *self._addresses):
+            raise IndexBroken(core.rt.Error_GetLastErrorMsg().decode())
+        if self._answered.value == 1:
+            return self._slots[: self._count.value]
+        self._make_room(2 * self._count.value)
+        return self.nearest(tree, place, count, reach_m)
+
+
+_LOOK = _Look()
 
 
 def _properties() -> rtree.Property:
     return rtree.Property(
         dimension=3,
-        leaf_capacity=LEAF_CAPACITY,
-        index_capacity=LEAF_CAPACITY,
-        near_minimum_overlap_factor=LEAF_CAPACITY - 1,
+        leaf_capacity=NODE_CAPACITY,
+        index_capacity=NODE_CAPACITY,
+        near_minimum_overlap_factor=NODE_CAPACITY - 1,
         fill_factor=FILL_FACTOR,
     )
 
 
 def _keys(friend: Friend, *, available: bool) -> frozenset[Key]:
-    if not available:
-        return frozenset((Standing.RESTING,))
-    return frozenset((Standing.AVAILABLE, *(held.code for held in friend.certificates)))
+    codes = [held.code for held in friend.certificates] if available else []
+    return frozenset((EVERYBODY, *codes))
 
 
 def _holds(friend: Friend, certificates: frozenset[str]) -> bool:
     return len(certificates) < 2 or certificates <= {held.code for held in friend.certificates}
 
 
-def _ecef_of(friends: list[Friend]) -> NDArray[np.float64]:
-    places = [ecef(Point(friend.lat, friend.lon)) for friend in friends]
-    return np.array(places, dtype=np.float64).reshape(-1, 3)
+def _gaps(found: list[Found]) -> list[float]:
+    return [after[0] - before[0] for before, after in pairwise(found)]
 
 
-def _curvature(point: Point) -> tuple[float, float, Vector]:
-    """Radii of curvature eastward and northward in metres, and the direction of north."""
-    lat, lon = radians(point.lat), radians(point.lon)
-    flat = 1 - ECCENTRICITY_SQUARED * sin(lat) ** 2
-    east_radius_m = EQUATORIAL_RADIUS_M / sqrt(flat)
-    north_radius_m = east_radius_m * (1 - ECCENTRICITY_SQUARED) / flat
-    north = (-sin(lat) * cos(lon), -sin(lat) * sin(lon), cos(lat))
-    return east_radius_m, north_radius_m, north
+def _solved(friend: Friend, point: Point) -> float:
+    return geodesic_m(point, Point(friend.lat, friend.lon))
+
+
+def _covers(friend: Friend, point: Point) -> bool:
+    return _solved(friend, point) <= friend.radius_m
+
+
+def _bend(point: Point) -> float:
+    """1/24R² in m⁻², with R the Gaussian radius of curvature at the point."""
+    flat = 1 - ECCENTRICITY_SQUARED * sin(radians(point.lat)) ** 2
+    return flat * flat / (24 * EQUATORIAL_RADIUS_M**2 * (1 - ECCENTRICITY_SQUARED))
+
+
+def _places_of(friends: list[Friend]) -> NDArray[np.float64]:
+    """Earth-centred coordinates in metres, one row each; the same as `ecef`, for all at once."""
+    lat = np.array([friend.lat for friend in friends], dtype=np.float64)
+    lon = np.array([friend.lon for friend in friends], dtype=np.float64)
+    for astray in np.flatnonzero(~((abs(lat) <= 90) & (abs(lon) <= 180))):
+        Point(friends[astray].lat, friends[astray].lon)
+    lat, lon = np.radians(lat), np.radians(lon)
+    normal_m = EQUATORIAL_RADIUS_M / np.sqrt(1 - ECCENTRICITY_SQUARED * np.sin(lat) ** 2)
+    ring_m = normal_m * np.cos(lat)
+    up_m = normal_m * (1 - ECCENTRICITY_SQUARED) * np.sin(lat)
+    return np.stack((ring_m * np.cos(lon), ring_m * np.sin(lon), up_m), axis=1)
