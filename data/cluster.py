@@ -92,8 +92,10 @@ class Note:
 
     def write(self, place: Place) -> None:
         aside = place.note.with_name(f"{place.note.name}.new")
+        aside.unlink(missing_ok=True)
         content = {"socket": self.socket, "pid": self.pid, "created_s": self.created_s}
-        aside.write_text(json.dumps(content), encoding="utf-8")
+        with os.fdopen(open_own(aside, os.O_WRONLY | os.O_EXCL), "w", encoding="utf-8") as out:
+            json.dump(content, out)
         aside.replace(place.note)
 
 
@@ -106,9 +108,19 @@ def read_note(place: Place) -> Note | None:
         return None
 
 
+def open_own(file: Path, flags: int) -> int:
+    """Open or make a file of the data folder; under root it belongs to the folder's owner."""
+    # No link is followed: root may work here in a folder that somebody else can write to.
+    descriptor = os.open(file, flags | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    if os.geteuid() == 0:
+        owner = file.parent.stat()
+        os.fchown(descriptor, owner.st_uid, owner.st_gid)
+    return descriptor
+
+
 def open_lock(file: Path) -> int:
     """Open a lock file and return its descriptor, which no child inherits by itself."""
-    return os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    return open_own(file, os.O_RDWR)
 
 
 def take(descriptor: int, how: int) -> bool:

@@ -90,14 +90,41 @@ AWAY: Final = (
     asyncpg.CannotConnectNowError,
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,
-    asyncpg.InvalidAuthorizationSpecificationError,
-    asyncpg.InvalidCatalogNameError,
     asyncpg.InternalClientError,
 )
-CONFLICT: Final = (
-    asyncpg.SerializationError,
-    asyncpg.DeadlockDetectedError,
-    asyncpg.LockNotAvailableError,
+
+# What asyncpg raises -> what it is called here and how it is said; the first that fits counts.
+SAID: Final[tuple[tuple[tuple[type[BaseException], ...], type[DatabaseError], str], ...]] = (
+    ((TimeoutError,), DatabaseBusy, "The database did not answer in time; try again."),
+    (
+        (asyncpg.QueryCanceledError,),
+        DatabaseBusy,
+        "A statement took longer than its time limit; try again.",
+    ),
+    (
+        (
+            asyncpg.SerializationError,
+            asyncpg.DeadlockDetectedError,
+            asyncpg.LockNotAvailableError,
+        ),
+        DatabaseConflict,
+        "Another transaction was in the way; try again.",
+    ),
+    (
+        (asyncpg.InsufficientResourcesError,),
+        DatabaseFull,
+        "The database server is full ({cause}); nothing was written.",
+    ),
+    (
+        (
+            asyncpg.InvalidAuthorizationSpecificationError,
+            asyncpg.InvalidCatalogNameError,
+            asyncpg.ClientConfigurationError,
+        ),
+        DatabaseAway,
+        "The database refuses TEKKIE_DATABASE_URL: {cause}",
+    ),
+    (AWAY, DatabaseAway, "The database does not answer: {cause}"),
 )
 
 
@@ -106,24 +133,23 @@ def plainly() -> Iterator[None]:
     """Turn what asyncpg raises about server and connection into this module's errors."""
     try:
         yield
-    except TimeoutError as error:
-        raise DatabaseBusy("The database did not answer in time; try again.") from error
-    except asyncpg.QueryCanceledError as error:
-        raise DatabaseBusy("A statement took longer than its time limit; try again.") from error
-    except asyncpg.IntegrityConstraintViolationError as error:
-        raise ConstraintBroken(str(error.constraint_name)) from error
-    except CONFLICT as error:
-        raise DatabaseConflict("Another transaction was in the way; try again.") from error
-    except asyncpg.InsufficientResourcesError as error:
-        raise DatabaseFull(
-            f"The database server is full ({error}); nothing was written."
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, *AWAY) as error:
+        for kinds, ours, text in SAID:
+            if isinstance(error, kinds):
+                raise ours(text.format(cause=_cause(error))) from error
+        if isinstance(error, asyncpg.InterfaceError) and "closed" in str(error):
+            raise DatabaseAway("The connection to the database broke; try again.") from error
+        raise
+
+
+@contextmanager
+def _role_known(role: str | None) -> Iterator[None]:
+    try:
+        yield
+    except (asyncpg.InvalidParameterValueError, asyncpg.InsufficientPrivilegeError) as error:
+        raise DatabaseAway(
+            f"The database does not let us act as {role} ({_cause(error)}): run `tekkie migrate`."
         ) from error
-    except AWAY as error:
-        raise DatabaseAway(f"The database does not answer: {_cause(error)}") from error
-    except asyncpg.InterfaceError as error:
-        if "closed" not in str(error):
-            raise
-        raise DatabaseAway("The connection to the database broke; try again.") from error
 
 
 def _cause(error: BaseException) -> str:
@@ -139,7 +165,7 @@ async def open_pool(
     statement_timeout_s: float = 5.0,
 ) -> Pool:
     """Open a pool of at most `size` connections acting as `role`; DatabaseAway or DatabaseBusy."""
-    with plainly():
+    with plainly(), _role_known(role):
         return await asyncpg.create_pool(
             dsn,
             min_size=1,

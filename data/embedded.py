@@ -81,17 +81,12 @@ class Embedded:
             return
         try:
             founding.prepare(self.place)
-            users = cluster.open_lock(self.place.users)
-        except (ClusterBroken, OSError) as error:
+            users = self._join(report)
+        except ClusterBroken as error:
             raise EmbeddedError(str(error)) from error
-        try:
-            with cluster.held(self.place.start):
-                # Waits for a guardian that is just stopping the server.
-                fcntl.flock(users, fcntl.LOCK_SH)
-                self._ensure(report)
-        except BaseException:
-            os.close(users)
-            raise
+        except OSError as error:
+            said = f"{error.filename}: {error.strerror}"
+            raise EmbeddedError(f"{founding.cure(self.place, said)}") from error
         self._users = users
         self._ended.clear()
         self._keeper = threading.Thread(target=self._keep, name="embedded-keeper", daemon=True)
@@ -122,6 +117,18 @@ class Embedded:
     ) -> None:
         self.stop()
 
+    def _join(self, report: Callable[[str], None]) -> int:
+        users = cluster.open_lock(self.place.users)
+        try:
+            with cluster.held(self.place.start):
+                # Waits for a guardian that is just stopping the server.
+                fcntl.flock(users, fcntl.LOCK_SH)
+                self._ensure(report)
+        except BaseException:
+            os.close(users)
+            raise
+        return users
+
     def _ensure(self, report: Callable[[str], None]) -> None:
         """Return when a guarded server answers; called under the start lock."""
         until = time.monotonic() + START_TIMEOUT_S
@@ -142,7 +149,7 @@ class Embedded:
         # -P: a folder `data` where the user happens to stand is not this package.
         command = [sys.executable, "-P", "-m", "data.guardian", str(self.place.folder)]
         with (
-            self.place.log.open("ab") as errors,
+            os.fdopen(cluster.open_own(self.place.log, os.O_WRONLY | os.O_APPEND), "ab") as errors,
             subprocess.Popen(
                 [*command, *self._chosen],
                 env=os.environ | {"PYTHONPATH": os.pathsep.join(paths)},

@@ -134,7 +134,7 @@ def _launch(
     command += [part for name, value in options.items() for part in ("-c", f"{name}={value}")]
     # The server and all its children keep this lock until the last of them is gone.
     fcntl.flock(running, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    with place.log.open("ab") as log:
+    with os.fdopen(cluster.open_own(place.log, os.O_WRONLY | os.O_APPEND), "ab") as log:
         try:
             return subprocess.Popen(
                 command,
