@@ -6,7 +6,6 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
-from uuid import UUID
 
 import asyncpg
 
@@ -52,8 +51,10 @@ async def lock(
 
     The second value is the moment of the trade, read after the locks.
     """
-    await tx.fetch(sql.lock, sorted(set(ids)))
-    return await load(tx, ids, packages), await moment(tx)
+    wanted = set(ids)
+    if wanted:
+        await tx.fetch(sql.lock, wanted)
+    return await load(tx, wanted, packages), await moment(tx)
 
 
 async def lock_due(
@@ -64,9 +65,7 @@ async def lock_due(
     return await load(tx, ids, packages), await moment(tx)
 
 
-async def load(
-    tx: Connection, ids: Iterable[BookingId], packages: Mapping[str, Package]
-) -> Jobs:
+async def load(tx: Connection, ids: Iterable[BookingId], packages: Mapping[str, Package]) -> Jobs:
     """Load these bookings with their offers, living award and timers, without a lock."""
     wanted = list(set(ids))
     if not wanted:
@@ -92,12 +91,19 @@ async def load(
     }
 
 
-async def booking_of_offer(
-    tx: Connection, offer_id: OfferId, friend_id: FriendId
-) -> BookingId | None:
-    """The booking of this friend's own offer, or None."""
-    found: UUID | None = await tx.fetchval(sql.booking_of_offer, offer_id, friend_id)
-    return BookingId(found) if found else None
+async def of_offers(
+    tx: Connection, offers: Sequence[tuple[OfferId, FriendId]]
+) -> Mapping[tuple[OfferId, FriendId], BookingId]:
+    """The bookings of these friends' own offers; what is not their own is left out."""
+    if not offers:
+        return {}
+    rows = await tx.fetch(sql.of_offers, [o for o, _ in offers], [f for _, f in offers])
+    return {(row["id"], row["friend_id"]): row["booking_id"] for row in rows}
+
+
+async def due(tx: Connection, limit: int) -> list[BookingId]:
+    """At most `limit` bookings with a timer that is due, the longest due first; takes no lock."""
+    return [row["booking_id"] for row in await tx.fetch(sql.due, limit)]
 
 
 async def appointments(
@@ -118,9 +124,7 @@ async def by_reference(
     tx: Connection, references: Sequence[tuple[PartnerId, str]]
 ) -> Mapping[tuple[PartnerId, str], BookingId]:
     """The bookings that carry these partners' own references."""
-    rows = await tx.fetch(
-        sql.by_reference, [p for p, _ in references], [r for _, r in references]
-    )
+    rows = await tx.fetch(sql.by_reference, [p for p, _ in references], [r for _, r in references])
     return {(row["partner_id"], row["partner_reference"]): row["id"] for row in rows}
 
 

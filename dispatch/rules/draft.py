@@ -74,7 +74,7 @@ class Draft:
             self.case.job,
             booking=self.booking,
             offers=tuple(self._offers.values()),
-            award=self.award,
+            award=self.award if self.booking.award_id else None,
         )
 
     def event(self, kind: str, **data: Any) -> int:

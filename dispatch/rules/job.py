@@ -348,9 +348,7 @@ def _offer_to(draft: Draft, chosen: tuple[Nearby, ...], *, fresh: bool) -> None:
         draft.change(round=draft.booking.round + 1)
     taken = {offer.slot for offer in draft.live}
     slots = [slot for slot in range(1, draft.case.policy.fan_out + 1) if slot not in taken]
-    offers = [
-        _new_offer(draft, near, slot) for near, slot in zip(chosen, slots, strict=False)
-    ]
+    offers = [_new_offer(draft, near, slot) for near, slot in zip(chosen, slots, strict=False)]
     for offer in offers:
         draft.offer(offer)
     if draft.booking.state is not BookingState.OPEN:

@@ -36,18 +36,18 @@ from geo.point import Point, distance_m
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Need:
-    """What one fan-out looks for."""
+    """What one fan-out looks for; None where anything will do."""
 
     certificates: frozenset[str]
     tier: Tier
     market: Market
-    language: Language
+    language: Language | None
     community: PartnerId | None
-    customer_key: CustomerKey
+    customer_key: CustomerKey | None
     excluded: frozenset[FriendId]
     live_offers_max: int
     now: datetime
-    minute: int
+    minute: int | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,6 +106,28 @@ def needs(job: Job, now: datetime, policy: Policy) -> tuple[Need, ...]:
     )
 
 
+def anybody(package: Package, market: Market, now: datetime, policy: Policy) -> tuple[Need, ...]:
+    """What it takes to come at all, of either tier: for a quote, before the customer is known."""
+    tiers = [first_tier(package)]
+    if package.tier is PackageTier.FRIEND_THEN_PRO:
+        tiers.append(Tier.PRO)
+    return tuple(
+        Need(
+            certificates=package.certificates,
+            tier=tier,
+            market=market,
+            language=None,
+            community=None,
+            customer_key=None,
+            excluded=frozenset(),
+            live_offers_max=policy.live_offers_max,
+            now=now,
+            minute=None,
+        )
+        for tier in tiers
+    )
+
+
 def reason(friend: Friend, distance_m: float, need: Need) -> Outcome | None:
     """The first reason why this friend may not be asked, or None if he may."""
     for outcome, hinders in REASONS:
@@ -127,14 +149,17 @@ REASONS: tuple[tuple[Outcome, Hindrance], ...] = (
     (Outcome.WRONG_MARKET, lambda f, d, n: f.market is not n.market),
     (Outcome.WRONG_TIER, lambda f, d, n: f.tier is not n.tier),
     (Outcome.NOT_CERTIFIED, lambda f, d, n: bool(n.certificates) and not _certified(f, n)),
-    (Outcome.NO_SHARED_LANGUAGE, lambda f, d, n: n.language not in f.languages),
+    (
+        Outcome.NO_SHARED_LANGUAGE,
+        lambda f, d, n: bool(n.language) and n.language not in f.languages,
+    ),
     (Outcome.NOT_A_MEMBER, lambda f, d, n: bool(n.community) and n.community not in f.communities),
     (Outcome.OUT_OF_RADIUS, lambda f, d, n: d > f.radius_m),
     (Outcome.BLOCKED, lambda f, d, n: n.customer_key in f.blocked),
     (Outcome.EXCLUDED, lambda f, d, n: f.id in n.excluded),
     (Outcome.AT_CAPACITY, lambda f, d, n: f.open_jobs >= f.capacity),
     (Outcome.TOO_MANY_OFFERS, lambda f, d, n: f.live_offers >= n.live_offers_max),
-    (Outcome.QUIET_HOURS, lambda f, d, n: is_quiet(f.quiet, n.minute)),
+    (Outcome.QUIET_HOURS, lambda f, d, n: n.minute is not None and is_quiet(f.quiet, n.minute)),
 )
 
 
@@ -178,7 +203,7 @@ def first_tier(package: Package) -> Tier:
 
 
 def shown_distance_m(booking: Booking, friend: Friend, policy: Policy) -> int:
-    """What an asked friend is told: metres from his base to the cell's centre, rounded up in steps."""
+    """What an asked friend is told: metres from his base to the cell's centre, in whole steps."""
     centre = Point(lat=booking.cell_lat, lon=booking.cell_lon)
     step = policy.shown_step_m
     return ceil(distance_m(Point(lat=friend.lat, lon=friend.lon), centre) / step) * step

@@ -69,7 +69,10 @@ NEWS: Mapping[str, tuple[Line, ...]] = {
     "booking.offered": (_to_phone("offer", _each_offer),),
     "booking.escalated": (),
     "booking.unfilled": (_to_customer("unfilled"),),
-    "booking.redispatched": (_to_friend("job_cancelled"), _to_customer("friend_changed", only_with_friend=True)),
+    "booking.redispatched": (
+        _to_friend("job_cancelled"),
+        _to_customer("friend_changed", only_with_friend=True),
+    ),
     "booking.awarded": (
         _to_friend("awarded"),
         _to_phone("offer_gone", _friends("lost")),

@@ -1,4 +1,4 @@
-"""The numbers of dispatch. Whoever changes how tekkie asks friends changes this file and no other."""
+"""The numbers of dispatch. Whoever changes how tekkie asks changes this file and no other."""
 
 from __future__ import annotations
 
@@ -35,7 +35,9 @@ class Policy:
         if not 1 <= self.fan_out <= 4:
             raise ValueError("fan_out must be 1 to 4: the database has four slots per booking")
         if self.contact_within != timedelta(hours=12):
-            raise ValueError("contact_within is 12 hours: the constraint award_twelve_hours says so")
+            raise ValueError(
+                "contact_within is 12 hours: the constraint award_twelve_hours says so"
+            )
         if any(not timedelta(0) < r < self.contact_within for r in self.contact_reminders):
             raise ValueError("contact_reminders must lie between 0 and contact_within")
         if list(self.contact_reminders) != sorted(self.contact_reminders, reverse=True):

@@ -1,7 +1,7 @@
-"""The state machines of a booking, an offer and an award, as tables. What is not listed cannot happen.
+"""State machines of booking, offer and award, as tables. What is not listed cannot happen.
 
 A booking is `open` while friends are asked, `awarded` once the first has accepted, and walks from
-there to `completed`. It falls back to `open` (or to `unfilled`, when nobody is left to ask) whenever
+there to `completed`. It falls back to `open` (or to `unfilled`, when nobody is left to ask) when
 its friend forfeits, hands back or is released. `unfilled` is not an end: it is tried again when a
 suitable friend appears. `incomplete` is a visit that did not solve the problem; the desk decides.
 Ends are `completed` and `cancelled`.
@@ -23,49 +23,92 @@ from typing import TypeVar
 
 from data.records import AwardState, BookingState, OfferState
 
-B, O, A = BookingState, OfferState, AwardState
-
-BOOKING_BIRTH = frozenset({B.OPEN, B.UNFILLED})
+BOOKING_BIRTH = frozenset({BookingState.OPEN, BookingState.UNFILLED})
 BOOKING: Mapping[BookingState, frozenset[BookingState]] = {
-    B.OPEN: frozenset({B.AWARDED, B.UNFILLED, B.CANCELLED}),
-    B.AWARDED: frozenset({B.CONTACTED, B.OPEN, B.UNFILLED, B.CANCELLED}),
-    B.CONTACTED: frozenset(
-        {B.SCHEDULED, B.UNDER_WAY, B.COMPLETED, B.INCOMPLETE, B.OPEN, B.UNFILLED, B.CANCELLED}
+    BookingState.OPEN: frozenset(
+        {BookingState.AWARDED, BookingState.UNFILLED, BookingState.CANCELLED}
     ),
-    B.SCHEDULED: frozenset(
-        {B.UNDER_WAY, B.COMPLETED, B.INCOMPLETE, B.OPEN, B.UNFILLED, B.CANCELLED}
+    BookingState.AWARDED: frozenset(
+        {BookingState.CONTACTED, BookingState.OPEN, BookingState.UNFILLED, BookingState.CANCELLED}
     ),
-    B.UNDER_WAY: frozenset({B.COMPLETED, B.INCOMPLETE}),
-    B.UNFILLED: frozenset({B.OPEN, B.AWARDED, B.CANCELLED}),
-    B.INCOMPLETE: frozenset({B.OPEN, B.UNFILLED, B.CANCELLED}),
-    B.COMPLETED: frozenset(),
-    B.CANCELLED: frozenset(),
+    BookingState.CONTACTED: frozenset(
+        {
+            BookingState.SCHEDULED,
+            BookingState.UNDER_WAY,
+            BookingState.COMPLETED,
+            BookingState.INCOMPLETE,
+            BookingState.OPEN,
+            BookingState.UNFILLED,
+            BookingState.CANCELLED,
+        }
+    ),
+    BookingState.SCHEDULED: frozenset(
+        {
+            BookingState.UNDER_WAY,
+            BookingState.COMPLETED,
+            BookingState.INCOMPLETE,
+            BookingState.OPEN,
+            BookingState.UNFILLED,
+            BookingState.CANCELLED,
+        }
+    ),
+    BookingState.UNDER_WAY: frozenset({BookingState.COMPLETED, BookingState.INCOMPLETE}),
+    BookingState.UNFILLED: frozenset(
+        {BookingState.OPEN, BookingState.AWARDED, BookingState.CANCELLED}
+    ),
+    BookingState.INCOMPLETE: frozenset(
+        {BookingState.OPEN, BookingState.UNFILLED, BookingState.CANCELLED}
+    ),
+    BookingState.COMPLETED: frozenset(),
+    BookingState.CANCELLED: frozenset(),
 }
 
-OFFER_BIRTH = frozenset({O.LIVE})
+OFFER_BIRTH = frozenset({OfferState.LIVE})
 OFFER: Mapping[OfferState, frozenset[OfferState]] = {
-    O.LIVE: frozenset({O.ACCEPTED, O.DECLINED, O.EXPIRED, O.LOST, O.WITHDRAWN}),
-    O.ACCEPTED: frozenset({O.FORFEITED, O.HANDED_BACK, O.RELEASED}),
-    O.DECLINED: frozenset(),
-    O.EXPIRED: frozenset(),
-    O.LOST: frozenset(),
-    O.WITHDRAWN: frozenset(),
-    O.FORFEITED: frozenset(),
-    O.HANDED_BACK: frozenset(),
-    O.RELEASED: frozenset(),
+    OfferState.LIVE: frozenset(
+        {
+            OfferState.ACCEPTED,
+            OfferState.DECLINED,
+            OfferState.EXPIRED,
+            OfferState.LOST,
+            OfferState.WITHDRAWN,
+        }
+    ),
+    OfferState.ACCEPTED: frozenset(
+        {OfferState.FORFEITED, OfferState.HANDED_BACK, OfferState.RELEASED}
+    ),
+    OfferState.DECLINED: frozenset(),
+    OfferState.EXPIRED: frozenset(),
+    OfferState.LOST: frozenset(),
+    OfferState.WITHDRAWN: frozenset(),
+    OfferState.FORFEITED: frozenset(),
+    OfferState.HANDED_BACK: frozenset(),
+    OfferState.RELEASED: frozenset(),
 }
 
-AWARD_BIRTH = frozenset({A.LIVE})
+AWARD_BIRTH = frozenset({AwardState.LIVE})
 AWARD: Mapping[AwardState, frozenset[AwardState]] = {
-    A.LIVE: frozenset({A.DONE, A.FORFEITED, A.HANDED_BACK, A.RELEASED}),
-    A.DONE: frozenset(),
-    A.FORFEITED: frozenset(),
-    A.HANDED_BACK: frozenset(),
-    A.RELEASED: frozenset(),
+    AwardState.LIVE: frozenset(
+        {AwardState.DONE, AwardState.FORFEITED, AwardState.HANDED_BACK, AwardState.RELEASED}
+    ),
+    AwardState.DONE: frozenset(),
+    AwardState.FORFEITED: frozenset(),
+    AwardState.HANDED_BACK: frozenset(),
+    AwardState.RELEASED: frozenset(),
 }
 
-HELD = frozenset({B.AWARDED, B.CONTACTED, B.SCHEDULED, B.UNDER_WAY})
-REFUSED_BY_FRIEND = frozenset({O.DECLINED, O.EXPIRED, O.FORFEITED, O.HANDED_BACK, O.RELEASED})
+HELD = frozenset(
+    {BookingState.AWARDED, BookingState.CONTACTED, BookingState.SCHEDULED, BookingState.UNDER_WAY}
+)
+REFUSED_BY_FRIEND = frozenset(
+    {
+        OfferState.DECLINED,
+        OfferState.EXPIRED,
+        OfferState.FORFEITED,
+        OfferState.HANDED_BACK,
+        OfferState.RELEASED,
+    }
+)
 
 State = TypeVar("State", bound=StrEnum)
 
@@ -108,4 +151,4 @@ def document() -> str:
 
 
 if __name__ == "__main__":
-    print(document(), end="")  # noqa: T201
+    print(document(), end="")

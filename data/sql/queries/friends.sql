@@ -30,3 +30,108 @@ SELECT id FROM friends WHERE changed >= $1::text::xid8
 
 -- name: id_of
 SELECT id FROM friends WHERE ref = $1 OR id::text = $1
+
+-- name: known
+SELECT ref, id FROM friends WHERE ref = ANY($1::text[])
+
+-- name: emails_taken
+SELECT lower(p.email) AS email, f.ref FROM people p JOIN friends f ON f.id = p.id
+WHERE p.kind = 'friend' AND p.erased_at IS NULL AND lower(p.email) = ANY($1::text[])
+
+-- name: put_people
+INSERT INTO people (id, kind, name, email, phone, language, postcode, city, country, lat, lon, precision, radius_m)
+SELECT i, 'friend', n, e, ph, l, pc, ci, co, la, lo, pr, ra
+FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::language[], $6::text[], $7::text[], $8::text[],
+            $9::float8[], $10::float8[], $11::text[], $12::int[]) AS t (i, n, e, ph, l, pc, ci, co, la, lo, pr, ra)
+ON CONFLICT (id) DO UPDATE SET name = excluded.name, email = excluded.email, phone = excluded.phone,
+  language = excluded.language, postcode = excluded.postcode, city = excluded.city, country = excluded.country,
+  lat = excluded.lat, lon = excluded.lon, precision = excluded.precision, radius_m = excluded.radius_m
+WHERE (people.name, people.email, people.phone, people.language, people.postcode, people.city, people.country,
+       people.lat, people.lon, people.precision, people.radius_m)
+  IS DISTINCT FROM (excluded.name, excluded.email, excluded.phone, excluded.language, excluded.postcode, excluded.city,
+                    excluded.country, excluded.lat, excluded.lon, excluded.precision, excluded.radius_m)
+RETURNING id
+
+-- name: put_friends
+-- A friend who holds more jobs than his file now allows keeps them: his capacity follows when they are done.
+INSERT INTO friends (id, ref, tier, market, languages, radius_m, capacity, created_at)
+SELECT i, r, t, m, string_to_array(l, ' ')::language[], ra, c, moment()
+FROM unnest($1::uuid[], $2::text[], $3::tier[], $4::market[], $5::text[], $6::int[], $7::smallint[])
+  AS u (i, r, t, m, l, ra, c)
+ON CONFLICT (id) DO UPDATE SET tier = excluded.tier, market = excluded.market, languages = excluded.languages,
+  radius_m = excluded.radius_m, capacity = greatest(excluded.capacity, friends.open_jobs)
+WHERE (friends.tier, friends.market, friends.languages, friends.radius_m, friends.capacity)
+  IS DISTINCT FROM (excluded.tier, excluded.market, excluded.languages, excluded.radius_m,
+                    greatest(excluded.capacity, friends.open_jobs))
+RETURNING id
+
+-- name: held_certificates
+SELECT friend_id, certificate FROM friend_certificates
+WHERE friend_id = ANY($1::uuid[]) AND (upper(valid) IS NULL OR upper(valid) > moment())
+
+-- name: add_certificates
+-- Valid from now for as many months as its kind says, or without an end.
+INSERT INTO friend_certificates (friend_id, certificate, valid)
+SELECT t.f, t.c, tstzrange(moment(), moment() + make_interval(months => k.valid_months))
+FROM unnest($1::uuid[], $2::text[]) AS t (f, c) JOIN certificates k ON k.code = t.c
+
+-- name: end_certificates
+DELETE FROM friend_certificates USING unnest($1::uuid[], $2::text[]) AS t (f, c)
+WHERE friend_id = t.f AND certificate = t.c AND (upper(valid) IS NULL OR upper(valid) > moment())
+
+-- name: touch
+-- A change outside the friend's own row counts as his: the index follows rows.
+UPDATE friends SET radius_m = radius_m WHERE id = ANY($1::uuid[])
+
+-- name: set_state
+UPDATE friends SET state = $2 WHERE id = $1 AND state <> $2 RETURNING id
+
+-- name: set_quiet
+UPDATE friends SET quiet_from = $2, quiet_until = $3 WHERE id = $1
+
+-- name: set_reach
+UPDATE friends SET radius_m = $2, languages = $3 WHERE id = $1
+
+-- name: set_base
+UPDATE people SET lat = $2, lon = $3, precision = 'address', radius_m = 0 WHERE id = $1
+
+-- name: set_capacity
+UPDATE friends SET capacity = $2 WHERE id = $1
+
+-- name: add_members
+INSERT INTO partner_members (partner_id, friend_id) SELECT $1, unnest($2::uuid[]) ON CONFLICT DO NOTHING
+
+-- name: remove_members
+DELETE FROM partner_members WHERE partner_id = $1 AND friend_id = ANY($2::uuid[])
+
+-- name: block
+INSERT INTO blocks (friend_id, customer_key, by_friend, at) VALUES ($1, $2, $3, moment()) ON CONFLICT DO NOTHING
+
+-- name: profile
+SELECT f.id, f.ref, f.state, f.tier, f.market, f.languages, f.radius_m, f.capacity, f.open_jobs, f.quiet_from,
+       f.quiet_until, p.name, p.email, p.phone, p.language, p.lat, p.lon, p.precision,
+       (SELECT round(avg(r.stars), 2)::float8 FROM ratings r WHERE r.friend_id = f.id) AS stars,
+       (SELECT count(*) FROM ratings r WHERE r.friend_id = f.id) AS ratings
+FROM friends f JOIN people p ON p.id = f.id WHERE f.id = $1
+
+-- name: lock_one
+SELECT id FROM friends WHERE id = $1 FOR NO KEY UPDATE
+
+-- name: hurry_retries
+-- Unfilled bookings these friends may reach are tried at once; the margin covers that a cell stands for the address.
+WITH hurried AS (
+  SELECT b.id FROM bookings b
+  WHERE b.state = 'unfilled' AND EXISTS (
+    SELECT FROM friends f JOIN people p ON p.id = f.id
+    WHERE f.id = ANY($1::uuid[]) AND f.market = b.market AND f.state = 'active'
+      AND abs(p.lat - b.cell_lat) * 110000 <= f.radius_m + 2000)
+  ORDER BY b.id FOR UPDATE OF b SKIP LOCKED)
+UPDATE timers SET due_at = moment(), not_before = moment()
+WHERE kind = 'retry' AND booking_id IN (SELECT id FROM hurried)
+
+-- name: hurry_markets
+WITH hurried AS (
+  SELECT b.id FROM bookings b WHERE b.state = 'unfilled' AND b.market = ANY($1::market[])
+  ORDER BY b.id FOR UPDATE SKIP LOCKED)
+UPDATE timers SET due_at = moment(), not_before = moment()
+WHERE kind = 'retry' AND booking_id IN (SELECT id FROM hurried)

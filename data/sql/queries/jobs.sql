@@ -22,8 +22,13 @@ SELECT * FROM awards WHERE booking_id = ANY($1::uuid[]) AND state IN ('live', 'd
 -- name: timers_of
 SELECT booking_id, kind, due_at, not_before FROM timers WHERE booking_id = ANY($1::uuid[])
 
--- name: booking_of_offer
-SELECT booking_id FROM offers WHERE id = $1 AND friend_id = $2
+-- name: due
+SELECT DISTINCT booking_id, min(not_before) OVER (PARTITION BY booking_id) AS since
+FROM timers WHERE not_before <= moment() ORDER BY since LIMIT $1
+
+-- name: of_offers
+SELECT o.id, o.friend_id, o.booking_id FROM offers o
+JOIN unnest($1::uuid[], $2::uuid[]) AS t (i, f) ON o.id = t.i AND o.friend_id = t.f
 
 -- name: appointments_of
 SELECT friend_id, booking_id, lower(appointment) AS starts_at, upper(appointment) AS ends_at, appointment_revision

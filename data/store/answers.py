@@ -1,0 +1,70 @@
+"""Idempotency keys: claimed first, answered in the same transaction as the work."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from data import queries
+from data.db import Connection
+from data.records import Answer
+
+sql = queries.load("answers")
+
+Name = tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Who asks, under which key, and the hash of what is asked."""
+
+    principal: str
+    key: str
+    request_sha256: bytes
+
+    @property
+    def name(self) -> Name:
+        """What makes it unique: the caller and his key."""
+        return self.principal, self.key
+
+
+async def claim(tx: Connection, claims: Sequence[Claim]) -> Mapping[Name, Answer]:
+    """Claim these keys, which must differ; those already answered come back with their answers.
+
+    Waits for a twin in another process that has claimed the same key and not yet committed.
+    """
+    if not claims:
+        return {}
+    columns = [list(column) for column in zip(*((c.principal, c.key) for c in claims), strict=True)]
+    rows = await tx.fetch(sql.claim, *columns, [c.request_sha256 for c in claims])
+    if len(rows) == len(claims):
+        return {}
+    mine = {(row["principal"], row["key"]) for row in rows}
+    return {
+        (row["principal"], row["key"]): Answer(
+            principal=row["principal"],
+            key=row["key"],
+            request_sha256=row["request_sha256"],
+            body=row["body"],
+        )
+        for row in await tx.fetch(sql.said, *columns)
+        if (row["principal"], row["key"]) not in mine
+    }
+
+
+async def keep(tx: Connection, said: Mapping[Name, Mapping[str, Any]]) -> None:
+    """Keep what was answered under these claims."""
+    if said:
+        await tx.execute(sql.keep, [p for p, _ in said], [k for _, k in said], list(said.values()))
+
+
+async def forget(tx: Connection, names: Sequence[Name]) -> None:
+    """Give up claims whose request was refused."""
+    if names:
+        await tx.execute(sql.forget, [p for p, _ in names], [k for _, k in names])
+
+
+async def forget_old(tx: Connection) -> None:
+    """Drop at most a thousand answers older than seven days."""
+    await tx.execute(sql.forget_old)

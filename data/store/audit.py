@@ -1,0 +1,18 @@
+"""Who changed what about friends, partners and operators; bookings have events instead."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from data import queries
+from data.db import Connection
+
+sql = queries.load("audit")
+
+
+async def note(
+    tx: Connection, *, actor: str, act: str, subject: str, data: Mapping[str, Any] | None = None
+) -> None:
+    """Write one line that nobody can change; `data` holds ids and codes only."""
+    await tx.execute(sql.note, actor, act, subject, dict(data or {}))

@@ -1,0 +1,37 @@
+"""Keeps the rows of the catalogue equal to the catalogue."""
+
+from __future__ import annotations
+
+from data import queries
+from data.db import Connection
+from data.seed.catalogue import Catalogue
+
+sql = queries.load("catalogue")
+
+
+async def put(tx: Connection, catalogue: Catalogue) -> None:
+    """Write what changed; packages no longer sold stay for the bookings that name them."""
+    await tx.executemany(
+        sql.put_certificate,
+        [
+            (c.code, {str(k): v for k, v in c.names.items()}, c.valid_months)
+            for c in catalogue.certificates.values()
+        ],
+    )
+    await tx.executemany(
+        sql.put_package,
+        [
+            (p.code, p.category, p.tier, p.minutes, sorted(p.certificates))
+            + ({str(k): [t.name, t.description] for k, t in p.texts.items()},)
+            for p in catalogue.packages.values()
+        ],
+    )
+    await tx.execute(sql.retire_others, list(catalogue.packages))
+    await tx.executemany(
+        sql.put_price,
+        [
+            (package.code, market, price.amount, price.currency)
+            for package in catalogue.packages.values()
+            for market, price in package.prices.items()
+        ],
+    )

@@ -1,0 +1,69 @@
+"""Quotes: a price that holds for a while."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+import asyncpg
+
+from data import queries
+from data.db import Connection
+from data.records import Currency, Market, Money, PartnerId
+
+sql = queries.load("quotes")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quote:
+    """A price for one package in one market, promised until `expires_at`; holds no address."""
+
+    id: UUID
+    package: str
+    market: Market
+    partner_id: PartnerId | None
+    price: Money
+    created_at: datetime
+    expires_at: datetime
+
+
+async def insert(
+    tx: Connection,
+    *,
+    quote_id: UUID,
+    package: str,
+    market: Market,
+    price: Money,
+    partner_id: PartnerId | None,
+    life: timedelta,
+) -> Quote:
+    """Keep a quote for `life` from now."""
+    row = await tx.fetchrow(
+        sql.insert, quote_id, package, market, partner_id, price.amount, price.currency, life
+    )
+    assert row is not None
+    return _quote(row)
+
+
+async def find(tx: Connection, quote_id: UUID) -> Quote | None:
+    """A quote by its id, expired or not."""
+    row = await tx.fetchrow(sql.find, quote_id)
+    return _quote(row) if row else None
+
+
+async def forget_old(tx: Connection) -> None:
+    """Drop at most a thousand quotes a week after they expired."""
+    await tx.execute(sql.forget_old)
+
+
+def _quote(row: asyncpg.Record) -> Quote:
+    return Quote(
+        id=row["id"],
+        package=row["package"],
+        market=Market(row["market"]),
+        partner_id=row["partner_id"],
+        price=Money(amount=row["price_minor"], currency=Currency(row["currency"])),
+        created_at=row["created_at"],
+        expires_at=row["expires_at"],
+    )

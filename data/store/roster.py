@@ -1,0 +1,163 @@
+"""The roster: friends taken in from a file, and what they change about themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import asyncpg
+
+from data import queries
+from data.db import Connection
+from data.records import (
+    CustomerKey,
+    FriendId,
+    FriendState,
+    Language,
+    Market,
+    PartnerId,
+    QuietHours,
+    Tier,
+)
+
+sql = queries.load("friends")
+
+Pair = tuple[FriendId, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """A friend as a file describes him."""
+
+    id: FriendId
+    ref: str
+    name: str
+    email: str
+    phone: str | None
+    market: Market
+    lat: float
+    lon: float
+    precision: str
+    precision_m: int
+    postcode: str | None
+    city: str | None
+    radius_m: int
+    certificates: tuple[str, ...]
+    languages: tuple[Language, ...]
+    tier: Tier
+    capacity: int
+
+
+async def known(tx: Connection, refs: Sequence[str]) -> Mapping[str, FriendId]:
+    """The ids of the friends who bear these refs already."""
+    return {row["ref"]: row["id"] for row in await tx.fetch(sql.known, refs)}
+
+
+async def emails_taken(tx: Connection, emails: Sequence[str]) -> Mapping[str, str]:
+    """Which of these folded e-mail addresses belong to a friend, and the ref of that friend."""
+    rows = await tx.fetch(sql.emails_taken, emails)
+    return {row["email"]: row["ref"] for row in rows}
+
+
+async def put(tx: Connection, entries: Sequence[Entry]) -> set[FriendId]:
+    """Write these friends; returns those who are new or were changed by it."""
+    if not entries:
+        return set()
+    people = await tx.fetch(sql.put_people, *_columns(map(_person_row, entries)))
+    rows = await tx.fetch(sql.put_friends, *_columns(map(_friend_row, entries)))
+    changed = {row["id"] for row in (*people, *rows)}
+    changed |= await _put_certificates(tx, entries)
+    await tx.execute(sql.touch, list(changed))
+    return changed
+
+
+def _person_row(e: Entry) -> tuple[object, ...]:
+    return (
+        *(e.id, e.name, e.email, e.phone, e.languages[0], e.postcode, e.city, e.market),
+        *(e.lat, e.lon, e.precision, e.precision_m),
+    )
+
+
+def _friend_row(e: Entry) -> tuple[object, ...]:
+    return (e.id, e.ref, e.tier, e.market, " ".join(e.languages), e.radius_m, e.capacity)
+
+
+async def _put_certificates(tx: Connection, entries: Sequence[Entry]) -> set[FriendId]:
+    wanted: set[Pair] = {(e.id, code) for e in entries for code in e.certificates}
+    rows = await tx.fetch(sql.held_certificates, [e.id for e in entries])
+    held: set[Pair] = {(row["friend_id"], row["certificate"]) for row in rows}
+    for statement, pairs in ((sql.end_certificates, held - wanted), (sql.add_certificates, wanted - held)):
+        if pairs:
+            await tx.execute(statement, *_columns(sorted(pairs)))
+    return {friend_id for friend_id, _ in wanted ^ held}
+
+
+def _columns(rows: Iterable[tuple[object, ...]]) -> list[list[object]]:
+    return [list(column) for column in zip(*rows, strict=True)]
+
+
+async def profile(tx: Connection, friend_id: FriendId) -> asyncpg.Record | None:
+    """Everything a friend may see and change about himself, with his mean stars."""
+    return await tx.fetchrow(sql.profile, friend_id)
+
+
+async def lock(tx: Connection, friend_id: FriendId) -> bool:
+    """Lock one friend's row; False when there is none."""
+    return await tx.fetchval(sql.lock_one, friend_id) is not None
+
+
+async def set_state(tx: Connection, friend_id: FriendId, state: FriendState) -> bool:
+    """Pause, activate or suspend a friend; False when he was so already."""
+    return await tx.fetchval(sql.set_state, friend_id, state) is not None
+
+
+async def set_quiet(tx: Connection, friend_id: FriendId, quiet: QuietHours | None) -> None:
+    """Set or clear his quiet hours."""
+    span = (quiet.from_minute, quiet.until_minute) if quiet else (None, None)
+    await tx.execute(sql.set_quiet, friend_id, *span)
+
+
+async def set_reach(
+    tx: Connection, friend_id: FriendId, radius_m: int, languages: Sequence[Language]
+) -> None:
+    """Set how far he goes and which languages he speaks."""
+    await tx.execute(sql.set_reach, friend_id, radius_m, languages)
+
+
+async def set_base(tx: Connection, friend_id: FriendId, lat: float, lon: float) -> None:
+    """Move his base."""
+    await tx.execute(sql.set_base, friend_id, lat, lon)
+    await tx.execute(sql.touch, [friend_id])
+
+
+async def set_capacity(tx: Connection, friend_id: FriendId, capacity: int) -> None:
+    """Set how many open jobs he takes; ConstraintBroken when he has more."""
+    await tx.execute(sql.set_capacity, friend_id, capacity)
+
+
+async def add_members(tx: Connection, partner: PartnerId, friends: Sequence[FriendId]) -> None:
+    """Make these friends members of a partner's community."""
+    await tx.execute(sql.add_members, partner, friends)
+    await tx.execute(sql.touch, friends)
+
+
+async def remove_members(tx: Connection, partner: PartnerId, friends: Sequence[FriendId]) -> None:
+    """Take these friends out of a partner's community."""
+    await tx.execute(sql.remove_members, partner, friends)
+    await tx.execute(sql.touch, friends)
+
+
+async def block(tx: Connection, friend: FriendId, customer: CustomerKey, by_friend: bool) -> None:
+    """Keep a friend and a customer apart from now on."""
+    await tx.execute(sql.block, friend, customer, by_friend)
+    await tx.execute(sql.touch, [friend])
+
+
+async def hurry_retries(tx: Connection, friends: Sequence[FriendId]) -> None:
+    """Have unfilled bookings near these friends tried again at once."""
+    await tx.execute(sql.hurry_retries, friends)
+
+
+async def hurry_markets(tx: Connection, markets: Sequence[Market]) -> None:
+    """Have all unfilled bookings of these markets tried again at once."""
+    await tx.execute(sql.hurry_markets, markets)

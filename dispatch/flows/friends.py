@@ -1,0 +1,241 @@
+"""Friends: taken in from a file, and what they and the desk change about them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+from data.db import Connection, ConstraintBroken, moment, transaction
+from data.records import (
+    CustomerKey,
+    FriendId,
+    FriendState,
+    Language,
+    Market,
+    PartnerId,
+    QuietHours,
+)
+from data.store import audit, friends, roster
+from data.store.roster import Entry
+from dispatch.rules.refused import NotFound, Refused
+from dispatch.runtime import Runtime
+from geo.friend_file import Row
+from geo.point import Point
+
+PAGE = 2000
+FEW = 200
+
+
+class EmailTaken(Refused):
+    """Another friend has this e-mail address."""
+
+    code = "email-taken"
+    field = "email"
+
+
+class CapacityTooLow(Refused):
+    """He has more open jobs than that."""
+
+    code = "capacity-too-low"
+    field = "capacity"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TakenIn:
+    """What an import did."""
+
+    created: int
+    changed: int
+    unchanged: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProfileChange:
+    """What a friend changes about himself; what is None stays."""
+
+    radius_m: int | None = None
+    base: Point | None = None
+    quiet: QuietHours | None = None
+    clear_quiet: bool = False
+    paused: bool | None = None
+    languages: tuple[Language, ...] | None = None
+    capacity: int | None = None
+
+
+async def take_in(
+    rt: Runtime,
+    rows: Iterable[Row],
+    *,
+    actor: str,
+    progress: Callable[[int], None] = lambda done: None,
+) -> TakenIn:
+    """Create or change friends by their `ref`, all or none; raises EmailTaken."""
+    created, seen = 0, 0
+    changed: set[FriendId] = set()
+    markets: set[Market] = set()
+    stream = iter(rows)
+    async with transaction(rt.pool) as tx:
+        while page := list(islice(stream, PAGE)):
+            entries, new = await _entries(rt, tx, page)
+            try:
+                changed |= await roster.put(tx, entries)
+            except ConstraintBroken as broken:
+                if broken.constraint != "people_login":
+                    raise
+                raise EmailTaken("two friends of the file exchange their addresses") from None
+            created, seen = created + new, seen + len(page)
+            markets |= {row.market for row in page}
+            progress(seen)
+        await audit.note(tx, actor=actor, act="friends.imported", subject=str(seen))
+    await _refresh(rt, changed, markets)
+    return TakenIn(created=created, changed=len(changed) - created, unchanged=seen - len(changed))
+
+
+async def _entries(
+    rt: Runtime, tx: Connection, page: Sequence[Row]
+) -> tuple[list[Entry], int]:
+    known = await roster.known(tx, [row.ref for row in page])
+    taken = await roster.emails_taken(tx, [row.email.lower() for row in page])
+    for row in page:
+        owner = taken.get(row.email.lower(), row.ref)
+        if owner != row.ref:
+            raise EmailTaken(f"line {row.line}: it belongs to the friend {owner}")
+    entries = [
+        Entry(
+            id=known.get(row.ref) or FriendId(rt.new_id()),
+            ref=row.ref,
+            name=row.name,
+            email=row.email,
+            phone=row.phone or None,
+            market=row.market,
+            lat=row.point.lat,
+            lon=row.point.lon,
+            precision=row.precision,
+            precision_m=row.precision_m,
+            postcode=row.postcode,
+            city=row.city,
+            radius_m=row.radius_m,
+            certificates=row.certificates,
+            languages=row.languages,
+            tier=row.tier,
+            capacity=row.capacity,
+        )
+        for row in page
+    ]
+    return entries, len(page) - len(known)
+
+
+async def profile(rt: Runtime, friend_id: FriendId) -> Any:
+    """A friend's own view of himself, as a row."""
+    async with transaction(rt.pool) as tx:
+        row = await roster.profile(tx, friend_id)
+    if row is None:
+        raise NotFound("there is no such friend")
+    return row
+
+
+async def change_profile(rt: Runtime, friend_id: FriendId, change: ProfileChange) -> Any:
+    """Change what is given; returns the new view. Raises CapacityTooLow."""
+    if change.base is not None:
+        row = await profile(rt, friend_id)
+        rt.gazetteer.plausible(row["market"], change.base)
+    async with transaction(rt.pool) as tx:
+        if not await roster.lock(tx, friend_id):
+            raise NotFound("there is no such friend")
+        await _apply(tx, friend_id, change)
+        row = await roster.profile(tx, friend_id)
+    await _refresh(rt, {friend_id}, set())
+    return row
+
+
+async def _apply(tx: Connection, friend_id: FriendId, change: ProfileChange) -> None:
+    if change.paused is not None:
+        await _pause(tx, friend_id, paused=change.paused)
+    if change.quiet is not None or change.clear_quiet:
+        await roster.set_quiet(tx, friend_id, change.quiet)
+    if change.base is not None:
+        await roster.set_base(tx, friend_id, change.base.lat, change.base.lon)
+    if change.radius_m is not None or change.languages is not None:
+        await _reach(tx, friend_id, change)
+    if change.capacity is not None:
+        try:
+            await roster.set_capacity(tx, friend_id, change.capacity)
+        except ConstraintBroken:
+            raise CapacityTooLow("finish or hand back jobs first") from None
+
+
+async def _pause(tx: Connection, friend_id: FriendId, *, paused: bool) -> None:
+    state = FriendState.PAUSED if paused else FriendState.ACTIVE
+    row = await roster.profile(tx, friend_id)
+    if row is not None and row["state"] == FriendState.SUSPENDED:
+        raise NotFound("there is no such friend")
+    await roster.set_state(tx, friend_id, state)
+
+
+async def _reach(tx: Connection, friend_id: FriendId, change: ProfileChange) -> None:
+    row = await roster.profile(tx, friend_id)
+    assert row is not None
+    radius_m = change.radius_m or row["radius_m"]
+    languages = change.languages or tuple(map(Language, row["languages"]))
+    await roster.set_reach(tx, friend_id, radius_m, languages)
+
+
+async def set_state(rt: Runtime, friend_id: FriendId, state: FriendState, *, actor: str) -> None:
+    """The desk pauses, activates or suspends a friend; repeating it changes nothing."""
+    async with transaction(rt.pool) as tx:
+        if not await roster.lock(tx, friend_id):
+            raise NotFound("there is no such friend")
+        if await roster.set_state(tx, friend_id, state):
+            await audit.note(tx, actor=actor, act=f"friend.{state}", subject=str(friend_id))
+    await _refresh(rt, {friend_id}, set())
+
+
+async def set_membership(
+    rt: Runtime, partner: PartnerId, members: Sequence[FriendId], *, member: bool, actor: str
+) -> None:
+    """Put friends into a partner's community, or take them out."""
+    act = "partner.members_added" if member else "partner.members_removed"
+    async with transaction(rt.pool) as tx:
+        if member:
+            await roster.add_members(tx, partner, members)
+        else:
+            await roster.remove_members(tx, partner, members)
+        await audit.note(tx, actor=actor, act=act, subject=str(partner))
+    await _refresh(rt, set(members), set())
+
+
+async def keep_apart(
+    rt: Runtime, friend_id: FriendId, customer: CustomerKey, *, by_friend: bool, actor: str
+) -> None:
+    """Never ask this friend for this customer again."""
+    async with transaction(rt.pool) as tx:
+        await roster.block(tx, friend_id, customer, by_friend)
+        await audit.note(tx, actor=actor, act="friend.blocked", subject=str(friend_id))
+    await _refresh(rt, {friend_id}, set())
+
+
+async def refresh(rt: Runtime, changed: Iterable[FriendId]) -> None:
+    """Bring this process's index up to these friends' rows; those gone are removed."""
+    wanted = list(changed)
+    for start in range(0, len(wanted), PAGE):
+        page = wanted[start : start + PAGE]
+        async with transaction(rt.pool) as tx:
+            rows = await friends.facts(tx, page, await moment(tx))
+        for friend_id in page:
+            if friend_id in rows:
+                rt.index.put(rows[friend_id])
+            else:
+                rt.index.remove(friend_id)
+
+
+async def _refresh(rt: Runtime, changed: set[FriendId], markets: set[Market]) -> None:
+    """After the commit: the index follows, and unfilled bookings are tried again."""
+    await refresh(rt, changed)
+    async with transaction(rt.pool) as tx:
+        if markets and len(changed) > FEW:
+            await roster.hurry_markets(tx, sorted(markets))
+        elif changed:
+            await roster.hurry_retries(tx, list(changed))
+    rt.tell([])

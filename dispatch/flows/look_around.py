@@ -1,0 +1,133 @@
+"""Who is near: the index proposes, the rows decide.
+
+The index may be a moment stale, so it is asked for more than are wanted, and those it names are
+read again inside the transaction. Should too few of them still qualify, it is asked for more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from data.db import Connection
+from data.records import Friend, FriendId
+from data.store import friends
+from dispatch.rules import matching
+from dispatch.rules.draft import Asking
+from dispatch.rules.matching import Nearby, Need
+from dispatch.runtime import Runtime
+from geo.point import Candidate, Point, distance_m
+
+SPARE = 4
+WIDER_BY = 4
+LOOKS_MAX = 4
+
+
+@dataclass(slots=True)
+class _Search:
+    """One asking on its way through its needs, and everybody it has come across."""
+
+    asking: Asking
+    stage: int = 0
+    spare: int = SPARE
+    looks: int = 0
+    found: list[Candidate] = field(default_factory=list)
+    met: dict[FriendId, float] = field(default_factory=dict)
+
+    @property
+    def point(self) -> Point:
+        booking = self.asking.booking
+        return Point(lat=booking.lat, lon=booking.lon)
+
+    @property
+    def need(self) -> Need | None:
+        needs = self.asking.needs
+        return needs[self.stage] if self.stage < len(needs) else None
+
+    @property
+    def count(self) -> int:
+        return self.asking.want + len(self.asking.draft.live) + self.spare
+
+
+async def look_around(
+    rt: Runtime,
+    tx: Connection,
+    now: datetime,
+    known: dict[FriendId, Friend],
+    askings: Sequence[Asking],
+) -> Callable[[Asking], tuple[Nearby, ...]]:
+    """Find the friends these askings need to hear of; adds those read to `known`.
+
+    Returns a function that gives an asking everybody in its frame, as known at that moment.
+    """
+    searches = {id(asking): _Search(asking) for asking in askings}
+    open_ = list(searches.values())
+    while open_:
+        for search in open_:
+            _look(rt, search)
+        unread = {c.friend_id for s in open_ for c in s.found} - known.keys()
+        known.update(await friends.facts(tx, unread, now))
+        open_ = [search for search in open_ if not _enough(search, known)]
+
+    def around(asking: Asking) -> tuple[Nearby, ...]:
+        search = searches.get(id(asking))
+        return _frame(rt, search, known) if search else ()
+
+    return around
+
+
+def _look(rt: Runtime, search: _Search) -> None:
+    need = search.need
+    if need is None:
+        search.found = []
+        return
+    search.looks += 1
+    search.found = rt.index.nearest(
+        search.point,
+        certificates=need.certificates,
+        want=search.count,
+        qualifies=_qualifies(need),
+    )
+    search.met.update((c.friend_id, c.distance_m) for c in search.found)
+
+
+def _qualifies(need: Need) -> Callable[[Friend, float], bool]:
+    return lambda friend, away_m: matching.reason(friend, away_m, need) is None
+
+
+def _enough(search: _Search, known: Mapping[FriendId, Friend]) -> bool:
+    """Whether to stop looking; if not, the search is set to look wider or for the next need."""
+    need = search.need
+    if need is None:
+        return True
+    asked = {offer.friend_id for offer in search.asking.draft.live}
+    fit = sum(
+        matching.reason(friend, c.distance_m, need) is None
+        for c in search.found
+        if c.friend_id not in asked and (friend := known.get(c.friend_id))
+    )
+    if fit >= search.asking.want:
+        return True
+    if len(search.found) >= search.count and search.looks < LOOKS_MAX:
+        search.spare *= WIDER_BY
+        return False
+    if fit:
+        return True
+    search.stage, search.spare, search.looks = search.stage + 1, SPARE, 0
+    return search.need is None
+
+
+def _frame(rt: Runtime, search: _Search, known: Mapping[FriendId, Friend]) -> tuple[Nearby, ...]:
+    met = dict(search.met)
+    met.update((c.friend_id, c.distance_m) for c in rt.index.around(search.point, rt.policy.frame))
+    nearby = []
+    for friend_id, away_m in met.items():
+        copy, row = rt.index.get(friend_id), known.get(friend_id)
+        friend = row or copy
+        if friend is None:
+            continue
+        if copy is None or (copy.lat, copy.lon) != (friend.lat, friend.lon):
+            away_m = distance_m(search.point, Point(lat=friend.lat, lon=friend.lon))
+        nearby.append(Nearby(friend=friend, distance_m=away_m))
+    return tuple(nearby)

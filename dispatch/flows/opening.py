@@ -1,0 +1,99 @@
+"""Opens one process's share of tekkie and closes it again."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from random import Random
+
+import httpx2
+
+from data import migrate
+from data.db import Pool, moment, open_pool, transaction
+from data.seed import catalogue
+from data.server import Database
+from data.settings import Settings
+from data.store import friends
+from dispatch.flows import places
+from dispatch.flows.together import together
+from dispatch.rules.matching import available
+from dispatch.rules.policy import POLICY, Policy
+from dispatch.runtime import Runtime
+from geo.gazetteer import Gazetteer
+from geo.geocode import Geocoder, Nominatim, Offline, Photon
+from geo.index import FriendIndex
+
+Report = Callable[[str], None]
+
+
+def quiet(line: str) -> None:
+    """Report to nobody."""
+
+
+@asynccontextmanager
+async def opened(
+    settings: Settings,
+    database: Database,
+    *,
+    application: str,
+    policy: Policy = POLICY,
+    chance: Random | None = None,
+    report: Report = quiet,
+) -> AsyncIterator[Runtime]:
+    """A runtime on a migrated database, its index loaded; raises SchemaTooOld or SchemaTooNew."""
+    await migrate.check(database.service_dsn)
+    pool = await open_pool(
+        database.service_dsn,
+        role=database.service_role,
+        size=settings.pool_size,
+        application=application,
+    )
+    async with pool, httpx2.AsyncClient() as client:
+        report("reading the gazetteer …")
+        gazetteer = Gazetteer.load().with_postcodes(await places.imported(pool))
+        rt = Runtime(
+            pool=pool,
+            index=FriendIndex(available),
+            packages=catalogue.load().packages,
+            gazetteer=gazetteer,
+            geocoder=_geocoder(settings, client, gazetteer, pool),
+            settings=settings,
+            policy=policy,
+            chance=chance or Random(),  # noqa: S311 - spreads retries, guards nothing
+        )
+        await load_index(rt, report)
+        try:
+            yield rt
+        finally:
+            await together(rt).close()
+
+
+async def load_index(rt: Runtime, report: Report = quiet) -> str:
+    """Load all friends into the index; returns the mark from which to follow their changes."""
+    found = []
+    async with transaction(rt.pool) as tx:
+        mark = await friends.horizon(tx)
+        async for page in friends.everyone(tx, await moment(tx)):
+            found.extend(page)
+            report(f"reading friends … {len(found):,}")
+    rt.index.load(found)
+    return mark
+
+
+def _geocoder(
+    settings: Settings, client: httpx2.AsyncClient, gazetteer: Gazetteer, pool: Pool
+) -> Geocoder:
+    if settings.geocoder == "offline" or settings.geocoder_url is None:
+        return Offline(gazetteer)
+    cache = places.Remembered(pool)
+    if settings.geocoder == "photon":
+        return Photon(
+            url=settings.geocoder_url, client=client, gazetteer=gazetteer, cache=cache
+        )
+    return Nominatim(
+        url=settings.geocoder_url,
+        user_agent=settings.geocoder_user_agent or "tekkie",
+        client=client,
+        gazetteer=gazetteer,
+        cache=cache,
+    )

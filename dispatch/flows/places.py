@@ -1,0 +1,77 @@
+"""Places an operator imported, and the memory of the geocoder."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import astuple
+
+from data.db import Pool, transaction
+from data.records import Market
+from data.store import places
+from data.store.places import GeocodeRow, PostcodeRow
+from geo.geocode import Located
+from geo.places import Postcode
+from geo.point import Point, Precision
+
+
+async def imported(pool: Pool) -> list[Postcode]:
+    """The postcodes an operator imported, which go before the compiled ones."""
+    async with transaction(pool) as tx:
+        rows = await places.imported(tx)
+    return [
+        Postcode(
+            country=Market(row.country),
+            postcode=row.postcode,
+            town=row.town,
+            region=row.region,
+            lat=row.lat,
+            lon=row.lon,
+            precision=Precision(row.precision),
+            radius_m=row.radius_m,
+        )
+        for row in rows
+    ]
+
+
+async def take_in(pool: Pool, rows: Iterable[Postcode]) -> int:
+    """Put these postcodes in the place of all their countries had before; returns how many."""
+    plain = [
+        PostcodeRow(
+            *(row.country, row.postcode, row.town, row.region),
+            *(row.lat, row.lon, row.precision, row.radius_m),
+        )
+        for row in rows
+    ]
+    if plain:
+        async with transaction(pool) as tx:
+            await places.replace(tx, plain)
+    return len(plain)
+
+
+class Remembered:
+    """The cache of a geocoder, shared by all processes."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+
+    async def get(self, key: bytes) -> Located | None:
+        """What was answered to this question before."""
+        async with transaction(self._pool) as tx:
+            row = await places.remembered(tx, key)
+        if row is None:
+            return None
+        lat, lon, precision, radius_m = astuple(row)
+        return Located(
+            point=Point(lat=lat, lon=lon),
+            precision=Precision(precision),
+            radius_m=radius_m,
+            label="",
+        )
+
+    async def put(self, key: bytes, located: Located) -> None:
+        """Keep an answer; its label holds an address and is not kept."""
+        answer = GeocodeRow(
+            located.point.lat, located.point.lon, located.precision, located.radius_m
+        )
+        async with transaction(self._pool) as tx:
+            await places.remember(tx, key, answer)

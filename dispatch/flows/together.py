@@ -1,0 +1,128 @@
+"""Callers queue, a writer takes whatever has gathered and commits it in one transaction.
+
+While one batch commits, the next gathers; nobody waits for company, so that a lone caller loses
+nothing. Each is answered only after the commit. A batch that the database refuses is carried out
+again one by one: then only the command that broke a constraint hears of it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from data.db import Connection, ConstraintBroken, repeat
+from data.records import Changes
+from dispatch.flows.deciding import Command, Done, Later, Repeated, Result, decide_all
+from dispatch.rules.refusals import AppointmentOverlaps, AtCapacity
+from dispatch.rules.refused import Refused
+from dispatch.runtime import Runtime
+
+WRITERS = 2
+BATCH = 64
+WAITING_MAX = 2000
+REFUSALS: dict[str, type[Refused]] = {
+    "award_no_double_appointment": AppointmentOverlaps,
+    "friend_capacity": AtCapacity,
+}
+
+
+class Overloaded(Exception):
+    """More requests wait than can be carried out in reasonable time; try again in a moment."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Waiting:
+    command: Command
+    answer: asyncio.Future[Done | Repeated]
+
+
+@dataclass(slots=True)
+class Together:
+    """The queue of one process."""
+
+    rt: Runtime
+    waiting: deque[_Waiting] = field(default_factory=deque)
+    writers: set[asyncio.Task[None]] = field(default_factory=set)
+
+    async def do(self, command: Command) -> Done | Repeated:
+        """Carry out a command and return after its commit; raises what the rules refuse."""
+        if len(self.waiting) >= WAITING_MAX:
+            raise Overloaded
+        answer: asyncio.Future[Done | Repeated] = asyncio.get_running_loop().create_future()
+        self.waiting.append(_Waiting(command, answer))
+        if len(self.writers) < WRITERS:
+            writer = asyncio.create_task(self._write())
+            self.writers.add(writer)
+            writer.add_done_callback(self.writers.discard)
+        return await answer
+
+    async def close(self) -> None:
+        """Finish what has been begun."""
+        while self.writers:
+            await asyncio.gather(*self.writers)
+
+    async def _write(self) -> None:
+        while self.waiting:
+            batch = [self.waiting.popleft() for _ in range(min(BATCH, len(self.waiting)))]
+            results = await self._settle([one.command for one in batch])
+            later = []
+            for one, result in zip(batch, results, strict=True):
+                if isinstance(result, Later):
+                    later.append(one)
+                else:
+                    _reply(one.answer, result)
+            self.waiting.extendleft(reversed(later))
+
+    async def _settle(self, commands: Sequence[Command]) -> Sequence[Result]:
+        try:
+            return await self._commit(commands)
+        except Exception as error:
+            if len(commands) == 1:
+                return [_refusal(error)]
+            if not isinstance(error, ConstraintBroken):
+                return [error] * len(commands)
+        return [result for one in commands for result in await self._settle([one])]
+
+    def _jitter_s(self, attempt: int) -> float:
+        return self.rt.chance.uniform(0, 0.02 * attempt)
+
+    async def _commit(self, commands: Sequence[Command]) -> Sequence[Result]:
+        async def work(tx: Connection) -> tuple[list[Result], list[Changes]]:
+            return await decide_all(self.rt, tx, commands)
+
+        results, changes = await repeat(self.rt.pool, work, jitter_s=self._jitter_s)
+        publish(self.rt, changes)
+        return results
+
+
+def together(rt: Runtime) -> Together:
+    """The queue of this process, made at the first call."""
+    if not isinstance(rt.gathering, Together):
+        rt.gathering = Together(rt)
+    return rt.gathering
+
+
+def publish(rt: Runtime, changes: Sequence[Changes]) -> None:
+    """After a commit: keep this process's index up with it, and hint to whoever listens."""
+    for change in changes:
+        for friend_id, by in change.open_jobs.items():
+            rt.index_open_jobs(friend_id, by)
+    if changes:
+        rt.tell(changes)
+
+
+def _refusal(error: Exception) -> Exception:
+    if isinstance(error, ConstraintBroken) and error.constraint in REFUSALS:
+        return REFUSALS[error.constraint]()
+    return error
+
+
+def _reply(answer: asyncio.Future[Done | Repeated], result: Result) -> None:
+    if answer.done():
+        return
+    if isinstance(result, Done | Repeated):
+        answer.set_result(result)
+    elif isinstance(result, Exception):
+        answer.set_exception(result)

@@ -1,0 +1,52 @@
+"""What a flow may use."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from random import Random
+from uuid import UUID
+
+from uuid_utils.compat import uuid7
+
+from data.db import Pool
+from data.records import Changes, FriendId, Package
+from data.settings import Settings
+from dispatch.rules.policy import POLICY, Policy
+from geo.gazetteer import Gazetteer
+from geo.geocode import Geocoder
+from geo.index import FriendIndex
+
+Listener = Callable[[Sequence[Changes]], None]
+
+
+@dataclass(kw_only=True)
+class Runtime:
+    """One process's share of tekkie. Truth is only in the database; all else here can be lost.
+
+    `committed` are told of decisions after their commit: a hint to look now, never the only way.
+    `gathering` is where flows.together keeps its queue.
+    """
+
+    pool: Pool
+    index: FriendIndex
+    packages: Mapping[str, Package]
+    gazetteer: Gazetteer
+    geocoder: Geocoder
+    settings: Settings
+    policy: Policy = POLICY
+    chance: Random = field(default_factory=Random)
+    new_id: Callable[[], UUID] = uuid7
+    committed: list[Listener] = field(default_factory=list)
+    gathering: object = None
+
+    def index_open_jobs(self, friend_id: FriendId, by: int) -> None:
+        """Let this process's copy of a friend know at once that his open jobs changed."""
+        if friend := self.index.get(friend_id):
+            open_jobs = min(max(friend.open_jobs + by, 0), friend.capacity)
+            self.index.put(replace(friend, open_jobs=open_jobs))
+
+    def tell(self, changes: Sequence[Changes]) -> None:
+        """Hint to the listeners of this process that these decisions are committed."""
+        for listener in self.committed:
+            listener(changes)
