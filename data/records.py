@@ -460,6 +460,7 @@ class Changes:
     customer: Person | None = None
     offers: tuple[Offer, ...] = ()
     award: Award | None = None
+    award_is_new: bool = False
     timers: Mapping[TimerKind, datetime | None] = field(default_factory=dict)
     events: tuple[Event, ...] = ()
     messages: tuple[Message, ...] = ()

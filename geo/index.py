@@ -105,6 +105,8 @@ class FriendIndex:
         unique = list({friend.id: friend for friend in friends}.values())
         places = _places_of(unique)
         self._clear()
+        if not unique:
+            return
         self._friends = unique
         self._slots = {friend.id: slot for slot, friend in enumerate(unique)}
         self._open = bytearray(map(self._available, unique))
@@ -113,15 +115,15 @@ class FriendIndex:
         self._largest_radius_m = max(self._radii, default=0)
         self._trees = {key: _Tree.bulk(slots, places) for key, slots in self._members().items()}
 
-    def _members(self) -> dict[Key, list[int]]:
+    def _members(self) -> defaultdict[Key, array[int]]:
         """Who belongs into which tree, by slot."""
-        members = defaultdict[Key, list[int]](list)
-        members[EVERYBODY] = list(self._slots.values())
+        members: defaultdict[Key, array[int]] = defaultdict(lambda: array("q"))
+        members[EVERYBODY] = array("q", self._slots.values())
         for slot in members[EVERYBODY]:
             if self._open[slot]:
-                for held in self._friends[slot].certificates:
-                    members[held.code].append(slot)
-        return {key: list(dict.fromkeys(slots)) for key, slots in members.items()}
+                for code in {held.code for held in self._friends[slot].certificates}:
+                    members[code].append(slot)
+        return members
 
     def put(self, friend: Friend) -> None:
         """Insert a friend, or replace the one with his id: moved, changed, opened or closed."""
@@ -303,7 +305,7 @@ class FriendIndex:
             problems.append("The radii in use are counted wrong.")
         members = self._members()
         for key in self._trees.keys() | members.keys():
-            problems += self._tree(key).check(key or "of everybody", members.get(key, []))
+            problems += self._tree(key).check(key or "of everybody", members[key])
         return problems
 
     def _check_slot(self, friend_id: FriendId, slot: int) -> Iterator[str]:
@@ -332,8 +334,8 @@ class _Tree:
         return cls(rtree.Index(properties=_properties()), 0)
 
     @classmethod
-    def bulk(cls, slots: list[int], places: NDArray[np.float64]) -> _Tree:
-        ids = np.array(slots, dtype=np.int64)
+    def bulk(cls, slots: array[int], places: NDArray[np.float64]) -> _Tree:
+        ids = np.frombuffer(slots, dtype=np.int64)
         points = places[ids]
         return cls(rtree.Index((ids, points, points), properties=_properties()), len(slots))
 
@@ -352,7 +354,7 @@ class _Tree:
         """The `count` nearest slots within `reach_m`, and all as far as the last of them."""
         return _LOOK.nearest(self._address, place, count, min(reach_m, EARTH_M))
 
-    def check(self, name: str, expected: list[int]) -> Iterator[str]:
+    def check(self, name: str, expected: array[int]) -> Iterator[str]:
         """How the tree differs from the slots it should hold."""
         if self._size != len(expected):
             yield f"The tree {name} counts {self._size} of {len(expected)} friends."

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
+from random import Random
 from urllib.parse import urlsplit
 
 import asyncpg
@@ -22,7 +23,12 @@ import pytest
 
 from data import cluster, db, migrate, queries
 from data.embedded import Embedded
+from data.seed import catalogue
 from data.server import Database
+from data.settings import Settings
+from data.store import catalogue as catalogue_rows
+from dispatch.flows.opening import opened
+from dispatch.runtime import Runtime
 
 BEGINNING = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 WORKER = os.environ.get("PYTEST_XDIST_WORKER", "main")
@@ -162,6 +168,7 @@ async def furnish(owner_dsn: str) -> None:
     try:
         await connection.execute(clock_sql.install_test_clock)
         await Clock(connection).set(BEGINNING)
+        await catalogue_rows.put(connection, catalogue.load())
     finally:
         await connection.close()
 
@@ -207,3 +214,11 @@ async def owner(database: Database) -> AsyncIterator[asyncpg.Connection]:
 async def clock(owner: asyncpg.Connection) -> Clock:
     """The clock of this test: `await clock.now()`, `.advance(timedelta)`, `.set(datetime)`."""
     return Clock(owner)
+
+
+@pytest.fixture
+async def rt(database: Database, clock: Clock, tmp_path: Path) -> AsyncIterator[Runtime]:
+    """A runtime on the database of this test, without friends and with the clock standing still."""
+    settings = Settings(data_dir=tmp_path, public_url="https://tekkie.test")
+    async with opened(settings, database, application="tests", chance=Random(7)) as runtime:
+        yield runtime

@@ -206,18 +206,22 @@ async def _write_offers(tx: Connection, changes: Sequence[Changes]) -> None:
 
 
 async def _write_awards(tx: Connection, changes: Sequence[Changes]) -> None:
-    await _each(
-        tx,
-        sql.upsert_awards,
-        [_award_row(c.award) for c in changes if c.award is not None],
+    awards = [(c.award_is_new, c.award) for c in changes if c.award is not None]
+    await _each(tx, sql.insert_awards, [_new_award_row(a) for new, a in awards if new])
+    await _each(tx, sql.update_awards, [_award_row(a) for new, a in awards if not new])
+
+
+def _new_award_row(a: Award) -> tuple[Any, ...]:
+    return (
+        *(a.id, a.booking_id, a.friend_id, a.offer_id, a.round, a.state),
+        *(a.awarded_at, a.contact_due_at),
     )
 
 
 def _award_row(a: Award) -> tuple[Any, ...]:
     met, done = a.appointment, a.protocol
     return (
-        *(a.id, a.booking_id, a.friend_id, a.offer_id, a.round, a.state),
-        *(a.awarded_at, a.contact_due_at, a.contacted_at),
+        *(a.id, a.state, a.contacted_at),
         *((met.starts_at, met.ends_at, met.revision) if met else (None, None, 0)),
         *(a.started_at, a.ended_at),
         *((done.summary, done.minutes) if done else (None, None)),

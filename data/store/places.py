@@ -64,6 +64,4 @@ async def remembered(tx: Connection, key: bytes) -> GeocodeRow | None:
 
 async def remember(tx: Connection, key: bytes, answer: GeocodeRow) -> None:
     """Keep a geocoder's answer."""
-    await tx.execute(
-        sql.remember, key, answer.lat, answer.lon, answer.precision, answer.radius_m
-    )
+    await tx.execute(sql.remember, key, answer.lat, answer.lon, answer.precision, answer.radius_m)

@@ -86,7 +86,10 @@ async def _put_certificates(tx: Connection, entries: Sequence[Entry]) -> set[Fri
     wanted: set[Pair] = {(e.id, code) for e in entries for code in e.certificates}
     rows = await tx.fetch(sql.held_certificates, [e.id for e in entries])
     held: set[Pair] = {(row["friend_id"], row["certificate"]) for row in rows}
-    for statement, pairs in ((sql.end_certificates, held - wanted), (sql.add_certificates, wanted - held)):
+    for statement, pairs in (
+        (sql.end_certificates, held - wanted),
+        (sql.add_certificates, wanted - held),
+    ):
         if pairs:
             await tx.execute(statement, *_columns(sorted(pairs)))
     return {friend_id for friend_id, _ in wanted ^ held}

@@ -93,9 +93,7 @@ async def take_in(
     return TakenIn(created=created, changed=len(changed) - created, unchanged=seen - len(changed))
 
 
-async def _entries(
-    rt: Runtime, tx: Connection, page: Sequence[Row]
-) -> tuple[list[Entry], int]:
+async def _entries(rt: Runtime, tx: Connection, page: Sequence[Row]) -> tuple[list[Entry], int]:
     known = await roster.known(tx, [row.ref for row in page])
     taken = await roster.emails_taken(tx, [row.email.lower() for row in page])
     for row in page:

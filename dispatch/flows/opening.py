@@ -13,6 +13,7 @@ from data.db import Pool, moment, open_pool, transaction
 from data.seed import catalogue
 from data.server import Database
 from data.settings import Settings
+from data.store import catalogue as catalogue_rows
 from data.store import friends
 from dispatch.flows import places
 from dispatch.flows.together import together
@@ -28,6 +29,17 @@ Report = Callable[[str], None]
 
 def quiet(line: str) -> None:
     """Report to nobody."""
+
+
+async def prepare(database: Database, report: Report = quiet) -> list[str]:
+    """Migrate the schema and bring the catalogue's rows up to date; returns what was applied."""
+    applied = await migrate.migrate(database.owner_dsn, report)
+    pool = await open_pool(
+        database.service_dsn, role=database.service_role, size=1, application="tekkie migrate"
+    )
+    async with pool, transaction(pool) as tx:
+        await catalogue_rows.put(tx, catalogue.load())
+    return applied
 
 
 @asynccontextmanager
@@ -87,9 +99,7 @@ def _geocoder(
         return Offline(gazetteer)
     cache = places.Remembered(pool)
     if settings.geocoder == "photon":
-        return Photon(
-            url=settings.geocoder_url, client=client, gazetteer=gazetteer, cache=cache
-        )
+        return Photon(url=settings.geocoder_url, client=client, gazetteer=gazetteer, cache=cache)
     return Nominatim(
         url=settings.geocoder_url,
         user_agent=settings.geocoder_user_agent or "tekkie",

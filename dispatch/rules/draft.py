@@ -51,7 +51,7 @@ class Draft:
         self.now = case.now
         self.booking = case.job.booking
         self.award = case.job.award
-        self._award_changed = False
+        self._award_changed = self._award_is_new = False
         self._before = case.job.booking.state
         self._offers: dict[OfferId, Offer] = {offer.id: offer for offer in case.job.offers}
         self._changed: dict[OfferId, Offer] = {}
@@ -128,7 +128,7 @@ class Draft:
 
     def give(self, award: Award) -> None:
         """Give the job to a friend; his open jobs grow by one."""
-        self.award, self._award_changed = award, True
+        self.award, self._award_changed, self._award_is_new = award, True, True
         self.booking = replace(self.booking, award_id=award.id)
         self._count(award.friend_id, +1)
 
@@ -172,6 +172,7 @@ class Draft:
             customer=self.case.customer,
             offers=tuple(self._changed.values()),
             award=self.award if self._award_changed else None,
+            award_is_new=self._award_is_new,
             timers=self._timers,
             events=tuple(self._events),
             messages=tuple(m for e in self._events for m in news.messages(self.booking, e)),

@@ -179,7 +179,7 @@ def agree(
         raise AppointmentUnfit(f"it must begin in the future, end after that, within {ahead} days")
     if any(starts_at < other.ends_at and other.starts_at < ends_at for other in taken):
         raise AppointmentOverlaps
-    revision = before.revision + 1 if before else 0
+    revision = draft.booking.event_seq
     draft.amend(appointment=Appointment(starts_at=starts_at, ends_at=ends_at, revision=revision))
     draft.move(BookingState.SCHEDULED)
     draft.event(

@@ -78,18 +78,19 @@ INSERT INTO offers (id, booking_id, friend_id, round, slot, state, distance_m, s
 SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::smallint[], $5::smallint[], $6::offer_state[], $7::int[],
                      $8::int[], $9::int[], $10::timestamptz[], $11::timestamptz[])
 
--- name: upsert_awards
-INSERT INTO awards (id, booking_id, friend_id, offer_id, round, state, awarded_at, contact_due_at, contacted_at,
-                    appointment, appointment_revision, started_at, ended_at, summary, worked_minutes)
-SELECT i, b, f, o, r, st, aa, cd, co, CASE WHEN a1 IS NOT NULL THEN tstzrange(a1, a2) END, ar, sa, ea, su, wm
-FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::smallint[], $6::award_state[], $7::timestamptz[],
-            $8::timestamptz[], $9::timestamptz[], $10::timestamptz[], $11::timestamptz[], $12::int[],
-            $13::timestamptz[], $14::timestamptz[], $15::text[], $16::int[])
-  AS t (i, b, f, o, r, st, aa, cd, co, a1, a2, ar, sa, ea, su, wm)
-ON CONFLICT (id) DO UPDATE SET state = excluded.state, contacted_at = excluded.contacted_at,
-  appointment = excluded.appointment, appointment_revision = excluded.appointment_revision,
-  started_at = excluded.started_at, ended_at = excluded.ended_at, summary = excluded.summary,
-  worked_minutes = excluded.worked_minutes
+-- name: insert_awards
+INSERT INTO awards (id, booking_id, friend_id, offer_id, round, state, awarded_at, contact_due_at)
+SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::smallint[], $6::award_state[],
+                     $7::timestamptz[], $8::timestamptz[])
+
+-- name: update_awards
+UPDATE awards a SET state = t.st, contacted_at = t.co,
+  appointment = CASE WHEN t.a1 IS NOT NULL THEN tstzrange(t.a1, t.a2) END, appointment_revision = t.ar,
+  started_at = t.sa, ended_at = t.ea, summary = t.su, worked_minutes = t.wm
+FROM unnest($1::uuid[], $2::award_state[], $3::timestamptz[], $4::timestamptz[], $5::timestamptz[], $6::int[],
+            $7::timestamptz[], $8::timestamptz[], $9::text[], $10::int[])
+  AS t (i, st, co, a1, a2, ar, sa, ea, su, wm)
+WHERE a.id = t.i
 
 -- name: set_timers
 INSERT INTO timers (booking_id, kind, due_at, not_before)

@@ -1,0 +1,107 @@
+"""Invented friends and orders for tests, near the Bürkliplatz in Zurich unless said otherwise."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from data.records import (
+    BookingId,
+    FriendId,
+    Language,
+    Market,
+    Offer,
+    OfferState,
+    Tier,
+)
+from dispatch.flows import friends, jobs
+from dispatch.flows.deciding import Done
+from dispatch.flows.orders import Order
+from dispatch.runtime import Runtime
+from geo.friend_file import Row
+from geo.geocode import Address
+from geo.point import Point, Precision
+
+ZURICH = Point(lat=47.3667, lon=8.5410)
+METRES_A_DEGREE = 111_195.0
+
+
+def north(metres: float, of: Point = ZURICH) -> Point:
+    """The point so many metres north of another, to within a few metres."""
+    return Point(lat=of.lat + metres / METRES_A_DEGREE, lon=of.lon)
+
+
+def friend_row(ref: str, point: Point = ZURICH, **changes: Any) -> Row:
+    """A friend of a file: certified for Wi-Fi and Mac, speaks German and English, goes 20 km."""
+    fields: dict[str, Any] = {
+        "line": 2,
+        "ref": ref,
+        "name": f"{ref.capitalize()} Muster",
+        "email": f"{ref}@example.org",
+        "phone": "+41440000000",
+        "market": Market.CH,
+        "point": point,
+        "precision": Precision.ADDRESS,
+        "precision_m": 0,
+        "postcode": "8001",
+        "city": "Zürich",
+        "radius_m": 20_000,
+        "certificates": ("wifi", "mac"),
+        "languages": (Language.DE, Language.EN),
+        "tier": Tier.FRIEND,
+        "capacity": 3,
+    }
+    return Row(**fields | changes)
+
+
+async def take_in(rt: Runtime, rows: Sequence[Row]) -> dict[str, FriendId]:
+    """Take these friends in; returns their ids by ref."""
+    await friends.take_in(rt, rows, actor="system")
+    return {friend.ref: friend.id for friend in rt.index}
+
+
+async def neighbours(rt: Runtime, count: int, **changes: Any) -> dict[str, FriendId]:
+    """Take in friends f1, f2, … at 100 m, 200 m, … from the customer; returns their ids by ref."""
+    return await take_in(
+        rt, [friend_row(f"f{n}", north(100 * n), **changes) for n in range(1, count + 1)]
+    )
+
+
+def order(**changes: Any) -> Order:
+    """A customer in Zurich whose Wi-Fi does not work."""
+    fields: dict[str, Any] = {
+        "package": "wifi-setup",
+        "address": Address(street="Bahnhofstrasse 1", postcode="8001", city="Zürich", country="CH"),
+        "point": ZURICH,
+        "name": "Vera Beispiel",
+        "email": "vera@example.com",
+        "phone": "+41440000001",
+        "language": Language.DE,
+        "notes": "Third floor, ring twice.",
+    }
+    return Order(**fields | changes)
+
+
+async def booked(rt: Runtime, **changes: Any) -> Done:
+    """Book; returns what was done."""
+    done = await jobs.book(rt, order(**changes), actor="customer", claim=None, said=lambda done: {})
+    assert isinstance(done, Done)
+    return done
+
+
+def live(done: Done) -> list[Offer]:
+    """The live offers of a job, nearest first."""
+    offers = [offer for offer in done.job.offers if offer.state is OfferState.LIVE]
+    return sorted(offers, key=lambda offer: offer.distance_m)
+
+
+def asked(done: Done, refs: dict[str, FriendId]) -> list[str]:
+    """The refs of the friends who hold live offers, nearest first."""
+    names = {friend_id: ref for ref, friend_id in refs.items()}
+    return [names[offer.friend_id] for offer in live(done)]
+
+
+async def awarded(rt: Runtime) -> tuple[BookingId, Offer]:
+    """Book and let the nearest accept; returns the booking and his offer."""
+    done = await booked(rt)
+    offer = live(done)[0]
+    await jobs.accept(rt, offer.id, offer.friend_id)
+    return done.job.booking.id, offer
