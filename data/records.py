@@ -145,7 +145,7 @@ class Channel(StrEnum):
 
 
 class Wish(StrEnum):
-    """When the customer would like the visit; never free text, so that it tells nobody who she is."""
+    """When the customer would like the visit; never free text, which could tell who she is."""
 
     SOON = "soon"
     MORNING = "morning"
@@ -183,7 +183,7 @@ class Package:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Person:
-    """All personal data of a customer, a friend or an operator; kept in one table and nowhere else."""
+    """All personal data of a customer, a friend or an operator; kept in this table alone."""
 
     id: PersonId
     name: str

@@ -5,7 +5,7 @@
 
 import re
 from collections.abc import Mapping, Set
-from functools import cache
+from functools import cache, lru_cache
 
 from email_validator import EmailNotValidError, validate_email
 from phonenumbers import (
@@ -21,7 +21,7 @@ from rapidfuzz import process
 
 from data.records import Language, Market, Tier
 from geo.faults import Bad, shown
-from geo.gazetteer import FARTHEST_FROM_A_PLACE_M, Gazetteer
+from geo.gazetteer import Gazetteer
 from geo.places import AddressRefused, Place
 from geo.point import Point, PointInvalid
 
@@ -136,13 +136,18 @@ def tier_of(cells: Cells) -> Tier:
 
 def languages_of(cells: Cells) -> tuple[Language, ...]:
     """The languages he speaks, at least one."""
+    return _languages(cells.get("languages", ""))
+
+
+@lru_cache(maxsize=10_000)
+def _languages(value: str) -> tuple[Language, ...]:
     known = ", ".join(Language)
     found: dict[Language, None] = {}
-    for value in _listed(cells.get("languages", "")):
+    for part in _listed(value):
         try:
-            found[Language(value.lower())] = None
+            found[Language(part.lower())] = None
         except ValueError:
-            problem = f"language {shown(value)} is not known"
+            problem = f"language {shown(part)} is not known"
             raise Bad("languages", problem, f"use {known}, separated by ;") from None
     if not found:
         raise Bad("languages", "languages is missing", f"give at least one of {known}")
@@ -151,7 +156,16 @@ def languages_of(cells: Cells) -> tuple[Language, ...]:
 
 def certificates_of(cells: Cells, known: Set[str] | None) -> tuple[str, ...]:
     """The codes of his certificates, perhaps none; each one of `known` when that is given."""
-    codes = tuple(dict.fromkeys(code.lower() for code in _listed(cells.get("certificates", ""))))
+    codes = _certificates(cells.get("certificates", ""))
+    for code in codes:
+        if known is not None and code not in known:
+            raise Bad("certificates", f"certificate {code} is not known", _nearest(code, known))
+    return codes
+
+
+@lru_cache(maxsize=10_000)
+def _certificates(value: str) -> tuple[str, ...]:
+    codes = tuple(dict.fromkeys(code.lower() for code in _listed(value)))
     if len(codes) > MOST_CERTIFICATES:
         problem = f"{len(codes)} certificates are listed"
         raise Bad("certificates", problem, f"give at most {MOST_CERTIFICATES}")
@@ -159,8 +173,6 @@ def certificates_of(cells: Cells, known: Set[str] | None) -> tuple[str, ...]:
         if not _CERTIFICATE.fullmatch(code):
             problem = f"{shown(code)} is not a certificate code"
             raise Bad("certificates", problem, "use a-z, 0-9 and -, separated by ;")
-        if known is not None and code not in known:
-            raise Bad("certificates", f"certificate {code} is not known", _nearest(code, known))
     return codes
 
 
@@ -193,11 +205,9 @@ def point_of(cells: Cells) -> Point | None:
 def located(cells: Cells, market: Market | None, point: Point, gazetteer: Gazetteer) -> Market:
     """The market in which the point lies; `Bad` when it lies in none or outside the one named."""
     if market is None:
-        place, away_m = gazetteer.nearest(point)
-        market = place.country
-        if away_m > FARTHEST_FROM_A_PLACE_M:
-            turned = gazetteer.turned(point)
-            market = turned if turned else market
+        market = gazetteer.country_of(point)
+        if not gazetteer.near(market, point):
+            market = gazetteer.turned(point) or market
     try:
         gazetteer.plausible(market, point)
     except AddressRefused as refused:

@@ -57,6 +57,9 @@ MOST_TOWNS = 8
 FARTHEST_FROM_A_PLACE_M = 40_000
 # Two points that round to one corner of 0.1 degrees lie less than this apart.
 CORNER_M = 16_000
+MOST_CORNERS = 100_000
+FARTHEST_EXACT_M = 100_000
+SMALLEST_RADIUS_M = 6_330_000
 LAST_MERCATOR_LAT = 89.9
 ALIKE = 75
 SURELY_MEANT = 80
@@ -70,6 +73,7 @@ class Gazetteer:
     def __init__(self, lines: Mapping[Key, list[str]]) -> None:
         self._lines = lines
         # Corners of 0.1 degrees around which every point is near: few, as the countries are.
+        self._sole: dict[tuple[float, float], Market | None] = {}
         self._surely_near: set[tuple[Market, float, float]] = set()
         self._named: dict[Market, dict[str, list[str]]] = {}
         self._trees: dict[Market | None, tuple[list[str], STRtree]] = {}
@@ -159,7 +163,7 @@ class Gazetteer:
         The error says so when latitude and longitude look swapped.
         """
         market = served(country)
-        if self._near(market, point):
+        if self.near(market, point):
             return
         given = f"{point.lat:g}, {point.lon:g}"
         if self.turned(point, market):
@@ -183,13 +187,41 @@ class Gazetteer:
         return place.country if away_m <= FARTHEST_FROM_A_PLACE_M else None
 
     def nearest(self, point: Point, country: Market | None = None) -> tuple[Postcode, float]:
-        """The known town nearest to a point, of one country or of all, and the metres to it."""
-        lines, tree = self._tree(country)
-        x, y = _mercator(point)
-        row = postcode_of(lines[int(tree.nearest(PlanePoint(x, y)))])
-        return row, distance_m(point, Point(row.lat, row.lon))
+        """The known town nearest to a point, of one country or of all, and the metres to it.
 
-    def _near(self, market: Market, point: Point) -> bool:
+        Beyond 100 km it is the nearest on a map, which may not be the nearest on the ground.
+        """
+        lines, tree = self._tree(country)
+        spot = PlanePoint(_mercator(point))
+        first = postcode_of(lines[tree.nearest(spot)])
+        away_m = distance_m(point, first.point)
+        if away_m > FARTHEST_EXACT_M:
+            return first, away_m
+        reach = _widest_on_map(point, away_m)
+        rivals = [postcode_of(lines[i]) for i in sorted(tree.query(spot, "dwithin", reach))]
+        return min(
+            ((rival, distance_m(point, rival.point)) for rival in (first, *rivals)),
+            key=lambda hit: hit[1],
+        )
+
+    def country_of(self, point: Point) -> Market:
+        """The country of the known town nearest to a point, however far away."""
+        corner = round(point.lat, 1), round(point.lon, 1)
+        if corner not in self._sole:
+            if len(self._sole) > MOST_CORNERS:
+                self._sole.clear()
+            self._sole[corner] = self._sole_country(Point(*corner))
+        return self._sole[corner] or self.nearest(point)[0].country
+
+    def _sole_country(self, corner: Point) -> Market | None:
+        """The country of every point that rounds to the corner, or none near a border."""
+        known = (market for market in Market if self._by_country[market])
+        away = sorted((self.nearest(corner, market)[1], market) for market in known)
+        sole = len(away) == 1 or (len(away) > 1 and away[1][0] - away[0][0] > CORNER_M)
+        return away[0][1] if sole else None
+
+    def near(self, market: Market, point: Point) -> bool:
+        """Whether a place of the country lies within 40 km of the point."""
         corner = market, round(point.lat, 1), round(point.lon, 1)
         if corner in self._surely_near:
             return True
@@ -301,7 +333,7 @@ def _place(row: Postcode) -> Place:
         postcode=row.postcode,
         town=row.town,
         region=row.region,
-        point=Point(row.lat, row.lon),
+        point=row.point,
         precision=row.precision,
         radius_m=row.radius_m,
     )
@@ -325,7 +357,7 @@ def _meant(city: str, towns: list[Postcode]) -> Postcode | None:
 
 def _main_first(group: list[Postcode]) -> list[Postcode]:
     middle = Point(median(row.lat for row in group), median(row.lon for row in group))
-    return sorted(group, key=lambda row: (distance_m(Point(row.lat, row.lon), middle), row.town))
+    return sorted(group, key=lambda row: (distance_m(row.point, middle), row.town))
 
 
 def _regional(rows: list[Postcode]) -> list[Place]:
@@ -342,7 +374,7 @@ def _middle(group: list[Postcode]) -> Place:
     if len(group) == 1:
         return first
     point = Point(median(row.lat for row in group), median(row.lon for row in group))
-    reach_m = max(distance_m(point, Point(row.lat, row.lon)) for row in group)
+    reach_m = max(distance_m(point, row.point) for row in group)
     radius_m = max(first.radius_m, round(reach_m))
     return replace(first, point=point, precision=Precision.TOWN, radius_m=radius_m)
 
@@ -351,6 +383,12 @@ def _mercator(point: Point) -> tuple[float, float]:
     """On a map that keeps angles, what is nearest on the ground is nearest on paper."""
     lat = max(-LAST_MERCATOR_LAT, min(LAST_MERCATOR_LAT, point.lat))
     return math.radians(point.lon), math.asinh(math.tan(math.radians(lat)))
+
+
+def _widest_on_map(point: Point, away_m: float) -> float:
+    """The longest that a line of that length beginning at the point can be on the map."""
+    lat = min(math.radians(abs(point.lat)) + away_m / SMALLEST_RADIUS_M, math.radians(89.9))
+    return away_m / (SMALLEST_RADIUS_M * math.cos(lat)) * 1.01
 
 
 def _alike(typed: str, names: Iterable[str], limit: int) -> list[str]:

@@ -68,6 +68,11 @@ class Postcode:
     precision: Precision
     radius_m: int
 
+    @property
+    def point(self) -> Point:
+        """The middle of the town."""
+        return Point(self.lat, self.lon)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:

@@ -21,8 +21,14 @@ async def put(tx: Connection, catalogue: Catalogue) -> None:
     await tx.executemany(
         sql.put_package,
         [
-            (p.code, p.category, p.tier, p.minutes, sorted(p.certificates))
-            + ({str(k): [t.name, t.description] for k, t in p.texts.items()},)
+            (
+                p.code,
+                p.category,
+                p.tier,
+                p.minutes,
+                sorted(p.certificates),
+                {str(k): [t.name, t.description] for k, t in p.texts.items()},
+            )
             for p in catalogue.packages.values()
         ],
     )

@@ -60,7 +60,7 @@ async def lock(
 async def lock_due(
     tx: Connection, limit: int, packages: Mapping[str, Package]
 ) -> tuple[Jobs, datetime]:
-    """Lock and load at most `limit` bookings with a timer that is due and that nobody else holds."""
+    """Lock and load at most `limit` bookings with a timer due, passing over those held elsewhere."""
     ids = [row["id"] for row in await tx.fetch(sql.lock_due, limit)]
     return await load(tx, ids, packages), await moment(tx)
 
@@ -157,8 +157,22 @@ async def _write_bookings(tx: Connection, changes: Sequence[Changes]) -> None:
         tx,
         sql.insert_people,
         [
-            (p.id, p.name, p.email, p.phone, p.language, p.street, p.postcode, p.city, p.country)
-            + (p.lat, p.lon, p.precision, p.radius_m, p.notes)
+            (
+                p.id,
+                p.name,
+                p.email,
+                p.phone,
+                p.language,
+                p.street,
+                p.postcode,
+                p.city,
+                p.country,
+                p.lat,
+                p.lon,
+                p.precision,
+                p.radius_m,
+                p.notes,
+            )
             for p in people
         ],
     )
@@ -197,8 +211,19 @@ async def _write_offers(tx: Connection, changes: Sequence[Changes]) -> None:
         tx,
         sql.insert_offers,
         [
-            (o.id, o.booking_id, o.friend_id, o.round, o.slot, o.state, o.distance_m, o.shown_m)
-            + (o.radius_m, o.offered_at, o.expires_at)
+            (
+                o.id,
+                o.booking_id,
+                o.friend_id,
+                o.round,
+                o.slot,
+                o.state,
+                o.distance_m,
+                o.shown_m,
+                o.radius_m,
+                o.offered_at,
+                o.expires_at,
+            )
             for o in changed
             if o.state is OfferState.LIVE
         ],
@@ -241,8 +266,13 @@ async def _write_events(tx: Connection, changes: Sequence[Changes]) -> None:
         [(e.booking_id, e.seq, e.kind, e.at, e.actor, e.data) for c in changes for e in c.events],
     )
     decisions = [
-        (d.booking_id, d.seq, d.round, d.tier, d.at, d.policy)
-        + (
+        (
+            d.booking_id,
+            d.seq,
+            d.round,
+            d.tier,
+            d.at,
+            d.policy,
             [f.friend_id for f in d.friends],
             [f.outcome for f in d.friends],
             [f.distance_m for f in d.friends],
@@ -260,8 +290,18 @@ async def _write_messages(tx: Connection, changes: Sequence[Changes], now: datet
         tx,
         sql.insert_messages,
         [
-            (m.id, m.booking_id, m.seq, m.channel, m.audience, m.recipient_id, m.template)
-            + (m.data, m.expires_at, now)
+            (
+                m.id,
+                m.booking_id,
+                m.seq,
+                m.channel,
+                m.audience,
+                m.recipient_id,
+                m.template,
+                m.data,
+                m.expires_at,
+                now,
+            )
             for c in changes
             for m in c.messages
         ],

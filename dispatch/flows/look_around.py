@@ -122,12 +122,16 @@ def _frame(rt: Runtime, search: _Search, known: Mapping[FriendId, Friend]) -> tu
     met = dict(search.met)
     met.update((c.friend_id, c.distance_m) for c in rt.index.around(search.point, rt.policy.frame))
     nearby = []
-    for friend_id, away_m in met.items():
+    for friend_id, indexed_m in met.items():
         copy, row = rt.index.get(friend_id), known.get(friend_id)
         friend = row or copy
         if friend is None:
             continue
-        if copy is None or (copy.lat, copy.lon) != (friend.lat, friend.lon):
-            away_m = distance_m(search.point, Point(lat=friend.lat, lon=friend.lon))
+        moved = copy is None or (copy.lat, copy.lon) != (friend.lat, friend.lon)
+        away_m = _measured(search, friend) if moved else indexed_m
         nearby.append(Nearby(friend=friend, distance_m=away_m))
     return tuple(nearby)
+
+
+def _measured(search: _Search, friend: Friend) -> float:
+    return distance_m(search.point, Point(lat=friend.lat, lon=friend.lon))

@@ -1,4 +1,4 @@
-"""A decision while it is being made: collects what changes, numbers the events, keeps to the tables.
+"""A decision while it is being made: collects changes, numbers events, keeps to the tables.
 
 Nothing leaves a rule but `Changes`, or an `Asking` when the rule needs to know who is near.
 """
