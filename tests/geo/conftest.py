@@ -1,0 +1,55 @@
+"""The compiled gazetteer, and a small one made up for the tests."""
+
+import gzip
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+from data.records import Market
+from geo.gazetteer import HEADER, PATH, Gazetteer, line_of
+from geo.places import Postcode
+from geo.point import Precision
+
+# The machine may be busy; how long an example takes is no property of ours.
+settings.register_profile("geo", deadline=None)
+settings.load_profile("geo")
+
+MADE_UP = [
+    (Market.CH, "8001", "Zürich", "Zürich", 47.3705, 8.5418, Precision.POSTCODE, 1000),
+    (Market.CH, "8004", "Zürich", "Zürich", 47.3775, 8.5213, Precision.POSTCODE, 1000),
+    (Market.CH, "8600", "Dübendorf", "Zürich", 47.3972, 8.6187, Precision.POSTCODE, 2000),
+    (Market.CH, "3011", "Bern", "Bern", 46.9481, 7.4474, Precision.TOWN, 4300),
+    (Market.CH, "1201", "Genève", "Genève", 46.2022, 6.1457, Precision.TOWN, 5300),
+    (Market.DE, "10115", "Berlin", "Berlin", 52.5321, 13.3847, Precision.POSTCODE, 1000),
+    (Market.AT, "8010", "Graz", "Steiermark", 47.0707, 15.4395, Precision.TOWN, 6200),
+    (Market.AT, "8010", "Kainbach", "Steiermark", 47.0833, 15.5167, Precision.POSTCODE, 1000),
+    (Market.AT, "1070", "Wien", "Wien", 48.2017, 16.3472, Precision.POSTCODE, 1000),
+    (Market.PL, "00-001", "Warszawa", "Mazowieckie", 52.2354, 21.0104, Precision.POSTCODE, 1000),
+    (Market.PL, "31-002", "Kraków", "Małopolskie", 50.0579, 19.9391, Precision.POSTCODE, 1000),
+]
+
+
+FIELDS = ("country", "postcode", "town", "region", "lat", "lon", "precision", "radius_m")
+
+
+def row(*values) -> Postcode:
+    return Postcode(**dict(zip(FIELDS, values, strict=True)))
+
+
+def packed(path: Path, lines: list[str]) -> Path:
+    path.write_bytes(gzip.compress(("\n".join(lines) + "\n").encode(), mtime=0))
+    return path
+
+
+@pytest.fixture(scope="session")
+def small(tmp_path_factory) -> Gazetteer:
+    lines = [HEADER, *(line_of(row(*fields)) for fields in MADE_UP)]
+    return Gazetteer.load(packed(tmp_path_factory.mktemp("gazetteer") / "small.dat", lines))
+
+
+@pytest.fixture(scope="session")
+def compiled() -> Gazetteer:
+    if not PATH.exists():
+        pytest.fail(f"{PATH.name} is missing: run make setup, which compiles it")
+    return Gazetteer.load()
