@@ -393,9 +393,10 @@ class _Look:
         self._reach_m.value = reach_m
         if self._call(tree, count, 1, 3, self._room, 3, 1, *self._addresses):
             raise IndexBroken(core.rt.Error_GetLastErrorMsg().decode())
-        if self._answered.value == 1:
-            return self._slots[: self._count.value]
-        self._make_room(2 * self._count.value)
+        found = self._count.value
+        if found <= self._room:
+            return self._slots[:found]
+        self._make_room(2 * found)
         return self.nearest(tree, place, count, reach_m)
 
 

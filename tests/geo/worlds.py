@@ -1,0 +1,164 @@
+"""Invented friends in awkward places, and the slow truth about who of them is nearest."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from random import Random
+from uuid import UUID
+
+from pyproj import Geod
+
+from data.records import (
+    Channel,
+    Friend,
+    FriendId,
+    FriendState,
+    HeldCertificate,
+    Language,
+    Market,
+    Tier,
+)
+from geo.index import FriendIndex
+from geo.point import Point
+
+EARTH = Geod(ellps="WGS84")
+LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
+ZURICH = Point(47.3769, 8.5417)
+BERLIN = Point(52.52, 13.405)
+CENTRES = {
+    "zurich": ZURICH,
+    "berlin": BERLIN,
+    "antimeridian": Point(-16.8, 180.0),
+    "north pole": Point(90.0, 0.0),
+    "south pole": Point(-89.999, 77.0),
+    "equator": Point(0.0, 0.0),
+}
+
+Qualifies = Callable[[Friend, float], bool]
+
+
+def friend_id(number: int) -> FriendId:
+    return FriendId(UUID(int=number))
+
+
+def friend(
+    number: int,
+    at: Point = ZURICH,
+    *,
+    radius_m: int = 10_000,
+    certificates: Iterable[str] = (),
+    active: bool = True,
+    busy: bool = False,
+    language: Language = Language.DE,
+) -> Friend:
+    return Friend(
+        id=friend_id(number),
+        ref=str(number),
+        state=FriendState.ACTIVE if active else FriendState.PAUSED,
+        tier=Tier.FRIEND,
+        market=Market.CH,
+        languages=frozenset({language}),
+        lat=at.lat,
+        lon=at.lon,
+        radius_m=radius_m,
+        capacity=2,
+        open_jobs=2 if busy else 0,
+        certificates=tuple(
+            HeldCertificate(code=code, valid_from=LONG_AGO, valid_until=None)
+            for code in certificates
+        ),
+        channels=frozenset({Channel.MAIL}),
+    )
+
+
+def available(who: Friend) -> bool:
+    return who.state is FriendState.ACTIVE and who.open_jobs < who.capacity
+
+
+def anybody(_who: Friend, _away_m: float) -> bool:
+    return True
+
+
+def speaks(language: Language) -> Qualifies:
+    return lambda who, _away_m: language in who.languages
+
+
+def index_of(friends: Iterable[Friend]) -> FriendIndex:
+    index = FriendIndex(available)
+    index.load(friends)
+    return index
+
+
+def east_of(point: Point, metres: float, *, azimuth: float = 90.0) -> Point:
+    lon, lat, _ = EARTH.fwd(point.lon, point.lat, azimuth, metres)
+    return Point(lat, lon)
+
+
+def geodesic(a: Point, who: Friend) -> float:
+    return float(EARTH.inv(a.lon, a.lat, who.lon, who.lat)[2])
+
+
+def truth(
+    friends: Iterable[Friend],
+    point: Point,
+    *,
+    certificates: frozenset[str] = frozenset(),
+    want: int = 4,
+    qualifies: Qualifies = anybody,
+) -> list[tuple[float, FriendId]]:
+    """The answer of `nearest`, by looking at everybody."""
+    here = []
+    for who in friends:
+        if not available(who) or not certificates <= {c.code for c in who.certificates}:
+            continue
+        away_m = geodesic(point, who)
+        if away_m <= who.radius_m and qualifies(who, away_m):
+            here.append((away_m, who.id))
+    return sorted(here)[:want]
+
+
+@dataclass(frozen=True, kw_only=True)
+class World:
+    """How a world is drawn: where people live, how many share a door, who holds and does what."""
+
+    centres: tuple[str, ...] = tuple(CENTRES)
+    spread_m: float = 20_000.0
+    doors: int | None = None
+    radii_m: tuple[int, ...] = (2_000, 10_000, 30_000)
+    shares: tuple[tuple[str, float], ...] = (("a", 0.4), ("b", 0.05), ("c", 0.005))
+    busy: float = 0.2
+    active: float = 0.8
+
+    def point(self, chance: Random) -> Point:
+        where = Random(chance.randrange(self.doors)) if self.doors else chance
+        centre = CENTRES[where.choice(self.centres)]
+        return east_of(centre, abs(where.gauss(0, self.spread_m)), azimuth=where.uniform(0, 360))
+
+    def friend(self, number: int, chance: Random) -> Friend:
+        return friend(
+            number,
+            self.point(chance),
+            radius_m=chance.choice(self.radii_m),
+            certificates=[code for code, share in self.shares if chance.random() < share],
+            active=chance.random() < self.active,
+            busy=chance.random() < self.busy,
+            language=chance.choice(list(Language)),
+        )
+
+
+WORLDS = {
+    "plain": World(),
+    "one town": World(centres=("zurich",), spread_m=3_000),
+    "forty doors": World(doors=40),
+    "one house": World(doors=1),
+    "everybody busy but a tenth": World(busy=0.9),
+    "nobody active": World(active=0.0),
+    "tiny radii": World(spread_m=300, radii_m=(0, 1, 10, 50)),
+    "huge radii": World(spread_m=80_000, radii_m=(99_000, 100_000, 400_000)),
+    "one reaches far": World(radii_m=(500,) * 200 + (100_000,)),
+    "poles": World(centres=("north pole", "south pole"), spread_m=5_000),
+    "antimeridian": World(centres=("antimeridian",), spread_m=8_000),
+    "across half the earth": World(spread_m=9_000_000, radii_m=(30_000, 20_000_000)),
+}
