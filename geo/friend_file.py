@@ -209,16 +209,17 @@ def _records(file: TextIO, delimiter: str) -> Iterator[tuple[int, Mapping[str, s
         yield from ((0, fault) for fault in faults)
         if faults:
             return
-        line = first = reader.line_num + 1
+        line, rows = reader.line_num + 1, 0
         for values in reader:
             if values:
+                rows += 1
                 yield line, _cells(line, columns, values)
             line = reader.line_num + 1
     except csv.Error as error:
         problem = f"the line is no CSV ({error})"
         yield line, Fault(line=line, field="", problem=problem, cure="mend the quotes from here on")
     else:
-        if line == first:
+        if not rows:
             yield 0, _of_file("", "the file has a header and no rows", "add a row per friend")
 
 

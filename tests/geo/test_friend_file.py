@@ -1,0 +1,336 @@
+import csv
+import io
+from time import process_time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from data.records import Language, Market, Tier
+from geo.faults import Fault
+from geo.friend_file import COLUMNS, Row, read
+from geo.point import Point, Precision
+
+BASE = {
+    "ref": "f-1",
+    "name": "Ana Muster",
+    "email": "ana@example.org",
+    "phone": "079 123 45 67",
+    "lat": "47.3775",
+    "lon": "8.5213",
+    "radius_km": "12.5",
+    "certificates": "wifi;smart-home",
+    "languages": "de;EN",
+    "tier": "pro",
+    "capacity": "4",
+}
+PLACED = {k: v for k, v in BASE.items() if k not in {"lat", "lon"}} | {
+    "postcode": "8004",
+    "city": "Zuerich",
+    "country": "CH",
+}
+
+
+def written(path, rows, delimiter=",", encoding="utf-8"):
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(rows[0]), delimiter=delimiter)
+    writer.writeheader()
+    writer.writerows(rows)
+    path.write_bytes(text.getvalue().encode(encoding, "surrogateescape"))
+    return path
+
+
+@pytest.fixture
+def of(tmp_path, small):
+    def read_rows(*rows, known=None, **how):
+        return list(read(written(tmp_path / "friends.csv", list(rows), **how), small, known))
+
+    return read_rows
+
+
+@pytest.fixture
+def raw(tmp_path, small):
+    def read_bytes(content, name="friends.csv"):
+        (tmp_path / name).write_bytes(content)
+        return list(read(tmp_path / name, small))
+
+    return read_bytes
+
+
+def test_a_row_with_coordinates_is_taken_as_given(of):
+    assert of(BASE) == [
+        Row(
+            line=2,
+            ref="f-1",
+            name="Ana Muster",
+            email="ana@example.org",
+            phone="+41791234567",
+            market=Market.CH,
+            point=Point(47.3775, 8.5213),
+            precision=Precision.EXACT,
+            precision_m=0,
+            postcode=None,
+            city=None,
+            radius_m=12_500,
+            certificates=("wifi", "smart-home"),
+            languages=(Language.DE, Language.EN),
+            tier=Tier.PRO,
+            capacity=4,
+        )
+    ]
+
+
+def test_a_row_with_a_postcode_is_placed_by_the_gazetteer(of):
+    (row,) = of(PLACED)
+    assert (row.point, row.precision) == (Point(47.3775, 8.5213), Precision.POSTCODE)
+    assert (row.precision_m, row.postcode, row.city) == (1000, "8004", "Zürich")
+
+
+def test_coordinates_win_where_a_postcode_stands_beside_them(of):
+    (row,) = of(PLACED | {"lat": "47.4", "lon": "8.6"})
+    assert (row.point, row.precision) == (Point(47.4, 8.6), Precision.EXACT)
+    (row,) = of(PLACED | {"lat": "", "lon": ""})
+    assert row.precision is Precision.POSTCODE
+
+
+def test_a_contradicting_city_is_noted_on_the_row(of):
+    (row,) = of(PLACED | {"city": "Bern"})
+    assert "not to Bern" in row.note
+
+
+def test_tier_capacity_and_certificates_may_be_left_out_as_columns(of):
+    (row,) = of({k: v for k, v in BASE.items() if k not in {"tier", "capacity", "certificates"}})
+    assert (row.tier, row.capacity, row.certificates) == (Tier.FRIEND, 3, ())
+
+
+def test_a_market_may_be_named_and_must_fit(of):
+    (row,) = of(BASE | {"market": "ch"})
+    assert row.market is Market.CH
+    (fault,) = of(BASE | {"market": "PL"})
+    assert "km from the nearest place of PL" in fault.problem
+
+
+@pytest.mark.parametrize("number", ["+41 79 123 45 67", "0041791234567", "079/123.45.67"])
+def test_a_phone_number_becomes_e164_by_the_country_of_the_friend(of, number):
+    (row,) = of(BASE | {"phone": number})
+    assert row.phone == "+41791234567"
+
+
+def test_numbers_of_other_countries_keep_their_code(of):
+    (row,) = of(BASE | {"phone": "+33 6 12 34 56 78"})
+    assert row.phone == "+33612345678"
+    (row,) = of(PLACED | {"phone": "512 345 678", "postcode": "00001", "city": "", "country": "PL"})
+    assert row.phone == "+48512345678"
+
+
+BAD = [
+    ("ref", "", "missing"),
+    ("ref", "x" * 101, "at most 100"),
+    ("name", "", "missing"),
+    ("name", "x" * 201, "at most 200"),
+    ("name", "Ana\x00", "control"),
+    ("name", "Ana\nMuster", "control"),
+    ("name", "Ana\x1b[2J", "control"),
+    ("name", "An\udce4", "UTF-8"),
+    ("email", "", "missing"),
+    ("email", "ana", "e-mail"),
+    ("email", "ana@", "e-mail"),
+    ("email", "a..b@example.org", "e-mail"),
+    ("email", "ana@example..org", "e-mail"),
+    ("email", "ana@example.org, bo@example.org", "e-mail"),
+    ("email", "x" * 250 + "@example.org", "at most 254"),
+    ("phone", "", "missing"),
+    ("phone", "12", "phone number"),
+    ("phone", "call me", "phone number"),
+    ("phone", "+41 79 123 45", "phone number"),
+    ("phone", "+999 123456789", "phone number"),
+    ("lat", "", "missing"),
+    ("lat", "north", "not a number"),
+    ("lat", "47,3775", "decimal point"),
+    ("lat", "nan", "not a number"),
+    ("lat", "1e1", "not a number"),
+    ("lat", "95", "beyond 90"),
+    ("lat", "300", "-180 to 180"),
+    ("lat", "52.5", "km from the nearest place"),
+    ("lon", "", "missing"),
+    ("lon", "181", "-180 to 180"),
+    ("radius_km", "", "missing"),
+    ("radius_km", "0.4", "0.5 to 100"),
+    ("radius_km", "100.5", "0.5 to 100"),
+    ("radius_km", "-3", "0.5 to 100"),
+    ("radius_km", "ten", "not a number"),
+    ("radius_km", "inf", "not a number"),
+    ("certificates", "wifi;SMART HOME", "certificate code"),
+    ("certificates", "wifii", "did you mean wifi?"),
+    ("certificates", ";".join(f"c{n}" for n in range(41)), "at most 40"),
+    ("languages", "", "missing"),
+    ("languages", ";", "missing"),
+    ("languages", "de;xx", "not known"),
+    ("tier", "", "missing"),
+    ("tier", "master", "friend or pro"),
+    ("capacity", "", "missing"),
+    ("capacity", "0", "1 to 20"),
+    ("capacity", "21", "1 to 20"),
+    ("capacity", "2.5", "whole number"),
+    ("market", "FR", "not served"),
+]
+
+
+@pytest.mark.parametrize(("field", "value", "said"), BAD)
+def test_a_bad_value_is_named_by_line_and_field_with_its_cure(of, field, value, said):
+    known = {"wifi", "smart-home"}
+    good, bad = {"market": "CH", **BASE}, {"market": "CH", **BASE, "ref": "f-2", "email": "b@b.ch"}
+    first, fault = of(good, bad | {field: value}, known=known)
+    assert isinstance(first, Row)
+    assert isinstance(fault, Fault)
+    assert (fault.line, fault.cure != "") == (3, True)
+    assert said in str(fault)
+    if field != "lon":
+        assert fault.field == field
+
+
+@pytest.mark.parametrize(
+    ("changed", "field", "said"),
+    [
+        ({"country": ""}, "country", "missing"),
+        ({"country": "FR"}, "country", "not served"),
+        ({"postcode": "8999"}, "postcode", "nearest known"),
+        ({"postcode": "80"}, "postcode", "four digits"),
+        ({"postcode": "8" * 13}, "postcode", "at most 12"),
+        ({"postcode": "", "city": ""}, "lat", "place is missing"),
+        ({"postcode": "", "city": "Nirgendwo"}, "city", "not known"),
+        ({"city": "x" * 121}, "city", "at most 120"),
+    ],
+)
+def test_a_place_that_cannot_be_found_is_named_with_its_cure(of, changed, field, said):
+    (fault,) = of(PLACED | changed)
+    assert fault.field == field
+    assert said in str(fault)
+
+
+@pytest.mark.parametrize("extra", [{}, {"market": "CH"}, {"country": "CH"}])
+def test_swapped_coordinates_are_called_so(of, extra):
+    (fault,) = of(BASE | {"lat": "8.5213", "lon": "47.3775"} | extra)
+    assert fault.field == "lat"
+    assert "swapped" in str(fault)
+    assert "lat 47.3775, lon 8.5213" in str(fault)
+
+
+def test_a_reference_or_address_given_twice_names_both_lines(of):
+    other = {"ref": "f-2", "email": "bo@example.org"}
+    _, _, ref, email = of(
+        BASE,
+        BASE | other,
+        BASE | {"email": "c@c.ch"},
+        BASE | {"ref": "f-3", "email": "BO@example.org"},
+    )
+    assert (ref.line, ref.field) == (4, "ref")
+    assert "line 2" in ref.problem
+    assert (email.line, email.field) == (5, "email")
+    assert "line 3" in email.problem
+
+
+def test_unknown_columns_are_named_with_the_nearest_known_one(of):
+    (fault,) = of({**BASE, "emial": "x"})
+    assert (fault.line, fault.field) == (0, "emial")
+    assert "did you mean email?" in fault.cure
+
+
+def test_missing_columns_are_named_each(of):
+    faults = of({"ref": "f-1", "name": "Ana", "city": "Bern"})
+    assert {fault.field for fault in faults} == {"email", "phone", "radius_km", "languages", "lat"}
+    assert {fault.line for fault in faults} == {0}
+
+
+def test_a_column_given_twice_is_a_fault_of_the_file(raw):
+    (fault,) = raw((",".join([*BASE, "ref"]) + "\n").encode())
+    assert (fault.line, fault.field) == (0, "ref")
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"", "empty"),
+        (b"\n", "missing"),
+        (",".join(BASE).encode(), "no rows"),
+        (",".join(BASE).encode() + b"\n\n\n", "no rows"),
+        ("ref,name".encode("utf-16"), "not UTF-8"),
+        (b"\x00\x01\x02", "not UTF-8"),
+        (b'"ref\n', "no CSV"),
+    ],
+)
+def test_a_file_that_holds_no_table_says_so(raw, content, said):
+    faults = raw(content)
+    assert said in " ".join(map(str, faults))
+    assert all(isinstance(fault, Fault) for fault in faults)
+
+
+def test_a_file_that_is_not_there_says_so(small, tmp_path):
+    (fault,) = read(tmp_path / "absent.csv", small)
+    assert "does not exist" in fault.problem
+    (fault,) = read(tmp_path, small)
+    assert "does not exist" in fault.problem
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
+def test_delimiter_and_byte_order_mark_are_recognised(of, delimiter, encoding):
+    (row,) = of(BASE | {"name": "Zoë Müller"}, delimiter=delimiter, encoding=encoding)
+    assert (row.name, row.certificates) == ("Zoë Müller", ("wifi", "smart-home"))
+
+
+def test_a_latin_1_file_is_named_by_line(of):
+    (fault,) = of(BASE | {"name": "Müller"}, encoding="latin-1")
+    assert (fault.line, fault.field) == (2, "name")
+    assert "UTF-8" in fault.cure
+
+
+def test_lines_are_counted_as_an_editor_counts_them(raw):
+    good = ",".join(BASE.values())
+    broken = good.replace("Ana Muster", '"Ana\nMuster"')
+    lines = [",".join(BASE), "", broken, good.replace("f-1", "f-2"), "short,line"]
+    faults = raw("\n".join(lines).encode())
+    assert [fault.line for fault in faults] == [3, 5, 6]
+    assert isinstance(faults[1], Row)
+    assert "2 fields, the header 11" in faults[2].problem
+
+
+def test_a_quote_that_never_closes_ends_the_file_with_a_fault(raw):
+    good = ",".join(BASE.values())
+    faults = raw("\n".join([",".join(BASE), good, f'"{good}']).encode())
+    assert isinstance(faults[0], Row)
+    assert (faults[1].line, "quotes" in faults[1].cure) == (3, True)
+
+
+@given(st.binary(max_size=400))
+def test_any_bytes_give_faults_and_never_crash(tmp_path_factory, small, content):
+    path = tmp_path_factory.mktemp("bytes") / "friends.csv"
+    path.write_bytes(content)
+    assert all(isinstance(fault, Fault) for fault in read(path, small))
+
+
+@given(st.dictionaries(st.sampled_from(COLUMNS), st.text(max_size=30), min_size=1))
+def test_any_values_give_a_row_or_one_fault_for_each_line(tmp_path_factory, small, changed):
+    path = tmp_path_factory.mktemp("values") / "friends.csv"
+    rows = [PLACED | BASE | changed, PLACED | BASE | {"ref": "good", "email": "g@example.org"}]
+    for row in rows:
+        row.setdefault("market", "")
+    found = list(read(written(path, [*rows]), small))
+    assert 1 <= len(found) <= 2
+
+
+def test_a_long_file_is_read_in_reasonable_time_and_every_bad_row_is_found(tmp_path, small):
+    count = 4_000
+    rows = [
+        BASE | {"ref": f"f{n}", "email": f"f{n}@example.org", "lat": f"{47.2 + n / 20_000:.4f}"}
+        for n in range(count)
+    ]
+    for bad in range(10):
+        rows[bad * 400 + 7]["radius_km"] = "far"
+    path = written(tmp_path / "long.csv", rows)
+    started = process_time()
+    found = list(read(path, small))
+    assert process_time() - started < 15 * count / 200_000 * 3
+    faults = [one for one in found if isinstance(one, Fault)]
+    assert [fault.line for fault in faults] == [bad * 400 + 9 for bad in range(10)]
+    assert len(found) == count
