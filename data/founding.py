@@ -81,12 +81,10 @@ def account(place: Place) -> Account:
     uid = os.geteuid()
     if uid != 0:
         return _named(uid)
-    try:
-        owner = place.cluster.stat().st_uid
-    except FileNotFoundError:
-        owner = 0
-    if owner:
-        return _named(owner)
+    # Whose folder it is stays whose folder it is.
+    for folder in (place.cluster, place.folder):
+        if folder.exists() and (owner := folder.stat().st_uid) != 0:
+            return _named(owner)
     for name in ACCOUNTS:
         try:
             entry = pwd.getpwnam(name)

@@ -111,6 +111,7 @@ def start(place: Place, chosen: dict[str, str]) -> tuple[subprocess.Popen[bytes]
     running = cluster.open_lock(place.running)
     _outlive_the_former(place, running)
     founding.found(place, who, lambda text: _say("report", text))
+    is_again = cluster.read_note(place) is not None
     socket = founding.socket_folder(place, who)
     # Nobody runs here (the lock says so): what these name is a number somebody else has by now.
     (place.cluster / "postmaster.pid").unlink(missing_ok=True)
@@ -121,7 +122,13 @@ def start(place: Place, chosen: dict[str, str]) -> tuple[subprocess.Popen[bytes]
     os.close(running)
     created_s = psutil.Process(server.pid).create_time()
     Note(socket=socket, pid=server.pid, created_s=created_s).write(place)
-    _until_it_answers(place, server, socket, begin)
+    try:
+        _until_it_answers(place, server, socket, begin)
+    except ClusterBroken:
+        # Who uses the server already keeps its address for the next try.
+        if not is_again:
+            _clear(place, socket)
+        raise
     return server, socket
 
 

@@ -256,6 +256,8 @@ def test_a_frozen_server_without_guardian_is_ended_by_the_next_one(place, monkey
     guardian._outlive_the_former(place, running)
     os.close(running)
     assert not psutil.pid_exists(frozen) or psutil.Process(frozen).status() == "zombie"
+    with Embedded(place.folder) as embedded:
+        assert query(embedded.owner_dsn, "SELECT 1") == 1
 
 
 def test_a_half_made_folder_of_an_interrupted_first_start_is_made_anew(ground):
@@ -300,6 +302,7 @@ def test_a_foreign_or_damaged_folder_is_refused_with_the_cure(place, file, text,
     with pytest.raises(EmbeddedError, match=rf"(?s){said}"):
         Embedded(place.folder).start()
     gone(place)
+    assert not place.note.exists()
 
 
 def test_a_full_disk_is_told_before_anything_is_made(tmp_path, monkeypatch):
@@ -402,13 +405,22 @@ def test_an_ordinary_user_runs_his_own_server_without_a_home(python_for_all):
         done = as_nobody([python, "-c", USER, str(place.folder)], input="", env=environment)
         assert done.stdout.startswith("postgresql://tekkie_owner@/tekkie?host="), done.stderr
         gone(place)
-        # Root may use the folder of another: the server runs as its owner ...
+        # Root may use the folder of another: the server runs as its owner.
         with Embedded(place.folder) as embedded:
             assert query(embedded.owner_dsn, "SELECT 1") == 1
             assert psutil.Process(server_of(place)).uids().real == NOBODY.pw_uid
         gone(place)
-        # ... and leaves nothing behind that would keep him out.
-        assert {path.stat().st_uid for path in place.folder.iterdir()} == {NOBODY.pw_uid}
+
+
+@needs_root
+def test_root_may_come_first_into_the_folder_of_another(python_for_all):
+    python, environment = python_for_all
+    with tempfile.TemporaryDirectory(prefix="own ", dir="/tmp") as folder:
+        place = Place(Path(folder))
+        os.chown(folder, NOBODY.pw_uid, NOBODY.pw_gid)
+        with Embedded(place.folder):
+            assert psutil.Process(server_of(place)).uids().real == NOBODY.pw_uid
+        gone(place)
         done = as_nobody([python, "-c", USER, str(place.folder)], input="", env=environment)
         assert done.returncode == 0, done.stderr
         gone(place)
