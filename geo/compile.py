@@ -24,7 +24,7 @@ from geo.gazetteer import HEADER, PATH, line_of
 from geo.locate import Locality, Named, Names, locate
 from geo.places import FORMATS, Postcode
 from geo.point import Point, Precision, distance_m
-from geo.regions import QUARTERS, REGIONS
+from geo.regions import QUARTER_POINTS, QUARTERS, REGIONS
 
 _NUMBERED = re.compile(r"\s+\d.*$")
 _QUALIFIED = re.compile(
@@ -62,16 +62,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def compile_all(progress: TextIO) -> list[Postcode]:
     """Every row of every country, in the order of countries and postcodes."""
     names = read_names()
-    own_points = {Market.DE: read_german_centroids()}
     rows: list[Postcode] = []
     for country in sorted(Market):
         lines = read_postal_list(country)
-        own = own_points.get(country) or points_of(country, lines)
+        own = read_german_centroids() if country is Market.DE else points_of(country, lines)
         rows += locate(
             country,
             localities_of(country, lines),
             names=names[country],
-            own_points=own,
+            own_points=own | QUARTER_POINTS.get(country, {}),
             region_names={region.code: region.name for region in REGIONS[country]},
             tick=_ticker(country, progress),
         )

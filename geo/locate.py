@@ -26,6 +26,7 @@ LARGE_TOWN = 20_000
 SMALLEST_RADIUS_M = 1_000
 LARGEST_RADIUS_M = 5_000
 SMALLEST_DISTRICT_M = 8_000
+SMALLEST_TOWN_M = 2_500
 CODES_THAT_MAKE_A_TOWN = 3
 
 
@@ -212,7 +213,9 @@ def _main(
     population = first.place.population if first.place else LARGE_TOWN
     town_m = _town_radius_m(population)
     joined = first.place is not None and first.place.point == point
-    if sharing[point] >= CODES_THAT_MAKE_A_TOWN or (joined and town_m > LARGEST_RADIUS_M):
+    if sharing[point] >= CODES_THAT_MAKE_A_TOWN:
+        return _Found(point, Precision.TOWN, max(town_m, SMALLEST_TOWN_M))
+    if joined and town_m > LARGEST_RADIUS_M:
         return _Found(point, Precision.TOWN, town_m)
     near = numbered.nearest(code, region, NEIGHBOURS)
     apart_m = median(distance_m(point, other) for other in near) / 2 if near else LARGEST_RADIUS_M

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from data.records import Market
+from geo.point import Point
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,9 +126,7 @@ _ZURICH = """
 """
 _VIENNA = """
     1010 Innere Stadt
-    1020 Leopoldstadt
     1030 Landstraße
-    1040 Wieden
     1050 Margareten
     1060 Mariahilf
     1070 Neubau
@@ -153,6 +152,14 @@ def _quarters(table: str) -> dict[str, str]:
     return dict(line.split(maxsplit=1) for line in table.strip().splitlines())
 
 
+# Districts of Vienna that GeoNames' list lacks, entered by hand to about 500 m.
+QUARTER_POINTS: dict[Market, dict[str, Point]] = {
+    Market.AT: {
+        "1020": Point(48.2167, 16.3950),
+        "1040": Point(48.1925, 16.3690),
+        "1230": Point(48.1436, 16.2936),
+    }
+}
 QUARTERS: dict[Market, dict[str, str]] = {
     Market.CH: _quarters(_ZURICH),
     Market.AT: _quarters(_VIENNA),
