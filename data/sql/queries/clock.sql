@@ -19,3 +19,8 @@ SELECT prosrc LIKE '%tekkie.clock%' FROM pg_proc WHERE oid = 'tekkie.moment()'::
 
 -- name: speed
 SELECT coalesce((SELECT speed FROM clock), 1.0)
+
+-- name: wall
+-- The server's own clock, to be compared with one that cannot be set; NULL where a test clock rules.
+SELECT CASE WHEN prosrc LIKE '%tekkie.clock%' THEN NULL ELSE clock_timestamp() END
+FROM pg_proc WHERE oid = 'tekkie.moment()'::regprocedure

@@ -1,0 +1,41 @@
+-- name: claim
+-- By state, never by an id greater than the last one: a row committed late would be passed over. Not while an earlier
+-- one to the same reader about the same booking is under way. A lease and a back-off are meant on the wall: a test
+-- clock that runs fast may not shorten them.
+WITH due AS MATERIALIZED (
+  SELECT m.id FROM messages m
+  WHERE m.state = 'pending' AND m.next_at <= (SELECT moment()) AND m.recipient_id <> ALL($3::uuid[])
+    AND NOT EXISTS (SELECT FROM messages e
+                    WHERE e.state = 'pending' AND e.booking_id = m.booking_id AND e.recipient_id = m.recipient_id
+                      AND (e.seq, e.id) < (m.seq, m.id))
+  ORDER BY m.next_at LIMIT $1 FOR UPDATE SKIP LOCKED)
+UPDATE messages m
+SET attempts = m.attempts + 1,
+    next_at = moment() + make_interval(secs => $2) * (SELECT coalesce(max(greatest(speed, 1)), 1) FROM clock)
+FROM due WHERE m.id = due.id
+RETURNING m.*, coalesce(m.expires_at <= moment(), false) AS late
+
+-- name: settle
+-- Whoever was too slow and lost his lease may still say that he sent it, but not that it failed. A message that runs
+-- out while it waits is looked at when it does, since those behind it wait too.
+UPDATE messages m
+SET state = t.s, problem = t.p, sent_at = CASE WHEN t.s = 'sent' THEN moment() END,
+    next_at = CASE WHEN t.s <> 'pending' THEN m.next_at
+      ELSE least(moment() + make_interval(secs => t.w)
+                   * (SELECT coalesce(max(greatest(speed, 1)), 1) FROM clock), m.expires_at) END
+FROM unnest($1::uuid[], $2::int[], $3::message_state[], $4::text[], $5::float8[]) AS t (i, a, s, p, w)
+WHERE m.id = t.i AND m.state = 'pending' AND (t.s = 'sent' OR m.attempts = t.a)
+
+-- name: unpark
+UPDATE messages SET state = 'pending', attempts = 0, next_at = moment(), problem = NULL
+WHERE id = $1 AND state = 'parked' RETURNING id
+
+-- name: backlog
+-- Counts stop at $1: nobody needs to know it more exactly than that, least of all an overloaded server.
+SELECT (SELECT count(*) FROM (SELECT FROM messages WHERE state = 'pending' LIMIT $1) AS m) AS pending,
+       (SELECT count(*) FROM (SELECT FROM messages WHERE state = 'parked' LIMIT $1) AS m) AS parked,
+       (SELECT extract(epoch FROM moment() - min(next_at))::float8 FROM messages
+        WHERE state = 'pending' AND next_at <= (SELECT moment())) AS pending_late_s,
+       (SELECT count(*) FROM (SELECT FROM timers WHERE not_before <= (SELECT moment()) LIMIT $1) AS t) AS overdue,
+       (SELECT extract(epoch FROM moment() - min(not_before))::float8 FROM timers
+        WHERE not_before <= (SELECT moment())) AS overdue_s

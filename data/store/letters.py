@@ -1,0 +1,129 @@
+"""What a letter may need to know, looked up at the moment it is sent."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import asyncpg
+
+from data import queries
+from data.db import Connection
+from data.records import (
+    Appointment,
+    AwardState,
+    BookingState,
+    Currency,
+    Language,
+    Market,
+    MessageId,
+    Money,
+    OfferId,
+    OfferState,
+)
+
+sql = queries.load("letters")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OfferNow:
+    """The offer a message speaks of, as it stands now; `shown_m` is what its friend may see."""
+
+    id: OfferId
+    state: OfferState
+    shown_m: int
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AwardNow:
+    """The latest award of this booking to the friend the event speaks of."""
+
+    state: AwardState
+    contact_due_at: datetime
+    contacted_at: datetime | None
+    appointment: Appointment | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Background:
+    """A message's booking, reader and friend. `said` is the data of its event.
+
+    `email` is None once the reader's data is erased; `address` is the customer's own.
+    """
+
+    now: datetime
+    package: str
+    market: Market
+    state: BookingState
+    area: str
+    price: Money
+    pay: Money
+    said: Mapping[str, Any]
+    email: str | None
+    language: Language
+    address: str
+    asked: int
+    friend_name: str | None
+    offer: OfferNow | None
+    award: AwardNow | None
+
+
+async def background(tx: Connection, ids: Sequence[MessageId]) -> Mapping[MessageId, Background]:
+    """The background of these messages, as of now."""
+    if not ids:
+        return {}
+    rows = await tx.fetch(sql.background, ids)
+    return {MessageId(row["id"]): _background(row) for row in rows}
+
+
+def _background(row: asyncpg.Record) -> Background:
+    market, currency = Market(row["market"]), Currency(row["currency"])
+    return Background(
+        now=row["now"],
+        package=row["package"],
+        market=market,
+        state=BookingState(row["state"]),
+        area=row["cell_label"],
+        price=Money(amount=row["price_minor"], currency=currency),
+        pay=Money(amount=row["pay_minor"], currency=currency),
+        said=row["said"] or {},
+        email=row["email"] or None,
+        language=Language(row["language"] or Language.EN),
+        address=row["address"] or "",
+        asked=row["asked"],
+        friend_name=row["friend_name"],
+        offer=_offer(row),
+        award=_award(row),
+    )
+
+
+def _offer(row: asyncpg.Record) -> OfferNow | None:
+    if row["offer_id"] is None:
+        return None
+    return OfferNow(
+        id=OfferId(row["offer_id"]),
+        state=OfferState(row["offer_state"]),
+        shown_m=row["shown_m"],
+        expires_at=row["expires_at"],
+    )
+
+
+def _award(row: asyncpg.Record) -> AwardNow | None:
+    if row["award_state"] is None:
+        return None
+    appointment = None
+    if row["starts_at"] is not None:
+        appointment = Appointment(
+            starts_at=row["starts_at"],
+            ends_at=row["ends_at"],
+            revision=row["appointment_revision"],
+        )
+    return AwardNow(
+        state=AwardState(row["award_state"]),
+        contact_due_at=row["contact_due_at"],
+        contacted_at=row["contacted_at"],
+        appointment=appointment,
+    )

@@ -1,0 +1,93 @@
+"""What is looked after when nobody asks: clocks, stale copies, rows to forget, what waits."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import replace
+from datetime import datetime
+
+from data.db import moment, transaction
+from data.records import Friend, FriendId, MessageId
+from data.store import answers, clock, friends, jobs, outbox, quotes, sessions
+from data.store.outbox import Backlog
+from dispatch.rules.refused import NotFound
+from dispatch.runtime import Runtime
+
+
+async def wall(rt: Runtime) -> datetime | None:
+    """The database server's own clock; None where a test clock rules."""
+    async with transaction(rt.pool) as tx:
+        return await clock.wall(tx)
+
+
+async def next_due_s(rt: Runtime) -> float | None:
+    """Seconds on the wall until the next timer is due; None when there is none, or time stands."""
+    async with transaction(rt.pool) as tx:
+        due_s = await jobs.next_due_s(tx)
+        speed = await clock.speed(tx)
+    if due_s is None or due_s <= 0:
+        return due_s
+    return due_s / speed if speed > 0 else None
+
+
+async def horizon(rt: Runtime) -> str:
+    """A mark in the stream of changes of friends, from which to follow them."""
+    async with transaction(rt.pool) as tx:
+        return await friends.horizon(tx)
+
+
+async def friends_changed(rt: Runtime, mark: str) -> tuple[list[FriendId], str]:
+    """The friends changed at or after `mark`, and the mark from which to ask the next time."""
+    async with transaction(rt.pool) as tx:
+        # Before the changes are read: what commits in between lies after it and is told again.
+        later = await friends.horizon(tx)
+        return await friends.changed_since(tx, mark), later
+
+
+async def index_differences(rt: Runtime) -> set[FriendId]:
+    """The friends whose copy in the index is not what their row says, or is on its way there."""
+    differing: set[FriendId] = set()
+    seen: set[FriendId] = set()
+    async with transaction(rt.pool) as tx:
+        async for page in friends.everyone(tx, await moment(tx)):
+            seen |= {friend.id for friend in page}
+            differing |= {
+                friend.id for friend in page if not _same(rt.index.get(friend.id), friend)
+            }
+    return differing | {friend.id for friend in rt.index if friend.id not in seen}
+
+
+async def still_differing(rt: Runtime, suspects: Collection[FriendId]) -> set[FriendId]:
+    """Those of `suspects` whose copy in the index is still not what their row says."""
+    async with transaction(rt.pool) as tx:
+        rows = await friends.facts(tx, suspects, await moment(tx))
+    return {one for one in suspects if not _same(rt.index.get(one), rows.get(one))}
+
+
+async def forget(rt: Runtime) -> None:
+    """Drop at most a thousand of each: old answers and quotes, dead sessions and login links."""
+    for forget_old in (answers.forget_old, quotes.forget_old, sessions.forget_old):
+        async with transaction(rt.pool) as tx:
+            await forget_old(tx)
+
+
+async def backlog(rt: Runtime) -> Backlog:
+    """What waits to be sent and to be rung."""
+    async with transaction(rt.pool) as tx:
+        return await outbox.backlog(tx)
+
+
+async def unpark(rt: Runtime, message_id: MessageId) -> None:
+    """The desk has a parked message sent again. Raises NotFound."""
+    async with transaction(rt.pool) as tx:
+        found = await outbox.unpark(tx, message_id)
+    if not found:
+        raise NotFound("there is no such parked message")
+    rt.tell([])
+
+
+def _same(copy: Friend | None, row: Friend | None) -> bool:
+    """Live offers come and go without a change of the friend: only a fan-out counts them."""
+    if copy is None or row is None:
+        return copy is row
+    return replace(copy, live_offers=row.live_offers) == row

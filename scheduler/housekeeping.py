@@ -1,0 +1,15 @@
+"""Housekeeping: rows that nobody needs any more are forgotten, a little at a time."""
+
+from __future__ import annotations
+
+from dispatch.flows import upkeep
+from dispatch.runtime import Runtime
+
+EVERY_S = 600.0
+BATCHES = 10
+
+
+async def tidy(rt: Runtime) -> None:
+    """Forget at most ten thousand old rows of each kind, in short transactions."""
+    for _ in range(BATCHES):
+        await upkeep.forget(rt)

@@ -1,0 +1,149 @@
+"""The relay: messages leave after their commit, at least once, in order per booking and reader.
+
+At each tick one short transaction writes what has become of the messages under way and claims as
+many new ones as there are free hands. Sending happens outside any transaction; whoever is slow
+keeps one hand busy and nobody else waiting. A claim is a lease: if this process dies, the message
+is due again when the lease ends, with the same id.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+from uuid import UUID
+
+from data.db import DatabaseError, transaction
+from data.records import Channel, MessageId
+from data.store import letters, outbox
+from data.store.outbox import Claimed, MessageState, Outcome
+from dispatch.runtime import Runtime
+from scheduler.senders import GiveUp, Moot, Post, Result, Retry, Sender, Sent
+
+log = logging.getLogger(__name__)
+
+EVERY_S = 1.0
+HANDS = 20
+SEND_TIMEOUT_S = 45.0
+LEASE_S = 120.0
+BACK_OFF_S = (5.0, 30.0, 120.0, 600.0, 3600.0, 21_600.0, 21_600.0, 21_600.0)
+
+
+class Relay:
+    """Delivers messages through `senders`; `wake` asks for a tick at once."""
+
+    def __init__(
+        self,
+        rt: Runtime,
+        senders: Mapping[Channel, Sender],
+        *,
+        wake: Callable[[], None],
+        send_timeout_s: float = SEND_TIMEOUT_S,
+    ) -> None:
+        self._rt = rt
+        self._senders = senders
+        self._wake = wake
+        self._send_timeout_s = send_timeout_s
+        self._under_way: dict[asyncio.Task[None], UUID] = {}
+        self._outcomes: list[Outcome] = []
+
+    async def tick(self) -> None:
+        """Settle what has come back, claim what is due, and begin to send it."""
+        hands = HANDS - len(self._under_way)
+        claimed, about = await self._exchange(hands)
+        for one in claimed:
+            self._begin(one, about.get(one.message.id))
+        if self._outcomes or 0 < hands == len(claimed):
+            self._wake()
+
+    async def finish(self, within_s: float) -> None:
+        """End what is being sent, cut what takes longer than `within_s`, and write it down."""
+        if self._under_way:
+            _, late = await asyncio.wait(self._under_way, timeout=within_s)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
+        try:
+            await self._exchange(0)
+        except DatabaseError as error:
+            log.warning("%d messages may be sent again: %s", len(self._outcomes), error)
+
+    async def _exchange(
+        self, hands: int
+    ) -> tuple[list[Claimed], Mapping[MessageId, letters.Background]]:
+        outcomes, self._outcomes = self._outcomes, []
+        try:
+            async with transaction(self._rt.pool) as tx:
+                await outbox.settle(tx, outcomes)
+                busy = set(self._under_way.values())
+                claimed = await outbox.claim(tx, hands, lease_s=LEASE_S, busy=busy)
+                about = await letters.background(tx, [c.message.id for c in claimed if not c.late])
+        except BaseException:
+            self._outcomes = [*outcomes, *self._outcomes]
+            raise
+        return claimed, about
+
+    def _begin(self, claimed: Claimed, about: letters.Background | None) -> None:
+        if claimed.late or about is None:
+            self._settle(claimed, Moot())
+            return
+        post = Post(message=claimed.message, background=about)
+        task = asyncio.create_task(self._deliver(claimed, post))
+        self._under_way[task] = claimed.message.recipient_id
+        task.add_done_callback(self._hand_free)
+
+    def _hand_free(self, task: asyncio.Task[None]) -> None:
+        del self._under_way[task]
+        self._wake()
+
+    async def _deliver(self, claimed: Claimed, post: Post) -> None:
+        self._settle(claimed, await self._result(post))
+
+    async def _result(self, post: Post) -> Result:
+        sender = self._senders.get(post.message.channel)
+        if sender is None:
+            return GiveUp(f"nobody delivers on the channel {post.message.channel}")
+        try:
+            async with asyncio.timeout(self._send_timeout_s):
+                return await sender.send(post)
+        except TimeoutError:
+            return Retry(f"it took longer than {self._send_timeout_s:g} s")
+        except Exception as error:
+            # Its text may hold an address: the kind of error and the place must do.
+            kind, place = type(error).__name__, _place(error)
+            log.error("message %s failed with %s at %s", post.message.id, kind, place)
+            return Retry(f"{kind} at {place}")
+
+    def _settle(self, claimed: Claimed, result: Result) -> None:
+        self._outcomes.append(outcome(claimed, result))
+
+
+def outcome(claimed: Claimed, result: Result) -> Outcome:
+    """What a result means for a message: sent, expired, parked, or again after a back-off."""
+    state, problem, again_s = MessageState.SENT, None, 0.0
+    match result:
+        case Sent():
+            pass
+        case Moot():
+            state = MessageState.EXPIRED
+        case GiveUp():
+            state, problem = MessageState.PARKED, result.problem
+        case Retry():
+            state, problem = MessageState.PARKED, result.problem
+            if claimed.tries <= len(BACK_OFF_S):
+                state = MessageState.PENDING
+                again_s = max(BACK_OFF_S[claimed.tries - 1], result.after_s or 0.0)
+    if state is MessageState.PARKED:
+        log.error("message %s is parked: %s", claimed.message.id, problem)
+    return Outcome(
+        id=claimed.message.id, tries=claimed.tries, state=state, problem=problem, again_s=again_s
+    )
+
+
+def _place(error: BaseException) -> str:
+    last = error.__traceback__
+    while last is not None and last.tb_next is not None:
+        last = last.tb_next
+    if last is None:
+        return "an unknown place"
+    return f"{last.tb_frame.f_code.co_name}:{last.tb_lineno}"

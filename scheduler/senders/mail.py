@@ -1,0 +1,195 @@
+"""Mail: letters composed, and carried to a mail server or, without one, into a folder.
+
+Without TEKKIE_SMTP_HOST every mail becomes a file `<message id>.eml` in the folder `mails` of the
+data folder, which any mail program opens. A repeat replaces the file, so that nothing lies there
+twice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import re
+from dataclasses import dataclass
+from datetime import datetime
+from email.message import EmailMessage
+from email.policy import SMTP
+from email.utils import format_datetime, parseaddr
+from pathlib import Path
+from typing import Any, Protocol
+from uuid import UUID
+
+import aiosmtplib
+
+from data.records import MARKETS, Appointment, Audience
+from data.settings import Settings
+from dispatch.runtime import Runtime
+from scheduler.senders import GiveUp, Moot, Post, Result, Retry, Sent
+from scheduler.senders.calendar import invitation
+from scheduler.senders.content import Content, holds
+from scheduler.senders.letters import FactInvalid, Letter, LetterUnknown, render
+
+log = logging.getLogger(__name__)
+
+TIMEOUT_S = 15.0
+ENHANCED = re.compile(r"\b[245]\.\d{1,3}\.\d{1,3}\b")
+CANCELLING = frozenset({"cancelled", "job_cancelled", "friend_changed", "contact_missed"})
+
+
+class Carrier(Protocol):
+    """Whatever takes a finished mail on its way."""
+
+    async def carry(self, mail: EmailMessage) -> Result: ...
+
+
+def carrier(settings: Settings) -> Carrier:
+    """The mail server of the settings, or the folder where there is none."""
+    if settings.smtp_host is None:
+        return Folder(settings.data_dir / "mails")
+    password = settings.smtp_password
+    return Server(
+        {
+            "hostname": settings.smtp_host,
+            "port": settings.smtp_port,
+            "username": settings.smtp_user,
+            "password": password.get_secret_value() if password else None,
+            "use_tls": settings.smtp_tls == "tls",
+            "start_tls": settings.smtp_tls == "starttls",
+        }
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Folder:
+    """A folder of mails that were not sent, for a trial without a mail server."""
+
+    path: Path
+
+    async def carry(self, mail: EmailMessage) -> Result:
+        """Write the mail as a file named after its Message-ID."""
+        name = mail["Message-ID"].strip("<>").partition("@")[0]
+        await asyncio.to_thread(self._write, name, mail.as_bytes())
+        log.info("mail %s written to the folder of mails", name)
+        return Sent()
+
+    def _write(self, name: str, content: bytes) -> None:
+        self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        aside = self.path / f".{name}.{os.getpid()}"
+        aside.write_bytes(content)
+        aside.replace(self.path / f"{name}.eml")
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A mail server; `address` is what aiosmtplib needs to reach it."""
+
+    address: dict[str, Any]
+    timeout_s: float = TIMEOUT_S
+
+    async def carry(self, mail: EmailMessage) -> Result:
+        """Hand the mail over: 4xx and silence mean later, 5xx about this mail means never."""
+        try:
+            await aiosmtplib.send(mail, timeout=self.timeout_s, **self.address)
+        except aiosmtplib.SMTPAuthenticationError as error:
+            return Retry(f"the mail server refused our name: {_code(error)}")
+        except aiosmtplib.SMTPRecipientsRefused as error:
+            return _refusal(error.recipients[0])
+        except (aiosmtplib.SMTPConnectError, aiosmtplib.SMTPTimeoutError) as error:
+            return Retry(f"the mail server does not answer: {type(error).__name__}")
+        except aiosmtplib.SMTPResponseException as error:
+            return _refusal(error)
+        except (aiosmtplib.SMTPException, OSError) as error:
+            return Retry(f"no mail could be handed over: {type(error).__name__}")
+        return Sent()
+
+
+def _refusal(error: aiosmtplib.SMTPResponseException) -> Result:
+    # The server's own words may hold the address; its codes do not.
+    if 500 <= error.code <= 599:
+        return GiveUp(f"the mail server refused it: {_code(error)}")
+    return Retry(f"the mail server asks to wait: {_code(error)}")
+
+
+def _code(error: aiosmtplib.SMTPResponseException) -> str:
+    enhanced = ENHANCED.search(error.message)
+    return f"{error.code} {enhanced[0]}" if enhanced else str(error.code)
+
+
+@dataclass(frozen=True, slots=True)
+class Mail:
+    """Delivers messages as letters by mail."""
+
+    carrier: Carrier
+    content: Content
+    sender: str
+
+    @classmethod
+    def of(cls, rt: Runtime) -> Mail:
+        """The mail sender that the settings of this runtime describe."""
+        settings = rt.settings
+        content = Content(packages=rt.packages, base_url=settings.base_url, secret=settings.key())
+        return cls(carrier(settings), content, settings.mail_from)
+
+    async def send(self, post: Post) -> Result:
+        """Write the letter of a message and hand it over, unless it is no longer true."""
+        message, about = post.message, post.background
+        if about.email is None or not holds(message, about):
+            return Moot()
+        facts = self.content.facts(message, about)
+        try:
+            letter = render(message.template, about.language, facts, audience=message.audience)
+            mail = compose(
+                letter, sender=self.sender, to=about.email, mail_id=message.id, at=about.now
+            )
+        except (LetterUnknown, FactInvalid) as fault:
+            return GiveUp(str(fault))
+        self._invite(mail, letter, post)
+        return await self.carrier.carry(mail)
+
+    def _invite(self, mail: EmailMessage, letter: Letter, post: Post) -> None:
+        message, about = post.message, post.background
+        cancelled = message.template in CANCELLING
+        appointment = about.award.appointment if about.award else None
+        if appointment is None or not (cancelled or message.template == "appointment"):
+            return
+        customer = message.audience is Audience.CUSTOMER
+        file = invitation(
+            message.booking_id,
+            # The number of the event grows over one award and the next; a revision begins anew.
+            Appointment(
+                starts_at=appointment.starts_at,
+                ends_at=appointment.ends_at,
+                revision=message.seq,
+            ),
+            summary=self.content.packages[about.package].texts[about.language].name,
+            description=letter.text,
+            # A friend finds the street behind his link, where it goes away with his right to it.
+            location=about.address if customer else about.area,
+            timezone=MARKETS[about.market].timezone,
+            organizer=parseaddr(self.sender)[1],
+            attendee=about.email or "",
+            stamped_at=about.now,
+            cancelled=cancelled,
+        )
+        mail.add_attachment(
+            file,
+            maintype="text",
+            subtype="calendar",
+            filename="appointment.ics",
+            params={"method": "CANCEL" if cancelled else "REQUEST", "charset": "utf-8"},
+        )
+
+
+def compose(letter: Letter, *, sender: str, to: str, mail_id: UUID, at: datetime) -> EmailMessage:
+    """A mail with text and HTML; the same `mail_id` gives the same Message-ID."""
+    mail = EmailMessage(policy=SMTP)
+    mail["From"] = sender
+    mail["To"] = to
+    mail["Subject"] = letter.subject
+    mail["Date"] = format_datetime(at)
+    mail["Message-ID"] = f"<{mail_id}@{parseaddr(sender)[1].rpartition('@')[2]}>"
+    mail["Auto-Submitted"] = "auto-generated"
+    mail.set_content(letter.text)
+    mail.add_alternative(letter.html, subtype="html")
+    return mail

@@ -1,0 +1,124 @@
+"""The worker: everything that happens when nobody asks, started and stopped together."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from data.records import Changes, Channel
+from data.store.outbox import Backlog
+from dispatch.flows import upkeep
+from dispatch.runtime import Runtime
+from scheduler import deadlines, housekeeping, index_feed, relay
+from scheduler.deadlines import ClockSentinel, Deadlines
+from scheduler.index_feed import IndexFeed
+from scheduler.relay import Relay
+from scheduler.senders import Sender
+from scheduler.senders.mail import Mail
+from scheduler.ticker import Ticker
+
+BACKLOG_EVERY_S = 5.0
+SWEPT_WITHIN_S = 15.0
+TICKS_END_WITHIN_S = 5.0
+SENDING_ENDS_WITHIN_S = 4.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class State:
+    """How the worker is: ages in seconds on the wall, None for what never happened yet."""
+
+    swept_s: float | None
+    clock_trusted: bool
+    backlog: Backlog | None
+    friends: int
+    fed_s: float | None
+
+    @property
+    def ready(self) -> bool:
+        """Whether deadlines are being acted on."""
+        return self.clock_trusted and self.swept_s is not None and self.swept_s < SWEPT_WITHIN_S
+
+
+def senders(rt: Runtime) -> Mapping[Channel, Sender]:
+    """Who delivers on which channel; a push goes by mail until a phone has subscribed."""
+    mail = Mail.of(rt)
+    return {Channel.MAIL: mail, Channel.PUSH: mail}
+
+
+class Worker:
+    """One process's share of the work."""
+
+    def __init__(
+        self,
+        rt: Runtime,
+        *,
+        through: Mapping[Channel, Sender],
+        mark: str | None,
+        sentinel: ClockSentinel | None,
+    ) -> None:
+        self._rt = rt
+        self._backlog: Backlog | None = None
+        self._ticker = ticker = Ticker()
+        self._relay = Relay(rt, through, wake=lambda: ticker.sooner("relay"))
+        self._deadlines = Deadlines(
+            rt, sooner=lambda in_s: ticker.sooner("deadlines", in_s), sentinel=sentinel
+        )
+        feed = IndexFeed(rt, mark)
+        ticker.every(deadlines.EVERY_S, "deadlines", self._deadlines.tick)
+        ticker.every(relay.EVERY_S, "relay", self._relay.tick)
+        ticker.every(index_feed.EVERY_S, "feed", feed.follow)
+        ticker.every(index_feed.RECONCILE_EVERY_S, "reconcile", feed.reconcile)
+        ticker.every(housekeeping.EVERY_S, "housekeeping", self._tidy)
+        ticker.every(BACKLOG_EVERY_S, "backlog", self._count)
+
+    def start(self) -> None:
+        """Begin to work, and listen for hints from this process."""
+        self._rt.committed.append(self._hint)
+        self._ticker.start()
+
+    async def stop(self) -> None:
+        """End what is begun, within ten seconds."""
+        self._rt.committed.remove(self._hint)
+        await self._ticker.stop(TICKS_END_WITHIN_S)
+        await self._relay.finish(SENDING_ENDS_WITHIN_S)
+
+    def state(self) -> State:
+        """How the worker is, without asking the database."""
+        return State(
+            swept_s=self._ticker.since_s("deadlines"),
+            clock_trusted=self._deadlines.sentinel.trusted,
+            backlog=self._backlog,
+            friends=len(self._rt.index),
+            fed_s=self._ticker.since_s("feed"),
+        )
+
+    def confirm_clock(self) -> None:
+        """Somebody says that the database's clock is right: deadlines are acted on again."""
+        self._deadlines.sentinel.confirm()
+
+    def _hint(self, changes: Sequence[Changes]) -> None:
+        self._ticker.sooner("relay")
+
+    async def _tidy(self) -> None:
+        await housekeeping.tidy(self._rt)
+
+    async def _count(self) -> None:
+        self._backlog = await upkeep.backlog(self._rt)
+
+
+@asynccontextmanager
+async def working(
+    rt: Runtime,
+    *,
+    through: Mapping[Channel, Sender] | None = None,
+    mark: str | None = None,
+    sentinel: ClockSentinel | None = None,
+) -> AsyncIterator[Worker]:
+    """Work while inside, and end within ten seconds; `mark` is what `load_index` returned."""
+    worker = Worker(rt, through=through or senders(rt), mark=mark, sentinel=sentinel)
+    worker.start()
+    try:
+        yield worker
+    finally:
+        await worker.stop()
