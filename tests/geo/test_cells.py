@@ -38,6 +38,12 @@ def test_all_points_of_a_cell_have_the_same_cell(small, point, up, right):
     assert cell(Point(lat, lon), small) == cell(middle, small)
 
 
+@given(st.floats(52.21, 52.25), st.floats(20.97, 21.06))
+def test_where_postcodes_lie_close_a_cell_still_tells_nothing_of_the_point(compiled, lat, lon):
+    point = Point(lat, lon)
+    assert cell(point, compiled) == cell(centre(point), compiled)
+
+
 @given(inhabited)
 def test_a_cell_is_about_a_square_kilometre(point):
     middle = centre(point)
