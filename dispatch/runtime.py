@@ -40,11 +40,12 @@ class Runtime:
     committed: list[Listener] = field(default_factory=list)
     gathering: object = None
 
-    def index_open_jobs(self, friend_id: FriendId, by: int) -> None:
-        """Let this process's copy of a friend know at once that his open jobs changed."""
+    def count(self, friend_id: FriendId, *, open_jobs: int = 0, live_offers: int = 0) -> None:
+        """Let this process's copy of a friend know at once by how much his counters changed."""
         if friend := self.index.get(friend_id):
-            open_jobs = min(max(friend.open_jobs + by, 0), friend.capacity)
-            self.index.put(replace(friend, open_jobs=open_jobs))
+            jobs = min(max(friend.open_jobs + open_jobs, 0), friend.capacity)
+            offers = max(friend.live_offers + live_offers, 0)
+            self.index.put(replace(friend, open_jobs=jobs, live_offers=offers))
 
     def tell(self, changes: Sequence[Changes]) -> None:
         """Hint to the listeners of this process that these decisions are committed."""

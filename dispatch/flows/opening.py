@@ -17,7 +17,7 @@ from data.store import catalogue as catalogue_rows
 from data.store import friends
 from dispatch.flows import places
 from dispatch.flows.together import together
-from dispatch.rules.matching import available
+from dispatch.rules.matching import askable
 from dispatch.rules.policy import POLICY, Policy
 from dispatch.runtime import Runtime
 from geo.gazetteer import Gazetteer
@@ -65,7 +65,7 @@ async def opened(
         gazetteer = Gazetteer.load().with_postcodes(await places.imported(pool))
         rt = Runtime(
             pool=pool,
-            index=FriendIndex(available),
+            index=FriendIndex(askable(policy)),
             packages=catalogue.load().packages,
             gazetteer=gazetteer,
             geocoder=_geocoder(settings, client, gazetteer, pool),

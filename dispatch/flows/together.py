@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from data.db import Connection, ConstraintBroken, repeat
-from data.records import Changes
+from data.records import Changes, OfferState
 from dispatch.flows.deciding import Command, Done, Later, Repeated, Result, decide_all
 from dispatch.rules.refusals import AppointmentOverlaps, AtCapacity
 from dispatch.rules.refused import Refused
@@ -108,7 +108,9 @@ def publish(rt: Runtime, changes: Sequence[Changes]) -> None:
     """After a commit: keep this process's index up with it, and hint to whoever listens."""
     for change in changes:
         for friend_id, by in change.open_jobs.items():
-            rt.index_open_jobs(friend_id, by)
+            rt.count(friend_id, open_jobs=by)
+        for offer in change.offers:
+            rt.count(offer.friend_id, live_offers=1 if offer.state is OfferState.LIVE else -1)
     if changes:
         rt.tell(changes)
 

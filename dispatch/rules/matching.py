@@ -67,12 +67,14 @@ class Ranking:
 
 
 def available(friend: Friend) -> bool:
-    """Whether a friend could get any offer at all: active, reachable, below capacity."""
-    return (
-        friend.state is FriendState.ACTIVE
-        and bool(friend.channels)
-        and friend.open_jobs < friend.capacity
-    )
+    """Whether a friend could be given any job: active, reachable, below capacity."""
+    return _closed(friend) is None and friend.open_jobs < friend.capacity
+
+
+def askable(policy: Policy) -> Callable[[Friend], bool]:
+    """Whether a friend could be asked about any job: available, and not asked too often already."""
+    most = policy.live_offers_max
+    return lambda friend: available(friend) and friend.live_offers < most
 
 
 def needs(job: Job, now: datetime, policy: Policy) -> tuple[Need, ...]:
@@ -130,37 +132,62 @@ def anybody(package: Package, market: Market, now: datetime, policy: Policy) -> 
 
 def reason(friend: Friend, distance_m: float, need: Need) -> Outcome | None:
     """The first reason why this friend may not be asked, or None if he may."""
-    for outcome, hinders in REASONS:
-        if hinders(friend, distance_m, need):
-            return outcome
+    return (
+        _closed(friend)
+        or _unfit(friend, need)
+        or _apart(friend, distance_m, need)
+        or _busy(friend, need)
+    )
+
+
+def _closed(friend: Friend) -> Outcome | None:
+    if friend.state is not FriendState.ACTIVE:
+        return Outcome.INACTIVE
+    if not friend.channels:
+        return Outcome.UNREACHABLE
+    return None
+
+
+def _unfit(friend: Friend, need: Need) -> Outcome | None:
+    if friend.market is not need.market:
+        return Outcome.WRONG_MARKET
+    if friend.tier is not need.tier:
+        return Outcome.WRONG_TIER
+    if need.certificates and not _certified(friend, need):
+        return Outcome.NOT_CERTIFIED
+    if need.language is not None and need.language not in friend.languages:
+        return Outcome.NO_SHARED_LANGUAGE
     return None
 
 
 def _certified(friend: Friend, need: Need) -> bool:
-    held = {c.code for c in friend.certificates if c.valid(need.now)}
-    return need.certificates <= held
+    now = need.now
+    return all(
+        any(held.code == code and held.valid(now) for held in friend.certificates)
+        for code in need.certificates
+    )
 
 
-Hindrance = Callable[[Friend, float, Need], bool]
+def _apart(friend: Friend, distance_m: float, need: Need) -> Outcome | None:
+    if need.community is not None and need.community not in friend.communities:
+        return Outcome.NOT_A_MEMBER
+    if distance_m > friend.radius_m:
+        return Outcome.OUT_OF_RADIUS
+    if need.customer_key in friend.blocked:
+        return Outcome.BLOCKED
+    if friend.id in need.excluded:
+        return Outcome.EXCLUDED
+    return None
 
-REASONS: tuple[tuple[Outcome, Hindrance], ...] = (
-    (Outcome.INACTIVE, lambda f, d, n: f.state is not FriendState.ACTIVE),
-    (Outcome.UNREACHABLE, lambda f, d, n: not f.channels),
-    (Outcome.WRONG_MARKET, lambda f, d, n: f.market is not n.market),
-    (Outcome.WRONG_TIER, lambda f, d, n: f.tier is not n.tier),
-    (Outcome.NOT_CERTIFIED, lambda f, d, n: bool(n.certificates) and not _certified(f, n)),
-    (
-        Outcome.NO_SHARED_LANGUAGE,
-        lambda f, d, n: bool(n.language) and n.language not in f.languages,
-    ),
-    (Outcome.NOT_A_MEMBER, lambda f, d, n: bool(n.community) and n.community not in f.communities),
-    (Outcome.OUT_OF_RADIUS, lambda f, d, n: d > f.radius_m),
-    (Outcome.BLOCKED, lambda f, d, n: n.customer_key in f.blocked),
-    (Outcome.EXCLUDED, lambda f, d, n: f.id in n.excluded),
-    (Outcome.AT_CAPACITY, lambda f, d, n: f.open_jobs >= f.capacity),
-    (Outcome.TOO_MANY_OFFERS, lambda f, d, n: f.live_offers >= n.live_offers_max),
-    (Outcome.QUIET_HOURS, lambda f, d, n: n.minute is not None and is_quiet(f.quiet, n.minute)),
-)
+
+def _busy(friend: Friend, need: Need) -> Outcome | None:
+    if friend.open_jobs >= friend.capacity:
+        return Outcome.AT_CAPACITY
+    if friend.live_offers >= need.live_offers_max:
+        return Outcome.TOO_MANY_OFFERS
+    if friend.quiet is not None and need.minute is not None and is_quiet(friend.quiet, need.minute):
+        return Outcome.QUIET_HOURS
+    return None
 
 
 def rank(
