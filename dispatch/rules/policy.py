@@ -44,6 +44,8 @@ class Policy:
             raise ValueError("contact_reminders must run from the longest to the shortest")
         if self.rounds < 1 or self.offer_life <= timedelta(0) or self.live_offers_max < 1:
             raise ValueError("rounds, offer_life and live_offers_max must be positive")
+        if self.retry_every <= timedelta(0) or self.shown_step_m < 1:
+            raise ValueError("retry_every and shown_step_m must be positive")
         if not 0 <= self.commission_percent < 100:
             raise ValueError("commission_percent must be 0 to 99")
 
