@@ -108,7 +108,8 @@ def _curvature_radius_m(a: Point, b: Point) -> float:
     north = math.radians(b.lat - a.lat) * north_radius_m
     east = math.radians(math.remainder(b.lon - a.lon, 360)) * math.cos(middle) * east_radius_m
     squared = north * north + east * east
-    if squared == 0:
+    # Below a micrometre the squares underflow, and no correction is left to make.
+    if squared < 1e-12:
         return east_radius_m
     curvature = (north * north / north_radius_m + east * east / east_radius_m) / squared
     return 1 / curvature

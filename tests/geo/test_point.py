@@ -62,6 +62,12 @@ def test_a_point_lies_no_distance_from_itself(lat, lon):
     assert distance_m(Point(lat, lon), Point(lat, lon)) == 0
 
 
+@pytest.mark.parametrize("step", [5e-324, 1e-160, 1e-20, 1e-14])
+def test_points_closer_than_any_ruler_have_a_distance(step):
+    assert 0 <= distance_m(Point(0, 0), Point(step, step)) < 1e-8
+    assert 0 <= distance_m(Point(0, 0), Point(0, step)) < 1e-8
+
+
 def test_distances_hold_over_the_antimeridian_and_at_the_poles():
     assert distance_m(Point(0, 179.99), Point(0, -179.99)) == pytest.approx(2226.39, abs=0.01)
     assert distance_m(Point(90, 0), Point(90, 137)) == pytest.approx(0, abs=1e-6)
