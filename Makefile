@@ -65,7 +65,7 @@ $(VENV)/.dev: $(VENV)/.runtime requirements-dev.lock
 	@$(INSTALL) -r requirements-dev.lock
 	@touch $@
 
-$(GAZETTEER): $(wildcard geo/compile.py geo/compile/*.py) | $(VENV)/.runtime
+$(GAZETTEER): $(addprefix geo/,compile.py locate.py regions.py names.py gazetteer.py places.py) | $(VENV)/.runtime
 	@echo "Compiling the gazetteer"
 	@$(VENV)/bin/python -m geo.compile
 	@touch $@
