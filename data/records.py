@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from hashlib import sha256
-from typing import Any, NewType
+from typing import Any, NamedTuple, NewType
 from uuid import UUID
 
 PersonId = NewType("PersonId", UUID)
@@ -380,8 +380,7 @@ class Message:
     expires_at: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Considered:
+class Considered(NamedTuple):
     """One friend's line in a decision; `rank` counts those who qualified, from 1."""
 
     friend_id: FriendId
@@ -415,12 +414,16 @@ class Answer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """A booking with all its facts, loaded under its lock."""
+    """A booking with all its facts, loaded under its lock.
+
+    `former` are the friends who held it and lost it, with how that ended.
+    """
 
     booking: Booking
     package: Package
     offers: tuple[Offer, ...] = ()
     award: Award | None = None
+    former: Mapping[FriendId, AwardState] = field(default_factory=dict)
     timers: Mapping[TimerKind, datetime] = field(default_factory=dict)
     rated: bool = False
 
@@ -434,12 +437,15 @@ class Job:
         offers = {offer.id: offer for offer in self.offers}
         offers.update((offer.id, offer) for offer in changes.offers)
         timers = {**self.timers, **changes.timers}
-        award = changes.award or self.award
+        award, former = changes.award or self.award, self.former
+        if award is not None and award.state not in LIVING_AWARDS:
+            award, former = None, {**former, award.friend_id: award.state}
         return replace(
             self,
             booking=changes.booking,
             offers=tuple(offers.values()),
-            award=award if award and award.state in LIVING_AWARDS else None,
+            award=award,
+            former=former,
             timers={kind: due for kind, due in timers.items() if due is not None},
             rated=self.rated or changes.rating is not None,
         )

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from math import ceil
+from typing import NamedTuple
 
 from data.records import (
     Booking,
@@ -50,8 +51,7 @@ class Need:
     minute: int | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Nearby:
+class Nearby(NamedTuple):
     """A friend with his geodesic distance from the address, in metres."""
 
     friend: Friend
@@ -90,7 +90,7 @@ def needs(job: Job, now: datetime, policy: Policy) -> tuple[Need, ...]:
             tiers.append(Tier.PRO)
         if booking.round >= booking.round_limit:
             tiers.remove(booking.tier)
-    excluded = frozenset(o.friend_id for o in job.offers if o.state in REFUSED_BY_FRIEND)
+    refused = frozenset(o.friend_id for o in job.offers if o.state in REFUSED_BY_FRIEND)
     return tuple(
         Need(
             certificates=job.package.certificates,
@@ -99,7 +99,7 @@ def needs(job: Job, now: datetime, policy: Policy) -> tuple[Need, ...]:
             language=booking.language,
             community=booking.partner_id if booking.members_only else None,
             customer_key=booking.customer_key,
-            excluded=excluded,
+            excluded=refused | job.former.keys(),
             live_offers_max=policy.live_offers_max,
             now=now,
             minute=local_minute(now, booking.market),
@@ -161,11 +161,13 @@ def _unfit(friend: Friend, need: Need) -> Outcome | None:
 
 
 def _certified(friend: Friend, need: Need) -> bool:
-    now = need.now
-    return all(
-        any(held.code == code and held.valid(now) for held in friend.certificates)
-        for code in need.certificates
-    )
+    for code in need.certificates:
+        for held in friend.certificates:
+            if held.code == code and held.valid(need.now):
+                break
+        else:
+            return False
+    return True
 
 
 def _apart(friend: Friend, distance_m: float, need: Need) -> Outcome | None:
