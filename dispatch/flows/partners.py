@@ -1,4 +1,4 @@
-"""Partners and their keys. A key is told once, when it is made; afterwards only its hash is known."""
+"""Partners and their keys. A key is told once, when it is made; later only its hash is known."""
 
 from __future__ import annotations
 

@@ -1,0 +1,132 @@
+"""The kinds of fields in requests: what each may hold, and the cure when it does not."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import datetime
+from typing import Annotated, Any
+
+import phonenumbers
+from email_validator import EmailNotValidError, validate_email
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BeforeValidator,
+    Field,
+    Strict,
+    StringConstraints,
+)
+from pydantic_core import PydanticCustomError
+
+from data.records import Wish
+
+CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+CONTROL_BUT_LINES = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029]")
+FIRST_YEAR, LAST_YEAR = 2020, 2100
+
+
+def unfit(problem: str, cure: str, field: str = "") -> PydanticCustomError:
+    """What a validator raises: the problem, the cure, and the part concerned of a whole model."""
+    context = {"problem": problem, "cure": cure, "field": field}
+    return PydanticCustomError("unfit", "{problem}; {cure}", context)
+
+
+def without(control: re.Pattern[str]) -> Callable[[str], str]:
+    """A validator that refuses the characters `control` finds."""
+
+    def check(text: str) -> str:
+        if found := control.search(text):
+            code = f"U+{ord(found[0]):04X}"
+            raise unfit(f"holds the control character {code}", "remove it")
+        return text
+
+    return check
+
+
+def as_json(kind: type, what: str) -> BeforeValidator:
+    """A validator that refuses any other kind of JSON value: nothing is turned into another."""
+
+    def check(value: Any) -> Any:
+        if not isinstance(value, kind):
+            raise unfit(f"is not {what}", f"give {what}")
+        return value
+
+    return BeforeValidator(check)
+
+
+def _email(address: str) -> str:
+    try:
+        # Reserved names such as .test are for trying things out, and nothing is sent to them.
+        parts = validate_email(address, check_deliverability=False, test_environment=True)
+    except EmailNotValidError:
+        raise unfit("is not a mail address", "write it like name@example.com") from None
+    return parts.normalized
+
+
+def _year(moment: datetime) -> datetime:
+    if not FIRST_YEAR <= moment.year <= LAST_YEAR:
+        raise unfit(f"lies in the year {moment.year}", f"give {FIRST_YEAR} to {LAST_YEAR}")
+    return moment
+
+
+def _once_each(wishes: list[Wish]) -> list[Wish]:
+    if len(set(wishes)) < len(wishes):
+        raise unfit("names a wish twice", "name each wish once")
+    return wishes
+
+
+def e164(phone: str, region: str) -> str:
+    """A telephone number in international form, read as people of `region` write it."""
+    try:
+        number = phonenumbers.parse(phone, region)
+    except phonenumbers.NumberParseException:
+        number = None
+    if number is None or not phonenumbers.is_valid_number(number):
+        raise unfit(
+            f"is not a telephone number of {region} or abroad",
+            "write it with its country code, like +41 44 668 18 00",
+            "customer.phone",
+        )
+    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+
+
+LINE = AfterValidator(without(CONTROL))
+LINES = AfterValidator(without(CONTROL_BUT_LINES))
+MOMENT = as_json(str, "a time like 2026-03-02T14:30:00Z")
+
+Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200), LINE]
+City = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=120), LINE]
+Postcode = Annotated[
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=12), LINE
+]
+OptionalLine = Annotated[str, StringConstraints(strip_whitespace=True, max_length=200), LINE]
+Code = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=60), LINE]
+Word = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100), LINE]
+Notes = Annotated[str, StringConstraints(strip_whitespace=True, max_length=2000), LINES]
+Summary = Annotated[
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=2000), LINES
+]
+Comment = Annotated[str, StringConstraints(strip_whitespace=True, max_length=1000), LINES]
+Reason = Annotated[
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200), LINES
+]
+Token = Annotated[str, StringConstraints(min_length=1, max_length=200), LINE]
+Phone = Annotated[str, StringConstraints(strip_whitespace=True, min_length=3, max_length=40), LINE]
+Email = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=3, max_length=254),
+    LINE,
+    AfterValidator(_email),
+    Field(json_schema_extra={"format": "email"}),
+]
+Lat = Annotated[float, Strict(), Field(ge=-90, le=90, allow_inf_nan=False)]
+Lon = Annotated[float, Strict(), Field(ge=-180, le=180, allow_inf_nan=False)]
+Stars = Annotated[int, Strict(), Field(ge=1, le=5)]
+Minutes = Annotated[int, Strict(), Field(ge=0, le=6000)]
+Moment = Annotated[AwareDatetime, MOMENT, AfterValidator(_year)]
+Wishes = Annotated[
+    list[Wish],
+    Field(max_length=len(Wish), json_schema_extra={"uniqueItems": True}),
+    AfterValidator(_once_each),
+]

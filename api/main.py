@@ -1,0 +1,59 @@
+"""The whole API, read from top to bottom."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from typing import TYPE_CHECKING
+
+from api import docs, problems
+from api.middleware import BODY_MAX, Numbered, OnlyJson
+from api.openapi import Api
+from api.outside import Outside
+from api.routes import bookings, desk, offers, packages, quotes, sessions, work
+from api.sending import by_mail
+from dispatch.runtime import Runtime
+
+if TYPE_CHECKING:
+    from scheduler.worker import Worker
+
+ROUTERS = (
+    packages.router,
+    quotes.router,
+    bookings.router,
+    offers.router,
+    work.router,
+    desk.router,
+    sessions.router,
+    docs.router,
+)
+
+
+def create_app(
+    rt: Runtime | None = None, worker: Worker | None = None, *, outside: Outside | None = None
+) -> Api:
+    """The API on a runtime; without one it can only describe itself (`.openapi()`).
+
+    `worker` is this process's own, when it has one; `outside` sends letters and writes calendars.
+    """
+    app = Api(
+        title="tekkie",
+        version=version("tekkie"),
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        max_body_size=BODY_MAX,
+        generate_unique_id_function=lambda route: route.name,
+    )
+    app.state.worker = worker
+    if rt is not None:
+        app.state.rt = rt
+        app.state.secret = rt.settings.key()
+        app.state.outside = outside or by_mail(rt)
+    problems.install(app)
+    app.add_middleware(OnlyJson)
+    app.add_middleware(
+        Numbered, https=rt is not None and rt.settings.base_url.startswith("https://")
+    )
+    for router in ROUTERS:
+        app.include_router(router)
+    return app

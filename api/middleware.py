@@ -1,0 +1,92 @@
+"""What surrounds every request, as plain ASGI classes: they neither buffer nor detach a stream."""
+
+from __future__ import annotations
+
+import logging
+import re
+import secrets
+from collections.abc import Mapping
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from structlog.contextvars import bound_contextvars
+
+from api import problems
+
+log = logging.getLogger(__name__)
+
+REQUEST_ID = re.compile("[A-Za-z0-9._-]{8,64}")
+BODY_MAX = 64 * 1024
+JSON_TYPE = re.compile(r"application/(?:[a-z0-9.+-]+\+)?json\s*(?:;.*)?", re.IGNORECASE)
+HEADERS: Mapping[str, str] = {
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "X-Frame-Options": "DENY",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+
+
+class Numbered:
+    """Gives each request a number, each answer its headers, and each unforeseen error a 500."""
+
+    def __init__(self, app: ASGIApp, *, https: bool) -> None:
+        self.app = app
+        self.headers = dict(HEADERS)
+        if https:
+            self.headers["Strict-Transport-Security"] = "max-age=31536000"
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        number = _number(Headers(scope=scope))
+        begun = False
+
+        async def send_with_headers(message: Message) -> None:
+            nonlocal begun
+            if message["type"] == "http.response.start":
+                begun = True
+                headers = MutableHeaders(raw=message["headers"])
+                headers["X-Request-Id"] = number
+                for name, value in self.headers.items():
+                    headers.setdefault(name, value)
+            await send(message)
+
+        with bound_contextvars(request_id=number):
+            try:
+                await self.app(scope, receive, send_with_headers)
+            except Exception:
+                log.exception("request %s failed", number)
+                if begun:
+                    raise
+                await problems.answer(problems.Internal())(scope, receive, send_with_headers)
+
+
+class OnlyJson:
+    """Lets a body in only when it says that it is JSON and of what fits the limit."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and (error := _refused(Headers(scope=scope))):
+            await problems.answer(error)(scope, receive, send)
+            return
+        await self.app(scope, receive, send)
+
+
+def _refused(headers: Headers) -> Exception | None:
+    length = headers.get("content-length", "0")
+    if length.isdigit() and int(length) > BODY_MAX:
+        return problems.TooLarge()
+    has_body = length != "0" or "transfer-encoding" in headers
+    if has_body and not JSON_TYPE.fullmatch(headers.get("content-type", "").strip()):
+        return problems.WrongMediaType()
+    return None
+
+
+def _number(headers: Headers) -> str:
+    given = headers.get("x-request-id", "")
+    return given if REQUEST_ID.fullmatch(given) else secrets.token_hex(8)

@@ -1,0 +1,56 @@
+"""What the API asks of others, without knowing who does it: letters and calendar files."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, Protocol
+
+from fastapi import Depends, Request
+
+from data.records import Appointment, BookingId, Language, Market
+from data.store.sessions import Login
+
+
+class SendLoginLink(Protocol):
+    """Mails somebody the address that signs him in."""
+
+    async def __call__(
+        self, *, kind: Login, email: str, language: Language, market: Market, link: str
+    ) -> None: ...
+
+
+class Invitation(Protocol):
+    """Writes an appointment as an .ics file for one reader."""
+
+    def __call__(
+        self,
+        booking_id: BookingId,
+        appointment: Appointment,
+        *,
+        summary: str,
+        description: str,
+        location: str,
+        timezone: str,
+        organizer: str,
+        attendee: str,
+        stamped_at: datetime,
+    ) -> bytes: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outside:
+    """Those who do it."""
+
+    send_login_link: SendLoginLink
+    invitation: Invitation
+
+
+def outside(request: Request) -> Outside:
+    """Those who do it in this process."""
+    found = request.app.state.outside
+    assert isinstance(found, Outside)
+    return found
+
+
+ToOutside = Annotated[Outside, Depends(outside)]

@@ -1,0 +1,245 @@
+"""Bookings, as the customer, the partner and the desk know them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, Query, Response
+
+from api import cursors, schemas, showing
+from api.auth import (
+    ACustomer,
+    Anybody,
+    Caller,
+    FriendCaller,
+    Insider,
+    Lister,
+    Operator,
+    Partner,
+    Party,
+    Rt,
+    Secret,
+    actor,
+    must_own,
+    must_see,
+    owns,
+)
+from api.cursors import Cursor, Limit
+from api.idempotency import REPLAYED, Key, claim
+from api.openapi import REPLAY, may_be_anonymous, problems
+from api.problems import Unfit
+from api.routes.quotes import located
+from data.records import BookingId, BookingState
+from data.store import views
+from data.store.views import BookingView
+from dispatch.flows import jobs
+from dispatch.flows.deciding import Done, KeyReused, ReferenceTaken, Repeated
+from dispatch.flows.orders import Order, QuoteExpired, UnknownPackage
+from dispatch.flows.reading import reading
+from dispatch.rules import links
+from dispatch.rules.prices import NotSoldHere
+from dispatch.rules.refusals import AlreadyRated, NotInThisState
+from dispatch.rules.refused import NotFound
+from dispatch.runtime import Runtime
+from geo.places import AddressRefused
+
+router = APIRouter(prefix="/v1/bookings", tags=["bookings"])
+
+
+@router.post(
+    "",
+    status_code=201,
+    summary="Book",
+    openapi_extra=may_be_anonymous(),
+    responses={
+        201: REPLAY,
+        **problems(
+            UnknownPackage,
+            NotSoldHere,
+            AddressRefused,
+            QuoteExpired,
+            ReferenceTaken,
+            KeyReused,
+            NotFound,
+        ),
+    },
+)
+async def create_booking(
+    *,
+    rt: Rt,
+    secret: Secret,
+    who: Anybody,
+    asked: schemas.BookingAsked,
+    response: Response,
+    key: Key = None,
+) -> schemas.BookingMade:
+    """Book a package: the four nearest friends who qualify are asked at once."""
+    order = _order(asked, who)
+
+    def said(done: Done) -> Mapping[str, Any]:
+        made = showing.booking_made(done, link="")
+        return made.model_dump(mode="json", exclude={"customer_link"})
+
+    result = await jobs.book(
+        rt,
+        order,
+        actor=actor(who) if isinstance(who, Partner | Operator) else "customer",
+        claim=claim(key, _principal(who), "POST /v1/bookings", asked),
+        said=said,
+    )
+    if isinstance(result, Repeated):
+        response.headers[REPLAYED] = "true"
+    assert result.said is not None
+    booking_id = BookingId(UUID(result.said["id"]))
+    response.headers["Location"] = f"/v1/bookings/{booking_id}"
+    link = f"{rt.settings.base_url}/job/{links.customer_token(secret, booking_id)}"
+    return schemas.BookingMade.model_validate({**result.said, "customer_link": link})
+
+
+@router.get("", summary="Bookings, the newest first")
+async def list_bookings(
+    *,
+    rt: Rt,
+    who: Lister,
+    state: Annotated[BookingState | None, Query()] = None,
+    partner_reference: Annotated[str | None, Query(min_length=1, max_length=200)] = None,
+    limit: Limit = cursors.PAGE_DEFAULT,
+    cursor: Cursor = None,
+) -> schemas.Page[schemas.BookingSaid]:
+    """A partner's own bookings; for the desk, all."""
+    if partner_reference is not None and "\0" in partner_reference:
+        raise Unfit("partner_reference", "holds the control character U+0000", "remove it")
+    async with reading(rt) as tx:
+        found = await views.bookings(
+            tx,
+            partner_id=who.partner_id if isinstance(who, Partner) else None,
+            state=state,
+            partner_reference=partner_reference,
+            before=cursors.to_moment(cursor),
+            limit=limit + 1,
+        )
+    page = found[:limit]
+    more = cursors.of_moment(page[-1].created_at, page[-1].id) if len(found) > limit else None
+    return schemas.Page(items=[showing.booking(view) for view in page], next_cursor=more)
+
+
+@router.get("/{booking_id}", summary="One booking", responses=problems(NotFound))
+async def get_booking(rt: Rt, who: Party, booking_id: UUID) -> schemas.BookingSaid:
+    """A booking, for its customer, its partner, its friend and the desk."""
+    view = await seen(rt, who, BookingId(booking_id))
+    return showing.booking(view, with_customer=_may_know_customer(rt, who, view))
+
+
+@router.post("/{booking_id}/cancel", summary="Cancel", responses=problems(NotFound, NotInThisState))
+async def cancel_booking(
+    rt: Rt, who: Insider, booking_id: UUID, asked: schemas.CancelAsked
+) -> schemas.BookingSaid:
+    """End a booking: whoever was asked or awarded is told at once. Repeating it changes nothing."""
+    reason = asked.reason if asked.reason in schemas.CANCEL_REASONS else "other"
+    await jobs.cancel(rt, BookingId(booking_id), actor=actor(who), reason=reason, mine=owns(who))
+    return showing.booking(await seen(rt, who, BookingId(booking_id)))
+
+
+@router.get("/{booking_id}/events", summary="What has happened", responses=problems(NotFound))
+async def list_events(
+    rt: Rt,
+    who: Insider,
+    booking_id: UUID,
+    after: Annotated[int, Query(ge=0, le=2**31 - 1, description="Only later than this.")] = 0,
+    limit: Limit = cursors.PAGE_DEFAULT,
+) -> schemas.Page[schemas.Event]:
+    """The facts of a booking, numbered from 1 without gaps; `next_cursor` is the next `after`."""
+    async with reading(rt) as tx:
+        owner = await views.owner(tx, BookingId(booking_id))
+        if owner is None:
+            raise NotFound
+        must_own(who, *owner)
+        found = await views.events(tx, BookingId(booking_id), after=after, limit=limit + 1)
+    items = [schemas.Event.model_validate(view) for view in found[:limit]]
+    more = str(items[-1].seq) if len(found) > limit else None
+    return schemas.Page(items=items, next_cursor=more)
+
+
+@router.post(
+    "/{booking_id}/rating",
+    status_code=201,
+    summary="Rate",
+    responses={201: REPLAY, **problems(NotFound, NotInThisState, AlreadyRated, KeyReused)},
+)
+async def rate_booking(
+    *,
+    rt: Rt,
+    who: ACustomer,
+    booking_id: UUID,
+    asked: schemas.RatingAsked,
+    response: Response,
+    key: Key = None,
+) -> schemas.Rating:
+    """One to five stars, once, by the customer's link."""
+    if who.booking_id != booking_id:
+        raise NotFound
+
+    def said(done: Done) -> Mapping[str, Any]:
+        rated = schemas.Rating(
+            booking_id=booking_id, stars=asked.stars, comment=asked.comment, rated_at=done.now
+        )
+        return rated.model_dump(mode="json", exclude={"comment"})
+
+    result = await jobs.rate(
+        rt,
+        BookingId(booking_id),
+        stars=asked.stars,
+        comment=asked.comment,
+        claim=claim(key, f"customer:{booking_id}", "POST rating", asked),
+        said=said,
+    )
+    if isinstance(result, Repeated):
+        response.headers[REPLAYED] = "true"
+    assert result.said is not None
+    return schemas.Rating.model_validate({**result.said, "comment": asked.comment})
+
+
+async def seen(rt: Runtime, who: Caller, booking_id: BookingId) -> BookingView:
+    """A booking this caller may see, or NotFound."""
+    async with reading(rt) as tx:
+        view = await views.booking(tx, booking_id)
+    if view is None:
+        raise NotFound
+    must_see(who, view)
+    return view
+
+
+def _may_know_customer(rt: Runtime, who: Caller, view: BookingView) -> bool:
+    if isinstance(who, Operator):
+        return True
+    if not isinstance(who, FriendCaller) or view.holder is None:
+        return False
+    return showing.may_know_customer(view.holder.ended_at, view.now, rt.policy)
+
+
+def _principal(who: Caller) -> str:
+    return actor(who) if isinstance(who, Partner | Operator) else "public"
+
+
+def _order(asked: schemas.BookingAsked, who: Caller) -> Order:
+    if asked.partner_reference is not None and not isinstance(who, Partner):
+        raise Unfit("partner_reference", "is for partners alone", "send your key, or leave it out")
+    address, point = located(asked.address)
+    customer = asked.customer
+    return Order(
+        package=asked.package,
+        address=address,
+        point=point,
+        name=customer.name,
+        email=customer.email,
+        phone=customer.phone,
+        language=customer.language,
+        notes=asked.notes or None,
+        wishes=tuple(asked.wishes),
+        quote_id=asked.quote_id,
+        partner_id=who.partner_id if isinstance(who, Partner) else None,
+        partner_reference=asked.partner_reference,
+        members_only=isinstance(who, Partner) and who.members_only,
+    )

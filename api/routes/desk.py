@@ -1,0 +1,89 @@
+"""What the desk sees and does."""
+
+from __future__ import annotations
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Query
+
+from api import schemas, showing
+from api.auth import AnOperator, Rt, actor
+from api.openapi import problems
+from api.problems import Unfit
+from api.routes.bookings import seen
+from data.records import BookingId
+from data.store import friends, views
+from data.store.views import Apart
+from dispatch.flows import jobs
+from dispatch.flows.reading import reading
+from dispatch.rules.refusals import AtCapacity, FriendUnfit, NotInThisState
+from dispatch.rules.refused import NotFound
+from geo.point import Point, distance_m
+
+router = APIRouter(prefix="/v1/bookings/{booking_id}", tags=["desk"])
+
+
+@router.get("/decisions", summary="Who was asked, and why not others", responses=problems(NotFound))
+async def list_decisions(
+    rt: Rt,
+    who: AnOperator,
+    booking_id: UUID,
+    friend: Annotated[
+        str | None,
+        Query(min_length=1, max_length=100, description="Only this one, by id or `ref`."),
+    ] = None,
+) -> list[schemas.Decision]:
+    """Each fan-out with one outcome for every friend in its frame, and why for one who was not."""
+    if friend is not None and "\0" in friend:
+        raise Unfit("friend", "holds the control character U+0000", "remove it")
+    apart = None
+    async with reading(rt) as tx:
+        if await views.owner(tx, BookingId(booking_id)) is None:
+            raise NotFound
+        found = await views.decisions(tx, BookingId(booking_id))
+        if friend is not None:
+            apart = await views.apart(tx, friend, BookingId(booking_id))
+            if apart is None:
+                raise NotFound
+    decisions = [schemas.Decision.model_validate(view) for view in found]
+    return [_about(decision, apart) for decision in decisions] if apart else decisions
+
+
+@router.post(
+    "/redispatch", summary="Send it out again", responses=problems(NotFound, NotInThisState)
+)
+async def redispatch_booking(rt: Rt, who: AnOperator, booking_id: UUID) -> schemas.BookingSaid:
+    """Ask the nearest again, taking the job from whoever holds it."""
+    await jobs.redispatch(rt, BookingId(booking_id), actor=actor(who))
+    return showing.booking(await seen(rt, who, BookingId(booking_id)), with_customer=True)
+
+
+@router.post(
+    "/award",
+    summary="Give it to a friend",
+    responses=problems(NotFound, NotInThisState, FriendUnfit, AtCapacity),
+)
+async def award_booking(
+    rt: Rt, who: AnOperator, booking_id: UUID, asked: schemas.AwardAsked
+) -> schemas.BookingSaid:
+    """Give the job to a friend who agreed by telephone; live offers are withdrawn."""
+    async with reading(rt) as tx:
+        friend_id = await friends.id_of(tx, asked.friend)
+    if friend_id is None:
+        raise FriendUnfit(f"there is no friend {asked.friend!r}; give his id or his ref")
+    await jobs.award_by_hand(rt, BookingId(booking_id), friend_id, actor=actor(who))
+    return showing.booking(await seen(rt, who, BookingId(booking_id)), with_customer=True)
+
+
+def _about(decision: schemas.Decision, apart: Apart) -> schemas.Decision:
+    lines = [line for line in decision.friends if line.friend_id == apart.friend_id]
+    away_m = distance_m(Point(*apart.friend), Point(*apart.booking))
+    unseen = schemas.Considered(
+        friend_id=apart.friend_id,
+        ref=apart.ref,
+        outcome=schemas.FrameOutcome.OUT_OF_FRAME,
+        distance_m=int(away_m),
+        rank=None,
+    )
+    return decision.model_copy(update={"friends": lines or [unseen]})

@@ -1,0 +1,60 @@
+"""The catalogue."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Header, Query
+
+from api import schemas, showing
+from api.auth import Rt
+from data.records import MARKETS, Language, Market
+
+router = APIRouter(prefix="/v1", tags=["catalogue"])
+
+LANGUAGES_MAX = 20
+
+
+@router.get("/packages", summary="The catalogue with prices")
+async def list_packages(
+    rt: Rt,
+    market: Annotated[Market, Query(description="The country of the address.")],
+    language: Annotated[Language | None, Query(description="Before `Accept-Language`.")] = None,
+    accept_language: Annotated[str | None, Header(max_length=500)] = None,
+) -> schemas.Page[schemas.Package]:
+    """All packages sold in a market, named and described in the asked language."""
+    spoken = language or preferred(accept_language or "") or MARKETS[market].language
+    items = [
+        schemas.Package(
+            code=package.code,
+            category=package.category,
+            name=package.texts[spoken].name,
+            description=package.texts[spoken].description,
+            tier=package.tier,
+            minutes=package.minutes,
+            certificates=sorted(package.certificates),
+            price=showing.money(package.prices[market]),
+        )
+        for package in rt.packages.values()
+        if market in package.prices
+    ]
+    return schemas.Page(items=items, next_cursor=None)
+
+
+def preferred(accepted: str) -> Language | None:
+    """The language of ours that an Accept-Language header likes best."""
+    liked: dict[Language, float] = {}
+    for part in accepted.split(",")[:LANGUAGES_MAX]:
+        tag, _, weight = part.strip().partition(";q=")
+        code = tag.split("-")[0].strip().lower()
+        if code in set(Language):
+            liked.setdefault(Language(code), _weight(weight))
+    best = max(liked, key=lambda known: liked[known], default=None)
+    return best if best and liked[best] > 0 else None
+
+
+def _weight(text: str) -> float:
+    try:
+        return min(max(float(text), 0.0), 1.0) if text else 1.0
+    except ValueError:
+        return 0.0

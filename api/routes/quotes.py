@@ -1,0 +1,61 @@
+"""What it would cost, and whether anybody could come."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+
+from api import schemas, showing
+from api.auth import Anybody, Partner, Rt
+from api.openapi import may_be_anonymous, problems
+from dispatch.flows import orders
+from dispatch.flows.orders import UnknownPackage
+from dispatch.rules.prices import NotSoldHere
+from geo.geocode import Address
+from geo.places import AddressRefused
+from geo.point import Point
+
+router = APIRouter(prefix="/v1", tags=["bookings"])
+
+
+def located(asked: schemas.QuoteAddress | schemas.Address) -> tuple[Address, Point | None]:
+    """The address, and the point given with it."""
+    address = Address(
+        street=asked.street,
+        postcode=asked.postcode,
+        city=asked.city,
+        country=asked.country,
+    )
+    if asked.lat is None or asked.lon is None:
+        return address, None
+    return address, Point(asked.lat, asked.lon)
+
+
+@router.post(
+    "/quotes",
+    status_code=201,
+    summary="Ask for a price",
+    openapi_extra=may_be_anonymous(),
+    responses=problems(UnknownPackage, NotSoldHere, AddressRefused),
+)
+async def create_quote(rt: Rt, who: Anybody, asked: schemas.QuoteAsked) -> schemas.Quote:
+    """The price, how exactly the address is known, and how many could come; nothing is booked."""
+    address, point = located(asked.address)
+    offered = await orders.quote(
+        rt,
+        package=asked.package,
+        address=address,
+        point=point,
+        partner_id=who.partner_id if isinstance(who, Partner) else None,
+    )
+    return schemas.Quote(
+        id=offered.quote.id,
+        package=offered.quote.package,
+        market=offered.quote.market,
+        serviceable=offered.serviceable,
+        price=showing.money(offered.quote.price),
+        helpers=offered.helpers,
+        precision=offered.located.precision,
+        label=offered.located.label,
+        note=offered.located.note,
+        expires_at=offered.quote.expires_at,
+    )

@@ -1,0 +1,69 @@
+"""Signing in and out."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, BackgroundTasks, Depends, Request, Response
+
+from api import schemas
+from api.auth import COOKIE, FriendCaller, Operator, Rt, only
+from api.openapi import problems
+from api.outside import Outside, ToOutside
+from data.store.sessions import Known, Login
+from dispatch.flows import sessions
+from dispatch.flows.sessions import SESSION_LIFE, LinkUsedUp
+from dispatch.runtime import Runtime
+
+router = APIRouter(prefix="/v1", tags=["sessions"])
+
+SignedIn = Annotated[FriendCaller | Operator, Depends(only(FriendCaller, Operator))]
+
+
+@router.post("/login-links", status_code=202, summary="Mail me a link")
+async def request_login_link(
+    rt: Rt, outside: ToOutside, asked: schemas.LoginLinkAsked, background: BackgroundTasks
+) -> schemas.LoginLinkSent:
+    """A link goes to this address if it is known; the answer is the same if it is not."""
+    known = await sessions.known(rt, asked.kind, asked.email)
+    if known is not None:
+        background.add_task(_send, rt, outside, asked.kind, known)
+    return schemas.LoginLinkSent()
+
+
+@router.post("/sessions", status_code=201, summary="Sign in", responses=problems(LinkUsedUp))
+async def create_session(
+    rt: Rt, asked: schemas.SessionAsked, response: Response
+) -> schemas.Session:
+    """Use a link up: the session's token comes in the body and as the cookie `tekkie_session`."""
+    begun = await sessions.log_in(rt, asked.token)
+    response.set_cookie(
+        COOKIE,
+        begun.token,
+        max_age=int(SESSION_LIFE.total_seconds()),
+        httponly=True,
+        samesite="lax",
+        secure=rt.settings.base_url.startswith("https://"),
+    )
+    return schemas.Session(token=begun.token, kind=begun.kind, expires_at=begun.expires_at)
+
+
+@router.delete("/sessions/current", status_code=204, summary="Sign out")
+async def delete_session(rt: Rt, who: SignedIn, request: Request, response: Response) -> None:
+    """End this session at once, everywhere."""
+    _, _, bearer = request.headers.get("authorization", "").partition(" ")
+    await sessions.log_out(rt, bearer.strip() or request.cookies[COOKIE])
+    response.delete_cookie(COOKIE, httponly=True, samesite="lax")
+
+
+async def _send(rt: Runtime, outside: Outside, kind: Login, known: Known) -> None:
+    token = await sessions.asked_link(rt, known.id)
+    if token is None:
+        return
+    await outside.send_login_link(
+        kind=kind,
+        email=known.email,
+        language=known.language,
+        market=known.market,
+        link=f"{rt.settings.base_url}/login#{token}",
+    )

@@ -1,0 +1,135 @@
+"""What the winner does: call, agree, come, finish, or give the job back."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from fastapi import APIRouter, Response
+
+from api import schemas, showing
+from api.auth import AFriend, FriendCaller, Invited, Rt
+from api.openapi import CALENDAR, problems
+from api.outside import ToOutside
+from api.routes.bookings import seen
+from data.records import MARKETS, BookingId, Protocol
+from data.store.views import BookingView, Holder
+from dispatch.flows import jobs
+from dispatch.rules.refusals import (
+    AppointmentOverlaps,
+    AppointmentUnfit,
+    ContactDeadlinePassed,
+    NotInThisState,
+)
+from dispatch.rules.refused import NotFound
+from dispatch.runtime import Runtime
+
+router = APIRouter(prefix="/v1/bookings/{booking_id}", tags=["friends"])
+
+ANY_STEP = problems(NotFound, NotInThisState, ContactDeadlinePassed)
+
+
+@router.post("/contacted", summary="I have reached the customer", responses=ANY_STEP)
+async def report_contact(rt: Rt, who: AFriend, booking_id: UUID) -> schemas.Progress:
+    """Stops the clock of the twelve hours; repeating it changes nothing."""
+    done = await jobs.contacted(rt, BookingId(booking_id), who.friend_id)
+    return showing.progress(done.job, done.job.award)
+
+
+@router.post(
+    "/appointment",
+    summary="We agreed on a time",
+    responses=problems(
+        NotFound, NotInThisState, ContactDeadlinePassed, AppointmentUnfit, AppointmentOverlaps
+    ),
+)
+async def set_appointment(
+    rt: Rt, who: AFriend, booking_id: UUID, asked: schemas.AppointmentAsked
+) -> schemas.Progress:
+    """Set or move the appointment; both are told."""
+    done = await jobs.agree(
+        rt, BookingId(booking_id), who.friend_id, asked.starts_at, asked.ends_at
+    )
+    return showing.progress(done.job, done.job.award)
+
+
+@router.post("/start", summary="I am at the door", responses=ANY_STEP)
+async def start_work(rt: Rt, who: AFriend, booking_id: UUID) -> schemas.Progress:
+    """The work begins; repeating it changes nothing."""
+    done = await jobs.start(rt, BookingId(booking_id), who.friend_id)
+    return showing.progress(done.job, done.job.award)
+
+
+@router.post("/complete", summary="It works again", responses=ANY_STEP)
+async def complete_work(
+    rt: Rt, who: AFriend, booking_id: UUID, asked: schemas.ProtocolAsked
+) -> schemas.Progress:
+    """The job is done; the customer is asked to rate."""
+    protocol = Protocol(summary=asked.summary, minutes=asked.minutes)
+    done = await jobs.complete(rt, BookingId(booking_id), who.friend_id, protocol)
+    return showing.progress(done.job, done.job.award)
+
+
+@router.post("/incomplete", summary="I could not solve it", responses=ANY_STEP)
+async def report_incomplete(
+    rt: Rt, who: AFriend, booking_id: UUID, asked: schemas.IncompleteAsked
+) -> schemas.Progress:
+    """The visit did not solve the problem; the desk decides what follows."""
+    known = asked.reason in schemas.INCOMPLETE_REASONS or asked.reason == "other"
+    words = [asked.summary] if known else [asked.reason, asked.summary]
+    summary = "\n".join(filter(None, words))[:2000]
+    done = await jobs.give_up(
+        rt,
+        BookingId(booking_id),
+        who.friend_id,
+        asked.reason if known else "other",
+        Protocol(summary=summary, minutes=0) if summary else None,
+    )
+    return showing.progress(done.job, None)
+
+
+@router.post("/hand-back", summary="I give it back", responses=ANY_STEP)
+async def hand_back(
+    rt: Rt, who: AFriend, booking_id: UUID, asked: schemas.HandBackAsked
+) -> schemas.Progress:
+    """The job goes out again without me, at once; repeating it changes nothing."""
+    done = await jobs.hand_back(rt, BookingId(booking_id), who.friend_id, asked.reason, asked.note)
+    return showing.progress(done.job, None)
+
+
+@router.get(
+    "/appointment.ics",
+    summary="The appointment for a calendar",
+    response_class=Response,
+    responses={200: CALENDAR, **problems(NotFound)},
+)
+async def get_invitation(rt: Rt, who: Invited, outside: ToOutside, booking_id: UUID) -> Response:
+    """The agreed time as an .ics file, for the customer and for her friend."""
+    view = await seen(rt, who, BookingId(booking_id))
+    holder, customer = view.holder, view.customer
+    if holder is None or holder.appointment is None or customer is None:
+        raise NotFound
+    for_friend = isinstance(who, FriendCaller)
+    language = (holder.language if for_friend else None) or view.language
+    text = rt.packages[view.package].texts[language]
+    file = outside.invitation(
+        view.id,
+        holder.appointment,
+        summary=text.name,
+        description=text.description,
+        location=_location(rt, view, holder),
+        timezone=MARKETS[view.market].timezone,
+        organizer=rt.settings.mail_from.rpartition("<")[2].rstrip("> "),
+        attendee=(holder.email or "") if for_friend else customer.email,
+        stamped_at=view.now,
+    )
+    headers = {"Content-Disposition": 'attachment; filename="appointment.ics"'}
+    return Response(file, media_type="text/calendar; charset=utf-8", headers=headers)
+
+
+def _location(rt: Runtime, view: BookingView, holder: Holder) -> str:
+    if view.customer is None:
+        return ""
+    if not showing.may_know_customer(holder.ended_at, view.now, rt.policy):
+        return ""
+    place = f"{view.customer.postcode or ''} {view.customer.city or ''}".strip()
+    return ", ".join(filter(None, [view.customer.street, place]))

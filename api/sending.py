@@ -1,0 +1,40 @@
+"""Lets the senders of the scheduler do what the API asks of others."""
+
+from __future__ import annotations
+
+import logging
+
+from api.outside import Outside
+from data.db import moment
+from data.records import MARKETS, Audience, Language, Market
+from data.store.sessions import Login
+from dispatch.flows.reading import reading
+from dispatch.runtime import Runtime
+from scheduler.senders import Sent
+from scheduler.senders.calendar import invitation
+from scheduler.senders.letters import render
+from scheduler.senders.mail import carrier, compose
+
+log = logging.getLogger(__name__)
+
+READERS = {Login.FRIEND: Audience.FRIEND, Login.OPERATOR: Audience.DESK}
+
+
+def by_mail(rt: Runtime) -> Outside:
+    """Letters by the mail server of the settings, calendar files by icalendar."""
+    mail = carrier(rt.settings)
+
+    async def send_login_link(
+        *, kind: Login, email: str, language: Language, market: Market, link: str
+    ) -> None:
+        facts = {"timezone": MARKETS[market].timezone, "link": link}
+        letter = render("login_link", language, facts, audience=READERS[kind])
+        async with reading(rt) as tx:
+            now = await moment(tx)
+        result = await mail.carry(
+            compose(letter, sender=rt.settings.mail_from, to=email, mail_id=rt.new_id(), at=now)
+        )
+        if not isinstance(result, Sent):
+            log.warning("a login link was not sent: %s", result)
+
+    return Outside(send_login_link=send_login_link, invitation=invitation)

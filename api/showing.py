@@ -1,0 +1,177 @@
+"""From what was read to what is said: who sees which part is decided here and in auth."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from api import schemas
+from data import records
+from data.records import Award, BookingState, Job, Language, OfferId, Package
+from data.store import views
+from dispatch.flows.deciding import Done
+from dispatch.rules import job as rules
+from dispatch.rules.policy import Policy
+from geo import cells
+
+Catalogue = Mapping[str, Package]
+
+
+def money(amount: records.Money) -> schemas.Money:
+    """An amount in minor units."""
+    return schemas.Money(amount=amount.amount, currency=amount.currency)
+
+
+def package(code: str, language: Language, catalogue: Catalogue) -> schemas.PackageName:
+    """A package by its name in the reader's language."""
+    return schemas.PackageName(code=code, name=catalogue[code].texts[language].name)
+
+
+def booking_made(done: Done, link: str) -> schemas.BookingMade:
+    """A booking in the moment it was made."""
+    booking = done.job.booking
+    return schemas.BookingMade(
+        id=booking.id,
+        state=booking.state,
+        round=booking.round,
+        package=booking.package,
+        market=booking.market,
+        language=booking.language,
+        price=money(booking.price),
+        offers=schemas.LiveOffers(live=len(done.job.live)),
+        wishes=list(booking.wishes),
+        partner_reference=booking.partner_reference,
+        created_at=booking.created_at,
+        customer_link=link,
+    )
+
+
+def booking(view: views.BookingView, *, with_customer: bool = False) -> schemas.BookingSaid:
+    """A booking as it is now."""
+    holder = view.holder
+    return schemas.BookingSaid(
+        id=view.id,
+        state=view.state,
+        round=view.round,
+        package=view.package,
+        market=view.market,
+        language=view.language,
+        price=money(view.price),
+        offers=schemas.LiveOffers(live=view.live),
+        wishes=list(view.wishes),
+        partner_reference=view.partner_reference,
+        created_at=view.created_at,
+        contact_due_at=holder.contact_due_at if holder else None,
+        contacted_at=holder.contacted_at if holder else None,
+        appointment=appointment(holder.appointment) if holder else None,
+        friend=schemas.Helper(first_name=first_name(holder.name)) if holder else None,
+        stars=view.stars,
+        customer=customer(view.customer) if with_customer and view.customer else None,
+    )
+
+
+def first_name(name: str) -> str:
+    """By what a friend is called."""
+    return name.split(maxsplit=1)[0]
+
+
+def appointment(met: records.Appointment | None) -> schemas.Appointment | None:
+    """An appointment, if there is one."""
+    return schemas.Appointment.model_validate(met) if met else None
+
+
+def customer(contact: views.Contact) -> schemas.Customer:
+    """Who the friend is to call, and where he is to come."""
+    return schemas.Customer(
+        name=contact.name,
+        phone=contact.phone,
+        email=contact.email,
+        address=schemas.CustomerAddress(
+            street=contact.street,
+            postcode=contact.postcode,
+            city=contact.city,
+            country=contact.country,
+            lat=contact.lat,
+            lon=contact.lon,
+        ),
+        notes=contact.notes,
+    )
+
+
+def may_know_customer(ended_at: datetime | None, now: datetime, policy: Policy) -> bool:
+    """Whether a friend may still see who his customer is: until fourteen days after the end."""
+    return ended_at is None or now < ended_at + policy.privacy_after
+
+
+def offer(view: views.OfferView, catalogue: Catalogue) -> schemas.Offer:
+    """What an asked friend may see, and no more."""
+    return schemas.Offer(
+        id=view.id,
+        booking_id=view.booking_id,
+        package=package(view.package, view.language, catalogue),
+        round=view.round,
+        pay=money(view.pay),
+        cell=schemas.Cell(
+            lat=view.cell_lat, lon=view.cell_lon, size_m=cells.SIZE_M, label=view.cell_label
+        ),
+        distance_m=view.shown_m,
+        wishes=list(view.wishes),
+        offered_at=view.offered_at,
+        expires_at=view.expires_at,
+        server_time=view.now,
+    )
+
+
+def job(view: views.JobView, catalogue: Catalogue, policy: Policy) -> schemas.Job:
+    """A job as the friend who holds it sees it."""
+    known = may_know_customer(view.ended_at, view.now, policy)
+    return schemas.Job(
+        booking_id=view.booking_id,
+        offer_id=view.offer_id,
+        award_id=view.award_id,
+        state=view.state,
+        round=view.round,
+        package=package(view.package, view.language, catalogue),
+        pay=money(view.pay),
+        wishes=list(view.wishes),
+        awarded_at=view.awarded_at,
+        contact_due_at=view.contact_due_at,
+        contacted_at=view.contacted_at,
+        appointment=appointment(view.appointment),
+        started_at=view.started_at,
+        ended_at=view.ended_at,
+        customer=customer(view.customer) if known else None,
+    )
+
+
+def awarded(done: Done, offer_id: OfferId, contact: views.Contact | None) -> schemas.Awarded:
+    """The winner's answer: made of what does not change, so that it is always the same."""
+    held = done.job.award
+    assert held is not None  # the rule has just given it, or found it still given
+    award = rules.as_awarded(held)
+    booking = done.job.booking
+    return schemas.Awarded(
+        booking_id=award.booking_id,
+        offer_id=offer_id,
+        award_id=award.id,
+        state=BookingState.AWARDED,
+        round=award.round,
+        package=booking.package,
+        pay=money(booking.pay),
+        awarded_at=award.awarded_at,
+        contact_due_at=award.contact_due_at,
+        customer=customer(contact) if contact else None,
+    )
+
+
+def progress(job: Job, award: Award | None) -> schemas.Progress:
+    """How far a job has come; of a job that was given back only its state."""
+    return schemas.Progress(
+        booking_id=job.booking.id,
+        state=job.booking.state,
+        contact_due_at=award.contact_due_at if award else None,
+        contacted_at=award.contacted_at if award else None,
+        appointment=appointment(award.appointment) if award else None,
+        started_at=award.started_at if award else None,
+        ended_at=award.ended_at if award else None,
+    )

@@ -1,0 +1,27 @@
+-- name: insert
+INSERT INTO partners (id, name, members_only, created_at) VALUES ($1, $2, $3, moment())
+ON CONFLICT (name) DO NOTHING
+RETURNING id, name, members_only, created_at
+
+-- name: by_name
+SELECT id, name, members_only, created_at FROM partners WHERE name = $1 OR id::text = $1
+
+-- name: insert_key
+INSERT INTO partner_keys (id, partner_id, prefix, secret_sha256, created_at) VALUES ($1, $2, $3, $4, moment())
+
+-- name: of_key
+-- Asked at every request and never remembered: a revoked key is out with the next one.
+SELECT p.id, p.name, p.members_only, p.created_at FROM partner_keys k JOIN partners p ON p.id = k.partner_id
+WHERE k.secret_sha256 = $1 AND k.revoked_at IS NULL
+
+-- name: revoke_key
+UPDATE partner_keys k SET revoked_at = greatest(moment(), k.created_at) WHERE k.prefix = $1 AND k.revoked_at IS NULL
+RETURNING k.id
+
+-- name: everyone
+SELECT p.id, p.name, p.members_only, p.created_at, k.prefix, k.created_at AS key_created_at, k.revoked_at
+FROM partners p LEFT JOIN partner_keys k ON k.partner_id = p.id
+ORDER BY p.name, k.created_at, k.id
+
+-- name: audit
+INSERT INTO audit (at, actor, act, subject) VALUES (moment(), 'system', $1, $2)

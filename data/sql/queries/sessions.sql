@@ -1,0 +1,59 @@
+-- name: find_login
+-- Who may sign in with this address: never a suspended friend, never anybody erased.
+SELECT p.id, p.email, p.language, p.country, f.market
+FROM people p LEFT JOIN friends f ON f.id = p.id
+WHERE p.kind = $1 AND lower(p.email) = lower($2) AND p.erased_at IS NULL AND f.state IS DISTINCT FROM 'suspended'
+
+-- name: insert_link
+INSERT INTO login_links (token_sha256, person_id, created_at, expires_at)
+SELECT $1, p.id, clock.now, clock.now + $3 FROM (SELECT moment() AS now) AS clock, people p
+WHERE p.id = $2 AND p.kind <> 'customer' AND p.erased_at IS NULL
+RETURNING expires_at
+
+-- name: insert_link_under_limit
+-- Counted and written in one statement: asking often from many sides fills nobody's letter box.
+INSERT INTO login_links (token_sha256, person_id, created_at, expires_at)
+SELECT $1, $2, clock.now, clock.now + $3 FROM (SELECT moment() AS now) AS clock
+WHERE (SELECT count(*) FROM login_links l WHERE l.person_id = $2 AND l.created_at > clock.now - interval '1 hour') < $4
+RETURNING expires_at
+
+-- name: use_link
+-- Only one can use it: whoever comes second waits for the row and then finds it used.
+UPDATE login_links l SET used_at = clock.now FROM (SELECT moment() AS now) AS clock
+WHERE l.token_sha256 = $1 AND l.used_at IS NULL AND l.expires_at > clock.now
+RETURNING l.person_id
+
+-- name: insert
+INSERT INTO sessions (token_sha256, person_id, created_at, expires_at)
+SELECT $1, p.id, clock.now, clock.now + $3
+FROM (SELECT moment() AS now) AS clock, people p LEFT JOIN friends f ON f.id = p.id
+WHERE p.id = $2 AND p.kind <> 'customer' AND p.erased_at IS NULL AND f.state IS DISTINCT FROM 'suspended'
+RETURNING expires_at, (SELECT kind FROM people k WHERE k.id = sessions.person_id) AS kind
+
+-- name: who
+-- Asked at every request, so that a revoked session or a suspended friend is out at once.
+SELECT p.id, p.kind, p.language
+FROM sessions s JOIN people p ON p.id = s.person_id LEFT JOIN friends f ON f.id = p.id
+WHERE s.token_sha256 = $1 AND s.revoked_at IS NULL AND s.expires_at > moment() AND p.erased_at IS NULL
+  AND f.state IS DISTINCT FROM 'suspended'
+
+-- name: revoke
+UPDATE sessions SET revoked_at = moment() WHERE token_sha256 = $1 AND revoked_at IS NULL
+
+-- name: insert_operator
+-- An operator who exists already stays as he is.
+WITH known AS (SELECT id FROM people WHERE kind = 'operator' AND lower(email) = lower($3) AND erased_at IS NULL),
+     person AS (INSERT INTO people (id, kind, name, email, language)
+                SELECT $1, 'operator', $2, $3, $4 WHERE NOT EXISTS (SELECT FROM known)
+                ON CONFLICT DO NOTHING RETURNING id),
+     operator AS (INSERT INTO operators (id, created_at) SELECT id, moment() FROM person RETURNING id),
+     note AS (INSERT INTO audit (at, actor, act, subject)
+              SELECT moment(), 'system', 'operator.added', id::text FROM person)
+SELECT id FROM person UNION ALL SELECT id FROM known
+
+-- name: forget_old
+-- Links and sessions that can no longer be used, at most a thousand of each.
+WITH links AS (DELETE FROM login_links WHERE token_sha256 IN
+                 (SELECT token_sha256 FROM login_links WHERE expires_at < moment() - interval '1 day' LIMIT 1000))
+DELETE FROM sessions WHERE token_sha256 IN
+  (SELECT token_sha256 FROM sessions WHERE expires_at < moment() - interval '1 day' LIMIT 1000)

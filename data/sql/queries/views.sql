@@ -1,0 +1,87 @@
+-- name: booking
+-- What anybody may be told about a booking, in one row; the caller leaves out what is not for his reader.
+SELECT b.id, b.state, b.round, b.package, b.market, b.language, b.price_minor, b.currency, b.partner_id,
+       b.partner_reference, b.wishes, b.created_at, clock.now, r.stars,
+       (SELECT count(*) FROM offers o WHERE o.booking_id = b.id AND o.state = 'live' AND o.expires_at > clock.now) AS live,
+       a.friend_id, a.contact_due_at, a.contacted_at, a.started_at, a.ended_at, lower(a.appointment) AS starts_at,
+       upper(a.appointment) AS ends_at, a.appointment_revision, f.name AS friend_name, f.email AS friend_email,
+       f.language AS friend_language, c.name, c.email, c.phone, c.street, c.postcode, c.city, c.country, c.lat, c.lon,
+       c.notes
+FROM (SELECT moment() AS now) AS clock, bookings b
+JOIN people c ON c.id = b.customer_id
+LEFT JOIN awards a ON a.id = b.award_id
+LEFT JOIN people f ON f.id = a.friend_id
+LEFT JOIN ratings r ON r.booking_id = b.id
+WHERE b.id = $1
+
+-- name: bookings
+-- The newest first; a page begins after the last booking of the one before.
+SELECT b.id, b.state, b.round, b.package, b.market, b.language, b.price_minor, b.currency, b.partner_id,
+       b.partner_reference, b.wishes, b.created_at, clock.now, r.stars,
+       (SELECT count(*) FROM offers o WHERE o.booking_id = b.id AND o.state = 'live' AND o.expires_at > clock.now) AS live,
+       a.friend_id, a.contact_due_at, a.contacted_at, a.started_at, a.ended_at, lower(a.appointment) AS starts_at,
+       upper(a.appointment) AS ends_at, a.appointment_revision, f.name AS friend_name
+FROM (SELECT moment() AS now) AS clock, bookings b
+LEFT JOIN awards a ON a.id = b.award_id
+LEFT JOIN people f ON f.id = a.friend_id
+LEFT JOIN ratings r ON r.booking_id = b.id
+WHERE ($1::uuid IS NULL OR b.partner_id = $1)
+  AND ($2::booking_state IS NULL OR b.state = $2)
+  AND ($3::text IS NULL OR b.partner_reference = $3)
+  AND ($4::timestamptz IS NULL OR (b.created_at, b.id) < ($4, $5::uuid))
+ORDER BY b.created_at DESC, b.id DESC LIMIT $6
+
+-- name: owner
+SELECT id, partner_id FROM bookings WHERE id = $1
+
+-- name: events
+SELECT seq, kind, at, data FROM events WHERE booking_id = $1 AND seq > $2 ORDER BY seq LIMIT $3
+
+-- name: decisions
+SELECT d.seq, d.round, d.tier, d.at, d.policy, d.friend_ids, d.outcomes::text[] AS outcomes, d.distances_m, d.ranks,
+       ARRAY(SELECT f.ref FROM unnest(d.friend_ids) WITH ORDINALITY AS u (id, n) JOIN friends f ON f.id = u.id
+             ORDER BY u.n) AS refs
+FROM decisions d WHERE d.booking_id = $1 ORDER BY d.seq
+
+-- name: apart
+-- A friend, named by his id or his ref, and a booking: both points, to say how far he lives from it.
+SELECT f.id, f.ref, p.lat, p.lon, c.lat AS booking_lat, c.lon AS booking_lon
+FROM friends f JOIN people p ON p.id = f.id, bookings b JOIN people c ON c.id = b.customer_id
+WHERE (f.ref = $1 OR f.id::text = $1) AND b.id = $2
+
+-- name: offers
+-- What an asked friend may see; whether an offer still stands is for the clock of the trade alone to say.
+SELECT o.id, o.booking_id, o.round, o.shown_m, o.offered_at, o.expires_at, b.package, b.pay_minor, b.currency,
+       b.cell_lat, b.cell_lon, b.cell_label, b.wishes, me.language, clock.now
+FROM (SELECT moment() AS now) AS clock, offers o
+JOIN bookings b ON b.id = o.booking_id
+JOIN people me ON me.id = o.friend_id
+WHERE o.friend_id = $1 AND o.state = 'live' AND o.expires_at > clock.now
+ORDER BY o.expires_at, o.id
+
+-- name: jobs
+-- The jobs a friend holds or has done, the newest first.
+SELECT a.id AS award_id, a.booking_id, a.offer_id, a.round, a.awarded_at, a.contact_due_at, a.contacted_at,
+       a.started_at, a.ended_at, lower(a.appointment) AS starts_at, upper(a.appointment) AS ends_at,
+       a.appointment_revision, b.state, b.package, b.pay_minor, b.currency, b.wishes, me.language,
+       clock.now, c.name, c.email, c.phone, c.street, c.postcode, c.city, c.country, c.lat, c.lon, c.notes
+FROM (SELECT moment() AS now) AS clock, awards a
+JOIN bookings b ON b.id = a.booking_id
+JOIN people c ON c.id = b.customer_id
+JOIN people me ON me.id = a.friend_id
+WHERE a.friend_id = $1 AND a.state IN ('live', 'done')
+  AND ($2::booking_state IS NULL OR b.state = $2)
+  AND ($3::timestamptz IS NULL OR (a.awarded_at, a.id) < ($3, $4::uuid))
+ORDER BY a.awarded_at DESC, a.id DESC LIMIT $5
+
+-- name: customer
+SELECT c.name, c.email, c.phone, c.street, c.postcode, c.city, c.country, c.lat, c.lon, c.notes
+FROM bookings b JOIN people c ON c.id = b.customer_id WHERE b.id = $1
+
+-- name: why
+-- No distance and no rank: a friend who knew them could find out where others live.
+SELECT d.booking_id, d.seq, d.round, d.at, b.package,
+       d.outcomes[array_position(d.friend_ids, $1)]::text AS outcome
+FROM decisions d JOIN bookings b ON b.id = d.booking_id
+WHERE $1 = ANY(d.friend_ids) AND ($2::uuid IS NULL OR (d.booking_id, d.seq) < ($2, $3::int))
+ORDER BY d.booking_id DESC, d.seq DESC LIMIT $4

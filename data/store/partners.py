@@ -1,0 +1,98 @@
+"""Partners and their keys; of a key only its beginning and its hash are kept."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from uuid import UUID
+
+import asyncpg
+
+from data import queries
+from data.db import Connection
+from data.records import PartnerId
+
+sql = queries.load("partners")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Key:
+    """A key as it may be shown: never the key itself."""
+
+    prefix: str
+    created_at: datetime
+    revoked_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Partner:
+    """A retailer who books for his customers; `members_only` asks the friends of his community."""
+
+    id: PartnerId
+    name: str
+    members_only: bool
+    created_at: datetime
+    keys: tuple[Key, ...] = ()
+
+
+async def insert(
+    tx: Connection, partner_id: PartnerId, *, name: str, members_only: bool
+) -> Partner | None:
+    """Add a partner; None when the name is taken."""
+    row = await tx.fetchrow(sql.insert, partner_id, name, members_only)
+    if row is None:
+        return None
+    await tx.execute(sql.audit, "partner.added", str(partner_id))
+    return _partner(row)
+
+
+async def by_name(tx: Connection, word: str) -> Partner | None:
+    """A partner by his name or id."""
+    row = await tx.fetchrow(sql.by_name, word)
+    return _partner(row) if row else None
+
+
+async def insert_key(
+    tx: Connection, key_id: UUID, partner_id: PartnerId, *, prefix: str, secret_sha256: bytes
+) -> None:
+    """Keep the hash of a new key."""
+    await tx.execute(sql.insert_key, key_id, partner_id, prefix, secret_sha256)
+    await tx.execute(sql.audit, "key.added", str(key_id))
+
+
+async def of_key(tx: Connection, secret_sha256: bytes) -> Partner | None:
+    """Whose key this is, if it is still good."""
+    row = await tx.fetchrow(sql.of_key, secret_sha256)
+    return _partner(row) if row else None
+
+
+async def revoke_key(tx: Connection, prefix: str) -> int:
+    """Revoke the good keys that begin so; returns how many."""
+    revoked = [row["id"] for row in await tx.fetch(sql.revoke_key, prefix)]
+    for key_id in revoked:
+        await tx.execute(sql.audit, "key.revoked", str(key_id))
+    return len(revoked)
+
+
+async def everyone(tx: Connection) -> list[Partner]:
+    """All partners by name, each with his keys."""
+    found: dict[PartnerId, Partner] = {}
+    for row in await tx.fetch(sql.everyone):
+        partner = found.setdefault(PartnerId(row["id"]), _partner(row))
+        if row["prefix"] is not None:
+            key = Key(
+                prefix=row["prefix"],
+                created_at=row["key_created_at"],
+                revoked_at=row["revoked_at"],
+            )
+            found[partner.id] = replace(partner, keys=(*partner.keys, key))
+    return list(found.values())
+
+
+def _partner(row: asyncpg.Record) -> Partner:
+    return Partner(
+        id=PartnerId(row["id"]),
+        name=row["name"],
+        members_only=row["members_only"],
+        created_at=row["created_at"],
+    )

@@ -1,0 +1,379 @@
+"""What is shown: one statement a view, so that no page asks once per row."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+
+from data import queries
+from data.db import Connection
+from data.records import (
+    Appointment,
+    AwardId,
+    BookingId,
+    BookingState,
+    Currency,
+    FriendId,
+    Language,
+    Market,
+    Money,
+    OfferId,
+    Outcome,
+    PartnerId,
+    Tier,
+    Wish,
+)
+
+sql = queries.load("views")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contact:
+    """Who the customer is and where she lives: for her friend, the desk and nobody else."""
+
+    name: str
+    email: str
+    phone: str | None
+    street: str | None
+    postcode: str | None
+    city: str | None
+    country: str | None
+    lat: float | None
+    lon: float | None
+    notes: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Holder:
+    """The friend who holds a booking, and how far he has come."""
+
+    id: FriendId
+    name: str
+    email: str | None
+    language: Language | None
+    contact_due_at: datetime
+    contacted_at: datetime | None
+    appointment: Appointment | None
+    started_at: datetime | None
+    ended_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BookingView:
+    """A booking as it is at `now`; `customer` is missing in lists."""
+
+    id: BookingId
+    state: BookingState
+    round: int
+    package: str
+    market: Market
+    language: Language
+    price: Money
+    live: int
+    partner_id: PartnerId | None
+    partner_reference: str | None
+    wishes: tuple[Wish, ...]
+    created_at: datetime
+    now: datetime
+    stars: int | None = None
+    holder: Holder | None = None
+    customer: Contact | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OfferView:
+    """What an asked friend may see of a booking."""
+
+    id: OfferId
+    booking_id: BookingId
+    package: str
+    round: int
+    pay: Money
+    cell_lat: float
+    cell_lon: float
+    cell_label: str
+    shown_m: int
+    wishes: tuple[Wish, ...]
+    language: Language
+    offered_at: datetime
+    expires_at: datetime
+    now: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobView:
+    """A job its friend holds or has done; whether he may still see the customer is not here."""
+
+    booking_id: BookingId
+    offer_id: OfferId | None
+    award_id: AwardId
+    state: BookingState
+    round: int
+    package: str
+    pay: Money
+    wishes: tuple[Wish, ...]
+    language: Language
+    awarded_at: datetime
+    contact_due_at: datetime
+    contacted_at: datetime | None
+    appointment: Appointment | None
+    started_at: datetime | None
+    ended_at: datetime | None
+    customer: Contact
+    now: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventView:
+    """One fact of a booking's story; `data` holds ids only."""
+
+    seq: int
+    kind: str
+    at: datetime
+    data: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """What became of one friend in one decision."""
+
+    friend_id: FriendId
+    ref: str
+    outcome: Outcome
+    distance_m: int
+    rank: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DecisionView:
+    """One fan-out: who was considered and what became of each."""
+
+    seq: int
+    round: int
+    tier: Tier
+    at: datetime
+    policy: str
+    friends: tuple[Line, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Apart:
+    """A friend and a booking, each with its point in degrees."""
+
+    friend_id: FriendId
+    ref: str
+    friend: tuple[float, float]
+    booking: tuple[float, float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WhyView:
+    """What became of a friend in one decision, as far as he may know it."""
+
+    booking_id: BookingId
+    seq: int
+    round: int
+    at: datetime
+    package: str
+    outcome: Outcome
+
+
+async def booking(tx: Connection, booking_id: BookingId) -> BookingView | None:
+    """A booking with its customer and its friend."""
+    row = await tx.fetchrow(sql.booking, booking_id)
+    return _booking(row, _contact(row)) if row else None
+
+
+async def bookings(
+    tx: Connection,
+    *,
+    partner_id: PartnerId | None,
+    state: BookingState | None,
+    partner_reference: str | None,
+    before: tuple[datetime, UUID] | None,
+    limit: int,
+) -> list[BookingView]:
+    """A page of bookings, the newest first; `before` is the last one of the page before."""
+    at, last = before or (None, None)
+    rows = await tx.fetch(sql.bookings, partner_id, state, partner_reference, at, last, limit)
+    return [_booking(row, None) for row in rows]
+
+
+async def owner(tx: Connection, booking_id: BookingId) -> tuple[BookingId, PartnerId | None] | None:
+    """The booking's id and its partner, or None when there is no such booking."""
+    row = await tx.fetchrow(sql.owner, booking_id)
+    return (BookingId(row["id"]), row["partner_id"]) if row else None
+
+
+async def events(
+    tx: Connection, booking_id: BookingId, *, after: int, limit: int
+) -> list[EventView]:
+    """The events of a booking numbered above `after`."""
+    rows = await tx.fetch(sql.events, booking_id, after, limit)
+    return [EventView(**row) for row in rows]
+
+
+async def decisions(tx: Connection, booking_id: BookingId) -> list[DecisionView]:
+    """Every fan-out of a booking with one line for each friend in its frame."""
+    return [_decision(row) for row in await tx.fetch(sql.decisions, booking_id)]
+
+
+async def apart(tx: Connection, friend: str, booking_id: BookingId) -> Apart | None:
+    """Where a friend, named by id or ref, and a booking are; None when either is unknown."""
+    row = await tx.fetchrow(sql.apart, friend, booking_id)
+    if row is None:
+        return None
+    return Apart(
+        friend_id=FriendId(row["id"]),
+        ref=row["ref"],
+        friend=(row["lat"], row["lon"]),
+        booking=(row["booking_lat"], row["booking_lon"]),
+    )
+
+
+async def offers(tx: Connection, friend_id: FriendId) -> list[OfferView]:
+    """The friend's live and unexpired offers, the first to expire first."""
+    return [_offer(row) for row in await tx.fetch(sql.offers, friend_id)]
+
+
+async def jobs(
+    tx: Connection,
+    friend_id: FriendId,
+    *,
+    state: BookingState | None,
+    before: tuple[datetime, UUID] | None,
+    limit: int,
+) -> list[JobView]:
+    """A page of the friend's jobs, the newest first."""
+    at, last = before or (None, None)
+    return [_job(row) for row in await tx.fetch(sql.jobs, friend_id, state, at, last, limit)]
+
+
+async def customer(tx: Connection, booking_id: BookingId) -> Contact | None:
+    """The customer of a booking."""
+    row = await tx.fetchrow(sql.customer, booking_id)
+    return _contact(row) if row else None
+
+
+async def why(
+    tx: Connection, friend_id: FriendId, *, before: tuple[UUID, int] | None, limit: int
+) -> list[WhyView]:
+    """What became of a friend in the decisions that considered him, the newest booking first."""
+    last, seq = before or (None, None)
+    rows = await tx.fetch(sql.why, friend_id, last, seq, limit)
+    return [WhyView(**{**row, "outcome": Outcome(row["outcome"])}) for row in rows]
+
+
+def _booking(row: asyncpg.Record, customer: Contact | None) -> BookingView:
+    return BookingView(
+        id=BookingId(row["id"]),
+        state=BookingState(row["state"]),
+        round=row["round"],
+        package=row["package"],
+        market=Market(row["market"]),
+        language=Language(row["language"]),
+        price=Money(amount=row["price_minor"], currency=Currency(row["currency"])),
+        live=row["live"],
+        partner_id=row["partner_id"],
+        partner_reference=row["partner_reference"],
+        wishes=tuple(map(Wish, row["wishes"])),
+        created_at=row["created_at"],
+        now=row["now"],
+        stars=row["stars"],
+        holder=_holder(row) if row["friend_id"] else None,
+        customer=customer,
+    )
+
+
+def _holder(row: asyncpg.Record) -> Holder:
+    language = row.get("friend_language")
+    return Holder(
+        id=FriendId(row["friend_id"]),
+        name=row["friend_name"],
+        email=row.get("friend_email"),
+        language=Language(language) if language else None,
+        contact_due_at=row["contact_due_at"],
+        contacted_at=row["contacted_at"],
+        appointment=_appointment(row),
+        started_at=row["started_at"],
+        ended_at=row["ended_at"],
+    )
+
+
+def _appointment(row: asyncpg.Record) -> Appointment | None:
+    if row["starts_at"] is None:
+        return None
+    return Appointment(
+        starts_at=row["starts_at"], ends_at=row["ends_at"], revision=row["appointment_revision"]
+    )
+
+
+def _contact(row: asyncpg.Record) -> Contact:
+    return Contact(**{field: row[field] for field in Contact.__slots__})
+
+
+def _offer(row: asyncpg.Record) -> OfferView:
+    return OfferView(
+        id=OfferId(row["id"]),
+        booking_id=BookingId(row["booking_id"]),
+        package=row["package"],
+        round=row["round"],
+        pay=Money(amount=row["pay_minor"], currency=Currency(row["currency"])),
+        cell_lat=row["cell_lat"],
+        cell_lon=row["cell_lon"],
+        cell_label=row["cell_label"],
+        shown_m=row["shown_m"],
+        wishes=tuple(map(Wish, row["wishes"])),
+        language=Language(row["language"]),
+        offered_at=row["offered_at"],
+        expires_at=row["expires_at"],
+        now=row["now"],
+    )
+
+
+def _job(row: asyncpg.Record) -> JobView:
+    return JobView(
+        booking_id=BookingId(row["booking_id"]),
+        offer_id=row["offer_id"],
+        award_id=AwardId(row["award_id"]),
+        state=BookingState(row["state"]),
+        round=row["round"],
+        package=row["package"],
+        pay=Money(amount=row["pay_minor"], currency=Currency(row["currency"])),
+        wishes=tuple(map(Wish, row["wishes"])),
+        language=Language(row["language"]),
+        awarded_at=row["awarded_at"],
+        contact_due_at=row["contact_due_at"],
+        contacted_at=row["contacted_at"],
+        appointment=_appointment(row),
+        started_at=row["started_at"],
+        ended_at=row["ended_at"],
+        customer=_contact(row),
+        now=row["now"],
+    )
+
+
+def _decision(row: asyncpg.Record) -> DecisionView:
+    columns = (row["friend_ids"], row["refs"], row["outcomes"], row["distances_m"], row["ranks"])
+    return DecisionView(
+        seq=row["seq"],
+        round=row["round"],
+        tier=Tier(row["tier"]),
+        at=row["at"],
+        policy=row["policy"],
+        friends=tuple(
+            Line(
+                friend_id=friend,
+                ref=ref,
+                outcome=Outcome(outcome),
+                distance_m=away_m,
+                rank=rank or None,
+            )
+            for friend, ref, outcome, away_m, rank in zip(*columns, strict=True)
+        ),
+    )
