@@ -443,13 +443,6 @@ class Offer(Said):
     server_time: datetime
 
 
-class Offers(Said):
-    """All offers that stand now, the first to expire first."""
-
-    items: list[Offer]
-    server_time: datetime | None = Field(description="Null when no offer stands.")
-
-
 class Awarded(Said):
     """The job you won: the same answer however often it is asked for."""
 

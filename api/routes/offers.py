@@ -22,12 +22,12 @@ router = APIRouter(prefix="/v1", tags=["friends"])
 
 
 @router.get("/me/offers", summary="What I am asked now")
-async def list_my_offers(rt: Rt, who: AFriend) -> schemas.Offers:
+async def list_my_offers(rt: Rt, who: AFriend) -> schemas.Page[schemas.Offer]:
     """Offers that stand at this moment by the server's clock, the first to expire first."""
     async with reading(rt) as tx:
         found = await views.offers(tx, who.friend_id)
     items = [showing.offer(view, rt.packages) for view in found]
-    return schemas.Offers(items=items, server_time=items[0].server_time if items else None)
+    return schemas.Page(items=items, next_cursor=None)
 
 
 @router.post(

@@ -1,0 +1,161 @@
+"""The API in this process, on real PostgreSQL, with a client for each kind of caller."""
+
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx2
+import pytest
+
+from api.main import create_app
+from api.openapi import Api
+from api.outside import Outside
+from data.records import FriendId, Language, PersonId
+from dispatch.flows import partners, sessions
+from dispatch.runtime import Runtime
+from scheduler.senders.calendar import invitation
+from tests.builders import neighbours
+
+BASE = "https://tekkie.test"
+BOOKING = {
+    "package": "wifi-setup",
+    "customer": {
+        "name": "Vera Beispiel",
+        "email": "vera@example.com",
+        "phone": "044 668 18 00",
+        "language": "de",
+    },
+    "address": {
+        "street": "Bahnhofstrasse 1",
+        "postcode": "8001",
+        "city": "Zürich",
+        "country": "CH",
+        "lat": 47.3667,
+        "lon": 8.541,
+    },
+    "notes": "Third floor, ring twice.",
+    "wishes": ["soon", "evening"],
+}
+
+
+@dataclass
+class Letters:
+    """Remembers the login links that would have been mailed."""
+
+    sent: list[dict[str, Any]] = field(default_factory=list)
+
+    async def __call__(self, **letter: Any) -> None:
+        self.sent.append(letter)
+
+
+@dataclass
+class House:
+    """The API with everybody who may call it."""
+
+    rt: Runtime
+    app: Api
+    letters: Letters
+    http: httpx2.AsyncClient
+    friends: dict[str, FriendId] = field(default_factory=dict)
+    tokens: dict[str, str] = field(default_factory=dict)
+
+    def client(self, token: str | None = None) -> "Caller":
+        return Caller(self.http, token)
+
+    async def friend(self, ref: str) -> "Caller":
+        if ref not in self.tokens:
+            person = PersonId(self.friends[ref])
+            self.tokens[ref] = await sessions.token(self.rt, person)
+        return self.client(self.tokens[ref])
+
+    async def operator(self) -> "Caller":
+        if "operator" not in self.tokens:
+            person = await sessions.add_operator(
+                self.rt, "Olga Pult", "desk@example.com", Language.EN
+            )
+            self.tokens["operator"] = await sessions.token(self.rt, person)
+        return self.client(self.tokens["operator"])
+
+    async def partner(self, name: str = "Radio Meier", *, members_only: bool = False) -> "Caller":
+        if name not in self.tokens:
+            _, self.tokens[name] = await partners.add(self.rt, name, members_only=members_only)
+        return self.client(self.tokens[name])
+
+    async def book(self, **changes: Any) -> dict[str, Any]:
+        """A booking by a customer without credentials; `token` opens it."""
+        answer = await self.client().post("/v1/bookings", BOOKING | changes)
+        assert answer.status_code == 201, answer.text
+        made = answer.json()
+        return made | {"token": made["customer_link"].rpartition("/")[2]}
+
+    async def offers(self, booking: dict[str, Any]) -> dict[str, str]:
+        """The live offers of a booking: the friend's ref and the offer's id, nearest first."""
+        refs = {str(id_): ref for ref, id_ in self.friends.items()}
+        story = await self.client(booking["token"]).get(f"/v1/bookings/{booking['id']}/events")
+        offers = {}
+        for event in story.json()["items"]:
+            if event["kind"] == "booking.offered":
+                offers |= {refs[o["friend"]]: o["id"] for o in event["data"]["offers"]}
+        return offers
+
+    async def win(self, ref: str = "f1", **changes: Any) -> tuple[dict[str, Any], str]:
+        """Book and let a friend accept; returns the booking and his offer's id."""
+        booking = await self.book(**changes)
+        offer = (await self.offers(booking))[ref]
+        answer = await (await self.friend(ref)).post(f"/v1/offers/{offer}/accept")
+        assert answer.status_code == 200, answer.text
+        return booking, offer
+
+
+@dataclass
+class Caller:
+    """Somebody with a bearer token, or nobody."""
+
+    http: httpx2.AsyncClient
+    token: str | None
+
+    async def send(self, method: str, path: str, **options: Any) -> httpx2.Response:
+        headers = dict(options.pop("headers", {}))
+        if self.token is not None:
+            headers.setdefault("Authorization", f"Bearer {self.token}")
+        return await self.http.request(method, path, headers=headers, **options)
+
+    async def get(self, path: str, **params: Any) -> httpx2.Response:
+        return await self.send("GET", path, params=params)
+
+    async def post(self, path: str, body: Any = None, **headers: str) -> httpx2.Response:
+        options = {} if body is None else {"json": body}
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        return await self.send("POST", path, headers=named, **options)
+
+    async def delete(self, path: str) -> httpx2.Response:
+        return await self.send("DELETE", path)
+
+
+@pytest.fixture
+async def house(rt: Runtime) -> AsyncIterator[House]:
+    """The API and six friends at 100 m to 600 m from the customer."""
+    letters = Letters()
+    app = create_app(rt, outside=Outside(send_login_link=letters, invitation=invitation))
+    transport = httpx2.ASGITransport(app=app, raise_app_exceptions=True)
+    async with httpx2.AsyncClient(transport=transport, base_url=BASE) as http:
+        friends = await neighbours(rt, 6, capacity=20)
+        yield House(rt, app, letters, http, friends)
+
+
+@pytest.fixture
+def problem() -> Callable[..., dict[str, Any]]:
+    """Checks that an answer is a problem of this status and code; returns it."""
+    return expect
+
+
+def expect(answer: httpx2.Response, status: int, code: str) -> dict[str, Any]:
+    assert answer.status_code == status, answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+    said = answer.json()
+    assert said["code"] == code, said
+    assert said["type"] == f"urn:tekkie:problem:{code}"
+    assert said["status"] == status
+    assert said["title"]
+    assert said["detail"]
+    return said

@@ -1,0 +1,287 @@
+"""The life of a booking, by HTTP alone."""
+
+import asyncio
+import json
+from datetime import datetime, timedelta
+
+from dispatch.flows import jobs
+
+
+async def test_a_booking_lives_from_order_to_stars(house, clock, problem):
+    booking = await house.book()
+    assert booking["state"] == "open"
+    assert booking["round"] == 1
+    assert booking["price"] == {"amount": 6900, "currency": "CHF"}
+    assert booking["offers"] == {"live": 4}
+    assert booking["wishes"] == ["soon", "evening"]
+    assert booking["customer_link"].startswith("https://tekkie.test/job/")
+
+    winner, loser = await house.friend("f2"), await house.friend("f1")
+    [offer] = (await winner.get("/v1/me/offers")).json()["items"]
+    assert offer["booking_id"] == booking["id"]
+    assert offer["package"] == {"code": "wifi-setup", "name": "WLAN einrichten"}
+    assert offer["pay"] == {"amount": 5520, "currency": "CHF"}
+    assert set(offer["cell"]) == {"lat", "lon", "size_m", "label"}
+    assert offer["distance_m"] % 100 == 0
+
+    won = await winner.post(f"/v1/offers/{offer['id']}/accept")
+    assert won.status_code == 200
+    job = won.json()
+    assert job["state"] == "awarded"
+    assert job["customer"]["name"] == "Vera Beispiel"
+    assert job["customer"]["phone"] == "+41446681800"
+    assert job["customer"]["address"]["lat"] == 47.3667
+    awarded, due = map(datetime.fromisoformat, (job["awarded_at"], job["contact_due_at"]))
+    assert due - awarded == timedelta(hours=12)
+    lost = (await house.offers(booking))["f1"]
+    problem(await loser.post(f"/v1/offers/{lost}/accept"), 409, "offer-gone")
+    assert (await loser.get("/v1/me/offers")).json() == {"items": [], "next_cursor": None}
+
+    at = f"/v1/bookings/{booking['id']}"
+    assert (await winner.post(f"{at}/contacted")).json()["state"] == "contacted"
+    tomorrow = await clock.now() + timedelta(days=1)
+    agreed = await winner.post(f"{at}/appointment", {"starts_at": tomorrow.isoformat()})
+    assert agreed.json()["appointment"]["revision"] > 0
+    assert (await winner.post(f"{at}/start")).json()["state"] == "under_way"
+    done = await winner.post(f"{at}/complete", {"summary": "All online.", "minutes": 50})
+    assert done.json()["state"] == "completed"
+
+    customer = house.client(booking["token"])
+    rated = await customer.post(f"{at}/rating", {"stars": 5, "comment": "Kind."})
+    assert rated.status_code == 201
+    problem(await customer.post(f"{at}/rating", {"stars": 4}), 409, "already-rated")
+    seen = (await customer.get(at)).json()
+    assert seen["stars"] == 5
+    assert seen["friend"] == {"first_name": "F2"}
+    assert seen["customer"] is None
+
+    story = (await customer.get(f"{at}/events")).json()["items"]
+    assert [event["seq"] for event in story] == list(range(1, len(story) + 1))
+    assert [event["kind"] for event in story][-1] == "booking.rated"
+
+
+async def test_the_winner_gets_the_same_bytes_for_ever(house, clock):
+    booking, offer = await house.win()
+    winner = await house.friend("f1")
+    path = f"/v1/offers/{offer}/accept"
+    first = (await winner.post(path)).content
+    at = f"/v1/bookings/{booking['id']}"
+    await winner.post(f"{at}/contacted")
+    await clock.advance(timedelta(hours=1))
+    assert (await winner.post(path)).content == first
+    await winner.post(f"{at}/start")
+    await winner.post(f"{at}/complete", {"summary": "Done.", "minutes": 10})
+    await clock.advance(timedelta(days=13))
+    assert (await winner.post(path)).content == first
+    await clock.advance(timedelta(days=1))
+    later = (await winner.post(path)).json()
+    assert later == json.loads(first) | {"customer": None}
+
+
+async def test_after_fourteen_days_the_friend_no_longer_knows_his_customer(house, clock):
+    booking, _ = await house.win()
+    winner = await house.friend("f1")
+    at = f"/v1/bookings/{booking['id']}"
+    await winner.post(f"{at}/contacted")
+    await winner.post(f"{at}/complete", {"summary": "Done.", "minutes": 10})
+    await clock.advance(timedelta(days=14) - timedelta(seconds=1))
+    [job] = (await winner.get("/v1/me/jobs")).json()["items"]
+    assert job["customer"]["name"] == "Vera Beispiel"
+    assert (await winner.get(at)).json()["customer"]["name"] == "Vera Beispiel"
+    await clock.advance(timedelta(seconds=1))
+    [job] = (await winner.get("/v1/me/jobs")).json()["items"]
+    assert job["customer"] is None
+    assert (await winner.get(at)).json()["customer"] is None
+
+
+async def test_of_four_who_accept_at_once_one_wins_and_three_are_too_late(house):
+    for _ in range(5):
+        booking = await house.book()
+        offers = await house.offers(booking)
+        callers = {ref: await house.friend(ref) for ref in offers}
+        answers = await asyncio.gather(
+            *(
+                callers[ref].post(f"/v1/offers/{offer}/accept")
+                for ref, offer in offers.items()
+                for _ in range(2)
+            )
+        )
+        statuses = [answer.status_code for answer in answers]
+        assert statuses.count(200) == 2
+        assert statuses.count(409) == 6
+        won = {answer.content for answer in answers if answer.status_code == 200}
+        assert len(won) == 1
+
+
+async def test_a_late_one_and_a_stranger_are_told_apart(house, clock, problem):
+    booking = await house.book()
+    offers = await house.offers(booking)
+    await clock.advance(timedelta(minutes=60))
+    late = await house.friend("f1")
+    problem(await late.post(f"/v1/offers/{offers['f1']}/accept"), 409, "offer-expired")
+    problem(await late.post(f"/v1/offers/{offers['f1']}/decline"), 409, "offer-expired")
+    stranger = await house.friend("f6")
+    foreign = await stranger.post(f"/v1/offers/{offers['f1']}/accept")
+    missing = await stranger.post("/v1/offers/0197f0a0-0000-7000-8000-000000000001/accept")
+    impossible = await stranger.post("/v1/offers/none/accept")
+    problem(foreign, 404, "not-found")
+    assert foreign.content == missing.content == impossible.content
+
+
+async def test_an_expired_offer_is_not_shown_even_when_nobody_sweeps(house, clock):
+    await house.book()
+    friend = await house.friend("f1")
+    assert len((await friend.get("/v1/me/offers")).json()["items"]) == 1
+    await clock.advance(timedelta(minutes=60))
+    assert (await friend.get("/v1/me/offers")).json()["items"] == []
+
+
+async def test_a_decline_may_be_repeated_and_calls_the_next(house):
+    booking = await house.book()
+    offers = await house.offers(booking)
+    friend = await house.friend("f1")
+    for _ in range(2):
+        answer = await friend.post(f"/v1/offers/{offers['f1']}/decline")
+        assert answer.json() == {
+            "booking_id": booking["id"],
+            "offer_id": offers["f1"],
+            "state": "declined",
+        }
+    assert list(await house.offers(booking)) == ["f1", "f2", "f3", "f4", "f5"]
+
+
+async def test_a_missed_deadline_takes_the_job_away(house, clock, problem):
+    booking, offer = await house.win()
+    friend = await house.friend("f1")
+    at = f"/v1/bookings/{booking['id']}"
+    await clock.advance(timedelta(hours=12))
+    problem(await friend.post(f"{at}/contacted"), 409, "contact-deadline-passed")
+    assert await jobs.ring(house.rt, 10) == 1
+    problem(await friend.post(f"{at}/contacted"), 409, "contact-deadline-passed")
+    problem(await friend.post(f"/v1/offers/{offer}/accept"), 409, "offer-gone")
+    problem(await friend.get(at), 404, "not-found")
+    assert (await friend.get("/v1/me/jobs")).json()["items"] == []
+    again = (await house.client(booking["token"]).get(at)).json()
+    assert again["state"] == "open"
+    assert again["round"] == 2
+    assert again["friend"] is None
+
+
+async def test_a_job_handed_back_goes_out_again(house, problem):
+    booking, offer = await house.win()
+    friend = await house.friend("f1")
+    at = f"/v1/bookings/{booking['id']}"
+    for _ in range(2):
+        back = await friend.post(f"{at}/hand-back", {"reason": "no_time", "note": "I am ill."})
+        assert back.json()["state"] == "open"
+        assert back.json()["contact_due_at"] is None
+    problem(await friend.post(f"/v1/offers/{offer}/accept"), 409, "offer-gone")
+    assert "f1" not in (await house.offers(booking)).keys() - {"f1"}
+
+
+async def test_a_visit_without_success_goes_to_the_desk(house):
+    booking, _ = await house.win()
+    friend, desk = await house.friend("f1"), await house.operator()
+    at = f"/v1/bookings/{booking['id']}"
+    await friend.post(f"{at}/contacted")
+    gone = await friend.post(f"{at}/incomplete", {"reason": "Vera has lost the cable"})
+    assert gone.json()["state"] == "incomplete"
+    story = (await desk.get(f"{at}/events")).text
+    assert "cable" not in story
+    again = await desk.post(f"{at}/redispatch")
+    assert again.json()["state"] == "open"
+
+
+async def test_a_customer_cancels_and_may_say_so_twice(house, problem):
+    booking = await house.book()
+    offers = await house.offers(booking)
+    customer = house.client(booking["token"])
+    at = f"/v1/bookings/{booking['id']}"
+    for _ in range(2):
+        answer = await customer.post(f"{at}/cancel", {"reason": "Vera is well again"})
+        assert answer.json()["state"] == "cancelled"
+    story = (await customer.get(f"{at}/events")).json()["items"]
+    assert story[-1]["data"]["reason"] == "other"
+    friend = await house.friend("f1")
+    problem(await friend.post(f"/v1/offers/{offers['f1']}/accept"), 409, "offer-gone")
+    problem(await customer.post(f"{at}/rating", {"stars": 5}), 409, "wrong-state")
+
+
+async def test_the_desk_gives_a_job_to_a_friend_it_called(house, problem):
+    booking = await house.book()
+    desk = await house.operator()
+    at = f"/v1/bookings/{booking['id']}"
+    problem(await desk.post(f"{at}/award", {"friend": "nobody"}), 409, "friend-unfit")
+    given = await desk.post(f"{at}/award", {"friend": "f6"})
+    assert given.json()["state"] == "awarded"
+    assert given.json()["customer"]["name"] == "Vera Beispiel"
+    problem(await desk.post(f"{at}/award", {"friend": "f5"}), 409, "wrong-state")
+    [job] = (await (await house.friend("f6")).get("/v1/me/jobs")).json()["items"]
+    assert job["offer_id"] is None
+
+
+async def test_every_friend_in_the_frame_has_one_outcome(house):
+    booking = await house.book()
+    desk = await house.operator()
+    [decision] = (await desk.get(f"/v1/bookings/{booking['id']}/decisions")).json()
+    assert decision["round"] == 1
+    assert decision["policy"]
+    outcomes = {line["ref"]: line["outcome"] for line in decision["friends"]}
+    assert outcomes == {f"f{n}": "OFFERED" if n <= 4 else "RANKED_BELOW_K" for n in range(1, 7)}
+    [only] = (await desk.get(f"/v1/bookings/{booking['id']}/decisions", friend="f5")).json()
+    assert [line["ref"] for line in only["friends"]] == ["f5"]
+
+
+async def test_a_friend_learns_why_he_was_not_asked(house):
+    await house.book()
+    await house.book()
+    friend = await house.friend("f6")
+    page = (await friend.get("/v1/me/why", limit=1)).json()
+    [line] = page["items"]
+    assert line["outcome"] == "RANKED_BELOW_K"
+    assert set(line) == {"booking_id", "round", "at", "package", "outcome"}
+    rest = (await friend.get("/v1/me/why", cursor=page["next_cursor"])).json()
+    assert len(rest["items"]) == 1
+    assert rest["items"][0]["booking_id"] != line["booking_id"]
+
+
+async def test_both_get_the_appointment_for_their_calendars(house, clock, problem):
+    booking, _ = await house.win()
+    friend, customer = await house.friend("f1"), house.client(booking["token"])
+    at = f"/v1/bookings/{booking['id']}"
+    problem(await customer.get(f"{at}/appointment.ics"), 404, "not-found")
+    await friend.post(f"{at}/contacted")
+    tomorrow = (await clock.now() + timedelta(days=1)).isoformat()
+    await friend.post(f"{at}/appointment", {"starts_at": tomorrow})
+    for caller, mail in ((friend, "f1@example.org"), (customer, "vera@example.com")):
+        file = await caller.get(f"{at}/appointment.ics")
+        assert file.headers["content-type"].startswith("text/calendar")
+        unfolded = file.text.replace("\r\n ", "")
+        assert mail in unfolded
+        assert "Bahnhofstrasse 1" in unfolded
+    problem(await (await house.friend("f2")).get(f"{at}/appointment.ics"), 404, "not-found")
+
+
+async def test_appointments_of_one_friend_do_not_overlap(house, clock, problem):
+    friend = await house.friend("f1")
+    start = await clock.now() + timedelta(days=1)
+    taken = []
+    for _ in range(2):
+        booking, _ = await house.win()
+        await friend.post(f"/v1/bookings/{booking['id']}/contacted")
+        taken.append(f"/v1/bookings/{booking['id']}/appointment")
+    await friend.post(taken[0], {"starts_at": start.isoformat()})
+    said = problem(
+        await friend.post(taken[1], {"starts_at": start.isoformat()}), 409, "appointment-overlaps"
+    )
+    assert said["errors"][0]["field"] == "starts_at"
+    past = (start - timedelta(days=2)).isoformat()
+    problem(await friend.post(taken[1], {"starts_at": past}), 422, "appointment-unfit")
+
+
+async def test_a_friend_at_capacity_is_told_so(house, owner, problem):
+    booking = await house.book()
+    offers = await house.offers(booking)
+    await owner.execute("UPDATE friends SET open_jobs = 1, capacity = 1 WHERE ref = 'f1'")
+    friend = await house.friend("f1")
+    problem(await friend.post(f"/v1/offers/{offers['f1']}/accept"), 409, "at-capacity")
