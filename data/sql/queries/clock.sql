@@ -3,11 +3,11 @@ SELECT moment()
 
 -- name: install_test_clock
 -- Replaces the one clock by one that reads the table `clock`; only the owner may, and only where it is allowed.
-CREATE OR REPLACE FUNCTION tekkie.moment() RETURNS timestamptz LANGUAGE sql VOLATILE AS
+CREATE OR REPLACE FUNCTION tekkie.moment() RETURNS timestamptz LANGUAGE sql STABLE AS
   'SELECT shown_at + (clock_timestamp() - real_at) * speed FROM tekkie.clock'
 
 -- name: remove_test_clock
-CREATE OR REPLACE FUNCTION tekkie.moment() RETURNS timestamptz LANGUAGE sql VOLATILE AS
+CREATE OR REPLACE FUNCTION tekkie.moment() RETURNS timestamptz LANGUAGE sql STABLE AS
   'SELECT clock_timestamp()'
 
 -- name: set_test_clock
@@ -24,3 +24,10 @@ SELECT coalesce((SELECT speed FROM clock), 1.0)
 -- The server's own clock, to be compared with one that cannot be set; NULL where a test clock rules.
 SELECT CASE WHEN prosrc LIKE '%tekkie.clock%' THEN NULL ELSE clock_timestamp() END
 FROM pg_proc WHERE oid = 'tekkie.moment()'::regprocedure
+
+-- name: server_time
+SELECT clock_timestamp()
+
+-- name: newest_event
+-- Time may not go back behind what is written: nothing could happen to those bookings any more.
+SELECT max(at) FROM tekkie.events

@@ -3,10 +3,11 @@
 SELECT id FROM bookings WHERE id = ANY($1::uuid[]) ORDER BY id FOR UPDATE
 
 -- name: lock_due
--- Bookings another process holds are passed over: it is acting on them, or it will be found dead and they return.
-SELECT b.id FROM bookings b
-WHERE b.id IN (SELECT t.booking_id FROM timers t WHERE t.not_before <= moment() ORDER BY t.not_before LIMIT $1)
-ORDER BY b.id FOR UPDATE SKIP LOCKED
+-- Bookings another process holds are passed over, and the next in line taken: it is acting on them, or it will be
+-- found dead and they return. Nobody waits here, so that the order of due moments cannot close a circle.
+SELECT b.id FROM timers t JOIN bookings b ON b.id = t.booking_id
+WHERE t.not_before <= moment() ORDER BY t.not_before LIMIT $1
+FOR UPDATE OF b SKIP LOCKED
 
 -- name: load
 -- Read after the lock, in a statement of its own, as is the moment: a time check before the lock comes too early.
@@ -17,7 +18,7 @@ FROM bookings b JOIN people p ON p.id = b.customer_id WHERE b.id = ANY($1::uuid[
 SELECT * FROM offers WHERE booking_id = ANY($1::uuid[]) ORDER BY booking_id, round, slot, id
 
 -- name: awards_of
-SELECT * FROM awards WHERE booking_id = ANY($1::uuid[]) AND state IN ('live', 'done')
+SELECT * FROM awards WHERE booking_id = ANY($1::uuid[]) ORDER BY booking_id, awarded_at, id
 
 -- name: timers_of
 SELECT booking_id, kind, due_at, not_before FROM timers WHERE booking_id = ANY($1::uuid[])
