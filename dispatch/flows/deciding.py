@@ -186,7 +186,9 @@ async def _load(rt: Runtime, tx: Connection, commands: Sequence[Command]) -> Fac
     known.update(bookings.values())
     loaded, now = await jobs.lock(tx, known, rt.packages)
     facts = Facts(now=now, jobs=loaded, bookings=bookings)
+    # All friends whose counters may change, in one order, or two batches could wait in a circle.
     wanted = {c.friend for c in commands if c.friend is not None}
+    wanted |= {job.award.friend_id for job in loaded.values() if job.award is not None}
     if wanted:
         await friends.lock(tx, wanted)
         facts.friends.update(await friends.facts(tx, wanted, now))
