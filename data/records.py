@@ -439,7 +439,8 @@ class Job:
         timers = {**self.timers, **changes.timers}
         award, former = changes.award or self.award, self.former
         if award is not None and award.state not in LIVING_AWARDS:
-            award, former = None, {**former, award.friend_id: award.state}
+            former = {**former, award.friend_id: award.state}
+            award = None
         return replace(
             self,
             booking=changes.booking,

@@ -12,6 +12,7 @@ import asyncpg
 from data import queries
 from data.db import Connection, moment
 from data.records import (
+    LIVING_AWARDS,
     Appointment,
     Award,
     AwardId,
@@ -60,7 +61,7 @@ async def lock(
 async def lock_due(
     tx: Connection, limit: int, packages: Mapping[str, Package]
 ) -> tuple[Jobs, datetime]:
-    """Lock and load at most `limit` bookings with a timer due, passing over those held elsewhere."""
+    """Lock and load at most `limit` bookings with a timer due, passing over those others hold."""
     ids = [row["id"] for row in await tx.fetch(sql.lock_due, limit)]
     return await load(tx, ids, packages), await moment(tx)
 
@@ -74,7 +75,13 @@ async def load(tx: Connection, ids: Iterable[BookingId], packages: Mapping[str, 
     offers: defaultdict[BookingId, list[Offer]] = defaultdict(list)
     for row in await tx.fetch(sql.offers_of, wanted):
         offers[row["booking_id"]].append(offer(row))
-    awards = {row["booking_id"]: award(row) for row in await tx.fetch(sql.awards_of, wanted)}
+    awards: dict[BookingId, Award] = {}
+    former: defaultdict[BookingId, dict[FriendId, AwardState]] = defaultdict(dict)
+    for held in map(award, await tx.fetch(sql.awards_of, wanted)):
+        if held.state in LIVING_AWARDS:
+            awards[held.booking_id] = held
+        else:
+            former[held.booking_id][held.friend_id] = held.state
     timers: defaultdict[BookingId, dict[TimerKind, datetime]] = defaultdict(dict)
     for row in await tx.fetch(sql.timers_of, wanted):
         timers[row["booking_id"]][TimerKind(row["kind"])] = row["due_at"]
@@ -84,6 +91,7 @@ async def load(tx: Connection, ids: Iterable[BookingId], packages: Mapping[str, 
             package=packages[row["package"]],
             offers=tuple(offers[row["id"]]),
             award=awards.get(row["id"]),
+            former=former[row["id"]],
             timers=timers[row["id"]],
             rated=row["rated"],
         )

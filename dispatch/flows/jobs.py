@@ -9,12 +9,12 @@ from typing import Any
 
 from data.db import Connection, DatabaseError, transaction
 from data.records import (
+    AwardState,
     BookingId,
     Changes,
     FriendId,
     Job,
     OfferId,
-    OfferState,
     Protocol,
     TimerKind,
 )
@@ -130,7 +130,7 @@ async def hand_back(
     """The friend gives the job back; it goes out again without him."""
 
     def decide(case: Case, facts: Facts) -> Verdict:
-        if case.job.award is None and _ended_as(case.job, friend_id, OfferState.HANDED_BACK):
+        if not _holds(case.job, friend_id) and _lost_as(case.job, friend_id, AwardState.HANDED_BACK):
             return None
         _must_hold(case.job, friend_id)
         return rules.hand_back(case, reason, note)
@@ -311,12 +311,16 @@ async def _by(
 
 
 def _must_hold(job: Job, friend_id: FriendId) -> None:
-    if job.award is not None and job.award.friend_id == friend_id:
+    if _holds(job, friend_id):
         return
-    if _ended_as(job, friend_id, OfferState.FORFEITED):
+    if _lost_as(job, friend_id, AwardState.FORFEITED):
         raise ContactDeadlinePassed
     raise NotFound(UNKNOWN)
 
 
-def _ended_as(job: Job, friend_id: FriendId, state: OfferState) -> bool:
-    return any(o.friend_id == friend_id and o.state is state for o in job.offers)
+def _holds(job: Job, friend_id: FriendId) -> bool:
+    return job.award is not None and job.award.friend_id == friend_id
+
+
+def _lost_as(job: Job, friend_id: FriendId, state: AwardState) -> bool:
+    return job.former.get(friend_id) is state

@@ -53,6 +53,7 @@ class Draft:
         self.award = case.job.award
         self._award_changed = self._award_is_new = False
         self._before = case.job.booking.state
+        self._former = dict(case.job.former)
         self._offers: dict[OfferId, Offer] = {offer.id: offer for offer in case.job.offers}
         self._changed: dict[OfferId, Offer] = {}
         self._timers: dict[TimerKind, datetime | None] = {}
@@ -75,6 +76,7 @@ class Draft:
             booking=self.booking,
             offers=tuple(self._offers.values()),
             award=self.award if self.booking.award_id else None,
+            former=self._former,
         )
 
     def event(self, kind: str, **data: Any) -> int:
@@ -143,6 +145,7 @@ class Draft:
         self.award, self._award_changed = replace(award, state=state, ended_at=self.now), True
         self._count(award.friend_id, -1)
         if state is not AwardState.DONE:
+            self._former[award.friend_id] = state
             self.booking = replace(self.booking, award_id=None)
         if offer_state is not None and award.offer_id is not None:
             self.close(self._offers[award.offer_id], offer_state)

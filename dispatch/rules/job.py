@@ -25,6 +25,7 @@ from data.records import (
     Charge,
     Decision,
     Friend,
+    FriendState,
     Offer,
     OfferId,
     OfferState,
@@ -67,6 +68,8 @@ def accept(case: Case, offer_id: OfferId, friend: Friend) -> Verdict:
     if offer.state is OfferState.ACCEPTED:
         return None
     _must_be_live(draft, offer)
+    if friend.state is FriendState.SUSPENDED:
+        raise OfferGone
     if friend.open_jobs >= friend.capacity:
         raise AtCapacity(f"you have {friend.open_jobs} open jobs; finish or hand back one first")
 

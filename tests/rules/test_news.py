@@ -1,0 +1,113 @@
+import ast
+import inspect
+import json
+import re
+from uuid import UUID
+
+from data.records import Audience, Channel, derived_id
+from dispatch.rules import job as rules
+from dispatch.rules import news
+from tests.rules.facts import BOOKING, Story, friends
+from tests.rules.test_job import DONE
+
+UUID_OR_MOMENT = re.compile(r"[0-9a-f-]{36}|\d{4}-\d\d-\d\dT[\d:.]+\+00:00")
+
+
+def kinds_in_rules() -> set[str]:
+    """Every event kind that a rule notes, read from the source."""
+    calls = [
+        node
+        for node in ast.walk(ast.parse(inspect.getsource(rules)))
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr == "event"
+    ]
+    return {call.args[0].value for call in calls if isinstance(call.args[0], ast.Constant)}
+
+
+def whole_story() -> Story:
+    """A job that meets nearly everything: decline, forfeit, hand-back, cancel."""
+    story = Story(*friends(9)).booked()
+    story.tell(rules.decline, story.live[0].id)
+    story.accepts(story.live[0])
+    story.later(hours=12).tell(rules.forfeit)
+    story.accepts(story.live[0])
+    story.tell(rules.contacted)
+    story.tell(rules.hand_back, "cannot_help", "No fibre tester.")
+    story.later(hours=1).tell(rules.expire)
+    story.accepts(story.live[0])
+    story.tell(rules.contacted)
+    story.tell(rules.complete, DONE)
+    story.tell(rules.rate, 5, "Splendid, Herr Muster from Bahnhofstrasse 1!")
+    return story
+
+
+def test_every_event_of_the_rules_says_who_is_told_and_nothing_more_is_listed():
+    assert kinds_in_rules() == set(news.NEWS)
+
+
+def test_messages_carry_ids_and_moments_only():
+    for changes in whole_story().told:
+        for message in changes.messages:
+            assert all(UUID_OR_MOMENT.fullmatch(value) for value in message.data.values()), message
+
+
+def test_events_carry_nothing_a_person_wrote():
+    text = json.dumps([dict(event.data) for event in whole_story().events])
+    for written in ("fibre", "channel", "Splendid", "Bahnhofstrasse", "example"):
+        assert written not in text
+
+
+def test_the_same_story_tells_the_same_messages_with_the_same_ids():
+    one, other = whole_story(), whole_story()
+    assert one.told == other.told
+    ids = [message.id for changes in one.told for message in changes.messages]
+    assert len(ids) == len(set(ids))
+    assert all(id_.version == 8 for id_ in ids)
+
+
+def test_each_asked_friend_hears_of_his_own_offer_until_it_expires():
+    story = Story(*friends(6)).booked()
+    offers = {o.friend_id: o for o in story.live}
+    told = [m for m in story.told[0].messages if m.template == "offer"]
+    assert {m.recipient_id for m in told} == set(offers)
+    for message in told:
+        offer = offers[message.recipient_id]
+        assert message.data == {"offer": str(offer.id)}
+        assert message.expires_at == offer.expires_at
+        assert message.channel is Channel.PUSH
+
+
+def test_the_winner_and_the_losers_and_the_customer_hear_of_an_award():
+    story = Story(*friends(4)).awarded()
+    told = {(m.template, m.recipient_id) for m in story.told[-1].messages}
+    customer = story.job.booking.customer_id
+    assert told == {
+        ("awarded", UUID(int=1)),
+        *(("offer_gone", UUID(int=n)) for n in (2, 3, 4)),
+        ("friend_found", customer),
+    }
+
+
+def test_the_customer_hears_of_a_missed_deadline_and_of_the_friends_who_are_asked_instead():
+    story = Story(*friends(6)).awarded()
+    told = story.later(hours=12).tell(rules.forfeit)
+    audiences = [(m.template, m.audience) for m in told.messages]
+    assert ("friend_changed", Audience.CUSTOMER) in audiences
+    assert ("contact_missed", Audience.FRIEND) in audiences
+    assert audiences.count(("offer", Audience.FRIEND)) == 4
+
+
+def test_the_phones_of_a_cancelled_booking_fall_silent():
+    story = Story(*friends(4)).booked()
+    told = story.tell(rules.cancel, "changed_mind")
+    assert sum(m.template == "offer_withdrawn" for m in told.messages) == 4
+    assert all(m.template != "job_cancelled" for m in told.messages)
+
+
+def test_an_id_follows_from_its_parts_and_keeps_the_bookings_moment():
+    one = derived_id(BOOKING, "offer", 1, "x")
+    assert one == derived_id(BOOKING, "offer", 1, "x")
+    assert one != derived_id(BOOKING, "offer", 11, "x")
+    assert one.bytes[:6] == BOOKING.bytes[:6]
+    assert (one.version, one.variant) == (8, BOOKING.variant)
