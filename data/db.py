@@ -133,6 +133,8 @@ def plainly() -> Iterator[None]:
     """Turn what asyncpg raises about server and connection into this module's errors."""
     try:
         yield
+    except asyncpg.IntegrityConstraintViolationError as error:
+        raise ConstraintBroken(str(error.constraint_name)) from error
     except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, *AWAY) as error:
         for kinds, ours, text in SAID:
             if isinstance(error, kinds):
