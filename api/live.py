@@ -1,0 +1,124 @@
+"""Server-sent events: whoever asks is told what happens to what is his, as it happens."""
+
+from __future__ import annotations
+
+import asyncio
+from hashlib import sha256
+from typing import Annotated, Any, Final, assert_never
+
+from fastapi import APIRouter, Depends, FastAPI, Header, Query, Request, Response
+from fastapi.security.http import HTTPAuthorizationCredentials
+from starlette.types import Receive, Scope, Send
+
+from api.auth import Customer, FriendCaller, Operator, Partner, Party, bearer, cookie
+from api.openapi import problems
+from api.streams import CURSOR_MAX, Stream, Streams, cursor_of
+from dispatch.flows.together import Overloaded
+from dispatch.rules import hearing
+from dispatch.rules.hearing import Listener
+
+STREAMS_MAX: Final = 20_000
+EVENTS: Final[dict[str, Any]] = {
+    "description": "Server-sent events.",
+    "content": {"text/event-stream": {"schema": {"type": "string"}}},
+}
+
+
+class Answer(Response):
+    """An answer that goes on until its stream ends or its reader has gone."""
+
+    media_type = "text/event-stream"
+
+    def __init__(self, streams: Streams, stream: Stream) -> None:
+        self.status_code = 200
+        self.background = None
+        self.init_headers({"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
+        self._streams = streams
+        self._stream = stream
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Write what the stream has, as fast as it is read."""
+        stream = self._stream
+        start = {"type": "http.response.start", "status": 200, "headers": self.raw_headers}
+        self._streams.join(stream)
+        watch = asyncio.create_task(_until_gone(receive, stream))
+        try:
+            await send(start)
+            while (chunk := await stream.next()) is not None:
+                await send({"type": "http.response.body", "body": chunk, "more_body": True})
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+        finally:
+            watch.cancel()
+            self._streams.leave(stream)
+
+
+async def _until_gone(receive: Receive, stream: Stream) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+    stream.end()
+
+
+def streams_of(app: FastAPI) -> Streams:
+    """The streams of this process, made when the first of them is asked for."""
+    found = getattr(app.state, "streams", None)
+    if not isinstance(found, Streams):
+        found = app.state.streams = Streams(app.state.rt)
+    return found
+
+
+def shown(
+    credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)],
+    session: Annotated[str | None, Depends(cookie)],
+) -> str:
+    """The credential a request shows."""
+    return credentials.credentials if credentials else session or ""
+
+
+Shown = Annotated[str, Depends(shown)]
+
+router = APIRouter(prefix="/v1", tags=["live"])
+
+
+@router.get(
+    "/live",
+    summary="What happens, as it happens",
+    response_class=Answer,
+    responses={200: EVENTS, **problems(Overloaded)},
+)
+async def follow_live(
+    request: Request,
+    who: Party,
+    shown: Shown,
+    last_event_id: Annotated[
+        str | None, Query(max_length=CURSOR_MAX, description="The last `id` you were told.")
+    ] = None,
+    header: Annotated[
+        str | None, Header(alias="Last-Event-ID", description="The same, as browsers send it.")
+    ] = None,
+) -> Answer:
+    """Events as `text/event-stream`: the desk hears all, everybody else what is his.
+
+    With a cursor first comes what you missed. Then `ready`: unless it says `"resumed": true`, read
+    your lists now. Each event carries an `id` of its own in its data; the line `id` is the cursor
+    to come back with. An event may be told twice, none is left out.
+    """
+    streams = streams_of(request.app)
+    if streams.open >= STREAMS_MAX:
+        raise Overloaded
+    # A customer's link cannot be revoked; everything else is asked about again and again.
+    secret = None if isinstance(who, Customer) else sha256(shown.encode()).digest()
+    return Answer(streams, Stream(_listener(who), secret, cursor_of(header or last_event_id)))
+
+
+def _listener(who: Customer | Partner | Operator | FriendCaller) -> Listener:
+    match who:
+        case Operator():
+            return hearing.DESK
+        case FriendCaller():
+            return hearing.friend(who.friend_id)
+        case Partner():
+            return hearing.partner(who.partner_id)
+        case Customer():
+            return hearing.customer_of(who.booking_id)
+        case _ as never:
+            assert_never(never)

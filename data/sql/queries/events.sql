@@ -1,0 +1,29 @@
+-- name: since
+-- What is visible now and was not in the snapshot $1: exactly what was committed in between, however long before it
+-- was written. One row at least, so that the new snapshot is always told; the newest $2 events, should there be more.
+SELECT clock.mark, e.booking_id, e.seq, e.kind, e.at, e.actor, e.data, e.xid::text, b.partner_id
+FROM (SELECT pg_current_snapshot()::text AS mark) AS clock
+LEFT JOIN LATERAL (
+  SELECT * FROM events n
+  WHERE n.xid >= pg_snapshot_xmin($1::text::pg_snapshot)
+    AND NOT pg_visible_in_snapshot(n.xid, $1::text::pg_snapshot)
+  ORDER BY n.xid DESC LIMIT $2) AS e ON true
+LEFT JOIN bookings b ON b.id = e.booking_id
+
+-- name: offers_of
+-- What asked friends may see, whatever became of the offers since.
+SELECT o.id, o.booking_id, o.friend_id, o.round, o.shown_m, o.offered_at, o.expires_at, o.answered_at, b.package,
+       b.pay_minor, b.currency, b.cell_lat, b.cell_lon, b.cell_label, b.wishes, me.language, clock.now
+FROM (SELECT moment() AS now) AS clock, offers o
+JOIN bookings b ON b.id = o.booking_id
+JOIN people me ON me.id = o.friend_id
+WHERE o.booking_id = ANY($1::uuid[])
+
+-- name: good_credentials
+-- Which of these sessions and partner keys still open anything, all in one question.
+SELECT s.token_sha256 AS secret FROM sessions s
+JOIN people p ON p.id = s.person_id LEFT JOIN friends f ON f.id = p.id
+WHERE s.token_sha256 = ANY($1::bytea[]) AND s.revoked_at IS NULL AND s.expires_at > (SELECT moment())
+  AND p.erased_at IS NULL AND f.state IS DISTINCT FROM 'suspended'
+UNION ALL
+SELECT k.secret_sha256 FROM partner_keys k WHERE k.secret_sha256 = ANY($1::bytea[]) AND k.revoked_at IS NULL

@@ -1,0 +1,166 @@
+"""What has happened since somebody last looked, for streams; events are written by `jobs`."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Self
+
+import asyncpg
+
+from data import queries
+from data.db import Connection
+from data.records import (
+    BookingId,
+    Currency,
+    Event,
+    FriendId,
+    Language,
+    Money,
+    OfferId,
+    PartnerId,
+    Wish,
+)
+from data.store.views import OfferView
+
+sql = queries.load("events")
+
+SNAPSHOT = re.compile(r"[0-9]{1,19}:[0-9]{1,19}:([0-9]{1,19}(,[0-9]{1,19}){0,199})?")
+
+
+class NoSnapshot(ValueError):
+    """This text is not a snapshot."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """Which transactions were seen as committed at a moment, as PostgreSQL writes it.
+
+    All below `xmin`, none from `xmax` on, and in between all but those that were `running`.
+    """
+
+    xmin: int
+    xmax: int
+    running: frozenset[int]
+
+    @classmethod
+    def read(cls, text: str) -> Self:
+        """A snapshot from its text; raises NoSnapshot."""
+        if not SNAPSHOT.fullmatch(text):
+            raise NoSnapshot(text[:40])
+        xmin, xmax, running = text.split(":")
+        found = cls(
+            xmin=int(xmin),
+            xmax=int(xmax),
+            running=frozenset(map(int, filter(None, running.split(",")))),
+        )
+        if not 0 < found.xmin <= found.xmax < 2**63:
+            raise NoSnapshot(text[:40])
+        return found
+
+    def __str__(self) -> str:
+        return f"{self.xmin}:{self.xmax}:{','.join(map(str, sorted(self.running)))}"
+
+    def shows(self, xid: int) -> bool:
+        """Whether what this transaction wrote was visible."""
+        return xid < self.xmin or (xid < self.xmax and xid not in self.running)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Happened:
+    """An event, the transaction that wrote it, and whose booking it is about."""
+
+    event: Event
+    xid: int
+    partner_id: PartnerId | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """One friend asked about a booking: what he may see, and when his offer was closed."""
+
+    friend_id: FriendId
+    offer: OfferView
+    answered_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class News:
+    """What was committed up to `mark`, in order per booking.
+
+    `complete_from` is the first transaction of which nothing was left out; 0 when nothing was.
+    """
+
+    mark: Snapshot
+    happened: Sequence[Happened]
+    complete_from: int
+
+
+async def since(tx: Connection, mark: Snapshot | None, limit: int) -> News:
+    """The events committed since `mark`, at most the newest `limit`; without a mark none."""
+    rows = await tx.fetch(sql.since, str(mark) if mark else None, limit)
+    happened = [_happened(row) for row in rows if row["booking_id"] is not None]
+    full = len(happened) == limit
+    return News(
+        mark=Snapshot.read(rows[0]["mark"]),
+        happened=sorted(happened, key=_order),
+        complete_from=min(one.xid for one in happened) + 1 if full else 0,
+    )
+
+
+async def offers_of(
+    tx: Connection, bookings: Collection[BookingId]
+) -> Mapping[BookingId, Sequence[Asked]]:
+    """Every offer there ever was for these bookings, as the friends asked may see it."""
+    asked: defaultdict[BookingId, list[Asked]] = defaultdict(list)
+    if bookings:
+        for row in await tx.fetch(sql.offers_of, bookings):
+            asked[row["booking_id"]].append(_asked(row))
+    return asked
+
+
+async def good_credentials(tx: Connection, secrets_sha256: Collection[bytes]) -> set[bytes]:
+    """Which of these hashes are of sessions and partner keys that are still good."""
+    return {row["secret"] for row in await tx.fetch(sql.good_credentials, secrets_sha256)}
+
+
+def _order(one: Happened) -> tuple[datetime, BookingId, int]:
+    return one.event.at, one.event.booking_id, one.event.seq
+
+
+def _happened(row: asyncpg.Record) -> Happened:
+    event = Event(
+        booking_id=BookingId(row["booking_id"]),
+        seq=row["seq"],
+        kind=row["kind"],
+        at=row["at"],
+        actor=row["actor"],
+        data=row["data"],
+    )
+    return Happened(event=event, xid=int(row["xid"]), partner_id=row["partner_id"])
+
+
+def _asked(row: asyncpg.Record) -> Asked:
+    return Asked(
+        friend_id=FriendId(row["friend_id"]),
+        answered_at=row["answered_at"],
+        offer=OfferView(
+            id=OfferId(row["id"]),
+            booking_id=BookingId(row["booking_id"]),
+            package=row["package"],
+            round=row["round"],
+            pay=Money(amount=row["pay_minor"], currency=Currency(row["currency"])),
+            cell_lat=row["cell_lat"],
+            cell_lon=row["cell_lon"],
+            cell_label=row["cell_label"],
+            shown_m=row["shown_m"],
+            wishes=tuple(map(Wish, row["wishes"])),
+            language=Language(row["language"]),
+            offered_at=row["offered_at"],
+            expires_at=row["expires_at"],
+            now=row["now"],
+        ),
+    )

@@ -1,0 +1,15 @@
+"""What a friend may know of himself beside his profile's own row."""
+
+from __future__ import annotations
+
+from data.db import moment, transaction
+from data.records import FriendId, HeldCertificate
+from data.store import friends
+from dispatch.runtime import Runtime
+
+
+async def certificates(rt: Runtime, friend_id: FriendId) -> tuple[HeldCertificate, ...]:
+    """The certificates he holds, also those no longer valid."""
+    async with transaction(rt.pool) as tx:
+        rows = await friends.facts(tx, [friend_id], await moment(tx))
+    return rows[friend_id].certificates if friend_id in rows else ()
