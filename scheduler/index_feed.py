@@ -1,14 +1,16 @@
 """The feed: changes of friends in the database reach this process's spatial index.
 
-The index of the process that changes a friend follows at once; all others learn it here. Changes
-are asked for by transaction id, from the oldest that was still running at the look before the last:
-a row that commits late is not passed over, and whoever put an older row over a newer one in between
-is put right half a second later. Every few minutes all rows are compared with the index.
+The index of the process that changes a friend, or asks him, follows at once; all others learn it
+here. Changes are asked for by transaction id, from the oldest that was still running at the look
+before the last: a row that commits late is not passed over, and whoever put an older row over a
+newer one in between is put right half a second later. Every few minutes all rows are compared with
+the index.
 """
 
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 
 from dispatch.flows import friends, upkeep
 from dispatch.runtime import Runtime
@@ -31,9 +33,13 @@ class IndexFeed:
         """Bring the index up to what has changed since the look before the last."""
         if self._before is None:
             return
-        changed, mark = await upkeep.friends_changed(self._rt, self._before)
-        await friends.refresh(self._rt, changed)
-        self._before, self._last = self._last, mark
+        news = await upkeep.news(self._rt, self._before)
+        await friends.refresh(self._rt, news.changed)
+        for friend_id, live_offers in news.live_offers.items():
+            copy = self._rt.index.get(friend_id)
+            if copy is not None and copy.live_offers != live_offers:
+                self._rt.index.put(replace(copy, live_offers=live_offers))
+        self._before, self._last = self._last, news.mark
 
     async def reconcile(self) -> int:
         """Compare every row with the index, mend what differs, and return how many did."""
@@ -46,5 +52,5 @@ class IndexFeed:
         if differing:
             named = ", ".join(str(friend) for friend in sorted(differing)[:NAMED_MAX])
             log.error("%d friends differed in the index, mended: %s", len(differing), named)
-            await friends.refresh(self._rt, differing)
+        await friends.refresh(self._rt, suspects)
         return len(differing)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -64,11 +64,9 @@ class Worker:
         self._deadlines = Deadlines(
             rt, sooner=lambda in_s: ticker.sooner("deadlines", in_s), sentinel=sentinel
         )
-        feed = IndexFeed(rt, mark)
         ticker.every(deadlines.EVERY_S, "deadlines", self._deadlines.tick)
         ticker.every(relay.EVERY_S, "relay", self._relay.tick)
-        ticker.every(index_feed.EVERY_S, "feed", feed.follow)
-        ticker.every(index_feed.RECONCILE_EVERY_S, "reconcile", feed.reconcile)
+        _feed(ticker, IndexFeed(rt, mark))
         ticker.every(housekeeping.EVERY_S, "housekeeping", self._tidy)
         ticker.every(BACKLOG_EVERY_S, "backlog", self._count)
 
@@ -105,6 +103,28 @@ class Worker:
 
     async def _count(self) -> None:
         self._backlog = await upkeep.backlog(self._rt)
+
+
+def _feed(ticker: Ticker, feed: IndexFeed) -> None:
+    ticker.every(index_feed.EVERY_S, "feed", feed.follow)
+    ticker.every(index_feed.RECONCILE_EVERY_S, "reconcile", feed.reconcile)
+
+
+@asynccontextmanager
+async def following(
+    rt: Runtime, *, mark: str | None = None
+) -> AsyncIterator[Callable[[], float | None]]:
+    """Keep the index of a process current that leaves all other work to workers elsewhere.
+
+    Yields a function that says how many seconds ago it last was; None when it never was yet.
+    """
+    ticker = Ticker()
+    _feed(ticker, IndexFeed(rt, mark))
+    ticker.start()
+    try:
+        yield lambda: ticker.since_s("feed")
+    finally:
+        await ticker.stop(TICKS_END_WITHIN_S)
 
 
 @asynccontextmanager

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from dataclasses import replace
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from data.db import moment, transaction
 from data.records import Friend, FriendId, MessageId
-from data.store import answers, clock, friends, jobs, outbox, quotes, sessions
+from data.store import answers, clock, feed, friends, jobs, outbox, quotes, sessions
 from data.store.outbox import Backlog
 from dispatch.rules.refused import NotFound
 from dispatch.runtime import Runtime
@@ -36,12 +36,26 @@ async def horizon(rt: Runtime) -> str:
         return await friends.horizon(tx)
 
 
-async def friends_changed(rt: Runtime, mark: str) -> tuple[list[FriendId], str]:
-    """The friends changed at or after `mark`, and the mark from which to ask the next time."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class News:
+    """What happened to friends at or after a mark; `mark` is where to ask from the next time.
+
+    `live_offers` are the counts of those who were asked, or are so no longer.
+    """
+
+    changed: list[FriendId]
+    live_offers: Mapping[FriendId, int]
+    mark: str
+
+
+async def news(rt: Runtime, mark: str) -> News:
+    """What happened to friends at or after `mark`; some may be told twice, none is missed."""
     async with transaction(rt.pool) as tx:
         # Before the changes are read: what commits in between lies after it and is told again.
         later = await friends.horizon(tx)
-        return await friends.changed_since(tx, mark), later
+        changed = await friends.changed_since(tx, mark)
+        live_offers = await feed.live_offers_since(tx, mark, await moment(tx))
+    return News(changed=changed, live_offers=live_offers, mark=later)
 
 
 async def index_differences(rt: Runtime) -> set[FriendId]:
@@ -51,14 +65,12 @@ async def index_differences(rt: Runtime) -> set[FriendId]:
     async with transaction(rt.pool) as tx:
         async for page in friends.everyone(tx, await moment(tx)):
             seen |= {friend.id for friend in page}
-            differing |= {
-                friend.id for friend in page if not _same(rt.index.get(friend.id), friend)
-            }
+            differing |= {friend.id for friend in page if rt.index.get(friend.id) != friend}
     return differing | {friend.id for friend in rt.index if friend.id not in seen}
 
 
 async def still_differing(rt: Runtime, suspects: Collection[FriendId]) -> set[FriendId]:
-    """Those of `suspects` whose copy in the index is still not what their row says."""
+    """Those of `suspects` whose copy still is not what their row says, live offers apart."""
     async with transaction(rt.pool) as tx:
         rows = await friends.facts(tx, suspects, await moment(tx))
     return {one for one in suspects if not _same(rt.index.get(one), rows.get(one))}
@@ -87,7 +99,7 @@ async def unpark(rt: Runtime, message_id: MessageId) -> None:
 
 
 def _same(copy: Friend | None, row: Friend | None) -> bool:
-    """Live offers come and go without a change of the friend: only a fan-out counts them."""
+    """Live offers come and go without a change of the friend, and run out without an event."""
     if copy is None or row is None:
         return copy is row
     return replace(copy, live_offers=row.live_offers) == row

@@ -1,0 +1,51 @@
+from uuid import UUID, uuid4
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from data.records import BookingId
+from dispatch.rules.links import booking_of_token, customer_token, customer_token_valid
+
+SECRET = b"a secret of thirty-two characters"
+BOOKING = BookingId(UUID("0197f0a0-0000-7000-8000-000000000001"))
+
+
+def test_a_token_leads_to_its_booking():
+    token = customer_token(SECRET, BOOKING)
+    assert booking_of_token(SECRET, token) == BOOKING
+    assert customer_token_valid(SECRET, BOOKING, token)
+    assert len(token) == 65
+    assert token.replace("-", "").replace("_", "").isalnum()
+
+
+def test_a_token_opens_no_other_booking():
+    other = BookingId(uuid4())
+    assert not customer_token_valid(SECRET, other, customer_token(SECRET, BOOKING))
+    forged = customer_token(SECRET, other)[:22] + customer_token(SECRET, BOOKING)[22:]
+    assert booking_of_token(SECRET, forged) is None
+
+
+def test_another_secret_opens_nothing():
+    assert booking_of_token(b"x" * 32, customer_token(SECRET, BOOKING)) is None
+
+
+def test_one_changed_character_opens_nothing():
+    token = customer_token(SECRET, BOOKING)
+    for place, was in enumerate(token):
+        changed = token[:place] + ("A" if was != "A" else "B") + token[place + 1 :]
+        assert booking_of_token(SECRET, changed) is None
+
+
+@given(st.text(max_size=80))
+def test_anything_else_opens_nothing(token: str):
+    assert booking_of_token(SECRET, token) is None
+
+
+@given(st.text(alphabet="AQgw-_é=", min_size=65, max_size=65))
+def test_what_looks_like_a_token_opens_nothing(token: str):
+    assert booking_of_token(SECRET, token) is None
+
+
+@given(st.uuids())
+def test_every_booking_has_its_token(booking_id: UUID):
+    assert booking_of_token(SECRET, customer_token(SECRET, BookingId(booking_id))) == booking_id

@@ -1,0 +1,73 @@
+"""Senders that remember, and hands to look at messages with."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Callable
+from uuid import UUID
+
+import pytest
+
+from data.records import Channel
+from scheduler.relay import Relay
+from scheduler.senders import Post, Result, Sent
+
+
+class Notebook:
+    """A sender that writes down what it was given and answers as it was told to."""
+
+    def __init__(self) -> None:
+        self.posts: list[Post] = []
+        self.answers: dict[str, Callable[[Post], Result]] = defaultdict(lambda: lambda post: Sent())
+        self.hold: dict[UUID, asyncio.Event] = {}
+
+    async def send(self, post: Post) -> Result:
+        self.posts.append(post)
+        if wait := self.hold.get(post.message.recipient_id):
+            await wait.wait()
+        return self.answers[post.message.template](post)
+
+    def templates(self, recipient=None) -> list[str]:
+        return [
+            post.message.template
+            for post in self.posts
+            if recipient is None or post.message.recipient_id == recipient
+        ]
+
+
+@pytest.fixture
+def notebook() -> Notebook:
+    return Notebook()
+
+
+@pytest.fixture
+def relay(rt, notebook) -> Relay:
+    """A relay that ticks only when a test says so."""
+    return Relay(rt, {Channel.MAIL: notebook, Channel.PUSH: notebook}, wake=lambda: None)
+
+
+@pytest.fixture
+def deliver(relay):
+    """Tick until nothing more can be sent at this moment; returns nothing."""
+
+    async def until_quiet(times: int = 30) -> None:
+        for _ in range(times):
+            before = len(relay._under_way) + len(relay._outcomes)
+            await relay.tick()
+            if relay._under_way:
+                await asyncio.wait(relay._under_way, timeout=5)
+            if not before and not relay._under_way and not relay._outcomes:
+                return
+        raise AssertionError("the relay does not come to rest")
+
+    return until_quiet
+
+
+@pytest.fixture
+def messages(owner):
+    """All messages in the order of their events; `await messages(template="offer")`."""
+
+    async def rows(**wanted):
+        found = await owner.fetch("SELECT * FROM messages ORDER BY booking_id, seq, id")
+        return [row for row in found if all(row[k] == v for k, v in wanted.items())]
+
+    return rows

@@ -1,0 +1,355 @@
+"""Mail against a real SMTP server on loopback, and into the folder."""
+
+import asyncio
+import re
+from datetime import UTC, datetime, timedelta
+from email import message_from_bytes, policy
+from uuid import UUID
+
+import pytest
+from aiosmtpd.smtp import SMTP, AuthResult
+from icalendar import Calendar
+
+from data.records import Channel, Language, Protocol
+from data.settings import Settings
+from dispatch.flows import jobs
+from dispatch.rules.links import booking_of_token
+from scheduler.relay import Relay
+from scheduler.senders import GiveUp, Retry, Sent
+from scheduler.senders.letters import Letter
+from scheduler.senders.mail import Mail, Server, carrier, compose
+from tests.builders import awarded, booked, live, neighbours
+
+MAIL_ID = UUID("0197f0a0-0000-7000-8000-000000000009")
+
+
+class Box:
+    """A mail server's handler that keeps what it takes, and answers as it was told to."""
+
+    def __init__(self) -> None:
+        self.mails: list[bytes] = []
+        self.port = 0
+        self.rcpt = "250 OK"
+        self.data = "250 OK"
+        self.silent: asyncio.Event | None = None
+
+    async def handle_RCPT(self, server, session, envelope, address, options):  # noqa: N802
+        if self.rcpt.startswith("250"):
+            envelope.rcpt_tos.append(address)
+        return self.rcpt
+
+    async def handle_DATA(self, server, session, envelope):  # noqa: N802
+        if self.silent:
+            await self.silent.wait()
+        if self.data.startswith("250"):
+            self.mails.append(envelope.content)
+        return self.data
+
+    @property
+    def address(self):
+        return {"hostname": "127.0.0.1", "port": self.port, "start_tls": False}
+
+    def parsed(self):
+        return [message_from_bytes(mail, policy=policy.default) for mail in self.mails]
+
+
+@pytest.fixture
+async def box():
+    kept = Box()
+
+    def refuse(server, session, envelope, mechanism, data):
+        return AuthResult(success=data.password == b"right", handled=False)
+
+    server = await asyncio.get_running_loop().create_server(
+        lambda: SMTP(kept, authenticator=refuse, auth_require_tls=False, auth_exclude_mechanism=[]),
+        "127.0.0.1",
+        0,
+    )
+    kept.port = server.sockets[0].getsockname()[1]
+    yield kept
+    server.close()
+    if kept.silent:
+        kept.silent.set()
+    await server.wait_closed()
+
+
+def at(box: Box, tmp_path, **changes) -> Settings:
+    known = {"smtp_host": "127.0.0.1", "smtp_port": box.port, "data_dir": tmp_path}
+    return Settings(**known | changes)
+
+
+@pytest.fixture
+def letter():
+    mail = compose(
+        Letter(subject="Grüezi", text="Ä text\n", html="<p>Ä text</p>"),
+        sender="tekkie <hello@tekkie.example>",
+        to="vera@example.com",
+        mail_id=MAIL_ID,
+        at=datetime(2026, 3, 2, 9, tzinfo=UTC),
+    )
+    assert mail["Message-ID"] == f"<{MAIL_ID}@tekkie.example>"
+    return mail
+
+
+async def test_a_mail_arrives_with_text_and_html(box, tmp_path, letter):
+    assert await carrier(at(box, tmp_path)).carry(letter) == Sent()
+    (mail,) = box.parsed()
+    assert mail["Subject"] == "Grüezi"
+    assert mail["To"] == "vera@example.com"
+    assert mail["From"] == "tekkie <hello@tekkie.example>"
+    assert mail["Auto-Submitted"] == "auto-generated"
+    assert mail["Date"].datetime == datetime(2026, 3, 2, 9, tzinfo=UTC)
+    assert mail.get_body(("plain",)).get_content() == "Ä text\r\n"
+    assert "Ä text" in mail.get_body(("html",)).get_content()
+
+
+@pytest.mark.parametrize(
+    ("where", "reply", "result"),
+    [
+        ("rcpt", "451 4.3.0 vera@example.com", Retry("the mail server asks to wait: 451 4.3.0")),
+        ("rcpt", "421 closing", Retry("the mail server asks to wait: 421")),
+        ("data", "452 4.2.2 full", Retry("the mail server asks to wait: 452 4.2.2")),
+        ("rcpt", "550 5.1.1 <vera@example.com>", GiveUp("the mail server refused it: 550 5.1.1")),
+        ("data", "554 no spam, vera", GiveUp("the mail server refused it: 554")),
+    ],
+)
+async def test_4xx_means_later_and_5xx_never(box, letter, where, reply, result):
+    setattr(box, where, reply)
+    assert await Server(box.address).carry(letter) == result
+    assert box.mails == []
+
+
+async def test_silence_means_later(box, letter):
+    box.silent = asyncio.Event()
+    result = await Server(box.address, timeout_s=0.1).carry(letter)
+    assert isinstance(result, Retry)
+
+
+async def test_nobody_there_means_later(box, tmp_path, letter):
+    async with await asyncio.start_server(lambda r, w: None, "127.0.0.1", 0) as gone:
+        port = gone.sockets[0].getsockname()[1]
+    result = await carrier(at(box, tmp_path, smtp_port=port)).carry(letter)
+    assert isinstance(result, Retry)
+    assert "does not answer" in result.problem
+
+
+@pytest.mark.parametrize("tls", ["tls", "starttls"])
+async def test_without_encryption_nothing_is_sent_where_it_is_demanded(box, tmp_path, letter, tls):
+    result = await carrier(at(box, tmp_path, smtp_tls=tls)).carry(letter)
+    assert isinstance(result, Retry)
+    assert box.mails == []
+
+
+async def test_a_password_is_shown_and_a_wrong_one_parks_nothing(box, tmp_path, letter):
+    right = at(box, tmp_path, smtp_user="me", smtp_password="right")
+    assert await carrier(right).carry(letter) == Sent()
+    wrong = at(box, tmp_path, smtp_user="me", smtp_password="wrong")
+    assert await carrier(wrong).carry(letter) == Retry(
+        "the mail server refused our name: 535 5.7.8"
+    )
+
+
+async def test_without_a_server_mails_lie_in_a_folder_once(tmp_path, letter):
+    folder = carrier(Settings(data_dir=tmp_path))
+    assert await folder.carry(letter) == Sent()
+    assert await folder.carry(letter) == Sent()
+    (file,) = (tmp_path / "mails").iterdir()
+    assert file.name == f"{MAIL_ID}.eml"
+    mail = message_from_bytes(file.read_bytes(), policy=policy.default)
+    assert mail["Subject"] == "Grüezi"
+
+
+@pytest.fixture
+async def post_office(rt, box, tmp_path):
+    """Delivers all that is due to the box; `await post_office()` returns the mails by subject."""
+    settings = rt.settings.model_copy(update={"smtp_host": "127.0.0.1", "smtp_port": box.port})
+    rt.settings = settings
+    mail = Mail.of(rt)
+    relay = Relay(rt, {Channel.MAIL: mail, Channel.PUSH: mail}, wake=lambda: None)
+
+    async def deliver():
+        before = len(box.mails)
+        for _ in range(6):
+            await relay.tick()
+            if relay._under_way:
+                await asyncio.wait(relay._under_way, timeout=10)
+        return box.parsed()[before:]
+
+    yield deliver
+    await relay.finish(5)
+
+
+def to(mails, email):
+    return [mail for mail in mails if mail["To"] == email]
+
+
+def text(mail) -> str:
+    return mail.get_body(("plain",)).get_content()
+
+
+def friend_email(offer, refs):
+    return next(f"{ref}@example.org" for ref, id_ in refs.items() if id_ == offer.friend_id)
+
+
+async def test_the_asked_see_the_offer_and_not_the_customer(rt, post_office, messages):
+    refs = await neighbours(rt, 4)
+    done = await booked(rt)
+    mails = await post_office()
+    assert len(mails) == 5
+    for offer in live(done):
+        (mail,) = to(mails, friend_email(offer, refs))
+        assert f"https://tekkie.test/friend/offers/{offer.id}" in text(mail)
+        assert "CHF" in text(mail)
+        for secret in ("Vera", "Beispiel", "Bahnhofstrasse", "vera@", "+4144", "Third floor"):
+            assert secret not in mail.as_string()
+    ids = {str(row["id"]) for row in await messages()}
+    assert {mail["Message-ID"].strip("<>").partition("@")[0] for mail in mails} == ids
+
+
+async def test_the_customer_s_link_leads_to_her_booking(rt, post_office):
+    await neighbours(rt, 4)
+    done = await booked(rt)
+    (mail,) = to(await post_office(), "vera@example.com")
+    assert "4 Personen" in text(mail)
+    token = re.search(r"https://tekkie\.test/job/(\S+)", text(mail))[1]
+    assert booking_of_token(rt.settings.key(), token) == done.job.booking.id
+
+
+async def test_an_offer_taken_before_it_was_mailed_is_not_mailed(rt, post_office, messages):
+    refs = await neighbours(rt, 4)
+    _, offer = await awarded(rt)
+    mails = await post_office()
+    assert len(to(mails, friend_email(offer, refs))) == 1
+    assert {row["state"] for row in await messages(template="offer")} == {"expired"}
+    found = to(mails, "vera@example.com")[-1]
+    assert "F1" in text(found)
+    assert "Muster" not in text(found)
+
+
+async def test_a_friend_who_lost_the_job_meanwhile_is_not_named(rt, post_office, messages):
+    await neighbours(rt, 4)
+    booking_id, offer = await awarded(rt)
+    await jobs.hand_back(rt, booking_id, offer.friend_id, "cannot_help", None)
+    await post_office()
+    assert (await messages(template="friend_found"))[0]["state"] == "expired"
+    assert (await messages(template="friend_changed"))[0]["state"] == "sent"
+
+
+async def test_both_get_an_invitation_that_a_later_one_replaces(rt, clock, post_office):
+    refs = await neighbours(rt, 1)
+    booking_id, offer = await awarded(rt)
+    await jobs.contacted(rt, booking_id, offer.friend_id)
+    starts_at = await clock.now() + timedelta(days=1)
+    await jobs.agree(rt, booking_id, offer.friend_id, starts_at, None)
+    first = invitations(await post_office())
+    await jobs.agree(rt, booking_id, offer.friend_id, starts_at + timedelta(hours=2), None)
+    moved = invitations(await post_office())
+    assert first.keys() == moved.keys() == {"vera@example.com", friend_email(offer, refs)}
+    for reader, event in moved.items():
+        assert event["UID"] == first[reader]["UID"] == str(booking_id)
+        assert event["SEQUENCE"] > first[reader]["SEQUENCE"]
+        assert event.decoded("DTSTART") == starts_at + timedelta(hours=2)
+    assert moved["vera@example.com"]["LOCATION"] == "Bahnhofstrasse 1, 8001 Zürich"
+    assert "Bahnhofstrasse" not in moved[friend_email(offer, refs)]["LOCATION"]
+    await jobs.cancel(rt, booking_id, actor="customer", reason="ill", mine=lambda job: True)
+    gone = invitations(await post_office())
+    assert {event["STATUS"] for event in gone.values()} == {"CANCELLED"}
+    assert all(gone[r]["SEQUENCE"] > moved[r]["SEQUENCE"] for r in gone)
+    assert gone.keys() == moved.keys()
+
+
+def invitations(mails):
+    found = {}
+    for mail in mails:
+        for part in mail.iter_attachments():
+            assert part.get_content_type() == "text/calendar"
+            raw = part.get_payload(decode=True)
+            assert part.get_param("method").encode() in raw
+            found[str(mail["To"])] = Calendar.from_ical(raw).walk("VEVENT")[0]
+    return found
+
+
+async def test_an_appointment_moved_before_it_was_mailed_is_told_once(
+    rt, clock, post_office, messages
+):
+    await neighbours(rt, 1)
+    booking_id, offer = await awarded(rt)
+    await jobs.contacted(rt, booking_id, offer.friend_id)
+    starts_at = await clock.now() + timedelta(days=1)
+    await jobs.agree(rt, booking_id, offer.friend_id, starts_at, None)
+    await jobs.agree(rt, booking_id, offer.friend_id, starts_at + timedelta(hours=2), None)
+    mails = await post_office()
+    assert len(invitations(mails)) == 2
+    states = [row["state"] for row in await messages(template="appointment")]
+    assert sorted(states) == ["expired", "expired", "sent", "sent"]
+
+
+async def test_every_step_of_a_whole_life_is_mailed(rt, clock, post_office, messages):
+    await neighbours(rt, 4)
+    booking_id, offer = await awarded(rt)
+    friend = offer.friend_id
+    await clock.advance(timedelta(hours=8))
+    await jobs.ring(rt, 100)
+    await post_office()
+    await jobs.contacted(rt, booking_id, friend)
+    await jobs.agree(rt, booking_id, friend, await clock.now() + timedelta(hours=3), None)
+    await post_office()
+    await jobs.start(rt, booking_id, friend)
+    await post_office()
+    await jobs.complete(rt, booking_id, friend, Protocol(summary="New channel.", minutes=40))
+    await jobs.rate(rt, booking_id, stars=5, comment=None, claim=None, said=lambda d: {})
+    await post_office()
+    rows = await messages()
+    assert [(r["template"], r["problem"]) for r in rows if r["state"] == "parked"] == []
+    sent = {row["template"] for row in rows if row["state"] == "sent"}
+    assert sent >= {
+        *("booked", "awarded", "friend_found", "offer_gone", "contact_reminder", "contacted"),
+        *("appointment", "started", "completed", "rated"),
+    }
+
+
+async def test_a_missed_deadline_and_an_empty_neighbourhood_are_mailed(
+    rt, clock, post_office, messages
+):
+    await neighbours(rt, 1)
+    await awarded(rt)
+    await post_office()
+    await clock.advance(timedelta(hours=12))
+    for _ in range(3):
+        await jobs.ring(rt, 100)
+    await post_office()
+    sent = {row["template"] for row in await messages() if row["state"] == "sent"}
+    assert sent >= {"contact_missed", "friend_changed", "unfilled"}
+    assert await messages(state="parked") == []
+
+
+@pytest.mark.parametrize("language", list(Language))
+async def test_every_customer_reads_her_own_language(rt, post_office, language):
+    await neighbours(rt, 1, languages=(language,))
+    await booked(rt, language=language)
+    (mail,) = to(await post_office(), "vera@example.com")
+    name = rt.packages["wifi-setup"].texts[language].name
+    assert name in text(mail).replace("\n", " ")
+
+
+async def test_whoever_was_erased_gets_no_mail(rt, owner, post_office, messages):
+    await neighbours(rt, 1)
+    done = await booked(rt)
+    await owner.execute(
+        "UPDATE people SET erased_at = moment() WHERE id = $1", done.job.booking.customer_id
+    )
+    mails = await post_office()
+    assert to(mails, "vera@example.com") == []
+    assert (await messages(template="booked"))[0]["state"] == "expired"
+
+
+async def test_a_refused_address_parks_one_mail_and_no_name(rt, box, post_office, messages):
+    await neighbours(rt, 1)
+    await booked(rt)
+    box.rcpt = "550 5.1.1 <vera@example.com>: no such user"
+    await post_office()
+    row = (await messages(template="booked"))[0]
+    assert (row["state"], row["problem"]) == (
+        "parked",
+        "the mail server refused it: 550 5.1.1",
+    )

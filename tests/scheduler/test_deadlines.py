@@ -1,0 +1,367 @@
+import asyncio
+import signal
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from data.db import DatabaseError, open_pool
+from data.records import TimerKind
+from data.settings import Settings
+from dispatch.flows import jobs as flow
+from dispatch.flows import upkeep
+from dispatch.flows.opening import opened
+from scheduler import deadlines
+from scheduler.deadlines import ClockSentinel, Deadlines, since_boot_s, sweep
+from tests.builders import awarded, booked, neighbours
+
+ROOT = Path(__file__).parents[2]
+BEGINNING = datetime(2026, 3, 2, 9, tzinfo=UTC)
+
+
+class Steady:
+    """A clock that only tests move."""
+
+    def __init__(self) -> None:
+        self.now_s = 1000.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+@pytest.fixture
+def steady() -> Steady:
+    return Steady()
+
+
+@pytest.fixture
+def sentinel(steady) -> ClockSentinel:
+    return ClockSentinel(steady)
+
+
+def pass_by(steady: Steady, wall: datetime, seconds: float) -> datetime:
+    steady.now_s += seconds
+    return wall + timedelta(seconds=seconds)
+
+
+async def test_a_sweep_acts_on_all_that_is_due(rt, clock, monkeypatch):
+    monkeypatch.setattr(deadlines, "BATCH", 2)
+    await neighbours(rt, 4, capacity=20)
+    for _ in range(5):
+        await awarded(rt)
+    assert await sweep(rt) == 0
+    await clock.advance(timedelta(hours=12))
+    assert await sweep(rt) >= 5
+    assert await sweep(rt) == 0
+
+
+async def test_a_sweep_is_bounded(rt, clock, monkeypatch):
+    monkeypatch.setattr(deadlines, "BATCH", 1)
+    monkeypatch.setattr(deadlines, "BATCHES_MAX", 2)
+    await neighbours(rt, 4, capacity=20)
+    for _ in range(3):
+        await booked(rt)
+    await clock.advance(rt.policy.offer_life)
+    assert await sweep(rt) == 2
+    assert await sweep(rt) == 1
+
+
+async def test_a_deadline_is_rung_at_its_moment_and_not_before(rt, clock, owner):
+    await neighbours(rt, 4)
+    booking_id, _ = await awarded(rt)
+    due = await owner.fetchval(
+        "SELECT due_at FROM timers WHERE booking_id = $1 AND kind = $2",
+        booking_id,
+        TimerKind.CONTACT_DEADLINE,
+    )
+    assert due - await clock.now() == timedelta(hours=12)
+    await clock.set(due - timedelta(microseconds=1))
+    await sweep(rt)
+    assert await state(owner, booking_id) == "awarded"
+    await clock.set(due)
+    await sweep(rt)
+    assert await state(owner, booking_id) != "awarded"
+
+
+async def state(owner, booking_id):
+    return await owner.fetchval("SELECT state FROM bookings WHERE id = $1", booking_id)
+
+
+async def test_many_sweepers_ring_every_deadline_once(rt, database, clock, owner, tmp_path):
+    await neighbours(rt, 4, capacity=20)
+    bookings = [(await awarded(rt))[0] for _ in range(12)]
+    await clock.advance(timedelta(hours=12))
+    async with asyncio.TaskGroup() as group:
+        for number in range(4):
+            group.create_task(sweep_apart(database, tmp_path, number))
+    rung = await owner.fetch("SELECT booking_id FROM events WHERE kind = 'contact.missed'")
+    assert sorted(row["booking_id"] for row in rung) == sorted(bookings)
+    assert await owner.fetchval("SELECT max(open_jobs) FROM friends") == 0
+
+
+async def sweep_apart(database, tmp_path, number: int) -> None:
+    """A sweeper with a pool and an index of its own."""
+    settings = Settings(data_dir=tmp_path / str(number), pool_size=2)
+    async with opened(settings, database, application=f"sweeper {number}", chance=Random(1)) as rt:
+        await sweep(rt)
+
+
+SWEEPER = """
+import asyncio, sys
+from pathlib import Path
+from data.server import Database
+from data.settings import Settings
+from dispatch.flows import jobs
+from dispatch.flows.opening import opened
+from data.store import jobs as store
+from scheduler.deadlines import sweep
+
+async def main(owner, service, role, folder, stop):
+    database = Database(owner_dsn=owner, service_dsn=service, service_role=role)
+    write = store.write
+    async def slowly(tx, changes, now):
+        await write(tx, changes, now)
+        print("written", flush=True)
+        if stop == "stop":
+            await asyncio.sleep(60)
+    store.write = slowly
+    async with opened(Settings(data_dir=Path(folder)), database, application="sweeper") as rt:
+        print(await sweep(rt), flush=True)
+
+asyncio.run(main(*sys.argv[1:]))
+"""
+
+
+def sweeper(database, folder: Path, stop: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [
+            *(sys.executable, "-c", SWEEPER),
+            *(database.owner_dsn, database.service_dsn, database.service_role),
+            *(str(folder), stop),
+        ],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+
+
+async def test_a_sweeper_killed_in_the_middle_has_done_nothing_and_another_does_all(
+    rt, database, clock, owner, tmp_path
+):
+    await neighbours(rt, 4, capacity=20)
+    bookings = [(await awarded(rt))[0] for _ in range(5)]
+    await clock.advance(timedelta(hours=12))
+    with sweeper(database, tmp_path, "stop") as killed:
+        assert await asyncio.to_thread(killed.stdout.readline) == "written\n"
+        killed.send_signal(signal.SIGKILL)
+        await asyncio.to_thread(killed.wait)
+    assert await owner.fetchval("SELECT count(*) FROM events WHERE kind = 'contact.missed'") == 0
+    await rolled_back(owner)
+    with sweeper(database, tmp_path, "go") as other:
+        said = await asyncio.to_thread(other.stdout.read)
+    assert said.split()[-1] != "0"
+    rung = await owner.fetch("SELECT booking_id FROM events WHERE kind = 'contact.missed'")
+    assert sorted(row["booking_id"] for row in rung) == sorted(bookings)
+
+
+async def rolled_back(owner) -> None:
+    """Wait for the locks of the dead: SIGKILL says no goodbye, the server must notice."""
+    await owner.fetch("SELECT id FROM bookings FOR UPDATE")
+
+
+async def test_a_terminated_connection_loses_nothing(rt, clock, owner):
+    await neighbours(rt, 4)
+    booking_id, _ = await awarded(rt)
+    await clock.advance(timedelta(hours=12))
+    await terminate(owner)
+    for _ in range(20):
+        try:
+            await sweep(rt)
+            break
+        except DatabaseError:
+            continue
+    assert await state(owner, booking_id) != "awarded"
+    missed = "SELECT count(*) FROM events WHERE kind = 'contact.missed'"
+    assert await owner.fetchval(missed) == 1
+
+
+async def terminate(owner) -> None:
+    await owner.execute(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+        " WHERE pid <> pg_backend_pid() AND datname = current_database()"
+    )
+
+
+async def test_a_poisoned_booking_holds_up_nobody(rt, clock, owner, monkeypatch, caplog):
+    await neighbours(rt, 4, capacity=20)
+    bookings = [(await awarded(rt))[0] for _ in range(4)]
+    rule = flow.RINGS[TimerKind.CONTACT_DEADLINE]
+
+    def poisoned(case):
+        if case.job.booking.id == bookings[1]:
+            raise RuntimeError("poison")
+        return rule(case)
+
+    monkeypatch.setattr(flow, "RINGS", {**flow.RINGS, TimerKind.CONTACT_DEADLINE: poisoned})
+    await clock.advance(timedelta(hours=12))
+    await sweep(rt)
+    await sweep(rt)
+    states = [await state(owner, booking_id) for booking_id in bookings]
+    assert [s == "awarded" for s in states] == [False, True, False, False]
+    monkeypatch.setattr(flow, "RINGS", {**flow.RINGS, TimerKind.CONTACT_DEADLINE: rule})
+    await clock.advance(timedelta(hours=1))
+    await sweep(rt)
+    assert await state(owner, bookings[1]) != "awarded"
+
+
+async def test_the_next_tick_comes_when_the_next_timer_is_due(rt, clock):
+    asked: list[float] = []
+    line = Deadlines(rt, sooner=asked.append)
+    await neighbours(rt, 4)
+    await booked(rt)
+    await clock.set(await clock.now(), speed=7200.0)
+    await line.tick()
+    assert len(asked) == 1
+    assert 0 < asked[0] <= 0.5
+
+
+async def test_far_timers_ask_for_no_tick(rt):
+    asked: list[float] = []
+    await neighbours(rt, 4)
+    await booked(rt)
+    await Deadlines(rt, sooner=asked.append).tick()
+    assert asked == []
+
+
+async def test_a_standing_clock_brings_no_timer_nearer(rt, clock):
+    await neighbours(rt, 4)
+    await booked(rt)
+    assert await upkeep.next_due_s(rt) is None
+    await clock.set(await clock.now(), speed=60.0)
+    assert 0 < await upkeep.next_due_s(rt) <= 60
+    await clock.set(await clock.now() + timedelta(hours=2))
+    assert await upkeep.next_due_s(rt) == 0
+
+
+async def test_timers_in_another_s_hands_are_no_reason_to_hurry(rt, clock, owner):
+    asked: list[float] = []
+    await neighbours(rt, 4)
+    booking_id, _ = await awarded(rt)
+    await clock.advance(timedelta(hours=12))
+    async with owner.transaction():
+        await owner.execute("SELECT FROM bookings WHERE id = $1 FOR UPDATE", booking_id)
+        await Deadlines(rt, sooner=asked.append).tick()
+    assert asked == [deadlines.STUCK_S]
+
+
+async def test_a_test_clock_is_not_watched(rt, clock, sentinel):
+    assert await upkeep.wall(rt) is None
+    line = Deadlines(rt, sooner=lambda in_s: None, sentinel=sentinel)
+    await line.tick()
+    await clock.advance(timedelta(days=9))
+    await line.tick()
+    assert sentinel.trusted
+
+
+async def test_the_server_s_own_clock_is_watched(rt, owner, steady, sentinel, caplog):
+    await owner.execute(
+        "CREATE OR REPLACE FUNCTION tekkie.moment() RETURNS timestamptz LANGUAGE sql VOLATILE"
+        " AS 'SELECT clock_timestamp()'"
+    )
+    line = Deadlines(rt, sooner=lambda in_s: None, sentinel=sentinel)
+    await line.tick()
+    assert sentinel.trusted
+    steady.now_s -= 13 * 3600
+    await line.tick()
+    assert not sentinel.trusted
+    assert "jumped by +46800 s" in caplog.text
+
+
+async def test_nothing_is_rung_while_the_clock_is_not_trusted(rt, clock, owner, monkeypatch):
+    await neighbours(rt, 4)
+    booking_id, _ = await awarded(rt)
+    wall = datetime(2026, 3, 2, 9, tzinfo=UTC)
+    steady = Steady()
+    line = Deadlines(rt, sooner=lambda in_s: None, sentinel=ClockSentinel(steady))
+
+    async def read(rt):
+        return wall
+
+    monkeypatch.setattr(upkeep, "wall", read)
+    await line.tick()
+    wall += timedelta(hours=13)
+    await clock.advance(timedelta(hours=13))
+    await line.tick()
+    assert await state(owner, booking_id) == "awarded"
+    wall = pass_by(steady, wall, deadlines.DISTRUST_S)
+    await line.tick()
+    assert await state(owner, booking_id) != "awarded"
+
+
+def test_the_first_look_is_trusted_and_time_passing_is_too(sentinel, steady):
+    wall = BEGINNING
+    assert sentinel.look(wall)
+    for seconds in (1, 3600, 86_400, 30, 29):
+        wall = pass_by(steady, wall, seconds)
+        assert sentinel.look(wall)
+
+
+@pytest.mark.parametrize("jump", [timedelta(hours=13), timedelta(seconds=31), -timedelta(hours=1)])
+def test_a_jump_is_distrusted_for_five_minutes(sentinel, steady, jump, caplog):
+    sentinel.look(BEGINNING)
+    wall = BEGINNING + jump
+    assert not sentinel.look(wall)
+    assert caplog.records[0].levelname == "CRITICAL"
+    for _ in range(4):
+        wall = pass_by(steady, wall, 74)
+        assert not sentinel.look(wall)
+    assert sum(r.levelname == "CRITICAL" for r in caplog.records) == 1
+    wall = pass_by(steady, wall, 4)
+    assert sentinel.look(wall)
+    assert sentinel.look(pass_by(steady, wall, 1))
+
+
+def test_small_steps_are_tolerated(sentinel, steady):
+    sentinel.look(BEGINNING)
+    assert sentinel.look(BEGINNING + timedelta(seconds=30))
+    assert sentinel.look(BEGINNING + timedelta(seconds=1))
+
+
+def test_a_clock_set_right_again_is_trusted_at_once(sentinel, steady):
+    sentinel.look(BEGINNING)
+    assert not sentinel.look(BEGINNING + timedelta(hours=13))
+    assert sentinel.look(pass_by(steady, BEGINNING, 60))
+
+
+def test_a_second_jump_begins_the_five_minutes_anew(sentinel, steady):
+    sentinel.look(BEGINNING)
+    sentinel.look(BEGINNING + timedelta(hours=13))
+    wall = pass_by(steady, BEGINNING + timedelta(hours=26), 200)
+    assert not sentinel.look(wall)
+    assert not sentinel.look(pass_by(steady, wall, 200))
+
+
+def test_a_person_may_confirm_the_clock(sentinel):
+    sentinel.look(BEGINNING)
+    assert not sentinel.look(BEGINNING + timedelta(hours=13))
+    sentinel.confirm()
+    assert sentinel.look(BEGINNING + timedelta(hours=13))
+    assert not sentinel.look(BEGINNING)
+
+
+def test_the_steady_clock_runs():
+    before = since_boot_s()
+    assert since_boot_s() >= before > 0
+
+
+async def test_a_pool_without_a_server_raises_what_the_ticker_understands(rt, database, owner):
+    pool = await open_pool(
+        database.service_dsn, role=database.service_role, size=1, application="away"
+    )
+    pool.terminate()
+    rt.pool = pool
+    with pytest.raises(DatabaseError):
+        await sweep(rt)

@@ -1,0 +1,165 @@
+from dataclasses import replace
+from uuid import uuid4
+
+from data.records import Channel, FriendState
+from data.settings import Settings
+from dispatch.flows import friends, jobs, upkeep
+from dispatch.flows.opening import load_index, opened
+from scheduler.index_feed import IndexFeed
+from tests.builders import awarded, booked, live, neighbours
+
+
+async def ready(rt) -> IndexFeed:
+    feed = IndexFeed(rt, await load_index(rt))
+    await feed.follow()
+    await feed.follow()
+    return feed
+
+
+async def test_a_change_by_another_process_reaches_the_index(rt, owner):
+    refs = await neighbours(rt, 3)
+    feed = await ready(rt)
+    await owner.execute("UPDATE friends SET state = 'paused' WHERE ref = 'f2'")
+    assert rt.index.get(refs["f2"]).state is FriendState.ACTIVE
+    await feed.follow()
+    assert rt.index.get(refs["f2"]).state is FriendState.PAUSED
+    assert rt.index.check() == []
+
+
+async def test_a_new_friend_reaches_the_index(rt, owner):
+    feed = await ready(rt)
+    refs = await neighbours(rt, 1)
+    rt.index.remove(refs["f1"])
+    await feed.follow()
+    assert rt.index.get(refs["f1"]).channels == {Channel.MAIL}
+
+
+async def test_a_friend_without_a_place_leaves_the_index(rt, owner):
+    refs = await neighbours(rt, 2)
+    feed = await ready(rt)
+    await owner.execute("UPDATE people SET lat = NULL, lon = NULL WHERE id = $1", refs["f1"])
+    await owner.execute("UPDATE friends SET state = 'suspended' WHERE ref = 'f1'")
+    await feed.follow()
+    assert rt.index.get(refs["f1"]) is None
+    assert len(rt.index) == 1
+
+
+async def test_a_change_that_commits_late_is_not_passed_over(rt, owner, database):
+    refs = await neighbours(rt, 2)
+    feed = await ready(rt)
+    late = owner.transaction()
+    await late.start()
+    await owner.execute("UPDATE friends SET radius_m = 5000 WHERE ref = 'f1'")
+    for _ in range(3):
+        await feed.follow()
+    await friends.set_state(rt, refs["f2"], FriendState.PAUSED, actor="system")
+    for _ in range(3):
+        await feed.follow()
+    await late.commit()
+    await feed.follow()
+    assert rt.index.get(refs["f1"]).radius_m == 5000
+
+
+async def test_an_older_row_put_over_a_newer_one_is_put_right(rt, owner):
+    refs = await neighbours(rt, 1)
+    feed = await ready(rt)
+    old = rt.index.get(refs["f1"])
+    await owner.execute("UPDATE friends SET radius_m = 5000 WHERE ref = 'f1'")
+    await feed.follow()
+    rt.index.put(old)
+    await feed.follow()
+    assert rt.index.get(refs["f1"]).radius_m == 5000
+
+
+async def test_nothing_is_read_when_nothing_has_changed(rt, monkeypatch):
+    await neighbours(rt, 3)
+    feed = await ready(rt)
+    read: list[int] = []
+    refresh = friends.refresh
+
+    async def counted(rt, changed):
+        read.append(len(list(changed)))
+        await refresh(rt, changed)
+
+    monkeypatch.setattr(friends, "refresh", counted)
+    await feed.follow()
+    await feed.follow()
+    assert read == [0, 0]
+
+
+async def test_a_feed_without_a_mark_begins_with_a_comparison(rt, owner):
+    refs = await neighbours(rt, 2)
+    await owner.execute("UPDATE friends SET radius_m = 5000 WHERE ref = 'f1'")
+    feed = IndexFeed(rt)
+    await feed.follow()
+    assert rt.index.get(refs["f1"]).radius_m == 20_000
+    await feed.reconcile()
+    assert rt.index.get(refs["f1"]).radius_m == 5000
+    await owner.execute("UPDATE friends SET radius_m = 6000 WHERE ref = 'f1'")
+    await feed.follow()
+    assert rt.index.get(refs["f1"]).radius_m == 6000
+
+
+async def test_what_differs_is_mended_and_told(rt, caplog):
+    refs = await neighbours(rt, 3)
+    feed = await ready(rt)
+    rt.index.remove(refs["f1"])
+    rt.index.put(replace(rt.index.get(refs["f2"]), open_jobs=2))
+    assert await feed.reconcile() == 2
+    assert str(refs["f1"]) in caplog.text
+    assert str(refs["f3"]) not in caplog.text
+    assert rt.index.get(refs["f1"]) is not None
+    assert rt.index.get(refs["f2"]).open_jobs == 0
+    assert await feed.reconcile() == 0
+
+
+async def test_a_friend_without_a_row_is_taken_out(rt, caplog):
+    refs = await neighbours(rt, 1)
+    feed = await ready(rt)
+    ghost = replace(rt.index.get(refs["f1"]), id=uuid4())
+    rt.index.put(ghost)
+    assert await feed.reconcile() == 1
+    assert rt.index.get(ghost.id) is None
+
+
+async def test_what_is_merely_on_its_way_is_no_difference(rt, owner, caplog):
+    refs = await neighbours(rt, 1)
+    feed = await ready(rt)
+    await owner.execute("UPDATE friends SET radius_m = 5000 WHERE ref = 'f1'")
+    assert await upkeep.index_differences(rt) == {refs["f1"]}
+    assert await feed.reconcile() == 0
+    assert rt.index.get(refs["f1"]).radius_m == 5000
+    assert caplog.text == ""
+
+
+async def test_offers_that_come_and_go_are_no_difference(rt, caplog):
+    refs = await neighbours(rt, 4)
+    feed = await ready(rt)
+    await awarded(rt)
+    rt.index.put(replace(rt.index.get(refs["f2"]), live_offers=5))
+    assert await feed.reconcile() == 0
+    assert rt.index.get(refs["f2"]).live_offers == 0
+    assert caplog.text == ""
+
+
+async def test_offers_made_and_ended_by_another_process_are_counted(rt, database, clock, tmp_path):
+    refs = await neighbours(rt, 4)
+    feed = await ready(rt)
+
+    def counts():
+        return [rt.index.get(refs[f"f{n}"]).live_offers for n in (1, 2, 3, 4)]
+
+    settings = Settings(data_dir=tmp_path)
+    async with opened(settings, database, application="other") as other:
+        await booked(other)
+        offers = live(await booked(other, email="second@example.com"))
+        assert counts() == [0, 0, 0, 0]
+        await feed.follow()
+        assert counts() == [2, 2, 2, 2]
+        await jobs.decline(other, offers[0].id, offers[0].friend_id)
+        await feed.follow()
+        assert sorted(counts()) == [1, 2, 2, 2]
+        await clock.advance(rt.policy.offer_life)
+        await jobs.ring(other, 100)
+        await feed.follow()
+        assert counts() == [0, 0, 0, 0]

@@ -1,0 +1,369 @@
+import asyncio
+from datetime import timedelta
+from uuid import uuid4
+
+import pytest
+
+from data.db import DatabaseError
+from data.records import Channel
+from dispatch.flows import jobs, upkeep
+from dispatch.rules.refused import NotFound
+from scheduler import relay as module
+from scheduler.relay import BACK_OFF_S, HANDS, Relay
+from scheduler.senders import GiveUp, Moot, Retry, Sent
+from tests.builders import awarded, booked, live, neighbours
+
+
+def refuse(result):
+    return lambda post: result
+
+
+async def test_every_message_is_sent_once(rt, notebook, deliver, messages):
+    await neighbours(rt, 4)
+    await awarded(rt)
+    await deliver()
+    rows = await messages()
+    assert {row["state"] for row in rows} == {"sent"}
+    assert all(row["sent_at"] for row in rows)
+    assert sorted(post.message.id for post in notebook.posts) == sorted(r["id"] for r in rows)
+    await deliver()
+    assert len(notebook.posts) == len(rows)
+
+
+async def test_a_reader_hears_of_a_booking_in_order(rt, notebook, deliver):
+    await neighbours(rt, 4)
+    booking_id, offer = await awarded(rt)
+    await jobs.contacted(rt, booking_id, offer.friend_id)
+    await deliver()
+    loser = next(
+        p.message.recipient_id for p in notebook.posts if p.message.template == "offer_gone"
+    )
+    assert notebook.templates(loser) == ["offer", "offer_gone"]
+    assert notebook.templates(offer.friend_id) == ["offer", "awarded"]
+    customer = next(
+        p.message.recipient_id for p in notebook.posts if p.message.template == "booked"
+    )
+    assert notebook.templates(customer) == ["booked", "friend_found", "contacted"]
+
+
+async def test_what_comes_later_waits_for_what_failed(rt, clock, notebook, deliver):
+    await neighbours(rt, 4)
+    _, offer = await awarded(rt)
+    notebook.answers["offer"] = refuse(Retry("not now"))
+    await deliver()
+    assert notebook.templates(offer.friend_id) == ["offer"]
+    del notebook.answers["offer"]
+    await clock.advance(timedelta(seconds=BACK_OFF_S[0]))
+    await deliver()
+    assert notebook.templates(offer.friend_id) == ["offer", "offer", "awarded"]
+
+
+async def test_another_booking_does_not_wait(rt, notebook, deliver):
+    await neighbours(rt, 4)
+    first = live(await booked(rt))[0]
+    await booked(rt, email="other@example.com")
+    notebook.answers["offer"] = lambda post: (
+        Retry("no") if post.message.booking_id == first.booking_id else Sent()
+    )
+    await deliver()
+    sent = [p for p in notebook.posts if p.message.recipient_id == first.friend_id]
+    assert len({p.message.booking_id for p in sent}) == 2
+
+
+async def test_a_failure_is_tried_again_further_apart_each_time_and_then_parked(
+    rt, clock, notebook, deliver, messages
+):
+    await neighbours(rt, 1)
+    await booked(rt)
+    notebook.answers["booked"] = refuse(Retry("451 4.3.0"))
+    await deliver()
+    for tries, pause_s in enumerate(BACK_OFF_S, start=1):
+        row = (await messages(template="booked"))[0]
+        assert (row["state"], row["attempts"]) == ("pending", tries)
+        assert row["next_at"] == await clock.now() + timedelta(seconds=pause_s)
+        await clock.advance(timedelta(seconds=pause_s, microseconds=-1))
+        await deliver()
+        assert notebook.templates().count("booked") == tries
+        await clock.advance(timedelta(microseconds=1))
+        await deliver()
+    row = (await messages(template="booked"))[0]
+    assert (row["state"], row["problem"]) == ("parked", "451 4.3.0")
+    assert len({p.message.id for p in notebook.posts if p.message.template == "booked"}) == 1
+
+
+async def test_a_sender_may_ask_for_more_time(rt, clock, notebook, deliver, messages):
+    await neighbours(rt, 1)
+    await booked(rt)
+    notebook.answers["booked"] = refuse(Retry("busy", after_s=900))
+    await deliver()
+    row = (await messages(template="booked"))[0]
+    assert row["next_at"] == await clock.now() + timedelta(seconds=900)
+
+
+async def test_what_can_never_work_is_parked_at_once_and_holds_up_nobody(
+    rt, notebook, deliver, messages
+):
+    await neighbours(rt, 4)
+    await awarded(rt)
+    notebook.answers["booked"] = refuse(GiveUp("550 5.1.1" + "x" * 600))
+    await deliver()
+    row = (await messages(template="booked"))[0]
+    assert row["state"] == "parked"
+    assert len(row["problem"]) == 500
+    assert (await messages(template="friend_found"))[0]["state"] == "sent"
+
+
+async def test_the_desk_can_have_a_parked_message_sent_again(rt, notebook, deliver, messages):
+    await neighbours(rt, 1)
+    await booked(rt)
+    notebook.answers["booked"] = refuse(GiveUp("no"))
+    await deliver()
+    row = (await messages(template="booked"))[0]
+    del notebook.answers["booked"]
+    await upkeep.unpark(rt, row["id"])
+    await deliver()
+    row = (await messages(template="booked"))[0]
+    assert (row["state"], row["attempts"], row["problem"]) == ("sent", 1, None)
+    with pytest.raises(NotFound):
+        await upkeep.unpark(rt, row["id"])
+    with pytest.raises(NotFound):
+        await upkeep.unpark(rt, uuid4())
+
+
+async def test_an_offer_nobody_can_answer_any_more_is_not_sent(
+    rt, clock, notebook, deliver, messages
+):
+    await neighbours(rt, 4)
+    await booked(rt)
+    await clock.advance(rt.policy.offer_life)
+    await deliver()
+    assert "offer" not in notebook.templates()
+    assert {row["state"] for row in await messages(template="offer")} == {"expired"}
+    assert notebook.templates() == ["booked"]
+
+
+async def test_an_offer_that_failed_is_given_up_when_it_runs_out(
+    rt, clock, notebook, deliver, messages
+):
+    await neighbours(rt, 1)
+    offer = live(await booked(rt))[0]
+    notebook.answers["offer"] = refuse(Retry("no"))
+    await clock.set(offer.expires_at - timedelta(seconds=2))
+    await deliver()
+    row = (await messages(template="offer"))[0]
+    assert row["next_at"] == offer.expires_at
+    await clock.set(offer.expires_at)
+    await deliver()
+    assert (await messages(template="offer"))[0]["state"] == "expired"
+
+
+async def test_what_is_no_longer_true_is_not_sent(rt, notebook, deliver, messages):
+    await neighbours(rt, 1)
+    await booked(rt)
+    notebook.answers["booked"] = refuse(Moot())
+    await deliver()
+    assert (await messages(template="booked"))[0]["state"] == "expired"
+
+
+async def test_a_poisoned_message_stops_no_batch_and_tells_no_name(
+    rt, notebook, deliver, messages, caplog
+):
+    await neighbours(rt, 4)
+    await awarded(rt)
+
+    def explode(post):
+        raise RuntimeError(f"cannot mail {post.background.email}")
+
+    notebook.answers["booked"] = explode
+    await deliver()
+    row = (await messages(template="booked"))[0]
+    assert row["state"] == "pending"
+    assert row["problem"].startswith("RuntimeError at explode:")
+    assert "example.com" not in row["problem"] + caplog.text
+    others = [r for r in await messages() if r["audience"] == "friend"]
+    assert {r["state"] for r in others} == {"sent"}
+
+
+async def test_a_channel_without_a_sender_is_parked(rt, notebook, messages):
+    await neighbours(rt, 1)
+    await booked(rt)
+    relay = Relay(rt, {Channel.MAIL: notebook}, wake=lambda: None)
+    await relay.tick()
+    await relay.finish(5)
+    row = (await messages(template="offer"))[0]
+    assert (row["state"], row["problem"]) == ("parked", "nobody delivers on the channel push")
+
+
+async def test_a_slow_reader_holds_up_nobody(rt, notebook, relay, messages):
+    await neighbours(rt, 4)
+    slow = live(await booked(rt))[0].friend_id
+    notebook.hold[slow] = asyncio.Event()
+    await relay.tick()
+    await asyncio.wait(relay._under_way, return_when=asyncio.FIRST_COMPLETED)
+    await booked(rt, email="other@example.com")
+    for _ in range(10):
+        await relay.tick()
+        await asyncio.sleep(0)
+    await relay.tick()
+    waiting = [row for row in await messages() if row["state"] == "pending"]
+    assert {row["recipient_id"] for row in waiting} == {slow}
+    assert notebook.templates(slow) == ["offer"]
+    notebook.hold[slow].set()
+    await relay.finish(5)
+
+
+async def test_a_sender_that_never_answers_is_cut_and_tried_again(rt, notebook, messages):
+    await neighbours(rt, 1)
+    await booked(rt)
+    relay = Relay(rt, {Channel.MAIL: notebook}, wake=lambda: None, send_timeout_s=0.01)
+    for row in await messages():
+        notebook.hold[row["recipient_id"]] = asyncio.Event()
+    await relay.tick()
+    await relay.finish(5)
+    row = (await messages(template="booked"))[0]
+    assert (row["state"], row["problem"]) == ("pending", "it took longer than 0.01 s")
+
+
+async def test_no_more_is_begun_than_there_are_hands(rt, notebook, messages):
+    await neighbours(rt, 4, capacity=20)
+    for number in range(10):
+        await booked(rt, email=f"c{number}@example.com")
+    woken: list[None] = []
+    relay = Relay(
+        rt,
+        {Channel.MAIL: notebook, Channel.PUSH: notebook},
+        wake=lambda: woken.append(None),
+    )
+    for row in await messages():
+        notebook.hold[row["recipient_id"]] = asyncio.Event()
+    await relay.tick()
+    assert len(relay._under_way) == HANDS
+    assert woken
+    woken.clear()
+    await relay.tick()
+    assert len(relay._under_way) == HANDS
+    assert woken == []
+    for event in notebook.hold.values():
+        event.set()
+    await relay.finish(5)
+    assert woken
+
+
+async def test_many_relays_send_every_message_once(rt, notebook, messages):
+    await neighbours(rt, 4, capacity=20)
+    for number in range(15):
+        await booked(rt, email=f"c{number}@example.com")
+    relays = [
+        Relay(rt, {Channel.MAIL: notebook, Channel.PUSH: notebook}, wake=lambda: None)
+        for _ in range(4)
+    ]
+    for _ in range(10):
+        await asyncio.gather(*(relay.tick() for relay in relays))
+    for relay in relays:
+        await relay.finish(5)
+    rows = await messages()
+    assert {row["state"] for row in rows} == {"sent"}
+    assert {row["attempts"] for row in rows} == {1}
+    assert len(notebook.posts) == len(rows)
+
+
+async def test_a_dead_relay_s_messages_are_sent_by_another_when_the_lease_ends(
+    rt, clock, notebook, deliver, messages
+):
+    await neighbours(rt, 1)
+    await booked(rt)
+    dead = Relay(rt, {Channel.MAIL: notebook, Channel.PUSH: notebook}, wake=lambda: None)
+    await dead._exchange(HANDS)
+    await deliver()
+    assert notebook.posts == []
+    await clock.advance(timedelta(seconds=module.LEASE_S))
+    await deliver()
+    rows = await messages()
+    assert {row["state"] for row in rows} == {"sent"}
+    assert {row["attempts"] for row in rows} == {2}
+
+
+async def test_a_fast_clock_shortens_no_lease(rt, clock, notebook, messages):
+    await neighbours(rt, 1)
+    await booked(rt)
+    await clock.set(await clock.now(), speed=600.0)
+    dead = Relay(rt, {Channel.MAIL: notebook, Channel.PUSH: notebook}, wake=lambda: None)
+    before = await clock.now()
+    await dead._exchange(HANDS)
+    rows = await messages()
+    assert all(row["next_at"] - before >= timedelta(seconds=600 * module.LEASE_S) for row in rows)
+
+
+async def test_whoever_lost_his_lease_may_say_sent_but_not_failed(
+    rt, clock, notebook, deliver, messages
+):
+    await neighbours(rt, 1)
+    await booked(rt)
+    dead = Relay(rt, {Channel.MAIL: notebook, Channel.PUSH: notebook}, wake=lambda: None)
+    claimed, _ = await dead._exchange(HANDS)
+    await clock.advance(timedelta(seconds=module.LEASE_S))
+    other = Relay(rt, {Channel.MAIL: notebook, Channel.PUSH: notebook}, wake=lambda: None)
+    await other._exchange(HANDS)
+    for one in claimed:
+        dead._settle(one, GiveUp("too slow"))
+    await dead._exchange(0)
+    assert {row["state"] for row in await messages()} == {"pending"}
+    for one in claimed:
+        dead._settle(one, Sent())
+    await dead._exchange(0)
+    assert {row["state"] for row in await messages()} == {"sent"}
+
+
+async def test_what_was_sent_while_the_database_was_away_is_written_later(
+    rt, owner, notebook, relay, messages
+):
+    await neighbours(rt, 4)
+    await awarded(rt)
+    await relay.tick()
+    await asyncio.wait(relay._under_way)
+    for _ in range(20):
+        await owner.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE pid <> pg_backend_pid() AND datname = current_database()"
+        )
+        try:
+            await relay.tick()
+        except DatabaseError:
+            break
+    sent = len(notebook.posts)
+    for _ in range(20):
+        try:
+            await relay._exchange(0)
+            break
+        except DatabaseError:
+            continue
+    assert sum(row["state"] == "sent" for row in await messages()) >= sent
+    await relay.finish(5)
+
+
+async def test_finishing_ends_what_is_begun_and_cuts_what_takes_too_long(
+    rt, notebook, relay, messages
+):
+    await neighbours(rt, 2)
+    offers = live(await booked(rt))
+    notebook.hold[offers[0].friend_id] = asyncio.Event()
+    await relay.tick()
+    await relay.finish(0.05)
+    rows = {row["recipient_id"]: row["state"] for row in await messages()}
+    assert rows.pop(offers[0].friend_id) == "pending"
+    assert set(rows.values()) == {"sent"}
+    assert relay._under_way == {}
+
+
+async def test_the_backlog_is_counted(rt, clock, notebook, deliver):
+    await neighbours(rt, 1)
+    await booked(rt)
+    notebook.answers["booked"] = refuse(GiveUp("no"))
+    await clock.advance(timedelta(minutes=61))
+    waiting = await upkeep.backlog(rt)
+    assert (waiting.pending, waiting.parked, waiting.overdue) == (2, 0, 1)
+    assert waiting.pending_late_s == 3660
+    assert waiting.overdue_s == 60
+    await deliver()
+    waiting = await upkeep.backlog(rt)
+    assert (waiting.pending, waiting.parked, waiting.pending_late_s) == (0, 1, 0)

@@ -1,0 +1,185 @@
+import asyncio
+import logging
+from datetime import timedelta
+
+import pytest
+
+from data.db import DatabaseAway
+from scheduler import ticker as module
+from scheduler.ticker import Ticker
+
+SOON_S = 5.0
+
+
+class Counter:
+    """Counts its ticks, lets tests wait for them, fails and blocks on demand."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.at_once = 0
+        self.most_at_once = 0
+        self.fail: list[Exception] = []
+        self.gate = asyncio.Event()
+        self.gate.set()
+        self._ticked = asyncio.Condition()
+
+    async def tick(self) -> None:
+        self.count += 1
+        self.at_once += 1
+        self.most_at_once = max(self.most_at_once, self.at_once)
+        async with self._ticked:
+            self._ticked.notify_all()
+        try:
+            await self.gate.wait()
+            if self.fail:
+                raise self.fail.pop(0)
+        finally:
+            self.at_once -= 1
+
+    async def reaches(self, count: int) -> None:
+        async with asyncio.timeout(SOON_S), self._ticked:
+            await self._ticked.wait_for(lambda: self.count >= count)
+
+
+@pytest.fixture
+async def counter():
+    return Counter()
+
+
+@pytest.fixture
+async def ticker():
+    made = Ticker()
+    yield made
+    await made.stop(1)
+
+
+async def test_a_job_ticks_at_once_and_again(ticker, counter):
+    ticker.every(0.02, "job", counter.tick)
+    ticker.start()
+    await counter.reaches(3)
+    assert counter.most_at_once == 1
+
+
+async def test_a_tick_can_be_had_sooner(ticker, counter):
+    ticker.every(3600, "job", counter.tick)
+    ticker.start()
+    await counter.reaches(1)
+    ticker.sooner("job")
+    await counter.reaches(2)
+    ticker.sooner("job", 0.02)
+    await counter.reaches(3)
+
+
+async def test_sooner_never_means_later(ticker, counter):
+    ticker.every(0.05, "job", counter.tick)
+    ticker.start()
+    await counter.reaches(1)
+    ticker.sooner("job", 3600)
+    await counter.reaches(2)
+
+
+async def test_what_is_asked_for_during_a_tick_comes_after_it(ticker, counter):
+    ticker.every(3600, "job", counter.tick)
+    counter.gate.clear()
+    ticker.start()
+    await counter.reaches(1)
+    ticker.sooner("job")
+    ticker.sooner("job", 3600)
+    counter.gate.set()
+    await counter.reaches(2)
+    assert counter.most_at_once == 1
+
+
+async def test_many_wishes_make_one_tick(ticker, counter):
+    ticker.every(3600, "job", counter.tick)
+    ticker.start()
+    await counter.reaches(1)
+    for _ in range(1000):
+        ticker.sooner("job", 0.01)
+    await counter.reaches(2)
+    assert counter.count == 2
+
+
+async def test_a_slow_job_does_not_delay_another(ticker, counter):
+    slow = Counter()
+    slow.gate.clear()
+    ticker.every(0.02, "slow", slow.tick)
+    ticker.every(0.02, "job", counter.tick)
+    ticker.start()
+    await counter.reaches(4)
+    assert slow.count == 1
+    slow.gate.set()
+
+
+async def test_a_failure_ends_no_chain(ticker, counter):
+    counter.fail = [ValueError("first"), DatabaseAway("second"), KeyError("third")]
+    ticker.every(0.02, "job", counter.tick)
+    ticker.start()
+    await counter.reaches(5)
+    assert ticker.since_s("job") is not None
+
+
+async def test_a_database_that_is_away_is_told_once_and_its_return_once(ticker, counter, caplog):
+    caplog.set_level(logging.WARNING)
+    counter.fail = [DatabaseAway("gone") for _ in range(4)]
+    ticker.every(0.01, "job", counter.tick)
+    ticker.start()
+    await counter.reaches(7)
+    assert [r.message for r in caplog.records] == [
+        "job cannot work and tries on: gone",
+        "job works again",
+    ]
+    assert caplog.records[0].exc_info is None
+
+
+async def test_a_mistake_is_told_with_its_place(ticker, counter, caplog):
+    counter.fail = [ValueError("what")]
+    ticker.every(0.01, "job", counter.tick)
+    ticker.start()
+    await counter.reaches(3)
+    assert caplog.records[0].exc_info
+
+
+async def test_stopping_lets_a_tick_end(counter):
+    ticker = Ticker()
+    ticker.every(0.01, "job", counter.tick)
+    counter.gate.clear()
+    ticker.start()
+    await counter.reaches(1)
+    asyncio.get_running_loop().call_later(0.05, counter.gate.set)
+    await ticker.stop(5)
+    assert counter.at_once == 0
+    assert ticker.since_s("job") is not None
+    ticker.sooner("job")
+    await asyncio.sleep(0)
+    assert counter.count == 1
+
+
+async def test_stopping_cuts_a_tick_that_takes_too_long(counter, caplog):
+    ticker = Ticker()
+    ticker.every(0.01, "job", counter.tick)
+    counter.gate.clear()
+    ticker.start()
+    await counter.reaches(1)
+    await ticker.stop(0.05)
+    assert counter.at_once == 0
+    assert ticker.since_s("job") is None
+
+
+async def test_stopping_what_never_started_is_no_fault(counter):
+    ticker = Ticker()
+    ticker.every(1, "job", counter.tick)
+    await ticker.stop(1)
+    assert counter.count == 0
+
+
+async def test_ticks_go_on_when_the_host_s_clock_is_set_back(ticker, counter, monkeypatch, caplog):
+    monkeypatch.setattr(module, "SECOND_LOOK_S", 0.02)
+    ticker.every(0.05, "job", counter.tick)
+    ticker.start()
+    await counter.reaches(1)
+    # The same to apscheduler as a clock set back: its next tick lies thirteen hours ahead.
+    far = ticker._now() + timedelta(hours=13)
+    ticker._scheduler.modify_job("job", next_run_time=far)
+    await counter.reaches(3)
+    assert "clock was set back" in caplog.text

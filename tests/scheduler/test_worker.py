@@ -1,0 +1,179 @@
+"""The worker as a whole: the only tests here that wait for real time to pass."""
+
+import asyncio
+from datetime import timedelta
+
+import pytest
+
+from data.records import Channel
+from dispatch.flows import jobs
+from scheduler import worker as module
+from scheduler.deadlines import ClockSentinel
+from scheduler.worker import following, working
+from tests.builders import awarded, booked, live, neighbours
+
+SOON_S = 15.0
+
+
+@pytest.fixture
+def through(notebook):
+    return {Channel.MAIL: notebook, Channel.PUSH: notebook}
+
+
+async def until(look, wanted) -> None:
+    """Wait until `await look()` is `wanted`."""
+    async with asyncio.timeout(SOON_S):
+        while await look() != wanted:  # noqa: ASYNC110 - the database tells nobody
+            await asyncio.sleep(0.02)
+
+
+def state_of(owner, booking_id):
+    return lambda: owner.fetchval("SELECT state FROM bookings WHERE id = $1", booking_id)
+
+
+def unsent(owner):
+    return lambda: owner.fetchval("SELECT count(*) FROM messages WHERE state <> 'sent'")
+
+
+def missed(owner):
+    return lambda: owner.fetchval("SELECT count(*) FROM events WHERE kind = 'contact.missed'")
+
+
+async def test_news_leaves_within_a_moment_of_its_commit(rt, owner, notebook, through):
+    await neighbours(rt, 4)
+    async with working(rt, through=through):
+        await until(lambda: owner.fetchval("SELECT 1"), 1)
+        await booked(rt)
+        began = asyncio.get_running_loop().time()
+        await until(unsent(owner), 0)
+        assert asyncio.get_running_loop().time() - began < 2
+    assert sorted(notebook.templates()) == ["booked", "offer", "offer", "offer", "offer"]
+
+
+async def test_a_missed_deadline_is_acted_on_when_nobody_asks(rt, owner, clock, through):
+    await neighbours(rt, 4)
+    booking_id, _ = await awarded(rt)
+    async with working(rt, through=through) as worker:
+        await clock.advance(timedelta(hours=12))
+        await until(missed(owner), 1)
+        await until(state_of(owner, booking_id), "open")
+        assert worker.state().ready
+
+
+async def test_a_day_passes_in_seconds_under_a_fast_clock(rt, owner, clock, through):
+    await neighbours(rt, 8)
+    await awarded(rt)
+    await clock.set(await clock.now(), speed=20_000.0)
+    async with working(rt, through=through):
+        await until(missed(owner), 1)
+        rung = await owner.fetchrow(
+            "SELECT e.at - a.contact_due_at AS late FROM events e"
+            " JOIN awards a ON a.id = (e.data->>'award')::uuid WHERE e.kind = 'contact.missed'"
+        )
+    assert timedelta(0) <= rung["late"]
+    assert rung["late"] / 20_000 < timedelta(seconds=1)
+
+
+async def test_it_works_again_by_itself_after_every_connection_was_cut(
+    rt, owner, clock, through, caplog
+):
+    await neighbours(rt, 4)
+    first, _ = await awarded(rt)
+    async with working(rt, through=through) as worker:
+        await until(unsent(owner), 0)
+        for _ in range(5):
+            await owner.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE pid <> pg_backend_pid() AND datname = current_database()"
+            )
+            await asyncio.sleep(0.1)
+        await clock.advance(timedelta(hours=12))
+        await until(missed(owner), 1)
+        await until(unsent(owner), 0)
+        assert worker.state().ready
+    assert "Traceback" not in caplog.text
+    assert await state_of(owner, first)() == "open"
+
+
+async def test_two_workers_share_and_repeat_nothing(rt, owner, clock, notebook, through):
+    await neighbours(rt, 4, capacity=20)
+    for number in range(6):
+        done = await booked(rt, email=f"c{number}@example.com")
+        offer = live(done)[0]
+        await jobs.accept(rt, offer.id, offer.friend_id)
+    async with working(rt, through=through), working(rt, through=through):
+        await clock.advance(timedelta(hours=12))
+        await until(missed(owner), 6)
+        await until(
+            lambda: owner.fetchval("SELECT count(*) FROM messages WHERE state = 'pending'"), 0
+        )
+    assert await missed(owner)() == 6
+    assert len({p.message.id for p in notebook.posts}) == len(notebook.posts)
+
+
+async def test_its_state_says_what_waits_and_since_when(rt, owner, notebook, through, monkeypatch):
+    monkeypatch.setattr(module, "BACKLOG_EVERY_S", 0.05)
+    await neighbours(rt, 3)
+    async with working(rt, through=through) as worker:
+        assert not worker.state().ready
+        async with asyncio.timeout(SOON_S):
+            while (now := worker.state()).backlog is None or now.swept_s is None:  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+        assert now.ready
+        assert now.clock_trusted
+        assert now.friends == 3
+        assert now.backlog.pending == now.backlog.parked == now.backlog.overdue == 0
+        assert now.swept_s < 5
+    assert rt.committed == []
+
+
+async def test_it_is_not_ready_while_the_clock_is_not_trusted(rt, owner, clock, through):
+    await owner.execute(
+        "CREATE OR REPLACE FUNCTION tekkie.moment() RETURNS timestamptz LANGUAGE sql VOLATILE"
+        " AS 'SELECT clock_timestamp()'"
+    )
+    steady = [50_000.0]
+    sentinel = ClockSentinel(lambda: steady[0])
+    async with working(rt, through=through, sentinel=sentinel) as worker:
+
+        async def ready():
+            return worker.state().ready
+
+        await until(ready, True)
+        steady[0] -= 3600
+        await until(ready, False)
+        assert not worker.state().clock_trusted
+        worker.confirm_clock()
+        await until(ready, True)
+
+
+async def test_stopping_ends_what_is_begun(rt, owner, notebook, through):
+    await neighbours(rt, 1)
+    offer = live(await booked(rt))[0]
+    notebook.hold[offer.friend_id] = asyncio.Event()
+    async with working(rt, through=through):
+        async with asyncio.timeout(SOON_S):
+            while "offer" not in notebook.templates():  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+        asyncio.get_running_loop().call_later(0.2, notebook.hold[offer.friend_id].set)
+    assert await unsent(owner)() == 0
+
+
+async def test_mails_lie_in_the_folder_when_there_is_no_server(rt, owner, tmp_path):
+    await neighbours(rt, 4)
+    await booked(rt)
+    async with working(rt):
+        await until(unsent(owner), 0)
+    assert len(list((rt.settings.data_dir / "mails").glob("*.eml"))) == 5
+
+
+async def test_a_process_without_a_worker_still_follows(rt, owner):
+    refs = await neighbours(rt, 2)
+    async with following(rt) as fed_s:
+        await owner.execute("UPDATE friends SET radius_m = 5000 WHERE ref = 'f1'")
+
+        async def radius():
+            return rt.index.get(refs["f1"]).radius_m
+
+        await until(radius, 5000)
+        assert fed_s() < 5
