@@ -5,11 +5,11 @@ from __future__ import annotations
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
-from api import docs, problems
-from api.middleware import BODY_MAX, Numbered, OnlyJson
-from api.openapi import Api
+from api import docs, health, live, metrics, problems
+from api.middleware import Numbered, OnlyJson
+from api.openapi import Api, stated
 from api.outside import Outside
-from api.routes import bookings, desk, offers, packages, quotes, sessions, work
+from api.routes import bookings, desk, offers, packages, profile, quotes, sessions, work
 from api.sending import by_mail
 from dispatch.runtime import Runtime
 
@@ -22,8 +22,11 @@ ROUTERS = (
     bookings.router,
     offers.router,
     work.router,
+    profile.router,
     desk.router,
     sessions.router,
+    live.router,
+    health.router,
     docs.router,
 )
 
@@ -41,19 +44,18 @@ def create_app(
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
-        max_body_size=BODY_MAX,
         generate_unique_id_function=lambda route: route.name,
     )
-    app.state.worker = worker
+    for router in ROUTERS:
+        app.include_router(stated(router))
+    problems.install(app)
     if rt is not None:
         app.state.rt = rt
+        app.state.worker = worker
         app.state.secret = rt.settings.key()
         app.state.outside = outside or by_mail(rt)
-    problems.install(app)
-    app.add_middleware(OnlyJson)
-    app.add_middleware(
-        Numbered, https=rt is not None and rt.settings.base_url.startswith("https://")
-    )
-    for router in ROUTERS:
-        app.include_router(router)
+        # The last added is the first a request meets.
+        app.add_middleware(OnlyJson)
+        app.add_middleware(Numbered, https=rt.settings.base_url.startswith("https://"))
+        metrics.install(app, rt)
     return app

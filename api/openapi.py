@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 from fastapi.openapi.utils import get_openapi
+from fastapi.routing import APIRoute
 
 from api.idempotency import REPLAYED
 from api.problems import (
@@ -80,6 +81,7 @@ TAGS: Final = [
     {"name": "friends", "description": "For those who are asked, and who come."},
     {"name": "desk", "description": "For the staff."},
     {"name": "sessions", "description": "Signing in and out."},
+    {"name": "live", "description": "Events as they happen."},
 ]
 DESCRIPTION: Final = """\
 Book a package, and the four nearest friends who qualify are asked; the first to accept gets the
@@ -101,6 +103,14 @@ def problems(*refusals: type[Exception]) -> Responses:
 def may_be_anonymous() -> dict[str, Any]:
     """The `openapi_extra` of a route that asks for no credentials but takes them."""
     return {"security": [{}]}
+
+
+def stated(router: APIRouter) -> APIRouter:
+    """A router whose routes all say their status: FastAPI cannot guess it of a class of streams."""
+    for route in router.routes:
+        if isinstance(route, APIRoute):
+            route.status_code = route.status_code or 200
+    return router
 
 
 class Api(FastAPI):

@@ -17,7 +17,14 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
-from data.db import DatabaseAway, DatabaseBusy, DatabaseConflict, DatabaseError, DatabaseFull
+from data.db import (
+    ConstraintBroken,
+    DatabaseAway,
+    DatabaseBusy,
+    DatabaseConflict,
+    DatabaseError,
+    DatabaseFull,
+)
 from dispatch.flows.deciding import KeyReused, ReferenceTaken
 from dispatch.flows.orders import QuoteExpired, UnknownPackage
 from dispatch.flows.sessions import LinkUsedUp
@@ -274,6 +281,17 @@ def _details(error: Exception) -> tuple[str, Sequence[Mistake]]:
     return "", []
 
 
+TAKEN_MEANWHILE = ReferenceTaken("it was made in this very moment; look it up by its reference")
+
+
+async def _broken(request: Request, error: Exception) -> Response:
+    assert isinstance(error, ConstraintBroken)
+    if error.constraint == "booking_partner_reference":
+        return answer(TAKEN_MEANWHILE)
+    log.error("the schema refused what the rules let through: %s", error.constraint)
+    return answer(Internal())
+
+
 async def _known(request: Request, error: Exception) -> Response:
     if isinstance(error, DatabaseError):
         log.warning("%s: %s", type(error).__name__, error)
@@ -363,5 +381,6 @@ def install(app: FastAPI) -> None:
     for error in KINDS:
         if error is not Internal:
             app.add_exception_handler(error, _known)
+    app.add_exception_handler(ConstraintBroken, _broken)
     app.add_exception_handler(HTTPException, _of_router)
     app.add_exception_handler(RequestValidationError, _invalid)

@@ -1,0 +1,335 @@
+"""Every field of every request, wrong in every way: an answer that names it, and nothing done."""
+
+import json
+
+import pytest
+
+from api.main import create_app
+from api.middleware import BODY_MAX
+from tests.api.conftest import BOOKING
+
+LONG = "x" * 3000
+
+
+def changed(path, value):
+    """The booking with one field changed; ... takes it away."""
+    body = json.loads(json.dumps(BOOKING))
+    place = body
+    *way, last = path.split(".")
+    for step in way:
+        place = place[step]
+    if value is ...:
+        del place[last]
+    else:
+        place[last] = value
+    return body
+
+
+WRONG = [
+    ("package", ..., "is missing"),
+    ("package", 7, "is not text"),
+    ("package", "", "is too short"),
+    ("package", None, "is not text"),
+    ("package", LONG, "is longer than 60 characters"),
+    ("package", "wifi\0setup", "U+0000"),
+    ("customer", ..., "is missing"),
+    ("customer", "Vera", "is not an object"),
+    ("customer", [], "is not an object"),
+    ("customer.name", ..., "is missing"),
+    ("customer.name", "  ", "is too short"),
+    ("customer.name", "x" * 201, "is longer than 200 characters"),
+    ("customer.name", "Vera\nBeispiel", "U+000A"),
+    ("customer.name", "Vera\x7f", "U+007F"),
+    ("customer.name", "\ud800", "is not well-formed Unicode"),
+    ("customer.name", 12, "is not text"),
+    ("customer.name", True, "is not text"),
+    ("customer.email", "vera", "is not a mail address"),
+    ("customer.email", "vera@", "is not a mail address"),
+    ("customer.email", "vera@example.com\r\nBcc: x@y.example", "U+000D"),
+    ("customer.email", "x" * 250 + "@example.com", "is longer than 254 characters"),
+    ("customer.phone", ..., "is missing"),
+    ("customer.phone", "12", "is too short"),
+    ("customer.phone", "0000", "is not a telephone number"),
+    ("customer.phone", 41446681800, "is not text"),
+    ("customer.phone", "+41 44 668 18 00\0", "U+0000"),
+    ("customer.language", "de-CH", "is not one of"),
+    ("customer.language", "xx", "is not one of"),
+    ("customer.language", ["de"], "is not one of"),
+    ("customer.vip", True, "is not a field"),
+    ("address.street", ..., "is missing"),
+    ("address.street", "x" * 201, "is longer than 200 characters"),
+    ("address.postcode", ..., "is missing"),
+    ("address.postcode", 8001, "is not text"),
+    ("address.postcode", "8001 8001 8001", "is longer than 12 characters"),
+    ("address.city", ..., "is missing"),
+    ("address.city", "x" * 121, "is longer than 120 characters"),
+    ("address.city", "Zür\0ich", "U+0000"),
+    ("address.country", ..., "is missing"),
+    ("address.country", "FR", "is not one of"),
+    ("address.country", "ch", "is not one of"),
+    ("address.lat", ..., "is missing beside"),
+    ("address.lon", ..., "is missing beside"),
+    ("address.lat", "47.3", "is not a number"),
+    ("address.lat", True, "is not a number"),
+    ("address.lat", 91, "is too large"),
+    ("address.lat", -90.5, "is too small"),
+    ("address.lat", float("nan"), "is not a finite number"),
+    ("address.lon", float("inf"), "is not a finite number"),
+    ("address.lon", 181, "is too large"),
+    ("address.lon", [8.5], "is not a number"),
+    ("address.floor", 3, "is not a field"),
+    ("notes", "x" * 2001, "is longer than 2000 characters"),
+    ("notes", "ring\0twice", "U+0000"),
+    ("notes", {"a": 1}, "is not text"),
+    ("wishes", "soon", "is not a list"),
+    ("wishes", ["never"], "is not one of"),
+    ("wishes", ["soon", "soon"], "names a wish twice"),
+    ("wishes", ["soon"] * 6, "has too many entries"),
+    ("partner_reference", "A-1", "is for partners alone"),
+    ("partner_reference", "x" * 201, "is longer than 200 characters"),
+    ("quote_id", "none", "is not an id"),
+    ("quote_id", 7, "is not an id"),
+    ("state", "completed", "is not a field"),
+    ("price", {"amount": 1, "currency": "CHF"}, "is not a field"),
+    ("partner_id", "0197f0a0-0000-7000-8000-000000000001", "is not a field"),
+]
+
+
+async def test_every_wrong_field_is_named_with_its_cure(house, problem, owner):
+    for path, value, fault in WRONG:
+        text = json.dumps(changed(path, value))
+        answer = await house.client().send(
+            "POST", "/v1/bookings", content=text, headers={"Content-Type": "application/json"}
+        )
+        said = problem(answer, 422, "validation-failed")
+        named = {error["field"]: error for error in said["errors"]}
+        field = next((name for name in named if name.startswith(path)), None)
+        assert field is not None, (path, value, said)
+        assert fault in named[field]["problem"], (path, value, said)
+        assert named[field]["cure"]
+    assert await owner.fetchval("SELECT count(*) FROM bookings") == 0
+    assert await owner.fetchval("SELECT count(*) FROM answers") == 0
+
+
+async def test_a_field_whose_name_is_no_text_is_refused(house, problem):
+    answer = await house.client().send(
+        "POST",
+        "/v1/bookings",
+        content=json.dumps(BOOKING | {"\ud800": 1}),
+        headers={"Content-Type": "application/json"},
+    )
+    problem(answer, 422, "validation-failed")
+
+
+async def test_all_wrong_fields_are_named_at_once(house, problem):
+    body = {"package": 1, "customer": {"name": ""}, "address": {}, "extra": 1}
+    said = problem(await house.client().post("/v1/bookings", body), 422, "validation-failed")
+    fields = {error["field"] for error in said["errors"]}
+    assert {"package", "customer.name", "customer.email", "address.street", "extra"} <= fields
+
+
+async def test_no_answer_repeats_what_was_wrong(house):
+    body = changed("customer.phone", "Geheimnis-4711")
+    assert "4711" not in (await house.client().post("/v1/bookings", body)).text
+
+
+ADDRESSES = [
+    ({"postcode": "0000"}, "address.postcode"),
+    ({"postcode": "9999"}, "address.postcode"),
+    ({"postcode": "80-01"}, "address.postcode"),
+    ({"lat": 8.541, "lon": 47.3667}, "address.lat"),
+    ({"lat": 0, "lon": 0}, "address.lat"),
+]
+
+
+@pytest.mark.parametrize(("change", "field"), ADDRESSES)
+async def test_an_address_that_cannot_be_is_refused_with_a_hint(house, problem, change, field):
+    address = {k: v for k, v in BOOKING["address"].items() if k not in {"lat", "lon"}}
+    body = BOOKING | {"address": address | change}
+    said = problem(await house.client().post("/v1/bookings", body), 422, "address-refused")
+    assert said["errors"][0]["field"] == field
+    assert said["errors"][0]["cure"]
+
+
+async def test_an_unknown_postcode_suggests_known_ones(house, problem):
+    address = {"street": "Weg 1", "postcode": "8009", "city": "Zürich", "country": "CH"}
+    said = problem(
+        await house.client().post("/v1/quotes", {"package": "wifi-setup", "address": address}),
+        422,
+        "address-refused",
+    )
+    assert any("8001" in known or "80" in known for known in said["errors"][0]["suggestions"])
+
+
+async def test_swapped_coordinates_are_recognised(house, problem):
+    address = BOOKING["address"] | {"lat": 8.541, "lon": 47.3667}
+    said = problem(
+        await house.client().post("/v1/bookings", BOOKING | {"address": address}),
+        422,
+        "address-refused",
+    )
+    assert "swapped" in said["detail"]
+
+
+BODIES = [
+    (b"{", "application/json", 400, "malformed-json"),
+    (b"", "application/json", 422, "validation-failed"),
+    (b"[]", "application/json", 422, "validation-failed"),
+    (b"null", "application/json", 422, "validation-failed"),
+    (b'"text"', "application/json", 422, "validation-failed"),
+    (b"\xff\xfe", "application/json", 400, "malformed-json"),
+    (b"[" * 60000, "application/json", 400, "malformed-json"),
+    (b'{"package": ' + b"1" * 5000 + b"}", "application/json", 400, "malformed-json"),
+    (b"{}", "application/json; charset=utf-8", 422, "validation-failed"),
+    (b"{}", "text/plain", 415, "unsupported-media-type"),
+    (b"package=wifi-setup", "application/x-www-form-urlencoded", 415, "unsupported-media-type"),
+    (b"{}", "", 415, "unsupported-media-type"),
+    (b'{"package":"' + b"x" * BODY_MAX + b'"}', "application/json", 413, "too-large"),
+]
+
+
+@pytest.mark.parametrize(("body", "kind", "status", "code"), BODIES)
+async def test_a_body_that_is_no_request_is_refused(house, problem, body, kind, status, code):
+    answer = await house.client().send(
+        "POST", "/v1/bookings", content=body, headers={"Content-Type": kind}
+    )
+    problem(answer, status, code)
+
+
+async def test_a_body_that_hides_its_length_is_measured(house, problem):
+    async def endless():
+        for _ in range(80):
+            yield b"x" * 1024
+
+    answer = await house.client().send(
+        "POST", "/v1/bookings", content=endless(), headers={"Content-Type": "application/json"}
+    )
+    problem(answer, 413, "too-large")
+
+
+QUERIES = [
+    ("/v1/packages", {}, "market"),
+    ("/v1/packages", {"market": "FR"}, "market"),
+    ("/v1/packages", {"market": "CH", "language": "xx"}, "language"),
+    ("/v1/bookings", {"state": "gone"}, "state"),
+    ("/v1/bookings", {"limit": "0"}, "limit"),
+    ("/v1/bookings", {"limit": "101"}, "limit"),
+    ("/v1/bookings", {"limit": "many"}, "limit"),
+    ("/v1/bookings", {"cursor": "not ours"}, "cursor"),
+    ("/v1/bookings", {"cursor": ""}, "cursor"),
+    ("/v1/bookings", {"cursor": "\0"}, "cursor"),
+    ("/v1/bookings", {"cursor": "MDAwMS0wMS0wMVQwMDowMDowMCsxNDowMCB4"}, "cursor"),
+    ("/v1/bookings", {"cursor": "x" * 201}, "cursor"),
+    ("/v1/bookings", {"partner_reference": "a\0b"}, "partner_reference"),
+    ("/v1/bookings/{id}/decisions", {"friend": "\0"}, "friend"),
+    ("/v1/bookings/{id}/events", {"after": "-1"}, "after"),
+    ("/v1/bookings/{id}/events", {"after": str(2**31)}, "after"),
+]
+
+
+async def test_every_wrong_parameter_is_named(house, problem):
+    booking, desk = await house.book(), await house.operator()
+    for path, params, field in QUERIES:
+        answer = await desk.get(path.format(id=booking["id"]), **params)
+        said = problem(answer, 422, "validation-failed")
+        assert [error["field"] for error in said["errors"]] == [field], (path, params, said)
+
+
+@pytest.mark.parametrize("key", ["", " ", "x" * 256, "a b", "Schlüssel"])
+async def test_a_key_that_is_none_is_refused(house, problem, key):
+    answer = await house.client().send(
+        "POST", "/v1/bookings", json=BOOKING, headers={"Idempotency-Key": key.encode("latin-1")}
+    )
+    said = problem(answer, 422, "validation-failed")
+    assert said["errors"][0]["field"] == "Idempotency-Key"
+
+
+WORK = [
+    ("appointment", {}, "starts_at"),
+    ("appointment", {"starts_at": 1767225600}, "starts_at"),
+    ("appointment", {"starts_at": "tomorrow"}, "starts_at"),
+    ("appointment", {"starts_at": "2026-03-03T14:00:00"}, "starts_at"),
+    ("appointment", {"starts_at": "2026-03-03"}, "starts_at"),
+    ("appointment", {"starts_at": "9999-12-31T23:59:59Z"}, "starts_at"),
+    ("appointment", {"starts_at": "0001-01-01T00:00:00+14:00"}, "starts_at"),
+    ("complete", {"summary": "x"}, "minutes"),
+    ("complete", {"summary": "x", "minutes": "50"}, "minutes"),
+    ("complete", {"summary": "x", "minutes": 50.5}, "minutes"),
+    ("complete", {"summary": "x", "minutes": -1}, "minutes"),
+    ("complete", {"summary": "x", "minutes": 6001}, "minutes"),
+    ("complete", {"summary": "", "minutes": 5}, "summary"),
+    ("complete", {"summary": "x" * 2001, "minutes": 5}, "summary"),
+    ("complete", {"summary": "a\0b", "minutes": 5}, "summary"),
+    ("incomplete", {}, "reason"),
+    ("incomplete", {"reason": ""}, "reason"),
+    ("hand-back", {}, "reason"),
+    ("hand-back", {"reason": "lazy"}, "reason"),
+    ("hand-back", {"reason": "no_time", "note": 7}, "note"),
+]
+
+
+async def test_every_wrong_field_of_the_friends_work_is_named(house, problem):
+    booking, _ = await house.win()
+    friend = await house.friend("f1")
+    for verb, body, field in WORK:
+        answer = await friend.post(f"/v1/bookings/{booking['id']}/{verb}", body)
+        said = problem(answer, 422, "validation-failed")
+        assert said["errors"][0]["field"] == field, (verb, body, said)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        {"stars": 0},
+        {"stars": 6},
+        {"stars": "5"},
+        {"stars": 4.5},
+        {"stars": True},
+        {"stars": 5, "comment": "x" * 1001},
+        {"stars": 5, "comment": "\0"},
+        {"stars": 5, "friend": "f1"},
+    ],
+)
+async def test_a_rating_that_is_none_is_refused(house, problem, body):
+    booking = await house.book()
+    customer = house.client(booking["token"])
+    answer = await customer.post(f"/v1/bookings/{booking['id']}/rating", body)
+    problem(answer, 422, "validation-failed")
+
+
+async def test_a_package_not_sold_there_is_refused(house, problem):
+    house.rt.packages = {
+        **house.rt.packages,
+        "wifi-setup": _without_switzerland(house.rt.packages["wifi-setup"]),
+    }
+    said = problem(await house.client().post("/v1/bookings", BOOKING), 422, "package-not-sold-here")
+    assert said["errors"][0]["field"] == "package"
+
+
+def _without_switzerland(package):
+    from dataclasses import replace
+
+    return replace(package, prices={m: p for m, p in package.prices.items() if m != "CH"})
+
+
+async def test_a_quote_holds_until_it_expires_and_for_its_asker_alone(house, clock, problem):
+    from datetime import timedelta
+
+    asked = {"package": "wifi-setup", "address": BOOKING["address"]}
+    quote = (await house.client().post("/v1/quotes", asked)).json()
+    assert quote["serviceable"] is True
+    assert quote["helpers"] == "5+"
+    assert quote["price"] == {"amount": 6900, "currency": "CHF"}
+    body = BOOKING | {"quote_id": quote["id"]}
+    assert (await house.client().post("/v1/bookings", body)).status_code == 201
+    partner = await house.partner()
+    problem(await partner.post("/v1/bookings", body), 404, "not-found")
+    other = body | {"package": "wifi-coverage"}
+    problem(await house.client().post("/v1/bookings", other), 409, "quote-expired")
+    await clock.advance(timedelta(minutes=15))
+    problem(await house.client().post("/v1/bookings", body), 409, "quote-expired")
+
+
+async def test_an_app_without_a_runtime_can_describe_itself():
+    assert create_app().openapi()["info"]["title"] == "tekkie"

@@ -1,0 +1,153 @@
+"""One request does its work once, however often and however much at once it arrives."""
+
+import asyncio
+
+from data.settings import Settings
+from dispatch.flows.opening import opened
+from tests.api.conftest import BASE, BOOKING
+
+KEY = {"Idempotency_Key": "till-7-receipt-1"}
+REPLAYED = "idempotent-replayed"
+
+
+async def count(owner, table):
+    return await owner.fetchval(f"SELECT count(*) FROM {table}")
+
+
+async def test_a_repeat_gets_the_first_answer(house, owner):
+    first = await house.client().post("/v1/bookings", BOOKING, **KEY)
+    second = await house.client().post("/v1/bookings", BOOKING, **KEY)
+    assert first.status_code == second.status_code == 201
+    assert first.content == second.content
+    assert first.headers["location"] == second.headers["location"]
+    assert REPLAYED not in first.headers
+    assert second.headers[REPLAYED] == "true"
+    assert await count(owner, "bookings") == 1
+
+
+async def test_fifty_at_once_make_one_booking(house, owner):
+    answers = await asyncio.gather(
+        *(house.client().post("/v1/bookings", BOOKING, **KEY) for _ in range(50))
+    )
+    assert {answer.status_code for answer in answers} == {201}
+    assert len({answer.content for answer in answers}) == 1
+    assert sum(REPLAYED not in answer.headers for answer in answers) == 1
+    assert await count(owner, "bookings") == 1
+    assert await count(owner, "people") == 6 + 1
+
+
+async def test_fifty_at_once_over_two_processes_make_one_booking(house, database, tmp_path, owner):
+    from api.main import create_app
+    from httpx2 import ASGITransport, AsyncClient
+
+    settings = Settings(data_dir=tmp_path, public_url=BASE)
+    async with opened(settings, database, application="tests 2") as other:
+        transport = ASGITransport(app=create_app(other))
+        async with AsyncClient(transport=transport, base_url=BASE) as http:
+            headers = {"Idempotency-Key": "twice"}
+            answers = await asyncio.gather(
+                *(
+                    client.post("/v1/bookings", json=BOOKING, headers=headers)
+                    for _ in range(25)
+                    for client in (http, house.http)
+                )
+            )
+    assert {answer.status_code for answer in answers} == {201}
+    assert len({answer.content for answer in answers}) == 1
+    assert await count(owner, "bookings") == 1
+
+
+async def test_the_same_fields_in_another_order_are_the_same_request(house):
+    first = await house.client().post("/v1/bookings", BOOKING, **KEY)
+    turned = dict(reversed(BOOKING.items()))
+    assert (await house.client().post("/v1/bookings", turned, **KEY)).content == first.content
+
+
+async def test_the_key_of_another_request_is_refused(house, problem):
+    await house.client().post("/v1/bookings", BOOKING, **KEY)
+    other = BOOKING | {"package": "wifi-coverage"}
+    said = problem(
+        await house.client().post("/v1/bookings", other, **KEY), 422, "idempotency-key-reused"
+    )
+    assert said["errors"][0]["field"] == "Idempotency-Key"
+
+
+async def test_a_refused_request_leaves_its_key_free(house, problem):
+    wrong = BOOKING | {"package": "no-such-package"}
+    problem(await house.client().post("/v1/bookings", wrong, **KEY), 422, "unknown-package")
+    assert (await house.client().post("/v1/bookings", BOOKING, **KEY)).status_code == 201
+
+
+async def test_keys_of_two_partners_do_not_meet(house, owner):
+    for name in ("Radio Meier", "Elektro Huber"):
+        answer = await (await house.partner(name)).post("/v1/bookings", BOOKING, **KEY)
+        assert REPLAYED not in answer.headers
+    assert await count(owner, "bookings") == 2
+
+
+async def test_what_is_kept_for_a_repeat_opens_nothing_and_names_nobody(house, owner):
+    answer = await house.client().post("/v1/bookings", BOOKING, **KEY)
+    kept = str(await owner.fetchval("SELECT body FROM answers"))
+    assert answer.json()["customer_link"].rpartition("/")[2] not in kept
+    for private in ("Vera", "Beispiel", "vera@example.com", "446681800", "Bahnhofstrasse", "8.541"):
+        assert private not in kept
+
+
+async def test_a_partners_reference_is_taken_once(house, problem, owner):
+    partner = await house.partner()
+    first = await partner.post("/v1/bookings", BOOKING | {"partner_reference": "A-1"})
+    assert first.json()["partner_reference"] == "A-1"
+    said = problem(
+        await partner.post("/v1/bookings", BOOKING | {"partner_reference": "A-1"}),
+        409,
+        "reference-taken",
+    )
+    assert first.json()["id"] in said["detail"]
+    other = await house.partner("Elektro Huber")
+    assert (
+        await other.post("/v1/bookings", BOOKING | {"partner_reference": "A-1"})
+    ).status_code == 201
+    assert await count(owner, "bookings") == 2
+
+
+async def test_one_reference_ten_times_at_once_is_one_booking(house, owner):
+    partner = await house.partner()
+    body = BOOKING | {"partner_reference": "A-1"}
+    answers = await asyncio.gather(*(partner.post("/v1/bookings", body) for _ in range(10)))
+    assert sorted(answer.status_code for answer in answers) == [201] + [409] * 9
+    assert await count(owner, "bookings") == 1
+
+
+async def test_one_reference_over_two_processes_is_one_booking(house, database, tmp_path, owner):
+    from api.main import create_app
+    from httpx2 import ASGITransport, AsyncClient
+
+    partner = await house.partner()
+    headers = {"Authorization": f"Bearer {partner.token}"}
+    settings = Settings(data_dir=tmp_path, public_url=BASE)
+    async with opened(settings, database, application="tests 2") as other:
+        transport = ASGITransport(app=create_app(other))
+        async with AsyncClient(transport=transport, base_url=BASE) as http:
+            for number in range(10):
+                body = BOOKING | {"partner_reference": f"B-{number}"}
+                answers = await asyncio.gather(
+                    http.post("/v1/bookings", json=body, headers=headers),
+                    house.http.post("/v1/bookings", json=body, headers=headers),
+                )
+                statuses = sorted(answer.status_code for answer in answers)
+                assert statuses == [201, 409], [answer.text for answer in answers]
+    assert await count(owner, "bookings") == 10
+
+
+async def test_a_rating_may_be_repeated_under_its_key(house):
+    booking, _ = await house.win()
+    friend, customer = await house.friend("f1"), house.client(booking["token"])
+    at = f"/v1/bookings/{booking['id']}"
+    await friend.post(f"{at}/contacted")
+    await friend.post(f"{at}/complete", {"summary": "Done.", "minutes": 10})
+    body = {"stars": 5, "comment": "Vera says thanks"}
+    first = await customer.post(f"{at}/rating", body, **KEY)
+    second = await customer.post(f"{at}/rating", body, **KEY)
+    assert first.status_code == second.status_code == 201
+    assert first.content == second.content
+    assert second.headers[REPLAYED] == "true"
