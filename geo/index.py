@@ -9,7 +9,7 @@ question never wades through people who cannot be asked; and one of everybody, f
 need no certificate and for explanations. A package with several certificates walks the tree of the
 rarest. A change that neither moves a friend nor opens or closes a tree to him costs no tree work.
 
-A question takes twice as many from a tree as are wanted, then four times that and so on, and hands
+A question takes four times as many from a tree as are wanted, then four times that, …, and hands
 them to `qualifies`, nearest first, until enough are found. It is over, too, where no friend's own
 radius reaches: the largest radius of all bounds the search inside the tree. What the tree measures
 is the chord, never longer than the geodesic; so once the last wanted friend lies at distance D,
@@ -54,7 +54,7 @@ from geo.point import (
 
 NODE_CAPACITY: Final = 16
 FILL_FACTOR: Final = 0.4
-FIRST_LOOK_TIMES: Final = 2
+FIRST_LOOK_TIMES: Final = 4
 WIDER_BY: Final = 4
 NEAR_TIE_M: Final = 0.02
 LONGEST_CHORD_TO_CORRECT_M: Final = 100_000.0
