@@ -1,0 +1,317 @@
+"""Valid rows for every table, and a small world of them, to be spoilt one column at a time."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+from asyncpg import Range
+
+NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+TICK = timedelta(microseconds=1)
+VERSIONED = 0x0197F0A0_0000_7000_8000_000000000000
+
+
+def id_(number: int) -> UUID:
+    return UUID(int=VERSIONED + number)
+
+
+CUSTOMERS = {name: id_(100 + n) for n, name in enumerate(["open", "won", "done", "bare", "new"])}
+FRIENDS = {n: id_(200 + n) for n in range(1, 8)}
+BOOKINGS = {name: id_(300 + n) for n, name in enumerate(CUSTOMERS)}
+PARTNER, OTHER_PARTNER = id_(400), id_(401)
+OFFERS = {n: id_(500 + n) for n in range(1, 9)}
+AWARDS = {"won": id_(600), "done": id_(601), "new": id_(602)}
+NEW = id_(900)
+SHA = b"\x01" * 32
+
+
+def rows() -> dict[str, dict[str, Any]]:
+    """One row for each table that the world would accept."""
+    return {
+        "people": {
+            "id": NEW,
+            "kind": "friend",
+            "name": "Rosa Muster",
+            "email": "rosa@example.org",
+            "phone": "+41440000000",
+            "language": "de",
+            "country": "CH",
+            "lat": 47.4,
+            "lon": 8.5,
+            "radius_m": 0,
+            "notes": None,
+        },
+        "packages": {
+            "code": "tea-making",
+            "category": "training",
+            "tier": "friend",
+            "minutes": 60,
+            "certificates": [],
+            "texts": {},
+        },
+        "prices": {
+            "package": "wifi-setup",
+            "market": "CH",
+            "amount_minor": 100,
+            "currency": "CHF",
+        },
+        "partners": {"id": NEW, "name": "A new one", "created_at": NOW},
+        "partner_keys": {
+            "id": NEW,
+            "partner_id": PARTNER,
+            "prefix": "tk_live_abcd",
+            "secret_sha256": SHA,
+            "created_at": NOW,
+            "revoked_at": None,
+        },
+        "friends": {
+            "id": FRIENDS[7],
+            "ref": "new",
+            "tier": "friend",
+            "market": "CH",
+            "languages": ["de"],
+            "radius_m": 20_000,
+            "capacity": 3,
+            "open_jobs": 0,
+            "quiet_from": None,
+            "quiet_until": None,
+            "created_at": NOW,
+        },
+        "friend_certificates": {
+            "friend_id": FRIENDS[1],
+            "certificate": "mac",
+            "valid": Range(NOW, NOW + HOUR),
+        },
+        "partner_members": {"partner_id": PARTNER, "friend_id": FRIENDS[2]},
+        "blocks": {
+            "friend_id": FRIENDS[1],
+            "customer_key": "a" * 64,
+            "by_friend": True,
+            "at": NOW,
+        },
+        "bookings": {
+            "id": BOOKINGS["new"],
+            "state": "open",
+            "package": "wifi-setup",
+            "market": "CH",
+            "language": "de",
+            "customer_id": CUSTOMERS["new"],
+            "customer_key": "b" * 64,
+            "partner_id": PARTNER,
+            "partner_reference": "new",
+            "members_only": False,
+            "wishes": ["soon"],
+            "price_minor": 6900,
+            "pay_minor": 5520,
+            "currency": "CHF",
+            "cell_lat": 47.4,
+            "cell_lon": 8.5,
+            "cell_label": "8001 Zürich",
+            "tier": "friend",
+            "round": 0,
+            "round_limit": 5,
+            "event_seq": 1,
+            "award_id": None,
+            "created_at": NOW,
+            "state_at": NOW,
+        },
+        "offers": {
+            "id": NEW,
+            "booking_id": BOOKINGS["bare"],
+            "friend_id": FRIENDS[1],
+            "round": 1,
+            "slot": 1,
+            "state": "live",
+            "distance_m": 100,
+            "shown_m": 100,
+            "radius_m": 20_000,
+            "offered_at": NOW,
+            "expires_at": NOW + HOUR,
+            "answered_at": None,
+        },
+        "awards": {
+            "id": NEW,
+            "booking_id": BOOKINGS["bare"],
+            "friend_id": FRIENDS[5],
+            "offer_id": None,
+            "round": 1,
+            "state": "live",
+            "awarded_at": NOW,
+            "contact_due_at": NOW + 12 * HOUR,
+            "contacted_at": NOW,
+            "appointment": Range(NOW + 6 * HOUR, NOW + 7 * HOUR),
+        },
+        "timers": {
+            "booking_id": BOOKINGS["bare"],
+            "kind": "retry",
+            "due_at": NOW,
+            "not_before": NOW,
+        },
+        "events": {
+            "booking_id": BOOKINGS["bare"],
+            "seq": 2,
+            "kind": "booking.offered",
+            "at": NOW,
+            "actor": "system",
+            "data": {},
+        },
+        "decisions": {
+            "booking_id": BOOKINGS["bare"],
+            "seq": 1,
+            "round": 1,
+            "tier": "friend",
+            "at": NOW,
+            "policy": "2026-11",
+            "friend_ids": [FRIENDS[1]],
+            "outcomes": ["OFFERED"],
+            "distances_m": [100],
+            "ranks": [1],
+        },
+        "messages": {
+            "id": NEW,
+            "booking_id": BOOKINGS["bare"],
+            "seq": 1,
+            "channel": "mail",
+            "audience": "customer",
+            "recipient_id": CUSTOMERS["bare"],
+            "template": "booked",
+            "data": {},
+            "next_at": NOW,
+        },
+        "answers": {
+            "principal": "partner:1",
+            "key": "new",
+            "request_sha256": SHA,
+            "created_at": NOW,
+        },
+        "quotes": {
+            "id": NEW,
+            "package": "wifi-setup",
+            "market": "CH",
+            "price_minor": 6900,
+            "currency": "CHF",
+            "created_at": NOW,
+            "expires_at": NOW + HOUR,
+        },
+        "ratings": {
+            "booking_id": BOOKINGS["bare"],
+            "friend_id": FRIENDS[6],
+            "stars": 5,
+            "comment": None,
+            "at": NOW,
+        },
+        "charges": {
+            "booking_id": BOOKINGS["bare"],
+            "friend_id": FRIENDS[6],
+            "price_minor": 6900,
+            "pay_minor": 5520,
+            "currency": "CHF",
+            "at": NOW,
+        },
+        "login_links": {
+            "token_sha256": SHA,
+            "person_id": FRIENDS[1],
+            "created_at": NOW,
+            "expires_at": NOW + HOUR,
+            "used_at": None,
+        },
+        "sessions": {
+            "token_sha256": SHA,
+            "person_id": FRIENDS[1],
+            "created_at": NOW,
+            "expires_at": NOW + HOUR,
+        },
+    }
+
+
+async def insert(tx: asyncpg.Connection, table: str, **changes: Any) -> None:
+    row = rows()[table] | changes
+    places = ", ".join(f"${n}" for n in range(1, len(row) + 1))
+    await tx.execute(f"INSERT INTO {table} ({', '.join(row)}) VALUES ({places})", *row.values())
+
+
+async def furnish(tx: asyncpg.Connection) -> None:
+    """Friends 1 to 6; an open booking with four live offers, one won, one completed, one bare."""
+    for name, person in CUSTOMERS.items():
+        await insert(tx, "people", id=person, kind="customer", email=f"{name}@example.com")
+    for number, friend in FRIENDS.items():
+        await insert(tx, "people", id=friend, email=f"f{number}@example.org")
+        if number < 7:
+            await insert(tx, "friends", id=friend, ref=f"f{number}")
+    await insert(tx, "friend_certificates", certificate="wifi", valid=Range(NOW, NOW + HOUR))
+    await insert(tx, "partners", id=PARTNER, name="Partner")
+    await insert(tx, "partners", id=OTHER_PARTNER, name="Other")
+    await insert(tx, "partner_keys", id=id_(410), secret_sha256=b"\x02" * 32)
+    await insert(tx, "partner_members", friend_id=FRIENDS[1])
+    for name in ("open", "won", "done", "bare"):
+        await insert(
+            tx,
+            "bookings",
+            id=BOOKINGS[name],
+            customer_id=CUSTOMERS[name],
+            partner_reference=name,
+            round=1,
+        )
+        await insert(
+            tx, "events", booking_id=BOOKINGS[name], seq=1, kind="booking.created", actor="customer"
+        )
+    for slot in range(1, 5):
+        await insert(
+            tx,
+            "offers",
+            id=OFFERS[slot],
+            booking_id=BOOKINGS["open"],
+            friend_id=FRIENDS[slot],
+            slot=slot,
+        )
+    await _win(tx, "won", OFFERS[5], FRIENDS[5])
+    await _win(tx, "done", OFFERS[6], FRIENDS[6])
+    await tx.execute("UPDATE awards SET contacted_at = $1", NOW)
+    await tx.execute(
+        "UPDATE awards SET appointment = $1 WHERE id = $2",
+        Range(NOW + 2 * HOUR, NOW + 3 * HOUR),
+        AWARDS["won"],
+    )
+    await _finish(tx)
+
+
+async def _win(tx: asyncpg.Connection, name: str, offer: UUID, friend: UUID) -> None:
+    booking = BOOKINGS[name]
+    await insert(tx, "offers", id=offer, booking_id=booking, friend_id=friend)
+    await tx.execute(
+        "UPDATE offers SET state = 'accepted', answered_at = $1 WHERE id = $2", NOW, offer
+    )
+    await insert(
+        tx,
+        "awards",
+        id=AWARDS[name],
+        booking_id=booking,
+        friend_id=friend,
+        offer_id=offer,
+        contacted_at=None,
+        appointment=None,
+    )
+    await tx.execute(
+        "UPDATE bookings SET state = 'awarded', award_id = $1 WHERE id = $2", AWARDS[name], booking
+    )
+    await tx.execute("UPDATE friends SET open_jobs = 1 WHERE id = $1", friend)
+
+
+async def _finish(tx: asyncpg.Connection) -> None:
+    done = BOOKINGS["done"]
+    for state in ("contacted", "completed"):
+        await tx.execute("UPDATE bookings SET state = $1 WHERE id = $2", state, done)
+    await tx.execute(
+        "UPDATE awards SET state = 'done', ended_at = $1 WHERE id = $2", NOW, AWARDS["done"]
+    )
+    await insert(tx, "ratings", booking_id=done)
+    await insert(tx, "charges", booking_id=done)
+    await insert(tx, "decisions", booking_id=done)
+    await insert(tx, "timers", booking_id=BOOKINGS["open"], kind="offers_expire")
+    await insert(tx, "answers", key="used")
+    await insert(tx, "messages", id=id_(700), booking_id=done)
+    await tx.execute(
+        "INSERT INTO audit (at, actor, act, subject) VALUES ($1, 'system', 'x', 'y')", NOW
+    )
