@@ -9,7 +9,17 @@ from api import docs, health, live, metrics, problems
 from api.middleware import Numbered, OnlyJson
 from api.openapi import Api, stated
 from api.outside import Outside
-from api.routes import bookings, desk, offers, packages, profile, quotes, sessions, work
+from api.routes import (
+    bookings,
+    coverage,
+    desk,
+    offers,
+    packages,
+    profile,
+    quotes,
+    sessions,
+    work,
+)
 from api.sending import by_mail
 from dispatch.runtime import Runtime
 
@@ -19,6 +29,7 @@ if TYPE_CHECKING:
 ROUTERS = (
     packages.router,
     quotes.router,
+    coverage.router,
     bookings.router,
     offers.router,
     work.router,

@@ -9,7 +9,7 @@ import math
 import re
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -109,6 +109,10 @@ class Gazetteer:
 
     def __len__(self) -> int:
         return len(self._lines)
+
+    def rows(self, market: Market) -> Iterator[Postcode]:
+        """Every town of every postcode of a country."""
+        return map(postcode_of, self._by_country[market])
 
     def find(self, country: str, postcode: str, city: str | None = None) -> Place:
         """The place of a postcode; a contradicting town is named in `note`, the postcode wins.

@@ -9,6 +9,7 @@ import typer
 from api.commands import (
     bookings,
     clock,
+    coverage,
     demo,
     doctor,
     friends,
@@ -70,6 +71,7 @@ app.add_typer(friends.app, name="friends", rich_help_panel=DESK)
 app.add_typer(partners.app, name="partners", rich_help_panel=DESK)
 app.add_typer(people.operators, name="operators", rich_help_panel=DESK)
 app.add_typer(bookings.app, name="bookings", rich_help_panel=DESK)
+app.command("coverage", rich_help_panel=DESK)(coverage.coverage)
 app.command("why", rich_help_panel=DESK)(bookings.why)
 app.command("login-link", rich_help_panel=DESK)(people.login_link)
 app.command("token", rich_help_panel=DESK)(people.token)

@@ -1,0 +1,90 @@
+"""Where a package can be had, told so that nobody can be found by it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Depends, Query, Request
+from fastapi.responses import JSONResponse
+
+from api.auth import Anybody, Rt
+from api.fields import Code
+from api.openapi import may_be_anonymous, problems
+from api.schemas import Said
+from data.records import Market
+from dispatch.flows.coverage import PublicMaps
+from dispatch.flows.orders import UnknownPackage
+from dispatch.rules.prices import NotSoldHere
+from geo.coverage import feature_collection
+
+FRESH_S = 300
+
+router = APIRouter(prefix="/v1", tags=["catalogue"])
+
+
+class CoverageArea(Said):
+    """How many helpers could come to an area; it is never told exactly."""
+
+    helpers: Literal["1-4", "5+"]
+    package: str
+    market: Market
+
+
+class CoverageShape(Said):
+    """A shape of RFC 7946, longitude before latitude, on WGS84."""
+
+    type: Literal["Polygon", "MultiPolygon"]
+    coordinates: list[Any]
+
+
+class CoverageFeature(Said):
+    """An area of RFC 7946."""
+
+    type: Literal["Feature"]
+    properties: CoverageArea
+    geometry: CoverageShape
+
+
+class CoverageMap(Said):
+    """Areas of RFC 7946; places in none of them cannot be served."""
+
+    type: Literal["FeatureCollection"]
+    features: list[CoverageFeature]
+
+
+class GeoJson(JSONResponse):
+    """A map as GeoJSON."""
+
+    media_type = "application/geo+json"
+
+
+def public_maps(request: Request, rt: Rt) -> PublicMaps:
+    """The maps that this process has made."""
+    state = request.app.state
+    if not hasattr(state, "public_maps"):
+        state.public_maps = PublicMaps(rt)
+    maps = state.public_maps
+    assert isinstance(maps, PublicMaps)
+    return maps
+
+
+@router.get(
+    "/coverage",
+    summary="Where a package can be had",
+    response_class=GeoJson,
+    response_model=CoverageMap,
+    openapi_extra=may_be_anonymous(),
+    responses=problems(UnknownPackage, NotSoldHere),
+)
+async def show_coverage(
+    who: Anybody,
+    maps: Annotated[PublicMaps, Depends(public_maps)],
+    package: Annotated[Code, Query(description="The package's code.")],
+    market: Annotated[Market, Query(description="The country of the addresses.")],
+) -> GeoJson:
+    """Areas of about 5 km precision in which 1-4 or 5+ helpers could come; a quote says for sure.
+
+    The map is up to fifteen minutes old.
+    """
+    found = feature_collection(await maps.areas(package, market), package, market)
+    return GeoJson(found, headers={"Cache-Control": f"public, max-age={FRESH_S}"})

