@@ -124,12 +124,10 @@ def _frame(rt: Runtime, search: _Search, known: Mapping[FriendId, Friend]) -> tu
     nearby = []
     for friend_id, indexed_m in met.items():
         copy, row = rt.index.get(friend_id), known.get(friend_id)
-        friend = row or copy
-        if friend is None:
-            continue
-        moved = copy is None or (copy.lat, copy.lon) != (friend.lat, friend.lon)
-        away_m = _measured(search, friend) if moved else indexed_m
-        nearby.append(Nearby(friend=friend, distance_m=away_m))
+        if row is not None and (copy is None or (copy.lat, copy.lon) != (row.lat, row.lon)):
+            nearby.append(Nearby(row, _measured(search, row)))
+        elif friend := row or copy:
+            nearby.append(Nearby(friend, indexed_m))
     return tuple(nearby)
 
 

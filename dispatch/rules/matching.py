@@ -205,23 +205,19 @@ def rank(
     chosen: list[Nearby] = []
     lines: list[Considered] = []
     place = 0
-    for near in sorted(nearby, key=lambda n: (n.distance_m, n.friend.id)):
-        friend = near.friend
-        outcome = reason(friend, near.distance_m, by_tier.get(friend.tier, tried[-1]))
-        if friend.id in already:
+    for away_m, friend_id, friend in sorted((n.distance_m, n.friend.id, n.friend) for n in nearby):
+        outcome = reason(friend, away_m, by_tier.get(friend.tier, tried[-1]))
+        if friend_id in already:
             outcome = Outcome.OFFERED
         elif outcome is None and len(chosen) < want:
-            chosen.append(near)
+            chosen.append(Nearby(friend, away_m))
             outcome = Outcome.OFFERED
-        qualifies = outcome in (None, Outcome.OFFERED)
-        place += qualifies
+        elif outcome is not None:
+            lines.append(Considered(friend_id, outcome, int(away_m), None))
+            continue
+        place += 1
         lines.append(
-            Considered(
-                friend_id=friend.id,
-                outcome=outcome or Outcome.RANKED_BELOW_K,
-                distance_m=int(near.distance_m),
-                rank=place if qualifies else None,
-            )
+            Considered(friend_id, outcome or Outcome.RANKED_BELOW_K, int(away_m), place)
         )
     return Ranking(chosen=tuple(chosen), considered=tuple(lines))
 
