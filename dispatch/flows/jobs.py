@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
-from data.db import Connection, DatabaseError, transaction
+from data.db import Connection, ConstraintBroken, DatabaseError, transaction
 from data.records import (
     AwardState,
     BookingId,
@@ -130,7 +130,8 @@ async def hand_back(
     """The friend gives the job back; it goes out again without him."""
 
     def decide(case: Case, facts: Facts) -> Verdict:
-        if not _holds(case.job, friend_id) and _lost_as(case.job, friend_id, AwardState.HANDED_BACK):
+        returned = _lost_as(case.job, friend_id, AwardState.HANDED_BACK)
+        if returned and not _holds(case.job, friend_id):
             return None
         _must_hold(case.job, friend_id)
         return rules.hand_back(case, reason, note)
@@ -208,9 +209,9 @@ async def ring(rt: Runtime, limit: int) -> int:
         async with transaction(rt.pool) as tx:
             loaded, now = await jobs.lock_due(tx, limit, rt.packages)
             changes = await _ring(rt, tx, loaded, now)
-    except DatabaseError:
-        raise
-    except Exception:
+    except Exception as error:
+        if isinstance(error, DatabaseError) and not isinstance(error, ConstraintBroken):
+            raise
         log.exception("a batch of timers failed; acting on them one by one")
         return await _ring_singly(rt, limit)
     publish(rt, changes)

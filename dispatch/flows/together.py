@@ -1,20 +1,30 @@
 """Callers queue, a writer takes whatever has gathered and commits it in one transaction.
 
 While one batch commits, the next gathers; nobody waits for company, so that a lone caller loses
-nothing. Each is answered only after the commit. A batch that the database refuses is carried out
-again one by one: then only the command that broke a constraint hears of it.
+nothing. Each is answered only after the commit. A batch that fails, for any other reason than the
+database being away or busy, is carried out again one by one: then only the command that broke a
+constraint, or has met a bug, hears of it.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from data.db import Connection, ConstraintBroken, repeat
+from data.db import Connection, ConstraintBroken, DatabaseError, repeat
 from data.records import Changes, OfferState
-from dispatch.flows.deciding import Command, Done, Later, Repeated, Result, decide_all
+from dispatch.flows.deciding import (
+    Command,
+    Done,
+    Later,
+    ReferenceTaken,
+    Repeated,
+    Result,
+    decide_all,
+)
+from dispatch.rules import states
 from dispatch.rules.refusals import AppointmentOverlaps, AtCapacity
 from dispatch.rules.refused import Refused
 from dispatch.runtime import Runtime
@@ -22,9 +32,10 @@ from dispatch.runtime import Runtime
 WRITERS = 2
 BATCH = 64
 WAITING_MAX = 2000
-REFUSALS: dict[str, type[Refused]] = {
+REFUSALS: dict[str, Callable[[], Refused]] = {
     "award_no_double_appointment": AppointmentOverlaps,
     "friend_capacity": AtCapacity,
+    "booking_partner_reference": lambda: ReferenceTaken("another request took it just now"),
 }
 
 
@@ -53,9 +64,7 @@ class Together:
         answer: asyncio.Future[Done | Repeated] = asyncio.get_running_loop().create_future()
         self.waiting.append(_Waiting(command, answer))
         if len(self.writers) < WRITERS:
-            writer = asyncio.create_task(self._write())
-            self.writers.add(writer)
-            writer.add_done_callback(self.writers.discard)
+            self.writers.add(asyncio.create_task(self._write()))
         return await answer
 
     async def close(self) -> None:
@@ -64,16 +73,26 @@ class Together:
             await asyncio.gather(*self.writers)
 
     async def _write(self) -> None:
-        while self.waiting:
-            batch = [self.waiting.popleft() for _ in range(min(BATCH, len(self.waiting)))]
-            results = await self._settle([one.command for one in batch])
-            later = []
-            for one, result in zip(batch, results, strict=True):
-                if isinstance(result, Later):
-                    later.append(one)
-                else:
-                    _reply(one.answer, result)
-            self.waiting.extendleft(reversed(later))
+        me = asyncio.current_task()
+        assert me is not None
+        try:
+            while self.waiting:
+                await self._write_batch(
+                    [self.waiting.popleft() for _ in range(min(BATCH, len(self.waiting)))]
+                )
+        finally:
+            # In this step, not in a callback: a caller in between would count on a writer gone.
+            self.writers.discard(me)
+
+    async def _write_batch(self, batch: Sequence[_Waiting]) -> None:
+        results = await self._settle([one.command for one in batch])
+        later = []
+        for one, result in zip(batch, results, strict=True):
+            if isinstance(result, Later):
+                later.append(one)
+            else:
+                _reply(one.answer, result)
+        self.waiting.extendleft(reversed(later))
 
     async def _settle(self, commands: Sequence[Command]) -> Sequence[Result]:
         try:
@@ -81,7 +100,7 @@ class Together:
         except Exception as error:
             if len(commands) == 1:
                 return [_refusal(error)]
-            if not isinstance(error, ConstraintBroken):
+            if isinstance(error, DatabaseError) and not isinstance(error, ConstraintBroken):
                 return [error] * len(commands)
         return [result for one in commands for result in await self._settle([one])]
 
@@ -110,7 +129,10 @@ def publish(rt: Runtime, changes: Sequence[Changes]) -> None:
         for friend_id, by in change.open_jobs.items():
             rt.count(friend_id, open_jobs=by)
         for offer in change.offers:
-            rt.count(offer.friend_id, live_offers=1 if offer.state is OfferState.LIVE else -1)
+            if offer.state is OfferState.LIVE:
+                rt.count(offer.friend_id, live_offers=+1)
+            elif offer.state in states.OFFER[OfferState.LIVE]:
+                rt.count(offer.friend_id, live_offers=-1)
     if changes:
         rt.tell(changes)
 

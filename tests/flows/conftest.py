@@ -1,0 +1,37 @@
+"""Another process's worth of runtime on the database of the test."""
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from random import Random
+
+import pytest
+
+from data import db
+from dispatch.flows.opening import load_index
+from dispatch.flows.together import together
+from dispatch.rules.matching import askable
+from dispatch.runtime import Runtime
+from geo.index import FriendIndex
+
+
+@pytest.fixture
+async def other(rt: Runtime, database) -> AsyncIterator[Runtime]:
+    """As if a second process served: its own pool, queue and index, the same database.
+
+    Its index knows the friends there were when the fixture was made: `await load_index(other)`.
+    """
+    pool = await db.open_pool(
+        database.service_dsn, role=database.service_role, size=10, application="other"
+    )
+    async with pool:
+        twin = replace(
+            rt,
+            pool=pool,
+            index=FriendIndex(askable(rt.policy)),
+            chance=Random(8),
+            committed=[],
+            gathering=None,
+        )
+        await load_index(twin)
+        yield twin
+        await together(twin).close()

@@ -1,0 +1,143 @@
+"""What must be true of the database after every transaction, whatever happened: asked in SQL."""
+
+from collections.abc import AsyncIterator
+
+import asyncpg
+
+from data.db import moment, transaction
+from data.store import friends as friend_rows
+from dispatch.runtime import Runtime
+from geo.point import Point, distance_m
+
+# Each statement returns the ids of what is wrong.
+NEVER = {
+    "more than one living award": """
+        SELECT booking_id FROM awards WHERE state IN ('live', 'done')
+        GROUP BY booking_id HAVING count(*) > 1""",
+    "two winners of one round": """
+        SELECT booking_id FROM offers WHERE state IN ('accepted', 'forfeited', 'handed_back')
+        GROUP BY booking_id, round HAVING count(*) > 1""",
+    "more than four live offers": """
+        SELECT booking_id FROM offers WHERE state = 'live'
+        GROUP BY booking_id HAVING count(*) > 4""",
+    "a live offer of a booking that is not open, or of an earlier round": """
+        SELECT o.id FROM offers o JOIN bookings b ON b.id = o.booking_id
+        WHERE o.state = 'live' AND (b.state <> 'open' OR o.round <> b.round)""",
+    "an open booking that nobody is asked about": """
+        SELECT id FROM bookings b WHERE state = 'open'
+        AND NOT EXISTS (SELECT FROM offers o WHERE o.booking_id = b.id AND o.state = 'live')""",
+    "a counter that differs from a recount": """
+        SELECT f.id FROM friends f WHERE open_jobs <>
+        (SELECT count(*) FROM awards a WHERE a.friend_id = f.id AND a.state = 'live')""",
+    "events with gaps": """
+        SELECT b.id FROM bookings b WHERE event_seq IS DISTINCT FROM
+        (SELECT max(seq) FROM events e WHERE e.booking_id = b.id) OR event_seq <>
+        (SELECT count(*) FROM events e WHERE e.booking_id = b.id)""",
+    "a held booking without its living award": """
+        SELECT b.id FROM bookings b LEFT JOIN awards a ON a.id = b.award_id
+        WHERE (b.state IN ('awarded', 'contacted', 'scheduled', 'under_way')
+               AND a.state IS DISTINCT FROM 'live')
+           OR (b.state = 'completed' AND a.state IS DISTINCT FROM 'done')
+           OR (b.state IN ('open', 'unfilled', 'incomplete', 'cancelled') AND a.id IS NOT NULL)""",
+    "a living award that its booking does not know": """
+        SELECT a.id FROM awards a JOIN bookings b ON b.id = a.booking_id
+        WHERE a.state IN ('live', 'done') AND b.award_id IS DISTINCT FROM a.id""",
+    "an award that is not of the accepted offer": """
+        SELECT a.id FROM awards a JOIN offers o ON o.id = a.offer_id
+        WHERE o.friend_id <> a.friend_id OR o.state::text <>
+        CASE WHEN a.state IN ('live', 'done') THEN 'accepted' ELSE a.state::text END""",
+    "an accepted offer without an award": """
+        SELECT id FROM offers o WHERE state = 'accepted'
+        AND NOT EXISTS (SELECT FROM awards a WHERE a.offer_id = o.id)""",
+    "a friend asked again who refused or lost the job": """
+        SELECT o.id FROM offers o JOIN offers earlier USING (booking_id, friend_id)
+        WHERE o.round > earlier.round AND earlier.state IN
+          ('declined', 'expired', 'forfeited', 'handed_back', 'released')
+        UNION ALL
+        SELECT o.id FROM offers o JOIN awards a USING (booking_id, friend_id)
+        WHERE a.state NOT IN ('live', 'done') AND o.offered_at > a.awarded_at""",
+    "an offer outside its friend's radius": """
+        SELECT id FROM offers WHERE distance_m > radius_m""",
+    "an expiry timer that is not that of the first live offer": """
+        SELECT b.id FROM bookings b
+        LEFT JOIN timers t ON t.booking_id = b.id AND t.kind = 'offers_expire'
+        WHERE t.due_at IS DISTINCT FROM (SELECT min(expires_at) FROM offers o
+          WHERE o.booking_id = b.id AND o.state = 'live')""",
+    "a contact deadline that is not that of the award": """
+        SELECT b.id FROM bookings b LEFT JOIN awards a ON a.id = b.award_id
+        LEFT JOIN timers t ON t.booking_id = b.id AND t.kind = 'contact_deadline'
+        WHERE t.due_at IS DISTINCT FROM CASE WHEN b.state = 'awarded' THEN a.contact_due_at END""",
+    "a reminder of a job that needs none": """
+        SELECT t.booking_id FROM timers t JOIN bookings b ON b.id = t.booking_id
+        LEFT JOIN awards a ON a.id = b.award_id
+        WHERE t.kind = 'contact_reminder'
+        AND (b.state <> 'awarded' OR t.due_at >= a.contact_due_at)""",
+    "a retry of a booking that is not unfilled": """
+        SELECT t.booking_id FROM timers t JOIN bookings b ON b.id = t.booking_id
+        WHERE t.kind = 'retry' AND b.state <> 'unfilled'""",
+    "an unfilled booking that is not tried again": """
+        SELECT id FROM bookings b
+        WHERE state = 'unfilled' AND state_at > moment() - interval '7 days' AND NOT EXISTS (SELECT FROM timers t WHERE t.booking_id = b.id AND t.kind = 'retry')""",
+    "a decision with two outcomes for one friend": """
+        SELECT booking_id FROM decisions WHERE cardinality(friend_ids) <>
+        (SELECT count(DISTINCT f) FROM unnest(friend_ids) f)""",
+    "an offer that no decision explains": """
+        SELECT o.id FROM offers o WHERE NOT EXISTS (
+          SELECT FROM decisions d, unnest(d.friend_ids, d.outcomes) AS line (friend, outcome)
+          WHERE d.booking_id = o.booking_id AND d.round = o.round AND d.at = o.offered_at
+          AND line.friend = o.friend_id AND line.outcome = 'OFFERED')""",
+    "a completed booking without one charge, or another with one": """
+        SELECT b.id FROM bookings b LEFT JOIN charges c ON c.booking_id = b.id
+        WHERE (b.state = 'completed') <> (c.booking_id IS NOT NULL)""",
+    "a rating of a booking that is not completed": """
+        SELECT r.booking_id FROM ratings r JOIN bookings b ON b.id = r.booking_id
+        WHERE b.state <> 'completed'""",
+    "an award without an event": """
+        SELECT a.id FROM awards a WHERE NOT EXISTS (
+          SELECT FROM events e WHERE e.booking_id = a.booking_id AND e.kind = 'booking.awarded'
+          AND e.data ->> 'award' = a.id::text)""",
+    "a message that no event called for": """
+        SELECT m.id FROM messages m LEFT JOIN events e USING (booking_id, seq)
+        WHERE e.seq IS NULL""",
+    "a claim without an answer": "SELECT key FROM answers WHERE body IS NULL",
+}
+
+
+async def violations(connection: asyncpg.Connection) -> AsyncIterator[str]:
+    """Every promise of NEVER that is broken, with what breaks it."""
+    for promise, question in NEVER.items():
+        for row in await connection.fetch(question):
+            yield f"{promise}: {row[0]}"
+
+
+async def all_is_well(connection: asyncpg.Connection) -> None:
+    """AssertionError naming every promise that is broken; deadlocks count as well."""
+    found = [violation async for violation in violations(connection)]
+    assert found == []
+    deadlocks = await connection.fetchval(
+        "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()"
+    )
+    assert deadlocks == 0
+
+
+async def index_agrees(rt: Runtime) -> None:
+    """This process's copies of the friends count what their rows count, if it works alone."""
+    async with transaction(rt.pool) as tx:
+        rows = [f async for page in friend_rows.everyone(tx, await moment(tx)) for f in page]
+    for row in rows:
+        copy = rt.index.get(row.id)
+        assert copy is not None
+        assert (copy.open_jobs, copy.live_offers) == (row.open_jobs, row.live_offers), row.ref
+
+
+async def distances_hold(connection: asyncpg.Connection) -> None:
+    """Every offer's distance is the geodesic from the customer's point to the friend's base."""
+    for row in await connection.fetch(
+        """SELECT o.distance_m, c.lat, c.lon, f.lat AS f_lat, f.lon AS f_lon FROM offers o
+        JOIN bookings b ON b.id = o.booking_id JOIN people c ON c.id = b.customer_id
+        JOIN people f ON f.id = o.friend_id"""
+    ):
+        exact = distance_m(
+            Point(lat=row["lat"], lon=row["lon"]), Point(lat=row["f_lat"], lon=row["f_lon"])
+        )
+        assert abs(exact - row["distance_m"]) <= 1

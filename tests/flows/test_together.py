@@ -1,0 +1,300 @@
+"""Many commands in one transaction: each is answered as if it had been alone."""
+
+import asyncio
+from dataclasses import replace
+from hashlib import sha256
+
+import pytest
+
+from data.db import ConstraintBroken, DatabaseConflict
+from data.records import BookingState
+from data.store.answers import Claim
+from dispatch.flows import deciding, jobs
+from dispatch.flows import together as gathering
+from dispatch.flows.deciding import Command, Done, KeyReused, ReferenceTaken, Repeated
+from dispatch.flows.opening import load_index
+from dispatch.flows.together import Overloaded, Together, together
+from dispatch.rules import job as rules
+from dispatch.rules.refusals import OfferGone
+from dispatch.rules.refused import NotFound
+from dispatch.rules.states import IllegalTransition
+from tests.builders import booked, live, neighbours, order
+from tests.flows.invariants import all_is_well, index_agrees
+
+pytestmark = pytest.mark.usefixtures("clock")
+
+
+def said(done):
+    return {"id": str(done.job.booking.id)}
+
+
+def book(rt, claim=None, **changes):
+    return jobs.book(rt, order(**changes), actor="customer", claim=claim, said=said)
+
+
+def claim(key="k", body=b"the same"):
+    return Claim("partner:1", key, sha256(body).digest())
+
+
+async def together_with(rt, bad, *good):
+    """Run a bad command in one batch with good ones; returns what became of each."""
+    return await asyncio.gather(*good[:1], bad, *good[1:], return_exceptions=True)
+
+
+async def bookings(owner):
+    return await owner.fetchval("SELECT count(*) FROM bookings")
+
+
+async def test_a_command_with_a_bug_harms_nobody_else_in_its_batch(rt, owner):
+    await neighbours(rt, 4)
+
+    def breaks(case, facts):
+        raise ZeroDivisionError
+
+    id_ = (await booked(rt)).job.booking.id
+    bad = together(rt).do(Command(booking_id=id_, actor="system", decide=breaks))
+    one, broken, other = await together_with(rt, bad, book(rt), book(rt))
+    assert isinstance(broken, ZeroDivisionError)
+    assert isinstance(one, Done)
+    assert isinstance(other, Done)
+    assert await bookings(owner) == 3
+    await all_is_well(owner)
+
+
+@pytest.mark.parametrize("where", ["ask", "said", "write"])
+async def test_a_bug_after_the_decision_harms_nobody_else(rt, owner, monkeypatch, where):
+    await neighbours(rt, 4)
+    bad_said, ask = said, rules.ask
+
+    def breaks(done):
+        raise IllegalTransition("planted")
+
+    def ask_or_break(asking, nearby):
+        if asking.booking.package == "printer-setup":
+            raise IllegalTransition("planted")
+        return ask(asking, nearby)
+
+    bad_order = order(package="printer-setup") if where == "ask" else order()
+    if where == "ask":
+        monkeypatch.setattr(rules, "ask", ask_or_break)
+    elif where == "said":
+        bad_said = breaks
+    else:  # what no table of the database can hold
+        bad_order = order(name="Vera\x00Beispiel")
+    bad = jobs.book(rt, bad_order, actor="customer", claim=None, said=bad_said)
+    one, broken, other = await together_with(rt, bad, book(rt), book(rt))
+    assert isinstance(broken, Exception)
+    assert isinstance(one, Done), one
+    assert isinstance(other, Done), other
+    assert await bookings(owner) == 2
+    await all_is_well(owner)
+
+
+async def test_a_command_that_breaks_a_constraint_harms_nobody_else(rt, owner):
+    await neighbours(rt, 4)
+    id_ = (await booked(rt)).job.booking.id
+
+    def leaves_a_gap(case, facts):
+        changes = rules.cancel(case, "changed_mind")
+        return replace(changes, events=tuple(replace(e, seq=e.seq + 1) for e in changes.events))
+
+    bad = together(rt).do(Command(booking_id=id_, actor="system", decide=leaves_a_gap))
+    one, broken, other = await together_with(rt, bad, book(rt), book(rt))
+    assert isinstance(broken, ConstraintBroken)
+    assert broken.constraint == "events_without_gaps"
+    assert isinstance(one, Done)
+    assert isinstance(other, Done)
+    await all_is_well(owner)
+
+
+async def test_a_refused_command_is_told_why_and_the_others_are_carried_out(rt, owner):
+    refs = await neighbours(rt, 5)
+    offer = live(await booked(rt))[0]
+    stranger = jobs.accept(rt, offer.id, refs["f5"])
+    one, refused = await asyncio.gather(book(rt), stranger, return_exceptions=True)
+    assert isinstance(one, Done)
+    assert isinstance(refused, NotFound)
+
+
+async def test_fifty_identical_requests_at_once_in_two_processes_make_one_booking(rt, other, owner):
+    await neighbours(rt, 4)
+    await load_index(other)
+    results = await asyncio.gather(*(book((rt, other)[n % 2], claim()) for n in range(50)))
+    assert len({result.said["id"] for result in results}) == 1
+    assert sum(isinstance(result, Done) for result in results) == 1
+    assert await bookings(owner) == 1
+    again = await book(other, claim())
+    assert isinstance(again, Repeated)
+    assert again.said == results[0].said
+    await all_is_well(owner)
+
+
+async def test_a_key_used_with_another_body_is_refused_even_at_the_same_time(rt, owner):
+    await neighbours(rt, 4)
+    both = await asyncio.gather(
+        book(rt, claim()), book(rt, claim(body=b"another")), return_exceptions=True
+    )
+    assert isinstance(both[0], Done)
+    assert isinstance(both[1], KeyReused)
+    with pytest.raises(KeyReused):
+        await book(rt, claim(body=b"another"))
+    assert isinstance(await book(rt, claim(key="l", body=b"another")), Done)
+    assert await bookings(owner) == 2
+
+
+async def test_a_refused_request_leaves_its_key_free(rt, owner):
+    done = await booked(rt)
+    early = jobs.rate(rt, done.job.booking.id, stars=5, comment=None, claim=claim(), said=said)
+    with pytest.raises(rules.NotInThisState):
+        await early
+    assert await owner.fetchval("SELECT count(*) FROM answers") == 0
+    assert isinstance(await book(rt, claim(body=b"another")), Done)
+
+
+async def test_several_changes_of_one_booking_happen_in_the_order_they_came(rt, owner):
+    await neighbours(rt, 8)
+    done = await booked(rt)
+    first, second, third, fourth = live(done)
+    results = await asyncio.gather(
+        jobs.decline(rt, first.id, first.friend_id),
+        jobs.decline(rt, second.id, second.friend_id),
+        jobs.accept(rt, third.id, third.friend_id),
+        jobs.accept(rt, fourth.id, fourth.friend_id),
+        jobs.contacted(rt, done.job.booking.id, third.friend_id),
+        return_exceptions=True,
+    )
+    assert [type(r) for r in results[:4]] == [Done, Done, Done, OfferGone]
+    kinds = [
+        row["kind"]
+        for row in await owner.fetch(
+            "SELECT kind FROM events WHERE booking_id = $1 ORDER BY seq", done.job.booking.id
+        )
+    ]
+    assert kinds[2:7] == [
+        "offer.declined",
+        "booking.offered",
+        "offer.declined",
+        "booking.offered",
+        "booking.awarded",
+    ]
+    await all_is_well(owner)
+    await index_agrees(rt)
+
+
+async def test_more_than_can_be_done_in_time_are_told_so_at_once(rt, owner, monkeypatch):
+    monkeypatch.setattr(gathering, "WAITING_MAX", 10)
+    results = await asyncio.gather(*(book(rt) for _ in range(15)), return_exceptions=True)
+    assert [type(r) for r in results].count(Overloaded) == 5
+    assert await bookings(owner) == 10
+    assert isinstance(await book(rt), Done)
+
+
+def failing(times, error, work):
+    """`work`, the first `times` calls of which end with `error` after all was written."""
+    left = [times]
+
+    async def fails(*args):
+        await work(*args)
+        if left[0]:
+            left[0] -= 1
+            raise error
+
+    return fails
+
+
+async def test_work_that_met_another_is_repeated_and_happens_once(rt, owner, monkeypatch):
+    await neighbours(rt, 4)
+    conflict = DatabaseConflict("planted")
+    monkeypatch.setattr(deciding.jobs, "write", failing(2, conflict, deciding.jobs.write))
+    done, other = await asyncio.gather(book(rt, claim()), book(rt))
+    assert isinstance(done, Done)
+    assert isinstance(other, Done)
+    assert await bookings(owner) == 2
+    await all_is_well(owner)
+
+
+async def test_work_that_always_meets_another_is_given_up_and_nothing_happened(
+    rt, owner, monkeypatch
+):
+    await neighbours(rt, 4)
+    conflict = DatabaseConflict("planted")
+    monkeypatch.setattr(deciding.jobs, "write", failing(3, conflict, deciding.jobs.write))
+    results = await asyncio.gather(book(rt, claim()), book(rt), return_exceptions=True)
+    assert results == [conflict, conflict]
+    assert await bookings(owner) == 0
+    assert isinstance(await book(rt, claim()), Done)
+
+
+async def test_what_a_caller_who_went_away_has_asked_for_is_done_all_the_same(rt, owner):
+    await neighbours(rt, 4)
+    callers = [asyncio.create_task(book(rt)) for _ in range(3)]
+    queue = together(rt)
+    for _ in range(3):
+        if len(queue.waiting) < 3:
+            await asyncio.sleep(0)
+    assert len(queue.waiting) == 3
+    callers[1].cancel()
+    results = await asyncio.gather(*callers, return_exceptions=True)
+    assert isinstance(results[1], asyncio.CancelledError)
+    assert isinstance(results[0], Done)
+    assert isinstance(results[2], Done)
+    await queue.close()
+    assert await bookings(owner) == 3
+
+
+async def test_nobody_is_forgotten_when_two_writers_end_at_the_same_moment(rt, monkeypatch):
+    """A caller who comes between the end of both writers and the loop's notice of it is served."""
+    monkeypatch.setattr(gathering, "BATCH", 1)
+    queue, gate = Together(rt), asyncio.Event()
+    command = Command(actor="system", decide=lambda case, facts: None)
+
+    async def settle(commands):
+        await gate.wait()
+        return [Repeated(said={}) for _ in commands]
+
+    monkeypatch.setattr(Together, "_settle", lambda self, commands: settle(commands))
+
+    async def asks_twice():
+        await queue.do(command)
+        await queue.do(command)
+
+    async def asks_once():
+        await queue.do(command)
+
+    asking = asyncio.gather(asks_twice(), asks_once())
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    gate.set()
+    await asyncio.wait_for(asking, timeout=2)
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+async def test_one_reference_makes_one_booking(rt, other, owner, processes):
+    partner = rt.new_id()
+    await owner.execute(
+        "INSERT INTO partners (id, name, created_at) VALUES ($1, 'Partner', moment())", partner
+    )
+    results = await asyncio.gather(
+        *(
+            book((rt, other)[n % processes], partner_id=partner, partner_reference="A-1")
+            for n in range(6)
+        ),
+        return_exceptions=True,
+    )
+    assert sum(isinstance(r, Done) for r in results) == 1
+    assert sum(isinstance(r, ReferenceTaken) for r in results) == 5, results
+    assert await bookings(owner) == 1
+
+
+async def test_one_bad_apple_among_a_full_batch_costs_nobody_his_answer(rt, owner):
+    await neighbours(rt, 4)
+    results = await asyncio.gather(
+        *(book(rt) for _ in range(30)),
+        book(rt, name="\x00"),
+        *(book(rt) for _ in range(30)),
+        return_exceptions=True,
+    )
+    assert sum(isinstance(r, Done) for r in results) == 60
+    states = await owner.fetch("SELECT DISTINCT state FROM bookings")
+    assert {row["state"] for row in states} <= {BookingState.OPEN, BookingState.UNFILLED}
+    await all_is_well(owner)
