@@ -12,7 +12,9 @@ from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from typing import Any, Final
 
 import uvicorn
+from fastapi import FastAPI
 
+from api.live import streams_of
 from data import migrate as schema
 from data.db import DatabaseError, connect
 from data.server import Database, database
@@ -119,7 +121,7 @@ async def mind_the_clock(settings: Settings, place: Database, report: Report) ->
 
 
 async def listen(
-    app: Any, listener: socket.socket, stop: asyncio.Event, listening: Callable[[], None]
+    app: FastAPI, listener: socket.socket, stop: asyncio.Event, listening: Callable[[], None]
 ) -> None:
     """Serve `app` until `stop`, then let requests end; calls `listening` once it really does."""
     config = uvicorn.Config(
@@ -135,6 +137,8 @@ async def listen(
     waiting = asyncio.create_task(stop.wait())
     await asyncio.wait({task, waiting}, return_when=asyncio.FIRST_COMPLETED)
     waiting.cancel()
+    # Streams never end by themselves; their readers come back to whoever listens then.
+    await streams_of(app).close()
     server.should_exit = True
     await task
     if not server.started:

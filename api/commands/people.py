@@ -104,7 +104,7 @@ async def _link(ctx: typer.Context, kind: Kind, word: str) -> str:
 
     async with at_desk(ctx) as rt:
         secret = await sessions.login_link(rt, await person_named(rt, kind, word))
-        return f"{rt.settings.base_url}/login?token={secret}"
+        return f"{rt.settings.base_url}/login#{secret}"
 
 
 async def _token(ctx: typer.Context, kind: Kind, word: str, days: int) -> str:

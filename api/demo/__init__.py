@@ -1,0 +1,1 @@
+"""A town that lives by itself, through the public API alone."""

@@ -1,0 +1,174 @@
+"""The people of the demo: invented helpers on real places, a partner, the desk, and you."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from random import Random
+from typing import Final
+
+from data.records import FriendId, Language, Market, PersonId, Tier
+from data.seed import catalogue, town
+from data.seed.town import InventedFriend
+from dispatch.flows import friends, partners, sessions
+from dispatch.flows.friends import ProfileChange
+from dispatch.runtime import Runtime
+from geo.friend_file import Row
+from geo.point import Point, Precision
+
+ACTOR: Final = "demo"
+PARTNER: Final = "Demo Shop"
+DESK: Final = ("Demo Desk", "desk@example.org")
+LIFE: Final = timedelta(days=400)
+AT_ONCE: Final = 6
+YOU: Final = "you"
+# Beside the Landesmuseum in Zurich: whoever books there rings you first.
+YOUR_PLACE: Final = Point(lat=47.37903, lon=8.54040)
+YOUR_ADDRESS: Final[Mapping[str, object]] = {
+    "street": "Museumstrasse 2",
+    "postcode": "8001",
+    "city": "Zürich",
+    "country": "CH",
+    "lat": 47.37910,
+    "lon": 8.54050,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Player:
+    """A friend whom the demo plays: who he is, and his token."""
+
+    person: InventedFriend
+    id: FriendId
+    token: str
+
+
+@dataclass(frozen=True, slots=True)
+class Cast:
+    """Everybody. `new` says that they were invented just now."""
+
+    players: Sequence[Player]
+    names: Mapping[FriendId, str]
+    your_token: str
+    desk_token: str
+    partner_key: str
+    new: bool
+
+
+def invented(count: int, seed: int) -> list[InventedFriend]:
+    """`count` friends, shared out among the towns; the same seed gives the same."""
+    towns = sorted(town.names(), reverse=True)
+    people: list[InventedFriend] = []
+    for number, name in enumerate(towns):
+        share = count // len(towns) + (number < count % len(towns))
+        for one in town.people(name, share, Random(f"{seed}:{name}")):  # noqa: S311
+            local, _, domain = one.email.partition("@")
+            people.append(replace(one, email=f"{local}.{name}@{domain}"))
+    return people
+
+
+async def assemble(rt: Runtime, count: int, seed: int) -> Cast:
+    """Bring everybody in; whoever is there already stays."""
+    people = invented(count, seed)
+    done = await friends.take_in(rt, [*map(_row, people), _you()], actor=ACTOR)
+    ids = {friend.ref: friend.id for friend in rt.index}
+    await _quiet_hours(rt, people, ids)
+    tokens = await _tokens(rt, [ids[one.ref] for one in people])
+    desk = await sessions.add_operator(rt, *DESK)
+    return Cast(
+        players=[
+            Player(one, ids[one.ref], token) for one, token in zip(people, tokens, strict=True)
+        ],
+        names={ids[one.ref]: short(one.name) for one in people} | {ids[YOU]: "YOU"},
+        your_token=await sessions.token(rt, PersonId(ids[YOU]), LIFE),
+        desk_token=await sessions.token(rt, desk, LIFE),
+        partner_key=await _key(rt),
+        new=done.created > 0,
+    )
+
+
+def short(name: str) -> str:
+    """A name as it is called across the street: Luca B."""
+    first, _, last = name.partition(" ")
+    return f"{first} {last[:1]}." if last else first
+
+
+async def _quiet_hours(
+    rt: Runtime, people: Sequence[InventedFriend], ids: Mapping[str, FriendId]
+) -> None:
+    def differs(one: InventedFriend) -> bool:
+        friend = rt.index.get(ids[one.ref])
+        return friend is not None and friend.quiet != one.quiet
+
+    async def change(one: InventedFriend) -> None:
+        wish = ProfileChange(quiet=one.quiet, clear_quiet=one.quiet is None)
+        async with few:
+            await friends.change_profile(rt, ids[one.ref], wish)
+
+    few = asyncio.Semaphore(AT_ONCE)
+    await asyncio.gather(*(change(one) for one in people if differs(one)))
+
+
+async def _tokens(rt: Runtime, ids: Sequence[FriendId]) -> list[str]:
+    async def make(friend_id: FriendId) -> str:
+        async with few:
+            return await sessions.token(rt, PersonId(friend_id), LIFE)
+
+    few = asyncio.Semaphore(AT_ONCE)
+    return await asyncio.gather(*map(make, ids))
+
+
+async def _key(rt: Runtime) -> str:
+    for partner in await partners.list(rt):
+        if partner.name == PARTNER:
+            for former in partner.keys:
+                if former.revoked_at is None:
+                    await partners.revoke_key(rt, former.prefix)
+            return await partners.add_key(rt, PARTNER)
+    _, key = await partners.add(rt, PARTNER)
+    return key
+
+
+def _row(one: InventedFriend) -> Row:
+    return Row(
+        line=0,
+        ref=one.ref,
+        name=one.name,
+        email=one.email,
+        phone=one.phone,
+        market=one.country,
+        point=Point(lat=one.lat, lon=one.lon),
+        precision=Precision.ADDRESS,
+        precision_m=0,
+        postcode=one.postcode,
+        city=one.city,
+        radius_m=one.radius_m,
+        certificates=tuple(sorted(one.certificates)),
+        languages=(one.language, *sorted(one.languages - {one.language})),
+        tier=one.tier,
+        capacity=one.capacity,
+    )
+
+
+def _you() -> Row:
+    """A friend whom nobody plays: he can do everything and goes 500 metres."""
+    return Row(
+        line=0,
+        ref=YOU,
+        name="You Yourself",
+        email="you@example.org",
+        phone="+41446681800",
+        market=Market.CH,
+        point=YOUR_PLACE,
+        precision=Precision.ADDRESS,
+        precision_m=0,
+        postcode="8001",
+        city="Zürich",
+        radius_m=500,
+        certificates=tuple(sorted(catalogue.load().certificates)),
+        languages=tuple(Language),
+        tier=Tier.FRIEND,
+        capacity=20,
+    )
