@@ -366,7 +366,7 @@ class _Tree:
 class _Look:
     """One call of libspatialindex with room for its answer, kept between calls.
 
-    rtree's own `nearest` and `nearest_v` make that room anew each time, which costs a third of a
+    rtree's own `nearest` and `nearest_v` make that room anew each time, which costs a quarter of a
     question, and the former cannot be told how far to look.
     """
 
