@@ -241,6 +241,7 @@ class Friend:
     communities: frozenset[PartnerId] = frozenset()
     blocked: frozenset[CustomerKey] = frozenset()
     channels: frozenset[Channel] = frozenset({Channel.MAIL})
+    version: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
@@ -42,6 +43,30 @@ async def facts(
     if not wanted:
         return {}
     return {row["id"]: friend(row) for row in await tx.fetch(sql.facts, wanted, now)}
+
+
+async def current(
+    tx: Connection,
+    ids: Iterable[FriendId],
+    now: datetime,
+    copy: Callable[[FriendId], Friend | None],
+) -> Mapping[FriendId, Friend]:
+    """These friends as `facts` gives them, but read whole only where `copy` is out of date."""
+    wanted = list(set(ids))
+    if not wanted:
+        return {}
+    found: dict[FriendId, Friend] = {}
+    stale = []
+    for friend_id, version, live_offers in await tx.fetch(sql.pulse, wanted, now):
+        known = copy(friend_id)
+        if known is None or known.version != version:
+            stale.append(friend_id)
+        elif known.live_offers != live_offers:
+            found[friend_id] = replace(known, live_offers=live_offers)
+        else:
+            found[friend_id] = known
+    found.update(await facts(tx, stale, now))
+    return found
 
 
 async def everyone(tx: Connection, now: datetime) -> AsyncIterator[list[Friend]]:
@@ -94,5 +119,6 @@ def friend(row: asyncpg.Record) -> Friend:
         else None,
         communities=frozenset(row["communities"]),
         blocked=frozenset(row["blocked"]),
+        version=row["version"],
         channels=frozenset({Channel.MAIL}) if row["has_mail"] else frozenset(),
     )

@@ -67,7 +67,6 @@ async def put(tx: Connection, entries: Sequence[Entry]) -> set[FriendId]:
     rows = await tx.fetch(sql.put_friends, *_columns(map(_friend_row, entries)))
     changed = {row["id"] for row in (*people, *rows)}
     changed |= await _put_certificates(tx, entries)
-    await tx.execute(sql.touch, list(changed))
     return changed
 
 
@@ -130,7 +129,6 @@ async def set_reach(
 async def set_base(tx: Connection, friend_id: FriendId, lat: float, lon: float) -> None:
     """Move his base."""
     await tx.execute(sql.set_base, friend_id, lat, lon)
-    await tx.execute(sql.touch, [friend_id])
 
 
 async def set_capacity(tx: Connection, friend_id: FriendId, capacity: int) -> None:
@@ -141,19 +139,16 @@ async def set_capacity(tx: Connection, friend_id: FriendId, capacity: int) -> No
 async def add_members(tx: Connection, partner: PartnerId, friends: Sequence[FriendId]) -> None:
     """Make these friends members of a partner's community."""
     await tx.execute(sql.add_members, partner, friends)
-    await tx.execute(sql.touch, friends)
 
 
 async def remove_members(tx: Connection, partner: PartnerId, friends: Sequence[FriendId]) -> None:
     """Take these friends out of a partner's community."""
     await tx.execute(sql.remove_members, partner, friends)
-    await tx.execute(sql.touch, friends)
 
 
 async def block(tx: Connection, friend: FriendId, customer: CustomerKey, by_friend: bool) -> None:
     """Keep a friend and a customer apart from now on."""
     await tx.execute(sql.block, friend, customer, by_friend)
-    await tx.execute(sql.touch, [friend])
 
 
 async def hurry_retries(tx: Connection, friends: Sequence[FriendId]) -> None:

@@ -252,7 +252,7 @@ async def conclude(
     decided: dict[K, Changes] = {}
     for key, verdict in verdicts.items():
         if isinstance(verdict, Asking):
-            changes = rules.ask(verdict, around(verdict))
+            changes = rules.ask(verdict, await around(verdict))
             facts.learn(changes)
             decided[key] = changes
         else:

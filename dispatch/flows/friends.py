@@ -95,6 +95,7 @@ async def take_in(
 
 async def _entries(rt: Runtime, tx: Connection, page: Sequence[Row]) -> tuple[list[Entry], int]:
     known = await roster.known(tx, [row.ref for row in page])
+    await friends.lock(tx, known.values())
     taken = await roster.emails_taken(tx, [row.email.lower() for row in page])
     for row in page:
         owner = taken.get(row.email.lower(), row.ref)

@@ -6,7 +6,7 @@ read again inside the transaction. Should too few of them still qualify, it is a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -56,23 +56,32 @@ async def look_around(
     now: datetime,
     known: dict[FriendId, Friend],
     askings: Sequence[Asking],
-) -> Callable[[Asking], tuple[Nearby, ...]]:
+) -> Callable[[Asking], Awaitable[tuple[Nearby, ...]]]:
     """Find the friends these askings need to hear of; adds those read to `known`.
 
-    Returns a function that gives an asking everybody in its frame, as known at that moment.
+    Returns a function that gives an asking everybody in its frame, as known at that moment. It
+    looks again for an asking whose friends were taken by decisions made before it in this batch.
     """
     searches = {id(asking): _Search(asking) for asking in askings}
-    open_ = list(searches.values())
-    while open_:
+
+    async def look(open_: Sequence[_Search]) -> None:
         for search in open_:
             _look(rt, search)
         unread = {c.friend_id for s in open_ for c in s.found} - known.keys()
-        known.update(await friends.facts(tx, unread, now))
-        open_ = [search for search in open_ if not _enough(search, known)]
+        known.update(await friends.current(tx, unread, now, rt.index.get))
 
-    def around(asking: Asking) -> tuple[Nearby, ...]:
+    open_ = list(searches.values())
+    while open_:
+        await look(open_)
+        open_ = [search for search in open_ if not _enough(rt, search, known)]
+
+    async def around(asking: Asking) -> tuple[Nearby, ...]:
         search = searches.get(id(asking))
-        return _frame(rt, search, known) if search else ()
+        if search is None:
+            return ()
+        while not _enough(rt, search, known):
+            await look([search])
+        return _frame(rt, search, known)
 
     return around
 
@@ -96,20 +105,19 @@ def _qualifies(need: Need) -> Callable[[Friend, float], bool]:
     return lambda friend, away_m: matching.reason(friend, away_m, need) is None
 
 
-def _enough(search: _Search, known: Mapping[FriendId, Friend]) -> bool:
-    """Whether to stop looking; if not, the search is set to look wider or for the next need."""
-    need = search.need
+def _enough(rt: Runtime, search: _Search, known: Mapping[FriendId, Friend]) -> bool:
+    """Whether to stop looking; if not, the search is set to look wider or for the next need.
+
+    Enough is when as many are fit as are wanted, and nobody who was not read can be nearer.
+    """
+    need, want = search.need, search.asking.want
     if need is None:
         return True
-    asked = {offer.friend_id for offer in search.asking.draft.live}
-    fit = sum(
-        matching.reason(friend, c.distance_m, need) is None
-        for c in search.found
-        if c.friend_id not in asked and (friend := known.get(c.friend_id))
-    )
-    if fit >= search.asking.want:
+    fit = sorted(_fit(rt, search, need, known))
+    more = len(search.found) >= search.count
+    if len(fit) >= want and not (more and fit[want - 1] > search.found[-1].distance_m):
         return True
-    if len(search.found) >= search.count and search.looks < LOOKS_MAX:
+    if more and search.looks < LOOKS_MAX:
         search.spare *= WIDER_BY
         return False
     if fit:
@@ -118,18 +126,33 @@ def _enough(search: _Search, known: Mapping[FriendId, Friend]) -> bool:
     return search.need is None
 
 
+def _fit(
+    rt: Runtime, search: _Search, need: Need, known: Mapping[FriendId, Friend]
+) -> Iterator[float]:
+    """How far those are whom the search found and whose rows say that they may be asked."""
+    asked = {offer.friend_id for offer in search.asking.draft.live}
+    for found in search.found:
+        row = known.get(found.friend_id)
+        if row is not None and row.id not in asked:
+            away_m = _away_m(rt, search, row, found.distance_m)
+            if matching.reason(row, away_m, need) is None:
+                yield away_m
+
+
 def _frame(rt: Runtime, search: _Search, known: Mapping[FriendId, Friend]) -> tuple[Nearby, ...]:
     met = dict(search.met)
     met.update((c.friend_id, c.distance_m) for c in rt.index.around(search.point, rt.policy.frame))
     nearby = []
     for friend_id, indexed_m in met.items():
-        copy, row = rt.index.get(friend_id), known.get(friend_id)
-        if row is not None and (copy is None or (copy.lat, copy.lon) != (row.lat, row.lon)):
-            nearby.append(Nearby(row, _measured(search, row)))
-        elif friend := row or copy:
-            nearby.append(Nearby(friend, indexed_m))
+        if row := known.get(friend_id):
+            nearby.append(Nearby(row, _away_m(rt, search, row, indexed_m)))
+        elif copy := rt.index.get(friend_id):
+            nearby.append(Nearby(copy, indexed_m))
     return tuple(nearby)
 
 
-def _measured(search: _Search, friend: Friend) -> float:
-    return distance_m(search.point, Point(lat=friend.lat, lon=friend.lon))
+def _away_m(rt: Runtime, search: _Search, row: Friend, indexed_m: float) -> float:
+    copy = rt.index.get(row.id)
+    if copy is not None and copy.lat == row.lat and copy.lon == row.lon:
+        return indexed_m
+    return distance_m(search.point, Point(lat=row.lat, lon=row.lon))

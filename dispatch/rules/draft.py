@@ -50,6 +50,7 @@ class Draft:
         self.case = case
         self.now = case.now
         self.booking = case.job.booking
+        self.seq = case.job.booking.event_seq
         self.award = case.job.award
         self._award_changed = self._award_is_new = False
         self._before = case.job.booking.state
@@ -73,7 +74,7 @@ class Draft:
         """The job as it stands after what has been decided so far."""
         return replace(
             self.case.job,
-            booking=self.booking,
+            booking=replace(self.booking, event_seq=self.seq),
             offers=tuple(self._offers.values()),
             award=self.award if self.booking.award_id else None,
             former=self._former,
@@ -81,18 +82,18 @@ class Draft:
 
     def event(self, kind: str, **data: Any) -> int:
         """Note a fact and return its number."""
-        self.booking = replace(self.booking, event_seq=self.booking.event_seq + 1)
+        self.seq += 1
         self._events.append(
             Event(
                 booking_id=self.booking.id,
-                seq=self.booking.event_seq,
+                seq=self.seq,
                 kind=kind,
                 at=self.now,
                 actor=self.case.actor,
                 data=data,
             )
         )
-        return self.booking.event_seq
+        return self.seq
 
     def decided(self, decision: Decision) -> None:
         """Keep the record of a fan-out."""
@@ -171,7 +172,7 @@ class Draft:
     def changes(self) -> Changes:
         """What is to be written, with the messages that the new events call for."""
         return Changes(
-            booking=self.booking,
+            booking=replace(self.booking, event_seq=self.seq),
             customer=self.case.customer,
             offers=tuple(self._changed.values()),
             award=self.award if self._award_changed else None,

@@ -182,7 +182,7 @@ def agree(
         raise AppointmentUnfit(f"it must begin in the future, end after that, within {ahead} days")
     if any(starts_at < other.ends_at and other.starts_at < ends_at for other in taken):
         raise AppointmentOverlaps
-    revision = draft.booking.event_seq
+    revision = draft.seq
     draft.amend(appointment=Appointment(starts_at=starts_at, ends_at=ends_at, revision=revision))
     draft.move(BookingState.SCHEDULED)
     draft.event(
@@ -390,7 +390,7 @@ def _new_offer(draft: Draft, near: Nearby, slot: int) -> Offer:
 
 def _nobody_left(draft: Draft, because: str) -> None:
     since = draft.booking.state_at
-    already = draft.booking.state is BookingState.UNFILLED and draft.booking.event_seq > 1
+    already = draft.booking.state is BookingState.UNFILLED and draft.seq > 1
     if not already:
         draft.move(BookingState.UNFILLED)
         draft.event("booking.unfilled", round=draft.booking.round, because=because)
@@ -401,12 +401,12 @@ def _nobody_left(draft: Draft, because: str) -> None:
 
 def _record(draft: Draft, ranking: matching.Ranking) -> None:
     booking = draft.booking
-    if booking.event_seq == draft.case.job.booking.event_seq:
+    if draft.seq == draft.case.job.booking.event_seq:
         return
     draft.decided(
         Decision(
             booking_id=booking.id,
-            seq=booking.event_seq,
+            seq=draft.seq,
             round=booking.round,
             tier=booking.tier,
             at=draft.now,
@@ -419,7 +419,7 @@ def _record(draft: Draft, ranking: matching.Ranking) -> None:
 def _award(draft: Draft, friend: Friend, *, offer_id: OfferId | None, lost: list[str]) -> Changes:
     booking, policy = draft.booking, draft.case.policy
     due = draft.now + policy.contact_within
-    award_id = AwardId(derived_id(booking.id, "award", booking.event_seq))
+    award_id = AwardId(derived_id(booking.id, "award", draft.seq))
     draft.give(
         Award(
             id=award_id,

@@ -216,9 +216,7 @@ def rank(
             lines.append(Considered(friend_id, outcome, int(away_m), None))
             continue
         place += 1
-        lines.append(
-            Considered(friend_id, outcome or Outcome.RANKED_BELOW_K, int(away_m), place)
-        )
+        lines.append(Considered(friend_id, outcome or Outcome.RANKED_BELOW_K, int(away_m), place))
     return Ranking(chosen=tuple(chosen), considered=tuple(lines))
 
 

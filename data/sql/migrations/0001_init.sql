@@ -459,6 +459,29 @@ BEGIN
 END $$;
 CREATE TRIGGER stamp_change BEFORE UPDATE ON friends FOR EACH ROW EXECUTE FUNCTION stamp_change();
 
+-- What is known of a friend in other tables counts as his: whoever holds a copy of him sees by `changed` that it is old.
+CREATE FUNCTION touch_friends() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = tekkie, pg_temp AS $$
+BEGIN
+  UPDATE friends SET radius_m = radius_m
+  WHERE id IN (SELECT (to_jsonb(c) ->> TG_ARGV[0])::uuid FROM changed_rows c) AND changed <> pg_current_xact_id();
+  RETURN NULL;
+END $$;
+CREATE TRIGGER touch AFTER UPDATE ON people REFERENCING NEW TABLE AS changed_rows
+  FOR EACH STATEMENT EXECUTE FUNCTION touch_friends('id');
+DO $$
+DECLARE
+  name text;
+BEGIN
+  FOREACH name IN ARRAY ARRAY['friend_certificates', 'partner_members', 'blocks'] LOOP
+    EXECUTE format('CREATE TRIGGER touch_new AFTER INSERT ON %I REFERENCING NEW TABLE AS changed_rows '
+                   'FOR EACH STATEMENT EXECUTE FUNCTION touch_friends(''friend_id'')', name);
+    EXECUTE format('CREATE TRIGGER touch_changed AFTER UPDATE ON %I REFERENCING NEW TABLE AS changed_rows '
+                   'FOR EACH STATEMENT EXECUTE FUNCTION touch_friends(''friend_id'')', name);
+    EXECUTE format('CREATE TRIGGER touch_old AFTER DELETE ON %I REFERENCING OLD TABLE AS changed_rows '
+                   'FOR EACH STATEMENT EXECUTE FUNCTION touch_friends(''friend_id'')', name);
+  END LOOP;
+END $$;
+
 -- The service writes rows; it owns nothing, deletes only what is meant to go, and rewrites no history.
 GRANT USAGE ON SCHEMA tekkie TO tekkie_service;
 GRANT SELECT ON ALL TABLES IN SCHEMA tekkie TO tekkie_service;

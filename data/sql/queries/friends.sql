@@ -1,7 +1,7 @@
 -- name: facts
 -- Everything that decides whether a friend may be asked, in one row each.
 SELECT f.id, f.ref, f.state, f.tier, f.market, f.languages, f.radius_m, f.capacity, f.open_jobs, f.quiet_from,
-       f.quiet_until, p.lat, p.lon, p.email <> '' AS has_mail,
+       f.quiet_until, f.changed::text::bigint AS version, p.lat, p.lon, p.email <> '' AS has_mail,
        (SELECT count(*) FROM offers o WHERE o.friend_id = f.id AND o.state = 'live' AND o.expires_at > $2) AS live_offers,
        ARRAY(SELECT c.certificate FROM friend_certificates c WHERE c.friend_id = f.id
              ORDER BY c.certificate, c.valid) AS certificates,
@@ -11,6 +11,12 @@ SELECT f.id, f.ref, f.state, f.tier, f.market, f.languages, f.radius_m, f.capaci
        ARRAY(SELECT b.customer_key FROM blocks b WHERE b.friend_id = f.id) AS blocked
 FROM friends f JOIN people p ON p.id = f.id
 WHERE f.id = ANY($1::uuid[]) AND p.lat IS NOT NULL
+
+-- name: pulse
+-- Whether a copy of a friend still holds, and what no copy can know.
+SELECT f.id, f.changed::text::bigint AS version,
+       (SELECT count(*) FROM offers o WHERE o.friend_id = f.id AND o.state = 'live' AND o.expires_at > $2) AS live_offers
+FROM friends f WHERE f.id = ANY($1::uuid[])
 
 -- name: lock
 -- In the order of ids and after the bookings, so that no two batches wait in a circle.
@@ -78,10 +84,6 @@ FROM unnest($1::uuid[], $2::text[]) AS t (f, c) JOIN certificates k ON k.code = 
 -- name: end_certificates
 DELETE FROM friend_certificates USING unnest($1::uuid[], $2::text[]) AS t (f, c)
 WHERE friend_id = t.f AND certificate = t.c AND (upper(valid) IS NULL OR upper(valid) > moment())
-
--- name: touch
--- A change outside the friend's own row counts as his: the index follows rows.
-UPDATE friends SET radius_m = radius_m WHERE id = ANY($1::uuid[])
 
 -- name: set_state
 UPDATE friends SET state = $2 WHERE id = $1 AND state <> $2 RETURNING id
