@@ -43,9 +43,9 @@ DEGREES_SHOWN = 1e-6
 FEWEST_NAMED = 3
 MOST_TOWNS = 10
 ENOUGH_FRIENDS = 4
-DRIVERS = {".geojson": "GeoJSON", ".json": "GeoJSON", ".gpkg": "GPKG"}
-PARQUET = {".parquet", ".geoparquet"}
-ENDINGS = (*DRIVERS, *sorted(PARQUET), ".csv")
+LAYER = "coverage"
+PARQUET = (".parquet", ".geoparquet")
+ENDINGS = (".geojson", ".json", ".gpkg", *PARQUET, ".csv")
 
 
 class CannotExport(ValueError):
@@ -273,9 +273,9 @@ def _write(frame: Frame, path: Path) -> None:
     elif path.suffix in PARQUET:
         frame.to_parquet(path, index=False)
     elif path.suffix == ".gpkg":
-        frame.to_file(path, driver="GPKG", layer="coverage", engine="pyogrio")
+        frame.to_file(path, driver="GPKG", layer=LAYER, engine="pyogrio")
     else:
-        frame.to_file(path, driver=DRIVERS[path.suffix], engine="pyogrio")
+        frame.to_file(path, driver="GeoJSON", layer=LAYER, engine="pyogrio", RFC7946="YES")
 
 
 def _blurred(circles: Circles) -> Circles:

@@ -1,0 +1,108 @@
+"""The public map: right, cheap and silent about people."""
+
+from dataclasses import replace
+
+import pytest
+import shapely
+
+from data.records import FriendId, Market
+from dispatch.flows import friends
+from dispatch.flows.coverage import PUBLIC_MAP_LIFE_S, PublicMaps
+from dispatch.flows.friends import ProfileChange
+from geo import coverage
+from geo.point import Point
+from tests.builders import ZURICH, friend_row, neighbours, north, take_in
+
+ASKED = {"package": "wifi-setup", "market": "CH"}
+HOME = shapely.Point(ZURICH.lon, ZURICH.lat)
+
+
+async def test_anybody_may_see_where_a_package_can_be_had(house):
+    answer = await house.client().get("/v1/coverage", **ASKED)
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["content-type"] == "application/geo+json"
+    assert answer.headers["cache-control"] == "public, max-age=300"
+    shown = answer.json()
+    assert set(shown) == {"type", "features"}
+    [many] = [one for one in shown["features"] if one["properties"]["helpers"] == "5+"]
+    assert many["properties"] == {"helpers": "5+", "package": "wifi-setup", "market": "CH"}
+    assert shapely.geometry.shape(many["geometry"]).contains(HOME)
+
+
+async def test_everybody_sees_the_same_map(house):
+    plain = (await house.client().get("/v1/coverage", **ASKED)).text
+    for caller in (await house.operator(), await house.partner(), await house.friend("f1")):
+        assert (await caller.get("/v1/coverage", **ASKED)).text == plain
+
+
+async def test_no_friend_is_named_in_the_map(house):
+    text = (await house.client().get("/v1/coverage", **ASKED)).text
+    for ref, friend_id in house.friends.items():
+        assert str(friend_id) not in text
+        assert f'"{ref}"' not in text
+
+
+async def test_a_package_nobody_is_certified_for_has_no_areas(house):
+    answer = await house.client().get("/v1/coverage", package="wifi-setup", market="PL")
+    assert answer.json() == {"type": "FeatureCollection", "features": []}
+
+
+@pytest.mark.parametrize(
+    ("asked", "code", "field"),
+    [
+        ({"package": "nope", "market": "CH"}, "unknown-package", "package"),
+        ({"market": "CH"}, "validation-failed", "package"),
+        ({"package": "wifi-setup"}, "validation-failed", "market"),
+        ({"package": "wifi-setup", "market": "FR"}, "validation-failed", "market"),
+        ({"package": "wifi\x00setup", "market": "CH"}, "validation-failed", "package"),
+    ],
+)
+async def test_a_question_that_makes_no_sense_names_the_field(house, problem, asked, code, field):
+    said = problem(await house.client().get("/v1/coverage", **asked), 422, code)
+    assert [mistake["field"] for mistake in said["errors"]] == [field]
+
+
+async def test_who_is_busy_does_not_show(rt):
+    await neighbours(rt, 2, capacity=1)
+    before = await PublicMaps(rt).areas("wifi-setup", Market.CH)
+    for one in list(rt.index):
+        rt.index.put(replace(one, open_jobs=1, live_offers=99))
+    after = await PublicMaps(rt).areas("wifi-setup", Market.CH)
+    assert [area.helpers for area in before] == ["1-4"]
+    assert after == before
+
+
+async def test_a_friend_who_moves_within_his_cell_does_not_show(rt):
+    refs = await take_in(rt, [friend_row("alone", Point(lat=47.3667, lon=8.5410))])
+    before = await PublicMaps(rt).areas("wifi-setup", Market.CH)
+    moved = ProfileChange(base=north(900), radius_m=17_000)
+    await friends.change_profile(rt, FriendId(refs["alone"]), moved)
+    assert await PublicMaps(rt).areas("wifi-setup", Market.CH) == before
+
+
+async def test_a_paused_friend_is_on_no_map(rt):
+    refs = await neighbours(rt, 1)
+    await friends.change_profile(rt, refs["f1"], ProfileChange(paused=True))
+    assert await PublicMaps(rt).areas("wifi-setup", Market.CH) == []
+
+
+async def test_a_map_is_made_once_in_a_quarter_of_an_hour(rt, monkeypatch):
+    made = []
+
+    def counted(able, market, gazetteer):
+        made.append(len(able))
+        return []
+
+    monkeypatch.setattr(coverage, "areas", counted)
+    now = [1000.0]
+    maps = PublicMaps(rt, lambda: now[0])
+    await maps.areas("wifi-setup", Market.CH)
+    await neighbours(rt, 3)
+    now[0] += PUBLIC_MAP_LIFE_S
+    await maps.areas("wifi-setup", Market.CH)
+    assert made == [0]
+    now[0] += 1
+    await maps.areas("wifi-setup", Market.CH)
+    assert made == [0, 3]
+    await maps.areas("wifi-setup", Market.DE)
+    assert made == [0, 3, 0]
