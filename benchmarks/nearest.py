@@ -2,7 +2,8 @@
 
     python -m benchmarks.nearest [--quick] [--sizes 1000,100000] [--designs Tekkie,CubeKnn]
 
-Writes benchmarks/results/nearest.json and the section "Nearest" of benchmarks/report.md.
+Writes benchmarks/results/nearest.json and the section "Nearest" of benchmarks/report.md; with
+--quick it only prints. Fails when a design breaks or a list of ours is wrong.
 """
 
 from __future__ import annotations
@@ -66,12 +67,16 @@ def main() -> None:
                 row |= _in_own_process(name, folder, words.seconds)
                 rows.append(row)
                 print(report.line(row), flush=True)
-    report.save("nearest", {"machine": report.machine(), "quick": words.quick, "rows": rows})
+    if not words.quick:
+        report.save("nearest", {"machine": report.machine(), "rows": rows})
+    sys.exit(
+        any(row.get("failed") or (row["design"] == "Tekkie" and row.get("wrong")) for row in rows)
+    )
 
 
 def _words() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="two sizes, under a minute")
+    parser.add_argument("--quick", action="store_true", help="two sizes, printed only")
     parser.add_argument("--sizes", help="numbers of friends, separated by commas")
     parser.add_argument("--designs", help=", ".join(DESIGNS), default=",".join(DESIGNS))
     parser.add_argument("--seconds", type=float, help="of measuring per certificate")
@@ -103,7 +108,7 @@ def _in_own_process(name: str, folder: str, seconds: float) -> dict[str, Any]:
         [*command, "--seconds", str(seconds)], capture_output=True, text=True, check=False
     )
     if done.returncode:
-        return {"skipped": done.stderr.strip().splitlines()[-1]}
+        return {"skipped": f"FAILED: {done.stderr.strip()[-300:]}", "failed": True}
     return dict(json.loads(done.stdout.splitlines()[-1]))
 
 
