@@ -77,7 +77,8 @@ NEVER = {
         WHERE t.kind = 'retry' AND b.state <> 'unfilled'""",
     "an unfilled booking that is not tried again": """
         SELECT id FROM bookings b
-        WHERE state = 'unfilled' AND state_at > moment() - interval '7 days' AND NOT EXISTS (SELECT FROM timers t WHERE t.booking_id = b.id AND t.kind = 'retry')""",
+        WHERE state = 'unfilled' AND state_at > moment() - interval '7 days'
+        AND NOT EXISTS (SELECT FROM timers t WHERE t.booking_id = b.id AND t.kind = 'retry')""",
     "a decision with two outcomes for one friend": """
         SELECT booking_id FROM decisions WHERE cardinality(friend_ids) <>
         (SELECT count(DISTINCT f) FROM unnest(friend_ids) f)""",

@@ -1,0 +1,287 @@
+"""Who is asked, compared with everybody: no index, no rule of the product, one friend at a time."""
+
+import asyncio
+from collections import Counter
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from random import Random
+from zoneinfo import ZoneInfo
+
+import pytest
+from pyproj import Geod
+
+from data.records import BookingState, Language, Market, Outcome, Tier
+from dispatch.flows import jobs
+from dispatch.flows.opening import load_index
+from tests.builders import (
+    METRES_A_DEGREE,
+    ZURICH,
+    asked,
+    booked,
+    friend_row,
+    live,
+    neighbours,
+    north,
+    order,
+    take_in,
+)
+from tests.flows.invariants import all_is_well, distances_hold, index_agrees
+
+WGS84 = Geod(ellps="WGS84")
+# A wide choice for each attribute; most friends could come.
+CHOICES = {
+    "radius_m": [500, 1_500, 4_000, 20_000, 20_000],
+    "certificates": [("wifi", "mac"), ("wifi",), ("mac",), (), ("wifi", "tv")],
+    "languages": [(Language.DE,), (Language.DE, Language.FR), (Language.FR,), (Language.EN,)],
+    "tier": [Tier.FRIEND, Tier.FRIEND, Tier.FRIEND, Tier.PRO],
+    "capacity": [1, 2, 3],
+    "market": [Market.CH, Market.CH, Market.CH, Market.CH, Market.DE],
+}
+EVERYBODY = """
+    SELECT f.*, p.lat, p.lon, ARRAY(SELECT customer_key FROM blocks WHERE friend_id = f.id) keys,
+      ARRAY(SELECT certificate FROM friend_certificates c WHERE c.friend_id = f.id
+            AND c.valid @> $1::timestamptz) held,
+      ARRAY(SELECT partner_id FROM partner_members m WHERE m.friend_id = f.id) clubs,
+      (SELECT count(*) FROM offers o WHERE o.friend_id = f.id AND o.state = 'live'
+       AND o.expires_at > $1) live
+    FROM friends f JOIN people p ON p.id = f.id"""
+
+
+def away_m(friend, booking) -> float:
+    return WGS84.inv(friend["lon"], friend["lat"], booking.lon, booking.lat)[2]
+
+
+def sleeps(friend, now: datetime) -> bool:
+    if friend["quiet_from"] is None:
+        return False
+    local = now.astimezone(ZoneInfo("Europe/Zurich"))
+    minute = local.hour * 60 + local.minute
+    span = (friend["quiet_until"] - friend["quiet_from"]) % 1440
+    return (minute - friend["quiet_from"]) % 1440 < span
+
+
+def hindrances(friend, booking, certificates, tier, now: datetime) -> set[Outcome]:
+    """Everything that keeps a friend from being asked, read from DESIGN word by word."""
+    return {
+        outcome
+        for outcome, holds in {
+            Outcome.INACTIVE: friend["state"] != "active",
+            Outcome.WRONG_MARKET: friend["market"] != booking.market,
+            Outcome.WRONG_TIER: friend["tier"] != tier,
+            Outcome.NOT_CERTIFIED: not set(certificates) <= set(friend["held"]),
+            Outcome.NO_SHARED_LANGUAGE: booking.language not in friend["languages"],
+            Outcome.NOT_A_MEMBER: booking.members_only
+            and booking.partner_id not in friend["clubs"],
+            Outcome.OUT_OF_RADIUS: away_m(friend, booking) > friend["radius_m"],
+            Outcome.BLOCKED: booking.customer_key in friend["keys"],
+            Outcome.AT_CAPACITY: friend["open_jobs"] >= friend["capacity"],
+            Outcome.TOO_MANY_OFFERS: friend["live"] >= 5,
+            Outcome.QUIET_HOURS: sleeps(friend, now),
+        }.items()
+        if holds
+    }
+
+
+def nearest_four(world, booking, package, now):
+    """The friends to ask by brute force: every tier in its turn, everybody measured."""
+    tiers = package.tier.split("_then_")
+    for tier in tiers:
+        fit = sorted(
+            (away_m(f, booking), f["id"])
+            for f in world
+            if not hindrances(f, booking, package.certificates, tier, now)
+        )
+        if fit:
+            return tier, [friend_id for _, friend_id in fit[:4]]
+    return tiers[-1], []
+
+
+async def populate(rt, owner, chance: Random, count: int, partner) -> None:
+    """Friends at random places, some on the same spot, with all that can speak against them."""
+    rows = []
+    for number in range(count):
+        spread_m = chance.choice([300, 2_000, 8_000])
+        spot = (
+            rows[-1].point
+            if rows and chance.random() < 0.15
+            else replace(
+                ZURICH,
+                lat=ZURICH.lat + chance.gauss(0, spread_m) / METRES_A_DEGREE,
+                lon=ZURICH.lon + chance.gauss(0, spread_m) / METRES_A_DEGREE * 1.47,
+            )
+        )
+        chosen = {name: chance.choice(values) for name, values in CHOICES.items()}
+        rows.append(friend_row(f"f{number}", spot, **chosen))
+    refs = await take_in(rt, rows)
+    for friend_id in refs.values():
+        if chance.random() < 0.15:
+            await owner.execute("UPDATE friends SET state = 'paused' WHERE id = $1", friend_id)
+        if chance.random() < 0.2:
+            await owner.execute(
+                "UPDATE friends SET quiet_from = $2, quiet_until = $3 WHERE id = $1",
+                friend_id,
+                *chance.sample(range(0, 1440, 30), 2),
+            )
+        if chance.random() < 0.1:
+            await owner.execute("UPDATE friends SET open_jobs = capacity WHERE id = $1", friend_id)
+        if chance.random() < 0.4:
+            await owner.execute("INSERT INTO partner_members VALUES ($1, $2)", partner, friend_id)
+        if chance.random() < 0.2:
+            await owner.execute(
+                "INSERT INTO blocks SELECT $1, encode(sha256($2), 'hex'), true, moment()",
+                friend_id,
+                b"vera@example.com",
+            )
+
+
+@pytest.mark.parametrize("seed", range(4))
+async def test_the_offers_are_the_nearest_four_of_everybody(rt, owner, clock, seed: int):
+    chance = Random(seed)
+    partner = rt.new_id()
+    await owner.execute(
+        "INSERT INTO partners (id, name, created_at) VALUES ($1, 'Partner', moment())", partner
+    )
+    await populate(rt, owner, chance, 120, partner)
+    await load_index(rt)
+    for _ in range(12):
+        now = await clock.advance(timedelta(minutes=chance.randrange(40)))
+        await jobs.ring(rt, 100)
+        world = await owner.fetch(EVERYBODY, now)
+        place = replace(ZURICH, lat=ZURICH.lat + chance.gauss(0, 0.02), lon=ZURICH.lon)
+        done = await booked(
+            rt,
+            point=place,
+            package=chance.choice(["wifi-setup", "new-mac", "internet-trouble", "quick-help"]),
+            language=chance.choice([Language.DE, Language.FR]),
+            email=chance.choice(["vera@example.com", "otto@example.com"]),
+            partner_id=partner,
+            members_only=chance.random() < 0.3,
+        )
+        package, booking = done.job.package, done.job.booking
+        tier, expected = nearest_four(world, booking, package, now)
+        assert {offer.friend_id for offer in live(done)} == set(expected)
+        assert [o.distance_m for o in live(done)] == sorted(o.distance_m for o in live(done))
+        assert (booking.state is BookingState.UNFILLED) is (expected == [])
+        told = await owner.fetchrow("SELECT * FROM decisions WHERE booking_id = $1", booking.id)
+        people = {f["id"]: f for f in world}
+        for friend_id, outcome in zip(told["friend_ids"], told["outcomes"], strict=True):
+            friend = people[friend_id]
+            judged_as = friend["tier"] if tier == "pro" else tier
+            against = hindrances(friend, booking, package.certificates, judged_as, now)
+            if outcome in ("OFFERED", "RANKED_BELOW_K"):
+                assert not against
+                assert (outcome == "OFFERED") is (friend_id in expected)
+            else:
+                assert outcome in against
+    await distances_hold(owner)
+
+
+SPOILT = {
+    "paused": "UPDATE friends SET state = 'paused' WHERE ref = $1",
+    "full": "UPDATE friends SET open_jobs = capacity WHERE ref = $1",
+    "moved": "UPDATE people SET lat = lat + 1 WHERE id = (SELECT id FROM friends WHERE ref = $1)",
+    "near": "UPDATE friends SET radius_m = 500 WHERE ref = $1",
+    "ended": """UPDATE friend_certificates SET valid = tstzrange(lower(valid), moment(), '(]')
+        WHERE friend_id = (SELECT id FROM friends WHERE ref = $1)""",
+    "french": "UPDATE friends SET languages = '{fr}' WHERE ref = $1",
+    "asleep": "UPDATE friends SET quiet_from = 0, quiet_until = 1439 WHERE ref = $1",
+    "apart": """INSERT INTO blocks SELECT id, encode(sha256('vera@example.com'), 'hex'), true,
+        moment() FROM friends WHERE ref = $1""",
+}
+
+
+async def test_what_the_index_does_not_know_yet_is_seen_in_the_transaction(rt, owner, clock):
+    refs = await take_in(rt, [friend_row(ref, north(600 + n)) for n, ref in enumerate(SPOILT)])
+    refs |= await neighbours(rt, 5)
+    await clock.advance(timedelta(seconds=1))
+    for ref, statement in SPOILT.items():
+        await owner.execute(statement, ref)
+    await clock.advance(timedelta(seconds=1))
+    await owner.execute("UPDATE people SET lat = lat + 0.03 WHERE id = $1", refs["f5"])
+    done = await booked(rt)
+    assert asked(done, refs) == ["f1", "f2", "f3", "f4"]
+    row = await owner.fetchrow("SELECT * FROM decisions")
+    names = {friend_id: ref for ref, friend_id in refs.items()}
+    told = {names[i]: o for i, o in zip(row["friend_ids"], row["outcomes"], strict=True)}
+    for friend_id in [refs[ref] for ref in SPOILT]:
+        assert all(o.friend_id != friend_id for o in done.job.offers)
+    assert told["f4"] == "OFFERED"
+    for offer in live(done):
+        await jobs.decline(rt, offer.id, offer.friend_id)
+    loaded = await owner.fetch("SELECT DISTINCT friend_id FROM offers")
+    assert {names[row["friend_id"]] for row in loaded} == {"f1", "f2", "f3", "f4", "f5"}
+
+
+async def test_friends_asked_too_often_elsewhere_make_the_search_go_on(rt, other, owner):
+    rt.policy = other.policy = replace(rt.policy, live_offers_max=1)
+    refs = await neighbours(rt, 30)
+    await load_index(other)
+    for _ in range(7):
+        await booked(other)
+    done = await booked(rt)
+    assert asked(done, refs) == ["f29", "f30"]
+    await all_is_well(owner)
+
+
+async def test_one_batch_asks_nobody_too_often_and_leaves_no_place_empty(rt, owner):
+    rt.policy = replace(rt.policy, live_offers_max=2)
+    await neighbours(rt, 40)
+    done = await asyncio.gather(*(booked(rt) for _ in range(20)))
+    counts = Counter(offer.friend_id for one in done for offer in live(one))
+    assert set(counts.values()) == {2}
+    assert all(len(live(one)) == 4 for one in done)
+    await all_is_well(owner)
+    await index_agrees(rt)
+
+
+async def test_a_friend_asked_in_this_batch_is_not_asked_from_a_stale_copy(rt, owner):
+    """Whoever was not read in the transaction is not asked, however many are taken before him."""
+    rt.policy = replace(rt.policy, live_offers_max=1)
+    refs = await neighbours(rt, 60)
+    await owner.execute("UPDATE friends SET state = 'paused' WHERE ref ~ '^f(1[3-9]|[23].)$'")
+    done = await asyncio.gather(*(booked(rt) for _ in range(10)))
+    names = {friend_id: ref for ref, friend_id in refs.items()}
+    paused = {f"f{n}" for n in range(13, 40)}
+    asked_refs = [names[offer.friend_id] for one in done for offer in live(one)]
+    assert not paused & set(asked_refs)
+    assert len(asked_refs) == len(set(asked_refs)) == 60 - len(paused)
+
+
+async def test_a_whole_street_asks_its_pros_when_its_friends_are_all_taken(rt, owner):
+    rt.policy = replace(rt.policy, live_offers_max=1)
+    rows = [friend_row(f"f{n}", north(100 * n)) for n in range(1, 5)]
+    rows += [friend_row(f"p{n}", north(100 * n), tier=Tier.PRO) for n in range(1, 5)]
+    refs = await take_in(rt, rows)
+    one, two = await asyncio.gather(booked(rt), booked(rt))
+    assert asked(one, refs) == ["f1", "f2", "f3", "f4"]
+    assert asked(two, refs) == ["p1", "p2", "p3", "p4"]
+    assert two.job.booking.tier is Tier.PRO
+    await all_is_well(owner)
+
+
+async def test_an_order_with_swapped_coordinates_is_not_sent_to_somalia(rt):
+    await neighbours(rt, 4)
+    swapped = replace(ZURICH, lat=ZURICH.lon, lon=ZURICH.lat)
+    with pytest.raises(Exception, match="swapped"):
+        await jobs.book(
+            rt, order(point=swapped), actor="customer", claim=None, said=lambda done: {}
+        )
+
+
+BEGIN = datetime(2026, 3, 2, 21, 0, tzinfo=UTC)
+
+
+async def test_friends_who_sleep_are_asked_when_they_wake(rt, owner, clock):
+    await clock.set(BEGIN)
+    refs = await neighbours(rt, 2)
+    await owner.execute("UPDATE friends SET quiet_from = 1320, quiet_until = 420")
+    await load_index(rt)
+    done = await booked(rt)
+    assert done.job.booking.state is BookingState.UNFILLED
+    await clock.set(BEGIN + timedelta(hours=9) - timedelta(microseconds=1))
+    assert await jobs.ring(rt, 10) == 1
+    assert await owner.fetchval("SELECT count(*) FROM offers") == 0
+    await clock.advance(timedelta(minutes=15))
+    await jobs.ring(rt, 10)
+    rows = await owner.fetch("SELECT friend_id FROM offers WHERE state = 'live'")
+    assert {row["friend_id"] for row in rows} == set(refs.values())
