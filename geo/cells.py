@@ -7,6 +7,7 @@ that nobody learns more by asking often or by comparing notes.
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 
 from geo.gazetteer import Gazetteer
 from geo.point import Point, Precision
@@ -16,6 +17,7 @@ METRES_PER_DEGREE = 111_320
 ROWS = math.ceil(180 * METRES_PER_DEGREE / SIZE_M)
 ROW_DEGREES = 180 / ROWS
 FARTHEST_LABEL_M = 30_000
+CELLS_REMEMBERED = 50_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +59,7 @@ def _columns(lat: float) -> int:
     return max(1, round(360 * METRES_PER_DEGREE * math.cos(math.radians(lat)) / SIZE_M))
 
 
+@lru_cache(maxsize=CELLS_REMEMBERED)
 def _label(middle: Point, gazetteer: Gazetteer) -> str:
     place, away_m = gazetteer.nearest(middle)
     if away_m > FARTHEST_LABEL_M:
