@@ -1,0 +1,118 @@
+"""Timers: each rings once, whoever sweeps; one that cannot be acted on holds up nobody."""
+
+import asyncio
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from data.records import BookingState, TimerKind
+from dispatch.flows import jobs
+from dispatch.rules import job as rules
+from tests.builders import awarded, booked, neighbours
+from tests.flows.invariants import all_is_well
+
+
+def bug(changes):
+    raise ZeroDivisionError
+
+
+def gap(changes):
+    return replace(changes, events=tuple(replace(e, seq=e.seq + 1) for e in changes.events))
+
+
+@pytest.fixture
+def quiet(caplog):
+    """The log of what fails on purpose, kept out of the way."""
+    caplog.set_level("CRITICAL")
+
+
+@pytest.mark.parametrize("fault", [bug, gap])
+@pytest.mark.usefixtures("quiet")
+async def test_a_poisoned_timer_steps_back_and_holds_up_nobody(
+    rt, owner, clock, monkeypatch, fault
+):
+    await neighbours(rt, 4)
+    poisoned = (await booked(rt)).job.booking.id
+    healthy = [(await booked(rt)).job.booking.id for _ in range(3)]
+    ask = rules.ask
+
+    def ask_or_fail(asking, nearby):
+        changes = ask(asking, nearby)
+        return fault(changes) if asking.booking.id == poisoned else changes
+
+    monkeypatch.setattr(rules, "ask", ask_or_fail)
+    due = await clock.advance(rt.policy.offer_life)
+    assert await jobs.ring(rt, 100) == 3
+    states = dict(await owner.fetch("SELECT id, state FROM bookings"))
+    assert {states[id_] for id_ in healthy} == {BookingState.UNFILLED}
+    assert states[poisoned] == BookingState.OPEN
+
+    async def timer():
+        return await owner.fetchrow("SELECT * FROM timers WHERE booking_id = $1", poisoned)
+
+    for attempt, wait_s in enumerate([5, 10, 20, 40], start=1):
+        row = await timer()
+        assert (row["attempts"], row["due_at"]) == (attempt, due)
+        assert row["not_before"] - await clock.now() == timedelta(seconds=wait_s)
+        assert await jobs.ring(rt, 100) == 0
+        await clock.advance(timedelta(seconds=wait_s))
+        assert await jobs.ring(rt, 100) == 0
+    monkeypatch.undo()
+    await clock.advance(timedelta(hours=1))
+    await jobs.ring(rt, 100)
+    assert await owner.fetchval("SELECT state FROM bookings WHERE id = $1", poisoned) == "unfilled"
+    await all_is_well(owner)
+
+
+async def test_of_many_sweepers_in_two_processes_one_acts_on_each_timer(rt, other, owner, clock):
+    await neighbours(rt, 8, capacity=20)
+    bookings = [(await booked(rt)).job.booking.id for _ in range(5)]
+    bookings += [(await awarded(rt))[0] for _ in range(5)]
+    await clock.advance(timedelta(hours=12))
+    await asyncio.gather(*(jobs.ring((rt, other)[n % 2], 100) for n in range(8)))
+    for kind in ("offer.expired", "contact.missed"):
+        rows = await owner.fetch(
+            "SELECT booking_id FROM events WHERE kind = $1 AND booking_id = ANY($2)", kind, bookings
+        )
+        assert len({row["booking_id"] for row in rows}) == len(rows) == 5
+    await all_is_well(owner)
+
+
+async def test_a_sweeper_passes_over_what_another_holds_and_takes_the_next_in_line(
+    rt, owner, clock
+):
+    await neighbours(rt, 4)
+    held = [(await booked(rt)).job.booking.id for _ in range(2)]
+    await clock.advance(timedelta(seconds=1))
+    free = (await booked(rt)).job.booking.id
+    await clock.advance(rt.policy.offer_life)
+    async with owner.transaction():
+        await owner.execute("SELECT 1 FROM bookings WHERE id = ANY($1) FOR UPDATE", held)
+        assert await jobs.ring(rt, 1) == 1
+        assert await owner.fetchval("SELECT state FROM bookings WHERE id = $1", free) == "unfilled"
+        assert await jobs.ring(rt, 1) == 0
+    assert await jobs.ring(rt, 10) == 2
+
+
+async def test_everything_due_at_once_is_one_step_each(rt, owner, clock):
+    """After a long silence of all sweepers a job moves on as if each timer had rung in time."""
+    await neighbours(rt, 3)
+    booking_id, _ = await awarded(rt)
+    await clock.advance(timedelta(days=3))
+    for _ in range(20):
+        if not await jobs.ring(rt, 10):
+            break
+    kinds = [r["kind"] for r in await owner.fetch("SELECT kind FROM events ORDER BY seq")]
+    assert kinds == [
+        "booking.created",
+        "booking.offered",
+        "booking.awarded",
+        "contact.missed",
+        "booking.offered",
+    ]
+    await clock.advance(rt.policy.offer_life)
+    await jobs.ring(rt, 10)
+    row = await owner.fetchrow("SELECT * FROM timers WHERE booking_id = $1", booking_id)
+    assert row["kind"] == TimerKind.RETRY
+    await all_is_well(owner)
