@@ -104,7 +104,7 @@ async def _perform(  # noqa: PLR0917
         rt.committed.append(teller.hear)
 
         async def curtain() -> None:
-            paper.print(greeting(own, wish, cast))
+            paper.print(greeting(own, wish, cast), soft_wrap=True)
             await clock.go(place.owner_dsn, time, wish.speed)
 
         try:

@@ -1,0 +1,86 @@
+import json
+from datetime import timedelta
+
+import pytest
+
+from data.db import transaction
+from tests.builders import booked, neighbours
+
+UNWELL = [
+    ("UPDATE friends SET open_jobs = 1 WHERE ref = 'f1'", "counters", "f1"),
+    ("DELETE FROM timers", "bookings", "no timer wakes"),
+    ("UPDATE messages SET state = 'parked', problem = 'refused'", "messages", "given up"),
+    ("UPDATE timers SET attempts = 3", "timers", "put off"),
+]
+
+
+def states(done):
+    return {one["what"]: one for one in json.loads(done.stdout)["findings"]}
+
+
+def one_booking(in_service, statement=None):
+    async def make(rt):
+        await neighbours(rt, 5)
+        await booked(rt)
+        if statement:
+            async with transaction(rt.pool) as tx:
+                await tx.execute(statement)
+
+    in_service(make)
+
+
+def test_a_server_that_may_lose_what_was_answered_fails_the_examination(tekkie, in_service):
+    one_booking(in_service)
+    done = tekkie("doctor", "--json", "--test-clock")
+    found = states(done)
+    # The server of the tests trades durability for speed, and the doctor says so.
+    assert found["durability"]["state"] == "failed"
+    assert done.exit_code == 1
+    well = {name for name, one in found.items() if one["state"] == "ok"}
+    assert well >= {"python", "secret", "gazetteer", "role", "schema", "rows", "index", "timers"}
+
+
+@pytest.mark.parametrize(("statement", "organ", "said"), UNWELL)
+def test_what_should_never_be_is_found_and_has_a_cure(tekkie, in_service, statement, organ, said):
+    one_booking(in_service, statement)
+    found = states(tekkie("doctor", "--json", "--test-clock"))[organ]
+    assert found["state"] != "ok"
+    assert said in found["found"]
+    assert found["cure"]
+
+
+def test_overdue_timers_are_found(tekkie, in_service):
+    one_booking(in_service)
+    tekkie("clock", "advance", "3h", "--test-clock")
+    found = states(tekkie("doctor", "--json", "--test-clock"))["timers"]
+    assert found["state"] == "failed"
+    assert "120 min" in found["found"]
+    assert timedelta(hours=3) > timedelta(minutes=120)
+
+
+def test_a_test_clock_is_a_failure_unless_it_is_meant(tekkie):
+    assert states(tekkie("doctor", "--json"))["test clock"]["state"] == "failed"
+    assert states(tekkie("doctor", "--json", "--test-clock"))["test clock"]["state"] == "warning"
+
+
+def test_settings_are_shown_without_their_secrets(tekkie):
+    done = tekkie("doctor", "--json", "--smtp-password", "do-not-tell", "--smtp-host", "127.0.0.1",
+                  "--smtp-port", "1")  # fmt: skip
+    assert "do-not-tell" not in done.output
+    assert states(done)["mail"]["state"] == "failed"
+
+
+def test_a_key_that_others_can_read_is_found(tekkie, tmp_path):
+    secret = tmp_path / "data" / "secret"
+    secret.parent.mkdir()
+    secret.write_bytes(b"x" * 32)
+    secret.chmod(0o644)
+    found = states(tekkie("doctor", "--json"))["secret"]
+    assert found["state"] == "failed"
+    assert found["cure"] == f"chmod 600 {secret}"
+
+
+def test_words_say_what_to_do(tekkie):
+    done = tekkie("doctor")
+    assert "→ Set fsync = on" in done.stdout
+    assert "need a look." in done.stderr

@@ -1,0 +1,37 @@
+import json
+
+import pytest
+
+from data.db import transaction
+from data.store import checks
+from tests.builders import booked, neighbours
+
+PARK = "UPDATE messages SET state = 'parked', problem = 'the mail server refused it: 550'"
+
+
+@pytest.fixture
+def parked(in_service):
+    """How many messages are parked."""
+
+    async def make(rt):
+        await neighbours(rt, 2)
+        await booked(rt)
+        async with transaction(rt.pool) as tx:
+            await tx.execute(PARK)
+            return len(await checks.parked(tx, 100))
+
+    return in_service(make)
+
+
+def test_parked_messages_are_listed_with_their_problem(tekkie, parked):
+    found = json.loads(tekkie("messages", "parked", "--json").stdout)
+    assert len(found) == parked > 1
+    assert "550" in tekkie("messages", "parked").stdout
+
+
+def test_one_or_all_are_tried_again(tekkie, parked):
+    first = json.loads(tekkie("messages", "parked", "--json").stdout)[0]["id"]
+    assert "1 message will be tried again." in tekkie("messages", "retry", first).stderr
+    assert tekkie("messages", "retry", first).exit_code == 1
+    assert f"{parked - 1} message" in tekkie("messages", "retry", "--all").stderr
+    assert "No message is parked." in tekkie("messages", "parked").stderr

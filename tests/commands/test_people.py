@@ -1,0 +1,43 @@
+import json
+from datetime import timedelta
+
+
+def test_an_operator_is_added_once_and_gets_a_link(tekkie):
+    first = tekkie("operators", "add", "desk@example.org", "--name", "Desk")
+    again = tekkie("operators", "add", "Desk@example.org", "--name", "Other")
+    assert first.exit_code == 0
+    assert first.stdout == again.stdout
+    for person in ("desk@example.org", first.stdout.strip()):
+        link = tekkie("login-link", "operator", person, "--public-url", "https://tekkie.test")
+        assert link.stdout.startswith("https://tekkie.test/login#")
+
+
+def test_a_token_opens_what_it_should(tekkie, file, in_service):
+    from dispatch.flows import sessions
+
+    tekkie("friends", "import", file)
+    made = json.loads(tekkie("token", "friend", "ana", "--days", "3", "--json").stdout)
+    visitor = in_service(lambda rt: sessions.who(rt, made["token"]))
+    assert visitor is not None
+    assert visitor.kind == "friend"
+    assert timedelta(days=made["days"]) == timedelta(days=3)
+
+
+def test_a_friend_is_known_by_ref_id_and_address(tekkie, file):
+    tekkie("friends", "import", file)
+    own = json.loads(tekkie("friends", "show", "ana", "--json").stdout)["id"]
+    for word in ("ana", own, own.upper(), "ana@example.org", "ANA@example.org"):
+        assert tekkie("token", "friend", word).stdout.startswith("ts_")
+
+
+def test_nobody_gets_a_token(tekkie):
+    for words in (
+        ("token", "friend", "x"),
+        ("token", "operator", "x@example.org"),
+        ("token", "operator", "01900000-0000-7000-8000-000000000000"),
+        ("login-link", "operator", "x"),
+    ):
+        done = tekkie(*words)
+        assert done.exit_code == 1
+        assert done.stdout == ""
+        assert "There is no" in done.stderr
