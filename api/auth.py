@@ -69,14 +69,14 @@ class Partner:
 Caller: TypeAlias = Customer | FriendCaller | Operator | Partner | Anonymous
 
 
-def runtime(request: Request) -> Runtime:
+async def runtime(request: Request) -> Runtime:
     """The runtime of this process."""
     rt = request.app.state.rt
     assert isinstance(rt, Runtime)
     return rt
 
 
-def secret(request: Request) -> bytes:
+async def secret(request: Request) -> bytes:
     """The key that signs customers' links."""
     key = request.app.state.secret
     assert isinstance(key, bytes)

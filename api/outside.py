@@ -46,7 +46,7 @@ class Outside:
     invitation: Invitation
 
 
-def outside(request: Request) -> Outside:
+async def outside(request: Request) -> Outside:
     """Those who do it in this process."""
     found = request.app.state.outside
     assert isinstance(found, Outside)

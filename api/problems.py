@@ -16,6 +16,7 @@ from typing import Any
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.routing import compile_path
 
 from data.db import (
     ConstraintBroken,
@@ -308,7 +309,21 @@ async def _of_router(request: Request, error: Exception) -> Response:
             title=HTTPStatus(error.status_code).phrase,
         )
         return Response(json.dumps(body(kind)), kind.status, media_type=MEDIA_TYPE)
+    if known is WrongMethod:
+        allowed = _allowed(request)
+        return answer(WrongMethod(), {"Allow": allowed} if allowed else error.headers)
     return answer(NO_SUCH if known is NotFound else known(), error.headers)
+
+
+def _allowed(request: Request) -> str:
+    """Every method of a path: the router knows only those of the first route that matches."""
+    methods = {
+        method.upper()
+        for path, operations in request.app.openapi()["paths"].items()
+        if compile_path(path)[0].match(request.url.path)
+        for method in operations
+    }
+    return ", ".join(sorted(methods))
 
 
 async def _invalid(request: Request, error: Exception) -> Response:

@@ -2,6 +2,9 @@
 
 import asyncio
 
+from httpx2 import ASGITransport, AsyncClient
+
+from api.main import create_app
 from data.settings import Settings
 from dispatch.flows.opening import opened
 from tests.api.conftest import BASE, BOOKING
@@ -37,9 +40,6 @@ async def test_fifty_at_once_make_one_booking(house, owner):
 
 
 async def test_fifty_at_once_over_two_processes_make_one_booking(house, database, tmp_path, owner):
-    from api.main import create_app
-    from httpx2 import ASGITransport, AsyncClient
-
     settings = Settings(data_dir=tmp_path, public_url=BASE)
     async with opened(settings, database, application="tests 2") as other:
         transport = ASGITransport(app=create_app(other))
@@ -119,9 +119,6 @@ async def test_one_reference_ten_times_at_once_is_one_booking(house, owner):
 
 
 async def test_one_reference_over_two_processes_is_one_booking(house, database, tmp_path, owner):
-    from api.main import create_app
-    from httpx2 import ASGITransport, AsyncClient
-
     partner = await house.partner()
     headers = {"Authorization": f"Bearer {partner.token}"}
     settings = Settings(data_dir=tmp_path, public_url=BASE)

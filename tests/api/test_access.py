@@ -1,0 +1,237 @@
+"""Who may call what: every operation and every kind of caller stand in one table."""
+
+import re
+from datetime import timedelta
+from itertools import product
+
+import pytest
+
+from api.main import create_app
+from tests.api.conftest import BOOKING
+
+MISSING = "0197f0a0-0000-7000-8000-000000000001"
+CALLERS = (
+    "nobody",
+    "customer",
+    "other customer",
+    "winner",
+    "other friend",
+    "partner",
+    "other partner",
+    "operator",
+)
+ALL_FRIENDS = {"winner": 200, "other friend": 200}
+PARTIES = {"customer": 200, "winner": 200, "partner": 200, "operator": 200}
+STRANGERS = {"other customer": 404, "other partner": 404}
+INSIDERS = {"customer": 200, "partner": 200, "operator": 200} | STRANGERS
+# What each may do; who is not named is refused: nobody with 401, everybody else with 403.
+TABLE = {
+    "list_packages": dict.fromkeys(CALLERS, 200),
+    "show_coverage": dict.fromkeys(CALLERS, 200),
+    "create_quote": dict.fromkeys(CALLERS, 201),
+    "create_booking": dict.fromkeys(CALLERS, 201),
+    "list_bookings": {"partner": 200, "other partner": 200, "operator": 200},
+    "get_booking": PARTIES | STRANGERS | {"other friend": 404},
+    "list_events": INSIDERS,
+    "cancel_booking": INSIDERS,
+    "rate_booking": {"customer": 409, "other customer": 404},
+    "list_my_offers": ALL_FRIENDS,
+    "accept_offer": {"winner": 200, "other friend": 404},
+    "decline_offer": {"winner": 409, "other friend": 404},
+    "list_my_jobs": ALL_FRIENDS,
+    "list_my_reasons": ALL_FRIENDS,
+    "show_my_profile": ALL_FRIENDS,
+    "change_my_profile": ALL_FRIENDS,
+    "report_contact": {"winner": 200, "other friend": 404},
+    "set_appointment": {"winner": 200, "other friend": 404},
+    "start_work": {"winner": 200, "other friend": 404},
+    "complete_work": {"winner": 200, "other friend": 404},
+    "report_incomplete": {"winner": 200, "other friend": 404},
+    "hand_back": {"winner": 200, "other friend": 404},
+    "get_invitation": {
+        "customer": 200,
+        "winner": 200,
+        "other customer": 404,
+        "other friend": 404,
+    },
+    "list_decisions": {"operator": 200},
+    "redispatch_booking": {"operator": 200},
+    "award_booking": {"operator": 409},
+    "request_login_link": dict.fromkeys(CALLERS, 202),
+    "create_session": dict.fromkeys(CALLERS, 422),
+    "delete_session": {"winner": 204, "other friend": 204, "operator": 204},
+    "follow_live": None,  # an endless stream: tests/api/test_live.py
+}
+CATALOGUE = {"list_packages", "show_coverage"}
+BODIES = {
+    "create_quote": {"package": "wifi-setup", "address": BOOKING["address"]},
+    "create_booking": BOOKING,
+    "cancel_booking": {"reason": "changed_mind"},
+    "rate_booking": {"stars": 5},
+    "change_my_profile": {"radius_m": 9000},
+    "complete_work": {"summary": "Done.", "minutes": 5},
+    "report_incomplete": {"reason": "needs_pro"},
+    "hand_back": {"reason": "other"},
+    "award_booking": {"friend": "f5"},
+    "request_login_link": {"email": "f1@example.org", "kind": "friend"},
+    "create_session": {"token": "none"},
+}
+
+
+def operations():
+    for path, methods in create_app().openapi()["paths"].items():
+        for method, operation in methods.items():
+            yield operation["operationId"], method, path, operation
+
+
+OPERATIONS = {name: (method, path, about) for name, method, path, about in operations()}
+
+
+def test_every_operation_stands_in_the_table():
+    assert set(OPERATIONS) == set(TABLE)
+
+
+def test_whoever_is_not_let_in_is_told_so_in_the_document():
+    for name, (_, _, about) in OPERATIONS.items():
+        if TABLE[name] is not None and TABLE[name].keys() != set(CALLERS):
+            assert {"401", "403"} <= about["responses"].keys(), name
+            assert {} not in about["security"], name
+
+
+@pytest.fixture
+async def people(house, clock):
+    """Somebody of each kind, around one booking that f1 has won and contacted."""
+    partner = await house.partner()
+    made = (await partner.post("/v1/bookings", BOOKING)).json()
+    booking = made | {"token": made["customer_link"].rpartition("/")[2]}
+    other = await house.book()
+    offer = (await house.offers(booking))["f1"]
+    winner = await house.friend("f1")
+    at = f"/v1/bookings/{booking['id']}"
+    assert (await winner.post(f"/v1/offers/{offer}/accept")).status_code == 200
+    assert (await winner.post(f"{at}/contacted")).status_code == 200
+    starts_at = (await clock.now() + timedelta(days=1)).isoformat()
+    assert (await winner.post(f"{at}/appointment", {"starts_at": starts_at})).status_code == 200
+    callers = {
+        "nobody": house.client(),
+        "customer": house.client(booking["token"]),
+        "other customer": house.client(other["token"]),
+        "winner": winner,
+        "other friend": await house.friend("f6"),
+        "partner": partner,
+        "other partner": await house.partner("Elektro Huber"),
+        "operator": await house.operator(),
+    }
+    ids = {"booking_id": booking["id"], "offer_id": offer, "starts_at": starts_at}
+    return callers, ids
+
+
+def request(name, ids):
+    method, path, _ = OPERATIONS[name]
+    body = BODIES.get(name)
+    if name == "set_appointment":
+        body = {"starts_at": ids["starts_at"]}
+    params = {"market": "CH", "package": "wifi-setup"} if name in CATALOGUE else {}
+    return {
+        "method": method.upper(),
+        "path": path.format(**ids),
+        "params": params,
+        **({"json": body} if body is not None else {}),
+    }
+
+
+READS = [
+    name
+    for name, (method, _, _) in OPERATIONS.items()
+    if TABLE.get(name) and (method == "get" or name in {"create_quote", "create_booking"})
+]
+WRITES = [name for name, row in TABLE.items() if row and name not in READS]
+
+
+async def check(people, name, caller):
+    callers, ids = people
+    wanted = TABLE[name].get(caller, 401 if caller == "nobody" else 403)
+    answer = await callers[caller].send(**request(name, ids))
+    assert answer.status_code == wanted, (name, caller, answer.text)
+    if wanted == 401:
+        assert answer.headers["www-authenticate"].startswith("Bearer")
+
+
+async def test_each_caller_may_read_what_the_table_says(people):
+    for name in READS:
+        for caller in CALLERS:
+            await check(people, name, caller)
+
+
+async def test_nobody_changes_what_the_table_does_not_let_him(people):
+    for name in WRITES:
+        for caller in CALLERS:
+            if TABLE[name].get(caller, 403) >= 400 and TABLE[name].get(caller) != 409:
+                await check(people, name, caller)
+
+
+@pytest.mark.parametrize("name", WRITES)
+async def test_whoever_may_change_something_can(people, name):
+    for caller in CALLERS:
+        if TABLE[name].get(caller, 403) in {200, 201, 202, 204, 409}:
+            await check(people, name, caller)
+            break
+
+
+OWNED = [name for name, (_, path, _) in OPERATIONS.items() if re.search("{.*_id}", path)]
+
+
+async def test_what_is_foreign_and_what_is_missing_look_alike(people):
+    callers, ids = people
+    nowhere = dict.fromkeys(("booking_id", "offer_id"), MISSING) | {"starts_at": ids["starts_at"]}
+    impossible = nowhere | dict.fromkeys(("booking_id", "offer_id"), "none")
+    for name in OWNED:
+        for caller in STRANGERS.keys() | {"other friend", "operator"} & TABLE[name].keys():
+            if caller not in TABLE[name]:
+                continue
+            missing = await callers[caller].send(**request(name, nowhere))
+            odd = await callers[caller].send(**request(name, impossible))
+            assert missing.status_code == 404, (name, caller, missing.text)
+            assert odd.content == missing.content
+            if caller != "operator":
+                foreign = await callers[caller].send(**request(name, ids))
+                assert foreign.status_code == 404, (name, caller)
+                assert foreign.content == missing.content
+                assert foreign.headers.keys() == missing.headers.keys()
+
+
+BAD_CREDENTIALS = [
+    "Bearer",
+    "Bearer ",
+    "Bearer x",
+    "Bearer tk_live_" + "x" * 43,
+    "Bearer ts_" + "x" * 43,
+    "Bearer " + "A" * 65,
+    "Bearer " + "x" * 5000,
+    "Basic dXNlcjpwYXNz",
+    "Bearer \xe9\xe8",
+]
+
+
+async def test_a_wrong_credential_is_refused_even_where_none_is_needed(house, problem):
+    calls = [("GET", "/v1/me/offers"), ("POST", "/v1/bookings")]
+    for value, (method, path) in product(BAD_CREDENTIALS, calls):
+        answer = await house.http.request(
+            method, path, json=BOOKING, headers={"Authorization": value.encode("latin-1")}
+        )
+        problem(answer, 401, "unauthenticated")
+        assert answer.headers["www-authenticate"] == 'Bearer realm="tekkie"'
+
+
+async def test_a_changed_link_opens_nothing(house, problem):
+    booking = await house.book()
+    token = booking["token"]
+    for place in (0, 10, 22, 40, len(token) - 1):
+        changed = token[:place] + ("A" if token[place] != "A" else "B") + token[place + 1 :]
+        answer = await house.client(changed).get(f"/v1/bookings/{booking['id']}")
+        assert answer.status_code == 401
+    problem(
+        await house.client(booking["id"]).get(f"/v1/bookings/{booking['id']}"),
+        401,
+        "unauthenticated",
+    )

@@ -1,0 +1,123 @@
+"""The document says what happens: its examples run, its statuses are all there are."""
+
+import json
+import re
+
+import pytest
+
+from api.main import create_app
+from api.problems import KINDS
+from tests.api.conftest import expect
+
+DOCUMENT = create_app().openapi()
+OPERATIONS = [
+    (path, method, operation)
+    for path, methods in DOCUMENT["paths"].items()
+    for method, operation in methods.items()
+]
+
+
+def test_operations_are_named_described_and_tagged():
+    ids = [operation["operationId"] for _, _, operation in OPERATIONS]
+    assert len(ids) == len(set(ids))
+    tags = {tag["name"] for tag in DOCUMENT["tags"]}
+    for _, _, operation in OPERATIONS:
+        assert re.fullmatch("[a-z_]+", operation["operationId"])
+        assert operation["summary"]
+        assert operation["description"]
+        assert set(operation["tags"]) <= tags
+
+
+def test_every_failure_is_documented_as_a_problem_with_its_codes():
+    codes = {kind.code: kind.status for kind in KINDS.values()}
+    for path, method, operation in OPERATIONS:
+        for status, response in operation["responses"].items():
+            if status < "400":
+                continue
+            [(media_type, content)] = response["content"].items()
+            assert media_type == "application/problem+json", (path, method, status)
+            for code, example in content["examples"].items():
+                assert codes[code] == int(status), (path, method, code)
+                assert example["value"]["code"] == code
+        assert {"500", "503"} <= operation["responses"].keys()
+
+
+def test_every_request_body_has_an_example():
+    for path, method, operation in OPERATIONS:
+        if "requestBody" in operation:
+            assert operation["requestBody"]["content"]["application/json"]["examples"], (
+                path,
+                method,
+            )
+
+
+def test_the_document_names_no_schema_twice_and_leaves_none_out():
+    text = json.dumps(DOCUMENT)
+    named = set(re.findall("#/components/schemas/([A-Za-z_]+)", text))
+    assert named <= DOCUMENT["components"]["schemas"].keys()
+    assert "HTTPValidationError" not in DOCUMENT["components"]["schemas"]
+
+
+def examples():
+    found = {}
+    for _, _, operation in OPERATIONS:
+        content = operation.get("requestBody", {}).get("content", {}).get("application/json")
+        if content:
+            found[operation["operationId"]] = content["examples"]["example"]["value"]
+    return found
+
+
+async def test_the_examples_run_through_a_whole_life(house, clock):
+    said = examples()
+    quote = await house.client().post("/v1/quotes", said.pop("create_quote"))
+    assert quote.status_code == 201, quote.text
+    order = said.pop("create_booking")
+    desk = await house.operator()
+
+    async def booked():
+        made = (await house.client().post("/v1/bookings", order)).json()
+        return f"/v1/bookings/{made['id']}", made["customer_link"].rpartition("/")[2], made
+
+    async def won():
+        at, token, made = await booked()
+        ref, offer = next(iter((await house.offers(made | {"token": token})).items()))
+        friend = await house.friend(ref)
+        await friend.post(f"/v1/offers/{offer}/accept")
+        assert (await friend.post(f"{at}/contacted")).status_code == 200
+        return at, token, friend
+
+    async def runs(name, caller, path, method="POST", status=200):
+        answer = await caller.send(method, path, json=said.pop(name))
+        assert answer.status_code == status, (name, answer.text)
+
+    at, token, friend = await won()
+    await runs("set_appointment", friend, f"{at}/appointment")
+    await runs("complete_work", friend, f"{at}/complete")
+    await runs("rate_booking", house.client(token), f"{at}/rating", status=201)
+    at, _, friend = await won()
+    await runs("report_incomplete", friend, f"{at}/incomplete")
+    at, _, friend = await won()
+    await runs("hand_back", friend, f"{at}/hand-back")
+    at, token, _ = await booked()
+    await runs("cancel_booking", house.client(token), f"{at}/cancel")
+    at, _, _ = await booked()
+    said["award_booking"] |= {"friend": "f6"}
+    await runs("award_booking", desk, f"{at}/award")
+    await runs("change_my_profile", friend, "/v1/me/profile", method="PATCH")
+    await runs("request_login_link", house.client(), "/v1/login-links", status=202)
+    answer = await house.client().post("/v1/sessions", said.pop("create_session"))
+    expect(answer, 422, "link-used-up")
+    assert said == {}
+
+
+async def test_the_page_of_the_api_asks_nobody_else_for_anything(house):
+    page = (await house.client().get("/docs")).text
+    assert "Book a package" in page
+    assert re.findall(r"https?://|//[a-z]|<script|<link|<img|@import|url\(", page) == []
+    assert (await house.client().get("/openapi.json")).json() == house.app.openapi()
+
+
+@pytest.mark.parametrize(("path", "method", "operation"), OPERATIONS)
+def test_whatever_changes_something_takes_json_only(path, method, operation):
+    if method != "get":
+        assert {"413", "415"} <= operation["responses"].keys()

@@ -1,0 +1,56 @@
+"""The API on a real socket."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import httpx2
+import uvicorn
+
+BATCH = 2
+
+
+@asynccontextmanager
+async def served(app) -> AsyncIterator[str]:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        server = uvicorn.Server(uvicorn.Config(app, log_config=None, lifespan="on"))
+        task = asyncio.create_task(server.serve(sockets=[listener]))
+        try:
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        finally:
+            server.should_exit = True
+            await task
+
+
+async def test_of_four_who_accept_over_the_network_exactly_one_wins(house):
+    async with served(house.app) as url, httpx2.AsyncClient(base_url=url) as http:
+        for _ in range(3):
+            booking = await house.book()
+            offers = await house.offers(booking)
+            calls = []
+            for ref, offer in offers.items():
+                await house.friend(ref)
+                headers = {"Authorization": f"Bearer {house.tokens[ref]}"}
+                calls += [(f"/v1/offers/{offer}/accept", headers)] * BATCH
+            answers = await asyncio.gather(
+                *(http.post(path, headers=headers) for path, headers in calls)
+            )
+            statuses = sorted(answer.status_code for answer in answers)
+            assert statuses == [200] * BATCH + [409] * 3 * BATCH
+            assert len({a.content for a in answers if a.status_code == 200}) == 1
+
+
+async def test_a_body_too_large_is_refused_without_being_read(house):
+    async with served(house.app) as url:
+        host, _, port = url.removeprefix("http://").partition(":")
+        reader, writer = await asyncio.open_connection(host, int(port))
+        writer.write(
+            b"POST /v1/bookings HTTP/1.1\r\nHost: tekkie.test\r\n"
+            b"Content-Type: application/json\r\nContent-Length: 1000000000\r\n\r\n"
+        )
+        head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), timeout=5)
+        writer.close()
+        await writer.wait_closed()
+    assert head.startswith(b"HTTP/1.1 413")
+    assert b"application/problem+json" in head
