@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 Frame: TypeAlias = "GeoDataFrame"
 
 CIRCLES_AT_ONCE = 500
+SPOTS_AT_ONCE = 500
 FEWEST_FOR_MANY = 5
 FEW, MANY = f"1-{FEWEST_FOR_MANY - 1}", f"{FEWEST_FOR_MANY}+"
 RADIUS_STEP_M = 5_000
@@ -103,7 +104,7 @@ def coverage(friends: Iterable[Friend], market: Market, gazetteer: Gazetteer) ->
     Columns `friends`, `town` (the nearest), `lat`, `lon` (the centre) and the cell as geometry, on
     WGS84. The friends must qualify already.
     """
-    counted, atlas = counted_in_cells(circles_of(friends)), _Atlas(gazetteer)
+    counted, atlas = counted_in_cells(circles_of(friends)), Atlas(gazetteer)
     inside = atlas.inside(counted.cells, market)
     cells = counted.cells[inside]
     return _frame(cells, {"friends": counted.friends[inside], "town": atlas.towns(cells)})
@@ -176,10 +177,10 @@ def reaching(circles: Circles, points: Sequence[Point]) -> Ints:
     return counts
 
 
-def areas(friends: Iterable[Friend], market: Market, gazetteer: Gazetteer) -> list[Area]:
+def areas(friends: Iterable[Friend], market: Market, atlas: "Atlas") -> list[Area]:
     """What anybody may see: where a few and where many could come, and never from where."""
     counted = counted_in_cells(_blurred(circles_of(friends)))
-    here = _Atlas(gazetteer).inside(counted.cells, market)
+    here = atlas.inside(counted.cells, market)
     bands = (
         (FEW, here & (counted.friends > 0) & (counted.friends < FEWEST_FOR_MANY)),
         (MANY, here & (counted.friends >= FEWEST_FOR_MANY)),
@@ -233,7 +234,7 @@ def unmet(demands: Iterable[Demand], gazetteer: Gazetteer) -> Frame:
         columns[name] = [few_hidden(int(count)) for count in sums]
         if name == "unmet":
             columns["least"] = np.where(sums < FEWEST_NAMED, 1, sums)
-    columns["town"] = _Atlas(gazetteer).towns(cells)
+    columns["town"] = Atlas(gazetteer).towns(cells)
     return _frame(cells, columns)
 
 
@@ -284,7 +285,7 @@ def _blurred(circles: Circles) -> Circles:
     return Circles(lat, lon, np.ceil(circles.radius_m / RADIUS_STEP_M) * RADIUS_STEP_M)
 
 
-class _Atlas:
+class Atlas:
     """All known towns, to find for many cells at once the one nearest to each on a map."""
 
     def __init__(self, gazetteer: Gazetteer) -> None:
@@ -303,7 +304,11 @@ class _Atlas:
         return np.asarray(self._markets[self._nearest(cells)] == market, dtype=np.bool_)
 
     def _nearest(self, cells: Ints) -> Ints:
-        return np.asarray(self._tree.nearest(_mercator(*grid.centres(cells))), dtype=np.int64)
+        # The tree does not let other threads run while it looks, so it is asked in small parts.
+        spots = _mercator(*grid.centres(cells))
+        parts = range(0, len(spots), SPOTS_AT_ONCE)
+        found = [self._tree.nearest(spots[at : at + SPOTS_AT_ONCE]) for at in parts]
+        return np.concatenate([np.zeros(0, np.int64), *found])
 
 
 def _mercator(lat: Floats, lon: Floats) -> "NDArray[np.object_]":

@@ -17,7 +17,7 @@ from dispatch.rules import matching, prices
 from dispatch.rules.matching import Need
 from dispatch.runtime import Runtime
 from geo import coverage
-from geo.coverage import Area, Demand, Frame, Summary
+from geo.coverage import Area, Atlas, Demand, Frame, Summary
 from geo.towns import towns_of
 
 BUSY = frozenset({Outcome.AT_CAPACITY, Outcome.TOO_MANY_OFFERS})
@@ -83,6 +83,7 @@ class PublicMaps:
     def __init__(self, rt: Runtime, clock: Callable[[], float] = monotonic) -> None:
         self._rt = rt
         self._clock = clock
+        self._atlas: Atlas | None = None
         self._made: dict[Key, tuple[float, list[Area]]] = {}
         self._one_at_a_time = asyncio.Lock()
 
@@ -101,15 +102,16 @@ class PublicMaps:
         async with transaction(self._rt.pool) as tx:
             now = await moment(tx)
         everybody = list(self._rt.index)
-        return await asyncio.to_thread(_areas, self._rt, everybody, package, market, now)
+        return await asyncio.to_thread(self._areas, everybody, package, market, now)
 
-
-def _areas(
-    rt: Runtime, everybody: list[Friend], package: Package, market: Market, now: datetime
-) -> list[Area]:
-    needs = matching.anybody(package, market, now, rt.policy)
-    able = qualified(everybody, needs, busy_too=True)
-    return coverage.areas(able, market, rt.gazetteer)
+    def _areas(
+        self, everybody: list[Friend], package: Package, market: Market, now: datetime
+    ) -> list[Area]:
+        if self._atlas is None:
+            self._atlas = Atlas(self._rt.gazetteer)
+        needs = matching.anybody(package, market, now, self._rt.policy)
+        able = qualified(everybody, needs, busy_too=True)
+        return coverage.areas(able, market, self._atlas)
 
 
 def _covered(rt: Runtime, able: list[Friend], market: Market) -> Covered:

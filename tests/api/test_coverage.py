@@ -89,7 +89,7 @@ async def test_a_paused_friend_is_on_no_map(rt):
 async def test_a_map_is_made_once_in_a_quarter_of_an_hour(rt, monkeypatch):
     made = []
 
-    def counted(able, market, gazetteer):
+    def counted(able, market, atlas):
         made.append(len(able))
         return []
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from data.records import Market
 from geo import cells as small_cells
 from geo import coverage, grid, towns
-from geo.coverage import CannotExport, Demand, circles_of, counted_in_cells, merged
+from geo.coverage import Atlas, CannotExport, Demand, circles_of, counted_in_cells, merged
 from geo.point import Point
 from geo.towns import Town, Towns, Weight
 from tests.geo.worlds import BERLIN, CENTRES, EARTH, ZURICH, east_of, friend, geodesic
@@ -56,7 +56,7 @@ def area_m2(shape):
 
 
 def public(friends, gazetteer):
-    found = coverage.areas(friends, Market.CH, gazetteer)
+    found = coverage.areas(friends, Market.CH, Atlas(gazetteer))
     return json.dumps(coverage.feature_collection(found, "wifi-setup", Market.CH))
 
 
@@ -154,7 +154,7 @@ def test_without_friends_the_map_is_empty_and_can_be_written(compiled, tmp_path)
     assert len(frame) == 0
     coverage.export(frame, tmp_path / "map.geojson")
     assert json.loads((tmp_path / "map.geojson").read_text())["features"] == []
-    assert coverage.areas([], Market.CH, compiled) == []
+    assert coverage.areas([], Market.CH, Atlas(compiled)) == []
 
 
 @given(st.integers(0, 10_000))
@@ -187,8 +187,8 @@ def test_a_single_friend_is_hidden_among_twenty_square_kilometres(small):
 
 def test_the_public_map_tells_few_from_many_and_nothing_else(small):
     four = [friend(n, ZURICH, radius_m=12_000) for n in range(4)]
-    [few] = coverage.areas(four, Market.CH, small)
-    [many] = coverage.areas([*four, friend(9, ZURICH, radius_m=12_000)], Market.CH, small)
+    [few] = coverage.areas(four, Market.CH, Atlas(small))
+    [many] = coverage.areas([*four, friend(9, ZURICH, radius_m=12_000)], Market.CH, Atlas(small))
     assert (few.helpers, many.helpers) == ("1-4", "5+")
     assert few.shape.equals(many.shape)
     properties = [one["properties"] for one in json.loads(public(four, small))["features"]]
@@ -198,7 +198,7 @@ def test_the_public_map_tells_few_from_many_and_nothing_else(small):
 def test_where_areas_overlap_each_place_lies_in_one_of_them(small):
     friends = [friend(n, ZURICH, radius_m=5_000) for n in range(5)]
     friends.append(friend(9, ZURICH, radius_m=20_000))
-    few, many = coverage.areas(friends, Market.CH, small)
+    few, many = coverage.areas(friends, Market.CH, Atlas(small))
     assert few.shape.intersection(many.shape).area < 1e-7
     assert few.shape.union(many.shape).contains(shapely.Point(ZURICH.lon, ZURICH.lat))
 
