@@ -141,7 +141,7 @@ class Measured:
                 self._observe(scope, message["status"], clock() - begun_s)
             elif failed:
                 failed = False
-                self.metrics.problems.labels(_code(message.get("body", b""))).inc()
+                self.metrics.problems.labels(code_of(message.get("body", b""))).inc()
             await send(message)
 
         await self.app(scope, receive, measured)
@@ -152,7 +152,8 @@ class Measured:
         self.metrics.answers.labels(method, route, str(status)).observe(seconds)
 
 
-def _code(body: bytes) -> str:
+def code_of(body: bytes) -> str:
+    """The code a problem's JSON names, or `other`."""
     try:
         said: Any = json.loads(body)
     except ValueError:

@@ -43,7 +43,8 @@ POLL_S: Final = 0.2
 GAP_S: Final = 0.02
 BEAT_S: Final = 15.0
 CHECK_EVERY_S: Final = 1.0
-RETRY_MS: Final = 2000
+CLOSE_WITHIN_S: Final = 1.0
+RETRY_MS: Final = (1000, 4000)
 WAITING_BYTES_MAX: Final = 64 * 1024
 EVENTS_MAX: Final = 5000
 CURSOR_MAX: Final = 6000
@@ -61,11 +62,10 @@ class Stream:
         self.to = to
         self.credential = credential
         self.cursor = cursor
-        self.chunks = [b"retry: %d\n\n" % RETRY_MS]
+        self.chunks: list[bytes] = []
         self.size = 0
         self.settled = self.ended = False
         self.woken = asyncio.Event()
-        self.woken.set()
 
     def push(self, chunk: bytes) -> None:
         """Write `chunk` when the reader is ready; one who lets too much wait is ended."""
@@ -116,7 +116,8 @@ class Streams:
         """Tell this stream what happens from its cursor on, or from now."""
         if self._closed:
             stream.end()
-            return
+        # When a server ends, its readers shall not all knock at the next one in the same moment.
+        stream.push(b"retry: %d\n\n" % self._rt.chance.randint(*RETRY_MS))
         self.open += 1
         self._newcomers.append(stream)
         self._round.append(stream)
@@ -140,7 +141,8 @@ class Streams:
             stream.end()
         self._hint.set()
         if self._task is not None:
-            await self._task
+            # A look at a database that does not answer holds up nobody's end.
+            await asyncio.wait({self._task}, timeout=CLOSE_WITHIN_S)
 
     def hint(self, changes: Sequence[Changes]) -> None:
         """Something was committed here: look at once."""

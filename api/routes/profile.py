@@ -16,13 +16,13 @@ from pydantic import (
     field_validator,
     model_validator,
 )
-from pydantic.json_schema import SkipJsonSchema
 
 from api.auth import AFriend, Rt
 from api.fields import Lat, Lon, unfit
 from api.openapi import problems
 from api.problems import Unfit
-from api.schemas import Asked, Said, example
+from api.schemas import Asked, Said
+from data.db import ConstraintBroken
 from data.records import FriendId, FriendState, HeldCertificate, Language, Market, QuietHours, Tier
 from data.seed import catalogue
 from dispatch.flows import friends, profile
@@ -71,26 +71,36 @@ class QuietAsked(Asked):
         return self
 
 
+EXAMPLE: Final = {
+    "radius_m": 8000,
+    "base": {"lat": 47.3769, "lon": 8.5417},
+    "quiet": {"from": "22:00", "until": "07:00"},
+    "paused": False,
+    "languages": ["de", "en"],
+    "capacity": 3,
+}
+
+
+def _as_taken(schema: dict[str, Any]) -> None:
+    """Null, which stands for what is left out, is taken for quiet hours alone."""
+    for name, field in schema["properties"].items():
+        field.pop("default", None)
+        if name != "quiet":
+            field.update(field.pop("anyOf")[0])
+    schema["examples"] = [EXAMPLE]
+
+
 class ProfileAsked(Asked):
     """What is to change; what is left out stays."""
 
-    model_config = example(
-        {
-            "radius_m": 8000,
-            "base": {"lat": 47.3769, "lon": 8.5417},
-            "quiet": {"from": "22:00", "until": "07:00"},
-            "paused": False,
-            "languages": ["de", "en"],
-            "capacity": 3,
-        }
-    )
+    model_config = ConfigDict(extra="forbid", json_schema_extra=_as_taken)
 
-    radius_m: RadiusM | SkipJsonSchema[None] = None
-    base: BaseAsked | SkipJsonSchema[None] = None
+    radius_m: RadiusM | None = None
+    base: BaseAsked | None = None
     quiet: QuietAsked | None = Field(None, description="Null for no quiet hours.")
-    paused: Annotated[bool, Strict()] | SkipJsonSchema[None] = None
-    languages: Languages | SkipJsonSchema[None] = None
-    capacity: Capacity | SkipJsonSchema[None] = None
+    paused: Annotated[bool, Strict()] | None = None
+    languages: Languages | None = None
+    capacity: Capacity | None = None
 
     @field_validator("radius_m", "base", "paused", "languages", "capacity", mode="before")
     @classmethod
@@ -165,7 +175,9 @@ async def change_my_profile(rt: Rt, who: AFriend, asked: ProfileAsked) -> Profil
     """What is left out stays; `quiet` is cleared by null. It counts from the next booking on."""
     try:
         row = await friends.change_profile(rt, who.friend_id, _change(asked))
-    except CapacityTooLow:
+    except (CapacityTooLow, ConstraintBroken) as error:
+        if isinstance(error, ConstraintBroken) and error.constraint != "friend_capacity":
+            raise
         raise Unfit(
             "capacity", "is less than the jobs you hold", "finish or hand back jobs first"
         ) from None

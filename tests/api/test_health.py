@@ -1,0 +1,175 @@
+"""Alive, ready, and in figures that name nobody."""
+
+import asyncio
+import json
+import re
+from datetime import timedelta
+
+import httpx2
+import pytest
+
+from api import health
+from api.main import create_app
+from api.metrics import code_of
+from data.store.outbox import Backlog
+from dispatch.flows import jobs
+from scheduler.worker import State
+from tests.builders import booked, live
+
+UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-")
+QUIET = Backlog(pending=0, parked=0, pending_late_s=0.0, overdue=0, overdue_s=0.0)
+
+
+class Stub:
+    """A worker that says of itself what a test wants to hear."""
+
+    def __init__(self, *, swept_s=0.5, clock_trusted=True):
+        self._state = State(
+            swept_s=swept_s, clock_trusted=clock_trusted, backlog=QUIET, friends=0, fed_s=0.5
+        )
+
+    def state(self):
+        return self._state
+
+
+def client(app):
+    return httpx2.AsyncClient(transport=httpx2.ASGITransport(app=app), base_url="http://t")
+
+
+async def ready(rt, worker=None):
+    async with client(create_app(rt, worker)) as http:
+        answer = await http.get("/readyz")
+    said = answer.json()
+    assert answer.status_code == (200 if said["ready"] else 503)
+    return said["ready"], said["checks"]
+
+
+async def test_a_process_is_alive_whatever_its_database_does(house, rt):
+    rt.pool.terminate()
+    answer = await house.client().get("/healthz")
+    assert (answer.status_code, answer.json()) == (200, {"alive": True})
+
+
+async def test_all_is_well(rt):
+    well = {"ok": True, "detail": ""}
+    assert await ready(rt) == (True, {"database": well, "schema": well, "index": well})
+    everything = {"database", "schema", "index", "deadlines", "clock"}
+    assert await ready(rt, Stub()) == (True, dict.fromkeys(everything, well))
+
+
+@pytest.mark.parametrize(
+    ("worker", "check", "words"),
+    [
+        (Stub(swept_s=None), "deadlines", "never"),
+        (Stub(swept_s=16.0), "deadlines", "16 s ago"),
+        (Stub(clock_trusted=False), "clock", "jumped"),
+    ],
+)
+async def test_a_worker_that_does_not_work_is_not_ready(rt, worker, check, words):
+    is_ready, checks = await ready(rt, worker)
+    assert not is_ready
+    assert [name for name, one in checks.items() if not one["ok"]] == [check]
+    assert words in checks[check]["detail"]
+
+
+async def test_a_database_that_is_away_is_said(rt):
+    rt.pool.terminate()
+    is_ready, checks = await ready(rt)
+    assert not is_ready
+    assert list(checks) == ["database"]
+    assert not checks["database"]["ok"]
+
+
+async def test_a_database_that_does_not_answer_is_said_in_a_second(rt, owner, monkeypatch):
+    monkeypatch.setattr(health, "ANSWER_WITHIN_S", 0.2)
+    async with owner.transaction():
+        await owner.execute("LOCK TABLE migrations IN ACCESS EXCLUSIVE MODE")
+        async with asyncio.timeout(1):
+            is_ready, checks = await ready(rt)
+    assert not is_ready
+    assert "within 0.2 s" in checks["database"]["detail"]
+
+
+@pytest.mark.parametrize(("version", "cure"), [(9999, "newer tekkie"), (None, "tekkie migrate")])
+async def test_another_schema_is_not_ready(rt, owner, version, cure):
+    if version:
+        await owner.execute(
+            "INSERT INTO migrations (version, name, sha256) VALUES ($1, 'later', '')", version
+        )
+    else:
+        await owner.execute("DELETE FROM migrations")
+    is_ready, checks = await ready(rt)
+    assert not is_ready
+    assert cure in checks["schema"]["detail"]
+
+
+async def test_an_index_that_was_not_loaded_is_not_ready(house, rt):
+    rt.index.load([])
+    is_ready, checks = await ready(rt)
+    assert not is_ready
+    assert "restart" in checks["index"]["detail"]
+
+
+async def figures(who):
+    answer = await who.get("/metrics")
+    assert answer.status_code == 200
+    assert answer.headers["content-type"].startswith("text/plain; version=")
+    lines = [line for line in answer.text.splitlines() if not line.startswith("#")]
+    return {name: float(value) for name, _, value in (line.rpartition(" ") for line in lines)}
+
+
+async def test_bookings_accepts_and_refusals_are_counted(house, rt):
+    nobody = house.client()
+    booking, _ = await house.win("f1")
+    lost = (await house.offers(booking))["f2"]
+    await (await house.friend("f2")).post(f"/v1/offers/{lost}/accept")
+    seen = await figures(nobody)
+    assert seen['tekkie_events_total{kind="booking.created"}'] == 1
+    assert seen['tekkie_events_total{kind="booking.awarded"}'] == 1
+    assert seen['tekkie_problems_total{code="offer-gone"}'] == 1
+    assert seen["tekkie_batch_bookings_count"] == 2
+    accept = 'method="POST",route="/v1/offers/{offer_id}/accept",status="%d"'
+    for status in (200, 409):
+        assert seen["tekkie_http_seconds_count{%s}" % (accept % status)] == 1
+
+
+async def test_what_waits_is_shown(house, rt, clock):
+    await booked(rt)
+    await clock.advance(timedelta(minutes=61))
+    seen = await figures(house.client())
+    assert seen["tekkie_database_up"] == 1
+    assert seen["tekkie_timers_overdue"] == 1
+    assert seen["tekkie_timers_overdue_seconds"] == pytest.approx(60, abs=1)
+    assert seen["tekkie_messages_pending"] == 5
+    assert seen["tekkie_messages_parked"] == 0
+    assert seen["tekkie_index_friends"] == 6
+    assert seen["tekkie_streams_open"] == 0
+    assert seen["tekkie_gathering_waiting"] == 0
+    assert seen["tekkie_pool_max"] == rt.pool.get_max_size()
+    await jobs.ring(rt, 10)
+    assert (await figures(house.client()))["tekkie_timers_overdue"] == 0
+
+
+async def test_figures_are_shown_without_a_database(house, rt):
+    rt.pool.terminate()
+    seen = await figures(house.client())
+    assert seen["tekkie_database_up"] == 0
+    assert "tekkie_timers_overdue" not in seen
+
+
+async def test_no_label_names_anybody(house, rt):
+    nobody = house.client()
+    booking, offer = await house.win("f1")
+    await nobody.get(f"/v1/bookings/{booking['id']}")
+    await nobody.get(f"/nowhere/{offer}/vera@example.com")
+    await nobody.send("WONDER", "/v1/packages")
+    await jobs.decline(rt, live(await booked(rt))[0].id, house.friends["f1"])
+    text = (await nobody.get("/metrics")).text
+    assert not UUID.search(text)
+    assert not [word for word in ("Vera", "vera", "@", "WONDER", booking["token"]) if word in text]
+    assert 'route="other",status="404"' in text
+
+
+async def test_problems_that_are_no_json_have_nocode_of():
+    assert code_of(b"oops") == "other"
+    assert code_of(json.dumps(["code"]).encode()) == "other"

@@ -1,0 +1,138 @@
+"""What a friend sees and changes about himself."""
+
+import pytest
+
+from data.records import FriendId
+from dispatch.flows import friends
+from dispatch.rules.refused import NotFound
+from tests.builders import awarded
+
+PATH = "/v1/me/profile"
+
+
+async def patch(who, body):
+    return await who.send("PATCH", PATH, json=body)
+
+
+async def test_a_friend_sees_all_that_is_kept_about_him(house):
+    seen = (await (await house.friend("f1")).get(PATH)).json()
+    assert seen == {
+        "ref": "f1",
+        "name": "F1 Muster",
+        "email": "f1@example.org",
+        "phone": "+41440000000",
+        "tier": "friend",
+        "market": "CH",
+        "languages": ["de", "en"],
+        "radius_m": 20000,
+        "base": {"lat": pytest.approx(47.3676, abs=1e-4), "lon": 8.541},
+        "capacity": 20,
+        "open_jobs": 0,
+        "quiet": None,
+        "paused": False,
+        "certificates": seen["certificates"],
+        "rating": {"stars": None, "count": 0},
+    }
+    assert {one["code"]: one["name"] for one in seen["certificates"]} == {
+        "mac": "Mac und macOS",
+        "wifi": "WLAN und Heimnetz",
+    }
+    assert all(
+        one["valid_until"] is None or one["valid_until"].endswith("Z")
+        for one in seen["certificates"]
+    )
+
+
+async def test_what_is_given_changes_and_all_else_stays(house, rt):
+    me = await house.friend("f1")
+    before = (await me.get(PATH)).json()
+    change = {
+        "radius_m": 8000,
+        "base": {"lat": 47.3769, "lon": 8.5417},
+        "quiet": {"from": "22:00", "until": "07:00"},
+        "paused": True,
+        "languages": ["en", "fr"],
+        "capacity": 4,
+    }
+    answer = await patch(me, change)
+    assert answer.status_code == 200, answer.text
+    assert answer.json() == before | change
+    assert (await me.get(PATH)).json() == before | change
+    assert rt.index.get(house.friends["f1"]).radius_m == 8000
+    again = await patch(me, {"paused": False, "quiet": None})
+    assert again.json() == before | change | {"paused": False, "quiet": None}
+    assert (await patch(me, {})).json() == again.json()
+
+
+async def test_a_paused_friend_is_not_asked(house):
+    await patch(await house.friend("f1"), {"paused": True})
+    assert list(await house.offers(await house.book())) == ["f2", "f3", "f4", "f5"]
+
+
+@pytest.mark.parametrize(
+    ("body", "field", "words"),
+    [
+        ({"radius_m": 499}, "radius_m", "at least 500"),
+        ({"radius_m": 100_001}, "radius_m", "at most 100000"),
+        ({"radius_m": "8000"}, "radius_m", "whole number"),
+        ({"radius_m": 8000.5}, "radius_m", "whole number"),
+        ({"radius_m": None}, "radius_m", "leave it out"),
+        ({"radius": 8000}, "radius", "spelling"),
+        ({"name": "Somebody else"}, "name", "not a field"),
+        ({"base": {"lat": 47.4}}, "base.lon", "missing"),
+        ({"base": {"lat": 91, "lon": 8}}, "base.lat", "at most 90"),
+        ({"base": {"lat": 8.54, "lon": 47.37}}, "base", "swapped"),
+        ({"base": {"lat": 52.52, "lon": 13.4}}, "base", "from the nearest place of CH"),
+        ({"base": None}, "base", "leave it out"),
+        ({"quiet": {"from": "24:00", "until": "07:00"}}, "quiet.from", "form"),
+        ({"quiet": {"from": "22:00", "until": "22:00"}}, "quiet.until", "paused"),
+        ({"quiet": {"from": "22:00"}}, "quiet.until", "missing"),
+        ({"quiet": "22:00-07:00"}, "quiet", "object"),
+        ({"paused": "yes"}, "paused", ""),
+        ({"languages": []}, "languages", "at least 1"),
+        ({"languages": ["de", "de"]}, "languages", "once"),
+        ({"languages": ["tlh"]}, "languages.0", "one of"),
+        ({"capacity": 0}, "capacity", "at least 1"),
+        ({"capacity": 21}, "capacity", "at most 20"),
+    ],
+)
+async def test_what_cannot_be_names_the_field_and_the_cure(house, problem, body, field, words):
+    me = await house.friend("f1")
+    before = (await me.get(PATH)).json()
+    said = problem(await patch(me, body), 422, "validation-failed")
+    [error] = [one for one in said["errors"] if one["field"] == field]
+    assert words in f"{error['problem']}; {error['cure']}"
+    assert (await me.get(PATH)).json() == before
+
+
+async def test_nobody_takes_fewer_jobs_than_he_holds(house, rt, problem):
+    await awarded(rt)
+    await awarded(rt)
+    me = await house.friend("f1")
+    said = problem(await patch(me, {"capacity": 1}), 422, "validation-failed")
+    assert said["errors"][0] == {
+        "field": "capacity",
+        "problem": "is less than the jobs you hold",
+        "cure": "finish or hand back jobs first",
+    }
+    assert (await me.get(PATH)).json()["open_jobs"] == 2
+
+
+async def test_stars_are_counted(house):
+    booking, _ = await house.win("f1")
+    me, at = await house.friend("f1"), f"/v1/bookings/{booking['id']}"
+    await me.post(f"{at}/contacted")
+    await me.post(f"{at}/complete", {"summary": "All online.", "minutes": 50})
+    await house.client(booking["token"]).post(f"{at}/rating", {"stars": 4})
+    assert (await me.get(PATH)).json()["rating"] == {"stars": 4.0, "count": 1}
+
+
+async def test_only_a_friend_has_a_profile(house, problem):
+    problem(await house.client().get(PATH), 401, "unauthenticated")
+    problem(await (await house.partner()).get(PATH), 403, "forbidden")
+    problem(await patch(await house.operator(), {"paused": True}), 403, "forbidden")
+
+
+async def test_an_unknown_friend_is_not_found(rt):
+    with pytest.raises(NotFound):
+        await friends.profile(rt, FriendId(rt.new_id()))
