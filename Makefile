@@ -1,7 +1,8 @@
 # Every path is relative, so that the folder may lie under a name with spaces.
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup dev demo test lint states lock clean FORCE
+.PHONY: help setup dev demo test lint states lock clean bench bench-nearest bench-dispatch \
+	bench-timers bench-growth bench-live simulate FORCE
 MAKEFLAGS += --no-print-directory
 
 VENV := .venv
@@ -30,6 +31,14 @@ lint: dev  ## Check format, style, types and who imports whom
 	@$(VENV)/bin/ruff check .
 	@$(VENV)/bin/mypy
 	@$(VENV)/bin/lint-imports --no-logo
+
+simulate: dev  ## Live a million job lives under the pure rules (ARGS="--bookings 100000" for fewer)
+	@$(VENV)/bin/python -m tests.simulation $(ARGS)
+
+bench: bench-nearest bench-dispatch bench-timers bench-live bench-growth  ## Run every benchmark
+
+bench-nearest bench-dispatch bench-timers bench-live bench-growth: dev
+	@$(VENV)/bin/python -m benchmarks.$(@:bench-%=%) $(ARGS)
 
 states: setup  ## Write docs/states.md from the tables of dispatch/rules/states.py
 	@$(VENV)/bin/python -m dispatch.rules.states > docs/states.md.new
