@@ -29,7 +29,8 @@ def coverage(
         str | None, typer.Option("--package", help="Its code, for example wifi-setup.")
     ] = None,
     market: Annotated[
-        str | None, typer.Option("--market", help="CH, DE, AT or PL.", show_default="CH")
+        str | None,
+        typer.Option("--market", help="CH, DE, AT or PL; else CH, and with --unmet all of them."),
     ] = None,
     out: Annotated[
         Path | None,
