@@ -1,7 +1,8 @@
 """The API in this process, on real PostgreSQL, with a client for each kind of caller."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 import httpx2
@@ -13,6 +14,8 @@ from api.outside import Outside
 from data.records import FriendId, Language, PersonId
 from dispatch.flows import partners, sessions
 from dispatch.runtime import Runtime
+from geo.gazetteer import Gazetteer
+from geo.places import Postcode
 from scheduler.senders.calendar import invitation
 from tests.builders import neighbours
 
@@ -130,6 +133,22 @@ class Caller:
 
     async def delete(self, path: str) -> httpx2.Response:
         return await self.send("DELETE", path)
+
+
+READ = cache(Gazetteer.load)
+EXTENDED = Gazetteer.with_postcodes
+
+
+def extended(gazetteer: Gazetteer, rows: Iterable[Postcode]) -> Gazetteer:
+    found = list(rows)
+    return EXTENDED(gazetteer, found) if found else gazetteer
+
+
+@pytest.fixture(autouse=True)
+def one_gazetteer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reading it and building its trees takes longer than most tests: all share one."""
+    monkeypatch.setattr(Gazetteer, "load", READ)
+    monkeypatch.setattr(Gazetteer, "with_postcodes", extended)
 
 
 @pytest.fixture
