@@ -1,101 +1,112 @@
-"""Where log lines go: to stderr, as text or as JSON, ids only.
+"""How log lines are written: structured, on stderr, with the request's number, about nobody.
 
-Tracebacks carry no values of variables, and nothing of the rows PostgreSQL quotes in a DETAIL.
+Ids may stand in a line. What looks like a mail address, a telephone number or a key is blacked out
+wherever it stands; tracebacks carry no values of variables, and nothing of the rows that PostgreSQL
+quotes when it refuses one.
 """
 
 from __future__ import annotations
 
 import logging
+import re
 import sys
-from collections.abc import Iterator
-from typing import Any, Final, Literal
+from collections.abc import Iterator, MutableMapping
+from typing import Any, Final
 
 import structlog
-from structlog.types import EventDict, Processor, WrappedLogger
+from structlog.types import Processor
 
-LEFT_OUT: Final = "(left out: it may name somebody)"
+QUOTED: Final = re.compile(r"^(DETAIL|CONTEXT|HINT):.*$", re.MULTILINE)
+EMAIL: Final = re.compile(r"[\w.+%-]+@[\w-]+(\.[\w-]+)+")
+PHONE: Final = re.compile(r"\+[1-9][0-9]{6,14}\b")
+SECRET: Final = re.compile(r"\b(tk_(live|test)_|ts_)[A-Za-z0-9_-]{8,}")
+NOISY: Final = ("apscheduler", "httpx2", "httpcore2", "asyncio", "uvicorn")
 CAUSES_MAX: Final = 20
 
-
-def configure(log_format: Literal["text", "json"], level: int = logging.INFO) -> None:
-    """Send everything that is logged, by structlog or by logging, to stderr in one format."""
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=_common(),
-            processors=[
-                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                *_renderers(log_format),
-            ],
-        )
-    )
-    root = logging.getLogger()
-    for former in tuple(root.handlers):
-        root.removeHandler(former)
-    root.addHandler(handler)
-    root.setLevel(level)
-    _route_others()
-    structlog.configure(
-        processors=[
-            structlog.stdlib.filter_by_level,
-            *_common(),
-            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
-        ],
-        logger_factory=structlog.stdlib.LoggerFactory(),
-        wrapper_class=structlog.stdlib.BoundLogger,
-        cache_logger_on_first_use=True,
-    )
+Entry = MutableMapping[str, Any]
 
 
-def _route_others() -> None:
-    for name in ("uvicorn", "uvicorn.error", "uvicorn.access"):
-        logger = logging.getLogger(name)
-        logger.handlers.clear()
-        logger.propagate = name != "uvicorn.access"
-    # Every line of it would carry a path with an id, and perhaps a customer's token.
-    logging.getLogger("uvicorn.access").disabled = True
-    logging.getLogger("uvicorn").setLevel(logging.WARNING)
-
-
-def _common() -> list[Processor]:
-    return [
+def configure(log_format: str, *, level: int = logging.INFO) -> None:
+    """Send everything logged in this process to stderr, as text for people or as JSON."""
+    shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
         structlog.stdlib.PositionalArgumentsFormatter(),
         structlog.processors.TimeStamper(fmt="iso", utc=True),
-        structlog.processors.StackInfoRenderer(),
-        _plain_traceback,
     ]
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                _without_quoted_rows,
+                without_personal_data,
+                _renderer(log_format),
+            ],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(level)
+    for name in NOISY:
+        logging.getLogger(name).setLevel(logging.WARNING)
+    # Each of its lines carries a path, and with it an id or a customer's token.
+    logging.getLogger("uvicorn.access").disabled = True
+    structlog.configure(
+        processors=[
+            structlog.stdlib.filter_by_level,
+            *shared,
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+    )
 
 
-def _renderers(log_format: Literal["text", "json"]) -> list[Processor]:
+def _renderer(log_format: str) -> Processor:
     if log_format == "json":
-        return [
-            structlog.processors.EventRenamer("message"),
-            structlog.processors.JSONRenderer(ensure_ascii=False),
-        ]
-    return [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
+        return structlog.processors.JSONRenderer(ensure_ascii=False)
+    # Its own choice of formatter would print the values of variables.
+    return structlog.dev.ConsoleRenderer(
+        colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
+    )
 
 
-def _plain_traceback(logger: WrappedLogger, method: str, entry: EventDict) -> EventDict:
+def without_personal_data(logger: object, method: str, entry: Entry) -> Entry:
+    """Black out what looks like an address, a number or a key, wherever it stands."""
+    return {key: _clean(value) for key, value in entry.items()}
+
+
+def _clean(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    value = QUOTED.sub(r"\1: …", value)
+    value = EMAIL.sub("…@…", value)
+    value = PHONE.sub("+…", value)
+    return SECRET.sub(r"\1…", value)
+
+
+def _without_quoted_rows(logger: Any, method: str, entry: Entry) -> Entry:
     details = list(_details(_raised(entry)))
     entry = structlog.processors.format_exc_info(logger, method, entry)
     for detail in details:
-        entry["exception"] = entry["exception"].replace(detail, LEFT_OUT)
+        entry["exception"] = entry["exception"].replace(detail, "…")
     return entry
 
 
-def _raised(entry: EventDict) -> BaseException | None:
-    given: Any = entry.get("exc_info")
+def _raised(entry: Entry) -> BaseException | None:
+    given = entry.get("exc_info")
+    if isinstance(given, tuple):
+        given = given[1]
     if isinstance(given, BaseException):
         return given
-    if isinstance(given, tuple):
-        return given[1] if isinstance(given[1], BaseException) else None
     return sys.exc_info()[1] if given else None
 
 
 def _details(error: BaseException | None) -> Iterator[str]:
+    """What PostgreSQL said about rows, in however many lines, along the chain of causes."""
     for _ in range(CAUSES_MAX):
         if error is None:
             return

@@ -41,7 +41,7 @@ def demo(
     """
     import logging
 
-    from api.commands import logs
+    from api import logs
 
     settings = settings_of(ctx)
     logs.configure(settings.log_format, level=logging.WARNING)

@@ -30,7 +30,7 @@ def serve(
     Everything runs in this one process; without a database URL PostgreSQL is started too. SIGTERM
     or Ctrl-C ends it: what is begun is finished, within ten seconds.
     """
-    from api.commands import logs
+    from api import logs
 
     settings = settings_of(ctx)
     logs.configure(settings.log_format)
@@ -44,7 +44,7 @@ def worker(ctx: typer.Context, no_migrate: NoMigrate = False) -> None:
 
     Run as many as you like beside `tekkie serve --api-only`: each deadline rings once.
     """
-    from api.commands import logs
+    from api import logs
 
     settings = settings_of(ctx)
     logs.configure(settings.log_format)
