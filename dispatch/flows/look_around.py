@@ -6,12 +6,12 @@ read again inside the transaction. Should too few of them still qualify, it is a
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from data.db import Connection
-from data.records import Friend, FriendId
+from data.records import Friend, FriendId, Outcome
 from data.store import friends
 from dispatch.rules import matching
 from dispatch.rules.draft import Asking
@@ -22,6 +22,7 @@ from geo.point import Candidate, Point, distance_m
 SPARE = 4
 WIDER_BY = 4
 LOOKS_MAX = 4
+BUSY = frozenset({Outcome.AT_CAPACITY, Outcome.TOO_MANY_OFFERS})
 
 
 @dataclass(slots=True)
@@ -63,27 +64,43 @@ async def look_around(
     looks again for an asking whose friends were taken by decisions made before it in this batch.
     """
     searches = {id(asking): _Search(asking) for asking in askings}
-
-    async def look(open_: Sequence[_Search]) -> None:
-        for search in open_:
-            _look(rt, search)
-        unread = {c.friend_id for s in open_ for c in s.found} - known.keys()
-        known.update(await friends.current(tx, unread, now, rt.index.get))
-
+    eyes = _Eyes(rt, tx, now, known)
     open_ = list(searches.values())
     while open_:
-        await look(open_)
+        await eyes.look(open_)
         open_ = [search for search in open_ if not _enough(rt, search, known)]
 
     async def around(asking: Asking) -> tuple[Nearby, ...]:
         search = searches.get(id(asking))
-        if search is None:
-            return ()
-        while not _enough(rt, search, known):
-            await look([search])
-        return _frame(rt, search, known)
+        return await eyes.frame(search) if search else ()
 
     return around
+
+
+@dataclass(frozen=True, slots=True)
+class _Eyes:
+    """What it takes to look: the index, the transaction, and everybody read so far."""
+
+    rt: Runtime
+    tx: Connection
+    now: datetime
+    known: dict[FriendId, Friend]
+
+    async def look(self, searches: Sequence[_Search]) -> None:
+        for search in searches:
+            _look(self.rt, search)
+        await self.read({c.friend_id for search in searches for c in search.found})
+
+    async def read(self, ids: Set[FriendId]) -> None:
+        unread = ids - self.known.keys()
+        self.known.update(await friends.current(self.tx, unread, self.now, self.rt.index.get))
+
+    async def frame(self, search: _Search) -> tuple[Nearby, ...]:
+        while not _enough(self.rt, search, self.known):
+            await self.look([search])
+        if search.need is None:
+            await self.read(_said_busy(self.rt, search))
+        return _frame(self.rt, search, self.known)
 
 
 def _look(rt: Runtime, search: _Search) -> None:
@@ -124,6 +141,16 @@ def _enough(rt: Runtime, search: _Search, known: Mapping[FriendId, Friend]) -> b
         return True
     search.stage, search.spare, search.looks = search.stage + 1, SPARE, 0
     return search.need is None
+
+
+def _said_busy(rt: Runtime, search: _Search) -> set[FriendId]:
+    """Those near whom only a copy calls busy: nobody is left, and no copy alone may say so."""
+    return {
+        friend.id
+        for c in rt.index.around(search.point, rt.policy.frame)
+        if (friend := rt.index.get(c.friend_id))
+        and any(matching.reason(friend, c.distance_m, n) in BUSY for n in search.asking.needs)
+    }
 
 
 def _fit(

@@ -223,6 +223,20 @@ async def test_friends_asked_too_often_elsewhere_make_the_search_go_on(rt, other
     await all_is_well(owner)
 
 
+async def test_nobody_is_told_that_nobody_is_left_on_the_word_of_a_copy(rt, other, owner):
+    """Offers made here and closed by another process: our copies still call everybody busy."""
+    refs = await neighbours(rt, 4, capacity=1)
+    await load_index(other)
+    for _ in range(rt.policy.live_offers_max):
+        done = await booked(rt)
+        assert len(live(done)) == 4
+        await jobs.cancel(
+            other, done.job.booking.id, actor="customer", reason="other", mine=lambda job: True
+        )
+    assert asked(await booked(rt), refs) == ["f1", "f2", "f3", "f4"]
+    await all_is_well(owner)
+
+
 async def test_one_batch_asks_nobody_too_often_and_leaves_no_place_empty(rt, owner):
     rt.policy = replace(rt.policy, live_offers_max=2)
     await neighbours(rt, 40)

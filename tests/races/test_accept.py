@@ -1,0 +1,293 @@
+"""Of all who accept at once, exactly one wins; of two things that cannot both be, one is."""
+
+import asyncio
+from collections import Counter
+from datetime import timedelta
+
+import pytest
+
+from data.records import BookingState, Protocol
+from dispatch.flows import jobs
+from dispatch.flows.deciding import Done
+from dispatch.flows.opening import load_index
+from dispatch.rules.refusals import (
+    AtCapacity,
+    ContactDeadlinePassed,
+    NotInThisState,
+    OfferExpired,
+    OfferGone,
+)
+from dispatch.rules.refused import NotFound
+from tests.builders import awarded, booked, live, neighbours
+from tests.flows.invariants import all_is_well
+
+ROUNDS = 25
+DONE = Protocol(summary="New channel.", minutes=40)
+
+
+def mine(job):
+    return True
+
+
+async def follow(*processes):
+    """What the feed does twice a second: each process learns what the others have changed."""
+    for process in processes:
+        await load_index(process)
+
+
+async def at_once(*works):
+    """Run all; what is refused comes back as a value, and nothing else may go wrong."""
+    results = await asyncio.gather(*works, return_exceptions=True)
+    for result in results:
+        assert isinstance(result, Done | OfferGone | OfferExpired | AtCapacity | NotInThisState)
+    return results
+
+
+async def test_of_eight_accepts_in_two_processes_one_friend_wins_every_time(rt, other, owner):
+    await neighbours(rt, 4, capacity=20)
+    await load_index(other)
+    wins = Counter()
+    for number in range(ROUNDS):
+        await follow(rt)
+        offers = live(await booked(rt))
+        calls = [(process, offer) for offer in offers for process in (rt, other)]
+        rt.chance.shuffle(calls)
+        results = await at_once(*(jobs.accept(p, o.id, o.friend_id) for p, o in calls))
+        winners = {
+            o.friend_id for (_, o), r in zip(calls, results, strict=True) if isinstance(r, Done)
+        }
+        assert len(winners) == 1
+        # His own duplicate is answered like himself; all six others have lost.
+        assert sum(isinstance(r, Done) for r in results) == 2
+        assert sum(isinstance(r, OfferGone) for r in results) == 6
+        wins.update(winners)
+        booking_id, friend_id = offers[0].booking_id, winners.pop()
+        if number % 2:
+            await jobs.cancel(rt, booking_id, actor="customer", reason="other", mine=mine)
+        else:
+            await jobs.contacted(other, booking_id, friend_id)
+            await jobs.complete(rt, booking_id, friend_id, DONE)
+    assert len(wins) > 1
+    await all_is_well(owner)
+
+
+async def test_many_bookings_accepted_at_once_by_the_same_friends(rt, other, owner):
+    """Batches of two processes hold the same friends in opposite order and never in a circle."""
+    refs = await neighbours(rt, 4, capacity=20)
+    rt.policy = other.policy = type(rt.policy)(live_offers_max=100)
+    await load_index(other)
+    done = await asyncio.gather(*(booked(rt) for _ in range(16)))
+    calls = [(p, o) for one in done for o in live(one) for p in (rt, other)]
+    rt.chance.shuffle(calls)
+    results = await at_once(*(jobs.accept(p, o.id, o.friend_id) for p, o in calls))
+    assert sum(isinstance(r, Done) for r in results) == 32
+    held = await owner.fetch("SELECT booking_id, friend_id FROM awards WHERE state = 'live'")
+    assert len(held) == 16
+    ends = []
+    for number, row in enumerate(held):
+        process = (rt, other)[number % 2]
+        if number % 3:
+            ends.append(
+                jobs.cancel(process, row["booking_id"], actor="customer", reason="other", mine=mine)
+            )
+        else:
+            ends.append(
+                jobs.hand_back(process, row["booking_id"], row["friend_id"], "cannot_help", None)
+            )
+    ends += [booked((rt, other)[n % 2]) for n in range(8)]
+    await at_once(*ends)
+    assert set(refs.values()) >= {row["friend_id"] for row in held}
+    await all_is_well(owner)
+
+
+@pytest.mark.parametrize("first", ["cancel", "accept", "both"])
+async def test_a_cancel_against_an_accept_has_one_outcome(rt, other, owner, first):
+    await neighbours(rt, 4, capacity=20)
+    for number in range(8):
+        done = await booked(rt)
+        booking_id, offer = done.job.booking.id, live(done)[0]
+        one, two = (rt, other) if number % 2 else (other, rt)
+
+        def cancel(process=one, booking_id=booking_id):
+            return jobs.cancel(process, booking_id, actor="customer", reason="other", mine=mine)
+
+        def accept(process=two, offer=offer):
+            return jobs.accept(process, offer.id, offer.friend_id)
+
+        if first == "both":
+            cancelled, accepted = await at_once(cancel(), accept())
+        elif first == "cancel":
+            cancelled, accepted = (await at_once(cancel()))[0], (await at_once(accept()))[0]
+            assert isinstance(accepted, OfferGone)
+        else:
+            accepted, cancelled = (await at_once(accept()))[0], (await at_once(cancel()))[0]
+            assert isinstance(accepted, Done)
+        assert isinstance(cancelled, Done)
+        state = await owner.fetchval("SELECT state FROM bookings WHERE id = $1", booking_id)
+        assert state == BookingState.CANCELLED
+    assert await owner.fetchval("SELECT sum(open_jobs) FROM friends") == 0
+    await all_is_well(owner)
+
+
+async def test_an_accept_and_an_expiry_at_the_same_moment(rt, other, owner, clock):
+    """The offer's last moment has passed: whoever comes first, it expires and is not accepted."""
+    await neighbours(rt, 8, capacity=20)
+    for _ in range(6):
+        await follow(rt, other)
+        offers = live(await booked(rt))
+        await clock.set(offers[0].expires_at)
+        results = await asyncio.gather(
+            jobs.ring(rt, 100),
+            *(jobs.accept(other, o.id, o.friend_id) for o in offers),
+            jobs.ring(other, 100),
+            return_exceptions=True,
+        )
+        assert all(isinstance(r, OfferExpired | int) for r in results)
+    await all_is_well(owner)
+
+
+async def test_a_decline_and_an_expiry_call_one_next_friend_each(rt, other, owner, clock):
+    await neighbours(rt, 12, capacity=20)
+    for _ in range(6):
+        await follow(rt, other)
+        done = await booked(rt)
+        offers = live(done)
+        await clock.set(offers[0].expires_at - timedelta(microseconds=1))
+        declines = [jobs.decline(rt, o.id, o.friend_id) for o in offers[:2]]
+        moved = asyncio.gather(*declines, return_exceptions=True)
+        await asyncio.gather(moved, clock.set(offers[0].expires_at), jobs.ring(other, 100))
+        await jobs.ring(other, 100)
+        rows = await owner.fetch(
+            "SELECT state, count(*) n FROM offers WHERE booking_id = $1 GROUP BY state",
+            done.job.booking.id,
+        )
+        assert {row["state"]: row["n"] for row in rows}["live"] == 4
+        await jobs.cancel(rt, done.job.booking.id, actor="customer", reason="other", mine=mine)
+    await all_is_well(owner)
+
+
+@pytest.mark.parametrize("late", [False, True])
+async def test_contact_against_the_deadline_has_one_outcome(rt, other, owner, clock, late):
+    await neighbours(rt, 8, capacity=20)
+    for _ in range(6):
+        await follow(rt, other)
+        booking_id, offer = await awarded(rt)
+        due = await owner.fetchval("SELECT max(contact_due_at) FROM awards")
+        await clock.set(due if late else due - timedelta(microseconds=1))
+        results = await asyncio.gather(
+            jobs.ring(rt, 100),
+            jobs.contacted(other, booking_id, offer.friend_id),
+            jobs.ring(other, 100),
+            return_exceptions=True,
+        )
+        await jobs.ring(rt, 100)
+        award = await owner.fetchrow(
+            "SELECT * FROM awards WHERE booking_id = $1 ORDER BY awarded_at", booking_id
+        )
+        if late:
+            assert isinstance(results[1], ContactDeadlinePassed)
+            assert award["state"] == "forfeited"
+        else:
+            assert isinstance(results[1], Done)
+            assert award["state"] == "live"
+    await all_is_well(owner)
+
+
+async def test_a_hand_back_against_a_completion_has_one_outcome(rt, other, owner):
+    await neighbours(rt, 8, capacity=20)
+    seen = Counter()
+    for number in range(10):
+        await follow(rt, other)
+        booking_id, offer = await awarded(rt)
+        friend = offer.friend_id
+        await jobs.contacted(rt, booking_id, friend)
+        one, two = (rt, other) if number % 2 else (other, rt)
+        results = await asyncio.gather(
+            jobs.hand_back(one, booking_id, friend, "cannot_help", None),
+            jobs.complete(two, booking_id, friend, DONE),
+            return_exceptions=True,
+        )
+        kinds = [type(r) for r in results]
+        assert kinds in ([Done, NotFound], [NotInThisState, Done])
+        seen[kinds[0]] += 1
+        state = await owner.fetchval("SELECT state FROM bookings WHERE id = $1", booking_id)
+        assert state == ("open" if kinds[0] is Done else "completed")
+    assert await owner.fetchval("SELECT count(*) FROM charges") == seen[NotInThisState]
+    await all_is_well(owner)
+
+
+async def test_a_friend_with_one_place_who_accepts_two_jobs_at_once_gets_one(rt, other, owner):
+    await neighbours(rt, 1, capacity=1)
+    for number in range(8):
+        await follow(rt, other)
+        first, second = live(await booked(rt)), live(await booked(other))
+        offers = (first + second)[:: 1 if number % 2 else -1]
+        results = await at_once(
+            *(jobs.accept(p, o.id, o.friend_id) for p, o in zip((rt, other), offers, strict=True))
+        )
+        kinds = sorted(type(r).__name__ for r in results)
+        assert kinds == ["AtCapacity", "Done"]
+        assert await owner.fetchval("SELECT open_jobs FROM friends") == 1
+        for offer in offers:
+            await jobs.cancel(rt, offer.booking_id, actor="customer", reason="other", mine=mine)
+    await all_is_well(owner)
+
+
+async def test_two_appointments_at_the_same_hour_agreed_at_once(rt, other, owner, clock):
+    await neighbours(rt, 1, capacity=5)
+    for number in range(4):
+        bookings = [(await awarded(rt))[0] for _ in range(2)]
+        friend = await owner.fetchval("SELECT id FROM friends")
+        for booking_id in bookings:
+            await jobs.contacted(rt, booking_id, friend)
+        begin = await clock.now() + timedelta(days=number + 1)
+        processes = (rt, other) if number % 2 else (rt, rt)
+        results = await asyncio.gather(
+            *(
+                jobs.agree(p, booking_id, friend, begin + timedelta(minutes=30 * n), None)
+                for n, (p, booking_id) in enumerate(zip(processes, bookings, strict=True))
+            ),
+            return_exceptions=True,
+        )
+        assert sorted(type(r).__name__ for r in results) == ["AppointmentOverlaps", "Done"]
+        for booking_id in bookings:
+            await jobs.cancel(rt, booking_id, actor="customer", reason="other", mine=mine)
+    await all_is_well(owner)
+
+
+async def test_an_offer_that_expires_while_its_accept_waits_for_the_lock_is_expired(
+    rt, owner, clock
+):
+    """The moment is read after the lock: who queued in time but was let in late has lost."""
+    await neighbours(rt, 4)
+    offers = live(await booked(rt))
+    async with owner.transaction():
+        await owner.execute("SELECT 1 FROM bookings FOR UPDATE")
+        accept = asyncio.create_task(jobs.accept(rt, offers[0].id, offers[0].friend_id))
+        waiting = """
+            SELECT count(*) FROM pg_stat_activity
+            WHERE datname = current_database() AND wait_event_type = 'Lock'"""
+        async with asyncio.timeout(2):
+            while not await rt.pool.fetchval(waiting):
+                pass
+        await clock.set(offers[0].expires_at)
+    with pytest.raises(OfferExpired):
+        await accept
+
+
+async def test_an_order_cancelled_by_its_caller_twice_and_by_the_desk_is_cancelled_once(
+    rt, other, owner
+):
+    await neighbours(rt, 4)
+    for _ in range(4):
+        booking_id, _ = await awarded(rt)
+        results = await at_once(
+            *(
+                jobs.cancel(p, booking_id, actor="customer", reason="other", mine=mine)
+                for p in (rt, other, rt, other)
+            )
+        )
+        assert sum(r.changes is not None for r in results) == 1
+    kinds = await owner.fetchval("SELECT count(*) FROM events WHERE kind = 'booking.cancelled'")
+    assert kinds == 4
+    await all_is_well(owner)
