@@ -1,0 +1,46 @@
+"""A process that books and accepts without end and says each win once it is answered.
+
+    python -m tests.races.acceptor SERVICE_DSN SERVICE_ROLE FOLDER
+
+It is started by a test, which kills it.
+"""
+
+import asyncio
+import sys
+from pathlib import Path
+
+from data.server import Database
+from data.settings import Settings
+from dispatch.flows import jobs
+from dispatch.flows.opening import opened
+from dispatch.rules.refused import Refused
+from dispatch.runtime import Runtime
+from tests.builders import booked, live
+
+AT_ONCE = 6
+
+
+async def accept_for_ever(rt: Runtime) -> None:
+    while True:
+        offers = live(await booked(rt))
+        for offer in offers:
+            try:
+                await jobs.accept(rt, offer.id, offer.friend_id)
+            except Refused:
+                continue
+            sys.stdout.write(f"{offer.booking_id} {offer.friend_id}\n")
+            sys.stdout.flush()
+            break
+        if not offers:
+            return
+
+
+async def main(dsn: str, role: str, folder: str) -> None:
+    database = Database(owner_dsn=dsn, service_dsn=dsn, service_role=role)
+    chosen = Settings(data_dir=Path(folder), public_url="https://tekkie.test")
+    async with opened(chosen, database, application="acceptor") as rt:
+        await asyncio.gather(*(accept_for_ever(rt) for _ in range(AT_ONCE)))
+
+
+if __name__ == "__main__":
+    asyncio.run(main(*sys.argv[1:]))
