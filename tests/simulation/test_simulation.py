@@ -1,0 +1,116 @@
+"""A slice of the simulation: nothing breaks, all that matters happens, and it can be replayed.
+
+The whole is `python -m tests.simulation --bookings 1000000`.
+"""
+
+import os
+import subprocess
+import sys
+from collections import Counter
+
+import pytest
+
+from dispatch.rules import job as rules
+from dispatch.rules import matching
+from dispatch.rules.states import IllegalTransition
+from tests.architecture.source import ROOT
+from tests.simulation.promises import Broken
+from tests.simulation.town import Town
+
+TOWNS = 10
+# What must have happened at least once, or the town is too quiet to prove anything.
+SOMETIMES = [
+    "a friend has too many offers",
+    "a loser is asked again",
+    "a sweeper finds nothing to do",
+    "accept again",
+    "accept at +0 ms of expiry: refused",
+    "accept at +1 ms of expiry: refused",
+    "accept at -1 ms of expiry: won",
+    "accept refused: at-capacity",
+    "accept refused: offer-expired",
+    "accept refused: offer-gone",
+    "agree refused: appointment-overlaps",
+    "answer lost after it was kept",
+    "booking.cancelled",
+    "booking.escalated",
+    "booking.redispatched",
+    "by hand",
+    "cancel",
+    "contact at +0 ms: refused",
+    "contact at -1 ms: in time",
+    "contact in the very moment of the deadline",
+    "contact.missed",
+    "decision lost before it was kept",
+    "decline again",
+    "ended cancelled",
+    "ended completed",
+    "ended unfilled",
+    "everybody declined",
+    "give up",
+    "hand back",
+    "late sweep",
+    "rate refused: already-rated",
+    "retry",
+    "rounds spent",
+    "silence",
+    "top-up",
+]
+
+
+@pytest.fixture(scope="module")
+def towns() -> list[Town]:
+    return [Town(seed).live() for seed in range(TOWNS)]
+
+
+def test_no_promise_breaks_and_everything_interesting_happens(towns: list[Town]):
+    seen = sum((town.seen for town in towns), Counter())
+    assert [what for what in SOMETIMES if not seen[what]] == []
+
+
+def test_a_seed_tells_the_same_story_again(towns: list[Town]):
+    assert [Town(seed).live().digest for seed in (0, 1)] == [t.digest for t in towns[:2]]
+    assert len({town.digest for town in towns}) == TOWNS
+
+
+def test_a_seed_tells_the_same_story_in_a_process_that_hashes_otherwise(towns: list[Town]):
+    command = "from tests.simulation.town import Town; print(Town(0).live().digest)"
+    told = subprocess.run(
+        [sys.executable, "-c", command],
+        cwd=ROOT,
+        env=os.environ | {"PYTHONHASHSEED": "4711"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert told.stdout.strip() == towns[0].digest
+
+
+PLANTED = {
+    "an expired offer can be accepted": lambda m: m.setattr(
+        rules, "_must_be_live", lambda draft, offer: None
+    ),
+    "who refused is asked again": lambda m: m.setattr(matching, "REFUSED_BY_FRIEND", frozenset()),
+    "the others keep their offers": lambda m: m.setattr(
+        rules.Draft, "close_live", lambda self, state: []
+    ),
+    "the counter is forgotten": lambda m: m.setattr(rules.Draft, "_count_map", lambda self: {}),
+    "timers are not stopped": lambda m: m.setattr(rules.Draft, "stop_timers", lambda self: None),
+    "no expiry timer is set": lambda m: m.setattr(rules, "_first_expiry", lambda draft: None),
+    "capacity is ignored": lambda m: m.setattr(matching, "_busy", lambda friend, need: None),
+    "the farthest are asked": lambda m: m.setattr(
+        matching, "sorted", lambda rows: sorted(rows, reverse=True), raising=False
+    ),
+}
+
+
+@pytest.mark.parametrize("bug", PLANTED)
+def test_a_planted_bug_does_not_live_long(monkeypatch, bug: str):
+    PLANTED[bug](monkeypatch)
+    with pytest.raises((Broken, IllegalTransition)):
+        live_in_towns(3)
+
+
+def live_in_towns(count: int) -> None:
+    for seed in range(count):
+        Town(seed).live()
