@@ -23,7 +23,7 @@ from typing import Final, Literal
 
 import asyncpg
 
-from data import migrate
+from data import cluster, migrate
 from data.db import DatabaseError, connect, plainly, server_sql
 from data.seed import catalogue
 from data.server import Database, database
@@ -47,7 +47,7 @@ MANY_WAITING: Final = 1_000
 CLOCKS_APART_S: Final = 5.0
 MAIL_WITHIN_S: Final = 5.0
 PROBES: Final = 20
-PROBED_FRIENDS_MAX: Final = 200_000
+PROBED_FRIENDS_MAX: Final = 20_000
 NEAREST: Final = 4
 GIGABYTE: Final = 1_000_000_000
 
@@ -101,7 +101,7 @@ def first_line(error: BaseException) -> str:
 def cure_of(settings: Settings) -> str:
     """What to do when the database cannot be reached."""
     if settings.database_url is None:
-        return f"See the log database.log in {settings.data_dir}, free the disk, then start again."
+        return f"See {cluster.Place(settings.data_dir).log}, then start again."
     return f"Check that the server of {PREFIX}DATABASE_URL runs and lets this machine in."
 
 

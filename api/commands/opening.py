@@ -57,14 +57,13 @@ async def at_desk(ctx: typer.Context, *, places: bool = False) -> AsyncIterator[
 
     The gazetteer is read only when `places` are wanted.
     """
+    from api.commands.unindexed import Unindexed
     from data import migrate
     from data.db import open_pool
     from data.seed import catalogue
-    from dispatch.rules.matching import available
     from dispatch.runtime import Runtime
     from geo.gazetteer import Gazetteer
     from geo.geocode import Offline
-    from geo.index import FriendIndex
 
     settings = settings_of(ctx)
     async with AsyncExitStack() as stack:
@@ -82,7 +81,7 @@ async def at_desk(ctx: typer.Context, *, places: bool = False) -> AsyncIterator[
             gazetteer = await _gazetteer(pool) if places else Gazetteer({})
         yield Runtime(
             pool=pool,
-            index=FriendIndex(available),
+            index=Unindexed(),
             packages=catalogue.load().packages,
             gazetteer=gazetteer,
             geocoder=Offline(gazetteer),

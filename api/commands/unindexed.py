@@ -1,0 +1,17 @@
+"""An index for whoever asks nobody: it knows no friend and learns of none."""
+
+from __future__ import annotations
+
+from data.records import Friend
+from dispatch.rules.matching import available
+from geo.index import FriendIndex
+
+
+class Unindexed(FriendIndex):
+    """Stays empty, so that an import of many friends builds no trees to be thrown away."""
+
+    def __init__(self) -> None:
+        super().__init__(available)
+
+    def put(self, friend: Friend) -> None:
+        """Learn nothing."""
