@@ -98,7 +98,7 @@ class _Eyes:
     async def frame(self, search: _Search) -> tuple[Nearby, ...]:
         while not _enough(self.rt, search, self.known):
             await self.look([search])
-        if search.need is None:
+        if _too_few(self.rt, search, self.known):
             await self.read(_said_busy(self.rt, search))
         return _frame(self.rt, search, self.known)
 
@@ -143,8 +143,13 @@ def _enough(rt: Runtime, search: _Search, known: Mapping[FriendId, Friend]) -> b
     return search.need is None
 
 
+def _too_few(rt: Runtime, search: _Search, known: Mapping[FriendId, Friend]) -> bool:
+    need = search.need
+    return need is None or sum(1 for _ in _fit(rt, search, need, known)) < search.asking.want
+
+
 def _said_busy(rt: Runtime, search: _Search) -> set[FriendId]:
-    """Those near whom only a copy calls busy: nobody is left, and no copy alone may say so."""
+    """Those near whom only a copy calls busy: too few are left, and no copy alone may say so."""
     return {
         friend.id
         for c in rt.index.around(search.point, rt.policy.frame)

@@ -237,6 +237,14 @@ async def test_nobody_is_told_that_nobody_is_left_on_the_word_of_a_copy(rt, othe
     await all_is_well(owner)
 
 
+async def test_fewer_than_four_are_asked_on_no_copy_s_word_alone(rt, owner):
+    """What was offered here and closed by another process still counts in one of our copies."""
+    refs = await neighbours(rt, 4)
+    rt.count(refs["f1"], live_offers=rt.policy.live_offers_max)
+    assert asked(await booked(rt), refs) == ["f1", "f2", "f3", "f4"]
+    await all_is_well(owner)
+
+
 async def test_one_batch_asks_nobody_too_often_and_leaves_no_place_empty(rt, owner):
     rt.policy = replace(rt.policy, live_offers_max=2)
     await neighbours(rt, 40)
