@@ -13,15 +13,13 @@ import resource
 import shutil
 import socket
 import stat
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
-from typing import Final, Literal
-
-import asyncpg
+from typing import Any, Final, Literal
 
 from data import cluster, migrate
 from data.db import DatabaseError, connect, plainly, server_sql
@@ -215,9 +213,9 @@ async def server(settings: Settings, place: Database) -> AsyncIterator[Finding]:
     assert facts is not None
     whose = "bundled" if settings.database_url is None else "own server"
     yield well("database", f"PostgreSQL {facts['version_text']}, {whose}, as {facts['user_name']}")
-    yield _durability(facts)
+    yield _durability(dict(facts))
     if facts["service_is_superuser"]:
-        cure = f"ALTER ROLE {place.service_role} NOSUPERUSER;"
+        cure = f"An administrator must run: ALTER ROLE {place.service_role} NOSUPERUSER;"
         yield ill("role", f"{place.service_role} is a superuser: no right stops it", cure)
     else:
         yield well("role", f"{place.service_role} is no superuser")
@@ -233,7 +231,7 @@ async def server(settings: Settings, place: Database) -> AsyncIterator[Finding]:
         yield well("schema", f"up to date at {names[-1].name}")
 
 
-def _durability(facts: asyncpg.Record) -> Finding:
+def _durability(facts: Mapping[str, Any]) -> Finding:
     names = ("fsync", "full_page_writes", "synchronous_commit")
     said = ", ".join(f"{name} {facts[name]}" for name in names)
     off = [name for name in names if facts[name] == "off"]
