@@ -1,0 +1,116 @@
+"""One caller's connection to the API, kept alive: what was asked, what was answered, and when."""
+
+import asyncio
+import contextlib
+import json
+import time
+from dataclasses import dataclass
+from typing import Any
+
+PATIENCE_S = 10.0
+# What a server says when it cannot tell, or does not want to, whether anything has happened.
+INDEFINITE = frozenset({500, 502, 503, 504, 429})
+
+
+class Unanswered(Exception):
+    """The connection broke or nobody answered in time: what was asked may have happened."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An answer, and between which moments of the steady clock it was waited for."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+    began_s: float
+    ended_s: float
+
+    @property
+    def ok(self) -> bool:
+        return 200 <= self.status < 300
+
+    @property
+    def definite(self) -> bool:
+        return self.status not in INDEFINITE
+
+    @property
+    def said(self) -> Any:
+        return json.loads(self.body)
+
+    @property
+    def code(self) -> str:
+        """'ok', or the stable name of the problem."""
+        return "ok" if self.ok else str(self.said.get("code", self.status))
+
+
+class Line:
+    """A keep-alive connection to one address, opened anew after it broke."""
+
+    def __init__(self, port: int, *, patience_s: float = PATIENCE_S) -> None:
+        self.port = port
+        self._patience_s = patience_s
+        self._reader: asyncio.StreamReader | None = None
+        self._writer: asyncio.StreamWriter | None = None
+
+    async def ask(
+        self,
+        method: str,
+        path: str,
+        *,
+        token: str | None = None,
+        key: str | None = None,
+        body: Any = None,
+    ) -> Reply:
+        """Ask and wait for the answer. Raises Unanswered."""
+        request = _written(method, path, token, key, body)
+        began_s = time.monotonic()
+        try:
+            async with asyncio.timeout(self._patience_s):
+                status, headers, said = await self._exchange(request)
+        except (OSError, EOFError, ValueError, TimeoutError) as error:
+            self.close()
+            raise Unanswered(f"{type(error).__name__}: {error}") from error
+        except BaseException:
+            self.close()
+            raise
+        if headers.get("connection", "").lower() == "close":
+            self.close()
+        return Reply(status, headers, said, began_s, time.monotonic())
+
+    def close(self) -> None:
+        """Let go of the connection."""
+        if self._writer is not None:
+            with contextlib.suppress(Exception):
+                self._writer.transport.abort()
+        self._reader = self._writer = None
+
+    async def open(self) -> None:
+        """Connect now, so that the next request begins at once."""
+        if self._writer is None:
+            self._reader, self._writer = await asyncio.open_connection("127.0.0.1", self.port)
+
+    async def _exchange(self, request: bytes) -> tuple[int, dict[str, str], bytes]:
+        await self.open()
+        assert self._reader is not None
+        assert self._writer is not None
+        self._writer.write(request)
+        head = (await self._reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
+        status = int(head[0].split(" ", 2)[1])
+        pairs = (line.partition(":") for line in head[1:] if line)
+        headers = {name.lower(): value.strip() for name, _, value in pairs}
+        return status, headers, await self._reader.readexactly(int(headers["content-length"]))
+
+
+def _written(method: str, path: str, token: str | None, key: str | None, body: Any) -> bytes:
+    lines = [f"{method} {path} HTTP/1.1", "Host: tekkie"]
+    if token is not None:
+        lines.append(f"Authorization: Bearer {token}")
+    if key is not None:
+        lines.append(f"Idempotency-Key: {key}")
+    content = b"" if body is None else json.dumps(body).encode()
+    if body is not None:
+        lines.append("Content-Type: application/json")
+    if method != "GET":
+        lines.append(f"Content-Length: {len(content)}")
+    return "\r\n".join([*lines, "", ""]).encode() + content
