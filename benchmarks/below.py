@@ -1,0 +1,191 @@
+"""Bookings below HTTP: the flow called directly, and its rows as bare statements."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import math
+import resource
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any
+
+import asyncpg
+import numpy as np
+
+from benchmarks import customers, stage
+from benchmarks.customers import Site
+from benchmarks.stage import Stage, say
+from data import db, queries
+from data.records import Changes
+from data.store import jobs as job_rows
+from dispatch.flows import jobs
+from dispatch.flows.orders import Order
+from dispatch.runtime import Runtime
+
+CALLERS = 64
+WARM_UP = 128
+RAW_BATCHES = (32, 64, 256)
+RAW_CONNECTIONS = 2
+
+checks = queries.load("checks", folder=stage.SQL)
+
+
+@dataclass(slots=True)
+class Book:
+    """What has been measured and checked so far."""
+
+    friends: int
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    checks: list[dict[str, Any]] = field(default_factory=list)
+
+    def row(self, design: str, what: str, how: str, **figures: Any) -> dict[str, Any]:
+        row = {"design": design, "what": what, "how": how, "friends": self.friends, **figures}
+        self.rows.append(row)
+        cost = " ".join(f"{who} {us:.0f}" for who, us in row.get("cpu_us", {}).items())
+        say(
+            f"{self.friends:>7,} {design:<18}{what:<8}{how:<18}{row['per_s']:>8,.0f}/s"
+            f"  p50 {row.get('p50_ms', 0):7.1f}  p99 {row.get('p99_ms', 0):7.1f} ms  CPU µs {cost}"
+        )
+        return row
+
+    def check(self, of: str, found: asyncpg.Record | None, expected: int) -> None:
+        """Note what the tables say, and stop when it is not what was promised."""
+        assert found is not None
+        counted = dict(found)
+        self.checks.append({"of": of, "friends": self.friends, "answered": expected, **counted})
+        counted.pop("offers", None)
+        wrong = {key: n for key, n in counted.items() if n != expected}
+        if wrong:
+            raise AssertionError(f"{of}: {expected} were answered, but the tables say {wrong}")
+
+
+async def directly(
+    made: Stage, rt: Runtime, places: Sequence[Site], seconds: float, book: Book
+) -> list[Changes]:
+    """The flow below HTTP, by 64 callers at a time; returns what it wrote."""
+    written: list[Changes] = []
+    rt.committed.append(written.extend)
+    orders = [customers.order(site, number) for number, site in enumerate(places)]
+    taken_ns: list[int] = []
+    waiting = iter(orders)
+
+    async def caller(orders: Iterator[Order], until: float = math.inf) -> None:
+        while time.perf_counter() < until and (order := next(orders, None)):
+            begun = time.perf_counter_ns()
+            await jobs.book(
+                rt, order, actor="customer", claim=None, said=lambda done: {"id": str(done.now)}
+            )
+            taken_ns.append(time.perf_counter_ns() - begun)
+
+    warm = islice(waiting, WARM_UP)
+    await asyncio.gather(*(caller(warm) for _ in range(CALLERS)))
+    taken_ns.clear()
+    gc.collect()
+    with _watch(made) as spent:
+        until = time.perf_counter() + seconds
+        await asyncio.gather(*(caller(waiting, until) for _ in range(CALLERS)))
+    await _checked(made, book, "direct", "flow", len(written))
+    book.row("flow", "book", f"{CALLERS} callers", **_figures(taken_ns, spent, "server"))
+    return written
+
+
+class Tape:
+    """Takes down the statements that `data.store.jobs.write` would send."""
+
+    def __init__(self) -> None:
+        self.statements: list[tuple[str, bool, Any]] = []
+
+    async def execute(self, statement: str, *values: Any) -> None:
+        self.statements.append((statement, False, values))
+
+    async def executemany(self, statement: str, rows: Any) -> None:
+        self.statements.append((statement, True, list(rows)))
+
+
+async def raw(made: Stage, written: Sequence[Changes], book: Book) -> None:
+    """The same rows, made ready before, by prepared statements: what the database can take."""
+    best: dict[str, Any] | None = None
+    for batch in RAW_BATCHES:
+        await made.drop("again")
+        await made.clone("again", "raw")
+        tapes = [await _taped(part) for part in _parts(written, batch)]
+        taken_ns: list[int] = []
+        with _watch(made) as spent:
+            queue = iter(tapes)
+            lines = (_replay(made, queue, taken_ns) for _ in range(RAW_CONNECTIONS))
+            await asyncio.gather(*lines)
+        await _checked(made, book, "again", f"raw {batch}", len(written))
+        figures = _figures(taken_ns, spent, "load", count=len(written))
+        how = f"{RAW_CONNECTIONS} x {batch} a commit"
+        if best is None or figures["per_s"] > best["per_s"]:
+            best = {"how": how, **figures}
+    assert best is not None
+    book.row("raw statements", "book", **best)
+
+
+async def _taped(part: Sequence[Changes]) -> Tape:
+    tape = Tape()
+    await job_rows.write(tape, part, part[-1].booking.created_at)  # type: ignore[arg-type]
+    return tape
+
+
+def _parts(written: Sequence[Changes], size: int) -> Iterator[Sequence[Changes]]:
+    for start in range(0, len(written), size):
+        yield written[start : start + size]
+
+
+async def _replay(made: Stage, tapes: Iterator[Tape], taken_ns: list[int]) -> None:
+    connection = await db.connect(made.database("again").service_dsn, application="bench")
+    prepared: dict[str, Any] = {}
+    try:
+        for tape in tapes:
+            begun = time.perf_counter_ns()
+            async with connection.transaction():
+                for text, many, values in tape.statements:
+                    if text not in prepared:
+                        prepared[text] = await connection.prepare(text)
+                    ready = prepared[text]
+                    await (ready.executemany(values) if many else ready.fetch(*values))
+            taken_ns.append(time.perf_counter_ns() - begun)
+    finally:
+        await connection.close()
+
+
+async def _checked(made: Stage, book: Book, database: str, name: str, expected: int) -> None:
+    async with made.owner(database) as owner:
+        book.check(name, await owner.fetchrow(checks.bookings), expected)
+
+
+def _figures(
+    taken_ns: Sequence[int], spent: dict[str, float], own: str, *, count: int | None = None
+) -> dict[str, Any]:
+    p50, p99 = np.percentile(taken_ns, (50, 99)) / 1e6
+    done = count or len(taken_ns)
+    cpu_us = {own: spent["own"] / done * 1e6, "database": spent["database"] / done * 1e6}
+    return {
+        "per_s": done / spent["elapsed"],
+        "count": done,
+        "p50_ms": float(p50),
+        "p99_ms": float(p99),
+        "cpu_us": cpu_us,
+    }
+
+
+@contextmanager
+def _watch(made: Stage) -> Iterator[dict[str, float]]:
+    """Seconds on the wall and of processor inside: `elapsed`, `own`, `database`."""
+    spent: dict[str, float] = {}
+    before, begun = (_own_s(), made.database_cpu_s()), time.perf_counter()
+    yield spent
+    spent["elapsed"] = time.perf_counter() - begun
+    spent["own"] = _own_s() - before[0]
+    spent["database"] = made.database_cpu_s() - before[1]
+
+
+def _own_s() -> float:
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    return used.ru_utime + used.ru_stime

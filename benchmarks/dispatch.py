@@ -1,0 +1,403 @@
+"""Booking and accepting over HTTP, beside the straightforward way and what the database can take.
+
+    python -m benchmarks.dispatch [--quick] [--friends 10000,100000]
+
+Writes benchmarks/results/dispatch.json and the section "Dispatch" of benchmarks/report.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from hashlib import sha256
+from pathlib import Path
+from secrets import token_urlsafe
+from tempfile import TemporaryDirectory
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+import numpy as np
+import uvloop
+
+from benchmarks import below, customers, load, sections, servers, stage
+from benchmarks.below import CALLERS, WARM_UP, Book
+from benchmarks.customers import Site
+from benchmarks.designs import Absent
+from benchmarks.load import Loaded, Plan, Unit
+from benchmarks.stage import Outside, Stage, say
+from benchmarks.world import population
+from data import migrate, queries
+from data.records import FriendId
+from data.seed import catalogue
+from data.store import catalogue as catalogue_rows
+from dispatch.flows import sessions
+
+RACERS = 4
+CLEANERS = 32
+ROUNDS_MAX = 4
+TOKENS_AT_ONCE = 8
+STRAIGHT = "benchmarks.straightforward.app:app"
+
+checks = queries.load("checks", folder=stage.SQL)
+straight_sql = queries.load("straightforward", folder=Path(__file__).parent / "straightforward")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scale:
+    """How much is measured: seconds per window, and at what connections and rates."""
+
+    friends: tuple[int, ...]
+    seconds: float
+    sites: int
+    connections: tuple[int, ...]
+    racing: tuple[int, ...]
+    rates: tuple[int, ...]
+    straight_connections: tuple[int, ...]
+
+
+WHOLE = Scale(
+    friends=(10_000, 100_000),
+    seconds=4.0,
+    sites=6_000,
+    connections=(1, 8, 32, 64, 128),
+    racing=(4, 32, 128),
+    rates=(100, 200, 400, 800, 1_200, 1_600, 2_000, 2_500, 3_000),
+    straight_connections=(1, 8, 32, 64, 128),
+)
+QUICK = Scale(
+    friends=(10_000,),
+    seconds=1.5,
+    sites=1_000,
+    connections=(8, 64),
+    racing=(32,),
+    rates=(100,),
+    straight_connections=(64,),
+)
+
+
+def main() -> None:
+    words = _words()
+    started = time.monotonic()
+    machine = sections.machine()
+    rows: list[dict[str, Any]] = []
+    checked: list[dict[str, Any]] = []
+    for count in words.scale.friends:
+        book = Book(count)
+        with stage.stage() as made, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            places = runner.run(_measure(made, words.scale, book))
+        if not words.quick and count == words.scale.friends[-1]:
+            _postgis(words.scale, book, places)
+        rows += book.rows
+        checked += book.checks
+    took_s = time.monotonic() - started
+    result = {"machine": machine, "took_s": took_s}
+    sections.save(words.quick, "dispatch", {**result, "rows": rows, "checks": checked})
+    say(f"{took_s:.0f} s")
+
+
+def _words() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="one size, under a minute")
+    parser.add_argument("--friends", help="numbers of friends, separated by commas")
+    parser.add_argument("--seconds", type=float, help="of measuring per window")
+    words = parser.parse_args()
+    words.scale = QUICK if words.quick else WHOLE
+    if words.friends:
+        sizes = tuple(int(n) for n in words.friends.split(","))
+        words.scale = replace(words.scale, friends=sizes)
+    if words.seconds:
+        words.scale = replace(words.scale, seconds=words.seconds)
+    return words
+
+
+async def _measure(made: Stage, scale: Scale, book: Book) -> list[Site]:
+    friends = population(book.friends, np.random.default_rng(book.friends))
+    await stage.people_the(made, friends)
+    for name in ("direct", "raw", "straightforward"):
+        await made.clone(name)
+    async with stage.runtime(made, "direct") as rt:
+        places = customers.sites(rt, scale.sites, seed=book.friends)
+        say(f"{book.friends:>7,} friends; room for {len(places):,} bookings at a time")
+        written = await below.directly(made, rt, places, scale.seconds, book)
+    await below.raw(made, written, book)
+    del written
+    await _straightforward(made, places, scale, book)
+    await _over_http(made, places, scale, book)
+    return places
+
+
+async def _over_http(made: Stage, places: Sequence[Site], scale: Scale, book: Book) -> None:
+    async with stage.runtime(made) as rt:
+        operator = await sessions.add_operator(rt, "Bench", "bench@example.org")
+        desk = await sessions.token(rt, operator)
+        tokens: dict[UUID, str] = {}
+
+        async def grant(friend_ids: Sequence[UUID]) -> dict[UUID, str]:
+            missing = iter([one for one in friend_ids if one not in tokens])
+
+            async def some() -> None:
+                for one in missing:
+                    tokens[one] = await sessions.token(rt, FriendId(one))
+
+            await asyncio.gather(*(some() for _ in range(TOKENS_AT_ONCE)))
+            return tokens
+
+        def clean(port: int) -> Callable[[], Awaitable[None]]:
+            return lambda: _cancel_all(made, port, desk)
+
+        with stage.tekkie(made, "--api-only") as (pid, port):
+            side = Side(made, book, scale, "tekkie", port, pid, places, clean(port), grant)
+            await side.warm_up()
+            for connections in scale.connections:
+                await side.books(connections)
+            await side.at_rates()
+            for connections in scale.racing:
+                await side.races(connections)
+        with stage.tekkie(made) as (pid, port):
+            name = "tekkie, delivering"
+            side = Side(made, book, scale, name, port, pid, places, clean(port), grant)
+            await side.warm_up()
+            await side.books(64)
+
+
+async def _straightforward(made: Stage, places: Sequence[Site], scale: Scale, book: Book) -> None:
+    async with made.owner("straightforward") as owner:
+        await owner.execute(straight_sql.prepare_cube)
+        await owner.execute(straight_sql.settle)
+    dsn = made.database("straightforward").owner_dsn
+    with _straight_server(made.folder, dsn, "cube") as (pid, port):
+        connect = lambda: made.owner("straightforward")  # noqa: E731
+        clean, grant = _straight_hands(connect)
+        side = Side(
+            made, book, scale, "straightforward", port, pid, places, clean, grant, "straightforward"
+        )
+        await side.warm_up()
+        for connections in scale.straight_connections:
+            await side.books(connections)
+        for connections in scale.racing:
+            await side.races(connections)
+
+
+@contextmanager
+def _straight_server(folder: Path, dsn: str, knn: str) -> Iterator[tuple[int, int]]:
+    port = stage.free_port()
+    env = {"STRAIGHTFORWARD_DSN": dsn, "STRAIGHTFORWARD_KNN": knn}
+    words = ["-m", "uvicorn", STRAIGHT, "--port", str(port), "--log-level", "warning"]
+    with stage.serving(folder, words, port, env, ready="/healthz") as pid:
+        yield pid, port
+
+
+def _straight_hands(connect: Callable[[], Any]) -> tuple[Any, Any]:
+    tokens: dict[UUID, str] = {}
+
+    async def clean() -> None:
+        async with connect() as owner:
+            await owner.execute(checks.sweep_up)
+
+    async def grant(friend_ids: Sequence[UUID]) -> dict[UUID, str]:
+        new = {one: token_urlsafe() for one in friend_ids if one not in tokens}
+        tokens.update(new)
+        hashes = [sha256(token.encode()).digest() for token in new.values()]
+        async with connect() as owner:
+            await owner.execute(checks.grant_sessions, hashes, list(new))
+        return tokens
+
+    return clean, grant
+
+
+@dataclass(slots=True)
+class Side:
+    """One server under load, and how its database is looked at and cleaned."""
+
+    made: Stage | Outside
+    book: Book
+    scale: Scale
+    design: str
+    port: int
+    pid: int
+    places: Sequence[Site]
+    clean: Callable[[], Awaitable[None]]
+    grant: Callable[[Sequence[UUID]], Awaitable[dict[UUID, str]]]
+    database: str = "tekkie"
+
+    async def warm_up(self) -> None:
+        """What a server learns with its first bookings is not measured."""
+        plan = self._bookings(CALLERS, self.scale.seconds, None)
+        load.run(replace(plan, units=plan.units[: 2 * WARM_UP]))
+        await self.clean()
+
+    async def books(self, connections: int) -> None:
+        """Bookings in a closed loop, in as many rounds as fill the time."""
+        whole, spent = Loaded(), dict[str, float]()
+        for _ in range(ROUNDS_MAX):
+            left_s = self.scale.seconds - whole.elapsed_s
+            if left_s < self.scale.seconds / 10:
+                break
+            plan = self._bookings(connections, left_s, None)
+            loaded = await self._under_load(plan, spent)
+            await self._check_bookings(loaded, f"{connections} connections")
+            whole = _both(whole, loaded)
+            await self.clean()
+        self.book.row(
+            self.design, "book", f"{connections} connections", **_load_figures(whole, spent, 201)
+        )
+
+    async def at_rates(self) -> None:
+        """Bookings at fixed rates, each step until the server no longer keeps up."""
+        for rate in self.scale.rates:
+            seconds = min(self.scale.seconds, len(self.places) / rate)
+            spent: dict[str, float] = {}
+            plan = self._bookings(256, seconds, rate)
+            loaded = await self._under_load(plan, spent)
+            await self.clean()
+            row = self.book.row(
+                self.design, "book", f"{rate} a second", **_load_figures(loaded, spent, 201)
+            )
+            if row["per_s"] < 0.9 * rate:
+                break
+
+    async def races(self, connections: int) -> None:
+        """Four friends accept the same job in the same moment; as many jobs at a time as fit."""
+        booked = load.run(self._bookings(CLEANERS, self.scale.seconds, None))
+        async with self.made.owner(self.database) as owner:
+            offers = await owner.fetch(checks.live_offers)
+        tokens = await self.grant(list({row["friend_id"] for row in offers}))
+        units: dict[UUID, list[bytes]] = {}
+        for row in offers:
+            path, token = f"/v1/offers/{row['id']}/accept", tokens[row["friend_id"]]
+            units.setdefault(row["booking_id"], []).append(load.request("POST", path, token=token))
+        plan = Plan(
+            port=self.port,
+            units=list(units.values()),
+            connections=max(RACERS, connections),
+            seconds=self.scale.seconds,
+        )
+        assert len(units) == booked.units
+        spent: dict[str, float] = {}
+        loaded = await self._under_load(plan, spent)
+        async with self.made.owner(self.database) as owner:
+            name = f"{self.design}, races by {connections} connections"
+            self.book.check(name, await owner.fetchrow(checks.races), loaded.units)
+        _expect(loaded, {200: loaded.units, 409: loaded.units * (RACERS - 1)})
+        await self.clean()
+        figures = _load_figures(loaded, spent, 200)
+        lost = np.percentile(loaded.taken_ns[409], (50, 99)) / 1e6
+        figures |= {"lost_p50_ms": float(lost[0]), "lost_p99_ms": float(lost[1])}
+        self.book.row(self.design, "accept", f"{connections} connections", **figures)
+
+    def _bookings(self, connections: int, seconds: float, rate: float | None) -> Plan:
+        units: list[Unit] = [
+            (load.request("POST", "/v1/bookings", customers.body(site, number)),)
+            for number, site in enumerate(self.places)
+        ]
+        if rate is not None:
+            units = units[: int(rate * seconds)]
+        return Plan(
+            port=self.port, units=units, connections=connections, seconds=seconds, rate=rate
+        )
+
+    async def _under_load(self, plan: Plan, spent: dict[str, float]) -> Loaded:
+        before = (stage.cpu_s(self.pid), self.made.database_cpu_s())
+        loaded = load.run(plan)
+        after = (stage.cpu_s(self.pid), self.made.database_cpu_s())
+        for who, start, end in zip(("server", "database"), before, after, strict=True):
+            spent[who] = spent.get(who, 0.0) + end - start
+        return loaded
+
+    async def _check_bookings(self, loaded: Loaded, name: str) -> None:
+        _expect(loaded, {201: loaded.units})
+        async with self.made.owner(self.database) as owner:
+            found = await owner.fetchrow(checks.bookings)
+        self.book.check(f"{self.design}, {name}", found, loaded.units)
+
+
+async def _cancel_all(made: Stage, port: int, desk: str) -> None:
+    """Cancel by the API, as the desk would, so that the server's own index learns of it."""
+    async with made.owner() as owner:
+        ids = [row["id"] for row in await owner.fetch(checks.living)]
+    if not ids:
+        return
+    words = b'{"reason":"mistake"}'
+    units = [
+        (load.request("POST", f"/v1/bookings/{one}/cancel", words, token=desk),) for one in ids
+    ]
+    plan = Plan(port=port, units=units, connections=CLEANERS, seconds=120)
+    _expect(load.run(plan), {200: len(ids)})
+
+
+def _postgis(scale: Scale, book: Book, places: Sequence[Site]) -> None:
+    """The straightforward way with PostGIS, on Debian's server when that is installed."""
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(TemporaryDirectory(prefix="tekkie-bench-")))
+        try:
+            address = servers._debian(stack, folder)
+            with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+                runner.run(_on_debian(address, folder, places, scale, book))
+        except Absent as error:
+            say(f"straightforward with PostGIS skipped: {error}")
+            book.rows.append(
+                {"design": "straightforward, PostGIS", "what": "book", "skipped": str(error)}
+            )
+
+
+async def _on_debian(
+    address: str, folder: Path, places: Sequence[Site], scale: Scale, book: Book
+) -> None:
+    made = Outside(folder, address)
+    await migrate.migrate(address)
+    async with made.owner() as owner:
+        await catalogue_rows.put(owner, catalogue.load())
+    friends = population(book.friends, np.random.default_rng(book.friends))
+    await stage.people_the(made, friends)
+    async with made.owner() as owner:
+        try:
+            await owner.execute(straight_sql.prepare_postgis)
+        except asyncpg.PostgresError as error:
+            raise Absent(f"no PostGIS: {error}") from error
+        await owner.execute(straight_sql.settle)
+    with _straight_server(folder, address, "postgis") as (pid, port):
+        clean, grant = _straight_hands(made.owner)
+        name = "straightforward, PostGIS"
+        side = Side(made, book, scale, name, port, pid, places, clean, grant)
+        await side.warm_up()
+        await side.books(64)
+        await side.races(32)
+
+
+def _load_figures(loaded: Loaded, spent: dict[str, float], good: int) -> dict[str, Any]:
+    p50, p99 = np.percentile(loaded.taken_ns[good], (50, 99)) / 1e6
+    cpu_us = {who: s / loaded.units * 1e6 for who, s in spent.items()}
+    return {
+        "per_s": loaded.units / loaded.elapsed_s,
+        "count": loaded.units,
+        "p50_ms": float(p50),
+        "p99_ms": float(p99),
+        "cpu_us": {**cpu_us, "load": loaded.cpu_s / loaded.units * 1e6},
+        "statuses": {str(status): n for status, n in loaded.statuses.items()},
+    }
+
+
+def _both(one: Loaded, other: Loaded) -> Loaded:
+    return Loaded(
+        taken_ns={
+            status: one.taken_ns.get(status, []) + other.taken_ns.get(status, [])
+            for status in one.taken_ns.keys() | other.taken_ns.keys()
+        },
+        units=one.units + other.units,
+        elapsed_s=one.elapsed_s + other.elapsed_s,
+        cpu_s=one.cpu_s + other.cpu_s,
+    )
+
+
+def _expect(loaded: Loaded, statuses: dict[int, int]) -> None:
+    if dict(loaded.statuses) != {status: n for status, n in statuses.items() if n}:
+        raise AssertionError(f"answered {dict(loaded.statuses)} where {statuses} was expected")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,321 @@
+"""The sections of the report about dispatch, deadlines and growth.
+
+python -m benchmarks.sections      renders the stored results again
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from benchmarks import report
+
+Row = dict[str, Any]
+Goal = tuple[str, str, str, bool | None]
+
+
+def dispatch(result: Row) -> str:
+    """Bookings and accepts, by design and connections."""
+    rows = [row for row in result["rows"] if "skipped" not in row]
+    size = max(row["friends"] for row in rows)
+    parts = [
+        *_opening("Dispatch", result),
+        "A booking is committed with its customer, four offers, two events, a decision, a timer",
+        "and five messages; an accept is one job with four friends racing for it, all answered.",
+        "Server, database (`fsync` and `synchronous_commit` on) and load share the cores; CPU is",
+        "in µs a booking or job. A rate is open loop: time counts from when a booking was due.",
+        "",
+        _checked(result["checks"]),
+        "",
+        *_goals(_dispatch_goals(rows, size)),
+    ]
+    for count in sorted({row["friends"] for row in rows}, reverse=True):
+        for what in ("book", "accept"):
+            mine = [row for row in rows if row["friends"] == count and row["what"] == what]
+            if mine:
+                parts += ["", f"### {_heading(what)}, {count:,} friends", "", *_load_table(mine)]
+    parts += [f"\n{row['design']}: skipped, {row['skipped']}" for row in _skipped(result)]
+    return "\n".join([*parts, *_plot("dispatch", lambda axes: _draw_dispatch(axes, rows, size))])
+
+
+def timers(result: Row) -> str:
+    """Deadlines at once and in steady state."""
+    at_once, steady = result["at_once"], result["steady"]
+    rate = steady["due"] / max(steady["took_s"], 1e-9)
+    parts = [
+        *_opening("Deadlines", result),
+        f"{result['sweepers']} sweeper processes, {result['friends']:,} friends; half contact",
+        "deadlines (forfeit, four others asked), half ends of offers (the next four asked).",
+        "Lateness is from the due moment to the decision under the lock.",
+        "",
+        *_goals(
+            [
+                (
+                    "100,000 due at once",
+                    "<= 60 s",
+                    f"{at_once['took_s']:.1f} s",
+                    at_once["took_s"] <= 60 if at_once["due"] >= 100_000 else None,
+                ),
+                (
+                    "1,000 a second: lateness p99",
+                    "<= 1 s",
+                    f"{steady['late_p99_s']:.2f} s",
+                    steady["late_p99_s"] <= 1 if rate >= 900 else None,
+                ),
+                (
+                    "acted on twice",
+                    "none",
+                    str(at_once["twice"] + steady["twice"]),
+                    at_once["twice"] + steady["twice"] == 0,
+                ),
+            ]
+        ),
+        "",
+        "| | due | all acted on after s | a second | late p50 s | late p99 s | database CPU µs |",
+        "|---|---|---|---|---|---|---|",
+        *(
+            f"| {name} | {one['due']:,} | {one['took_s']:.1f} | {pace:,.0f} | "
+            f"{one['late_p50_s']:.2f} | {one['late_p99_s']:.2f} | {one['database_cpu_us']:.0f} |"
+            for name, one, pace in (
+                ("at once", at_once, at_once["due"] / at_once["took_s"]),
+                ("steady", steady, rate),
+            )
+        ),
+    ]
+    return "\n".join([*parts, *_plot("timers", lambda axes: _draw_timers(axes, result))])
+
+
+def growth(result: Row) -> str:
+    """Cost per booking by friends and by stored bookings."""
+    friends, stored = result["by_friends"], result["by_stored"]
+    parts = [
+        *_opening("Growth", result),
+        "The flow called directly by 32 callers; medians of rounds. Cost is the processor time",
+        "of process and database together, per booking with four offers.",
+        "",
+        *_goals(
+            [
+                _ratio("friends, 1,000 to 1,000,000", friends, "friends", 1.3),
+                _ratio("stored bookings, 10,000 to 1,000,000", stored, "stored", 1.2),
+            ]
+        ),
+        "",
+        "| friends | µs a booking | CPU process | CPU database | × | p50 ms | p99 ms | copied s"
+        " | index read s |",
+        "|---|---|---|---|---|---|---|---|---|",
+        *(
+            f"| {row['friends']:,} | {_cost_cells(row, friends[0])} | {row['copied_s']:.1f} |"
+            f" {row['loaded_s']:.1f} |"
+            for row in friends
+        ),
+        "",
+        "| stored bookings | µs a booking | CPU process | CPU database | × | p50 ms | p99 ms"
+        " | GiB |",
+        "|---|---|---|---|---|---|---|---|",
+        *(
+            f"| {row['stored']:,} | {_cost_cells(row, stored[0])} | {row['bytes'] / 2**30:.1f} |"
+            for row in stored
+        ),
+    ]
+    return "\n".join([*parts, *_plot("growth", lambda axes: _draw_growth(axes, result))])
+
+
+def machine() -> Row:
+    """What runs and on what; said before it begins."""
+    found = report.machine()
+    print(report._about(found), flush=True)
+    return found
+
+
+def save(quick: bool, name: str, result: Row) -> None:
+    """Store a whole run and render its section; a quick one is only printed."""
+    if not quick:
+        report.save(name, result)
+
+
+def _opening(title: str, result: Row) -> list[str]:
+    return [f"## {title}", "", report._about(result["machine"]), ""]
+
+
+def _heading(what: str) -> str:
+    return {"book": "Bookings", "accept": "Accepts (jobs raced for by four)"}[what]
+
+
+def _skipped(result: Row) -> list[Row]:
+    return [row for row in result["rows"] if "skipped" in row]
+
+
+def _checked(checks: Sequence[Row]) -> str:
+    bookings = sum(check.get("bookings", 0) for check in checks)
+    jobs = sum(check.get("jobs", 0) for check in checks)
+    return (
+        f"Looked up in the tables after every window: {bookings:,} bookings, each with four "
+        "offers, a decision, a timer, its messages and events without a gap; "
+        f"{jobs:,} races, each with one award, one accepted and three lost offers, and one 200 "
+        "beside three 409."
+    )
+
+
+def _goals(goals: Iterable[Goal]) -> list[str]:
+    lines = ["| goal | wanted | measured | |", "|---|---|---|---|"]
+    words = {True: "kept", False: "missed", None: ""}
+    return lines + [f"| {name} | {want} | {got} | {words[ok]} |" for name, want, got, ok in goals]
+
+
+def _dispatch_goals(rows: Sequence[Row], size: int) -> list[Goal]:
+    def row(design: str, what: str, how: str) -> Row | None:
+        return next(
+            (
+                r
+                for r in rows
+                if (r["design"], r["what"], r["how"]) == (design, what, how)
+                and r["friends"] == size
+            ),
+            None,
+        )
+
+    goals: list[Goal] = []
+    ours, theirs = (row(d, "book", "64 connections") for d in ("tekkie", "straightforward"))
+    if ours and theirs:
+        times = ours["per_s"] / theirs["per_s"]
+        goals += [
+            ("bookings, against the straightforward way", ">= 3 ×", f"{times:.1f} ×", times >= 3),
+            (
+                "bookings, 64 connections",
+                ">= 2,500/s",
+                f"{ours['per_s']:,.0f}/s",
+                ours["per_s"] >= 2_500,
+            ),
+            ("their p99", "<= 80 ms", f"{ours['p99_ms']:.0f} ms", ours["p99_ms"] <= 80),
+        ]
+    flow = next((r for r in rows if r["design"] == "flow" and r["friends"] == size), None)
+    raw = next((r for r in rows if r["design"] == "raw statements" and r["friends"] == size), None)
+    if flow and raw:
+        share = flow["per_s"] / raw["per_s"]
+        goals.append(("below HTTP, of the raw rows", ">= 60 %", f"{share:.0%}", share >= 0.6))
+    ours, theirs = (row(d, "accept", "32 connections") for d in ("tekkie", "straightforward"))
+    if ours and theirs:
+        times = ours["per_s"] / theirs["per_s"]
+        goals += [
+            ("races, against the straightforward way", ">= 3 ×", f"{times:.1f} ×", times >= 3),
+            (
+                "races, 32 connections",
+                ">= 1,000 jobs/s",
+                f"{ours['per_s']:,.0f}/s",
+                ours["per_s"] >= 1_000,
+            ),
+            (
+                "winner p50, 32 connections",
+                "<= 10 ms",
+                f"{ours['p50_ms']:.1f} ms",
+                ours["p50_ms"] <= 10,
+            ),
+        ]
+    return goals
+
+
+def _load_table(rows: Sequence[Row]) -> list[str]:
+    lines = [
+        "| | load | a second | p50 ms | p99 ms | CPU server | CPU database | CPU load | counted |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    for row in rows:
+        cpu = row["cpu_us"]
+        cells = [
+            row["design"],
+            row["how"],
+            f"{row['per_s']:,.0f}",
+            f"{row['p50_ms']:.1f}",
+            f"{row['p99_ms']:.1f}",
+            *(f"{cpu[who]:,.0f}" if who in cpu else "" for who in ("server", "database", "load")),
+            f"{row['count']:,}",
+        ]
+        lines.append("| " + " | ".join(cells) + " |")
+    return lines
+
+
+def _cost(row: Row) -> float:
+    return float(row["own_us"] + row["database_us"])
+
+
+def _cost_cells(row: Row, first: Row) -> str:
+    cells = [row["wall_us"], row["own_us"], row["database_us"]]
+    ratio, times = _cost(row) / _cost(first), [row["p50_ms"], row["p99_ms"]]
+    return " | ".join([*(f"{c:,.0f}" for c in cells), f"{ratio:.2f}", *(f"{t:.0f}" for t in times)])
+
+
+def _ratio(name: str, rows: Sequence[Row], key: str, most: float) -> Goal:
+    upto = [row for row in rows if row[key] <= 1_000_000]
+    ratio = _cost(upto[-1]) / _cost(upto[0])
+    whole = upto[-1][key] == 1_000_000
+    return (f"cost with {name}", f"<= {most} ×", f"{ratio:.2f} ×", ratio <= most if whole else None)
+
+
+def _plot(name: str, draw: Callable[[Any], None]) -> list[str]:
+    try:
+        import matplotlib as mpl
+    except ModuleNotFoundError:
+        return []
+    mpl.use("svg")
+    mpl.rcParams["svg.hashsalt"] = "tekkie"
+    from matplotlib import pyplot
+
+    figure, axes = pyplot.subplots(1, 2, figsize=(11, 4.5))
+    draw(axes)
+    for one in axes:
+        one.grid(visible=True, alpha=0.3)
+        if one.get_legend_handles_labels()[0]:
+            one.legend()
+    figure.tight_layout()
+    figure.savefig(report.RESULTS / f"{name}.svg", metadata={"Date": None})
+    pyplot.close(figure)
+    return ["", f"![{name}](results/{name}.svg)"]
+
+
+def _draw_dispatch(axes: Any, rows: Sequence[Row], size: int) -> None:
+    mine = [row for row in rows if row["friends"] == size]
+    for design in ("tekkie", "straightforward"):
+        for what, style in (("book", "-"), ("accept", "--")):
+            line = [
+                (int(row["how"].split()[0]), row["per_s"])
+                for row in mine
+                if (row["design"], row["what"]) == (design, what) and "connections" in row["how"]
+            ]
+            if line:
+                axes[0].plot(*zip(*line, strict=True), style, marker="o", label=f"{design}: {what}")
+    axes[0].set(xlabel="connections", ylabel="a second", ylim=(0, None))
+    steps = [row for row in mine if "a second" in row["how"]]
+    for figure in ("p50_ms", "p99_ms"):
+        places = [row["per_s"] for row in steps], [row[figure] for row in steps]
+        axes[1].plot(*places, marker="o", label=figure.removesuffix("_ms"))
+    axes[1].set(xlabel="bookings a second, open loop", ylabel="ms", yscale="log")
+
+
+def _draw_timers(axes: Any, result: Row) -> None:
+    for one, name in zip(axes, ("at_once", "steady"), strict=True):
+        curve = result[name]["curve"]
+        one.plot([at for at, _ in curve], [left for _, left in curve])
+        one.set(xlabel="s since the first was due", ylabel="timers not acted on", title=name)
+
+
+def _draw_growth(axes: Any, result: Row) -> None:
+    for one, (rows, key, words) in zip(
+        axes,
+        (
+            (result["by_friends"], "friends", "friends"),
+            (result["by_stored"], "stored", "stored bookings"),
+        ),
+        strict=True,
+    ):
+        sizes = [row[key] for row in rows]
+        one.plot(sizes, [row["own_us"] for row in rows], marker="o", label="process")
+        one.plot(sizes, [row["database_us"] for row in rows], marker="o", label="database")
+        one.set(xscale="log", ylim=(0, None), xlabel=words, ylabel="CPU µs a booking")
+
+
+report.SECTIONS |= {"dispatch": dispatch, "timers": timers, "growth": growth}
+
+if __name__ == "__main__":
+    for name in ("dispatch", "timers", "growth"):
+        if (report.RESULTS / f"{name}.json").exists():
+            report.render(name)

@@ -1,0 +1,19 @@
+-- name: clone
+CREATE DATABASE "{name}" OWNER {owner} TEMPLATE "{template}" STRATEGY file_copy
+
+-- name: drop
+DROP DATABASE IF EXISTS "{name}" WITH (FORCE)
+
+-- name: settle
+-- What autovacuum would have done long before anybody books.
+VACUUM ANALYZE
+
+-- name: exclusions
+SELECT conrelid::regclass::text AS table, conname AS name, pg_get_constraintdef(oid) AS says
+FROM pg_constraint WHERE contype = 'x' AND conrelid = 'tekkie.friend_certificates'::regclass
+
+-- name: without
+ALTER TABLE {table} DROP CONSTRAINT {name}
+
+-- name: again
+ALTER TABLE {table} ADD CONSTRAINT {name} {says}

@@ -1,0 +1,278 @@
+"""The hot queries find their rows by the index meant for them, however much history there is.
+
+A database with some thousand finished jobs is asked how it would carry each of them out. Every
+block of the files in HOT stands in a list here: a new query is hot, or it says why it is not.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+import pytest
+
+from data import db, queries
+from tests.conftest import BEGINNING, Server
+
+HISTORY = Path(__file__).parents[2] / "benchmarks" / "sql"
+JOBS = 6_000
+WAITING = 1_500
+DUE = 10
+FRIENDS_COUNT = 2_000
+# What grows with every booking, or with every friend.
+GROWING = frozenset(
+    [
+        "people",
+        "friends",
+        "friend_certificates",
+        "bookings",
+        "offers",
+        "awards",
+        "timers",
+        "events",
+        "decisions",
+        "messages",
+        "answers",
+        "sessions",
+        "ratings",
+        "charges",
+    ]
+)
+ONE, FEW = UUID(int=1), [UUID(int=n) for n in range(1, 5)]
+
+
+Plans = dict[tuple[str, str], dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Hot:
+    """The arguments of a query and the indexes it must use; `a|b` means that either will do."""
+
+    args: tuple[Any, ...]
+    indexes: frozenset[str]
+
+
+def hot(*args: Any, by: str) -> Hot:
+    return Hot(args, frozenset(by.split()))
+
+
+HOT: Mapping[str, Mapping[str, Hot]] = {
+    "jobs": {
+        "lock": hot(FEW, by="bookings_pkey"),
+        "lock_due": hot(100, by="timers_due bookings_pkey"),
+        "load": hot(FEW, by="bookings_pkey people_pkey ratings_pkey"),
+        "offers_of": hot(FEW, by="offer_once_a_round"),
+        "awards_of": hot(FEW, by="awards_booking"),
+        "timers_of": hot(FEW, by="timers_pkey"),
+        "due": hot(100, by="timers_due"),
+        "of_offers": hot(FEW, FEW, by="offers_pkey"),
+        "by_reference": hot([ONE], ["order 1"], by="booking_partner_reference"),
+        "update_bookings": hot(
+            *([ONE], ["open"], ["friend"], [1], [5], [2], [None], [BEGINNING]),
+            by="bookings_pkey",
+        ),
+        "update_offers": hot([ONE], ["lost"], [BEGINNING], by="offers_pkey"),
+        "update_awards": hot(
+            *([ONE], ["live"], [None], [None], [None], [0], [None], [None], [None], [None]),
+            by="awards_pkey|awards_id_booking_id_key",
+        ),
+        "stop_timers": hot([ONE], ["retry"], by="timers_pkey"),
+        "count_open_jobs": hot([ONE], [1], by="friends_pkey"),
+        "postpone_timers": hot(ONE, by="timers_pkey"),
+        "next_due": hot(by="timers_due"),
+    },
+    "friends": {
+        "facts": hot(
+            *(FEW, BEGINNING),
+            by="friends_pkey people_pkey offers_inbox friend_certificates_pkey|"
+            "friend_certificates_friend_id_certificate_valid_excl",
+        ),
+        "lock": hot(FEW, by="friends_pkey"),
+        "ids_after": hot(ONE, 100, by="friends_pkey"),
+        "pulse": hot(FEW, BEGINNING, by="friends_pkey offers_inbox"),
+        "hurry_retries": hot(FEW, by="bookings_unfilled timers_pkey"),
+        "hurry_markets": hot(["CH"], by="bookings_unfilled timers_pkey"),
+        "changed_since": hot("99999999", by="friends_changed"),
+    },
+    "messages": {
+        "claim": hot(20, 120.0, [], by="messages_due messages_order messages_pkey"),
+        "settle": hot([ONE], [1], ["sent"], [None], [0.0], by="messages_pkey"),
+        "backlog": hot(100, by="messages_due messages_parked timers_due"),
+    },
+    "sessions": {"who": hot(b"\0" * 32, by="sessions_pkey people_pkey friends_pkey")},
+    "answers": {
+        "said": hot(["public"], ["k"], by="answers_pkey"),
+        "keep": hot(["public"], ["k"], [{}], by="answers_pkey"),
+        "forget": hot(["public"], ["k"], by="answers_pkey"),
+        "forget_old": hot(by="answers_age"),
+    },
+    "events": {
+        "since": hot("99999990:99999999:", 100, by="events_xid bookings_pkey"),
+        "offers_of": hot(FEW, by="offer_once_a_round bookings_pkey people_pkey"),
+    },
+    "letters": {
+        "background": hot(
+            FEW, by="messages_pkey bookings_pkey events_pkey people_pkey awards_booking"
+        ),
+    },
+    "views": {
+        "booking": hot(
+            ONE, by="bookings_pkey people_pkey awards_pkey|awards_id_booking_id_key ratings_pkey"
+        ),
+        "bookings": hot(None, None, None, None, None, 50, by="bookings_created"),
+        "owner": hot(ONE, by="bookings_pkey"),
+        "events": hot(ONE, 0, 50, by="events_pkey"),
+        "decisions": hot(ONE, by="decisions_pkey friends_pkey"),
+        "offers": hot(ONE, by="offers_inbox bookings_pkey"),
+        "jobs": hot(ONE, None, None, None, 50, by="awards_friend bookings_pkey people_pkey"),
+        "customer": hot(ONE, by="bookings_pkey people_pkey"),
+    },
+}
+OPTIONAL: Mapping[str, frozenset[str]] = {
+    "jobs": frozenset({"appointments_of"}),
+    "friends": frozenset(
+        [
+            "horizon",
+            "id_of",
+            "known",
+            "emails_taken",
+            "held_certificates",
+            "end_certificates",
+            "set_state",
+            "set_quiet",
+            "set_reach",
+            "set_base",
+            "set_capacity",
+            "remove_members",
+            "profile",
+            "lock_one",
+        ]
+    ),
+    "messages": frozenset({"unpark"}),
+    "events": frozenset({"good_credentials"}),
+    "views": frozenset({"apart", "why"}),
+    "answers": frozenset(),
+    "letters": frozenset(),
+}
+"""What people do by hand and now and then; nobody waits for it in a crowd."""
+
+CASES = [(table, block) for table, blocks in HOT.items() for block in blocks]
+
+
+FRIENDS = """
+    INSERT INTO people (id, kind, name, email, language, lat, lon)
+    SELECT history_id($1, n, 'f'), 'friend', 'Friend', 'f' || n || '@example.org', 'de', 47, 8
+    FROM generate_series(1, $2::int) AS n
+"""
+TRADES = """
+    INSERT INTO friends (id, ref, tier, market, languages, radius_m, capacity, created_at)
+    SELECT id, email, 'friend', 'CH', '{de}', 10000, 20, now() FROM people;
+    INSERT INTO friend_certificates (friend_id, certificate, valid)
+    SELECT id, 'wifi', tstzrange(now(), NULL) FROM people;
+    INSERT INTO sessions (token_sha256, person_id, created_at, expires_at)
+    SELECT sha256(id::text::bytea), id, now(), now() + interval '1 day' FROM people;
+    INSERT INTO answers (principal, key, request_sha256, created_at)
+    SELECT 'public', id::text, sha256('x'), moment() FROM people;
+    INSERT INTO partners (id, name, created_at)
+    SELECT id, email, now() FROM people LIMIT 20
+"""
+PARTNERED = """
+    UPDATE bookings b SET partner_reference = 'order ' || b.id,
+      partner_id = (SELECT (array_agg(p.id))[1 + abs(hashtext(b.id::text)) % 20] FROM partners p)
+"""
+PENDING = """
+    UPDATE messages SET state = 'pending', sent_at = NULL
+    WHERE booking_id IN (SELECT id FROM bookings WHERE state = 'open' ORDER BY id LIMIT 100)
+"""
+
+
+@pytest.fixture(scope="module")
+def plans(server: Server, template: str) -> Iterator[Plans]:
+    """How a database with history would carry out each hot query."""
+    name = server.create(template)
+    yield server.run(explained(server.database(name).owner_dsn))
+    server.drop(name)
+
+
+async def explained(dsn: str) -> Plans:
+    connection = await db.connect(dsn, application="tests")
+    try:
+        await grow_old(connection)
+        return {
+            (table, block): await explain(connection, table, block, asked.args)
+            for table, blocks in HOT.items()
+            for block, asked in blocks.items()
+        }
+    finally:
+        await connection.close()
+
+
+async def grow_old(connection: asyncpg.Connection) -> None:
+    """Finished jobs in their thousands, and a few that wait for friends."""
+    history = queries.load("history", folder=HISTORY)
+    await connection.execute(history.ids)
+    await connection.execute(FRIENDS, BEGINNING, FRIENDS_COUNT)
+    await connection.execute(TRADES)
+    await connection.execute(history.prepare)
+    for table in ("bookings", "offers", "awards"):
+        await connection.execute(f"ALTER TABLE {table} DISABLE TRIGGER USER")
+    long_ago, lately = BEGINNING - timedelta(days=300), BEGINNING - timedelta(minutes=60 + DUE)
+    await write(connection, "completed", JOBS, long_ago, timedelta(hours=1))
+    await write(connection, "waiting", WAITING, lately, timedelta(minutes=1))
+    await connection.execute(PARTNERED)
+    await connection.execute(PENDING)
+    await connection.execute("ANALYZE")
+
+
+async def write(
+    connection: asyncpg.Connection, stage: str, count: int, begun: datetime, step: timedelta
+) -> None:
+    history = queries.load("history", folder=HISTORY)
+    await connection.execute(history.forget_plan)
+    await connection.execute(history.plan, 1, count, begun, step)
+    await connection.execute(f"{history.customers}; {history.blocks[stage]}")
+
+
+async def explain(
+    connection: asyncpg.Connection, table: str, block: str, args: tuple[Any, ...]
+) -> dict[str, Any]:
+    text = queries.load(table).blocks[block]
+    said = await connection.fetchval(f"EXPLAIN (FORMAT JSON) {text}", *args)
+    return json.loads(said)[0]["Plan"]
+
+
+def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield plan
+    for part in plan.get("Plans", ()):
+        yield from nodes(part)
+
+
+@pytest.mark.parametrize(("table", "block"), CASES)
+def test_a_hot_query_uses_its_indexes(plans: Plans, table: str, block: str) -> None:
+    used = {node["Index Name"] for node in nodes(plans[table, block]) if "Index Name" in node}
+    missing = {one for one in HOT[table][block].indexes if used.isdisjoint(one.split("|"))}
+    assert not missing, f"{table}.{block} does not use {missing}, but {used}"
+
+
+@pytest.mark.parametrize(("table", "block"), CASES)
+def test_a_hot_query_reads_no_growing_table_from_end_to_end(
+    plans: Plans, table: str, block: str
+) -> None:
+    read = {n["Relation Name"] for n in nodes(plans[table, block]) if n["Node Type"] == "Seq Scan"}
+    assert not read & GROWING
+
+
+@pytest.mark.parametrize("table", OPTIONAL)
+def test_every_query_is_hot_or_said_to_be_asked_now_and_then(table: str) -> None:
+    known = set(HOT[table]) | OPTIONAL[table]
+    inserts = {b for b, text in queries.load(table).blocks.items() if inserts_only(text)}
+    assert set(queries.load(table).blocks) - inserts == known - inserts
+
+
+def inserts_only(text: str) -> bool:
+    body = "\n".join(line for line in text.splitlines() if not line.startswith("--"))
+    return body.startswith("INSERT")
