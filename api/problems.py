@@ -19,7 +19,6 @@ from starlette.exceptions import HTTPException
 from starlette.routing import compile_path
 
 from data.db import (
-    ConstraintBroken,
     DatabaseAway,
     DatabaseBusy,
     DatabaseConflict,
@@ -282,17 +281,6 @@ def _details(error: Exception) -> tuple[str, Sequence[Mistake]]:
     return "", []
 
 
-TAKEN_MEANWHILE = ReferenceTaken("it was made in this very moment; look it up by its reference")
-
-
-async def _broken(request: Request, error: Exception) -> Response:
-    assert isinstance(error, ConstraintBroken)
-    if error.constraint == "booking_partner_reference":
-        return answer(TAKEN_MEANWHILE)
-    log.error("the schema refused what the rules let through: %s", error.constraint)
-    return answer(Internal())
-
-
 async def _known(request: Request, error: Exception) -> Response:
     if isinstance(error, DatabaseError):
         log.warning("%s: %s", type(error).__name__, error)
@@ -396,6 +384,5 @@ def install(app: FastAPI) -> None:
     for error in KINDS:
         if error is not Internal:
             app.add_exception_handler(error, _known)
-    app.add_exception_handler(ConstraintBroken, _broken)
     app.add_exception_handler(HTTPException, _of_router)
     app.add_exception_handler(RequestValidationError, _invalid)

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from api import schemas
 from data import records
-from data.records import Award, BookingState, Job, Language, OfferId, Package
+from data.records import Award, Booking, BookingState, Job, Language, OfferId, Package
 from data.store import views
 from dispatch.flows.deciding import Done
 from dispatch.rules import job as rules
@@ -144,12 +144,11 @@ def job(view: views.JobView, catalogue: Catalogue, policy: Policy) -> schemas.Jo
     )
 
 
-def awarded(done: Done, offer_id: OfferId, contact: views.Contact | None) -> schemas.Awarded:
+def awarded(
+    booking: Booking, held: Award, offer_id: OfferId, contact: views.Contact | None
+) -> schemas.Awarded:
     """The winner's answer: made of what does not change, so that it is always the same."""
-    held = done.job.award
-    assert held is not None  # the rule has just given it, or found it still given
     award = rules.as_awarded(held)
-    booking = done.job.booking
     return schemas.Awarded(
         booking_id=award.booking_id,
         offer_id=offer_id,

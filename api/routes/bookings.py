@@ -8,7 +8,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query, Response
 
-from api import cursors, schemas, showing
+from api import cursors, requests, schemas, showing
 from api.auth import (
     ACustomer,
     Anybody,
@@ -71,7 +71,7 @@ async def create_booking(
     rt: Rt,
     secret: Secret,
     who: Anybody,
-    asked: schemas.BookingAsked,
+    asked: requests.BookingAsked,
     response: Response,
     key: Key = None,
 ) -> schemas.BookingMade:
@@ -134,10 +134,10 @@ async def get_booking(rt: Rt, who: Party, booking_id: UUID) -> schemas.BookingSa
 
 @router.post("/{booking_id}/cancel", summary="Cancel", responses=problems(NotFound, NotInThisState))
 async def cancel_booking(
-    rt: Rt, who: Insider, booking_id: UUID, asked: schemas.CancelAsked
+    rt: Rt, who: Insider, booking_id: UUID, asked: requests.CancelAsked
 ) -> schemas.BookingSaid:
     """End a booking: whoever was asked or awarded is told at once. Repeating it changes nothing."""
-    reason = asked.reason if asked.reason in schemas.CANCEL_REASONS else "other"
+    reason = asked.reason if asked.reason in requests.CANCEL_REASONS else "other"
     await jobs.cancel(rt, BookingId(booking_id), actor=actor(who), reason=reason, mine=owns(who))
     return showing.booking(await seen(rt, who, BookingId(booking_id)))
 
@@ -173,7 +173,7 @@ async def rate_booking(
     rt: Rt,
     who: ACustomer,
     booking_id: UUID,
-    asked: schemas.RatingAsked,
+    asked: requests.RatingAsked,
     response: Response,
     key: Key = None,
 ) -> schemas.Rating:
@@ -223,7 +223,7 @@ def _principal(who: Caller) -> str:
     return actor(who) if isinstance(who, Partner | Operator) else "public"
 
 
-def _order(asked: schemas.BookingAsked, who: Caller) -> Order:
+def _order(asked: requests.BookingAsked, who: Caller) -> Order:
     if asked.partner_reference is not None and not isinstance(who, Partner):
         raise Unfit("partner_reference", "is for partners alone", "send your key, or leave it out")
     address, point = located(asked.address)

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query
 
-from api import schemas, showing
+from api import requests, schemas, showing
 from api.auth import AnOperator, Rt, actor
 from api.openapi import problems
 from api.problems import Unfit
@@ -65,7 +65,7 @@ async def redispatch_booking(rt: Rt, who: AnOperator, booking_id: UUID) -> schem
     responses=problems(NotFound, NotInThisState, FriendUnfit, AtCapacity),
 )
 async def award_booking(
-    rt: Rt, who: AnOperator, booking_id: UUID, asked: schemas.AwardAsked
+    rt: Rt, who: AnOperator, booking_id: UUID, asked: requests.AwardAsked
 ) -> schemas.BookingSaid:
     """Give the job to a friend who agreed by telephone; live offers are withdrawn."""
     async with reading(rt) as tx:

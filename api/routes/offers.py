@@ -39,13 +39,12 @@ async def accept_offer(rt: Rt, who: AFriend, offer_id: UUID) -> schemas.Awarded:
     """The first to accept gets the job; repeating it gets the same answer again."""
     done = await jobs.accept(rt, OfferId(offer_id), who.friend_id)
     award = done.job.award
-    if award is None or award.offer_id != offer_id:
-        raise OfferGone
+    assert award is not None  # the rule has just given it, or found it still given
     contact = None
     if showing.may_know_customer(award.ended_at, done.now, rt.policy):
         async with reading(rt) as tx:
             contact = await views.customer(tx, award.booking_id)
-    return showing.awarded(done, OfferId(offer_id), contact)
+    return showing.awarded(done.job.booking, award, OfferId(offer_id), contact)
 
 
 @router.post(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from api import schemas, showing
+from api import requests, schemas, showing
 from api.auth import Anybody, Partner, Rt
 from api.openapi import may_be_anonymous, problems
 from dispatch.flows import orders
@@ -17,7 +17,7 @@ from geo.point import Point
 router = APIRouter(prefix="/v1", tags=["bookings"])
 
 
-def located(asked: schemas.QuoteAddress | schemas.Address) -> tuple[Address, Point | None]:
+def located(asked: requests.QuoteAddress | requests.Address) -> tuple[Address, Point | None]:
     """The address, and the point given with it."""
     address = Address(
         street=asked.street,
@@ -37,7 +37,7 @@ def located(asked: schemas.QuoteAddress | schemas.Address) -> tuple[Address, Poi
     openapi_extra=may_be_anonymous(),
     responses=problems(UnknownPackage, NotSoldHere, AddressRefused),
 )
-async def create_quote(rt: Rt, who: Anybody, asked: schemas.QuoteAsked) -> schemas.Quote:
+async def create_quote(rt: Rt, who: Anybody, asked: requests.QuoteAsked) -> schemas.Quote:
     """The price, how exactly the address is known, and how many could come; nothing is booked."""
     address, point = located(asked.address)
     offered = await orders.quote(

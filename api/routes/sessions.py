@@ -6,7 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, BackgroundTasks, Depends, Request, Response
 
-from api import schemas
+from api import requests, schemas
 from api.auth import COOKIE, FriendCaller, Operator, Rt, only
 from api.openapi import problems
 from api.outside import Outside, ToOutside
@@ -22,7 +22,7 @@ SignedIn = Annotated[FriendCaller | Operator, Depends(only(FriendCaller, Operato
 
 @router.post("/login-links", status_code=202, summary="Mail me a link")
 async def request_login_link(
-    rt: Rt, outside: ToOutside, asked: schemas.LoginLinkAsked, background: BackgroundTasks
+    rt: Rt, outside: ToOutside, asked: requests.LoginLinkAsked, background: BackgroundTasks
 ) -> schemas.LoginLinkSent:
     """A link goes to this address if it is known; the answer is the same if it is not."""
     known = await sessions.known(rt, asked.kind, asked.email)
@@ -33,7 +33,7 @@ async def request_login_link(
 
 @router.post("/sessions", status_code=201, summary="Sign in", responses=problems(LinkUsedUp))
 async def create_session(
-    rt: Rt, asked: schemas.SessionAsked, response: Response
+    rt: Rt, asked: requests.SessionAsked, response: Response
 ) -> schemas.Session:
     """Use a link up: the session's token comes in the body and as the cookie `tekkie_session`."""
     begun = await sessions.log_in(rt, asked.token)

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Response
 
-from api import schemas, showing
+from api import requests, schemas, showing
 from api.auth import AFriend, FriendCaller, Invited, Rt
 from api.openapi import CALENDAR, problems
 from api.outside import ToOutside
@@ -43,7 +43,7 @@ async def report_contact(rt: Rt, who: AFriend, booking_id: UUID) -> schemas.Prog
     ),
 )
 async def set_appointment(
-    rt: Rt, who: AFriend, booking_id: UUID, asked: schemas.AppointmentAsked
+    rt: Rt, who: AFriend, booking_id: UUID, asked: requests.AppointmentAsked
 ) -> schemas.Progress:
     """Set or move the appointment; both are told."""
     done = await jobs.agree(
@@ -61,7 +61,7 @@ async def start_work(rt: Rt, who: AFriend, booking_id: UUID) -> schemas.Progress
 
 @router.post("/complete", summary="It works again", responses=ANY_STEP)
 async def complete_work(
-    rt: Rt, who: AFriend, booking_id: UUID, asked: schemas.ProtocolAsked
+    rt: Rt, who: AFriend, booking_id: UUID, asked: requests.ProtocolAsked
 ) -> schemas.Progress:
     """The job is done; the customer is asked to rate."""
     protocol = Protocol(summary=asked.summary, minutes=asked.minutes)
@@ -71,10 +71,10 @@ async def complete_work(
 
 @router.post("/incomplete", summary="I could not solve it", responses=ANY_STEP)
 async def report_incomplete(
-    rt: Rt, who: AFriend, booking_id: UUID, asked: schemas.IncompleteAsked
+    rt: Rt, who: AFriend, booking_id: UUID, asked: requests.IncompleteAsked
 ) -> schemas.Progress:
     """The visit did not solve the problem; the desk decides what follows."""
-    known = asked.reason in schemas.INCOMPLETE_REASONS or asked.reason == "other"
+    known = asked.reason in requests.INCOMPLETE_REASONS or asked.reason == "other"
     words = [asked.summary] if known else [asked.reason, asked.summary]
     summary = "\n".join(filter(None, words))[:2000]
     done = await jobs.give_up(
@@ -89,7 +89,7 @@ async def report_incomplete(
 
 @router.post("/hand-back", summary="I give it back", responses=ANY_STEP)
 async def hand_back(
-    rt: Rt, who: AFriend, booking_id: UUID, asked: schemas.HandBackAsked
+    rt: Rt, who: AFriend, booking_id: UUID, asked: requests.HandBackAsked
 ) -> schemas.Progress:
     """The job goes out again without me, at once; repeating it changes nothing."""
     done = await jobs.hand_back(rt, BookingId(booking_id), who.friend_id, asked.reason, asked.note)

@@ -1,0 +1,222 @@
+"""What is asked: the JSON of every request."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Self
+from uuid import UUID
+
+from pydantic import Field, model_validator
+
+from api.fields import (
+    City,
+    Code,
+    Comment,
+    Email,
+    Lat,
+    Lon,
+    Minutes,
+    Moment,
+    Name,
+    Notes,
+    OptionalLine,
+    Phone,
+    Postcode,
+    Reason,
+    Stars,
+    Summary,
+    Token,
+    Wishes,
+    Word,
+    e164,
+    unfit,
+)
+from api.schemas import Asked, example
+from data.records import Language, Market
+from data.store.sessions import Login
+
+BAHNHOFSTRASSE = {
+    "street": "Bahnhofstrasse 1",
+    "postcode": "8001",
+    "city": "Zürich",
+    "country": "CH",
+}
+ANNA = {
+    "name": "Anna Muster",
+    "email": "anna.muster@example.com",
+    "phone": "+41 44 668 18 00",
+    "language": "de",
+}
+
+
+class _Place(Asked):
+    lat: Lat | None = None
+    lon: Lon | None = None
+
+    @model_validator(mode="after")
+    def _both_or_neither(self) -> Self:
+        if (self.lat is None) != (self.lon is None):
+            missing = "lat" if self.lat is None else "lon"
+            raise unfit("is missing beside the other coordinate", "give both or neither", missing)
+        return self
+
+
+class QuoteAddress(_Place):
+    """Where help is wanted; a point given with it is taken as it is."""
+
+    street: OptionalLine = ""
+    postcode: Postcode
+    city: City
+    country: Market
+
+
+class Address(_Place):
+    """Where the friend is to come; a point given with it is taken as it is."""
+
+    street: Name
+    postcode: Postcode
+    city: City
+    country: Market
+
+
+class CustomerAsked(Asked):
+    """Who books."""
+
+    name: Name
+    email: Email
+    phone: Phone
+    language: Language
+
+
+class QuoteAsked(Asked):
+    """For which package and place a price is wanted."""
+
+    model_config = example({"package": "wifi-setup", "address": BAHNHOFSTRASSE})
+
+    package: Code
+    address: QuoteAddress
+
+
+class BookingAsked(Asked):
+    """A booking: one package, one person, one place."""
+
+    model_config = example(
+        {
+            "package": "wifi-setup",
+            "customer": ANNA,
+            "address": BAHNHOFSTRASSE,
+            "notes": "Ring twice, second floor.",
+            "wishes": ["soon", "evening"],
+        }
+    )
+
+    package: Code
+    customer: CustomerAsked
+    address: Address
+    notes: Notes | None = None
+    wishes: Wishes = Field(default_factory=list)
+    partner_reference: Name | None = None
+    quote_id: UUID | None = None
+
+    @model_validator(mode="after")
+    def _telephone(self) -> Self:
+        self.customer.phone = e164(self.customer.phone, self.address.country)
+        return self
+
+
+class CancelAsked(Asked):
+    """Why a booking ends."""
+
+    model_config = example({"reason": "changed_mind"})
+
+    reason: Reason = Field(
+        "other",
+        description="`changed_mind`, `solved`, `too_long`, `mistake` or `other`; any other words "
+        "count as `other` and are not kept, so that no event tells who somebody is.",
+    )
+
+
+CANCEL_REASONS = frozenset({"changed_mind", "solved", "too_long", "mistake"})
+INCOMPLETE_REASONS = frozenset({"not_solvable", "parts_missing", "nobody_there", "needs_pro"})
+
+
+class AppointmentAsked(Asked):
+    """When the friend comes; without an end it lasts as long as the package says."""
+
+    model_config = example({"starts_at": "2026-03-03T14:00:00Z", "ends_at": "2026-03-03T15:00:00Z"})
+
+    starts_at: Moment
+    ends_at: Moment | None = None
+
+
+class ProtocolAsked(Asked):
+    """What was done."""
+
+    model_config = example({"summary": "Router connected, four devices online.", "minutes": 50})
+
+    summary: Summary
+    minutes: Minutes
+
+
+class IncompleteAsked(Asked):
+    """Why the problem is not solved."""
+
+    model_config = example({"reason": "parts_missing", "summary": "The cable is broken."})
+
+    reason: Reason = Field(
+        description="`not_solvable`, `parts_missing`, `nobody_there`, `needs_pro` or `other`; any "
+        "other words are kept with the summary and count as `other`.",
+    )
+    summary: Summary | None = None
+
+
+class HandBackReason(StrEnum):
+    """Why a friend gives a job back."""
+
+    CANNOT_HELP = "cannot_help"
+    CUSTOMER_UNREACHABLE = "customer_unreachable"
+    NO_TIME = "no_time"
+    OTHER = "other"
+
+
+class HandBackAsked(Asked):
+    """Why the job goes back; the note is for the desk."""
+
+    model_config = example({"reason": "no_time", "note": "I am ill."})
+
+    reason: HandBackReason
+    note: Summary | None = None
+
+
+class RatingAsked(Asked):
+    """One to five stars."""
+
+    model_config = example({"stars": 5, "comment": "Quick and kind."})
+
+    stars: Stars
+    comment: Comment | None = None
+
+
+class AwardAsked(Asked):
+    """Who gets the job: the friend's id or his `ref`."""
+
+    model_config = example({"friend": "zh-001"})
+
+    friend: Word
+
+
+class LoginLinkAsked(Asked):
+    """Whose login link is to be mailed."""
+
+    model_config = example({"email": "friend@example.com", "kind": "friend"})
+
+    email: Email
+    kind: Login
+
+
+class SessionAsked(Asked):
+    """The token of a login link."""
+
+    model_config = example({"token": "A-token-from-the-mailed-link-that-works-only-once"})
+
+    token: Token
