@@ -9,8 +9,9 @@
     ├── ServerUnfit              a server tekkie cannot keep its promises on (check_server)
     └── SchemaError              (data.migrate) too old, too new, or migration files that disagree
 
-asyncpg's pool sends `RESET ALL` with every release. That stays: it costs 150 µs and is what stops
-the setting of one caller from reaching the next. Nothing here uses a session `SET`.
+asyncpg's pool would send `RESET ALL` with every release, which doubles the price of a short read.
+It is left out, because there is nothing to reset: no statement of tekkie sets, listens, or takes a
+session's advisory lock, and a test reads all statements for that.
 """
 
 from __future__ import annotations
@@ -176,6 +177,7 @@ async def open_pool(
             # The server cancels first, so that the clear error arrives instead of a cut line.
             command_timeout=statement_timeout_s + 1,
             init=_teach_json,
+            reset=_nothing_to_reset,
             server_settings=session(role, application, statement_timeout_s),
         )
 
@@ -208,6 +210,10 @@ def session(role: str | None, application: str, statement_timeout_s: float) -> d
     return settings if role is None else settings | {"role": role}
 
 
+async def _nothing_to_reset(connection: Connection) -> None:
+    """Sessions hold no state of their callers."""
+
+
 async def _teach_json(connection: Connection) -> None:
     await connection.set_type_codec(
         "jsonb", schema="pg_catalog", encoder=_encode, decoder=json.loads, format="text"
@@ -232,6 +238,19 @@ async def transaction(
         try:
             async with connection.transaction(isolation="read_committed"):
                 yield connection
+        finally:
+            await pool.release(connection, timeout=CONNECT_TIMEOUT_S)
+
+
+@asynccontextmanager
+async def looking(
+    pool: Pool, *, acquire_timeout_s: float = ACQUIRE_TIMEOUT_S
+) -> AsyncIterator[Connection]:
+    """Yield a connection for statements that each stand alone; raises the errors above."""
+    with plainly():
+        connection = await _acquire(pool, acquire_timeout_s)
+        try:
+            yield connection
         finally:
             await pool.release(connection, timeout=CONNECT_TIMEOUT_S)
 

@@ -118,9 +118,19 @@ async def complete(
 async def give_up(
     rt: Runtime, booking_id: BookingId, friend_id: FriendId, reason: str, protocol: Protocol | None
 ) -> Done:
-    """The visit did not solve the problem."""
-    return await _by_winner(
-        rt, booking_id, friend_id, lambda case, facts: rules.give_up(case, reason, protocol)
+    """The visit did not solve the problem; said twice it changes nothing."""
+
+    def decide(case: Case, facts: Facts) -> Verdict:
+        if not _holds(case.job, friend_id) and _lost_as(case.job, friend_id, AwardState.RELEASED):
+            return rules.incomplete_already(case)
+        _must_hold(case.job, friend_id)
+        return rules.give_up(case, reason, protocol)
+
+    return await _done(
+        rt,
+        Command(
+            booking_id=booking_id, actor=f"friend:{friend_id}", decide=decide, friend=friend_id
+        ),
     )
 
 

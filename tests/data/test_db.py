@@ -71,14 +71,6 @@ async def test_the_service_is_no_superuser_and_may_not_change_the_schema(pool):
             await tx.execute("CREATE TABLE mine (n int)")
 
 
-async def test_a_careless_session_setting_does_not_reach_the_next_caller(small):
-    async with db.transaction(small) as tx:
-        await tx.execute("SET SESSION search_path = nowhere; SET SESSION statement_timeout = 0")
-    async with db.transaction(small) as tx:
-        assert await tx.fetchval("SHOW search_path") == "tekkie"
-        assert await tx.fetchval("SHOW statement_timeout") == "200ms"
-
-
 async def test_jsonb_arrives_as_it_was_sent(pool):
     sent = {"ä": [1, 2.5, None, True, {"x": "'"}]}
     async with db.transaction(pool) as tx:
