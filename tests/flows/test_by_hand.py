@@ -1,0 +1,84 @@
+"""What the desk gives by hand is lost and remembered like any other job."""
+
+from datetime import timedelta
+
+import pytest
+
+from data.db import transaction
+from data.records import AwardState, OfferState
+from data.store import jobs as store
+from dispatch.flows import friends, jobs
+from dispatch.flows.deciding import Done
+from dispatch.rules.refusals import ContactDeadlinePassed, OfferGone
+from dispatch.rules.refused import NotFound
+from tests.builders import asked, awarded, booked, live, neighbours
+from tests.flows.invariants import all_is_well
+
+
+async def by_hand(rt, refs, ref="f1"):
+    done = await booked(rt)
+    given = await jobs.award_by_hand(rt, done.job.booking.id, refs[ref], actor="system")
+    assert given.job.award.offer_id is None
+    return given.job.booking.id, refs[ref]
+
+
+async def load(rt, booking_id):
+    async with transaction(rt.pool) as tx:
+        return (await store.load(tx, [booking_id], rt.packages))[booking_id]
+
+
+async def test_who_let_a_job_given_by_hand_pass_is_not_asked_for_it_again(rt, owner, clock):
+    refs = await neighbours(rt, 6)
+    booking_id, friend = await by_hand(rt, refs)
+    await clock.advance(rt.policy.contact_within)
+    assert await jobs.ring(rt, 10) == 1
+    job = await load(rt, booking_id)
+    assert job.former == {friend: AwardState.FORFEITED}
+    assert friend not in {offer.friend_id for offer in job.live}
+    with pytest.raises(ContactDeadlinePassed):
+        await jobs.contacted(rt, booking_id, friend)
+    for offer in job.live:
+        await jobs.decline(rt, offer.id, offer.friend_id)
+    rows = await owner.fetch("SELECT friend_id FROM offers WHERE offered_at > '2026-03-02 10:00Z'")
+    assert {row["friend_id"] for row in rows} == set(refs.values()) - {friend}
+    await all_is_well(owner)
+
+
+async def test_a_hand_back_said_twice_is_the_same_even_when_another_has_the_job(rt, owner):
+    refs = await neighbours(rt, 6)
+    booking_id, friend = await by_hand(rt, refs)
+    done = await jobs.hand_back(rt, booking_id, friend, "cannot_help", None)
+    assert asked(done, refs) == ["f2", "f3", "f4", "f5"]
+    offer = live(done)[0]
+    await jobs.accept(rt, offer.id, offer.friend_id)
+    again = await jobs.hand_back(rt, booking_id, friend, "cannot_help", None)
+    assert isinstance(again, Done)
+    assert again.changes is None
+    with pytest.raises(NotFound):
+        await jobs.hand_back(rt, booking_id, refs["f6"], "cannot_help", None)
+    await all_is_well(owner)
+
+
+async def test_a_friend_suspended_after_he_was_asked_wins_nothing(rt, owner):
+    await neighbours(rt, 4)
+    offer = live(await booked(rt))[0]
+    await friends.set_state(rt, offer.friend_id, "suspended", actor="system")
+    with pytest.raises(OfferGone):
+        await jobs.accept(rt, offer.id, offer.friend_id)
+    assert await owner.fetchval("SELECT count(*) FROM awards") == 0
+
+
+async def test_sent_out_again_by_the_desk_a_job_leaves_its_friend_at_once(rt, owner, clock):
+    refs = await neighbours(rt, 6)
+    booking_id, offer = await awarded(rt)
+    done = await jobs.redispatch(rt, booking_id, actor="system")
+    assert asked(done, refs) == ["f2", "f3", "f4", "f5"]
+    state = await owner.fetchval("SELECT state FROM offers WHERE id = $1", offer.id)
+    assert state == OfferState.RELEASED
+    with pytest.raises(OfferGone):
+        await jobs.accept(rt, offer.id, offer.friend_id)
+    with pytest.raises(NotFound):
+        await jobs.contacted(rt, booking_id, offer.friend_id)
+    await clock.advance(timedelta(hours=13))
+    await jobs.ring(rt, 10)
+    await all_is_well(owner)
