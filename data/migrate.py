@@ -110,6 +110,16 @@ async def check(dsn: str, *, folder: Traversable = MIGRATIONS) -> None:
         )
 
 
+async def ensure_role(dsn: str) -> None:
+    """Make sure that the role of the service exists and this user may work as it; RoleMissing."""
+    connection = await db.connect(dsn, application=APPLICATION, path=PATH)
+    try:
+        with db.plainly():
+            await _ensure_role(connection)
+    finally:
+        await connection.close(timeout=db.CONNECT_TIMEOUT_S)
+
+
 def read(folder: Traversable) -> list[Migration]:
     """Return the migrations of a folder in their order; MigrationRefused on a gap or odd name."""
     found = sorted(

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from api.commands import (
+    backup,
     bookings,
     clock,
     coverage,
@@ -77,6 +78,8 @@ app.command("login-link", rich_help_panel=DESK)(people.login_link)
 app.command("token", rich_help_panel=DESK)(people.token)
 app.command("doctor", rich_help_panel=UPKEEP)(doctor.doctor)
 app.command("migrate", rich_help_panel=UPKEEP)(serving.migrate)
+app.command("backup", rich_help_panel=UPKEEP)(backup.backup)
+app.command("restore", rich_help_panel=UPKEEP)(backup.restore)
 app.add_typer(places.app, name="geo", rich_help_panel=UPKEEP)
 app.add_typer(messages.app, name="messages", rich_help_panel=UPKEEP)
 app.add_typer(clock.app, name="clock", rich_help_panel=UPKEEP)

@@ -1,0 +1,362 @@
+"""Backup and restore by PostgreSQL's own programs, of the server's own version.
+
+A backup is one file in pg_dump's custom format: the schema `tekkie` as it was at one moment, while
+everybody goes on working. It appears under its name only when it is complete and was read again.
+
+A restore is one transaction. pg_restore only writes the script and psql runs it, so that the
+transaction ids in the rows can be brought in line between the rows and their triggers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import shutil
+import subprocess
+from collections import deque
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+from urllib.parse import unquote, urlsplit
+
+from data import cluster, db, founding, migrate, queries
+
+if TYPE_CHECKING:
+    from asyncio import StreamReader, StreamWriter
+    from asyncio.subprocess import Process
+    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+
+CHUNK_BYTES: Final = 1 << 18
+LAST_WORDS: Final = 3
+VERSION: Final = re.compile(r"\(PostgreSQL\) (\d+)")
+CONTENTS: Final = re.compile(rb"TABLE DATA tekkie bookings ")
+WRITTEN_BY: Final = re.compile(rb"Dumped from database version: (\d+)")
+DEBIAN: Final = "/usr/lib/postgresql/{major}/bin"
+DUMP: Final = (
+    "--format=custom",
+    "--schema=tekkie",
+    "--extension=btree_gist",
+    "--no-owner",
+    "--no-comments",
+    "--verbose",
+    "--lock-wait-timeout=10000",
+)
+RESTORE: Final = ("--file=-", "--no-owner", "--no-comments")
+PSQL: Final = ("--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", "--file=-")
+
+sql = queries.load("backup")
+
+
+class BackupRefused(db.DatabaseError):
+    """A backup or a restore cannot be made; nothing was changed, and the text says what helps."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Copied:
+    """What a backup or a restore holds."""
+
+    file: Path
+    bytes: int
+    bookings: int
+    people: int
+    events: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Facts:
+    major: int
+    has_schema: bool
+    has_tables: bool
+    others: int
+
+
+def _silence(_: str) -> None:
+    """Report nothing."""
+
+
+async def backup(dsn: str, file: Path, report: Callable[[str], None] = _silence) -> Copied:
+    """Write the database of its owner's `dsn` to a new file that only its owner may read."""
+    facts = await _facts(dsn)
+    if not facts.has_tables:
+        raise BackupRefused("There is nothing to back up: the database has no tables of tekkie.")
+    _must_be_new(file)
+    bin_ = programs(facts.major)
+    aside = file.with_name(f".{file.name}.{os.getpid()}")
+    # pg_dump keeps the permissions of a file that it finds, and writes it through to the disk.
+    os.close(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+    try:
+        await _dump(bin_, dsn, aside, report)
+        await _contents(bin_, aside)
+        _publish(aside, file)
+    finally:
+        aside.unlink(missing_ok=True)
+    return await _counted(dsn, file)
+
+
+async def restore(
+    dsn: str, file: Path, report: Callable[[str], None] = _silence, *, force: bool = False
+) -> Copied:
+    """Fill the empty database of its owner's `dsn` from a backup, whole or not at all.
+
+    With `force` tables that hold nobody's data make room; a database with people never does.
+    """
+    _must_be_there(file)
+    facts = await _facts(dsn)
+    await _must_be_free(dsn, facts, force)
+    bin_ = programs(facts.major)
+    written_by = await _contents(bin_, file)
+    if written_by > facts.major:
+        raise BackupRefused(
+            f"{file} comes from PostgreSQL {written_by} and this server is {facts.major}: "
+            f"restore into a server of version {written_by} or newer."
+        )
+    await migrate.ensure_role(dsn)
+    await _refill(bin_, dsn, file, report, clear=facts.has_schema)
+    await _analyze(dsn)
+    return await _counted(dsn, file)
+
+
+def programs(major: int) -> Path:
+    """The folder with pg_dump, pg_restore and psql of this version; BackupRefused with the cure."""
+    for folder in _folders(major):
+        if _major(folder / "pg_dump") == major and (folder / "psql").exists():
+            return folder
+    raise BackupRefused(
+        f"The server is PostgreSQL {major} and no pg_dump of that version is here: install its "
+        f"client programs (on Debian postgresql-client-{major}), or put them first in PATH."
+    )
+
+
+def _folders(major: int) -> list[Path]:
+    folders = [Path(DEBIAN.format(major=major))]
+    if found := shutil.which("pg_dump"):
+        folders.insert(0, Path(found).parent)
+    with suppress(cluster.ClusterBroken):
+        folders.insert(0, founding.binaries())
+    return folders
+
+
+def _major(program: Path) -> int | None:
+    try:
+        said = subprocess.run(
+            [program, "--version"], capture_output=True, encoding="utf-8", check=True, timeout=10
+        ).stdout
+    except (OSError, subprocess.SubprocessError):
+        return None
+    found = VERSION.search(said)
+    return int(found[1]) if found else None
+
+
+def _must_be_new(file: Path) -> None:
+    if file.exists():
+        raise BackupRefused(f"{file} exists and is not overwritten: choose another name.")
+
+
+def _must_be_there(file: Path) -> None:
+    if not file.is_file():
+        raise BackupRefused(f"{file} is no file: name one that `tekkie backup` has written.")
+
+
+async def _must_be_free(dsn: str, facts: _Facts, force: bool) -> None:
+    if facts.others:
+        raise BackupRefused(
+            f"tekkie works on this database ({facts.others} connections): stop it first."
+        )
+    if not facts.has_schema:
+        return
+    people = await _people(dsn) if facts.has_tables else 0
+    if people:
+        raise BackupRefused(
+            f"The database holds {people:,} people and is left as it is: restore into another "
+            "folder (TEKKIE_DATA_DIR) or an empty database (TEKKIE_DATABASE_URL)."
+        )
+    if not force:
+        raise BackupRefused(
+            "The database has tables already, though nobody in them: --force replaces them."
+        )
+
+
+def _publish(aside: Path, file: Path) -> None:
+    # A link, not a rename: it fails where somebody has made a file of this name meanwhile.
+    os.link(aside, file)
+    folder = os.open(file.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+@asynccontextmanager
+async def _connected(dsn: str) -> AsyncIterator[db.Connection]:
+    connection = await db.connect(dsn, application="backup")
+    try:
+        with db.plainly():
+            yield connection
+    finally:
+        await connection.close(timeout=db.CONNECT_TIMEOUT_S)
+
+
+async def _facts(dsn: str) -> _Facts:
+    async with _connected(dsn) as connection:
+        row = await connection.fetchrow(sql.facts)
+    assert row is not None
+    return _Facts(**row)
+
+
+async def _counted(dsn: str, file: Path) -> Copied:
+    async with _connected(dsn) as connection:
+        row = await connection.fetchrow(sql.counts)
+    assert row is not None
+    return Copied(file=file, bytes=os.stat(file).st_size, **row)
+
+
+async def _people(dsn: str) -> int:
+    async with _connected(dsn) as connection:
+        row = await connection.fetchrow(sql.counts)
+    assert row is not None
+    return int(row["people"])
+
+
+async def _analyze(dsn: str) -> None:
+    async with _connected(dsn) as connection:
+        await connection.execute(sql.analyze)
+
+
+async def _dump(bin_: Path, dsn: str, into: Path, report: Callable[[str], None]) -> None:
+    arguments = (*DUMP, f"--file={into}", _target(dsn))
+    async with _running(bin_ / "pg_dump", arguments, dsn, stdout=subprocess.DEVNULL) as process:
+        said = await _listened(process, report)
+        _must_end_well(process, said, "The backup failed and left no file")
+
+
+async def _contents(bin_: Path, file: Path) -> int:
+    """The version of the server a backup comes from, after reading its table of contents."""
+    program = bin_ / "pg_restore"
+    async with _running(program, ("--list", str(file)), None, stdout=subprocess.PIPE) as process:
+        listed, said = await process.communicate()
+        lines = said.decode(errors="replace").splitlines()
+        _must_end_well(process, lines, f"{file} cannot be read as a backup")
+    written_by = WRITTEN_BY.search(listed)
+    if written_by is None or not CONTENTS.search(listed):
+        raise BackupRefused(f"{file} is no backup of tekkie: it holds no bookings.")
+    return int(written_by[1])
+
+
+async def _refill(
+    bin_: Path, dsn: str, file: Path, report: Callable[[str], None], *, clear: bool
+) -> None:
+    arguments, pipe = (*PSQL, _target(dsn)), subprocess.PIPE
+    async with _running(
+        bin_ / "psql", arguments, dsn, stdout=subprocess.DEVNULL, stdin=pipe
+    ) as psql:
+        assert psql.stdin is not None
+        said = asyncio.create_task(_listened(psql, _silence))
+        try:
+            psql.stdin.write(_lines(sql.begin, *([sql.clear] if clear else [])))
+            await _script(bin_, file, psql.stdin, report)
+        except (BrokenPipeError, ConnectionResetError):
+            pass  # psql ended first, and has said why
+        finally:
+            psql.stdin.close()
+        _must_end_well(psql, await said, "The restore failed and was undone")
+
+
+async def _script(
+    bin_: Path, file: Path, psql: StreamWriter, report: Callable[[str], None]
+) -> None:
+    await _pour(bin_, file, ("pre-data", "data"), psql, report)
+    psql.write(_lines(sql.renumber))
+    report("building indexes and checking every row …")
+    await _pour(bin_, file, ("post-data",), psql, _silence)
+    psql.write(_lines(sql.commit))
+    await psql.drain()
+
+
+async def _pour(
+    bin_: Path,
+    file: Path,
+    sections: Sequence[str],
+    psql: StreamWriter,
+    report: Callable[[str], None],
+) -> None:
+    wanted = [f"--section={one}" for one in sections]
+    arguments = (*RESTORE, *wanted, str(file))
+    async with _running(bin_ / "pg_restore", arguments, None, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        said = asyncio.create_task(_listened(process, _silence))
+        poured = 0
+        while chunk := await process.stdout.read(CHUNK_BYTES):
+            psql.write(chunk)
+            await psql.drain()
+            poured += len(chunk)
+            report(f"restoring … {poured / 1e6:,.0f} MB")
+        # Without its end the script must not be committed.
+        _must_end_well(process, await said, f"{file} is damaged and nothing was restored")
+
+
+def _lines(*statements: str) -> bytes:
+    return "".join(f"{statement}\n" for statement in statements).encode()
+
+
+def _target(dsn: str) -> str:
+    """The address without its password: arguments can be read by everybody on the machine."""
+    parts = urlsplit(dsn)
+    user, at, host = parts.netloc.rpartition("@")
+    return "--dbname=" + parts._replace(netloc=user.partition(":")[0] + at + host).geturl()
+
+
+def _environment(dsn: str | None) -> Mapping[str, str]:
+    password = urlsplit(dsn).password if dsn else None
+    plain = {**os.environ, "LC_ALL": "C"}
+    return plain if password is None else {**plain, "PGPASSWORD": unquote(password)}
+
+
+@asynccontextmanager
+async def _running(
+    program: Path,
+    arguments: Sequence[str],
+    dsn: str | None,
+    *,
+    stdout: int,
+    stdin: int = subprocess.DEVNULL,
+) -> AsyncIterator[Process]:
+    process = await asyncio.create_subprocess_exec(
+        program,
+        *arguments,
+        stdin=stdin,
+        stdout=stdout,
+        stderr=subprocess.PIPE,
+        env=_environment(dsn),
+    )
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+        # asyncio counts a process as ended when its pipes are read to their ends.
+        while process.stdout is not None and await process.stdout.read(CHUNK_BYTES):
+            pass
+        await process.wait()
+
+
+async def _listened(process: Process, report: Callable[[str], None]) -> list[str]:
+    """The last words of a program that has ended; on the way its tables are reported."""
+    said: deque[str] = deque(maxlen=LAST_WORDS)
+    stderr: StreamReader | None = process.stderr
+    assert stderr is not None
+    async for line in stderr:
+        words = line.decode(errors="replace").strip()
+        if "dumping contents of table" in words:
+            report(f"saving {words.rpartition('.')[2].strip(chr(34))} …")
+        elif any(mark in words for mark in ("error", "ERROR", "FATAL")):
+            said.append(words)
+    await process.wait()
+    return list(said)
+
+
+def _must_end_well(process: Process, said: Sequence[str], sentence: str) -> None:
+    if process.returncode:
+        words = "; ".join(said[:LAST_WORDS]) or f"exit code {process.returncode}"
+        raise BackupRefused(f"{sentence}: {words}")
