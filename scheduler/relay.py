@@ -23,6 +23,8 @@ from scheduler.senders import GiveUp, Moot, Post, Result, Retry, Sender, Sent
 log = logging.getLogger(__name__)
 
 EVERY_S = 1.0
+# Long enough for hands that come free together to be settled and filled in one exchange.
+GATHER_S = 0.03
 HANDS = 20
 SEND_TIMEOUT_S = 45.0
 LEASE_S = 120.0

@@ -60,7 +60,7 @@ class Worker:
         self._rt = rt
         self._backlog: Backlog | None = None
         self._ticker = ticker = Ticker()
-        self._relay = Relay(rt, through, wake=lambda: ticker.sooner("relay"))
+        self._relay = Relay(rt, through, wake=lambda: ticker.sooner("relay", relay.GATHER_S))
         self._deadlines = Deadlines(
             rt, sooner=lambda in_s: ticker.sooner("deadlines", in_s), sentinel=sentinel
         )
@@ -96,7 +96,7 @@ class Worker:
         self._deadlines.sentinel.confirm()
 
     def _hint(self, changes: Sequence[Changes]) -> None:
-        self._ticker.sooner("relay")
+        self._ticker.sooner("relay", relay.GATHER_S)
 
     async def _tidy(self) -> None:
         await housekeeping.tidy(self._rt)
