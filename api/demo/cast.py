@@ -38,11 +38,12 @@ YOUR_ADDRESS: Final[Mapping[str, object]] = {
 
 @dataclass(frozen=True, slots=True)
 class Player:
-    """A friend whom the demo plays: who he is, and his token."""
+    """A friend whom the demo plays; `busy` when an earlier demo left him offers or jobs."""
 
     person: InventedFriend
     id: FriendId
     token: str
+    busy: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +80,8 @@ async def assemble(rt: Runtime, count: int, seed: int) -> Cast:
     desk = await sessions.add_operator(rt, *DESK)
     return Cast(
         players=[
-            Player(one, ids[one.ref], token) for one, token in zip(people, tokens, strict=True)
+            Player(one, ids[one.ref], token, _is_busy(rt, ids[one.ref]))
+            for one, token in zip(people, tokens, strict=True)
         ],
         names={ids[one.ref]: short(one.name) for one in people} | {ids[YOU]: "YOU"},
         your_token=await sessions.token(rt, PersonId(ids[YOU]), LIFE),
@@ -93,6 +95,11 @@ def short(name: str) -> str:
     """A name as it is called across the street: Luca B."""
     first, _, last = name.partition(" ")
     return f"{first} {last[:1]}." if last else first
+
+
+def _is_busy(rt: Runtime, friend_id: FriendId) -> bool:
+    friend = rt.index.get(friend_id)
+    return friend is not None and friend.open_jobs + friend.live_offers > 0
 
 
 async def _quiet_hours(

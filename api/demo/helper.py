@@ -34,13 +34,12 @@ WORK: Final = (
 
 @dataclass(slots=True)
 class Helper:
-    """One friend. `new` says that he has no earlier life to go on with."""
+    """One friend."""
 
     player: Player
     time: Time
     chance: Random
     minutes: Mapping[str, int]
-    new: bool
     answering: dict[str, asyncio.Task[None]] = field(default_factory=dict)
     working: dict[str, asyncio.Task[None]] = field(default_factory=dict)
     awake: asyncio.Event = field(default_factory=asyncio.Event)
@@ -52,7 +51,7 @@ class Helper:
         async with asyncio.TaskGroup() as tasks:
             async for kind, said in self.phone.hear():
                 if kind == "ready":
-                    if not said["resumed"] and not self.new:
+                    if not said["resumed"] and (self.player.busy or self.awake.is_set()):
                         await self._look_round(tasks)
                     self.awake.set()
                 elif kind == "offer.made":

@@ -177,7 +177,6 @@ def actors(wish: Play, rt: Runtime, cast: Cast, time: clock.Time) -> Sequence[He
             time,
             Random(f"{seed}:{player.person.ref}"),  # noqa: S311 - plays, guards nothing
             minutes,
-            cast.new,
         )
         for player in cast.players
     ]
