@@ -51,7 +51,8 @@ def configure(log_format: str, *, level: int = logging.INFO) -> None:
     root.handlers[:] = [handler]
     root.setLevel(level)
     for name in NOISY:
-        logging.getLogger(name).setLevel(logging.WARNING)
+        noisy = logging.getLogger(name)
+        noisy.setLevel(max(logging.WARNING, noisy.level))
     # Each of its lines carries a path, and with it an id or a customer's token.
     logging.getLogger("uvicorn.access").disabled = True
     structlog.configure(

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -40,6 +41,9 @@ OLDEST_SERVER: Final = 150000
 CONNECT_TIMEOUT_S: Final = 5.0
 ACQUIRE_TIMEOUT_S: Final = 1.5
 TRIES: Final = 3
+
+# With a traceback for every try, as long as the database is away; whoever asks it says so once.
+logging.getLogger("asyncpg.pool").setLevel(logging.ERROR)
 
 clock_sql = queries.load("clock")
 server_sql = queries.load("server")
