@@ -26,6 +26,7 @@ from tests.proof.children import Tekkie, environment, free_port
 from tests.proof.postmaster import Postmaster
 
 BEGINNING = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
+PUBLIC_URL = "http://tekkie.test"
 FOREVER = timedelta(days=400)
 MEMORY = Path("/dev/shm")
 
@@ -86,15 +87,17 @@ async def house(
     speed: float | None = 1.0,
     at: datetime = BEGINNING,
     base: Path | None = MEMORY,
+    disk: Path | None = None,
     postmaster: dict[str, Any] | None = None,
     **settings: str,
 ) -> AsyncIterator[House]:
     """A house with these friends, at work; all of it is ended and its folder deleted afterwards.
 
-    The trade goes by a test clock of this `speed`; None leaves real time in its place.
+    The trade goes by a test clock of this `speed`; None leaves real time in its place. The
+    database lies on `disk`, if given, all else in a folder made in `base`.
     """
     folder = _folder(base)
-    server = Postmaster(folder, **(postmaster or {}))
+    server = Postmaster(disk or folder, **(postmaster or {}))
     made = House(folder, server, [])
     try:
         await asyncio.to_thread(server.found)
@@ -131,7 +134,11 @@ def _people(made: House, apis: int, workers: int, env: dict[str, str]) -> None:
     def tekkie(kind: str, number: int, words: list[str], word: str, port: int = 0) -> Tekkie:
         proxy = made.proxies[number % len(made.proxies)]
         url = f"postgresql://{cluster.OWNER}@127.0.0.1:{proxy.port}/{cluster.DATABASE}"
-        own = {"TEKKIE_DATABASE_URL": url, "TEKKIE_DATA_DIR": str(made.folder / "data")}
+        own = {
+            "TEKKIE_DATABASE_URL": url,
+            "TEKKIE_DATA_DIR": str(made.folder / "data"),
+            "TEKKIE_PUBLIC_URL": PUBLIC_URL,
+        }
         name = f"{kind} {number + 1}"
         log = made.folder / f"{kind}{number + 1}.log"
         return Tekkie(name, words, env | own, log, word, port)

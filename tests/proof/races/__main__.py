@@ -8,7 +8,7 @@ from pathlib import Path
 from random import Random
 
 from tests.flows.invariants import violations
-from tests.proof import page
+from tests.proof import page, report
 from tests.proof.house import groups, house
 from tests.proof.races import duels, rounds
 
@@ -59,7 +59,7 @@ def _told(played, took_s, scores, locked, wrong):
     yield "are asked; each accepts twice at the same time, once through either process, over"
     yield "connections kept alive; then the winner accepts again."
     yield ""
-    yield from page.table(
+    yield report.table(
         ("rounds", "accepts", "won", "lost", "unknown", "round p50", "p99", "rounds a second"),
         [
             (
@@ -75,7 +75,7 @@ def _told(played, took_s, scores, locked, wrong):
         ],
     )
     yield ""
-    yield from page.table(
+    yield report.table(
         ("duel", "rounds", "how they ended", "not to be explained"),
         [
             (name, score.rounds, _ends(score.ends), len(score.wrong))

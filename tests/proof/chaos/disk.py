@@ -1,0 +1,41 @@
+"""A disk that can be filled: small, in memory, and for the database server alone."""
+
+import contextlib
+import os
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+SIZE_MB = 400
+BLOCK = b"\0" * 2**20
+
+
+@contextlib.contextmanager
+def small_disk() -> Iterator[Path | None]:
+    """A folder with a disk of its own; None where this user may not mount one."""
+    folder = Path(tempfile.mkdtemp(prefix="tekkie-disk-"))
+    mounted = False
+    try:
+        if os.geteuid() == 0:
+            how = ["mount", "-t", "tmpfs", "-o", f"size={SIZE_MB}m,mode=755", "none", str(folder)]
+            mounted = subprocess.run(how, check=False, capture_output=True).returncode == 0
+        yield folder if mounted else None
+    finally:
+        if mounted:
+            # Lazily: a process of the server may still be on its way out.
+            subprocess.run(["umount", "-l", str(folder)], check=False, capture_output=True)
+        with contextlib.suppress(OSError):
+            folder.rmdir()
+
+
+def fill(folder: Path) -> Path:
+    """Leave no room at all; returns the file to be deleted."""
+    ballast = folder / "ballast"
+    with contextlib.suppress(OSError), ballast.open("wb", buffering=0) as out:
+        for _ in range(SIZE_MB):
+            out.write(BLOCK)
+    with contextlib.suppress(OSError), ballast.open("ab", buffering=0) as out:
+        while out.write(b"\0" * 4096):
+            pass
+    return ballast

@@ -1,0 +1,184 @@
+"""Whoever breaks things, in an order that its seed decides, and whoever starts the dead again."""
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable, Collection
+from dataclasses import dataclass, field
+from pathlib import Path
+from random import Random
+
+from tests.proof.chaos.disk import fill
+from tests.proof.chaos.overload import Flood
+from tests.proof.chaos.proxy import FAIR, Proxy, Weather
+from tests.proof.children import Tekkie
+from tests.proof.house import House
+
+LOOK_EVERY_S = 0.1
+ASLEEP_S = (0.5, 4.0)
+# Longer than idle_in_transaction_session_timeout, the longest lease anybody here holds.
+LONG_ASLEEP_S = 11.0
+TERMINATE = """
+SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
+WHERE backend_type = 'client backend' AND pid <> pg_backend_pid() AND random() < $1"""
+
+
+class Supervisor:
+    """Starts again whatever is dead, after a pause of its own choosing."""
+
+    def __init__(self, house: House, chance: Random) -> None:
+        self._house = house
+        self._chance = chance
+        self._due_s: dict[str, float] = {}
+
+    async def run(self) -> None:
+        """Watch until cancelled."""
+        while True:
+            await asyncio.sleep(LOOK_EVERY_S)
+            server = self._house.postmaster
+            if server.dead and self._now("postgres"):
+                server.start()
+            for process in self._house.processes:
+                if process.dead and self._now(process.name):
+                    process.start()
+
+    def _now(self, name: str) -> bool:
+        due_s = self._due_s.setdefault(name, time.monotonic() + self._chance.uniform(0, 0.8))
+        if time.monotonic() < due_s:
+            return False
+        del self._due_s[name]
+        return True
+
+
+@dataclass
+class Nemesis:
+    """Breaks things until told to stop; `faults` counts what it has done."""
+
+    house: House
+    chance: Random
+    every_s: float
+    flood: Flood | None = None
+    disk: Path | None = None
+    only: Collection[str] = ()
+    faults: Counter[str] = field(default_factory=Counter)
+    last_s: float = 0.0
+    _healing: set[asyncio.Task[None]] = field(default_factory=set)
+
+    async def run(self, stop: Callable[[], bool]) -> None:
+        """One fault after the other, every kind once first; returns when all is healed."""
+        kinds = [kind for kind in self._kinds() if not self.only or kind[0] in self.only]
+        weights = [weight for _, weight, _ in kinds]
+        first = [*kinds]
+        self.chance.shuffle(first)
+        while not stop():
+            kind = first.pop() if first else self.chance.choices(kinds, weights)[0]
+            await self._strike(kind[0], kind[2])
+            await asyncio.sleep(self.every_s * self.chance.uniform(0.5, 1.5))
+        if self._healing:
+            await asyncio.wait(self._healing)
+        for proxy in self.house.proxies:
+            proxy.change(FAIR)
+        self.last_s = time.monotonic()
+
+    @property
+    def kills(self) -> int:
+        """How often something was killed with kill -9."""
+        return sum(times for kind, times in self.faults.items() if kind.startswith("kill -9"))
+
+    def _kinds(self) -> list[tuple[str, float, Callable[[], Awaitable[bool]]]]:
+        kinds: list[tuple[str, float, Callable[[], Awaitable[bool]]]] = [
+            ("kill -9 of an API", 4, lambda: self._kill(self.house.apis)),
+            ("kill -9 of a worker", 4, lambda: self._kill(self.house.workers)),
+            ("kill -9 of PostgreSQL and its children", 3, self._kill_server),
+            ("SIGSTOP of an API", 1, lambda: self._freeze(self.house.apis)),
+            ("SIGSTOP of a worker", 1, lambda: self._freeze(self.house.workers)),
+            ("SIGSTOP of PostgreSQL", 0.5, self._freeze_server),
+            ("pg_terminate_backend", 2, self._terminate),
+            ("connections reset", 2, self._reset),
+            ("black hole", 1, lambda: self._weather(Weather(dark=True))),
+            ("latency", 1, lambda: self._weather(Weather(latency_s=0.05))),
+            ("bandwidth", 1, lambda: self._weather(Weather(bytes_a_second=50_000))),
+            ("slicing", 1, lambda: self._weather(Weather(slice_bytes=3))),
+        ]
+        if self.disk is not None:
+            kinds.append(("disk full", 0.7, self._fill))
+        if self.flood is not None:
+            kinds.append(("overload", 0.5, self.flood.strike))
+        return kinds
+
+    async def _strike(self, name: str, what: Callable[[], Awaitable[bool]]) -> None:
+        if await what():
+            self.faults[name] += 1
+            self.last_s = time.monotonic()
+
+    async def _kill(self, processes: list[Tekkie]) -> bool:
+        alive = [one for one in processes if not one.dead]
+        if alive:
+            self.chance.choice(alive).kill()
+        return bool(alive)
+
+    async def _kill_server(self) -> bool:
+        if self.house.postmaster.dead:
+            return False
+        self.house.postmaster.kill()
+        return True
+
+    async def _freeze(self, processes: list[Tekkie]) -> bool:
+        awake = [one for one in processes if not one.dead and not one.frozen]
+        if not awake:
+            return False
+        one = self.chance.choice(awake)
+        one.freeze()
+        self._later(one.thaw)
+        return True
+
+    async def _freeze_server(self) -> bool:
+        server = self.house.postmaster
+        if server.dead or server.frozen:
+            return False
+        server.freeze()
+        self._later(server.thaw, self.chance.uniform(0.5, 3.0))
+        return True
+
+    async def _fill(self) -> bool:
+        assert self.disk is not None
+        ballast = await asyncio.to_thread(fill, self.disk)
+        self._later(lambda: ballast.unlink(missing_ok=True))
+        return True
+
+    async def _terminate(self) -> bool:
+        if not await asyncio.to_thread(self.house.postmaster.answers):
+            return False
+        try:
+            async with asyncio.timeout(2), self.house.owner("tekkie_admin") as admin:
+                return bool(await admin.fetchval(TERMINATE, self.chance.uniform(0.3, 1.0)))
+        except Exception:
+            return False
+
+    async def _reset(self) -> bool:
+        return bool(self._proxy().reset())
+
+    async def _weather(self, weather: Weather) -> bool:
+        proxy = self._proxy()
+        if proxy.weather is not FAIR:
+            return False
+        proxy.change(weather)
+        self._later(lambda: proxy.change(FAIR))
+        return True
+
+    def _proxy(self) -> Proxy:
+        return self.chance.choice(self.house.proxies)
+
+    def _later(self, heal: Callable[[], None], in_s: float | None = None) -> None:
+        if in_s is None:
+            long = self.chance.random() < 0.15
+            in_s = LONG_ASLEEP_S if long else self.chance.uniform(*ASLEEP_S)
+
+        async def wait(in_s: float) -> None:
+            await asyncio.sleep(in_s)
+            heal()
+            self.last_s = time.monotonic()
+
+        task = asyncio.create_task(wait(in_s))
+        self._healing.add(task)
+        task.add_done_callback(self._healing.discard)

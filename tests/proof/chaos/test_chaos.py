@@ -1,0 +1,110 @@
+"""A short slice of `python -m tests.proof.chaos`, and what it is made of."""
+
+import asyncio
+import os
+
+import pytest
+
+from tests.proof.chaos.disk import fill, small_disk
+from tests.proof.chaos.proxy import FAIR, Proxy, Weather
+from tests.proof.chaos.run import Plan, run
+
+KINDS = (
+    "kill -9 of an API",
+    "kill -9 of a worker",
+    "kill -9 of PostgreSQL and its children",
+    "connections reset",
+)
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.xdist_group("proof")
+async def test_nothing_acknowledged_is_lost_whoever_is_killed():
+    story = await run(
+        Plan(
+            seed=1,
+            lasts_s=6,
+            every_s=1.0,
+            friends=12,
+            customers=3,
+            pause_s=0.3,
+            workers=1,
+            overload=False,
+            disk=False,
+            jump=True,
+            only=KINDS,
+        )
+    )
+    assert story.wrong == []
+    assert story.kills >= 1
+    assert story.ledger.count("book") >= 1
+
+
+@pytest.fixture
+async def echo(tmp_path):
+    """Somebody on a Unix socket who says everything back."""
+
+    async def serve(reader, writer):
+        while data := await reader.read(1000):
+            writer.write(data)
+        writer.close()
+
+    server = await asyncio.start_unix_server(serve, str(tmp_path / "echo"))
+    proxy = Proxy(str(tmp_path / "echo"))
+    await proxy.open()
+    yield proxy
+    await proxy.close()
+    server.close()
+
+
+async def say(proxy, text=b"hello"):
+    reader, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
+    try:
+        writer.write(text)
+        async with asyncio.timeout(0.5):
+            return await reader.readexactly(len(text))
+    finally:
+        writer.transport.abort()
+
+
+@pytest.mark.parametrize(
+    "weather",
+    [FAIR, Weather(latency_s=0.05), Weather(slice_bytes=1), Weather(bytes_a_second=1000)],
+)
+async def test_in_any_weather_but_the_dark_everything_arrives(echo, weather):
+    echo.change(weather)
+    assert await say(echo) == b"hello"
+
+
+async def test_a_black_hole_swallows_and_gives_back_what_it_held(echo):
+    reader, writer = await asyncio.open_connection("127.0.0.1", echo.port)
+    echo.change(Weather(dark=True))
+    writer.write(b"hello")
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.1):
+            await reader.read(5)
+    echo.change(FAIR)
+    assert await reader.readexactly(5) == b"hello"
+    writer.transport.abort()
+
+
+async def test_a_reset_is_a_reset(echo):
+    reader, writer = await asyncio.open_connection("127.0.0.1", echo.port)
+    writer.write(b"hello")
+    await reader.readexactly(5)
+    assert echo.reset() == 1
+    with pytest.raises(ConnectionResetError):
+        await reader.read(1)
+    writer.transport.abort()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount a small disk")
+def test_a_full_disk_is_full_until_the_ballast_goes():
+    with small_disk() as disk:
+        if disk is None:
+            pytest.skip("no disk may be mounted here")
+        ballast = fill(disk)
+        with pytest.raises(OSError, match="No space left"):
+            (disk / "one more").write_bytes(b"\0" * 100_000)
+        ballast.unlink()
+        (disk / "one more").write_bytes(b"\0" * 100_000)
