@@ -66,7 +66,7 @@ class Worker:
         )
         ticker.every(deadlines.EVERY_S, "deadlines", self._deadlines.tick)
         ticker.every(relay.EVERY_S, "relay", self._relay.tick)
-        _feed(ticker, IndexFeed(rt, mark))
+        _feed(ticker, IndexFeed(rt, mark or rt.mark))
         ticker.every(housekeeping.EVERY_S, "housekeeping", self._tidy)
         ticker.every(BACKLOG_EVERY_S, "backlog", self._count)
 
@@ -119,7 +119,7 @@ async def following(
     Yields a function that says how many seconds ago it last was; None when it never was yet.
     """
     ticker = Ticker()
-    _feed(ticker, IndexFeed(rt, mark))
+    _feed(ticker, IndexFeed(rt, mark or rt.mark))
     ticker.start()
     try:
         yield lambda: ticker.since_s("feed")

@@ -73,7 +73,7 @@ async def opened(
             policy=policy,
             chance=chance or Random(),  # noqa: S311 - spreads retries, guards nothing
         )
-        await load_index(rt, report)
+        rt.mark = await load_index(rt, report)
         try:
             yield rt
         finally:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextvars import Context
 from dataclasses import dataclass, field
 
 from data.db import Connection, ConstraintBroken, DatabaseError, repeat
@@ -64,7 +65,8 @@ class Together:
         answer: asyncio.Future[Done | Repeated] = asyncio.get_running_loop().create_future()
         self.waiting.append(_Waiting(command, answer))
         if len(self.writers) < WRITERS:
-            self.writers.add(asyncio.create_task(self._write()))
+            # A writer works for many callers: it carries nobody's context, such as a request's number.
+            self.writers.add(asyncio.create_task(self._write(), context=Context()))
         return await answer
 
     async def close(self) -> None:
