@@ -65,7 +65,7 @@ class Together:
         answer: asyncio.Future[Done | Repeated] = asyncio.get_running_loop().create_future()
         self.waiting.append(_Waiting(command, answer))
         if len(self.writers) < WRITERS:
-            # A writer works for many callers: it carries nobody's context, such as a request's number.
+            # It works for many callers and carries nobody's context, such as a request's number.
             self.writers.add(asyncio.create_task(self._write(), context=Context()))
         return await answer
 
