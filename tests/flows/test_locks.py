@@ -1,0 +1,131 @@
+"""What stands in one transaction, behind which lock, on which connection."""
+
+import asyncio
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from data import db
+from data.records import Protocol, TimerKind
+from data.store import outbox
+from data.store.answers import Claim
+from dispatch.flows import deciding, jobs, partners
+from dispatch.flows.together import together
+from dispatch.rules.refusals import AtCapacity, OfferExpired
+from tests.builders import awarded, booked, live, neighbours, order
+from tests.rules.facts import Story, friends
+
+A_MOMENT_S = 0.2
+
+
+async def test_a_decision_waits_for_its_booking_and_judges_by_the_clock_after_it(
+    rt, owner, database, clock
+):
+    await neighbours(rt, 4)
+    offer = live(await booked(rt))[0]
+    async with owner.transaction():
+        await owner.execute("SELECT FROM bookings FOR UPDATE")
+        accepting = asyncio.create_task(jobs.accept(rt, offer.id, offer.friend_id))
+        await asyncio.wait([accepting], timeout=A_MOMENT_S)
+        assert not accepting.done()
+        await clock.set(offer.expires_at)
+    with pytest.raises(OfferExpired):
+        await accepting
+
+
+async def test_an_award_waits_for_its_friend_and_then_tells_him_the_rule(rt, owner):
+    await neighbours(rt, 4, capacity=1)
+    offer = live(await booked(rt))[0]
+    async with owner.transaction():
+        await owner.execute("UPDATE friends SET open_jobs = 1 WHERE id = $1", offer.friend_id)
+        accepting = asyncio.create_task(jobs.accept(rt, offer.id, offer.friend_id))
+        await asyncio.wait([accepting], timeout=A_MOMENT_S)
+        assert not accepting.done()
+    with pytest.raises(AtCapacity, match="you have 1 open jobs"):
+        await accepting
+
+
+async def test_a_message_is_written_by_the_transaction_of_its_event(rt, owner):
+    await neighbours(rt, 4)
+    await awarded(rt)
+    written = await owner.fetch(
+        "SELECT m.xmin::text = e.xmin::text AS same FROM messages m JOIN events e USING "
+        "(booking_id, seq)"
+    )
+    assert len(written) >= 6
+    assert all(row["same"] for row in written)
+
+
+async def test_a_key_whose_work_failed_leaves_no_trace(rt, owner, monkeypatch):
+    await neighbours(rt, 4)
+
+    async def fail(*anything):
+        raise RuntimeError("a bug")
+
+    claim = Claim("customer", "key", b"\0" * 32)
+    with monkeypatch.context() as broken:
+        broken.setattr(deciding.jobs, "write", fail)
+        with pytest.raises(RuntimeError):
+            await jobs.book(rt, order(), actor="customer", claim=claim, said=lambda done: {})
+    assert await owner.fetchval("SELECT count(*) FROM answers") == 0
+    await jobs.book(rt, order(), actor="customer", claim=claim, said=lambda done: {})
+    assert await owner.fetchval("SELECT count(*) FROM bookings") == 1
+
+
+async def test_a_sweep_passes_over_a_booking_that_somebody_holds(rt, owner, clock):
+    await neighbours(rt, 4)
+    held, other = [(await booked(rt)).job.booking.id for _ in range(2)]
+    await clock.advance(timedelta(hours=1))
+    async with owner.transaction():
+        await owner.execute("SELECT FROM bookings WHERE id = $1 FOR UPDATE", held)
+        assert await jobs.ring(rt, 10) == 1
+    expired = await owner.fetch("SELECT booking_id FROM events WHERE kind = 'offer.expired'")
+    assert [row["booking_id"] for row in expired] == [other]
+    assert await jobs.ring(rt, 10) == 1
+
+
+async def test_a_relay_passes_over_a_message_that_another_is_claiming(rt, owner):
+    await neighbours(rt, 4)
+    await booked(rt)
+    async with owner.transaction():
+        held = await owner.fetchval("SELECT id FROM messages LIMIT 1 FOR UPDATE")
+        async with db.transaction(rt.pool) as tx:
+            claimed = await outbox.claim(tx, 10, lease_s=60, busy=())
+    assert len(claimed) == 4
+    assert held not in {one.message.id for one in claimed}
+
+
+async def test_one_connection_is_enough_for_every_verb(rt, database):
+    await neighbours(rt, 4)
+    pool = await db.open_pool(
+        database.service_dsn, role=database.service_role, size=1, application="tests"
+    )
+    async with pool:
+        alone = replace(rt, pool=pool, gathering=None, committed=[])
+        booking_id, offer = await awarded(alone)
+        await jobs.contacted(alone, booking_id, offer.friend_id)
+        start = offer.offered_at + timedelta(days=1)
+        await jobs.agree(alone, booking_id, offer.friend_id, start, None)
+        await jobs.start(alone, booking_id, offer.friend_id)
+        done = Protocol(summary="Done.", minutes=5)
+        await jobs.complete(alone, booking_id, offer.friend_id, done)
+        await together(alone).close()
+
+
+async def test_a_revoked_key_opens_nothing_from_the_next_request_on(rt):
+    _, key = await partners.add(rt, "Radio Meier")
+    assert await partners.of_key(rt, key) is not None
+    await partners.revoke_key(rt, key[: partners.SHOWN])
+    assert await partners.of_key(rt, key) is None
+
+
+@pytest.mark.parametrize("night", ["2026-03-28T20:00", "2026-10-24T20:00"])
+def test_the_deadline_is_twelve_elapsed_hours_in_both_nights_of_the_year(night):
+    story = Story(*friends(4))
+    story.now = datetime.fromisoformat(night).replace(tzinfo=UTC)
+    story.awarded()
+    award = story.job.award
+    assert award is not None
+    assert award.contact_due_at.astimezone(UTC) - story.now == timedelta(seconds=43_200)
+    assert story.job.timers[TimerKind.CONTACT_DEADLINE] == story.now + timedelta(seconds=43_200)

@@ -1,0 +1,464 @@
+"""The bugs that are planted: the mistakes people make when they build such a thing."""
+
+from tests.proof.mutants.field import Mutant, Patch, mutant
+
+JOB = "dispatch/rules/job.py"
+RULES = "tests/rules/test_job.py"
+FLOWS = "tests/flows/test_jobs.py"
+RELAY = "tests/scheduler/test_relay.py"
+LIFE = "tests/api/test_life.py"
+LOCKS = "tests/flows/test_locks.py"
+
+BUGS: tuple[Mutant, ...] = (
+    mutant(
+        "no lock on the booking",
+        "two decisions are made on the same facts",
+        "data/sql/queries/jobs.sql",
+        "SELECT id FROM bookings WHERE id = ANY($1::uuid[]) ORDER BY id FOR UPDATE",
+        "SELECT id FROM bookings WHERE id = ANY($1::uuid[]) ORDER BY id",
+        LOCKS,
+    ),
+    mutant(
+        "the moment is read before the lock",
+        "an offer is accepted after it expired",
+        "data/store/jobs.py",
+        "    wanted = set(ids)\n    if wanted:\n        await tx.fetch(sql.lock, wanted)\n"
+        "    return await load(tx, wanted, packages), await moment(tx)",
+        "    wanted, now = set(ids), await moment(tx)\n    if wanted:\n"
+        "        await tx.fetch(sql.lock, wanted)\n"
+        "    return await load(tx, wanted, packages), now",
+        LOCKS,
+    ),
+    mutant(
+        "no lock on the friend",
+        "two awards at once exceed a capacity, and one caller hears of a fault",
+        "dispatch/flows/deciding.py",
+        "        await friends.lock(tx, wanted)\n",
+        "",
+        LOCKS,
+    ),
+    mutant(
+        "an expired offer can be accepted",
+        "the time of an offer means nothing",
+        JOB,
+        "    over = offer.state is OfferState.LIVE and draft.now >= offer.expires_at\n",
+        "    over = False\n",
+        RULES,
+    ),
+    mutant(
+        "an offer lives a moment too long",
+        "the last moment belongs to nobody",
+        JOB,
+        "draft.now >= offer.expires_at\n",
+        "draft.now > offer.expires_at\n",
+        RULES,
+    ),
+    mutant(
+        "the rule forgets the capacity",
+        "a friend hears of a constraint instead of what to do",
+        JOB,
+        "    if friend.open_jobs >= friend.capacity:\n"
+        '        raise AtCapacity(f"you have {friend.open_jobs} open jobs; finish or hand back one '
+        'first")\n',
+        "",
+        RULES,
+    ),
+    mutant(
+        "who refused is asked again",
+        "a friend is rung for what he declined, missed or lost",
+        "dispatch/rules/matching.py",
+        "excluded=refused | job.former.keys(),",
+        "excluded=frozenset(),",
+        RULES,
+    ),
+    mutant(
+        "forfeit looks at no state",
+        "a deadline that rings late takes a job from who made contact",
+        JOB,
+        "    if draft.booking.state is not BookingState.AWARDED:\n"
+        "        draft.timer(TimerKind.CONTACT_DEADLINE, None)\n"
+        "        return draft.changes()\n",
+        "",
+        RULES,
+    ),
+    mutant(
+        "forfeit looks at no clock",
+        "a timer that rings early takes the job",
+        JOB,
+        "    if case.now < draft.held.contact_due_at:\n"
+        "        draft.timer(TimerKind.CONTACT_DEADLINE, draft.held.contact_due_at)\n"
+        "        return draft.changes()\n",
+        "",
+        RULES,
+    ),
+    mutant(
+        "reminders come early",
+        "eight hours before the end somebody is told that four are left",
+        JOB,
+        "    ahead = (due - before for before in draft.case.policy.contact_reminders)",
+        "    ahead = (due - 2 * before for before in draft.case.policy.contact_reminders)",
+        RULES,
+    ),
+    mutant(
+        "twelve hours of the wall clock",
+        "in a night of daylight saving the deadline is an hour off",
+        JOB,
+        "    due = draft.now + policy.contact_within\n",
+        "    from zoneinfo import ZoneInfo\n"
+        '    due = draft.now.astimezone(ZoneInfo("Europe/Zurich")) + policy.contact_within\n',
+        LOCKS,
+    ),
+    mutant(
+        "winter time for ever",
+        "quiet hours are an hour off all summer",
+        "dispatch/rules/hours.py",
+        "    local = now.astimezone(_zone(market))\n",
+        "    from datetime import timedelta, timezone\n"
+        "    local = now.astimezone(timezone(timedelta(hours=1)))\n",
+        "tests/rules/test_hours.py",
+    ),
+    mutant(
+        "events are numbered anew",
+        "two events of one booking bear one number",
+        "dispatch/rules/draft.py",
+        "        self.seq = case.job.booking.event_seq\n",
+        "        self.seq = 0\n",
+        RULES,
+        FLOWS,
+    ),
+    Mutant(
+        "messages in a second transaction",
+        "a kill in between, and nobody is told",
+        (
+            Patch(
+                "data/store/jobs.py",
+                "    await _write_messages(tx, changes, now)\n",
+                "",
+            ),
+            Patch(
+                "dispatch/flows/together.py",
+                "        publish(self.rt, changes)\n        return results\n",
+                "        from data.db import moment, transaction\n"
+                "        from data.store import jobs\n\n"
+                "        async with transaction(self.rt.pool) as tx:\n"
+                "            await jobs._write_messages(tx, changes, await moment(tx))\n"
+                "        publish(self.rt, changes)\n        return results\n",
+            ),
+        ),
+        (LOCKS,),
+    ),
+    Mutant(
+        "the idempotency key is committed before the work",
+        "after a kill the repeat is answered with nothing",
+        (
+            Patch(
+                "dispatch/flows/deciding.py",
+                "    replies = await answers.claim(tx, "
+                "[c.claim for c in first if c.claim is not None])\n",
+                "    from data.db import transaction\n\n"
+                "    async with transaction(rt.pool) as own:\n"
+                "        replies = await answers.claim(\n"
+                "            own, [c.claim for c in first if c.claim is not None]\n"
+                "        )\n",
+            ),
+        ),
+        (LOCKS, "tests/flows/test_together.py"),
+    ),
+    mutant(
+        "keys are shared by all callers",
+        "one caller gets another's answer",
+        "api/routes/bookings.py",
+        '        claim=claim(key, _principal(who), "POST /v1/bookings", asked),\n',
+        '        claim=claim(key, "anybody", "POST /v1/bookings", asked),\n',
+        "tests/api/test_idempotency.py",
+    ),
+    mutant(
+        "a broken constraint counts as success",
+        "what was refused is answered with yes",
+        "data/db.py",
+        "        raise ConstraintBroken(str(error.constraint_name)) from error\n",
+        "        return\n",
+        "tests/data/test_db.py",
+        "tests/flows/test_together.py",
+    ),
+    mutant(
+        "403 for what is another's",
+        "a stranger learns what exists",
+        "api/auth.py",
+        "    if not _owned(who, booking_id, partner_id):\n        raise NotFound\n",
+        "    if not _owned(who, booking_id, partner_id):\n        raise Forbidden\n",
+        "tests/api/test_access.py",
+    ),
+    mutant(
+        "a name in an event",
+        "streams, lists and backups of events name the customer",
+        JOB,
+        '    draft.event("booking.created", package=draft.booking.package)\n',
+        '    name = case.customer.name if case.customer else ""\n'
+        '    draft.event("booking.created", package=draft.booking.package, name=name)\n',
+        "tests/api/test_privacy.py",
+    ),
+    mutant(
+        "the distance is counted to the door",
+        "four friends find the house",
+        "dispatch/rules/matching.py",
+        "    centre = Point(lat=booking.cell_lat, lon=booking.cell_lon)\n",
+        "    centre = Point(lat=booking.lat, lon=booking.lon)\n",
+        "tests/rules/test_matching.py",
+    ),
+    mutant(
+        "the cell is named after the door",
+        "two houses of one cell are told apart by its label",
+        "geo/cells.py",
+        "        label=_label(middle, gazetteer),\n",
+        "        label=_label(point, gazetteer),\n",
+        "tests/geo/test_cells.py",
+    ),
+    mutant(
+        "money in floats",
+        "a cent more or less",
+        "dispatch/rules/prices.py",
+        "        amount=price.amount * (100 - policy.commission_percent) // 100, "
+        "currency=price.currency\n",
+        "        amount=round(price.amount * (1 - policy.commission_percent / 100)), "
+        "currency=price.currency\n",
+        "tests/rules/test_prices.py",
+    ),
+    mutant(
+        "one bad booking blocks the sweep",
+        "no deadline behind it ever rings",
+        "dispatch/flows/jobs.py",
+        "                await jobs.postpone(tx, booking_id)\n",
+        "                pass\n",
+        "tests/scheduler/test_deadlines.py",
+    ),
+    mutant(
+        "sweepers wait for each other",
+        "one held booking holds up all that are due",
+        "data/sql/queries/jobs.sql",
+        "FOR UPDATE OF b SKIP LOCKED\n\n-- name: load",
+        "FOR UPDATE OF b\n\n-- name: load",
+        "tests/scheduler/test_deadlines.py",
+        LOCKS,
+    ),
+    mutant(
+        "relays wait for each other",
+        "one slow relay stops all mail",
+        "data/sql/queries/messages.sql",
+        "  ORDER BY m.next_at LIMIT $1 FOR UPDATE SKIP LOCKED)",
+        "  ORDER BY m.next_at LIMIT $1 FOR UPDATE)",
+        RELAY,
+        LOCKS,
+    ),
+    mutant(
+        "a message is tried for ever",
+        "nobody hears of a mail that cannot be sent",
+        "scheduler/relay.py",
+        "            if claimed.tries <= len(BACK_OFF_S):\n"
+        "                state = MessageState.PENDING\n"
+        "                again_s = max(BACK_OFF_S[claimed.tries - 1], result.after_s or 0.0)\n",
+        "            state = MessageState.PENDING\n"
+        "            again_s = max(BACK_OFF_S[min(claimed.tries, 8) - 1], result.after_s or 0.0)\n",
+        RELAY,
+    ),
+    mutant(
+        "a failed message is tried at once",
+        "a sick mail server is knocked down",
+        "scheduler/relay.py",
+        "again_s = max(BACK_OFF_S[claimed.tries - 1], result.after_s or 0.0)",
+        "again_s = 0.0",
+        RELAY,
+    ),
+    mutant(
+        "marked as sent before sending",
+        "a mail that failed counts as told",
+        "scheduler/relay.py",
+        "        task = asyncio.create_task(self._deliver(claimed, post))\n",
+        "        self._settle(claimed, Sent())\n"
+        "        task = asyncio.create_task(self._deliver(claimed, post))\n",
+        RELAY,
+    ),
+    mutant(
+        "messages overtake each other",
+        "“cancelled” arrives before “found”",
+        "data/sql/queries/messages.sql",
+        "                      AND (e.seq, e.id) < (m.seq, m.id))\n",
+        "                      AND (e.seq, e.id) < (m.seq, m.id) AND false)\n",
+        RELAY,
+    ),
+    Mutant(
+        "a second connection inside a transaction",
+        "under load the pool waits for itself, and reads what is not yet decided",
+        (
+            Patch(
+                "dispatch/flows/deciding.py",
+                "    if calendars := [c.friend for c in commands if c.calendar and c.friend is not "
+                "None]:\n        facts.appointments = await jobs.appointments(tx, calendars)\n",
+                "    if calendars := [c.friend for c in commands if c.calendar and c.friend is not "
+                "None]:\n        from data.db import transaction\n\n"
+                "        async with transaction(rt.pool) as own:\n"
+                "            facts.appointments = await jobs.appointments(own, calendars)\n",
+            ),
+        ),
+        (LOCKS,),
+    ),
+    mutant(
+        "expired offers are listed",
+        "phones knock on dead offers until the sweep comes",
+        "data/sql/queries/views.sql",
+        "WHERE o.friend_id = $1 AND o.state = 'live' AND o.expires_at > clock.now\n",
+        "WHERE o.friend_id = $1 AND o.state = 'live'\n",
+        LIFE,
+    ),
+    mutant(
+        "the losers' offers stay open",
+        "three more friends win",
+        JOB,
+        "    lost = draft.close_live(OfferState.LOST)\n",
+        "    lost: list[str] = []\n",
+        RULES,
+    ),
+    mutant(
+        "a decline calls nobody",
+        "three are left to ring, then two",
+        JOB,
+        '    draft.event("offer.declined", friend=str(offer.friend_id), offer=str(offer.id))\n'
+        "    return _ask_friends(draft)\n",
+        '    draft.event("offer.declined", friend=str(offer.friend_id), offer=str(offer.id))\n'
+        "    return draft.changes()\n",
+        RULES,
+    ),
+    mutant(
+        "a cancelled booking keeps its timers",
+        "a booking that is over is rung about",
+        JOB,
+        "    draft.stop_timers()\n    draft.move(BookingState.CANCELLED)\n",
+        "    draft.move(BookingState.CANCELLED)\n",
+        RULES,
+        FLOWS,
+    ),
+    mutant(
+        "an ended job is never counted off",
+        "a friend is full with jobs he does not hold",
+        "dispatch/rules/draft.py",
+        "        self._count(award.friend_id, -1)\n",
+        "        self._count(award.friend_id, 0)\n",
+        RULES,
+    ),
+    mutant(
+        "the radius is forgotten",
+        "friends are asked to places they never go to",
+        "dispatch/rules/matching.py",
+        "    if distance_m > friend.radius_m:\n",
+        "    if distance_m > 10 * friend.radius_m:\n",
+        "tests/rules/test_matching.py",
+    ),
+    mutant(
+        "anybody's offer can be accepted",
+        "a stranger wins a job with somebody else's offer",
+        "data/sql/queries/jobs.sql",
+        "SELECT o.id, o.friend_id, o.booking_id FROM offers o\n"
+        "JOIN unnest($1::uuid[], $2::uuid[]) AS t (i, f) ON o.id = t.i AND o.friend_id = t.f",
+        "SELECT o.id, t.f AS friend_id, o.booking_id FROM offers o\n"
+        "JOIN unnest($1::uuid[], $2::uuid[]) AS t (i, f) ON o.id = t.i",
+        FLOWS,
+    ),
+    mutant(
+        "a link is compared by its beginning",
+        "a guess of a few characters opens a booking",
+        "dispatch/rules/links.py",
+        "    return hmac.compare_digest(customer_token(secret, booking_id).encode(), "
+        "token.encode())\n",
+        "    return token[:26] == customer_token(secret, booking_id)[:26]\n",
+        "tests/rules/test_links.py",
+    ),
+    mutant(
+        "a revoked key is remembered",
+        "a partner who is out stays in",
+        "dispatch/flows/partners.py",
+        "    async with reading(rt) as connection:\n"
+        "        return await partners.of_key(connection, _hash(key))\n",
+        '    known = rt.__dict__.setdefault("known", {})\n'
+        "    if key not in known:\n"
+        "        async with reading(rt) as connection:\n"
+        "            known[key] = await partners.of_key(connection, _hash(key))\n"
+        "    found: Partner | None = known[key]\n"
+        "    return found\n",
+        "tests/api/test_access.py",
+        "tests/api/test_sessions.py",
+        LOCKS,
+    ),
+    mutant(
+        "a login link works twice",
+        "whoever finds the mail later is in too",
+        "data/sql/queries/sessions.sql",
+        "WHERE l.token_sha256 = $1 AND l.used_at IS NULL AND l.expires_at > clock.now",
+        "WHERE l.token_sha256 = $1 AND l.expires_at > clock.now",
+        "tests/api/test_sessions.py",
+    ),
+    mutant(
+        "a login link never ends",
+        "a mail of last year opens the door",
+        "data/sql/queries/sessions.sql",
+        "WHERE l.token_sha256 = $1 AND l.used_at IS NULL AND l.expires_at > clock.now",
+        "WHERE l.token_sha256 = $1 AND l.used_at IS NULL",
+        "tests/api/test_sessions.py",
+    ),
+    mutant(
+        "a friend knows his customer for ever",
+        "names and streets stay on every phone",
+        "api/showing.py",
+        "    return ended_at is None or now < ended_at + policy.privacy_after\n",
+        "    return True\n",
+        LIFE,
+    ),
+    mutant(
+        "a partner sees everybody's bookings",
+        "one retailer reads another's list",
+        "api/routes/bookings.py",
+        "            partner_id=who.partner_id if isinstance(who, Partner) else None,\n",
+        "            partner_id=None,\n",
+        "tests/api/test_lists.py",
+        "tests/api/test_access.py",
+    ),
+    mutant(
+        "what PostgreSQL quotes is logged",
+        "a row with name and street stands in the log",
+        "api/logs.py",
+        '        entry["exception"] = entry["exception"].replace(detail, LEFT_OUT)\n',
+        "        pass\n",
+        "tests/commands/test_logs.py",
+    ),
+    mutant(
+        "the street is mailed to the friend",
+        "what he may know for a time lies in his mail for ever",
+        "scheduler/senders/mail.py",
+        "            location=about.address if customer else about.area,\n",
+        "            location=about.address,\n",
+        "tests/scheduler/senders/test_mail.py",
+    ),
+    mutant(
+        "the schema lets two win",
+        "a bug in the rule becomes two friends at one door",
+        "data/sql/migrations/0001_init.sql",
+        "CREATE UNIQUE INDEX offers_one_winner ON offers (booking_id) WHERE state = 'accepted';\n",
+        "CREATE INDEX offers_one_winner ON offers (booking_id) WHERE state = 'accepted';\n",
+        "tests/data/test_constraints.py",
+    ),
+    mutant(
+        "history can be rewritten",
+        "an event changes after it was told",
+        "data/sql/migrations/0001_init.sql",
+        "CREATE TRIGGER append_only BEFORE UPDATE OR DELETE ON %I",
+        "CREATE TRIGGER append_only BEFORE DELETE ON %I",
+        "tests/data/test_constraints.py",
+    ),
+    mutant(
+        "a restore keeps foreign transaction ids",
+        "on the new server every old event is told as new",
+        "data/sql/queries/backup.sql",
+        "UPDATE tekkie.events SET xid = pg_current_xact_id() WHERE xid > pg_current_xact_id();\n",
+        "",
+        "tests/proof/backup/test_drill.py",
+    ),
+)

@@ -1,0 +1,126 @@
+"""A copy of the tree in which bugs are planted, and the named tests run on it."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.proof.report import ROOT, WHOLE
+
+FOLDERS = ("api", "data", "dispatch", "geo", "scheduler", "tests")
+FILES = ("pyproject.toml", "Makefile", "README.md", "requirements.lock", "requirements-dev.lock")
+CAUGHT = re.compile(r"^(?:FAILED|ERROR) (tests/\S+?)(?:\[.*?)?(?: - .*)?$", re.MULTILINE)
+RUN_TIMEOUT_S = 240
+PYTEST = ("-x", "-q", "-p", "no:randomly", "-p", "no:cacheprovider", "--tb=no", "-o", "timeout=40")
+
+
+@dataclass(frozen=True)
+class Patch:
+    """A piece of text that stands once in a file, and what replaces it."""
+
+    file: str
+    old: str
+    new: str
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """A planted bug: what it breaks, and the tests of which one must fail."""
+
+    name: str
+    breaks: str
+    patches: tuple[Patch, ...]
+    tests: tuple[str, ...]
+
+
+def mutant(name: str, breaks: str, file: str, old: str, new: str, *tests: str) -> Mutant:
+    """A mutant of one patch."""
+    return Mutant(name, breaks, (Patch(file, old, new),), tests)
+
+
+class Unfit(Exception):
+    """A mutant does not apply any more, or breaks more than it means to."""
+
+
+@dataclass(frozen=True)
+class Field:
+    """The copy. `server` is the folder of a running PostgreSQL that its tests share."""
+
+    folder: Path
+    server: Path
+
+    @classmethod
+    def sown(cls, folder: Path, server: Path) -> "Field":
+        """Copy what the tests need."""
+        for name in FOLDERS:
+            ignored = shutil.ignore_patterns("__pycache__", "node_modules", "proof.md")
+            shutil.copytree(ROOT / name, folder / name, ignore=ignored)
+        for name in FILES:
+            shutil.copy(ROOT / name, folder / name)
+        return cls(folder, server)
+
+    def caught_by(self, planted: Mutant) -> str | None:
+        """The test that fails with this bug, or None when it survives."""
+        with self._planted(planted):
+            return self._first_failure(planted.tests)
+
+    def is_well(self, tests: tuple[str, ...]) -> bool:
+        """Whether these tests pass without any bug."""
+        return self._first_failure(tests) is None
+
+    def _first_failure(self, tests: tuple[str, ...]) -> str | None:
+        try:
+            done = subprocess.run(
+                [sys.executable, "-m", "pytest", *PYTEST, *tests],
+                cwd=self.folder,
+                env=self._environment(),
+                capture_output=True,
+                encoding="utf-8",
+                errors="replace",
+                timeout=RUN_TIMEOUT_S,
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            return f"{tests[0]} (never ends)"
+        if done.returncode == 0:
+            return None
+        found = CAUGHT.search(done.stdout)
+        if done.returncode != 1 or found is None or "::" not in found[1]:
+            raise Unfit(f"the tests cannot run: {done.stdout[-2000:]}{done.stderr[-2000:]}")
+        return found[1]
+
+    def _environment(self) -> dict[str, str]:
+        kept = {
+            name: value
+            for name, value in os.environ.items()
+            if name != WHOLE and not name.startswith(("PYTEST_", "TEKKIE_TEST"))
+        }
+        return kept | {
+            "PYTHONPATH": str(self.folder),
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "PYTEST_TEKKIE_FOLDER": str(self.server),
+        }
+
+    @contextmanager
+    def _planted(self, planted: Mutant) -> Iterator[None]:
+        before = {}
+        for patch in planted.patches:
+            path = self.folder / patch.file
+            text = path.read_text(encoding="utf-8")
+            before.setdefault(path, text)
+            if text.count(patch.old) != 1:
+                raise Unfit(
+                    f"{planted.name}: {patch.file} holds the text {text.count(patch.old)} times, "
+                    f"not once: {patch.old!r}"
+                )
+            path.write_text(text.replace(patch.old, patch.new), encoding="utf-8")
+        try:
+            yield
+        finally:
+            for path, text in before.items():
+                path.write_text(text, encoding="utf-8")

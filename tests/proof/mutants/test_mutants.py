@@ -1,0 +1,74 @@
+"""Every planted bug is caught: all of them in the whole run, three drawn by lot among the tests."""
+
+import random
+import time
+
+import pytest
+
+from data.embedded import Embedded
+from tests.conftest import HASTY
+from tests.proof.mutants.bugs import BUGS
+from tests.proof.mutants.field import Field, Mutant, Unfit, mutant
+from tests.proof.report import is_whole, table, write
+
+QUICK = [bug for bug in BUGS if all(test.startswith("tests/rules/") for test in bug.tests)]
+pytestmark = pytest.mark.timeout(3600)
+
+
+@pytest.fixture
+def field(tmp_path) -> Field:
+    """A fresh copy of the tree."""
+    return Field.sown(tmp_path / "field", tmp_path / "server")
+
+
+def test_every_bug_can_still_be_planted(field):
+    assert len(BUGS) >= 30
+    assert len({bug.name for bug in BUGS}) == len(BUGS)
+    for bug in BUGS:
+        with field._planted(bug):
+            pass
+
+
+@pytest.mark.skipif(is_whole(), reason="the whole run plants them all")
+def test_three_bugs_drawn_by_lot_are_caught(field):
+    drawn = random.sample(QUICK, 3)
+    survivors = [bug.name for bug in drawn if field.caught_by(bug) is None]
+    assert survivors == []
+
+
+def test_a_bug_that_no_longer_applies_fails_the_run(field):
+    gone = mutant("gone", "", "geo/cells.py", "no such text", "", "tests/geo/test_cells.py")
+    with pytest.raises(Unfit, match="0 times"):
+        field.caught_by(gone)
+
+
+@pytest.mark.skipif(not is_whole(), reason="takes minutes: python -m tests.proof.mutants")
+def test_every_planted_bug_is_caught(field):
+    with Embedded(field.server, chosen=HASTY):
+        began = time.monotonic()
+        sound = {tests: field.is_well(tests) for tests in {bug.tests for bug in BUGS}}
+        assert [tests for tests, well in sound.items() if not well] == []
+        caught = {bug: said(bug, field.caught_by(bug)) for bug in BUGS}
+        took_s = time.monotonic() - began
+    write("mutants", page(caught, took_s))
+    assert [bug.name for bug, by in caught.items() if by is None] == []
+
+
+def said(bug: Mutant, by: str | None) -> str | None:
+    print(f"{'caught' if by else 'SURVIVED':9} {bug.name}: {by}", flush=True)  # noqa: T201
+    return by
+
+
+def page(caught: dict[Mutant, str | None], took_s: float) -> str:
+    found = sum(by is not None for by in caught.values())
+    rows = [
+        (bug.name, bug.breaks, f"`{by.removeprefix('tests/')}`" if by else "**nobody**")
+        for bug, by in caught.items()
+    ]
+    return (
+        "## Planted bugs\n\n"
+        f"`python -m tests.proof.mutants` plants {len(caught)} bugs in a copy of the tree, one by "
+        f"one, and runs the tests that should notice: {found} of {len(caught)} were caught, in "
+        f"{took_s / 60:.0f} minutes. Without a bug the same tests pass.\n\n"
+        + table(("the bug", "what it breaks", "caught by"), rows)
+    )
