@@ -122,7 +122,8 @@ def contacted(case: Case) -> Verdict:
     _must_be(draft, BookingState.AWARDED)
     if case.now >= draft.held.contact_due_at:
         raise ContactDeadlinePassed
-    draft.amend(contacted_at=case.now)
+    # A clock that was set back must not keep a friend from saying that he has called.
+    draft.amend(contacted_at=max(case.now, draft.held.awarded_at))
     draft.timer(TimerKind.CONTACT_REMINDER, None)
     draft.timer(TimerKind.CONTACT_DEADLINE, None)
     draft.move(BookingState.CONTACTED)

@@ -266,6 +266,15 @@ def test_twelve_hours_without_contact_take_the_job_away_and_not_a_moment_sooner(
     assert story.friends[friend(1).id].open_jobs == 0
 
 
+def test_a_clock_set_back_after_the_award_keeps_nobody_from_contact():
+    story = Story(*friends(4)).awarded()
+    story.later(hours=-1)
+    told = story.tell(rules.contacted)
+    assert told is not None
+    assert told.award is not None
+    assert told.award.contacted_at == told.award.awarded_at
+
+
 def test_contact_in_the_last_moment_keeps_the_job():
     story = Story(*friends(4)).awarded()
     story.now = story.job.timers[TimerKind.CONTACT_DEADLINE] - TICK
