@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 PATIENCE_S = 10.0
+# The server hangs up after five seconds without a word.
+IDLE_S = 2.0
 # What a server says when it cannot tell, or does not want to, whether anything has happened.
 INDEFINITE = frozenset({500, 502, 503, 504, 429})
 
@@ -52,6 +54,7 @@ class Line:
         self._patience_s = patience_s
         self._reader: asyncio.StreamReader | None = None
         self._writer: asyncio.StreamWriter | None = None
+        self._used_s = 0.0
 
     async def ask(
         self,
@@ -65,6 +68,8 @@ class Line:
         """Ask and wait for the answer. Raises Unanswered."""
         request = _written(method, path, token, key, body)
         began_s = time.monotonic()
+        if began_s - self._used_s > IDLE_S:
+            self.close()
         try:
             async with asyncio.timeout(self._patience_s):
                 status, headers, said = await self._exchange(request)
@@ -76,7 +81,8 @@ class Line:
             raise
         if headers.get("connection", "").lower() == "close":
             self.close()
-        return Reply(status, headers, said, began_s, time.monotonic())
+        self._used_s = time.monotonic()
+        return Reply(status, headers, said, began_s, self._used_s)
 
     def close(self) -> None:
         """Let go of the connection."""
@@ -89,6 +95,7 @@ class Line:
         """Connect now, so that the next request begins at once."""
         if self._writer is None:
             self._reader, self._writer = await asyncio.open_connection("127.0.0.1", self.port)
+            self._used_s = time.monotonic()
 
     async def _exchange(self, request: bytes) -> tuple[int, dict[str, str], bytes]:
         await self.open()

@@ -1,0 +1,102 @@
+"""Both nights of the year in which a clock on the wall is changed, in every market."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import asyncpg
+
+from data.records import MARKETS, Market
+from dispatch.flows import jobs
+from dispatch.runtime import Runtime
+from geo.geocode import Address
+from geo.point import Point
+from scheduler.deadlines import sweep
+from tests.builders import booked, friend_row, live, north, take_in
+from tests.conftest import Clock
+
+# By the wall, wherever it hangs.
+EVENINGS = tuple(map(datetime.fromisoformat, ("2026-03-28T20:30", "2026-10-24T20:30")))
+LATER_H = (0, 1.5, 3, 4.5)
+PLACES = {
+    Market.CH: (Point(lat=47.3667, lon=8.5410), "8001", "Zürich"),
+    Market.DE: (Point(lat=52.5200, lon=13.4050), "10178", "Berlin"),
+    Market.AT: (Point(lat=48.2082, lon=16.3738), "1010", "Wien"),
+    Market.PL: (Point(lat=52.2297, lon=21.0122), "00-001", "Warszawa"),
+}
+TWELVE_HOURS_S = 43_200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Night:
+    """One award in such a night: by the wall and in truth."""
+
+    market: Market
+    awarded: datetime
+    due: datetime
+    elapsed_s: float
+    on_the_wall_s: float
+    early: int
+    at_the_moment: int
+    again: int
+
+    @property
+    def well(self) -> bool:
+        """Exactly twelve hours passed, rung once and not a microsecond before."""
+        rung = (self.early, self.at_the_moment, self.again)
+        return self.elapsed_s == TWELVE_HOURS_S and rung == (0, 1, 0)
+
+
+async def settle_everywhere(rt: Runtime) -> None:
+    """Two friends in each market, who live where it is night."""
+    rows = [
+        friend_row(
+            f"{market.lower()}{number}",
+            north(200 * number, place),
+            market=market,
+            capacity=20,
+        )
+        for market, (place, _, _) in PLACES.items()
+        for number in (1, 2)
+    ]
+    await take_in(rt, rows)
+
+
+async def sleep_through(
+    rt: Runtime, owner: asyncpg.Connection, clock: Clock, *, market: Market, at: datetime
+) -> Night:
+    """Award a job at this moment of the wall, and let the night pass up to its deadline."""
+    zone = ZoneInfo(MARKETS[market].timezone)
+    await clock.set(at.replace(tzinfo=zone).astimezone(UTC))
+    place, postcode, city = PLACES[market]
+    address = Address(street="Allee 1", postcode=postcode, city=city, country=market.value)
+    done = await booked(rt, point=place, address=address)
+    offer = live(done)[0]
+    job = (await jobs.accept(rt, offer.id, offer.friend_id)).job
+    assert job.award is not None
+    awarded, due = job.award.awarded_at, job.award.contact_due_at
+    rung = []
+    for then in (due - timedelta(microseconds=1), due, due + timedelta(hours=2)):
+        before = await _missed(owner, job.booking.id)
+        await clock.set(then)
+        await sweep(rt)
+        rung.append(await _missed(owner, job.booking.id) - before)
+    await jobs.cancel(rt, job.booking.id, actor="customer", reason="solved", mine=lambda job: True)
+    wall = due.astimezone(zone).replace(tzinfo=None) - awarded.astimezone(zone).replace(tzinfo=None)
+    return Night(
+        market=market,
+        awarded=awarded,
+        due=due,
+        elapsed_s=(due - awarded).total_seconds(),
+        on_the_wall_s=wall.total_seconds(),
+        early=rung[0],
+        at_the_moment=rung[1],
+        again=rung[2],
+    )
+
+
+async def _missed(owner: asyncpg.Connection, booking: object) -> int:
+    found: int = await owner.fetchval(
+        "SELECT count(*) FROM events WHERE booking_id = $1 AND kind = 'contact.missed'", booking
+    )
+    return found
