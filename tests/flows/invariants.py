@@ -130,7 +130,9 @@ async def index_agrees(rt: Runtime) -> None:
     for row in rows:
         copy = rt.index.get(row.id)
         assert copy is not None
-        assert (copy.open_jobs, copy.live_offers) == (row.open_jobs, row.live_offers), row.ref
+        assert copy.open_jobs == row.open_jobs
+        # Too low does no harm, the rows decide; too high would hide a friend.
+        assert copy.live_offers <= row.live_offers, row.ref
 
 
 async def distances_hold(connection: asyncpg.Connection) -> None:

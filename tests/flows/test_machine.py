@@ -11,7 +11,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     Bundle,
@@ -72,7 +72,8 @@ class World:
         await self.clock.set(BEGINNING)
         rows = [friend_row(f"f{n}", north(100 * n), capacity=1 + n % 2) for n in range(1, 7)]
         rows.append(friend_row("pro", north(50), tier=Tier.PRO, capacity=1))
-        self.friends = list((await take_in(self.rt, rows)).values())
+        refs = await take_in(self.rt, rows)
+        self.friends = [refs[row.ref] for row in rows]
 
     def close(self) -> None:
         self.runner.run(self._opened.__aexit__(None, None, None))
@@ -241,6 +242,8 @@ def test_whatever_happens_in_whatever_order_the_promises_hold(world: World):
             stateful_step_count=45,
             deadline=None,
             database=None,
+            # To shrink a story of 45 steps on a real database takes longer than to read it.
+            phases=[Phase.generate],
             derandomize=True,
             suppress_health_check=list(HealthCheck),
         ),
