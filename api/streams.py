@@ -32,7 +32,6 @@ from data.db import Connection, DatabaseError
 from data.records import Changes
 from data.store import events
 from data.store.events import Asked, Happened, Snapshot
-from dispatch.flows.reading import reading
 from dispatch.rules import hearing
 from dispatch.rules.hearing import Heard, Listener
 from dispatch.runtime import Runtime
@@ -105,11 +104,13 @@ class Streams:
         self._by: dict[Listener, set[Stream]] = {}
         self._newcomers: list[Stream] = []
         self._round: deque[Stream] = deque()
-        self._beaten: list[Stream] = []
+        self._beaten: set[Stream] = set()
         self._mark: Snapshot | None = None
         self._hint = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._blind = self._closed = False
+        self._owed = self._checked_s = 0.0
+        self._beaten_s = asyncio.get_running_loop().time()
         self.open = 0
 
     def join(self, stream: Stream) -> None:
@@ -150,19 +151,10 @@ class Streams:
 
     async def _run(self) -> None:
         self._rt.committed.append(self.hint)
-        clock = asyncio.get_running_loop().time
-        beaten_s = checked_s = clock()
-        owed = 0.0
         try:
             while self.open and not self._closed:
-                await self._look_or_wait()
-                now_s = clock()
-                owed += len(self._round) * (now_s - beaten_s) / BEAT_S
-                beaten_s = now_s
-                owed -= self._beat(int(owed))
-                if now_s - checked_s >= CHECK_EVERY_S:
-                    checked_s = now_s
-                    await self._check()
+                await self._follow_until_it_breaks()
+                self._beat()
                 await self._pause()
         except Exception:
             log.exception("the streams failed; their readers will come back")
@@ -174,6 +166,20 @@ class Streams:
             self._round.clear()
             self._newcomers.clear()
 
+    async def _follow_until_it_breaks(self) -> None:
+        try:
+            async with events.kept(self._rt.pool) as connection:
+                while self.open and not self._closed:
+                    await self._look(connection)
+                    self._blind = False
+                    self._beat()
+                    await self._check(connection)
+                    await self._pause()
+        except DatabaseError as error:
+            if not self._blind:
+                log.warning("streams wait for the database: %s", error)
+            self._blind = True
+
     async def _pause(self) -> None:
         await asyncio.sleep(0 if self._closed else GAP_S)
         with suppress(TimeoutError):
@@ -181,22 +187,11 @@ class Streams:
                 await self._hint.wait()
         self._hint.clear()
 
-    async def _look_or_wait(self) -> None:
-        try:
-            await self._look()
-        except DatabaseError as error:
-            if not self._blind:
-                log.warning("streams wait for the database: %s", error)
-            self._blind = True
-        else:
-            self._blind = False
-
-    async def _look(self) -> None:
+    async def _look(self, tx: Connection) -> None:
         newcomers = [stream for stream in self._newcomers if not stream.ended]
-        async with reading(self._rt) as tx:
-            news = await events.since(tx, self._mark, EVENTS_MAX)
-            told = await self._frames(tx, news.happened, self._by)
-            missed = await self._missed(tx, newcomers, news.mark)
+        news = await events.since(tx, self._mark, EVENTS_MAX)
+        told = await self._frames(tx, news.happened, self._by)
+        missed = await self._missed(tx, newcomers, news.mark)
         # Nothing below awaits: streams and mark move together.
         self._tell(told, news.mark, lost=news.complete_from > 0)
         self._settle(newcomers, missed, news.mark)
@@ -257,29 +252,33 @@ class Streams:
                 self._by.setdefault(stream.to, set()).add(stream)
         self._newcomers = [one for one in self._newcomers if not (one.settled or one.ended)]
 
-    def _beat(self, count: int) -> int:
-        """Send a comment to the next `count` streams of the round, with the cursor of now."""
+    def _beat(self) -> None:
+        """Send a comment, with the cursor of now, to as many of the round as it is time for."""
+        now_s = asyncio.get_running_loop().time()
+        self._owed += len(self._round) * (now_s - self._beaten_s) / BEAT_S
+        self._beaten_s = now_s
+        due = min(int(self._owed), len(self._round))
+        self._owed -= int(self._owed)
         beat = b":\n%s\n" % _id(self._mark) if self._mark else b":\n\n"
-        for _ in range(min(count, len(self._round))):
+        for _ in range(due):
             stream = self._round.popleft()
             if stream.ended:
                 continue
             stream.push(beat if stream.settled else b":\n\n")
             self._round.append(stream)
-            self._beaten.append(stream)
-        return count
+            self._beaten.add(stream)
 
-    async def _check(self) -> None:
+    async def _check(self, tx: Connection) -> None:
         """End those streams of the round whose credentials no longer open anything."""
-        asked, self._beaten = self._beaten, []
+        now_s = asyncio.get_running_loop().time()
+        if now_s - self._checked_s < CHECK_EVERY_S:
+            return
+        self._checked_s = now_s
+        asked, self._beaten = self._beaten, set()
         secrets = {stream.credential for stream in asked if stream.credential}
         if not secrets:
             return
-        try:
-            async with reading(self._rt) as tx:
-                good = await events.good_credentials(tx, secrets)
-        except DatabaseError:
-            return  # asked again in the next round
+        good = await events.good_credentials(tx, secrets)
         for stream in asked:
             if stream.credential is not None and stream.credential not in good:
                 stream.end()

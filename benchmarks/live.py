@@ -20,10 +20,11 @@ import subprocess
 import sys
 import time
 from collections import Counter, deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -36,15 +37,17 @@ from benchmarks.world import population
 from data import queries
 
 STREAMS, RATE, SECONDS = 10_000, 200.0, 20.0
-OPEN_AT_ONCE = 100
+OPEN_AT_ONCE = 64
 LANES = 64
-SETTLE_S = 3.0
-LISTENERS_END_WITHIN_S = 300.0
-WARM_UP_BOOKINGS = 200
+SETTLE_S, AGAIN_S = 3.0, 0.5
+ANSWERS_WITHIN_S = 120.0
+LISTENERS_END_WITHIN_S = 400.0
+WARM_UP_BOOKINGS, WARM_UP_RATE = 200, 100.0
 GOAL_BYTES, GOAL_P99_MS = 40_000, 100.0
-DUE_OFFERS = 4
+Arrival = tuple[str, float, float]
 
 checks = queries.load("checks", folder=stage.SQL)
+sql = queries.load("live", folder=stage.SQL)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +59,7 @@ class Plan:
     tokens: Sequence[str]
     bookings: Sequence[bytes]
     rate: float
+    result: Path
 
 
 @dataclass(slots=True, kw_only=True)
@@ -69,6 +73,9 @@ class Heard:
     refused: Counter[int] = field(default_factory=Counter)
     offers_ms: list[float] = field(default_factory=list)
     gone_ms: list[float] = field(default_factory=list)
+    offers_after_ms: list[float] = field(default_factory=list)
+    gone_after_ms: list[float] = field(default_factory=list)
+    began_at: float = 0.0
     elapsed_s: float = 0.0
     server_cpu_s: float = 0.0
     load_cpu_s: float = 0.0
@@ -86,9 +93,21 @@ def main() -> None:
         bodies = [customers.body(site, number) for number, site in enumerate(sites)]
         posts = [request("POST", "/v1/bookings", body) for body in bodies]
         with stage.tekkie(made, "--api-only") as (pid, port):
-            plan = Plan(port=port, pid=pid, tokens=tokens, bookings=posts, rate=words.rate)
-            heard = _in_a_process(plan)
-    result = _result(words, heard)
+            plan = Plan(
+                port=port,
+                pid=pid,
+                tokens=tokens,
+                bookings=posts,
+                rate=words.rate,
+                result=made.folder / "heard",
+            )
+            try:
+                heard = _in_a_process(plan)
+            except subprocess.SubprocessError:
+                stage.say((made.folder / "server.log").read_text()[-3000:])
+                raise
+        due = asyncio.run(_due(made, heard))
+    result = _result(words, heard, due)
     stage.say(json.dumps(result["figures"], indent=1))
     report.SECTIONS["live"] = section
     report.save("live", result)
@@ -106,15 +125,21 @@ async def _furnish(made: stage.Stage, world: Any, tokens: Sequence[str], count: 
         return customers.sites(rt, count, seed=3)
 
 
+async def _due(made: stage.Stage, heard: Heard) -> dict[str, int]:
+    async with made.owner() as owner:
+        row = await owner.fetchrow(sql.due, datetime.fromtimestamp(heard.began_at, UTC))
+        assert row is not None
+        return dict(row)
+
+
 def _in_a_process(plan: Plan) -> Heard:
-    done = subprocess.run(
+    subprocess.run(
         [sys.executable, "-m", "benchmarks.live", "--listen"],
         input=pickle.dumps(plan),
-        stdout=subprocess.PIPE,
         check=True,
         timeout=LISTENERS_END_WITHIN_S,
     )
-    heard = pickle.loads(done.stdout)
+    heard = pickle.loads(plan.result.read_bytes())
     assert isinstance(heard, Heard)
     return heard
 
@@ -128,10 +153,20 @@ class Phone(asyncio.Protocol):
         self._rest = b""
 
     def connection_made(self, transport: Any) -> None:
-        transport.write(request("GET", "/v1/live", token=self.token))
+        self.transport = transport
+        self._ask()
+
+    def _ask(self) -> None:
+        self.transport.write(request("GET", "/v1/live", token=self.token))
 
     def data_received(self, data: bytes) -> None:
         now = time.time()
+        if data.startswith(b"HTTP/1.1 503"):
+            # Too many at once, says the server: knock again on the same connection.
+            asyncio.get_running_loop().call_later(AGAIN_S, self._ask)
+            return
+        if data.startswith(b"HTTP/1.1 ") and not data.startswith(b"HTTP/1.1 200"):
+            self.street.refused(data)
         frames = (self._rest + data).split(b"\n\n")
         self._rest = frames.pop()
         for frame in frames:
@@ -142,8 +177,7 @@ class Phone(asyncio.Protocol):
                 self.street.ready.release()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        if not self.street.over:
-            self.street.broken += 1
+        self.street.hung_up()
 
 
 class Till(asyncio.Protocol):
@@ -164,9 +198,12 @@ class Till(asyncio.Protocol):
             return
         at = heard.lower().find(b"content-length:", 0, end)
         if len(heard) >= end + 4 + int(heard[at + 15 : heard.find(b"\r\n", at)]):
-            status = int(heard[9:12])
+            status, body = int(heard[9:12]), bytes(heard[end + 4 :])
             self._heard = bytearray()
-            self.street.answered(self, status)
+            self.street.answered(self, status, body, time.time())
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.street.replace(self)
 
 
 class Street:
@@ -174,45 +211,70 @@ class Street:
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
-        self.heard_all = Heard()
+        self.told = Heard()
         self.ready = asyncio.Semaphore(0)
         self.measuring = self.over = False
-        self.broken = 0
+        self.broken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.quiet = asyncio.Event()
+        self._open = 0
         self._rung: set[str] = set()
+        self._offered: list[Arrival] = []
+        self._gone: list[Arrival] = []
+        self._booked_at: dict[str, float] = {}
+        self._accepted_at: dict[str, float] = {}
         self._idle: list[Till] = []
+        self._manning: list[asyncio.Task[None]] = []
         self._due: deque[bytes] = deque()
 
     async def live(self) -> Heard:
-        plan, told = self.plan, self.heard_all
+        plan, told = self.plan, self.told
         server = psutil.Process(plan.pid)
-        await self._man_tills()
-        await self._book(plan.bookings[:WARM_UP_BOOKINGS])
+        await self._man(LANES)
+        await self._book(plan.bookings[:WARM_UP_BOOKINGS], WARM_UP_RATE)
         await asyncio.sleep(SETTLE_S)
         before, begun = server.memory_info().rss, time.monotonic()
         await self._open_all()
         told.opened_s = time.monotonic() - begun
         await asyncio.sleep(SETTLE_S)
         told.bytes_a_stream = (server.memory_info().rss - before) / len(plan.tokens)
-        await self._man_tills()
         server_cpu, load_cpu = _cpu_s(plan.pid), _cpu_s()
-        self.measuring, begun = True, time.monotonic()
-        await self._book(plan.bookings[WARM_UP_BOOKINGS:])
+        self._offered.clear()
+        self._gone.clear()
+        self.measuring, begun, told.began_at = True, time.monotonic(), time.time()
+        await self._book(plan.bookings[WARM_UP_BOOKINGS:], plan.rate)
         told.elapsed_s = time.monotonic() - begun
+        async with asyncio.timeout(ANSWERS_WITHIN_S):
+            await self.quiet.wait()
         await asyncio.sleep(SETTLE_S)
         told.server_cpu_s = _cpu_s(plan.pid) - server_cpu
         told.load_cpu_s = _cpu_s() - load_cpu
         self.over = True
-        if self.broken:
-            raise RuntimeError(f"{self.broken} streams broke")
+        self._sum_up()
         return told
 
-    async def _man_tills(self) -> None:
-        """Connect anew: the server hangs up on whoever has been silent for five seconds."""
+    def hung_up(self) -> None:
+        """A stream ended that should go on."""
+        if not self.over:
+            self.refused(b"a stream ended")
+
+    def refused(self, answer: bytes) -> None:
+        """Nothing that follows would mean anything."""
+        sys.stderr.write(f"{answer.decode()}\n")
+        if not self.broken.done():
+            self.broken.set_result(None)
+
+    async def _man(self, count: int) -> None:
         loop = asyncio.get_running_loop()
-        self._idle.clear()
-        for _ in range(LANES):
+        for _ in range(count):
             _, till = await loop.create_connection(lambda: Till(self), "127.0.0.1", self.plan.port)
             self._idle.append(till)
+
+    def replace(self, till: Till) -> None:
+        """The server hangs up on whoever has been silent for five seconds: connect anew."""
+        if till in self._idle:
+            self._idle.remove(till)
+        if not self.over:
+            self._manning.append(asyncio.create_task(self._man(1)))
 
     async def _open_all(self) -> None:
         loop, tokens = asyncio.get_running_loop(), self.plan.tokens
@@ -227,41 +289,67 @@ class Street:
             for _ in some:
                 await self.ready.acquire()
 
-    async def _book(self, posts: Sequence[bytes]) -> None:
+    async def _book(self, posts: Sequence[bytes], rate: float) -> None:
         begun = time.monotonic()
         for number, post in enumerate(posts):
-            if (ahead_s := begun + number / self.plan.rate - time.monotonic()) > 0:
+            if (ahead_s := begun + number / rate - time.monotonic()) > 0:
                 await asyncio.sleep(ahead_s)
             self._send(post)
 
     def _send(self, words: bytes) -> None:
+        self._open += 1
+        self.quiet.clear()
         if self._idle:
             self._idle.pop().transport.write(words)
         else:
             self._due.append(words)
 
-    def answered(self, till: Till, status: int) -> None:
-        if status == 201:
-            self.heard_all.booked += self.measuring
-        elif status == 200:
-            self.heard_all.accepted += self.measuring
-        else:
-            self.heard_all.refused[status] += 1
+    def answered(self, till: Till, status: int, body: bytes, now: float) -> None:
+        self._open -= 1
+        if not self._open:
+            self.quiet.set()
         if self._due:
             till.transport.write(self._due.popleft())
         else:
             self._idle.append(till)
+        if status not in {200, 201}:
+            self.told.refused[status] += 1
+            return
+        said = json.loads(body)
+        if status == 201:
+            self.told.booked += self.measuring
+            self._booked_at[said["id"]] = now
+        else:
+            self.told.accepted += self.measuring
+            self._accepted_at[said["booking_id"]] = now
 
     def heard(self, phone: Phone, said: dict[str, Any], now: float) -> None:
+        booking = said["booking_id"]
         taken_ms = (now - datetime.fromisoformat(said["at"]).timestamp()) * 1000
         if said["kind"] == "offer.gone":
-            self.heard_all.gone_ms.append(taken_ms)
+            self._gone.append((booking, now, taken_ms))
             return
-        self.heard_all.offers_ms.append(taken_ms)
-        if said["booking_id"] not in self._rung:
-            self._rung.add(said["booking_id"])
+        self._offered.append((booking, now, taken_ms))
+        if booking not in self._rung:
+            self._rung.add(booking)
             offer = said["data"]["offer"]["id"]
             self._send(request("POST", f"/v1/offers/{offer}/accept", token=phone.token))
+
+    def _sum_up(self) -> None:
+        told = self.told
+        told.offers_ms = [taken_ms for _, _, taken_ms in self._offered]
+        told.gone_ms = [taken_ms for _, _, taken_ms in self._gone]
+        told.offers_after_ms = _after(self._offered, self._booked_at)
+        told.gone_after_ms = _after(self._gone, self._accepted_at)
+
+
+def _after(heard: Sequence[Arrival], answered_at: Mapping[str, float]) -> list[float]:
+    """Milliseconds after the answer to whoever booked or accepted, 0 for what came before it."""
+    return [
+        max(0.0, now - answered_at[booking]) * 1000
+        for booking, now, _ in heard
+        if booking in answered_at
+    ]
 
 
 def _cpu_s(pid: int | None = None) -> float:
@@ -269,8 +357,7 @@ def _cpu_s(pid: int | None = None) -> float:
     return float(times.user + times.system)
 
 
-def _result(words: argparse.Namespace, heard: Heard) -> dict[str, Any]:
-    offers, gone = np.array(heard.offers_ms), np.array(heard.gone_ms)
+def _result(words: argparse.Namespace, heard: Heard, due: dict[str, int]) -> dict[str, Any]:
     return {
         "machine": report.machine(),
         "asked": {"streams": words.streams, "rate": words.rate, "seconds": words.seconds},
@@ -282,19 +369,21 @@ def _result(words: argparse.Namespace, heard: Heard) -> dict[str, Any]:
             "accepted": heard.accepted,
             "refused": {str(status): n for status, n in heard.refused.items()},
             "bookings_a_second": round(heard.booked / heard.elapsed_s, 1),
-            "offers_heard": len(offers),
-            "offers_due": DUE_OFFERS * heard.booked,
-            "gone_heard": len(gone),
-            "gone_due": (DUE_OFFERS - 1) * heard.accepted,
-            "offer_ms": _quantiles(offers),
-            "gone_ms": _quantiles(gone),
+            "offers_heard": len(heard.offers_ms),
+            "offers_due": due["offers"],
+            "gone_heard": len(heard.gone_ms),
+            "gone_due": due["gone"],
+            "offer_ms": _quantiles(heard.offers_ms),
+            "gone_ms": _quantiles(heard.gone_ms),
+            "offer_after_answer_ms": _quantiles(heard.offers_after_ms),
+            "gone_after_answer_ms": _quantiles(heard.gone_after_ms),
             "server_cpu": round(heard.server_cpu_s / (heard.elapsed_s + SETTLE_S), 2),
             "load_cpu": round(heard.load_cpu_s / (heard.elapsed_s + SETTLE_S), 2),
         },
     }
 
 
-def _quantiles(taken_ms: Any) -> dict[str, float]:
+def _quantiles(taken_ms: Sequence[float]) -> dict[str, float]:
     names = {"p50": 50, "p95": 95, "p99": 99, "max": 100}
     return {name: round(float(np.percentile(taken_ms, q)), 1) for name, q in names.items()}
 
@@ -310,11 +399,16 @@ def section(result: dict[str, Any]) -> str:
         ),
         *(
             (
-                f"{what}, from the event's moment to the phone (p50 / p99 / max)",
+                f"{what} (p50 / p99 / max)",
                 " / ".join(f"{figures[key][q]:.0f}" for q in ("p50", "p99", "max")) + " ms",
                 "p99 ≤ 100 ms",
             )
-            for what, key in (("an offer", "offer_ms"), ("its end", "gone_ms"))
+            for what, key in (
+                ("an offer on the phone, since its moment in the database", "offer_ms"),
+                ("its end, likewise", "gone_ms"),
+                ("an offer, after the answer to the customer", "offer_after_answer_ms"),
+                ("its end, after the answer to the winner", "gone_after_answer_ms"),
+            )
         ),
         (
             "offers heard of those made",
@@ -356,13 +450,22 @@ def _many_files() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
+async def _live(plan: Plan) -> Heard:
+    street = Street(plan)
+    living = asyncio.create_task(street.live())
+    await asyncio.wait({living, street.broken}, return_when=asyncio.FIRST_COMPLETED)
+    if street.broken.done():
+        raise RuntimeError("the streams broke")
+    return living.result()
+
+
 def listen() -> None:
     """The process of the phones and customers."""
     _many_files()
     plan = pickle.load(sys.stdin.buffer)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        heard = runner.run(Street(plan).live())
-    sys.stdout.buffer.write(pickle.dumps(heard))
+        heard = runner.run(_live(plan))
+    plan.result.write_bytes(pickle.dumps(heard))
 
 
 if __name__ == "__main__":

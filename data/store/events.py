@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Self
@@ -12,7 +13,7 @@ from typing import Self
 import asyncpg
 
 from data import queries
-from data.db import Connection
+from data.db import ACQUIRE_TIMEOUT_S, CONNECT_TIMEOUT_S, Connection, Pool, plainly
 from data.records import (
     BookingId,
     Currency,
@@ -97,6 +98,20 @@ class News:
     mark: Snapshot
     happened: Sequence[Happened]
     complete_from: int
+
+
+@asynccontextmanager
+async def kept(pool: Pool) -> AsyncIterator[Connection]:
+    """A connection kept out of the pool while somebody listens; each statement stands alone.
+
+    Whoever looks fifty times a second must not queue behind those who book.
+    """
+    with plainly():
+        connection = await pool.acquire(timeout=ACQUIRE_TIMEOUT_S)
+        try:
+            yield connection
+        finally:
+            await pool.release(connection, timeout=CONNECT_TIMEOUT_S)
 
 
 async def since(tx: Connection, mark: Snapshot | None, limit: int) -> News:

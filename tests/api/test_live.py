@@ -14,7 +14,7 @@ import pytest
 from api import streams as streaming
 from api.live import Answer, streams_of
 from api.streams import Stream
-from data.db import transaction
+from data.db import DatabaseAway, transaction
 from data.store import sessions as session_rows
 from dispatch.flows import jobs, partners
 from dispatch.flows.opening import opened
@@ -345,6 +345,23 @@ async def test_who_does_not_read_is_ended_and_costs_no_more(house, rt, monkeypat
     assert got[-1] == {"type": "http.response.body", "body": b"", "more_body": False}
     assert hub.open == 0
     await hub.close()
+
+
+async def test_streams_outlive_a_database_that_is_away(house, url, rt, monkeypatch, caplog):
+    since, times = streaming.events.since, iter(range(3))
+
+    async def away(*words):
+        if next(times, None) is not None:
+            raise DatabaseAway("gone")
+        return await since(*words)
+
+    async with ready(url, await token(house, "f1")) as phone:
+        monkeypatch.setattr(streaming.events, "since", away)
+        await booked(rt)
+        assert (await phone.next()).name == "offer.made"
+    assert [r.message for r in caplog.records if "streams wait" in r.message] == [
+        "streams wait for the database: gone"
+    ]
 
 
 async def test_when_nobody_listens_nobody_looks(house, url, rt):
