@@ -65,6 +65,19 @@ OVERDUE = """
 SELECT count(*) FROM timers WHERE not_before < moment() - make_interval(secs => $1)"""
 
 
+# What may be answered to whom who does nothing wrong; anything else is a surprise.
+ORDINARY = {
+    "book": {"ok"},
+    "book again": {"ok"},
+    "accept": {"ok", "offer-gone", "offer-expired", "at-capacity"},
+    "decline": {"ok", "offer-gone", "offer-expired"},
+    "contacted": {"ok", "not-found", "contact-deadline-passed"},
+    "complete": {"ok", "not-found"},
+    "hand-back": {"ok", "not-found", "contact-deadline-passed"},
+    "cancel": {"ok", "wrong-state"},
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Found:
     """What was found: everything wrong, and how late deadlines were, in real seconds."""
@@ -86,6 +99,7 @@ async def check(owner: asyncpg.Connection, ledger: Ledger, speed: float, flowed:
     wrong += _answers(ledger, offers)
     wrong += _rounds(ledger, offers)
     wrong += _deeds(ledger, bookings, await owner.fetch(AWARDS))
+    wrong += _surprises(ledger)
     return Found(
         wrong=wrong,
         late_s=[row["late_s"] / speed for row in await owner.fetch(LATE, flowed)],
@@ -176,3 +190,14 @@ def _deeds(ledger: Ledger, bookings: dict[str, str], awards: list[asyncpg.Record
         )
         if not kept:
             yield f"lost: {entry.verb} of {entry.subject} by {entry.who}"
+    for entry in ledger.of("contacted", "complete", "hand-back", code="not-found"):
+        row = held.get((entry.subject, entry.who))
+        if row is None or row["state"] in ("live", "done"):
+            yield f"{entry.who} was told that {entry.subject} is not his, and it is"
+
+
+def _surprises(ledger: Ledger) -> Iterator[str]:
+    """Answers that nobody could expect who did nothing wrong."""
+    for entry in ledger.entries:
+        if entry.code is not None and entry.code not in ORDINARY[entry.verb]:
+            yield f"{entry.verb} of {entry.subject} was answered {entry.code}: {entry.body[:200]!r}"

@@ -92,3 +92,14 @@ def test_a_lost_deed_is_seen(verb, award, well):
 
 def test_a_cancelled_booking_that_lives_is_seen():
     assert "lost" in " ".join(checker._deeds(Ledger([entry("cancel", "b")]), {"b": "open"}, []))
+
+
+def test_a_friend_who_loses_his_own_job_is_seen():
+    rows = [{"booking": "b", "ref": "f1", "state": "live", "contacted_at": None}]
+    ledger = Ledger([entry("contacted", "b", "not-found")])
+    assert "not his" in " ".join(checker._deeds(ledger, {"b": "awarded"}, rows))
+
+
+def test_an_answer_nobody_expects_is_seen():
+    assert "validation" in " ".join(checker._surprises(Ledger([entry("book", "k", "validation")])))
+    assert list(checker._surprises(Ledger([entry("book", "k"), entry("book", "k", None)]))) == []
