@@ -11,6 +11,7 @@ from data.db import Connection, ConstraintBroken, DatabaseError, transaction
 from data.records import (
     AwardState,
     BookingId,
+    BookingState,
     Changes,
     FriendId,
     Job,
@@ -121,8 +122,9 @@ async def give_up(
     """The visit did not solve the problem; said twice it changes nothing."""
 
     def decide(case: Case, facts: Facts) -> Verdict:
-        if not _holds(case.job, friend_id) and _lost_as(case.job, friend_id, AwardState.RELEASED):
-            return rules.incomplete_already(case)
+        released = _lost_as(case.job, friend_id, AwardState.RELEASED)
+        if released and case.job.booking.state is BookingState.INCOMPLETE:
+            return None
         _must_hold(case.job, friend_id)
         return rules.give_up(case, reason, protocol)
 

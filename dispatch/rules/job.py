@@ -48,7 +48,6 @@ from dispatch.rules.refusals import (
     OfferExpired,
     OfferGone,
 )
-from dispatch.rules.refused import NotFound
 from dispatch.rules.states import HELD
 
 Verdict = Changes | Asking | None
@@ -241,13 +240,6 @@ def give_up(case: Case, reason: str, protocol: Protocol | None) -> Verdict:
     draft.move(BookingState.INCOMPLETE)
     draft.event("booking.incomplete", friend=str(award.friend_id), reason=reason)
     return draft.changes()
-
-
-def incomplete_already(case: Case) -> Verdict:
-    """A friend who was released says again what ended his visit."""
-    if case.job.booking.state is BookingState.INCOMPLETE:
-        return None
-    raise NotFound("there is no such booking, or it is not yours")
 
 
 def cancel(case: Case, reason: str) -> Verdict:
