@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from functools import cache
 from random import Random
 
 import pytest
@@ -11,7 +12,17 @@ from dispatch.flows.opening import load_index
 from dispatch.flows.together import together
 from dispatch.rules.matching import askable
 from dispatch.runtime import Runtime
+from geo.gazetteer import Gazetteer
 from geo.index import FriendIndex
+
+READ = cache(Gazetteer.load)
+
+
+@pytest.fixture(autouse=True)
+def one_gazetteer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody here imports postcodes: all share one gazetteer, which takes long to build."""
+    monkeypatch.setattr(Gazetteer, "load", READ)
+    monkeypatch.setattr(Gazetteer, "with_postcodes", lambda gazetteer, rows: gazetteer)
 
 
 @pytest.fixture

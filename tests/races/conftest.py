@@ -1,5 +1,5 @@
 """Races are run through the flows of two processes' worth of runtimes on one database."""
 
-from tests.flows.conftest import other
+from tests.flows.conftest import one_gazetteer, other
 
-__all__ = ["other"]
+__all__ = ["one_gazetteer", "other"]
