@@ -10,6 +10,7 @@ from data import records
 from data.records import Award, Booking, BookingState, Job, Language, OfferId, Package
 from data.store import views
 from dispatch.flows.deciding import Done
+from dispatch.rules import hearing
 from dispatch.rules import job as rules
 from dispatch.rules.policy import Policy
 from geo import cells
@@ -20,6 +21,12 @@ Catalogue = Mapping[str, Package]
 def money(amount: records.Money) -> schemas.Money:
     """An amount in minor units."""
     return schemas.Money(amount=amount.amount, currency=amount.currency)
+
+
+def event(view: views.EventView, *, whole: bool) -> schemas.Event:
+    """A fact of a booking; unless `whole`, without who the friends are."""
+    data = view.data if whole else hearing.without_friends(view.data)
+    return schemas.Event(seq=view.seq, kind=view.kind, at=view.at, data=dict(data))
 
 
 def package(code: str, language: Language, catalogue: Catalogue) -> schemas.PackageName:

@@ -157,7 +157,7 @@ async def list_events(
             raise NotFound
         must_own(who, *owner)
         found = await views.events(tx, BookingId(booking_id), after=after, limit=limit + 1)
-    items = [schemas.Event.model_validate(view) for view in found[:limit]]
+    items = [showing.event(view, whole=isinstance(who, Operator)) for view in found[:limit]]
     more = str(items[-1].seq) if len(found) > limit else None
     return schemas.Page(items=items, next_cursor=more)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from data.db import Connection, ConstraintBroken, moment, transaction
+from data.db import Connection, ConstraintBroken, moment, plainly, transaction
 from data.records import (
     CustomerKey,
     FriendId,
@@ -80,7 +80,8 @@ async def take_in(
         while page := list(islice(stream, PAGE)):
             entries, new = await _entries(rt, tx, page)
             try:
-                changed |= await roster.put(tx, entries)
+                with plainly():
+                    changed |= await roster.put(tx, entries)
             except ConstraintBroken as broken:
                 if broken.constraint != "people_login":
                     raise
@@ -160,7 +161,8 @@ async def _apply(tx: Connection, friend_id: FriendId, change: ProfileChange) -> 
         await _reach(tx, friend_id, change)
     if change.capacity is not None:
         try:
-            await roster.set_capacity(tx, friend_id, change.capacity)
+            with plainly():
+                await roster.set_capacity(tx, friend_id, change.capacity)
         except ConstraintBroken:
             raise CapacityTooLow("finish or hand back jobs first") from None
 

@@ -56,11 +56,16 @@ def friend(friend_id: FriendId) -> Listener:
 def heard(event: Event, partner_id: PartnerId | None) -> Iterator[Heard]:
     """Everybody who hears of `event`; `partner_id` is the partner of its booking."""
     yield Heard(to=DESK, kind=event.kind, data=event.data)
-    public = {name: value for name, value in event.data.items() if name not in ABOUT_FRIENDS}
+    public = without_friends(event.data)
     yield Heard(to=customer_of(event.booking_id), kind=event.kind, data=public)
     if partner_id is not None:
         yield Heard(to=partner(partner_id), kind=event.kind, data=public)
     yield from _by_friends(event)
+
+
+def without_friends(data: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What a customer or a partner may know of an event: everything but who the friends are."""
+    return {name: value for name, value in data.items() if name not in ABOUT_FRIENDS}
 
 
 def _by_friends(event: Event) -> Iterator[Heard]:

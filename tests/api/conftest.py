@@ -94,7 +94,8 @@ class House:
     async def offers(self, booking: dict[str, Any]) -> dict[str, str]:
         """The live offers of a booking: the friend's ref and the offer's id, nearest first."""
         refs = {str(id_): ref for ref, id_ in self.friends.items()}
-        story = await self.client(booking["token"]).get(f"/v1/bookings/{booking['id']}/events")
+        desk = await self.operator()
+        story = await desk.get(f"/v1/bookings/{booking['id']}/events")
         offers = {}
         for event in story.json()["items"]:
             if event["kind"] == "booking.offered":

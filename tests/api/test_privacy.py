@@ -91,3 +91,14 @@ async def test_a_refusal_is_no_error_and_the_log_names_nobody(house, caplog):
     ours = [r for r in caplog.records if r.name.split(".")[0] in {"api", "dispatch", "data"}]
     assert [r for r in ours if r.levelno >= logging.WARNING] == []
     assert leaks(" ".join(r.getMessage() for r in ours)) == []
+
+
+async def test_the_story_told_to_a_customer_leaves_its_friends_out(house):
+    booking, _ = await house.win("f1")
+    path = f"/v1/bookings/{booking['id']}/events"
+    customer = house.client(booking["customer_link"].rsplit("/", 1)[1])
+    hers, whole = (await customer.get(path)).text, (await (await house.operator()).get(path)).text
+    known = [str(friend_id) for friend_id in house.friends.values()]
+    assert not any(friend_id in hers for friend_id in known)
+    assert any(friend_id in whole for friend_id in known)
+    assert "booking.awarded" in hers
