@@ -4,10 +4,12 @@ The slice with all other tests is short; `python -m tests.proof.clocks` runs all
 """
 
 import asyncio
+import tempfile
 import time
 from collections import Counter
 from contextlib import AsyncExitStack
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
@@ -30,11 +32,12 @@ SOON_S = 20.0
 
 
 @pytest.fixture(scope="module")
-def told():
-    """What was found, written to docs/proof.md when the whole ran."""
+def told(request):
+    """What was found, written to docs/proof.md when the whole ran, and what failed with it."""
     lines: list[str] = []
     yield lines
     if WHOLE and lines:
+        lines += ["", f"**Tests that failed: {request.session.testsfailed}.**"]
         page.write("clocks", "Clocks", "python -m tests.proof.clocks", lines)
 
 
@@ -66,15 +69,13 @@ async def test_twelve_hours_are_twelve_hours_in_both_nights_of_the_year(rt, owne
 
 
 @pytest.fixture
-def shift(tmp_path_factory):
-    """A clock of the database server that can be moved."""
-    folder = tmp_path_factory.mktemp("shift")
-    for parent in (folder, *folder.parents[:2]):
-        parent.chmod(parent.stat().st_mode | 0o011)
-    try:
-        return Shift(folder)
-    except NoCompiler as cannot:
-        pytest.skip(str(cannot))
+def shift():
+    """A clock of the database server that can be moved, in a folder its account can reach."""
+    with tempfile.TemporaryDirectory(prefix="tekkie-shift-") as folder:
+        try:
+            yield Shift(Path(folder))
+        except NoCompiler as cannot:
+            pytest.skip(str(cannot))
 
 
 async def until(look, wanted) -> float:

@@ -12,6 +12,8 @@ from tests.proof import page, report
 from tests.proof.house import groups, house
 from tests.proof.races import duels, rounds
 
+SURELY_BOTH = 32
+
 
 def main() -> None:
     """Run, say what was found, write it to docs/proof.md; exit code 1 when anything was wrong."""
@@ -45,6 +47,11 @@ async def _run(asked: argparse.Namespace) -> tuple[list[str], list[str]]:
         locked = await rounds.deadlocks(made)
     wrong = [f"{one.booking}: {text}" for one in played for text in one.wrong]
     wrong += [f"{name}: {text}" for name, score in scores.items() for text in score.wrong]
+    wrong += [
+        f"{name}: it ended in one way only, {asked.duels} times"
+        for name, score in scores.items()
+        if name.endswith("together") and asked.duels >= SURELY_BOTH and len(score.ends) < 2
+    ]
     wrong += broken + [f"{locked} deadlocks"] * bool(locked)
     return list(_told(played, took_s, scores, locked, wrong)), wrong
 

@@ -7,7 +7,7 @@ it takes effect when it comes, although whoever acts on it comes a little later.
 
 import asyncio
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from random import Random
@@ -23,6 +23,8 @@ BEFORE_S = 1.3
 RUNG_WITHIN_S = 12.0
 JITTER_S = 0.02
 SURELY_S = 0.25
+# Whoever is slower by nature gets so much of a start, at most.
+HEAD_START_S = 0.06
 
 OVER = "offer-gone"
 NO = "wrong-state"
@@ -214,10 +216,14 @@ async def _fight(
         if how == "second":
             pair.reverse()
         if how == "together":
-            chance.shuffle(pair)
-            for _, line in pair:
+            # Either verb may come first, and by either process.
+            lines = chance.sample(meeting.lines, 2)
+            verbs = chance.sample((duel.one, duel.other), 2)
+            pair = list(zip(verbs, lines, strict=True))
+            for line in lines:
                 await line.open()
-            await asyncio.gather(*(meeting.do(verb, line) for verb, line in pair))
+            later_s = chance.uniform(0, HEAD_START_S)
+            await asyncio.gather(meeting.do(*pair[0]), _after(later_s, meeting.do(*pair[1])))
         else:
             for verb, line in pair:
                 await meeting.do(verb, line)
@@ -225,6 +231,11 @@ async def _fight(
             await meeting.do(verb, line)
 
     await asyncio.gather(*(fight(meeting) for meeting in meetings))
+
+
+async def _after(wait_s: float, doing: Coroutine[Any, Any, str]) -> str:
+    await asyncio.sleep(wait_s)
+    return await doing
 
 
 async def _against_time(
