@@ -1,0 +1,101 @@
+"""Who may see what: one table of reader and state, and the state read from the rows themselves."""
+
+from collections.abc import Mapping
+
+import asyncpg
+
+from tests.proof.privacy.marks import PARTS, Found
+
+ALL = frozenset(PARTS)
+NOTHING: frozenset[str] = frozenset()
+HER_CALENDAR = frozenset({"email", "street"})
+CALLED = frozenset({"first_name"})
+
+# reader, how he stands to the booking -> parts of its customer, parts of the friend who holds it.
+# A friend and an operator see all of themselves beside this.
+RIGHTS: Mapping[tuple[str, str], tuple[frozenset[str], frozenset[str]]] = {
+    ("anybody", "none"): (NOTHING, NOTHING),
+    ("customer", "own, nobody holds it"): (HER_CALENDAR, NOTHING),
+    ("customer", "own, held or done"): (HER_CALENDAR, CALLED),
+    ("customer", "another's"): (NOTHING, NOTHING),
+    ("friend", "asked, lost, declined or never asked"): (NOTHING, NOTHING),
+    ("friend", "holds it"): (ALL, CALLED),
+    ("friend", "done, 14 days not over"): (ALL, CALLED),
+    ("friend", "done, 14 days over"): (NOTHING, CALLED),
+    ("friend", "forfeited, handed back, taken away or cancelled"): (NOTHING, NOTHING),
+    ("partner", "own, nobody holds it"): (NOTHING, NOTHING),
+    ("partner", "own, held or done"): (NOTHING, CALLED),
+    ("partner", "another's"): (NOTHING, NOTHING),
+    ("operator", "nobody holds it"): (ALL, NOTHING),
+    ("operator", "held or done"): (ALL, CALLED),
+    ("mail to a customer", "own, nobody ever held it"): (HER_CALENDAR, NOTHING),
+    ("mail to a customer", "own, somebody has held it"): (HER_CALENDAR, CALLED),
+    ("mail to a friend", "any"): (NOTHING, NOTHING),
+    ("logs, metrics, health, streams, documents", "any"): (NOTHING, NOTHING),
+}
+
+STANDING = """
+SELECT b.id::text AS booking, c.email AS customer, f.email AS holder, b.partner_id::text AS partner,
+       a.ended_at IS NOT NULL AND a.ended_at + interval '14 days' <= moment() AS over,
+       a.state::text AS award,
+       ARRAY(SELECT p.email FROM awards w JOIN people p ON p.id = w.friend_id
+             WHERE w.booking_id = b.id) AS ever,
+       ARRAY(SELECT p.email FROM offers o JOIN people p ON p.id = o.friend_id
+             WHERE o.booking_id = b.id) AS asked
+FROM bookings b JOIN people c ON c.id = b.customer_id
+LEFT JOIN awards a ON a.id = b.award_id LEFT JOIN people f ON f.id = a.friend_id
+"""
+
+
+class Rights:
+    """What each reader may see at this moment, by the table and the rows."""
+
+    def __init__(self, owner: asyncpg.Connection, emails: Mapping[str, str]) -> None:
+        self._owner = owner
+        self._who = emails
+        self.used: set[tuple[str, str]] = set()
+
+    async def of(self, kind: str, who: str) -> set[Found]:
+        """The marks that this reader may see; `who` is a person's or a partner's name here."""
+        allowed = {Found(who, part) for part in ALL} if kind in ("friend", "operator") else set()
+        if kind.startswith("mail"):
+            allowed = {Found(who, "email"), Found(who, "first_name")}
+        for row in await self._owner.fetch(STANDING):
+            customer, holder = self._who[row["customer"]], self._who.get(row["holder"])
+            stands = _stands(kind, who, row, self._who)
+            self.used.add(stands)
+            of_customer, of_friend = RIGHTS[stands]
+            allowed |= {Found(customer, part) for part in of_customer}
+            friends = {self._who[email] for email in row["ever"]} if "mail" in kind else {holder}
+            allowed |= {Found(one, part) for one in friends if one for part in of_friend}
+        return allowed
+
+
+def _stands(kind: str, who: str, row: asyncpg.Record, names: Mapping[str, str]) -> tuple[str, str]:
+    held = row["holder"] is not None
+    own = who in (names[row["customer"]], row["partner"])
+    stands = {
+        "friend": lambda: _as_friend(who, row, names),
+        "operator": lambda: "held or done" if held else "nobody holds it",
+        "mail to a friend": lambda: "any",
+        "anybody": lambda: "none",
+    }
+    if kind in stands:
+        return kind, stands[kind]()
+    if kind in ("customer", "partner", "mail to a customer") and not own:
+        return kind.replace("mail to a ", ""), "another's"
+    if kind == "mail to a customer":
+        return kind, f"own, {'somebody has held it' if row['ever'] else 'nobody ever held it'}"
+    if kind in ("customer", "partner"):
+        return kind, "own, held or done" if held else "own, nobody holds it"
+    return "logs, metrics, health, streams, documents", "any"
+
+
+def _as_friend(who: str, row: asyncpg.Record, names: Mapping[str, str]) -> str:
+    if names.get(row["holder"]) == who:
+        if row["award"] == "live":
+            return "holds it"
+        return "done, 14 days over" if row["over"] else "done, 14 days not over"
+    if who in {names[email] for email in row["ever"]}:
+        return "forfeited, handed back, taken away or cancelled"
+    return "asked, lost, declined or never asked"
