@@ -46,12 +46,18 @@ def test_a_bug_that_no_longer_applies_fails_the_run(field):
 def test_every_planted_bug_is_caught(field):
     with Embedded(field.server, chosen=HASTY):
         began = time.monotonic()
-        sound = {tests: field.is_well(tests) for tests in {bug.tests for bug in BUGS}}
-        assert [tests for tests, well in sound.items() if not well] == []
-        caught = {bug: said(bug, field.caught_by(bug)) for bug in BUGS}
+        caught = {bug: said(bug, outcome(field, bug)) for bug in BUGS}
         took_s = time.monotonic() - began
     write("mutants", page(caught, took_s))
     assert [bug.name for bug, by in caught.items() if by is None] == []
+
+
+def outcome(field: Field, bug: Mutant) -> str | None:
+    """Who catches it: a test that fails with the bug and passes without it."""
+    by = field.caught_by(bug)
+    if by is not None and "never ends" not in by and not field.is_well(by):
+        return None
+    return by
 
 
 def said(bug: Mutant, by: str | None) -> str | None:
@@ -69,6 +75,6 @@ def page(caught: dict[Mutant, str | None], took_s: float) -> str:
         "## Planted bugs\n\n"
         f"`python -m tests.proof.mutants` plants {len(caught)} bugs in a copy of the tree, one by "
         f"one, and runs the tests that should notice: {found} of {len(caught)} were caught, in "
-        f"{took_s / 60:.0f} minutes. Without a bug the same tests pass.\n\n"
+        f"{took_s / 60:.0f} minutes. Each test that failed passes without the bug.\n\n"
         + table(("the bug", "what it breaks", "caught by"), rows)
     )
