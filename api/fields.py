@@ -85,7 +85,7 @@ def e164(phone: str, region: str) -> str:
     if number is None or not phonenumbers.is_valid_number(number):
         raise unfit(
             f"is not a telephone number of {region} or abroad",
-            "write it with its country code, like +41 44 668 18 00",
+            "write it with its country code, like +41 44 000 17 39",
             "customer.phone",
         )
     return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)

@@ -44,7 +44,7 @@ BAHNHOFSTRASSE = {
 ANNA = {
     "name": "Anna Muster",
     "email": "anna.muster@example.com",
-    "phone": "+41 44 668 18 00",
+    "phone": "+41 44 000 17 39",
     "language": "de",
 }
 

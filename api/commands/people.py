@@ -44,10 +44,11 @@ def _operators() -> None:
 def add(
     ctx: typer.Context,
     email: Annotated[str, typer.Argument(help="Where the login links go.")],
-    name: Annotated[str, typer.Option("--name", help="As the others call her.")],
+    name: Annotated[str, typer.Option("--name", help="As the others call her.")] = "",
     as_json: AsJson = False,
 ) -> None:
     """Add somebody to the staff; one who is there stays as she is."""
+    name = name or email.partition("@")[0]
     person_id = run(_add_operator(ctx, checked_email(email), name))
     if as_json:
         print_json({"id": person_id, "email": email, "name": name})

@@ -166,7 +166,7 @@ def _you() -> Row:
         ref=YOU,
         name="You Yourself",
         email="you@example.org",
-        phone="+41446681800",
+        phone="+41440001739",
         market=Market.CH,
         point=YOUR_PLACE,
         precision=Precision.ADDRESS,

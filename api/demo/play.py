@@ -211,7 +211,7 @@ def greeting(own: Settings, wish: Play, cast: Cast) -> str:
         "customer": {
             "name": "Vera Beispiel",
             "email": "vera@example.com",
-            "phone": "+41 44 668 18 00",
+            "phone": "+41 44 000 17 39",
             "language": "en",
         },
         "address": casting.YOUR_ADDRESS,

@@ -25,7 +25,7 @@ BOOKING = {
     "customer": {
         "name": "Vera Beispiel",
         "email": "vera@example.com",
-        "phone": "044 668 18 00",
+        "phone": "044 000 17 39",
         "language": "de",
     },
     "address": {

@@ -29,7 +29,7 @@ async def test_a_booking_lives_from_order_to_stars(house, clock, problem):
     job = won.json()
     assert job["state"] == "awarded"
     assert job["customer"]["name"] == "Vera Beispiel"
-    assert job["customer"]["phone"] == "+41446681800"
+    assert job["customer"]["phone"] == "+41440001739"
     assert job["customer"]["address"]["lat"] == 47.3667
     awarded, due = map(datetime.fromisoformat, (job["awarded_at"], job["contact_due_at"]))
     assert due - awarded == timedelta(hours=12)

@@ -67,7 +67,7 @@ async def test_phones_ring_and_stop_ringing(house, url):
         assert first.said["booking_id"] == again["id"], "f5 heard of a job he was not asked for"
 
 
-CUSTOMER = {"name": "Vera Beispiel", "phone": "044 668 18 00", "language": "de"}
+CUSTOMER = {"name": "Vera Beispiel", "phone": "044 000 17 39", "language": "de"}
 
 
 async def test_an_expired_a_withdrawn_and_a_declined_offer_are_gone(house, url, rt, clock):

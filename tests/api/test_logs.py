@@ -24,7 +24,7 @@ def test_no_line_carries_an_address_a_number_or_a_key(log, capsys, how):
     try:
         raise ValueError(row)
     except ValueError:
-        log.exception("failed for +41446681800 with tk_live_abcdefghijk and ts_abcdefghijk")
+        log.exception("failed for +41440001739 with tk_live_abcdefghijk and ts_abcdefghijk")
     said = capsys.readouterr().err
     for secret in ("ana@", "Ana Muster", "+4144", "abcdefghijk"):
         assert secret not in said

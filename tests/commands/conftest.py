@@ -62,7 +62,7 @@ def real_time(database: Database) -> None:
 
 FRIENDS = """\
 ref,name,email,phone,lat,lon,radius_km,certificates,languages,tier,capacity
-ana,Ana Muster,ana@example.org,+41 44 668 18 00,47.37,8.54,10,wifi;mac,de;en,friend,2
+ana,Ana Muster,ana@example.org,+41 44 000 17 39,47.37,8.54,10,wifi;mac,de;en,friend,2
 ben,Ben Muster,ben@example.org,+41 44 668 18 01,47.38,8.55,5,wifi,de,friend,3
 eva,Eva Muster,eva@example.org,+41 44 668 18 02,47.39,8.53,20,,fr;de,pro,4
 """

@@ -191,7 +191,7 @@ def order(number: int, group: int = 0, away_m: float = 0.0) -> dict[str, Any]:
         "customer": {
             "name": f"Vera Beispiel {number}",
             "email": f"vera{number}@example.com",
-            "phone": "+41446681800",
+            "phone": "+41440001739",
             "language": "de",
         },
         "address": {
