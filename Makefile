@@ -2,7 +2,8 @@
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help setup dev demo test lint states lock clean bench bench-nearest bench-dispatch \
-	bench-timers bench-growth bench-live simulate FORCE
+	bench-timers bench-growth bench-live simulate proof proof-chaos \
+	proof-races proof-clocks proof-privacy proof-mutants FORCE
 MAKEFLAGS += --no-print-directory
 
 VENV := .venv
@@ -12,7 +13,7 @@ INSTALL := $(PIP) install --require-hashes --only-binary :all:
 PYTEST_ARGS ?= -n 2
 
 help:  ## Print this list
-	@sed -nE 's/^([a-z]+):[^#]*## (.*)/  make \1\t\2/p' Makefile | expand -t 16
+	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/  make \1\t\2/p' Makefile | expand -t 16
 
 setup: $(VENV)/.runtime $(GAZETTEER)  ## Install into .venv, ready to run .venv/bin/tekkie
 	@:
@@ -35,10 +36,39 @@ lint: dev  ## Check format, style, types and who imports whom
 simulate: dev  ## Live a million job lives under the pure rules (ARGS="--bookings 100000" for fewer)
 	@$(VENV)/bin/python -m tests.simulation $(ARGS)
 
+proof: simulate proof-races proof-clocks proof-privacy proof-mutants proof-chaos  ## Run every long proof; they write docs/proof.md
+
+proof-chaos: dev  ## Kill, freeze and cut real processes (ARGS="--kills 1000" for the whole)
+	@$(VENV)/bin/python -m tests.proof.chaos $(ARGS)
+
+proof-races: dev  ## Rounds of eight accepts at once over HTTP (ARGS="--rounds 1000" for fewer)
+	@$(VENV)/bin/python -m tests.proof.races $(ARGS)
+
+proof-clocks: dev  ## Odd nights, clocks that jump, a machine that sleeps
+	@$(VENV)/bin/python -m tests.proof.clocks $(ARGS)
+
+proof-privacy: dev  ## Scan every byte that leaves, and let friends collude
+	@$(VENV)/bin/python -m tests.proof.privacy $(ARGS)
+
+proof-mutants: dev  ## Plant bugs in a copy and see each caught
+	@$(VENV)/bin/python -m tests.proof.mutants $(ARGS)
+
 bench: bench-nearest bench-dispatch bench-timers bench-live bench-growth  ## Run every benchmark
 
-bench-nearest bench-dispatch bench-timers bench-live bench-growth: dev
-	@$(VENV)/bin/python -m benchmarks.$(@:bench-%=%) $(ARGS)
+bench-nearest: dev  ## The nearest four beside PostGIS, cube, Redis and others (ARGS=--quick)
+	@$(VENV)/bin/python -m benchmarks.nearest $(ARGS)
+
+bench-dispatch: dev  ## Bookings and accepts a second over HTTP (ARGS=--quick)
+	@$(VENV)/bin/python -m benchmarks.dispatch $(ARGS)
+
+bench-timers: dev  ## A hundred thousand deadlines at once (ARGS=--quick)
+	@$(VENV)/bin/python -m benchmarks.timers $(ARGS)
+
+bench-growth: dev  ## The cost of a booking as everything grows (ARGS=--quick)
+	@$(VENV)/bin/python -m benchmarks.growth $(ARGS)
+
+bench-live: dev  ## Ten thousand event streams in one process
+	@$(VENV)/bin/python -m benchmarks.live $(ARGS)
 
 states: setup  ## Write docs/states.md from the tables of dispatch/rules/states.py
 	@$(VENV)/bin/python -m dispatch.rules.states > docs/states.md.new
