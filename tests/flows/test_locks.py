@@ -129,3 +129,20 @@ def test_the_deadline_is_twelve_elapsed_hours_in_both_nights_of_the_year(night):
     assert award is not None
     assert award.contact_due_at.astimezone(UTC) - story.now == timedelta(seconds=43_200)
     assert story.job.timers[TimerKind.CONTACT_DEADLINE] == story.now + timedelta(seconds=43_200)
+
+
+async def test_a_booking_that_cannot_be_rung_steps_out_of_the_way(rt, clock, monkeypatch):
+    await neighbours(rt, 4)
+    poisoned = (await booked(rt)).job.booking.id
+    await clock.advance(timedelta(seconds=1))
+    await booked(rt)
+    await clock.advance(timedelta(hours=1))
+    rung = jobs._rung
+
+    def poison(rt, job, now):
+        if job.booking.id == poisoned:
+            raise RuntimeError("poisoned")
+        return rung(rt, job, now)
+
+    monkeypatch.setattr(jobs, "_rung", poison)
+    assert [await jobs.ring(rt, 1) for _ in range(2)] == [0, 1]

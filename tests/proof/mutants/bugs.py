@@ -230,7 +230,7 @@ BUGS: tuple[Mutant, ...] = (
         "dispatch/flows/jobs.py",
         "                await jobs.postpone(tx, booking_id)\n",
         "                pass\n",
-        "tests/scheduler/test_deadlines.py",
+        LOCKS,
     ),
     mutant(
         "sweepers wait for each other",
