@@ -18,7 +18,7 @@ from data.settings import Settings
 from data.store import events, friends
 from dispatch.flows import jobs
 from dispatch.flows.opening import opened
-from tests.builders import booked, live, neighbours
+from tests.builders import booked, friend_row, live, neighbours, take_in
 from tests.conftest import HASTY, Clock
 from tests.flows.invariants import all_is_well, index_agrees
 from tests.proof.backup.life import A_WHILE, Life
@@ -74,7 +74,7 @@ async def few(rt, database, tmp_path) -> Copied:
 
 
 async def lived_and_saved(rt, database, tmp_path, count: int) -> tuple[Copied, int]:
-    await neighbours(rt, 12, capacity=20)
+    await neighbours(rt, 12 + count // 25, capacity=20)
     life = Life(rt, seed=1)
     await life.so_many(count)
     before = len(life.booked)
@@ -154,9 +154,9 @@ async def the_service_works(copy: Database, there: asyncpg.Connection, folder: P
         await Clock(there).advance(A_WHILE)
         while await jobs.ring(rt, 100):
             pass
-        await there.execute("UPDATE friends SET capacity = 20")
+        newcomer = (await take_in(rt, [friend_row("newcomer")]))["newcomer"]
         done = await booked(rt)
-        offer = live(done)[0]
+        offer = next(one for one in live(done) if one.friend_id == newcomer)
         await jobs.accept(rt, offer.id, offer.friend_id)
         async with db.transaction(rt.pool) as tx:
             news = await events.since(tx, mark, 100_000)
