@@ -441,7 +441,8 @@ BUGS: tuple[Mutant, ...] = (
             ),
             Patch(
                 "data/sql/queries/letters.sql",
-                "       CASE WHEN m.audience = 'customer' THEN concat_ws(', ', nullif(r.street, ''),\n"
+                "       CASE WHEN m.audience = 'customer' "
+                "THEN concat_ws(', ', nullif(r.street, ''),\n"
                 "         nullif(concat_ws(' ', r.postcode, r.city), '')) END AS address,\n",
                 "       (SELECT p.street FROM people p WHERE p.id = b.customer_id) AS address,\n",
             ),
