@@ -8,6 +8,7 @@ from typing import Annotated
 from fastapi import Header
 from pydantic import BaseModel
 
+from api.auth import Caller, Operator, Partner, actor
 from data.store.answers import Claim
 
 REPLAYED = "Idempotent-Replayed"
@@ -22,6 +23,11 @@ Key = Annotated[
         "for seven days.",
     ),
 ]
+
+
+def principal(who: Caller) -> str:
+    """In whose name a key is claimed: customers without credentials share one."""
+    return actor(who) if isinstance(who, Partner | Operator) else "public"
 
 
 def claim(key: str | None, principal: str, request: str, body: BaseModel) -> Claim | None:

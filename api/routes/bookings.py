@@ -27,7 +27,7 @@ from api.auth import (
     owns,
 )
 from api.cursors import Cursor, Limit
-from api.idempotency import REPLAYED, Key, claim
+from api.idempotency import REPLAYED, Key, claim, principal
 from api.openapi import REPLAY, may_be_anonymous, problems
 from api.problems import Unfit
 from api.routes.quotes import located
@@ -86,7 +86,7 @@ async def create_booking(
         rt,
         order,
         actor=actor(who) if isinstance(who, Partner | Operator) else "customer",
-        claim=claim(key, _principal(who), "POST /v1/bookings", asked),
+        claim=claim(key, principal(who), "POST /v1/bookings", asked),
         said=said,
     )
     if isinstance(result, Repeated):
@@ -217,10 +217,6 @@ def _may_know_customer(rt: Runtime, who: Caller, view: BookingView) -> bool:
     if not isinstance(who, FriendCaller) or view.holder is None:
         return False
     return showing.may_know_customer(view.holder.ended_at, view.now, rt.policy)
-
-
-def _principal(who: Caller) -> str:
-    return actor(who) if isinstance(who, Partner | Operator) else "public"
 
 
 def _order(asked: requests.BookingAsked, who: Caller) -> Order:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Response
 
 from api import requests, schemas, showing
 from api.auth import Anybody, Partner, Rt
-from api.openapi import may_be_anonymous, problems
+from api.idempotency import REPLAYED, Key, claim, principal
+from api.openapi import REPLAY, may_be_anonymous, problems
 from dispatch.flows import orders
-from dispatch.flows.orders import UnknownPackage
+from dispatch.flows.deciding import KeyReused
+from dispatch.flows.orders import QuoteExpired, UnknownPackage
 from dispatch.rules.prices import NotSoldHere
 from geo.geocode import Address
 from geo.places import AddressRefused
@@ -35,9 +37,14 @@ def located(asked: requests.QuoteAddress | requests.Address) -> tuple[Address, P
     status_code=201,
     summary="Ask for a price",
     openapi_extra=may_be_anonymous(),
-    responses=problems(UnknownPackage, NotSoldHere, AddressRefused),
+    responses={
+        201: REPLAY,
+        **problems(UnknownPackage, NotSoldHere, AddressRefused, KeyReused, QuoteExpired),
+    },
 )
-async def create_quote(rt: Rt, who: Anybody, asked: requests.QuoteAsked) -> schemas.Quote:
+async def create_quote(
+    rt: Rt, who: Anybody, asked: requests.QuoteAsked, response: Response, key: Key = None
+) -> schemas.Quote:
     """The price, how exactly the address is known, and how many could come; nothing is booked."""
     address, point = located(asked.address)
     offered = await orders.quote(
@@ -46,7 +53,10 @@ async def create_quote(rt: Rt, who: Anybody, asked: requests.QuoteAsked) -> sche
         address=address,
         point=point,
         partner_id=who.partner_id if isinstance(who, Partner) else None,
+        claim=claim(key, principal(who), "POST /v1/quotes", asked),
     )
+    if offered.repeated:
+        response.headers[REPLAYED] = "true"
     return schemas.Quote(
         id=offered.quote.id,
         package=offered.quote.package,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from data.db import transaction
+from data.db import Connection, transaction
 from data.records import (
     Booking,
     BookingId,
@@ -22,8 +22,10 @@ from data.records import (
     Wish,
     customer_key,
 )
-from data.store import quotes
+from data.store import answers, quotes
+from data.store.answers import Claim
 from data.store.quotes import Quote
+from dispatch.flows.deciding import KeyReused
 from dispatch.rules import matching, prices
 from dispatch.rules.refused import NotFound, Refused
 from dispatch.runtime import Runtime
@@ -81,6 +83,7 @@ class Offered:
     quote: Quote
     helpers: str
     located: Located
+    repeated: bool = False
 
     @property
     def serviceable(self) -> bool:
@@ -114,12 +117,18 @@ async def quote(
     address: Address,
     point: Point | None,
     partner_id: PartnerId | None,
+    claim: Claim | None = None,
 ) -> Offered:
-    """Price and reach for an address; the price holds until the quote expires."""
+    """Price and reach for an address; the price holds until the quote expires.
+
+    A repeat under the same claim gets the same quote. Raises KeyReused.
+    """
     wanted = package_named(rt, package)
     price = prices.price(wanted, Market(address.country))
     located = await locate(rt, address, point)
     async with transaction(rt.pool) as tx:
+        if claim is not None and (before := await _quoted_before(tx, claim, located)):
+            return before
         kept = await quotes.insert(
             tx,
             quote_id=rt.new_id(),
@@ -129,7 +138,22 @@ async def quote(
             partner_id=partner_id,
             life=rt.policy.quote_life,
         )
-    return Offered(quote=kept, helpers=_helpers(rt, wanted, located, kept), located=located)
+        helpers = _helpers(rt, wanted, located, kept)
+        if claim is not None:
+            await answers.keep(tx, {claim.name: {"quote": str(kept.id), "helpers": helpers}})
+    return Offered(quote=kept, helpers=helpers, located=located)
+
+
+async def _quoted_before(tx: Connection, claim: Claim, located: Located) -> Offered | None:
+    said = (await answers.claim(tx, [claim])).get(claim.name)
+    if said is None:
+        return None
+    if said.request_sha256 != claim.request_sha256:
+        raise KeyReused
+    kept = await quotes.find(tx, UUID(said.body["quote"]))
+    if kept is None:
+        raise QuoteExpired("it is long gone; ask for a new one under a new key")
+    return Offered(quote=kept, helpers=said.body["helpers"], located=located, repeated=True)
 
 
 async def placed(rt: Runtime, order: Order) -> Make:

@@ -148,3 +148,22 @@ async def test_a_rating_may_be_repeated_under_its_key(house):
     assert first.status_code == second.status_code == 201
     assert first.content == second.content
     assert second.headers[REPLAYED] == "true"
+
+
+async def test_a_quote_asked_again_under_its_key_is_the_same_quote(house):
+    body = {
+        "package": "wifi-setup",
+        "address": {k: BOOKING["address"][k] for k in ("street", "postcode", "city", "country")},
+    }
+    client = house.client()
+    first = await client.post("/v1/quotes", body, Idempotency_Key="my-quote")
+    again = await client.post("/v1/quotes", body, Idempotency_Key="my-quote")
+    other = await client.post("/v1/quotes", body)
+    assert first.status_code == again.status_code == other.status_code == 201
+    assert again.json() == first.json() != other.json()
+    assert again.headers["Idempotent-Replayed"] == "true"
+    changed = await client.post(
+        "/v1/quotes", body | {"package": "new-mac"}, Idempotency_Key="my-quote"
+    )
+    assert changed.status_code == 422
+    assert changed.json()["code"] == "idempotency-key-reused"
