@@ -84,7 +84,7 @@ def award_by_hand(case: Case, friend: Friend) -> Verdict:
     _must_be(draft, BookingState.OPEN, BookingState.UNFILLED)
     if not matching.available(friend) or draft.booking.customer_key in friend.blocked:
         raise FriendUnfit("he must be active, below his capacity and not blocked by the customer")
-    lost = draft.close_live(OfferState.WITHDRAWN)
+    lost = [one for one in draft.close_live(OfferState.WITHDRAWN) if one != str(friend.id)]
     return _award(draft, friend, offer_id=None, lost=lost)
 
 
