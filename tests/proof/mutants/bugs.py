@@ -169,7 +169,7 @@ BUGS: tuple[Mutant, ...] = (
         "keys are shared by all callers",
         "one caller gets another's answer",
         "api/routes/bookings.py",
-        '        claim=claim(key, _principal(who), "POST /v1/bookings", asked),\n',
+        '        claim=claim(key, principal(who), "POST /v1/bookings", asked),\n',
         '        claim=claim(key, "anybody", "POST /v1/bookings", asked),\n',
         "tests/api/test_idempotency.py",
     ),
