@@ -377,7 +377,7 @@ def test_an_award_by_hand_withdraws_the_offers_and_starts_the_twelve_hours():
 
 def test_who_is_given_a_job_he_was_asked_about_is_not_told_that_it_is_gone():
     story = Story(*friends(4)).booked()
-    winner = story.offers(OfferState.LIVE)[0].friend_id
+    winner = story.job.live[0].friend_id
     told = story.tell(rules.award_by_hand, story.friends[winner])
     gone = {m.recipient_id for m in told.messages if m.template == "offer_gone"}
     assert len(gone) == 3
