@@ -47,6 +47,21 @@ def in_service(
 
 
 @pytest.fixture
+def hasty(database: Database) -> None:
+    """Has the database of this test trade durability for speed, whatever its server does."""
+
+    async def hurry() -> None:
+        connection = await connect(database.owner_dsn, application="tests")
+        try:
+            name = await connection.fetchval("SELECT quote_ident(current_database())")
+            await connection.execute(f"ALTER DATABASE {name} SET synchronous_commit = off")
+        finally:
+            await connection.close()
+
+    asyncio.run(hurry())
+
+
+@pytest.fixture
 def real_time(database: Database) -> None:
     """Takes the test clock out of the database of this test."""
 

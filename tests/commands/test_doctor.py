@@ -29,11 +29,12 @@ def one_booking(in_service, statement=None):
     in_service(make)
 
 
-def test_a_server_that_may_lose_what_was_answered_fails_the_examination(tekkie, in_service):
+def test_a_server_that_may_lose_what_was_answered_fails_the_examination(
+    tekkie, in_service, hasty
+):
     one_booking(in_service)
     done = tekkie("doctor", "--json", "--test-clock")
     found = states(done)
-    # The server of the tests trades durability for speed, and the doctor says so.
     assert found["durability"]["state"] == "failed"
     assert done.exit_code == 1
     well = {name for name, one in found.items() if one["state"] == "ok"}
@@ -80,7 +81,8 @@ def test_a_key_that_others_can_read_is_found(tekkie, tmp_path):
     assert found["cure"] == f"chmod 600 {secret}"
 
 
-def test_words_say_what_to_do(tekkie):
+def test_words_say_what_to_do(tekkie, hasty):
     done = tekkie("doctor")
-    assert "→ Set fsync = on" in done.stdout
+    assert "→ Set " in done.stdout
+    assert "synchronous_commit = on" in done.stdout
     assert "need a look." in done.stderr

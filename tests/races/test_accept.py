@@ -265,8 +265,8 @@ async def test_an_offer_that_expires_while_its_accept_waits_for_the_lock_is_expi
         await owner.execute("SELECT 1 FROM bookings FOR UPDATE")
         accept = asyncio.create_task(jobs.accept(rt, offers[0].id, offers[0].friend_id))
         waiting = """
-            SELECT count(*) FROM pg_stat_activity
-            WHERE datname = current_database() AND wait_event_type = 'Lock'"""
+            SELECT count(*) FROM pg_locks l JOIN pg_stat_activity a USING (pid)
+            WHERE a.datname = current_database() AND NOT l.granted"""
         async with asyncio.timeout(2):
             while not await rt.pool.fetchval(waiting):
                 pass
