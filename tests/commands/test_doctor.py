@@ -29,9 +29,7 @@ def one_booking(in_service, statement=None):
     in_service(make)
 
 
-def test_a_server_that_may_lose_what_was_answered_fails_the_examination(
-    tekkie, in_service, hasty
-):
+def test_a_server_that_may_lose_what_was_answered_fails_the_examination(tekkie, in_service, hasty):
     one_booking(in_service)
     done = tekkie("doctor", "--json", "--test-clock")
     found = states(done)
