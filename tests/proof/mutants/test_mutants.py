@@ -56,6 +56,7 @@ def outcome(field: Field, bug: Mutant) -> str | None:
     """Who catches it: a test that fails with the bug and passes without it."""
     by = field.caught_by(bug)
     if by is not None and "never ends" not in by and not field.is_well(by):
+        print(f"{by} fails without the bug too", flush=True)  # noqa: T201
         return None
     return by
 
