@@ -3,7 +3,7 @@
 .DELETE_ON_ERROR:
 .PHONY: help setup dev demo test lint states lock clean bench bench-nearest bench-dispatch \
 	bench-timers bench-growth bench-live simulate proof proof-chaos \
-	proof-races proof-clocks proof-privacy proof-mutants FORCE
+	proof-races proof-clocks proof-privacy proof-mutants proof-backup FORCE
 MAKEFLAGS += --no-print-directory
 
 VENV := .venv
@@ -36,7 +36,7 @@ lint: dev  ## Check format, style, types and who imports whom
 simulate: dev  ## Live a million job lives under the pure rules (ARGS="--bookings 100000" for fewer)
 	@$(VENV)/bin/python -m tests.simulation $(ARGS)
 
-proof: simulate proof-races proof-clocks proof-privacy proof-mutants proof-chaos  ## Run every long proof; they write docs/proof.md
+proof: simulate proof-races proof-clocks proof-privacy proof-mutants proof-backup proof-chaos  ## Run every long proof; they write docs/proof.md
 
 proof-chaos: dev  ## Kill, freeze and cut real processes (ARGS="--kills 1000" for the whole)
 	@$(VENV)/bin/python -m tests.proof.chaos $(ARGS)
@@ -52,6 +52,9 @@ proof-privacy: dev  ## Scan every byte that leaves, and let friends collude
 
 proof-mutants: dev  ## Plant bugs in a copy and see each caught
 	@$(VENV)/bin/python -m tests.proof.mutants $(ARGS)
+
+proof-backup: dev  ## Back up under load, restore, and hold the copy to every promise
+	@$(VENV)/bin/python -m tests.proof.backup $(ARGS)
 
 bench: bench-nearest bench-dispatch bench-timers bench-live bench-growth  ## Run every benchmark
 
