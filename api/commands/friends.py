@@ -12,7 +12,7 @@ import typer
 from api.commands.failures import REFUSED
 from api.commands.opening import at_desk, run
 from api.commands.output import AsJson, counting, plain, print_json, print_table, say, words
-from api.commands.people import friend_named
+from api.commands.people import checked_email, friend_named
 
 if TYPE_CHECKING:
     from data.records import Friend, FriendState
@@ -117,6 +117,20 @@ def activate(ctx: typer.Context, who: Who) -> None:
 def suspend(ctx: typer.Context, who: Who) -> None:
     """Ask a friend no more and shut him out; only the desk can bring him back."""
     _set_state(ctx, who, "suspended")
+
+
+@app.command()
+def block(
+    ctx: typer.Context,
+    who: Who,
+    customer: Annotated[str, typer.Argument(metavar="EMAIL", help="The customer's address.")],
+    by_friend: Annotated[
+        bool, typer.Option("--by-friend", help="It was the friend's wish.")
+    ] = False,
+) -> None:
+    """Never again ask a friend for a customer."""
+    run(_block(ctx, who, checked_email(customer), by_friend=by_friend))
+    say(f"{who} is not asked for this customer any more.")
 
 
 async def _import(
@@ -230,6 +244,16 @@ async def _show(ctx: typer.Context, word: str) -> dict[str, Any]:
             "communities": list(facts.communities),
         }
     return profile
+
+
+async def _block(ctx: typer.Context, word: str, email: str, *, by_friend: bool) -> None:
+    from data.records import customer_key
+    from dispatch.flows import friends
+
+    async with at_desk(ctx) as rt:
+        friend_id = await friend_named(rt, word)
+        key = customer_key(email)
+        await friends.keep_apart(rt, friend_id, key, by_friend=by_friend, actor=ACTOR)
 
 
 def _set_state(ctx: typer.Context, word: str, state: str) -> None:

@@ -72,12 +72,6 @@ async def counts(tx: Connection) -> Counts:
     return Counts(**row)
 
 
-async def role_is_superuser(tx: Connection, role: str) -> bool | None:
-    """Whether a role is a superuser; None when there is no such role."""
-    row = await tx.fetchrow(sql.role, role)
-    return row["is_superuser"] if row else None
-
-
 async def without_timer(tx: Connection) -> list[BookingId]:
     """Bookings that wait for a timer there is not."""
     return [row["id"] for row in await tx.fetch(sql.without_timer)]

@@ -16,16 +16,11 @@ from data import queries
 from data.db import ACQUIRE_TIMEOUT_S, CONNECT_TIMEOUT_S, Connection, Pool, plainly
 from data.records import (
     BookingId,
-    Currency,
     Event,
     FriendId,
-    Language,
-    Money,
-    OfferId,
     PartnerId,
-    Wish,
 )
-from data.store.views import OfferView
+from data.store.views import OfferView, offer
 
 sql = queries.load("events")
 
@@ -162,20 +157,5 @@ def _asked(row: asyncpg.Record) -> Asked:
     return Asked(
         friend_id=FriendId(row["friend_id"]),
         answered_at=row["answered_at"],
-        offer=OfferView(
-            id=OfferId(row["id"]),
-            booking_id=BookingId(row["booking_id"]),
-            package=row["package"],
-            round=row["round"],
-            pay=Money(amount=row["pay_minor"], currency=Currency(row["currency"])),
-            cell_lat=row["cell_lat"],
-            cell_lon=row["cell_lon"],
-            cell_label=row["cell_label"],
-            shown_m=row["shown_m"],
-            wishes=tuple(map(Wish, row["wishes"])),
-            language=Language(row["language"]),
-            offered_at=row["offered_at"],
-            expires_at=row["expires_at"],
-            now=row["now"],
-        ),
+        offer=offer(row),
     )

@@ -238,7 +238,7 @@ async def apart(tx: Connection, friend: str, booking_id: BookingId) -> Apart | N
 
 async def offers(tx: Connection, friend_id: FriendId) -> list[OfferView]:
     """The friend's live and unexpired offers, the first to expire first."""
-    return [_offer(row) for row in await tx.fetch(sql.offers, friend_id)]
+    return [offer(row) for row in await tx.fetch(sql.offers, friend_id)]
 
 
 async def jobs(
@@ -317,7 +317,8 @@ def _contact(row: asyncpg.Record) -> Contact:
     return Contact(**{field: row[field] for field in Contact.__slots__})
 
 
-def _offer(row: asyncpg.Record) -> OfferView:
+def offer(row: asyncpg.Record) -> OfferView:
+    """An offer as its friend may see it, from its row."""
     return OfferView(
         id=OfferId(row["id"]),
         booking_id=BookingId(row["booking_id"]),

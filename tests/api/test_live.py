@@ -23,7 +23,9 @@ from dispatch.rules.links import customer_token
 from tests.api.listening import listening, ready, served
 from tests.builders import booked, live
 
-PERSONAL = ("Vera", "vera@", "Muster", "Bahnhofstrasse", "044", "+4144", "ring twice", "47.3667")
+# The number whole, as written and as kept: three digits of it stand in one id of a hundred.
+NUMBER = ("044 000", "000 17 39", "0001739", "+4144")
+PERSONAL = ("Vera", "vera@", "Muster", "Bahnhofstrasse", *NUMBER, "ring twice", "47.3667")
 MANY, AT_ONCE = 1000, 20
 BYTES_A_STREAM_MAX = 40_000
 

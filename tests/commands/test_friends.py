@@ -2,6 +2,8 @@ import json
 
 import pytest
 
+from data.records import Outcome
+from tests.builders import booked
 from tests.commands.conftest import FRIENDS
 
 
@@ -103,3 +105,17 @@ def test_names_in_a_terminal_table_are_not_taken_for_markup(tekkie, file):
     file.write_text(FRIENDS.replace("ana,Ana", "[bold]a[/nonsense],Ana"), encoding="utf-8")
     assert tekkie("friends", "import", file).exit_code == 0
     assert "[bold]a[/nonsense]" in tekkie("friends", "list").stdout
+
+
+def test_a_friend_kept_apart_from_a_customer_is_not_asked_for_her(tekkie, file, in_service):
+    tekkie("friends", "import", file)
+    assert tekkie("friends", "block", "ana", "Vera@Example.com").exit_code == 0
+    refused = tekkie("friends", "block", "ana", "no address")
+    assert refused.exit_code == 2
+
+    async def outcomes(rt):
+        done = await booked(rt, email="vera@example.com")
+        [decision] = done.changes.decisions
+        return {rt.index.get(f.friend_id).ref: f.outcome for f in decision.friends}
+
+    assert in_service(outcomes)["ana"] is Outcome.BLOCKED

@@ -40,9 +40,6 @@ SELECT (SELECT count(*) FROM friends) AS friends,
        (SELECT count(*) FROM packages) AS packages,
        pg_database_size(current_database()) AS bytes
 
--- name: role
-SELECT rolsuper AS is_superuser, rolcanlogin AS may_log_in FROM pg_roles WHERE rolname = $1
-
 -- name: story
 -- Events with the actor, for the desk alone.
 SELECT seq, kind, at, actor, data FROM events WHERE booking_id = $1 ORDER BY seq
@@ -53,10 +50,6 @@ SELECT kind, due_at, not_before, attempts FROM timers WHERE booking_id = $1 ORDE
 -- name: offers_of
 SELECT o.round, o.slot, o.state, f.ref, o.distance_m, o.offered_at, o.expires_at, o.answered_at
 FROM offers o JOIN friends f ON f.id = o.friend_id WHERE o.booking_id = $1 ORDER BY o.round, o.offered_at, o.slot
-
--- name: messages_of
-SELECT seq, channel, audience, template, state, attempts, sent_at, problem FROM messages
-WHERE booking_id = $1 ORDER BY seq, id
 
 -- name: refs
 SELECT id, ref FROM friends WHERE id = ANY($1::uuid[])
