@@ -51,5 +51,9 @@ SELECT kind, due_at, not_before, attempts FROM timers WHERE booking_id = $1 ORDE
 SELECT o.round, o.slot, o.state, f.ref, o.distance_m, o.offered_at, o.expires_at, o.answered_at
 FROM offers o JOIN friends f ON f.id = o.friend_id WHERE o.booking_id = $1 ORDER BY o.round, o.offered_at, o.slot
 
+-- name: messages_of
+SELECT seq, channel, audience, template, state, attempts, sent_at, problem FROM messages
+WHERE booking_id = $1 ORDER BY seq, id
+
 -- name: refs
 SELECT id, ref FROM friends WHERE id = ANY($1::uuid[])
