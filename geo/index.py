@@ -35,7 +35,7 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from itertools import pairwise
 from math import inf, radians, sin, sqrt
-from typing import Final, cast
+from typing import Final, NamedTuple, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -67,16 +67,44 @@ class IndexBroken(RuntimeError):
     """The R-tree library refused; load the index anew."""
 
 
+class Query(NamedTuple):
+    """One question: the `want` nearest available friends with `certificates` who qualify.
+
+    `required` and `any_of` are bits of the traits a friend has: all of the former, and one of the
+    latter unless there are none. They only spare `qualifies` the friends it would refuse anyway.
+    """
+
+    point: Point
+    certificates: frozenset[str]
+    want: int
+    qualifies: Callable[[Friend, float], bool]
+    required: int = 0
+    any_of: int = 0
+
+
 Key = str | None
 Vector = tuple[float, float, float]
 Found = tuple[float, FriendId]
 
 
-class FriendIndex:
-    """All friends by place. `available` says who may be asked at all, whatever the booking."""
+def no_traits(_friend: Friend) -> int:
+    return 0
 
-    def __init__(self, available: Callable[[Friend], bool]) -> None:
+
+class FriendIndex:
+    """All friends by place.
+
+    `available` says who may be asked at all, whatever the booking; `traits` gives what else can be
+    said of a friend in 63 bits, for questions to filter by.
+    """
+
+    def __init__(
+        self,
+        available: Callable[[Friend], bool],
+        traits: Callable[[Friend], int] = no_traits,
+    ) -> None:
         self._available = available
+        self._traits_of = traits
         self._clear()
 
     def _clear(self) -> None:
@@ -84,6 +112,7 @@ class FriendIndex:
         self._friends: list[Friend] = []
         self._free: list[int] = []
         self._open = bytearray()
+        self._traits = array("q")
         self._x, self._y, self._z = array("d"), array("d"), array("d")
         self._radii: Counter[int] = Counter()
         self._largest_radius_m = 0
@@ -110,6 +139,7 @@ class FriendIndex:
         self._friends = unique
         self._slots = {friend.id: slot for slot, friend in enumerate(unique)}
         self._open = bytearray(map(self._available, unique))
+        self._traits = array("q", map(self._traits_of, unique))
         self._x, self._y, self._z = (array("d", axis.tobytes()) for axis in places.T)
         self._radii = Counter([friend.radius_m for friend in unique])
         self._largest_radius_m = max(self._radii, default=0)
@@ -132,11 +162,11 @@ class FriendIndex:
             self._insert(friend)
             return
         old = self._friends[slot]
-        available = self._available(friend)
+        available, traits = self._available(friend), self._traits_of(friend)
         moved = friend.lat != old.lat or friend.lon != old.lon
         if moved or available != self._open[slot] or friend.certificates != old.certificates:
             self._replant(slot, friend, available=available, moved=moved)
-        self._friends[slot] = friend
+        self._friends[slot], self._traits[slot] = friend, traits
         if friend.radius_m != old.radius_m:
             self._count_radius(friend.radius_m)
             self._uncount_radius(old.radius_m)
@@ -160,22 +190,34 @@ class FriendIndex:
         certificates: frozenset[str],
         want: int,
         qualifies: Callable[[Friend, float], bool],
+        required: int = 0,
+        any_of: int = 0,
     ) -> list[Candidate]:
         """The `want` nearest available friends with `certificates` who reach the point and qualify.
 
-        Ordered by geodesic distance, then friend id. `qualifies` gets each friend whose own radius
-        covers the point with his distance in metres, nearest first, until enough are found.
+        Ordered by geodesic distance, then friend id. `qualifies` gets each friend with the traits
+        (all of `required`, one of `any_of` if any) whose own radius covers the point, and his
+        distance in metres, nearest first, until enough are found.
         """
+        return self._answer(Query(point, certificates, want, qualifies, required, any_of))
+
+    def nearest_many(self, queries: Iterable[Query]) -> list[list[Candidate]]:
+        """What `nearest` answers to each of `queries`."""
+        return [self._answer(query) for query in queries]
+
+    def _answer(self, query: Query) -> list[Candidate]:
+        point, certificates, want, qualifies, required, any_of = query
         tree = self._rarest(certificates)
         if tree is None or want < 1:
             return []
         found: list[Found] = []
-        friends, is_open = self._friends, self._open
+        friends, is_open, traits = self._friends, self._open, self._traits
         reach_m = self._largest_radius_m + NEAR_TIE_M
         for chord_m, away_m, slot in self._outward(tree, point, FIRST_LOOK_TIMES * want, reach_m):
             if chord_m > reach_m:
                 break
-            if not is_open[slot]:
+            had = traits[slot]
+            if not is_open[slot] or had & required != required or (any_of and not had & any_of):
                 continue
             friend = friends[slot]
             gap_m = friend.radius_m - away_m
@@ -243,11 +285,11 @@ class FriendIndex:
 
     def _insert(self, friend: Friend) -> None:
         place = ecef(Point(friend.lat, friend.lon))
-        available = self._available(friend)
+        available, traits = self._available(friend), self._traits_of(friend)
         slot = self._take_slot()
         self._slots[friend.id] = slot
         self._friends[slot] = friend
-        self._open[slot] = available
+        self._open[slot], self._traits[slot] = available, traits
         self._x[slot], self._y[slot], self._z[slot] = place
         self._count_radius(friend.radius_m)
         for key in _keys(friend, available=available):
@@ -270,6 +312,7 @@ class FriendIndex:
             return self._free.pop()
         self._friends.append(NOBODY)
         self._open.append(0)
+        self._traits.append(0)
         for axis in (self._x, self._y, self._z):
             axis.append(0.0)
         return len(self._friends) - 1

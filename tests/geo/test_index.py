@@ -4,7 +4,7 @@ import pytest
 from rtree.index import Index
 
 from data.records import Friend
-from geo.index import FriendIndex
+from geo.index import FriendIndex, Query
 from geo.point import Point, PointInvalid
 from tests.geo.worlds import (
     BERLIN,
@@ -262,3 +262,23 @@ def test_the_check_notices_a_tree_that_missed_a_change(monkeypatch, verb):
         "The tree of everybody holds other friends than it should.",
         "The tree wifi holds other friends than it should.",
     ]
+
+
+def test_traits_spare_the_question_whoever_lacks_them():
+    index = FriendIndex(available, traits=lambda who: who.id.int % 8)
+    index.load(friend(n, east_of(ZURICH, n)) for n in range(1, 25))
+    asked: list[int] = []
+
+    def heard(who: Friend, _away_m: float) -> bool:
+        asked.append(who.id.int)
+        return True
+
+    question = Query(ZURICH, frozenset(), 3, heard, required=4, any_of=3)
+    (found,) = index.nearest_many([question])
+    assert [candidate.friend_id.int for candidate in found] == asked == [5, 6, 7]
+    index.put(replace(friend(6, ZURICH), radius_m=0))
+    index.put(friend(16))
+    index.remove(friend_id(5))
+    asked.clear()
+    (found,) = index.nearest_many([question])
+    assert [candidate.friend_id.int for candidate in found] == asked == [6, 7, 13]
