@@ -224,8 +224,7 @@ async def _teach_json(connection: Connection) -> None:
     )
 
 
-def _encode(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 @asynccontextmanager

@@ -7,12 +7,14 @@ written. Everything else here is a row.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 from hashlib import sha256
 from typing import Any, NamedTuple, NewType
 from uuid import UUID
+
+from data.copies import changed
 
 PersonId = NewType("PersonId", UUID)
 FriendId = NewType("FriendId", UUID)
@@ -442,7 +444,7 @@ class Job:
         if award is not None and award.state not in LIVING_AWARDS:
             former = {**former, award.friend_id: award.state}
             award = None
-        return replace(
+        return changed(
             self,
             booking=changes.booking,
             offers=tuple(offers.values()),
@@ -494,6 +496,3 @@ def derived_id(booking_id: UUID, *parts: object) -> UUID:
 def customer_key(email: str) -> CustomerKey:
     """The pseudonym under which a customer is known to blocks: a hash of her folded address."""
     return CustomerKey(sha256(email.strip().casefold().encode()).hexdigest())
-
-
-HOUR = timedelta(hours=1)

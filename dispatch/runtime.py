@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from random import Random
 from uuid import UUID
 
 from uuid_utils.compat import uuid7
 
+from data.copies import changed
 from data.db import Pool
 from data.records import Changes, FriendId, Package
 from data.settings import Settings
@@ -47,7 +48,7 @@ class Runtime:
         if friend := self.index.get(friend_id):
             jobs = min(max(friend.open_jobs + open_jobs, 0), friend.capacity)
             offers = max(friend.live_offers + live_offers, 0)
-            self.index.put(replace(friend, open_jobs=jobs, live_offers=offers))
+            self.index.put(changed(friend, open_jobs=jobs, live_offers=offers))
 
     def tell(self, changes: Sequence[Changes]) -> None:
         """Hint to the listeners of this process that these decisions are committed."""

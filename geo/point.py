@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from data.records import FriendId
 
@@ -48,8 +48,7 @@ class Point:
         _check("lon", self.lon, 180)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Candidate:
+class Candidate(NamedTuple):
     """A friend who may get an offer, with the geodesic distance to the job."""
 
     friend_id: FriendId
@@ -87,6 +86,8 @@ def geodesic_m(a: Point, b: Point) -> float:
 
 
 def _check(field: str, value: float, limit: int) -> None:
+    if type(value) is float and -limit <= value <= limit:
+        return
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise PointInvalid(field, "must be a number of degrees")
     if not math.isfinite(value):

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
-from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
 import asyncpg
 
 from data import queries
+from data.copies import changed
 from data.db import Connection
 from data.records import (
     Channel,
@@ -62,7 +62,7 @@ async def current(
         if known is None or known.version != version:
             stale.append(friend_id)
         elif known.live_offers != live_offers:
-            found[friend_id] = replace(known, live_offers=live_offers)
+            found[friend_id] = changed(known, live_offers=live_offers)
         else:
             found[friend_id] = known
     found.update(await facts(tx, stale, now))

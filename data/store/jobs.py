@@ -273,24 +273,26 @@ async def _write_events(tx: Connection, changes: Sequence[Changes]) -> None:
         sql.insert_events,
         [(e.booking_id, e.seq, e.kind, e.at, e.actor, e.data) for c in changes for e in c.events],
     )
-    decisions = [
-        (
-            d.booking_id,
-            d.seq,
-            d.round,
-            d.tier,
-            d.at,
-            d.policy,
-            [f.friend_id for f in d.friends],
-            [f.outcome for f in d.friends],
-            [f.distance_m for f in d.friends],
-            [f.rank or 0 for f in d.friends],
-        )
-        for c in changes
-        for d in c.decisions
-    ]
-    if decisions:
-        await tx.executemany(sql.insert_decision, decisions)
+    await _each(
+        tx,
+        sql.insert_decisions,
+        [
+            (
+                *(d.booking_id, d.seq, d.round, d.tier, d.at, d.policy),
+                _array(f.friend_id for f in d.friends),
+                _array(f.outcome for f in d.friends),
+                _array(f.distance_m for f in d.friends),
+                _array(f.rank or 0 for f in d.friends),
+            )
+            for c in changes
+            for d in c.decisions
+        ],
+    )
+
+
+def _array(values: Iterable[object]) -> str:
+    """An array as a literal, of values that need no quotes."""
+    return "{" + ",".join(map(str, values)) + "}"
 
 
 async def _write_messages(tx: Connection, changes: Sequence[Changes], now: datetime) -> None:

@@ -9,10 +9,11 @@ each row sees one transition at a time.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, TypeVar
 
+from data.copies import changed
 from data.db import Connection
 from data.records import (
     Appointment,
@@ -85,17 +86,17 @@ class Facts:
     def learn(self, verdict: Changes | Asking) -> None:
         """Carry a decision on to those that come after it."""
         if isinstance(verdict, Asking):
-            self.jobs[verdict.booking.id] = verdict.draft.job
+            self.jobs[verdict.booking.id] = verdict.job
             return
         changes, booking_id = verdict, verdict.booking.id
         self.jobs[booking_id] = self.jobs[booking_id].after(changes)
         for friend_id, by in changes.open_jobs.items():
             if friend := self.friends.get(friend_id):
-                self.friends[friend_id] = replace(friend, open_jobs=friend.open_jobs + by)
+                self.friends[friend_id] = changed(friend, open_jobs=friend.open_jobs + by)
         for offer in changes.offers:
             friend = self.friends.get(offer.friend_id)
             if friend and offer.state is OfferState.LIVE:
-                self.friends[friend.id] = replace(friend, live_offers=friend.live_offers + 1)
+                self.friends[friend.id] = changed(friend, live_offers=friend.live_offers + 1)
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -272,7 +273,7 @@ def _done(
             continue
         job = facts.jobs[facts.booking_id(command)]
         result = Done(job=job, changes=decided.get(command), now=facts.now)
-        done[command] = replace(result, said=command.said(result)) if command.said else result
+        done[command] = changed(result, said=command.said(result)) if command.said else result
     return done
 
 

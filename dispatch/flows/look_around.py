@@ -34,6 +34,7 @@ class _Search:
     spare: int = SPARE
     looks: int = 0
     found: list[Candidate] = field(default_factory=list)
+    judged: dict[FriendId, Friend] = field(default_factory=dict)
     met: dict[FriendId, float] = field(default_factory=dict)
 
     @property
@@ -68,7 +69,7 @@ async def look_around(
     open_ = list(searches.values())
     while open_:
         await eyes.look(open_)
-        open_ = [search for search in open_ if not _enough(rt, search, known)]
+        open_ = [search for search in open_ if _enough(rt, search, known) is None]
 
     async def around(asking: Asking) -> tuple[Nearby, ...]:
         search = searches.get(id(asking))
@@ -96,9 +97,9 @@ class _Eyes:
         self.known.update(await friends.current(self.tx, unread, self.now, self.rt.index.get))
 
     async def frame(self, search: _Search) -> tuple[Nearby, ...]:
-        while not _enough(self.rt, search, self.known):
+        while (fit := _enough(self.rt, search, self.known)) is None:
             await self.look([search])
-        if _too_few(self.rt, search, self.known):
+        if len(fit) < search.asking.want:
             await self.read(_said_busy(self.rt, search))
         return _frame(self.rt, search, self.known)
 
@@ -113,39 +114,40 @@ def _look(rt: Runtime, search: _Search) -> None:
         search.point,
         certificates=need.certificates,
         want=search.count,
-        qualifies=_qualifies(need),
+        qualifies=_qualifies(search, need),
     )
-    search.met.update((c.friend_id, c.distance_m) for c in search.found)
+    search.met.update(search.found)
 
 
-def _qualifies(need: Need) -> Callable[[Friend, float], bool]:
-    return lambda friend, away_m: matching.reason(friend, away_m, need) is None
+def _qualifies(search: _Search, need: Need) -> Callable[[Friend, float], bool]:
+    def qualifies(friend: Friend, away_m: float) -> bool:
+        if matching.reason(friend, away_m, need) is not None:
+            return False
+        search.judged[friend.id] = friend
+        return True
+
+    return qualifies
 
 
-def _enough(rt: Runtime, search: _Search, known: Mapping[FriendId, Friend]) -> bool:
-    """Whether to stop looking; if not, the search is set to look wider or for the next need.
+def _enough(rt: Runtime, search: _Search, known: Mapping[FriendId, Friend]) -> list[float] | None:
+    """How far those who are fit live, once it is enough; None to look wider, or for the next need.
 
     Enough is when as many are fit as are wanted, and nobody who was not read can be nearer.
     """
     need, want = search.need, search.asking.want
     if need is None:
-        return True
+        return []
     fit = sorted(_fit(rt, search, need, known))
     more = len(search.found) >= search.count
     if len(fit) >= want and not (more and fit[want - 1] > search.found[-1].distance_m):
-        return True
+        return fit
     if more and search.looks < LOOKS_MAX:
         search.spare *= WIDER_BY
-        return False
+        return None
     if fit:
-        return True
+        return fit
     search.stage, search.spare, search.looks = search.stage + 1, SPARE, 0
-    return search.need is None
-
-
-def _too_few(rt: Runtime, search: _Search, known: Mapping[FriendId, Friend]) -> bool:
-    need = search.need
-    return need is None or sum(1 for _ in _fit(rt, search, need, known)) < search.asking.want
+    return [] if search.need is None else None
 
 
 def _said_busy(rt: Runtime, search: _Search) -> set[FriendId]:
@@ -163,23 +165,29 @@ def _fit(
 ) -> Iterator[float]:
     """How far those are whom the search found and whose rows say that they may be asked."""
     asked = {offer.friend_id for offer in search.asking.draft.live}
-    for found in search.found:
-        row = known.get(found.friend_id)
-        if row is not None and row.id not in asked:
-            away_m = _away_m(rt, search, row, found.distance_m)
-            if matching.reason(row, away_m, need) is None:
-                yield away_m
+    for friend_id, indexed_m in search.found:
+        row = known.get(friend_id)
+        if row is None or friend_id in asked:
+            continue
+        if row is search.judged[friend_id]:
+            yield indexed_m
+            continue
+        away_m = _away_m(rt, search, row, indexed_m)
+        if matching.reason(row, away_m, need) is None:
+            yield away_m
 
 
 def _frame(rt: Runtime, search: _Search, known: Mapping[FriendId, Friend]) -> tuple[Nearby, ...]:
     met = dict(search.met)
-    met.update((c.friend_id, c.distance_m) for c in rt.index.around(search.point, rt.policy.frame))
+    met.update(rt.index.around(search.point, rt.policy.frame))
     nearby = []
     for friend_id, indexed_m in met.items():
-        if row := known.get(friend_id):
-            nearby.append(Nearby(row, _away_m(rt, search, row, indexed_m)))
-        elif copy := rt.index.get(friend_id):
+        copy = rt.index.get(friend_id)
+        row = known.get(friend_id, copy)
+        if row is copy and copy is not None:
             nearby.append(Nearby(copy, indexed_m))
+        elif row is not None:
+            nearby.append(Nearby(row, _away_m(rt, search, row, indexed_m)))
     return tuple(nearby)
 
 

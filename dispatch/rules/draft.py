@@ -6,10 +6,11 @@ Nothing leaves a rule but `Changes`, or an `Asking` when the rule needs to know 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Self
 
+from data.copies import changed
 from data.records import (
     Award,
     AwardState,
@@ -72,9 +73,9 @@ class Draft:
     @property
     def job(self) -> Job:
         """The job as it stands after what has been decided so far."""
-        return replace(
+        return changed(
             self.case.job,
-            booking=replace(self.booking, event_seq=self.seq),
+            booking=changed(self.booking, event_seq=self.seq),
             offers=tuple(self._offers.values()),
             award=self.award if self.booking.award_id else None,
             former=self._former,
@@ -103,12 +104,12 @@ class Draft:
         """Move the booking; the step from where it was before this decision must be legal."""
         if self._before is not state:
             states.step(states.BOOKING, self._before, state)
-        self.booking = replace(self.booking, state=state, state_at=self.now)
+        self.booking = changed(self.booking, state=state, state_at=self.now)
         return self
 
     def change(self, **fields: Any) -> Self:
         """Change fields of the booking other than its state."""
-        self.booking = replace(self.booking, **fields)
+        self.booking = changed(self.booking, **fields)
         return self
 
     def offer(self, offer: Offer) -> None:
@@ -118,7 +119,7 @@ class Draft:
     def close(self, offer: Offer, state: OfferState) -> None:
         """Let `state` happen to an offer."""
         states.step(states.OFFER, offer.state, state)
-        closed = replace(offer, state=state, answered_at=offer.answered_at or self.now)
+        closed = changed(offer, state=state, answered_at=offer.answered_at or self.now)
         self._offers[offer.id] = self._changed[offer.id] = closed
 
     def close_live(self, state: OfferState) -> list[str]:
@@ -132,22 +133,22 @@ class Draft:
     def give(self, award: Award) -> None:
         """Give the job to a friend; his open jobs grow by one."""
         self.award, self._award_changed, self._award_is_new = award, True, True
-        self.booking = replace(self.booking, award_id=award.id)
+        self.booking = changed(self.booking, award_id=award.id)
         self._count(award.friend_id, +1)
 
     def amend(self, **fields: Any) -> None:
         """Change fields of the award other than its state."""
-        self.award, self._award_changed = replace(self.held, **fields), True
+        self.award, self._award_changed = changed(self.held, **fields), True
 
     def end(self, state: AwardState, offer_state: OfferState | None = None) -> Award:
         """End the award; his open jobs shrink by one, and unless done the booking loses him."""
         award = self.held
         states.step(states.AWARD, award.state, state)
-        self.award, self._award_changed = replace(award, state=state, ended_at=self.now), True
+        self.award, self._award_changed = changed(award, state=state, ended_at=self.now), True
         self._count(award.friend_id, -1)
         if state is not AwardState.DONE:
             self._former[award.friend_id] = state
-            self.booking = replace(self.booking, award_id=None)
+            self.booking = changed(self.booking, award_id=None)
         if offer_state is not None and award.offer_id is not None:
             self.close(self._offers[award.offer_id], offer_state)
         return self.award
@@ -172,7 +173,7 @@ class Draft:
     def changes(self) -> Changes:
         """What is to be written, with the messages that the new events call for."""
         return Changes(
-            booking=replace(self.booking, event_seq=self.seq),
+            booking=changed(self.booking, event_seq=self.seq),
             customer=self.case.customer,
             offers=tuple(self._changed.values()),
             award=self.award if self._award_changed else None,
@@ -195,9 +196,13 @@ class Draft:
 
 @dataclass(frozen=True, slots=True)
 class Asking:
-    """A decision that waits to hear who is near; `needs` says what to look for, in order."""
+    """A decision that waits to hear who is near; `needs` says what to look for, in order.
+
+    `job` is the job as decided so far.
+    """
 
     draft: Draft
+    job: Job
     needs: tuple[matching.Need, ...]
     want: int
 

@@ -12,9 +12,9 @@ with `Changes`, or with an `Asking` when friends must be asked: then the flow lo
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import datetime, timedelta
 
+from data.copies import changed
 from data.records import (
     Appointment,
     Award,
@@ -326,9 +326,9 @@ def ask(asking: Asking, nearby: tuple[Nearby, ...]) -> Changes:
 
 
 def _ask_friends(draft: Draft) -> Asking:
-    policy = draft.case.policy
-    needs = matching.needs(draft.job, draft.now, policy)
-    return Asking(draft=draft, needs=needs, want=policy.fan_out - len(draft.live))
+    policy, job = draft.case.policy, draft.job
+    needs = matching.needs(job, draft.now, policy)
+    return Asking(draft=draft, job=job, needs=needs, want=policy.fan_out - len(draft.live))
 
 
 def _ask_again(draft: Draft) -> Asking:
@@ -482,7 +482,7 @@ def appointment_end(starts_at: datetime, minutes: int) -> datetime:
 
 def as_awarded(award: Award) -> Award:
     """The award as it was in the moment of acceptance: what a repeated accept is answered with."""
-    return replace(
+    return changed(
         award,
         state=AwardState.LIVE,
         contacted_at=None,

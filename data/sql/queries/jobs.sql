@@ -111,10 +111,12 @@ SELECT i, b, s, c, a, r, t, d, e, n
 FROM unnest($1::uuid[], $2::uuid[], $3::int[], $4::channel[], $5::audience[], $6::uuid[], $7::text[], $8::jsonb[],
             $9::timestamptz[], $10::timestamptz[]) AS t (i, b, s, c, a, r, t, d, e, n)
 
--- name: insert_decision
--- One by one: each has arrays of its own length, and unnest would pour them into one.
+-- name: insert_decisions
+-- Arrays arrive as literals: each decision has its own length, and an array of such arrays does not exist.
 INSERT INTO decisions (booking_id, seq, round, tier, at, policy, friend_ids, outcomes, distances_m, ranks)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8::text[]::outcome[], $9, $10)
+SELECT b, s, r, t, a, p, f::uuid[], o::outcome[], d::int[], k::int[]
+FROM unnest($1::uuid[], $2::int[], $3::smallint[], $4::tier[], $5::timestamptz[], $6::text[], $7::text[], $8::text[],
+            $9::text[], $10::text[]) AS t (b, s, r, t, a, p, f, o, d, k)
 
 -- name: count_open_jobs
 -- Locks and counts in the order of ids. The check friend_capacity refuses what the rules let through.
