@@ -11,6 +11,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from pydantic import BaseModel
 
 from api.auth import Rt
+from api.direct import Direct
 from api.metrics import Metrics
 from data.db import DatabaseError
 from data.store import health
@@ -29,7 +30,7 @@ T = TypeVar("T")
 
 _late: set[asyncio.Task[Any]] = set()
 
-router = APIRouter(include_in_schema=False)
+router = APIRouter(include_in_schema=False, route_class=Direct)
 
 
 class Check(BaseModel):

@@ -11,6 +11,7 @@ from fastapi.security.http import HTTPAuthorizationCredentials
 from starlette.types import Receive, Scope, Send
 
 from api.auth import Customer, FriendCaller, Operator, Partner, Party, bearer, cookie
+from api.direct import Direct
 from api.openapi import problems
 from api.streams import CURSOR_MAX, Stream, Streams, cursor_of
 from dispatch.flows.together import Overloaded
@@ -76,7 +77,7 @@ def shown(
 
 Shown = Annotated[str, Depends(shown)]
 
-router = APIRouter(prefix="/v1", tags=["live"])
+router = APIRouter(prefix="/v1", tags=["live"], route_class=Direct)
 
 
 @router.get(

@@ -6,6 +6,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from api import docs, health, live, metrics, problems
+from api.direct import Ways
 from api.door import Door
 from api.middleware import Numbered, OnlyJson
 from api.openapi import Api, stated
@@ -67,6 +68,7 @@ def create_app(
         app.state.secret = rt.settings.key()
         app.state.outside = outside or by_mail(rt)
         # The last added is the first a request meets.
+        app.add_middleware(Ways, routes=[route for router in ROUTERS for route in router.routes])
         app.add_middleware(OnlyJson)
         app.add_middleware(Door)
         app.add_middleware(Numbered, https=rt.settings.base_url.startswith("https://"))

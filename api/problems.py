@@ -233,6 +233,7 @@ def kind_of(error: type[Exception]) -> Kind:
 
 
 INTERNAL = KINDS[Internal]
+FORESEEN = tuple(error for error in KINDS if error is not Internal)
 
 
 def body(kind: Kind, detail: str = "", mistakes: Sequence[Mistake] = ()) -> dict[str, Any]:
@@ -281,14 +282,26 @@ def _details(error: Exception) -> tuple[str, Sequence[Mistake]]:
     return "", []
 
 
-async def _known(request: Request, error: Exception) -> Response:
+def response(request: Request, error: Exception) -> Response | None:
+    """The answer to an error raised while a request was served; None when nobody foresaw it."""
+    if isinstance(error, RequestValidationError):
+        return _invalid(error)
+    if isinstance(error, HTTPException):
+        return _of_router(request, error)
+    if not isinstance(error, FORESEEN):
+        return None
     if isinstance(error, DatabaseError):
         log.warning("%s: %s", type(error).__name__, error)
     return answer(error)
 
 
-async def _of_router(request: Request, error: Exception) -> Response:
-    assert isinstance(error, HTTPException)
+async def _respond(request: Request, error: Exception) -> Response:
+    said = response(request, error)
+    assert said is not None
+    return said
+
+
+def _of_router(request: Request, error: HTTPException) -> Response:
     known = BY_STATUS.get(error.status_code)
     if known is None:
         kind = Kind(
@@ -314,8 +327,7 @@ def _allowed(request: Request) -> str:
     return ", ".join(sorted(methods))
 
 
-async def _invalid(request: Request, error: Exception) -> Response:
-    assert isinstance(error, RequestValidationError)
+def _invalid(error: RequestValidationError) -> Response:
     faults = error.errors()
     if any(fault["loc"][:1] == ("path",) for fault in faults):
         return answer(NO_SUCH)  # an id that cannot be is an id that is not
@@ -381,8 +393,5 @@ def _path(location: Sequence[str | int]) -> Iterator[str]:
 
 def install(app: FastAPI) -> None:
     """Let every known error of the app be answered as a problem."""
-    for error in KINDS:
-        if error is not Internal:
-            app.add_exception_handler(error, _known)
-    app.add_exception_handler(HTTPException, _of_router)
-    app.add_exception_handler(RequestValidationError, _invalid)
+    for error in (*FORESEEN, HTTPException, RequestValidationError):
+        app.add_exception_handler(error, _respond)

@@ -14,11 +14,15 @@ cursor is none of ours, `ready` says `"resumed": false`, and the client reads it
 An event is encoded once for each kind of reader. Comments that keep a line open, and the question
 whether credentials still hold, go round all streams in fifteen seconds, a few at each look. A
 reader who does not read is told nothing more and ends once he has taken what was written before.
+
+Ten thousand open answers are a million objects, and the garbage collector would stop everything for
+most of a second to go through them. They leave no cycles behind, so it is told to pass them over.
 """
 
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import logging
 from base64 import urlsafe_b64decode, urlsafe_b64encode
@@ -46,6 +50,7 @@ CLOSE_WITHIN_S: Final = 1.0
 RETRY_MS: Final = (1000, 4000)
 WAITING_BYTES_MAX: Final = 64 * 1024
 EVENTS_MAX: Final = 5000
+KEPT_AT_ONCE: Final = 500
 CURSOR_MAX: Final = 6000
 ABOUT_OFFERS: Final = frozenset({hearing.OFFER_MADE, hearing.OFFER_GONE})
 
@@ -110,6 +115,7 @@ class Streams:
         self._task: asyncio.Task[None] | None = None
         self._blind = self._closed = False
         self._owed = self._checked_s = 0.0
+        self._unkept = 0
         self._beaten_s = asyncio.get_running_loop().time()
         self.open = 0
 
@@ -251,6 +257,15 @@ class Streams:
             if not stream.ended:
                 self._by.setdefault(stream.to, set()).add(stream)
         self._newcomers = [one for one in self._newcomers if not (one.settled or one.ended)]
+        self._keep(len(newcomers))
+
+    def _keep(self, settled: int) -> None:
+        """Let the collector pass over open answers; what is garbage already goes before."""
+        self._unkept += settled
+        if self._unkept >= KEPT_AT_ONCE:
+            self._unkept = 0
+            gc.collect()
+            gc.freeze()
 
     def _beat(self) -> None:
         """Send a comment, with the cursor of now, to as many of the round as it is time for."""

@@ -27,6 +27,7 @@ from api.auth import (
     owns,
 )
 from api.cursors import Cursor, Limit
+from api.direct import Direct
 from api.idempotency import REPLAYED, Key, claim, principal
 from api.openapi import REPLAY, may_be_anonymous, problems
 from api.problems import Unfit
@@ -45,7 +46,7 @@ from dispatch.rules.refused import NotFound
 from dispatch.runtime import Runtime
 from geo.places import AddressRefused
 
-router = APIRouter(prefix="/v1/bookings", tags=["bookings"])
+router = APIRouter(prefix="/v1/bookings", tags=["bookings"], route_class=Direct)
 
 
 @router.post(

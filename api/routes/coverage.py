@@ -8,6 +8,7 @@ from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import JSONResponse
 
 from api.auth import Anybody, Rt
+from api.direct import Direct
 from api.fields import Code
 from api.openapi import may_be_anonymous, problems
 from api.schemas import Said
@@ -19,7 +20,7 @@ from geo.coverage import feature_collection
 
 FRESH_S = 300
 
-router = APIRouter(prefix="/v1", tags=["catalogue"])
+router = APIRouter(prefix="/v1", tags=["catalogue"], route_class=Direct)
 
 
 class CoverageArea(Said):

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Query
 
 from api import requests, schemas, showing
 from api.auth import AnOperator, Rt, actor
+from api.direct import Direct
 from api.openapi import problems
 from api.problems import Unfit
 from api.routes.bookings import seen
@@ -21,7 +22,7 @@ from dispatch.rules.refusals import AtCapacity, FriendUnfit, NotInThisState
 from dispatch.rules.refused import NotFound
 from geo.point import Point, distance_m
 
-router = APIRouter(prefix="/v1/bookings/{booking_id}", tags=["desk"])
+router = APIRouter(prefix="/v1/bookings/{booking_id}", tags=["desk"], route_class=Direct)
 
 
 @router.get("/decisions", summary="Who was asked, and why not others", responses=problems(NotFound))

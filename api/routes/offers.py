@@ -10,6 +10,7 @@ from fastapi import APIRouter, Query
 from api import cursors, schemas, showing
 from api.auth import AFriend, Rt
 from api.cursors import Cursor, Limit
+from api.direct import Direct
 from api.openapi import problems
 from data.records import BookingState, OfferId, OfferState
 from data.store import views
@@ -18,7 +19,7 @@ from dispatch.flows.reading import reading
 from dispatch.rules.refusals import AtCapacity, OfferExpired, OfferGone
 from dispatch.rules.refused import NotFound
 
-router = APIRouter(prefix="/v1", tags=["friends"])
+router = APIRouter(prefix="/v1", tags=["friends"], route_class=Direct)
 
 
 @router.get("/me/offers", summary="What I am asked now")

@@ -18,6 +18,7 @@ from pydantic import (
 )
 
 from api.auth import AFriend, Rt
+from api.direct import Direct
 from api.fields import Lat, Lon, unfit
 from api.openapi import problems
 from api.problems import Unfit
@@ -161,7 +162,7 @@ class Profile(Said):
     rating: Stars
 
 
-router = APIRouter(prefix="/v1/me", tags=["friends"])
+router = APIRouter(prefix="/v1/me", tags=["friends"], route_class=Direct)
 
 
 @router.get("/profile", summary="What you know of me", responses=problems(NotFound))

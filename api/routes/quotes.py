@@ -6,6 +6,7 @@ from fastapi import APIRouter, Response
 
 from api import requests, schemas, showing
 from api.auth import Anybody, Partner, Rt
+from api.direct import Direct
 from api.idempotency import REPLAYED, Key, claim, principal
 from api.openapi import REPLAY, may_be_anonymous, problems
 from dispatch.flows import orders
@@ -16,7 +17,7 @@ from geo.geocode import Address
 from geo.places import AddressRefused
 from geo.point import Point
 
-router = APIRouter(prefix="/v1", tags=["bookings"])
+router = APIRouter(prefix="/v1", tags=["bookings"], route_class=Direct)
 
 
 def located(asked: requests.QuoteAddress | requests.Address) -> tuple[Address, Point | None]:

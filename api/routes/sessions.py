@@ -8,6 +8,7 @@ from fastapi import APIRouter, BackgroundTasks, Depends, Request, Response
 
 from api import requests, schemas
 from api.auth import COOKIE, FriendCaller, Operator, Rt, only
+from api.direct import Direct
 from api.openapi import problems
 from api.outside import Outside, ToOutside
 from data.store.sessions import Known, Login
@@ -15,7 +16,7 @@ from dispatch.flows import sessions
 from dispatch.flows.sessions import SESSION_LIFE, LinkUsedUp
 from dispatch.runtime import Runtime
 
-router = APIRouter(prefix="/v1", tags=["sessions"])
+router = APIRouter(prefix="/v1", tags=["sessions"], route_class=Direct)
 
 SignedIn = Annotated[FriendCaller | Operator, Depends(only(FriendCaller, Operator))]
 

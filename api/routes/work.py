@@ -8,6 +8,7 @@ from fastapi import APIRouter, Response
 
 from api import requests, schemas, showing
 from api.auth import AFriend, FriendCaller, Invited, Rt
+from api.direct import Direct
 from api.openapi import CALENDAR, problems
 from api.outside import ToOutside
 from api.routes.bookings import seen
@@ -23,7 +24,7 @@ from dispatch.rules.refusals import (
 from dispatch.rules.refused import NotFound
 from dispatch.runtime import Runtime
 
-router = APIRouter(prefix="/v1/bookings/{booking_id}", tags=["friends"])
+router = APIRouter(prefix="/v1/bookings/{booking_id}", tags=["friends"], route_class=Direct)
 
 ANY_STEP = problems(NotFound, NotInThisState, ContactDeadlinePassed)
 
