@@ -1,9 +1,9 @@
 """Event streams: 10,000 phones in one process, and how soon each hears of its offer and its end.
 
-    python -m benchmarks.live [--streams 10000] [--rate 200] [--seconds 20]
+    python -m benchmarks.live [--quick] [--streams 10000] [--rate 200] [--seconds 20]
 
-Every friend of a world listens. Customers book at a steady rate over HTTP; the first phone that
-rings accepts, and the other three must stop ringing. The server, its PostgreSQL and the load are
+Every friend of a world listens. Customers book at a steady rate over HTTP; the friend whose phone
+rings first accepts within two seconds, and the other three must stop ringing. The server, its PostgreSQL and the load are
 processes of their own. Latency is the time of arrival less the moment PostgreSQL gave the event,
 before it was written: deciding, writing and committing are in it. Writes
 benchmarks/results/live.json and the section "Live" of benchmarks/report.md.
@@ -25,6 +25,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import numpy as np
@@ -36,10 +37,11 @@ from benchmarks.load import request
 from benchmarks.world import population
 from data import queries
 
-STREAMS, RATE, SECONDS = 10_000, 200.0, 20.0
+WHOLE, QUICK = (10_000, 200.0, 20.0), (2_000, 100.0, 5.0)
 OPEN_AT_ONCE = 64
 LANES = 64
 SETTLE_S, AGAIN_S = 3.0, 0.5
+ACCEPTS_AFTER_S = (0.2, 2.0)
 ANSWERS_WITHIN_S = 120.0
 LISTENERS_END_WITHIN_S = 400.0
 WARM_UP_BOOKINGS, WARM_UP_RATE = 200, 100.0
@@ -110,7 +112,8 @@ def main() -> None:
     result = _result(words, heard, due)
     stage.say(json.dumps(result["figures"], indent=1))
     report.SECTIONS["live"] = section
-    report.save("live", result)
+    if not words.quick:
+        report.save("live", result)
 
 
 async def _furnish(made: stage.Stage, world: Any, tokens: Sequence[str], count: int) -> Any:
@@ -216,6 +219,7 @@ class Street:
         self.measuring = self.over = False
         self.broken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.quiet = asyncio.Event()
+        self._chance = Random(1)
         self._open = 0
         self._rung: set[str] = set()
         self._offered: list[Arrival] = []
@@ -296,9 +300,15 @@ class Street:
                 await asyncio.sleep(ahead_s)
             self._send(post)
 
-    def _send(self, words: bytes) -> None:
+    def _send(self, words: bytes, in_s: float = 0.0) -> None:
         self._open += 1
         self.quiet.clear()
+        if in_s:
+            asyncio.get_running_loop().call_later(in_s, self._say, words)
+        else:
+            self._say(words)
+
+    def _say(self, words: bytes) -> None:
         if self._idle:
             self._idle.pop().transport.write(words)
         else:
@@ -333,7 +343,8 @@ class Street:
         if booking not in self._rung:
             self._rung.add(booking)
             offer = said["data"]["offer"]["id"]
-            self._send(request("POST", f"/v1/offers/{offer}/accept", token=phone.token))
+            accept = request("POST", f"/v1/offers/{offer}/accept", token=phone.token)
+            self._send(accept, self._chance.uniform(*ACCEPTS_AFTER_S))
 
     def _sum_up(self) -> None:
         told = self.told
@@ -427,7 +438,7 @@ def section(result: dict[str, Any]) -> str:
             "## Live",
             "",
             f"{asked['streams']:,} open streams in one process, {asked['rate']:.0f} bookings a "
-            f"second for {asked['seconds']:.0f} s, each accepted by the first phone that rings. "
+            f"second for {asked['seconds']:.0f} s, each accepted within 2 s on the phone that rang first. "
             f"Load of the machine before: {result['machine']['load_1min']}.",
             "",
             "| what | measured | goal |",
@@ -439,10 +450,15 @@ def section(result: dict[str, Any]) -> str:
 
 def _words() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--streams", type=int, default=STREAMS)
-    parser.add_argument("--rate", type=float, default=RATE)
-    parser.add_argument("--seconds", type=float, default=SECONDS)
-    return parser.parse_args()
+    parser.add_argument("--quick", action="store_true", help="few streams, under a minute")
+    parser.add_argument("--streams", type=int)
+    parser.add_argument("--rate", type=float, help="bookings a second")
+    parser.add_argument("--seconds", type=float)
+    words = parser.parse_args()
+    usual = QUICK if words.quick else WHOLE
+    for name, value in zip(("streams", "rate", "seconds"), usual, strict=True):
+        setattr(words, name, getattr(words, name) or value)
+    return words
 
 
 def _many_files() -> None:

@@ -1,6 +1,7 @@
 """Event streams through a real server: who hears what, how soon, and again after a cut."""
 
 import asyncio
+import gc
 import os
 import socket
 from contextlib import AsyncExitStack
@@ -428,6 +429,36 @@ async def test_a_thousand_streams_cost_little_and_all_hear(house, url, rt, recor
             client.close()
     record_property("bytes_a_stream", each)
     assert each < BYTES_A_STREAM_MAX
+
+
+async def test_the_collector_passes_over_open_streams(house, url, monkeypatch):
+    monkeypatch.setattr(streaming, "KEPT_AT_ONCE", 3)
+    mine, known = await token(house, "f1"), streams_alive()
+    try:
+        async with AsyncExitStack() as stack:
+            for _ in range(3):
+                await stack.enter_async_context(ready(url, mine))
+            assert len(streams_alive() - known) == 0
+            assert gc.get_freeze_count() > 0
+    finally:
+        gc.unfreeze()
+
+
+async def test_an_ended_stream_leaves_nothing_for_the_collector(house, url):
+    hub, mine, known = streams_of(house.app), await token(house, "f1"), streams_alive()
+    gc.disable()
+    try:
+        async with ready(url, mine):
+            assert len(streams_alive() - known) == 1
+            running = hub._task
+        await asyncio.wait_for(running, 5)
+        assert len(streams_alive() - known) == 0
+    finally:
+        gc.enable()
+
+
+def streams_alive():
+    return {id(one) for one in gc.get_objects() if isinstance(one, Stream)}
 
 
 async def told(client, needle):
