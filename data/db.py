@@ -22,7 +22,7 @@ import logging
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Final, TypeAlias, TypeVar
 
 import asyncpg
 from asyncpg.pool import PoolConnectionProxy
@@ -41,6 +41,10 @@ OLDEST_SERVER: Final = 150000
 CONNECT_TIMEOUT_S: Final = 5.0
 ACQUIRE_TIMEOUT_S: Final = 1.5
 TRIES: Final = 3
+# A plan made while a table was empty (those of its foreign keys too) would read it from end to end,
+# and is kept while the table grows: each row would make every booking dearer. What no index serves
+# is still read so; it must not look expensive enough to be compiled first.
+BY_INDEX: Final = {"enable_seqscan": "off", "jit": "off"}
 
 # With a traceback for every try, as long as the database is away; whoever asks it says so once.
 logging.getLogger("asyncpg.pool").setLevel(logging.ERROR)
@@ -182,7 +186,7 @@ async def open_pool(
             command_timeout=statement_timeout_s + 1,
             init=_teach_json,
             reset=_nothing_to_reset,
-            server_settings=session(role, application, statement_timeout_s),
+            server_settings=session(role, application, statement_timeout_s) | BY_INDEX,
         )
 
 

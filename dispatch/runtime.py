@@ -26,7 +26,7 @@ class Runtime:
     """One process's share of tekkie. Truth is only in the database; all else here can be lost.
 
     `committed` are told of decisions after their commit: a hint to look now, never the only way.
-    `gathering` is where flows.together keeps its queue; `mark` is from where to follow changes of
+    `gathering` is where flows.together keeps its queue, `lookups` those of flows.lookups; `mark` is from where to follow changes of
     friends once the index is loaded.
     """
 
@@ -41,6 +41,7 @@ class Runtime:
     new_id: Callable[[], UUID] = uuid7
     committed: list[Listener] = field(default_factory=list)
     gathering: object = None
+    lookups: object = None
     mark: str | None = None
 
     def count(self, friend_id: FriendId, *, open_jobs: int = 0, live_offers: int = 0) -> None:

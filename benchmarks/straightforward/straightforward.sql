@@ -20,7 +20,7 @@ FROM people p JOIN friend_certificates c ON c.friend_id = p.id;
 CREATE INDEX near_at ON near USING gist (certificate, at)
 
 -- name: settle
-VACUUM ANALYZE
+VACUUM ANALYZE people, friends, friend_certificates, partner_members, blocks, packages, prices, certificates, near
 
 -- name: nearest_cube
 SELECT f.id, f.radius_m, n.at <-> cube($1::float8[]) AS away_m

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
@@ -60,10 +61,10 @@ async def insert_key(
     await tx.execute(sql.audit, "key.added", str(key_id))
 
 
-async def of_key(tx: Connection, secret_sha256: bytes) -> Partner | None:
-    """Whose key this is, if it is still good."""
-    row = await tx.fetchrow(sql.of_key, secret_sha256)
-    return _partner(row) if row else None
+async def of_keys(tx: Connection, secrets_sha256: Sequence[bytes]) -> dict[bytes, Partner]:
+    """Whose keys these are; those that are no longer good are left out."""
+    rows = await tx.fetch(sql.of_keys, secrets_sha256)
+    return {row["secret_sha256"]: _partner(row) for row in rows}
 
 
 async def revoke_key(tx: Connection, prefix: str) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -86,14 +87,14 @@ async def insert(
     return (row["expires_at"], Login(row["kind"])) if row else None
 
 
-async def who(tx: Connection, token_sha256: bytes) -> Visitor | None:
-    """Whose session this is, if it is still good."""
-    row = await tx.fetchrow(sql.who, token_sha256)
-    if row is None:
-        return None
-    return Visitor(
-        id=PersonId(row["id"]), kind=Login(row["kind"]), language=Language(row["language"])
-    )
+async def who(tx: Connection, tokens_sha256: Sequence[bytes]) -> dict[bytes, Visitor]:
+    """Whose sessions these are; those that are no longer good are left out."""
+    return {
+        row["token_sha256"]: Visitor(
+            id=PersonId(row["id"]), kind=Login(row["kind"]), language=Language(row["language"])
+        )
+        for row in await tx.fetch(sql.who, tokens_sha256)
+    }
 
 
 async def revoke(tx: Connection, token_sha256: bytes) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -254,10 +254,10 @@ async def jobs(
     return [_job(row) for row in await tx.fetch(sql.jobs, friend_id, state, at, last, limit)]
 
 
-async def customer(tx: Connection, booking_id: BookingId) -> Contact | None:
-    """The customer of a booking."""
-    row = await tx.fetchrow(sql.customer, booking_id)
-    return _contact(row) if row else None
+async def customers(tx: Connection, booking_ids: Sequence[BookingId]) -> dict[BookingId, Contact]:
+    """The customers of bookings."""
+    rows = await tx.fetch(sql.customers, booking_ids)
+    return {BookingId(row["id"]): _contact(row) for row in rows}
 
 
 async def why(

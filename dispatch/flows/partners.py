@@ -10,7 +10,7 @@ from data.db import transaction
 from data.records import PartnerId
 from data.store import partners
 from data.store.partners import Partner
-from dispatch.flows.reading import reading
+from dispatch.flows.lookups import lookups
 from dispatch.rules.refused import NotFound, Refused
 from dispatch.runtime import Runtime
 
@@ -66,8 +66,7 @@ async def revoke_key(rt: Runtime, prefix: str) -> None:
 
 async def of_key(rt: Runtime, key: str) -> Partner | None:
     """Whose key this is, if it is still good."""
-    async with reading(rt) as connection:
-        return await partners.of_key(connection, _hash(key))
+    return await lookups(rt).partners.get(_hash(key))
 
 
 async def list(rt: Runtime) -> Sequence[Partner]:

@@ -11,7 +11,7 @@ from data.db import transaction
 from data.records import Language, PersonId
 from data.store import sessions
 from data.store.sessions import Known, Login, Visitor
-from dispatch.flows.reading import reading
+from dispatch.flows.lookups import lookups
 from dispatch.rules.refused import NotFound, Refused
 from dispatch.runtime import Runtime
 
@@ -94,8 +94,7 @@ async def token(rt: Runtime, person_id: PersonId, life: timedelta = SESSION_LIFE
 
 async def who(rt: Runtime, session_token: str) -> Visitor | None:
     """Whose session this is, if it is still good."""
-    async with reading(rt) as connection:
-        return await sessions.who(connection, _hash(session_token))
+    return await lookups(rt).visitors.get(_hash(session_token))
 
 
 async def log_out(rt: Runtime, session_token: str) -> None:

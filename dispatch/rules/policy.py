@@ -28,7 +28,7 @@ class Policy:
     appointment_ahead: timedelta = timedelta(days=60)
     commission_percent: int = 20
     shown_step_m: int = 100
-    frame: int = 32
+    frame: int = 16
 
     def __post_init__(self) -> None:
         """Refuse numbers that contradict each other, naming the two."""

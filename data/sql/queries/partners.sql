@@ -9,10 +9,11 @@ SELECT id, name, members_only, created_at FROM partners WHERE name = $1 OR id::t
 -- name: insert_key
 INSERT INTO partner_keys (id, partner_id, prefix, secret_sha256, created_at) VALUES ($1, $2, $3, $4, moment())
 
--- name: of_key
+-- name: of_keys
 -- Asked at every request and never remembered: a revoked key is out with the next one.
-SELECT p.id, p.name, p.members_only, p.created_at FROM partner_keys k JOIN partners p ON p.id = k.partner_id
-WHERE k.secret_sha256 = $1 AND k.revoked_at IS NULL
+SELECT k.secret_sha256, p.id, p.name, p.members_only, p.created_at
+FROM partner_keys k JOIN partners p ON p.id = k.partner_id
+WHERE k.secret_sha256 = ANY ($1) AND k.revoked_at IS NULL
 
 -- name: revoke_key
 UPDATE partner_keys k SET revoked_at = greatest(moment(), k.created_at) WHERE k.prefix = $1 AND k.revoked_at IS NULL

@@ -32,9 +32,9 @@ RETURNING expires_at, (SELECT kind FROM people k WHERE k.id = sessions.person_id
 
 -- name: who
 -- Asked at every request, so that a revoked session or a suspended friend is out at once.
-SELECT p.id, p.kind, p.language
+SELECT s.token_sha256, p.id, p.kind, p.language
 FROM sessions s JOIN people p ON p.id = s.person_id LEFT JOIN friends f ON f.id = p.id
-WHERE s.token_sha256 = $1 AND s.revoked_at IS NULL AND s.expires_at > moment() AND p.erased_at IS NULL
+WHERE s.token_sha256 = ANY ($1) AND s.revoked_at IS NULL AND s.expires_at > moment() AND p.erased_at IS NULL
   AND f.state IS DISTINCT FROM 'suspended'
 
 -- name: revoke

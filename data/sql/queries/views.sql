@@ -74,9 +74,9 @@ WHERE a.friend_id = $1 AND a.state IN ('live', 'done')
   AND ($3::timestamptz IS NULL OR (a.awarded_at, a.id) < ($3, $4::uuid))
 ORDER BY a.awarded_at DESC, a.id DESC LIMIT $5
 
--- name: customer
-SELECT c.name, c.email, c.phone, c.street, c.postcode, c.city, c.country, c.lat, c.lon, c.notes
-FROM bookings b JOIN people c ON c.id = b.customer_id WHERE b.id = $1
+-- name: customers
+SELECT b.id, c.name, c.email, c.phone, c.street, c.postcode, c.city, c.country, c.lat, c.lon, c.notes
+FROM bookings b JOIN people c ON c.id = b.customer_id WHERE b.id = ANY ($1)
 
 -- name: why
 -- No distance and no rank: a friend who knew them could find out where others live.
