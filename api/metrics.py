@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Final
+from typing import Final
 
 from fastapi import FastAPI
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
@@ -13,6 +12,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from api.problems import CODE
 from data.records import Changes
 from data.store.outbox import Backlog
 from dispatch.flows.together import Together
@@ -125,6 +125,7 @@ class Measured:
     def __init__(self, app: ASGIApp, *, metrics: Metrics) -> None:
         self.app = app
         self.metrics = metrics
+        self._answers: dict[tuple[str, str, int], Histogram] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -132,34 +133,25 @@ class Measured:
             return
         clock = asyncio.get_running_loop().time
         begun_s = clock()
-        failed = False
 
         async def measured(message: Message) -> None:
-            nonlocal failed
             if message["type"] == "http.response.start":
-                failed = message["status"] >= 400
                 self._observe(scope, message["status"], clock() - begun_s)
-            elif failed:
-                failed = False
-                self.metrics.problems.labels(code_of(message.get("body", b""))).inc()
             await send(message)
 
         await self.app(scope, receive, measured)
 
     def _observe(self, scope: Scope, status: int, seconds: float) -> None:
         method = scope["method"] if scope["method"] in METHODS else OTHER
-        route = getattr(scope.get("route"), "path", OTHER)
-        self.metrics.answers.labels(method, route, str(status)).observe(seconds)
-
-
-def code_of(body: bytes) -> str:
-    """The code a problem's JSON names, or `other`."""
-    try:
-        said: Any = json.loads(body)
-    except ValueError:
-        return OTHER
-    code = said.get("code") if isinstance(said, dict) else None
-    return code if isinstance(code, str) else OTHER
+        labels = (method, getattr(scope.get("route"), "path", OTHER), status)
+        # Looking a counter up by its labels costs more than counting; there are few of them.
+        answers = self._answers.get(labels)
+        if answers is None:
+            answers = self.metrics.answers.labels(*map(str, labels))
+            self._answers[labels] = answers
+        answers.observe(seconds)
+        if status >= 400:
+            self.metrics.problems.labels(scope.get(CODE, OTHER)).inc()
 
 
 def install(app: FastAPI, rt: Runtime) -> None:

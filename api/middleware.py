@@ -7,10 +7,10 @@ import re
 import secrets
 from collections.abc import Mapping
 
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
-from structlog.contextvars import bound_contextvars
+from structlog.contextvars import bind_contextvars, reset_contextvars
 
 from api import problems
 
@@ -34,9 +34,10 @@ class Numbered:
 
     def __init__(self, app: ASGIApp, *, https: bool) -> None:
         self.app = app
-        self.headers = dict(HEADERS)
+        headers = dict(HEADERS)
         if https:
-            self.headers["Strict-Transport-Security"] = "max-age=31536000"
+            headers["Strict-Transport-Security"] = "max-age=31536000"
+        self._headers = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -49,20 +50,22 @@ class Numbered:
             nonlocal begun
             if message["type"] == "http.response.start":
                 begun = True
-                headers = MutableHeaders(raw=message["headers"])
-                headers["X-Request-Id"] = number
-                for name, value in self.headers.items():
-                    headers.setdefault(name, value)
+                given = message["headers"]
+                named = {name for name, _ in given}
+                own = [header for header in self._headers if header[0] not in named]
+                message["headers"] = [*given, (b"x-request-id", number.encode()), *own]
             await send(message)
 
-        with bound_contextvars(request_id=number):
-            try:
-                await self.app(scope, receive, send_with_headers)
-            except Exception:
-                log.exception("request %s failed", number)
-                if begun:
-                    raise
-                await problems.answer(problems.Internal())(scope, receive, send_with_headers)
+        bound = bind_contextvars(request_id=number)
+        try:
+            await self.app(scope, receive, send_with_headers)
+        except Exception:
+            log.exception("request %s failed", number)
+            if begun:
+                raise
+            await problems.answer(problems.Internal())(scope, receive, send_with_headers)
+        finally:
+            reset_contextvars(**bound)
 
 
 class OnlyJson:

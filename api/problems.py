@@ -17,6 +17,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.routing import compile_path
+from starlette.types import Receive, Scope, Send
 
 from data.db import (
     DatabaseAway,
@@ -48,7 +49,25 @@ log = logging.getLogger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
 URN = "urn:tekkie:problem:"
+CODE = "tekkie.problem"
 ERRORS_MAX = 50
+
+
+class Problem(Response):
+    """An answer that grants nothing; `scope` remembers its code for those who count."""
+
+    media_type = MEDIA_TYPE
+
+    def __init__(
+        self, code: str, content: bytes, status_code: int, headers: Mapping[str, str]
+    ) -> None:
+        super().__init__(content, status_code, headers)
+        self.code = code
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send it."""
+        scope[CODE] = self.code
+        await super().__call__(scope, receive, send)
 
 
 class Unauthenticated(Exception):
@@ -254,12 +273,15 @@ def answer(error: Exception, headers: Mapping[str, str] | None = None) -> Respon
     if isinstance(error, NotFound):
         error = NO_SUCH  # a booking, an offer and a stranger's booking are missing all alike
     detail, mistakes = _details(error)
-    return Response(
-        json.dumps(body(kind, detail, mistakes), ensure_ascii=True),
-        status_code=kind.status,
-        media_type=MEDIA_TYPE,
-        headers={**kind.headers, **(headers or {})},
-    )
+    return _problem(kind, detail, mistakes, headers or {})
+
+
+def _problem(
+    kind: Kind, detail: str, mistakes: Sequence[Mistake], headers: Mapping[str, str]
+) -> Problem:
+    said = body(kind, detail, mistakes)
+    content = json.dumps(said, ensure_ascii=True).encode()
+    return Problem(kind.code, content, kind.status, {**kind.headers, **headers})
 
 
 def _details(error: Exception) -> tuple[str, Sequence[Mistake]]:
@@ -309,7 +331,7 @@ def _of_router(request: Request, error: HTTPException) -> Response:
             code=f"http-{error.status_code}",
             title=HTTPStatus(error.status_code).phrase,
         )
-        return Response(json.dumps(body(kind)), kind.status, media_type=MEDIA_TYPE)
+        return _problem(kind, "", (), {})
     if known is WrongMethod:
         allowed = _allowed(request)
         return answer(WrongMethod(), {"Allow": allowed} if allowed else error.headers)
@@ -335,11 +357,7 @@ def _invalid(error: RequestValidationError) -> Response:
         return answer(MalformedBody())
     kind = KINDS[Unfit]
     mistakes = [_mistake(fault) for fault in faults[:ERRORS_MAX]]
-    return Response(
-        json.dumps(body(kind, "", mistakes), ensure_ascii=True),
-        status_code=kind.status,
-        media_type=MEDIA_TYPE,
-    )
+    return _problem(kind, "", mistakes, {})
 
 
 FAULTS: Mapping[str, tuple[str, str]] = {

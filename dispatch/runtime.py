@@ -26,8 +26,8 @@ class Runtime:
     """One process's share of tekkie. Truth is only in the database; all else here can be lost.
 
     `committed` are told of decisions after their commit: a hint to look now, never the only way.
-    `gathering` is where flows.together keeps its queue, `lookups` those of flows.lookups; `mark` is from where to follow changes of
-    friends once the index is loaded.
+    `gathering` is where flows.together keeps its queue, `lookups` those of flows.lookups; `mark` is
+    from where to follow changes of friends once the index is loaded.
     """
 
     pool: Pool

@@ -15,6 +15,7 @@ from api.openapi import problems
 from data.records import BookingState, OfferId, OfferState
 from data.store import views
 from dispatch.flows import jobs
+from dispatch.flows.lookups import lookups
 from dispatch.flows.reading import reading
 from dispatch.rules.refusals import AtCapacity, OfferExpired, OfferGone
 from dispatch.rules.refused import NotFound
@@ -43,8 +44,7 @@ async def accept_offer(rt: Rt, who: AFriend, offer_id: UUID) -> schemas.Awarded:
     assert award is not None  # the rule has just given it, or found it still given
     contact = None
     if showing.may_know_customer(award.ended_at, done.now, rt.policy):
-        async with reading(rt) as tx:
-            contact = await views.customer(tx, award.booking_id)
+        contact = await lookups(rt).customers.get(award.booking_id)
     return showing.awarded(done.job.booking, award, OfferId(offer_id), contact)
 
 

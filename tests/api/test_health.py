@@ -1,7 +1,6 @@
 """Alive, ready, and in figures that name nobody."""
 
 import asyncio
-import json
 import re
 from datetime import timedelta
 
@@ -10,7 +9,7 @@ import pytest
 
 from api import health
 from api.main import create_app
-from api.metrics import code_of
+from api.metrics import Measured, Metrics
 from data.store.outbox import Backlog
 from dispatch.flows import jobs
 from scheduler.worker import State
@@ -170,6 +169,14 @@ async def test_no_label_names_anybody(house, rt):
     assert 'route="other",status="404"' in text
 
 
-async def test_problems_that_are_no_json_have_nocode_of():
-    assert code_of(b"oops") == "other"
-    assert code_of(json.dumps(["code"]).encode()) == "other"
+async def test_a_refusal_that_is_no_problem_of_ours_counts_as_other(rt):
+    async def refuse(scope, receive, send):
+        await send({"type": "http.response.start", "status": 418, "headers": []})
+        await send({"type": "http.response.body", "body": b""})
+
+    metrics = Metrics(rt, lambda: 0)
+    app = Measured(refuse, metrics=metrics)
+    transport = httpx2.ASGITransport(app=app)
+    async with httpx2.AsyncClient(transport=transport, base_url="https://tekkie.test") as http:
+        await http.get("/")
+    assert b'tekkie_problems_total{code="other"} 1.0' in metrics.text(None)

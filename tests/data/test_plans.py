@@ -103,7 +103,7 @@ HOT: Mapping[str, Mapping[str, Hot]] = {
         "settle": hot([ONE], [1], ["sent"], [None], [0.0], by="messages_pkey"),
         "backlog": hot(100, by="messages_due messages_parked timers_due"),
     },
-    "sessions": {"who": hot(b"\0" * 32, by="sessions_pkey people_pkey friends_pkey")},
+    "sessions": {"who": hot([b"\0" * 32], by="sessions_pkey people_pkey friends_pkey")},
     "answers": {
         "said": hot(["public"], ["k"], by="answers_pkey"),
         "keep": hot(["public"], ["k"], [{}], by="answers_pkey"),
@@ -129,7 +129,7 @@ HOT: Mapping[str, Mapping[str, Hot]] = {
         "decisions": hot(ONE, by="decisions_pkey friends_pkey"),
         "offers": hot(ONE, by="offers_inbox bookings_pkey"),
         "jobs": hot(ONE, None, None, None, 50, by="awards_friend bookings_pkey people_pkey"),
-        "customer": hot(ONE, by="bookings_pkey people_pkey"),
+        "customers": hot(FEW, by="bookings_pkey people_pkey"),
     },
 }
 OPTIONAL: Mapping[str, frozenset[str]] = {

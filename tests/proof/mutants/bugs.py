@@ -377,12 +377,10 @@ BUGS: tuple[Mutant, ...] = (
         "a revoked key is remembered",
         "a partner who is out stays in",
         "dispatch/flows/partners.py",
-        "    async with reading(rt) as connection:\n"
-        "        return await partners.of_key(connection, _hash(key))\n",
+        "    return await lookups(rt).partners.get(_hash(key))\n",
         '    known = rt.__dict__.setdefault("known", {})\n'
         "    if key not in known:\n"
-        "        async with reading(rt) as connection:\n"
-        "            known[key] = await partners.of_key(connection, _hash(key))\n"
+        "        known[key] = await lookups(rt).partners.get(_hash(key))\n"
         "    found: Partner | None = known[key]\n"
         "    return found\n",
         "tests/api/test_access.py",
