@@ -15,8 +15,9 @@ An event is encoded once for each kind of reader. Comments that keep a line open
 whether credentials still hold, go round all streams in fifteen seconds, a few at each look. A
 reader who does not read is told nothing more and ends once he has taken what was written before.
 
-Ten thousand open answers are a million objects or so: going through them, the garbage collector stops
-all else for most of a second. They leave no cycles behind, so it is told to pass them over.
+Ten thousand open answers are some hundred thousand objects; going through them, the garbage
+collector would stop all else for most of a second. They leave no cycles behind, so it is told to
+pass them over.
 """
 
 from __future__ import annotations

@@ -3,9 +3,9 @@
     python -m benchmarks.live [--quick] [--streams 10000] [--rate 200] [--seconds 20]
 
 Every friend of a world listens. Customers book at a steady rate over HTTP; the friend whose phone
-rings first accepts within two seconds, and the other three must stop ringing. The server, its PostgreSQL and the load are
-processes of their own. Latency is the time of arrival less the moment PostgreSQL gave the event,
-before it was written: deciding, writing and committing are in it. Writes
+rings first accepts within two seconds, and the other three must stop ringing. The server, its
+PostgreSQL and the load are processes of their own. Latency is the time of arrival less the moment
+PostgreSQL gave the event, before it was written: deciding, writing and committing are in it. Writes
 benchmarks/results/live.json and the section "Live" of benchmarks/report.md.
 """
 
@@ -438,8 +438,8 @@ def section(result: dict[str, Any]) -> str:
             "## Live",
             "",
             f"{asked['streams']:,} open streams in one process, {asked['rate']:.0f} bookings a "
-            f"second for {asked['seconds']:.0f} s, each accepted within 2 s on the phone that rang first. "
-            f"Load of the machine before: {result['machine']['load_1min']}.",
+            f"second for {asked['seconds']:.0f} s, each accepted within two seconds by the friend "
+            f"whose phone rang first. Load of the machine before: {result['machine']['load_1min']}.",
             "",
             "| what | measured | goal |",
             "|---|---|---|",

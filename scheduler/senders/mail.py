@@ -13,8 +13,6 @@ import os
 import re
 from dataclasses import dataclass
 from datetime import datetime
-from email.message import EmailMessage
-from email.policy import SMTP
 from email.utils import format_datetime, parseaddr
 from pathlib import Path
 from typing import Any, Protocol
@@ -29,6 +27,7 @@ from scheduler.senders import GiveUp, Moot, Post, Result, Retry, Sent
 from scheduler.senders.calendar import invitation
 from scheduler.senders.content import Content, holds
 from scheduler.senders.letters import FactInvalid, Letter, LetterUnknown, render
+from scheduler.senders.mime import Written, attachment, text
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +39,7 @@ CANCELLING = frozenset({"cancelled", "job_cancelled", "friend_changed", "contact
 class Carrier(Protocol):
     """Whatever takes a finished mail on its way."""
 
-    async def carry(self, mail: EmailMessage) -> Result: ...
+    async def carry(self, mail: Written) -> Result: ...
 
 
 def carrier(settings: Settings) -> Carrier:
@@ -66,7 +65,7 @@ class Folder:
 
     path: Path
 
-    async def carry(self, mail: EmailMessage) -> Result:
+    async def carry(self, mail: Written) -> Result:
         """Write the mail as a file named after its Message-ID."""
         name = mail["Message-ID"].strip("<>").partition("@")[0]
         await asyncio.to_thread(self._write, name, mail.as_bytes())
@@ -87,10 +86,17 @@ class Server:
     address: dict[str, Any]
     timeout_s: float = TIMEOUT_S
 
-    async def carry(self, mail: EmailMessage) -> Result:
+    async def carry(self, mail: Written) -> Result:
         """Hand the mail over: 4xx and silence mean later, 5xx about this mail means never."""
         try:
-            await aiosmtplib.send(mail, timeout=self.timeout_s, **self.address)
+            await aiosmtplib.send(
+                mail.as_bytes(),
+                sender=mail.sender,
+                recipients=mail.recipient,
+                mail_options=() if mail.recipient.isascii() else ("SMTPUTF8",),
+                timeout=self.timeout_s,
+                **self.address,
+            )
         except aiosmtplib.SMTPAuthenticationError as error:
             return Retry(f"the mail server refused our name: {_code(error)}")
         except aiosmtplib.SMTPRecipientsRefused as error:
@@ -144,15 +150,14 @@ class Mail:
             )
         except (LetterUnknown, FactInvalid) as fault:
             return GiveUp(str(fault))
-        self._invite(mail, letter, post)
-        return await self.carrier.carry(mail)
+        return await self.carrier.carry(self._invited(mail, letter, post))
 
-    def _invite(self, mail: EmailMessage, letter: Letter, post: Post) -> None:
+    def _invited(self, mail: Written, letter: Letter, post: Post) -> Written:
         message, about = post.message, post.background
         cancelled = message.template in CANCELLING
         appointment = about.award.appointment if about.award else None
         if appointment is None or not (cancelled or message.template == "appointment"):
-            return
+            return mail
         customer = message.audience is Audience.CUSTOMER
         file = invitation(
             message.booking_id,
@@ -172,24 +177,22 @@ class Mail:
             stamped_at=about.now,
             cancelled=cancelled,
         )
-        mail.add_attachment(
-            file,
-            maintype="text",
-            subtype="calendar",
-            filename="appointment.ics",
-            params={"method": "CANCEL" if cancelled else "REQUEST", "charset": "utf-8"},
-        )
+        method = "CANCEL" if cancelled else "REQUEST"
+        kind = f'text/calendar; method={method}; charset="utf-8"'
+        return mail.attach(attachment(file, kind, "appointment.ics"))
 
 
-def compose(letter: Letter, *, sender: str, to: str, mail_id: UUID, at: datetime) -> EmailMessage:
+def compose(letter: Letter, *, sender: str, to: str, mail_id: UUID, at: datetime) -> Written:
     """A mail with text and HTML; the same `mail_id` gives the same Message-ID."""
-    mail = EmailMessage(policy=SMTP)
-    mail["From"] = sender
-    mail["To"] = to
-    mail["Subject"] = letter.subject
-    mail["Date"] = format_datetime(at)
-    mail["Message-ID"] = f"<{mail_id}@{parseaddr(sender)[1].rpartition('@')[2]}>"
-    mail["Auto-Submitted"] = "auto-generated"
-    mail.set_content(letter.text)
-    mail.add_alternative(letter.html, subtype="html")
-    return mail
+    return Written(
+        headers={
+            "From": sender,
+            "To": to,
+            "Subject": letter.subject,
+            "Date": format_datetime(at),
+            "Message-ID": f"<{mail_id}@{parseaddr(sender)[1].rpartition('@')[2]}>",
+            "Auto-Submitted": "auto-generated",
+        },
+        boundary=mail_id.hex,
+        parts=(text(letter.text, "plain"), text(letter.html, "html")),
+    )
