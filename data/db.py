@@ -41,7 +41,7 @@ OLDEST_SERVER: Final = 150000
 CONNECT_TIMEOUT_S: Final = 5.0
 ACQUIRE_TIMEOUT_S: Final = 1.5
 TRIES: Final = 3
-# A plan made while a table was empty (those of its foreign keys too) would read it from end to end,
+# A plan made while a table was small (those of its foreign keys too) would read it from end to end,
 # and is kept while the table grows: each row would make every booking dearer. What no index serves
 # is still read so; it must not look expensive enough to be compiled first.
 BY_INDEX: Final = {"enable_seqscan": "off", "jit": "off"}
