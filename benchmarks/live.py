@@ -439,7 +439,8 @@ def section(result: dict[str, Any]) -> str:
             "",
             f"{asked['streams']:,} open streams in one process, {asked['rate']:.0f} bookings a "
             f"second for {asked['seconds']:.0f} s, each accepted within two seconds by the friend "
-            f"whose phone rang first. Load of the machine before: {result['machine']['load_1min']}.",
+            "whose phone rang first. Load of the machine before: "
+            f"{result['machine']['load_1min']}.",
             "",
             "| what | measured | goal |",
             "|---|---|---|",

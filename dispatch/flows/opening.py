@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+import gc
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from random import Random
 
 import httpx2
@@ -83,13 +84,26 @@ async def opened(
 async def load_index(rt: Runtime, report: Report = quiet) -> str:
     """Load all friends into the index; returns the mark from which to follow their changes."""
     found = []
-    async with transaction(rt.pool) as tx:
-        mark = await friends.horizon(tx)
-        async for page in friends.everyone(tx, await moment(tx)):
-            found.extend(page)
-            report(f"reading friends … {len(found):,}")
-    rt.index.load(found)
+    with _nothing_collected():
+        async with transaction(rt.pool) as tx:
+            mark = await friends.horizon(tx)
+            async for page in friends.everyone(tx, await moment(tx)):
+                found.extend(page)
+                report(f"reading friends … {len(found):,}")
+        rt.index.load(found)
     return mark
+
+
+@contextmanager
+def _nothing_collected() -> Iterator[None]:
+    """While all that is made is meant to stay: to look for garbage in it takes longer than it."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 def _geocoder(
