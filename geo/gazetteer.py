@@ -5,7 +5,6 @@ for them: so the table loads in a fraction of the time that building its records
 """
 
 import gzip
-import math
 import re
 from bisect import bisect_left
 from collections import defaultdict
@@ -16,9 +15,9 @@ from pathlib import Path
 from statistics import median
 from typing import Self
 
+import numpy as np
 from rapidfuzz import fuzz, process
-from shapely import Point as PlanePoint
-from shapely import STRtree, points
+from rtree import index as rtree
 
 from data.records import Market
 from geo.names import EXONYMS, fold
@@ -35,7 +34,7 @@ from geo.places import (
     normal,
     served,
 )
-from geo.point import Point, Precision, distance_m
+from geo.point import Point, Precision, distance_m, ecef
 
 __all__ = [
     "PATH",
@@ -58,9 +57,6 @@ FARTHEST_FROM_A_PLACE_M = 40_000
 # Two points that round to one corner of 0.1 degrees lie less than this apart.
 CORNER_M = 16_000
 MOST_CORNERS = 100_000
-FARTHEST_EXACT_M = 100_000
-SMALLEST_RADIUS_M = 6_330_000
-LAST_MERCATOR_LAT = 89.9
 ALIKE = 75
 SURELY_MEANT = 80
 
@@ -76,7 +72,7 @@ class Gazetteer:
         self._sole: dict[tuple[float, float], Market | None] = {}
         self._surely_near: set[tuple[Market, float, float]] = set()
         self._named: dict[Market, dict[str, list[str]]] = {}
-        self._trees: dict[Market | None, tuple[list[str], STRtree]] = {}
+        self._trees: dict[Market | None, tuple[list[str], rtree.Index]] = {}
 
     @classmethod
     def load(cls, path: Path | None = None) -> Self:
@@ -191,22 +187,12 @@ class Gazetteer:
         return place.country if away_m <= FARTHEST_FROM_A_PLACE_M else None
 
     def nearest(self, point: Point, country: Market | None = None) -> tuple[Postcode, float]:
-        """The known town nearest to a point, of one country or of all, and the metres to it.
-
-        Beyond 100 km it is the nearest on a map, which may not be the nearest on the ground.
-        """
+        """The known town nearest to a point, of one country or of all, and the metres to it."""
         lines, tree = self._tree(country)
-        spot = PlanePoint(_mercator(point))
-        first = postcode_of(lines[tree.nearest(spot)])
-        away_m = distance_m(point, first.point)
-        if away_m > FARTHEST_EXACT_M:
-            return first, away_m
-        reach = _widest_on_map(point, away_m)
-        rivals = [postcode_of(lines[i]) for i in sorted(tree.query(spot, "dwithin", reach))]
-        return min(
-            ((rival, distance_m(point, rival.point)) for rival in (first, *rivals)),
-            key=lambda hit: hit[1],
-        )
+        # The straight line through the earth orders places as they lie on the ground.
+        first = next(iter(tree.nearest(ecef(point) * 2, 1)))
+        place = postcode_of(lines[first])
+        return place, distance_m(point, place.point)
 
     def country_of(self, point: Point) -> Market:
         """The country of the known town nearest to a point, however far away."""
@@ -295,7 +281,7 @@ class Gazetteer:
                 named.setdefault(fold(line.split("\t", 3)[2]), []).append(line)
         return self._named[market]
 
-    def _tree(self, country: Market | None) -> tuple[list[str], STRtree]:
+    def _tree(self, country: Market | None) -> tuple[list[str], rtree.Index]:
         if country not in self._trees:
             unique: dict[str, str] = {}
             for market in [country] if country else Market:
@@ -303,8 +289,15 @@ class Gazetteer:
                     unique.setdefault("\t".join(line.split("\t", 6)[4:6]), line)
             if not unique:
                 raise UnknownTown("country", "no places are known there", "compile the gazetteer")
-            plane = [_mercator(Point(*map(float, place.split("\t")))) for place in unique]
-            self._trees[country] = list(unique.values()), STRtree(points(plane))
+            places = np.array([ecef(Point(*map(float, p.split("\t")))) for p in unique])
+            ids = np.arange(len(places))
+            tree = rtree.Index(
+                (ids, places, places),
+                properties=rtree.Property(
+                    dimension=3, leaf_capacity=16, index_capacity=16, near_minimum_overlap_factor=15
+                ),
+            )
+            self._trees[country] = list(unique.values()), tree
         return self._trees[country]
 
 
@@ -381,18 +374,6 @@ def _middle(group: list[Postcode]) -> Place:
     reach_m = max(distance_m(point, row.point) for row in group)
     radius_m = max(first.radius_m, round(reach_m))
     return replace(first, point=point, precision=Precision.TOWN, radius_m=radius_m)
-
-
-def _mercator(point: Point) -> tuple[float, float]:
-    """On a map that keeps angles, what is nearest on the ground is nearest on paper."""
-    lat = max(-LAST_MERCATOR_LAT, min(LAST_MERCATOR_LAT, point.lat))
-    return math.radians(point.lon), math.asinh(math.tan(math.radians(lat)))
-
-
-def _widest_on_map(point: Point, away_m: float) -> float:
-    """The longest that a line of that length beginning at the point can be on the map."""
-    lat = min(math.radians(abs(point.lat)) + away_m / SMALLEST_RADIUS_M, math.radians(89.9))
-    return away_m / (SMALLEST_RADIUS_M * math.cos(lat)) * 1.01
 
 
 def _alike(typed: str, names: Iterable[str], limit: int) -> list[str]:
