@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from datetime import datetime
+from typing import NamedTuple
+from uuid import UUID
 
 from data import queries
 from data.db import Connection
@@ -11,8 +13,29 @@ from data.records import FriendId
 
 sql = queries.load("feed")
 
+PAGE = 5000
+
+
+class Pulse(NamedTuple):
+    """Enough of a friend to tell whether a copy of him still holds."""
+
+    version: int
+    open_jobs: int
+    live_offers: int
+
 
 async def live_offers_since(tx: Connection, mark: str, now: datetime) -> Mapping[FriendId, int]:
     """How many live offers those friends have whose bookings moved at or after `mark`."""
     rows = await tx.fetch(sql.live_offers_since, mark, now)
     return {FriendId(row["friend_id"]): row["live"] for row in rows}
+
+
+async def pulses(tx: Connection, now: datetime) -> AsyncIterator[Mapping[FriendId, Pulse]]:
+    """The pulse of every friend with a place, a page at a time, in the order of their ids."""
+    last = UUID(int=0)
+    while rows := await tx.fetch(sql.pulses, last, PAGE, now):
+        yield {
+            FriendId(friend_id): Pulse(version, open_jobs, live_offers)
+            for friend_id, version, open_jobs, live_offers in rows
+        }
+        last = rows[-1]["id"]

@@ -63,9 +63,9 @@ async def index_differences(rt: Runtime) -> set[FriendId]:
     differing: set[FriendId] = set()
     seen: set[FriendId] = set()
     async with transaction(rt.pool) as tx:
-        async for page in friends.everyone(tx, await moment(tx)):
-            seen |= {friend.id for friend in page}
-            differing |= {friend.id for friend in page if rt.index.get(friend.id) != friend}
+        async for page in feed.pulses(tx, await moment(tx)):
+            seen |= page.keys()
+            differing |= {one for one, pulse in page.items() if _pulse(rt.index.get(one)) != pulse}
     return differing | {friend.id for friend in rt.index if friend.id not in seen}
 
 
@@ -96,6 +96,10 @@ async def unpark(rt: Runtime, message_id: MessageId) -> None:
     if not found:
         raise NotFound("there is no such parked message")
     rt.tell([])
+
+
+def _pulse(copy: Friend | None) -> feed.Pulse | None:
+    return feed.Pulse(copy.version, copy.open_jobs, copy.live_offers) if copy else None
 
 
 def _same(copy: Friend | None, row: Friend | None) -> bool:
