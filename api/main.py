@@ -45,11 +45,16 @@ ROUTERS = (
 
 
 def create_app(
-    rt: Runtime | None = None, worker: Worker | None = None, *, outside: Outside | None = None
+    rt: Runtime | None = None,
+    worker: Worker | None = None,
+    *,
+    outside: Outside | None = None,
+    process: int | None = None,
 ) -> Api:
     """The API on a runtime; without one it can only describe itself (`.openapi()`).
 
-    `worker` is this process's own, when it has one; `outside` sends letters and writes calendars.
+    `worker` is this process's own, when it has one; `outside` sends letters and writes calendars;
+    `process` is its number among several on one socket.
     """
     app = Api(
         title="tekkie",
@@ -72,5 +77,5 @@ def create_app(
         app.add_middleware(OnlyJson)
         app.add_middleware(Door)
         app.add_middleware(Numbered, https=rt.settings.base_url.startswith("https://"))
-        metrics.install(app, rt)
+        metrics.install(app, rt, process)
     return app

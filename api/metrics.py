@@ -8,7 +8,7 @@ from typing import Final
 
 from fastapi import FastAPI
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -25,9 +25,12 @@ OTHER: Final = "other"
 
 
 class Metrics:
-    """The counters and gauges of one process."""
+    """The counters and gauges of one process; its number among several stands in every label."""
 
-    def __init__(self, rt: Runtime, streams_open: Callable[[], int]) -> None:
+    def __init__(
+        self, rt: Runtime, streams_open: Callable[[], int], process: int | None = None
+    ) -> None:
+        self._process = process
         self.registry = CollectorRegistry()
         self.answers = Histogram(
             "tekkie_http_seconds",
@@ -69,7 +72,17 @@ class Metrics:
     def text(self, backlog: Backlog | None) -> bytes:
         """Everything in Prometheus' text format; without a backlog the database counts as down."""
         self.gauges.backlog = backlog
-        return generate_latest(self.registry)
+        return generate_latest(self)
+
+    def collect(self) -> Iterator[Metric]:
+        """All figures, each with the number of this process where there are several."""
+        for figure in self.registry.collect():
+            if self._process is not None:
+                own = {"process": str(self._process)}
+                figure.samples = [
+                    sample._replace(labels={**sample.labels, **own}) for sample in figure.samples
+                ]
+            yield figure
 
 
 class Gauges(Collector):
@@ -154,12 +167,12 @@ class Measured:
             self.metrics.problems.labels(scope.get(CODE, OTHER)).inc()
 
 
-def install(app: FastAPI, rt: Runtime) -> None:
+def install(app: FastAPI, rt: Runtime, process: int | None) -> None:
     """Measure every request of `app` from outside all other middleware; add it last."""
 
     def streams_open() -> int:
         streams = getattr(app.state, "streams", None)
         return streams.open if streams is not None else 0
 
-    app.state.metrics = Metrics(rt, streams_open)
+    app.state.metrics = Metrics(rt, streams_open, process)
     app.add_middleware(Measured, metrics=app.state.metrics)

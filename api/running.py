@@ -16,6 +16,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from api.live import streams_of
+from api.siblings import siblings
 from data import migrate as schema
 from data.db import DatabaseError, connect
 from data.server import Database, database
@@ -60,8 +61,10 @@ def _fastest_loop() -> Callable[[], asyncio.AbstractEventLoop]:
     return new_event_loop
 
 
-async def serving(settings: Settings, *, api_only: bool, migrate: bool, report: Report) -> None:
-    """Serve until told to stop. Raises CannotListen, DatabaseError, SettingsWrong."""
+async def serving(
+    settings: Settings, *, api_only: bool, migrate: bool, report: Report, processes: int = 1
+) -> None:
+    """Serve until told to stop, with so many processes. Raises CannotListen, DatabaseError."""
     from api.main import create_app
 
     raise_file_limit()
@@ -71,7 +74,12 @@ async def serving(settings: Settings, *, api_only: bool, migrate: bool, report: 
                 runtime(settings, "tekkie serve", migrate=migrate, report=report)
             )
             worker = await hands(stack, rt, api_only=api_only)
-            app = create_app(rt, worker)
+            app = create_app(rt, worker, process=0 if processes > 1 else None)
+            await stack.enter_async_context(
+                siblings(
+                    processes - 1, settings=settings, listener=listener, stop=stop, report=report
+                )
+            )
             await listen(app, listener, stop, lambda: report(f"listening on {settings.base_url}"))
     report("stopped")
 

@@ -285,11 +285,14 @@ def serving(
 
 
 @contextmanager
-def tekkie(made: Stage, *words: str) -> Iterator[tuple[int, int]]:
-    """`tekkie serve` on the stage's database; yields its pid and port."""
+def tekkie(made: Stage, *words: str, processes: int = 1) -> Iterator[tuple[int, int]]:
+    """`tekkie serve` on the stage's database, all its processes ready; yields pid and port."""
     port = free_port()
     env = {"TEKKIE_DATA_DIR": str(made.folder), "TEKKIE_PORT": str(port)}
-    with serving(made.folder, ["-m", "api", "serve", *words], port, env, ready="/healthz") as pid:
+    command = ["-m", "api", "serve", *words, "--processes", str(processes)]
+    log = made.folder / "server.log"
+    with serving(made.folder, command, port, env, ready="/healthz") as pid:
+        until(lambda: log.read_text().count("listens too") == processes - 1, pid, log)
         yield pid, port
 
 
@@ -313,9 +316,15 @@ def _answers(address: str) -> bool:
 
 
 def cpu_s(pid: int) -> float:
-    """Processor seconds a process has used."""
-    times = psutil.Process(pid).cpu_times()
-    return float(times.user + times.system)
+    """Processor seconds a process and those it keeps have used, ended ones too."""
+    process = psutil.Process(pid)
+    times = process.cpu_times()
+    spent = times.user + times.system + times.children_user + times.children_system
+    for child in process.children(recursive=True):
+        with suppress(psutil.NoSuchProcess):
+            times = child.cpu_times()
+            spent += times.user + times.system
+    return float(spent)
 
 
 def free_port() -> int:

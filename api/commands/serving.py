@@ -24,10 +24,17 @@ def serve(
         bool, typer.Option("--api-only", help="Leave deadlines and messages to `tekkie worker`.")
     ] = False,
     no_migrate: NoMigrate = False,
+    processes: Annotated[
+        int,
+        typer.Option(
+            "--processes", min=0, help="How many processes answer requests; 0 is one a core."
+        ),
+    ] = 1,
 ) -> None:
     """Serve the API, and ring deadlines and deliver messages beside it.
 
-    Everything runs in this one process; without a database URL PostgreSQL is started too. SIGTERM
+    Everything runs in this one process unless you ask for several: then all of them answer
+    requests, and the first does the rest. Without a database URL PostgreSQL is started too. SIGTERM
     or Ctrl-C ends it: what is begun is finished, within ten seconds.
     """
     from api import logs
@@ -35,8 +42,17 @@ def serve(
     settings = settings_of(ctx)
     logs.configure(settings.log_format)
     from api.running import in_one_loop, serving
+    from api.siblings import cores
 
-    in_one_loop(serving(settings, api_only=api_only, migrate=not no_migrate, report=say))
+    in_one_loop(
+        serving(
+            settings,
+            api_only=api_only,
+            migrate=not no_migrate,
+            report=say,
+            processes=processes or cores(),
+        )
+    )
 
 
 def worker(ctx: typer.Context, no_migrate: NoMigrate = False) -> None:
