@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
 from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
@@ -39,3 +39,13 @@ async def pulses(tx: Connection, now: datetime) -> AsyncIterator[Mapping[FriendI
             for friend_id, version, open_jobs, live_offers in rows
         }
         last = rows[-1]["id"]
+
+
+async def standing(
+    tx: Connection, friends: Collection[FriendId]
+) -> Mapping[FriendId, tuple[int, int]]:
+    """Version and open jobs of these friends, as their rows say."""
+    if not friends:
+        return {}
+    rows = await tx.fetch(sql.standing, friends)
+    return {FriendId(friend_id): (version, open_jobs) for friend_id, version, open_jobs in rows}

@@ -40,7 +40,8 @@ async def horizon(rt: Runtime) -> str:
 class News:
     """What happened to friends at or after a mark; `mark` is where to ask from the next time.
 
-    `live_offers` are the counts of those who were asked, or are so no longer.
+    `changed` are those whose copy in the index is no longer what their row says; `live_offers` the
+    counts of those who were asked, or are so no longer.
     """
 
     changed: list[FriendId]
@@ -49,11 +50,12 @@ class News:
 
 
 async def news(rt: Runtime, mark: str) -> News:
-    """What happened to friends at or after `mark`; some may be told twice, none is missed."""
+    """What happened to friends at or after `mark` and the index does not know; none is missed."""
     async with transaction(rt.pool) as tx:
         # Before the changes are read: what commits in between lies after it and is told again.
         later = await friends.horizon(tx)
-        changed = await friends.changed_since(tx, mark)
+        rows = await feed.standing(tx, await friends.changed_since(tx, mark))
+        changed = [one for one, row in rows.items() if _standing(rt.index.get(one)) != row]
         live_offers = await feed.live_offers_since(tx, mark, await moment(tx))
     return News(changed=changed, live_offers=live_offers, mark=later)
 
@@ -96,6 +98,10 @@ async def unpark(rt: Runtime, message_id: MessageId) -> None:
     if not found:
         raise NotFound("there is no such parked message")
     rt.tell([])
+
+
+def _standing(copy: Friend | None) -> tuple[int, int] | None:
+    return (copy.version, copy.open_jobs) if copy else None
 
 
 def _pulse(copy: Friend | None) -> feed.Pulse | None:

@@ -98,7 +98,10 @@ HOT: Mapping[str, Mapping[str, Hot]] = {
         "hurry_markets": hot(["CH"], by="bookings_unfilled timers_pkey"),
         "changed_since": hot("99999999", by="friends_changed"),
     },
-    "feed": {"pulses": hot(ONE, 100, BEGINNING, by="friends_pkey people_pkey offers_inbox")},
+    "feed": {
+        "pulses": hot(ONE, 100, BEGINNING, by="friends_pkey people_pkey offers_inbox"),
+        "standing": hot(FEW, by="friends_pkey"),
+    },
     "messages": {
         "claim": hot(20, 120.0, [], by="messages_due messages_order messages_pkey"),
         "settle": hot([ONE], [1], ["sent"], [None], [0.0], by="messages_pkey"),

@@ -163,3 +163,28 @@ async def test_offers_made_and_ended_by_another_process_are_counted(rt, database
         await jobs.ring(other, 100)
         await feed.follow()
         assert counts() == [0, 0, 0, 0]
+
+
+async def test_who_is_known_already_is_not_read_again(rt, owner, monkeypatch):
+    refs = await neighbours(rt, 2)
+    feed = await ready(rt)
+    read: list[list] = []
+    refresh = friends.refresh
+
+    async def noted(rt, changed):
+        read.append(list(changed))
+        await refresh(rt, changed)
+
+    monkeypatch.setattr(friends, "refresh", noted)
+    await owner.execute("UPDATE friends SET radius_m = 5000 WHERE ref = 'f1'")
+    await feed.follow()
+    await feed.follow()
+    assert read == [[refs["f1"]], []]
+    rt.count(refs["f1"], open_jobs=1)
+    await owner.execute("UPDATE friends SET radius_m = 6000 WHERE ref = 'f2'")
+    await feed.follow()
+    assert read[2:] == [[refs["f2"]]]
+    await owner.execute("UPDATE friends SET radius_m = radius_m WHERE ref = 'f1'")
+    await feed.follow()
+    assert read[3:] == [[refs["f1"]]]
+    assert rt.index.get(refs["f1"]).open_jobs == 0

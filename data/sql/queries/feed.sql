@@ -11,3 +11,7 @@ SELECT f.id, f.changed::text::bigint AS version, f.open_jobs,
        (SELECT count(*) FROM offers o WHERE o.friend_id = f.id AND o.state = 'live' AND o.expires_at > $3) AS live_offers
 FROM friends f JOIN people p ON p.id = f.id
 WHERE f.id > $1 AND p.lat IS NOT NULL ORDER BY f.id LIMIT $2
+
+-- name: standing
+-- Whether a copy of these friends still holds, offers apart.
+SELECT f.id, f.changed::text::bigint AS version, f.open_jobs FROM friends f WHERE f.id = ANY($1::uuid[])
