@@ -59,6 +59,7 @@ WIDER_BY: Final = 4
 NEAR_TIE_M: Final = 0.02
 LONGEST_CHORD_TO_CORRECT_M: Final = 100_000.0
 EARTH_M: Final = 13_000_000.0
+EVERY_TRAIT: Final = 2**63 - 1
 EVERYBODY: Final = None
 NOBODY: Final = cast(Friend, None)
 
@@ -87,8 +88,8 @@ Vector = tuple[float, float, float]
 Found = tuple[float, FriendId]
 
 
-def no_traits(_friend: Friend) -> int:
-    return 0
+def all_traits(_friend: Friend) -> int:
+    return EVERY_TRAIT
 
 
 class FriendIndex:
@@ -101,7 +102,7 @@ class FriendIndex:
     def __init__(
         self,
         available: Callable[[Friend], bool],
-        traits: Callable[[Friend], int] = no_traits,
+        traits: Callable[[Friend], int] = all_traits,
     ) -> None:
         self._available = available
         self._traits_of = traits

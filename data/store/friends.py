@@ -57,12 +57,12 @@ async def current(
         return {}
     found: dict[FriendId, Friend] = {}
     stale = []
-    for friend_id, version, live_offers in await tx.fetch(sql.pulse, wanted, now):
+    for friend_id, version, open_jobs, live_offers in await tx.fetch(sql.pulse, wanted, now):
         known = copy(friend_id)
         if known is None or known.version != version:
             stale.append(friend_id)
-        elif known.live_offers != live_offers:
-            found[friend_id] = changed(known, live_offers=live_offers)
+        elif (known.open_jobs, known.live_offers) != (open_jobs, live_offers):
+            found[friend_id] = changed(known, open_jobs=open_jobs, live_offers=live_offers)
         else:
             found[friend_id] = known
     found.update(await facts(tx, stale, now))

@@ -192,7 +192,7 @@ async def _load(rt: Runtime, tx: Connection, commands: Sequence[Command]) -> Fac
     wanted |= {job.award.friend_id for job in loaded.values() if job.award is not None}
     if wanted:
         await friends.lock(tx, wanted)
-        facts.friends.update(await friends.facts(tx, wanted, now))
+        facts.friends.update(await friends.current(tx, wanted, now, rt.index.get))
     if calendars := [c.friend for c in commands if c.calendar and c.friend is not None]:
         facts.appointments = await jobs.appointments(tx, calendars)
     if references := [c.reference for c in commands if c.reference is not None]:

@@ -115,6 +115,7 @@ def _look(rt: Runtime, search: _Search) -> None:
         certificates=need.certificates,
         want=search.count,
         qualifies=_qualifies(search, need),
+        required=need.traits,
     )
     search.met.update(search.found)
 

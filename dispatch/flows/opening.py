@@ -18,7 +18,7 @@ from data.store import catalogue as catalogue_rows
 from data.store import friends
 from dispatch.flows import places
 from dispatch.flows.together import together
-from dispatch.rules.matching import askable
+from dispatch.rules.matching import askable, traits
 from dispatch.rules.policy import POLICY, Policy
 from dispatch.runtime import Runtime
 from geo.gazetteer import Gazetteer
@@ -66,7 +66,7 @@ async def opened(
         gazetteer = Gazetteer.load().with_postcodes(await places.imported(pool))
         rt = Runtime(
             pool=pool,
-            index=FriendIndex(askable(policy)),
+            index=FriendIndex(askable(policy), traits),
             packages=catalogue.load().packages,
             gazetteer=gazetteer,
             geocoder=_geocoder(settings, client, gazetteer, pool),

@@ -7,7 +7,7 @@ the transaction (to decide).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from math import ceil
@@ -35,6 +35,10 @@ from dispatch.rules.states import REFUSED_BY_FRIEND
 from geo.point import Point, distance_m
 
 
+TRAITS: Mapping[str, int] = {word: 1 << bit for bit, word in enumerate([*Market, *Tier, *Language])}
+"""What can be said of a friend whatever the booking, a bit each: the index sorts out by them."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Need:
     """What one fan-out looks for; None where anything will do."""
@@ -49,6 +53,12 @@ class Need:
     live_offers_max: int
     now: datetime
     minute: int | None
+
+    @property
+    def traits(self) -> int:
+        """The traits that a friend must have, as bits; having them all is not yet enough."""
+        spoken = 0 if self.language is None else TRAITS[self.language]
+        return TRAITS[self.market] | TRAITS[self.tier] | spoken
 
 
 class Nearby(NamedTuple):
@@ -75,6 +85,13 @@ def askable(policy: Policy) -> Callable[[Friend], bool]:
     """Whether a friend could be asked about any job: available, and not asked too often already."""
     most = policy.live_offers_max
     return lambda friend: available(friend) and friend.live_offers < most
+
+
+def traits(friend: Friend) -> int:
+    """The traits a friend has, as bits."""
+    return (
+        TRAITS[friend.market] | TRAITS[friend.tier] | sum(TRAITS[one] for one in friend.languages)
+    )
 
 
 def needs(job: Job, now: datetime, policy: Policy) -> tuple[Need, ...]:

@@ -245,6 +245,17 @@ async def test_fewer_than_four_are_asked_on_no_copy_s_word_alone(rt, owner):
     await all_is_well(owner)
 
 
+async def test_nobody_is_refused_a_job_because_a_copy_counts_too_many(rt, owner):
+    """A change may reach a copy twice: by the feed and by its own process."""
+    refs = await neighbours(rt, 4)
+    done = await booked(rt)
+    rt.count(refs["f1"], open_jobs=20)
+    [mine] = [offer for offer in live(done) if offer.friend_id == refs["f1"]]
+    won = await jobs.accept(rt, mine.id, mine.friend_id)
+    assert won.job.award.friend_id == refs["f1"]
+    await all_is_well(owner)
+
+
 async def test_one_batch_asks_nobody_too_often_and_leaves_no_place_empty(rt, owner):
     rt.policy = replace(rt.policy, live_offers_max=2)
     await neighbours(rt, 40)

@@ -173,6 +173,26 @@ def test_cured_of_everything_that_is_named_a_friend_may_be_asked(person, away_m,
         person, wanted = cure(outcome, person, away_m, wanted)
 
 
+@pytest.mark.parametrize(
+    ("changes", "wanted"),
+    [
+        ({"market": Market.DE}, {}),
+        ({"tier": Tier.PRO}, {}),
+        ({"languages": frozenset({Language.FR, Language.PL})}, {}),
+        ({}, {"language": Language.IT}),
+    ],
+)
+def test_traits_sort_out_whoever_lacks_one(changes, wanted):
+    asked = need(**wanted).traits
+    assert matching.traits(friend(1, **changes)) & asked != asked
+
+
+@given(people, st.floats(0, 25_000), wishes)
+def test_traits_never_sort_out_whoever_may_be_asked(person, away_m, wanted):
+    assume(matching.reason(person, away_m, wanted) is None)
+    assert matching.traits(person) & wanted.traits == wanted.traits
+
+
 worlds = st.lists(people, unique_by=lambda person: person.id, max_size=25)
 
 

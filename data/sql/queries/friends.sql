@@ -13,8 +13,8 @@ FROM friends f JOIN people p ON p.id = f.id
 WHERE f.id = ANY($1::uuid[]) AND p.lat IS NOT NULL
 
 -- name: pulse
--- Whether a copy of a friend still holds, and what no copy can know.
-SELECT f.id, f.changed::text::bigint AS version,
+-- Whether a copy of a friend still holds, and his counters, which a copy may have by hearsay.
+SELECT f.id, f.changed::text::bigint AS version, f.open_jobs,
        (SELECT count(*) FROM offers o WHERE o.friend_id = f.id AND o.state = 'live' AND o.expires_at > $2) AS live_offers
 FROM friends f WHERE f.id = ANY($1::uuid[])
 
