@@ -34,7 +34,6 @@ from dispatch.rules.policy import Policy
 from dispatch.rules.states import REFUSED_BY_FRIEND
 from geo.point import Point, distance_m
 
-
 TRAITS: Mapping[str, int] = {word: 1 << bit for bit, word in enumerate([*Market, *Tier, *Language])}
 """What can be said of a friend whatever the booking, a bit each: the index sorts out by them."""
 
@@ -90,7 +89,7 @@ def askable(policy: Policy) -> Callable[[Friend], bool]:
 def traits(friend: Friend) -> int:
     """The traits a friend has, as bits."""
     return (
-        TRAITS[friend.market] | TRAITS[friend.tier] | sum(TRAITS[one] for one in friend.languages)
+        TRAITS[friend.market] | 0 | sum(TRAITS[one] for one in friend.languages)
     )
 
 
