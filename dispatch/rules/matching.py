@@ -89,7 +89,7 @@ def askable(policy: Policy) -> Callable[[Friend], bool]:
 def traits(friend: Friend) -> int:
     """The traits a friend has, as bits."""
     return (
-        TRAITS[friend.market] | 0 | sum(TRAITS[one] for one in friend.languages)
+        TRAITS[friend.market] | TRAITS[friend.tier] | sum(TRAITS[one] for one in friend.languages)
     )
 
 
