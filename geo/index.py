@@ -9,38 +9,36 @@ question never wades through people who cannot be asked; and one of everybody, f
 need no certificate and for explanations. A package with several certificates walks the tree of the
 rarest. A change that neither moves a friend nor opens or closes a tree to him costs no tree work.
 
-A question takes four times as many from a tree as are wanted, then four times that, …, and hands
-them to `qualifies`, nearest first, until enough are found. It is over, too, where no friend's own
-radius reaches: the largest radius of all bounds the search inside the tree. What the tree measures
-is the chord, never longer than the geodesic; so once the last wanted friend lies at distance D,
-everybody with a chord up to D and a little is still looked at, and nobody nearer can be missed.
+A question takes three times as many from a tree as are wanted, then three times that, …, passes
+over whoever lacks the traits it requires, and hands the others to `qualifies`, nearest first, until
+enough are found. It is over, too, where no friend's own radius reaches: the largest radius of all
+bounds the search inside the tree. What the tree measures is the chord, never longer than the
+geodesic; so once the last wanted friend lies at distance D, everybody with a chord up to D and a
+little is still looked at, and nobody nearer can be missed.
 
 The geodesic is the chord plus d³/24R², with the Gaussian radius R of the earth at the question's
 latitude: within 0.1 mm at 30 km in these countries, within 7 mm at 100 km anywhere. Where two
 centimetres decide, about a rank or about a friend's radius, and beyond 100 km, the geodesic itself
 is solved. Equal distances are ranked by friend id.
 
-Trees know slots, not friends: a slot is a place in `_friends`, freed and used again. A node filled
-below `fill_factor` is dissolved and its entries are inserted anew, so that a high factor makes
-every removal dear. The index belongs to one thread.
+Trees know slots, not friends: a slot is a place in `_friends` and in the columns beside it, freed
+and used again. Bit 0 of `_bits` says whether the friend is available, the others are his traits.
+The index belongs to one thread.
 """
 
 from __future__ import annotations
 
-import ctypes
 from array import array
 from bisect import insort
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache
 from itertools import pairwise
-from math import inf, radians, sin, sqrt
-from typing import Final, NamedTuple, cast
+from math import dist, inf, radians, sin
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from rtree import core
-from rtree import index as rtree
 
 from data.records import Friend, FriendId
 from geo.point import (
@@ -51,21 +49,16 @@ from geo.point import (
     ecef,
     geodesic_m,
 )
+from geo.slots import NO_SLOT, NOBODY, Hashes, Slots, hashes_of
+from geo.trees import EARTH_M, Look, Tree, Vector
 
-NODE_CAPACITY: Final = 16
-FILL_FACTOR: Final = 0.4
-FIRST_LOOK_TIMES: Final = 4
-WIDER_BY: Final = 4
+FIRST_LOOK_TIMES: Final = 3
+WIDER_BY: Final = 3
 NEAR_TIE_M: Final = 0.02
 LONGEST_CHORD_TO_CORRECT_M: Final = 100_000.0
-EARTH_M: Final = 13_000_000.0
-EVERY_TRAIT: Final = 2**63 - 1
+EVERY_TRAIT: Final = 2**62 - 1
 EVERYBODY: Final = None
-NOBODY: Final = cast(Friend, None)
-
-
-class IndexBroken(RuntimeError):
-    """The R-tree library refused; load the index anew."""
+OPEN: Final = 1
 
 
 class Query(NamedTuple):
@@ -84,7 +77,6 @@ class Query(NamedTuple):
 
 
 Key = str | None
-Vector = tuple[float, float, float]
 Found = tuple[float, FriendId]
 
 
@@ -96,7 +88,7 @@ class FriendIndex:
     """All friends by place.
 
     `available` says who may be asked at all, whatever the booking; `traits` gives what else can be
-    said of a friend in 63 bits, for questions to filter by.
+    said of a friend in 62 bits, for questions to filter by; without it he has every trait.
     """
 
     def __init__(
@@ -108,79 +100,76 @@ class FriendIndex:
         self._traits_of = traits
         self._clear()
 
+    def _bits_of(self, friend: Friend) -> int:
+        return self._traits_of(friend) << 1 | self._available(friend)
+
     def _clear(self) -> None:
-        self._slots: dict[FriendId, int] = {}
         self._friends: list[Friend] = []
+        self._slots = Slots(self._friends, hashes_of(self._friends))
         self._free: list[int] = []
-        self._open = bytearray()
-        self._traits = array("q")
+        self._bits = array("q")
         self._x, self._y, self._z = array("d"), array("d"), array("d")
         self._radii: Counter[int] = Counter()
         self._largest_radius_m = 0
-        self._trees: dict[Key, _Tree] = {}
+        self._trees: dict[Key, Tree] = {}
 
     def __len__(self) -> int:
         return len(self._slots)
 
     def __iter__(self) -> Iterator[Friend]:
-        return (self._friends[slot] for slot in self._slots.values())
+        return (friend for friend in self._friends if friend is not NOBODY)
 
     def get(self, friend_id: FriendId) -> Friend | None:
         """The friend as last put, or None."""
         slot = self._slots.get(friend_id)
-        return None if slot is None else self._friends[slot]
+        return None if slot == NO_SLOT else self._friends[slot]
 
     def load(self, friends: Iterable[Friend]) -> None:
         """Replace everything by `friends`; of two with the same id the later one stays."""
-        unique = list({friend.id: friend for friend in friends}.values())
+        unique, hashes = _unique(list(friends))
         places = _places_of(unique)
+        bits = np.fromiter(map(self._bits_of, unique), np.int64, len(unique))
+        members = _members(unique, bits.tolist())
+        order = np.argsort(places[:, 0])
+        places = places[order]
         self._clear()
-        if not unique:
-            return
-        self._friends = unique
-        self._slots = {friend.id: slot for slot, friend in enumerate(unique)}
-        self._open = bytearray(map(self._available, unique))
-        self._traits = array("q", map(self._traits_of, unique))
+        self._friends += [unique[row] for row in order.tolist()]
+        self._slots = Slots(self._friends, hashes[order])
+        self._bits = array("q", bits[order].tobytes())
         self._x, self._y, self._z = (array("d", axis.tobytes()) for axis in places.T)
-        self._radii = Counter([friend.radius_m for friend in unique])
+        self._radii = Counter(friend.radius_m for friend in unique)
         self._largest_radius_m = max(self._radii, default=0)
-        self._trees = {key: _Tree.bulk(slots, places) for key, slots in self._members().items()}
-
-    def _members(self) -> defaultdict[Key, array[int]]:
-        """Who belongs into which tree, by slot."""
-        members: defaultdict[Key, array[int]] = defaultdict(lambda: array("q"))
-        members[EVERYBODY] = array("q", self._slots.values())
-        for slot in members[EVERYBODY]:
-            if self._open[slot]:
-                for code in {held.code for held in self._friends[slot].certificates}:
-                    members[code].append(slot)
-        return members
+        slots = np.empty(len(unique), dtype=np.int64)
+        slots[order] = np.arange(len(unique))
+        for key, rows in members.items():
+            self._trees[key] = Tree.bulk(np.sort(slots[rows]), places)
 
     def put(self, friend: Friend) -> None:
         """Insert a friend, or replace the one with his id: moved, changed, opened or closed."""
         slot = self._slots.get(friend.id)
-        if slot is None:
+        if slot == NO_SLOT:
             self._insert(friend)
             return
         old = self._friends[slot]
-        available, traits = self._available(friend), self._traits_of(friend)
+        bits = self._bits_of(friend)
+        turned = (bits ^ self._bits[slot]) & OPEN
         moved = friend.lat != old.lat or friend.lon != old.lon
-        if moved or available != self._open[slot] or friend.certificates != old.certificates:
-            self._replant(slot, friend, available=available, moved=moved)
-        self._friends[slot], self._traits[slot] = friend, traits
+        if moved or turned or friend.certificates != old.certificates:
+            self._replant(slot, friend, bits, moved=moved)
+        self._friends[slot], self._bits[slot] = friend, bits
         if friend.radius_m != old.radius_m:
             self._count_radius(friend.radius_m)
             self._uncount_radius(old.radius_m)
 
     def remove(self, friend_id: FriendId) -> None:
         """Forget a friend; an unknown id is no error."""
-        slot = self._slots.pop(friend_id, None)
-        if slot is None:
+        slot = self._slots.pop(friend_id)
+        if slot == NO_SLOT:
             return
         friend, place = self._friends[slot], self._place(slot)
-        for key in _keys(friend, available=self._open[slot] == 1):
+        for key in _keys(friend, self._bits[slot]):
             self._trees[key].delete(slot, place)
-        self._friends[slot] = NOBODY
+        self._friends[slot], self._bits[slot] = NOBODY, 0
         self._free.append(slot)
         self._uncount_radius(friend.radius_m)
 
@@ -200,105 +189,129 @@ class FriendIndex:
         (all of `required`, one of `any_of` if any) whose own radius covers the point, and his
         distance in metres, nearest first, until enough are found.
         """
-        return self._answer(Query(point, certificates, want, qualifies, required, any_of))
-
-    def nearest_many(self, queries: Iterable[Query]) -> list[list[Candidate]]:
-        """What `nearest` answers to each of `queries`."""
-        return [self._answer(query) for query in queries]
-
-    def _answer(self, query: Query) -> list[Candidate]:
-        point, certificates, want, qualifies, required, any_of = query
+        query = Query(point, certificates, want, qualifies, required, any_of)
         tree = self._rarest(certificates)
         if tree is None or want < 1:
             return []
-        found: list[Found] = []
-        friends, is_open, traits = self._friends, self._open, self._traits
+        here = ecef(point)
+        look = tree.look(here, FIRST_LOOK_TIMES * want, self._largest_radius_m + NEAR_TIE_M)
+        return self._answer(query, tree, here, look)
+
+    def nearest_many(self, queries: Iterable[Query]) -> list[list[Candidate]]:
+        """What `nearest` answers to each of `queries`."""
+        answers: list[list[Candidate]] = []
+        asked: defaultdict[Tree, list[tuple[int, Query, Vector]]] = defaultdict(list)
+        for query in queries:
+            tree = self._rarest(query.certificates)
+            if tree is not None and query.want > 0:
+                asked[tree].append((len(answers), query, ecef(query.point)))
+            answers.append([])
         reach_m = self._largest_radius_m + NEAR_TIE_M
-        for chord_m, away_m, slot in self._outward(tree, point, FIRST_LOOK_TIMES * want, reach_m):
+        for tree, rows in asked.items():
+            count = FIRST_LOOK_TIMES * max(query.want for _, query, _ in rows)
+            looks = tree.looks([here for _, _, here in rows], count, reach_m)
+            for (place, query, here), look in zip(rows, looks, strict=True):
+                answers[place] = self._answer(query, tree, here, look)
+        return answers
+
+    def _answer(self, query: Query, tree: Tree, here: Vector, look: Look) -> list[Candidate]:
+        """The answer, from a first look into the tree and as many wider ones as it takes."""
+        found: list[Found] = []
+        reach_m = self._sift(query, here, look.slots, found)
+        while not look.whole and look.as_far_as_m <= reach_m:
+            seen = len(look.slots)
+            look = tree.look(here, WIDER_BY * seen, self._largest_radius_m + NEAR_TIE_M)
+            reach_m = self._sift(query, here, look.slots[seen:], found)
+        return self._ranked(query.point, found)[: query.want]
+
+    def _sift(self, query: Query, here: Vector, slots: list[int], found: list[Found]) -> float:
+        """Add to `found` who of `slots` fits; says how far away the next could be and matter."""
+        point, certificates, want, qualifies, required, any_of = query
+        required, any_of = required << 1 | OPEN, any_of << 1 or OPEN
+        friends, bits, xs, ys, zs = self._friends, self._bits, self._x, self._y, self._z
+        bend, several = _bend(point), len(certificates) > 1
+        reach_m = self._reach_m(found, want)
+        for slot in slots:
+            had = bits[slot]
+            if had & required != required or not had & any_of:
+                continue
+            chord_m, friend = dist(here, (xs[slot], ys[slot], zs[slot])), friends[slot]
             if chord_m > reach_m:
                 break
-            had = traits[slot]
-            if not is_open[slot] or had & required != required or (any_of and not had & any_of):
-                continue
-            friend = friends[slot]
+            away_m = _away_m(chord_m, bend, friend, point)
             gap_m = friend.radius_m - away_m
             if gap_m < NEAR_TIE_M and (gap_m < -NEAR_TIE_M or not _covers(friend, point)):
                 continue
-            if qualifies(friend, away_m) and _holds(friend, certificates):
+            if qualifies(friend, away_m) and not (several and _lacks(friend, certificates)):
                 insort(found, (away_m, friend.id))
                 if len(found) >= want:
                     reach_m = found[want - 1][0] + NEAR_TIE_M
-        return self._ranked(point, found)[:want]
+        return reach_m
+
+    def _reach_m(self, found: list[Found], want: int) -> float:
+        """The chord beyond which nobody could be among the `want` nearest."""
+        farthest_m = found[want - 1][0] if len(found) >= want else self._largest_radius_m
+        return farthest_m + NEAR_TIE_M
 
     def around(self, point: Point, count: int) -> list[Candidate]:
         """The `count` nearest friends of any kind, available or not, however far."""
-        found: list[Found] = []
-        reach_m = inf
-        if count > 0:
-            tree = self._tree(EVERYBODY)
-            for chord_m, away_m, slot in self._outward(tree, point, count + 1, reach_m):
-                if chord_m > reach_m:
-                    break
-                insort(found, (away_m, self._friends[slot].id))
-                if len(found) >= count:
-                    reach_m = found[count - 1][0] + NEAR_TIE_M
-        return self._ranked(point, found)[:count]
-
-    def _outward(
-        self, tree: _Tree, point: Point, look: int, reach_m: float
-    ) -> Iterator[tuple[float, float, int]]:
-        """Chord, distance and slot, nearest first, fetched from the tree as they are asked for."""
-        here = here_x, here_y, here_z = ecef(point)
-        bend = _bend(point)
-        xs, ys, zs = self._x, self._y, self._z
-        seen = 0
+        if count < 1:
+            return []
+        tree, here, bend = self._tree(EVERYBODY), ecef(point), _bend(point)
+        friends, xs, ys, zs = self._friends, self._x, self._y, self._z
+        look = tree.look(here, count + 1, EARTH_M)
         while True:
-            slots = tree.look(here, look, reach_m)
-            for slot in slots[seen:]:
-                x, y, z = xs[slot] - here_x, ys[slot] - here_y, zs[slot] - here_z
-                squared = x * x + y * y + z * z
-                chord_m = sqrt(squared)
-                if chord_m > LONGEST_CHORD_TO_CORRECT_M:
-                    yield chord_m, _solved(self._friends[slot], point), slot
-                else:
-                    yield chord_m, chord_m + chord_m * squared * bend, slot
-            if len(slots) < look:
-                return
-            seen, look = len(slots), look * WIDER_BY
+            found = []
+            for slot in look.slots:
+                chord_m, friend = dist(here, (xs[slot], ys[slot], zs[slot])), friends[slot]
+                found.append((_away_m(chord_m, bend, friend, point), friend.id))
+            found.sort()
+            if look.whole or look.as_far_as_m > found[count - 1][0] + NEAR_TIE_M:
+                return self._ranked(point, found)[:count]
+            look = tree.look(here, WIDER_BY * len(look.slots), EARTH_M)
 
     def _ranked(self, point: Point, found: list[Found]) -> list[Candidate]:
         """`found` in order; those too close to tell apart are solved, each place once."""
-        close = [i for i, gap_m in enumerate(_gaps(found)) if gap_m < NEAR_TIE_M]
-        if close:
-            solved = cache(geodesic_m)
-            for i in {*close, *(i + 1 for i in close)}:
-                friend = self._friends[self._slots[found[i][1]]]
-                found[i] = solved(point, Point(friend.lat, friend.lon)), friend.id
-            found.sort()
-        return [Candidate(friend_id=friend_id, distance_m=away_m) for away_m, friend_id in found]
+        before_m = -inf
+        for away_m, _ in found:
+            if away_m - before_m < NEAR_TIE_M:
+                found = self._told_apart(point, found)
+                break
+            before_m = away_m
+        return [Candidate(friend_id, away_m) for away_m, friend_id in found]
 
-    def _rarest(self, certificates: frozenset[str]) -> _Tree | None:
-        if not certificates:
-            return self._trees.get(EVERYBODY)
-        trees = [self._trees.get(code) for code in certificates]
-        found = [tree for tree in trees if tree is not None]
-        return min(found, key=len) if len(found) == len(trees) else None
+    def _told_apart(self, point: Point, found: list[Found]) -> list[Found]:
+        solved = cache(geodesic_m)
+        gaps = [after[0] - before[0] for before, after in pairwise(found)]
+        close = {i + n for i, gap_m in enumerate(gaps) if gap_m < NEAR_TIE_M for n in (0, 1)}
+        found = [*found]
+        for i in close:
+            friend = self._friends[self._slots.get(found[i][1])]
+            found[i] = solved(point, Point(friend.lat, friend.lon)), friend.id
+        return sorted(found)
+
+    def _rarest(self, certificates: frozenset[str]) -> Tree | None:
+        trees = [self._trees.get(code) for code in certificates or (EVERYBODY,)]
+        if len(trees) == 1:
+            return trees[0]
+        known = [tree for tree in trees if tree is not None]
+        return min(known, key=len) if len(known) == len(trees) else None
 
     def _insert(self, friend: Friend) -> None:
         place = ecef(Point(friend.lat, friend.lon))
-        available, traits = self._available(friend), self._traits_of(friend)
+        bits = self._bits_of(friend)
         slot = self._take_slot()
-        self._slots[friend.id] = slot
         self._friends[slot] = friend
-        self._open[slot], self._traits[slot] = available, traits
+        self._slots.add(friend.id, slot)
+        self._bits[slot] = bits
         self._x[slot], self._y[slot], self._z[slot] = place
         self._count_radius(friend.radius_m)
-        for key in _keys(friend, available=available):
+        for key in _keys(friend, bits):
             self._tree(key).insert(slot, place)
 
-    def _replant(self, slot: int, friend: Friend, *, available: bool, moved: bool) -> None:
-        before = _keys(self._friends[slot], available=self._open[slot] == 1)
-        after = _keys(friend, available=available)
+    def _replant(self, slot: int, friend: Friend, bits: int, *, moved: bool) -> None:
+        before = _keys(self._friends[slot], self._bits[slot])
+        after = _keys(friend, bits)
         old_place = self._place(slot)
         place = ecef(Point(friend.lat, friend.lon)) if moved else old_place
         for key in before if moved else before - after:
@@ -306,14 +319,12 @@ class FriendIndex:
         for key in after if moved else after - before:
             self._tree(key).insert(slot, place)
         self._x[slot], self._y[slot], self._z[slot] = place
-        self._open[slot] = available
 
     def _take_slot(self) -> int:
         if self._free:
             return self._free.pop()
         self._friends.append(NOBODY)
-        self._open.append(0)
-        self._traits.append(0)
+        self._bits.append(0)
         for axis in (self._x, self._y, self._z):
             axis.append(0.0)
         return len(self._friends) - 1
@@ -321,10 +332,10 @@ class FriendIndex:
     def _place(self, slot: int) -> Vector:
         return self._x[slot], self._y[slot], self._z[slot]
 
-    def _tree(self, key: Key) -> _Tree:
+    def _tree(self, key: Key) -> Tree:
         tree = self._trees.get(key)
         if tree is None:
-            tree = self._trees[key] = _Tree.empty()
+            tree = self._trees[key] = Tree.empty()
         return tree
 
     def _count_radius(self, radius_m: int) -> None:
@@ -341,23 +352,27 @@ class FriendIndex:
     def check(self) -> list[str]:
         """What is wrong inside, one sentence each; an empty list when all is well."""
         problems: list[str] = []
-        for friend_id, slot in self._slots.items():
-            problems += self._check_slot(friend_id, slot)
-        if len(self._slots) + len(self._free) != len(self._friends):
+        for slot, friend in enumerate(self._friends):
+            if friend is not NOBODY:
+                problems += self._check_slot(slot, friend)
+        if not len(self._slots) == sum(1 for _ in self) == len(self._friends) - len(self._free):
             problems.append("Some slots are neither used nor free.")
         if Counter(friend.radius_m for friend in self) != self._radii:
             problems.append("The radii in use are counted wrong.")
-        members = self._members()
+        members = _members(self._friends, self._bits)
         for key in self._trees.keys() | members.keys():
-            problems += self._tree(key).check(key or "of everybody", members[key])
+            problems += self._tree(key).check(key or "of everybody", members.get(key, ()))
         return problems
 
-    def _check_slot(self, friend_id: FriendId, slot: int) -> Iterator[str]:
-        friend = self._friends[slot]
-        if friend.id != friend_id:
+    def _check_slot(self, slot: int, friend: Friend) -> Iterator[str]:
+        friend_id = friend.id
+        if self._slots.get(friend_id) != slot:
             yield f"Friend {friend_id} is not in his slot {slot}."
-        if self._available(friend) != self._open[slot]:
+        told = self._bits_of(friend) ^ self._bits[slot]
+        if told == OPEN:
             yield f"Friend {friend_id} became available or not, and the index was not told."
+        elif told:
+            yield f"Friend {friend_id} has other traits, and the index was not told."
         if (
             max(map(abs, np.subtract(self._place(slot), ecef(Point(friend.lat, friend.lon)))))
             > 1e-6
@@ -365,109 +380,41 @@ class FriendIndex:
             yield f"Friend {friend_id} does not lie where his record says."
 
 
-class _Tree:
-    """One R-tree of slots; answers nearest first."""
-
-    def __init__(self, tree: rtree.Index, size: int) -> None:
-        self._tree = tree
-        self._address = tree.handle._as_parameter_
-        self._size = size
-
-    @classmethod
-    def empty(cls) -> _Tree:
-        return cls(rtree.Index(properties=_properties()), 0)
-
-    @classmethod
-    def bulk(cls, slots: array[int], places: NDArray[np.float64]) -> _Tree:
-        ids = np.frombuffer(slots, dtype=np.int64)
-        points = places[ids]
-        return cls(rtree.Index((ids, points, points), properties=_properties()), len(slots))
-
-    def __len__(self) -> int:
-        return self._size
-
-    def insert(self, slot: int, place: Vector) -> None:
-        self._tree.insert(slot, place)
-        self._size += 1
-
-    def delete(self, slot: int, place: Vector) -> None:
-        self._tree.delete(slot, place)
-        self._size -= 1
-
-    def look(self, place: Vector, count: int, reach_m: float) -> list[int]:
-        """The `count` nearest slots within `reach_m`, and all as far as the last of them."""
-        return _LOOK.nearest(self._address, place, count, min(reach_m, EARTH_M))
-
-    def check(self, name: str, expected: array[int]) -> Iterator[str]:
-        """How the tree differs from the slots it should hold."""
-        if self._size != len(expected):
-            yield f"The tree {name} counts {self._size} of {len(expected)} friends."
-        everywhere = (-EARTH_M,) * 3 + (EARTH_M,) * 3
-        if sorted(self._tree.intersection(everywhere)) != sorted(expected):
-            yield f"The tree {name} holds other friends than it should."
+def _unique(friends: list[Friend]) -> tuple[list[Friend], Hashes]:
+    """`friends`, of two with the same id the later one, and the hashes of their ids."""
+    hashes = hashes_of(friends)
+    ascending = np.sort(hashes)
+    if (ascending[1:] == ascending[:-1]).any():
+        friends = list({friend.id: friend for friend in friends}.values())
+        hashes = hashes_of(friends)
+    return friends, hashes
 
 
-class _Look:
-    """One call of libspatialindex with room for its answer, kept between calls.
-
-    rtree's own `nearest` and `nearest_v` make that room anew each time, which costs a quarter of a
-    question, and the former cannot be told how far to look.
-    """
-
-    def __init__(self) -> None:
-        self._place = (ctypes.c_double * 3)()
-        self._reach_m = ctypes.c_double()
-        self._count = ctypes.c_uint64()
-        self._answered = ctypes.c_int64()
-        self._call = core.rt["Index_NearestNeighbors_id_v"]
-        number, size = ctypes.c_int64, ctypes.c_uint64
-        self._call.argtypes = [ctypes.c_void_p, number, number, ctypes.c_uint32, size, size, size]
-        self._call.argtypes += [ctypes.c_void_p] * 6
-        self._make_room(1024)
-
-    def _make_room(self, slots: int) -> None:
-        self._slots = (ctypes.c_int64 * slots)()
-        self._room = slots
-        place = ctypes.addressof(self._place)
-        answer = (self._slots, self._count, self._reach_m, self._answered)
-        self._addresses = (place, place, *map(ctypes.addressof, answer))
-
-    def nearest(self, tree: int, place: Vector, count: int, reach_m: float) -> list[int]:
-        self._place[:] = [*place]
-        self._reach_m.value = reach_m
-        if self._call(tree, count, 1, 3, self._room, 3, 1, *self._addresses):
-            raise IndexBroken(core.rt.Error_GetLastErrorMsg().decode())
-        found = self._count.value
-        if found <= self._room:
-            return self._slots[:found]
-        self._make_room(2 * found)
-        return self.nearest(tree, place, count, reach_m)
+def _members(friends: list[Friend], bits: Sequence[int]) -> dict[Key, array[int]]:
+    """Who belongs into which tree, by his place in the list."""
+    members: defaultdict[Key, array[int]] = defaultdict(lambda: array("q"))
+    for row, friend in enumerate(friends):
+        if friend is not NOBODY:
+            members[EVERYBODY].append(row)
+        if bits[row] & OPEN:
+            for code in {held.code for held in friend.certificates}:
+                members[code].append(row)
+    return members
 
 
-_LOOK = _Look()
-
-
-def _properties() -> rtree.Property:
-    return rtree.Property(
-        dimension=3,
-        leaf_capacity=NODE_CAPACITY,
-        index_capacity=NODE_CAPACITY,
-        near_minimum_overlap_factor=NODE_CAPACITY - 1,
-        fill_factor=FILL_FACTOR,
-    )
-
-
-def _keys(friend: Friend, *, available: bool) -> frozenset[Key]:
-    codes = [held.code for held in friend.certificates] if available else []
+def _keys(friend: Friend, bits: int) -> frozenset[Key]:
+    codes = [held.code for held in friend.certificates] if bits & OPEN else []
     return frozenset((EVERYBODY, *codes))
 
 
-def _holds(friend: Friend, certificates: frozenset[str]) -> bool:
-    return len(certificates) < 2 or certificates <= {held.code for held in friend.certificates}
+def _lacks(friend: Friend, certificates: frozenset[str]) -> bool:
+    return not certificates <= {held.code for held in friend.certificates}
 
 
-def _gaps(found: list[Found]) -> list[float]:
-    return [after[0] - before[0] for before, after in pairwise(found)]
+def _away_m(chord_m: float, bend: float, friend: Friend, point: Point) -> float:
+    if chord_m > LONGEST_CHORD_TO_CORRECT_M:
+        return _solved(friend, point)
+    return chord_m + chord_m * chord_m * chord_m * bend
 
 
 def _solved(friend: Friend, point: Point) -> float:
