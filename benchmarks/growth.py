@@ -140,6 +140,7 @@ async def _cost(made: Stage, rt: Runtime, count: int) -> dict[str, Any]:
     places = customers.sites(rt, count, seed=7)
     orders = [customers.order(site, number) for number, site in enumerate(places)]
     gc.collect()
+    gc.freeze()  # as every process of the product does
     rounds = [await _round(made, rt, orders) for _ in range(ROUNDS + 1)][1:]
     return {
         "bookings": len(orders),
