@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import Enum, auto
-from functools import cache
+from functools import cache, lru_cache
 from html import escape
 from importlib.resources import files
 from importlib.resources.abc import Traversable
@@ -66,6 +66,7 @@ BUTTON = (
     '">{label}</a></p>'
 )
 LONGEST_TEXT = 500
+REMEMBERED = 4096
 
 
 class Kind(Enum):
@@ -249,8 +250,14 @@ def _text(field: str, fact: str, _: Reader) -> str:
 
 
 def _money(_: str, fact: Money, reader: Reader) -> str:
+    return _sum(fact, reader.locale)
+
+
+# The friends asked about one booking read the same sums, moments and distances.
+@lru_cache(maxsize=REMEMBERED)
+def _sum(fact: Money, locale: Locale) -> str:
     amount = Decimal(fact.amount).scaleb(-get_currency_precision(fact.currency))
-    return format_currency(amount, fact.currency, locale=reader.locale)
+    return format_currency(amount, fact.currency, locale=locale)
 
 
 def _moment(field: str, fact: datetime, reader: Reader) -> str:
@@ -264,12 +271,12 @@ def _clock(field: str, fact: datetime, reader: Reader) -> str:
 def _at(pattern: str, field: str, fact: datetime, reader: Reader) -> str:
     if fact.tzinfo is None:
         raise FactInvalid(field, "has no time zone; give an aware datetime")
-    return format_datetime(
-        fact,
-        reader.texts.formats[pattern],
-        tzinfo=get_timezone(reader.timezone),
-        locale=reader.locale,
-    )
+    return _written(fact, reader.texts.formats[pattern], reader.timezone, reader.locale)
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _written(fact: datetime, pattern: str, timezone: str, locale: Locale) -> str:
+    return format_datetime(fact, pattern, tzinfo=get_timezone(timezone), locale=locale)
 
 
 def _span(_: str, fact: timedelta, reader: Reader) -> str:
@@ -282,10 +289,14 @@ def _span(_: str, fact: timedelta, reader: Reader) -> str:
 
 def _distance(_: str, fact: int, reader: Reader) -> str:
     """In steps of 100 m: the way to the middle of a cell is not known more exactly than that."""
-    hundreds = max((fact + 50) // 100, 1)
+    return _steps(max((fact + 50) // 100, 1), reader.locale)
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _steps(hundreds: int, locale: Locale) -> str:
     if hundreds < 10:
-        return format_unit(hundreds * 100, "length-meter", "short", locale=reader.locale)
-    return format_unit(Decimal(hundreds) / 10, "length-kilometer", "short", locale=reader.locale)
+        return format_unit(hundreds * 100, "length-meter", "short", locale=locale)
+    return format_unit(Decimal(hundreds) / 10, "length-kilometer", "short", locale=locale)
 
 
 def _count(field: str, fact: int, reader: Reader) -> str:

@@ -13,7 +13,7 @@ import os
 import re
 from dataclasses import dataclass
 from datetime import datetime
-from email.utils import format_datetime, parseaddr
+from email.utils import format_datetime
 from pathlib import Path
 from typing import Any, Protocol
 from uuid import UUID
@@ -27,7 +27,7 @@ from scheduler.senders import GiveUp, Moot, Post, Result, Retry, Sent
 from scheduler.senders.calendar import invitation
 from scheduler.senders.content import Content, holds
 from scheduler.senders.letters import FactInvalid, Letter, LetterUnknown, render
-from scheduler.senders.mime import Written, attachment, text
+from scheduler.senders.mime import Written, attachment, bare, text
 
 log = logging.getLogger(__name__)
 
@@ -172,7 +172,7 @@ class Mail:
             # A friend finds the street behind his link, where it goes away with his right to it.
             location=about.address if customer else about.area,
             timezone=MARKETS[about.market].timezone,
-            organizer=parseaddr(self.sender)[1],
+            organizer=bare(self.sender),
             attendee=about.email or "",
             stamped_at=about.now,
             cancelled=cancelled,
@@ -190,7 +190,7 @@ def compose(letter: Letter, *, sender: str, to: str, mail_id: UUID, at: datetime
             "To": to,
             "Subject": letter.subject,
             "Date": format_datetime(at),
-            "Message-ID": f"<{mail_id}@{parseaddr(sender)[1].rpartition('@')[2]}>",
+            "Message-ID": f"<{mail_id}@{bare(sender).rpartition('@')[2]}>",
             "Auto-Submitted": "auto-generated",
         },
         boundary=mail_id.hex,

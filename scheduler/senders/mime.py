@@ -7,6 +7,7 @@ which every mail server takes, and encoded words where a header is not ASCII.
 
 from __future__ import annotations
 
+import re
 from base64 import b64encode, encodebytes
 from binascii import b2a_qp
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,6 +16,7 @@ from email.utils import formataddr, parseaddr
 from functools import cache
 
 LINE = b"\r\n"
+CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 LONGEST_LINE = 78
 # 76 characters a line, less "Subject: ", "=?utf-8?B?" and "?="; three octets in four characters.
 WORD_OCTETS = 39
@@ -47,7 +49,7 @@ class Written:
     @property
     def sender(self) -> str:
         """The bare address it comes from."""
-        return parseaddr(self.headers["From"])[1]
+        return bare(self.headers["From"])
 
     @property
     def recipient(self) -> str:
@@ -99,7 +101,7 @@ def _several(kind: str, boundary: str, parts: Sequence[Part]) -> Part:
 
 
 def _header(name: str, value: str) -> bytes:
-    if any(c < " " or c == "\x7f" for c in value):
+    if CONTROL.search(value):
         raise ValueError(f"the header {name} would have a line too many")
     if name == "From":
         return _sender(value)
@@ -110,6 +112,12 @@ def _header(name: str, value: str) -> bytes:
     if plain.isascii() and len(plain) <= LONGEST_LINE and "=?" not in plain:
         return plain.encode("ascii")
     return f"{name}: ".encode("ascii") + b"\r\n ".join(_words(value))
+
+
+@cache
+def bare(sender: str) -> str:
+    """The address of a sender without his name."""
+    return parseaddr(sender)[1]
 
 
 @cache
