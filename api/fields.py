@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import Annotated, Any
 
 import phonenumbers
-from email_validator import EmailNotValidError, validate_email
+from email_validator import SPECIAL_USE_DOMAIN_NAMES, EmailNotValidError, validate_email
 from pydantic import (
     AfterValidator,
     AwareDatetime,
@@ -23,6 +23,11 @@ from data.records import Wish
 
 CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 CONTROL_BUT_LINES = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029]")
+PLAIN_EMAIL = re.compile(
+    r"(?=[^@]{1,64}@[^@]{1,253}\Z)[a-zA-Z0-9_+-]+(?:\.[a-zA-Z0-9_+-]+)*"
+    r"@(?:[a-zA-Z0-9](?:-?[a-zA-Z0-9]){0,30}\.)+[a-zA-Z]{2,31}"
+)
+RESERVED = frozenset(SPECIAL_USE_DOMAIN_NAMES) - {"test"}
 FIRST_YEAR, LAST_YEAR = 2020, 2100
 
 
@@ -56,12 +61,24 @@ def as_json(kind: type, what: str) -> BeforeValidator:
 
 
 def _email(address: str) -> str:
+    # What the library finds out about almost every address, at a twentieth of its price.
+    if PLAIN_EMAIL.fullmatch(address) and len(address) <= 254:
+        name, _, domain = address.rpartition("@")
+        domain = domain.lower()
+        if not RESERVED.intersection(_ends(domain)):
+            return f"{name}@{domain}"
     try:
         # Reserved names such as .test are for trying things out, and nothing is sent to them.
         parts = validate_email(address, check_deliverability=False, test_environment=True)
     except EmailNotValidError:
         raise unfit("is not a mail address", "write it like name@example.com") from None
     return parts.normalized
+
+
+def _ends(domain: str) -> Iterator[str]:
+    while domain:
+        yield domain
+        _, _, domain = domain.partition(".")
 
 
 def _year(moment: datetime) -> datetime:

@@ -12,6 +12,9 @@ from typing import Any, Final
 from fastapi import APIRouter, FastAPI
 from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
+from starlette.applications import Starlette
+from starlette.middleware.exceptions import ExceptionMiddleware
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api.idempotency import REPLAYED
 from api.problems import (
@@ -114,7 +117,22 @@ def stated(router: APIRouter) -> APIRouter:
 
 
 class Api(FastAPI):
-    """FastAPI with this document instead of its own."""
+    """FastAPI with this document instead of its own, and without what it wraps around requests.
+
+    Its layers count for a telemetry nobody reads, limit bodies (api.middleware does), and keep what
+    its own way of serving a route needs (api.direct serves ours).
+    """
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Take a request."""
+        await Starlette.__call__(self, scope, receive, send)
+
+    def build_middleware_stack(self) -> ASGIApp:
+        """Our own layers around the router."""
+        app: ASGIApp = ExceptionMiddleware(self.router, handlers=self.exception_handlers)
+        for layer, arguments, options in reversed(self.user_middleware):
+            app = layer(app, *arguments, **options)
+        return app
 
     def openapi(self) -> dict[str, Any]:
         """The document, made once."""

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Response
+from pydantic_core import to_json
 
 from api import cursors, requests, schemas, showing
 from api.auth import (
@@ -52,6 +53,7 @@ router = APIRouter(prefix="/v1/bookings", tags=["bookings"], route_class=Direct)
 @router.post(
     "",
     status_code=201,
+    response_model=schemas.BookingMade,
     summary="Book",
     openapi_extra=may_be_anonymous(),
     responses={
@@ -75,7 +77,7 @@ async def create_booking(
     asked: requests.BookingAsked,
     response: Response,
     key: Key = None,
-) -> schemas.BookingMade:
+) -> bytes:
     """Book a package: the four nearest friends who qualify are asked at once."""
     order = _order(asked, who)
 
@@ -96,7 +98,9 @@ async def create_booking(
     booking_id = BookingId(UUID(result.said["id"]))
     response.headers["Location"] = f"/v1/bookings/{booking_id}"
     link = f"{rt.settings.base_url}/job/{links.customer_token(secret, booking_id)}"
-    return schemas.BookingMade.model_validate({**result.said, "customer_link": link})
+    # Said again from the database it comes in another order: the fields go by their declaration.
+    ordered = dict.fromkeys(schemas.BookingMade.model_fields)
+    return to_json({**ordered, **result.said, "customer_link": link})
 
 
 @router.get("", summary="Bookings, the newest first")

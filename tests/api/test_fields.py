@@ -1,0 +1,75 @@
+"""What a field takes is what the library for it takes, however it is found out."""
+
+import re
+
+import pytest
+from email_validator import EmailNotValidError, validate_email
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic_core import PydanticCustomError
+
+from api.fields import PLAIN_EMAIL, RESERVED, _email
+
+LABEL = st.text("abzAZ059-_.é", min_size=0, max_size=66)
+NAME = st.text("abzAZ059-_.+'\"@ é", min_size=0, max_size=66)
+LIKELY = st.from_regex(PLAIN_EMAIL, fullmatch=True)
+ODD = [
+    "a@example.com",
+    "A.B+c_d-e@Example.COM",
+    "a@example.test",
+    "a@test",
+    "a@sub.example.invalid",
+    "a@localhost",
+    "a@printer.local",
+    "a@x.onion",
+    "a@1.2.3.4",
+    "a@example.c",
+    "a@example.123",
+    "a@xn--zrich-kva.ch",
+    "a@ab--cd.ch",
+    "a@-ab.ch",
+    "a@ab-.ch",
+    "a..b@example.com",
+    ".a@example.com",
+    "a.@example.com",
+    "a@example.com.",
+    "a@exa_mple.com",
+    f"{'a' * 64}@example.com",
+    f"{'a' * 65}@example.com",
+    f"a@{'b' * 63}.com",
+    f"a@{'b' * 64}.com",
+    f"a@{'.'.join(['b' * 30] * 8)}.com",
+    f"{'a' * 64}@{'.'.join(['b' * 30] * 6)}.com",
+    "a@example.com\n",
+    "jürg@zürich.ch",
+]
+
+
+def by_library(address):
+    try:
+        parts = validate_email(address, check_deliverability=False, test_environment=True)
+    except EmailNotValidError:
+        return None
+    return parts.normalized
+
+
+def by_us(address):
+    try:
+        return _email(address)
+    except PydanticCustomError:
+        return None
+
+
+@pytest.mark.parametrize("address", ODD)
+def test_an_odd_address_is_taken_or_refused_as_the_library_does(address):
+    assert by_us(address) == by_library(address)
+
+
+@given(st.one_of(LIKELY, st.builds("{}@{}.{}".format, NAME, LABEL, LABEL)))
+def test_every_address_is_taken_or_refused_as_the_library_does(address):
+    assert by_us(address) == by_library(address)
+
+
+def test_what_nobody_can_have_is_refused():
+    assert {"localhost", "invalid", "local"} <= RESERVED
+    assert all(re.fullmatch("[a-z.]+", name) for name in RESERVED)
