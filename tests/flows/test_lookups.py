@@ -67,13 +67,15 @@ async def test_nobody_is_answered_by_a_query_that_began_before_he_asked(rt):
     archive = Archive(a="good")
     archive.let.clear()
     gathered = Gathered(rt, archive)
-    before = asyncio.create_task(gathered.get("a"))
-    await archive.under_way(1)
+    before = []
+    for number in range(gathering.READERS):
+        before.append(asyncio.create_task(gathered.get("a")))
+        await archive.under_way(number + 1)
     del archive.shelf["a"]
     after = asyncio.create_task(gathered.get("a"))
-    await archive.under_way(2)
+    await settled()
     archive.let.set()
-    assert await before == "good"
+    assert await asyncio.gather(*before) == ["good", "good"]
     assert await after is None
 
 
