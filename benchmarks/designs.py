@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -44,9 +44,10 @@ class Tekkie:
         from data import records
         from dispatch.rules import matching
         from geo.index import FriendIndex
+        from geo.index import Query as Question
         from geo.point import Point
 
-        self._matching, self._point = matching, Point
+        self._matching, self._point, self._question = matching, Point, Question
         self._markets = [records.Market(country) for country in COUNTRIES]
         self._languages = [records.Language(language) for language in LANGUAGES]
         self._codes = [f"certificate-{share:g}" for share in SHARES]
@@ -79,12 +80,23 @@ class Tekkie:
                 zip(*(getattr(friends, n).tolist() for n in Population.__slots__), strict=True)
             )
         ]
-        self._index = FriendIndex(matching.available)
+        self._index = FriendIndex(matching.available, matching.traits)
 
     def build(self) -> None:
         self._index.load(self._friends)
 
     def question(self, query: Query) -> Callable[[], Any]:
+        """`nearest`, asked as the dispatcher asks it."""
+        nearest, words = self._index.nearest, self._words(query)
+        point = words.pop("point")
+        return lambda: nearest(point, **words)
+
+    def batch(self, queries: Sequence[Query]) -> Callable[[], Any]:
+        """The same questions asked at once."""
+        asked = [self._question(**self._words(query)) for query in queries]
+        return lambda: self._index.nearest_many(asked)
+
+    def _words(self, query: Query) -> dict[str, Any]:
         reason = self._matching.reason
         need = self._matching.Need(
             certificates=frozenset({self._codes[query.certificate]}),
@@ -98,14 +110,13 @@ class Tekkie:
             now=NOW,
             minute=720,
         )
-        point = self._point(query.lat, query.lon)
-        nearest = self._index.nearest
-        return lambda: nearest(
-            point,
-            certificates=need.certificates,
-            want=WANT,
-            qualifies=lambda friend, away_m: reason(friend, away_m, need) is None,
-        )
+        return {
+            "point": self._point(query.lat, query.lon),
+            "certificates": need.certificates,
+            "want": WANT,
+            "qualifies": lambda friend, away_m: reason(friend, away_m, need) is None,
+            "required": need.traits,
+        }
 
     def rows(self, answer: Any) -> list[int]:
         return [(candidate.friend_id.int >> 64) - 1 for candidate in answer]

@@ -11,11 +11,13 @@ import json
 import os
 import platform
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 from typing import Any
+
+Goal = tuple[str, float, float, str]
 
 HERE = Path(__file__).parent
 REPORT = HERE / "report.md"
@@ -68,7 +70,8 @@ def line(row: dict[str, Any]) -> str:
     if "skipped" in row:
         return f"{head} skipped: {row['skipped']}"
     p50 = " / ".join(f"{c['p50_us']:.0f}" for c in row["classes"].values())
-    return f"{head} p50 {p50} µs, wrong {row['wrong']} of {row['asked']}"
+    batch = f", in a batch {row['batch']['p50_us']:.0f} µs" if "batch" in row else ""
+    return f"{head} p50 {p50} µs{batch}, wrong {row['wrong']} of {row['asked']}"
 
 
 def _nearest(result: dict[str, Any]) -> str:
@@ -80,12 +83,14 @@ def _nearest(result: dict[str, Any]) -> str:
         "and after 600 changes. Server designs include the way over the Unix socket, and their",
         "moves are durable commits. `×` compares the mean of the three p50 with tekkie's.",
     ]
+    parts += ["", *_goals(rows)]
     for size in sorted({row["friends"] for row in rows}):
         parts += [
             "",
             f"### {size:,} friends",
             "",
             *_table([r for r in rows if r["friends"] == size]),
+            *_batch([r for r in rows if r["friends"] == size]),
         ]
     plot = _plot(rows)
     parts += ["", f"![Time of a question by number of friends]({plot})"] if plot else []
@@ -118,6 +123,54 @@ def _table(rows: list[dict[str, Any]]) -> list[str]:
         ]
         lines.append("| " + " | ".join(cells) + " |")
     return lines
+
+
+def _batch(rows: list[dict[str, Any]]) -> list[str]:
+    return [
+        f"\n{row['batch']['size']} bookings for all three certificates asked at once: "
+        f"{row['batch']['p50_us']:.0f} µs a booking, {row['batch']['wrong']} lists wrong."
+        for row in rows
+        if "batch" in row
+    ]
+
+
+def _goals(rows: list[dict[str, Any]]) -> list[str]:
+    """What was wanted of ours at 100,000 and at a million friends, and what came out."""
+    goals = [*_goals_at_100k(rows), *_goals_at_1m(rows)]
+    lines = ["| goal | wanted | measured | |", "|---|---|---|---|"] if goals else []
+    for name, want, got, unit in goals:
+        kept = "kept" if (got <= want if unit != "×" else got >= want) else "missed"
+        sign = ">=" if unit == "×" else "<="
+        lines.append(f"| {name} | {sign} {want} {unit} | {got:,.1f} {unit} | {kept} |")
+    return lines
+
+
+def _goals_at_100k(rows: list[dict[str, Any]]) -> Iterator[Goal]:
+    for row in _at(rows, 100_000, "Tekkie"):
+        for label in ("40 %", "5 %"):
+            one = row["classes"][label]
+            yield f"100,000 friends, {label}: p50", 35, one["p50_us"], "µs"
+            yield f"100,000 friends, {label}: p99", 400, one["p99_us"], "µs"
+        if "batch" in row:
+            yield "100,000 friends: a booking of 32 at once", 20, row["batch"]["p50_us"], "µs"
+        for least, *rivals in ((5, "CubeKnn", "PostgisKnn"), (8, "RedisGeosearch")):
+            if theirs := [_p50(rival) for rival in _at(rows, 100_000, *rivals)]:
+                words = f"100,000 friends: against {' and '.join(rivals)}"
+                yield words, least, min(theirs) / _p50(row), "×"
+
+
+def _goals_at_1m(rows: list[dict[str, Any]]) -> Iterator[Goal]:
+    for row in _at(rows, 1_000_000, "Tekkie"):
+        for label, one in row["classes"].items():
+            yield f"1,000,000 friends, {label}: p50", 45, one["p50_us"], "µs"
+        yield "1,000,000 friends: a move", 100, row["move_us"], "µs"
+        yield "1,000,000 friends: a toggle", 100, row["toggle_us"], "µs"
+        yield "1,000,000 friends: build", 3, row.get("build_cpu_s", row["build_s"]), "s of CPU"
+        yield "1,000,000 friends: memory", 250, row["bytes"] / row["friends"], "bytes a friend"
+
+
+def _at(rows: list[dict[str, Any]], friends: int, *designs: str) -> list[dict[str, Any]]:
+    return [r for r in rows if _ran(r) and r["friends"] == friends and r["design"] in designs]
 
 
 def _plot(rows: list[dict[str, Any]]) -> str | None:

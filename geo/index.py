@@ -261,10 +261,11 @@ class FriendIndex:
         friends, xs, ys, zs = self._friends, self._x, self._y, self._z
         look = tree.look(here, count + 1, EARTH_M)
         while True:
-            found = []
-            for slot in look.slots:
-                chord_m, friend = dist(here, (xs[slot], ys[slot], zs[slot])), friends[slot]
-                found.append((_away_m(chord_m, bend, friend, point), friend.id))
+            found = [
+                (_away_m(chord_m, bend, friends[slot], point), friends[slot].id)
+                for slot in look.slots
+                for chord_m in (dist(here, (xs[slot], ys[slot], zs[slot])),)
+            ]
             found.sort()
             if look.whole or look.as_far_as_m > found[count - 1][0] + NEAR_TIE_M:
                 return self._ranked(point, found)[:count]

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from rtree import core
 from rtree import index as rtree
 
-LEAF_CAPACITY: Final = 24
+LEAF_CAPACITY: Final = 28
 NODE_CAPACITY: Final = 16
 FILL_FACTOR: Final = 0.4
 EARTH_M: Final = 13_000_000.0
