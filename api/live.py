@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from hashlib import sha256
 from typing import Annotated, Any, Final, assert_never
 
@@ -13,7 +14,7 @@ from starlette.types import Receive, Scope, Send
 from api.auth import Customer, FriendCaller, Operator, Partner, Party, bearer, cookie
 from api.direct import Direct
 from api.openapi import problems
-from api.streams import CURSOR_MAX, Stream, Streams, cursor_of
+from api.streams import CURSOR_MAX, Stream, Streams, asleep, cursor_of
 from dispatch.flows.together import Overloaded
 from dispatch.rules import hearing
 from dispatch.rules.hearing import Listener
@@ -26,7 +27,11 @@ EVENTS: Final[dict[str, Any]] = {
 
 
 class Answer(Response):
-    """An answer that goes on until its stream ends or its reader has gone."""
+    """An answer that goes on until its stream ends or its reader has gone.
+
+    Whoever waits, waits in one place for as long as the answer is open: nothing new is made for it
+    that the garbage collector would have to go through. Each writing is a task of its own.
+    """
 
     media_type = "text/event-stream"
 
@@ -36,21 +41,52 @@ class Answer(Response):
         self.init_headers({"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
         self._streams = streams
         self._stream = stream
+        self._writer: asyncio.Task[None] | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Write what the stream has, as fast as it is read."""
         stream = self._stream
         start = {"type": "http.response.start", "status": 200, "headers": self.raw_headers}
+        over = asyncio.get_running_loop().create_future()
         self._streams.join(stream)
         watch = asyncio.create_task(_until_gone(receive, stream))
         try:
             await send(start)
-            while (chunk := await stream.next()) is not None:
-                await send({"type": "http.response.body", "body": chunk, "more_body": True})
-            await send({"type": "http.response.body", "body": b"", "more_body": False})
+            stream.woken = partial(self._wake, send, over)
+            stream.woken()
+            await over
         finally:
+            stream.woken = asleep
             watch.cancel()
+            if self._writer is not None:
+                self._writer.cancel()
             self._streams.leave(stream)
+
+    def _wake(self, send: Send, over: asyncio.Future[None]) -> None:
+        if self._writer is None:
+            self._writer = asyncio.create_task(self._write(send, over))
+
+    async def _write(self, send: Send, over: asyncio.Future[None]) -> None:
+        stream = self._stream
+        try:
+            while chunk := stream.take():
+                await send({"type": "http.response.body", "body": chunk, "more_body": True})
+            if stream.ended:
+                await send({"type": "http.response.body", "body": b"", "more_body": False})
+                _settle(over)
+        except Exception as error:
+            _settle(over, error)
+        finally:
+            self._writer = None
+
+
+def _settle(over: asyncio.Future[None], error: Exception | None = None) -> None:
+    if over.done():
+        return
+    if error is None:
+        over.set_result(None)
+    else:
+        over.set_exception(error)
 
 
 async def _until_gone(receive: Receive, stream: Stream) -> None:

@@ -28,7 +28,7 @@ import json
 import logging
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections import defaultdict, deque
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Final
 
@@ -51,7 +51,7 @@ CLOSE_WITHIN_S: Final = 1.0
 RETRY_MS: Final = (1000, 4000)
 WAITING_BYTES_MAX: Final = 64 * 1024
 EVENTS_MAX: Final = 5000
-KEPT_AT_ONCE: Final = 500
+KEPT_AT_ONCE: Final = 250
 CURSOR_MAX: Final = 6000
 ABOUT_OFFERS: Final = frozenset({hearing.OFFER_MADE, hearing.OFFER_GONE})
 
@@ -59,7 +59,7 @@ Frame = tuple[Listener, int, bytes]
 
 
 class Stream:
-    """One open answer and what waits to be written to it."""
+    """One open answer and what waits to be written to it; `woken` is called when something does."""
 
     __slots__ = ("chunks", "credential", "cursor", "ended", "settled", "size", "to", "woken")
 
@@ -70,7 +70,7 @@ class Stream:
         self.chunks: list[bytes] = []
         self.size = 0
         self.settled = self.ended = False
-        self.woken = asyncio.Event()
+        self.woken: Callable[[], None] = asleep
 
     def push(self, chunk: bytes) -> None:
         """Write `chunk` when the reader is ready; one who lets too much wait is ended."""
@@ -82,24 +82,23 @@ class Stream:
             self.end()
             return
         self.chunks.append(chunk)
-        self.woken.set()
+        self.woken()
 
     def end(self) -> None:
         """Write what waits, then end the answer."""
         self.ended = True
-        self.woken.set()
+        self.woken()
 
-    async def next(self) -> bytes | None:
-        """What is to be written next, None at the end."""
-        while not self.chunks:
-            if self.ended:
-                return None
-            self.woken.clear()
-            await self.woken.wait()
+    def take(self) -> bytes:
+        """All that waits to be written; nothing when it is empty."""
         chunk = b"".join(self.chunks)
         self.chunks.clear()
         self.size = 0
         return chunk
+
+
+def asleep() -> None:
+    """Nobody writes yet, or any more."""
 
 
 class Streams:
