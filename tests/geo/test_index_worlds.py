@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from data.records import Friend, FriendId, Language
-from geo.index import FriendIndex
+from geo.index import FriendIndex, Query
 from geo.point import Point
 from tests.geo.worlds import (
     WORLDS,
@@ -20,10 +20,12 @@ from tests.geo.worlds import (
     geodesic,
     index_of,
     speaks,
+    traits,
     truth,
 )
 
 CODES = ("a", "b", "c")
+WORDS = Query._fields[1:]
 
 
 def agree(index: FriendIndex, friends: list[Friend], point: Point, chance: Random) -> None:
@@ -41,6 +43,32 @@ def agree_around(index: FriendIndex, friends: list[Friend], point: Point) -> Non
     true = sorted((geodesic(point, who), who.id) for who in friends)[:20]
     found = index.around(point, 20)
     assert [candidate.friend_id for candidate in found] == [who for _, who in true]
+
+
+def agree_at_once(
+    index: FriendIndex, friends: list[Friend], points: list[Point], chance: Random
+) -> None:
+    """Asked one by one and all at once, with traits alone to sort out: both are the truth."""
+    queries, true = [], []
+    for point in points:
+        certificates = frozenset(chance.sample(CODES, chance.choice((0, 1, 1, 2))))
+        want, required = chance.choice((0, 1, 4, 12)), chance.choice((0, 0, 1, 2, 3))
+        any_of = chance.choice((0, 0, 0b10100, 0b01000, 1 << 40))
+        queries.append(Query(point, certificates, want, anybody, required, any_of))
+
+        def has(
+            who: Friend, _away_m: float, required: int = required, any_of: int = any_of
+        ) -> bool:
+            had = traits(who)
+            return had & required == required and (any_of == 0 or had & any_of != 0)
+
+        found = truth(friends, point, certificates=certificates, want=want, qualifies=has)
+        true.append([friend_id for _, friend_id in found])
+    answers = index.nearest_many(queries)
+    assert [[candidate.friend_id for candidate in answer] for answer in answers] == true
+    assert answers == [
+        index.nearest(*q[:1], **dict(zip(WORDS, q[1:], strict=True))) for q in queries
+    ]
 
 
 @pytest.mark.parametrize("name", WORLDS)
@@ -70,6 +98,20 @@ def test_every_answer_stays_the_truth_while_friends_come_move_change_and_go(name
             agree_around(index, list(friends.values()), world.point(chance))
             assert index.check() == []
     assert sorted(who.id.int for who in index) == sorted(who.int for who in friends)
+
+
+@pytest.mark.parametrize("name", WORLDS)
+def test_many_questions_at_once_are_answered_like_one_by_one_whatever_changes_between(name: str):
+    world, chance = WORLDS[name], Random(f"at once in {name}")
+    friends = {who.id: who for who in (world.friend(n, chance) for n in range(1, 401))}
+    index = index_of(friends.values())
+    for _ in range(10):
+        points = [world.point(chance) for _ in range(chance.choice((0, 1, 32)))]
+        points += [Point(who.lat, who.lon) for who in list(friends.values())[:4]]
+        agree_at_once(index, list(friends.values()), points, chance)
+        for _ in range(40):
+            change(index, friends, world, chance)
+    assert index.check() == []
 
 
 def change(

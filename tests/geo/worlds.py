@@ -85,8 +85,12 @@ def speaks(language: Language) -> Qualifies:
     return lambda who, _away_m: language in who.languages
 
 
+def traits(who: Friend) -> int:
+    return sum(1 << bit for bit, language in enumerate(Language) if language in who.languages)
+
+
 def index_of(friends: Iterable[Friend]) -> FriendIndex:
-    index = FriendIndex(available)
+    index = FriendIndex(available, traits)
     index.load(friends)
     return index
 
