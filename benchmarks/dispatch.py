@@ -37,6 +37,7 @@ from data.seed import catalogue
 from data.store import catalogue as catalogue_rows
 from dispatch.flows import sessions
 
+PROCESSES = (1, 2)
 RACERS = 4
 CLEANERS = 32
 ROUNDS_MAX = 4
@@ -150,14 +151,13 @@ async def _over_http(made: Stage, places: Sequence[Site], scale: Scale, book: Bo
         def clean(port: int) -> Callable[[], Awaitable[None]]:
             return lambda: _cancel_all(made, port, desk)
 
-        with stage.tekkie(made, "--api-only") as (pid, port):
-            side = Side(made, book, scale, "tekkie", port, pid, places, clean(port), grant)
-            await side.warm_up()
-            for connections in scale.connections:
-                await side.books(connections)
-            await side.at_rates()
-            for connections in scale.racing:
-                await side.races(connections)
+        for processes in PROCESSES:
+            serving = stage.tekkie(made, "--api-only", processes=processes)
+            with serving as (pid, port):
+                name = sections.design("tekkie", processes)
+                side = Side(made, book, scale, name, port, pid, places, clean(port), grant)
+                rates = scale.rates if processes == PROCESSES[-1] else ()
+                await side.measure(scale.connections, rates)
         with stage.tekkie(made) as (pid, port):
             name = "tekkie, delivering"
             side = Side(made, book, scale, name, port, pid, places, clean(port), grant)
@@ -170,24 +170,20 @@ async def _straightforward(made: Stage, places: Sequence[Site], scale: Scale, bo
         await owner.execute(straight_sql.prepare_cube)
         await owner.execute(straight_sql.settle)
     dsn = made.database("straightforward").owner_dsn
-    with _straight_server(made.folder, dsn, "cube") as (pid, port):
-        connect = lambda: made.owner("straightforward")  # noqa: E731
-        clean, grant = _straight_hands(connect)
-        side = Side(
-            made, book, scale, "straightforward", port, pid, places, clean, grant, "straightforward"
-        )
-        await side.warm_up()
-        for connections in scale.straight_connections:
-            await side.books(connections)
-        for connections in scale.racing:
-            await side.races(connections)
+    clean, grant = _straight_hands(lambda: made.owner("straightforward"))
+    for processes in PROCESSES:
+        with _straight_server(made.folder, dsn, "cube", processes) as (pid, port):
+            name = sections.design("straightforward", processes)
+            side = Side(made, book, scale, name, port, pid, places, clean, grant, "straightforward")
+            await side.measure(scale.straight_connections)
 
 
 @contextmanager
-def _straight_server(folder: Path, dsn: str, knn: str) -> Iterator[tuple[int, int]]:
+def _straight_server(folder: Path, dsn: str, knn: str, processes: int) -> Iterator[tuple[int, int]]:
     port = stage.free_port()
     env = {"STRAIGHTFORWARD_DSN": dsn, "STRAIGHTFORWARD_KNN": knn}
     words = ["-m", "uvicorn", STRAIGHT, "--port", str(port), "--log-level", "warning"]
+    words += ["--workers", str(processes)]
     with stage.serving(folder, words, port, env, ready="/healthz") as pid:
         yield pid, port
 
@@ -225,6 +221,15 @@ class Side:
     grant: Callable[[Sequence[UUID]], Awaitable[dict[UUID, str]]]
     database: str = "tekkie"
 
+    async def measure(self, connections: Sequence[int], rates: Sequence[int] = ()) -> None:
+        """Bookings in a closed loop, at rates, and races."""
+        await self.warm_up()
+        for count in connections:
+            await self.books(count)
+        await self.at_rates(rates)
+        for count in self.scale.racing:
+            await self.races(count)
+
     async def warm_up(self) -> None:
         """What a server learns with its first bookings is not measured."""
         plan = self._bookings(CALLERS, self.scale.seconds, None)
@@ -247,9 +252,9 @@ class Side:
             self.design, "book", f"{connections} connections", **_load_figures(whole, spent, 201)
         )
 
-    async def at_rates(self) -> None:
+    async def at_rates(self, rates: Sequence[int]) -> None:
         """Bookings at fixed rates, each step until the server no longer keeps up."""
-        for rate in self.scale.rates:
+        for rate in rates:
             seconds = min(self.scale.seconds, len(self.places) / rate)
             spent: dict[str, float] = {}
             plan = self._bookings(256, seconds, rate)
@@ -360,9 +365,9 @@ async def _on_debian(
         except asyncpg.PostgresError as error:
             raise Absent(f"no PostGIS: {error}") from error
         await owner.execute(straight_sql.settle)
-    with _straight_server(folder, address, "postgis") as (pid, port):
+    with _straight_server(folder, address, "postgis", PROCESSES[-1]) as (pid, port):
         clean, grant = _straight_hands(made.owner)
-        name = "straightforward, PostGIS"
+        name = sections.design("straightforward, PostGIS", PROCESSES[-1])
         side = Side(made, book, scale, name, port, pid, places, clean, grant)
         await side.warm_up()
         await side.books(64)
