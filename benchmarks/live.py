@@ -32,7 +32,7 @@ import numpy as np
 import psutil
 import uvloop
 
-from benchmarks import customers, report, stage
+from benchmarks import customers, sections, stage
 from benchmarks.load import request
 from benchmarks.world import population
 from data import queries
@@ -58,6 +58,7 @@ class Plan:
 
     port: int
     pid: int
+    cluster: Path
     tokens: Sequence[str]
     bookings: Sequence[bytes]
     rate: float
@@ -80,12 +81,18 @@ class Heard:
     began_at: float = 0.0
     elapsed_s: float = 0.0
     server_cpu_s: float = 0.0
+    database_cpu_s: float = 0.0
     load_cpu_s: float = 0.0
+
+    def cores(self, spent_s: float) -> float:
+        """Processor seconds as a share of the time that was measured."""
+        return round(spent_s / (self.elapsed_s + SETTLE_S), 2)
 
 
 def main() -> None:
     words = _words()
     _many_files()
+    machine = sections.machine()
     world = stage.everybody_willing(population(words.streams, np.random.default_rng(1)))
     with stage.stage() as made:
         tokens = [f"ts_{number:064}" for number in range(words.streams)]
@@ -98,6 +105,7 @@ def main() -> None:
             plan = Plan(
                 port=port,
                 pid=pid,
+                cluster=made.folder / "postgres",
                 tokens=tokens,
                 bookings=posts,
                 rate=words.rate,
@@ -109,11 +117,9 @@ def main() -> None:
                 stage.say((made.folder / "server.log").read_text()[-3000:])
                 raise
         due = asyncio.run(_due(made, heard))
-    result = _result(words, heard, due)
+    result = _result(words, machine, heard, due)
     stage.say(json.dumps(result["figures"], indent=1))
-    report.SECTIONS["live"] = section
-    if not words.quick:
-        report.save("live", result)
+    sections.save(words.quick, "live", result)
 
 
 async def _furnish(made: stage.Stage, world: Any, tokens: Sequence[str], count: int) -> Any:
@@ -242,6 +248,7 @@ class Street:
         await asyncio.sleep(SETTLE_S)
         told.bytes_a_stream = (server.memory_info().rss - before) / len(plan.tokens)
         server_cpu, load_cpu = _cpu_s(plan.pid), _cpu_s()
+        database_cpu = stage.postmaster_cpu_s(plan.cluster)
         self._offered.clear()
         self._gone.clear()
         self.measuring, begun, told.began_at = True, time.monotonic(), time.time()
@@ -252,6 +259,7 @@ class Street:
         await asyncio.sleep(SETTLE_S)
         told.server_cpu_s = _cpu_s(plan.pid) - server_cpu
         told.load_cpu_s = _cpu_s() - load_cpu
+        told.database_cpu_s = stage.postmaster_cpu_s(plan.cluster) - database_cpu
         self.over = True
         self._sum_up()
         return told
@@ -368,9 +376,11 @@ def _cpu_s(pid: int | None = None) -> float:
     return float(times.user + times.system)
 
 
-def _result(words: argparse.Namespace, heard: Heard, due: dict[str, int]) -> dict[str, Any]:
+def _result(
+    words: argparse.Namespace, machine: dict[str, Any], heard: Heard, due: dict[str, int]
+) -> dict[str, Any]:
     return {
-        "machine": report.machine(),
+        "machine": machine,
         "asked": {"streams": words.streams, "rate": words.rate, "seconds": words.seconds},
         "goals": {"bytes_a_stream": GOAL_BYTES, "p99_ms": GOAL_P99_MS},
         "figures": {
@@ -388,8 +398,9 @@ def _result(words: argparse.Namespace, heard: Heard, due: dict[str, int]) -> dic
             "gone_ms": _quantiles(heard.gone_ms),
             "offer_after_answer_ms": _quantiles(heard.offers_after_ms),
             "gone_after_answer_ms": _quantiles(heard.gone_after_ms),
-            "server_cpu": round(heard.server_cpu_s / (heard.elapsed_s + SETTLE_S), 2),
-            "load_cpu": round(heard.load_cpu_s / (heard.elapsed_s + SETTLE_S), 2),
+            "server_cpu": heard.cores(heard.server_cpu_s),
+            "database_cpu": heard.cores(heard.database_cpu_s),
+            "load_cpu": heard.cores(heard.load_cpu_s),
         },
     }
 
@@ -397,56 +408,6 @@ def _result(words: argparse.Namespace, heard: Heard, due: dict[str, int]) -> dic
 def _quantiles(taken_ms: Sequence[float]) -> dict[str, float]:
     names = {"p50": 50, "p95": 95, "p99": 99, "max": 100}
     return {name: round(float(np.percentile(taken_ms, q)), 1) for name, q in names.items()}
-
-
-def section(result: dict[str, Any]) -> str:
-    """The section of the report."""
-    figures, asked = result["figures"], result["asked"]
-    rows = [
-        (
-            "memory of one stream in the server",
-            f"{figures['bytes_a_stream'] / 1000:.1f} kB",
-            "≤ 40 kB",
-        ),
-        *(
-            (
-                f"{what} (p50 / p99 / max)",
-                " / ".join(f"{figures[key][q]:.0f}" for q in ("p50", "p99", "max")) + " ms",
-                "p99 ≤ 100 ms",
-            )
-            for what, key in (
-                ("an offer on the phone, since its moment in the database", "offer_ms"),
-                ("its end, likewise", "gone_ms"),
-                ("an offer, after the answer to the customer", "offer_after_answer_ms"),
-                ("its end, after the answer to the winner", "gone_after_answer_ms"),
-            )
-        ),
-        (
-            "offers heard of those made",
-            f"{figures['offers_heard']:,} of {figures['offers_due']:,}",
-            "all",
-        ),
-        ("ends heard of those due", f"{figures['gone_heard']:,} of {figures['gone_due']:,}", "all"),
-        (
-            "processor of the server, of the load",
-            f"{figures['server_cpu']} and {figures['load_cpu']} cores",
-            "",
-        ),
-    ]
-    return "\n".join(
-        [
-            "## Live",
-            "",
-            f"{asked['streams']:,} open streams in one process, {asked['rate']:.0f} bookings a "
-            f"second for {asked['seconds']:.0f} s, each accepted within two seconds by the friend "
-            "whose phone rang first. Load of the machine before: "
-            f"{result['machine']['load_1min']}.",
-            "",
-            "| what | measured | goal |",
-            "|---|---|---|",
-            *(f"| {' | '.join(row)} |" for row in rows),
-        ]
-    )
 
 
 def _words() -> argparse.Namespace:
