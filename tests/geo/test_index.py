@@ -282,3 +282,18 @@ def test_traits_spare_the_question_whoever_lacks_them():
     asked.clear()
     (found,) = index.nearest_many([question])
     assert [candidate.friend_id.int for candidate in found] == asked == [6, 7, 13]
+
+
+def test_a_hundred_questions_that_find_hundreds_each_are_answered():
+    index = index_of(friend(n, east_of(ZURICH, 50)) for n in range(300, 0, -1))
+    answers = index.nearest_many([Query(ZURICH, frozenset(), 3, anybody)] * 100)
+    assert len(answers) == 100
+    assert all([c.friend_id.int for c in answer] == [1, 2, 3] for answer in answers)
+
+
+def test_whoever_is_nearer_along_the_ground_but_not_through_it_is_not_missed():
+    """The earth is rounder to the north: the chords to the north are a few millimetres shorter."""
+    north = [friend(n, east_of(ZURICH, 95_000.001, azimuth=0)) for n in range(1, 10)]
+    east = friend(10, east_of(ZURICH, 95_000))
+    index = index_of(replace(who, radius_m=100_000) for who in (*north, east))
+    assert nearest(index, want=1) == [10]
