@@ -17,6 +17,7 @@ from dispatch.rules import matching
 from dispatch.rules.draft import Asking
 from dispatch.rules.matching import Nearby, Need
 from dispatch.runtime import Runtime
+from geo.index import Query
 from geo.point import Candidate, Point, distance_m
 
 SPARE = 4
@@ -66,7 +67,7 @@ async def look_around(
     """
     searches = {id(asking): _Search(asking) for asking in askings}
     eyes = _Eyes(rt, tx, now, known)
-    open_ = list(searches.values())
+    open_ = [search for search in searches.values() if search.need is not None]
     while open_:
         await eyes.look(open_)
         open_ = [search for search in open_ if _enough(rt, search, known) is None]
@@ -88,8 +89,9 @@ class _Eyes:
     known: dict[FriendId, Friend]
 
     async def look(self, searches: Sequence[_Search]) -> None:
-        for search in searches:
-            _look(self.rt, search)
+        for search, found in zip(searches, _look(self.rt, searches), strict=True):
+            search.found = found
+            search.met.update(found)
         await self.read({c.friend_id for search in searches for c in search.found})
 
     async def read(self, ids: Set[FriendId]) -> None:
@@ -104,20 +106,24 @@ class _Eyes:
         return _frame(self.rt, search, self.known)
 
 
-def _look(rt: Runtime, search: _Search) -> None:
+def _look(rt: Runtime, searches: Sequence[_Search]) -> list[list[Candidate]]:
+    queries = []
+    for search in searches:
+        search.looks += 1
+        queries.append(_query(search))
+    return rt.index.nearest_many(queries)
+
+
+def _query(search: _Search) -> Query:
     need = search.need
-    if need is None:
-        search.found = []
-        return
-    search.looks += 1
-    search.found = rt.index.nearest(
-        search.point,
+    assert need is not None  # a search without a need is over
+    return Query(
+        point=search.point,
         certificates=need.certificates,
         want=search.count,
         qualifies=_qualifies(search, need),
         required=need.traits,
     )
-    search.met.update(search.found)
 
 
 def _qualifies(search: _Search, need: Need) -> Callable[[Friend, float], bool]:
