@@ -18,9 +18,9 @@ def changed(record: R, **values: Any) -> R:
 
     An unknown field is a KeyError. `__post_init__` does not run: a record has none.
     """
-    kind = type(record)
+    kind: type[Any] = type(record)
     slots, setters = _slots(kind)
-    copy = object.__new__(kind)
+    copy: R = object.__new__(kind)
     for get, put in slots:
         put(copy, get(record))
     for name, value in values.items():
