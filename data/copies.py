@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import fields
-from functools import cache
 from typing import Any, TypeVar
 
 R = TypeVar("R")
@@ -18,9 +17,9 @@ def changed(record: R, **values: Any) -> R:
 
     An unknown field is a KeyError. `__post_init__` does not run: a record has none.
     """
-    kind: type[Any] = type(record)
-    slots, setters = _slots(kind)
-    copy: R = object.__new__(kind)
+    kind = type(record)
+    slots, setters = _KNOWN.get(kind) or _learnt(kind)
+    copy = object.__new__(kind)
     for get, put in slots:
         put(copy, get(record))
     for name, value in values.items():
@@ -28,9 +27,12 @@ def changed(record: R, **values: Any) -> R:
     return copy
 
 
-@cache
-def _slots(kind: type) -> tuple[tuple[tuple[Getter, Setter], ...], Mapping[str, Setter]]:
-    """How to read and to write each field of a record, past the guard that keeps it frozen."""
+_KNOWN: dict[type, tuple[tuple[tuple[Getter, Setter], ...], Mapping[str, Setter]]] = {}
+"""How to read and to write each field of a record, past the guard that keeps it frozen."""
+
+
+def _learnt(kind: type) -> tuple[tuple[tuple[Getter, Setter], ...], Mapping[str, Setter]]:
     slots = {field.name: kind.__dict__[field.name] for field in fields(kind)}
     pairs = tuple((slot.__get__, slot.__set__) for slot in slots.values())
-    return pairs, {name: slot.__set__ for name, slot in slots.items()}
+    _KNOWN[kind] = pairs, {name: slot.__set__ for name, slot in slots.items()}
+    return _KNOWN[kind]
