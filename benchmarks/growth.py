@@ -99,6 +99,8 @@ def _with_history(words: argparse.Namespace) -> list[dict[str, Any]]:
 async def _at_stored(made: Stage, words: argparse.Namespace) -> list[dict[str, Any]]:
     await _crowd(made, words.at_friends)
     async with made.owner(role=cluster.ADMIN) as owner:
+        await owner.execute(growth_sql.alone)
+        await owner.execute(growth_sql.known)
         await owner.execute(history.hush)
         await owner.execute(history.ids)
         await owner.execute(history.prepare)
@@ -133,6 +135,7 @@ async def _store(made: Stage, first: int, last: int) -> None:
             await owner.execute(history.plan, start, end, since, HISTORY_STEP)
             await owner.execute(f"{history.customers}; {history.completed}")
         await owner.execute(growth_sql.settle)
+        await owner.execute(growth_sql.written)
 
 
 async def _cost(made: Stage, rt: Runtime, count: int) -> dict[str, Any]:
