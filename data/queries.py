@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from importlib.resources.abc import Traversable
 
 NAME = re.compile(r"^-- name:\s*(?P<name>.*?)\s*$")
+PARAMETER = re.compile(r"\$([0-9]+)")
 QUERIES = files("data") / "sql" / "queries"
 
 
@@ -38,6 +39,20 @@ class Queries:
                 f"{self.source} has no block '-- name: {name}'; it has: {known}"
             ) from None
 
+    def at_once(self, *names: str) -> str:
+        """One statement that carries out several blocks and returns nothing.
+
+        They all see the rows as they were before, and number their parameters one after another.
+        """
+        if len(names) == 1:
+            return self.blocks[names[0]]
+        parts, before = [], 0
+        for name in names:
+            text = self.blocks[name]
+            parts.append(f"{name} AS (\n{_renumbered(text, before)}\n)")
+            before += max(map(int, PARAMETER.findall(text)), default=0)
+        return "\n".join(["WITH", ",\n".join(parts), "SELECT"])
+
 
 def load(table: str, *, folder: Traversable = QUERIES) -> Queries:
     """Return the named blocks of `<table>.sql`, read once; QueryFileBroken when it is unfit."""
@@ -54,6 +69,10 @@ def load(table: str, *, folder: Traversable = QUERIES) -> Queries:
             raise QueryFileBroken(f"{source}:{line}: the block '{name}' is empty")
         blocks[name] = body
     return Queries(source=source, blocks=MappingProxyType(blocks))
+
+
+def _renumbered(text: str, before: int) -> str:
+    return PARAMETER.sub(lambda found: f"${int(found[1]) + before}", text)
 
 
 def _blocks(source: str, text: str) -> Iterator[tuple[int, str, str]]:

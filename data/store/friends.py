@@ -45,19 +45,32 @@ async def facts(
     return {row["id"]: friend(row) for row in await tx.fetch(sql.facts, wanted, now)}
 
 
+Copies = Callable[[FriendId], Friend | None]
+
+
 async def current(
-    tx: Connection,
-    ids: Iterable[FriendId],
-    now: datetime,
-    copy: Callable[[FriendId], Friend | None],
+    tx: Connection, ids: Iterable[FriendId], now: datetime, copy: Copies
 ) -> Mapping[FriendId, Friend]:
     """These friends as `facts` gives them, but read whole only where `copy` is out of date."""
+    return await _as_pulse(tx, sql.pulse, ids, now, copy)
+
+
+async def locked(
+    tx: Connection, ids: Iterable[FriendId], now: datetime, copy: Copies
+) -> Mapping[FriendId, Friend]:
+    """`lock` and `current` at once."""
+    return await _as_pulse(tx, sql.lock_and_pulse, ids, now, copy)
+
+
+async def _as_pulse(
+    tx: Connection, pulse: str, ids: Iterable[FriendId], now: datetime, copy: Copies
+) -> Mapping[FriendId, Friend]:
     wanted = list(set(ids))
     if not wanted:
         return {}
     found: dict[FriendId, Friend] = {}
     stale = []
-    for friend_id, version, open_jobs, live_offers in await tx.fetch(sql.pulse, wanted, now):
+    for friend_id, version, open_jobs, live_offers in await tx.fetch(pulse, wanted, now):
         known = copy(friend_id)
         if known is None or known.version != version:
             stale.append(friend_id)

@@ -1,10 +1,11 @@
-"""Jobs: lock and load many, write many decisions, each table once."""
+"""Jobs: lock and load many, write many decisions in two statements."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 import asyncpg
@@ -21,20 +22,26 @@ from data.records import (
     BookingId,
     BookingState,
     Changes,
+    Charge,
     Currency,
     CustomerKey,
+    Decision,
+    Event,
     FriendId,
     Job,
     Language,
     Market,
+    Message,
     Money,
     Offer,
     OfferId,
     OfferState,
     Package,
     PartnerId,
+    Person,
     PersonId,
     Protocol,
+    Rating,
     Tier,
     TimerKind,
     Wish,
@@ -43,70 +50,59 @@ from data.records import (
 sql = queries.load("jobs")
 
 Jobs = dict[BookingId, Job]
+Row = tuple[Any, ...]
 
 
 async def lock(
-    tx: Connection, ids: Iterable[BookingId], packages: Mapping[str, Package]
+    tx: Connection,
+    ids: Iterable[BookingId],
+    packages: Mapping[str, Package],
+    *,
+    offers: Sequence[tuple[OfferId, FriendId]] = (),
 ) -> tuple[Jobs, datetime]:
-    """Lock these bookings in the order of their ids and load them; missing ones are left out.
+    """Lock these bookings, and those of friends' own offers, in the order of ids; load them.
 
-    The second value is the moment of the trade, read after the locks.
+    What is missing, or not his own, is left out. The second value is the moment of the trade, read
+    after the locks.
     """
-    wanted = set(ids)
-    if wanted:
-        await tx.fetch(sql.lock, wanted)
-    return await load(tx, wanted, packages), await moment(tx)
+    named = (list(set(ids)), [o for o, _ in offers], [f for _, f in offers])
+    held = await tx.fetch(sql.lock, *named) if any(named) else []
+    return await _load(tx, [row["id"] for row in held], packages)
 
 
 async def lock_due(
     tx: Connection, limit: int, packages: Mapping[str, Package]
 ) -> tuple[Jobs, datetime]:
     """Lock and load at most `limit` bookings with a timer due, passing over those others hold."""
-    ids = [row["id"] for row in await tx.fetch(sql.lock_due, limit)]
-    return await load(tx, ids, packages), await moment(tx)
+    held = await tx.fetch(sql.lock_due, limit)
+    return await _load(tx, list({row["id"] for row in held}), packages)
 
 
 async def load(tx: Connection, ids: Iterable[BookingId], packages: Mapping[str, Package]) -> Jobs:
-    """Load these bookings with their offers, living award and timers, without a lock."""
-    wanted = list(set(ids))
-    if not wanted:
-        return {}
-    rows = await tx.fetch(sql.load, wanted)
-    offers: defaultdict[BookingId, list[Offer]] = defaultdict(list)
-    for row in await tx.fetch(sql.offers_of, wanted):
-        offers[row["booking_id"]].append(offer(row))
-    awards: dict[BookingId, Award] = {}
-    former: defaultdict[BookingId, dict[FriendId, AwardState]] = defaultdict(dict)
-    for held in map(award, await tx.fetch(sql.awards_of, wanted)):
-        if held.state in LIVING_AWARDS:
-            awards[held.booking_id] = held
-        else:
-            former[held.booking_id][held.friend_id] = held.state
-    timers: defaultdict[BookingId, dict[TimerKind, datetime]] = defaultdict(dict)
-    for row in await tx.fetch(sql.timers_of, wanted):
-        timers[row["booking_id"]][TimerKind(row["kind"])] = row["due_at"]
-    return {
-        row["id"]: Job(
-            booking=booking(row),
-            package=packages[row["package"]],
-            offers=tuple(offers[row["id"]]),
-            award=awards.get(row["id"]),
-            former=former[row["id"]],
-            timers=timers[row["id"]],
-            rated=row["rated"],
-        )
-        for row in rows
-    }
+    """Load these bookings with their offers, awards and timers, without a lock."""
+    loaded, _ = await _load(tx, list(set(ids)), packages)
+    return loaded
 
 
-async def of_offers(
-    tx: Connection, offers: Sequence[tuple[OfferId, FriendId]]
-) -> Mapping[tuple[OfferId, FriendId], BookingId]:
-    """The bookings of these friends' own offers; what is not their own is left out."""
-    if not offers:
-        return {}
-    rows = await tx.fetch(sql.of_offers, [o for o, _ in offers], [f for _, f in offers])
-    return {(row["id"], row["friend_id"]): row["booking_id"] for row in rows}
+async def _load(
+    tx: Connection, ids: Sequence[BookingId], packages: Mapping[str, Package]
+) -> tuple[Jobs, datetime]:
+    rows = await tx.fetch(sql.load, ids) if ids else []
+    loaded = {row["id"]: _job(row, packages[row["package"]]) for row in rows}
+    return loaded, rows[0]["now"] if rows else await moment(tx)
+
+
+def _job(row: asyncpg.Record, package: Package) -> Job:
+    awards = [award(held) for held in row["awards"]]
+    return Job(
+        booking=booking(row),
+        package=package,
+        offers=tuple(map(offer, row["offers"])),
+        award=next((held for held in awards if held.state in LIVING_AWARDS), None),
+        former={lost.friend_id: lost.state for lost in awards if lost.state not in LIVING_AWARDS},
+        timers={TimerKind(timer["kind"]): timer["due_at"] for timer in row["timers"]},
+        rated=row["rated"],
+    )
 
 
 async def due(tx: Connection, limit: int) -> list[BookingId]:
@@ -148,58 +144,62 @@ async def next_due_s(tx: Connection) -> float | None:
 
 
 async def write(tx: Connection, changes: Sequence[Changes], now: datetime) -> None:
-    """Write many decisions, each table once; the constraints of the schema have the last word."""
-    await _write_bookings(tx, changes)
-    await _write_offers(tx, changes)
-    await _write_awards(tx, changes)
-    await _write_timers(tx, changes)
-    await _write_events(tx, changes)
-    await _write_messages(tx, changes, now)
-    await _count_open_jobs(tx, changes)
-    await _write_endings(tx, changes)
+    """Write many decisions; the constraints of the schema have the last word.
 
-
-async def _write_bookings(tx: Connection, changes: Sequence[Changes]) -> None:
-    people = [c.customer for c in changes if c.customer is not None]
-    await _each(
+    First what is there changes, so that a place is free before another offer takes it.
+    """
+    awards = [(c.award_is_new, c.award) for c in changes if c.award is not None]
+    timers = [(c.booking.id, kind, due) for c in changes for kind, due in c.timers.items()]
+    await _at_once(
         tx,
-        sql.insert_people,
-        [
-            (
-                p.id,
-                p.name,
-                p.email,
-                p.phone,
-                p.language,
-                p.street,
-                p.postcode,
-                p.city,
-                p.country,
-                p.lat,
-                p.lon,
-                p.precision,
-                p.radius_m,
-                p.notes,
-            )
-            for p in people
+        update_bookings=[_changed_row(c.booking) for c in changes if c.customer is None],
+        update_offers=[
+            _answered_row(o) for o in _offers(changes) if o.state is not OfferState.LIVE
         ],
+        update_awards=[_award_row(held) for new, held in awards if not new],
+        stop_timers=[(booking_id, kind) for booking_id, kind, due in timers if due is None],
+        count_open_jobs=_open_jobs(changes),
     )
-    await _each(
+    await _at_once(
         tx,
-        sql.insert_bookings,
-        [_booking_row(c.booking) for c in changes if c.customer is not None],
-    )
-    await _each(
-        tx,
-        sql.update_bookings,
-        [
-            (b.id, b.state, b.tier, b.round, b.round_limit, b.event_seq, b.award_id, b.state_at)
-            for b in (c.booking for c in changes if c.customer is None)
-        ],
+        insert_people=[_person_row(c.customer) for c in changes if c.customer is not None],
+        insert_bookings=[_booking_row(c.booking) for c in changes if c.customer is not None],
+        insert_offers=[_offer_row(o) for o in _offers(changes) if o.state is OfferState.LIVE],
+        insert_awards=[_new_award_row(held) for new, held in awards if new],
+        set_timers=[timer for timer in timers if timer[2] is not None],
+        insert_events=[_event_row(e) for c in changes for e in c.events],
+        insert_decisions=[_decision_row(d) for c in changes for d in c.decisions],
+        insert_messages=[_message_row(m, now) for c in changes for m in c.messages],
+        insert_ratings=[_rating_row(c.rating) for c in changes if c.rating is not None],
+        insert_charges=[_charge_row(c.charge) for c in changes if c.charge is not None],
     )
 
 
-def _booking_row(b: Booking) -> tuple[Any, ...]:
+async def _at_once(tx: Connection, **rows: Sequence[Row]) -> None:
+    """Carry out those blocks that have rows, as one statement: each costs a way to the database."""
+    filled = {block: some for block, some in rows.items() if some}
+    if filled:
+        columns = (list(column) for some in filled.values() for column in zip(*some, strict=True))
+        await tx.execute(_statement(*filled), *columns)
+
+
+@cache
+def _statement(*blocks: str) -> str:
+    return sql.at_once(*blocks)
+
+
+def _offers(changes: Sequence[Changes]) -> Iterator[Offer]:
+    return (offer for change in changes for offer in change.offers)
+
+
+def _person_row(p: Person) -> Row:
+    return (
+        *(p.id, p.name, p.email, p.phone, p.language, p.street, p.postcode, p.city, p.country),
+        *(p.lat, p.lon, p.precision, p.radius_m, p.notes),
+    )
+
+
+def _booking_row(b: Booking) -> Row:
     return (
         *(b.id, b.state, b.package, b.market, b.language, b.customer_id, b.customer_key),
         *(b.partner_id, b.partner_reference, b.members_only, " ".join(b.wishes)),
@@ -208,50 +208,29 @@ def _booking_row(b: Booking) -> tuple[Any, ...]:
     )
 
 
-async def _write_offers(tx: Connection, changes: Sequence[Changes]) -> None:
-    changed = [o for c in changes for o in c.offers]
-    await _each(
-        tx,
-        sql.update_offers,
-        [(o.id, o.state, o.answered_at) for o in changed if o.state is not OfferState.LIVE],
-    )
-    await _each(
-        tx,
-        sql.insert_offers,
-        [
-            (
-                o.id,
-                o.booking_id,
-                o.friend_id,
-                o.round,
-                o.slot,
-                o.state,
-                o.distance_m,
-                o.shown_m,
-                o.radius_m,
-                o.offered_at,
-                o.expires_at,
-            )
-            for o in changed
-            if o.state is OfferState.LIVE
-        ],
+def _changed_row(b: Booking) -> Row:
+    return (b.id, b.state, b.tier, b.round, b.round_limit, b.event_seq, b.award_id, b.state_at)
+
+
+def _offer_row(o: Offer) -> Row:
+    return (
+        *(o.id, o.booking_id, o.friend_id, o.round, o.slot, o.state, o.distance_m, o.shown_m),
+        *(o.radius_m, o.offered_at, o.expires_at),
     )
 
 
-async def _write_awards(tx: Connection, changes: Sequence[Changes]) -> None:
-    awards = [(c.award_is_new, c.award) for c in changes if c.award is not None]
-    await _each(tx, sql.insert_awards, [_new_award_row(a) for new, a in awards if new])
-    await _each(tx, sql.update_awards, [_award_row(a) for new, a in awards if not new])
+def _answered_row(o: Offer) -> Row:
+    return (o.id, o.state, o.answered_at)
 
 
-def _new_award_row(a: Award) -> tuple[Any, ...]:
+def _new_award_row(a: Award) -> Row:
     return (
         *(a.id, a.booking_id, a.friend_id, a.offer_id, a.round, a.state),
         *(a.awarded_at, a.contact_due_at),
     )
 
 
-def _award_row(a: Award) -> tuple[Any, ...]:
+def _award_row(a: Award) -> Row:
     met, done = a.appointment, a.protocol
     return (
         *(a.id, a.state, a.contacted_at),
@@ -261,32 +240,17 @@ def _award_row(a: Award) -> tuple[Any, ...]:
     )
 
 
-async def _write_timers(tx: Connection, changes: Sequence[Changes]) -> None:
-    timers = [(c.booking.id, kind, due) for c in changes for kind, due in c.timers.items()]
-    await _each(tx, sql.stop_timers, [(b, kind) for b, kind, due in timers if due is None])
-    await _each(tx, sql.set_timers, [timer for timer in timers if timer[2] is not None])
+def _event_row(e: Event) -> Row:
+    return (e.booking_id, e.seq, e.kind, e.at, e.actor, e.data)
 
 
-async def _write_events(tx: Connection, changes: Sequence[Changes]) -> None:
-    await _each(
-        tx,
-        sql.insert_events,
-        [(e.booking_id, e.seq, e.kind, e.at, e.actor, e.data) for c in changes for e in c.events],
-    )
-    await _each(
-        tx,
-        sql.insert_decisions,
-        [
-            (
-                *(d.booking_id, d.seq, d.round, d.tier, d.at, d.policy),
-                _array(f.friend_id for f in d.friends),
-                _array(f.outcome for f in d.friends),
-                _array(f.distance_m for f in d.friends),
-                _array(f.rank or 0 for f in d.friends),
-            )
-            for c in changes
-            for d in c.decisions
-        ],
+def _decision_row(d: Decision) -> Row:
+    return (
+        *(d.booking_id, d.seq, d.round, d.tier, d.at, d.policy),
+        _array(f.friend_id for f in d.friends),
+        _array(f.outcome for f in d.friends),
+        _array(f.distance_m for f in d.friends),
+        _array(f.rank or 0 for f in d.friends),
     )
 
 
@@ -295,58 +259,27 @@ def _array(values: Iterable[object]) -> str:
     return "{" + ",".join(map(str, values)) + "}"
 
 
-async def _write_messages(tx: Connection, changes: Sequence[Changes], now: datetime) -> None:
-    await _each(
-        tx,
-        sql.insert_messages,
-        [
-            (
-                m.id,
-                m.booking_id,
-                m.seq,
-                m.channel,
-                m.audience,
-                m.recipient_id,
-                m.template,
-                m.data,
-                m.expires_at,
-                now,
-            )
-            for c in changes
-            for m in c.messages
-        ],
+def _message_row(m: Message, now: datetime) -> Row:
+    return (
+        *(m.id, m.booking_id, m.seq, m.channel, m.audience, m.recipient_id, m.template, m.data),
+        *(m.expires_at, now),
     )
 
 
-async def _count_open_jobs(tx: Connection, changes: Sequence[Changes]) -> None:
+def _rating_row(r: Rating) -> Row:
+    return (r.booking_id, r.friend_id, r.stars, r.comment, r.at)
+
+
+def _charge_row(c: Charge) -> Row:
+    return (c.booking_id, c.friend_id, c.price.amount, c.pay.amount, c.price.currency, c.at)
+
+
+def _open_jobs(changes: Sequence[Changes]) -> list[Row]:
     by: defaultdict[FriendId, int] = defaultdict(int)
     for change in changes:
         for friend, count in change.open_jobs.items():
             by[friend] += count
-    await _each(tx, sql.count_open_jobs, [(friend, n) for friend, n in sorted(by.items()) if n])
-
-
-async def _write_endings(tx: Connection, changes: Sequence[Changes]) -> None:
-    ratings = [c.rating for c in changes if c.rating is not None]
-    await _each(
-        tx,
-        sql.insert_ratings,
-        [(r.booking_id, r.friend_id, r.stars, r.comment, r.at) for r in ratings],
-    )
-    charges = [c.charge for c in changes if c.charge is not None]
-    await _each(
-        tx,
-        sql.insert_charges,
-        [
-            (c.booking_id, c.friend_id, c.price.amount, c.pay.amount, c.price.currency, c.at)
-            for c in charges
-        ],
-    )
-
-
-async def _each(tx: Connection, statement: str, rows: Sequence[tuple[Any, ...]]) -> None:
-    if rows:
-        await tx.execute(statement, *map(list, zip(*rows, strict=True)))
+    return [(friend, n) for friend, n in sorted(by.items()) if n]
 
 
 def booking(row: asyncpg.Record) -> Booking:

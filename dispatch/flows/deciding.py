@@ -8,7 +8,7 @@ each row sees one transition at a time.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, TypeVar
@@ -182,22 +182,24 @@ def _once_per_key(commands: Sequence[Command], results: dict[Command, Result]) -
 
 
 async def _load(rt: Runtime, tx: Connection, commands: Sequence[Command]) -> Facts:
-    bookings = await jobs.of_offers(tx, [c.offer for c in commands if c.offer is not None])
     known = {c.booking_id for c in commands if c.booking_id is not None and c.make is None}
-    known.update(bookings.values())
-    loaded, now = await jobs.lock(tx, known, rt.packages)
-    facts = Facts(now=now, jobs=loaded, bookings=bookings)
+    offers = [c.offer for c in commands if c.offer is not None]
+    loaded, now = await jobs.lock(tx, known, rt.packages, offers=offers)
+    facts = Facts(now=now, jobs=loaded, bookings=_by_offer(loaded.values()))
     # All friends whose counters may change, in one order, or two batches could wait in a circle.
     wanted = {c.friend for c in commands if c.friend is not None}
     wanted |= {job.award.friend_id for job in loaded.values() if job.award is not None}
     if wanted:
-        await friends.lock(tx, wanted)
-        facts.friends.update(await friends.current(tx, wanted, now, rt.index.get))
+        facts.friends.update(await friends.locked(tx, wanted, now, rt.index.get))
     if calendars := [c.friend for c in commands if c.calendar and c.friend is not None]:
         facts.appointments = await jobs.appointments(tx, calendars)
     if references := [c.reference for c in commands if c.reference is not None]:
         facts.references = await jobs.by_reference(tx, references)
     return facts
+
+
+def _by_offer(loaded: Iterable[Job]) -> dict[tuple[OfferId, FriendId], BookingId]:
+    return {(o.id, o.friend_id): o.booking_id for job in loaded for o in job.offers}
 
 
 def _decide(

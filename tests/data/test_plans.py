@@ -62,14 +62,14 @@ def hot(*args: Any, by: str) -> Hot:
 
 HOT: Mapping[str, Mapping[str, Hot]] = {
     "jobs": {
-        "lock": hot(FEW, by="bookings_pkey"),
+        "lock": hot(FEW, FEW, FEW, by="bookings_pkey offers_pkey"),
         "lock_due": hot(100, by="timers_due bookings_pkey"),
-        "load": hot(FEW, by="bookings_pkey people_pkey ratings_pkey"),
-        "offers_of": hot(FEW, by="offer_once_a_round"),
-        "awards_of": hot(FEW, by="awards_booking"),
-        "timers_of": hot(FEW, by="timers_pkey"),
+        "load": hot(
+            FEW,
+            by="bookings_pkey people_pkey ratings_pkey offer_once_a_round awards_booking "
+            "timers_pkey",
+        ),
         "due": hot(100, by="timers_due"),
-        "of_offers": hot(FEW, FEW, by="offers_pkey"),
         "by_reference": hot([ONE], ["order 1"], by="booking_partner_reference"),
         "update_bookings": hot(
             *([ONE], ["open"], ["friend"], [1], [5], [2], [None], [BEGINNING]),
@@ -94,6 +94,7 @@ HOT: Mapping[str, Mapping[str, Hot]] = {
         "lock": hot(FEW, by="friends_pkey"),
         "ids_after": hot(ONE, 100, by="friends_pkey"),
         "pulse": hot(FEW, BEGINNING, by="friends_pkey offers_inbox"),
+        "lock_and_pulse": hot(FEW, BEGINNING, by="friends_pkey offers_inbox"),
         "hurry_retries": hot(FEW, by="bookings_unfilled timers_pkey"),
         "hurry_markets": hot(["CH"], by="bookings_unfilled timers_pkey"),
         "changed_since": hot("99999999", by="friends_changed"),

@@ -42,6 +42,25 @@ def test_an_unfit_file_is_refused_with_its_line(folder, text, said):
         folder(text)
 
 
+async def test_several_blocks_are_carried_out_as_one_statement(folder, owner):
+    sql = folder(
+        "-- name: boxes\n-- Twelve and one.\nINSERT INTO box SELECT $2::int + n FROM "
+        "generate_series(1, $1::int) AS n\n"
+        "-- name: jars\nINSERT INTO jar VALUES ($1, $1, $2)\n"
+        "-- name: drop\nDELETE FROM box WHERE n = $1\n"
+    )
+    await owner.execute("CREATE TABLE box (n int); CREATE TABLE jar (a int, b int, c text)")
+    await owner.execute("INSERT INTO box VALUES (7)")
+    await owner.execute(sql.at_once("boxes", "jars", "drop"), 12, 100, 3, "three", 7)
+    boxes = [row["n"] for row in await owner.fetch("SELECT n FROM box ORDER BY n")]
+    assert boxes == list(range(101, 113))
+    assert tuple(await owner.fetchrow("SELECT * FROM jar")) == (3, 3, "three")
+
+
+def test_a_block_alone_is_itself(folder):
+    assert folder("-- name: one\nSELECT $1\n").at_once("one") == "SELECT $1"
+
+
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(QueryFileBroken, match=r"jobs\.sql is missing"):
         queries.load("jobs", folder=tmp_path)

@@ -22,6 +22,12 @@ FROM friends f WHERE f.id = ANY($1::uuid[])
 -- In the order of ids and after the bookings, so that no two batches wait in a circle.
 SELECT id FROM friends WHERE id = ANY($1::uuid[]) ORDER BY id FOR NO KEY UPDATE
 
+-- name: lock_and_pulse
+-- Both at once: a row that had to be waited for is told as it was left.
+SELECT f.id, f.changed::text::bigint AS version, f.open_jobs,
+       (SELECT count(*) FROM offers o WHERE o.friend_id = f.id AND o.state = 'live' AND o.expires_at > $2) AS live_offers
+FROM friends f WHERE f.id = ANY($1::uuid[]) ORDER BY f.id FOR NO KEY UPDATE OF f
+
 -- name: ids_after
 -- Pages through all friends for a full load of the index.
 SELECT id FROM friends WHERE id > $1 ORDER BY id LIMIT $2

@@ -1,6 +1,11 @@
 -- name: lock
--- The booking row is the lock of the job, taken in the order of ids so that no two batches wait in a circle.
-SELECT id FROM bookings WHERE id = ANY($1::uuid[]) ORDER BY id FOR UPDATE
+-- The booking row is the lock of the job, taken in the order of ids so that no two batches wait in a circle. A job is
+-- named by its id, or by an offer and the friend whose own it is.
+SELECT id FROM bookings
+WHERE id IN (SELECT unnest($1::uuid[])
+             UNION SELECT o.booking_id FROM offers o JOIN unnest($2::uuid[], $3::uuid[]) AS t (i, f)
+               ON o.id = t.i AND o.friend_id = t.f)
+ORDER BY id FOR UPDATE
 
 -- name: lock_due
 -- Bookings another process holds are passed over, and the next in line taken: it is acting on them, or it will be
@@ -11,25 +16,15 @@ FOR UPDATE OF b SKIP LOCKED
 
 -- name: load
 -- Read after the lock, in a statement of its own, as is the moment: a time check before the lock comes too early.
-SELECT b.*, p.lat, p.lon, EXISTS (SELECT FROM ratings r WHERE r.booking_id = b.id) AS rated
+SELECT b.*, p.lat, p.lon, EXISTS (SELECT FROM ratings r WHERE r.booking_id = b.id) AS rated, moment() AS now,
+       ARRAY(SELECT o FROM offers o WHERE o.booking_id = b.id ORDER BY o.round, o.slot, o.id) AS offers,
+       ARRAY(SELECT a FROM awards a WHERE a.booking_id = b.id ORDER BY a.awarded_at, a.id) AS awards,
+       ARRAY(SELECT t FROM timers t WHERE t.booking_id = b.id) AS timers
 FROM bookings b JOIN people p ON p.id = b.customer_id WHERE b.id = ANY($1::uuid[])
-
--- name: offers_of
-SELECT * FROM offers WHERE booking_id = ANY($1::uuid[]) ORDER BY booking_id, round, slot, id
-
--- name: awards_of
-SELECT * FROM awards WHERE booking_id = ANY($1::uuid[]) ORDER BY booking_id, awarded_at, id
-
--- name: timers_of
-SELECT booking_id, kind, due_at, not_before FROM timers WHERE booking_id = ANY($1::uuid[])
 
 -- name: due
 SELECT DISTINCT booking_id, min(not_before) OVER (PARTITION BY booking_id) AS since
 FROM timers WHERE not_before <= moment() ORDER BY since LIMIT $1
-
--- name: of_offers
-SELECT o.id, o.friend_id, o.booking_id FROM offers o
-JOIN unnest($1::uuid[], $2::uuid[]) AS t (i, f) ON o.id = t.i AND o.friend_id = t.f
 
 -- name: appointments_of
 SELECT friend_id, booking_id, lower(appointment) AS starts_at, upper(appointment) AS ends_at, appointment_revision

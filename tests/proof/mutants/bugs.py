@@ -15,27 +15,28 @@ BUGS: tuple[Mutant, ...] = (
         "no lock on the booking",
         "two decisions are made on the same facts",
         "data/sql/queries/jobs.sql",
-        "SELECT id FROM bookings WHERE id = ANY($1::uuid[]) ORDER BY id FOR UPDATE",
-        "SELECT id FROM bookings WHERE id = ANY($1::uuid[]) ORDER BY id",
+        "ORDER BY id FOR UPDATE",
+        "ORDER BY id",
         LOCKS,
     ),
     mutant(
         "the moment is read before the lock",
         "an offer is accepted after it expired",
         "data/store/jobs.py",
-        "    wanted = set(ids)\n    if wanted:\n        await tx.fetch(sql.lock, wanted)\n"
-        "    return await load(tx, wanted, packages), await moment(tx)",
-        "    wanted, now = set(ids), await moment(tx)\n    if wanted:\n"
-        "        await tx.fetch(sql.lock, wanted)\n"
-        "    return await load(tx, wanted, packages), now",
+        "    held = await tx.fetch(sql.lock, *named) if any(named) else []\n"
+        '    return await _load(tx, [row["id"] for row in held], packages)',
+        "    now = await moment(tx)\n"
+        "    held = await tx.fetch(sql.lock, *named) if any(named) else []\n"
+        '    loaded, _ = await _load(tx, [row["id"] for row in held], packages)\n'
+        "    return loaded, now",
         LOCKS,
     ),
     mutant(
         "no lock on the friend",
         "two awards at once exceed a capacity, and one caller hears of a fault",
         "dispatch/flows/deciding.py",
-        "        await friends.lock(tx, wanted)\n",
-        "",
+        "await friends.locked(tx, wanted, now, rt.index.get)",
+        "await friends.current(tx, wanted, now, rt.index.get)",
         LOCKS,
     ),
     mutant(
@@ -133,7 +134,8 @@ BUGS: tuple[Mutant, ...] = (
         (
             Patch(
                 "data/store/jobs.py",
-                "    await _write_messages(tx, changes, now)\n",
+                "        insert_messages=[_message_row(m, now) "
+                "for c in changes for m in c.messages],\n",
                 "",
             ),
             Patch(
@@ -142,7 +144,10 @@ BUGS: tuple[Mutant, ...] = (
                 "        from data.db import moment, transaction\n"
                 "        from data.store import jobs\n\n"
                 "        async with transaction(self.rt.pool) as tx:\n"
-                "            await jobs._write_messages(tx, changes, await moment(tx))\n"
+                "            now = await moment(tx)\n"
+                "            rows = [jobs._message_row(m, now) "
+                "for c in changes for m in c.messages]\n"
+                "            await jobs._at_once(tx, insert_messages=rows)\n"
                 "        publish(self.rt, changes)\n        return results\n",
             ),
         ),
@@ -354,15 +359,23 @@ BUGS: tuple[Mutant, ...] = (
         "    if distance_m > 10 * friend.radius_m:\n",
         "tests/rules/test_matching.py",
     ),
-    mutant(
+    Mutant(
         "anybody's offer can be accepted",
         "a stranger wins a job with somebody else's offer",
-        "data/sql/queries/jobs.sql",
-        "SELECT o.id, o.friend_id, o.booking_id FROM offers o\n"
-        "JOIN unnest($1::uuid[], $2::uuid[]) AS t (i, f) ON o.id = t.i AND o.friend_id = t.f",
-        "SELECT o.id, t.f AS friend_id, o.booking_id FROM offers o\n"
-        "JOIN unnest($1::uuid[], $2::uuid[]) AS t (i, f) ON o.id = t.i",
-        FLOWS,
+        (
+            Patch(
+                "data/sql/queries/jobs.sql", "ON o.id = t.i AND o.friend_id = t.f", "ON o.id = t.i"
+            ),
+            Patch(
+                "dispatch/flows/deciding.py",
+                "        if command.offer is not None and command.offer in self.bookings:\n"
+                "            return self.bookings[command.offer]\n",
+                "        for (offer_id, _), booking_id in self.bookings.items():\n"
+                "            if command.offer is not None and command.offer[0] == offer_id:\n"
+                "                return booking_id\n",
+            ),
+        ),
+        (FLOWS,),
     ),
     mutant(
         "a link is compared by its beginning",
