@@ -1,7 +1,8 @@
 """Callers queue, a writer takes whatever has gathered and commits it in one transaction.
 
 While one batch commits, the next gathers; nobody waits for company, so that a lone caller loses
-nothing. Each is answered only after the commit. A batch that fails, for any other reason than the
+nothing. A second writer helps when a whole batch waits, or the first is held up: two at any time
+would halve the batches, and a batch costs its ways to the database whatever its size. Each is answered only after the commit. A batch that fails, for any other reason than the
 database being away or busy, is carried out again one by one: then only the command that broke a
 constraint, or has met a bug, hears of it.
 """
@@ -32,6 +33,7 @@ from dispatch.runtime import Runtime
 
 WRITERS = 2
 BATCH = 64
+HELD_UP_S = 0.25
 WAITING_MAX = 2000
 REFUSALS: dict[str, Callable[[], Refused]] = {
     "award_no_double_appointment": AppointmentOverlaps,
@@ -57,6 +59,7 @@ class Together:
     rt: Runtime
     waiting: deque[_Waiting] = field(default_factory=deque)
     writers: set[asyncio.Task[None]] = field(default_factory=set)
+    held_up: set[int] = field(default_factory=set)
 
     async def do(self, command: Command) -> Done | Repeated:
         """Carry out a command and return after its commit; raises what the rules refuse."""
@@ -64,15 +67,19 @@ class Together:
             raise Overloaded
         answer: asyncio.Future[Done | Repeated] = asyncio.get_running_loop().create_future()
         self.waiting.append(_Waiting(command, answer))
-        if len(self.writers) < WRITERS:
-            # It works for many callers and carries nobody's context, such as a request's number.
-            self.writers.add(asyncio.create_task(self._write(), context=Context()))
+        if not self.writers or self.held_up or len(self.waiting) >= BATCH:
+            self._begin()
         return await answer
 
     async def close(self) -> None:
         """Finish what has been begun."""
         while self.writers:
             await asyncio.gather(*self.writers)
+
+    def _begin(self) -> None:
+        if self.waiting and len(self.writers) < WRITERS:
+            # It works for many callers and carries nobody's context, such as a request's number.
+            self.writers.add(asyncio.create_task(self._write(), context=Context()))
 
     async def _write(self) -> None:
         me = asyncio.current_task()
@@ -87,7 +94,12 @@ class Together:
             self.writers.discard(me)
 
     async def _write_batch(self, batch: Sequence[_Waiting]) -> None:
-        results = await self._settle([one.command for one in batch])
+        late = asyncio.get_running_loop().call_later(HELD_UP_S, self._help, batch)
+        try:
+            results = await self._settle([one.command for one in batch])
+        finally:
+            late.cancel()
+            self.held_up.discard(id(batch))
         later = []
         for one, result in zip(batch, results, strict=True):
             if isinstance(result, Later):
@@ -95,6 +107,10 @@ class Together:
             else:
                 _reply(one.answer, result)
         self.waiting.extendleft(reversed(later))
+
+    def _help(self, batch: Sequence[_Waiting]) -> None:
+        self.held_up.add(id(batch))
+        self._begin()
 
     async def _settle(self, commands: Sequence[Command]) -> Sequence[Result]:
         try:

@@ -242,6 +242,25 @@ async def test_what_a_caller_who_went_away_has_asked_for_is_done_all_the_same(rt
     assert await bookings(owner) == 3
 
 
+async def test_whoever_comes_while_a_batch_is_held_up_is_served_by_another_writer(
+    rt, owner, monkeypatch
+):
+    monkeypatch.setattr(gathering, "HELD_UP_S", 0)
+    await neighbours(rt, 8)
+    stuck, free = await booked(rt), await booked(rt)
+    [held, *_], [other, *_] = live(stuck), live(free)
+    async with owner.transaction():
+        await owner.execute("SELECT FROM bookings WHERE id = $1 FOR UPDATE", stuck.job.booking.id)
+        waiting = asyncio.create_task(jobs.accept(rt, held.id, held.friend_id))
+        while not rt.gathering.held_up:
+            await asyncio.sleep(0)
+        won = await asyncio.wait_for(jobs.accept(rt, other.id, other.friend_id), timeout=1)
+        assert won.job.award.friend_id == other.friend_id
+        assert not waiting.done()
+    assert (await waiting).job.award.friend_id == held.friend_id
+    assert not rt.gathering.held_up
+
+
 async def test_nobody_is_forgotten_when_two_writers_end_at_the_same_moment(rt, monkeypatch):
     """A caller who comes between the end of both writers and the loop's notice of it is served."""
     monkeypatch.setattr(gathering, "BATCH", 1)
