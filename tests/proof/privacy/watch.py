@@ -4,7 +4,7 @@ import asyncio
 import json
 from collections import Counter
 from dataclasses import dataclass, field
-from email.message import EmailMessage
+from email import message_from_bytes, policy
 from typing import Any
 
 import asyncpg
@@ -14,6 +14,7 @@ from data.records import FriendId, Language, PersonId
 from dispatch.flows import partners, sessions
 from dispatch.runtime import Runtime
 from scheduler.senders import Result, Retry, Sent
+from scheduler.senders.mime import Written
 from tests.proof.privacy.marks import Found, Marked, Scanner
 from tests.proof.privacy.rights import Rights
 
@@ -118,16 +119,13 @@ class Watch:
         for path in ("/metrics", "/readyz", "/healthz"):
             await self.get("nobody", path)
 
-    async def carry(self, mail: EmailMessage) -> Result:
+    async def carry(self, mail: Written) -> Result:
         """Take a mail on its way, and read it; a sick mail server names the address it refused."""
         if self.sick:
             return Retry(f"the mail server asks to wait: 451 {len(mail['To'])}")
         who = next(one for one in self.people.values() if one.email == mail["To"])
         kind = "mail to a friend" if who.who.startswith("f") else "mail to a customer"
-        text = mail.as_string() + "".join(
-            str(part.get_content()) for part in mail.walk() if part.get_content_maintype() == "text"
-        )
-        await self.scan(kind, who.who, f"mail {mail['Subject']}", text)
+        await self.scan(kind, who.who, f"mail {mail['Subject']}", _legible(mail.as_bytes()))
         return Sent()
 
     async def scan_tables(self) -> None:
@@ -146,6 +144,16 @@ class Watch:
             for row in rows:
                 found = self.scanner.found(row[0])
                 self.leaks += [Leak("the database", f"table {name}", one) for one in found]
+
+
+def _legible(mail: bytes) -> str:
+    """A mail as it travels, and its headers and texts decoded."""
+    read = message_from_bytes(mail, policy=policy.default)
+    decoded = [f"{name}: {value}" for name, value in read.items()]
+    for part in read.walk():
+        if part.get_content_maintype() == "text":
+            decoded.append(part.get_content())
+    return "\n".join([mail.decode(), *decoded])
 
 
 async def listen(watch: Watch, url: str, who: str, told: list[str]) -> None:

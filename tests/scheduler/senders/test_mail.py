@@ -28,6 +28,7 @@ class Box:
 
     def __init__(self) -> None:
         self.mails: list[bytes] = []
+        self.recipients: list[str] = []
         self.port = 0
         self.rcpt = "250 OK"
         self.data = "250 OK"
@@ -36,6 +37,7 @@ class Box:
     async def handle_RCPT(self, server, session, envelope, address, options):  # noqa: N802
         if self.rcpt.startswith("250"):
             envelope.rcpt_tos.append(address)
+            self.recipients.append(address)
         return self.rcpt
 
     async def handle_DATA(self, server, session, envelope):  # noqa: N802
@@ -61,7 +63,13 @@ async def box():
         return AuthResult(success=data.password == b"right", handled=False)
 
     server = await asyncio.get_running_loop().create_server(
-        lambda: SMTP(kept, authenticator=refuse, auth_require_tls=False, auth_exclude_mechanism=[]),
+        lambda: SMTP(
+            kept,
+            authenticator=refuse,
+            auth_require_tls=False,
+            auth_exclude_mechanism=[],
+            enable_SMTPUTF8=True,
+        ),
         "127.0.0.1",
         0,
     )
@@ -80,15 +88,19 @@ def at(box: Box, tmp_path, **changes) -> Settings:
 
 @pytest.fixture
 def letter():
-    mail = compose(
+    mail = letter_to("vera@example.com")
+    assert mail["Message-ID"] == f"<{MAIL_ID}@tekkie.example>"
+    return mail
+
+
+def letter_to(email):
+    return compose(
         Letter(subject="Grüezi", text="Ä text\n", html="<p>Ä text</p>"),
         sender="tekkie <hello@tekkie.example>",
-        to="vera@example.com",
+        to=email,
         mail_id=MAIL_ID,
         at=datetime(2026, 3, 2, 9, tzinfo=UTC),
     )
-    assert mail["Message-ID"] == f"<{MAIL_ID}@tekkie.example>"
-    return mail
 
 
 async def test_a_mail_arrives_with_text_and_html(box, tmp_path, letter):
@@ -101,6 +113,12 @@ async def test_a_mail_arrives_with_text_and_html(box, tmp_path, letter):
     assert mail["Date"].datetime == datetime(2026, 3, 2, 9, tzinfo=UTC)
     assert mail.get_body(("plain",)).get_content() == "Ä text\r\n"
     assert "Ä text" in mail.get_body(("html",)).get_content()
+
+
+async def test_an_address_beyond_ascii_is_asked_for_and_written_as_it_is(box):
+    assert await Server(box.address).carry(letter_to("jürg@example.com")) == Sent()
+    assert box.recipients == ["jürg@example.com"]
+    assert "\r\nTo: jürg@example.com\r\n".encode() in box.mails[0]
 
 
 @pytest.mark.parametrize(

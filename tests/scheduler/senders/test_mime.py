@@ -1,4 +1,4 @@
-"""Mails as they travel, read by the standard library, which had no hand in writing them."""
+"""Mails as they travel, read back by the newer half of the standard library."""
 
 from email import message_from_bytes, policy
 
@@ -74,8 +74,41 @@ def test_an_attachment_goes_beside_the_text():
     assert part.get_param("method") == "REQUEST"
 
 
+def test_an_invitation_says_what_it_is_and_arrives_octet_by_octet():
+    file = "BEGIN:VCALENDAR\r\nSUMMARY:Grüezi\r\nEND:VCALENDAR\r\n".encode()
+    kind = 'text/calendar; method=CANCEL; charset="utf-8"'
+    [part] = read(mail().attach(attachment(file, kind, "a.ics"))).iter_attachments()
+    assert part["Content-Type"].params == {"method": "CANCEL", "charset": "utf-8"}
+    assert part.get_payload(decode=True) == file
+
+
+def test_an_attachment_leaves_the_mail_it_was_added_to_as_it_was():
+    plain = mail()
+    before = plain.as_bytes()
+    assert plain.attach(attachment(b"file", "text/calendar", "a.ics")).as_bytes() != before
+    assert plain.as_bytes() == before
+
+
+@pytest.mark.parametrize("ending", ["\n", "\r", "\r\n", "\u2028", "\x85", "\x0b"])
+def test_lines_of_a_text_end_as_a_mail_server_wants_them(ending):
+    whole = Written(headers=HEADERS, boundary="beef", parts=(text(f"a{ending}b\n", "plain"),))
+    assert b"\r" not in whole.as_bytes().replace(b"\r\n", b"")
+    assert b"\n" not in whole.as_bytes().replace(b"\r\n", b"")
+    [part] = read(whole).iter_parts()
+    wanted = "\n" if ending in "\r\n" else ending
+    assert lines(part.get_payload(decode=True).decode()) == f"a{wanted}b\n"
+
+
+def test_an_address_beyond_ascii_travels_as_it_is():
+    whole = mail(To="jürg@zürich.example").as_bytes()
+    assert "\r\nTo: jürg@zürich.example\r\n".encode() in whole
+
+
 @pytest.mark.parametrize("name", sorted(HEADERS))
-@pytest.mark.parametrize("ending", ["\r\nBcc: eve@example.org", "\nX: y", "\rX: y", "\0"])
+@pytest.mark.parametrize(
+    "ending",
+    ["\r\nBcc: eve@example.org", "\nX: y", "\rX: y", "\0", "\x85X: y", "\u2028X: y", "\x0bX: y"],
+)
 def test_no_header_can_bring_another(name, ending):
     with pytest.raises(ValueError, match=name):
         mail(**{name: HEADERS[name] + ending}).as_bytes()
