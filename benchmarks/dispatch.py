@@ -62,7 +62,7 @@ class Scale:
 
 
 WHOLE = Scale(
-    friends=(10_000, 100_000),
+    friends=(100_000,),
     seconds=4.0,
     sites=6_000,
     connections=(1, 8, 32, 64, 128),

@@ -2,9 +2,10 @@
 
 While one batch commits, the next gathers; nobody waits for company, so that a lone caller loses
 nothing. A second writer helps when a whole batch waits, or the first is held up: two at any time
-would halve the batches, and a batch costs its ways to the database whatever its size. Each is answered only after the commit. A batch that fails, for any other reason than the
-database being away or busy, is carried out again one by one: then only the command that broke a
-constraint, or has met a bug, hears of it.
+would halve the batches, and a batch costs its ways to the database whatever its size. Each is
+answered only after the commit. A batch that fails, for any other reason than the database being
+away or busy, is carried out again one by one: then only the command that broke a constraint, or has
+met a bug, hears of it.
 """
 
 from __future__ import annotations

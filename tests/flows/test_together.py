@@ -252,7 +252,7 @@ async def test_whoever_comes_while_a_batch_is_held_up_is_served_by_another_write
     async with owner.transaction():
         await owner.execute("SELECT FROM bookings WHERE id = $1 FOR UPDATE", stuck.job.booking.id)
         waiting = asyncio.create_task(jobs.accept(rt, held.id, held.friend_id))
-        while not rt.gathering.held_up:
+        while not rt.gathering.held_up:  # noqa: ASYNC110 - it comes with the loop's next turns
             await asyncio.sleep(0)
         won = await asyncio.wait_for(jobs.accept(rt, other.id, other.friend_id), timeout=1)
         assert won.job.award.friend_id == other.friend_id
