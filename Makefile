@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help setup dev demo test lint states lock clean bench bench-nearest bench-dispatch \
-	bench-timers bench-growth bench-live simulate proof proof-chaos \
+	bench-profile bench-timers bench-growth bench-live simulate proof proof-chaos \
 	proof-races proof-clocks proof-privacy proof-mutants proof-backup FORCE
 MAKEFLAGS += --no-print-directory
 
@@ -56,13 +56,16 @@ proof-mutants: dev  ## Plant bugs in a copy and see each caught
 proof-backup: dev  ## Back up under load, restore, and hold the copy to every promise
 	@$(VENV)/bin/python -m tests.proof.backup $(ARGS)
 
-bench: bench-nearest bench-dispatch bench-timers bench-live bench-growth  ## Run every benchmark
+bench: bench-nearest bench-dispatch bench-profile bench-timers bench-live bench-growth  ## Run every benchmark
 
 bench-nearest: dev  ## The nearest four beside PostGIS, cube, Redis and others (ARGS=--quick)
 	@$(VENV)/bin/python -m benchmarks.nearest $(ARGS)
 
 bench-dispatch: dev  ## Bookings and accepts a second over HTTP (ARGS=--quick)
 	@$(VENV)/bin/python -m benchmarks.dispatch $(ARGS)
+
+bench-profile: dev  ## Where the processor time of a booking goes (ARGS=--quick)
+	@$(VENV)/bin/python -m benchmarks.profile $(ARGS)
 
 bench-timers: dev  ## A hundred thousand deadlines at once (ARGS=--quick)
 	@$(VENV)/bin/python -m benchmarks.timers $(ARGS)

@@ -5,7 +5,7 @@ python -m benchmarks.sections      renders the stored results again
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from benchmarks import report
@@ -28,6 +28,8 @@ def dispatch(result: Row) -> str:
         _checked(result["checks"]),
         "",
         *_goals(_dispatch_goals(rows, size)),
+        "",
+        *_ceilings(rows, size, result["machine"]),
     ]
     for count in sorted({row["friends"] for row in rows}, reverse=True):
         for what in ("book", "accept"):
@@ -36,6 +38,26 @@ def dispatch(result: Row) -> str:
                 parts += ["", f"### {_heading(what)}, {count:,} friends", "", *_load_table(mine)]
     parts += [f"\n{row['design']}: skipped, {row['skipped']}" for row in _skipped(result)]
     return "\n".join([*parts, *_plot("dispatch", lambda axes: _draw_dispatch(axes, rows, size))])
+
+
+def profile(result: Row) -> str:
+    """What Python does for a booking below HTTP."""
+    return "\n".join(
+        [
+            *_opening("Profile", result),
+            f"The flow below HTTP, {result['booked']:,} bookings by 64 callers, "
+            f"{result['samples']:,} samples: {result['us']:,.0f} µs of processor a booking in this "
+            "process, the samples' own cost included. The innermost module of ours is at work, "
+            "with what it calls of others.",
+            "",
+            "| at work | share | µs a booking |",
+            "|---|---|---|",
+            *(
+                f"| {part} | {share:.0%} | {share * result['us']:,.0f} |"
+                for part, share in result["parts"].items()
+            ),
+        ]
+    )
 
 
 def timers(result: Row) -> str:
@@ -150,6 +172,24 @@ def live(result: Row) -> str:
 def _all_heard(name: str, found: Row, what: str) -> Goal:
     heard, due = found[f"{what}_heard"], found[f"{what}_due"]
     return (name, "all", f"{heard:,} of {due:,}", heard == due)
+
+
+def _ceilings(rows: Sequence[Row], size: int, machine: Row) -> Iterator[str]:
+    """How much these cores could do at most: what a goal beyond that would take."""
+    for what, how, noun in (
+        ("book", "64 connections", "booking"),
+        ("accept", "32 connections", "race of four"),
+    ):
+        for row in rows:
+            if (row["what"], row["how"], row["friends"]) != (what, how, size):
+                continue
+            cost_us = sum(row["cpu_us"].values())
+            most = machine["cores"] * 1e6 / cost_us
+            yield (
+                f"- {row['design']}: a {noun} took {cost_us:,.0f} µs of processor in all, so these "
+                f"{machine['cores']} cores cannot do more than {most:,.0f} a second; "
+                f"{row['per_s']:,.0f} were done."
+            )
 
 
 def _ceiling(at_once: Row, machine: Row) -> str:

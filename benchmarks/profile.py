@@ -1,0 +1,137 @@
+"""Where the processor time of a booking goes below HTTP: by samples of the running flow.
+
+    python -m benchmarks.profile [--quick]
+
+Writes benchmarks/results/profile.json and the section "Profile" of benchmarks/report.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import gc
+import resource
+import signal
+import sys
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+
+import numpy as np
+import uvloop
+
+from benchmarks import customers, sections, stage
+from benchmarks.below import CALLERS
+from benchmarks.customers import Site
+from benchmarks.stage import Stage, say
+from benchmarks.world import population
+from dispatch.flows import jobs
+from dispatch.runtime import Runtime
+
+EVERY_S = 0.001
+FRIENDS = 10_000
+SITES = 1_400
+ROUNDS = 4
+HOME = f"{Path(__file__).parents[1]}/"
+# The innermost of our own modules is at work in a sample, with whatever it calls of others.
+PARTS = {
+    "geo/": "index: the nearest, and who is around",
+    "dispatch/rules/": "rules: deciding, ranking, offers, messages",
+    "data/copies": "rules: deciding, ranking, offers, messages",
+    "data/records": "rules: deciding, ranking, offers, messages",
+    "dispatch/flows/look_around": "flow: looking around",
+    "dispatch/flows/orders": "flow: place, price and customer of an order",
+    "dispatch/runtime": "flow: keeping the index up with the commit",
+    "dispatch/flows/": "flow: queue, facts, answers",
+    "data/store": "store: rows in and out, with the driver",
+    "data/": "store: rows in and out, with the driver",
+}
+REST = "the loop, the load itself"
+
+
+class Samples:
+    """Counts what the process is at, once a millisecond of its processor time."""
+
+    def __init__(self) -> None:
+        self.counts: Counter[str] = Counter()
+
+    @contextmanager
+    def taken(self) -> Iterator[None]:
+        """Take samples while inside."""
+        before = signal.signal(signal.SIGPROF, self._note)
+        signal.setitimer(signal.ITIMER_PROF, EVERY_S, EVERY_S)
+        try:
+            yield
+        finally:
+            signal.setitimer(signal.ITIMER_PROF, 0)
+            signal.signal(signal.SIGPROF, before)
+
+    def _note(self, _number: int, frame: FrameType | None) -> None:
+        while frame is not None:
+            if part := _part(frame.f_code.co_filename):
+                self.counts[part] += 1
+                return
+            frame = frame.f_back
+        self.counts[REST] += 1
+
+
+def _part(file: str) -> str | None:
+    if not file.startswith(HOME):
+        return None
+    here = file.removeprefix(HOME)
+    return next((part for begin, part in PARTS.items() if here.startswith(begin)), None)
+
+
+async def _profile(made: Stage, rounds: int) -> dict[str, object]:
+    await stage.people_the(made, population(FRIENDS, np.random.default_rng(FRIENDS)))
+    samples, spent_s, booked = Samples(), 0.0, 0
+    for number in range(rounds):
+        name = f"profile{number}"
+        await made.clone(name)
+        async with stage.runtime(made, name) as rt:
+            places = customers.sites(rt, SITES, seed=FRIENDS)
+            gc.collect()
+            begun = _own_s()
+            with samples.taken():
+                await _book_all(rt, places)
+            spent_s += _own_s() - begun
+            booked += len(places)
+        await made.drop(name)
+    whole = sum(samples.counts.values())
+    parts = {part: n / whole for part, n in samples.counts.most_common()}
+    return {"booked": booked, "samples": whole, "us": spent_s / booked * 1e6, "parts": parts}
+
+
+async def _book_all(rt: Runtime, places: Sequence[Site]) -> None:
+    orders = iter([customers.order(site, number) for number, site in enumerate(places)])
+
+    async def caller() -> None:
+        for order in orders:
+            await jobs.book(
+                rt, order, actor="customer", claim=None, said=lambda done: {"id": str(done.now)}
+            )
+
+    await asyncio.gather(*(caller() for _ in range(CALLERS)))
+
+
+def _own_s() -> float:
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    return used.ru_utime + used.ru_stime
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="one round, printed only")
+    words = parser.parse_args()
+    machine = sections.machine()
+    with stage.stage() as made, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        result = runner.run(_profile(made, 1 if words.quick else ROUNDS))
+    for line in sections.profile({"machine": machine, **result}).splitlines():
+        say(line)
+    sections.save(words.quick, "profile", {"machine": machine, **result})
+
+
+if __name__ == "__main__":
+    sys.exit(main())
