@@ -85,9 +85,11 @@ async def directly(
     await asyncio.gather(*(caller(warm) for _ in range(CALLERS)))
     taken_ns.clear()
     gc.collect()
+    gc.freeze()  # as the product does with what it has loaded
     with _watch(made) as spent:
         until = time.perf_counter() + seconds
         await asyncio.gather(*(caller(waiting, until) for _ in range(CALLERS)))
+    gc.unfreeze()
     await _checked(made, book, "direct", "flow", len(written))
     book.row("flow", "book", f"{CALLERS} callers", **_figures(taken_ns, spent, "server"))
     return written

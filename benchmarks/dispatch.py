@@ -65,10 +65,10 @@ WHOLE = Scale(
     friends=(100_000,),
     seconds=4.0,
     sites=6_000,
-    connections=(1, 8, 32, 64, 128),
-    racing=(4, 32, 128),
-    rates=(100, 200, 400, 800, 1_200, 1_600, 2_000, 2_500, 3_000),
-    straight_connections=(1, 8, 32, 64, 128),
+    connections=(1, 8, 64, 128),
+    racing=(32, 128),
+    rates=(100, 400, 800, 1_200, 1_600, 2_000, 2_500, 3_000),
+    straight_connections=(1, 8, 64, 128),
 )
 QUICK = Scale(
     friends=(10_000,),
