@@ -198,8 +198,9 @@ def test_a_killed_guardian_is_replaced_while_somebody_uses_the_server(place):
 
 def other_guardian(place, former):
     note = cluster.read_note(place)
-    if cluster.is_held(place.guardian) and cluster.answers(note.socket):
-        return guardian_of(place) != former
+    held = cluster.is_held(place.guardian) and cluster.answers(note.socket)
+    if held and guardian_of(place) != former:
+        return True
     raise ConnectionError
 
 

@@ -12,8 +12,10 @@ from geo.point import Point
 
 PARTS = ("first_name", "name", "email", "phone", "street", "notes", "lat", "lon")
 LETTERS = "bcdfghjkmnpqrstvwxz"
+# The seconds of a moment (09:12:47.36885) are no latitude.
 LIKE_A_MARK = re.compile(
-    rf"(?=((?:fi|na|em|no)[{LETTERS}]{{6}}|st[{LETTERS}]{{6}}weg|4466\d{{5}}|47\.\d{{5}}|8\.\d{{5}}))"
+    rf"(?=((?:fi|na|em|no)[{LETTERS}]{{6}}|st[{LETTERS}]{{6}}weg|4466\d{{5}}"
+    r"|(?<!\d)(?<!\d:)(?:47|8)\.\d{5}))"
 )
 ENCODED = re.compile(
     r"Content-Transfer-Encoding: base64\s.*?\r?\n\r?\n([A-Za-z0-9+/=\s]+)",

@@ -1,5 +1,6 @@
 """Who may see what: one table of reader and state, and the state read from the rows themselves."""
 
+import asyncio
 from collections.abc import Mapping
 
 import asyncpg
@@ -52,6 +53,7 @@ class Rights:
 
     def __init__(self, owner: asyncpg.Connection, emails: Mapping[str, str]) -> None:
         self._owner = owner
+        self._one_at_a_time = asyncio.Lock()
         self._who = emails
         self.used: set[tuple[str, str]] = set()
 
@@ -60,7 +62,9 @@ class Rights:
         allowed = {Found(who, part) for part in ALL} if kind in ("friend", "operator") else set()
         if kind.startswith("mail"):
             allowed = {Found(who, "email"), Found(who, "first_name")}
-        for row in await self._owner.fetch(STANDING):
+        async with self._one_at_a_time:
+            rows = await self._owner.fetch(STANDING)
+        for row in rows:
             customer, holder = self._who[row["customer"]], self._who.get(row["holder"])
             stands = _stands(kind, who, row, self._who)
             self.used.add(stands)
