@@ -1,6 +1,6 @@
 """Booking and accepting over HTTP, beside the straightforward way and what the database can take.
 
-    python -m benchmarks.dispatch [--quick] [--friends 10000,100000]
+    python -m benchmarks.dispatch [--quick | --below] [--friends 10000,100000]
 
 Writes benchmarks/results/dispatch.json and the section "Dispatch" of benchmarks/report.md.
 """
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import json
 import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -24,7 +25,7 @@ import asyncpg
 import numpy as np
 import uvloop
 
-from benchmarks import below, customers, load, sections, servers, stage
+from benchmarks import below, customers, load, report, sections, servers, stage
 from benchmarks.below import CALLERS, WARM_UP, Book
 from benchmarks.customers import Site
 from benchmarks.designs import Absent
@@ -85,6 +86,9 @@ def main() -> None:
     words = _words()
     started = time.monotonic()
     machine = sections.machine()
+    if words.below:
+        _below_again(words.scale)
+        return
     rows: list[dict[str, Any]] = []
     checked: list[dict[str, Any]] = []
     for count in words.scale.friends:
@@ -101,9 +105,36 @@ def main() -> None:
     say(f"{took_s:.0f} s")
 
 
+def _below_again(scale: Scale) -> None:
+    """The rows below HTTP anew, in place of those in the stored result."""
+    result = json.loads((report.RESULTS / "dispatch.json").read_text())
+    for count in scale.friends:
+        book = Book(count)
+        with stage.stage() as made, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(_below(made, scale, book))
+        anew = {row["design"] for row in book.rows}
+        others = [r for r in result["rows"] if r["design"] not in anew or r["friends"] != count]
+        result |= {"rows": book.rows + others, "checks": book.checks + result["checks"]}
+    sections.save(quick=False, name="dispatch", result=result)
+
+
+async def _below(made: Stage, scale: Scale, book: Book) -> list[Site]:
+    friends = population(book.friends, np.random.default_rng(book.friends))
+    await stage.people_the(made, friends)
+    for name in ("direct", "raw", "straightforward"):
+        await made.clone(name)
+    async with stage.runtime(made, "direct") as rt:
+        places = customers.sites(rt, scale.sites, seed=book.friends)
+        say(f"{book.friends:>7,} friends; room for {len(places):,} bookings at a time")
+        written = await below.directly(made, rt, places, scale.seconds, book)
+    await below.raw(made, written, book)
+    return places
+
+
 def _words() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="one size, under a minute")
+    parser.add_argument("--below", action="store_true", help="only what lies below HTTP, anew")
     parser.add_argument("--friends", help="numbers of friends, separated by commas")
     parser.add_argument("--seconds", type=float, help="of measuring per window")
     words = parser.parse_args()
@@ -117,16 +148,7 @@ def _words() -> argparse.Namespace:
 
 
 async def _measure(made: Stage, scale: Scale, book: Book) -> list[Site]:
-    friends = population(book.friends, np.random.default_rng(book.friends))
-    await stage.people_the(made, friends)
-    for name in ("direct", "raw", "straightforward"):
-        await made.clone(name)
-    async with stage.runtime(made, "direct") as rt:
-        places = customers.sites(rt, scale.sites, seed=book.friends)
-        say(f"{book.friends:>7,} friends; room for {len(places):,} bookings at a time")
-        written = await below.directly(made, rt, places, scale.seconds, book)
-    await below.raw(made, written, book)
-    del written
+    places = await _below(made, scale, book)
     await _straightforward(made, places, scale, book)
     await _over_http(made, places, scale, book)
     return places
