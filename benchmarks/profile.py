@@ -37,7 +37,7 @@ ROUNDS = 4
 HOME = f"{Path(__file__).parents[1]}/"
 # The innermost of our own modules is at work in a sample, with whatever it calls of others.
 PARTS = {
-    "geo/": "index: the nearest, and who is around",
+    "geo/": "geo: the nearest, who is around, distances, the name of the cell",
     "dispatch/rules/": "rules: deciding, ranking, offers, messages",
     "data/copies": "rules: deciding, ranking, offers, messages",
     "data/records": "rules: deciding, ranking, offers, messages",

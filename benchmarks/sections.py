@@ -308,15 +308,24 @@ def _dispatch_goals(rows: Sequence[Row], size: int) -> list[Goal]:
         )
 
     def best(name: str, what: str, how: str) -> Row | None:
-        several = (row(design(name, processes), what, how) for processes in (1, 2))
-        return max(filter(None, several), key=lambda found: float(found["per_s"]), default=None)
+        """The best of all that are called so: processes and databases of either kind."""
+        designs = {r["design"] for r in rows if r["design"].startswith(name)} - {
+            "tekkie, delivering"
+        }
+        found = filter(None, (row(which, what, how) for which in designs))
+        return max(found, key=lambda one: float(one["per_s"]), default=None)
 
     goals: list[Goal] = []
     ours, theirs = (best(d, "book", "64 connections") for d in ("tekkie", "straightforward"))
     if ours and theirs:
         times = ours["per_s"] / theirs["per_s"]
         goals += [
-            ("bookings, against the straightforward way", ">= 3 ×", f"{times:.1f} ×", times >= 3),
+            (
+                "bookings, against the best straightforward way",
+                ">= 3 ×",
+                f"{times:.1f} ×",
+                times >= 3,
+            ),
             (
                 "bookings, 64 connections",
                 ">= 2,500/s",
@@ -334,7 +343,7 @@ def _dispatch_goals(rows: Sequence[Row], size: int) -> list[Goal]:
     if ours and theirs:
         times = ours["per_s"] / theirs["per_s"]
         goals += [
-            ("races, against the straightforward way", ">= 3 ×", f"{times:.1f} ×", times >= 3),
+            ("races, against the best straightforward way", ">= 3 ×", f"{times:.1f} ×", times >= 3),
             (
                 "races, 32 connections",
                 ">= 1,000 jobs/s",
@@ -450,9 +459,15 @@ def _draw_growth(axes: Any, result: Row) -> None:
         one.set(xscale="log", ylim=(0, None), xlabel=words, ylabel="CPU µs a booking")
 
 
-report.SECTIONS |= {"dispatch": dispatch, "timers": timers, "growth": growth, "live": live}
+report.SECTIONS |= {
+    "dispatch": dispatch,
+    "profile": profile,
+    "timers": timers,
+    "growth": growth,
+    "live": live,
+}
 
 if __name__ == "__main__":
-    for name in ("dispatch", "timers", "growth", "live"):
+    for name in ("dispatch", "profile", "timers", "growth", "live"):
         if (report.RESULTS / f"{name}.json").exists():
             report.render(name)
