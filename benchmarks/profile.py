@@ -1,4 +1,4 @@
-"""Where the processor time of a booking goes below HTTP: by samples of the running flow.
+"""Where the processor time of bookings and races goes below HTTP: by samples of the running flow.
 
     python -m benchmarks.profile [--quick]
 
@@ -15,7 +15,8 @@ import signal
 import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 
@@ -27,13 +28,17 @@ from benchmarks.below import CALLERS
 from benchmarks.customers import Site
 from benchmarks.stage import Stage, say
 from benchmarks.world import population
+from data.records import Job, Offer
 from dispatch.flows import jobs
+from dispatch.flows.deciding import Done
+from dispatch.rules.refused import Refused
 from dispatch.runtime import Runtime
 
 EVERY_S = 0.001
 FRIENDS = 10_000
 SITES = 1_400
 ROUNDS = 4
+RACES_AT_ONCE = 8
 HOME = f"{Path(__file__).parents[1]}/"
 # The innermost of our own modules is at work in a sample, with whatever it calls of others.
 PARTS = {
@@ -84,9 +89,34 @@ def _part(file: str) -> str | None:
     return next((part for begin, part in PARTS.items() if here.startswith(begin)), None)
 
 
-async def _profile(made: Stage, rounds: int) -> dict[str, object]:
+@dataclass(slots=True)
+class Work:
+    """One kind of work: its samples, the seconds of processor it took, and how much was done."""
+
+    samples: Samples = field(default_factory=Samples)
+    spent_s: float = 0.0
+    done: int = 0
+
+    @contextmanager
+    def counted(self, done: int) -> Iterator[None]:
+        """Count what is done inside."""
+        begun = _own_s()
+        with self.samples.taken():
+            yield
+        self.spent_s += _own_s() - begun
+        self.done += done
+
+    def result(self) -> dict[str, object]:
+        """The figures, and the share of every part."""
+        whole = sum(self.samples.counts.values())
+        parts = {part: n / whole for part, n in self.samples.counts.most_common()}
+        us = self.spent_s / self.done * 1e6
+        return {"done": self.done, "samples": whole, "us": us, "parts": parts}
+
+
+async def _profile(made: Stage, rounds: int) -> dict[str, dict[str, object]]:
     await stage.people_the(made, population(FRIENDS, np.random.default_rng(FRIENDS)))
-    samples, spent_s, booked = Samples(), 0.0, 0
+    bookings, races = Work(), Work()
     for number in range(rounds):
         name = f"profile{number}"
         await made.clone(name)
@@ -94,28 +124,43 @@ async def _profile(made: Stage, rounds: int) -> dict[str, object]:
             places = customers.sites(rt, SITES, seed=FRIENDS)
             gc.collect()
             gc.freeze()  # as the product does with what it has loaded
-            begun = _own_s()
-            with samples.taken():
-                await _book_all(rt, places)
-            spent_s += _own_s() - begun
-            booked += len(places)
+            with bookings.counted(len(places)):
+                booked = await _book_all(rt, places)
+            with races.counted(len(booked)):
+                await _race_for_all(rt, booked)
         gc.unfreeze()
         await made.drop(name)
-    whole = sum(samples.counts.values())
-    parts = {part: n / whole for part, n in samples.counts.most_common()}
-    return {"booked": booked, "samples": whole, "us": spent_s / booked * 1e6, "parts": parts}
+    return {"bookings": bookings.result(), "races": races.result()}
 
 
-async def _book_all(rt: Runtime, places: Sequence[Site]) -> None:
+async def _book_all(rt: Runtime, places: Sequence[Site]) -> list[Job]:
     orders = iter([customers.order(site, number) for number, site in enumerate(places)])
+    booked: list[Job] = []
 
     async def caller() -> None:
         for order in orders:
-            await jobs.book(
+            done = await jobs.book(
                 rt, order, actor="customer", claim=None, said=lambda done: {"id": str(done.now)}
             )
+            assert isinstance(done, Done)
+            booked.append(done.job)
 
     await asyncio.gather(*(caller() for _ in range(CALLERS)))
+    return booked
+
+
+async def _race_for_all(rt: Runtime, booked: Sequence[Job]) -> None:
+    waiting = iter(booked)
+
+    async def accept(offer: Offer) -> None:
+        with suppress(Refused):
+            await jobs.accept(rt, offer.id, offer.friend_id)
+
+    async def racers() -> None:
+        for job in waiting:
+            await asyncio.gather(*(accept(offer) for offer in job.live))
+
+    await asyncio.gather(*(racers() for _ in range(RACES_AT_ONCE)))
 
 
 def _own_s() -> float:

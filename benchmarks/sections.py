@@ -41,23 +41,30 @@ def dispatch(result: Row) -> str:
 
 
 def profile(result: Row) -> str:
-    """What Python does for a booking below HTTP."""
+    """What Python does for a booking and for a race below HTTP."""
     return "\n".join(
         [
             *_opening("Profile", result),
-            f"The flow below HTTP, {result['booked']:,} bookings by 64 callers, "
-            f"{result['samples']:,} samples: {result['us']:,.0f} µs of processor a booking in this "
-            "process, the samples' own cost included. The innermost module of ours is at work, "
-            "with what it calls of others.",
-            "",
-            "| at work | share | µs a booking |",
-            "|---|---|---|",
-            *(
-                f"| {part} | {share:.0%} | {share * result['us']:,.0f} |"
-                for part, share in result["parts"].items()
-            ),
+            "The flows below HTTP, a sample a millisecond of processor. The innermost module of",
+            "ours is at work, with what it calls of others; the samples' own cost is included.",
+            *_profiled("bookings by 64 callers", result["bookings"]),
+            *_profiled("races of four friends, eight jobs at a time", result["races"]),
         ]
     )
+
+
+def _profiled(what: str, work: Row) -> list[str]:
+    return [
+        "",
+        f"{work['done']:,} {what}: {work['us']:,.0f} µs each, {work['samples']:,} samples.",
+        "",
+        "| at work | share | µs |",
+        "|---|---|---|",
+        *(
+            f"| {part} | {share:.0%} | {share * work['us']:,.0f} |"
+            for part, share in work["parts"].items()
+        ),
+    ]
 
 
 def timers(result: Row) -> str:
