@@ -64,8 +64,8 @@ OPEN: Final = 1
 class Query(NamedTuple):
     """One question: the `want` nearest available friends with `certificates` who qualify.
 
-    `required` and `any_of` are bits of the traits a friend has: all of the former, and one of the
-    latter unless there are none. They only spare `qualifies` the friends it would refuse anyway.
+    `required` are the traits he must have, as bits: they only spare `qualifies` the friends it
+    would refuse anyway.
     """
 
     point: Point
@@ -73,7 +73,6 @@ class Query(NamedTuple):
     want: int
     qualifies: Callable[[Friend, float], bool]
     required: int = 0
-    any_of: int = 0
 
 
 Key = str | None
@@ -181,15 +180,14 @@ class FriendIndex:
         want: int,
         qualifies: Callable[[Friend, float], bool],
         required: int = 0,
-        any_of: int = 0,
     ) -> list[Candidate]:
         """The `want` nearest available friends with `certificates` who reach the point and qualify.
 
-        Ordered by geodesic distance, then friend id. `qualifies` gets each friend with the traits
-        (all of `required`, one of `any_of` if any) whose own radius covers the point, and his
-        distance in metres, nearest first, until enough are found.
+        Ordered by geodesic distance, then friend id. `qualifies` gets each friend with all traits
+        of `required` whose own radius covers the point, and his distance in metres, nearest first,
+        until enough are found.
         """
-        query = Query(point, certificates, want, qualifies, required, any_of)
+        query = Query(point, certificates, want, qualifies, required)
         tree = self._rarest(certificates)
         if tree is None or want < 1:
             return []
@@ -226,14 +224,13 @@ class FriendIndex:
 
     def _sift(self, query: Query, here: Vector, slots: list[int], found: list[Found]) -> float:
         """Add to `found` who of `slots` fits; says how far away the next could be and matter."""
-        point, certificates, want, qualifies, required, any_of = query
-        required, any_of = required << 1 | OPEN, any_of << 1 or OPEN
+        point, certificates, want, qualifies, required = query
+        required = required << 1 | OPEN
         friends, bits, xs, ys, zs = self._friends, self._bits, self._x, self._y, self._z
         bend, several = _bend(point), len(certificates) > 1
         reach_m = self._reach_m(found, want)
         for slot in slots:
-            had = bits[slot]
-            if had & required != required or not had & any_of:
+            if bits[slot] & required != required:
                 continue
             chord_m, friend = dist(here, (xs[slot], ys[slot], zs[slot])), friends[slot]
             if chord_m > reach_m:

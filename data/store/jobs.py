@@ -78,12 +78,6 @@ async def lock_due(
     return await _load(tx, list({row["id"] for row in held}), packages)
 
 
-async def load(tx: Connection, ids: Iterable[BookingId], packages: Mapping[str, Package]) -> Jobs:
-    """Load these bookings with their offers, awards and timers, without a lock."""
-    loaded, _ = await _load(tx, list(set(ids)), packages)
-    return loaded
-
-
 async def _load(
     tx: Connection, ids: Sequence[BookingId], packages: Mapping[str, Package]
 ) -> tuple[Jobs, datetime]:

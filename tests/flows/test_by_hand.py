@@ -24,7 +24,8 @@ async def by_hand(rt, refs, ref="f1"):
 
 async def load(rt, booking_id):
     async with transaction(rt.pool) as tx:
-        return (await store.load(tx, [booking_id], rt.packages))[booking_id]
+        loaded, _ = await store.lock(tx, [booking_id], rt.packages)
+        return loaded[booking_id]
 
 
 async def test_who_let_a_job_given_by_hand_pass_is_not_asked_for_it_again(rt, owner, clock):

@@ -21,7 +21,8 @@ from tests.builders import asked, awarded, booked, friend_row, live, neighbours,
 
 async def load(rt, booking_id):
     async with transaction(rt.pool) as tx:
-        return (await store.load(tx, [booking_id], rt.packages))[booking_id]
+        loaded, _ = await store.lock(tx, [booking_id], rt.packages)
+        return loaded[booking_id]
 
 
 async def test_the_four_nearest_are_asked(rt):

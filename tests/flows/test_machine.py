@@ -111,7 +111,8 @@ def machine_of(world: World) -> type[RuleBasedStateMachine]:  # noqa: C901 - one
 
         async def job(self, booking):
             async with transaction(world.rt.pool) as tx:
-                return (await store.load(tx, [booking], world.rt.packages))[booking]
+                loaded, _ = await store.lock(tx, [booking], world.rt.packages)
+                return loaded[booking]
 
         def held(self, booking, number):
             """The winner four times out of five, else somebody."""

@@ -52,15 +52,12 @@ def agree_at_once(
     queries, true = [], []
     for point in points:
         certificates = frozenset(chance.sample(CODES, chance.choice((0, 1, 1, 2))))
-        want, required = chance.choice((0, 1, 4, 12)), chance.choice((0, 0, 1, 2, 3))
-        any_of = chance.choice((0, 0, 0b10100, 0b01000, 1 << 40))
-        queries.append(Query(point, certificates, want, anybody, required, any_of))
+        want = chance.choice((0, 1, 4, 12))
+        required = chance.choice((0, 0, 1, 2, 3, 0b10100, 0b01000, 1 << 40))
+        queries.append(Query(point, certificates, want, anybody, required))
 
-        def has(
-            who: Friend, _away_m: float, required: int = required, any_of: int = any_of
-        ) -> bool:
-            had = traits(who)
-            return had & required == required and (any_of == 0 or had & any_of != 0)
+        def has(who: Friend, _away_m: float, required: int = required) -> bool:
+            return traits(who) & required == required
 
         found = truth(friends, point, certificates=certificates, want=want, qualifies=has)
         true.append([friend_id for _, friend_id in found])
