@@ -1,0 +1,35 @@
+-- What the pages need: phones that ring, a way to the door, a customer who says that nobody called, a signature.
+
+CREATE TABLE push_subscriptions (
+  id uuid PRIMARY KEY,
+  friend_id uuid NOT NULL REFERENCES friends,
+  endpoint text NOT NULL UNIQUE CHECK (length(endpoint) BETWEEN 10 AND 1000),
+  p256dh bytea NOT NULL CHECK (octet_length(p256dh) = 65),
+  auth bytea NOT NULL CHECK (octet_length(auth) = 16),
+  created_at timestamptz NOT NULL,
+  rung_at timestamptz,
+  problem text CHECK (length(problem) <= 200)
+);
+CREATE INDEX push_subscriptions_friend ON push_subscriptions (friend_id, created_at);
+
+ALTER TABLE awards
+  ADD COLUMN on_the_way_at timestamptz,
+  ADD COLUMN move_asked_at timestamptz,
+  ADD COLUMN disputed_at timestamptz,
+  ADD CONSTRAINT award_on_the_way_after_contact CHECK (on_the_way_at >= contacted_at),
+  ADD CONSTRAINT award_on_the_way_needs_contact CHECK (on_the_way_at IS NULL OR contacted_at IS NOT NULL),
+  ADD CONSTRAINT award_move_needs_appointment CHECK (move_asked_at IS NULL OR appointment IS NOT NULL),
+  ADD CONSTRAINT award_disputed_after CHECK (disputed_at >= awarded_at);
+CREATE INDEX awards_disputed ON awards (disputed_at) WHERE state = 'live' AND disputed_at IS NOT NULL;
+
+ALTER TABLE bookings
+  ADD COLUMN cancel_fee_minor integer NOT NULL DEFAULT 0,
+  ADD CONSTRAINT booking_cancel_fee_within_price CHECK (cancel_fee_minor BETWEEN 0 AND price_minor),
+  ADD CONSTRAINT booking_cancel_fee_when_cancelled CHECK (cancel_fee_minor = 0 OR state = 'cancelled');
+
+-- The signature is a path of strokes; what the desk notes down may name somebody: both are personal.
+ALTER TABLE people
+  ADD COLUMN signature text CHECK (length(signature) <= 20000),
+  ADD COLUMN desk_notes jsonb NOT NULL DEFAULT '[]' CHECK (jsonb_typeof(desk_notes) = 'array');
+
+GRANT SELECT, INSERT, UPDATE, DELETE ON push_subscriptions TO tekkie_service;
