@@ -115,7 +115,7 @@ async def _database(rt: Runtime) -> dict[str, Check]:
 
 
 def _schema(facts: Facts) -> Check:
-    if facts.version == VERSION:
+    if facts.version >= VERSION >= facts.works_from:
         return Check(ok=True)
     cure = "run `tekkie migrate`" if facts.version < VERSION else "start the newer tekkie"
     return Check(

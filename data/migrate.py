@@ -3,10 +3,19 @@
 Every step takes the advisory lock anew, reads what was applied and applies at most one file, so
 that any number of starters may run at once and one of them does each step. The lock ends with the
 transaction and therefore also works behind a transaction pooler.
+
+Everybody queues behind a change of a table that waits for one long reader. So a file waits for its
+tables only shortly, less than the server waits before it looks for a deadlock, lets the others pass
+and tries again, more and more rarely; and says who is in the way.
+
+Of every file is recorded which file a tekkie must know at least to go on working after it: the one
+before it, unless its line `-- works from NNNN` names another. So a release may be started on the
+schema of the next one, and refuses what is newer.
 """
 
 from __future__ import annotations
 
+import asyncio
 import re
 from dataclasses import dataclass
 from hashlib import sha256
@@ -24,9 +33,12 @@ if TYPE_CHECKING:
 MIGRATIONS: Final = files("data") / "sql" / "migrations"
 FILE_NAME: Final = re.compile(r"^(?P<version>[0-9]{4})_[a-z0-9_]+\.sql$")
 MOST_MIGRATIONS: Final = 9999
-LOCK_TRIES: Final = 10
+WORKS_FROM: Final = re.compile(r"^-- works from ([0-9]{4})$", re.MULTILINE)
+LOCK_TRIES: Final = 40
+LONGEST_PAUSE_S: Final = 5.0
 PATH: Final = "tekkie, public"
 APPLICATION: Final = "tekkie migrate"
+IN_THE_WAY: Final = (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError)
 
 sql = queries.load("migrations")
 
@@ -40,7 +52,11 @@ class SchemaTooOld(SchemaError):
 
 
 class SchemaTooNew(SchemaError):
-    """The database was migrated by a newer tekkie."""
+    """The database was migrated by a newer tekkie, and this one cannot work on it."""
+
+
+class TablesInUse(SchemaError):
+    """Somebody held a table for so long that a migration gave up; nothing of it stays."""
 
 
 class MigrationRefused(SchemaError):
@@ -63,15 +79,40 @@ class Migration:
     def checksum(self) -> str:
         return sha256(self.text.encode()).hexdigest()
 
+    @property
+    def works_from(self) -> int:
+        """The last file that a tekkie must know to work on the schema after this one."""
+        said = WORKS_FROM.search(self.text)
+        return self.version - 1 if said is None else int(said[1])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """Where a database stands: the files it lacks, or those it has from a newer tekkie."""
+
+    missing: list[str]
+    ahead: list[str]
+
 
 def _silence(_: str) -> None:
     """Report nothing."""
 
 
+def _pause_s(failed: int) -> float:
+    return float(min(0.5 * 2 ** (failed - 1), LONGEST_PAUSE_S))
+
+
 async def migrate(
-    dsn: str, report: Callable[[str], None] = _silence, *, folder: Traversable = MIGRATIONS
+    dsn: str,
+    report: Callable[[str], None] = _silence,
+    *,
+    folder: Traversable = MIGRATIONS,
+    pause_s: Callable[[int], float] = _pause_s,
 ) -> list[str]:
-    """Apply what is missing and return the names of the files applied here; SchemaError."""
+    """Apply what is missing and return the names of the files applied here; SchemaError.
+
+    `pause_s(failed)` says how long to let others pass after so many tries, in seconds.
+    """
     known = read(folder)
     connection = await db.connect(dsn, application=APPLICATION, path=PATH)
     applied: list[str] = []
@@ -79,7 +120,7 @@ async def migrate(
         with db.plainly():
             await _found(connection, report)
             for _ in range(MOST_MIGRATIONS):
-                name = await _patiently(connection, known, report)
+                name = await _patiently(connection, known, report, pause_s)
                 if name is None:
                     break
                 applied.append(name)
@@ -88,25 +129,42 @@ async def migrate(
     return applied
 
 
-async def pending(dsn: str, *, folder: Traversable = MIGRATIONS) -> list[str]:
-    """Return the names of the files the database lacks; SchemaError when they disagree."""
+async def standing(dsn: str, *, folder: Traversable = MIGRATIONS) -> Standing:
+    """Return what the database lacks and what it has beyond these files; SchemaError."""
     known = read(folder)
     connection = await db.connect(dsn, application=APPLICATION, path=PATH)
     try:
         with db.plainly():
             if not await connection.fetchval(sql.is_founded):
-                return [migration.name for migration in known]
-            return [migration.name for migration in await _missing(connection, known)]
+                return Standing(missing=[migration.name for migration in known], ahead=[])
+            applied = await _agreed(connection, known)
     finally:
         await connection.close(timeout=db.CONNECT_TIMEOUT_S)
+    return Standing(
+        missing=[migration.name for migration in known[len(applied) :]],
+        ahead=[row["name"] for row in applied[len(known) :]],
+    )
 
 
-async def check(dsn: str, *, folder: Traversable = MIGRATIONS) -> None:
-    """Raise SchemaTooOld or SchemaTooNew unless the database has exactly the schema of the code."""
-    if missing := await pending(dsn, folder=folder):
+async def pending(dsn: str, *, folder: Traversable = MIGRATIONS) -> list[str]:
+    """Return the names of the files the database lacks; SchemaError when they disagree."""
+    return (await standing(dsn, folder=folder)).missing
+
+
+async def check(
+    dsn: str, report: Callable[[str], None] = _silence, *, folder: Traversable = MIGRATIONS
+) -> None:
+    """Raise SchemaTooOld or SchemaTooNew unless this code can work on the database's schema."""
+    found = await standing(dsn, folder=folder)
+    if found.missing:
         raise SchemaTooOld(
-            f"The database lacks {len(missing)} migration(s), first {missing[0]}: "
+            f"The database lacks {len(found.missing)} migration(s), first {found.missing[0]}: "
             "run `tekkie migrate`."
+        )
+    if found.ahead:
+        report(
+            f"the database was migrated to {found.ahead[-1]} by a newer tekkie; this one still "
+            "works on it, the next may not"
         )
 
 
@@ -185,14 +243,35 @@ def _cure(what: str) -> str:
 
 
 async def _patiently(
-    connection: db.Connection, known: Sequence[Migration], report: Callable[[str], None]
+    connection: db.Connection,
+    known: Sequence[Migration],
+    report: Callable[[str], None],
+    pause_s: Callable[[int], float],
 ) -> str | None:
-    for _ in range(LOCK_TRIES - 1):
+    others = ""
+    for failed in range(1, LOCK_TRIES + 1):
         try:
             return await _step(connection, known, report)
-        except asyncpg.LockNotAvailableError:
-            report("a table is in use, trying again …")
-    return await _step(connection, known, report)
+        except IN_THE_WAY:
+            others = await _in_the_way(connection)
+        report(
+            f"a table is in use{others}: nothing was changed, trying again (try {failed} of "
+            f"{LOCK_TRIES}) …"
+        )
+        await asyncio.sleep(pause_s(failed))
+    raise TablesInUse(
+        f"A table stayed in use{others} over {LOCK_TRIES} tries and nothing was changed: wait "
+        "until that has ended, or end it, and run `tekkie migrate` again."
+    )
+
+
+async def _in_the_way(connection: db.Connection) -> str:
+    """Name who has held tables of tekkie for longest; those who are gone by now are not named."""
+    row = await connection.fetchrow(sql.in_the_way)
+    if row is None:
+        return ""
+    name = row["application_name"] or "without a name"
+    return f" by process {row['pid']} ({name}, for {row['held_s']:.0f} s)"
 
 
 async def _step(
@@ -204,8 +283,15 @@ async def _step(
         if not missing:
             return None
         await connection.execute(sql.limit_lock_waits)
+        await _complete(connection)
         await _apply(connection, missing[0], report)
         return missing[0].name
+
+
+async def _complete(connection: db.Connection) -> None:
+    # A list of files that an earlier tekkie founded.
+    if not await connection.fetchval(sql.says_who_works):
+        await connection.execute(sql.say_who_works)
 
 
 async def _apply(
@@ -214,18 +300,24 @@ async def _apply(
     report(f"applying {migration.name} …")
     try:
         await connection.execute(migration.text)
-    except (asyncpg.LockNotAvailableError, asyncpg.InsufficientResourcesError, *db.AWAY):
+    except (*IN_THE_WAY, asyncpg.InsufficientResourcesError, *db.AWAY):
         raise
     except asyncpg.PostgresError as error:
         raise MigrationRefused(f"{migration.name} failed and was undone: {error}") from error
     if not connection.is_in_transaction():
         raise MigrationRefused(f"{migration.name} ends the transaction: take COMMIT out of it")
-    await connection.execute(sql.record, migration.version, migration.name, migration.checksum)
+    facts = (migration.version, migration.name, migration.checksum, migration.works_from)
+    await connection.execute(sql.record, *facts)
 
 
 async def _missing(connection: db.Connection, known: Sequence[Migration]) -> list[Migration]:
+    return list(known[len(await _agreed(connection, known)) :])
+
+
+async def _agreed(connection: db.Connection, known: Sequence[Migration]) -> list[asyncpg.Record]:
+    """Return what was applied; SchemaTooNew and MigrationRefused where the files do not fit it."""
     applied = await connection.fetch(sql.applied)
-    if len(applied) > len(known):
+    if max((row["works_from"] for row in applied), default=0) > len(known):
         raise SchemaTooNew(
             f"The database was migrated to {applied[-1]['name']} by a newer tekkie and this one "
             f"knows {len(known)} migration(s): start the newer tekkie."
@@ -241,4 +333,4 @@ async def _missing(connection: db.Connection, known: Sequence[Migration]) -> lis
                 f"{migration.name} was changed after it was applied: restore it and put the change "
                 "into a new file."
             )
-    return list(known[len(applied) :])
+    return applied

@@ -220,12 +220,15 @@ async def server(settings: Settings, place: Database) -> AsyncIterator[Finding]:
     else:
         yield well("role", f"{place.service_role} is no superuser")
     try:
-        missing = await migrate.pending(place.owner_dsn)
+        found = await migrate.standing(place.owner_dsn)
     except migrate.SchemaError as error:
         yield ill("schema", first_line(error), "Start the tekkie that fits this database.")
         return
-    if missing:
-        yield ill("schema", f"lacks {', '.join(missing)}", "Run tekkie migrate.")
+    if found.missing:
+        yield ill("schema", f"lacks {', '.join(found.missing)}", "Run tekkie migrate.")
+    elif found.ahead:
+        cure = "Fine while two releases stand side by side; then start the newer tekkie."
+        yield odd("schema", f"of a newer tekkie: {', '.join(found.ahead)}", cure)
     else:
         names = migrate.read(migrate.MIGRATIONS)
         yield well("schema", f"up to date at {names[-1].name}")

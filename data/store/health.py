@@ -12,9 +12,13 @@ sql = queries.load("health")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """The last migration the database has, and whether there is any friend in it."""
+    """The last migration the database has, and whether there is any friend in it.
+
+    `works_from` is the last one that the code must know to work there.
+    """
 
     version: int
+    works_from: int
     has_friends: bool
 
 
@@ -22,7 +26,9 @@ async def facts(tx: Connection) -> Facts:
     """Read both in one question."""
     row = await tx.fetchrow(sql.facts)
     assert row is not None
-    return Facts(version=row["version"], has_friends=row["has_friends"])
+    return Facts(
+        version=row["version"], works_from=row["works_from"], has_friends=row["has_friends"]
+    )
 
 
 def version_of_code() -> int:

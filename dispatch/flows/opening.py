@@ -33,8 +33,13 @@ def quiet(line: str) -> None:
 
 
 async def prepare(database: Database, report: Report = quiet) -> list[str]:
-    """Migrate the schema and bring the catalogue's rows up to date; returns what was applied."""
+    """Migrate the schema and bring the catalogue's rows up to date; returns what was applied.
+
+    What a newer tekkie has put there is left as it is.
+    """
     applied = await migrate.migrate(database.owner_dsn, report)
+    if (await migrate.standing(database.owner_dsn)).ahead:
+        return applied
     pool = await open_pool(
         database.service_dsn, role=database.service_role, size=1, application="tekkie migrate"
     )
@@ -54,7 +59,7 @@ async def opened(
     report: Report = quiet,
 ) -> AsyncIterator[Runtime]:
     """A runtime on a migrated database, its index loaded; raises SchemaTooOld or SchemaTooNew."""
-    await migrate.check(database.service_dsn)
+    await migrate.check(database.service_dsn, report)
     pool = await open_pool(
         database.service_dsn,
         role=database.service_role,

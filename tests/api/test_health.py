@@ -102,6 +102,15 @@ async def test_another_schema_is_not_ready(rt, owner, version, cure):
     assert cure in checks["schema"]["detail"]
 
 
+async def test_a_schema_one_release_newer_keeps_the_process_ready(rt, owner):
+    await owner.execute(
+        "INSERT INTO migrations (version, name, sha256, works_from) VALUES ($1, 'later', '', $2)",
+        health.VERSION + 3,
+        health.VERSION,
+    )
+    assert (await ready(rt))[0]
+
+
 async def test_an_index_that_was_not_loaded_is_not_ready(house, rt):
     rt.index.load([])
     is_ready, checks = await ready(rt)

@@ -1,4 +1,5 @@
 import asyncio
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -7,7 +8,14 @@ from urllib.parse import urlsplit
 import pytest
 
 from data import cluster, db, migrate
-from data.migrate import MigrationRefused, RoleMissing, SchemaError, SchemaTooNew, SchemaTooOld
+from data.migrate import (
+    MigrationRefused,
+    RoleMissing,
+    SchemaError,
+    SchemaTooNew,
+    SchemaTooOld,
+    TablesInUse,
+)
 
 ONE = "CREATE TABLE one (n int); INSERT INTO one VALUES (1)"
 TWO = "CREATE TABLE two (n int)"
@@ -105,12 +113,56 @@ async def test_a_table_in_use_is_tried_again(dsn, folder):
     await reading.start()
     await reader.execute("SELECT * FROM one")
     said = asyncio.Queue()
-    migrator = asyncio.create_task(migrate.migrate(dsn, said.put_nowait, folder=folder))
-    assert await said.get() == "applying 0003_three.sql …"
-    assert await said.get() == "a table is in use, trying again …"
+    migrator = asyncio.create_task(
+        migrate.migrate(dsn, said.put_nowait, folder=folder, pause_s=lambda failed: 0.0)
+    )
+    for number in (1, 2):
+        assert await said.get() == "applying 0003_three.sql …"
+        assert re.fullmatch(
+            rf"a table is in use by process {reader.get_server_pid()} \(tests, for \d s\): nothing "
+            rf"was changed, trying again \(try {number} of {migrate.LOCK_TRIES}\) …",
+            await said.get(),
+        )
     await reading.rollback()
     assert await migrator == ["0003_three.sql"]
     await reader.close()
+
+
+async def test_a_table_that_stays_in_use_ends_it_with_the_cure(dsn, folder, monkeypatch):
+    monkeypatch.setattr(migrate, "LOCK_TRIES", 3)
+    await migrate.migrate(dsn, folder=folder)
+    (folder / "0003_three.sql").write_text("SET LOCAL lock_timeout = '1ms'; DROP TABLE one")
+    paused = []
+
+    def pause_s(failed):
+        paused.append(failed)
+        return 0.0
+
+    reader = await db.connect(dsn, application="tests")
+    async with reader.transaction():
+        await reader.execute("SELECT * FROM one")
+        with pytest.raises(TablesInUse, match=r"in use by process .* 3 tries .*tekkie migrate"):
+            await migrate.migrate(dsn, folder=folder, pause_s=pause_s)
+    assert paused == [1, 2, 3]
+    assert await migrate.pending(dsn, folder=folder) == ["0003_three.sql"]
+    await reader.close()
+
+
+def test_the_pauses_grow_and_are_bounded():
+    pauses = [migrate._pause_s(failed) for failed in range(1, migrate.LOCK_TRIES + 1)]
+    assert pauses == sorted(pauses)
+    assert pauses[0] == 0.5
+    assert set(pauses[4:]) == {migrate.LONGEST_PAUSE_S}
+
+
+async def test_a_file_waits_less_than_the_server_waits_to_look_for_a_deadlock(dsn, folder):
+    (folder / "0003_three.sql").write_text(
+        "CREATE TABLE waits AS SELECT name, setting::int AS ms FROM pg_settings"
+        " WHERE name IN ('lock_timeout', 'deadlock_timeout')"
+    )
+    await migrate.migrate(dsn, folder=folder)
+    ms = {row["name"]: row["ms"] for row in await rows(dsn, "SELECT * FROM waits")}
+    assert 0 < ms["lock_timeout"] < ms["deadlock_timeout"] / 2
 
 
 async def test_a_file_changed_after_it_was_applied_is_refused(dsn, folder):
@@ -160,12 +212,53 @@ async def test_an_older_database_is_refused_at_start_with_the_cure(dsn, folder):
     await migrate.check(dsn, folder=folder)
 
 
-async def test_a_newer_database_is_refused_and_left_alone(dsn, folder):
+async def test_a_database_one_file_newer_is_worked_on_and_that_is_said(dsn, folder):
     await migrate.migrate(dsn, folder=folder)
     (folder / "0002_two.sql").unlink()
+    said = []
+    await migrate.check(dsn, said.append, folder=folder)
+    assert said == [
+        "the database was migrated to 0002_two.sql by a newer tekkie; this one still works on it, "
+        "the next may not"
+    ]
+    assert await migrate.migrate(dsn, folder=folder) == []
+    found = await migrate.standing(dsn, folder=folder)
+    assert found == migrate.Standing(missing=[], ahead=["0002_two.sql"])
+
+
+async def test_a_newer_database_is_refused_and_left_alone(dsn, folder):
+    (folder / "0003_three.sql").write_text("CREATE TABLE three (n int)")
+    await migrate.migrate(dsn, folder=folder)
+    (folder / "0002_two.sql").unlink()
+    (folder / "0003_three.sql").unlink()
     for act in (migrate.migrate, migrate.check):
-        with pytest.raises(SchemaTooNew, match=r"migrated to 0002_two\.sql by a newer tekkie"):
+        with pytest.raises(SchemaTooNew, match=r"migrated to 0003_three\.sql by a newer tekkie"):
             await act(dsn, folder=folder)
+
+
+@pytest.mark.parametrize(("says", "works"), [("0001", True), ("0002", False), ("0003", False)])
+async def test_a_file_says_which_tekkie_still_works_after_it(dsn, folder, says, works):
+    (folder / "0002_two.sql").write_text(f"-- Why.\n-- works from 0001\n{TWO}")
+    (folder / "0003_three.sql").write_text(f"-- works from {says}\nCREATE TABLE three (n int)")
+    await migrate.migrate(dsn, folder=folder)
+    (folder / "0002_two.sql").unlink()
+    (folder / "0003_three.sql").unlink()
+    if works:
+        await migrate.check(dsn, folder=folder)
+        return
+    with pytest.raises(SchemaTooNew):
+        await migrate.check(dsn, folder=folder)
+
+
+async def test_a_list_that_an_earlier_tekkie_founded_is_read_and_completed(dsn, folder):
+    (folder / "0002_two.sql").rename(folder / "two")
+    await migrate.migrate(dsn, folder=folder)
+    await rows(dsn, "ALTER TABLE migrations DROP COLUMN works_from")
+    await migrate.check(dsn, folder=folder)
+    (folder / "two").rename(folder / "0002_two.sql")
+    await migrate.migrate(dsn, folder=folder)
+    found = await rows(dsn, "SELECT version, works_from FROM migrations ORDER BY version")
+    assert list(map(tuple, found)) == [(1, None), (2, 1)]
 
 
 async def test_the_service_may_check_the_schema(database):

@@ -1,2 +1,6 @@
 -- name: facts
-SELECT coalesce((SELECT max(version) FROM migrations), 0) AS version, EXISTS (SELECT FROM friends) AS has_friends
+-- `works_from`: see data/migrate.py; a database that an earlier tekkie migrated has no column for it.
+SELECT coalesce((SELECT max(version) FROM migrations), 0) AS version,
+  coalesce((SELECT max(coalesce((to_jsonb(m) ->> 'works_from')::integer, version - 1)) FROM migrations m), 0)
+    AS works_from,
+  EXISTS (SELECT FROM friends) AS has_friends

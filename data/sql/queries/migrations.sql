@@ -7,8 +7,9 @@ SELECT pg_try_advisory_xact_lock(hashtextextended('tekkie migrations', 0))
 
 -- name: limit_lock_waits
 -- After the advisory lock, which may take long: a change of a table must not queue behind a long
--- reader, because everybody else then queues behind the change.
-SET LOCAL lock_timeout = '2s'
+-- reader, because everybody else then queues behind the change. Shorter than deadlock_timeout (1 s),
+-- so that in a deadlock with the service it is never the service that is undone.
+SET LOCAL lock_timeout = '300ms'
 
 -- name: found
 -- The schema and the list of what was applied to it.
@@ -17,13 +18,30 @@ CREATE TABLE IF NOT EXISTS tekkie.migrations (
   version integer PRIMARY KEY,
   name text NOT NULL,
   sha256 text NOT NULL,
-  applied_at timestamptz NOT NULL DEFAULT clock_timestamp()
+  applied_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+  works_from integer
 );
 GRANT USAGE ON SCHEMA tekkie TO tekkie_service;
 GRANT SELECT ON tekkie.migrations TO tekkie_service
 
 -- name: is_founded
 SELECT to_regclass('tekkie.migrations') IS NOT NULL
+
+-- name: says_who_works
+SELECT EXISTS (SELECT FROM pg_attribute WHERE attrelid = 'tekkie.migrations'::regclass AND attname = 'works_from')
+
+-- name: say_who_works
+ALTER TABLE tekkie.migrations ADD COLUMN works_from integer
+
+-- name: in_the_way
+-- Of transactions of others no begin is shown to everybody; their lock is.
+SELECT a.pid, a.application_name, coalesce(extract(epoch FROM clock_timestamp() - a.xact_start), 0)::float8 AS held_s
+FROM pg_stat_activity a
+WHERE a.pid <> pg_backend_pid() AND a.pid IN (
+  SELECT l.pid FROM pg_locks l JOIN pg_class c ON c.oid = l.relation
+  WHERE l.granted AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+  AND c.relnamespace = 'tekkie'::regnamespace)
+ORDER BY a.xact_start NULLS LAST LIMIT 1
 
 -- name: role_exists
 SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = 'tekkie_service')
@@ -42,7 +60,9 @@ SELECT pg_has_role(current_user, 'tekkie_service', 'MEMBER')
 GRANT tekkie_service TO CURRENT_USER
 
 -- name: applied
-SELECT version, name, sha256 FROM tekkie.migrations ORDER BY version
+-- A database that an earlier tekkie migrated has no column for who works on it.
+SELECT version, name, sha256, coalesce((to_jsonb(m) ->> 'works_from')::integer, version - 1) AS works_from
+FROM tekkie.migrations m ORDER BY version
 
 -- name: record
-INSERT INTO tekkie.migrations (version, name, sha256) VALUES ($1, $2, $3)
+INSERT INTO tekkie.migrations (version, name, sha256, works_from) VALUES ($1, $2, $3, $4)
