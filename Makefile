@@ -38,7 +38,7 @@ simulate: dev  ## Live a million job lives under the pure rules (ARGS="--booking
 
 proof: simulate proof-races proof-clocks proof-privacy proof-mutants proof-backup proof-chaos  ## Run every long proof; they write docs/proof.md
 
-proof-chaos: dev  ## Kill, freeze and cut real processes (ARGS="--kills 1000" for the whole)
+proof-chaos: dev  ## Kill real processes 1,000 times, freeze and cut them (ARGS="--seconds 60" for less)
 	@$(VENV)/bin/python -m tests.proof.chaos $(ARGS)
 
 proof-races: dev  ## Rounds of eight accepts at once over HTTP (ARGS="--rounds 1000" for fewer)

@@ -84,10 +84,12 @@ class Tekkie:
     frozen: bool = False
     process: multiprocessing.process.BaseProcess | None = None
     _said_before: int = 0
+    _began: bool = False
 
     def start(self) -> None:
         """Start it; it is at work once `at_work` says so."""
         self._said_before = self.log.stat().st_size if self.log.exists() else 0
+        self._began = False
         if self.process is not None:
             self.process.close()
         self.process = forked.Process(
@@ -109,11 +111,11 @@ class Tekkie:
 
     def at_work(self) -> bool:
         """Whether it has said so since it was last started."""
-        if not self.log.exists():
-            return False
-        with self.log.open("rb") as log:
-            log.seek(self._said_before)
-            return self.word.encode() in log.read()
+        if not self._began and self.log.exists():
+            with self.log.open("rb") as log:
+                log.seek(self._said_before)
+                self._began = self.word.encode() in log.read()
+        return self._began
 
     def wait(self) -> None:
         """Return when it is at work; AssertionError with its words when it is not in time."""

@@ -51,6 +51,7 @@ class House:
     workers: list[Tekkie] = field(default_factory=list)
     friends: list[Friend] = field(default_factory=list)
     operator: str = ""
+    full: bool = False
 
     @property
     def processes(self) -> list[Tekkie]:

@@ -2,9 +2,10 @@
 
 import json
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 import asyncpg
 
@@ -20,7 +21,6 @@ AWARDS = """
 SELECT a.booking_id::text AS booking, f.ref, a.state::text, a.contacted_at
 FROM awards a JOIN friends f ON f.id = a.friend_id"""
 BOOKINGS = "SELECT id::text, state::text FROM bookings"
-KEYS = "SELECT key, body ->> 'id' AS id FROM answers"
 # Each statement names what is wrong; the promises of tests/flows are asked beside them.
 NEVER = {
     "acted on after it was cancelled": """
@@ -44,6 +44,10 @@ NEVER = {
           SELECT FROM events e WHERE e.booking_id = a.booking_id AND e.kind = 'contact.missed'
           AND e.data ->> 'award' = a.id::text)""",
     "contact after its deadline": "SELECT id FROM awards WHERE contacted_at >= contact_due_at",
+    "a deadline that passed and was never rung": """
+        SELECT id FROM awards
+        WHERE state = 'live' AND contacted_at IS NULL AND contact_due_at < moment()
+        UNION ALL SELECT id FROM offers WHERE state = 'live' AND expires_at < moment()""",
     "an offer expired early": """
         SELECT id FROM offers WHERE state = 'expired' AND answered_at < expires_at""",
     "an accept after the offer's end": """
@@ -54,12 +58,15 @@ NEVER = {
     "twelve hours that are not": """
         SELECT id FROM awards WHERE extract(epoch FROM contact_due_at - awarded_at) <> 43200""",
 }
-LATE = """
-SELECT extract(epoch FROM e.at - a.contact_due_at)::float8 AS late_s
+CLOCK = "SELECT extract(epoch FROM real_at)::float8 AS real_s, shown_at, speed FROM clock"
+RUNG = """
+SELECT extract(epoch FROM a.contact_due_at - $2)::float8 AS due_s,
+       extract(epoch FROM e.at - $2)::float8 AS rung_s
 FROM events e JOIN awards a ON a.id = (e.data ->> 'award')::uuid
 WHERE e.kind = 'contact.missed' AND a.contact_due_at < $1"""
-LATE_OFFERS = """
-SELECT extract(epoch FROM answered_at - expires_at)::float8 AS late_s FROM offers
+RUNG_OFFERS = """
+SELECT extract(epoch FROM expires_at - $2)::float8 AS due_s,
+       extract(epoch FROM answered_at - $2)::float8 AS rung_s FROM offers
 WHERE state = 'expired' AND expires_at < $1"""
 OVERDUE = """
 SELECT count(*) FROM timers WHERE not_before < moment() - make_interval(secs => $1)"""
@@ -78,23 +85,57 @@ ORDINARY = {
 }
 
 
+class Rung(NamedTuple):
+    """A deadline: when it was due and when it was acted on, in seconds of this host's clock."""
+
+    due_s: float
+    rung_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """How the trade's time runs beside this host's."""
+
+    real_s: float
+    shown_at: datetime
+    speed: float
+
+    @classmethod
+    async def of(cls, owner: asyncpg.Connection) -> "Clock":
+        """As it is set now."""
+        return cls(**dict(await owner.fetchrow(CLOCK)))
+
+    def rung(self, row: asyncpg.Record) -> Rung:
+        """A row of RUNG in real seconds."""
+        return Rung(*(self.real_s + row[name] / self.speed for name in ("due_s", "rung_s")))
+
+
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What was found: everything wrong, and how late deadlines were, in real seconds."""
+    """What was found: everything wrong, and when deadlines were due and acted on."""
 
     wrong: list[str]
-    late_s: list[float]
-    late_offers_s: list[float]
+    contacts: list[Rung]
+    offers: list[Rung]
 
 
-async def check(owner: asyncpg.Connection, ledger: Ledger, speed: float, flowed: datetime) -> Found:
-    """Compare what callers were told with what the tables say; until `flowed` time flowed."""
+async def check(
+    owner: asyncpg.Connection,
+    ledger: Ledger,
+    clock: Clock,
+    flowed: datetime,
+    keys: Mapping[str, str],
+) -> Found:
+    """Compare what callers were told with what the tables say.
+
+    Until `flowed` time flowed as `clock` says; `keys` are the bookings of all idempotency keys
+    that were ever kept.
+    """
     wrong = [*ledger.bad, *await violations(owner)]
     for promise, question in NEVER.items():
         wrong += [f"{promise}: {row[0]}" for row in await owner.fetch(question)]
     offers = {row["id"]: row for row in await owner.fetch(OFFERS)}
     bookings = {row["id"]: row["state"] for row in await owner.fetch(BOOKINGS)}
-    keys = {row["key"]: row["id"] for row in await owner.fetch(KEYS)}
     wrong += _bookings(ledger, bookings, keys)
     wrong += _answers(ledger, offers)
     wrong += _rounds(ledger, offers)
@@ -102,12 +143,14 @@ async def check(owner: asyncpg.Connection, ledger: Ledger, speed: float, flowed:
     wrong += _surprises(ledger)
     return Found(
         wrong=wrong,
-        late_s=[row["late_s"] / speed for row in await owner.fetch(LATE, flowed)],
-        late_offers_s=[row["late_s"] / speed for row in await owner.fetch(LATE_OFFERS, flowed)],
+        contacts=[clock.rung(row) for row in await owner.fetch(RUNG, flowed, clock.shown_at)],
+        offers=[clock.rung(row) for row in await owner.fetch(RUNG_OFFERS, flowed, clock.shown_at)],
     )
 
 
-def _bookings(ledger: Ledger, bookings: dict[str, str], keys: dict[str, str]) -> Iterator[str]:
+def _bookings(
+    ledger: Ledger, bookings: Mapping[str, str], keys: Mapping[str, str]
+) -> Iterator[str]:
     """Every acknowledged booking is there, once for its key, and none without a key."""
     told: defaultdict[str, set[str]] = defaultdict(set)
     for entry in ledger.of("book", "book again"):

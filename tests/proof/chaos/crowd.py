@@ -112,8 +112,14 @@ class Crowd:
         if fate < 0.45:
             return
         caller = self.line()
-        await self._pause(self._chance.uniform(*WORK_S))
+        try:
+            await self._pause(self._chance.uniform(*WORK_S))
+            await self._finish(caller, friend, booking, fate)
+        finally:
+            caller.close()
+            self._callers.remove(caller)
 
+    async def _finish(self, caller: "Caller", friend: Friend, booking: str, fate: float) -> None:
         async def do(verb: str, body: Any = None) -> Reply | None:
             path = f"/v1/bookings/{booking}/{verb}"
             return await caller.wish(verb, friend.ref, booking, path, token=friend.token, body=body)

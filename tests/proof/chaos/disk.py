@@ -7,8 +7,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-SIZE_MB = 400
-BLOCK = b"\0" * 2**20
+SIZE_MB = 1_000
 
 
 @contextlib.contextmanager
@@ -32,9 +31,9 @@ def small_disk() -> Iterator[Path | None]:
 def fill(folder: Path) -> Path:
     """Leave no room at all; returns the file to be deleted."""
     ballast = folder / "ballast"
-    with contextlib.suppress(OSError), ballast.open("wb", buffering=0) as out:
-        for _ in range(SIZE_MB):
-            out.write(BLOCK)
+    room = os.statvfs(folder)
+    with contextlib.suppress(OSError), ballast.open("wb") as out:
+        os.posix_fallocate(out.fileno(), 0, room.f_bavail * room.f_frsize)
     with contextlib.suppress(OSError), ballast.open("ab", buffering=0) as out:
         while out.write(b"\0" * 4096):
             pass

@@ -72,8 +72,8 @@ class Nemesis:
         self.chance.shuffle(first)
         while not stop():
             kind = first.pop() if first else self.chance.choices(kinds, weights)[0]
-            await self._strike(kind[0], kind[2])
-            await asyncio.sleep(self.every_s * self.chance.uniform(0.5, 1.5))
+            struck = await self._strike(kind[0], kind[2])
+            await asyncio.sleep(self.every_s * self.chance.uniform(0.5, 1.5) if struck else 0.1)
         if self._healing:
             await asyncio.wait(self._healing)
         for proxy in self.house.proxies:
@@ -81,15 +81,15 @@ class Nemesis:
         self.last_s = time.monotonic()
 
     @property
-    def kills(self) -> int:
-        """How often something was killed with kill -9."""
-        return sum(times for kind, times in self.faults.items() if kind.startswith("kill -9"))
+    def kills(self) -> list[int]:
+        """How often an API, a worker and PostgreSQL were killed with kill -9."""
+        return [self.faults[kind] for kind, _, _ in self._kinds() if kind.startswith("kill -9")]
 
     def _kinds(self) -> list[tuple[str, float, Callable[[], Awaitable[bool]]]]:
         kinds: list[tuple[str, float, Callable[[], Awaitable[bool]]]] = [
-            ("kill -9 of an API", 4, lambda: self._kill(self.house.apis)),
-            ("kill -9 of a worker", 4, lambda: self._kill(self.house.workers)),
-            ("kill -9 of PostgreSQL and its children", 3, self._kill_server),
+            ("kill -9 of an API", 8, lambda: self._kill(self.house.apis)),
+            ("kill -9 of a worker", 8, lambda: self._kill(self.house.workers)),
+            ("kill -9 of PostgreSQL and its children", 9, self._kill_server),
             ("SIGSTOP of an API", 1, lambda: self._freeze(self.house.apis)),
             ("SIGSTOP of a worker", 1, lambda: self._freeze(self.house.workers)),
             ("SIGSTOP of PostgreSQL", 0.5, self._freeze_server),
@@ -106,10 +106,12 @@ class Nemesis:
             kinds.append(("overload", 0.5, self.flood.strike))
         return kinds
 
-    async def _strike(self, name: str, what: Callable[[], Awaitable[bool]]) -> None:
-        if await what():
+    async def _strike(self, name: str, what: Callable[[], Awaitable[bool]]) -> bool:
+        struck = await what()
+        if struck:
             self.faults[name] += 1
             self.last_s = time.monotonic()
+        return struck
 
     async def _kill(self, processes: list[Tekkie]) -> bool:
         alive = [one for one in processes if not one.dead]
@@ -142,8 +144,16 @@ class Nemesis:
 
     async def _fill(self) -> bool:
         assert self.disk is not None
+        if self.house.full:
+            return False
+        self.house.full = True
         ballast = await asyncio.to_thread(fill, self.disk)
-        self._later(lambda: ballast.unlink(missing_ok=True))
+
+        def empty() -> None:
+            ballast.unlink(missing_ok=True)
+            self.house.full = False
+
+        self._later(empty)
         return True
 
     async def _terminate(self) -> bool:

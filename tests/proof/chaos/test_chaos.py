@@ -36,7 +36,7 @@ async def test_nothing_acknowledged_is_lost_whoever_is_killed():
         )
     )
     assert story.wrong == []
-    assert story.kills >= 1
+    assert sum(story.kills) >= 1
     assert story.ledger.count("book") >= 1
 
 
