@@ -31,6 +31,7 @@ from dispatch.flows.deciding import KeyReused, ReferenceTaken
 from dispatch.flows.orders import QuoteExpired, UnknownPackage
 from dispatch.flows.sessions import LinkUsedUp
 from dispatch.flows.together import Overloaded
+from dispatch.rules.bases import BaseMovedLately
 from dispatch.rules.prices import NotSoldHere
 from dispatch.rules.refusals import (
     AlreadyRated,
@@ -175,6 +176,7 @@ REFUSALS: Mapping[type[Refused], int] = {
     NotSoldHere: 422,
     QuoteExpired: 409,
     LinkUsedUp: 422,
+    BaseMovedLately: 409,
 }
 KINDS: Mapping[type[Exception], Kind] = {
     **{refusal: _refusal(status, refusal) for refusal, status in REFUSALS.items()},

@@ -22,6 +22,7 @@ from data.records import (
     Wish,
 )
 from data.store.sessions import Login
+from dispatch.rules.told import Told
 
 T = TypeVar("T")
 
@@ -304,7 +305,7 @@ class Why(Said):
     round: int
     at: datetime
     package: str
-    outcome: Outcome
+    outcome: Told
 
 
 class LoginLinkSent(Said):

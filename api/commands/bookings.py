@@ -24,8 +24,6 @@ from api.commands.output import (
 )
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from data.records import BookingState
     from data.store.checks import Story
     from data.store.views import BookingView, DecisionView, Line
@@ -147,7 +145,7 @@ def why(
         )
         return
     for decision, line in lines:
-        print_line(sentence(decision.at, decision.round, line))
+        print_line(sentence(decision, line))
     if not lines:
         say(
             "He was not in the frame of any decision: not among those nearest who could come, "
@@ -157,11 +155,12 @@ def why(
         )
 
 
-def sentence(at: datetime, round_: int, line: Line) -> str:
-    """One line of a decision in words."""
+def sentence(decision: DecisionView, line: Line) -> str:
+    """One line of a decision in words; by cell the metres are counted to the middle of hers."""
     what = OUTCOMES.get(line.outcome, line.outcome)
     rank = f", number {line.rank} of those who qualified" if line.rank else ""
-    return f"{shown(at)}  round {round_}: {line.ref}, {line.distance_m} m away, {what}{rank}"
+    made = f"{shown(decision.at)}  round {decision.round} ({decision.policy})"
+    return f"{made}: {line.ref}, {line.distance_m} m away, {what}{rank}"
 
 
 async def _list(ctx: typer.Context, state: BookingState | None, limit: int) -> list[BookingView]:

@@ -18,6 +18,8 @@ from data.store import friends, views
 from data.store.views import Apart
 from dispatch.flows import jobs
 from dispatch.flows.reading import reading
+from dispatch.rules import matching
+from dispatch.rules.policy import Policy
 from dispatch.rules.refusals import AtCapacity, FriendUnfit, NotInThisState
 from dispatch.rules.refused import NotFound
 from geo.point import Point, distance_m
@@ -48,7 +50,7 @@ async def list_decisions(
             if apart is None:
                 raise NotFound
     decisions = [schemas.Decision.model_validate(view) for view in found]
-    return [_about(decision, apart) for decision in decisions] if apart else decisions
+    return [_about(decision, apart, rt.policy) for decision in decisions] if apart else decisions
 
 
 @router.post(
@@ -77,9 +79,10 @@ async def award_booking(
     return showing.booking(await seen(rt, who, BookingId(booking_id)), with_customer=True)
 
 
-def _about(decision: schemas.Decision, apart: Apart) -> schemas.Decision:
+def _about(decision: schemas.Decision, apart: Apart, policy: Policy) -> schemas.Decision:
     lines = [line for line in decision.friends if line.friend_id == apart.friend_id]
-    away_m = distance_m(Point(*apart.friend), Point(*apart.booking))
+    there = matching.vantage(Point(*apart.booking), Point(*apart.cell), policy)
+    away_m = distance_m(Point(*apart.friend), there)
     unseen = schemas.Considered(
         friend_id=apart.friend_id,
         ref=apart.ref,

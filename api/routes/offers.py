@@ -19,6 +19,7 @@ from dispatch.flows.lookups import lookups
 from dispatch.flows.reading import reading
 from dispatch.rules.refusals import AtCapacity, OfferExpired, OfferGone
 from dispatch.rules.refused import NotFound
+from dispatch.rules.told import told
 
 router = APIRouter(prefix="/v1", tags=["friends"], route_class=Direct)
 
@@ -90,7 +91,10 @@ async def list_my_jobs(
 async def list_my_reasons(
     rt: Rt, who: AFriend, limit: Limit = cursors.PAGE_DEFAULT, cursor: Cursor = None
 ) -> schemas.Page[schemas.Why]:
-    """What became of me in each decision that considered me, the newest booking first."""
+    """What became of me in each decision that considered me, the newest booking first.
+
+    `NOT_NEAR_ENOUGH`: others were nearer, or it lay outside my radius.
+    """
     async with reading(rt) as tx:
         found = await views.why(
             tx, who.friend_id, before=cursors.to_number(cursor), limit=limit + 1
@@ -104,7 +108,7 @@ async def list_my_reasons(
                 round=view.round,
                 at=view.at,
                 package=view.package,
-                outcome=view.outcome,
+                outcome=told(view.outcome),
             )
             for view in page
         ],

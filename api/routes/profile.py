@@ -28,6 +28,7 @@ from data.records import FriendId, FriendState, HeldCertificate, Language, Marke
 from data.seed import catalogue
 from dispatch.flows import friends, profile
 from dispatch.flows.friends import CapacityTooLow, ProfileChange
+from dispatch.rules.bases import BaseMovedLately
 from dispatch.rules.refused import NotFound
 from dispatch.runtime import Runtime
 from geo.places import AddressRefused
@@ -171,9 +172,12 @@ async def show_my_profile(rt: Rt, who: AFriend) -> Profile:
     return await _shown(rt, who.friend_id, await friends.profile(rt, who.friend_id))
 
 
-@router.patch("/profile", summary="Change it", responses=problems(NotFound, Unfit))
+@router.patch("/profile", summary="Change it", responses=problems(NotFound, Unfit, BaseMovedLately))
 async def change_my_profile(rt: Rt, who: AFriend, asked: ProfileAsked) -> Profile:
-    """What is left out stays; `quiet` is cleared by null. It counts from the next booking on."""
+    """What is left out stays; `quiet` is cleared by null. It counts from the next booking on.
+
+    The base can be moved once in 24 hours; the problem says when again.
+    """
     try:
         row = await friends.change_profile(rt, who.friend_id, _change(asked))
     except (CapacityTooLow, ConstraintBroken) as error:

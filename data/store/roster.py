@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 import asyncpg
 
@@ -129,6 +130,11 @@ async def set_reach(
 async def set_base(tx: Connection, friend_id: FriendId, lat: float, lon: float) -> None:
     """Move his base."""
     await tx.execute(sql.set_base, friend_id, lat, lon)
+
+
+async def note_move(tx: Connection, friend_id: FriendId, at: datetime) -> None:
+    """Keep when he last moved his base himself."""
+    await tx.execute(sql.note_move, friend_id, at)
 
 
 async def set_capacity(tx: Connection, friend_id: FriendId, capacity: int) -> None:

@@ -163,12 +163,13 @@ class DecisionView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Apart:
-    """A friend and a booking, each with its point in degrees."""
+    """A friend, a booking and its cell, each with its point in degrees."""
 
     friend_id: FriendId
     ref: str
     friend: tuple[float, float]
     booking: tuple[float, float]
+    cell: tuple[float, float]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -233,6 +234,7 @@ async def apart(tx: Connection, friend: str, booking_id: BookingId) -> Apart | N
         ref=row["ref"],
         friend=(row["lat"], row["lon"]),
         booking=(row["booking_lat"], row["booking_lon"]),
+        cell=(row["cell_lat"], row["cell_lon"]),
     )
 
 

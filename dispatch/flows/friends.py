@@ -19,6 +19,7 @@ from data.records import (
 )
 from data.store import audit, friends, roster
 from data.store.roster import Entry
+from dispatch.rules import bases
 from dispatch.rules.refused import NotFound, Refused
 from dispatch.runtime import Runtime
 from geo.friend_file import Row
@@ -137,26 +138,26 @@ async def profile(rt: Runtime, friend_id: FriendId) -> Any:
 
 
 async def change_profile(rt: Runtime, friend_id: FriendId, change: ProfileChange) -> Any:
-    """Change what is given; returns the new view. Raises CapacityTooLow."""
+    """Change what is given; returns the new view. Raises CapacityTooLow, BaseMovedLately."""
     if change.base is not None:
         row = await profile(rt, friend_id)
         rt.gazetteer.plausible(row["market"], change.base)
     async with transaction(rt.pool) as tx:
         if not await roster.lock(tx, friend_id):
             raise NotFound("there is no such friend")
-        await _apply(tx, friend_id, change)
+        await _apply(rt, tx, friend_id, change)
         row = await roster.profile(tx, friend_id)
     await _refresh(rt, {friend_id}, set())
     return row
 
 
-async def _apply(tx: Connection, friend_id: FriendId, change: ProfileChange) -> None:
+async def _apply(rt: Runtime, tx: Connection, friend_id: FriendId, change: ProfileChange) -> None:
     if change.paused is not None:
         await _pause(tx, friend_id, paused=change.paused)
     if change.quiet is not None or change.clear_quiet:
         await roster.set_quiet(tx, friend_id, change.quiet)
     if change.base is not None:
-        await roster.set_base(tx, friend_id, change.base.lat, change.base.lon)
+        await _move(rt, tx, friend_id, change.base)
     if change.radius_m is not None or change.languages is not None:
         await _reach(tx, friend_id, change)
     if change.capacity is not None:
@@ -165,6 +166,16 @@ async def _apply(tx: Connection, friend_id: FriendId, change: ProfileChange) -> 
                 await roster.set_capacity(tx, friend_id, change.capacity)
         except ConstraintBroken:
             raise CapacityTooLow("finish or hand back jobs first") from None
+
+
+async def _move(rt: Runtime, tx: Connection, friend_id: FriendId, base: Point) -> None:
+    row, now = await roster.profile(tx, friend_id), await moment(tx)
+    assert row is not None
+    before = None if row["lat"] is None else Point(lat=row["lat"], lon=row["lon"])
+    if bases.moves(before, base):
+        bases.must_have_rested(row["base_moved_at"], now, rt.policy)
+        await roster.note_move(tx, friend_id, now)
+    await roster.set_base(tx, friend_id, base.lat, base.lon)
 
 
 async def _pause(tx: Connection, friend_id: FriendId, *, paused: bool) -> None:

@@ -31,17 +31,13 @@ class _Search:
     """One asking on its way through its needs, and everybody it has come across."""
 
     asking: Asking
+    point: Point
     stage: int = 0
     spare: int = SPARE
     looks: int = 0
     found: list[Candidate] = field(default_factory=list)
     judged: dict[FriendId, Friend] = field(default_factory=dict)
     met: dict[FriendId, float] = field(default_factory=dict)
-
-    @property
-    def point(self) -> Point:
-        booking = self.asking.booking
-        return Point(lat=booking.lat, lon=booking.lon)
 
     @property
     def need(self) -> Need | None:
@@ -65,7 +61,10 @@ async def look_around(
     Returns a function that gives an asking everybody in its frame, as known at that moment. It
     looks again for an asking whose friends were taken by decisions made before it in this batch.
     """
-    searches = {id(asking): _Search(asking) for asking in askings}
+    searches = {
+        id(asking): _Search(asking, matching.asked_from(asking.booking, rt.policy))
+        for asking in askings
+    }
     eyes = _Eyes(rt, tx, now, known)
     open_ = [search for search in searches.values() if search.need is not None]
     while open_:

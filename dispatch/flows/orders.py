@@ -236,8 +236,9 @@ def _customer(rt: Runtime, order: Order, located: Located) -> Person:
 def _helpers(rt: Runtime, package: Package, located: Located, kept: Quote) -> str:
     """How many could come now, by the index alone: '0', '1-4' or '5+', never nearer than that."""
     needs = matching.anybody(package, kept.market, kept.created_at, rt.policy)
+    cell = cells.cell(located.point, rt.gazetteer)
     found = rt.index.nearest(
-        located.point,
+        matching.vantage(located.point, cell.centre, rt.policy),
         certificates=package.certificates,
         want=HELPERS_SHOWN_MAX,
         qualifies=lambda friend, away_m: any(

@@ -411,7 +411,7 @@ def _record(draft: Draft, ranking: matching.Ranking) -> None:
             round=booking.round,
             tier=booking.tier,
             at=draft.now,
-            policy=draft.case.policy.version,
+            policy=draft.case.policy.name,
             friends=ranking.considered,
         )
     )

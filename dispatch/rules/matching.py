@@ -2,7 +2,7 @@
 
 Filter first, then take the nearest: `reason` is the only place that says why a friend is passed
 over, and it is asked both of the copy in the spatial index (to search) and of the rows read inside
-the transaction (to decide).
+the transaction (to decide). `vantage` is the only place that says from where nearness is counted.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from data.records import (
     Tier,
 )
 from dispatch.rules.hours import is_quiet, local_minute
-from dispatch.rules.policy import Policy
+from dispatch.rules.policy import Policy, RankBy
 from dispatch.rules.states import REFUSED_BY_FRIEND
 from geo.point import Point, distance_m
 
@@ -61,7 +61,7 @@ class Need:
 
 
 class Nearby(NamedTuple):
-    """A friend with his geodesic distance from the address, in metres."""
+    """A friend with his geodesic distance from the point he is asked from, in metres."""
 
     friend: Friend
     distance_m: float
@@ -91,6 +91,17 @@ def traits(friend: Friend) -> int:
     return (
         TRAITS[friend.market] | TRAITS[friend.tier] | sum(TRAITS[one] for one in friend.languages)
     )
+
+
+def vantage(door: Point, cell: Point, policy: Policy) -> Point:
+    """The point friends are asked from: where radii, ranks and all distances are counted to."""
+    return cell if policy.rank_by == RankBy.CELL else door
+
+
+def asked_from(booking: Booking, policy: Policy) -> Point:
+    """The `vantage` of a booking."""
+    door = Point(lat=booking.lat, lon=booking.lon)
+    return vantage(door, Point(lat=booking.cell_lat, lon=booking.cell_lon), policy)
 
 
 def needs(job: Job, now: datetime, policy: Policy) -> tuple[Need, ...]:
@@ -147,12 +158,16 @@ def anybody(package: Package, market: Market, now: datetime, policy: Policy) -> 
 
 
 def reason(friend: Friend, distance_m: float, need: Need) -> Outcome | None:
-    """The first reason why this friend may not be asked, or None if he may."""
+    """The first reason why this friend may not be asked, or None if he may.
+
+    How far he lives comes last: whatever else he is told of himself says nothing about where.
+    """
     return (
         _closed(friend)
         or _unfit(friend, need)
-        or _apart(friend, distance_m, need)
+        or _apart(friend, need)
         or _busy(friend, need)
+        or _beyond(friend, distance_m)
     )
 
 
@@ -186,11 +201,9 @@ def _certified(friend: Friend, need: Need) -> bool:
     return True
 
 
-def _apart(friend: Friend, distance_m: float, need: Need) -> Outcome | None:
+def _apart(friend: Friend, need: Need) -> Outcome | None:
     if need.community is not None and need.community not in friend.communities:
         return Outcome.NOT_A_MEMBER
-    if distance_m > friend.radius_m:
-        return Outcome.OUT_OF_RADIUS
     if need.customer_key in friend.blocked:
         return Outcome.BLOCKED
     if friend.id in need.excluded:
@@ -205,6 +218,12 @@ def _busy(friend: Friend, need: Need) -> Outcome | None:
         return Outcome.TOO_MANY_OFFERS
     if friend.quiet is not None and need.minute is not None and is_quiet(friend.quiet, need.minute):
         return Outcome.QUIET_HOURS
+    return None
+
+
+def _beyond(friend: Friend, distance_m: float) -> Outcome | None:
+    if distance_m > friend.radius_m:
+        return Outcome.OUT_OF_RADIUS
     return None
 
 

@@ -4,6 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
+from enum import StrEnum
+
+
+class RankBy(StrEnum):
+    """From where nearness is counted: the customer's door, or the middle of her coarse cell."""
+
+    DOOR = "door"
+    CELL = "cell"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -11,10 +19,12 @@ class Policy:
     """How many are asked, how long, how often, and what is written down about it.
 
     The twelve hours of `contact_within` and the four of `fan_out` are promises to the customer:
-    the database holds them too (`award_twelve_hours`, `offers.slot`).
+    the database holds them too (`award_twelve_hours`, `offers.slot`). `rank_by` weighs who is asked
+    against what that gives away: `docs/decisions/0008-selection-leak.md`.
     """
 
     version: str = "2026-11"
+    rank_by: RankBy = RankBy.DOOR
     fan_out: int = 4
     offer_life: timedelta = timedelta(minutes=60)
     rounds: int = 5
@@ -28,6 +38,7 @@ class Policy:
     appointment_ahead: timedelta = timedelta(days=60)
     commission_percent: int = 20
     shown_step_m: int = 100
+    base_moves_every: timedelta = timedelta(hours=24)
     frame: int = 16
 
     def __post_init__(self) -> None:
@@ -48,6 +59,18 @@ class Policy:
             raise ValueError("retry_every and shown_step_m must be positive")
         if not 0 <= self.commission_percent < 100:
             raise ValueError("commission_percent must be 0 to 99")
+        self._check_what_it_gives_away()
+
+    def _check_what_it_gives_away(self) -> None:
+        if self.rank_by not in set(RankBy):
+            raise ValueError(f"rank_by must be one of: {', '.join(RankBy)}")
+        if self.base_moves_every < timedelta(0):
+            raise ValueError("base_moves_every must not be negative")
+
+    @property
+    def name(self) -> str:
+        """How the record of a decision names the policy by which it was made."""
+        return f"{self.version} by {self.rank_by}"
 
 
 POLICY = Policy()

@@ -238,7 +238,7 @@ async def test_a_friend_learns_why_he_was_not_asked(house):
     friend = await house.friend("f6")
     page = (await friend.get("/v1/me/why", limit=1)).json()
     [line] = page["items"]
-    assert line["outcome"] == "RANKED_BELOW_K"
+    assert line["outcome"] == "NOT_NEAR_ENOUGH"
     assert set(line) == {"booking_id", "round", "at", "package", "outcome"}
     rest = (await friend.get("/v1/me/why", cursor=page["next_cursor"])).json()
     assert len(rest["items"]) == 1

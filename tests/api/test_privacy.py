@@ -1,6 +1,13 @@
 """Before the award nobody learns who the customer is or where she lives."""
 
 import logging
+from dataclasses import replace
+
+from dispatch.rules.policy import RankBy
+from geo import cells
+from geo.point import Point
+from tests.api.conftest import BOOKING
+from tests.builders import ZURICH, friend_row, north, take_in
 
 PRIVATE = (
     "Vera",
@@ -102,3 +109,95 @@ async def test_the_story_told_to_a_customer_leaves_its_friends_out(house):
     assert not any(friend_id in hers for friend_id in known)
     assert any(friend_id in whole for friend_id in known)
     assert "booking.awarded" in hers
+
+
+async def told_why(house, ref):
+    return [
+        line["outcome"]
+        for line in (await (await house.friend(ref)).get("/v1/me/why")).json()["items"]
+    ]
+
+
+async def test_a_friends_own_radius_is_no_ruler(house, owner):
+    """Whether she lives within it or not: he is told the same."""
+    await owner.execute("UPDATE friends SET radius_m = 500 WHERE ref IN ('f4', 'f6')")
+    await owner.execute("UPDATE friends SET quiet_from = 0, quiet_until = 1439 WHERE ref ~ '[34]'")
+    rows = [friend_row(f"g{n}", north(-50 * n)) for n in (1, 2)]
+    house.friends |= await take_in(house.rt, rows)
+    booking = await house.book()
+    desk = await house.operator()
+    [decision] = (await desk.get(f"/v1/bookings/{booking['id']}/decisions")).json()
+    exact = {line["ref"]: line["outcome"] for line in decision["friends"]}
+    assert (exact["f5"], exact["f6"]) == ("RANKED_BELOW_K", "OUT_OF_RADIUS")
+    assert await told_why(house, "f5") == await told_why(house, "f6") == ["NOT_NEAR_ENOUGH"]
+    # Nor is his pillow: he sleeps within his radius as he does beyond it.
+    await owner.execute("UPDATE friends SET radius_m = 500 WHERE ref = 'f3'")
+    await owner.execute("UPDATE people SET lat = lat + 0.01 WHERE name = 'F3 Muster'")
+    await house.book()
+    assert await told_why(house, "f3") == ["QUIET_HOURS", "QUIET_HOURS"]
+    assert await told_why(house, "f4") == ["QUIET_HOURS", "QUIET_HOURS"]
+
+
+async def test_a_friend_kept_apart_from_one_customer_does_not_learn_that_she_booked(house, owner):
+    await owner.execute(
+        """INSERT INTO blocks SELECT id, encode(sha256('vera@example.com'), 'hex'), true, moment()
+        FROM friends WHERE ref = 'f1'"""
+    )
+    await take_in(house.rt, [friend_row("f1", north(100), capacity=19)])
+    booking = await house.book()
+    desk = await house.operator()
+    [decision] = (await desk.get(f"/v1/bookings/{booking['id']}/decisions", friend="f1")).json()
+    assert decision["friends"][0]["outcome"] == "BLOCKED"
+    assert await told_why(house, "f1") == []
+    assert await told_why(house, "f2") == ["OFFERED"]
+
+
+TIMES = {"id", "booking_id", "offered_at", "expires_at", "server_time", "at"}
+
+
+async def all_that_is_told(house, point):
+    """What every friend is told of a booking at this point, in his offers and in why."""
+    address = BOOKING["address"] | {"lat": point.lat, "lon": point.lon}
+    booking = await house.book(address=address)
+    told = {}
+    for ref in house.friends:
+        friend = await house.friend(ref)
+        for path in ("/v1/me/offers", "/v1/me/why"):
+            items = (await friend.get(path)).json()["items"]
+            told[ref, path] = [
+                {name: value for name, value in item.items() if name not in TIMES}
+                for item in items
+                if item["booking_id"] == booking["id"]
+            ]
+    return told
+
+
+async def doors(house):
+    """Two doors at opposite corners of one cell, and friends on all sides of it, near and far."""
+    centre = cells.centre(ZURICH)
+    rows = [
+        friend_row(
+            f"n{n}",
+            Point(centre.lat + up * n * 0.0011, centre.lon + right * n * 0.0016),
+            radius_m=500 + 150 * n,
+        )
+        for n, (up, right) in enumerate([(1, 1), (1, -1), (-1, 1), (-1, -1)] * 4, start=1)
+    ]
+    house.friends |= await take_in(house.rt, rows)
+    found = [
+        Point(round(centre.lat + side * 0.004, 6), round(centre.lon + side * 0.006, 6))
+        for side in (1, -1)
+    ]
+    assert {cells.centre(door) for door in found} == {centre}
+    return found
+
+
+async def test_by_cell_nothing_that_a_friend_is_told_depends_on_where_in_it_she_lives(house):
+    one, other = await doors(house)
+    house.rt.policy = replace(house.rt.policy, rank_by=RankBy.CELL)
+    assert await all_that_is_told(house, one) == await all_that_is_told(house, other)
+
+
+async def test_by_door_who_was_asked_does(house):
+    one, other = await doors(house)
+    assert await all_that_is_told(house, one) != await all_that_is_told(house, other)

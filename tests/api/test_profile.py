@@ -1,11 +1,13 @@
 """What a friend sees and changes about himself."""
 
+from datetime import timedelta
+
 import pytest
 
 from data.records import FriendId
 from dispatch.flows import friends
 from dispatch.rules.refused import NotFound
-from tests.builders import awarded
+from tests.builders import awarded, friend_row, north, take_in
 
 PATH = "/v1/me/profile"
 
@@ -136,3 +138,45 @@ async def test_only_a_friend_has_a_profile(house, problem):
 async def test_an_unknown_friend_is_not_found(rt):
     with pytest.raises(NotFound):
         await friends.profile(rt, FriendId(rt.new_id()))
+
+
+HERE, THERE = {"lat": 47.37, "lon": 8.54}, {"lat": 47.38, "lon": 8.55}
+DAY = timedelta(hours=24)
+
+
+async def test_a_base_moves_once_in_24_hours(house, clock, problem):
+    me = await house.friend("f1")
+    assert (await patch(me, {"base": HERE})).json()["base"] == HERE
+    await clock.advance(DAY - timedelta(microseconds=1))
+    said = problem(await patch(me, {"base": THERE, "capacity": 7}), 409, "base-moved-lately")
+    assert said["errors"] == [
+        {
+            "field": "base",
+            "problem": "You have moved your base point lately",
+            "cure": "It can be moved again at 2026-03-03T09:00:00Z; leave it out until then.",
+        }
+    ]
+    seen = (await me.get(PATH)).json()
+    assert (seen["base"], seen["capacity"]) == (HERE, 20), "nothing of it was changed"
+    assert (await patch(me, {"base": HERE, "capacity": 7})).json()["capacity"] == 7
+    await clock.advance(timedelta(microseconds=1))
+    assert (await patch(me, {"base": THERE})).json()["base"] == THERE
+    problem(await patch(me, {"base": HERE}), 409, "base-moved-lately")
+
+
+async def test_to_say_where_one_starts_for_the_first_time_is_no_move(house, owner):
+    me = await house.friend("f1")
+    await owner.execute("UPDATE people SET lat = NULL, lon = NULL WHERE name = 'F1 Muster'")
+    for base in (HERE, THERE):
+        assert (await patch(me, {"base": base})).json()["base"] == base
+
+
+async def test_an_import_moves_a_base_whenever_it_likes(house, rt, problem):
+    me = await house.friend("f1")
+    for base in (north(10), north(20)):
+        await take_in(rt, [friend_row("f1", base)])
+        assert (await me.get(PATH)).json()["base"]["lat"] == base.lat
+    await patch(me, {"base": HERE})
+    await take_in(rt, [friend_row("f1", north(30))])
+    assert (await me.get(PATH)).json()["base"]["lat"] == north(30).lat
+    problem(await patch(me, {"base": THERE}), 409, "base-moved-lately")

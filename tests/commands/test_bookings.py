@@ -50,12 +50,13 @@ def test_the_story_of_a_booking_is_told_with_refs_and_without_names(tekkie, book
 
 def test_why_says_in_words_what_became_of_each(tekkie, booking):
     everybody = tekkie("why", booking).stdout
-    assert "f1, 99 m away, was asked, number 1 of those who qualified" in everybody
+    assert "round 1 (2026-11 by door): f1, 99 m away, was asked, number 1 of those" in everybody
     assert "f5, 499 m away, qualified, but others were nearer" in everybody
     assert "f6" in tekkie("why", booking, "f6").stdout
     assert "does not go that far" in tekkie("why", booking, "f6").stdout
     [line] = json.loads(tekkie("why", booking, "f6", "--json").stdout)
     assert line["outcome"] == "OUT_OF_RADIUS"
+    assert line["policy"] == "2026-11 by door"
 
 
 def test_an_unknown_booking_or_friend_is_said(tekkie, booking):

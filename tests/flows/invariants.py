@@ -4,6 +4,7 @@ import asyncpg
 
 from data.db import moment, transaction
 from data.store import friends as friend_rows
+from dispatch.rules.policy import RankBy
 from dispatch.runtime import Runtime
 from geo.point import Point, distance_m
 
@@ -135,12 +136,15 @@ async def index_agrees(rt: Runtime) -> None:
         assert copy.live_offers <= row.live_offers, row.ref
 
 
-async def distances_hold(connection: asyncpg.Connection) -> None:
-    """Every offer's distance is the geodesic from the customer's point to the friend's base."""
+async def distances_hold(connection: asyncpg.Connection, rank_by: RankBy = RankBy.DOOR) -> None:
+    """Every offer's distance is the geodesic from where the policy counts to the friend's base."""
     for row in await connection.fetch(
-        """SELECT o.distance_m, c.lat, c.lon, f.lat AS f_lat, f.lon AS f_lon FROM offers o
+        """SELECT o.distance_m, f.lat AS f_lat, f.lon AS f_lon,
+        CASE WHEN $1 = 'cell' THEN b.cell_lat ELSE c.lat END AS lat,
+        CASE WHEN $1 = 'cell' THEN b.cell_lon ELSE c.lon END AS lon FROM offers o
         JOIN bookings b ON b.id = o.booking_id JOIN people c ON c.id = b.customer_id
-        JOIN people f ON f.id = o.friend_id"""
+        JOIN people f ON f.id = o.friend_id""",
+        rank_by,
     ):
         exact = distance_m(
             Point(lat=row["lat"], lon=row["lon"]), Point(lat=row["f_lat"], lon=row["f_lon"])

@@ -4,6 +4,7 @@ import asyncio
 from collections import Counter
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from itertools import repeat
 from random import Random
 from zoneinfo import ZoneInfo
 
@@ -11,8 +12,10 @@ import pytest
 from pyproj import Geod
 
 from data.records import BookingState, Language, Market, Outcome, Tier
-from dispatch.flows import jobs
+from dispatch.flows import jobs, orders
 from dispatch.flows.opening import load_index
+from dispatch.rules.policy import RankBy
+from geo import cells
 from tests.builders import (
     METRES_A_DEGREE,
     ZURICH,
@@ -134,8 +137,21 @@ async def populate(rt, owner, chance: Random, count: int, partner) -> None:
             )
 
 
-@pytest.mark.parametrize("seed", range(4))
-async def test_the_offers_are_the_nearest_four_of_everybody(rt, owner, clock, seed: int):
+def as_judged(booking, rank_by: RankBy):
+    """The booking with the point from which it is asked around in the place of its door."""
+    if rank_by is RankBy.DOOR:
+        return booking
+    return replace(booking, lat=booking.cell_lat, lon=booking.cell_lon)
+
+
+@pytest.mark.parametrize(
+    ("seed", "rank_by"),
+    [*zip(range(4), repeat(RankBy.DOOR)), *zip(range(4, 7), repeat(RankBy.CELL))],
+)
+async def test_the_offers_are_the_nearest_four_of_everybody(
+    rt, owner, clock, seed: int, rank_by: RankBy
+):
+    rt.policy = replace(rt.policy, rank_by=rank_by)
     chance = Random(seed)
     partner = rt.new_id()
     await owner.execute(
@@ -157,7 +173,7 @@ async def test_the_offers_are_the_nearest_four_of_everybody(rt, owner, clock, se
             partner_id=partner,
             members_only=chance.random() < 0.3,
         )
-        package, booking = done.job.package, done.job.booking
+        package, booking = done.job.package, as_judged(done.job.booking, rank_by)
         tier, expected = nearest_four(world, booking, package, now)
         assert {offer.friend_id for offer in live(done)} == set(expected)
         assert [o.distance_m for o in live(done)] == sorted(o.distance_m for o in live(done))
@@ -173,7 +189,31 @@ async def test_the_offers_are_the_nearest_four_of_everybody(rt, owner, clock, se
                 assert (outcome == "OFFERED") is (friend_id in expected)
             else:
                 assert outcome in against
-    await distances_hold(owner)
+        assert told["policy"].endswith(f" by {rank_by}")
+    await distances_hold(owner, rank_by)
+
+
+async def test_by_cell_a_friend_is_asked_by_the_cell_alone(rt):
+    """Beyond his radius of the door and within it of the cell's centre, or the other way round."""
+    cell = cells.centre(ZURICH)
+    door, beyond = north(-450, cell), north(1_000, cell)
+    await take_in(rt, [friend_row("f1", beyond, radius_m=1_100)])
+    assert live(await booked(rt, point=door)) == []
+    rt.policy = replace(rt.policy, rank_by=RankBy.CELL)
+    [offer] = live(await booked(rt, point=door))
+    assert abs(offer.distance_m - 1_000) < 5
+
+
+async def test_a_quote_counts_those_whom_a_booking_would_ask(rt):
+    cell = cells.centre(ZURICH)
+    door, address = north(-450, cell), order().address
+    await take_in(rt, [friend_row("f1", north(1_000, cell), radius_m=1_100)])
+    for rank_by, helpers in ((RankBy.DOOR, "0"), (RankBy.CELL, "1-4")):
+        rt.policy = replace(rt.policy, rank_by=rank_by)
+        offered = await orders.quote(
+            rt, package="wifi-setup", address=address, point=door, partner_id=None
+        )
+        assert offered.helpers == helpers
 
 
 SPOILT = {

@@ -64,7 +64,7 @@ def test_a_booking_nobody_can_serve_is_unfilled_at_once_and_will_be_tried_again(
 def test_the_decision_is_kept_with_the_event_it_belongs_to():
     story = Story(*friends(5), friend(6, open_jobs=3)).booked()
     (decision,) = story.told[0].decisions
-    assert (decision.seq, decision.round, decision.policy) == (2, 1, story.policy.version)
+    assert (decision.seq, decision.round, decision.policy) == (2, 1, story.policy.name)
     assert [f.outcome for f in decision.friends] == [
         *[Outcome.OFFERED] * 4,
         Outcome.RANKED_BELOW_K,

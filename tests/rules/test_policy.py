@@ -2,7 +2,7 @@ from datetime import timedelta
 
 import pytest
 
-from dispatch.rules.policy import POLICY, Policy
+from dispatch.rules.policy import POLICY, Policy, RankBy
 
 HOUR = timedelta(hours=1)
 
@@ -29,6 +29,8 @@ def test_four_are_asked_and_have_twelve_hours():
         ({"shown_step_m": 0}, "shown_step_m"),
         ({"commission_percent": 100}, "commission_percent"),
         ({"commission_percent": -1}, "commission_percent"),
+        ({"rank_by": "street"}, "rank_by"),
+        ({"base_moves_every": timedelta(seconds=-1)}, "base_moves_every"),
     ],
 )
 def test_numbers_that_contradict_a_promise_are_refused_by_name(numbers, named):
@@ -45,7 +47,15 @@ def test_numbers_that_contradict_a_promise_are_refused_by_name(numbers, named):
         {"rounds": 1},
         {"commission_percent": 0},
         {"offer_life": timedelta(days=2)},
+        {"rank_by": "cell"},
+        {"base_moves_every": timedelta(0)},
     ],
 )
 def test_numbers_that_agree_are_taken(numbers):
     assert Policy(**numbers)
+
+
+def test_nearness_is_counted_to_the_door_unless_the_policy_says_otherwise():
+    assert POLICY.rank_by is RankBy.DOOR
+    assert POLICY.name == "2026-11 by door"
+    assert Policy(rank_by=RankBy.CELL).name == "2026-11 by cell"

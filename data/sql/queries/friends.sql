@@ -103,6 +103,9 @@ UPDATE friends SET radius_m = $2, languages = $3 WHERE id = $1
 -- name: set_base
 UPDATE people SET lat = $2, lon = $3, precision = 'address', radius_m = 0 WHERE id = $1
 
+-- name: note_move
+UPDATE friends SET base_moved_at = $2 WHERE id = $1
+
 -- name: set_capacity
 UPDATE friends SET capacity = $2 WHERE id = $1
 
@@ -117,7 +120,7 @@ INSERT INTO blocks (friend_id, customer_key, by_friend, at) VALUES ($1, $2, $3, 
 
 -- name: profile
 SELECT f.id, f.ref, f.state, f.tier, f.market, f.languages, f.radius_m, f.capacity, f.open_jobs, f.quiet_from,
-       f.quiet_until, p.name, p.email, p.phone, p.language, p.lat, p.lon, p.precision,
+       f.quiet_until, f.base_moved_at, p.name, p.email, p.phone, p.language, p.lat, p.lon, p.precision,
        (SELECT round(avg(r.stars), 2)::float8 FROM ratings r WHERE r.friend_id = f.id) AS stars,
        (SELECT count(*) FROM ratings r WHERE r.friend_id = f.id) AS ratings
 FROM friends f JOIN people p ON p.id = f.id WHERE f.id = $1

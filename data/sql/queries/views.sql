@@ -44,8 +44,8 @@ SELECT d.seq, d.round, d.tier, d.at, d.policy, d.friend_ids, d.outcomes::text[] 
 FROM decisions d WHERE d.booking_id = $1 ORDER BY d.seq
 
 -- name: apart
--- A friend, named by his id or his ref, and a booking: both points, to say how far he lives from it.
-SELECT f.id, f.ref, p.lat, p.lon, c.lat AS booking_lat, c.lon AS booking_lon
+-- A friend, named by his id or his ref, and a booking with its cell: their points, to say how far he lives from it.
+SELECT f.id, f.ref, p.lat, p.lon, c.lat AS booking_lat, c.lon AS booking_lon, b.cell_lat, b.cell_lon
 FROM friends f JOIN people p ON p.id = f.id, bookings b JOIN people c ON c.id = b.customer_id
 WHERE (f.ref = $1 OR f.id::text = $1) AND b.id = $2
 
@@ -79,9 +79,11 @@ SELECT b.id, c.name, c.email, c.phone, c.street, c.postcode, c.city, c.country, 
 FROM bookings b JOIN people c ON c.id = b.customer_id WHERE b.id = ANY ($1)
 
 -- name: why
--- No distance and no rank: a friend who knew them could find out where others live.
+-- No distance and no rank: a friend who knew them could find out where others live. And not a word where he and this
+-- customer are kept apart: he would know who has booked.
 SELECT d.booking_id, d.seq, d.round, d.at, b.package,
        d.outcomes[array_position(d.friend_ids, $1)]::text AS outcome
 FROM decisions d JOIN bookings b ON b.id = d.booking_id
-WHERE $1 = ANY(d.friend_ids) AND ($2::uuid IS NULL OR (d.booking_id, d.seq) < ($2, $3::int))
+WHERE $1 = ANY(d.friend_ids) AND d.outcomes[array_position(d.friend_ids, $1)] <> 'BLOCKED'
+  AND ($2::uuid IS NULL OR (d.booking_id, d.seq) < ($2, $3::int))
 ORDER BY d.booking_id DESC, d.seq DESC LIMIT $4
