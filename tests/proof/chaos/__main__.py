@@ -24,7 +24,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, help="break things for so long, instead")
     parser.add_argument("--calm", type=float, default=90.0, help="seconds without faults after")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--every", type=float, default=1.1, help="seconds between faults")
+    parser.add_argument("--every", type=float, default=0.8, help="seconds between faults")
     parser.add_argument("--logs", type=Path, help="a folder to keep everybody's log in")
     parser.add_argument("--no-page", action="store_true", help="leave docs/proof.md as it is")
     asked = parser.parse_args()

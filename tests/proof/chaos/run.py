@@ -35,7 +35,7 @@ class Plan:
     lasts_s: float
     kills: int = 0
     calm_s: float = 0.0
-    every_s: float = 1.1
+    every_s: float = 0.8
     speed: float = 600.0
     friends: int = 24
     customers: int = 6
