@@ -14,48 +14,12 @@ from dispatch.rules import job as rules
 from dispatch.rules import matching
 from dispatch.rules.states import IllegalTransition
 from tests.architecture.source import ROOT
+from tests.simulation import __main__ as whole
 from tests.simulation.promises import Broken
+from tests.simulation.sometimes import SOMETIMES, never_reached
 from tests.simulation.town import Town
 
 TOWNS = 10
-# What must have happened at least once, or the town is too quiet to prove anything.
-SOMETIMES = [
-    "a friend has too many offers",
-    "a loser is asked again",
-    "a sweeper finds nothing to do",
-    "accept again",
-    "accept at +0 ms of expiry: refused",
-    "accept at +1 ms of expiry: refused",
-    "accept at -1 ms of expiry: won",
-    "accept refused: at-capacity",
-    "accept refused: offer-expired",
-    "accept refused: offer-gone",
-    "agree refused: appointment-overlaps",
-    "answer lost after it was kept",
-    "booking.cancelled",
-    "booking.escalated",
-    "booking.redispatched",
-    "by hand",
-    "cancel",
-    "contact at +0 ms: refused",
-    "contact at -1 ms: in time",
-    "contact in the very moment of the deadline",
-    "contact.missed",
-    "decision lost before it was kept",
-    "decline again",
-    "ended cancelled",
-    "ended completed",
-    "ended unfilled",
-    "everybody declined",
-    "give up",
-    "hand back",
-    "late sweep",
-    "rate refused: already-rated",
-    "retry",
-    "rounds spent",
-    "silence",
-    "top-up",
-]
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +29,7 @@ def towns() -> list[Town]:
 
 def test_no_promise_breaks_and_everything_interesting_happens(towns: list[Town]):
     seen = sum((town.seen for town in towns), Counter())
-    assert [what for what in SOMETIMES if not seen[what]] == []
+    assert never_reached(seen) == []
 
 
 def test_a_seed_tells_the_same_story_again(towns: list[Town]):
@@ -84,6 +48,26 @@ def test_a_seed_tells_the_same_story_in_a_process_that_hashes_otherwise(towns: l
         check=True,
     )
     assert told.stdout.strip() == towns[0].digest
+
+
+def test_the_whole_run_fails_when_something_was_never_seen_or_told_otherwise(
+    monkeypatch, capsys, towns: list[Town]
+):
+    def lived(*_):
+        seen = sum((town.seen for town in towns), Counter())
+        return whole.Lived([town.digest for town in towns], seen, [], 1.0)
+
+    monkeypatch.setattr(sys, "argv", ["simulation", "--towns", str(TOWNS)])
+    monkeypatch.setattr(whole, "live", lived)
+    monkeypatch.setattr(whole, "once_more", lambda seed, count, _: lived().digest(count))
+    assert whole.main() == 0
+    assert "Violations: 0" in capsys.readouterr().out
+    monkeypatch.setattr(whole, "once_more", lambda *_: "another")
+    assert whole.main() == 1
+    assert "another story" in capsys.readouterr().out
+    monkeypatch.setattr(whole, "never_reached", lambda seen: [SOMETIMES[0]])
+    assert whole.main() == 1
+    assert f"never seen: {SOMETIMES[0]}" in capsys.readouterr().out
 
 
 PLANTED = {
