@@ -29,6 +29,7 @@ from data.settings import Settings
 from data.store import jobs as store
 from dispatch.flows import friends, jobs
 from dispatch.flows.opening import opened
+from dispatch.rules.policy import RankBy
 from dispatch.rules.refused import Refused
 from tests.builders import booked, friend_row, north, take_in
 from tests.conftest import BEGINNING, Clock
@@ -65,7 +66,8 @@ class World:
         self._opened = opened(chosen, self.where, application="tests")
         self.rt = await self._opened.__aenter__()
 
-    async def anew(self) -> None:
+    async def anew(self, rank_by: RankBy) -> None:
+        self.rt.policy = replace(self.rt.policy, rank_by=rank_by)
         await self.owner.execute(WIPE)
         self.rt.index.load([])
         self.clock = Clock(self.owner)
@@ -87,7 +89,7 @@ def sorted_out(job: Job) -> Job:
     return replace(job, offers=tuple(sorted(job.offers, key=lambda offer: offer.id)))
 
 
-def machine_of(world: World) -> type[RuleBasedStateMachine]:  # noqa: C901 - one verb each
+def machine_of(world: World, rank_by: RankBy) -> type[RuleBasedStateMachine]:  # noqa: C901 - one verb each
     run = world.runner.run
     who = st.integers(0, 6)
 
@@ -96,7 +98,7 @@ def machine_of(world: World) -> type[RuleBasedStateMachine]:  # noqa: C901 - one
 
         @initialize(target=bookings)
         def begin(self):
-            run(world.anew())
+            run(world.anew(rank_by))
             return self.book()
 
         def attempt(self, verb, work):
@@ -222,7 +224,7 @@ def machine_of(world: World) -> type[RuleBasedStateMachine]:  # noqa: C901 - one
             while await jobs.ring(world.rt, 100):
                 pass
             await all_is_well(world.owner)
-            await distances_hold(world.owner)
+            await distances_hold(world.owner, rank_by)
             await index_agrees(world.rt)
 
     return Jobs
@@ -235,11 +237,15 @@ def world(server, template, tmp_path):
     made.close()
 
 
-def test_whatever_happens_in_whatever_order_the_promises_hold(world: World):
+@pytest.mark.parametrize(("rank_by", "share"), [(RankBy.DOOR, 1.0), (RankBy.CELL, 0.8)])
+def test_whatever_happens_in_whatever_order_the_promises_hold(
+    world: World, rank_by: RankBy, share: float
+):
+    examples = round(share * int(os.environ.get("TEKKIE_TEST_EXAMPLES", "10")))
     run_state_machine_as_test(
-        machine_of(world),
+        machine_of(world, rank_by),
         settings=settings(
-            max_examples=int(os.environ.get("TEKKIE_TEST_EXAMPLES", "10")),
+            max_examples=max(1, examples),
             stateful_step_count=45,
             deadline=None,
             database=None,

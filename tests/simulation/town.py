@@ -49,8 +49,9 @@ from dispatch.rules import job as rules
 from dispatch.rules import matching
 from dispatch.rules.draft import Asking, Case
 from dispatch.rules.matching import Nearby
-from dispatch.rules.policy import Policy
+from dispatch.rules.policy import Policy, RankBy
 from dispatch.rules.refused import Refused
+from geo.point import Point
 from tests.simulation import promises
 from tests.simulation.promises import hold
 
@@ -58,6 +59,7 @@ BEGINNING = datetime(2026, 3, 28, 12, 0, tzinfo=UTC)
 FRIENDS = 24
 CUSTOMERS = 90
 PLACES = 6
+CELL = Point(47.004, 8.004)
 POLICY = Policy(
     rounds=3,
     live_offers_max=4,
@@ -79,8 +81,9 @@ KEYS = [customer_key(f"customer{n}@example.com") for n in range(9)]
 class Town:
     """One seed's worth of life; `live()` runs it to its end, with its `digest` and `seen`."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, rank_by: RankBy = RankBy.DOOR) -> None:
         self.chance = Random(seed)
+        self.policy = replace(POLICY, rank_by=rank_by)
         self.now = BEGINNING
         self.seen: Counter[str] = Counter()
         self.jobs: dict[BookingId, Job] = {}
@@ -93,10 +96,8 @@ class Town:
         self._count = 0
         self.packages = [self._package(tier) for tier in PackageTier]
         self.friends = {f.id: f for f in (self._friend(n) for n in range(1, FRIENDS + 1))}
-        self.away_m = [
-            {friend_id: float(self.chance.randrange(50, 6000)) for friend_id in self.friends}
-            for _ in range(PLACES)
-        ]
+        doors, cells = self._distances(self.chance), self._distances(Random(f"cells of {seed}"))
+        self.away_m = {RankBy.DOOR: doors, RankBy.CELL: cells}
         self.place: dict[BookingId, int] = {}
 
     @property
@@ -164,7 +165,7 @@ class Town:
 
     def _changes(self, before: Job, rule: Callable[..., Any], args: Any) -> tuple[Any, Any]:
         customer = self._customer(before.booking) if not before.booking.event_seq else None
-        case = Case(job=before, now=self.now, policy=POLICY, actor="system", customer=customer)
+        case = Case(job=before, now=self.now, policy=self.policy, actor="system", customer=customer)
         verdict = rule(case, *args)
         if not isinstance(verdict, Asking):
             return verdict, None
@@ -263,7 +264,9 @@ class Town:
         return any(due <= self.now for due in self.jobs[id_].timers.values())
 
     def _nearby(self, job: Job) -> tuple[Nearby, ...]:
-        away = self.away_m[self.place[job.booking.id]]
+        there = matching.asked_from(job.booking, self.policy)
+        kind = RankBy.CELL if there == CELL else RankBy.DOOR
+        away = self.away_m[kind][self.place[job.booking.id]]
         near = [Nearby(self._as_read(friend_id), away[friend_id]) for friend_id in self.friends]
         self.chance.shuffle(near)
         return tuple(near)
@@ -276,7 +279,7 @@ class Town:
         return sum(o.expires_at > self.now for o in self.live_of[friend_id].values())
 
     def _fits(self, job: Job, tier: Tier) -> list[tuple[float, FriendId]]:
-        away = self.away_m[self.place[job.booking.id]]
+        away = self.away_m[self.policy.rank_by][self.place[job.booking.id]]
         most = POLICY.live_offers_max
         asked = {offer.friend_id for offer in job.live}
         barred = {o.friend_id for o in job.offers if o.state in promises.REFUSED} | set(job.former)
@@ -447,6 +450,13 @@ class Town:
 
     # Who lives here
 
+    def _distances(self, chance: Random) -> list[dict[FriendId, float]]:
+        """How far everybody is from each place, in metres."""
+        return [
+            {friend_id: float(chance.randrange(50, 6000)) for friend_id in self.friends}
+            for _ in range(PLACES)
+        ]
+
     def _friend(self, number: int) -> Friend:
         return Friend(
             id=FriendId(UUID(int=number)),
@@ -491,8 +501,8 @@ class Town:
             pay=Money(amount=5520, currency=Currency.CHF),
             lat=47.0,
             lon=8.0,
-            cell_lat=47.0,
-            cell_lon=8.0,
+            cell_lat=CELL.lat,
+            cell_lon=CELL.lon,
             cell_label="",
             created_at=self.now,
             state_at=self.now,
