@@ -61,6 +61,11 @@ def as_json(kind: type, what: str) -> BeforeValidator:
 
 
 def _email(address: str) -> str:
+def _whole(value: Any) -> Any:
+    """JSON knows one kind of number: 5.0 is a whole one, as JSON Schema has it."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
     # What the library finds out about almost every address, at a twentieth of its price.
     if PLAIN_EMAIL.fullmatch(address) and len(address) <= 254:
         name, _, domain = address.rpartition("@")
@@ -139,8 +144,9 @@ Email = Annotated[
 ]
 Lat = Annotated[float, Strict(), Field(ge=-90, le=90, allow_inf_nan=False)]
 Lon = Annotated[float, Strict(), Field(ge=-180, le=180, allow_inf_nan=False)]
-Stars = Annotated[int, Strict(), Field(ge=1, le=5)]
-Minutes = Annotated[int, Strict(), Field(ge=0, le=6000)]
+Whole = Annotated[int, Strict(), BeforeValidator(_whole)]
+Stars = Annotated[Whole, Field(ge=1, le=5)]
+Minutes = Annotated[Whole, Field(ge=0, le=6000)]
 Moment = Annotated[AwareDatetime, MOMENT, AfterValidator(_year)]
 Wishes = Annotated[
     list[Wish],

@@ -20,9 +20,17 @@ from dispatch.rules import hearing
 from dispatch.rules.hearing import Listener
 
 STREAMS_MAX: Final = 20_000
+EVENT: Final[dict[str, Any]] = {
+    "type": "object",
+    "title": "ServerSentEvent",
+    "description": "One of the events; `data` is JSON.",
+    "required": ["event", "id", "data"],
+    "properties": {name: {"type": "string"} for name in ("event", "id", "data")},
+    "additionalProperties": False,
+}
 EVENTS: Final[dict[str, Any]] = {
-    "description": "Server-sent events.",
-    "content": {"text/event-stream": {"schema": {"type": "string"}}},
+    "description": "Server-sent events, one after the other.",
+    "content": {"text/event-stream": {"schema": EVENT}},
 }
 
 

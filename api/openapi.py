@@ -6,7 +6,7 @@ may be malformed, a credential wrong, the database away) is added here for all o
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any, Final
 
 from fastapi import APIRouter, FastAPI
@@ -17,6 +17,7 @@ from starlette.middleware.exceptions import ExceptionMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api.idempotency import REPLAYED
+from api.onward import links
 from api.problems import (
     MEDIA_TYPE,
     CrossSite,
@@ -152,9 +153,11 @@ def document(app: FastAPI) -> dict[str, Any]:
         tags=TAGS,
     )
     schemas = made.setdefault("components", {}).setdefault("schemas", {})
-    for operation in _operations(made):
+    operations = list(_operations(made))
+    for operation in operations:
         _complete(operation)
         _exemplify(operation, schemas)
+        _lead_on(operation, {one["operationId"] for one in operations})
     schemas |= {"Problem": dict(PROBLEM), "Mistake": dict(MISTAKE)}
     for unused in ("HTTPValidationError", "ValidationError"):
         schemas.pop(unused, None)
@@ -178,6 +181,12 @@ def _complete(operation: dict[str, Any]) -> None:
     for error in _common(operation, changes=operation.pop("x-changes")):
         _add(responses, error, key=str)
     operation["responses"] = dict(sorted(responses.items(), key=lambda item: str(item[0])))
+
+
+def _lead_on(operation: Mapping[str, Any], known: Collection[str]) -> None:
+    granted = next(status for status in operation["responses"] if str(status).startswith("2"))
+    if onward := links(operation["operationId"], known):
+        operation["responses"][granted]["links"] = onward
 
 
 def _exemplify(operation: Mapping[str, Any], schemas: Mapping[str, Any]) -> None:

@@ -6,9 +6,10 @@ import pytest
 from email_validator import EmailNotValidError, validate_email
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import TypeAdapter, ValidationError
 from pydantic_core import PydanticCustomError
 
-from api.fields import PLAIN_EMAIL, RESERVED, _email
+from api.fields import PLAIN_EMAIL, RESERVED, Minutes, _email
 
 LABEL = st.text("abzAZ059-_.é", min_size=0, max_size=66)
 NAME = st.text("abzAZ059-_.+'\"@ é", min_size=0, max_size=66)
@@ -73,3 +74,11 @@ def test_every_address_is_taken_or_refused_as_the_library_does(address):
 def test_what_nobody_can_have_is_refused():
     assert {"localhost", "invalid", "local"} <= RESERVED
     assert all(re.fullmatch("[a-z.]+", name) for name in RESERVED)
+
+
+def test_a_whole_number_may_be_written_with_a_point_as_json_schema_has_it():
+    minutes = TypeAdapter(Minutes)
+    assert [minutes.validate_python(value) for value in (40, 40.0)] == [40, 40]
+    for other in (40.5, "40", True, float("inf"), 6001.0):
+        with pytest.raises(ValidationError):
+            minutes.validate_python(other)

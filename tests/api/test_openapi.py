@@ -121,3 +121,22 @@ async def test_the_page_of_the_api_asks_nobody_else_for_anything(house):
 def test_whatever_changes_something_takes_json_only(path, method, operation):
     if method != "get":
         assert {"413", "415"} <= operation["responses"].keys()
+
+
+def test_every_link_leads_to_an_operation_with_parameters_that_both_sides_know():
+    by_id = {operation["operationId"]: operation for _, _, operation in OPERATIONS}
+    led_to = set()
+    for name, operation in by_id.items():
+        for status, response in operation["responses"].items():
+            for target, link in response.get("links", {}).items():
+                assert status.startswith("2"), name
+                assert link["operationId"] == target
+                known = {one["name"] for one in by_id[target].get("parameters", ())}
+                needed = {
+                    one["name"] for one in by_id[target].get("parameters", ()) if one["required"]
+                }
+                given = set(link.get("parameters", ()))
+                assert given <= known, (name, target)
+                assert needed <= given, (name, target)
+                led_to.add(target)
+    assert by_id.keys() - led_to == set(), "api/onward.py says where each can be met"

@@ -1,36 +1,30 @@
-"""Generated requests against the whole document: no 5xx, and nothing that is not documented."""
+"""Generated requests by every kind of caller: no 5xx, and nothing that is not documented."""
 
 import asyncio
 import socket
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from copy import deepcopy
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from random import Random
 from threading import Event, Thread
 
 import pytest
-import schemathesis
 import uvicorn
-from hypothesis import HealthCheck, settings
-from schemathesis.specs.openapi.checks import ignored_auth, positive_data_acceptance
 
 from api.main import create_app
-from data.records import PersonId
 from data.server import Database
 from data.settings import Settings
-from dispatch.flows import jobs, partners, sessions
 from dispatch.flows.opening import opened
-from dispatch.rules.links import customer_token
 from dispatch.runtime import Runtime
-from tests.builders import booked, live, neighbours
+from tests.builders import take_in
+from tests.proof.fuzz.attack import attack
+from tests.proof.fuzz.callers import KINDS, Caller, made
+from tests.proof.house import groups
 
 BASE = "https://tekkie.test"
-EXAMPLES = 5
-# An endless stream cannot be read to its end.
-schema = schemathesis.openapi.from_dict(create_app().openapi()).exclude(operation_id="follow_live")
-# A well-formed request may name a package or a place that does not exist; and who may do what is
-# tried in test_access.py.
-NOT_HERE = [positive_data_acceptance, ignored_auth]
+EXAMPLES = 1
+DOCUMENT = create_app().openapi()
 
 
 @dataclass
@@ -41,7 +35,7 @@ class Whole:
     folder: Path
     listener: socket.socket
     ready: Event = field(default_factory=Event)
-    facts: dict[str, str] = field(default_factory=dict)
+    callers: list[Caller] = field(default_factory=list)
     server: uvicorn.Server | None = None
 
     @property
@@ -66,18 +60,8 @@ class Whole:
             await self.server.serve(sockets=[self.listener])
 
     async def furnish(self, rt: Runtime) -> None:
-        friends = await neighbours(rt, 6, capacity=20)
-        offer = live(await booked(rt))[0]
-        await jobs.accept(rt, offer.id, offer.friend_id)
-        operator = await sessions.add_operator(rt, "Olga Pult", "desk@example.com")
-        self.facts = {
-            "booking_id": str(offer.booking_id),
-            "offer_id": str(offer.id),
-            "friends": await sessions.token(rt, PersonId(friends["f1"])),
-            "desk": await sessions.token(rt, operator),
-            "partner": (await partners.add(rt, "Radio Meier"))[1],
-            "customer": customer_token(rt.settings.key(), offer.booking_id),
-        }
+        await take_in(rt, groups(len(KINDS)))
+        self.callers = await made(rt, KINDS, seed=1, jobs_each=6)
 
 
 @pytest.fixture(scope="module")
@@ -95,30 +79,32 @@ def whole(server, template, tmp_path_factory) -> Iterator[Whole]:
     server.drop(name)
 
 
-def bearer(facts: dict[str, str], case: schemathesis.Case) -> str | None:
-    name = case.operation.definition.raw["operationId"]
-    if name in {"rate_booking", "get_booking"}:
-        return facts["customer"]
-    if name == "list_bookings":
-        return facts["partner"]
-    return facts.get(case.operation.tags[0], facts["desk"])
+@pytest.mark.parametrize("caller", range(len(KINDS)), ids=KINDS)
+def test_generated_requests_get_documented_answers(whole, caller):
+    """The short slice of `python -m tests.proof.fuzz`, on the clock of tests standing still."""
+    report = attack(
+        DOCUMENT,
+        whole.url,
+        whole.callers[caller],
+        seed=1,
+        examples=EXAMPLES,
+        phases=("examples", "fuzzing", "stateful"),
+    )
+    assert report.failed == []
+    assert 500 not in report.statuses
 
 
-@schema.parametrize()
-@settings(
-    max_examples=EXAMPLES,
-    deadline=None,
-    derandomize=True,
-    database=None,
-    suppress_health_check=list(HealthCheck),
-)
-def test_generated_requests_get_documented_answers(case, whole):
-    facts = whole.facts
-    for name in case.path_parameters or {}:
-        if len(str(case.path_parameters[name])) == len(facts[name]):
-            case.path_parameters[name] = facts[name]
-    headers = {}
-    if "security" in case.operation.definition.raw:
-        headers["Authorization"] = f"Bearer {bearer(facts, case)}"
-    answer = case.call(base_url=whole.url, headers=headers)
-    case.validate_response(answer, excluded_checks=NOT_HERE)
+def test_the_whole_run_notices_what_the_document_does_not_say(whole):
+    """A document that hides an answer is caught: the check is not blind."""
+    document = deepcopy(DOCUMENT)
+    del document["paths"]["/v1/bookings/{booking_id}"]["get"]["responses"]["404"]
+    wanted = {"/v1/bookings/{booking_id}": document["paths"]["/v1/bookings/{booking_id}"]}
+    found = attack(
+        document | {"paths": wanted},
+        whole.url,
+        replace(whole.callers[-1], own={}),
+        seed=1,
+        examples=3,
+        phases=("fuzzing",),
+    )
+    assert [check for check, *_ in found.wrong] == ["status_code_conformance"]

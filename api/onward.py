@@ -1,0 +1,78 @@
+"""What can be asked next, with which part of the answer: the `links` of the OpenAPI document."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any, Final
+
+WORK: Final = (
+    *("report_contact", "set_appointment", "start_work", "complete_work"),
+    *("report_incomplete", "hand_back", "get_invitation"),
+)
+DESK: Final = ("list_decisions", "redispatch_booking", "award_booking")
+CARE: Final = ("get_booking", "list_events", "cancel_booking", "rate_booking")
+THE_BOOKING: Final = {"booking_id": "$response.body#/id"}
+ITS_BOOKING: Final = {"booking_id": "$response.body#/booking_id"}
+THE_NEWEST: Final = {"booking_id": "$response.body#/items/0/id"}
+ITS_NEWEST: Final = {"booking_id": "$response.body#/items/0/booking_id"}
+SAME_BOOKING: Final = {"booking_id": "$request.path.booking_id"}
+# Which operation leads to which others, and where their parameters stand in its answer.
+ONWARD: Final[Mapping[str, tuple[tuple[Mapping[str, str], tuple[str, ...]], ...]]] = {
+    "list_packages": (
+        (
+            {"package": "$response.body#/items/0/code", "market": "$request.query.market"},
+            ("show_coverage",),
+        ),
+        ({}, ("request_login_link",)),
+    ),
+    "show_coverage": (({"market": "$request.query.market"}, ("list_packages",)),),
+    "create_booking": (
+        (THE_BOOKING, (*CARE, *DESK, *WORK)),
+        ({}, ("list_bookings", "follow_live")),
+    ),
+    "list_bookings": ((THE_NEWEST, (*CARE, *DESK)),),
+    "get_booking": ((THE_BOOKING, (*CARE[1:], "get_invitation")), ({}, ("follow_live",))),
+    "list_decisions": ((SAME_BOOKING, ("award_booking", "redispatch_booking")),),
+    "redispatch_booking": ((THE_BOOKING, ("list_decisions", "get_booking")),),
+    "award_booking": ((THE_BOOKING, ("list_decisions", "list_events")),),
+    "list_my_offers": (
+        ({"offer_id": "$response.body#/items/0/id"}, ("accept_offer", "decline_offer")),
+        ({}, ("follow_live",)),
+    ),
+    "accept_offer": ((ITS_BOOKING, (*WORK, "get_booking")), ({}, ("list_my_jobs",))),
+    "decline_offer": (({}, ("list_my_offers", "list_my_reasons")),),
+    "list_my_jobs": ((ITS_NEWEST, WORK),),
+    "report_contact": ((ITS_BOOKING, ("set_appointment", "hand_back")),),
+    "set_appointment": ((ITS_BOOKING, ("get_invitation", "start_work")),),
+    "start_work": ((ITS_BOOKING, ("complete_work", "report_incomplete")),),
+    "show_my_profile": (({}, ("change_my_profile", "show_push_key")),),
+    "show_push_key": (({}, ("add_my_phone",)),),
+    "add_my_phone": (({}, ("try_my_alarm", "remove_my_phone")),),
+    "change_my_profile": (({}, ("show_my_profile", "list_my_offers")),),
+    "request_login_link": (({}, ("create_session",)),),
+    "create_session": (
+        ({}, ("show_my_profile", "list_my_offers", "list_my_jobs", "list_bookings")),
+        ({}, ("delete_session",)),
+    ),
+    "delete_session": (({}, ("request_login_link",)),),
+}
+QUOTED: Final = {"quote_id": "$response.body#/id", "package": "$response.body#/package"}
+
+
+def links(operation: str, known: Collection[str]) -> dict[str, Any]:
+    """The links of an operation's success to operations of this document, by where they lead."""
+    return {target: link for target, link in _links(operation) if target in known}
+
+
+def _links(operation: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    for parameters, targets in ONWARD.get(operation, ()):
+        for target in targets:
+            link: dict[str, Any] = {"operationId": target}
+            if parameters:
+                link["parameters"] = dict(parameters)
+            yield target, link
+    if operation == "create_quote":
+        yield "create_booking", {"operationId": "create_booking", "requestBody": QUOTED}
+    if operation == "list_packages":
+        package = {"package": "$response.body#/items/0/code"}
+        yield "create_quote", {"operationId": "create_quote", "requestBody": package}

@@ -1,0 +1,179 @@
+"""One caller's run of schemathesis: every phase, every check, and what came of it."""
+
+import re
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
+from copy import deepcopy
+from dataclasses import dataclass, field
+from typing import Any
+
+import schemathesis
+from schemathesis import AuthContext, AuthProvider, Case, CheckContext, Config, Response
+from schemathesis.engine import events, from_schema
+from schemathesis.hooks import GLOBAL_HOOK_DISPATCHER
+
+from tests.proof.fuzz.callers import Caller, positive
+
+# Of a well-formed request, what the rules refuse under this code no schema can say.
+UNSAID = re.compile(
+    "holds the control character|is not one of ours|lies in the year|km from the nearest|"
+    "telephone number|is for partners alone|is less than the jobs you hold|is no e-mail|"
+    "is missing beside|is not a mail address|is as late as|is too short"  # once trimmed
+)
+ACCEPTED = ["2xx", "401", "403", "404", "409", "422", "429"]
+PHASES = ("examples", "coverage", "fuzzing", "stateful")
+
+
+class NotTold(AssertionError):
+    """A well-formed request was refused for something the document could have said."""
+
+
+@schemathesis.check
+def refused_only_by_a_rule(context: CheckContext, response: Response, case: Case) -> None:
+    """What the document allows is refused only for what no schema can say."""
+    if response.status_code != 422 or not positive(case):
+        return
+    said = response.json()
+    if said["code"] == "validation-failed":
+        untold = [one for one in said["errors"] if not UNSAID.search(one["problem"])]
+        if untold:
+            raise NotTold(f"{case.operation.label}: {untold}")
+
+
+@dataclass
+class Report:
+    """What one caller asked, and what was wrong with the answers."""
+
+    kind: str
+    operations: int = 0
+    cases: Counter[str] = field(default_factory=Counter)
+    met: set[str] = field(default_factory=set)
+    granted: set[str] = field(default_factory=set)
+    linked: set[str] = field(default_factory=set)
+    links: int = 0
+    followed: Counter[str] = field(default_factory=Counter)
+    statuses: Counter[int] = field(default_factory=Counter)
+    wrong: dict[tuple[str, str, str], str] = field(default_factory=dict)
+    errors: list[str] = field(default_factory=list)
+    took_s: float = 0.0
+
+    @property
+    def failed(self) -> list[str]:
+        """Everything that must not have been: what was wrong, what broke, what was never asked."""
+        unmet = self.operations - len(self.met)
+        return [
+            *(f"{self.kind}: {' '.join(key)}: {said}" for key, said in self.wrong.items()),
+            *(f"{self.kind}: {said}" for said in self.errors),
+            *([f"{self.kind}: {unmet} operations were never asked"] if unmet else []),
+        ]
+
+
+def attack(
+    document: Mapping[str, Any],
+    url: str,
+    caller: Caller,
+    *,
+    seed: int,
+    examples: int,
+    seconds: int | None = None,
+    phases: Collection[str] = PHASES,
+) -> Report:
+    """Ask as this caller, for about so long or once through; returns what came of it."""
+    settings = _settings(caller, url, examples, phases) | {"seed": seed}
+    if seconds is not None:
+        settings["max-time"] = seconds
+    schema = schemathesis.openapi.from_dict(deepcopy(document), config=Config.from_dict(settings))
+    if caller.token is not None:
+        schema.auth.auth(refresh_interval=None)(credential(caller.token))
+
+    report = Report(caller.kind, operations=schema.statistic.operations.total)
+    with asking_as(caller):
+        for event in from_schema(schema).execute():
+            _heard(report, event)
+    return report
+
+
+def _settings(caller: Caller, url: str, examples: int, phases: Collection[str]) -> dict[str, Any]:
+    return {
+        "base-url": url,
+        "request-timeout": 20.0,
+        "max-stream-events": 1,
+        "continue-on-failure": True,
+        "generation": {
+            "max-examples": examples,
+            "no-shrink": True,
+            "database": "none",
+            "deterministic": True,
+            # Whoever has no credential shows none: an invented one opens nothing.
+            "with-security-parameters": caller.token is not None,
+        },
+        "phases": {name: {"enabled": name in phases} for name in PHASES},
+        "checks": {"positive_data_acceptance": {"expected-statuses": ACCEPTED}},
+    }
+
+
+def credential(token: str) -> type[AuthProvider[str]]:
+    """What schemathesis shows with every request but those by which it tries to come in without."""
+
+    class Bearer:
+        def get(self, case: Case, context: AuthContext) -> str:
+            return token
+
+        def set(self, case: Case, data: str, context: AuthContext) -> None:
+            case.headers["Authorization"] = f"Bearer {data}"
+
+    return Bearer
+
+
+@contextmanager
+def asking_as(caller: Caller) -> Iterator[None]:
+    """Let the caller change every request of schemathesis in this process before it is sent."""
+
+    def before_call(context: Any, case: Any, kwargs: Any) -> None:
+        caller.before(case)
+
+    schemathesis.hook(before_call)
+    try:
+        yield
+    finally:
+        GLOBAL_HOOK_DISPATCHER.unregister(before_call)
+
+
+def _heard(report: Report, event: events.EngineEvent) -> None:
+    if isinstance(event, events.ScenarioFinished):
+        _scenario(report, event)
+    elif isinstance(event, events.NonFatalError):
+        report.errors.append(f"{event.label}: {event.value!r}"[:500])
+    elif isinstance(event, events.FatalError):
+        raise event.exception
+    elif isinstance(event, events.PhaseStarted) and event.payload is not None:
+        report.links = event.payload.transitions_selected
+    elif isinstance(event, events.EngineFinished):
+        report.took_s = event.running_time
+
+
+def _scenario(report: Report, event: events.ScenarioFinished) -> None:
+    recorder = event.recorder
+    for id_, node in recorder.cases.items():
+        told = recorder.interactions.get(id_)
+        if told is None or told.response is None:
+            continue
+        label = node.value.operation.label
+        report.cases[event.phase.value] += 1
+        report.statuses[told.response.status_code] += 1
+        report.met.add(label)
+        if told.response.status_code < 300:
+            report.granted.add(label)
+        if node.transition is not None and (
+            node.is_transition_applied or not node.transition.parameters
+        ):
+            report.linked.add(label)
+            report.followed[node.transition.id] += 1
+    for nodes in recorder.checks.values():
+        for check in nodes:
+            if check.failure_info is not None:
+                failure = check.failure_info.failure
+                key = (check.name, failure.operation, failure.title)
+                said = f"{failure.message}\n{check.failure_info.code_sample}"
+                report.wrong.setdefault(key, said)
