@@ -3,7 +3,8 @@
 .DELETE_ON_ERROR:
 .PHONY: help setup dev demo test lint states lock clean bench bench-nearest bench-dispatch \
 	bench-profile bench-timers bench-growth bench-live simulate proof proof-chaos \
-	proof-races proof-clocks proof-privacy proof-mutants proof-backup FORCE
+	proof-races proof-clocks proof-privacy proof-mutants proof-backup types \
+	proof-fuzz proof-alike proof-states proof-constraints FORCE
 MAKEFLAGS += --no-print-directory
 
 VENV := .venv
@@ -15,7 +16,7 @@ PYTEST_ARGS ?= -n 2
 help:  ## Print this list
 	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/  make \1\t\2/p' Makefile | expand -t 16
 
-setup: $(VENV)/.runtime $(GAZETTEER)  ## Install into .venv, ready to run .venv/bin/tekkie
+setup: $(VENV)/.runtime $(GAZETTEER) $(VENV)/.web  ## Install into .venv, ready to run .venv/bin/tekkie
 	@:
 
 dev: setup $(VENV)/.dev  ## Install the tools for tests and lint too
@@ -32,11 +33,24 @@ lint: dev  ## Check format, style, types and who imports whom
 	@$(VENV)/bin/ruff check .
 	@$(VENV)/bin/mypy
 	@$(VENV)/bin/lint-imports --no-logo
+	@sh .ci/lint-pages
 
 simulate: dev  ## Live a million job lives under the pure rules (ARGS="--bookings 100000" for fewer)
 	@$(VENV)/bin/python -m tests.simulation $(ARGS)
 
-proof: simulate proof-races proof-clocks proof-privacy proof-mutants proof-backup proof-chaos  ## Run every long proof; they write docs/proof.md
+proof: simulate proof-constraints proof-states proof-alike proof-fuzz proof-races proof-clocks proof-privacy proof-mutants proof-backup proof-chaos  ## Run every long proof; they write docs/proof.md
+
+proof-fuzz: dev  ## Generated requests by every kind of caller (ARGS="--minutes 2" for fewer)
+	@$(VENV)/bin/python -m tests.proof.fuzz $(ARGS)
+
+proof-alike: dev  ## Foreign and missing: the same answer in the same time
+	@$(VENV)/bin/python -m tests.proof.alike $(ARGS)
+
+proof-states: dev  ## Every verb in every order on PostgreSQL (ARGS="--steps 2000" for fewer)
+	@$(VENV)/bin/python -m tests.proof.states $(ARGS)
+
+proof-constraints: dev  ## Try every forbidden row and step on the schema
+	@$(VENV)/bin/python -m tests.proof.constraints $(ARGS)
 
 proof-chaos: dev  ## Kill real processes 1,000 times, freeze and cut them (ARGS="--seconds 60" for less)
 	@$(VENV)/bin/python -m tests.proof.chaos $(ARGS)
@@ -80,11 +94,14 @@ states: setup  ## Write docs/states.md from the tables of dispatch/rules/states.
 	@$(VENV)/bin/python -m dispatch.rules.states > docs/states.md.new
 	@mv docs/states.md.new docs/states.md
 
+types: setup  ## Write api/web/src/shared/openapi.d.ts from the OpenAPI document
+	@sh .ci/types
+
 lock: $(VENV)/.place  ## Resolve the lock files (UPGRADE=--upgrade for the newest versions)
 	@sh .ci/lock $(UPGRADE)
 
 clean:  ## Remove .venv, the compiled gazetteer and all caches
-	@rm -rf $(VENV) $(GAZETTEER) build dist .coverage .hypothesis .import_linter_cache \
+	@rm -rf $(VENV) $(GAZETTEER) api/web/dist api/web/node_modules build dist .coverage .hypothesis .import_linter_cache \
 		.mypy_cache .pytest_cache .ruff_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -104,6 +121,10 @@ $(VENV)/.runtime: $(VENV)/.place requirements.lock pyproject.toml
 	@$(INSTALL) -r requirements.lock
 	@$(PIP) install --no-deps --no-build-isolation -e .
 	@touch $@
+
+# It looks itself whether there is anything to do; TEKKIE_WEB=skip leaves the pages out.
+$(VENV)/.web: $(VENV)/.runtime FORCE
+	@$(VENV)/bin/python hatch_build.py
 
 $(VENV)/.dev: $(VENV)/.runtime requirements-dev.lock
 	@echo "Installing the tools for tests and lint"

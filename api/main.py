@@ -11,6 +11,7 @@ from api.door import Door
 from api.middleware import Numbered, OnlyJson
 from api.openapi import Api, stated
 from api.outside import Outside
+from api.pages import Pages
 from api.routes import (
     bookings,
     coverage,
@@ -76,6 +77,7 @@ def create_app(
         app.add_middleware(Ways, routes=[route for router in ROUTERS for route in router.routes])
         app.add_middleware(OnlyJson)
         app.add_middleware(Door)
+        app.add_middleware(Pages, map_style_url=rt.settings.map_style_url)
         app.add_middleware(Numbered, https=rt.settings.base_url.startswith("https://"))
         metrics.install(app, rt, process)
     return app

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -84,6 +85,10 @@ class Settings(BaseSettings):
     geocoder_user_agent: str | None = Field(
         None, description="How tekkie names itself to the geocoder; Nominatim's rules demand it."
     )
+    map_style_url: str | None = Field(
+        None,
+        description="Style of a MapLibre map for the pages; without it they draw one of their own.",
+    )
     pool_size: int = Field(
         10, ge=2, le=200, description="Most database connections of one process."
     )
@@ -117,6 +122,18 @@ class Settings(BaseSettings):
         if parts.query or parts.fragment:
             raise ValueError("must end before any ? or #")
         return url.rstrip("/")
+
+    @field_validator("map_style_url")
+    @classmethod
+    def _map_style(cls, url: str | None) -> str | None:
+        parts = urlsplit(url or "https://none")
+        if parts.scheme not in {"http", "https"} or not parts.hostname:
+            raise ValueError(
+                "must begin with https:// or http://, as in https://maps.example/style"
+            )
+        if not re.fullmatch(r"[\w.:\[\]-]+", parts.netloc):
+            raise ValueError("must name a host without user and password")
+        return url
 
     @field_validator("secret_key")
     @classmethod

@@ -1,0 +1,15 @@
+// The customer's link: 22 letters of her booking's id, then what proves that it was sent to her.
+const ID_LETTERS = 22;
+const TOKEN = /^\/job\/([\w-]{65})$/;
+
+export function tokenOf(path: string): string {
+  return TOKEN.exec(path)?.[1] ?? '';
+}
+
+export function bookingOf(token: string): string | undefined {
+  if (!token) return undefined;
+  const base64 = token.slice(0, ID_LETTERS).replace(/-/g, '+').replace(/_/g, '/');
+  const bytes = [...atob(base64)].map((letter) => letter.charCodeAt(0));
+  const hex = bytes.map((byte) => byte.toString(16).padStart(2, '0')).join('');
+  return hex.replace(/^(.{8})(.{4})(.{4})(.{4})/, '$1-$2-$3-$4-');
+}

@@ -1,0 +1,216 @@
+// The API as the pages see it: typed by openapi.d.ts, refusals as values that name fields.
+import { clock } from './clock.svelte';
+import type { components, paths } from './openapi';
+
+export type Schema<Name extends keyof components['schemas']> = components['schemas'][Name];
+
+type Method = 'get' | 'post' | 'put' | 'patch' | 'delete';
+type Does<P extends keyof paths, M extends Method> =
+  paths[P] extends Record<M, infer Operation> ? Exclude<Operation, undefined> : never;
+type PathOf<M extends Method> = {
+  [P in keyof paths]: [Does<P, M>] extends [never] ? never : P;
+}[keyof paths];
+
+type Json<R> = R extends { content: infer C } ? C[keyof C] : undefined;
+type Answered<O> = O extends { responses: infer R }
+  ? Json<R[Extract<keyof R, 200 | 201 | 202 | 204>]>
+  : never;
+type Part<O, Name extends string> = O extends { parameters: infer P }
+  ? Name extends keyof P
+    ? Exclude<P[Name], undefined>
+    : never
+  : never;
+type Body<O> = O extends { requestBody?: infer B }
+  ? Exclude<B, undefined> extends { content: { 'application/json': infer J } }
+    ? J
+    : never
+  : never;
+
+interface Always {
+  /** The token of a customer's link; without it the session cookie speaks. */
+  token?: string | undefined;
+  /** Keeps the idempotency key of a create over its retries. */
+  once?: Once;
+  signal?: AbortSignal;
+  timeoutMs?: number;
+}
+type Given<Name extends string, Value> = [Value] extends [never]
+  ? { [N in Name]?: never }
+  : { [N in Name]: Value };
+type Asked<O> = Always &
+  Given<'path', Part<O, 'path'>> &
+  ([Part<O, 'query'>] extends [never] ? { query?: never } : { query?: Part<O, 'query'> }) &
+  ([Body<O>] extends [never] ? { body?: never } : { body?: Body<O> });
+
+export interface FieldError {
+  field: string;
+  problem: string;
+  cure: string;
+  suggestions?: string[];
+}
+
+/** The API said no: `code` is stable, `errors` names the fields that can be mended. */
+export class Refused extends Error {
+  override name = 'Refused';
+  constructor(
+    readonly status: number,
+    readonly code: string,
+    readonly detail: string,
+    readonly errors: FieldError[] = [],
+    readonly more: Record<string, unknown> = {},
+  ) {
+    super(detail);
+  }
+
+  /** What is wrong with a field, in one sentence. */
+  of(field: string): string | undefined {
+    const found = this.errors.find((error) => error.field === field);
+    return found && `${found.problem}: ${found.cure}`;
+  }
+}
+
+/** Nobody answered: no network, no server, or too slow. */
+export class Unreachable extends Error {
+  override name = 'Unreachable';
+  constructor(readonly why: 'offline' | 'timeout' | 'server') {
+    super(why);
+  }
+}
+
+/** One intention to create something: its key stays while the same body is sent again. */
+export class Once {
+  #key = '';
+  #body = '';
+
+  key(body: string): string {
+    if (!this.#key || body !== this.#body) {
+      this.#key = crypto.randomUUID();
+      this.#body = body;
+    }
+    return this.#key;
+  }
+
+  done(): void {
+    this.#key = '';
+  }
+}
+
+const TIMEOUT_MS = 15_000;
+const TRIES = 3;
+const WAIT_MS = 600;
+const BUSY = new Set([502, 503, 504]);
+
+interface Plain extends Always {
+  path?: object | undefined;
+  query?: object | undefined;
+  body?: unknown;
+}
+
+async function call(method: Method, template: string, asked: Plain): Promise<unknown> {
+  const body = asked.body === undefined ? undefined : JSON.stringify(asked.body);
+  const headers = headersOf(method, asked, body);
+  const again = method !== 'post' && method !== 'patch' ? TRIES : asked.once ? TRIES : 1;
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      const answer = await one(urlOf(template, asked), method, headers, body, asked);
+      asked.once?.done();
+      return answer;
+    } catch (error) {
+      if (attempt >= again || asked.signal?.aborted || !passing(error)) throw error;
+      await pause(WAIT_MS * 2 ** (attempt - 1) * (0.5 + Math.random()));
+    }
+  }
+}
+
+function headersOf(method: Method, asked: Plain, body: string | undefined): Headers {
+  const headers = new Headers({ Accept: 'application/json' });
+  // With the cookie the API takes changes only as JSON, also where there is no body.
+  if (method !== 'get') headers.set('Content-Type', 'application/json');
+  if (asked.token) headers.set('Authorization', `Bearer ${asked.token}`);
+  if (asked.once) headers.set('Idempotency-Key', asked.once.key(body ?? ''));
+  headers.set('Accept-Language', document.documentElement.lang || 'en');
+  return headers;
+}
+
+async function one(
+  url: string,
+  method: Method,
+  headers: Headers,
+  body: string | undefined,
+  asked: Plain,
+): Promise<unknown> {
+  const late = AbortSignal.timeout(asked.timeoutMs ?? TIMEOUT_MS);
+  const signal = asked.signal ? AbortSignal.any([asked.signal, late]) : late;
+  const init: RequestInit = { method: method.toUpperCase(), headers, signal, cache: 'no-store' };
+  if (body !== undefined) init.body = body;
+  let answer: Response;
+  let said: unknown;
+  try {
+    answer = await fetch(url, init);
+    said = await read(answer);
+  } catch (error) {
+    if (asked.signal?.aborted) throw error;
+    if (late.aborted) throw new Unreachable('timeout');
+    throw new Unreachable(navigator.onLine ? 'server' : 'offline');
+  }
+  if (!answer.ok) throw refused(answer.status, said);
+  if (isObject(said) && typeof said.server_time === 'string') clock.tell(said.server_time);
+  return said;
+}
+
+async function read(answer: Response): Promise<unknown> {
+  const text = await answer.text();
+  try {
+    return text ? JSON.parse(text) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function refused(status: number, said: unknown): Error {
+  if (!isObject(said) || typeof said.code !== 'string') {
+    return BUSY.has(status) ? new Unreachable('server') : new Refused(status, 'unknown', '');
+  }
+  const errors = Array.isArray(said.errors) ? (said.errors as FieldError[]) : [];
+  return new Refused(status, said.code, String(said.detail ?? ''), errors, said);
+}
+
+function passing(error: unknown): boolean {
+  if (error instanceof Refused) return BUSY.has(error.status);
+  return error instanceof Unreachable && error.why !== 'offline';
+}
+
+function urlOf(template: string, asked: Plain): string {
+  const values = (asked.path ?? {}) as Record<string, unknown>;
+  const path = template.replace(/\{(\w+)\}/g, (_, name: string) =>
+    encodeURIComponent(String(values[name])),
+  );
+  const query = new URLSearchParams();
+  for (const [name, value] of Object.entries(asked.query ?? {})) {
+    if (value !== undefined && value !== null) query.set(name, String(value));
+  }
+  return query.size ? `${path}?${query}` : path;
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+const pause = (ms: number) => new Promise((done) => setTimeout(done, ms));
+
+type Verb<M extends Method> = <P extends PathOf<M>>(
+  path: P,
+  asked?: Asked<Does<P, M>>,
+) => Promise<Answered<Does<P, M>>>;
+const verb =
+  <M extends Method>(method: M): Verb<M> =>
+  (path, asked) =>
+    call(method, path, (asked ?? {}) as Plain) as never;
+
+export const api = {
+  get: verb('get'),
+  post: verb('post'),
+  put: verb('put'),
+  patch: verb('patch'),
+  delete: verb('delete'),
+};

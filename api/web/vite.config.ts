@@ -1,0 +1,18 @@
+import { svelte } from '@sveltejs/vite-plugin-svelte';
+import { defineConfig } from 'vite';
+
+const FACES = ['book', 'job', 'friend', 'desk', 'login', 'missing'];
+
+export default defineConfig({
+  plugins: [svelte()],
+  build: {
+    target: 'es2022',
+    assetsInlineLimit: 0,
+    modulePreload: { polyfill: false },
+    reportCompressedSize: false,
+    chunkSizeWarningLimit: 1200,
+    rollupOptions: { input: FACES.map((face) => `${face}.html`) },
+  },
+  worker: { format: 'es' },
+  server: { proxy: { '/v1': 'http://127.0.0.1:8000' } },
+});

