@@ -17,24 +17,21 @@ def looks(text: str) -> Ability:
 
 
 @pytest.mark.parametrize(
-    ("seen", "due_s", "since_s"),
+    ("seen", "due_s", "rung_s", "able_s"),
     [
-        ("++++++++", 3.5, 3.5),
-        ("++----++", 3.5, 5.0),
-        ("++----++", 1.5, 1.5),
-        ("++----++", 5.5, 5.5),
-        ("++-+--++", 2.5, 2.5),
-        ("++--+---", 2.5, 3.0),
-        ("------", 2.5, 2.5),
-        ("++", 7.0, 7.0),
+        ("++++++++", 3.5, 5.0, 1.5),
+        ("++----++", 3.5, 5.0, 0.0),
+        ("++----++", 3.5, 7.0, 2.0),
+        ("++----++", 1.5, 1.75, 0.25),
+        ("++----++", 0.5, 7.0, 3.5),
+        ("+---+---+", 0.0, 8.0, 4.0),
+        ("------", 2.5, 4.0, 0.0),
+        ("++", 7.0, 9.0, 2.0),
+        ("--", 7.0, 9.0, 2.0),
     ],
 )
-def test_a_deadline_is_late_from_the_first_moment_at_which_somebody_could_act(seen, due_s, since_s):
-    assert looks(seen).since(due_s) == since_s
-
-
-def test_what_breaks_after_that_moment_counts_against_the_service():
-    assert looks("+---+-------+").since(2.0) == 3.0
+def test_a_deadline_is_late_for_as_long_as_somebody_could_have_acted(seen, due_s, rung_s, able_s):
+    assert looks(seen).able_s(due_s, rung_s) == able_s
 
 
 def test_the_share_of_the_time_is_that_of_its_looks():

@@ -44,17 +44,21 @@ class Ability:
         self.at_s.append(at_s)
         self.able.append(able)
 
-    def since(self, due_s: float) -> float:
-        """The first moment at or after `due_s` at which somebody could act.
+    def able_s(self, from_s: float, to_s: float) -> float:
+        """For how many of these seconds somebody could act.
 
-        Between two looks the service is taken for able as soon as either found it so, which counts
-        against it. What came later than this moment is late, whatever broke in the meantime.
+        Between two looks the service is taken for able when either found it so, before the first
+        and after the last always: what is not known counts against it.
         """
-        number = max(1, bisect_left(self.at_s, due_s))
-        for after in range(number, len(self.able)):
-            if self.able[after] or self.able[after - 1]:
-                return max(due_s, self.at_s[after - 1])
-        return due_s
+        unable_s = 0.0
+        number = max(1, bisect_left(self.at_s, from_s))
+        for after in range(number, len(self.at_s)):
+            begin_s, end_s = self.at_s[after - 1], self.at_s[after]
+            if begin_s >= to_s:
+                break
+            if not self.able[after - 1] and not self.able[after]:
+                unable_s += max(0.0, min(to_s, end_s) - max(from_s, begin_s))
+        return max(0.0, to_s - from_s - unable_s)
 
     def share(self) -> float:
         """The part of the time in which somebody could act."""
