@@ -56,6 +56,22 @@ def to_number(cursor: str | None) -> tuple[UUID, int] | None:
         raise _unfit() from None
 
 
+def of_word(last: str) -> str:
+    """The cursor after a row sorted by a word."""
+    return urlsafe_b64encode(last.encode()).decode().rstrip("=")
+
+
+def to_word(cursor: str | None) -> str:
+    """Where the page before ended, the empty word at first; Unfit when it is none of ours."""
+    try:
+        word = _decoded(cursor or "")
+    except ValueError:
+        raise _unfit() from None
+    if "\0" in word:
+        raise _unfit()
+    return word
+
+
 def _packed(*parts: str) -> str:
     return urlsafe_b64encode(" ".join(parts).encode()).decode().rstrip("=")
 
@@ -63,7 +79,11 @@ def _packed(*parts: str) -> str:
 def _unpacked(cursor: str | None) -> list[str]:
     if cursor is None:
         return []
-    return urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode().split(" ", 1)
+    return _decoded(cursor).split(" ", 1)
+
+
+def _decoded(cursor: str) -> str:
+    return urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode()
 
 
 def _unfit() -> Unfit:

@@ -10,6 +10,17 @@ WORK: Final = (
     *("report_incomplete", "hand_back", "get_invitation"),
 )
 DESK: Final = ("list_decisions", "redispatch_booking", "award_booking")
+AT_DESK: Final = (
+    *("show_numbers", "show_queues", "find_bookings", "show_map", "list_messages"),
+    *("find_friends", "import_friends", "list_partners", "add_partner"),
+)
+ITS_PARTNER: Final = {"partner_id": "$response.body#/items/0/id"}
+ITS_KEY: Final = {"partner_id": "$response.body#/id", "prefix": "$response.body#/prefix"}
+ITS_FRIEND: Final = {"friend_id": "$response.body#/items/0/id"}
+ITS_CERTIFICATE: Final = {
+    "friend_id": "$response.body#/id",
+    "code": "$response.body#/certificates/0/code",
+}
 CARE: Final = ("get_booking", "list_events", "cancel_booking", "rate_booking")
 THE_BOOKING: Final = {"booking_id": "$response.body#/id"}
 ITS_BOOKING: Final = {"booking_id": "$response.body#/booking_id"}
@@ -32,6 +43,13 @@ ONWARD: Final[Mapping[str, tuple[tuple[Mapping[str, str], tuple[str, ...]], ...]
     ),
     "list_bookings": ((THE_NEWEST, (*CARE, *DESK)),),
     "get_booking": ((THE_BOOKING, (*CARE[1:], "get_invitation")), ({}, ("follow_live",))),
+    "find_bookings": ((THE_NEWEST, ("open_booking", "list_neighbours", "note_booking")),),
+    "open_booking": ((THE_BOOKING, ("list_neighbours", "note_booking", *DESK)),),
+    "list_messages": (({"message_id": "$response.body#/items/0/id"}, ("send_message_again",)),),
+    "find_friends": ((ITS_FRIEND, ("open_friend", "set_friend_state")),),
+    "open_friend": ((ITS_CERTIFICATE, ("certify_friend", "uncertify_friend")),),
+    "list_partners": ((ITS_PARTNER, ("add_partner_key",)),),
+    "add_partner": ((ITS_KEY, ("revoke_partner_key",)),),
     "list_decisions": ((SAME_BOOKING, ("award_booking", "redispatch_booking")),),
     "redispatch_booking": ((THE_BOOKING, ("list_decisions", "get_booking")),),
     "award_booking": ((THE_BOOKING, ("list_decisions", "list_events")),),
@@ -53,6 +71,7 @@ ONWARD: Final[Mapping[str, tuple[tuple[Mapping[str, str], tuple[str, ...]], ...]
     "create_session": (
         ({}, ("show_my_profile", "list_my_offers", "list_my_jobs", "list_bookings")),
         ({}, ("delete_session",)),
+        ({}, AT_DESK),
     ),
     "delete_session": (({}, ("request_login_link",)),),
 }

@@ -28,7 +28,10 @@ from data.db import (
     DatabaseFull,
 )
 from dispatch.flows.deciding import KeyReused, ReferenceTaken
+from dispatch.flows.desk import NotesFull
 from dispatch.flows.orders import QuoteExpired, UnknownPackage
+from dispatch.flows.partners import NameTaken
+from dispatch.flows.phones import PAUSE_S, RungJustNow
 from dispatch.flows.sessions import LinkUsedUp
 from dispatch.flows.together import Overloaded
 from dispatch.rules.bases import BaseMovedLately
@@ -179,6 +182,8 @@ REFUSALS: Mapping[type[Refused], int] = {
     BaseMovedLately: 409,
 }
 KINDS: Mapping[type[Exception], Kind] = {
+    NameTaken: 409,
+    NotesFull: 409,
     **{refusal: _refusal(status, refusal) for refusal, status in REFUSALS.items()},
     AddressRefused: Kind(status=422, code="address-refused", title="This address cannot be placed"),
     Unfit: Kind(
@@ -222,7 +227,7 @@ KINDS: Mapping[type[Exception], Kind] = {
         status=413,
         code="too-large",
         title="The body is too large",
-        detail="Send at most 64 KB.",
+        detail="Send at most 64 KB, and a file of friends in at most 5 MB.",
     ),
     WrongMethod: Kind(
         status=405,

@@ -250,6 +250,14 @@ class FriendIndex:
         farthest_m = found[want - 1][0] if len(found) >= want else self._largest_radius_m
         return farthest_m + NEAR_TIE_M
 
+    def how_many_open(self, required: int = 0) -> int:
+        """How many friends are available and have all traits of `required`."""
+        if not self._bits:
+            return 0
+        wanted = required << 1 | OPEN
+        bits = np.frombuffer(self._bits, np.int64)
+        return int(np.count_nonzero(bits & wanted == wanted))
+
     def around(self, point: Point, count: int) -> list[Candidate]:
         """The `count` nearest friends of any kind, available or not, however far."""
         if count < 1:

@@ -216,12 +216,16 @@ def _time(minute: int) -> str:
     return f"{minute // 60:02}:{minute % 60:02}"
 
 
+def quiet_said(row: Mapping[str, Any]) -> Quiet | None:
+    """Quiet hours from the row of a friend."""
+    if row["quiet_from"] is None:
+        return None
+    hours = {"from": _time(row["quiet_from"]), "until": _time(row["quiet_until"])}
+    return Quiet.model_validate(hours)
+
+
 async def _shown(rt: Runtime, friend_id: FriendId, row: Mapping[str, Any]) -> Profile:
     held = await profile.certificates(rt, friend_id)
-    quiet = None
-    if row["quiet_from"] is not None:
-        hours = {"from": _time(row["quiet_from"]), "until": _time(row["quiet_until"])}
-        quiet = Quiet.model_validate(hours)
     return Profile(
         ref=row["ref"],
         name=row["name"],
@@ -234,7 +238,7 @@ async def _shown(rt: Runtime, friend_id: FriendId, row: Mapping[str, Any]) -> Pr
         base=None if row["lat"] is None else Base(lat=row["lat"], lon=row["lon"]),
         capacity=row["capacity"],
         open_jobs=row["open_jobs"],
-        quiet=quiet,
+        quiet=quiet_said(row),
         paused=row["state"] == FriendState.PAUSED,
         certificates=[_certificate(one, Language(row["language"])) for one in held],
         rating=Stars(stars=row["stars"], count=row["ratings"]),

@@ -84,6 +84,14 @@ async def _load(
     rows = await tx.fetch(sql.load, ids) if ids else []
     loaded = {row["id"]: _job(row, packages[row["package"]]) for row in rows}
     return loaded, rows[0]["now"] if rows else await moment(tx)
+async def look(
+    tx: Connection, booking_id: BookingId, packages: Mapping[str, Package]
+) -> Job | None:
+    """A job as it stands, without a lock: to look at, never to decide on."""
+    loaded, _ = await _load(tx, [booking_id], packages)
+    return loaded.get(booking_id)
+
+
 
 
 def _job(row: asyncpg.Record, package: Package) -> Job:

@@ -37,13 +37,13 @@ class Partner:
 
 
 async def insert(
-    tx: Connection, partner_id: PartnerId, *, name: str, members_only: bool
+    tx: Connection, partner_id: PartnerId, *, name: str, members_only: bool, actor: str
 ) -> Partner | None:
     """Add a partner; None when the name is taken."""
     row = await tx.fetchrow(sql.insert, partner_id, name, members_only)
     if row is None:
         return None
-    await tx.execute(sql.audit, "partner.added", str(partner_id))
+    await tx.execute(sql.audit, actor, "partner.added", str(partner_id))
     return _partner(row)
 
 
@@ -54,11 +54,17 @@ async def by_name(tx: Connection, word: str) -> Partner | None:
 
 
 async def insert_key(
-    tx: Connection, key_id: UUID, partner_id: PartnerId, *, prefix: str, secret_sha256: bytes
+    tx: Connection,
+    key_id: UUID,
+    partner_id: PartnerId,
+    *,
+    prefix: str,
+    secret_sha256: bytes,
+    actor: str,
 ) -> None:
     """Keep the hash of a new key."""
     await tx.execute(sql.insert_key, key_id, partner_id, prefix, secret_sha256)
-    await tx.execute(sql.audit, "key.added", str(key_id))
+    await tx.execute(sql.audit, actor, "key.added", str(key_id))
 
 
 async def of_keys(tx: Connection, secrets_sha256: Sequence[bytes]) -> dict[bytes, Partner]:
@@ -67,11 +73,13 @@ async def of_keys(tx: Connection, secrets_sha256: Sequence[bytes]) -> dict[bytes
     return {row["secret_sha256"]: _partner(row) for row in rows}
 
 
-async def revoke_key(tx: Connection, prefix: str) -> int:
-    """Revoke the good keys that begin so; returns how many."""
-    revoked = [row["id"] for row in await tx.fetch(sql.revoke_key, prefix)]
+async def revoke_key(
+    tx: Connection, prefix: str, *, partner_id: PartnerId | None, actor: str
+) -> int:
+    """Revoke the good keys that begin so, of one partner or of all; returns how many."""
+    revoked = [row["id"] for row in await tx.fetch(sql.revoke_key, prefix, partner_id)]
     for key_id in revoked:
-        await tx.execute(sql.audit, "key.revoked", str(key_id))
+        await tx.execute(sql.audit, actor, "key.revoked", str(key_id))
     return len(revoked)
 
 

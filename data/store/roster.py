@@ -95,6 +95,21 @@ async def _put_certificates(tx: Connection, entries: Sequence[Entry]) -> set[Fri
     return {friend_id for friend_id, _ in wanted ^ held}
 
 
+async def certify(tx: Connection, friend_id: FriendId, code: str) -> bool | None:
+    """Give a certificate from now on; False when he holds it, None when there is no such kind."""
+    held = await tx.fetch(sql.held_certificates, [friend_id])
+    if any(row["certificate"] == code for row in held):
+        return False
+    done = await tx.execute(sql.add_certificates, [friend_id], [code])
+    return True if done == "INSERT 0 1" else None
+
+
+async def uncertify(tx: Connection, friend_id: FriendId, code: str) -> bool:
+    """Take a certificate away; False when he does not hold it."""
+    done = await tx.execute(sql.end_certificates, [friend_id], [code])
+    return done != "DELETE 0"
+
+
 def _columns(rows: Iterable[tuple[object, ...]]) -> list[list[object]]:
     return [list(column) for column in zip(*rows, strict=True)]
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
@@ -15,9 +16,10 @@ from data.records import (
     Language,
     Market,
     PartnerId,
+    PersonId,
     QuietHours,
 )
-from data.store import audit, friends, roster
+from data.store import audit, desk, friends, roster
 from data.store.roster import Entry
 from dispatch.rules import bases
 from dispatch.rules.refused import NotFound, Refused
@@ -30,10 +32,15 @@ FEW = 200
 
 
 class EmailTaken(Refused):
-    """Another friend has this e-mail address."""
+    """Another friend has this e-mail address; `line` is where it stands in a file, or 0."""
 
     code = "email-taken"
     field = "email"
+
+    def __init__(self, problem: str, line: int = 0) -> None:
+        super().__init__(f"line {line}: {problem}" if line else problem)
+        self.problem = problem
+        self.line = line
 
 
 class CapacityTooLow(Refused):
@@ -65,6 +72,29 @@ class ProfileChange:
     capacity: int | None = None
 
 
+class _OnlyTried(Exception):
+    """What an import would do is known, and it shall not be done."""
+
+
+@dataclass(slots=True, kw_only=True)
+class _Seen:
+    """How far an import has come."""
+
+    progress: Callable[[int], None] = lambda rows: None
+    rows: int = 0
+    created: int = 0
+    changed: set[FriendId] = field(default_factory=set)
+    markets: set[Market] = field(default_factory=set)
+
+    def told(self) -> TakenIn:
+        """What the import did."""
+        return TakenIn(
+            created=self.created,
+            changed=len(self.changed) - self.created,
+            unchanged=self.rows - len(self.changed),
+        )
+
+
 async def take_in(
     rt: Runtime,
     rows: Iterable[Row],
@@ -73,26 +103,38 @@ async def take_in(
     progress: Callable[[int], None] = lambda done: None,
 ) -> TakenIn:
     """Create or change friends by their `ref`, all or none; raises EmailTaken."""
-    created, seen = 0, 0
-    changed: set[FriendId] = set()
-    markets: set[Market] = set()
-    stream = iter(rows)
+    seen = _Seen(progress=progress)
     async with transaction(rt.pool) as tx:
-        while page := list(islice(stream, PAGE)):
-            entries, new = await _entries(rt, tx, page)
-            try:
-                with plainly():
-                    changed |= await roster.put(tx, entries)
-            except ConstraintBroken as broken:
-                if broken.constraint != "people_login":
-                    raise
-                raise EmailTaken("two friends of the file exchange their addresses") from None
-            created, seen = created + new, seen + len(page)
-            markets |= {row.market for row in page}
-            progress(seen)
-        await audit.note(tx, actor=actor, act="friends.imported", subject=str(seen))
-    await _refresh(rt, changed, markets)
-    return TakenIn(created=created, changed=len(changed) - created, unchanged=seen - len(changed))
+        await _take_in(rt, tx, rows, seen)
+        await audit.note(tx, actor=actor, act="friends.imported", subject=str(seen.rows))
+    await _refresh(rt, seen.changed, seen.markets)
+    return seen.told()
+
+
+async def try_in(rt: Runtime, rows: Iterable[Row]) -> TakenIn:
+    """What `take_in` would do: it is done, counted and undone."""
+    seen = _Seen()
+    with suppress(_OnlyTried):
+        async with transaction(rt.pool) as tx:
+            await _take_in(rt, tx, rows, seen)
+            raise _OnlyTried
+    return seen.told()
+
+
+async def _take_in(rt: Runtime, tx: Connection, rows: Iterable[Row], seen: _Seen) -> None:
+    stream = iter(rows)
+    while page := list(islice(stream, PAGE)):
+        entries, created = await _entries(rt, tx, page)
+        try:
+            with plainly():
+                seen.changed |= await roster.put(tx, entries)
+        except ConstraintBroken as broken:
+            if broken.constraint != "people_login":
+                raise
+            raise EmailTaken("two friends of the file exchange their addresses") from None
+        seen.created, seen.rows = seen.created + created, seen.rows + len(page)
+        seen.markets |= {row.market for row in page}
+        seen.progress(seen.rows)
 
 
 async def _entries(rt: Runtime, tx: Connection, page: Sequence[Row]) -> tuple[list[Entry], int]:
@@ -102,7 +144,7 @@ async def _entries(rt: Runtime, tx: Connection, page: Sequence[Row]) -> tuple[li
     for row in page:
         owner = taken.get(row.email.lower(), row.ref)
         if owner != row.ref:
-            raise EmailTaken(f"line {row.line}: it belongs to the friend {owner}")
+            raise EmailTaken(f"it belongs to the friend {owner}", row.line)
     entries = [
         Entry(
             id=known.get(row.ref) or FriendId(rt.new_id()),
@@ -194,14 +236,57 @@ async def _reach(tx: Connection, friend_id: FriendId, change: ProfileChange) -> 
     await roster.set_reach(tx, friend_id, radius_m, languages)
 
 
-async def set_state(rt: Runtime, friend_id: FriendId, state: FriendState, *, actor: str) -> None:
-    """The desk pauses, activates or suspends a friend; repeating it changes nothing."""
+async def set_state(
+    rt: Runtime,
+    friend_id: FriendId,
+    state: FriendState,
+    *,
+    actor: str,
+    reason: tuple[PersonId, str] | None = None,
+) -> None:
+    """The desk pauses, activates or suspends a friend; repeating it changes nothing.
+
+    `reason` is who says why, in words that are kept with the friend's notes: they may name people.
+    """
     async with transaction(rt.pool) as tx:
         if not await roster.lock(tx, friend_id):
             raise NotFound("there is no such friend")
         if await roster.set_state(tx, friend_id, state):
             await audit.note(tx, actor=actor, act=f"friend.{state}", subject=str(friend_id))
+            if reason is not None:
+                by, words = reason
+                await desk.note_friend(tx, friend_id, by, f"{state}: {words}")
     await _refresh(rt, {friend_id}, set())
+
+
+async def certify(rt: Runtime, friend_id: FriendId, code: str, *, actor: str) -> None:
+    """Give a friend a certificate from now on; one who holds it keeps it as it is."""
+    async with transaction(rt.pool) as tx:
+        if not await roster.lock(tx, friend_id):
+            raise NotFound("there is no such friend")
+        given = await roster.certify(tx, friend_id, code)
+        if given is None:
+            raise NotFound(f"there is no certificate {code[:40]!r}")
+        if given:
+            await _note_certificate(tx, friend_id, "friend.certified", code, actor)
+    await _refresh(rt, {friend_id}, set())
+
+
+async def uncertify(rt: Runtime, friend_id: FriendId, code: str, *, actor: str) -> None:
+    """Take a certificate from a friend; the jobs he holds stay his. NotFound if he has none."""
+    async with transaction(rt.pool) as tx:
+        await roster.lock(tx, friend_id)
+        if not await roster.uncertify(tx, friend_id, code):
+            raise NotFound("he does not hold this certificate")
+        await _note_certificate(tx, friend_id, "friend.uncertified", code, actor)
+    await _refresh(rt, {friend_id}, set())
+
+
+async def _note_certificate(
+    tx: Connection, friend_id: FriendId, act: str, code: str, actor: str
+) -> None:
+    data = {"certificate": code}
+    await audit.note(tx, actor=actor, act=act, subject=str(friend_id), data=data)
 
 
 async def set_membership(

@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Sequence
 from hashlib import sha256
 
-from data.db import transaction
+from data.db import Connection, transaction
 from data.records import PartnerId
 from data.store import partners
 from data.store.partners import Partner
@@ -29,38 +29,52 @@ class NameTaken(Refused):
         return "Choose another name, or add a key to the partner there is."
 
 
-async def add(rt: Runtime, name: str, *, members_only: bool = False) -> tuple[Partner, str]:
+async def add(
+    rt: Runtime, name: str, *, members_only: bool = False, actor: str = "system"
+) -> tuple[Partner, str]:
     """Add a partner with a first key, which is told only now. Raises NameTaken."""
     key = _key()
     async with transaction(rt.pool) as tx:
         partner = await partners.insert(
-            tx, PartnerId(rt.new_id()), name=name, members_only=members_only
+            tx, PartnerId(rt.new_id()), name=name, members_only=members_only, actor=actor
         )
         if partner is None:
             raise NameTaken
-        await partners.insert_key(
-            tx, rt.new_id(), partner.id, prefix=key[:SHOWN], secret_sha256=_hash(key)
-        )
+        await _keep(rt, tx, partner.id, key, actor)
     return partner, key
 
 
-async def add_key(rt: Runtime, partner: str) -> str:
+async def add_key(rt: Runtime, partner: str, *, actor: str = "system") -> str:
     """Add a key to a partner, named by name or id, beside those he has. Raises NotFound."""
     key = _key()
     async with transaction(rt.pool) as tx:
         found = await partners.by_name(tx, partner)
         if found is None:
             raise NotFound(f"there is no partner {partner[:60]!r}; see `tekkie partners list`")
-        await partners.insert_key(
-            tx, rt.new_id(), found.id, prefix=key[:SHOWN], secret_sha256=_hash(key)
-        )
+        await _keep(rt, tx, found.id, key, actor)
     return key
 
 
-async def revoke_key(rt: Runtime, prefix: str) -> None:
-    """Revoke a key, named by its first characters as listed; from now on it opens nothing."""
+async def _keep(rt: Runtime, tx: Connection, partner_id: PartnerId, key: str, actor: str) -> None:
+    await partners.insert_key(
+        tx,
+        rt.new_id(),
+        partner_id,
+        prefix=key[:SHOWN],
+        secret_sha256=_hash(key),
+        actor=actor,
+    )
+
+
+async def revoke_key(
+    rt: Runtime, prefix: str, *, partner_id: PartnerId | None = None, actor: str = "system"
+) -> None:
+    """Revoke a key, named by its first characters as listed; from now on it opens nothing.
+
+    With `partner_id` only a key of this partner.
+    """
     async with transaction(rt.pool) as tx:
-        if not await partners.revoke_key(tx, prefix):
+        if not await partners.revoke_key(tx, prefix, partner_id=partner_id, actor=actor):
             raise NotFound(f"no good key begins with {prefix[:20]!r}; see `tekkie partners list`")
 
 

@@ -8,7 +8,17 @@ from datetime import datetime
 
 from data.db import moment, transaction
 from data.records import Friend, FriendId, MessageId
-from data.store import answers, clock, feed, friends, jobs, outbox, quotes, sessions
+from data.store import (
+    answers,
+    audit,
+    clock,
+    feed,
+    friends,
+    jobs,
+    outbox,
+    quotes,
+    sessions,
+)
 from data.store.outbox import Backlog
 from dispatch.rules.refused import NotFound
 from dispatch.runtime import Runtime
@@ -91,12 +101,12 @@ async def backlog(rt: Runtime) -> Backlog:
         return await outbox.backlog(tx)
 
 
-async def unpark(rt: Runtime, message_id: MessageId) -> None:
+async def unpark(rt: Runtime, message_id: MessageId, *, actor: str = "desk") -> None:
     """The desk has a parked message sent again. Raises NotFound."""
     async with transaction(rt.pool) as tx:
-        found = await outbox.unpark(tx, message_id)
-    if not found:
-        raise NotFound("there is no such parked message")
+        if not await outbox.unpark(tx, message_id):
+            raise NotFound("there is no such parked message")
+        await audit.note(tx, actor=actor, act="message.sent_again", subject=str(message_id))
     rt.tell([])
 
 

@@ -7,6 +7,7 @@ from itertools import product
 import pytest
 
 from api.main import create_app
+from dispatch.flows import partners
 from tests.api.conftest import BOOKING
 
 MISSING = "0197f0a0-0000-7000-8000-000000000001"
@@ -61,6 +62,16 @@ TABLE = {
     "create_session": dict.fromkeys(CALLERS, 422),
     "delete_session": {"winner": 204, "other friend": 204, "operator": 204},
     "follow_live": None,  # an endless stream: tests/api/test_live.py
+    **dict.fromkeys(
+        [
+            *("show_numbers", "show_queues", "find_bookings", "open_booking", "list_neighbours"),
+            *("show_map", "list_messages", "find_friends", "open_friend", "set_friend_state"),
+            *("certify_friend", "uncertify_friend", "import_friends", "list_partners"),
+        ],
+        {"operator": 200},
+    ),
+    **dict.fromkeys(["note_booking", "add_partner", "add_partner_key"], {"operator": 201}),
+    **dict.fromkeys(["send_message_again", "revoke_partner_key"], {"operator": 204}),
 }
 CATALOGUE = {"list_packages", "show_coverage"}
 BODIES = {
@@ -85,6 +96,12 @@ def operations():
 
 
 OPERATIONS = {name: (method, path, about) for name, method, path, about in operations()}
+    "add_my_phone": PHONE,
+    "remove_my_phone": {"endpoint": PHONE["endpoint"]},
+    "note_booking": {"text": "Call after six."},
+    "set_friend_state": {"state": "paused", "reason": "Holidays."},
+    "import_friends": {"filename": "friends.csv", "content": "ref\n", "dry_run": True},
+    "add_partner": {"name": "Foto Huber"},
 
 
 def test_every_operation_stands_in_the_table():
@@ -99,7 +116,7 @@ def test_whoever_is_not_let_in_is_told_so_in_the_document():
 
 
 @pytest.fixture
-async def people(house, clock):
+async def people(house, clock, owner):
     """Somebody of each kind, around one booking that f1 has won and contacted."""
     partner = await house.partner()
     made = (await partner.post("/v1/bookings", BOOKING)).json()
@@ -122,8 +139,19 @@ async def people(house, clock):
         "other partner": await house.partner("Elektro Huber"),
         "operator": await house.operator(),
     }
-    ids = {"booking_id": booking["id"], "offer_id": offer, "starts_at": starts_at}
+    ids = {
+        "booking_id": booking["id"],
+        "offer_id": offer,
+        "starts_at": starts_at,
+        "friend_id": house.friends["f2"],
+        "code": "wifi",
+        "message_id": await owner.fetchval(parked, booking["id"]),
+        "partner_id": shop.id,
+        "prefix": shop.keys[0].prefix,
+    }
     return callers, ids
+    parked = "UPDATE messages SET state = 'parked' WHERE booking_id = $1 RETURNING id"
+    [shop] = await partners.list(house.rt)
 
 
 def request(name, ids):
@@ -183,8 +211,9 @@ OWNED = [name for name, (_, path, _) in OPERATIONS.items() if re.search("{.*_id}
 
 async def test_what_is_foreign_and_what_is_missing_look_alike(people):
     callers, ids = people
-    nowhere = dict.fromkeys(("booking_id", "offer_id"), MISSING) | {"starts_at": ids["starts_at"]}
-    impossible = nowhere | dict.fromkeys(("booking_id", "offer_id"), "none")
+    named = [name for name in ids if name.endswith("_id")]
+    nowhere = ids | dict.fromkeys(named, MISSING)
+    impossible = ids | dict.fromkeys(named, "none")
     for name in OWNED:
         for caller in STRANGERS.keys() | {"other friend", "operator"} & TABLE[name].keys():
             if caller not in TABLE[name]:

@@ -103,6 +103,14 @@ async def test_the_examples_run_through_a_whole_life(house, clock):
     at, _, _ = await booked()
     said["award_booking"] |= {"friend": "f6"}
     await runs("award_booking", desk, f"{at}/award")
+    await runs("note_booking", desk, f"{at}/notes", status=201)
+    at_friend = f"/v1/desk/friends/{house.friends['f6']}"
+    await runs("set_friend_state", desk, f"{at_friend}/state")
+    await runs("import_friends", desk, "/v1/desk/friends/import")
+    await runs("add_partner", desk, "/v1/desk/partners", status=201)
+    await runs("add_my_phone", friend, "/v1/me/push-subscriptions", status=201)
+    await runs("remove_my_phone", friend, "/v1/me/push-subscriptions", "DELETE", 204)
+    await runs("delete_session", desk, "/v1/sessions/current", "DELETE", 204)
     await runs("change_my_profile", friend, "/v1/me/profile", method="PATCH")
     await runs("request_login_link", house.client(), "/v1/login-links", status=202)
     answer = await house.client().post("/v1/sessions", said.pop("create_session"))

@@ -33,3 +33,22 @@ ALTER TABLE people
   ADD COLUMN desk_notes jsonb NOT NULL DEFAULT '[]' CHECK (jsonb_typeof(desk_notes) = 'array');
 
 GRANT SELECT, INSERT, UPDATE, DELETE ON push_subscriptions TO tekkie_service;
+
+-- What the desk looks for. A customer is found by the beginnings of words of her name, address of mail, telephone
+-- number, postcode and town, written with or without accents; written at once, so that no booking pays for the others.
+CREATE FUNCTION words(said text) RETURNS text[] LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+  SELECT array_remove(string_to_array(replace(translate(lower(said),
+    'àáâãäåæçèéêëìíîïñòóôõöøùúûüýÿąćęłńśźżÀÁÂÃÄÅÆÇÈÉÊËÌÍÎÏÑÒÓÔÕÖØÙÚÛÜÝĄĆĘŁŃŚŹŻ@.,;:+-_/()&"''\',
+    'aaaaaaaceeeeiiiinoooooouuuuyyacelnszzaaaaaaaceeeeiiiinoooooouuuuyacelnszz                '),
+    'ß', 'ss'), ' '), '')
+$$;
+CREATE FUNCTION findable(name text, email text, phone text, postcode text, city text) RETURNS tsvector
+  LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+  SELECT array_to_tsvector(tekkie.words(name || ' ' || email || ' ' || coalesce(phone, '') || ' ' || coalesce(postcode, '')
+                                        || ' ' || coalesce(city, '')))
+$$;
+CREATE INDEX people_words ON people USING gin (findable(name, email, phone, postcode, city)) WITH (fastupdate = off);
+CREATE INDEX bookings_alive ON bookings (state, created_at, id) WHERE state NOT IN ('completed', 'cancelled');
+CREATE INDEX awards_missed ON awards (ended_at) WHERE state = 'forfeited';
+CREATE INDEX events_day ON events USING brin (at) WITH (autosummarize = on);
+CREATE INDEX audit_subject ON audit (subject, at);

@@ -1,0 +1,116 @@
+"""The desk's map: everybody's place at once, in columns, packed."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated, Any, Final
+from uuid import UUID
+
+from fastapi import APIRouter, Header, Response
+from pydantic_core import to_json
+
+from api.auth import AnOperator, Rt, actor
+from api.direct import Direct
+from api.schemas import Said
+from data.records import BookingState, Friend, FriendState, Tier
+from dispatch.flows import desk
+from dispatch.rules import matching
+from dispatch.rules.policy import Policy
+
+PACKED: Final = 1
+DIGITS: Final = 5
+"""Of a degree: about a metre."""
+
+router = APIRouter(prefix="/v1/desk", tags=["desk"], route_class=Direct)
+
+
+class MapState(StrEnum):
+    """How a friend stands: as `active` as can be asked now, or `busy` and asked no more for now."""
+
+    ACTIVE = "active"
+    BUSY = "busy"
+    PAUSED = "paused"
+    SUSPENDED = "suspended"
+
+
+class FriendColumns(Said):
+    """All friends; what stands at one place in each column belongs together."""
+
+    id: list[UUID]
+    lat: list[float]
+    lon: list[float]
+    state: list[MapState]
+    tier: list[Tier]
+
+
+class BookingColumns(Said):
+    """The bookings under way or of the last seven days, at most 20,000 of each, in columns."""
+
+    id: list[UUID]
+    lat: list[float]
+    lon: list[float]
+    state: list[BookingState]
+
+
+class Map(Said):
+    """Where everybody is."""
+
+    friends: FriendColumns
+    bookings: BookingColumns
+    server_time: datetime
+
+
+@router.get("/map", summary="Where everybody is", response_model=Map)
+async def show_map(
+    rt: Rt,
+    who: AnOperator,
+    accept_encoding: Annotated[str, Header(include_in_schema=False)] = "",
+) -> Response:
+    """Friends by this process's index and bookings by the rows; packed for whoever takes gzip."""
+    bookings, now = await desk.on_map(rt, actor=actor(who))
+    packed = "gzip" in accept_encoding
+    body = await asyncio.to_thread(_drawn, list(rt.index), bookings, now, rt.policy, packed=packed)
+    headers = {"Vary": "Accept-Encoding"} | ({"Content-Encoding": "gzip"} if packed else {})
+    return Response(body, media_type="application/json", headers=headers)
+
+
+def _drawn(
+    friends: Sequence[Friend],
+    bookings: Sequence[Mapping[str, Any]],
+    now: datetime,
+    policy: Policy,
+    *,
+    packed: bool,
+) -> bytes:
+    drawn = {
+        "friends": {
+            "id": [str(one.id) for one in friends],
+            "lat": [round(one.lat, DIGITS) for one in friends],
+            "lon": [round(one.lon, DIGITS) for one in friends],
+            "state": _states(friends, policy),
+            "tier": [one.tier for one in friends],
+        },
+        "bookings": {
+            "id": [str(one["id"]) for one in bookings],
+            "lat": [round(one["lat"], DIGITS) for one in bookings],
+            "lon": [round(one["lon"], DIGITS) for one in bookings],
+            "state": [one["state"] for one in bookings],
+        },
+        "server_time": now,
+    }
+    body = to_json(drawn)
+    return gzip.compress(body, PACKED, mtime=0) if packed else body
+
+
+def _states(friends: Sequence[Friend], policy: Policy) -> list[str]:
+    askable = matching.askable(policy)
+    return [
+        MapState.BUSY
+        if one.state is FriendState.ACTIVE and not askable(one)
+        else MapState(one.state)
+        for one in friends
+    ]

@@ -1,0 +1,185 @@
+-- name: page
+-- The newest first; a page begins after the last booking of the one before, the first after the end of time.
+SELECT b.id, b.created_at FROM bookings b WHERE (b.created_at, b.id) < ($1, $2::uuid)
+ORDER BY b.created_at DESC, b.id DESC LIMIT $3
+
+-- name: page_ended
+-- Where most have ended, those that ended so are soon found among all.
+SELECT b.id, b.created_at FROM bookings b WHERE (b.created_at, b.id) < ($1, $2::uuid) AND b.state = $4
+ORDER BY b.created_at DESC, b.id DESC LIMIT $3
+
+-- name: page_alive
+SELECT b.id, b.created_at FROM bookings b
+WHERE (b.created_at, b.id) < ($1, $2::uuid) AND b.state = $4 AND b.state NOT IN ('completed', 'cancelled')
+ORDER BY b.created_at DESC, b.id DESC LIMIT $3
+
+-- name: page_among
+SELECT b.id, b.created_at FROM bookings b
+WHERE b.id = ANY($4::uuid[]) AND (b.created_at, b.id) < ($1, $2::uuid) AND ($5::booking_state IS NULL OR b.state = $5)
+ORDER BY b.created_at DESC, b.id DESC LIMIT $3
+
+-- name: rows
+SELECT b.id, b.state, b.package, b.market, b.created_at, b.price_minor, b.currency, a.contact_due_at, a.friend_id,
+       f.ref, h.name AS friend_name, c.name, c.postcode, c.city, c.precision
+FROM bookings b JOIN people c ON c.id = b.customer_id
+LEFT JOIN awards a ON a.id = b.award_id
+LEFT JOIN friends f ON f.id = a.friend_id
+LEFT JOIN people h ON h.id = a.friend_id
+WHERE b.id = ANY($1::uuid[]) ORDER BY b.created_at DESC, b.id DESC
+
+-- name: search
+-- Of each kind the newest: by the booking's id, the partner's reference, the friend's ref, the customer's words.
+SELECT b.id FROM bookings b WHERE b.id = $2::uuid
+UNION SELECT b.id FROM bookings b WHERE b.partner_reference = $1 AND b.partner_id = ANY(ARRAY(SELECT p.id FROM partners p))
+UNION (SELECT a.booking_id FROM awards a WHERE a.friend_id = (SELECT f.id FROM friends f WHERE f.ref = $1)
+       ORDER BY a.awarded_at DESC LIMIT $3)
+UNION SELECT b.id
+FROM (SELECT p.id FROM people p
+      WHERE findable(p.name, p.email, p.phone, p.postcode, p.city)
+              @@ (SELECT string_agg(quote_literal(w) || ':*', ' & ') FROM unnest(words($1)) AS w)::tsquery
+        AND p.kind = 'customer' AND p.erased_at IS NULL
+      ORDER BY p.id DESC LIMIT $3) AS c
+JOIN bookings b ON b.customer_id = c.id
+
+-- name: unfilled
+SELECT id FROM bookings WHERE state = 'unfilled' AND state NOT IN ('completed', 'cancelled') LIMIT $1
+
+-- name: incomplete
+SELECT id FROM bookings WHERE state = 'incomplete' AND state NOT IN ('completed', 'cancelled') LIMIT $1
+
+-- name: contact_due_soon
+-- By the timers, whose index is there for the sweep.
+SELECT booking_id AS id FROM timers
+WHERE kind = 'contact_deadline' AND not_before <= (SELECT moment()) + $2::interval LIMIT $1
+
+-- name: missed
+-- Forfeited within a day, and nobody has called her since.
+SELECT b.id FROM (SELECT DISTINCT a.booking_id FROM awards a
+                  WHERE a.state = 'forfeited' AND a.ended_at > (SELECT moment()) - interval '1 day') AS lost
+JOIN bookings b ON b.id = lost.booking_id
+WHERE b.state IN ('open', 'unfilled', 'awarded') LIMIT $1
+
+-- name: disputed
+-- The friend says that he has called, she says that he has not, and no appointment shows who is right.
+SELECT booking_id AS id FROM awards
+WHERE state = 'live' AND disputed_at IS NOT NULL AND disputed_at >= contacted_at AND appointment IS NULL LIMIT $1
+
+-- name: unsure_addresses
+-- Placed by the town alone: the nearest may not be the nearest.
+SELECT b.id FROM bookings b JOIN people c ON c.id = b.customer_id
+WHERE b.state IN ('open', 'unfilled', 'awarded') AND b.state NOT IN ('completed', 'cancelled')
+  AND c.precision IN ('town', 'district') LIMIT $1
+
+-- name: parked_messages
+SELECT booking_id AS id FROM messages WHERE state = 'parked' LIMIT $1
+
+-- name: numbers
+-- What has happened since midnight in a time zone; a booking counts once of each kind.
+SELECT clock.now, clock.since,
+       count(DISTINCT b.id) FILTER (WHERE e.kind = 'booking.created') AS booked,
+       count(DISTINCT b.id) FILTER (WHERE e.kind = 'booking.awarded') AS awarded,
+       count(DISTINCT b.id) FILTER (WHERE e.kind = 'booking.contacted') AS contacted_in_time,
+       count(DISTINCT b.id) FILTER (WHERE e.kind = 'contact.missed') AS missed,
+       count(DISTINCT b.id) FILTER (WHERE e.kind = 'booking.completed') AS completed,
+       count(DISTINCT b.id) FILTER (WHERE e.kind = 'booking.unfilled') AS unfilled,
+       count(DISTINCT b.id) FILTER (WHERE e.kind = 'booking.cancelled') AS cancelled,
+       percentile_cont(0.5) WITHIN GROUP (ORDER BY extract(epoch FROM e.at - b.created_at)::float8)
+         FILTER (WHERE e.kind = 'booking.awarded' AND NOT EXISTS (
+           SELECT FROM awards a WHERE a.booking_id = b.id AND a.awarded_at < e.at)) AS median_seconds_to_award
+FROM (SELECT moment() AS now, date_trunc('day', moment(), $1) AS since) AS clock
+LEFT JOIN (events e JOIN bookings b ON b.id = e.booking_id AND ($2::market IS NULL OR b.market = $2))
+  ON e.at >= (SELECT date_trunc('day', moment(), $1))
+GROUP BY clock.now, clock.since
+
+-- name: live_offers
+SELECT count(*) FROM offers o JOIN bookings b ON b.id = o.booking_id
+WHERE o.state = 'live' AND o.slot >= 1 AND o.expires_at > (SELECT moment()) AND ($1::market IS NULL OR b.market = $1)
+
+-- name: about
+-- What only the desk may know of a booking beside what everybody does.
+SELECT c.precision, c.radius_m, c.signature, c.desk_notes, p.name AS partner
+FROM bookings b JOIN people c ON c.id = b.customer_id LEFT JOIN partners p ON p.id = b.partner_id
+WHERE b.id = $1
+
+-- name: events_of
+SELECT seq, kind, at, actor, data FROM events WHERE booking_id = $1 ORDER BY seq LIMIT $2
+
+-- name: offers_of
+SELECT o.id, o.round, o.state, o.friend_id, f.ref, p.name, o.distance_m, o.offered_at, o.expires_at, o.answered_at
+FROM offers o JOIN friends f ON f.id = o.friend_id JOIN people p ON p.id = o.friend_id
+WHERE o.booking_id = $1 ORDER BY o.offered_at, o.slot, o.id LIMIT $2
+
+-- name: awards_of
+SELECT a.id, a.round, a.state, a.friend_id, f.ref, p.name, a.awarded_at, a.contact_due_at, a.contacted_at, a.ended_at,
+       a.summary, a.worked_minutes
+FROM awards a JOIN friends f ON f.id = a.friend_id JOIN people p ON p.id = a.friend_id
+WHERE a.booking_id = $1 ORDER BY a.awarded_at, a.id LIMIT $2
+
+-- name: names
+SELECT id, name FROM people WHERE id = ANY($1::uuid[])
+
+-- name: note_booking
+UPDATE people SET desk_notes = desk_notes || jsonb_build_object('at', moment(), 'by', $2::uuid, 'text', $3::text)
+WHERE id = (SELECT customer_id FROM bookings WHERE id = $1) AND jsonb_array_length(desk_notes) < $4 RETURNING desk_notes
+
+-- name: note_friend
+UPDATE people SET desk_notes = desk_notes || jsonb_build_object('at', moment(), 'by', $2::uuid, 'text', $3::text)
+WHERE id = $1 AND kind = 'friend' AND jsonb_array_length(desk_notes) < $4 RETURNING desk_notes
+
+-- name: looked
+-- Whoever looks again within ten minutes has looked once.
+INSERT INTO audit (at, actor, act, subject)
+SELECT moment(), $1, $2, $3
+WHERE NOT EXISTS (SELECT FROM audit a WHERE a.subject = $3 AND a.at > (SELECT moment()) - interval '10 minutes'
+                    AND a.actor = $1 AND a.act = $2)
+
+-- name: on_map
+-- What is under way, and what was booked within a week.
+(SELECT b.id, b.state, c.lat, c.lon FROM bookings b JOIN people c ON c.id = b.customer_id
+ WHERE b.state NOT IN ('completed', 'cancelled') AND c.lat IS NOT NULL ORDER BY b.created_at DESC LIMIT $1)
+UNION
+(SELECT b.id, b.state, c.lat, c.lon FROM bookings b JOIN people c ON c.id = b.customer_id
+ WHERE b.created_at > (SELECT moment()) - interval '7 days' AND c.lat IS NOT NULL ORDER BY b.created_at DESC LIMIT $1)
+
+-- name: messages
+-- By the moment they were last tried, the longest waiting first.
+SELECT id, booking_id, channel, audience, template, state, attempts, next_at, problem FROM messages
+WHERE state = $1 AND state IN ('parked', 'pending') AND (next_at, id) > ($2, $3::uuid) ORDER BY next_at, id LIMIT $4
+
+-- name: friends
+SELECT f.id, f.ref, f.state, f.tier, f.market, f.languages, f.radius_m, f.capacity, f.open_jobs, p.name, p.postcode,
+       p.city,
+       ARRAY(SELECT DISTINCT c.certificate FROM friend_certificates c
+             WHERE c.friend_id = f.id AND c.valid @> moment() ORDER BY c.certificate) AS certificates
+FROM friends f JOIN people p ON p.id = f.id
+WHERE f.ref > $1 AND ($2::friend_state IS NULL OR f.state = $2) AND ($3::uuid[] IS NULL OR f.id = ANY($3))
+ORDER BY f.ref LIMIT $4
+
+-- name: search_friends
+-- By id, the beginning of the ref, or the words of name, mail, telephone number, postcode and town.
+SELECT f.id FROM friends f WHERE f.id = $2::uuid
+UNION (SELECT f.id FROM friends f WHERE starts_with(lower(f.ref), lower($1)) ORDER BY f.ref LIMIT $3)
+UNION (SELECT p.id FROM people p
+       WHERE findable(p.name, p.email, p.phone, p.postcode, p.city)
+               @@ (SELECT string_agg(quote_literal(w) || ':*', ' & ') FROM unnest(words($1)) AS w)::tsquery
+         AND p.kind = 'friend' AND p.erased_at IS NULL LIMIT $3)
+
+-- name: friend
+SELECT f.id, f.ref, f.state, f.tier, f.market, f.languages, f.radius_m, f.capacity, f.open_jobs, f.quiet_from,
+       f.quiet_until, f.created_at, p.name, p.email, p.phone, p.postcode, p.city, p.lat, p.lon, p.precision, p.desk_notes,
+       (SELECT round(avg(r.stars), 2)::float8 FROM ratings r WHERE r.friend_id = f.id) AS stars,
+       (SELECT count(*) FROM ratings r WHERE r.friend_id = f.id) AS ratings,
+       (SELECT count(*) FROM offers o WHERE o.friend_id = f.id AND o.state = 'live'
+          AND o.expires_at > (SELECT moment())) AS live_offers,
+       ARRAY(SELECT a.name FROM partner_members m JOIN partners a ON a.id = m.partner_id
+             WHERE m.friend_id = f.id ORDER BY a.name) AS communities
+FROM friends f JOIN people p ON p.id = f.id WHERE f.id = $1
+
+-- name: certificates_of
+SELECT c.certificate AS code, lower(c.valid) AS valid_from, upper(c.valid) AS valid_until FROM friend_certificates c
+WHERE c.friend_id = $1 ORDER BY c.certificate, c.valid
+
+-- name: jobs_of
+SELECT a.booking_id, a.state, b.state AS booking_state, b.package, a.awarded_at, a.ended_at
+FROM awards a JOIN bookings b ON b.id = a.booking_id WHERE a.friend_id = $1
+ORDER BY a.awarded_at DESC LIMIT $2

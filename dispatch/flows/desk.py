@@ -1,0 +1,182 @@
+"""What the desk looks at and writes down; looking at personal data leaves a line in the audit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+from uuid import UUID
+
+from data.db import Connection, moment, transaction
+from data.records import BookingId, BookingState, FriendId, Market, PersonId
+from data.store import audit, desk, friends, jobs, views
+from data.store.desk import Place, Queue, Row
+from data.store.views import BookingView
+from dispatch.rules.around import Neighbour
+from dispatch.rules.around import around as judged
+from dispatch.rules.matching import Nearby, asked_from
+from dispatch.rules.refused import NotFound, Refused
+from dispatch.runtime import Runtime
+from geo.point import Point, distance_m
+
+DUE_SOON: Final = timedelta(hours=4)
+JOBS_SHOWN: Final = 20
+EVERYBODY: Final = "desk"
+
+
+class NotesFull(Refused):
+    """There are as many notes as are kept."""
+
+    code = "notes-full"
+    field = "text"
+
+    def __str__(self) -> str:
+        return "Two hundred are kept, and none is changed; say the rest elsewhere."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Whole:
+    """All there is about one booking, and how the operators and friends in it are called."""
+
+    view: BookingView
+    about: Row
+    story: Mapping[str, list[Row]]
+    names: Mapping[UUID, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Around:
+    """Who is near a booking, and where he starts from; `names` are theirs."""
+
+    neighbours: Sequence[Neighbour]
+    friends: Mapping[FriendId, Any]
+    names: Mapping[UUID, str]
+    now: datetime
+
+
+async def queue_counts(rt: Runtime) -> dict[Queue, int]:
+    """How much waits in each queue, counted to ten thousand."""
+    async with transaction(rt.pool) as tx:
+        return {
+            queue: len(await desk.queued(tx, queue, soon=DUE_SOON, limit=desk.COUNTED_MAX))
+            for queue in Queue
+        }
+
+
+async def bookings(
+    rt: Runtime,
+    *,
+    queue: Queue | None,
+    state: BookingState | None,
+    words: str | None,
+    before: Place | None,
+    limit: int,
+    actor: str,
+) -> list[Row]:
+    """A page of bookings in a queue, in a state, and found by words, the newest first."""
+    among: set[UUID] | None = None
+    async with transaction(rt.pool) as tx:
+        await desk.looked(tx, actor=actor, act="bookings.listed", subject=EVERYBODY)
+        if queue is not None:
+            among = {*await desk.queued(tx, queue, soon=DUE_SOON, limit=desk.COUNTED_MAX)}
+        if words:
+            found = await desk.search(tx, words)
+            among = {*found} if among is None else among.intersection(found)
+        return await desk.page(tx, state=state, among=among, before=before, limit=limit)
+
+
+async def numbers(rt: Runtime, timezone: str, market: Market | None) -> Row:
+    """What has happened today."""
+    async with transaction(rt.pool) as tx:
+        return await desk.numbers(tx, timezone, market)
+
+
+async def open_booking(rt: Runtime, booking_id: BookingId, *, actor: str) -> Whole:
+    """A booking with everything about it, or NotFound; who opened it is written down."""
+    async with transaction(rt.pool) as tx:
+        view, about = await views.booking(tx, booking_id), await desk.about(tx, booking_id)
+        if view is None or about is None:
+            raise NotFound("there is no such booking")
+        await desk.looked(tx, actor=actor, act="booking.opened", subject=str(booking_id))
+        story = await desk.story(tx, booking_id)
+        return Whole(view=view, about=about, story=story, names=await _names(tx, about))
+
+
+async def opened(rt: Runtime, booking_id: BookingId, *, actor: str) -> None:
+    """Write down that an operator has seen whose booking this is."""
+    async with transaction(rt.pool) as tx:
+        await desk.looked(tx, actor=actor, act="booking.opened", subject=str(booking_id))
+
+
+async def note(
+    rt: Runtime, booking_id: BookingId, text: str, *, by: PersonId, actor: str
+) -> tuple[list[Row], Mapping[UUID, str]]:
+    """Note something about a booking; returns all notes and who wrote them. Raises NotesFull."""
+    async with transaction(rt.pool) as tx:
+        notes = await desk.note_booking(tx, booking_id, by, text)
+        if notes is None:
+            if await views.owner(tx, booking_id) is None:
+                raise NotFound("there is no such booking")
+            raise NotesFull
+        await audit.note(tx, actor=actor, act="booking.noted", subject=str(booking_id))
+        return notes, await _names(tx, {"desk_notes": notes})
+
+
+async def around(rt: Runtime, booking_id: BookingId, *, limit: int, actor: str) -> Around:
+    """Who is near a booking, each with his one outcome as of now; nothing is locked or decided.
+
+    The index says who is near, the rows say how each stands.
+    """
+    async with transaction(rt.pool) as tx:
+        job = await jobs.look(tx, booking_id, rt.packages)
+        if job is None:
+            raise NotFound("there is no such booking")
+        await desk.looked(tx, actor=actor, act="booking.opened", subject=str(booking_id))
+        now = await moment(tx)
+        here = asked_from(job.booking, rt.policy)
+        ids = [one.friend_id for one in rt.index.around(here, limit)]
+        rows = await friends.current(tx, ids, now, rt.index.get)
+        names = await desk.names(tx, rows)
+    nearby = [Nearby(one, distance_m(here, Point(one.lat, one.lon))) for one in rows.values()]
+    found = judged(job, nearby, now, rt.policy)
+    return Around(neighbours=found, friends=rows, names=names, now=now)
+
+
+async def on_map(rt: Runtime, *, actor: str) -> tuple[list[Row], datetime]:
+    """The bookings of the map with their points, and the moment."""
+    async with transaction(rt.pool) as tx:
+        await desk.looked(tx, actor=actor, act="map.opened", subject=EVERYBODY)
+        return await desk.on_map(tx), await moment(tx)
+
+
+async def messages(rt: Runtime, state: str, *, after: Place | None, limit: int) -> list[Row]:
+    """A page of parked or pending messages, the longest waiting first."""
+    async with transaction(rt.pool) as tx:
+        return await desk.messages(tx, state, after=after, limit=limit)
+
+
+async def friend_rows(
+    rt: Runtime, *, state: str | None, words: str | None, after: str, limit: int, actor: str
+) -> list[Row]:
+    """A page of friends in a state and found by words, in the order of their refs."""
+    async with transaction(rt.pool) as tx:
+        await desk.looked(tx, actor=actor, act="friends.listed", subject=EVERYBODY)
+        among = await desk.search_friends(tx, words) if words else None
+        return await desk.friends(tx, state=state, among=among, after=after, limit=limit)
+
+
+async def open_friend(
+    rt: Runtime, friend_id: FriendId, *, actor: str
+) -> tuple[Row, Mapping[UUID, str]]:
+    """A friend whole and who wrote notes about him, or NotFound; who looked is written down."""
+    async with transaction(rt.pool) as tx:
+        row = await desk.friend(tx, friend_id, jobs=JOBS_SHOWN)
+        if row is None:
+            raise NotFound("there is no such friend")
+        await desk.looked(tx, actor=actor, act="friend.opened", subject=str(friend_id))
+        return row, await _names(tx, row)
+
+
+async def _names(tx: Connection, row: Mapping[str, Any]) -> Mapping[UUID, str]:
+    return await desk.names(tx, [UUID(one["by"]) for one in row["desk_notes"]])
