@@ -200,8 +200,11 @@ class Direct(APIRoute):
             for one in self._fields:
                 given[one.name] = one.read(sources[one.place], errors)
         if self.body_field:
-            name = self.dependant.body_params[0].name
-            if body is MISSING:
+            asked = self.dependant.body_params[0]
+            name = asked.name
+            if body is MISSING and not asked.field_info.is_required():
+                given[name] = None
+            elif body is MISSING:
                 errors.append(_missing(("body",)))
             else:
                 given[name], found = self.body_field.validate(body, {}, loc=("body",))
@@ -210,15 +213,15 @@ class Direct(APIRoute):
             raise RequestValidationError(errors)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Said:
-    """JSON that stands ready to be sent."""
 class Guarded(Direct):
     """A route with large bodies: it reads nothing from whom it does not let in."""
 
     lets_in_first = True
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Said:
+    """JSON that stands ready to be sent."""
 
     status: int
     body: bytes

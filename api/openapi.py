@@ -191,9 +191,14 @@ def _lead_on(operation: Mapping[str, Any], known: Collection[str]) -> None:
 
 def _exemplify(operation: Mapping[str, Any], schemas: Mapping[str, Any]) -> None:
     content = operation.get("requestBody", {}).get("content", {}).get("application/json")
-    if content is None or "$ref" not in content["schema"]:
+    if content is None:
         return
-    schema = schemas[content["schema"]["$ref"].rpartition("/")[2]]
+    # A body that may be left out may be null as well.
+    either = [content["schema"], *content["schema"].get("anyOf", ())]
+    named = next((one["$ref"] for one in either if "$ref" in one), None)
+    if named is None:
+        return
+    schema = schemas[named.rpartition("/")[2]]
     if examples := schema.get("examples"):
         content["examples"] = {"example": {"value": examples[0]}}
 

@@ -1,7 +1,8 @@
-"""What the API asks of others, without knowing who does it: letters and calendar files."""
+"""What the API asks of others, without knowing who does it: letters, calendars, phones."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Protocol
@@ -9,6 +10,7 @@ from typing import Annotated, Protocol
 from fastapi import Depends, Request
 
 from data.records import Appointment, BookingId, Language, Market
+from data.store.phones import Phone, PhoneProblem
 from data.store.sessions import Login
 
 
@@ -38,12 +40,22 @@ class Invitation(Protocol):
     ) -> bytes: ...
 
 
+class Ring(Protocol):
+    """Rings phones to try them; says of each in its turn what was wrong, or None."""
+
+    async def __call__(
+        self, phones: Sequence[Phone], language: Language
+    ) -> list[PhoneProblem | None]: ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outside:
-    """Those who do it."""
+    """Those who do it; `push_key` is the key that phones know them by."""
 
     send_login_link: SendLoginLink
     invitation: Invitation
+    ring: Ring
+    push_key: str
 
 
 async def outside(request: Request) -> Outside:

@@ -48,6 +48,7 @@ from dispatch.rules.refusals import (
     OfferGone,
 )
 from dispatch.rules.refused import NotFound, Refused
+from dispatch.rules.services import EndpointRefused
 from geo.places import AddressRefused
 
 log = logging.getLogger(__name__)
@@ -179,12 +180,19 @@ REFUSALS: Mapping[type[Refused], int] = {
     NotSoldHere: 422,
     QuoteExpired: 409,
     LinkUsedUp: 422,
+    EndpointRefused: 422,
     BaseMovedLately: 409,
-}
-KINDS: Mapping[type[Exception], Kind] = {
     NameTaken: 409,
     NotesFull: 409,
+}
+KINDS: Mapping[type[Exception], Kind] = {
     **{refusal: _refusal(status, refusal) for refusal, status in REFUSALS.items()},
+    RungJustNow: Kind(
+        status=429,
+        code=RungJustNow.code,
+        title="Your phones were rung a moment ago",
+        headers={"Retry-After": str(PAUSE_S)},
+    ),
     AddressRefused: Kind(status=422, code="address-refused", title="This address cannot be placed"),
     Unfit: Kind(
         status=422,

@@ -13,6 +13,7 @@ from api.fields import (
     Code,
     Comment,
     Email,
+    Endpoint,
     Lat,
     Lon,
     Minutes,
@@ -21,6 +22,8 @@ from api.fields import (
     Notes,
     OptionalLine,
     Phone,
+    PhoneKey,
+    PhoneSecret,
     Postcode,
     Reason,
     Stars,
@@ -212,6 +215,50 @@ class LoginLinkAsked(Asked):
 
     email: Email
     kind: Login
+
+
+class PhoneKeys(Asked):
+    """The keys of a phone, in base64url: only it can read what is sealed with them."""
+
+    p256dh: PhoneKey
+    auth: PhoneSecret
+
+
+PHONE = "https://fcm.googleapis.com/fcm/send/f1b0:APA91bExample"
+
+
+class PhoneAsked(Asked):
+    """A phone to be rung, as PushManager.subscribe describes it."""
+
+    model_config = example(
+        {
+            "endpoint": PHONE,
+            "keys": {
+                "p256dh": "BCVxsr7N_eNgVRqvHtD0zTZsEc6-VV-JvLexhqUzORcx"
+                "aOzi6-AYWXvTBHm4bjyPjs7Vd8pZGH6SRpkNtoIAiw4",
+                "auth": "BTBZMqHH6r4Tts7J_aSIgg",
+            },
+        }
+    )
+
+    endpoint: Endpoint
+    keys: PhoneKeys
+
+
+class PhoneNamed(Asked):
+    """A phone of yours."""
+
+    model_config = example({"endpoint": PHONE})
+
+    endpoint: Endpoint
+
+
+class SignOutAsked(Asked):
+    """What else ends with a session: this phone's ringing."""
+
+    model_config = example({"endpoint": PHONE})
+
+    endpoint: Endpoint | None = None
 
 
 class SessionAsked(Asked):

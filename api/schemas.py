@@ -21,7 +21,9 @@ from data.records import (
     Tier,
     Wish,
 )
+from data.store.phones import PhoneProblem
 from data.store.sessions import Login
+from dispatch.rules.reach import Obstacle
 from dispatch.rules.told import Told
 
 T = TypeVar("T")
@@ -312,6 +314,33 @@ class LoginLinkSent(Said):
     """Said whether or not somebody has this address."""
 
     message: str = "If this address is known, a link is on its way; it works for 15 minutes."
+
+
+class PushKey(Said):
+    """The key by which phones know who rings them, an uncompressed point in base64url."""
+
+    key: str
+
+
+class PhoneAdded(Said):
+    """A phone that rings for you."""
+
+    added_at: datetime
+
+
+class PhoneTried(Said):
+    """How one of your phones did; what is gone is forgotten."""
+
+    added_at: datetime
+    problem: PhoneProblem | None
+
+
+class AlarmTried(Said):
+    """How many of your phones were rung, and what would keep a new job from reaching you."""
+
+    rang: int
+    phones: list[PhoneTried]
+    obstacles: list[Obstacle]
 
 
 class Session(Said):

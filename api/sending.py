@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 
 from api.outside import Outside
 from data.db import moment
 from data.records import MARKETS, Audience, Language, Market
+from data.store.phones import Phone, PhoneProblem
 from data.store.sessions import Login
 from dispatch.flows.reading import reading
 from dispatch.runtime import Runtime
@@ -14,6 +16,7 @@ from scheduler.senders import Sent
 from scheduler.senders.calendar import invitation
 from scheduler.senders.letters import render
 from scheduler.senders.mail import carrier, compose
+from scheduler.senders.push import Bell, alarm
 
 log = logging.getLogger(__name__)
 
@@ -21,7 +24,7 @@ READERS = {Login.FRIEND: Audience.FRIEND, Login.OPERATOR: Audience.DESK}
 
 
 def by_mail(rt: Runtime) -> Outside:
-    """Letters by the mail server of the settings, calendar files by icalendar."""
+    """Letters by the mail server of the settings, calendars by icalendar, phones by push."""
     mail = carrier(rt.settings)
 
     async def send_login_link(
@@ -37,4 +40,15 @@ def by_mail(rt: Runtime) -> Outside:
         if not isinstance(result, Sent):
             log.warning("a login link was not sent: %s", result)
 
-    return Outside(send_login_link=send_login_link, invitation=invitation)
+    bell = Bell.of(rt)
+
+    async def ring(phones: Sequence[Phone], language: Language) -> list[PhoneProblem | None]:
+        rung = await bell.ring(phones, alarm(language, rt.settings.base_url))
+        return [one.problem for one in rung]
+
+    return Outside(
+        send_login_link=send_login_link,
+        invitation=invitation,
+        ring=ring,
+        push_key=bell.vapid.public,
+    )

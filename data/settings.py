@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import re
 import secrets
@@ -15,6 +16,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 PREFIX: Final = "TEKKIE_"
 SECRET_BYTES: Final = 32
 DEFAULT_FOLDER: Final = "tekkie"
+PUSH_HOST: Final = re.compile(r"(\*\.)?[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+|[0-9a-f:]*:[0-9a-f:]*")
 
 
 class SettingsWrong(Exception):
@@ -75,6 +77,16 @@ class Settings(BaseSettings):
     )
     mail_from: str = Field(
         "tekkie <no-reply@localhost>", min_length=3, description="Sender of every mail."
+    )
+    push_key: SecretStr | None = Field(
+        None,
+        description="Key by which phones know who rings them (VAPID): 32 bytes in base64url, the "
+        "same on every machine and for ever; by default made once and kept in the data folder.",
+    )
+    push_hosts: str = Field(
+        "",
+        description="Push services also allowed, by host and separated by spaces, beside those of "
+        "Google, Apple, Microsoft and Mozilla.",
     )
     geocoder: Literal["offline", "photon", "nominatim"] = Field(
         "offline", description="Who turns an address into a point."
@@ -142,6 +154,20 @@ class Settings(BaseSettings):
             raise ValueError(f"must have at least {SECRET_BYTES} characters")
         return key
 
+    @field_validator("push_key")
+    @classmethod
+    def _push_key(cls, key: SecretStr | None) -> SecretStr | None:
+        if key is not None and len(_from_url64(key.get_secret_value())) != SECRET_BYTES:
+            raise ValueError(f"must be {SECRET_BYTES} bytes in base64url: 43 letters and digits")
+        return key
+
+    @field_validator("push_hosts")
+    @classmethod
+    def _push_hosts(cls, hosts: str) -> str:
+        if any(not PUSH_HOST.fullmatch(host) for host in hosts.split()):
+            raise ValueError("must be hosts like push.example.org or *.push.example.org")
+        return hosts.lower()
+
     @field_validator("data_dir")
     @classmethod
     def _data_dir(cls, folder: Path) -> Path:
@@ -175,6 +201,17 @@ class Settings(BaseSettings):
         if self.secret_key is not None:
             return self.secret_key.get_secret_value().encode()
         return kept_secret(self.data_dir / "secret")
+
+    def push_secret(self) -> bytes:
+        """Return the key that pushes are signed with, made and kept like the other."""
+        if self.push_key is not None:
+            return _from_url64(self.push_key.get_secret_value())
+        return kept_secret(self.data_dir / "push-key")
+
+    @property
+    def push_services(self) -> frozenset[str]:
+        """The hosts of `push_hosts`."""
+        return frozenset(self.push_hosts.split())
 
     def effective(self) -> dict[str, Any]:
         """Return every setting as it is in force, secrets masked."""
@@ -249,6 +286,13 @@ def _variable(where: tuple[int | str, ...]) -> str:
 
 def _plain(message: str) -> str:
     return message.removeprefix("Value error, ")
+
+
+def _from_url64(text: str) -> bytes:
+    try:
+        return base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+    except ValueError:
+        return b""
 
 
 def _masked_url(url: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from random import Random
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 from uuid_utils.compat import uuid7
@@ -18,6 +19,9 @@ from geo.gazetteer import Gazetteer
 from geo.geocode import Geocoder
 from geo.index import FriendIndex
 
+if TYPE_CHECKING:
+    import httpx2
+
 Listener = Callable[[Sequence[Changes]], None]
 
 
@@ -27,7 +31,8 @@ class Runtime:
 
     `committed` are told of decisions after their commit: a hint to look now, never the only way.
     `gathering` is where flows.together keeps its queue, `lookups` those of flows.lookups; `mark` is
-    from where to follow changes of friends once the index is loaded.
+    from where to follow changes of friends once the index is loaded. `http` goes straight out, by
+    no proxy that the environment names and after no redirect; the command line has none.
     """
 
     pool: Pool
@@ -43,6 +48,7 @@ class Runtime:
     gathering: object = None
     lookups: object = None
     mark: str | None = None
+    http: httpx2.AsyncClient | None = None
 
     def count(self, friend_id: FriendId, *, open_jobs: int = 0, live_offers: int = 0) -> None:
         """Let this process's copy of a friend know at once by how much his counters changed."""

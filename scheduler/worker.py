@@ -16,6 +16,7 @@ from scheduler.index_feed import IndexFeed
 from scheduler.relay import Relay
 from scheduler.senders import Sender
 from scheduler.senders.mail import Mail
+from scheduler.senders.push import Push
 from scheduler.ticker import Ticker
 
 BACKLOG_EVERY_S = 5.0
@@ -41,9 +42,9 @@ class State:
 
 
 def senders(rt: Runtime) -> Mapping[Channel, Sender]:
-    """Who delivers on which channel; a push goes by mail until a phone has subscribed."""
+    """Who delivers on which channel."""
     mail = Mail.of(rt)
-    return {Channel.MAIL: mail, Channel.PUSH: mail}
+    return {Channel.MAIL: mail, Channel.PUSH: Push.of(rt, mail)}
 
 
 class Worker:

@@ -30,6 +30,10 @@ SETTINGS: Final = {
     "smtp_password": "Password at the mail server.",
     "smtp_tls": "Encryption towards the mail server.",
     "mail_from": "Sender of every mail.",
+    "push_key": "Key by which phones know who rings them (VAPID): 32 bytes in base64url, the same "
+    "on every machine and for ever; by default made once and kept in the data folder.",
+    "push_hosts": "Push services also allowed, by host and separated by spaces, beside those of "
+    "Google, Apple, Microsoft and Mozilla.",
     "geocoder": "Who turns an address into a point.",
     "geocoder_url": "Address of the Photon or Nominatim server; needed unless offline.",
     "geocoder_user_agent": "How tekkie names itself to the geocoder; Nominatim's rules demand it.",

@@ -12,7 +12,7 @@ from api.direct import Direct
 from api.openapi import problems
 from api.outside import Outside, ToOutside
 from data.store.sessions import Known, Login
-from dispatch.flows import sessions
+from dispatch.flows import phones, sessions
 from dispatch.flows.sessions import SESSION_LIFE, LinkUsedUp
 from dispatch.runtime import Runtime
 
@@ -50,8 +50,16 @@ async def create_session(
 
 
 @router.delete("/sessions/current", status_code=204, summary="Sign out")
-async def delete_session(rt: Rt, who: SignedIn, request: Request, response: Response) -> None:
-    """End this session at once, everywhere."""
+async def delete_session(
+    rt: Rt,
+    who: SignedIn,
+    request: Request,
+    response: Response,
+    asked: requests.SignOutAsked | None = None,
+) -> None:
+    """End this session at once, everywhere; a phone that is named rings no more."""
+    if asked and asked.endpoint and isinstance(who, FriendCaller):
+        await phones.unsubscribe(rt, who.friend_id, asked.endpoint)
     _, _, bearer = request.headers.get("authorization", "").partition(" ")
     await sessions.log_out(rt, bearer.strip() or request.cookies[COOKIE])
     response.delete_cookie(COOKIE, httponly=True, samesite="lax")

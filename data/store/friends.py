@@ -26,6 +26,13 @@ from data.records import (
 sql = queries.load("friends")
 
 PAGE = 5000
+CHANNELS = {
+    (False, False): frozenset[Channel](),
+    (False, True): frozenset({Channel.PUSH}),
+    (True, False): frozenset({Channel.MAIL}),
+    (True, True): frozenset({Channel.MAIL, Channel.PUSH}),
+}
+"""By which ways somebody is reached who has mail, a phone, or both; the copies share them."""
 
 
 async def lock(tx: Connection, ids: Iterable[FriendId]) -> None:
@@ -133,5 +140,5 @@ def friend(row: asyncpg.Record) -> Friend:
         communities=frozenset(row["communities"]),
         blocked=frozenset(row["blocked"]),
         version=row["version"],
-        channels=frozenset({Channel.MAIL}) if row["has_mail"] else frozenset(),
+        channels=CHANNELS[row["has_mail"], row["has_phone"]],
     )

@@ -23,8 +23,11 @@ from data.records import (
     OfferId,
     OfferState,
 )
+from data.store.phones import Phone, phone
 
 sql = queries.load("letters")
+
+PHONE = ("id", "endpoint", "p256dh", "auth", "created_at", "rung_at", "problem")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +54,8 @@ class AwardNow:
 class Background:
     """A message's booking, reader and friend. `said` is the data of its event.
 
-    `email` is None once the reader's data is erased; `address` is the customer's own.
+    `email` is None once the reader's data is erased; `address` is the customer's own. `phones` are
+    those to be rung, for a message that goes to phones.
     """
 
     now: datetime
@@ -63,6 +67,7 @@ class Background:
     pay: Money
     said: Mapping[str, Any]
     email: str | None
+    phones: tuple[Phone, ...]
     language: Language
     address: str
     asked: int
@@ -91,6 +96,7 @@ def _background(row: asyncpg.Record) -> Background:
         pay=Money(amount=row["pay_minor"], currency=currency),
         said=row["said"] or {},
         email=row["email"] or None,
+        phones=_phones(row),
         language=Language(row["language"] or Language.EN),
         address=row["address"] or "",
         asked=row["asked"],
@@ -98,6 +104,11 @@ def _background(row: asyncpg.Record) -> Background:
         offer=_offer(row),
         award=_award(row),
     )
+
+
+def _phones(row: asyncpg.Record) -> tuple[Phone, ...]:
+    columns = [row[f"phone_{name}"] or () for name in PHONE]
+    return tuple(phone(dict(zip(PHONE, one, strict=True))) for one in zip(*columns, strict=True))
 
 
 def _offer(row: asyncpg.Record) -> OfferNow | None:

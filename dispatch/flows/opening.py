@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import ssl
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from random import Random
@@ -26,6 +27,9 @@ from geo.geocode import Geocoder, Nominatim, Offline, Photon
 from geo.index import FriendIndex
 
 Report = Callable[[str], None]
+
+LINES = 100
+CALL_S = 10.0
 
 
 def quiet(line: str) -> None:
@@ -66,7 +70,8 @@ async def opened(
         size=settings.pool_size,
         application=application,
     )
-    async with pool, httpx2.AsyncClient() as client:
+    trusted = httpx2.create_ssl_context()
+    async with pool, httpx2.AsyncClient(verify=trusted) as client, straight(trusted) as http:
         report("reading the gazetteer …")
         gazetteer = Gazetteer.load().with_postcodes(await places.imported(pool))
         rt = Runtime(
@@ -76,6 +81,7 @@ async def opened(
             gazetteer=gazetteer,
             geocoder=_geocoder(settings, client, gazetteer, pool),
             settings=settings,
+            http=http,
             policy=policy,
             chance=chance or Random(),  # noqa: S311 - spreads retries, guards nothing
         )
@@ -84,6 +90,14 @@ async def opened(
             yield rt
         finally:
             await together(rt).close()
+
+
+def straight(trusted: ssl.SSLContext) -> httpx2.AsyncClient:
+    """A client that calls whom it is told to call and nobody in between or beyond."""
+    limits = httpx2.Limits(max_connections=LINES, max_keepalive_connections=LINES // 2)
+    return httpx2.AsyncClient(
+        verify=trusted, trust_env=False, follow_redirects=False, timeout=CALL_S, limits=limits
+    )
 
 
 async def load_index(rt: Runtime, report: Report = quiet) -> str:

@@ -1,7 +1,7 @@
 """The API in this process, on real PostgreSQL, with a client for each kind of caller."""
 
 from collections.abc import AsyncIterator, Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any
 
@@ -10,13 +10,12 @@ import pytest
 
 from api.main import create_app
 from api.openapi import Api
-from api.outside import Outside
+from api.sending import by_mail
 from data.records import FriendId, Language, PersonId
 from dispatch.flows import partners, sessions
 from dispatch.runtime import Runtime
 from geo.gazetteer import Gazetteer
 from geo.places import Postcode
-from scheduler.senders.calendar import invitation
 from tests.builders import neighbours
 
 BASE = "https://tekkie.test"
@@ -156,7 +155,7 @@ def one_gazetteer(monkeypatch: pytest.MonkeyPatch) -> None:
 async def house(rt: Runtime) -> AsyncIterator[House]:
     """The API and six friends at 100 m to 600 m from the customer."""
     letters = Letters()
-    app = create_app(rt, outside=Outside(send_login_link=letters, invitation=invitation))
+    app = create_app(rt, outside=replace(by_mail(rt), send_login_link=letters))
     transport = httpx2.ASGITransport(app=app, raise_app_exceptions=True)
     async with httpx2.AsyncClient(transport=transport, base_url=BASE) as http:
         friends = await neighbours(rt, 6, capacity=20)

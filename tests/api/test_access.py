@@ -43,6 +43,10 @@ TABLE = {
     "list_my_reasons": ALL_FRIENDS,
     "show_my_profile": ALL_FRIENDS,
     "change_my_profile": ALL_FRIENDS,
+    "show_push_key": dict.fromkeys(CALLERS, 200),
+    "add_my_phone": {"winner": 201, "other friend": 201},
+    "remove_my_phone": {"winner": 204, "other friend": 204},
+    "try_my_alarm": ALL_FRIENDS,
     "report_contact": {"winner": 200, "other friend": 404},
     "set_appointment": {"winner": 200, "other friend": 404},
     "start_work": {"winner": 200, "other friend": 404},
@@ -58,10 +62,6 @@ TABLE = {
     "list_decisions": {"operator": 200},
     "redispatch_booking": {"operator": 200},
     "award_booking": {"operator": 409},
-    "request_login_link": dict.fromkeys(CALLERS, 202),
-    "create_session": dict.fromkeys(CALLERS, 422),
-    "delete_session": {"winner": 204, "other friend": 204, "operator": 204},
-    "follow_live": None,  # an endless stream: tests/api/test_live.py
     **dict.fromkeys(
         [
             *("show_numbers", "show_queues", "find_bookings", "open_booking", "list_neighbours"),
@@ -72,8 +72,20 @@ TABLE = {
     ),
     **dict.fromkeys(["note_booking", "add_partner", "add_partner_key"], {"operator": 201}),
     **dict.fromkeys(["send_message_again", "revoke_partner_key"], {"operator": 204}),
+    "request_login_link": dict.fromkeys(CALLERS, 202),
+    "create_session": dict.fromkeys(CALLERS, 422),
+    "delete_session": {"winner": 204, "other friend": 204, "operator": 204},
+    "follow_live": None,  # an endless stream: tests/api/test_live.py
 }
 CATALOGUE = {"list_packages", "show_coverage"}
+PHONE = {
+    "endpoint": "https://fcm.googleapis.com/fcm/send/f1b0:APA91bExample",
+    "keys": {
+        "p256dh": "BCVxsr7N_eNgVRqvHtD0zTZsEc6-VV-JvLexhqUzORcx"
+        "aOzi6-AYWXvTBHm4bjyPjs7Vd8pZGH6SRpkNtoIAiw4",
+        "auth": "BTBZMqHH6r4Tts7J_aSIgg",
+    },
+}
 BODIES = {
     "create_quote": {"package": "wifi-setup", "address": BOOKING["address"]},
     "create_booking": BOOKING,
@@ -84,6 +96,12 @@ BODIES = {
     "report_incomplete": {"reason": "needs_pro"},
     "hand_back": {"reason": "other"},
     "award_booking": {"friend": "f5"},
+    "add_my_phone": PHONE,
+    "remove_my_phone": {"endpoint": PHONE["endpoint"]},
+    "note_booking": {"text": "Call after six."},
+    "set_friend_state": {"state": "paused", "reason": "Holidays."},
+    "import_friends": {"filename": "friends.csv", "content": "ref\n", "dry_run": True},
+    "add_partner": {"name": "Foto Huber"},
     "request_login_link": {"email": "f1@example.org", "kind": "friend"},
     "create_session": {"token": "none"},
 }
@@ -96,12 +114,6 @@ def operations():
 
 
 OPERATIONS = {name: (method, path, about) for name, method, path, about in operations()}
-    "add_my_phone": PHONE,
-    "remove_my_phone": {"endpoint": PHONE["endpoint"]},
-    "note_booking": {"text": "Call after six."},
-    "set_friend_state": {"state": "paused", "reason": "Holidays."},
-    "import_friends": {"filename": "friends.csv", "content": "ref\n", "dry_run": True},
-    "add_partner": {"name": "Foto Huber"},
 
 
 def test_every_operation_stands_in_the_table():
@@ -129,6 +141,8 @@ async def people(house, clock, owner):
     assert (await winner.post(f"{at}/contacted")).status_code == 200
     starts_at = (await clock.now() + timedelta(days=1)).isoformat()
     assert (await winner.post(f"{at}/appointment", {"starts_at": starts_at})).status_code == 200
+    parked = "UPDATE messages SET state = 'parked' WHERE booking_id = $1 RETURNING id"
+    [shop] = await partners.list(house.rt)
     callers = {
         "nobody": house.client(),
         "customer": house.client(booking["token"]),
@@ -150,8 +164,6 @@ async def people(house, clock, owner):
         "prefix": shop.keys[0].prefix,
     }
     return callers, ids
-    parked = "UPDATE messages SET state = 'parked' WHERE booking_id = $1 RETURNING id"
-    [shop] = await partners.list(house.rt)
 
 
 def request(name, ids):

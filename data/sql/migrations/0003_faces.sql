@@ -11,6 +11,11 @@ CREATE TABLE push_subscriptions (
   problem text CHECK (length(problem) <= 200)
 );
 CREATE INDEX push_subscriptions_friend ON push_subscriptions (friend_id, created_at);
+-- Whether a friend can be reached is known of him; that his phone rang is not. A phone that changes hands is put anew.
+CREATE TRIGGER touch_new AFTER INSERT ON push_subscriptions REFERENCING NEW TABLE AS changed_rows
+  FOR EACH STATEMENT EXECUTE FUNCTION touch_friends('friend_id');
+CREATE TRIGGER touch_old AFTER DELETE ON push_subscriptions REFERENCING OLD TABLE AS changed_rows
+  FOR EACH STATEMENT EXECUTE FUNCTION touch_friends('friend_id');
 
 ALTER TABLE awards
   ADD COLUMN on_the_way_at timestamptz,

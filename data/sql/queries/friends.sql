@@ -1,7 +1,8 @@
 -- name: facts
 -- Everything that decides whether a friend may be asked, in one row each.
 SELECT f.id, f.ref, f.state, f.tier, f.market, f.languages, f.radius_m, f.capacity, f.open_jobs, f.quiet_from,
-       f.quiet_until, f.changed::text::bigint AS version, p.lat, p.lon, p.email <> '' AS has_mail,
+       f.quiet_until, f.changed::text::bigint AS version, p.lat, p.lon, p.erased_at IS NULL AS has_mail,
+       EXISTS (SELECT FROM push_subscriptions s WHERE s.friend_id = f.id) AS has_phone,
        (SELECT count(*) FROM offers o WHERE o.friend_id = f.id AND o.state = 'live' AND o.expires_at > $2) AS live_offers,
        ARRAY(SELECT c.certificate FROM friend_certificates c WHERE c.friend_id = f.id
              ORDER BY c.certificate, c.valid) AS certificates,

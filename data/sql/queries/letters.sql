@@ -8,6 +8,7 @@ SELECT m.id, moment() AS now, b.package, b.market, b.state, b.cell_label, b.pric
          nullif(concat_ws(' ', r.postcode, r.city), '')) END AS address,
        (SELECT count(*) FROM offers n WHERE n.booking_id = b.id) AS asked,
        o.id AS offer_id, o.state AS offer_state, o.shown_m, o.expires_at,
+       s.phone_id, s.phone_endpoint, s.phone_p256dh, s.phone_auth, s.phone_created_at, s.phone_rung_at, s.phone_problem,
        h.name AS friend_name, a.state AS award_state, a.contact_due_at, a.contacted_at, a.appointment_revision,
        lower(a.appointment) AS starts_at, upper(a.appointment) AS ends_at
 FROM messages m
@@ -21,4 +22,9 @@ LEFT JOIN offers o ON o.id = named.offer AND o.booking_id = b.id
 LEFT JOIN people h ON h.id = named.friend
 LEFT JOIN LATERAL (SELECT * FROM awards w WHERE w.booking_id = b.id AND w.friend_id = named.friend
                    ORDER BY w.awarded_at DESC LIMIT 1) AS a ON true
+LEFT JOIN LATERAL (
+  SELECT array_agg(id) AS phone_id, array_agg(endpoint) AS phone_endpoint, array_agg(p256dh) AS phone_p256dh,
+         array_agg(auth) AS phone_auth, array_agg(created_at) AS phone_created_at, array_agg(rung_at) AS phone_rung_at,
+         array_agg(problem) AS phone_problem
+  FROM push_subscriptions p WHERE p.friend_id = m.recipient_id) AS s ON m.channel = 'push'
 WHERE m.id = ANY($1::uuid[])

@@ -6,6 +6,7 @@ import logging
 import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from random import Random
 
 import httpx2
@@ -15,11 +16,10 @@ from typer.testing import CliRunner
 from api import logs, showing
 from api.commands.root import app as tekkie
 from api.main import create_app
-from api.outside import Outside
+from api.sending import by_mail
 from data import server
 from data.records import Channel
 from scheduler.relay import Relay
-from scheduler.senders.calendar import invitation
 from scheduler.senders.mail import Mail
 from tests.api.listening import served
 from tests.builders import ZURICH, friend_row, north, take_in
@@ -66,7 +66,7 @@ async def lived(rt, owner, clock, people, seed: int) -> AsyncIterator[Life]:
     async def send_login_link(**letter: object) -> None:
         assert letter["link"]
 
-    app = create_app(rt, outside=Outside(send_login_link=send_login_link, invitation=invitation))
+    app = create_app(rt, outside=replace(by_mail(rt), send_login_link=send_login_link))
     transport = httpx2.ASGITransport(app=app, raise_app_exceptions=False)
     async with httpx2.AsyncClient(transport=transport, base_url="https://tekkie.test") as http:
         watch = Watch(rt, http, owner, people, Scanner(people.values()), rights)

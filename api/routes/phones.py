@@ -1,0 +1,65 @@
+"""Phones that ring: taken in, tried, and forgotten."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+
+from api import requests, schemas
+from api.auth import AFriend, Rt
+from api.direct import Direct
+from api.openapi import may_be_anonymous, problems
+from api.outside import ToOutside
+from dispatch.flows import phones
+from dispatch.flows.phones import RungJustNow
+from dispatch.rules.reach import obstacles
+from dispatch.rules.refused import NotFound
+from dispatch.rules.services import EndpointRefused
+
+router = APIRouter(prefix="/v1", tags=["friends"], route_class=Direct)
+
+
+@router.get("/push-key", summary="Who rings", openapi_extra=may_be_anonymous())
+async def show_push_key(outside: ToOutside) -> schemas.PushKey:
+    """The key to subscribe with: `applicationServerKey` of the browser's PushManager."""
+    return schemas.PushKey(key=outside.push_key)
+
+
+@router.post(
+    "/me/push-subscriptions",
+    status_code=201,
+    summary="Ring this phone",
+    responses=problems(EndpointRefused, NotFound),
+)
+async def add_my_phone(rt: Rt, who: AFriend, asked: requests.PhoneAsked) -> schemas.PhoneAdded:
+    """Take what PushManager.subscribe gave. A phone rings for the last who asked for it; of more
+    than five of yours the oldest is forgotten."""
+    added_at = await phones.subscribe(
+        rt,
+        who.friend_id,
+        endpoint=asked.endpoint,
+        p256dh=asked.keys.p256dh,
+        auth=asked.keys.auth,
+    )
+    return schemas.PhoneAdded(added_at=added_at)
+
+
+@router.delete("/me/push-subscriptions", status_code=204, summary="Ring it no more")
+async def remove_my_phone(rt: Rt, who: AFriend, asked: requests.PhoneNamed) -> None:
+    """Forget this phone of yours; repeating it changes nothing."""
+    await phones.unsubscribe(rt, who.friend_id, asked.endpoint)
+
+
+@router.post("/me/alarm-test", summary="Try my alarm", responses=problems(RungJustNow, NotFound))
+async def try_my_alarm(rt: Rt, who: AFriend, outside: ToOutside) -> schemas.AlarmTried:
+    """Ring all your phones now, and say what would keep a new job from reaching you."""
+    trial = await phones.begin_trial(rt, who.friend_id)
+    said = await outside.ring(trial.phones, trial.standing.language)
+    left = await phones.end_trial(rt, trial, said)
+    return schemas.AlarmTried(
+        rang=said.count(None),
+        phones=[
+            schemas.PhoneTried(added_at=phone.added_at, problem=problem)
+            for phone, problem in zip(trial.phones, said, strict=True)
+        ],
+        obstacles=list(obstacles(trial.standing, phones=left)),
+    )
