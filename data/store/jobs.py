@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import cache
 from typing import Any
+from uuid import UUID
 
 import asyncpg
 
@@ -59,15 +60,20 @@ async def lock(
     packages: Mapping[str, Package],
     *,
     offers: Sequence[tuple[OfferId, FriendId]] = (),
+    held: Sequence[tuple[BookingId, FriendId]] = (),
 ) -> tuple[Jobs, datetime]:
-    """Lock these bookings, and those of friends' own offers, in the order of ids; load them.
+    """Lock these bookings, those of friends' own offers and those they held, by id; load them.
 
     What is missing, or not his own, is left out. The second value is the moment of the trade, read
     after the locks.
     """
-    named = (list(set(ids)), [o for o, _ in offers], [f for _, f in offers])
-    held = await tx.fetch(sql.lock, *named) if any(named) else []
-    return await _load(tx, [row["id"] for row in held], packages)
+    named = (list(set(ids)), *_columns(offers), *_columns(held))
+    locked = await tx.fetch(sql.lock, *named) if any(named) else []
+    return await _load(tx, [row["id"] for row in locked], packages)
+
+
+def _columns(pairs: Sequence[tuple[UUID, FriendId]]) -> tuple[list[UUID], list[FriendId]]:
+    return [one for one, _ in pairs], [friend for _, friend in pairs]
 
 
 async def lock_due(
@@ -78,12 +84,6 @@ async def lock_due(
     return await _load(tx, list({row["id"] for row in held}), packages)
 
 
-async def _load(
-    tx: Connection, ids: Sequence[BookingId], packages: Mapping[str, Package]
-) -> tuple[Jobs, datetime]:
-    rows = await tx.fetch(sql.load, ids) if ids else []
-    loaded = {row["id"]: _job(row, packages[row["package"]]) for row in rows}
-    return loaded, rows[0]["now"] if rows else await moment(tx)
 async def look(
     tx: Connection, booking_id: BookingId, packages: Mapping[str, Package]
 ) -> Job | None:
@@ -92,6 +92,12 @@ async def look(
     return loaded.get(booking_id)
 
 
+async def _load(
+    tx: Connection, ids: Sequence[BookingId], packages: Mapping[str, Package]
+) -> tuple[Jobs, datetime]:
+    rows = await tx.fetch(sql.load, ids) if ids else []
+    loaded = {row["id"]: _job(row, packages[row["package"]]) for row in rows}
+    return loaded, rows[0]["now"] if rows else await moment(tx)
 
 
 def _job(row: asyncpg.Record, package: Package) -> Job:

@@ -104,8 +104,9 @@ class Command:
     """One caller's wish: which booking (or whose offer), who acts, and the rule that decides.
 
     A new booking is made by `make` from the moment of the transaction. `friend` is locked and read
-    before the decision, with his appointments where `calendar` asks for them. `said` turns the job
-    into the answer that is kept under `claim`.
+    before the decision, with his appointments where `calendar` asks for them; where `held`, a
+    booking that was never his is not found, and asked for like one that does not exist. `said`
+    turns the job into the answer that is kept under `claim`.
     """
 
     actor: str
@@ -115,6 +116,7 @@ class Command:
     make: Callable[[datetime], tuple[Booking, Person]] | None = None
     friend: FriendId | None = None
     calendar: bool = False
+    held: bool = False
     claim: Claim | None = None
     reference: tuple[PartnerId, str] | None = None
     said: Callable[[Done], Mapping[str, Any]] | None = None
@@ -182,9 +184,11 @@ def _once_per_key(commands: Sequence[Command], results: dict[Command, Result]) -
 
 
 async def _load(rt: Runtime, tx: Connection, commands: Sequence[Command]) -> Facts:
-    known = {c.booking_id for c in commands if c.booking_id is not None and c.make is None}
+    named = [c for c in commands if c.booking_id is not None and c.make is None]
+    known = {c.booking_id for c in named if c.booking_id is not None and not c.held}
+    held = [(c.booking_id, c.friend) for c in named if c.booking_id and c.friend and c.held]
     offers = [c.offer for c in commands if c.offer is not None]
-    loaded, now = await jobs.lock(tx, known, rt.packages, offers=offers)
+    loaded, now = await jobs.lock(tx, known, rt.packages, offers=offers, held=held)
     facts = Facts(now=now, jobs=loaded, bookings=_by_offer(loaded.values()))
     # All friends whose counters may change, in one order, or two batches could wait in a circle.
     wanted = {c.friend for c in commands if c.friend is not None}

@@ -131,7 +131,11 @@ async def give_up(
     return await _done(
         rt,
         Command(
-            booking_id=booking_id, actor=f"friend:{friend_id}", decide=decide, friend=friend_id
+            booking_id=booking_id,
+            actor=f"friend:{friend_id}",
+            decide=decide,
+            friend=friend_id,
+            held=True,
         ),
     )
 
@@ -151,7 +155,11 @@ async def hand_back(
     return await _done(
         rt,
         Command(
-            booking_id=booking_id, actor=f"friend:{friend_id}", decide=decide, friend=friend_id
+            booking_id=booking_id,
+            actor=f"friend:{friend_id}",
+            decide=decide,
+            friend=friend_id,
+            held=True,
         ),
     )
 
@@ -307,6 +315,7 @@ async def _by_winner(
             actor=f"friend:{friend_id}",
             decide=only_winner,
             friend=friend_id,
+            held=True,
             calendar=calendar,
         ),
     )

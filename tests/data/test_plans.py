@@ -62,7 +62,7 @@ def hot(*args: Any, by: str) -> Hot:
 
 HOT: Mapping[str, Mapping[str, Hot]] = {
     "jobs": {
-        "lock": hot(FEW, FEW, FEW, by="bookings_pkey offers_pkey"),
+        "lock": hot(FEW, FEW, FEW, FEW, FEW, by="bookings_pkey offers_pkey awards_booking"),
         "lock_due": hot(100, by="timers_due bookings_pkey"),
         "load": hot(
             FEW,

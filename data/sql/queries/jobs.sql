@@ -1,10 +1,12 @@
 -- name: lock
 -- The booking row is the lock of the job, taken in the order of ids so that no two batches wait in a circle. A job is
--- named by its id, or by an offer and the friend whose own it is.
+-- named by its id, by an offer and the friend whose own it is, or by the friend who holds or held it.
 SELECT id FROM bookings
 WHERE id IN (SELECT unnest($1::uuid[])
              UNION SELECT o.booking_id FROM offers o JOIN unnest($2::uuid[], $3::uuid[]) AS t (i, f)
-               ON o.id = t.i AND o.friend_id = t.f)
+               ON o.id = t.i AND o.friend_id = t.f
+             UNION SELECT a.booking_id FROM awards a JOIN unnest($4::uuid[], $5::uuid[]) AS h (b, f)
+               ON a.booking_id = h.b AND a.friend_id = h.f)
 ORDER BY id FOR UPDATE
 
 -- name: lock_due

@@ -23,13 +23,21 @@ BUGS: tuple[Mutant, ...] = (
         "the moment is read before the lock",
         "an offer is accepted after it expired",
         "data/store/jobs.py",
-        "    held = await tx.fetch(sql.lock, *named) if any(named) else []\n"
-        '    return await _load(tx, [row["id"] for row in held], packages)',
+        "    locked = await tx.fetch(sql.lock, *named) if any(named) else []\n"
+        '    return await _load(tx, [row["id"] for row in locked], packages)',
         "    now = await moment(tx)\n"
-        "    held = await tx.fetch(sql.lock, *named) if any(named) else []\n"
-        '    loaded, _ = await _load(tx, [row["id"] for row in held], packages)\n'
+        "    locked = await tx.fetch(sql.lock, *named) if any(named) else []\n"
+        '    loaded, _ = await _load(tx, [row["id"] for row in locked], packages)\n'
         "    return loaded, now",
         LOCKS,
+    ),
+    mutant(
+        "another's booking is read before it is refused",
+        "by the time of an answer a friend learns what exists",
+        "dispatch/flows/deciding.py",
+        "if c.booking_id is not None and not c.held}",
+        "if c.booking_id is not None}",
+        "tests/api/test_alike.py",
     ),
     mutant(
         "no lock on the friend",
