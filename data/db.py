@@ -115,6 +115,9 @@ SAID: Final[tuple[tuple[tuple[type[BaseException], ...], type[DatabaseError], st
             asyncpg.SerializationError,
             asyncpg.DeadlockDetectedError,
             asyncpg.LockNotAvailableError,
+            # A migration gave a table a column: plans made before it are thrown away and made anew.
+            asyncpg.InvalidCachedStatementError,
+            asyncpg.OutdatedSchemaCacheError,
         ),
         DatabaseConflict,
         "Another transaction was in the way; try again.",

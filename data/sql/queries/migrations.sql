@@ -34,13 +34,14 @@ SELECT EXISTS (SELECT FROM pg_attribute WHERE attrelid = 'tekkie.migrations'::re
 ALTER TABLE tekkie.migrations ADD COLUMN works_from integer
 
 -- name: in_the_way
--- Of transactions of others no begin is shown to everybody; their lock is.
+-- The begin of others' transactions is not shown to everybody, their locks are. Who waits for a lock is in nobody's way.
 SELECT a.pid, a.application_name, coalesce(extract(epoch FROM clock_timestamp() - a.xact_start), 0)::float8 AS held_s
 FROM pg_stat_activity a
 WHERE a.pid <> pg_backend_pid() AND a.pid IN (
   SELECT l.pid FROM pg_locks l JOIN pg_class c ON c.oid = l.relation
   WHERE l.granted AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
   AND c.relnamespace = 'tekkie'::regnamespace)
+AND a.pid NOT IN (SELECT pid FROM pg_locks WHERE NOT granted)
 ORDER BY a.xact_start NULLS LAST LIMIT 1
 
 -- name: role_exists

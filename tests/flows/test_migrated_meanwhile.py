@@ -1,0 +1,36 @@
+"""A newer tekkie changes the tables while this one works on them."""
+
+import shutil
+
+from data import migrate
+from data.records import BookingState, Protocol
+from dispatch.flows import jobs
+from tests.builders import booked, live, neighbours
+from tests.flows.invariants import all_is_well
+from tests.proof.migrations import releases
+
+DONE = Protocol(summary="Works again.", minutes=30)
+OFTEN_ENOUGH_TO_BE_PREPARED = 8
+
+
+async def whole_life(rt) -> BookingState:
+    done = await booked(rt)
+    booking, (first, second, *_) = done.job.booking.id, live(done)
+    await jobs.decline(rt, second.id, second.friend_id)
+    await jobs.accept(rt, first.id, first.friend_id)
+    await jobs.contacted(rt, booking, first.friend_id)
+    done = await jobs.complete(rt, booking, first.friend_id, DONE)
+    return done.job.booking.state
+
+
+async def test_columns_that_come_while_it_works_disturb_nobody(rt, database, owner, tmp_path):
+    folder = tmp_path / "migrations"
+    shutil.copytree(str(migrate.MIGRATIONS), folder)
+    later = releases.add_later(folder)
+    await neighbours(rt, 8, capacity=20)
+    for _ in range(OFTEN_ENOUGH_TO_BE_PREPARED):
+        await whole_life(rt)
+    assert await migrate.migrate(database.owner_dsn, folder=folder) == later
+    for _ in range(OFTEN_ENOUGH_TO_BE_PREPARED):
+        assert await whole_life(rt) is BookingState.COMPLETED
+    await all_is_well(owner)

@@ -1,0 +1,185 @@
+"""Releases out of git's history, each unpacked into a folder of its own, and processes of them."""
+
+import asyncio
+import io
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tarfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.proof.children import ENDS_WITHIN_S, ROOT, Tekkie
+
+MIGRATIONS = Path("data/sql/migrations")
+GAZETTEER = Path("geo/gazetteer.dat")
+GAZETTEER_SOURCES = ("compile", "locate", "regions", "names", "gazetteer", "places")
+AS_TEKKIE = """import ctypes
+ctypes.CDLL(None).prctl(1, 9)
+from api.__main__ import main
+main()"""
+# What a later release might do to tables that everybody uses, in the way the handbook asks for.
+LATER = {
+    "columns": """
+ALTER TABLE bookings ADD COLUMN later_note text, ADD COLUMN later_count integer NOT NULL DEFAULT 0;
+ALTER TABLE offers ADD COLUMN later_note text DEFAULT 'none';
+ALTER TABLE awards ADD COLUMN later_note text;
+ALTER TABLE friends ADD COLUMN later_note text;
+ALTER TABLE timers ADD COLUMN later_note text;
+ALTER TABLE people ADD COLUMN later_note text;""",
+    "rules": """
+ALTER TABLE offers ADD CONSTRAINT later_distance CHECK (distance_m >= 0) NOT VALID;
+ALTER TYPE offer_state ADD VALUE 'later';
+CREATE TABLE later (booking_id uuid PRIMARY KEY REFERENCES bookings);
+GRANT SELECT, INSERT ON later TO tekkie_service;""",
+    "index": """
+ALTER TABLE offers VALIDATE CONSTRAINT later_distance;
+CREATE INDEX later_notes ON offers (friend_id, later_note) WHERE later_note <> 'none';""",
+}
+
+
+class NoHistory(Exception):
+    """Git does not know the release before this one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """The code of a release in a folder."""
+
+    name: str
+    folder: Path
+
+    @property
+    def files(self) -> list[str]:
+        """Its migrations in their order."""
+        return sorted(file.name for file in (self.folder / MIGRATIONS).glob("*.sql"))
+
+    @property
+    def looks_ahead(self) -> bool:
+        """Whether it can tell a newer schema that it may work on from one that it may not."""
+        return "works_from" in (self.folder / "data/migrate.py").read_text("utf-8")
+
+    def environment(self, **settings: str) -> dict[str, str]:
+        """This process's environment, with this release's code before any other."""
+        own = {name: value for name, value in os.environ.items() if not name.startswith("TEKKIE_")}
+        return own | {"PYTHONPATH": str(self.folder), "PYTHONUNBUFFERED": "1"} | settings
+
+
+@dataclass
+class Released(Tekkie):
+    """A `tekkie …` of a release."""
+
+    child: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start it; it is at work once `at_work` says so."""
+        self._said_before = self.log.stat().st_size if self.log.exists() else 0
+        self._began = False
+        with self.log.open("ab") as log:
+            self.child = subprocess.Popen(
+                [sys.executable, "-P", "-c", AS_TEKKIE, *self.words],
+                cwd=self.log.parent,
+                env=dict(self.env),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+            )
+        self.starts += 1
+
+    @property
+    def dead(self) -> bool:
+        return self.child is None or self.child.poll() is not None
+
+    def kill(self) -> None:
+        """kill -9."""
+        if self.child is not None:
+            self.child.kill()
+            self.child.wait()
+
+    def end(self) -> int | None:
+        """Stop it in order; kill it when it takes longer than it may. Returns its exit code."""
+        if self.child is None:
+            return None
+        self.child.send_signal(signal.SIGTERM)
+        try:
+            return self.child.wait(ENDS_WITHIN_S)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            return self.child.returncode
+
+    async def finished(self) -> int:
+        """Start it, wait for its own end and return its exit code."""
+        self.start()
+        assert self.child is not None
+        return await asyncio.to_thread(self.child.wait, 120)
+
+    def said(self) -> str:
+        """What it said since it was last started."""
+        return self.log.read_bytes()[self._said_before :].decode("utf-8", "replace")
+
+
+def before_and_now() -> tuple[str, str]:
+    """The commit before the newest migration came, and the one that is checked out; NoHistory."""
+    try:
+        now = _git("rev-parse", "HEAD").strip()
+        newest = _git("ls-tree", "--name-only", now, f"{MIGRATIONS}/").split()[-1]
+        came = _git("log", "-1", "--diff-filter=A", "--format=%H", now, "--", newest).strip()
+        return _git("rev-parse", "--verify", f"{came}^").strip(), now
+    except (OSError, subprocess.CalledProcessError, IndexError) as error:
+        raise NoHistory(
+            "This proof takes the release before this one from git's history, and cannot "
+            f"({error}). It needs a clone with its history: git fetch --unshallow."
+        ) from error
+
+
+def unpacked(commit: str, name: str, folder: Path) -> Release:
+    """A release as it was committed."""
+    archive = subprocess.run(
+        ["git", "archive", "--format=tar", commit], cwd=ROOT, check=True, capture_output=True
+    )
+    with tarfile.open(fileobj=io.BytesIO(archive.stdout)) as tar:
+        tar.extractall(folder, filter="data")
+    release = Release(name, folder)
+    _gazetteer(release)
+    return release
+
+
+def later(now: Release, folder: Path) -> Release:
+    """A release after this one: the same code, and migrations that touch all that is hot."""
+    shutil.copytree(now.folder, folder)
+    release = Release("after", folder)
+    add_later(folder / MIGRATIONS)
+    return release
+
+
+def add_later(migrations: Path, kinds: tuple[str, ...] = tuple(LATER)) -> list[str]:
+    """Put files of a later release into a folder of migrations; returns their names.
+
+    Each says that the release before all of them goes on working.
+    """
+    last = len(list(migrations.glob("*.sql")))
+    names = []
+    for number, kind in enumerate(kinds, start=last + 1):
+        names.append(f"{number:04}_later_{kind}.sql")
+        text = f"-- works from {last:04}\n{LATER[kind]}\n"
+        (migrations / names[-1]).write_text(text, encoding="utf-8")
+    return names
+
+
+def _gazetteer(release: Release) -> None:
+    """What is made at set-up: copied where it would be the same, made anew where it would not."""
+    for source in GAZETTEER_SOURCES:
+        path = Path("geo", f"{source}.py")
+        if (release.folder / path).read_bytes() != (ROOT / path).read_bytes():
+            command = [sys.executable, "-P", "-m", "geo.compile"]
+            subprocess.run(command, cwd=release.folder, check=True, env=release.environment())
+            return
+    shutil.copy(ROOT / GAZETTEER, release.folder / GAZETTEER)
+
+
+def _git(*words: str) -> str:
+    return subprocess.run(
+        ["git", *words], cwd=ROOT, check=True, capture_output=True, text=True
+    ).stdout
