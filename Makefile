@@ -4,7 +4,7 @@
 .PHONY: help setup dev demo test lint states lock clean bench bench-nearest bench-dispatch \
 	bench-profile bench-timers bench-growth bench-live simulate proof proof-chaos \
 	proof-races proof-clocks proof-privacy proof-mutants proof-backup types \
-	proof-fuzz proof-alike proof-states proof-constraints FORCE
+	proof-fuzz proof-alike proof-states proof-constraints proof-migrations FORCE
 MAKEFLAGS += --no-print-directory
 
 VENV := .venv
@@ -38,7 +38,7 @@ lint: dev  ## Check format, style, types and who imports whom
 simulate: dev  ## Live a million job lives under the pure rules (ARGS="--bookings 100000" for fewer)
 	@$(VENV)/bin/python -m tests.simulation $(ARGS)
 
-proof: simulate proof-constraints proof-states proof-alike proof-fuzz proof-races proof-clocks proof-privacy proof-mutants proof-backup proof-chaos  ## Run every long proof; they write docs/proof.md
+proof: simulate proof-constraints proof-states proof-alike proof-fuzz proof-races proof-clocks proof-privacy proof-mutants proof-backup proof-migrations proof-chaos  ## Run every long proof; they write docs/proof.md
 
 proof-fuzz: dev  ## Generated requests by every kind of caller (ARGS="--minutes 2" for fewer)
 	@$(VENV)/bin/python -m tests.proof.fuzz $(ARGS)
@@ -69,6 +69,9 @@ proof-mutants: dev  ## Plant bugs in a copy and see each caught
 
 proof-backup: dev  ## Back up under load, restore, and hold the copy to every promise
 	@$(VENV)/bin/python -m tests.proof.backup $(ARGS)
+
+proof-migrations: dev  ## Migrate under load, one release back and forth (ARGS="--seconds 2" for less)
+	@$(VENV)/bin/python -m tests.proof.migrations $(ARGS)
 
 bench: bench-nearest bench-dispatch bench-profile bench-timers bench-live bench-growth  ## Run every benchmark
 
