@@ -1,14 +1,15 @@
 """Friends who put together all they are shown, to find out where a customer lives.
 
-Every one of them knows his own base, the cell, the distance he was shown, and what became of him in
-each decision (asked or not, too far or not): `GET /v1/me/offers` and `/v1/me/why` say so. The rules
-and the cell are the product's own. A guess is the middle of all points of the cell that agree with
-what they know; who knows nothing more than the cell guesses its middle.
+Every one of them knows his own base and radius, the cell, the distance he was shown, and what
+`GET /v1/me/offers` and `/v1/me/why` say became of him in each decision that considered him: the
+rules, the cell and the words are the product's own. They draw every conclusion that is true where
+friends are ranked by the door. A guess is the middle of all points of the cell that agree with what
+they know; who knows nothing more than the cell guesses its middle.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from math import cos, pi, radians, sin, sqrt
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from math import cos, exp, lgamma, log, log1p, pi, radians, sin, sqrt
 from random import Random
 from statistics import median
 from uuid import UUID
@@ -19,7 +20,8 @@ from numpy.typing import NDArray
 from data.records import Booking, Friend, FriendId, Outcome
 from dispatch.rules import matching
 from dispatch.rules.matching import Nearby
-from dispatch.rules.policy import POLICY
+from dispatch.rules.policy import POLICY, Policy, RankBy
+from dispatch.rules.told import Told, told
 from geo import cells
 from geo.point import Point, distance_m, ecef
 from tests.rules.facts import booking, friend, need
@@ -27,14 +29,18 @@ from tests.rules.facts import booking, friend, need
 TOWN = Point(lat=47.3767, lon=8.5410)
 TOWN_M = 6_000.0
 GATHERED_M = 1_500.0
-FRIENDS, COLLUDING = 60, 24
-CLOSER_M = (600.0, 250.0, 100.0)
+FRIENDS, FEW, MANY = 60, 4, 24
+# A base moves once in 24 hours, and nobody takes the job for as many days.
+CLOSER_M = (600.0, 250.0, 100.0, 50.0, 50.0)
 GRID = 31
 METRES = 111_195.0
+WITHIN_M = (50.0, 100.0, 200.0, 300.0)
+HARDLY_EVER = 1e-4
 
 Array = NDArray[np.float64]
 # For every point of the cell by how many metres it contradicts what is known: 0 where it agrees.
 Doubt = NDArray[np.float64]
+Words = Mapping[FriendId, Told]
 
 
 @dataclass
@@ -43,23 +49,43 @@ class World:
 
     customer: Point
     order: Booking
+    policy: Policy
     friends: list[Friend]
     band: list[Friend]
     grid: list[Point]
-    places: Array
+    _away_m: dict[Point, float] = field(default_factory=dict)
+    _away: dict[Point, Array] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._there = matching.asked_from(self.order, self.policy)
+        self._places = np.array([ecef(point) for point in self.grid])
 
     def away(self, one: Friend) -> Array:
         """Chords from a friend's base to every point of the grid; they order as geodesics do."""
-        base = np.array(ecef(Point(one.lat, one.lon)))
-        return np.asarray(np.linalg.norm(self.places - base, axis=1))
+        at = base(one)
+        if at not in self._away:
+            self._away[at] = np.linalg.norm(self._places - np.array(ecef(at)), axis=1)
+        return self._away[at]
 
-    def outcomes(self, excluded: frozenset[FriendId] = frozenset()) -> dict[FriendId, Outcome]:
-        """What becomes of everybody in a fan-out, by the rules."""
-        nearby = [
-            Nearby(one, distance_m(self.customer, Point(one.lat, one.lon))) for one in self.friends
-        ]
-        ranking = matching.rank(nearby, [need(excluded=excluded)], asked=(), want=POLICY.fan_out)
-        return {line.friend_id: line.outcome for line in ranking.considered}
+    def away_m(self, one: Friend) -> float:
+        """How far a friend lives from where the policy counts."""
+        at = base(one)
+        if at not in self._away_m:
+            self._away_m[at] = distance_m(self._there, at)
+        return self._away_m[at]
+
+    def told(self, gone: Collection[FriendId] = ()) -> Words:
+        """What everybody in the frame of a fan-out is told of himself, by the rules."""
+        nearby = [Nearby(one, self.away_m(one)) for one in self.friends]
+        nearby.sort(key=lambda near: near.distance_m)
+        wanted = need(excluded=frozenset(gone))
+        ranking = matching.rank(nearby, [wanted], asked=(), want=self.policy.fan_out)
+        frame = {near.friend.id for near in nearby[: self.policy.frame]}
+        return {
+            line.friend_id: told(line.outcome)
+            for line in ranking.considered
+            if line.friend_id in frame or line.outcome is Outcome.OFFERED
+        }
 
     def guess(self, doubt: Doubt) -> Point:
         """The middle of the points that agree best."""
@@ -68,6 +94,16 @@ class World:
             sum(point.lat for point in best) / len(best),
             sum(point.lon for point in best) / len(best),
         )
+
+    def rearrange(self, band: list[Friend]) -> None:
+        """The band changes its bases or radii."""
+        self.band = band
+        self.friends = [*band, *self.friends[len(band) :]]
+
+
+def base(one: Friend) -> Point:
+    """Where a friend starts from."""
+    return Point(one.lat, one.lon)
 
 
 def near(point: Point, within_m: float, chance: Random) -> Point:
@@ -79,47 +115,72 @@ def near(point: Point, within_m: float, chance: Random) -> Point:
     )
 
 
-def world(chance: Random, *, gathered: bool) -> World:
-    """Friends all over a town; the band is scattered like them, or has moved around the cell."""
-    customer = near(TOWN, TOWN_M / 2, chance)
-    centre = cells.centre(customer)
-    order = booking(lat=customer.lat, lon=customer.lon, cell_lat=centre.lat, cell_lon=centre.lon)
+def world(
+    chance: Random,
+    *,
+    rank_by: RankBy = RankBy.DOOR,
+    band: int = MANY,
+    gathered: bool = False,
+    doors: Random | None = None,
+) -> World:
+    """Friends all over a town; the band is scattered like them, or has moved around the cell.
+
+    The customer lives anywhere in her cell; `doors` draws where, and nothing else.
+    """
+    centre = cells.centre(near(TOWN, TOWN_M / 2, chance))
     friends = [placed(n, near(TOWN, TOWN_M, chance), chance) for n in range(1, FRIENDS + 1)]
-    band = friends[:COLLUDING]
     if gathered:
-        band = [moved(one, near(centre, GATHERED_M, chance)) for one in band]
-        friends[:COLLUDING] = band
-    grid = cell_grid(customer)
-    return World(customer, order, friends, band, grid, np.array([ecef(point) for point in grid]))
+        friends[:band] = [moved(one, near(centre, GATHERED_M, chance)) for one in friends[:band]]
+    door = anywhere(centre, doors or chance)
+    order = booking(lat=door.lat, lon=door.lon, cell_lat=centre.lat, cell_lon=centre.lon)
+    policy = replace(POLICY, rank_by=rank_by)
+    return World(door, order, policy, friends, friends[:band], cell_grid(centre))
 
 
-def placed(number: int, base: Point, chance: Random) -> Friend:
+def placed(number: int, at: Point, chance: Random) -> Friend:
+    """A friend at this point who goes some kilometres."""
     radius_m = chance.randrange(1_000, 8_000)
-    return friend(
-        number, id=FriendId(UUID(int=number)), lat=base.lat, lon=base.lon, radius_m=radius_m
+    return friend(number, id=FriendId(UUID(int=number)), lat=at.lat, lon=at.lon, radius_m=radius_m)
+
+
+def moved(one: Friend, to: Point) -> Friend:
+    """The friend with his base there."""
+    return replace(one, lat=to.lat, lon=to.lon)
+
+
+def anywhere(centre: Point, chance: Random) -> Point:
+    """A point at random in a cell."""
+    up, right = edge(centre, 1, 0), edge(centre, 0, 1)
+    return Point(
+        centre.lat + up * chance.uniform(-1, 1), centre.lon + right * chance.uniform(-1, 1)
     )
 
 
-def moved(one: Friend, base: Point) -> Friend:
-    return replace(one, lat=base.lat, lon=base.lon)
-
-
-def cell_grid(customer: Point) -> list[Point]:
-    """Points all over the customer's cell, found by walking to where the cell ends."""
-    centre = cells.centre(customer)
+def cell_grid(centre: Point) -> list[Point]:
+    """Points all over a cell."""
     up, right = edge(centre, 1, 0), edge(centre, 0, 1)
     steps = [(n + 0.5) / GRID * 2 - 1 for n in range(GRID)]
     return [Point(centre.lat + a * up, centre.lon + b * right) for a in steps for b in steps]
 
 
 def edge(centre: Point, north: int, east: int) -> float:
-    """How many degrees it is from the centre to the edge of the cell."""
+    """How many degrees it is from the centre to the edge of the cell, by walking there."""
     low, high = 0.0, 0.05
     for _ in range(40):
         middle = (low + high) / 2
         there = Point(centre.lat + north * middle, centre.lon + east * middle)
         low, high = (middle, high) if cells.centre(there) == centre else (low, middle)
     return low
+
+
+def area_m2(centre: Point) -> float:
+    """The area of a cell."""
+    up, right = edge(centre, 1, 0), edge(centre, 0, 1)
+    height_m = distance_m(Point(centre.lat - up, centre.lon), Point(centre.lat + up, centre.lon))
+    width_m = distance_m(
+        Point(centre.lat, centre.lon - right), Point(centre.lat, centre.lon + right)
+    )
+    return height_m * width_m
 
 
 def by_cell(at: World, chance: Random) -> Doubt:
@@ -129,79 +190,115 @@ def by_cell(at: World, chance: Random) -> Doubt:
 
 def by_rings(at: World, chance: Random) -> Doubt:
     """The four who were asked take the distances they were shown for distances to the door."""
-    outcomes = at.outcomes()
+    words = at.told()
     doubt = np.zeros(len(at.grid))
     for one in at.friends:
-        if outcomes[one.id] is Outcome.OFFERED:
-            shown_m = matching.shown_distance_m(at.order, one, POLICY) - POLICY.shown_step_m / 2
-            doubt += (at.away(one) - shown_m) ** 2
+        if words.get(one.id) is Told.OFFERED:
+            shown_m = matching.shown_distance_m(at.order, one, at.policy)
+            doubt += (at.away(one) - shown_m + at.policy.shown_step_m / 2) ** 2
     return doubt
 
 
-def by_selection(at: World, chance: Random) -> Doubt:
-    """Who of the band was asked lives nearer to her than whoever of it was not."""
-    return unlike(at, at.outcomes())
-
-
-def by_radius(at: World, chance: Random) -> Doubt:
-    """Beside that, everybody of the band knows whether she lives within his own radius."""
-    outcomes = at.outcomes()
-    doubt = unlike(at, outcomes)
-    for one in at.band:
-        beyond_m = at.away(one) - one.radius_m
-        too_far = outcomes[one.id] is Outcome.OUT_OF_RADIUS
-        doubt += np.maximum(0, -beyond_m if too_far else beyond_m)
-    return doubt
+def by_words(at: World, chance: Random) -> Doubt:
+    """The band is told once what became of each."""
+    return concluded(at, at.told())
 
 
 def by_declining(at: World, chance: Random) -> Doubt:
     """The band declines one after another, and sees in which order its members are asked."""
-    doubt, gone = by_radius(at, chance), frozenset[FriendId]()
-    while True:
-        outcomes = at.outcomes(gone)
-        doubt += unlike(at, outcomes)
-        asked = [one.id for one in at.band if outcomes[one.id] is Outcome.OFFERED]
+    return _in_turn(at, lambda doubt, gone: None)
+
+
+def by_radii(at: World, chance: Random) -> Doubt:
+    """Beside that, each sets before every decision the radius that would halve what is left."""
+
+    def halve(doubt: Doubt, gone: Collection[FriendId]) -> None:
+        left = doubt <= doubt.min() + 1e-6
+        at.rearrange(
+            [
+                one
+                if one.id in gone
+                else replace(one, radius_m=max(500, int(np.median(at.away(one)[left]))))
+                for one in at.band
+            ]
+        )
+
+    return _in_turn(at, halve)
+
+
+def _in_turn(at: World, prepare: Callable[[Doubt, Collection[FriendId]], None]) -> Doubt:
+    doubt, gone = np.zeros(len(at.grid)), set[FriendId]()
+    for _ in range(2 * MANY):
+        prepare(doubt, gone)
+        words = at.told(gone)
+        doubt = doubt + concluded(at, words)
+        asked = [one.id for one in at.band if words.get(one.id) is Told.OFFERED]
         if not asked:
-            return doubt
-        gone |= {asked[0]}
-
-
-def by_moving(at: World, chance: Random) -> Doubt:
-    """One of the band wins and hands back, the others move around their guess and are asked again.
-
-    Whoever lost is asked again; whoever held it is not.
-    """
-    doubt, gone = by_selection(at, chance), frozenset[FriendId]()
-    for within_m in CLOSER_M:
-        guess = at.guess(doubt)
-        at.band = [moved(one, near(guess, within_m, chance)) for one in at.band]
-        at.friends = [*at.band, *at.friends[len(at.band) :]]
-        outcomes = at.outcomes(gone)
-        doubt += unlike(at, outcomes)
-        gone |= set([i for i, what in outcomes.items() if what is Outcome.OFFERED][:1])
+            break
+        gone.add(asked[0])
     return doubt
 
 
-def unlike(at: World, outcomes: Mapping[FriendId, Outcome]) -> Doubt:
-    """How much farther somebody who was asked lives from a point than somebody who was not."""
-    asked = [one for one in at.band if outcomes[one.id] is Outcome.OFFERED]
-    passed = [one for one in at.band if outcomes[one.id] is Outcome.RANKED_BELOW_K]
-    if not asked or not passed:
-        return np.zeros(len(at.grid))
-    farthest = np.max([at.away(one) for one in asked], axis=0)
-    nearest = np.min([at.away(one) for one in passed], axis=0)
-    return np.asarray(np.maximum(0, farthest - nearest))
+def by_days(at: World, chance: Random) -> Doubt:
+    """Nobody takes the job; day after day those not asked yet move around the band's guess."""
+    words, gone = at.told(), set[FriendId]()
+    doubt = concluded(at, words)
+    for within_m in CLOSER_M:
+        gone |= {friend_id for friend_id, what in words.items() if what is Told.OFFERED}
+        guess = at.guess(doubt)
+        at.rearrange(
+            [
+                one if one.id in gone else moved(one, near(guess, within_m, chance))
+                for one in at.band
+            ]
+        )
+        words = at.told(gone)
+        doubt = doubt + concluded(at, words)
+    return doubt
 
 
-ATTACKS: dict[str, tuple[bool, Callable[[World, Random], Doubt]]] = {
-    "nobody: the middle of the cell is guessed": (False, by_cell),
-    "the four who were asked, by the distances shown": (False, by_rings),
-    "24 of 60 in the town, by who was asked": (False, by_selection),
-    "24 of 60, and by their own radii": (False, by_radius),
-    "24 of 60, and by declining in turn": (False, by_declining),
-    "24 moved around the cell, by who was asked": (True, by_selection),
-    "24 moved, and by declining in turn": (True, by_declining),
-    "24 moved around their guess three times": (True, by_moving),
+def concluded(at: World, words: Words) -> Doubt:
+    """All that the band may conclude from one decision, were it ranked by the door."""
+    asked = [one for one in at.band if words.get(one.id) is Told.OFFERED]
+    far = [one for one in at.band if words.get(one.id) is Told.NOT_NEAR_ENOUGH]
+    framed = [one for one in at.band if words.get(one.id) not in (None, Told.OFFERED)]
+    unseen = [one for one in at.band if one.id not in words]
+    doubt = np.zeros(len(at.grid))
+    for one in asked:  # she lives within his radius
+        doubt += np.maximum(0, at.away(one) - one.radius_m)
+    if asked:  # whoever was passed over lives farther away than they, or than he goes
+        farthest = np.max([at.away(one) for one in asked], axis=0)
+        for one in far:
+            away = at.away(one)
+            doubt += np.maximum(0, np.minimum(one.radius_m - away, farthest - away))
+    if framed and unseen:  # the frame holds the nearest of any kind
+        outermost = np.max([at.away(one) for one in framed], axis=0)
+        doubt += np.maximum(0, outermost - np.min([at.away(one) for one in unseen], axis=0))
+    return doubt
+
+
+@dataclass(frozen=True, kw_only=True)
+class Attack:
+    """Who puts together what; `gathered` bands have moved around the cell before."""
+
+    by: Callable[[World, Random], Doubt]
+    band: int = MANY
+    gathered: bool = False
+
+
+ATTACKS: dict[str, Attack] = {
+    "nobody: the middle of the cell is guessed": Attack(by=by_cell),
+    "the four who were asked, by the distances shown": Attack(by=by_rings),
+    "4 of 60 in the town, by what each is told": Attack(by=by_words, band=FEW),
+    "4 moved around the cell once, and decline in turn": Attack(
+        by=by_declining, band=FEW, gathered=True
+    ),
+    "24 of 60 in the town, by what each is told": Attack(by=by_words),
+    "24 of 60, and decline in turn": Attack(by=by_declining),
+    "24 of 60, and change their radii between": Attack(by=by_radii),
+    "24 moved around the cell once, by what each is told": Attack(by=by_words, gathered=True),
+    "24 moved once, and decline in turn": Attack(by=by_declining, gathered=True),
+    "24 moved once a day, five days, nobody takes it": Attack(by=by_days, gathered=True),
 }
 
 
@@ -220,42 +317,71 @@ class Result:
     def nearest_tenth_m(self) -> float:
         return sorted(self.errors_m)[len(self.errors_m) // 10]
 
+    @property
+    def luck(self) -> float:
+        """How probable it is to come so near by luck, at the most improbable of WITHIN_M.
 
-def attacked(worlds: int, seed: int) -> list[Result]:
-    """Every attack on as many customers."""
-    return [
-        Result(name, tuple(_errors(worlds, seed, gathered=gathered, attack=attack)))
-        for name, (gathered, attack) in ATTACKS.items()
-    ]
+        Customers live anywhere in their cell. So a guess that knows no more than the cell, whatever
+        it is, lies within r of a door with the probability πr² / area, and never a greater one.
+        """
+        smallest_m2 = 0.99 * area_m2(cells.centre(TOWN))
+        return min(
+            at_least(
+                sum(error <= r for error in self.errors_m),
+                len(self.errors_m),
+                pi * r * r / smallest_m2,
+            )
+            for r in WITHIN_M
+        )
+
+    @property
+    def is_luck(self) -> bool:
+        """Whether this is not better than uniform within the cell."""
+        return self.luck >= HARDLY_EVER
 
 
-def _errors(
-    worlds: int, seed: int, *, gathered: bool, attack: Callable[[World, Random], Doubt]
-) -> Iterator[float]:
+def at_least(hits: int, tries: int, each: float) -> float:
+    """The probability of as many hits or more among so many tries."""
+
+    def exactly(k: int) -> float:
+        ways = lgamma(tries + 1) - lgamma(k + 1) - lgamma(tries - k + 1)
+        return exp(ways + k * log(each) + (tries - k) * log1p(-each))
+
+    return sum(exactly(k) for k in range(hits, tries + 1))
+
+
+def attacked(name: str, rank_by: RankBy, worlds: int, seed: int) -> Result:
+    """One attack on so many customers."""
+    return Result(name, tuple(_errors(ATTACKS[name], rank_by, worlds, seed)))
+
+
+def _errors(attack: Attack, rank_by: RankBy, worlds: int, seed: int) -> Iterator[float]:
     for number in range(worlds):
         chance = Random(f"{seed}:{number}")
-        at = world(chance, gathered=gathered)
-        yield distance_m(at.customer, at.guess(attack(at, chance)))
+        at = world(chance, rank_by=rank_by, band=attack.band, gathered=attack.gathered)
+        yield distance_m(at.customer, at.guess(attack.by(at, chance)))
 
 
 def price_of_the_cell(worlds: int, seed: int) -> tuple[float, float]:
-    """What it would cost to rank by the distance to the cell's centre instead.
+    """What it costs to rank by the cell.
 
-    The share of bookings of which other friends were asked, and how many metres farther from her
-    the four would live on average.
+    The share of bookings of which other friends are asked, and how many metres farther from her
+    the four live on average.
     """
     others, farther_m = 0, 0.0
     for number in range(worlds):
-        at = world(Random(f"{seed}:{number}"), gathered=False)
-        centre = Point(at.order.cell_lat, at.order.cell_lon)
-        exact, coarse = (
-            sorted(at.friends, key=lambda one: distance_m(point, Point(one.lat, one.lon)))[:4]
-            for point in (at.customer, centre)
-        )
+        door = world(Random(f"{seed}:{number}"))
+        cell = world(Random(f"{seed}:{number}"), rank_by=RankBy.CELL)
+        exact, coarse = _asked(door), _asked(cell)
         others += {one.id for one in exact} != {one.id for one in coarse}
-        farther_m += _mean_m(at.customer, coarse) - _mean_m(at.customer, exact)
+        farther_m += _mean_m(door.customer, coarse) - _mean_m(door.customer, exact)
     return others / worlds, farther_m / worlds
 
 
+def _asked(at: World) -> list[Friend]:
+    words = at.told()
+    return [one for one in at.friends if words.get(one.id) is Told.OFFERED]
+
+
 def _mean_m(customer: Point, friends: Sequence[Friend]) -> float:
-    return sum(distance_m(customer, Point(one.lat, one.lon)) for one in friends) / len(friends)
+    return sum(distance_m(customer, base(one)) for one in friends) / len(friends)
