@@ -4,7 +4,8 @@
 .PHONY: help setup dev demo test lint states lock clean bench bench-nearest bench-dispatch \
 	bench-profile bench-timers bench-growth bench-live simulate proof proof-chaos \
 	proof-races proof-clocks proof-privacy proof-mutants proof-backup types \
-	proof-fuzz proof-alike proof-states proof-constraints proof-migrations FORCE
+	proof-fuzz proof-alike proof-states proof-constraints proof-migrations \
+	proof-overload FORCE
 MAKEFLAGS += --no-print-directory
 
 VENV := .venv
@@ -38,7 +39,7 @@ lint: dev  ## Check format, style, types and who imports whom
 simulate: dev  ## Live a million job lives under the pure rules (ARGS="--bookings 100000" for fewer)
 	@$(VENV)/bin/python -m tests.simulation $(ARGS)
 
-proof: simulate proof-constraints proof-states proof-alike proof-fuzz proof-races proof-clocks proof-privacy proof-mutants proof-backup proof-migrations proof-chaos  ## Run every long proof; they write docs/proof.md
+proof: simulate proof-constraints proof-states proof-alike proof-fuzz proof-races proof-clocks proof-privacy proof-mutants proof-backup proof-migrations proof-overload proof-chaos  ## Run every long proof; they write docs/proof.md
 
 proof-fuzz: dev  ## Generated requests by every kind of caller (ARGS="--minutes 2" for fewer)
 	@$(VENV)/bin/python -m tests.proof.fuzz $(ARGS)
@@ -54,6 +55,9 @@ proof-constraints: dev  ## Try every forbidden row and step on the schema
 
 proof-chaos: dev  ## Kill real processes 1,000 times, freeze and cut them (ARGS="--seconds 60" for less)
 	@$(VENV)/bin/python -m tests.proof.chaos $(ARGS)
+
+proof-overload: dev  ## Ask for twice as many bookings as can be served
+	@$(VENV)/bin/python -m tests.proof.overload $(ARGS)
 
 proof-races: dev  ## Rounds of eight accepts at once over HTTP (ARGS="--rounds 1000" for fewer)
 	@$(VENV)/bin/python -m tests.proof.races $(ARGS)
