@@ -5,10 +5,13 @@ from datetime import timedelta
 from itertools import product
 
 import pytest
+from fastapi.routing import APIRoute
+from starlette.routing import Route
 
-from api.main import create_app
+from api.main import ROUTERS, create_app
 from dispatch.flows import partners
 from tests.api.conftest import BOOKING
+from tests.api.listening import listening, served
 
 MISSING = "0197f0a0-0000-7000-8000-000000000001"
 CALLERS = (
@@ -75,7 +78,12 @@ TABLE = {
     "request_login_link": dict.fromkeys(CALLERS, 202),
     "create_session": dict.fromkeys(CALLERS, 422),
     "delete_session": {"winner": 204, "other friend": 204, "operator": 204},
-    "follow_live": None,  # an endless stream: tests/api/test_live.py
+    "follow_live": None,  # an endless stream: LISTENERS says who may, and it is tried apart
+}
+LISTENERS = {caller: 401 if caller == "nobody" else 200 for caller in CALLERS}
+# Served and not in the document: what tells of the process, and of the API; anybody may read it.
+UNDOCUMENTED = {
+    ("GET", path): 200 for path in ("/healthz", "/readyz", "/metrics", "/docs", "/openapi.json")
 }
 CATALOGUE = {"list_packages", "show_coverage"}
 PHONE = {
@@ -125,6 +133,18 @@ def test_whoever_is_not_let_in_is_told_so_in_the_document():
         if TABLE[name] is not None and TABLE[name].keys() != set(CALLERS):
             assert {"401", "403"} <= about["responses"].keys(), name
             assert {} not in about["security"], name
+
+
+def test_every_route_that_is_served_stands_in_a_table():
+    routes = [*create_app().routes, *(route for one in ROUTERS for route in one.routes)]
+    hidden = {
+        (method, route.path)
+        for route in routes
+        if isinstance(route, Route | APIRoute) and not route.include_in_schema
+        for method in route.methods - {"HEAD"}
+    }
+    assert hidden == UNDOCUMENTED.keys()
+    assert all(isinstance(one, APIRoute) for router in ROUTERS for one in router.routes)
 
 
 @pytest.fixture
@@ -276,3 +296,19 @@ async def test_a_changed_link_opens_nothing(house, problem):
         401,
         "unauthenticated",
     )
+
+
+async def test_what_is_not_in_the_document_says_the_same_to_everybody(people):
+    callers, _ = people
+    for (method, path), status in UNDOCUMENTED.items():
+        for caller in CALLERS:
+            answer = await callers[caller].send(method, path)
+            assert answer.status_code == status, (path, caller)
+
+
+async def test_whoever_is_somebody_may_listen(people, house):
+    callers, _ = people
+    async with served(house.app) as url:
+        for caller, status in LISTENERS.items():
+            async with listening(url, callers[caller].token) as reader:
+                assert reader.response.status_code == status, caller
