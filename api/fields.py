@@ -31,6 +31,7 @@ PLAIN_EMAIL = re.compile(
 )
 RESERVED = frozenset(SPECIAL_USE_DOMAIN_NAMES) - {"test"}
 FIRST_YEAR, LAST_YEAR = 2020, 2100
+STROKES_MAX, POINTS_MAX, SIDE_MAX = 200, 4000, 4000
 
 
 def unfit(problem: str, cure: str, field: str = "") -> PydanticCustomError:
@@ -151,6 +152,9 @@ Notes = Annotated[str, StringConstraints(strip_whitespace=True, max_length=2000)
 Summary = Annotated[
     str, StringConstraints(strip_whitespace=True, min_length=1, max_length=2000), LINES
 ]
+ShortNote = Annotated[
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500), LINES
+]
 Comment = Annotated[str, StringConstraints(strip_whitespace=True, max_length=1000), LINES]
 Reason = Annotated[
     str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200), LINES
@@ -176,6 +180,11 @@ Lon = Annotated[float, Strict(), Field(ge=-180, le=180, allow_inf_nan=False)]
 Whole = Annotated[int, Strict(), BeforeValidator(_whole)]
 Stars = Annotated[Whole, Field(ge=1, le=5)]
 Minutes = Annotated[Whole, Field(ge=0, le=6000)]
+FeeMax = Annotated[Whole, Field(ge=0, le=2**31 - 1)]
+Side = Annotated[float, Strict(), Field(ge=1, le=SIDE_MAX, allow_inf_nan=False)]
+Coordinate = Annotated[float, Strict(), Field(ge=0, le=SIDE_MAX, allow_inf_nan=False)]
+Stroke = Annotated[list[Coordinate], Field(min_length=2, max_length=2 * POINTS_MAX)]
+Strokes = Annotated[list[Stroke], Field(min_length=1, max_length=STROKES_MAX)]
 Moment = Annotated[AwareDatetime, MOMENT, AfterValidator(_year)]
 Wishes = Annotated[
     list[Wish],

@@ -24,6 +24,7 @@ from api.routes import (
     offers,
     packages,
     phones,
+    places,
     profile,
     quotes,
     sessions,
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 ROUTERS = (
     packages.router,
     quotes.router,
+    places.router,
     coverage.router,
     bookings.router,
     offers.router,

@@ -64,6 +64,10 @@ PROBLEM: Final[Mapping[str, Any]] = {
         "detail": TEXT,
         "code": TEXT,
         "errors": {"type": "array", "items": {"$ref": "#/components/schemas/Mistake"}},
+        "fee": {
+            "allOf": [{"$ref": "#/components/schemas/Money"}],
+            "description": "With `fee-changed`: what cancelling costs now.",
+        },
     },
     "additionalProperties": False,
 }

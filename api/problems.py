@@ -42,6 +42,7 @@ from dispatch.rules.refusals import (
     AppointmentUnfit,
     AtCapacity,
     ContactDeadlinePassed,
+    FeeChanged,
     FriendUnfit,
     NotInThisState,
     OfferExpired,
@@ -58,6 +59,7 @@ URN = "urn:tekkie:problem:"
 CODE = "tekkie.problem"
 ERRORS_MAX = 50
 DETAILS_MAX = 256
+NOTHING: Mapping[str, Any] = {}
 
 
 class Problem(Response):
@@ -171,6 +173,7 @@ REFUSALS: Mapping[type[Refused], int] = {
     ContactDeadlinePassed: 409,
     AppointmentOverlaps: 409,
     AppointmentUnfit: 422,
+    FeeChanged: 409,
     AlreadyRated: 409,
     FriendUnfit: 409,
     KeyReused: 422,
@@ -294,14 +297,22 @@ def answer(error: Exception, headers: Mapping[str, str] | None = None) -> Respon
     if isinstance(error, NotFound):
         error = NO_SUCH  # a booking, an offer and a stranger's booking are missing all alike
     detail, mistakes = _details(error)
-    return _problem(kind, detail, mistakes, headers or {})
+    more = NOTHING
+    if isinstance(error, FeeChanged):
+        more = {"fee": {"amount": error.fee.amount, "currency": error.fee.currency}}
+    return _problem(kind, detail, mistakes, headers or {}, more)
 
 
 def _problem(
-    kind: Kind, detail: str, mistakes: Sequence[Mistake], headers: Mapping[str, str]
+    kind: Kind,
+    detail: str,
+    mistakes: Sequence[Mistake],
+    headers: Mapping[str, str],
+    more: Mapping[str, Any] = NOTHING,
 ) -> Problem:
     if mistakes or kind.code not in BY_CODE:
-        content = json.dumps(body(kind, detail, mistakes), ensure_ascii=True).encode()
+        said = {**body(kind, detail, mistakes), **more}
+        content = json.dumps(said, ensure_ascii=True).encode()
     else:
         content = _plain(kind.code, detail)
     return Problem(kind.code, content, kind.status, {**kind.headers, **headers})

@@ -9,11 +9,13 @@ from uuid import UUID
 from pydantic import Field, model_validator
 
 from api.fields import (
+    POINTS_MAX,
     City,
     Code,
     Comment,
     Email,
     Endpoint,
+    FeeMax,
     Lat,
     Lon,
     Minutes,
@@ -26,7 +28,10 @@ from api.fields import (
     PhoneSecret,
     Postcode,
     Reason,
+    ShortNote,
+    Side,
     Stars,
+    Strokes,
     Summary,
     Token,
     Wishes,
@@ -137,6 +142,18 @@ class CancelAsked(Asked):
         description="`changed_mind`, `solved`, `too_long`, `mistake` or `other`; any other words "
         "count as `other` and are not kept, so that no event tells who somebody is.",
     )
+    fee_minor_max: FeeMax | None = Field(
+        None, description="The fee the customer was shown, in minor units; more is refused."
+    )
+
+
+class MoveAsked(Asked):
+    """Which other time would suit the customer; the note is for her friend."""
+
+    model_config = example({"wishes": ["evening"], "note": "After six, please."})
+
+    wishes: Wishes
+    note: ShortNote | None = None
 
 
 CANCEL_REASONS = frozenset({"changed_mind", "solved", "too_long", "mistake"})
@@ -152,13 +169,42 @@ class AppointmentAsked(Asked):
     ends_at: Moment | None = None
 
 
-class ProtocolAsked(Asked):
-    """What was done."""
+class SignatureAsked(Asked):
+    """A signature as it was drawn: strokes of x, y, x, y, … within a box of this size."""
 
-    model_config = example({"summary": "Router connected, four devices online.", "minutes": 50})
+    width: Side
+    height: Side
+    strokes: Strokes
+
+    @model_validator(mode="after")
+    def _within(self) -> Self:
+        if sum(map(len, self.strokes)) > 2 * POINTS_MAX:
+            raise unfit(f"has more than {POINTS_MAX} points", "leave points out", "strokes")
+        for number, stroke in enumerate(self.strokes):
+            outside = max(stroke[::2]) > self.width or max(stroke[1::2]) > self.height
+            if len(stroke) % 2 or outside:
+                raise unfit(
+                    "is not pairs of x and y within the box",
+                    "give x up to the width and y up to the height",
+                    f"strokes.{number}",
+                )
+        return self
+
+
+class ProtocolAsked(Asked):
+    """What was done, and the customer's signature if she could sign."""
+
+    model_config = example(
+        {
+            "summary": "Router connected, four devices online.",
+            "minutes": 50,
+            "signature": {"width": 600, "height": 200, "strokes": [[40, 120, 90, 60, 140, 130]]},
+        }
+    )
 
     summary: Summary
     minutes: Minutes
+    signature: SignatureAsked | None = None
 
 
 class IncompleteAsked(Asked):

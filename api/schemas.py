@@ -110,9 +110,19 @@ class Appointment(Said):
 
 
 class Helper(Said):
-    """The friend who has the job, as his customer knows him."""
+    """The friend who has the job, as his customer knows him; `stars` of all his ratings so far."""
 
     first_name: str
+    languages: list[Language]
+    stars: float | None
+    ratings: int
+
+
+class Cancellation(Said):
+    """What cancelling costs now; `free_until` is 24 hours before an agreed appointment."""
+
+    fee: Money
+    free_until: datetime | None
 
 
 class CustomerAddress(Said):
@@ -137,7 +147,11 @@ class Customer(Said):
 
 
 class BookingSaid(Said):
-    """A booking as whoever may see it sees it; `customer` is for its friend and the desk."""
+    """A booking as whoever may see it sees it; `customer` is for its friend and the desk.
+
+    `cancellation` is null when it cannot be cancelled; once cancelled, `cancel_fee` is what it
+    cost. `signature`, the path of an SVG in a box of 600 x 200, is for the desk alone.
+    """
 
     id: UUID
     state: BookingState
@@ -147,15 +161,27 @@ class BookingSaid(Said):
     language: Language
     price: Money
     offers: LiveOffers
+    asked_in_all: int
     wishes: list[Wish]
     partner_reference: str | None
     created_at: datetime
     contact_due_at: datetime | None = None
     contacted_at: datetime | None = None
+    disputed_at: datetime | None = None
     appointment: Appointment | None = None
+    move_asked_at: datetime | None = None
+    move_wishes: list[Wish] = Field(default_factory=list)
+    move_note: str | None = None
+    on_the_way_at: datetime | None = None
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
     friend: Helper | None = None
+    cancellation: Cancellation | None = None
+    cancel_fee: Money | None = None
     stars: int | None = None
     customer: Customer | None = None
+    signature: str | None = None
+    server_time: datetime
 
 
 class BookingMade(Said):
@@ -221,7 +247,7 @@ class Cell(Said):
 
 
 class Offer(Said):
-    """A job on offer; `distance_m` is counted to the middle of the cell."""
+    """A job on offer; `distance_m` and the `minutes` of the way count to the middle of the cell."""
 
     id: UUID
     booking_id: UUID
@@ -230,6 +256,7 @@ class Offer(Said):
     pay: Money
     cell: Cell
     distance_m: int
+    minutes: int
     wishes: list[Wish]
     offered_at: datetime
     expires_at: datetime
@@ -260,7 +287,7 @@ class Declined(Said):
 
 
 class Job(Said):
-    """A job you hold or have done."""
+    """A job you hold or have done; `distance_m` from your base to her door, while you know it."""
 
     booking_id: UUID
     offer_id: UUID | None
@@ -273,10 +300,17 @@ class Job(Said):
     awarded_at: datetime
     contact_due_at: datetime
     contacted_at: datetime | None
+    disputed_at: datetime | None
     appointment: Appointment | None
+    move_asked_at: datetime | None
+    move_wishes: list[Wish]
+    move_note: str | None
+    on_the_way_at: datetime | None
     started_at: datetime | None
     ended_at: datetime | None
+    distance_m: int | None
     customer: Customer | None
+    server_time: datetime
 
 
 class Progress(Said):
@@ -287,6 +321,7 @@ class Progress(Said):
     contact_due_at: datetime | None
     contacted_at: datetime | None
     appointment: Appointment | None
+    on_the_way_at: datetime | None
     started_at: datetime | None
     ended_at: datetime | None
 
@@ -349,3 +384,30 @@ class Session(Said):
     token: str
     kind: Login
     expires_at: datetime
+
+
+class SessionNow(Said):
+    """Who is signed in; the server's time tells how long the session still lasts."""
+
+    kind: Login
+    id: UUID
+    expires_at: datetime
+    server_time: datetime
+
+
+class PlaceFound(Said):
+    """A town under its postcode; the point is good to about `radius_m` metres."""
+
+    postcode: str
+    town: str
+    region: str
+    lat: float
+    lon: float
+    precision: str
+    radius_m: int
+
+
+class Places(Said):
+    """The places that may be meant, the likeliest first."""
+
+    items: list[PlaceFound]

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
+from typing import Any
 
 from api import schemas
 from data import records
 from data.records import Award, Booking, BookingState, Job, Language, OfferId, Package
 from data.store import views
 from dispatch.flows.deciding import Done
-from dispatch.rules import hearing
+from dispatch.rules import cancelling, hearing, matching
 from dispatch.rules import job as rules
 from dispatch.rules.policy import Policy
 from geo import cells
+from geo.point import Point, distance_m
 
 Catalogue = Mapping[str, Package]
 
@@ -53,8 +55,15 @@ def booking_made(done: Done, link: str) -> schemas.BookingMade:
     )
 
 
-def booking(view: views.BookingView, *, with_customer: bool = False) -> schemas.BookingSaid:
-    """A booking as it is now."""
+def booking(
+    view: views.BookingView,
+    policy: Policy,
+    *,
+    with_customer: bool = False,
+    by_desk: bool = False,
+    hers: bool = False,
+) -> schemas.BookingSaid:
+    """A booking as it is now; `hers` when its own customer asks."""
     holder = view.holder
     return schemas.BookingSaid(
         id=view.id,
@@ -65,16 +74,55 @@ def booking(view: views.BookingView, *, with_customer: bool = False) -> schemas.
         language=view.language,
         price=money(view.price),
         offers=schemas.LiveOffers(live=view.live),
+        asked_in_all=view.asked,
         wishes=list(view.wishes),
         partner_reference=view.partner_reference,
         created_at=view.created_at,
-        contact_due_at=holder.contact_due_at if holder else None,
-        contacted_at=holder.contacted_at if holder else None,
-        appointment=appointment(holder.appointment) if holder else None,
-        friend=schemas.Helper(first_name=first_name(holder.name)) if holder else None,
+        **(_held(holder) if holder else {}),
+        move_note=view.move_note if with_customer or hers else None,
+        cancellation=_cancellation(view, policy, by_desk=by_desk),
+        cancel_fee=money(view.cancel_fee) if view.state is BookingState.CANCELLED else None,
         stars=view.stars,
         customer=customer(view.customer) if with_customer and view.customer else None,
+        signature=view.signature if by_desk else None,
+        server_time=view.now,
     )
+
+
+def _held(holder: views.Holder) -> dict[str, Any]:
+    return {
+        "contact_due_at": holder.contact_due_at,
+        "contacted_at": holder.contacted_at,
+        "disputed_at": holder.disputed_at,
+        "appointment": appointment(holder.appointment),
+        "move_asked_at": holder.move_asked_at,
+        "move_wishes": list(holder.move_wishes),
+        "on_the_way_at": holder.on_the_way_at,
+        "started_at": holder.started_at,
+        "ended_at": holder.ended_at,
+        "friend": schemas.Helper(
+            first_name=first_name(holder.name),
+            languages=list(holder.languages),
+            stars=holder.stars,
+            ratings=holder.ratings,
+        ),
+    }
+
+
+def _cancellation(
+    view: views.BookingView, policy: Policy, *, by_desk: bool
+) -> schemas.Cancellation | None:
+    holder = view.holder
+    found = cancelling.cancellation(
+        view.state,
+        view.price,
+        None if by_desk or holder is None else holder.appointment,
+        disowned=holder is not None
+        and cancelling.disowned(holder.contacted_at, holder.disputed_at),
+        now=view.now,
+        policy=policy,
+    )
+    return schemas.Cancellation.model_validate(found) if found else None
 
 
 def first_name(name: str) -> str:
@@ -110,7 +158,7 @@ def may_know_customer(ended_at: datetime | None, now: datetime, policy: Policy) 
     return ended_at is None or now < ended_at + policy.privacy_after
 
 
-def offer(view: views.OfferView, catalogue: Catalogue) -> schemas.Offer:
+def offer(view: views.OfferView, catalogue: Catalogue, policy: Policy) -> schemas.Offer:
     """What an asked friend may see, and no more."""
     return schemas.Offer(
         id=view.id,
@@ -122,6 +170,7 @@ def offer(view: views.OfferView, catalogue: Catalogue) -> schemas.Offer:
             lat=view.cell_lat, lon=view.cell_lon, size_m=cells.SIZE_M, label=view.cell_label
         ),
         distance_m=view.shown_m,
+        minutes=matching.travel_minutes(view.shown_m, policy),
         wishes=list(view.wishes),
         offered_at=view.offered_at,
         expires_at=view.expires_at,
@@ -144,11 +193,25 @@ def job(view: views.JobView, catalogue: Catalogue, policy: Policy) -> schemas.Jo
         awarded_at=view.awarded_at,
         contact_due_at=view.contact_due_at,
         contacted_at=view.contacted_at,
+        disputed_at=view.disputed_at,
         appointment=appointment(view.appointment),
+        move_asked_at=view.move_asked_at,
+        move_wishes=list(view.move_wishes),
+        move_note=view.move_note if known else None,
+        on_the_way_at=view.on_the_way_at,
         started_at=view.started_at,
         ended_at=view.ended_at,
+        distance_m=_away_m(view) if known else None,
         customer=customer(view.customer) if known else None,
+        server_time=view.now,
     )
+
+
+def _away_m(view: views.JobView) -> int | None:
+    lat, lon = view.customer.lat, view.customer.lon
+    if view.base is None or lat is None or lon is None:
+        return None
+    return int(distance_m(Point(*view.base), Point(lat=lat, lon=lon)))
 
 
 def awarded(
@@ -178,6 +241,7 @@ def progress(job: Job, award: Award | None) -> schemas.Progress:
         contact_due_at=award.contact_due_at if award else None,
         contacted_at=award.contacted_at if award else None,
         appointment=appointment(award.appointment) if award else None,
+        on_the_way_at=award.on_the_way_at if award else None,
         started_at=award.started_at if award else None,
         ended_at=award.ended_at if award else None,
     )

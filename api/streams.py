@@ -361,7 +361,11 @@ def _about_offer(
         # An event that ends several offers names the friends; theirs were closed at its moment.
         if str(his.offer.id) == told or (told is None and his.answered_at == one.event.at):
             if heard.kind == hearing.OFFER_MADE:
-                return {"offer": showing.offer(his.offer, rt.packages).model_dump(mode="json")}
+                return {
+                    "offer": showing.offer(his.offer, rt.packages, rt.policy).model_dump(
+                        mode="json"
+                    )
+                }
             return {"offer_id": str(his.offer.id), **heard.data}
     return heard.data
 

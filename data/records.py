@@ -275,6 +275,7 @@ class Booking:
     round_limit: int = 0
     event_seq: int = 0
     award_id: AwardId | None = None
+    cancel_fee_minor: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -324,6 +325,10 @@ class Award:
     contact_due_at: datetime
     contacted_at: datetime | None = None
     appointment: Appointment | None = None
+    on_the_way_at: datetime | None = None
+    move_asked_at: datetime | None = None
+    move_wishes: tuple[Wish, ...] = ()
+    disputed_at: datetime | None = None
     started_at: datetime | None = None
     ended_at: datetime | None = None
     protocol: Protocol | None = None
@@ -340,7 +345,7 @@ class Rating:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Charge:
-    """What a completed booking costs the customer and earns the friend; once per booking."""
+    """What a booking costs the customer and earns the friend, at its end; once per booking."""
 
     booking_id: BookingId
     friend_id: FriendId
@@ -406,16 +411,6 @@ class Decision:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
-    """What a request with an idempotency key was answered, kept to be said again word for word."""
-
-    principal: str
-    key: str
-    request_sha256: bytes
-    body: Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
     """A booking with all its facts, loaded under its lock.
 
@@ -463,7 +458,8 @@ class Changes:
     """One decision: the booking as it shall be, and every row that goes with it.
 
     `timers` maps a kind to its new due moment, or to None to stop it. `open_jobs` is added to the
-    friends' counters. `customer` is given only for a booking that is new.
+    friends' counters. `customer` is given only for a booking that is new; `signature` and
+    `move_note` are kept with her, and an empty `move_note` forgets the last.
     """
 
     booking: Booking
@@ -478,6 +474,8 @@ class Changes:
     open_jobs: Mapping[FriendId, int] = field(default_factory=dict)
     rating: Rating | None = None
     charge: Charge | None = None
+    signature: str | None = None
+    move_note: str | None = None
 
 
 def derived_id(booking_id: UUID, *parts: object) -> UUID:

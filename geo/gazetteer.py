@@ -151,6 +151,27 @@ class Gazetteer:
         ]
         return places[:limit]
 
+    def suggest(self, country: str, text: str, limit: int = MOST_TOWNS) -> list[Place]:
+        """The places whose postcode or town begins so, then towns spelled alike.
+
+        A text with a digit is taken for the beginning of a postcode, any other for a town's.
+        """
+        if not any(letter.isdigit() for letter in text):
+            return self.towns(country, text, limit)
+        market = served(country)
+        codes = self._numbers[market][0]
+        typed = normal(market, text[:12])
+        if market is Market.PL and typed.isdigit():
+            typed = f"{typed[:2]}-{typed[2:]}" if len(typed) > 2 else typed
+        begin = bisect_left(codes, typed)
+        near = codes[begin : begin + limit]
+        return [
+            _place(postcode_of(line))
+            for code in near
+            if code.startswith(typed)
+            for line in self._lines[market, code]
+        ][:limit]
+
     def complete(self, country: str, postcode: str) -> list[str]:
         """The towns of a postcode, the main one first; none when the postcode is not known."""
         market = served(country)

@@ -161,6 +161,12 @@ def _completed(teller: Teller, change: Changes, event: Event) -> Told:
     return Told("done", "bold bright_green", f"by {teller.friend(event.data)}{time}")
 
 
+def _cancelled(teller: Teller, change: Changes, event: Event) -> Told:
+    fee, currency = event.data.get("fee_minor"), change.booking.price.currency
+    cost = f", for {fee / 100:.2f} {currency}" if fee else ""
+    return Told("cancelled", "red", event.data["reason"].replace("_", " ") + cost)
+
+
 def _rated(teller: Teller, change: Changes, event: Event) -> Told:
     stars = event.data["stars"]
     return Told(
@@ -188,7 +194,9 @@ def _by_friend(word: str, colour: str, rest: str = "") -> Telling:
 
 def _because(word: str, colour: str, key: str) -> Telling:
     def tell(teller: Teller, change: Changes, event: Event) -> Told:
-        return Told(word, colour, str(event.data.get(key, "")).replace("_", " "))
+        value = event.data.get(key, "")
+        said = ", ".join(value) if isinstance(value, list) else str(value)
+        return Told(word, colour, said.replace("_", " "))
 
     return tell
 
@@ -204,14 +212,17 @@ TOLD: Final[Mapping[str, Telling]] = {
     "booking.awarded": _awarded,
     "booking.contacted": _contacted,
     "booking.scheduled": _scheduled,
+    "booking.on_the_way": _by_friend("on the way", "green"),
     "booking.started": _by_friend("begun by", "green"),
     "booking.completed": _completed,
     "booking.incomplete": _by_friend("not solved", "red"),
-    "booking.cancelled": _because("cancelled", "red", "reason"),
+    "booking.cancelled": _cancelled,
     "booking.rated": _rated,
     "booking.handed_back": _by_friend("given back", "yellow"),
     "offer.declined": _by_friend("declined", "yellow"),
     "offer.expired": _expired,
+    "appointment.move_asked": _because("other time", "yellow", "wishes"),
+    "contact.disputed": _by_friend("not called", "yellow", ", says the customer"),
     "contact.reminded": _by_friend("reminded", "yellow", ", who has not called yet"),
     "contact.missed": _missed,
 }

@@ -43,7 +43,7 @@ from dispatch.flows.orders import Order, QuoteExpired, UnknownPackage
 from dispatch.flows.reading import reading
 from dispatch.rules import links
 from dispatch.rules.prices import NotSoldHere
-from dispatch.rules.refusals import AlreadyRated, NotInThisState
+from dispatch.rules.refusals import AlreadyRated, FeeChanged, NotInThisState
 from dispatch.rules.refused import NotFound
 from dispatch.runtime import Runtime
 from geo.places import AddressRefused
@@ -126,28 +126,75 @@ async def list_bookings(
             before=cursors.to_moment(cursor),
             limit=limit + 1,
         )
-    page = found[:limit]
+    page, by_desk = found[:limit], isinstance(who, Operator)
     more = cursors.of_moment(page[-1].created_at, page[-1].id) if len(found) > limit else None
-    return schemas.Page(items=[showing.booking(view) for view in page], next_cursor=more)
+    return schemas.Page(
+        items=[showing.booking(view, rt.policy, by_desk=by_desk) for view in page], next_cursor=more
+    )
 
 
 @router.get("/{booking_id}", summary="One booking", responses=problems(NotFound))
 async def get_booking(rt: Rt, who: Party, booking_id: UUID) -> schemas.BookingSaid:
     """A booking, for its customer, its partner, its friend and the desk."""
-    view = await seen(rt, who, BookingId(booking_id))
-    return showing.booking(view, with_customer=_may_know_customer(rt, who, view))
+    return await shown(rt, who, BookingId(booking_id))
 
 
-@router.post("/{booking_id}/cancel", summary="Cancel", responses=problems(NotFound, NotInThisState))
+@router.post(
+    "/{booking_id}/cancel",
+    summary="Cancel",
+    responses=problems(NotFound, NotInThisState, FeeChanged),
+)
 async def cancel_booking(
     rt: Rt, who: Insider, booking_id: UUID, asked: requests.CancelAsked
 ) -> schemas.BookingSaid:
-    """End a booking: whoever was asked or awarded is told at once. Repeating it changes nothing."""
+    """End a booking: whoever was asked or awarded is told at once. Repeating it changes nothing.
+
+    Late it costs a fee, told before as `cancellation` and after as `cancel_fee`; the desk's cancel
+    is free. With `fee_minor_max` it is refused when the fee is higher by now.
+    """
     # Before the lock: it costs the same for another's as for none, and holds up nobody.
     await _must_own(rt, who, BookingId(booking_id))
     reason = asked.reason if asked.reason in requests.CANCEL_REASONS else "other"
-    await jobs.cancel(rt, BookingId(booking_id), actor=actor(who), reason=reason, mine=owns(who))
-    return showing.booking(await seen(rt, who, BookingId(booking_id)))
+    await jobs.cancel(
+        rt,
+        BookingId(booking_id),
+        actor=actor(who),
+        reason=reason,
+        mine=owns(who),
+        fee_minor_max=asked.fee_minor_max,
+    )
+    return await shown(rt, who, BookingId(booking_id), with_customer=False)
+
+
+@router.post(
+    "/{booking_id}/not-called",
+    summary="Nobody has called me",
+    responses=problems(NotFound, NotInThisState),
+)
+async def report_no_contact(rt: Rt, who: ACustomer, booking_id: UUID) -> schemas.BookingSaid:
+    """While no appointment is agreed: reminds the friend, or calls the desk if he claims contact.
+
+    Repeating it changes nothing.
+    """
+    if who.booking_id != booking_id:
+        raise NotFound
+    await jobs.not_called(rt, who.booking_id)
+    return await shown(rt, who, BookingId(booking_id))
+
+
+@router.post(
+    "/{booking_id}/move",
+    summary="I need another time",
+    responses=problems(NotFound, NotInThisState),
+)
+async def ask_move(
+    rt: Rt, who: ACustomer, booking_id: UUID, asked: requests.MoveAsked
+) -> schemas.BookingSaid:
+    """The friend is asked for another time than the one agreed; he answers with an appointment."""
+    if who.booking_id != booking_id:
+        raise NotFound
+    await jobs.ask_move(rt, who.booking_id, wishes=tuple(asked.wishes), note=asked.note)
+    return await shown(rt, who, BookingId(booking_id))
 
 
 @router.get("/{booking_id}/events", summary="What has happened", responses=problems(NotFound))
@@ -214,6 +261,20 @@ async def seen(rt: Runtime, who: Caller, booking_id: BookingId) -> BookingView:
         raise NotFound
     must_see(who, view)
     return view
+
+
+async def shown(
+    rt: Runtime, who: Caller, booking_id: BookingId, *, with_customer: bool = True
+) -> schemas.BookingSaid:
+    """A booking as this caller may see it, or NotFound."""
+    view = await seen(rt, who, booking_id)
+    return showing.booking(
+        view,
+        rt.policy,
+        with_customer=with_customer and _may_know_customer(rt, who, view),
+        by_desk=isinstance(who, Operator),
+        hers=isinstance(who, Customer),
+    )
 
 
 async def _must_own(rt: Runtime, who: Customer | Partner | Operator, booking_id: BookingId) -> None:

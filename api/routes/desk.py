@@ -7,12 +7,12 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query
 
-from api import requests, schemas, showing
+from api import requests, schemas
 from api.auth import AnOperator, Rt, actor
 from api.direct import Direct
 from api.openapi import problems
 from api.problems import Unfit
-from api.routes.bookings import seen
+from api.routes.bookings import shown
 from data.records import BookingId
 from data.store import friends, views
 from data.store.views import Apart
@@ -59,7 +59,7 @@ async def list_decisions(
 async def redispatch_booking(rt: Rt, who: AnOperator, booking_id: UUID) -> schemas.BookingSaid:
     """Ask the nearest again, taking the job from whoever holds it."""
     await jobs.redispatch(rt, BookingId(booking_id), actor=actor(who))
-    return showing.booking(await seen(rt, who, BookingId(booking_id)), with_customer=True)
+    return await shown(rt, who, BookingId(booking_id))
 
 
 @router.post(
@@ -76,7 +76,7 @@ async def award_booking(
     if friend_id is None:
         raise FriendUnfit(f"there is no friend {asked.friend!r}; give his id or his ref")
     await jobs.award_by_hand(rt, BookingId(booking_id), friend_id, actor=actor(who))
-    return showing.booking(await seen(rt, who, BookingId(booking_id)), with_customer=True)
+    return await shown(rt, who, BookingId(booking_id))
 
 
 def _about(decision: schemas.Decision, apart: Apart, policy: Policy) -> schemas.Decision:

@@ -246,7 +246,7 @@ async def find_bookings(
 async def open_booking(rt: Rt, who: AnOperator, booking_id: UUID) -> BookingWhole:
     """Everything about a booking. That somebody looked is written down."""
     whole = await desk.open_booking(rt, BookingId(booking_id), actor=actor(who))
-    said = showing.booking(whole.view, with_customer=True)
+    said = showing.booking(whole.view, rt.policy, with_customer=True, by_desk=True)
     about, story = whole.about, whole.story
     return BookingWhole.model_validate(
         {

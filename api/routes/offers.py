@@ -29,7 +29,7 @@ async def list_my_offers(rt: Rt, who: AFriend) -> schemas.Page[schemas.Offer]:
     """Offers that stand at this moment by the server's clock, the first to expire first."""
     async with reading(rt) as tx:
         found = await views.offers(tx, who.friend_id)
-    items = [showing.offer(view, rt.packages) for view in found]
+    items = [showing.offer(view, rt.packages, rt.policy) for view in found]
     return schemas.Page(items=items, next_cursor=None)
 
 

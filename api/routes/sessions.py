@@ -11,6 +11,7 @@ from api.auth import COOKIE, FriendCaller, Operator, Rt, only
 from api.direct import Direct
 from api.openapi import problems
 from api.outside import Outside, ToOutside
+from api.problems import Unauthenticated
 from data.store.sessions import Known, Login
 from dispatch.flows import phones, sessions
 from dispatch.flows.sessions import SESSION_LIFE, LinkUsedUp
@@ -49,6 +50,20 @@ async def create_session(
     return schemas.Session(token=begun.token, kind=begun.kind, expires_at=begun.expires_at)
 
 
+@router.get("/sessions/current", summary="Who I am")
+async def show_session(rt: Rt, who: SignedIn, request: Request) -> schemas.SessionNow:
+    """Whose session this is and until when: a friend's or an operator's; 401 without one."""
+    found = await sessions.current(rt, _token(request))
+    if found is None:  # it has ended between the two questions
+        raise Unauthenticated
+    return schemas.SessionNow(
+        kind=Login.FRIEND if isinstance(who, FriendCaller) else Login.OPERATOR,
+        id=who.friend_id if isinstance(who, FriendCaller) else who.person_id,
+        expires_at=found[0],
+        server_time=found[1],
+    )
+
+
 @router.delete("/sessions/current", status_code=204, summary="Sign out")
 async def delete_session(
     rt: Rt,
@@ -60,9 +75,13 @@ async def delete_session(
     """End this session at once, everywhere; a phone that is named rings no more."""
     if asked and asked.endpoint and isinstance(who, FriendCaller):
         await phones.unsubscribe(rt, who.friend_id, asked.endpoint)
-    _, _, bearer = request.headers.get("authorization", "").partition(" ")
-    await sessions.log_out(rt, bearer.strip() or request.cookies[COOKIE])
+    await sessions.log_out(rt, _token(request))
     response.delete_cookie(COOKIE, httponly=True, samesite="lax")
+
+
+def _token(request: Request) -> str:
+    _, _, bearer = request.headers.get("authorization", "").partition(" ")
+    return bearer.strip() or request.cookies[COOKIE]
 
 
 async def _send(rt: Runtime, outside: Outside, kind: Login, known: Known) -> None:

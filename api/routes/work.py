@@ -15,6 +15,7 @@ from api.routes.bookings import seen
 from data.records import MARKETS, BookingId, Protocol
 from data.store.views import BookingView, Holder
 from dispatch.flows import jobs
+from dispatch.rules import signature
 from dispatch.rules.refusals import (
     AppointmentOverlaps,
     AppointmentUnfit,
@@ -53,6 +54,13 @@ async def set_appointment(
     return showing.progress(done.job, done.job.award)
 
 
+@router.post("/on-the-way", summary="I have set out", responses=ANY_STEP)
+async def report_on_the_way(rt: Rt, who: AFriend, booking_id: UUID) -> schemas.Progress:
+    """The customer is told; repeating it changes nothing, a new appointment takes it back."""
+    done = await jobs.on_the_way(rt, BookingId(booking_id), who.friend_id)
+    return showing.progress(done.job, done.job.award)
+
+
 @router.post("/start", summary="I am at the door", responses=ANY_STEP)
 async def start_work(rt: Rt, who: AFriend, booking_id: UUID) -> schemas.Progress:
     """The work begins; repeating it changes nothing."""
@@ -64,9 +72,11 @@ async def start_work(rt: Rt, who: AFriend, booking_id: UUID) -> schemas.Progress
 async def complete_work(
     rt: Rt, who: AFriend, booking_id: UUID, asked: requests.ProtocolAsked
 ) -> schemas.Progress:
-    """The job is done; the customer is asked to rate."""
+    """The job is done, signed by the customer if she could; she is asked to rate."""
     protocol = Protocol(summary=asked.summary, minutes=asked.minutes)
-    done = await jobs.complete(rt, BookingId(booking_id), who.friend_id, protocol)
+    drawn = asked.signature
+    signed = signature.path(drawn.width, drawn.height, drawn.strokes) if drawn else None
+    done = await jobs.complete(rt, BookingId(booking_id), who.friend_id, protocol, signed)
     return showing.progress(done.job, done.job.award)
 
 

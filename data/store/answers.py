@@ -8,11 +8,20 @@ from typing import Any
 
 from data import queries
 from data.db import Connection
-from data.records import Answer
 
 sql = queries.load("answers")
 
 Name = tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What a request with an idempotency key was answered, kept to be said again word for word."""
+
+    principal: str
+    key: str
+    request_sha256: bytes
+    body: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)

@@ -167,6 +167,9 @@ async def write(tx: Connection, changes: Sequence[Changes], now: datetime) -> No
         update_awards=[_award_row(held) for new, held in awards if not new],
         stop_timers=[(booking_id, kind) for booking_id, kind, due in timers if due is None],
         count_open_jobs=_open_jobs(changes),
+        update_people=[
+            _words_row(c) for c in changes if (c.signature, c.move_note) != (None, None)
+        ],
     )
     await _at_once(
         tx,
@@ -207,6 +210,10 @@ def _person_row(p: Person) -> Row:
     )
 
 
+def _words_row(c: Changes) -> Row:
+    return (c.booking.customer_id, c.signature, c.move_note)
+
+
 def _booking_row(b: Booking) -> Row:
     return (
         *(b.id, b.state, b.package, b.market, b.language, b.customer_id, b.customer_key),
@@ -217,7 +224,10 @@ def _booking_row(b: Booking) -> Row:
 
 
 def _changed_row(b: Booking) -> Row:
-    return (b.id, b.state, b.tier, b.round, b.round_limit, b.event_seq, b.award_id, b.state_at)
+    return (
+        *(b.id, b.state, b.tier, b.round, b.round_limit, b.event_seq, b.award_id, b.state_at),
+        b.cancel_fee_minor,
+    )
 
 
 def _offer_row(o: Offer) -> Row:
@@ -243,6 +253,7 @@ def _award_row(a: Award) -> Row:
     return (
         *(a.id, a.state, a.contacted_at),
         *((met.starts_at, met.ends_at, met.revision) if met else (None, None, 0)),
+        *(a.on_the_way_at, a.move_asked_at, " ".join(a.move_wishes), a.disputed_at),
         *(a.started_at, a.ended_at),
         *((done.summary, done.minutes) if done else (None, None)),
     )
@@ -319,6 +330,7 @@ def booking(row: asyncpg.Record) -> Booking:
         round_limit=row["round_limit"],
         event_seq=row["event_seq"],
         award_id=row["award_id"],
+        cancel_fee_minor=row["cancel_fee_minor"],
     )
 
 
@@ -357,6 +369,10 @@ def award(row: asyncpg.Record) -> Award:
         and Appointment(
             starts_at=met.lower, ends_at=met.upper, revision=row["appointment_revision"]
         ),
+        on_the_way_at=row["on_the_way_at"],
+        move_asked_at=row["move_asked_at"],
+        move_wishes=tuple(map(Wish, row["move_wishes"])),
+        disputed_at=row["disputed_at"],
         started_at=row["started_at"],
         ended_at=row["ended_at"],
         protocol=Protocol(summary=row["summary"], minutes=row["worked_minutes"])

@@ -97,6 +97,12 @@ async def who(tx: Connection, tokens_sha256: Sequence[bytes]) -> dict[bytes, Vis
     }
 
 
+async def current(tx: Connection, token_sha256: bytes) -> tuple[datetime, datetime] | None:
+    """When a session that is still good expires, and the moment this was read."""
+    row = await tx.fetchrow(sql.current, token_sha256)
+    return (row["expires_at"], row["now"]) if row else None
+
+
 async def revoke(tx: Connection, token_sha256: bytes) -> None:
     """End a session; ending it twice is no fault."""
     await tx.execute(sql.revoke, token_sha256)

@@ -56,16 +56,23 @@ class Holder:
     name: str
     email: str | None
     language: Language | None
+    languages: tuple[Language, ...]
+    stars: float | None
+    ratings: int
     contact_due_at: datetime
     contacted_at: datetime | None
     appointment: Appointment | None
+    on_the_way_at: datetime | None
+    move_asked_at: datetime | None
+    move_wishes: tuple[Wish, ...]
+    disputed_at: datetime | None
     started_at: datetime | None
     ended_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BookingView:
-    """A booking as it is at `now`; `customer` is missing in lists."""
+    """A booking as it is at `now`; what is personal of the customer is missing in lists."""
 
     id: BookingId
     state: BookingState
@@ -74,7 +81,9 @@ class BookingView:
     market: Market
     language: Language
     price: Money
+    cancel_fee: Money
     live: int
+    asked: int
     partner_id: PartnerId | None
     partner_reference: str | None
     wishes: tuple[Wish, ...]
@@ -83,6 +92,8 @@ class BookingView:
     stars: int | None = None
     holder: Holder | None = None
     customer: Contact | None = None
+    move_note: str | None = None
+    signature: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,9 +133,15 @@ class JobView:
     contact_due_at: datetime
     contacted_at: datetime | None
     appointment: Appointment | None
+    on_the_way_at: datetime | None
+    move_asked_at: datetime | None
+    move_wishes: tuple[Wish, ...]
+    move_note: str | None
+    disputed_at: datetime | None
     started_at: datetime | None
     ended_at: datetime | None
     customer: Contact
+    base: tuple[float, float] | None
     now: datetime
 
 
@@ -272,6 +289,7 @@ async def why(
 
 
 def _booking(row: asyncpg.Record, customer: Contact | None) -> BookingView:
+    currency = Currency(row["currency"])
     return BookingView(
         id=BookingId(row["id"]),
         state=BookingState(row["state"]),
@@ -279,8 +297,10 @@ def _booking(row: asyncpg.Record, customer: Contact | None) -> BookingView:
         package=row["package"],
         market=Market(row["market"]),
         language=Language(row["language"]),
-        price=Money(amount=row["price_minor"], currency=Currency(row["currency"])),
+        price=Money(amount=row["price_minor"], currency=currency),
+        cancel_fee=Money(amount=row["cancel_fee_minor"], currency=currency),
         live=row["live"],
+        asked=row["asked"],
         partner_id=row["partner_id"],
         partner_reference=row["partner_reference"],
         wishes=tuple(map(Wish, row["wishes"])),
@@ -289,6 +309,8 @@ def _booking(row: asyncpg.Record, customer: Contact | None) -> BookingView:
         stars=row["stars"],
         holder=_holder(row) if row["friend_id"] else None,
         customer=customer,
+        move_note=row.get("move_note"),
+        signature=row.get("signature"),
     )
 
 
@@ -299,9 +321,16 @@ def _holder(row: asyncpg.Record) -> Holder:
         name=row["friend_name"],
         email=row.get("friend_email"),
         language=Language(language) if language else None,
+        languages=tuple(map(Language, row["friend_languages"])),
+        stars=row["friend_stars"],
+        ratings=row["friend_ratings"],
         contact_due_at=row["contact_due_at"],
         contacted_at=row["contacted_at"],
         appointment=_appointment(row),
+        on_the_way_at=row["on_the_way_at"],
+        move_asked_at=row["move_asked_at"],
+        move_wishes=tuple(map(Wish, row["move_wishes"])),
+        disputed_at=row["disputed_at"],
         started_at=row["started_at"],
         ended_at=row["ended_at"],
     )
@@ -354,9 +383,15 @@ def _job(row: asyncpg.Record) -> JobView:
         contact_due_at=row["contact_due_at"],
         contacted_at=row["contacted_at"],
         appointment=_appointment(row),
+        on_the_way_at=row["on_the_way_at"],
+        move_asked_at=row["move_asked_at"],
+        move_wishes=tuple(map(Wish, row["move_wishes"])),
+        move_note=row["move_note"],
+        disputed_at=row["disputed_at"],
         started_at=row["started_at"],
         ended_at=row["ended_at"],
         customer=_contact(row),
+        base=None if row["base_lat"] is None else (row["base_lat"], row["base_lon"]),
         now=row["now"],
     )
 

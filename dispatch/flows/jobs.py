@@ -18,6 +18,7 @@ from data.records import (
     OfferId,
     Protocol,
     TimerKind,
+    Wish,
 )
 from data.store import jobs
 from data.store.answers import Claim
@@ -26,6 +27,7 @@ from dispatch.flows.deciding import Command, Done, Facts, Repeated, conclude
 from dispatch.flows.orders import Order, placed
 from dispatch.flows.together import publish, together
 from dispatch.rules import job as rules
+from dispatch.rules import visit
 from dispatch.rules.draft import Asking, Case
 from dispatch.rules.job import Verdict
 from dispatch.rules.refusals import ContactDeadlinePassed
@@ -94,12 +96,17 @@ async def agree(
     """Set or move the appointment; without an end it lasts as long as the package says."""
 
     def decide(case: Case, facts: Facts) -> Verdict:
-        until = ends_at or rules.appointment_end(starts_at, case.job.package.minutes)
+        until = ends_at or visit.appointment_end(starts_at, case.job.package.minutes)
         calendar = facts.appointments.get(friend_id, {})
         taken = tuple(other for id_, other in calendar.items() if id_ != booking_id)
         return rules.agree(case, starts_at, until, taken)
 
     return await _by_winner(rt, booking_id, friend_id, decide, calendar=True)
+
+
+async def on_the_way(rt: Runtime, booking_id: BookingId, friend_id: FriendId) -> Done:
+    """The friend has set out."""
+    return await _by_winner(rt, booking_id, friend_id, lambda case, facts: visit.on_the_way(case))
 
 
 async def start(rt: Runtime, booking_id: BookingId, friend_id: FriendId) -> Done:
@@ -108,11 +115,15 @@ async def start(rt: Runtime, booking_id: BookingId, friend_id: FriendId) -> Done
 
 
 async def complete(
-    rt: Runtime, booking_id: BookingId, friend_id: FriendId, protocol: Protocol
+    rt: Runtime,
+    booking_id: BookingId,
+    friend_id: FriendId,
+    protocol: Protocol,
+    signature: str | None = None,
 ) -> Done:
-    """The work is done."""
+    """The work is done; `signature` is the customer's, as the path of an SVG."""
     return await _by_winner(
-        rt, booking_id, friend_id, lambda case, facts: rules.complete(case, protocol)
+        rt, booking_id, friend_id, lambda case, facts: rules.complete(case, protocol, signature)
     )
 
 
@@ -165,10 +176,34 @@ async def hand_back(
 
 
 async def cancel(
-    rt: Runtime, booking_id: BookingId, *, actor: str, reason: str, mine: Mine
+    rt: Runtime,
+    booking_id: BookingId,
+    *,
+    actor: str,
+    reason: str,
+    mine: Mine,
+    fee_minor_max: int | None = None,
 ) -> Done:
-    """End a booking; `mine` says whether this caller may."""
-    return await _by(rt, booking_id, actor, mine, lambda case: rules.cancel(case, reason))
+    """End a booking; `mine` says whether this caller may. Raises FeeChanged."""
+    return await _by(
+        rt, booking_id, actor, mine, lambda case: rules.cancel(case, reason, fee_minor_max)
+    )
+
+
+async def not_called(rt: Runtime, booking_id: BookingId) -> Done:
+    """The customer says that nobody has called her."""
+    return await _by(rt, booking_id, "customer", lambda job: True, visit.not_called)
+
+
+async def ask_move(
+    rt: Runtime, booking_id: BookingId, *, wishes: tuple[Wish, ...], note: str | None
+) -> Done:
+    """The customer asks for another time than the one agreed."""
+
+    def rule(case: Case) -> Verdict:
+        return visit.ask_move(case, wishes, note)
+
+    return await _by(rt, booking_id, "customer", lambda job: True, rule)
 
 
 async def redispatch(rt: Runtime, booking_id: BookingId, *, actor: str) -> Done:

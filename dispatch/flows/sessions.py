@@ -12,6 +12,7 @@ from data.records import Language, PersonId
 from data.store import sessions
 from data.store.sessions import Known, Login, Visitor
 from dispatch.flows.lookups import lookups
+from dispatch.flows.reading import reading
 from dispatch.rules.refused import NotFound, Refused
 from dispatch.runtime import Runtime
 
@@ -95,6 +96,12 @@ async def token(rt: Runtime, person_id: PersonId, life: timedelta = SESSION_LIFE
 async def who(rt: Runtime, session_token: str) -> Visitor | None:
     """Whose session this is, if it is still good."""
     return await lookups(rt).visitors.get(_hash(session_token))
+
+
+async def current(rt: Runtime, session_token: str) -> tuple[datetime, datetime] | None:
+    """When a session that is still good expires, and what time it is now."""
+    async with reading(rt) as tx:
+        return await sessions.current(tx, _hash(session_token))
 
 
 async def log_out(rt: Runtime, session_token: str) -> None:

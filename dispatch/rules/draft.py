@@ -31,6 +31,7 @@ from data.records import (
 )
 from dispatch.rules import matching, news, states
 from dispatch.rules.policy import Policy
+from dispatch.rules.refusals import NotInThisState
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +65,8 @@ class Draft:
         self._open_jobs: dict[FriendId, int] = {}
         self.rating: Rating | None = None
         self.charge: Charge | None = None
+        self.signature: str | None = None
+        self.move_note: str | None = None
 
     @property
     def live(self) -> list[Offer]:
@@ -99,6 +102,12 @@ class Draft:
     def decided(self, decision: Decision) -> None:
         """Keep the record of a fan-out."""
         self._decisions.append(decision)
+
+    def must_be(self, *states: BookingState) -> None:
+        """Raise NotInThisState unless the booking is in one of these states."""
+        if self.booking.state not in states:
+            wanted = ", ".join(states)
+            raise NotInThisState(f"it is {self.booking.state}; this needs it to be: {wanted}")
 
     def move(self, state: BookingState) -> Self:
         """Move the booking; the step from where it was before this decision must be legal."""
@@ -185,6 +194,8 @@ class Draft:
             open_jobs=self._count_map(),
             rating=self.rating,
             charge=self.charge,
+            signature=self.signature,
+            move_note=self.move_note,
         )
 
     def _count(self, friend: FriendId, by: int) -> None:

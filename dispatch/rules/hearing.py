@@ -19,8 +19,13 @@ DESK = Listener((Audience.DESK, None))
 OFFER_MADE = "offer.made"
 OFFER_GONE = "offer.gone"
 
-ABOUT_FRIENDS = frozenset({"friend", "friends", "offer", "offers", "award", "lost", "withdrawn"})
-FOR_ITS_FRIEND = frozenset({"award", "due_at", "starts_at", "ends_at", "revision", "stars"})
+ABOUT_FRIENDS = frozenset(
+    {"friend", "friends", "offer", "offers", "award", "lost", "withdrawn", "share_minor"}
+)
+FOR_ITS_FRIEND = frozenset(
+    {"award", "due_at", "starts_at", "ends_at", "revision", "stars"}
+    | {"claimed", "wishes", "share_minor"}
+)
 # Event kind -> where its data name the friends whose offers are gone, and why they are.
 GONE: Mapping[str, tuple[str, str]] = {
     "booking.awarded": ("lost", "lost"),

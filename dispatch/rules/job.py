@@ -12,7 +12,7 @@ with `Changes`, or with an `Asking` when friends must be asked: then the flow lo
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from data.copies import changed
 from data.records import (
@@ -34,7 +34,7 @@ from data.records import (
     TimerKind,
     derived_id,
 )
-from dispatch.rules import matching
+from dispatch.rules import cancelling, matching
 from dispatch.rules.draft import Asking, Case, Draft
 from dispatch.rules.matching import Nearby
 from dispatch.rules.refusals import (
@@ -81,7 +81,7 @@ def accept(case: Case, offer_id: OfferId, friend: Friend) -> Verdict:
 def award_by_hand(case: Case, friend: Friend) -> Verdict:
     """The desk gives the job to a friend who agreed by telephone; live offers are withdrawn."""
     draft = Draft(case)
-    _must_be(draft, BookingState.OPEN, BookingState.UNFILLED)
+    draft.must_be(BookingState.OPEN, BookingState.UNFILLED)
     if not matching.available(friend) or draft.booking.customer_key in friend.blocked:
         raise FriendUnfit("he must be active, below his capacity and not blocked by the customer")
     lost = [one for one in draft.close_live(OfferState.WITHDRAWN) if one != str(friend.id)]
@@ -118,7 +118,7 @@ def contacted(case: Case) -> Verdict:
     draft = Draft(case)
     if case.job.award and case.job.award.contacted_at:
         return None
-    _must_be(draft, BookingState.AWARDED)
+    draft.must_be(BookingState.AWARDED)
     if case.now >= draft.held.contact_due_at:
         raise ContactDeadlinePassed
     # A clock that was set back must not keep a friend from saying that he has called.
@@ -159,7 +159,7 @@ def forfeit(case: Case) -> Verdict:
 def hand_back(case: Case, reason: str, note: str | None) -> Verdict:
     """The friend gives the job back; it goes out again without him, and the reason is kept."""
     draft = Draft(case)
-    _must_be(draft, BookingState.AWARDED, BookingState.CONTACTED, BookingState.SCHEDULED)
+    draft.must_be(BookingState.AWARDED, BookingState.CONTACTED, BookingState.SCHEDULED)
     draft.amend(protocol=Protocol(summary=note, minutes=0) if note else None)
     award = draft.end(AwardState.HANDED_BACK, OfferState.HANDED_BACK)
     draft.event("booking.handed_back", friend=str(award.friend_id), reason=reason)
@@ -174,9 +174,10 @@ def agree(
     `taken` are the friend's other appointments.
     """
     draft = Draft(case)
-    _must_be(draft, BookingState.CONTACTED, BookingState.SCHEDULED)
+    draft.must_be(BookingState.CONTACTED, BookingState.SCHEDULED)
     before = draft.held.appointment
-    if before and (before.starts_at, before.ends_at) == (starts_at, ends_at):
+    asked = draft.held.move_asked_at is not None
+    if not asked and before and (before.starts_at, before.ends_at) == (starts_at, ends_at):
         return None
     if not case.now < starts_at < ends_at <= case.now + case.policy.appointment_ahead:
         ahead = case.policy.appointment_ahead.days
@@ -184,7 +185,13 @@ def agree(
     if any(starts_at < other.ends_at and other.starts_at < ends_at for other in taken):
         raise AppointmentOverlaps
     revision = draft.seq
-    draft.amend(appointment=Appointment(starts_at=starts_at, ends_at=ends_at, revision=revision))
+    draft.amend(
+        appointment=Appointment(starts_at=starts_at, ends_at=ends_at, revision=revision),
+        on_the_way_at=None,
+        move_asked_at=None,
+        move_wishes=(),
+    )
+    draft.move_note = "" if asked else None
     draft.move(BookingState.SCHEDULED)
     draft.event(
         "booking.scheduled",
@@ -201,20 +208,21 @@ def start(case: Case) -> Verdict:
     draft = Draft(case)
     if draft.booking.state is BookingState.UNDER_WAY:
         return None
-    _must_be(draft, BookingState.CONTACTED, BookingState.SCHEDULED)
+    draft.must_be(BookingState.CONTACTED, BookingState.SCHEDULED)
     draft.amend(started_at=case.now)
     draft.move(BookingState.UNDER_WAY)
     draft.event("booking.started", friend=str(draft.held.friend_id))
     return draft.changes()
 
 
-def complete(case: Case, protocol: Protocol) -> Verdict:
-    """The problem is solved: the protocol is kept, the charge arises, the customer may rate."""
+def complete(case: Case, protocol: Protocol, signature: str | None = None) -> Verdict:
+    """The problem is solved: protocol and signature are kept, the charge arises, she may rate."""
     draft = Draft(case)
     if draft.booking.state is BookingState.COMPLETED:
         return None
-    _must_be(draft, BookingState.CONTACTED, BookingState.SCHEDULED, BookingState.UNDER_WAY)
+    draft.must_be(BookingState.CONTACTED, BookingState.SCHEDULED, BookingState.UNDER_WAY)
     draft.amend(protocol=protocol)
+    draft.signature = signature
     award = draft.end(AwardState.DONE)
     booking = draft.booking
     draft.charge = Charge(
@@ -234,7 +242,7 @@ def give_up(case: Case, reason: str, protocol: Protocol | None) -> Verdict:
     draft = Draft(case)
     if draft.booking.state is BookingState.INCOMPLETE:
         return None
-    _must_be(draft, BookingState.CONTACTED, BookingState.SCHEDULED, BookingState.UNDER_WAY)
+    draft.must_be(BookingState.CONTACTED, BookingState.SCHEDULED, BookingState.UNDER_WAY)
     draft.amend(protocol=protocol)
     award = draft.end(AwardState.RELEASED, OfferState.RELEASED)
     draft.move(BookingState.INCOMPLETE)
@@ -242,28 +250,31 @@ def give_up(case: Case, reason: str, protocol: Protocol | None) -> Verdict:
     return draft.changes()
 
 
-def cancel(case: Case, reason: str) -> Verdict:
-    """The booking ends: live offers are withdrawn and its friend released in the same moment."""
+def cancel(case: Case, reason: str, fee_minor_max: int | None = None) -> Verdict:
+    """The booking ends: live offers are withdrawn and its friend released in the same moment.
+
+    It may cost a fee; refused when that is more than `fee_minor_max`, which the customer was shown.
+    """
     draft = Draft(case)
     if draft.booking.state is BookingState.CANCELLED:
         return None
     if draft.booking.state in (BookingState.UNDER_WAY, BookingState.COMPLETED):
         raise NotInThisState(f"it is {draft.booking.state}; ask the friend or the desk")
+    fees = cancelling.charge(draft, fee_minor_max)
     withdrawn = draft.close_live(OfferState.WITHDRAWN)
     friend = None
     if draft.booking.state in HELD:
         friend = str(draft.end(AwardState.RELEASED, OfferState.RELEASED).friend_id)
     draft.stop_timers()
     draft.move(BookingState.CANCELLED)
-    draft.event("booking.cancelled", reason=reason, withdrawn=withdrawn, friend=friend)
+    draft.event("booking.cancelled", reason=reason, withdrawn=withdrawn, friend=friend, **fees)
     return draft.changes()
 
 
 def redispatch(case: Case) -> Verdict:
     """The desk sends it out again, taking it from whoever holds it."""
     draft = Draft(case)
-    _must_be(
-        draft,
+    draft.must_be(
         BookingState.UNFILLED,
         BookingState.INCOMPLETE,
         BookingState.AWARDED,
@@ -289,7 +300,7 @@ def retry(case: Case) -> Verdict:
 def rate(case: Case, stars: int, comment: str | None) -> Verdict:
     """One to five stars, once."""
     draft = Draft(case)
-    _must_be(draft, BookingState.COMPLETED)
+    draft.must_be(BookingState.COMPLETED)
     if case.job.rated:
         raise AlreadyRated
     friend_id = draft.held.friend_id
@@ -459,12 +470,6 @@ def _must_be_live(draft: Draft, offer: Offer) -> None:
         raise OfferGone
 
 
-def _must_be(draft: Draft, *states: BookingState) -> None:
-    if draft.booking.state not in states:
-        wanted = ", ".join(states)
-        raise NotInThisState(f"it is {draft.booking.state}; this needs it to be: {wanted}")
-
-
 def _first_expiry(draft: Draft) -> datetime | None:
     return min((offer.expires_at for offer in draft.live), default=None)
 
@@ -475,11 +480,6 @@ def _next_reminder(draft: Draft, *, after: datetime) -> datetime | None:
     return min((moment for moment in ahead if moment > after), default=None)
 
 
-def appointment_end(starts_at: datetime, minutes: int) -> datetime:
-    """When an appointment ends if nobody says otherwise: after the package's own minutes."""
-    return starts_at + timedelta(minutes=minutes)
-
-
 def as_awarded(award: Award) -> Award:
     """The award as it was in the moment of acceptance: what a repeated accept is answered with."""
     return changed(
@@ -487,6 +487,10 @@ def as_awarded(award: Award) -> Award:
         state=AwardState.LIVE,
         contacted_at=None,
         appointment=None,
+        on_the_way_at=None,
+        move_asked_at=None,
+        move_wishes=(),
+        disputed_at=None,
         started_at=None,
         ended_at=None,
         protocol=None,

@@ -260,6 +260,12 @@ def first_tier(package: Package) -> Tier:
     return Tier.PRO if package.tier is PackageTier.PRO else Tier.FRIEND
 
 
+def travel_minutes(away_m: int, policy: Policy) -> int:
+    """About how long the way takes, by roads and not as the crow flies, in steps of five."""
+    hours = away_m * policy.travel_detour_percent / 100 / (policy.travel_kmh * 1000)
+    return max(ceil(hours * 60 / 5), 1) * 5
+
+
 def shown_distance_m(booking: Booking, friend: Friend, policy: Policy) -> int:
     """What an asked friend is told: metres from his base to the cell's centre, in whole steps."""
     centre = Point(lat=booking.cell_lat, lon=booking.cell_lon)

@@ -48,20 +48,44 @@ def _friend(data: Mapping[str, Any]) -> Iterator[tuple[UUID, Mapping[str, Any]]]
         yield UUID(data["friend"]), {k: v for k, v in data.items() if k in ("award", "due_at")}
 
 
+def _only(readers: Readers, when: Callable[[Mapping[str, Any]], bool]) -> Readers:
+    def read(data: Mapping[str, Any]) -> Iterator[tuple[UUID, Mapping[str, Any]]]:
+        if when(data):
+            yield from readers(data)
+
+    return read
+
+
+def _had_friend(data: Mapping[str, Any]) -> bool:
+    return bool(data.get("friend"))
+
+
+def _costs(data: Mapping[str, Any]) -> bool:
+    return bool(data.get("fee_minor"))
+
+
+def _free(data: Mapping[str, Any]) -> bool:
+    return not _costs(data)
+
+
+def _unclaimed(data: Mapping[str, Any]) -> bool:
+    return not data["claimed"]
+
+
+def _customer(data: Mapping[str, Any]) -> Iterator[tuple[UUID, Mapping[str, Any]]]:
+    yield CUSTOMER, {}
+
+
 def _to_phone(template: str, readers: Readers) -> Line:
     return Line(template, Audience.FRIEND, Channel.PUSH, readers)
 
 
-def _to_friend(template: str) -> Line:
-    return Line(template, Audience.FRIEND, Channel.MAIL, _friend)
+def _to_friend(template: str, readers: Readers = _friend) -> Line:
+    return Line(template, Audience.FRIEND, Channel.MAIL, readers)
 
 
-def _to_customer(template: str, *, only_with_friend: bool = False) -> Line:
-    def read(data: Mapping[str, Any]) -> Iterator[tuple[UUID, Mapping[str, Any]]]:
-        if data.get("friend") or not only_with_friend:
-            yield CUSTOMER, {}
-
-    return Line(template, Audience.CUSTOMER, Channel.MAIL, read)
+def _to_customer(template: str, readers: Readers = _customer) -> Line:
+    return Line(template, Audience.CUSTOMER, Channel.MAIL, readers)
 
 
 NEWS: Mapping[str, tuple[Line, ...]] = {
@@ -71,7 +95,7 @@ NEWS: Mapping[str, tuple[Line, ...]] = {
     "booking.unfilled": (_to_customer("unfilled"),),
     "booking.redispatched": (
         _to_friend("job_cancelled"),
-        _to_customer("friend_changed", only_with_friend=True),
+        _to_customer("friend_changed", _only(_customer, _had_friend)),
     ),
     "booking.awarded": (
         _to_friend("awarded"),
@@ -80,16 +104,21 @@ NEWS: Mapping[str, tuple[Line, ...]] = {
     ),
     "booking.contacted": (_to_customer("contacted"),),
     "booking.scheduled": (_to_friend("appointment"), _to_customer("appointment")),
+    "booking.on_the_way": (_to_customer("on_the_way"),),
     "booking.started": (_to_customer("started"),),
     "booking.completed": (_to_customer("completed"),),
     "booking.incomplete": (_to_customer("incomplete"),),
     "booking.cancelled": (
         _to_phone("offer_withdrawn", _friends("withdrawn")),
-        _to_friend("job_cancelled"),
-        _to_customer("cancelled"),
+        _to_friend("job_cancelled", _only(_friend, _free)),
+        _to_friend("job_cancelled_late", _only(_friend, _costs)),
+        _to_customer("cancelled", _only(_customer, _free)),
+        _to_customer("cancelled_late", _only(_customer, _costs)),
     ),
     "booking.rated": (_to_friend("rated"),),
     "booking.handed_back": (_to_customer("friend_changed"),),
+    "appointment.move_asked": (_to_phone("move_asked", _friend),),
+    "contact.disputed": (_to_phone("customer_waits", _only(_friend, _unclaimed)),),
     "offer.declined": (),
     "offer.expired": (),
     "contact.reminded": (_to_phone("contact_reminder", _friend),),

@@ -37,6 +37,10 @@ class Policy:
     quote_life: timedelta = timedelta(minutes=15)
     appointment_ahead: timedelta = timedelta(days=60)
     commission_percent: int = 20
+    cancel_free_until: timedelta = timedelta(hours=24)
+    cancel_late_percent: int = 25
+    travel_detour_percent: int = 140
+    travel_kmh: int = 20
     shown_step_m: int = 100
     base_moves_every: timedelta = timedelta(hours=24)
     frame: int = 16
@@ -59,6 +63,7 @@ class Policy:
             raise ValueError("retry_every and shown_step_m must be positive")
         if not 0 <= self.commission_percent < 100:
             raise ValueError("commission_percent must be 0 to 99")
+        self._check_visits()
         self._check_what_it_gives_away()
 
     def _check_what_it_gives_away(self) -> None:
@@ -66,6 +71,12 @@ class Policy:
             raise ValueError(f"rank_by must be one of: {', '.join(RankBy)}")
         if self.base_moves_every < timedelta(0):
             raise ValueError("base_moves_every must not be negative")
+
+    def _check_visits(self) -> None:
+        if self.cancel_free_until < timedelta(0) or not 0 <= self.cancel_late_percent <= 100:
+            raise ValueError("cancel_free_until and cancel_late_percent: 0 or more, at most 100 %")
+        if self.travel_detour_percent < 100 or self.travel_kmh < 1:
+            raise ValueError("travel_detour_percent must be 100 or more, travel_kmh 1 or more")
 
     @property
     def name(self) -> str:

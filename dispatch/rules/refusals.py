@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from data.records import Money
 from dispatch.rules.refused import Refused
 
 
@@ -66,6 +67,20 @@ class NotInThisState(Refused):
     """The booking is not in a state that allows this."""
 
     code = "wrong-state"
+
+
+class FeeChanged(Refused):
+    """Cancelling costs more by now."""
+
+    code = "fee-changed"
+    field = "fee_minor_max"
+
+    def __init__(self, fee: Money) -> None:
+        super().__init__(fee)
+        self.fee = fee
+
+    def __str__(self) -> str:
+        return f"Nothing was cancelled; to cancel for {self.fee.amount}, send that as the most."
 
 
 class AlreadyRated(Refused):

@@ -10,10 +10,20 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from data.records import MARKETS, Audience, AwardState, BookingState, Message, OfferState, Package
+from data.records import (
+    MARKETS,
+    Audience,
+    AwardState,
+    BookingState,
+    Message,
+    Money,
+    OfferState,
+    Package,
+)
 from data.store.letters import AwardNow, Background
 from dispatch.rules.links import customer_token
 
+SETTING_OUT = frozenset({BookingState.CONTACTED, BookingState.SCHEDULED})
 STANDING = frozenset({AwardState.LIVE, AwardState.DONE})
 
 Holds = Callable[[Background], bool]
@@ -46,6 +56,10 @@ class Content:
             known |= _of_award(about, about.award)
         if "stars" in about.said:
             known["stars"] = about.said["stars"]
+        for name in ("fee", "share"):
+            if f"{name}_minor" in about.said:
+                amount = about.said[f"{name}_minor"]
+                known[name] = Money(amount=amount, currency=about.price.currency)
         return known
 
     def link(self, message: Message, about: Background) -> str:
@@ -96,6 +110,14 @@ def _latest_appointment(about: Background) -> bool:
     )
 
 
+def _move_awaited(about: Background) -> bool:
+    return _latest_appointment(about) and about.state is BookingState.SCHEDULED
+
+
+def _setting_out(about: Background) -> bool:
+    return _held(about) and about.state in SETTING_OUT
+
+
 def _unfilled(about: Background) -> bool:
     return about.state is BookingState.UNFILLED
 
@@ -106,6 +128,9 @@ HOLDS: Mapping[str, Holds] = {
     "friend_found": _held,
     "contacted": _held,
     "contact_reminder": _contact_awaited,
+    "customer_waits": _contact_awaited,
+    "move_asked": _move_awaited,
+    "on_the_way": _setting_out,
     "appointment": _latest_appointment,
     "started": _held,
     "unfilled": _unfilled,

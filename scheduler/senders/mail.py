@@ -33,7 +33,10 @@ log = logging.getLogger(__name__)
 
 TIMEOUT_S = 15.0
 ENHANCED = re.compile(r"\b[245]\.\d{1,3}\.\d{1,3}\b")
-CANCELLING = frozenset({"cancelled", "job_cancelled", "friend_changed", "contact_missed"})
+CANCELLING = frozenset(
+    {"cancelled", "cancelled_late", "job_cancelled", "job_cancelled_late"}
+    | {"friend_changed", "contact_missed"}
+)
 
 
 class Carrier(Protocol):

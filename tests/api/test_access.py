@@ -32,12 +32,15 @@ INSIDERS = {"customer": 200, "partner": 200, "operator": 200} | STRANGERS
 TABLE = {
     "list_packages": dict.fromkeys(CALLERS, 200),
     "show_coverage": dict.fromkeys(CALLERS, 200),
+    "find_places": dict.fromkeys(CALLERS, 200),
     "create_quote": dict.fromkeys(CALLERS, 201),
     "create_booking": dict.fromkeys(CALLERS, 201),
     "list_bookings": {"partner": 200, "other partner": 200, "operator": 200},
     "get_booking": PARTIES | STRANGERS | {"other friend": 404},
     "list_events": INSIDERS,
     "cancel_booking": INSIDERS,
+    "report_no_contact": {"customer": 409, "other customer": 404},
+    "ask_move": {"customer": 200, "other customer": 404},
     "rate_booking": {"customer": 409, "other customer": 404},
     "list_my_offers": ALL_FRIENDS,
     "accept_offer": {"winner": 200, "other friend": 404},
@@ -52,6 +55,7 @@ TABLE = {
     "try_my_alarm": ALL_FRIENDS,
     "report_contact": {"winner": 200, "other friend": 404},
     "set_appointment": {"winner": 200, "other friend": 404},
+    "report_on_the_way": {"winner": 200, "other friend": 404},
     "start_work": {"winner": 200, "other friend": 404},
     "complete_work": {"winner": 200, "other friend": 404},
     "report_incomplete": {"winner": 200, "other friend": 404},
@@ -77,6 +81,7 @@ TABLE = {
     **dict.fromkeys(["send_message_again", "revoke_partner_key"], {"operator": 204}),
     "request_login_link": dict.fromkeys(CALLERS, 202),
     "create_session": dict.fromkeys(CALLERS, 422),
+    "show_session": {"winner": 200, "other friend": 200, "operator": 200},
     "delete_session": {"winner": 204, "other friend": 204, "operator": 204},
     "follow_live": None,  # an endless stream: LISTENERS says who may, and it is tried apart
 }
@@ -85,7 +90,12 @@ LISTENERS = {caller: 401 if caller == "nobody" else 200 for caller in CALLERS}
 UNDOCUMENTED = {
     ("GET", path): 200 for path in ("/healthz", "/readyz", "/metrics", "/docs", "/openapi.json")
 }
-CATALOGUE = {"list_packages", "show_coverage"}
+CATALOGUE = {"market": "CH", "package": "wifi-setup"}
+PARAMS = {
+    "list_packages": CATALOGUE,
+    "show_coverage": CATALOGUE,
+    "find_places": {"country": "CH", "q": "80"},
+}
 PHONE = {
     "endpoint": "https://fcm.googleapis.com/fcm/send/f1b0:APA91bExample",
     "keys": {
@@ -98,6 +108,7 @@ BODIES = {
     "create_quote": {"package": "wifi-setup", "address": BOOKING["address"]},
     "create_booking": BOOKING,
     "cancel_booking": {"reason": "changed_mind"},
+    "ask_move": {"wishes": ["evening"]},
     "rate_booking": {"stars": 5},
     "change_my_profile": {"radius_m": 9000},
     "complete_work": {"summary": "Done.", "minutes": 5},
@@ -191,11 +202,10 @@ def request(name, ids):
     body = BODIES.get(name)
     if name == "set_appointment":
         body = {"starts_at": ids["starts_at"]}
-    params = {"market": "CH", "package": "wifi-setup"} if name in CATALOGUE else {}
     return {
         "method": method.upper(),
         "path": path.format(**ids),
-        "params": params,
+        "params": PARAMS.get(name, {}),
         **({"json": body} if body is not None else {}),
     }
 

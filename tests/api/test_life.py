@@ -52,7 +52,12 @@ async def test_a_booking_lives_from_order_to_stars(house, clock, problem):
     problem(await customer.post(f"{at}/rating", {"stars": 4}), 409, "already-rated")
     seen = (await customer.get(at)).json()
     assert seen["stars"] == 5
-    assert seen["friend"] == {"first_name": "F2"}
+    assert seen["friend"] == {
+        "first_name": "F2",
+        "languages": ["de", "en"],
+        "stars": 5.0,
+        "ratings": 1,
+    }
     assert seen["customer"] is None
 
     story = (await customer.get(f"{at}/events")).json()["items"]

@@ -92,6 +92,7 @@ async def test_the_examples_run_through_a_whole_life(house, clock):
 
     at, token, friend = await won()
     await runs("set_appointment", friend, f"{at}/appointment")
+    await runs("ask_move", house.client(token), f"{at}/move")
     await runs("complete_work", friend, f"{at}/complete")
     await runs("rate_booking", house.client(token), f"{at}/rating", status=201)
     at, _, friend = await won()

@@ -86,9 +86,20 @@ NEVER = {
           SELECT FROM decisions d, unnest(d.friend_ids, d.outcomes) AS line (friend, outcome)
           WHERE d.booking_id = o.booking_id AND d.round = o.round AND d.at = o.offered_at
           AND line.friend = o.friend_id AND line.outcome = 'OFFERED')""",
-    "a completed booking without one charge, or another with one": """
+    "a completed booking or one cancelled late without its charge, or another with one": """
         SELECT b.id FROM bookings b LEFT JOIN charges c ON c.booking_id = b.id
-        WHERE (b.state = 'completed') <> (c.booking_id IS NOT NULL)""",
+        WHERE c.price_minor IS DISTINCT FROM
+          CASE WHEN b.state = 'completed' THEN b.price_minor ELSE nullif(b.cancel_fee_minor, 0) END
+        OR c.pay_minor > c.price_minor""",
+    "a fee of a booking that is not cancelled": """
+        SELECT id FROM bookings WHERE cancel_fee_minor > 0 AND state <> 'cancelled'""",
+    "another time asked for, or set out, where nothing was agreed": """
+        SELECT id FROM awards WHERE (move_asked_at IS NOT NULL AND appointment IS NULL)
+        OR (on_the_way_at IS NOT NULL AND contacted_at IS NULL)""",
+    "a dispute that is not told once": """
+        SELECT a.id FROM awards a WHERE (a.disputed_at IS NOT NULL)::int <>
+          (SELECT count(*) FROM events e WHERE e.booking_id = a.booking_id
+           AND e.kind = 'contact.disputed' AND e.data ->> 'friend' = a.friend_id::text)""",
     "a rating of a booking that is not completed": """
         SELECT r.booking_id FROM ratings r JOIN bookings b ON b.id = r.booking_id
         WHERE b.state <> 'completed'""",

@@ -4,11 +4,11 @@ import json
 import re
 from uuid import UUID
 
-from data.records import Audience, Channel, derived_id
+from data.records import Audience, Channel, Wish, derived_id
 from dispatch.rules import job as rules
-from dispatch.rules import news
+from dispatch.rules import news, visit
 from tests.rules.facts import BOOKING, Story, friends
-from tests.rules.test_job import DONE
+from tests.rules.test_job import DONE, HOUR
 
 UUID_OR_MOMENT = re.compile(r"[0-9a-f-]{36}|\d{4}-\d\d-\d\dT[\d:.]+\+00:00")
 
@@ -17,7 +17,8 @@ def kinds_in_rules() -> set[str]:
     """Every event kind that a rule notes, read from the source."""
     calls = [
         node
-        for node in ast.walk(ast.parse(inspect.getsource(rules)))
+        for module in (rules, visit)
+        for node in ast.walk(ast.parse(inspect.getsource(module)))
         if isinstance(node, ast.Call)
         and isinstance(node.func, ast.Attribute)
         and node.func.attr == "event"
@@ -26,7 +27,7 @@ def kinds_in_rules() -> set[str]:
 
 
 def whole_story() -> Story:
-    """A job that meets nearly everything: decline, forfeit, hand-back, cancel."""
+    """A job that meets nearly everything: decline, forfeit, hand-back, another time, the way."""
     story = Story(*friends(9)).booked()
     story.tell(rules.decline, story.live[0].id)
     story.accepts(story.live[0])
@@ -36,8 +37,12 @@ def whole_story() -> Story:
     story.tell(rules.hand_back, "cannot_help", "No fibre tester.")
     story.later(hours=1).tell(rules.expire)
     story.accepts(story.live[0])
+    story.tell(visit.not_called)
     story.tell(rules.contacted)
-    story.tell(rules.complete, DONE)
+    story.tell(rules.agree, story.now + 2 * HOUR, story.now + 3 * HOUR, ())
+    story.tell(visit.ask_move, (Wish.EVENING,), "Not at Bahnhofstrasse 1, please.")
+    story.tell(visit.on_the_way)
+    story.tell(rules.complete, DONE, "M1 1L2 2")
     story.tell(rules.rate, 5, "Splendid, Herr Muster from Bahnhofstrasse 1!")
     return story
 

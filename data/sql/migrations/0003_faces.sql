@@ -20,10 +20,12 @@ CREATE TRIGGER touch_old AFTER DELETE ON push_subscriptions REFERENCING OLD TABL
 ALTER TABLE awards
   ADD COLUMN on_the_way_at timestamptz,
   ADD COLUMN move_asked_at timestamptz,
+  ADD COLUMN move_wishes wish[] NOT NULL DEFAULT '{}',
   ADD COLUMN disputed_at timestamptz,
   ADD CONSTRAINT award_on_the_way_after_contact CHECK (on_the_way_at >= contacted_at),
   ADD CONSTRAINT award_on_the_way_needs_contact CHECK (on_the_way_at IS NULL OR contacted_at IS NOT NULL),
   ADD CONSTRAINT award_move_needs_appointment CHECK (move_asked_at IS NULL OR appointment IS NOT NULL),
+  ADD CONSTRAINT award_wishes_need_move CHECK (cardinality(move_wishes) = 0 OR move_asked_at IS NOT NULL),
   ADD CONSTRAINT award_disputed_after CHECK (disputed_at >= awarded_at);
 CREATE INDEX awards_disputed ON awards (disputed_at) WHERE state = 'live' AND disputed_at IS NOT NULL;
 
@@ -32,9 +34,11 @@ ALTER TABLE bookings
   ADD CONSTRAINT booking_cancel_fee_within_price CHECK (cancel_fee_minor BETWEEN 0 AND price_minor),
   ADD CONSTRAINT booking_cancel_fee_when_cancelled CHECK (cancel_fee_minor = 0 OR state = 'cancelled');
 
--- The signature is a path of strokes; what the desk notes down may name somebody: both are personal.
+-- The signature is a path of strokes; why she asks for another time and what the desk notes down may name somebody:
+-- all are personal.
 ALTER TABLE people
-  ADD COLUMN signature text CHECK (length(signature) <= 20000),
+  ADD COLUMN signature text CHECK (length(signature) <= 40000),
+  ADD COLUMN move_note text CHECK (length(move_note) BETWEEN 1 AND 500),
   ADD COLUMN desk_notes jsonb NOT NULL DEFAULT '[]' CHECK (jsonb_typeof(desk_notes) = 'array');
 
 GRANT SELECT, INSERT, UPDATE, DELETE ON push_subscriptions TO tekkie_service;

@@ -44,6 +44,13 @@ FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::language[], $6::
             $9::text[], $10::float8[], $11::float8[], $12::text[], $13::int[], $14::text[])
   AS t (i, n, e, ph, l, s, pc, ci, co, la, lo, pr, ra, no)
 
+-- name: update_people
+-- What is null stays as it is; an empty note forgets the last.
+UPDATE people p SET signature = coalesce(t.si, p.signature),
+                    move_note = CASE WHEN t.no IS NULL THEN p.move_note ELSE nullif(t.no, '') END
+FROM unnest($1::uuid[], $2::text[], $3::text[]) AS t (i, si, no)
+WHERE p.id = t.i
+
 -- name: insert_bookings
 -- Wishes arrive joined by spaces: an array of arrays of different lengths does not exist.
 INSERT INTO bookings (id, state, package, market, language, customer_id, customer_key, partner_id, partner_reference,
@@ -59,9 +66,9 @@ FROM unnest($1::uuid[], $2::booking_state[], $3::text[], $4::market[], $5::langu
 
 -- name: update_bookings
 UPDATE bookings b SET state = t.st, tier = t.ti, round = t.ro, round_limit = t.rl, event_seq = t.es, award_id = t.aw,
-                      state_at = t.sa
+                      state_at = t.sa, cancel_fee_minor = t.cf
 FROM unnest($1::uuid[], $2::booking_state[], $3::tier[], $4::smallint[], $5::smallint[], $6::int[], $7::uuid[],
-            $8::timestamptz[]) AS t (i, st, ti, ro, rl, es, aw, sa)
+            $8::timestamptz[], $9::int[]) AS t (i, st, ti, ro, rl, es, aw, sa, cf)
 WHERE b.id = t.i
 
 -- name: update_offers
@@ -84,10 +91,12 @@ SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::smallin
 -- name: update_awards
 UPDATE awards a SET state = t.st, contacted_at = t.co,
   appointment = CASE WHEN t.a1 IS NOT NULL THEN tstzrange(t.a1, t.a2) END, appointment_revision = t.ar,
+  on_the_way_at = t.ow, move_asked_at = t.ma, move_wishes = string_to_array(t.mw, ' ')::wish[], disputed_at = t.di,
   started_at = t.sa, ended_at = t.ea, summary = t.su, worked_minutes = t.wm
 FROM unnest($1::uuid[], $2::award_state[], $3::timestamptz[], $4::timestamptz[], $5::timestamptz[], $6::int[],
-            $7::timestamptz[], $8::timestamptz[], $9::text[], $10::int[])
-  AS t (i, st, co, a1, a2, ar, sa, ea, su, wm)
+            $7::timestamptz[], $8::timestamptz[], $9::text[], $10::timestamptz[], $11::timestamptz[],
+            $12::timestamptz[], $13::text[], $14::int[])
+  AS t (i, st, co, a1, a2, ar, ow, ma, mw, di, sa, ea, su, wm)
 WHERE a.id = t.i
 
 -- name: set_timers

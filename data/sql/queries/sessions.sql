@@ -37,6 +37,9 @@ FROM sessions s JOIN people p ON p.id = s.person_id LEFT JOIN friends f ON f.id 
 WHERE s.token_sha256 = ANY ($1) AND s.revoked_at IS NULL AND s.expires_at > moment() AND p.erased_at IS NULL
   AND f.state IS DISTINCT FROM 'suspended'
 
+-- name: current
+SELECT expires_at, moment() AS now FROM sessions WHERE token_sha256 = $1 AND revoked_at IS NULL AND expires_at > moment()
+
 -- name: revoke
 UPDATE sessions SET revoked_at = moment() WHERE token_sha256 = $1 AND revoked_at IS NULL
 

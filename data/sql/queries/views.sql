@@ -4,13 +4,18 @@ SELECT b.id, b.state, b.round, b.package, b.market, b.language, b.price_minor, b
        b.partner_reference, b.wishes, b.created_at, clock.now, r.stars,
        (SELECT count(*) FROM offers o WHERE o.booking_id = b.id AND o.state = 'live' AND o.expires_at > clock.now) AS live,
        a.friend_id, a.contact_due_at, a.contacted_at, a.started_at, a.ended_at, lower(a.appointment) AS starts_at,
-       upper(a.appointment) AS ends_at, a.appointment_revision, f.name AS friend_name, f.email AS friend_email,
+       upper(a.appointment) AS ends_at, a.appointment_revision, a.on_the_way_at, a.move_asked_at, a.move_wishes,
+       a.disputed_at, b.cancel_fee_minor, fr.languages AS friend_languages,
+       (SELECT count(*) FROM offers o WHERE o.booking_id = b.id) AS asked,
+       (SELECT round(avg(g.stars), 1)::float8 FROM ratings g WHERE g.friend_id = a.friend_id) AS friend_stars,
+       (SELECT count(*) FROM ratings g WHERE g.friend_id = a.friend_id) AS friend_ratings, f.name AS friend_name, f.email AS friend_email,
        f.language AS friend_language, c.name, c.email, c.phone, c.street, c.postcode, c.city, c.country, c.lat, c.lon,
-       c.notes
+       c.notes, c.signature, c.move_note
 FROM (SELECT moment() AS now) AS clock, bookings b
 JOIN people c ON c.id = b.customer_id
 LEFT JOIN awards a ON a.id = b.award_id
 LEFT JOIN people f ON f.id = a.friend_id
+LEFT JOIN friends fr ON fr.id = a.friend_id
 LEFT JOIN ratings r ON r.booking_id = b.id
 WHERE b.id = $1
 
@@ -20,10 +25,15 @@ SELECT b.id, b.state, b.round, b.package, b.market, b.language, b.price_minor, b
        b.partner_reference, b.wishes, b.created_at, clock.now, r.stars,
        (SELECT count(*) FROM offers o WHERE o.booking_id = b.id AND o.state = 'live' AND o.expires_at > clock.now) AS live,
        a.friend_id, a.contact_due_at, a.contacted_at, a.started_at, a.ended_at, lower(a.appointment) AS starts_at,
-       upper(a.appointment) AS ends_at, a.appointment_revision, f.name AS friend_name
+       upper(a.appointment) AS ends_at, a.appointment_revision, a.on_the_way_at, a.move_asked_at, a.move_wishes,
+       a.disputed_at, b.cancel_fee_minor, fr.languages AS friend_languages,
+       (SELECT count(*) FROM offers o WHERE o.booking_id = b.id) AS asked,
+       (SELECT round(avg(g.stars), 1)::float8 FROM ratings g WHERE g.friend_id = a.friend_id) AS friend_stars,
+       (SELECT count(*) FROM ratings g WHERE g.friend_id = a.friend_id) AS friend_ratings, f.name AS friend_name
 FROM (SELECT moment() AS now) AS clock, bookings b
 LEFT JOIN awards a ON a.id = b.award_id
 LEFT JOIN people f ON f.id = a.friend_id
+LEFT JOIN friends fr ON fr.id = a.friend_id
 LEFT JOIN ratings r ON r.booking_id = b.id
 WHERE ($1::uuid IS NULL OR b.partner_id = $1)
   AND ($2::booking_state IS NULL OR b.state = $2)
@@ -63,8 +73,9 @@ ORDER BY o.expires_at, o.id
 -- The jobs a friend holds or has done, the newest first.
 SELECT a.id AS award_id, a.booking_id, a.offer_id, a.round, a.awarded_at, a.contact_due_at, a.contacted_at,
        a.started_at, a.ended_at, lower(a.appointment) AS starts_at, upper(a.appointment) AS ends_at,
-       a.appointment_revision, b.state, b.package, b.pay_minor, b.currency, b.wishes, me.language,
-       clock.now, c.name, c.email, c.phone, c.street, c.postcode, c.city, c.country, c.lat, c.lon, c.notes
+       a.appointment_revision, a.on_the_way_at, a.move_asked_at, a.move_wishes, a.disputed_at, b.state, b.package, b.pay_minor, b.currency, b.wishes, me.language,
+       clock.now, c.name, c.email, c.phone, c.street, c.postcode, c.city, c.country, c.lat, c.lon, c.notes,
+       c.move_note, me.lat AS base_lat, me.lon AS base_lon
 FROM (SELECT moment() AS now) AS clock, awards a
 JOIN bookings b ON b.id = a.booking_id
 JOIN people c ON c.id = b.customer_id

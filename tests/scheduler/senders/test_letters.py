@@ -34,6 +34,8 @@ def facts(**changed: object) -> dict[str, object]:
         "letter": "offer",
         "pay": Money(amount=4900, currency=Currency.CHF),
         "price": Money(amount=6900, currency=Currency.CHF),
+        "fee": Money(amount=1725, currency=Currency.CHF),
+        "share": Money(amount=1380, currency=Currency.CHF),
         "expires_at": datetime(2026, 3, 4, 20, 7, tzinfo=UTC),
         "contact_due_at": datetime(2026, 3, 4, 20, 7, tzinfo=UTC),
         "starts_at": datetime(2026, 3, 30, 12, 0, tzinfo=UTC),
@@ -104,8 +106,8 @@ def test_a_letter_looks_at_its_declared_facts_and_at_no_other(
 
 @pytest.mark.parametrize("template", sorted(FIELDS[Audience.FRIEND]))
 def test_no_letter_to_a_friend_can_name_the_customer(template: str) -> None:
-    about_the_job = {"package", "pay", "area", "distance_m", "link", "stars", "time_left"}
-    moments = {"expires_at", "contact_due_at", "starts_at", "ends_at"}
+    about_the_job = {"package", "pay", "share", "area", "distance_m", "link", "stars"}
+    moments = {"expires_at", "contact_due_at", "time_left", "starts_at", "ends_at"}
     assert FIELDS[Audience.FRIEND][template] <= about_the_job | moments
 
 
