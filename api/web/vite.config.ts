@@ -1,10 +1,11 @@
 import { svelte } from '@sveltejs/vite-plugin-svelte';
 import { defineConfig } from 'vite';
+import { land } from './scripts/land';
 
 const FACES = ['book', 'job', 'friend', 'desk', 'login', 'missing'];
 
 export default defineConfig({
-  plugins: [svelte()],
+  plugins: [svelte(), land()],
   build: {
     target: 'es2022',
     assetsInlineLimit: 0,
