@@ -1,6 +1,7 @@
 """The bugs that are planted: the mistakes people make when they build such a thing."""
 
 from tests.proof.mutants.field import Mutant, Patch, mutant
+from tests.proof.mutants.leaks import LEAKS
 
 JOB = "dispatch/rules/job.py"
 RULES = "tests/rules/test_job.py"
@@ -11,6 +12,7 @@ LOCKS = "tests/flows/test_locks.py"
 SCAN = "tests/proof/privacy/test_scan.py::test_nobody_reads_what_he_may_not_in_a_whole_life"
 
 BUGS: tuple[Mutant, ...] = (
+    *LEAKS,
     mutant(
         "no lock on the booking",
         "two decisions are made on the same facts",

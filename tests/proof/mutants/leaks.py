@@ -1,0 +1,40 @@
+"""Bugs by which friends would find out together where a customer lives."""
+
+from tests.proof.mutants.field import Mutant, mutant
+
+PRIVACY = "tests/api/test_privacy.py"
+
+LEAKS: tuple[Mutant, ...] = (
+    mutant(
+        "friends are ranked by the door where the policy says cell",
+        "who was asked tells where she lives",
+        "dispatch/rules/matching.py",
+        "    return cell if policy.rank_by == RankBy.CELL else door\n",
+        "    return door\n",
+        PRIVACY,
+    ),
+    mutant(
+        "how far a friend lives is judged before his quiet hours",
+        "he sleeps, and learns whether she lives within his radius",
+        "dispatch/rules/matching.py",
+        "        or _busy(friend, need)\n        or _beyond(friend, distance_m)\n",
+        "        or _beyond(friend, distance_m)\n        or _busy(friend, need)\n",
+        PRIVACY,
+    ),
+    mutant(
+        "a friend is told that he is kept apart",
+        "he knows who has booked",
+        "data/sql/queries/views.sql",
+        "d.outcomes[array_position(d.friend_ids, $1)] <> 'BLOCKED'",
+        "true",
+        PRIVACY,
+    ),
+    mutant(
+        "nobody keeps when a base was moved",
+        "a friend walks his base around the cell until he knows the door",
+        "dispatch/flows/friends.py",
+        "        await roster.note_move(tx, friend_id, now)\n",
+        "",
+        "tests/api/test_profile.py",
+    ),
+)
