@@ -1,0 +1,187 @@
+"""Phones over HTTP: taken in, moved, limited, tried, forgotten, and never an errand elsewhere."""
+
+import asyncio
+from datetime import timedelta
+
+import pytest
+
+from data.records import Channel, FriendState
+from dispatch.flows import friends
+from scheduler.senders import sealing
+from tests.receiver import from_url64, push_service
+from tests.rules.test_reach import BAD
+
+ROUTE = "/v1/me/push-subscriptions"
+TRY = "/v1/me/alarm-test"
+
+
+@pytest.fixture
+async def service(rt):
+    """A push service on this machine, which the settings allow."""
+    rt.settings = rt.settings.model_copy(update={"push_hosts": "127.0.0.1"})
+    async with push_service() as service:
+        yield service
+
+
+@pytest.fixture
+def phones(owner, house):
+    """Who is rung where, in the order in which the phones came."""
+
+    async def rows():
+        found = await owner.fetch(
+            "SELECT f.ref, s.endpoint FROM push_subscriptions s"
+            " JOIN friends f ON f.id = s.friend_id ORDER BY s.created_at, s.id"
+        )
+        return [(row["ref"], row["endpoint"].rpartition("/")[2]) for row in found]
+
+    return rows
+
+
+async def drop(caller, path, endpoint):
+    return await caller.send("DELETE", path, json={"endpoint": endpoint})
+
+
+async def test_the_key_to_subscribe_with_stays_the_same(house):
+    first = (await house.client().get("/v1/push-key")).json()["key"]
+    assert len(from_url64(first)) == 65
+    assert sealing.Vapid(house.rt.settings.push_secret(), "").public == first
+
+
+async def test_a_phone_rings_for_the_last_who_asked_and_stands_there_once(service, house, phones):
+    phone = service.handset("phone")
+    f1, f2 = await house.friend("f1"), await house.friend("f2")
+    for caller in (f1, f1, f2):
+        assert (await caller.post(ROUTE, phone.subscription)).status_code == 201
+    assert await phones() == [("f2", "phone")]
+    index = house.rt.index
+    await friends.refresh(house.rt, house.friends.values())
+    assert index.get(house.friends["f1"]).channels == {Channel.MAIL}
+    assert index.get(house.friends["f2"]).channels == {Channel.MAIL, Channel.PUSH}
+    assert (await drop(f1, ROUTE, phone.endpoint)).status_code == 204
+    assert await phones() == [("f2", "phone")]
+    for _ in range(2):
+        assert (await drop(f2, ROUTE, phone.endpoint)).status_code == 204
+    assert await phones() == []
+
+
+async def test_of_more_than_five_phones_the_oldest_goes(service, house, phones, clock):
+    caller = await house.friend("f1")
+    for n in range(7):
+        await caller.post(ROUTE, service.handset(f"p{n}").subscription)
+        await clock.advance(timedelta(seconds=1))
+    assert await phones() == [("f1", f"p{n}") for n in range(2, 7)]
+
+
+async def test_ten_phones_at_once_leave_five(service, house, phones):
+    caller = await house.friend("f1")
+    answers = await asyncio.gather(
+        *(caller.post(ROUTE, service.handset(f"p{n}").subscription) for n in range(10))
+    )
+    assert {one.status_code for one in answers} == {201}
+    assert len(await phones()) == 5
+
+
+async def test_signing_out_takes_the_phone_along(service, house, phones):
+    caller = await house.friend("f1")
+    for name in ("phone", "tablet"):
+        await caller.post(ROUTE, service.handset(name).subscription)
+    out = await drop(caller, "/v1/sessions/current", service.handset("phone").endpoint)
+    assert out.status_code == 204
+    assert await phones() == [("f1", "tablet")]
+    assert (await caller.get("/v1/me/profile")).status_code == 401
+
+
+async def test_nobody_makes_us_call_elsewhere(service, house, phones, problem):
+    """Nothing that is refused is ever connected to: a trap on this machine stays empty."""
+    house.rt.settings = house.rt.settings.model_copy(update={"push_hosts": ""})
+    caller = await house.friend("f1")
+    trap = service.url.removeprefix("http://")
+    bad = [one.replace("127.0.0.1", trap) for one in BAD] + [service.handset("x").endpoint]
+    keys = service.handset("x").subscription["keys"]
+    for endpoint in bad:
+        answer = await caller.post(ROUTE, {"endpoint": endpoint, "keys": keys})
+        assert answer.status_code == 422, endpoint
+    answer = await caller.post(ROUTE, {"endpoint": bad[0], "keys": keys})
+    assert problem(answer, 422, "endpoint-refused")["errors"][0]["field"] == "endpoint"
+    assert (await caller.post(TRY)).json()["rang"] == 0
+    assert await phones() == []
+    assert service.calls == 0
+
+
+@pytest.mark.parametrize("key", ["", "AAAA", "é" * 87, 5, None, "+" * 87, "A" * 88])
+async def test_keys_that_are_none_are_refused(service, house, problem, key):
+    caller = await house.friend("f1")
+    phone = service.handset("x").subscription
+    phone["keys"] |= {"p256dh": key}
+    said = problem(await caller.post(ROUTE, phone), 422, "validation-failed")
+    assert said["errors"][0]["field"] == "keys.p256dh"
+
+
+async def test_a_tried_alarm_says_how_each_phone_did(service, house, clock, problem, phones):
+    caller = await house.friend("f1")
+    answers = {"fine": 201, "gone": 410, "refused": 403, "unreachable": 503}
+    for name, status in answers.items():
+        phone = service.handset(name)
+        phone.answer = (status, {}, b"")
+        await caller.post(ROUTE, phone.subscription)
+        await clock.advance(timedelta(seconds=1))
+    said = (await caller.post(TRY)).json()
+    assert said["rang"] == 1
+    assert [one["problem"] for one in said["phones"]] == [None, "gone", "refused", "unreachable"]
+    assert said["obstacles"] == []
+    (rung,) = service.handset("fine").taken
+    assert rung.notification["data"]["kind"] == "alarm"
+    assert rung.notification["navigate"] == "https://tekkie.test/friend"
+    assert [name for _, name in await phones()] == ["fine", "refused", "unreachable"]
+    again = await caller.post(TRY)
+    problem(again, 429, "rung-just-now")
+    assert again.headers["retry-after"] == "10"
+    await clock.advance(timedelta(seconds=10))
+    assert (await caller.post(TRY)).status_code == 200
+
+
+async def test_a_tried_alarm_names_what_stands_in_the_way(service, house, owner, clock):
+    caller = await house.friend("f1")
+    friend_id = house.friends["f1"]
+    quiet = {"quiet": {"from": "00:00", "until": "23:59"}, "paused": True}
+    assert (await caller.send("PATCH", "/v1/me/profile", json=quiet)).status_code == 200
+    await owner.execute("DELETE FROM friend_certificates WHERE friend_id = $1", friend_id)
+    await owner.execute("UPDATE friends SET open_jobs = capacity WHERE id = $1", friend_id)
+    await owner.execute("UPDATE people SET lat = NULL, lon = NULL WHERE id = $1", friend_id)
+    said = (await caller.post(TRY)).json()
+    assert said == {
+        "rang": 0,
+        "phones": [],
+        "obstacles": [
+            *("no_phone", "paused", "quiet_hours", "at_capacity", "no_base", "no_certificate")
+        ],
+    }
+
+
+async def test_no_transaction_is_open_while_phones_are_rung(service, house, owner):
+    caller = await house.friend("f1")
+    phone = service.handset("slow")
+    phone.hold = asyncio.Event()
+    await caller.post(ROUTE, phone.subscription)
+    trying = asyncio.create_task(caller.post(TRY))
+    async with asyncio.timeout(5):
+        while not service.calls:  # noqa: ASYNC110 - it comes over the wire
+            await asyncio.sleep(0.01)
+    busy = await owner.fetchval(
+        "SELECT count(*) FROM pg_stat_activity"
+        " WHERE datname = current_database() AND state LIKE 'idle in transaction%'"
+    )
+    assert busy == 0
+    phone.hold.set()
+    assert (await trying).json()["rang"] == 1
+
+
+async def test_who_can_be_reached_by_nothing_is_not_asked(service, house, owner):
+    """Erased, he has no mail; with a phone he would be asked again."""
+    friend_id = house.friends["f1"]
+    rt = house.rt
+    await owner.execute("UPDATE people SET erased_at = moment() WHERE id = $1", friend_id)
+    await friends.refresh(rt, [friend_id])
+    assert rt.index.get(friend_id).channels == frozenset()
+    assert rt.index.get(friend_id).state is FriendState.ACTIVE
+    assert "f1" not in await house.offers(await house.book())
