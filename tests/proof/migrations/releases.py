@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import tarfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -121,13 +122,17 @@ class Released(Tekkie):
 
 
 def before_and_now() -> tuple[str, str]:
-    """The commit before the newest migration came, and the one that is checked out; NoHistory."""
+    """The newest commit with fewer migrations, those as they are now, and this one; NoHistory."""
     try:
         now = _git("rev-parse", "HEAD").strip()
-        newest = _git("ls-tree", "--name-only", now, f"{MIGRATIONS}/").split()[-1]
-        came = _git("log", "-1", "--diff-filter=A", "--format=%H", now, "--", newest).strip()
-        return _git("rev-parse", "--verify", f"{came}^").strip(), now
-    except (OSError, subprocess.CalledProcessError, IndexError) as error:
+        files = _files(now)
+        for commit in _git("log", "--format=%H", now, "--", str(MIGRATIONS)).split():
+            before = _git("rev-parse", "--verify", f"{commit}^").strip()
+            earlier = _files(before)
+            if len(earlier) < len(files) and earlier == files[: len(earlier)]:
+                return before, now
+        raise NoHistory("There is one migration only: no release before it has another schema.")
+    except (OSError, subprocess.CalledProcessError) as error:
         raise NoHistory(
             "This proof takes the release before this one from git's history, and cannot "
             f"({error}). It needs a clone with its history: git fetch --unshallow."
@@ -146,15 +151,14 @@ def unpacked(commit: str, name: str, folder: Path) -> Release:
     return release
 
 
-def later(now: Release, folder: Path) -> Release:
+def later(now: Release, name: str, folder: Path, kinds: Sequence[str]) -> Release:
     """A release after this one: the same code, and migrations that touch all that is hot."""
     shutil.copytree(now.folder, folder)
-    release = Release("after", folder)
-    add_later(folder / MIGRATIONS)
-    return release
+    add_later(folder / MIGRATIONS, kinds)
+    return Release(name, folder)
 
 
-def add_later(migrations: Path, kinds: tuple[str, ...] = tuple(LATER)) -> list[str]:
+def add_later(migrations: Path, kinds: Sequence[str] = tuple(LATER)) -> list[str]:
     """Put files of a later release into a folder of migrations; returns their names.
 
     Each says that the release before all of them goes on working.
@@ -174,9 +178,15 @@ def _gazetteer(release: Release) -> None:
         path = Path("geo", f"{source}.py")
         if (release.folder / path).read_bytes() != (ROOT / path).read_bytes():
             command = [sys.executable, "-P", "-m", "geo.compile"]
-            subprocess.run(command, cwd=release.folder, check=True, env=release.environment())
+            env = release.environment()
+            subprocess.run(command, cwd=release.folder, check=True, env=env, capture_output=True)
             return
     shutil.copy(ROOT / GAZETTEER, release.folder / GAZETTEER)
+
+
+def _files(commit: str) -> list[str]:
+    """Its migrations in their order, each with what is in it."""
+    return _git("ls-tree", commit, f"{MIGRATIONS}/").splitlines()
 
 
 def _git(*words: str) -> str:

@@ -30,7 +30,7 @@ class Plan:
     customers: int = 4
     pause_s: float = 0.5
     jobs: int = 40
-    copies: int = 750
+    copies: int = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +55,7 @@ class Story:
     refusals: list[tuple[str, str]] = field(default_factory=list)
     unanswered: int = 0
     unanswered_then: int = 0
+    pause_s: float | None = None
     lines: int = 0
     wrong: list[str] = field(default_factory=list)
 
@@ -118,25 +119,34 @@ class Way:
         self._expect(saying in said, f"{why}: said {said!r}")
         self.story.refusals.append((why, said.splitlines()[-1] if said else "started"))
 
-    async def step(self, one: Release, two: Release, *, held: bool) -> None:
-        """From one release, which works on its own schema, to the next, back, and there again."""
+    async def forth_and_back(self, one: Release, two: Release) -> None:
+        """From one release, which works on its own schema, to the next, and back on its schema."""
         await self.pair(one, one, one)
         why = f"{two.name} on the schema of {one.name}"
         await self.refused(two, why, "worker", "--no-migrate", saying="run `tekkie migrate`")
-        await self.migrate(two, held=held)
+        await self.migrate(two, held=False)
         await self.town.change(workers=two)
         await self.pair(two, one, two)
-        if one.looks_ahead:
-            await self.town.change(apis=two, workers=one)
-            await self.pair(two, two, one)
-            await self.town.change(apis=one)
-            await self.pair(two, one, one)
-            await self.town.change(workers=two)
-        else:
-            why = f"{one.name} on the schema of {two.name}, which it knows nothing of"
-            await self.refused(one, why, "worker", "--no-migrate", saying="start the newer tekkie")
         await self.town.change(apis=two)
         await self.pair(two, two, two)
+        await self.town.change(workers=one)
+        await self.pair(two, two, one)
+        await self.town.change(apis=one)
+        await self.pair(two, one, one)
+
+    async def with_a_pause(self, one: Release, two: Release) -> None:
+        """From a release that does not know the next one's schema, as its own handbook says."""
+        await self.pair(one, one, one)
+        why = f"{two.name} on the schema of {one.name}"
+        await self.refused(two, why, "worker", "--no-migrate", saying="run `tekkie migrate`")
+        self.say("a pause")
+        began_s = time.monotonic()
+        await self.town.leave()
+        process = self.town.process(two, "migrate", "migrate")
+        self._expect(await process.finished() == 0, f"migrate failed: {process.said()}")
+        self.story.said += process.said().strip().splitlines()
+        await self.town.come(two)
+        self.story.pause_s = time.monotonic() - began_s
 
     async def same_schema(self, last: Release) -> None:
         """A new database by the last release is what this one became step by step."""
@@ -164,17 +174,25 @@ class Way:
             self.story.wrong.append(otherwise)
 
 
-async def travel(town: Town, plan: Plan, before: Release, now: Release, after: Release) -> Story:
+async def travel(
+    town: Town, plan: Plan, releases: tuple[Release, Release, Release, Release]
+) -> Story:
     """The whole way; what is wrong stands in the story."""
+    before, now, after, still_later = releases
     way = Way(town, plan, Story(stored=town.stored))
     await town.open(before)
     town.crowd.begin(plan.customers)
-    await way.step(before, now, held=False)
-    await way.step(now, after, held=True)
-    why = "before on the schema of after, two releases newer"
+    if before.looks_ahead:
+        await way.forth_and_back(before, now)
+        await town.change(apis=now, workers=now)
+    else:
+        await way.with_a_pause(before, now)
+    await way.forth_and_back(now, after)
+    await way.migrate(still_later, held=True)
+    why = "before on the schema of after"
     await way.refused(before, why, "worker", "--no-migrate", saying="start the newer tekkie")
     await town.close()
-    await way.same_schema(after)
+    await way.same_schema(still_later)
     way.story.unanswered = town.pace.unanswered
     way.story.wrong += town.wrong
     return way.story

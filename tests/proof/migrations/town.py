@@ -84,6 +84,20 @@ class Town:
             for code in await asyncio.gather(*(asyncio.to_thread(one.end) for one in leaving)):
                 assert code == 0, f"a worker ended with {code}"
 
+    async def leave(self) -> None:
+        """Let everybody end in order."""
+        for code in await asyncio.gather(
+            *(asyncio.to_thread(one.end) for one in self.house.processes)
+        ):
+            assert code == 0, f"a process ended with {code}"
+
+    async def come(self, release: Release) -> None:
+        """Let this release begin where another left."""
+        apis = self.house.apis
+        self.house.apis = [self.api(release, n, old.port) for n, old in enumerate(apis)]
+        self.house.workers = [self.worker(release, n) for n in range(len(self.house.workers))]
+        await self.house.start()
+
     async def refusal(self, release: Release, *words: str) -> str:
         """What it says when it does not start; empty when it does."""
         process = self.process(release, f"stranger {words[0]}", *words)
