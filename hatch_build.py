@@ -7,6 +7,7 @@ the pages out: the API is then all there is.
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from hashlib import sha256
@@ -22,7 +23,6 @@ BUILT = DIST / ".built"
 MODULES = WEB / "node_modules"
 INSTALLED = MODULES / ".installed"
 LOCK = WEB / "package-lock.json"
-MADE = {"dist", "node_modules"}
 CI = ("ci", "--ignore-scripts", "--no-audit", "--no-fund", "--no-update-notifier")
 QUIET = ("--loglevel=error", "--prefer-offline")
 
@@ -48,9 +48,16 @@ def build() -> None:
         return
     install()
     say("Building the pages")
-    node("node_modules/vite/bin/vite.js", "build", "--logLevel", "warn")
-    node("scripts/pack.mjs")
-    BUILT.write_text(stand, "ascii")
+    # Made aside, so that whoever reads the pages meanwhile finds the former ones whole.
+    new = WEB / f"dist.{os.getpid()}"
+    try:
+        node("node_modules/vite/bin/vite.js", "build", "--logLevel", "warn", "--outDir", new.name)
+        node("scripts/pack.mjs", new.name)
+        (new / BUILT.name).write_text(stand, "ascii")
+        shutil.rmtree(DIST, ignore_errors=True)
+        new.rename(DIST)
+    finally:
+        shutil.rmtree(new, ignore_errors=True)
 
 
 def install() -> None:
@@ -68,7 +75,7 @@ def sources() -> list[Path]:
     return sorted(
         file
         for entry in WEB.iterdir()
-        if entry.name not in MADE
+        if entry != MODULES and not entry.name.startswith("dist")
         for file in ([entry] if entry.is_file() else entry.rglob("*"))
         if file.is_file()
     )

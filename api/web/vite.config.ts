@@ -1,6 +1,6 @@
 import { svelte } from '@sveltejs/vite-plugin-svelte';
 import { defineConfig } from 'vite';
-import { land } from './scripts/land';
+import { land } from './scripts/land.ts';
 
 const FACES = ['book', 'job', 'friend', 'desk', 'login', 'missing'];
 

@@ -1,0 +1,72 @@
+"""Signing in by the mailed link, in the browser."""
+
+from data.records import Language, PersonId
+from dispatch.flows import sessions
+
+
+async def link(site, ref: str = "f1") -> str:
+    token = await sessions.asked_link(site.house.rt, PersonId(site.house.friends[ref]))
+    return f"/login#{token}"
+
+
+async def test_the_click_uses_the_link_up_and_looking_at_it_does_not(tabs, site):
+    path = await link(site)
+    scanner = await tabs(path)  # a mail filter opens every link, and presses nothing
+    await scanner.get_by_role("button", name="Sign in now").wait_for()
+    assert await scanner.evaluate("location.hash") == ""
+
+    page = await tabs(path)
+    await page.get_by_role("button", name="Sign in now").click()
+    await page.wait_for_url("**/friend")
+    await page.get_by_role("heading", level=1).wait_for()
+    cookie = {one["name"]: one for one in await page.context.cookies()}["tekkie_session"]
+    assert (cookie["httpOnly"], cookie["sameSite"], cookie["secure"]) == (True, "Lax", False)
+    assert (await page.request.get("/v1/me/profile")).status == 200
+
+    await scanner.get_by_role("button", name="Sign in now").click()
+    await scanner.get_by_text("This link no longer works").wait_for()
+
+
+async def test_a_link_that_is_used_up_leads_to_a_new_one(tabs, site, no_findings):
+    page = await tabs("/login#AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA")
+    await page.get_by_role("button", name="Sign in now").click()
+    await page.get_by_role("alert").get_by_text("This link no longer works").wait_for()
+    await no_findings(page)
+    send = page.get_by_role("button", name="Mail me a link")
+    await page.get_by_label("E-mail address").fill("no address")
+    await send.click()
+    field = page.get_by_label("E-mail address")
+    assert await field.get_attribute("aria-invalid") == "true"
+    said = await field.get_attribute("aria-describedby")
+    assert "looks like" in await page.locator(f"#{said}").inner_text()
+
+    desk = await sessions.add_operator(site.house.rt, "Olga Pult", "desk@example.com", Language.EN)
+    assert desk
+    await page.get_by_text("at the desk").click()
+    await field.fill("desk@example.com")
+    await send.click()
+    heading = page.get_by_role("heading", name="Look into your mailbox")
+    await heading.wait_for()
+    assert await heading.evaluate("one => one === document.activeElement")
+    await no_findings(page)
+    mailed = site.house.letters.sent[-1]["link"]
+    await page.goto("about:blank")
+    await page.goto(mailed)
+    await page.get_by_role("button", name="Sign in now").click()
+    await page.wait_for_url("**/desk")
+
+
+async def test_the_page_speaks_the_language_of_the_browser(tabs):
+    for asked, title in [("fr-CH", "M’envoyer"), ("pl", "Wyślij"), ("ja", "Mail me")]:
+        page = await tabs("/login", locale=asked)
+        await page.locator("h1", has_text=title).wait_for()
+
+
+async def test_a_chosen_language_is_kept(tabs):
+    page = await tabs("/login?lang=it")
+    await page.locator("h1", has_text="Inviami").wait_for()
+    await page.get_by_label("Lingua").select_option("de")
+    await page.locator("h1", has_text="Link zum Anmelden").wait_for()
+    assert await page.evaluate("document.documentElement.lang") == "de"
+    await page.goto("/nowhere")
+    await page.get_by_role("heading", name="Diese Seite gibt es nicht").wait_for()
