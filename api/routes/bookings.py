@@ -256,8 +256,15 @@ async def rate_booking(
 async def seen(rt: Runtime, who: Caller, booking_id: BookingId) -> BookingView:
     """A booking this caller may see, or NotFound."""
     async with reading(rt) as tx:
-        view = await views.booking(tx, booking_id)
+        view = await views.booking(
+            tx,
+            booking_id,
+            partner_id=who.partner_id if isinstance(who, Partner) else None,
+            friend_id=who.friend_id if isinstance(who, FriendCaller) else None,
+        )
     if view is None:
+    if isinstance(who, Customer) and who.booking_id != booking_id:
+        raise NotFound
         raise NotFound
     must_see(who, view)
     return view

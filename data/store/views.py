@@ -201,9 +201,15 @@ class WhyView:
     outcome: Outcome
 
 
-async def booking(tx: Connection, booking_id: BookingId) -> BookingView | None:
-    """A booking with its customer and its friend."""
-    row = await tx.fetchrow(sql.booking, booking_id)
+async def booking(
+    tx: Connection,
+    booking_id: BookingId,
+    *,
+    partner_id: PartnerId | None = None,
+    friend_id: FriendId | None = None,
+) -> BookingView | None:
+    """A booking with its customer and its friend; None when it is not his who asks."""
+    row = await tx.fetchrow(sql.booking, booking_id, partner_id, friend_id)
     return _booking(row, _contact(row)) if row else None
 
 

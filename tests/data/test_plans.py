@@ -126,7 +126,8 @@ HOT: Mapping[str, Mapping[str, Hot]] = {
     },
     "views": {
         "booking": hot(
-            ONE, by="bookings_pkey people_pkey awards_pkey|awards_id_booking_id_key ratings_pkey"
+            *(ONE, None, None),
+            by="bookings_pkey people_pkey awards_pkey|awards_id_booking_id_key ratings_pkey",
         ),
         "bookings": hot(None, None, None, None, None, 50, by="bookings_created"),
         "owner": hot(ONE, by="bookings_pkey"),

@@ -19,6 +19,7 @@ from data.settings import Settings, kept_secret
 from data.store import test_clock
 from dispatch.flows import friends, sessions
 from dispatch.flows.opening import opened, prepare
+from dispatch.runtime import Runtime
 from geo.friend_file import Row
 from tests.builders import ZURICH, friend_row, north
 from tests.proof.chaos.proxy import Proxy
@@ -120,6 +121,23 @@ async def house(
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def _database(made: House) -> Database:
+    server = made.postmaster
+    return Database(
+        owner_dsn=server.dsn(cluster.OWNER),
+        service_dsn=server.dsn(cluster.SERVICE),
+        service_role=db.SERVICE_ROLE,
+    )
+
+
+@asynccontextmanager
+async def service(made: House) -> AsyncIterator[Runtime]:
+    """A runtime of this process on the house's database, past the proxies."""
+    settings = Settings(data_dir=made.folder / "data")
+    async with opened(settings, _database(made), application="proof") as rt:
+        yield rt
+
+
 def _folder(base: Path | None) -> Path:
     usable = base if base is not None and base.is_dir() else None
     return Path(tempfile.mkdtemp(prefix="tekkie-proof-", dir=usable))
@@ -153,18 +171,11 @@ def _people(made: House, apis: int, workers: int, env: dict[str, str]) -> None:
 
 
 async def _furnish(made: House, rows: Sequence[Row], speed: float | None, at: datetime) -> None:
-    server = made.postmaster
     kept_secret(made.folder / "data" / "secret")
-    place = Database(
-        owner_dsn=server.dsn(cluster.OWNER),
-        service_dsn=server.dsn(cluster.SERVICE),
-        service_role=db.SERVICE_ROLE,
-    )
-    await prepare(place)
+    await prepare(_database(made))
     if speed is not None:
         await made.set_clock(at, speed)
-    settings = Settings(data_dir=made.folder / "data")
-    async with opened(settings, place, application="proof") as rt:
+    async with service(made) as rt:
         await friends.take_in(rt, rows, actor="system")
         for friend in sorted(rt.index, key=lambda one: one.ref):
             token = await sessions.token(rt, PersonId(friend.id), FOREVER)

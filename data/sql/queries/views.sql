@@ -1,5 +1,6 @@
 -- name: booking
--- What anybody may be told about a booking, in one row; the caller leaves out what is not for his reader.
+-- What anybody may be told about a booking, in one row; the caller leaves out what is not for his reader. Another
+-- partner's, or one that another friend holds, is not read further than one that does not exist.
 SELECT b.id, b.state, b.round, b.package, b.market, b.language, b.price_minor, b.currency, b.partner_id,
        b.partner_reference, b.wishes, b.created_at, clock.now, r.stars,
        (SELECT count(*) FROM offers o WHERE o.booking_id = b.id AND o.state = 'live' AND o.expires_at > clock.now) AS live,
@@ -17,7 +18,7 @@ LEFT JOIN awards a ON a.id = b.award_id
 LEFT JOIN people f ON f.id = a.friend_id
 LEFT JOIN friends fr ON fr.id = a.friend_id
 LEFT JOIN ratings r ON r.booking_id = b.id
-WHERE b.id = $1
+WHERE b.id = $1 AND ($2::uuid IS NULL OR b.partner_id = $2) AND ($3::uuid IS NULL OR a.friend_id = $3)
 
 -- name: bookings
 -- The newest first; a page begins after the last booking of the one before.

@@ -7,17 +7,13 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from api.main import create_app
-from data import cluster, db
-from data.server import Database
-from data.settings import Settings
-from dispatch.flows.opening import opened
 from dispatch.runtime import Runtime
 from tests.flows.invariants import violations
 from tests.proof import page, report
 from tests.proof.fuzz import callers
 from tests.proof.fuzz.attack import PHASES, Report, attack
 from tests.proof.fuzz.callers import KINDS
-from tests.proof.house import House, groups, house
+from tests.proof.house import House, groups, house, service
 
 JOBS_EACH = 12
 MINUTES = 7.0
@@ -43,14 +39,7 @@ def main() -> None:
 
 async def _run(asked: argparse.Namespace) -> tuple[list[Report], list[str]]:
     async with house(groups(len(asked.callers)), apis=1, workers=1, speed=None) as made:
-        server = made.postmaster
-        place = Database(
-            owner_dsn=server.dsn(cluster.OWNER),
-            service_dsn=server.dsn(cluster.SERVICE),
-            service_role=db.SERVICE_ROLE,
-        )
-        settings = Settings(data_dir=made.folder / "data")
-        async with opened(settings, place, application="proof") as rt:
+        async with service(made) as rt:
             reports = await _attacked(made, rt, asked)
         async with made.owner() as owner:
             return reports, await violations(owner)
