@@ -63,11 +63,13 @@ def of_word(last: str) -> str:
 
 def to_word(cursor: str | None) -> str:
     """Where the page before ended, the empty word at first; Unfit when it is none of ours."""
+    if cursor is None:
+        return ""
     try:
-        word = _decoded(cursor or "")
+        word = _decoded(cursor)
     except ValueError:
         raise _unfit() from None
-    if "\0" in word:
+    if not word or "\0" in word:
         raise _unfit()
     return word
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from api.commands.failures import REFUSED
+from api.commands.failures import REFUSED, UsedWrongly
 from api.commands.opening import at_desk, run
 from api.commands.output import AsJson, counting, plain, print_json, print_table, say, words
 from api.commands.people import checked_email, friend_named
@@ -27,6 +27,8 @@ STEP = 500
 ACTOR = "desk"
 
 Who = Annotated[str, typer.Argument(metavar="ID", help="The friend's ref, id or e-mail address.")]
+
+Certificate = Annotated[str, typer.Argument(metavar="CODE", help="The certificate's code.")]
 
 app = typer.Typer(help="The helpers: import, list, pause and bring back.")
 
@@ -117,6 +119,20 @@ def activate(ctx: typer.Context, who: Who) -> None:
 def suspend(ctx: typer.Context, who: Who) -> None:
     """Ask a friend no more and shut him out; only the desk can bring him back."""
     _set_state(ctx, who, "suspended")
+
+
+@app.command()
+def certify(ctx: typer.Context, who: Who, code: Certificate) -> None:
+    """Give a friend a certificate from now on; one he holds stays as it is."""
+    run(_certify(ctx, who, code, holds=True))
+    say(f"{who} holds {code}.")
+
+
+@app.command()
+def uncertify(ctx: typer.Context, who: Who, code: Certificate) -> None:
+    """Take a certificate from a friend; the jobs he holds stay his."""
+    run(_certify(ctx, who, code, holds=False))
+    say(f"{who} does not hold {code} any more.")
 
 
 @app.command()
@@ -254,6 +270,19 @@ async def _block(ctx: typer.Context, word: str, email: str, *, by_friend: bool) 
         friend_id = await friend_named(rt, word)
         key = customer_key(email)
         await friends.keep_apart(rt, friend_id, key, by_friend=by_friend, actor=ACTOR)
+
+
+async def _certify(ctx: typer.Context, word: str, code: str, *, holds: bool) -> None:
+    from data.seed import catalogue
+    from dispatch.flows import friends
+
+    codes = catalogue.load().certificates.keys()
+    if code not in codes:
+        raise UsedWrongly(f"CODE must be one of {', '.join(sorted(codes))}.")
+    async with at_desk(ctx) as rt:
+        friend_id = await friend_named(rt, word)
+        change = friends.certify if holds else friends.uncertify
+        await change(rt, friend_id, code, actor=ACTOR)
 
 
 def _set_state(ctx: typer.Context, word: str, state: str) -> None:

@@ -37,7 +37,7 @@ from api.routes.quotes import located
 from data.records import BookingId, BookingState
 from data.store import views
 from data.store.views import BookingView
-from dispatch.flows import jobs
+from dispatch.flows import desk, jobs
 from dispatch.flows.deciding import Done, KeyReused, ReferenceTaken, Repeated
 from dispatch.flows.orders import Order, QuoteExpired, UnknownPackage
 from dispatch.flows.reading import reading
@@ -136,7 +136,10 @@ async def list_bookings(
 @router.get("/{booking_id}", summary="One booking", responses=problems(NotFound))
 async def get_booking(rt: Rt, who: Party, booking_id: UUID) -> schemas.BookingSaid:
     """A booking, for its customer, its partner, its friend and the desk."""
-    return await shown(rt, who, BookingId(booking_id))
+    said = await shown(rt, who, BookingId(booking_id))
+    if isinstance(who, Operator):
+        await desk.opened(rt, BookingId(booking_id), actor=actor(who))
+    return said
 
 
 @router.post(

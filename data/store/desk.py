@@ -22,7 +22,6 @@ FOUND_MAX: Final = 2_000
 STORY_MAX: Final = 1_000
 MAP_MAX: Final = 20_000
 NOTES_MAX: Final = 200
-ENDED: Final = frozenset({BookingState.COMPLETED, BookingState.CANCELLED})
 END_OF_TIME: Final = (datetime(9999, 1, 1, tzinfo=UTC), UUID(int=0))
 
 
@@ -67,9 +66,10 @@ async def page(
         found = await tx.fetch(sql.page_among, at, last, limit, list(among), state)
     elif state is None:
         found = await tx.fetch(sql.page, at, last, limit)
+    elif state is BookingState.COMPLETED:
+        found = await tx.fetch(sql.page_completed, at, last, limit)
     else:
-        block = sql.page_ended if state in ENDED else sql.page_alive
-        found = await tx.fetch(block, at, last, limit, state)
+        found = await tx.fetch(sql.page_in_state, at, last, limit, state)
     rows = await tx.fetch(sql.rows, [row["id"] for row in found]) if found else []
     return [dict(row) for row in rows]
 

@@ -54,9 +54,6 @@ def around(job: Job, nearby: Iterable[Nearby], now: datetime, policy: Policy) ->
 
 
 def _needs(job: Job, now: datetime, policy: Policy) -> tuple[Need, ...]:
-    """What is looked for; when the rounds are spent, what another round would look for."""
-    booking = job.booking
-    again = changed(booking, round_limit=booking.round + 1)
-    return matching.needs(job, now, policy) or matching.needs(
-        changed(job, booking=again), now, policy
-    )
+    """What another round would look for, also when the rounds are spent: the desk can begin one."""
+    again = changed(job.booking, round_limit=job.booking.round + 1)
+    return matching.needs(changed(job, booking=again), now, policy)

@@ -119,3 +119,24 @@ def test_a_friend_kept_apart_from_a_customer_is_not_asked_for_her(tekkie, file, 
         return {rt.index.get(f.friend_id).ref: f.outcome for f in decision.friends}
 
     assert in_service(outcomes)["ana"] is Outcome.BLOCKED
+
+
+def held(tekkie, ref):
+    return json.loads(tekkie("friends", "show", ref, "--json").stdout)["certificates"]
+
+
+def test_a_certificate_is_given_and_taken_away(tekkie, file):
+    tekkie("friends", "import", file)
+    before = held(tekkie, "ana")
+    for _ in range(2):
+        done = tekkie("friends", "certify", "ana", "printer")
+        assert done.exit_code == 0, done.output
+    assert held(tekkie, "ana") == sorted([*before, "printer"])
+    assert tekkie("friends", "uncertify", "ana@example.org", "printer").exit_code == 0
+    assert held(tekkie, "ana") == before
+    again = tekkie("friends", "uncertify", "ana", "printer")
+    assert again.exit_code == 1
+    assert "He does not hold this certificate." in again.stderr
+    unknown = tekkie("friends", "certify", "ana", "magic")
+    assert unknown.exit_code == 2
+    assert "CODE must be one of" in unknown.stderr

@@ -124,6 +124,33 @@ HOT: Mapping[str, Mapping[str, Hot]] = {
             FEW, by="messages_pkey bookings_pkey events_pkey people_pkey awards_booking"
         ),
     },
+    "desk": {
+        "page": hot(BEGINNING, ONE, 50, by="bookings_created"),
+        "page_completed": hot(BEGINNING, ONE, 50, by="bookings_created"),
+        "page_in_state": hot(BEGINNING, ONE, 50, "open", by="bookings_by_state"),
+        "page_among": hot(BEGINNING, ONE, 50, FEW, None, by="bookings_pkey"),
+        "rows": hot(FEW, by="bookings_pkey people_pkey"),
+        "search": hot(
+            *("anna", ONE, 100),
+            by="bookings_pkey booking_partner_reference friends_ref_key awards_friend "
+            "people_words bookings_customer_id_key",
+        ),
+        "unfilled": hot(10, by="bookings_unfilled|bookings_by_state"),
+        "incomplete": hot(10, by="bookings_by_state"),
+        "contact_due_soon": hot(10, timedelta(hours=4), by="timers_due"),
+        "missed": hot(10, by="awards_missed bookings_pkey"),
+        "disputed": hot(10, by="awards_disputed"),
+        "parked_messages": hot(10, by="messages_parked"),
+        "about": hot(ONE, by="bookings_pkey people_pkey"),
+        "events_of": hot(ONE, 100, by="events_pkey"),
+        "offers_of": hot(ONE, 100, by="offer_once_a_round friends_pkey people_pkey"),
+        "awards_of": hot(ONE, 100, by="awards_booking friends_pkey people_pkey"),
+        "names": hot(FEW, by="people_pkey"),
+        "messages": hot("parked", BEGINNING, ONE, 50, by="messages_parked|messages_due"),
+        "friends": hot("", None, None, 50, by="friends_ref_key people_pkey"),
+        "friend": hot(ONE, by="friends_pkey people_pkey ratings_friend offers_inbox"),
+        "jobs_of": hot(ONE, 20, by="awards_friend bookings_pkey"),
+    },
     "views": {
         "booking": hot(
             *(ONE, None, None),
@@ -161,6 +188,13 @@ OPTIONAL: Mapping[str, frozenset[str]] = {
     "messages": frozenset({"unpark"}),
     "events": frozenset({"good_credentials"}),
     "views": frozenset({"apart", "why"}),
+    "desk": frozenset(
+        [
+            *("note_booking", "note_friend", "search_friends", "certificates_of"),
+            # They read much of what there is at the moment, and little of what was.
+            *("unsure_addresses", "numbers", "live_offers", "on_map"),
+        ]
+    ),
     "answers": frozenset(),
     "letters": frozenset(),
 }

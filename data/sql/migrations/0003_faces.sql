@@ -43,21 +43,25 @@ ALTER TABLE people
 
 GRANT SELECT, INSERT, UPDATE, DELETE ON push_subscriptions TO tekkie_service;
 
--- What the desk looks for. A customer is found by the beginnings of words of her name, address of mail, telephone
--- number, postcode and town, written with or without accents; written at once, so that no booking pays for the others.
+-- What the desk looks for. A customer is found by the beginnings of words of her name, address of mail (its domain
+-- apart), telephone number, postcode and town, with or without accents. Few wait in the list of what is not yet in the
+-- index, so that no booking waits long while they are taken in.
+CREATE FUNCTION plain(said text) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+  SELECT CASE WHEN octet_length(said) = length(said) THEN lower(said) ELSE replace(translate(lower(said),
+    'àáâãäåæçèéêëìíîïñòóôõöøùúûüýÿąćęłńśźżÀÁÂÃÄÅÆÇÈÉÊËÌÍÎÏÑÒÓÔÕÖØÙÚÛÜÝĄĆĘŁŃŚŹŻ',
+    'aaaaaaaceeeeiiiinoooooouuuuyyacelnszzaaaaaaaceeeeiiiinoooooouuuuyacelnszz'), 'ß', 'ss') END
+$$;
 CREATE FUNCTION words(said text) RETURNS text[] LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
-  SELECT array_remove(string_to_array(replace(translate(lower(said),
-    'àáâãäåæçèéêëìíîïñòóôõöøùúûüýÿąćęłńśźżÀÁÂÃÄÅÆÇÈÉÊËÌÍÎÏÑÒÓÔÕÖØÙÚÛÜÝĄĆĘŁŃŚŹŻ@.,;:+-_/()&"''\',
-    'aaaaaaaceeeeiiiinoooooouuuuyyacelnszzaaaaaaaceeeeiiiinoooooouuuuyacelnszz                '),
-    'ß', 'ss'), ' '), '')
+  SELECT array_remove(string_to_array(translate(said, '@.,;:+-_/()&"''\', '                 '), ' '), '')
 $$;
 CREATE FUNCTION findable(name text, email text, phone text, postcode text, city text) RETURNS tsvector
   LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
-  SELECT array_to_tsvector(tekkie.words(name || ' ' || email || ' ' || coalesce(phone, '') || ' ' || coalesce(postcode, '')
-                                        || ' ' || coalesce(city, '')))
+  SELECT array_to_tsvector(tekkie.words(tekkie.plain(name) || ' ' || tekkie.plain(split_part(email, '@', 1))
+    || ' ' || coalesce(phone, '') || ' ' || coalesce(lower(postcode), '') || ' ' || coalesce(tekkie.plain(city), '')))
 $$;
-CREATE INDEX people_words ON people USING gin (findable(name, email, phone, postcode, city)) WITH (fastupdate = off);
-CREATE INDEX bookings_alive ON bookings (state, created_at, id) WHERE state NOT IN ('completed', 'cancelled');
+CREATE INDEX people_words ON people USING gin (findable(name, email, phone, postcode, city))
+  WITH (gin_pending_list_limit = 128);
+CREATE INDEX bookings_by_state ON bookings (state, created_at, id) WHERE state <> 'completed';
 CREATE INDEX awards_missed ON awards (ended_at) WHERE state = 'forfeited';
 CREATE INDEX events_day ON events USING brin (at) WITH (autosummarize = on);
 CREATE INDEX audit_subject ON audit (subject, at);

@@ -3,14 +3,14 @@
 SELECT b.id, b.created_at FROM bookings b WHERE (b.created_at, b.id) < ($1, $2::uuid)
 ORDER BY b.created_at DESC, b.id DESC LIMIT $3
 
--- name: page_ended
--- Where most have ended, those that ended so are soon found among all.
-SELECT b.id, b.created_at FROM bookings b WHERE (b.created_at, b.id) < ($1, $2::uuid) AND b.state = $4
+-- name: page_completed
+-- Most are: they are soon found among all.
+SELECT b.id, b.created_at FROM bookings b WHERE (b.created_at, b.id) < ($1, $2::uuid) AND b.state = 'completed'
 ORDER BY b.created_at DESC, b.id DESC LIMIT $3
 
--- name: page_alive
+-- name: page_in_state
 SELECT b.id, b.created_at FROM bookings b
-WHERE (b.created_at, b.id) < ($1, $2::uuid) AND b.state = $4 AND b.state NOT IN ('completed', 'cancelled')
+WHERE (b.created_at, b.id) < ($1, $2::uuid) AND b.state = $4 AND b.state <> 'completed'
 ORDER BY b.created_at DESC, b.id DESC LIMIT $3
 
 -- name: page_among
@@ -36,16 +36,18 @@ UNION (SELECT a.booking_id FROM awards a WHERE a.friend_id = (SELECT f.id FROM f
 UNION SELECT b.id
 FROM (SELECT p.id FROM people p
       WHERE findable(p.name, p.email, p.phone, p.postcode, p.city)
-              @@ (SELECT string_agg(quote_literal(w) || ':*', ' & ') FROM unnest(words($1)) AS w)::tsquery
+              @@ (SELECT string_agg(quote_literal(w) || ':*', ' & ')
+                  FROM unnest(words(plain(regexp_replace($1, '@\S*', '', 'g')))) AS w)::tsquery
+        AND ($1 !~ '^\S+@\S*$' OR starts_with(lower(p.email), lower($1)))
         AND p.kind = 'customer' AND p.erased_at IS NULL
       ORDER BY p.id DESC LIMIT $3) AS c
 JOIN bookings b ON b.customer_id = c.id
 
 -- name: unfilled
-SELECT id FROM bookings WHERE state = 'unfilled' AND state NOT IN ('completed', 'cancelled') LIMIT $1
+SELECT id FROM bookings WHERE state = 'unfilled' LIMIT $1
 
 -- name: incomplete
-SELECT id FROM bookings WHERE state = 'incomplete' AND state NOT IN ('completed', 'cancelled') LIMIT $1
+SELECT id FROM bookings WHERE state = 'incomplete' AND state <> 'completed' LIMIT $1
 
 -- name: contact_due_soon
 -- By the timers, whose index is there for the sweep.
@@ -67,8 +69,7 @@ WHERE state = 'live' AND disputed_at IS NOT NULL AND disputed_at >= contacted_at
 -- name: unsure_addresses
 -- Placed by the town alone: the nearest may not be the nearest.
 SELECT b.id FROM bookings b JOIN people c ON c.id = b.customer_id
-WHERE b.state IN ('open', 'unfilled', 'awarded') AND b.state NOT IN ('completed', 'cancelled')
-  AND c.precision IN ('town', 'district') LIMIT $1
+WHERE b.state IN ('open', 'unfilled', 'awarded') AND b.state <> 'completed' AND c.precision IN ('town', 'district') LIMIT $1
 
 -- name: parked_messages
 SELECT booking_id AS id FROM messages WHERE state = 'parked' LIMIT $1
@@ -135,11 +136,14 @@ WHERE NOT EXISTS (SELECT FROM audit a WHERE a.subject = $3 AND a.at > (SELECT mo
 
 -- name: on_map
 -- What is under way, and what was booked within a week.
-(SELECT b.id, b.state, c.lat, c.lon FROM bookings b JOIN people c ON c.id = b.customer_id
- WHERE b.state NOT IN ('completed', 'cancelled') AND c.lat IS NOT NULL ORDER BY b.created_at DESC LIMIT $1)
-UNION
-(SELECT b.id, b.state, c.lat, c.lon FROM bookings b JOIN people c ON c.id = b.customer_id
- WHERE b.created_at > (SELECT moment()) - interval '7 days' AND c.lat IS NOT NULL ORDER BY b.created_at DESC LIMIT $1)
+SELECT b.id, b.state, c.lat, c.lon
+FROM ((SELECT id, state, customer_id FROM bookings
+       WHERE created_at > (SELECT moment()) - interval '7 days' ORDER BY created_at DESC LIMIT $1)
+      UNION
+      SELECT id, state, customer_id FROM bookings
+      WHERE state IN ('open', 'awarded', 'contacted', 'scheduled', 'under_way', 'unfilled', 'incomplete')
+        AND state <> 'completed') AS b
+JOIN people c ON c.id = b.customer_id WHERE c.lat IS NOT NULL LIMIT $1
 
 -- name: messages
 -- By the moment they were last tried, the longest waiting first.
@@ -161,7 +165,9 @@ SELECT f.id FROM friends f WHERE f.id = $2::uuid
 UNION (SELECT f.id FROM friends f WHERE starts_with(lower(f.ref), lower($1)) ORDER BY f.ref LIMIT $3)
 UNION (SELECT p.id FROM people p
        WHERE findable(p.name, p.email, p.phone, p.postcode, p.city)
-               @@ (SELECT string_agg(quote_literal(w) || ':*', ' & ') FROM unnest(words($1)) AS w)::tsquery
+               @@ (SELECT string_agg(quote_literal(w) || ':*', ' & ')
+                   FROM unnest(words(plain(regexp_replace($1, '@\S*', '', 'g')))) AS w)::tsquery
+         AND ($1 !~ '^\S+@\S*$' OR starts_with(lower(p.email), lower($1)))
          AND p.kind = 'friend' AND p.erased_at IS NULL LIMIT $3)
 
 -- name: friend

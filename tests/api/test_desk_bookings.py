@@ -1,0 +1,269 @@
+"""The desk's bookings: the day in numbers, queues, searches, one whole, who is near, the map."""
+
+import gzip
+import json
+from datetime import timedelta
+
+import pytest
+
+from data.records import FriendState
+from dispatch.flows import friends, jobs
+from geo.point import Point
+from tests.api.conftest import BOOKING, expect
+from tests.builders import friend_row, north, take_in
+
+ALICE = {
+    "name": "Zoë d'Alice-Müller",
+    "email": "zoe.alice@example.org",
+    "phone": "+41 44 000 18 40",
+    "language": "de",
+}
+BERN = {"street": "Gasse 2", "postcode": "3011", "city": "Bern", "country": "CH"}
+ELSEWHERE = BERN | {"lat": 46.9481, "lon": 7.4474}
+
+
+async def refs(desk, **params):
+    """The ids found, in the order of the list."""
+    answer = await desk.get("/v1/desk/bookings", **params)
+    assert answer.status_code == 200, answer.text
+    return [row["id"] for row in answer.json()["items"]]
+
+
+async def test_the_day_in_numbers_counts_each_booking_once_of_a_kind(house, clock):
+    desk = await house.operator()
+    await house.book()
+    await clock.advance(timedelta(days=1))
+    await house.book()
+    booking = await house.book()
+    await clock.advance(timedelta(seconds=90))
+    offer = (await house.offers(booking))["f1"]
+    winner = await house.friend("f1")
+    assert (await winner.post(f"/v1/offers/{offer}/accept")).status_code == 200
+    at = f"/v1/bookings/{booking['id']}"
+    assert (await winner.post(f"{at}/contacted")).status_code == 200
+    assert (await house.client(booking["token"]).post(f"{at}/cancel", {})).status_code == 200
+    said = (await desk.get("/v1/desk/numbers")).json()
+    assert said["since"] == "2026-03-02T23:00:00Z"
+    assert said["server_time"] > said["since"]
+    wanted = {"booked": 2, "awarded": 1, "contacted_in_time": 1, "cancelled": 1, "missed": 0}
+    assert wanted.items() <= said.items()
+    assert said["median_seconds_to_award"] == 90
+    assert said["live_offers"] == 4
+    assert said["friends_available"] == 6
+    other = (await desk.get("/v1/desk/numbers", market="PL")).json()
+    assert (other["booked"], other["live_offers"], other["friends_available"]) == (0, 0, 0)
+    assert other["median_seconds_to_award"] is None
+
+
+async def waiting(house, clock, owner):
+    """One booking in each queue, by the queue."""
+    made = {"unfilled": (await house.book(address=ELSEWHERE))["id"]}
+    made["unsure_addresses"] = (await house.book())["id"]
+    town = "UPDATE people SET precision = 'town' FROM bookings b WHERE b.customer_id = people.id"
+    await owner.execute(f"{town} AND b.id = $1", made["unsure_addresses"])
+    missed, _ = await house.win("f1")
+    made["missed"] = missed["id"]
+    await clock.advance(timedelta(hours=12))
+    await jobs.ring(house.rt, limit=10)
+    made["contact_due_soon"] = (await house.win("f2"))[0]["id"]
+    await clock.advance(timedelta(hours=9))
+    disputed, _ = await house.win("f3")
+    made["disputed"] = disputed["id"]
+    worker = await house.friend("f3")
+    assert (await worker.post(f"/v1/bookings/{disputed['id']}/contacted")).status_code == 200
+    await owner.execute(
+        "UPDATE awards SET disputed_at = contacted_at WHERE booking_id = $1", disputed["id"]
+    )
+    left, _ = await house.win("f4")
+    made["incomplete"] = left["id"]
+    at, worker = f"/v1/bookings/{left['id']}", await house.friend("f4")
+    assert (await worker.post(f"{at}/contacted")).status_code == 200
+    assert (await worker.post(f"{at}/incomplete", {"reason": "needs_pro"})).status_code == 200
+    await owner.execute(
+        "UPDATE messages SET state = CASE WHEN booking_id = $1 AND seq = 1 "
+        "THEN 'parked'::message_state ELSE 'expired' END WHERE state = 'pending'",
+        left["id"],
+    )
+    made["parked_messages"] = left["id"]
+    return made
+
+
+async def test_every_queue_holds_what_waits_in_it_and_nothing_else(house, clock, owner):
+    made = await waiting(house, clock, owner)
+    desk = await house.operator()
+    counts = (await desk.get("/v1/desk/queues")).json()
+    assert counts.keys() == made.keys()
+    for queue, booking in made.items():
+        assert await refs(desk, queue=queue) == [booking], queue
+        assert counts[queue] == 1, queue
+    assert await refs(desk, queue="unfilled", state="incomplete") == []
+    assert await refs(desk, queue="missed", q="vera") == [made["missed"]]
+    assert await refs(desk, queue="missed", q="zoe") == []
+
+
+async def test_a_booking_is_found_by_whatever_the_caller_knows(house):
+    partner, desk = await house.partner(), await house.operator()
+    for _ in range(2):
+        await house.book()
+    order = BOOKING | {"customer": ALICE, "address": ELSEWHERE, "partner_reference": "A-17/b"}
+    zoe = (await partner.post("/v1/bookings", order)).json()["id"]
+    vera, _ = await house.win("f1")
+    for q in (zoe, "A-17/b", "zoe", "ZOË", "müll", "muller zoe", "alice", "zoe.alice@example.org"):
+        assert await refs(desk, q=q) == [zoe], q
+    for q in ("3011", "bern", "ALICE Bern 30", "41440001840"):
+        assert await refs(desk, q=q) == [zoe], q
+    assert await refs(desk, q="f1") == [vera["id"]]
+    assert len(await refs(desk, q="Beispiel 8001")) == 3
+    for q in ("oe", "zoe basel", "' | 'x", "& !", "\\", ":*", "zoe:X", "%", "''"):
+        assert await refs(desk, q=q) == [], q
+
+
+async def test_pages_lead_through_what_was_found_once(house):
+    desk = await house.operator()
+    made = [(await house.book())["id"] for _ in range(5)]
+    for params in ({}, {"state": "open"}, {"q": "vera"}):
+        found, cursor = [], None
+        while cursor is not None or not found:
+            query = params | {"limit": 2} | ({"cursor": cursor} if cursor else {})
+            page = (await desk.get("/v1/desk/bookings", **query)).json()
+            found += [row["id"] for row in page["items"]]
+            cursor = page["next_cursor"]
+        assert found == made[::-1], params
+    for cursor in ("x", "%00", "bm8"):
+        expect(await desk.get("/v1/desk/bookings", cursor=cursor), 422, "validation-failed")
+        answer = await desk.get("/v1/desk/messages", cursor=cursor)
+        expect(answer, 422, "validation-failed")
+
+
+async def test_a_row_says_what_a_list_needs(house):
+    booking, _ = await house.win("f1")
+    await house.book()
+    desk = await house.operator()
+    [row] = (await desk.get("/v1/desk/bookings", state="awarded")).json()["items"]
+    assert row["id"] == booking["id"]
+    assert row["friend"] == {"id": str(house.friends["f1"]), "ref": "f1", "first_name": "F1"}
+    assert row["place"] == {"postcode": "8001", "city": "Zürich"}
+    assert row["price"] == {"amount": 6900, "currency": "CHF"}
+    assert (row["customer_name"], row["contact_due_at"]) == (
+        "Vera Beispiel",
+        "2026-03-02T21:00:00Z",
+    )
+
+
+async def test_one_whole_tells_everything_and_notes_stay_with_the_desk(house):
+    booking, offer = await house.win("f2")
+    desk = await house.operator()
+    at = f"/v1/bookings/{booking['id']}"
+    for text in ("Call after six.", "Ring at Meier's."):
+        made = await desk.post(f"{at}/notes", {"text": text})
+        assert made.status_code == 201, made.text
+    whole = (await desk.get(f"/v1/desk/bookings/{booking['id']}")).json()
+    said = (await desk.get(at)).json()
+    assert said.items() <= whole.items()
+    assert whole["customer"]["email"] == "vera@example.com"
+    assert [note["text"] for note in whole["notes"]] == ["Call after six.", "Ring at Meier's."]
+    assert {note["name"] for note in whole["notes"]} == {"Olga Pult"}
+    assert [one["ref"] for one in whole["offers_made"]] == ["f1", "f2", "f3", "f4"]
+    states = {one["ref"]: one["state"] for one in whole["offers_made"]}
+    assert states == {"f1": "lost", "f2": "accepted", "f3": "lost", "f4": "lost"}
+    assert whole["offers_made"][1]["id"] == offer
+    assert [(one["ref"], one["state"]) for one in whole["awards"]] == [("f2", "live")]
+    assert [one["seq"] for one in whole["events"]] == [1, 2, 3]
+    assert whole["events"][-1]["actor"] == f"friend:{house.friends['f2']}"
+    assert (whole["address_precision"], whole["radius_m"]) == ("address", 0)
+    for caller in (house.client(booking["token"]), await house.friend("f2")):
+        for path in (at, f"{at}/events"):
+            assert "Meier" not in (await caller.get(path)).text
+
+
+async def test_notes_end_somewhere(house, owner):
+    booking, desk = await house.book(), await house.operator()
+    note = """{"at": "2026-03-02T09:00:00Z", "by": "0197f0a0-0000-7000-8000-000000000001",
+               "text": "x"}"""
+    await owner.execute(
+        "UPDATE people SET desk_notes = (SELECT jsonb_agg($1::jsonb) FROM generate_series(1, 200)) "
+        "WHERE kind = 'customer'",
+        json.loads(note),
+    )
+    answer = await desk.post(f"/v1/bookings/{booking['id']}/notes", {"text": "more"})
+    expect(answer, 409, "notes-full")
+
+
+async def test_everybody_near_has_one_outcome_as_of_now(house, clock):
+    booking = await house.book()
+    desk = await house.operator()
+    await friends.set_state(house.rt, house.friends["f6"], FriendState.PAUSED, actor="desk")
+    await take_in(house.rt, [friend_row("far", north(9000), radius_m=5000)])
+    near = (await desk.get(f"/v1/desk/bookings/{booking['id']}/around")).json()["items"]
+    asked = [(f"f{n}", "OFFERED") for n in range(1, 5)]
+    others = [("f5", "FITS"), ("f6", "INACTIVE"), ("far", "OUT_OF_RADIUS")]
+    assert [(one["ref"], one["outcome"]) for one in near] == asked + others
+    assert near[0]["name"] == "F1 Muster"
+    assert near[0]["lat"] == pytest.approx(47.3676)
+    assert [one["distance_m"] // 100 for one in near] == [0, 1, 2, 3, 4, 5, 89]
+    answer = await desk.get(f"/v1/desk/bookings/{booking['id']}/around", limit=2)
+    assert [one["ref"] for one in answer.json()["items"]] == ["f1", "f2"]
+    await desk.post(f"/v1/bookings/{booking['id']}/award", {"friend": "f5"})
+    near = (await desk.get(f"/v1/desk/bookings/{booking['id']}/around")).json()["items"]
+    assert [one["outcome"] for one in near][:5] == [*["FITS"] * 4, "HOLDS_IT"]
+
+
+async def test_the_map_shows_everybody_in_columns_and_packs_them(house, clock):
+    old = await house.book()
+    await house.client(old["token"]).post(f"/v1/bookings/{old['id']}/cancel", {})
+    waiting = await house.book(address=ELSEWHERE)
+    await clock.advance(timedelta(days=8))
+    desk = await house.operator()
+    await friends.set_state(house.rt, house.friends["f1"], FriendState.SUSPENDED, actor="desk")
+    await take_in(house.rt, [friend_row("new", Point(lat=46.2, lon=6.15))])
+    answer = await desk.get("/v1/desk/map")
+    assert answer.headers["content-encoding"] == "gzip"
+    assert answer.headers["vary"] == "Accept-Encoding"
+    said = answer.json()
+    states = dict(zip(said["friends"]["id"], said["friends"]["state"], strict=True))
+    assert len(states) == 7
+    assert states[str(house.friends["f1"])] == "suspended"
+    places = dict(zip(said["friends"]["lat"], said["friends"]["lon"], strict=True))
+    assert places[46.2] == 6.15
+    assert set(said["friends"]["tier"]) == {"friend"}
+    assert said["bookings"] == {
+        "id": [waiting["id"]],
+        "lat": [46.9481],
+        "lon": [7.4474],
+        "state": ["unfilled"],
+    }
+    plain = await desk.send("GET", "/v1/desk/map", headers={"Accept-Encoding": "identity"})
+    assert "content-encoding" not in plain.headers
+    assert plain.json() == said
+    assert json.loads(gzip.decompress(gzip.compress(plain.content))) == said
+
+
+LOOKS = [
+    ("booking.opened", "/v1/desk/bookings/{booking}"),
+    ("booking.opened", "/v1/desk/bookings/{booking}/around"),
+    ("booking.opened", "/v1/bookings/{booking}"),
+    ("friend.opened", "/v1/desk/friends/{friend}"),
+    ("bookings.listed", "/v1/desk/bookings"),
+    ("friends.listed", "/v1/desk/friends"),
+    ("map.opened", "/v1/desk/map"),
+]
+
+
+async def test_whoever_looks_at_people_leaves_one_line_in_ten_minutes(house, clock, owner):
+    booking, desk = await house.book(), await house.operator()
+    ids = {"booking": booking["id"], "friend": house.friends["f1"]}
+    lines = "SELECT actor FROM audit WHERE act = $1 AND subject = $2"
+    seen = set()
+    for act, path in LOOKS:
+        kind = act.partition(".")[0]
+        subject = str(ids.get(kind, "desk"))
+        for _ in range(3):
+            assert (await desk.get(path.format(**ids))).status_code == 200
+        [line] = await owner.fetch(lines, act, subject)
+        assert line["actor"].startswith("operator:")
+        seen.add((act, subject))
+    await clock.advance(timedelta(minutes=11))
+    for _, path in LOOKS:
+        await desk.get(path.format(**ids))
+    for act, subject in seen:
+        assert len(await owner.fetch(lines, act, subject)) == 2, act

@@ -1,0 +1,176 @@
+"""The desk's friends: found, opened, paused, certified, and taken in from the text of a file."""
+
+import json
+
+import pytest
+
+from api.middleware import LARGER
+from tests.api.conftest import expect
+from tests.builders import friend_row, take_in
+
+COLUMNS = "ref,name,email,phone,radius_km,languages,lat,lon\n"
+BEA = "zh-900,Bea Beispiel,bea@example.org,+41 44 000 17 39,8,de;en,47.37,8.54\n"
+DAN = "zh-901,Dan Beispiel,dan@example.org,+41 44 000 17 40,8,de,47.36,8.55\n"
+IMPORT = "/v1/desk/friends/import"
+LARGE = 6 * 1024 * 1024
+
+
+async def found(desk, **params):
+    return [row["ref"] for row in (await desk.get("/v1/desk/friends", **params)).json()["items"]]
+
+
+async def test_friends_are_found_by_ref_name_mail_and_town(house):
+    desk = await house.operator()
+    await take_in(house.rt, [friend_row("be-1", name="Jörg Ötzi", city="Bern", postcode="3011")])
+    for q in ("be-", "BE-1", "otzi", "jörg öt", "be-1@example.org", "bern", "3011"):
+        assert await found(desk, q=q) == ["be-1"], q
+    assert await found(desk, q=str(house.friends["f3"])) == ["f3"]
+    assert await found(desk, q="muster") == [f"f{n}" for n in range(1, 7)]
+    assert await found(desk, q="uster") == []
+
+
+async def test_friends_come_in_pages_by_ref_and_state(house):
+    desk = await house.operator()
+    at = f"/v1/desk/friends/{house.friends['f4']}/state"
+    assert (await desk.post(at, {"state": "suspended"})).status_code == 200
+    assert await found(desk, state="suspended") == ["f4"]
+    seen, cursor = [], None
+    while cursor is not None or not seen:
+        query = {"limit": 2} | ({"cursor": cursor} if cursor else {})
+        page = (await desk.get("/v1/desk/friends", **query)).json()
+        seen += [row["ref"] for row in page["items"]]
+        cursor = page["next_cursor"]
+    assert seen == [f"f{n}" for n in range(1, 7)]
+    for cursor in ("%", "gA", "AA"):
+        expect(await desk.get("/v1/desk/friends", cursor=cursor), 422, "validation-failed")
+
+
+async def test_a_suspended_friend_is_out_at_once_and_the_reason_stays_with_the_desk(house, owner):
+    desk, friend = await house.operator(), await house.friend("f1")
+    at = f"/v1/desk/friends/{house.friends['f1']}"
+    for _ in range(2):
+        asked = {"state": "suspended", "reason": "Vera Beispiel complained."}
+        said = await desk.post(f"{at}/state", asked)
+        assert said.json()["state"] == "suspended"
+    assert (await friend.get("/v1/me/profile")).status_code == 401
+    whole = (await desk.get(at)).json()
+    [note] = whole["notes"]
+    assert note["text"] == "suspended: Vera Beispiel complained."
+    assert note["name"] == "Olga Pult"
+    [line] = await owner.fetch("SELECT actor, data FROM audit WHERE act = 'friend.suspended'")
+    assert line["actor"].startswith("operator:")
+    assert "Vera" not in json.dumps(line["data"])
+    await desk.post(f"{at}/state", {"state": "active"})
+    assert (await friend.get("/v1/me/profile")).status_code == 200
+    assert "complained" not in (await friend.get("/v1/me/profile")).text
+
+
+async def test_a_certificate_opens_and_closes_a_kind_of_work(house, owner):
+    desk = await house.operator()
+    at = f"/v1/desk/friends/{house.friends['f2']}"
+
+    def codes(answer):
+        assert answer.status_code == 200, answer.text
+        return [held["code"] for held in answer.json()["certificates"]]
+
+    for _ in range(2):
+        given = await desk.send("PUT", f"{at}/certificates/printer")
+        assert codes(given) == ["mac", "printer", "wifi"]
+    assert codes(await desk.delete(f"{at}/certificates/wifi")) == ["mac", "printer"]
+    booking = await house.book()
+    assert "f2" not in await house.offers(booking)
+    for path in (f"{at}/certificates/wifi", f"{at}/certificates/magic"):
+        expect(await desk.delete(path), 404, "not-found")
+    expect(await desk.send("PUT", f"{at}/certificates/magic"), 404, "not-found")
+    lines = await owner.fetch("SELECT act, data FROM audit WHERE act LIKE 'friend.%cert%'")
+    assert [(line["act"], line["data"]) for line in lines] == [
+        ("friend.certified", {"certificate": "printer"}),
+        ("friend.uncertified", {"certificate": "wifi"}),
+    ]
+
+
+async def test_a_file_is_tried_then_taken_in_then_changes_nothing(house):
+    desk = await house.operator()
+    file = {"filename": "friends.csv", "content": COLUMNS + BEA + DAN}
+
+    async def counts(**more):
+        answer = await desk.post(IMPORT, file | more)
+        assert answer.status_code == 200, answer.text
+        said = answer.json()
+        assert said["rows"] == []
+        return said["taken_in"], said["changed"], said["unchanged"]
+
+    assert await counts(dry_run=True) == (2, 0, 0)
+    assert await found(desk, q="zh-") == []
+    assert await counts() == (2, 0, 0)
+    assert await found(desk, q="zh-") == ["zh-900", "zh-901"]
+    assert await counts() == (0, 0, 2)
+    file["content"] = file["content"].replace("Dan ", "Daniel ")
+    assert await counts(dry_run=True) == (0, 1, 1)
+    assert await counts() == (0, 1, 1)
+    assert await found(desk, q="daniel") == ["zh-901"]
+
+
+async def test_a_bad_row_keeps_a_file_out_unless_it_is_left_out(house):
+    desk = await house.operator()
+    file = {"filename": "friends.csv", "content": COLUMNS + BEA + DAN.replace("47.36,", "8.5,")}
+    said = (await desk.post(IMPORT, file)).json()
+    [row] = said.pop("rows")
+    assert (row["line"], row["field"]) == (3, "lat")
+    assert row["cure"]
+    assert said == {"taken_in": 0, "changed": 0, "unchanged": 0, "dry_run": False}
+    assert await found(desk, q="zh-") == []
+    said = (await desk.post(IMPORT, file | {"skip_bad": True})).json()
+    assert (said["taken_in"], len(said["rows"])) == (1, 1)
+    taken = {
+        "filename": "x.csv",
+        "content": COLUMNS + BEA.replace("bea@", "f1@").replace("0,B", "7,B"),
+    }
+    said = (await desk.post(IMPORT, taken)).json()
+    assert [(row["line"], row["field"]) for row in said["rows"]] == [(2, "email")]
+    assert said["taken_in"] == 0
+
+
+async def test_geojson_is_read_too(house):
+    properties = dict(zip(COLUMNS.strip().split(",")[:6], BEA.split(","), strict=False))
+    feature = {
+        "type": "Feature",
+        "properties": properties,
+        "geometry": {"type": "Point", "coordinates": [8.54, 47.37]},
+    }
+    content = json.dumps({"type": "FeatureCollection", "features": [feature]})
+    desk = await house.operator()
+    said = (await desk.post(IMPORT, {"filename": "f.GeoJSON", "content": content})).json()
+    assert (said["taken_in"], said["rows"]) == (1, [])
+
+
+@pytest.mark.parametrize(
+    ("filename", "content", "field"),
+    [("friends.gpkg", "x", "filename"), ("friends", "x", "filename"), ("f.csv", "", "content")],
+)
+async def test_a_file_that_is_none_is_refused_by_field(house, filename, content, field):
+    desk = await house.operator()
+    answer = await desk.post(IMPORT, {"filename": filename, "content": content})
+    [error] = expect(answer, 422, "validation-failed")["errors"]
+    assert error["field"] == field
+
+
+async def test_only_the_desk_may_send_much_and_nothing_is_read_of_others(house):
+    body = {"filename": "f.csv", "content": "x" * LARGE}
+    read = []
+
+    async def pieces():
+        for _ in range(64):
+            read.append(1)
+            yield b" " * (128 * 1024)
+
+    headers = {"Content-Type": "application/json"}
+    friend, desk = await house.friend("f1"), await house.operator()
+    answer = await friend.send("POST", IMPORT, content=pieces(), headers=headers)
+    expect(answer, 403, "forbidden")
+    assert read == []
+    [error] = expect(await desk.post(IMPORT, body), 422, "validation-failed")["errors"]
+    assert error["field"] == "content"
+    too_large = {"filename": "f.csv", "content": "x" * LARGER[IMPORT]}
+    expect(await desk.post(IMPORT, too_large), 413, "too-large")
+    expect(await desk.post("/v1/desk/partners", {"name": "x" * 70_000}), 413, "too-large")

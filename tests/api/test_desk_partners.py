@@ -1,0 +1,72 @@
+"""The desk's partners and their keys, and the messages that wait for it."""
+
+from tests.api.conftest import expect
+
+PARTNERS = "/v1/desk/partners"
+
+
+async def test_a_key_is_told_once_and_opens_until_it_is_revoked(house, owner):
+    desk = await house.operator()
+    made = (await desk.post(PARTNERS, {"name": "Foto Huber", "members_only": True})).json()
+    further = (await desk.post(f"{PARTNERS}/{made['id']}/keys")).json()
+    for one in (made, further):
+        assert one["key"].startswith(one["prefix"])
+        assert (await house.client(one["key"]).get("/v1/bookings")).status_code == 200
+    listed = await desk.get(PARTNERS)
+    assert made["key"] not in listed.text
+    [partner] = listed.json()["items"]
+    assert (partner["name"], partner["members_only"]) == ("Foto Huber", True)
+    assert {key["prefix"] for key in partner["keys"]} == {made["prefix"], further["prefix"]}
+    gone = await desk.delete(f"{PARTNERS}/{made['id']}/keys/{made['prefix']}")
+    assert gone.status_code == 204
+    assert (await house.client(made["key"]).get("/v1/bookings")).status_code == 401
+    assert (await house.client(further["key"]).get("/v1/bookings")).status_code == 200
+    again = await desk.delete(f"{PARTNERS}/{made['id']}/keys/{made['prefix']}")
+    expect(again, 404, "not-found")
+    acts = await owner.fetch(
+        "SELECT act, actor FROM audit WHERE act ~ '^(partner|key)' ORDER BY id"
+    )
+    assert [line["act"] for line in acts] == [
+        "partner.added",
+        "key.added",
+        "key.added",
+        "key.revoked",
+    ]
+    assert all(line["actor"].startswith("operator:") for line in acts)
+
+
+async def test_a_name_stands_for_one_partner_and_a_key_for_its_own(house):
+    desk = await house.operator()
+    first = (await desk.post(PARTNERS, {"name": "Foto Huber"})).json()
+    second = (await desk.post(PARTNERS, {"name": "Radio Meier"})).json()
+    expect(await desk.post(PARTNERS, {"name": "Foto Huber"}), 409, "name-taken")
+    foreign = await desk.delete(f"{PARTNERS}/{second['id']}/keys/{first['prefix']}")
+    expect(foreign, 404, "not-found")
+    assert (await house.client(first["key"]).get("/v1/bookings")).status_code == 200
+
+
+async def test_parked_messages_are_listed_and_sent_again(house, owner):
+    booking, desk = await house.book(), await house.operator()
+    park = """UPDATE messages SET state = 'parked', problem = 'gone', attempts = 9,
+              next_at = next_at + seq * interval '1 second' WHERE booking_id = $1 RETURNING id"""
+    parked = {str(row["id"]) for row in await owner.fetch(park, booking["id"])}
+    assert len(parked) > 2
+    seen, cursor = [], None
+    while cursor is not None or not seen:
+        query = {"limit": 2} | ({"cursor": cursor} if cursor else {})
+        page = (await desk.get("/v1/desk/messages", **query)).json()
+        seen += page["items"]
+        cursor = page["next_cursor"]
+    assert {one["id"] for one in seen} == parked
+    assert [one["since"] for one in seen] == sorted(one["since"] for one in seen)
+    assert {(one["state"], one["problem"], one["attempts"]) for one in seen} == {
+        ("parked", "gone", 9)
+    }
+    at = f"/v1/desk/messages/{seen[0]['id']}/send-again"
+    assert (await desk.post(at)).status_code == 204
+    expect(await desk.post(at), 404, "not-found")
+    pending = (await desk.get("/v1/desk/messages", state="pending")).json()["items"]
+    assert [one["id"] for one in pending] == [seen[0]["id"]]
+    assert len((await desk.get("/v1/desk/messages")).json()["items"]) == len(parked) - 1
+    [line] = await owner.fetch("SELECT subject FROM audit WHERE act = 'message.sent_again'")
+    assert line["subject"] == seen[0]["id"]
