@@ -108,7 +108,7 @@ class Way:
         self._expect(
             set(ready) == {200} or not apis.looks_ahead, f"{where}: /readyz answered {ready}"
         )
-        count = await self.town.promises(where)
+        count = await self.town.promises(where, schema)
         waited = self.town.pace.between(where, began_s, ended_s)
         self._expect(waited.requests > 0, f"{where}: nobody was answered")
         self.story.pairings.append(Pairing(schema.name, apis.name, workers.name, count, waited))
