@@ -7,8 +7,9 @@ from tests.web.conftest import DESK, PHONE
 PAGES = ["/", "/friend", "/desk", "/login", "/login#once", "/nowhere"]
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("viewport", [PHONE, DESK], ids=["phone", "desk"])
+@pytest.mark.parametrize(
+    ("viewport", "scheme"), [(PHONE, "dark"), (DESK, "light")], ids=["phone", "desk"]
+)
 async def test_every_page_loads_without_a_fault_and_axe_finds_nothing(
     tabs, site, no_findings, viewport, scheme
 ):
