@@ -25,7 +25,7 @@ from data import cluster, migrate
 from data.db import DatabaseError, connect, plainly, server_sql
 from data.seed import catalogue
 from data.server import Database, database
-from data.settings import PREFIX, SECRET_BYTES, Settings
+from data.settings import PREFIX, SECRET_BYTES, Settings, SettingsWrong
 from data.store import checks, test_clock
 from dispatch.flows import upkeep
 from dispatch.flows.opening import opened
@@ -33,6 +33,7 @@ from dispatch.flows.reading import reading
 from dispatch.runtime import Runtime
 from geo.gazetteer import Gazetteer, GazetteerMissing
 from geo.point import Point, distance_m
+from scheduler.senders.reachable import is_reachable, subject
 
 State = Literal["ok", "warning", "failed"]
 
@@ -79,6 +80,7 @@ async def examine(settings: Settings, report: object = None) -> list[Finding]:
     """Look at everything; never raises for what is ill, but says so."""
     findings = [*machine(settings), *folder(settings), *gazetteer()]
     findings += [one async for one in mail(settings)]
+    findings += pushes(settings)
     try:
         async with AsyncExitStack() as stack:
             place = await stack.enter_async_context(database(settings))
@@ -184,6 +186,24 @@ async def mail(settings: Settings) -> AsyncIterator[Finding]:
         yield ill("mail", said, f"Check {PREFIX}SMTP_HOST, _PORT, _TLS, _USER and _PASSWORD.")
     else:
         yield well("mail", f"{where} answers")
+
+
+def pushes(settings: Settings) -> Iterator[Finding]:
+    """The key phones know us by, and whom their services write to."""
+    try:
+        settings.push_secret()
+    except SettingsWrong as error:
+        yield ill("push key", first_line(error), f"Bring it back, or set {PREFIX}PUSH_KEY.")
+        return
+    said = subject(settings)
+    if settings.push_key is None and settings.database_url is not None:
+        cure = f"Set {PREFIX}PUSH_KEY to the same on every machine, or all but one ring in vain."
+        yield odd("push key", "this machine's own, although the database may be shared", cure)
+    elif not is_reachable(settings):
+        cure = f"Set {PREFIX}MAIL_FROM to an address people read: Apple refuses pushes otherwise."
+        yield odd("push", f"services would write to {said}", cure)
+    else:
+        yield well("push", f"services write to {said}")
 
 
 async def _greet(settings: Settings) -> None:

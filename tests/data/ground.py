@@ -25,6 +25,7 @@ OFFERS = {n: id_(500 + n) for n in range(1, 9)}
 AWARDS = {"won": id_(600), "done": id_(601), "new": id_(602)}
 NEW = id_(900)
 SHA = b"\x01" * 32
+RUNG = "https://fcm.googleapis.com/fcm/send/rung"
 
 
 def rows() -> dict[str, dict[str, Any]]:
@@ -42,6 +43,14 @@ def rows() -> dict[str, dict[str, Any]]:
             "lon": 8.5,
             "radius_m": 0,
             "notes": None,
+        },
+        "push_subscriptions": {
+            "id": NEW,
+            "friend_id": FRIENDS[1],
+            "endpoint": "https://fcm.googleapis.com/fcm/send/new",
+            "p256dh": b"\x04" * 65,
+            "auth": b"\x01" * 16,
+            "created_at": NOW,
         },
         "packages": {
             "code": "tea-making",
@@ -243,6 +252,7 @@ async def furnish(tx: asyncpg.Connection) -> None:
     await insert(tx, "friend_certificates", certificate="wifi", valid=Range(NOW, NOW + HOUR))
     await insert(tx, "partners", id=PARTNER, name="Partner")
     await insert(tx, "partners", id=OTHER_PARTNER, name="Other")
+    await insert(tx, "push_subscriptions", id=id_(420), endpoint=RUNG)
     await insert(tx, "partner_keys", id=id_(410), secret_sha256=b"\x02" * 32)
     await insert(tx, "partner_members", friend_id=FRIENDS[1])
     for name in ("open", "won", "done", "bare"):

@@ -1,8 +1,9 @@
-"""Bugs by which friends would find out together where a customer lives."""
+"""Bugs by which friends, or whoever sees their phones, would find out where a customer lives."""
 
 from tests.proof.mutants.field import Mutant, mutant
 
 PRIVACY = "tests/api/test_privacy.py"
+PUSH = "tests/scheduler/senders/test_push.py"
 
 LEAKS: tuple[Mutant, ...] = (
     mutant(
@@ -36,5 +37,21 @@ LEAKS: tuple[Mutant, ...] = (
         "        await roster.note_move(tx, friend_id, now)\n",
         "",
         "tests/api/test_profile.py",
+    ),
+    mutant(
+        "a push tells the part of town",
+        "whoever sees a locked screen learns where somebody needs help",
+        "scheduler/senders/push.py",
+        "                navigate=self._page(message, about),\n",
+        '                navigate=f"{self._page(message, about)}?near={about.area}",\n',
+        PUSH,
+    ),
+    mutant(
+        "a push outlives its offer",
+        "a phone that is switched on late rings for what is long gone",
+        "scheduler/senders/push.py",
+        "        return about.offer.expires_at\n",
+        "        return about.now + NEWS_LIFE\n",
+        PUSH,
     ),
 )

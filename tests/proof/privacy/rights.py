@@ -32,6 +32,7 @@ RIGHTS: Mapping[tuple[str, str], tuple[frozenset[str], frozenset[str]]] = {
     ("mail to a customer", "own, nobody ever held it"): (HER_CALENDAR, NOTHING),
     ("mail to a customer", "own, somebody has held it"): (HER_CALENDAR, CALLED),
     ("mail to a friend", "any"): (NOTHING, NOTHING),
+    ("push", "any"): (NOTHING, NOTHING),
     ("logs, metrics, health, streams, documents", "any"): (NOTHING, NOTHING),
 }
 
@@ -83,6 +84,7 @@ def _stands(kind: str, who: str, row: asyncpg.Record, names: Mapping[str, str]) 
         "operator": lambda: "held or done" if held else "nobody holds it",
         "mail to a friend": lambda: "any",
         "anybody": lambda: "none",
+        "push": lambda: "any",
     }
     if kind in stands:
         return kind, stands[kind]()

@@ -21,6 +21,7 @@ from data import server
 from data.records import Channel
 from scheduler.relay import Relay
 from scheduler.senders.mail import Mail
+from scheduler.senders.push import Push
 from tests.api.listening import served
 from tests.builders import ZURICH, friend_row, north, take_in
 from tests.proof.privacy.life import Life
@@ -28,8 +29,10 @@ from tests.proof.privacy.marks import Marked, Scanner, marked, order_of
 from tests.proof.privacy.rights import RIGHTS, Rights
 from tests.proof.privacy.watch import Leak, Watch, listen, until
 from tests.proof.report import is_whole, table, write
+from tests.receiver import PushService, push_service
 
 FRIENDS, CUSTOMERS = 8, 90
+WITH_PHONES = ("f2", "f4")
 ENDS = ("silence", "handing back", "the desk", "a visit in vain", "her")
 TOTALS: dict[str, int] = {}
 pytestmark = pytest.mark.timeout(900)
@@ -66,6 +69,7 @@ async def lived(rt, owner, clock, people, seed: int) -> AsyncIterator[Life]:
     async def send_login_link(**letter: object) -> None:
         assert letter["link"]
 
+    rt.settings = rt.settings.model_copy(update={"push_hosts": "127.0.0.1"})
     app = create_app(rt, outside=replace(by_mail(rt), send_login_link=send_login_link))
     transport = httpx2.ASGITransport(app=app, raise_app_exceptions=False)
     async with httpx2.AsyncClient(transport=transport, base_url="https://tekkie.test") as http:
@@ -73,9 +77,32 @@ async def lived(rt, owner, clock, people, seed: int) -> AsyncIterator[Life]:
         await watch.admit(friends)
         mail = Mail.of(rt)
         sender = Mail(watch, mail.content, mail.sender)
-        through = {Channel.MAIL: sender, Channel.PUSH: sender}
-        relay = Relay(rt, through, wake=lambda: None)
-        yield Life(watch, clock, relay, friends, Random(seed))
+        async with push_service() as service:
+            through = {Channel.MAIL: sender, Channel.PUSH: Push.of(rt, sender)}
+            relay = Relay(rt, through, wake=lambda: None)
+            await have_phones(watch, service)
+            yield Life(watch, clock, relay, friends, Random(seed))
+            await read_phones(watch, service)
+
+
+async def have_phones(watch: Watch, service: PushService) -> None:
+    """Every second friend has a phone that rings; the others are written to."""
+    for who in WITH_PHONES:
+        phone = service.handset(who)
+        answer = await watch.post(who, "/v1/me/push-subscriptions", phone.subscription)
+        assert answer.status_code == 201, answer.text
+        await watch.post(who, "/v1/me/alarm-test")
+
+
+async def read_phones(watch: Watch, service: PushService) -> None:
+    """Whatever rang is read as it travels and as the phone shows it: it tells of nobody."""
+    for who, phone in service.handsets.items():
+        for taken in phone.taken:
+            text = f"{taken.headers}\n{taken.claims}\n{taken.plain.decode()}"
+            await watch.scan("push", who, "a push", text)
+        # Whoever has a phone is told by it, and of everything that happens to his offers.
+        assert {taken.notification["data"]["kind"] for taken in phone.taken} > {"alarm", "offer"}
+    assert watch.leaks == []
 
 
 @pytest.fixture(params=["text", "json"] if is_whole() else ["json"])
@@ -130,6 +157,7 @@ async def test_nobody_reads_what_he_may_not_in_a_whole_life(life, log, owner, pe
         ("customer", "own, nobody holds it"),
         ("logs, metrics, health, streams, documents", "any"),
         ("anybody", "none"),
+        ("push", "any"),
     }
     assert watch.answers.keys() >= {200, 201, 202, 401, 403, 404, 409, 422, 500}
     assert "Traceback" in log.getvalue()
