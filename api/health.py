@@ -139,6 +139,8 @@ def _worker(worker: Worker | None) -> dict[str, Check]:
     when = "never" if state.swept_s is None else f"{state.swept_s:.0f} s ago"
     late = f"deadlines were last acted on {when}; see the log"
     jumped = "the database's clock jumped and no deadline is acted on; set it right, or wait"
+    if state.clock_doubt:
+        jumped = f"{state.clock_doubt}; set it right, or run `tekkie clock confirm` if it is"
     return {
         "deadlines": Check(ok=swept, detail="" if swept else late),
         "clock": Check(ok=state.clock_trusted, detail="" if state.clock_trusted else jumped),

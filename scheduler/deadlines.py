@@ -17,14 +17,25 @@ What time it is says the database alone, read after the locks. Should its clock 
 would pass that nobody has missed, so a sentinel compares it with a clock that cannot be set. While
 the two disagree nothing is rung, for five minutes at most: whoever set the clock on purpose need
 not do anything, whoever did not has the time to set it right.
+
+A process that starts has nothing to compare with, and asks what it can know. Two clocks that do not
+know of each other, the database's and this host's, must agree; the event written last must not lie
+in the future; and on a machine that has not been started anew, what a process before it trusted
+still holds. A machine that was off for a week passes all three. Where one of the first two fails
+nothing is rung until they agree or somebody says with `tekkie clock confirm` that the database is
+right: to ring late can be mended, to take jobs from those who have time left cannot.
 """
 
 from __future__ import annotations
 
 import logging
+import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 
 from dispatch.flows import jobs, upkeep
 from dispatch.runtime import Runtime
@@ -38,6 +49,8 @@ SOONEST_S = 0.02
 STUCK_S = 0.25
 TOLERANCE_S = 30.0
 DISTRUST_S = 300.0
+REMEMBERED = "clock"
+BOOT = Path("/proc/sys/kernel/random/boot_id")
 
 
 def since_boot_s() -> float:
@@ -45,18 +58,103 @@ def since_boot_s() -> float:
     return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
 
 
-class ClockSentinel:
-    """Tells whether the wall clock may be believed; trusts the first look, then compares."""
+def host_s() -> float:
+    """This host's wall clock, which the trade never asks: only whether the database's agrees."""
+    return time.time()  # noqa: TID251
 
-    def __init__(self, steady_s: Callable[[], float] = since_boot_s) -> None:
+
+def this_boot() -> str:
+    """A name for the time since this machine was started; empty where the system gives none."""
+    with suppress(OSError):
+        return BOOT.read_text("ascii").strip()
+    return ""
+
+
+@dataclass(slots=True)
+class Memory:
+    """How far the database's clock was ahead of the steady one when it was last trusted.
+
+    Kept in a file, for the next process; it holds until the machine is started anew.
+    """
+
+    file: Path
+    boot: str
+    kept_s: float | None = None
+
+    def recall(self) -> float | None:
+        """What a process before this one kept; None when there is nothing."""
+        with suppress(OSError, ValueError):
+            boot, ahead_s = self.file.read_text("ascii").split()
+            if boot == self.boot:
+                self.kept_s = float(ahead_s)
+        return self.kept_s
+
+    def keep(self, ahead_s: float) -> None:
+        """Remember, where there is something new."""
+        if not self.boot or (self.kept_s is not None and abs(ahead_s - self.kept_s) < 1.0):
+            return
+        self.kept_s = ahead_s
+        with suppress(OSError):
+            fresh = self.file.with_name(f"{self.file.name}.{os.getpid()}")
+            fresh.write_text(f"{self.boot} {ahead_s!r}\n", "ascii")
+            fresh.replace(self.file)
+
+
+class ClockSentinel:
+    """Tells whether the wall clock may be believed: asks at the beginning, then compares."""
+
+    def __init__(
+        self,
+        steady_s: Callable[[], float] = since_boot_s,
+        *,
+        host_s: Callable[[], float] = host_s,
+        memory: Memory | None = None,
+    ) -> None:
         self._steady_s = steady_s
+        self._host_s = host_s
+        self._memory = memory
         self._trusted_s: float | None = None
         self._doubted: tuple[float, float] | None = None
+        self._confirmed = False
+        self.doubt = ""
 
     @property
     def trusted(self) -> bool:
         """What the last look found."""
-        return self._doubted is None
+        return self._doubted is None and not self.doubt
+
+    @property
+    def begun(self) -> bool:
+        """Whether it has something to compare with."""
+        return self._trusted_s is not None
+
+    def begin(self, wall: datetime, last_written: datetime | None, *, confirmed: bool) -> bool:
+        """The first look, and every one until it is believed; then it is as `look`."""
+        doubt = "" if confirmed or self._confirmed else "; ".join(self._doubts(wall, last_written))
+        if doubt:
+            if not self.doubt:
+                log.critical(
+                    "%s: no deadline is acted on until that is mended, or `tekkie clock confirm` "
+                    "says that the database's clock is right",
+                    doubt,
+                )
+            self.doubt = doubt
+            return False
+        if self.doubt:
+            log.warning("the database's clock is believed: deadlines are acted on")
+        self.doubt = ""
+        if self._memory is not None and not (confirmed or self._confirmed):
+            self._trusted_s = self._memory.recall()
+        return self.look(wall)
+
+    def _doubts(self, wall: datetime, last_written: datetime | None) -> Iterator[str]:
+        ahead_s = wall.timestamp() - self._host_s()
+        if abs(ahead_s) > TOLERANCE_S:
+            yield f"the database's clock and this host's are {ahead_s:+.0f} s apart"
+        if last_written is not None:
+            early_s = (last_written - wall).total_seconds()
+            if early_s > TOLERANCE_S:
+                yield f"the last event lies {early_s:.0f} s in the future of the database's clock"
 
     def look(self, wall: datetime) -> bool:
         """Compare `wall`, just read, with the steady clock; False while it is not believed."""
@@ -78,12 +176,14 @@ class ClockSentinel:
 
     def confirm(self) -> None:
         """Somebody says that the clock is right as it is: the next look believes it."""
-        self._trusted_s = None
+        self._trusted_s, self._confirmed = None, True
 
     def _trust(self, ahead_s: float, why: str) -> None:
         if self._doubted is not None:
             log.warning("the database's clock %s: deadlines are acted on again", why)
-        self._trusted_s, self._doubted = ahead_s, None
+        self._trusted_s, self._doubted, self._confirmed = ahead_s, None, False
+        if self._memory is not None:
+            self._memory.keep(ahead_s)
 
 
 class Deadlines:
@@ -94,18 +194,29 @@ class Deadlines:
     ) -> None:
         self._rt = rt
         self._sooner = sooner
-        self.sentinel = sentinel or ClockSentinel()
+        self.sentinel = sentinel or ClockSentinel(
+            memory=Memory(rt.settings.data_dir / REMEMBERED, this_boot())
+        )
 
     async def tick(self) -> None:
         """Act on what is due; DatabaseError when the database is away."""
         wall = await upkeep.wall(self._rt)
-        if wall is not None and not self.sentinel.look(wall):
+        if wall is not None and not await self._believed(wall):
             return
         acted = await sweep(self._rt)
         due_s = await upkeep.next_due_s(self._rt)
         if due_s is not None and due_s < EVERY_S:
             # What is due and was not acted on lies in another's hands: no reason to hurry.
             self._sooner(max(due_s, SOONEST_S if acted or due_s > 0 else STUCK_S))
+
+    async def _believed(self, wall: datetime) -> bool:
+        if self.sentinel.begun:
+            return self.sentinel.look(wall)
+        return self.sentinel.begin(
+            wall,
+            await upkeep.last_written(self._rt),
+            confirmed=await upkeep.clock_confirmed(self._rt),
+        )
 
 
 async def sweep(rt: Runtime) -> int:

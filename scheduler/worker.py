@@ -31,6 +31,7 @@ class State:
 
     swept_s: float | None
     clock_trusted: bool
+    clock_doubt: str = ""
     backlog: Backlog | None
     friends: int
     fed_s: float | None
@@ -87,6 +88,7 @@ class Worker:
         return State(
             swept_s=self._ticker.since_s("deadlines"),
             clock_trusted=self._deadlines.sentinel.trusted,
+            clock_doubt=self._deadlines.sentinel.doubt,
             backlog=self._backlog,
             friends=len(self._rt.index),
             fed_s=self._ticker.since_s("feed"),

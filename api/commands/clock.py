@@ -22,7 +22,8 @@ SPAN = re.compile(r"(?:(\d+)w)?(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?")
 MOST_SPEED = 100_000.0
 
 app = typer.Typer(
-    help="Show the trade's time; move it where TEKKIE_TEST_CLOCK allows.", no_args_is_help=False
+    help="Show the trade's time, confirm it; move it where TEKKIE_TEST_CLOCK allows.",
+    no_args_is_help=False,
 )
 
 
@@ -71,6 +72,12 @@ def speed(
 def remove(ctx: typer.Context, as_json: AsJson = False) -> None:
     """Go by real time again; refused when the trade is ahead of it."""
     _show(run(_remove(ctx)), as_json=as_json)
+
+
+@app.command()
+def confirm(ctx: typer.Context, as_json: AsJson = False) -> None:
+    """Say that the database's clock is right, to workers that doubt it; holds for an hour."""
+    _show(run(_confirm(ctx)), as_json=as_json)
 
 
 def span_of(text: str) -> timedelta:
@@ -134,6 +141,14 @@ async def _remove(ctx: typer.Context) -> Reading:
                 "real time; begin with an empty database."
             )
         await test_clock.remove(connection)
+        return await test_clock.read(connection)
+
+
+async def _confirm(ctx: typer.Context) -> Reading:
+    from data.store import audit, test_clock
+
+    async with _owner(ctx) as connection:
+        await audit.note(connection, actor="system", act="clock.confirmed", subject="clock")
         return await test_clock.read(connection)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from data import queries
 from data.db import Connection
@@ -19,4 +19,16 @@ async def speed(tx: Connection) -> float:
 async def wall(tx: Connection) -> datetime | None:
     """The server's own clock; None where a test clock rules, which may be moved at will."""
     found: datetime | None = await tx.fetchval(sql.wall)
+    return found
+
+
+async def last_written(tx: Connection) -> datetime | None:
+    """When the event happened that was written last; None when there is none."""
+    found: datetime | None = await tx.fetchval(sql.last_written)
+    return found
+
+
+async def confirmed(tx: Connection, within: timedelta) -> bool:
+    """Whether somebody has said lately that this server's clock is right."""
+    found: bool = await tx.fetchval(sql.confirmed, within)
     return found

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from data.db import moment, transaction
 from data.records import Friend, FriendId, MessageId
@@ -23,11 +23,25 @@ from data.store.outbox import Backlog
 from dispatch.rules.refused import NotFound
 from dispatch.runtime import Runtime
 
+CONFIRMED_FOR = timedelta(hours=1)
+
 
 async def wall(rt: Runtime) -> datetime | None:
     """The database server's own clock; None where a test clock rules."""
     async with transaction(rt.pool) as tx:
         return await clock.wall(tx)
+
+
+async def last_written(rt: Runtime) -> datetime | None:
+    """When the event happened that was written last; None when there is none."""
+    async with transaction(rt.pool) as tx:
+        return await clock.last_written(tx)
+
+
+async def clock_confirmed(rt: Runtime) -> bool:
+    """Whether somebody has said within the last hour that the database's clock is right."""
+    async with transaction(rt.pool) as tx:
+        return await clock.confirmed(tx, CONFIRMED_FOR)
 
 
 async def next_due_s(rt: Runtime) -> float | None:

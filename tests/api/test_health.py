@@ -22,9 +22,14 @@ QUIET = Backlog(pending=0, parked=0, pending_late_s=0.0, overdue=0, overdue_s=0.
 class Stub:
     """A worker that says of itself what a test wants to hear."""
 
-    def __init__(self, *, swept_s=0.5, clock_trusted=True):
+    def __init__(self, *, swept_s=0.5, clock_trusted=True, clock_doubt=""):
         self._state = State(
-            swept_s=swept_s, clock_trusted=clock_trusted, backlog=QUIET, friends=0, fed_s=0.5
+            swept_s=swept_s,
+            clock_trusted=clock_trusted,
+            clock_doubt=clock_doubt,
+            backlog=QUIET,
+            friends=0,
+            fed_s=0.5,
         )
 
     def state(self):
@@ -62,6 +67,7 @@ async def test_all_is_well(rt):
         (Stub(swept_s=None), "deadlines", "never"),
         (Stub(swept_s=16.0), "deadlines", "16 s ago"),
         (Stub(clock_trusted=False), "clock", "jumped"),
+        (Stub(clock_trusted=False, clock_doubt="they are apart"), "clock", "tekkie clock confirm"),
     ],
 )
 async def test_a_worker_that_does_not_work_is_not_ready(rt, worker, check, words):

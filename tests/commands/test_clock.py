@@ -5,6 +5,7 @@ import pytest
 
 from api.commands.clock import moment_of, span_of
 from api.commands.failures import UsedWrongly
+from dispatch.flows import upkeep
 from tests.builders import booked, neighbours
 from tests.conftest import BEGINNING
 
@@ -57,6 +58,16 @@ def test_time_does_not_go_back_behind_what_has_happened(tekkie, in_service):
     back = tekkie("clock", "set", "2026-03-01T00:00:00Z", "--test-clock")
     assert back.exit_code == 1
     assert "cannot go back" in back.stderr
+
+
+def test_a_clock_that_is_doubted_can_be_confirmed_where_no_test_clock_is_allowed(
+    tekkie, in_service
+):
+    assert in_service(upkeep.clock_confirmed) is False
+    done = tekkie("clock", "confirm", "--json")
+    assert done.exit_code == 0, done.stderr
+    assert at(done) == BEGINNING
+    assert in_service(upkeep.clock_confirmed) is True
 
 
 def test_a_clock_is_installed_by_moving_it_and_taken_out_again(tekkie, real_time):

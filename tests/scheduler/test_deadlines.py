@@ -285,7 +285,11 @@ async def test_nothing_is_rung_while_the_clock_is_not_trusted(rt, clock, owner, 
     booking_id, _ = await awarded(rt)
     wall = datetime(2026, 3, 2, 9, tzinfo=UTC)
     steady = Steady()
-    line = Deadlines(rt, sooner=lambda in_s: None, sentinel=ClockSentinel(steady))
+    line = Deadlines(
+        rt,
+        sooner=lambda in_s: None,
+        sentinel=ClockSentinel(steady, host_s=wall.timestamp),
+    )
 
     async def read(rt):
         return wall

@@ -7,6 +7,7 @@ import pytest
 
 from data.records import Channel
 from dispatch.flows import jobs
+from scheduler import deadlines
 from scheduler import worker as module
 from scheduler.deadlines import ClockSentinel
 from scheduler.worker import following, working
@@ -145,6 +146,29 @@ async def test_it_is_not_ready_while_the_clock_is_not_trusted(rt, owner, clock, 
         assert not worker.state().clock_trusted
         worker.confirm_clock()
         await until(ready, True)
+
+
+async def test_it_is_not_ready_when_it_starts_on_a_clock_that_its_host_does_not_share(
+    rt, owner, through
+):
+    await owner.execute(
+        "CREATE OR REPLACE FUNCTION tekkie.moment() RETURNS timestamptz LANGUAGE sql VOLATILE"
+        " AS 'SELECT clock_timestamp()'"
+    )
+    sentinel = ClockSentinel(host_s=lambda: deadlines.host_s() + 3600)
+    async with working(rt, through=through, sentinel=sentinel) as worker:
+
+        async def ready():
+            return worker.state().ready
+
+        async def doubt():
+            return worker.state().clock_doubt
+
+        await until(doubt, "the database's clock and this host's are -3600 s apart")
+        assert not worker.state().ready
+        worker.confirm_clock()
+        await until(ready, True)
+        assert worker.state().clock_doubt == ""
 
 
 async def test_stopping_ends_what_is_begun(rt, owner, notebook, through):

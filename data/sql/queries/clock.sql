@@ -31,3 +31,11 @@ SELECT clock_timestamp()
 -- name: newest_event
 -- Time may not go back behind what is written: nothing could happen to those bookings any more.
 SELECT max(at) FROM tekkie.events
+
+-- name: last_written
+-- When what was last written happened; the newest would stay ahead for hours after a clock that was wrong was set right.
+SELECT at FROM events ORDER BY xid DESC LIMIT 1
+
+-- name: confirmed
+SELECT EXISTS (SELECT FROM (SELECT act, at FROM audit ORDER BY id DESC LIMIT 1000) AS late
+  WHERE act = 'clock.confirmed' AND at BETWEEN moment() - $1::interval AND moment())

@@ -1,0 +1,183 @@
+"""What a worker that starts can know about a clock, and what it does until it knows."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from data.store import audit
+from dispatch.flows import upkeep
+from scheduler.deadlines import ClockSentinel, Deadlines, Memory, this_boot
+from tests.builders import awarded, neighbours
+
+NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+
+
+class Machine:
+    """A host: its wall clock, its steady one, and what is kept in its folder."""
+
+    def __init__(self, folder) -> None:
+        self.wall = NOON
+        self.steady_s = 5_000.0
+        self.file = folder / "clock"
+        self.boot = "first"
+
+    def pass_by(self, span: timedelta) -> datetime:
+        self.wall += span
+        self.steady_s += span.total_seconds()
+        return self.wall
+
+    def start_anew(self, off: timedelta) -> datetime:
+        self.wall += off
+        self.steady_s, self.boot = 20.0, f"{self.boot} again".replace(" ", "-")
+        return self.wall
+
+    def host_s(self) -> float:
+        return self.wall.timestamp()
+
+    def sentinel(self) -> ClockSentinel:
+        return ClockSentinel(
+            lambda: self.steady_s,
+            host_s=self.host_s,
+            memory=Memory(self.file, self.boot),
+        )
+
+
+@pytest.fixture
+def machine(tmp_path) -> Machine:
+    return Machine(tmp_path)
+
+
+def begins(sentinel: ClockSentinel, wall: datetime, written: datetime | None = None) -> bool:
+    return sentinel.begin(wall, written, confirmed=False)
+
+
+@pytest.mark.parametrize("ahead", [timedelta(0), timedelta(seconds=30), -timedelta(seconds=29)])
+@pytest.mark.parametrize("written", [None, NOON - timedelta(days=400), NOON])
+def test_clocks_that_agree_are_believed_at_once(machine, ahead, written):
+    assert begins(machine.sentinel(), NOON + ahead, written)
+
+
+@pytest.mark.parametrize("ahead", [13 * HOUR, -HOUR, timedelta(seconds=31)])
+def test_two_clocks_that_disagree_are_doubted_until_they_agree(machine, ahead, caplog):
+    sentinel = machine.sentinel()
+    for _ in range(100):
+        assert not begins(sentinel, machine.pass_by(timedelta(minutes=1)) + ahead)
+    assert [r.levelname for r in caplog.records] == ["CRITICAL"]
+    assert not sentinel.trusted
+    assert "apart" in sentinel.doubt
+    assert begins(sentinel, machine.wall)
+    assert sentinel.trusted
+    assert sentinel.doubt == ""
+
+
+def test_what_is_written_in_the_future_is_doubted_until_that_moment_comes(machine):
+    sentinel = machine.sentinel()
+    written = NOON + HOUR
+    assert not begins(sentinel, NOON, written)
+    assert "3600 s in the future" in sentinel.doubt
+    assert begins(sentinel, machine.pass_by(HOUR), written)
+
+
+def test_a_person_may_say_that_the_database_is_right(machine):
+    assert machine.sentinel().begin(NOON + 13 * HOUR, None, confirmed=True)
+    sentinel = machine.sentinel()
+    assert not begins(sentinel, NOON - HOUR, NOON)
+    sentinel.confirm()
+    assert begins(sentinel, NOON - HOUR, NOON)
+    assert sentinel.look(NOON - HOUR)
+
+
+def test_a_machine_that_was_off_for_a_week_starts_without_alarm(machine, caplog):
+    assert begins(machine.sentinel(), NOON)
+    wall = machine.start_anew(timedelta(days=7))
+    assert begins(machine.sentinel(), wall, NOON)
+    assert caplog.records == []
+
+
+def test_a_machine_that_slept_for_a_week_starts_without_alarm(machine, caplog):
+    assert begins(machine.sentinel(), NOON)
+    assert begins(machine.sentinel(), machine.pass_by(timedelta(days=7)), NOON)
+    assert caplog.records == []
+
+
+@pytest.mark.parametrize("jump", [13 * HOUR, -HOUR])
+def test_a_jump_between_two_processes_is_a_jump(machine, jump, caplog):
+    """Host and database are one machine, whose clock was set while nobody worked."""
+    assert begins(machine.sentinel(), NOON)
+    machine.pass_by(HOUR)
+    machine.wall += jump
+    sentinel = machine.sentinel()
+    assert not begins(sentinel, machine.wall)
+    assert "jumped by" in caplog.text
+    assert not sentinel.look(machine.pass_by(timedelta(seconds=299)))
+    assert sentinel.look(machine.pass_by(timedelta(seconds=2)))
+    assert begins(machine.sentinel(), machine.wall)
+
+
+@pytest.mark.parametrize("text", ["", "nonsense", "first not-a-number", "first 1 2", "\x00"])
+def test_a_memory_that_cannot_be_read_is_none(machine, text):
+    machine.file.write_text(text)
+    assert Memory(machine.file, "first").recall() is None
+    assert begins(machine.sentinel(), NOON)
+
+
+def test_a_memory_is_written_once_and_not_at_every_look(machine):
+    sentinel = machine.sentinel()
+    begins(sentinel, NOON)
+    machine.file.unlink()
+    for _ in range(5):
+        assert sentinel.look(machine.pass_by(timedelta(seconds=1)))
+    assert not machine.file.exists()
+    assert not list(machine.file.parent.glob("clock.*"))
+
+
+def test_a_folder_that_is_not_there_is_no_reason_to_stop(machine, tmp_path):
+    machine.file = tmp_path / "nowhere" / "clock"
+    assert begins(machine.sentinel(), NOON)
+
+
+def test_the_boot_has_a_name_that_stays():
+    assert this_boot() == this_boot()
+    assert " " not in this_boot()
+
+
+async def test_a_worker_that_starts_on_a_wrong_clock_rings_nothing_until_it_is_confirmed(
+    rt, clock, owner, monkeypatch, caplog
+):
+    await neighbours(rt, 4)
+    booking_id, _ = await awarded(rt)
+    await clock.advance(timedelta(hours=13))
+    wall = await owner.fetchval("SELECT moment()")
+
+    async def read(rt):
+        return wall
+
+    monkeypatch.setattr(upkeep, "wall", read)
+    right = wall - timedelta(hours=13)
+    sentinel = ClockSentinel(lambda: 1.0, host_s=right.timestamp)
+    line = Deadlines(rt, sooner=lambda in_s: None, sentinel=sentinel)
+    state = "SELECT state::text FROM bookings WHERE id = $1"
+    for _ in range(3):
+        await line.tick()
+    assert await owner.fetchval(state, booking_id) == "awarded"
+    assert "clock confirm" in caplog.text
+    await audit.note(owner, actor="system", act="clock.confirmed", subject="clock")
+    await line.tick()
+    assert await owner.fetchval(state, booking_id) != "awarded"
+
+
+async def test_a_confirmation_holds_for_an_hour(rt, clock, owner):
+    assert not await upkeep.clock_confirmed(rt)
+    await audit.note(owner, actor="system", act="clock.confirmed", subject="clock")
+    await clock.advance(timedelta(minutes=59))
+    assert await upkeep.clock_confirmed(rt)
+    await clock.advance(timedelta(minutes=2))
+    assert not await upkeep.clock_confirmed(rt)
+
+
+async def test_the_event_written_last_is_known(rt, clock, owner):
+    assert await upkeep.last_written(rt) is None
+    await neighbours(rt, 4)
+    await awarded(rt)
+    assert await upkeep.last_written(rt) == await owner.fetchval("SELECT max(at) FROM events")
