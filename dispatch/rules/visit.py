@@ -22,7 +22,8 @@ def not_called(case: Case) -> Verdict:
     draft = Draft(case)
     draft.must_be(BookingState.AWARDED, BookingState.CONTACTED, BookingState.UNDER_WAY)
     if draft.held.appointment is not None:
-        raise NotInThisState("an appointment is agreed; ask to move it, or cancel")
+        state = draft.booking.state
+        raise NotInThisState(f"it is {state} with an appointment; ask to move that, or cancel")
     if draft.held.disputed_at is not None:
         return None
     claimed = draft.held.contacted_at is not None
@@ -40,7 +41,7 @@ def ask_move(case: Case, wishes: tuple[Wish, ...], note: str | None) -> Verdict:
     draft = Draft(case)
     draft.must_be(BookingState.CONTACTED, BookingState.SCHEDULED)
     if draft.held.appointment is None:
-        raise NotInThisState("no appointment is agreed yet; agree on one with the friend")
+        raise NotInThisState(f"it is {draft.booking.state} without an appointment; agree on one")
     again = draft.held.move_asked_at is not None and draft.held.move_wishes == wishes
     if again and note is None:
         return None

@@ -17,7 +17,8 @@ from data.records import Language
 ALARM = "alarm"
 NEWS = "news"
 TEMPLATES = frozenset(
-    {"offer", "offer_gone", "offer_withdrawn", "contact_reminder", "contact_missed", NEWS, ALARM}
+    {"offer", "offer_gone", "offer_withdrawn", "contact_reminder", "contact_missed"}
+    | {"customer_waits", "move_asked", NEWS, ALARM}
 )
 
 

@@ -1,13 +1,14 @@
 """Signing in by a mailed link, by cookie and by key; and being shut out again."""
 
 import asyncio
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
 from data.records import Language, PersonId
 from data.store.sessions import Login
 from dispatch.flows import partners, sessions
+from dispatch.flows.sessions import SESSION_LIFE
 from dispatch.rules.refused import NotFound
 from tests.api.conftest import BASE, BOOKING
 
@@ -202,3 +203,21 @@ async def test_a_partner_of_members_asks_members_only(house, owner):
     nobody = await partner.post("/v1/bookings", BOOKING)
     assert nobody.json()["state"] == "unfilled"
     assert nobody.json()["offers"] == {"live": 0}
+
+
+async def test_a_session_says_whose_it_is_and_until_when(house, clock, problem):
+    begun = await clock.now()
+    for who, kind, id_ in (
+        (await house.friend("f1"), "friend", str(house.friends["f1"])),
+        (await house.operator(), "operator", None),
+    ):
+        said = (await who.get("/v1/sessions/current")).json()
+        assert said["kind"] == kind
+        assert id_ in (None, said["id"])
+        expires_at = datetime.fromisoformat(said["expires_at"])
+        assert expires_at - datetime.fromisoformat(said["server_time"]) <= SESSION_LIFE
+        assert expires_at - begun >= SESSION_LIFE
+    problem(await house.client().get("/v1/sessions/current"), 401, "unauthenticated")
+    gone = await house.friend("f1")
+    await gone.delete("/v1/sessions/current")
+    problem(await gone.get("/v1/sessions/current"), 401, "unauthenticated")

@@ -108,6 +108,9 @@ SPOILT: list[tuple[str, dict[str, Any], str]] = [
     ("people", {"lat": float("nan")}, "people_lat_check"),
     ("people", {"lon": None}, "people_check"),
     ("people", {"country": "ch"}, "people_country_check"),
+    ("people", {"signature": "M" * 40_001}, "people_signature_check"),
+    ("people", {"move_note": ""}, "people_move_note_check"),
+    ("people", {"move_note": "x" * 501}, "people_move_note_check"),
     ("people", {"radius_m": -1}, "people_radius_m_check"),
     ("people", {"notes": "x" * 2001}, "people_notes_check"),
     ("people", {"email": "F1@Example.org"}, "people_login"),
@@ -157,6 +160,7 @@ SPOILT: list[tuple[str, dict[str, Any], str]] = [
     ("bookings", {"customer_id": CUSTOMERS["open"]}, "bookings_customer_id_key"),
     ("bookings", {"customer_id": NEW}, "bookings_customer_id_fkey"),
     ("bookings", {"customer_key": "vera@example.com"}, "bookings_customer_key_check"),
+    ("bookings", {"cancel_fee_minor": 1}, "booking_cancel_fee_when_cancelled"),
     ("bookings", {"package": "tea-making"}, "bookings_package_fkey"),
     ("bookings", {"cell_lat": 90.5}, "bookings_cell_lat_check"),
     ("offers", {"booking_id": BOOKINGS["open"], "friend_id": FRIENDS[5]}, "offers_four_live"),
@@ -181,6 +185,15 @@ SPOILT: list[tuple[str, dict[str, Any], str]] = [
         {"appointment": Range(NOW + 3 * HOUR - TICK, NOW + 4 * HOUR)},
         "award_no_double_appointment",
     ),
+    ("awards", {"on_the_way_at": NOW - TICK}, "award_on_the_way_after_contact"),
+    (
+        "awards",
+        {"contacted_at": None, "appointment": None, "on_the_way_at": NOW},
+        "award_on_the_way_needs_contact",
+    ),
+    ("awards", {"appointment": None, "move_asked_at": NOW}, "award_move_needs_appointment"),
+    ("awards", {"move_wishes": ["soon"]}, "award_wishes_need_move"),
+    ("awards", {"disputed_at": NOW - TICK}, "award_disputed_after"),
     ("awards", {"offer_id": OFFERS[1]}, "award_of_offer"),
     ("awards", {"offer_id": OFFERS[5]}, "awards_offer_id_key"),
     ("timers", {"not_before": NOW - TICK}, "timer_not_early"),
@@ -294,6 +307,17 @@ SEQUENCES: list[tuple[str, list[Any], str]] = [
         "a live award that has ended",
         [doing("UPDATE awards SET ended_at = $1 WHERE id = $2", NOW, AWARDS["won"])],
         "award_ended",
+    ),
+    (
+        "a fee above the price",
+        [
+            doing(
+                "UPDATE bookings SET state = 'cancelled', cancel_fee_minor = price_minor + 1 "
+                "WHERE id = $1",
+                BOOKINGS["open"],
+            )
+        ],
+        "booking_cancel_fee_within_price",
     ),
     (
         "the deadline moved by an hour",

@@ -131,6 +131,7 @@ class Story:
         *friends: Friend,
         package: Package | None = None,
         policy: Policy = POLICY,
+        actor: str = "system",
         **changes: Any,
     ) -> None:
         wanted = package or globals()["package"]()
@@ -138,11 +139,12 @@ class Story:
         self.job = Job(booking=first, package=wanted)
         self.friends = {f.id: f for f in friends}
         self.policy = policy
+        self.actor = actor
         self.now = NOW
         self.told: list[Changes] = []
 
-    def case(self, actor: str = "system") -> Case:
-        return Case(job=self.job, now=self.now, policy=self.policy, actor=actor)
+    def case(self) -> Case:
+        return Case(job=self.job, now=self.now, policy=self.policy, actor=self.actor)
 
     def tell(self, rule: Callable[..., rules.Verdict], *args: Any) -> Changes | None:
         verdict = rule(self.case(), *args)

@@ -21,7 +21,6 @@ from data.records import (
     TimerKind,
 )
 from dispatch.rules import job as rules
-from dispatch.rules import visit
 from dispatch.rules.policy import Policy
 from dispatch.rules.refusals import (
     AppointmentOverlaps,
@@ -452,10 +451,6 @@ def test_two_appointments_of_a_friend_may_touch_but_not_overlap(begin, end, over
             story.tell(rules.agree, *wish)
     else:
         assert story.tell(rules.agree, *wish) is not None
-
-
-def test_an_appointment_lasts_as_long_as_the_package_says():
-    assert visit.appointment_end(NOW, 60) == NOW + HOUR
 
 
 def test_a_completed_job_is_charged_once_and_frees_its_friend():

@@ -2,8 +2,9 @@
 
 import pytest
 
-from data.records import BookingState
+from data.records import BookingState, Wish
 from dispatch.rules import job as rules
+from dispatch.rules import visit
 from dispatch.rules.refusals import AlreadyRated, NotInThisState
 from tests.rules.facts import NOW, Story, friend, friends
 from tests.rules.test_job import DONE, HOUR
@@ -54,6 +55,9 @@ VERBS = {
     "contacted": (rules.contacted,),
     "agree": (rules.agree, NOW + 3 * HOUR, NOW + 4 * HOUR, ()),
     "start": (rules.start,),
+    "not_called": (visit.not_called,),
+    "ask_move": (visit.ask_move, (Wish.EVENING,), None),
+    "on_the_way": (visit.on_the_way,),
     "complete": (rules.complete, DONE),
     "give_up": (rules.give_up, "needs_parts", None),
     "hand_back": (rules.hand_back, "cannot_help", None),
@@ -67,6 +71,9 @@ EXPECTED = {
     "contacted": "- contacted same same same same - - -",
     "agree": "- - scheduled scheduled - - - - -",
     "start": "- - under_way under_way same - - - -",
+    "not_called": "- awarded contacted - - - - - -",
+    "ask_move": "- - - scheduled - - - - -",
+    "on_the_way": "- - contacted scheduled - - - - -",
     "complete": "- - completed completed completed same - - -",
     "give_up": "- - incomplete incomplete incomplete - - same -",
     "hand_back": "- open open open - - - - -",

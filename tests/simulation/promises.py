@@ -48,6 +48,9 @@ class Broken(AssertionError):
     """A promise that does not hold, by its name."""
 
 
+CHARGED = frozenset({BookingState.COMPLETED, BookingState.CANCELLED})
+
+
 def hold(truth: object, promise: str) -> None:
     """Raise Broken unless it is so."""
     if not truth:
@@ -112,8 +115,12 @@ def of_step(before: Job, changes: Changes, after: Job, now: datetime) -> None:
     if changes.award is not None and changes.award.state is AwardState.FORFEITED:
         hold(now >= changes.award.contact_due_at, "L2 forfeited no sooner than twelve hours")
         hold(changes.award.contacted_at is None, "L2 forfeited only without contact")
-    if changes.charge is not None:
-        hold(after.booking.state is BookingState.COMPLETED, "M3 charged when completed")
+    charged = changes.charge.price.amount if changes.charge else 0
+    owed = new.cancel_fee_minor
+    if new.state is BookingState.COMPLETED and old.state is not BookingState.COMPLETED:
+        owed = new.price.amount
+    hold(charged == owed - old.cancel_fee_minor, "M3 charged when completed, or cancelled late")
+    hold(owed == 0 or new.state in CHARGED, "M3 nothing owed before the end")
     for decision in changes.decisions:
         ids = [line.friend_id for line in decision.friends]
         hold(len(ids) == len(set(ids)), "one outcome for each friend")

@@ -19,7 +19,7 @@ from tests.simulation.promises import Broken
 from tests.simulation.sometimes import SOMETIMES, never_reached
 from tests.simulation.town import Town
 
-TOWNS = 10
+TOWNS = 12
 
 
 @pytest.fixture(scope="module")

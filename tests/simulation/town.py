@@ -43,10 +43,11 @@ from data.records import (
     Protocol,
     Tier,
     TimerKind,
+    Wish,
     customer_key,
 )
 from dispatch.rules import job as rules
-from dispatch.rules import matching
+from dispatch.rules import matching, visit
 from dispatch.rules.draft import Asking, Case
 from dispatch.rules.matching import Nearby
 from dispatch.rules.policy import Policy, RankBy
@@ -236,6 +237,7 @@ class Town:
         for event in changes.events:
             self._digest.update(repr((event.seq, event.kind, event.at, event.data)).encode())
             self.seen[event.kind] += 1
+            self.seen["cancelled for a fee"] += "fee_minor" in event.data
         for message in changes.messages:
             hold(message.id not in self.messages, "D9 a message has an id of its own")
             self.messages.add(message.id)
@@ -350,6 +352,8 @@ class Town:
         award = job.award
         assert award is not None
         id_, due = job.booking.id, award.contact_due_at - self.now
+        for _ in range(self.luck(12) + self.luck(12)):
+            self.at(self.some(hours=14), lambda: self._misses_a_call(id_))
         mood = self.chance.random()
         if mood < 0.12:
             self.seen["forgot to call"] += 1
@@ -362,6 +366,15 @@ class Town:
             self.at(due * self.chance.random(), lambda: self._calls(id_, award.id))
         else:
             self.at(due * self.chance.random(), lambda: self._calls(id_, award.id))
+
+    def _misses_a_call(self, id_: BookingId) -> None:
+        self.decide(id_, "not called", visit.not_called)
+
+    def _wants_another_time(self, id_: BookingId, award_id: UUID) -> None:
+        if self._holds(id_, award_id):
+            wishes = (self.chance.choice(list(Wish)),)
+            self.decide(id_, "ask move", visit.ask_move, wishes, None)
+            self.at(self.some(hours=1), lambda: self._meets(id_, award_id))
 
     def _holds(self, id_: BookingId, award_id: UUID) -> bool:
         award = self.jobs[id_].award
@@ -401,6 +414,8 @@ class Town:
             self.decide(id_, "agree", rules.agree, begin, end, self._taken(id_))
             if self.luck(20):
                 self.at(self.some(hours=1), lambda: self._meets(id_, award_id))
+            if self.luck(15):
+                self.at(self.some(hours=1), lambda: self._wants_another_time(id_, award_id))
         if self.luck(6):
             self.at(self.some(hours=2), lambda: self._hands_back(id_, award_id))
         self.at(timedelta(hours=1) + self.some(hours=3), lambda: self._visits(id_, award_id))
@@ -408,6 +423,8 @@ class Town:
     def _visits(self, id_: BookingId, award_id: UUID) -> None:
         if not self._holds(id_, award_id):
             return
+        if self.luck(50):
+            self.decide(id_, "on the way", visit.on_the_way)
         if self.luck(70):
             self.decide(id_, "start", rules.start)
         if self.luck(88):

@@ -1,0 +1,190 @@
+"""From the award to the door, by HTTP: fees told before they arise, missed calls, other times."""
+
+from datetime import datetime, timedelta
+
+import pytest
+
+from dispatch.rules.news import NEWS
+
+FEE = {"amount": 1725, "currency": "CHF"}
+FREE = {"amount": 0, "currency": "CHF"}
+
+
+async def met(house, clock, *, ahead: timedelta, **changes):
+    """A job that f1 won, contacted and agreed on an appointment for."""
+    booking, _ = await house.win("f1", **changes)
+    at, winner = f"/v1/bookings/{booking['id']}", await house.friend("f1")
+    assert (await winner.post(f"{at}/contacted")).status_code == 200
+    starts_at = (await clock.now() + ahead).isoformat()
+    agreed = await winner.post(f"{at}/appointment", {"starts_at": starts_at})
+    assert agreed.status_code == 200, agreed.text
+    return at, winner, house.client(booking["token"])
+
+
+async def test_the_fee_is_told_before_fixed_at_the_cancel_and_charged_once(
+    house, clock, owner, problem
+):
+    at, _, customer = await met(house, clock, ahead=timedelta(hours=25))
+    seen = (await customer.get(at)).json()
+    free_until = datetime.fromisoformat(seen["cancellation"]["free_until"])
+    assert seen["cancellation"]["fee"] == FREE
+    assert free_until - datetime.fromisoformat(seen["server_time"]) == timedelta(hours=1)
+    await clock.set(free_until)
+    assert (await customer.get(at)).json()["cancellation"]["fee"] == FEE
+
+    shown = {"reason": "other", "fee_minor_max": 0}
+    refused = problem(await customer.post(f"{at}/cancel", shown), 409, "fee-changed")
+    assert refused["fee"] == FEE
+    assert refused["errors"][0]["field"] == "fee_minor_max"
+    assert (await customer.get(at)).json()["state"] == "scheduled"
+
+    for most in (1725, 0):
+        done = await customer.post(f"{at}/cancel", {"fee_minor_max": most})
+        assert done.status_code == 200, done.text
+        assert done.json()["cancel_fee"] == FEE
+        assert done.json()["cancellation"] is None
+    [charge] = await owner.fetch("SELECT price_minor, pay_minor, friend_id FROM charges")
+    assert tuple(charge) == (1725, 1380, house.friends["f1"])
+    hers = (await customer.get(f"{at}/events")).json()["items"][-1]["data"]
+    assert hers == {"reason": "other", "fee_minor": 1725}
+    whole = (await (await house.operator()).get(f"{at}/events")).json()["items"][-1]["data"]
+    assert whole["share_minor"] == 1380
+
+
+async def test_the_desk_cancels_for_nothing_and_is_told_so(house, clock, owner):
+    at, _, _ = await met(house, clock, ahead=timedelta(hours=3))
+    desk = await house.operator()
+    assert (await desk.get(at)).json()["cancellation"] == {"fee": FREE, "free_until": None}
+    assert (await desk.post(f"{at}/cancel", {})).json()["cancel_fee"] == FREE
+    assert await owner.fetchval("SELECT count(*) FROM charges") == 0
+
+
+async def test_what_is_under_way_cannot_be_cancelled_and_says_no_price(house, clock):
+    at, winner, customer = await met(house, clock, ahead=timedelta(hours=3))
+    await winner.post(f"{at}/start")
+    seen = (await customer.get(at)).json()
+    assert (seen["cancellation"], seen["cancel_fee"]) == (None, None)
+
+
+async def test_a_customer_nobody_called_reminds_her_friend_or_calls_the_desk(house, owner):
+    waiting, _ = await house.win("f1")
+    claimed, _ = await house.win("f2")
+    await (await house.friend("f2")).post(f"/v1/bookings/{claimed['id']}/contacted")
+    for booking in (waiting, claimed):
+        at, customer = f"/v1/bookings/{booking['id']}", house.client(booking["token"])
+        said = [(await customer.post(f"{at}/not-called")).json() for _ in range(2)]
+        assert said[0]["disputed_at"] is not None
+        assert said[0]["disputed_at"] == said[1]["disputed_at"]
+    told = await owner.fetch(
+        "SELECT booking_id::text FROM messages WHERE template = $1", "customer_waits"
+    )
+    assert [row["booking_id"] for row in told] == [waiting["id"]]
+    events = "SELECT booking_id::text, data FROM events WHERE kind = 'contact.disputed'"
+    claims = {row["booking_id"]: row["data"]["claimed"] for row in await owner.fetch(events)}
+    assert claims == {waiting["id"]: False, claimed["id"]: True}
+
+
+async def test_another_time_is_asked_for_told_to_the_friend_alone_and_answered(house, clock, owner):
+    at, winner, customer = await met(house, clock, ahead=timedelta(days=3))
+    asked = {"wishes": ["evening"], "note": "After six, Vera."}
+    said = (await customer.post(f"{at}/move", asked)).json()
+    assert said["move_asked_at"] == said["server_time"]
+    assert (said["move_wishes"], said["move_note"]) == (["evening"], "After six, Vera.")
+    [job] = (await winner.get("/v1/me/jobs")).json()["items"]
+    assert (job["move_wishes"], job["move_note"]) == (["evening"], "After six, Vera.")
+    everything = "SELECT string_agg(to_jsonb(e)::text, '') FROM (SELECT data FROM {}) AS e"
+    for table in ("events", "messages"):
+        assert "Vera" not in await owner.fetchval(everything.format(table))
+
+    other = (await clock.now() + timedelta(days=4)).isoformat()
+    await winner.post(f"{at}/appointment", {"starts_at": other})
+    seen = (await customer.get(at)).json()
+    assert (seen["move_asked_at"], seen["move_wishes"], seen["move_note"]) == (None, [], None)
+
+
+async def test_a_friend_sets_out_once_and_a_new_appointment_takes_it_back(house, clock):
+    at, winner, customer = await met(house, clock, ahead=timedelta(hours=2))
+    first = (await winner.post(f"{at}/on-the-way")).json()
+    await clock.advance(timedelta(minutes=5))
+    assert (await winner.post(f"{at}/on-the-way")).json() == first
+    assert (await customer.get(at)).json()["on_the_way_at"] == first["on_the_way_at"]
+    later = (await clock.now() + timedelta(hours=5)).isoformat()
+    moved = await winner.post(f"{at}/appointment", {"starts_at": later})
+    assert moved.json()["on_the_way_at"] is None
+
+
+async def test_the_signature_is_kept_with_the_customer_and_shown_to_the_desk_alone(house, clock):
+    at, winner, customer = await met(house, clock, ahead=timedelta(hours=2))
+    signed = {"width": 300, "height": 100, "strokes": [[0, 0, 300, 100], [10.5, 20]]}
+    body = {"summary": "Done.", "minutes": 5, "signature": signed}
+    assert (await winner.post(f"{at}/complete", body)).status_code == 200
+    desk = await house.operator()
+    assert (await desk.get(at)).json()["signature"] == "M0 0L600 200M21 40L21 40"
+    for caller in (customer, winner):
+        assert (await caller.get(at)).json()["signature"] is None
+
+
+@pytest.mark.parametrize(
+    ("strokes", "field"),
+    [
+        ([], "strokes"),
+        ([[1, 2, 3]], "strokes.0"),
+        ([[1, 2], [601, 2]], "strokes.1"),
+        ([[1, 201]], "strokes.0"),
+        ([[-1, 2]], "strokes.0.0"),
+        ([["1", 2]], "strokes.0.0"),
+        ([[1, 2]] * 201, "strokes"),
+        ([[1, 2] * 4000, [1, 2]], "strokes"),
+    ],
+)
+async def test_a_signature_that_cannot_be_one_is_refused_by_its_field(
+    house, clock, problem, strokes, field
+):
+    at, winner, _ = await met(house, clock, ahead=timedelta(hours=2))
+    signed = {"width": 600, "height": 200, "strokes": strokes}
+    body = {"summary": "Done.", "minutes": 5, "signature": signed}
+    said = problem(await winner.post(f"{at}/complete", body), 422, "validation-failed")
+    assert said["errors"][0]["field"] == f"signature.{field}"
+
+
+async def test_the_largest_signature_is_kept(house, clock, owner):
+    at, winner, _ = await met(house, clock, ahead=timedelta(hours=2))
+    signed = {"width": 600, "height": 200, "strokes": [[600, 200] * 20] * 200}
+    body = {"summary": "Done.", "minutes": 5, "signature": signed}
+    assert (await winner.post(f"{at}/complete", body)).status_code == 200
+    assert await owner.fetchval("SELECT max(length(signature)) FROM people") == 200 * 20 * 8
+
+
+async def test_the_customer_knows_her_friend_by_languages_and_stars(house, clock):
+    for stars in (5, 4, 4):
+        at, winner, customer = await met(house, clock, ahead=timedelta(hours=2))
+        await winner.post(f"{at}/complete", {"summary": "Done.", "minutes": 5})
+        await customer.post(f"{at}/rating", {"stars": stars})
+    booking, _ = await house.win("f1")
+    seen = (await house.client(booking["token"]).get(f"/v1/bookings/{booking['id']}")).json()
+    known = {"first_name": "F1", "languages": ["de", "en"], "stars": 4.3, "ratings": 3}
+    assert seen["friend"] == known
+    assert seen["asked_in_all"] == 4
+    assert seen["cancellation"] == {"fee": FREE, "free_until": None}
+
+
+async def test_a_job_says_how_far_it_is_while_its_friend_may_know(house, clock):
+    booking, _ = await house.win("f3")
+    winner = await house.friend("f3")
+    at = f"/v1/bookings/{booking['id']}"
+    [job] = (await winner.get("/v1/me/jobs")).json()["items"]
+    assert abs(job["distance_m"] - 300) <= 2
+    assert job["server_time"]
+    await winner.post(f"{at}/contacted")
+    await winner.post(f"{at}/complete", {"summary": "Done.", "minutes": 5})
+    await clock.advance(timedelta(days=14))
+    [job] = (await winner.get("/v1/me/jobs")).json()["items"]
+    assert (job["distance_m"], job["move_note"]) == (None, None)
+
+
+async def test_every_event_is_one_of_those_that_are_told(house, clock, owner):
+    at, winner, customer = await met(house, clock, ahead=timedelta(hours=30))
+    await customer.post(f"{at}/move", {"wishes": []})
+    await winner.post(f"{at}/on-the-way")
+    kinds = {row["kind"] for row in await owner.fetch("SELECT kind FROM events")}
+    assert {"appointment.move_asked", "booking.on_the_way"} <= kinds <= NEWS.keys()

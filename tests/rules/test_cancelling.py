@@ -1,0 +1,110 @@
+"""What cancelling costs, moment by moment, and who is paid for it."""
+
+from datetime import timedelta
+
+import pytest
+
+from data.records import Appointment, BookingState, Currency, Money
+from dispatch.rules import cancelling, visit
+from dispatch.rules import job as rules
+from dispatch.rules.policy import POLICY, Policy
+from dispatch.rules.refusals import FeeChanged
+from tests.rules.facts import NOW, Story, friends
+from tests.rules.test_job import HOUR
+
+PRICE = Money(amount=6900, currency=Currency.CHF)
+FEE = Money(amount=1725, currency=Currency.CHF)
+FREE = Money(amount=0, currency=Currency.CHF)
+TICK = timedelta(microseconds=1)
+DAY = 24 * HOUR
+MET = Appointment(starts_at=NOW + 2 * DAY, ends_at=NOW + 2 * DAY + HOUR, revision=7)
+
+
+def cost(at, *, met=MET, state=BookingState.SCHEDULED, disowned=False, policy=POLICY):
+    return cancelling.cancellation(state, PRICE, met, disowned=disowned, now=at, policy=policy)
+
+
+@pytest.mark.parametrize(
+    ("at", "fee"),
+    [
+        (NOW, FREE),
+        (MET.starts_at - DAY - TICK, FREE),
+        (MET.starts_at - DAY, FEE),
+        (MET.starts_at, FEE),
+        (MET.ends_at, FEE),
+        (MET.ends_at + TICK, FREE),
+    ],
+)
+def test_it_is_free_until_a_day_before_and_again_when_the_friend_has_not_come(at, fee):
+    assert cost(at) == cancelling.Cancellation(fee=fee, free_until=MET.starts_at - DAY)
+
+
+def test_without_an_appointment_or_a_contact_that_was_it_is_free_at_any_time():
+    nothing = cancelling.Cancellation(fee=FREE, free_until=None)
+    assert cost(MET.starts_at, met=None, state=BookingState.CONTACTED) == nothing
+    assert cost(MET.starts_at, disowned=True) == nothing
+    assert cancelling.disowned(NOW, NOW)
+    assert not cancelling.disowned(NOW, NOW - TICK), "she complained before he called"
+    assert not cancelling.disowned(None, NOW)
+    assert not cancelling.disowned(NOW, None)
+
+
+def test_what_cannot_be_cancelled_costs_neither_something_nor_nothing():
+    ended = {BookingState.UNDER_WAY, BookingState.COMPLETED, BookingState.CANCELLED}
+    assert {state for state in BookingState if cost(NOW, state=state) is None} == ended
+
+
+def test_the_numbers_are_the_policys_and_fees_round_in_favour_of_the_customer():
+    strict = Policy(cancel_free_until=3 * DAY, cancel_late_percent=33)
+    assert cost(NOW, policy=strict).fee.amount == 2277
+    odd = Money(amount=101, currency=Currency.PLN)
+    found = cancelling.cancellation(
+        BookingState.SCHEDULED, odd, MET, disowned=False, now=MET.starts_at, policy=POLICY
+    )
+    assert found.fee == Money(amount=25, currency=Currency.PLN)
+
+
+def scheduled(actor: str = "customer") -> Story:
+    story = Story(*friends(4), actor=actor).contacted()
+    story.tell(rules.agree, NOW + 2 * HOUR, NOW + 3 * HOUR, ())
+    return story
+
+
+def test_a_late_cancel_is_charged_once_and_its_friend_gets_his_share():
+    story = scheduled()
+    friend = story.job.award.friend_id
+    told = story.tell(rules.cancel, "other")
+    assert told.charge.price == FEE
+    assert told.charge.pay == Money(amount=1380, currency=Currency.CHF)
+    assert told.charge.friend_id == friend
+    assert told.booking.cancel_fee_minor == 1725
+    data = story.events[-1].data
+    assert (data["fee_minor"], data["share_minor"]) == (1725, 1380)
+    letters = {message.template for message in told.messages}
+    assert letters == {"cancelled_late", "job_cancelled_late"}
+    assert story.tell(rules.cancel, "other", 0) is None, "a repeat is never refused"
+
+
+def test_a_fee_above_the_one_she_was_shown_is_refused_and_nothing_happens():
+    story = scheduled()
+    before = story.job
+    with pytest.raises(FeeChanged, match="1725") as refused:
+        story.tell(rules.cancel, "other", 1724)
+    assert refused.value.fee == FEE
+    assert story.job == before
+    assert story.tell(rules.cancel, "other", 1725) is not None
+
+
+def test_an_early_cancel_and_the_desks_cost_nothing_and_charge_nobody():
+    early = Story(*friends(4), actor="customer").contacted()
+    early.tell(rules.agree, NOW + DAY + HOUR, NOW + DAY + 2 * HOUR, ())
+    desk = scheduled("operator:0197f0a0-0000-7000-8000-000000000009")
+    disputed = Story(*friends(4), actor="customer").contacted()
+    disputed.tell(visit.not_called)
+    disputed.tell(rules.agree, NOW + 2 * HOUR, NOW + 3 * HOUR, ())
+    for story in (early, desk, disputed):
+        told = story.tell(rules.cancel, "other", 0)
+        assert told.charge is None
+        assert told.booking.cancel_fee_minor == 0
+        assert "fee_minor" not in story.events[-1].data
+        assert {m.template for m in told.messages} == {"cancelled", "job_cancelled"}
