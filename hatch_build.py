@@ -22,6 +22,7 @@ DIST = WEB / "dist"
 BUILT = DIST / ".built"
 MODULES = WEB / "node_modules"
 INSTALLED = MODULES / ".installed"
+WORKER = WEB / "src" / "friend" / "worker.ts"
 LOCK = WEB / "package-lock.json"
 CI = ("ci", "--ignore-scripts", "--no-audit", "--no-fund", "--no-update-notifier")
 QUIET = ("--loglevel=error", "--prefer-offline")
@@ -51,7 +52,9 @@ def build() -> None:
     # Made aside, so that whoever reads the pages meanwhile finds the former ones whole.
     new = WEB / f"dist.{os.getpid()}"
     try:
-        node("node_modules/vite/bin/vite.js", "build", "--logLevel", "warn", "--outDir", new.name)
+        vite("vite.config.ts", new.name)
+        if WORKER.is_file():
+            vite("vite.worker.config.ts", new.name)
         node("scripts/pack.mjs", new.name)
         (new / BUILT.name).write_text(stand, "ascii")
         shutil.rmtree(DIST, ignore_errors=True)
@@ -68,6 +71,12 @@ def install() -> None:
     say("Installing what the pages are built with (npm, about half a minute the first time)")
     node(str(npm()), *CI, *QUIET)
     INSTALLED.write_text(locked, "ascii")
+
+
+def vite(config: str, folder: str) -> None:
+    """Let vite build what a configuration asks for."""
+    words = ("build", "--config", config, "--logLevel", "warn", "--outDir", folder)
+    node("node_modules/vite/bin/vite.js", *words, PAGES=folder)
 
 
 def sources() -> list[Path]:
@@ -90,12 +99,12 @@ def digest(files: list[Path]) -> str:
     return whole.hexdigest()
 
 
-def node(*words: str) -> None:
+def node(*words: str, **more: str) -> None:
     """Run a script with our own Node, whatever the machine has."""
     program = home() / ("node.exe" if os.name == "nt" else "bin/node")
     path = f"{program.parent}{os.pathsep}{os.environ.get('PATH', '')}"
     done = subprocess.run(
-        [str(program), *words], cwd=WEB, env={**os.environ, "PATH": path}, check=False
+        [str(program), *words], cwd=WEB, env={**os.environ, "PATH": path, **more}, check=False
     )
     if done.returncode:
         sys.exit(
