@@ -258,6 +258,8 @@ async def rate_booking(
 
 async def seen(rt: Runtime, who: Caller, booking_id: BookingId) -> BookingView:
     """A booking this caller may see, or NotFound."""
+    if isinstance(who, Customer) and who.booking_id != booking_id:
+        raise NotFound
     async with reading(rt) as tx:
         view = await views.booking(
             tx,
@@ -266,8 +268,6 @@ async def seen(rt: Runtime, who: Caller, booking_id: BookingId) -> BookingView:
             friend_id=who.friend_id if isinstance(who, FriendCaller) else None,
         )
     if view is None:
-    if isinstance(who, Customer) and who.booking_id != booking_id:
-        raise NotFound
         raise NotFound
     must_see(who, view)
     return view
