@@ -143,7 +143,10 @@ async def friends(
     limit: int,
 ) -> list[Row]:
     """A page of friends in the order of their refs."""
-    rows = await tx.fetch(sql.friends, after, state, among, limit)
+    if among is None:
+        rows = await tx.fetch(sql.friends, after, state, limit)
+    else:
+        rows = await tx.fetch(sql.friends_among, after, state, limit, among)
     return [dict(row) for row in rows]
 
 

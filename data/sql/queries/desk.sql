@@ -151,13 +151,23 @@ SELECT id, booking_id, channel, audience, template, state, attempts, next_at, pr
 WHERE state = $1 AND state IN ('parked', 'pending') AND (next_at, id) > ($2, $3::uuid) ORDER BY next_at, id LIMIT $4
 
 -- name: friends
+-- The page first, so that what belongs to a friend is read of nobody else.
 SELECT f.id, f.ref, f.state, f.tier, f.market, f.languages, f.radius_m, f.capacity, f.open_jobs, p.name, p.postcode,
        p.city,
        ARRAY(SELECT DISTINCT c.certificate FROM friend_certificates c
              WHERE c.friend_id = f.id AND c.valid @> moment() ORDER BY c.certificate) AS certificates
-FROM friends f JOIN people p ON p.id = f.id
-WHERE f.ref > $1 AND ($2::friend_state IS NULL OR f.state = $2) AND ($3::uuid[] IS NULL OR f.id = ANY($3))
-ORDER BY f.ref LIMIT $4
+FROM (SELECT * FROM friends WHERE ref > $1 AND ($2::friend_state IS NULL OR state = $2)
+      ORDER BY ref LIMIT $3) AS f
+JOIN people p ON p.id = f.id ORDER BY f.ref
+
+-- name: friends_among
+SELECT f.id, f.ref, f.state, f.tier, f.market, f.languages, f.radius_m, f.capacity, f.open_jobs, p.name, p.postcode,
+       p.city,
+       ARRAY(SELECT DISTINCT c.certificate FROM friend_certificates c
+             WHERE c.friend_id = f.id AND c.valid @> moment() ORDER BY c.certificate) AS certificates
+FROM (SELECT * FROM friends WHERE id = ANY($4::uuid[]) AND ref > $1 AND ($2::friend_state IS NULL OR state = $2)
+      ORDER BY ref LIMIT $3) AS f
+JOIN people p ON p.id = f.id ORDER BY f.ref
 
 -- name: search_friends
 -- By id, the beginning of the ref, or the words of name, mail, telephone number, postcode and town.
