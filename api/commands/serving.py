@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from api.commands.opening import run, settings_of
-from api.commands.output import AsJson, print_json, reporting, say
+from api.commands.output import AsJson, print_json, say
 
 if TYPE_CHECKING:
     from data.settings import Settings
@@ -87,9 +87,9 @@ async def _migrate(settings: Settings) -> list[str]:
     from data.server import database
     from dispatch.flows.opening import prepare
 
-    with reporting("opening the database …") as report:
-        async with database(settings, report) as place:
-            return await prepare(place, report)
+    # Said line by line, in scripts too: who is in the way of a migration must be read there.
+    async with database(settings, say) as place:
+        return await prepare(place, say)
 
 
 def openapi() -> None:
