@@ -27,6 +27,8 @@ WHOLE = report.is_whole()
 MISSED = "SELECT count(*) FROM events WHERE kind = 'contact.missed'"
 RUNG = "SELECT count(*) FROM events WHERE actor = 'system'"
 TRUSTED_AGAIN = "agrees again"
+APART = "no deadline is acted on until that is mended"
+BELIEVED = "the database's clock is believed"
 JUMPED = "the database's clock jumped by"
 SOON_S = 20.0
 
@@ -133,6 +135,48 @@ async def test_a_database_clock_that_jumps_takes_no_job_from_anybody_and_is_said
                     assert reached.ok, reached.body
                 assert await owner.fetchval(RUNG) == before
                 assert await owner.fetchval(MISSED) == 0
+            assert await violations(owner) == []
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.xdist_group("proof")
+async def test_a_worker_started_after_the_database_clock_jumped_rings_nothing_until_it_is_right(
+    shift, told
+):
+    wait_s = 8.0 if WHOLE else 2.0
+    async with AsyncExitStack() as closing:
+        made = await closing.enter_async_context(
+            house(groups(1), apis=1, workers=1, speed=None, postmaster={"preload": shift.preload})
+        )
+        [lane] = lanes(made, 1)
+        closing.callback(lane.close)
+        _, offers = await book(lane, 1)
+        friend, line = lane.friends[0]
+        path = f"/v1/offers/{offers[str(friend.id)]}/accept"
+        assert (await line.ask("POST", path, token=friend.token)).ok
+        worker = made.workers[0]
+
+        async def said(word: str) -> int:
+            return worker.log.read_text("utf-8").count(word)
+
+        async with made.owner() as owner:
+            before = await owner.fetchval(RUNG)
+            for starts, by_s in enumerate((13 * 3600, -3600), start=1):
+                worker.end()
+                shift.by(by_s)
+                worker.start()
+                heard_s = await until(lambda: said(APART), starts)
+                await asyncio.sleep(wait_s)
+                rung = await owner.fetchval(RUNG) - before
+                told.append(
+                    f"- A worker started after the database's clock was moved by "
+                    f"{by_s / 3600:+.0f} h: said aloud after {heard_s:.1f} s, timers rung in "
+                    f"{wait_s:.1f} s: {rung}."
+                )
+                assert rung == 0
+                shift.by(0)
+                await until(lambda: said(BELIEVED), starts)
+            assert await owner.fetchval(MISSED) == 0
             assert await violations(owner) == []
 
 
