@@ -168,6 +168,11 @@ def test_the_doctor_finds_a_new_service_well(town):
     assert {name for name, state in found.items() if state != "ok"} <= {"mail", "disk"}
 
 
+def test_migrate_says_what_it_does_in_a_script_too(tmp_path):
+    said = tekkie(tmp_path / "new", "migrate").stderr
+    assert "applying 0001_init.sql …" in said
+
+
 def test_migrate_may_be_repeated_and_openapi_needs_no_database(town, tmp_path):
     assert json.loads(tekkie(town, "migrate", "--json").stdout) == {"applied": []}
     document = json.loads(tekkie(tmp_path / "none", "openapi").stdout)
