@@ -19,6 +19,7 @@ from random import Random
 from urllib.parse import urlsplit
 
 import asyncpg
+import hypothesis
 import pytest
 
 from data import cluster, db, migrate, queries
@@ -29,6 +30,10 @@ from data.settings import Settings
 from data.store import catalogue as catalogue_rows
 from dispatch.flows.opening import opened
 from dispatch.runtime import Runtime
+
+# A machine that stalls is no failure: no test is timed.
+hypothesis.settings.register_profile("untimed", deadline=None)
+hypothesis.settings.load_profile("untimed")
 
 BEGINNING = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 WORKER = os.environ.get("PYTEST_XDIST_WORKER", "main")

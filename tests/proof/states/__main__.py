@@ -1,0 +1,23 @@
+"""python -m tests.proof.states: every verb in every order on real PostgreSQL, at full length."""
+
+import argparse
+import os
+import sys
+
+import pytest
+
+from tests.proof import report
+
+
+def main() -> None:
+    """Run; the test writes its figures into docs/proof.md."""
+    parser = argparse.ArgumentParser(prog="python -m tests.proof.states", description=__doc__)
+    parser.add_argument("--steps", type=int, default=12_000, help="of each way to rank friends")
+    os.environ["TEKKIE_PROOF_STEPS"] = str(parser.parse_args().steps)
+    os.environ[report.WHOLE] = "whole"
+    machine = report.ROOT / "tests" / "flows" / "test_machine.py"
+    sys.exit(pytest.main([str(machine), "-q", "--timeout", "7200"]))
+
+
+if __name__ == "__main__":
+    main()
