@@ -133,6 +133,7 @@ def _goal(
 ) -> Iterator[str]:
     over = []
     for name, all_ in kinds:
+        over += [] if all_ else [f"no {name} fell due"]
         reached_s = page.percentile([late_s(one) for one in all_], share)
         over += [f"{name} {reached_s:.1f} s"] if reached_s > goal_s else []
     kept = f"**missed** ({', '.join(over)})" if over else "kept"
