@@ -174,10 +174,11 @@ PhoneSecret = Annotated[
 ]
 Lat = Annotated[float, Strict(), Field(ge=-90, le=90, allow_inf_nan=False)]
 Lon = Annotated[float, Strict(), Field(ge=-180, le=180, allow_inf_nan=False)]
-Whole = Annotated[int, Strict(), BeforeValidator(_whole)]
-Stars = Annotated[Whole, Field(ge=1, le=5)]
-Minutes = Annotated[Whole, Field(ge=0, le=6000)]
-FeeMax = Annotated[Whole, Field(ge=0, le=2**31 - 1)]
+# Last in its row: a bound that stands behind it is not told by the document.
+WHOLE = BeforeValidator(_whole)
+Stars = Annotated[int, Strict(), Field(ge=1, le=5), WHOLE]
+Minutes = Annotated[int, Strict(), Field(ge=0, le=6000), WHOLE]
+FeeMax = Annotated[int, Strict(), Field(ge=0, le=2**31 - 1), WHOLE]
 Side = Annotated[float, Strict(), Field(ge=1, le=SIDE_MAX, allow_inf_nan=False)]
 Coordinate = Annotated[float, Strict(), Field(ge=0, le=SIDE_MAX, allow_inf_nan=False)]
 Stroke = Annotated[list[Coordinate], Field(min_length=2, max_length=2 * POINTS_MAX)]

@@ -19,7 +19,7 @@ from pydantic import (
 
 from api.auth import AFriend, Rt
 from api.direct import Direct
-from api.fields import Lat, Lon, Whole, unfit
+from api.fields import WHOLE, Lat, Lon, unfit
 from api.openapi import problems
 from api.problems import Unfit
 from api.schemas import Asked, Said
@@ -44,8 +44,8 @@ def _once_each(languages: list[Language]) -> list[Language]:
 
 
 LocalTime = Annotated[str, StringConstraints(pattern=TIME)]
-RadiusM = Annotated[Whole, Field(ge=500, le=100_000)]
-Capacity = Annotated[Whole, Field(ge=1, le=20)]
+RadiusM = Annotated[int, Strict(), Field(ge=500, le=100_000), WHOLE]
+Capacity = Annotated[int, Strict(), Field(ge=1, le=20), WHOLE]
 Languages = Annotated[
     list[Language],
     Field(min_length=1, max_length=len(Language), json_schema_extra={"uniqueItems": True}),

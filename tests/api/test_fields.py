@@ -78,6 +78,7 @@ def test_what_nobody_can_have_is_refused():
 
 def test_a_whole_number_may_be_written_with_a_point_as_json_schema_has_it():
     minutes = TypeAdapter(Minutes)
+    assert minutes.json_schema() == {"type": "integer", "minimum": 0, "maximum": 6000}
     assert [minutes.validate_python(value) for value in (40, 40.0)] == [40, 40]
     for other in (40.5, "40", True, float("inf"), 6001.0):
         with pytest.raises(ValidationError):
