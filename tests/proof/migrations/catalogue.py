@@ -51,7 +51,8 @@ SELECT 'enum', e.enumtypid::regtype::text,
   concat_ws(' ', row_number() OVER (PARTITION BY e.enumtypid ORDER BY e.enumsortorder), e.enumlabel)
 FROM pg_enum e JOIN pg_type t ON t.oid = e.enumtypid WHERE t.typnamespace = 'tekkie'::regnamespace
 UNION ALL
-SELECT 'file', m.name, concat_ws(' ', m.version, m.sha256, m.works_from) FROM tekkie.migrations m"""
+SELECT 'file', m.name, concat_ws(' ', m.version, m.sha256,
+  coalesce(m.works_from, m.version - 1)) FROM tekkie.migrations m"""
 
 
 async def catalogue(connection: asyncpg.Connection) -> list[str]:
