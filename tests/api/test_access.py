@@ -69,16 +69,16 @@ TABLE = {
     "list_decisions": {"operator": 200},
     "redispatch_booking": {"operator": 200},
     "award_booking": {"operator": 409},
-    **dict.fromkeys(
-        [
+    **{
+        name: {"operator": 200}
+        for name in (
             *("show_numbers", "show_queues", "find_bookings", "open_booking", "list_neighbours"),
             *("show_map", "list_messages", "find_friends", "open_friend", "set_friend_state"),
             *("certify_friend", "uncertify_friend", "import_friends", "list_partners"),
-        ],
-        {"operator": 200},
-    ),
-    **dict.fromkeys(["note_booking", "add_partner", "add_partner_key"], {"operator": 201}),
-    **dict.fromkeys(["send_message_again", "revoke_partner_key"], {"operator": 204}),
+        )
+    },
+    **{name: {"operator": 201} for name in ("note_booking", "add_partner", "add_partner_key")},
+    **{name: {"operator": 204} for name in ("send_message_again", "revoke_partner_key")},
     "request_login_link": dict.fromkeys(CALLERS, 202),
     "create_session": dict.fromkeys(CALLERS, 422),
     "show_session": {"winner": 200, "other friend": 200, "operator": 200},

@@ -72,14 +72,16 @@ HOT: Mapping[str, Mapping[str, Hot]] = {
         "due": hot(100, by="timers_due"),
         "by_reference": hot([ONE], ["order 1"], by="booking_partner_reference"),
         "update_bookings": hot(
-            *([ONE], ["open"], ["friend"], [1], [5], [2], [None], [BEGINNING]),
+            *([ONE], ["open"], ["friend"], [1], [5], [2], [None], [BEGINNING], [0]),
             by="bookings_pkey",
         ),
         "update_offers": hot([ONE], ["lost"], [BEGINNING], by="offers_pkey"),
         "update_awards": hot(
-            *([ONE], ["live"], [None], [None], [None], [0], [None], [None], [None], [None]),
+            *([ONE], ["live"], [None], [None], [None], [0], [None], [None], [""], [None]),
+            *([None], [None], [None], [None]),
             by="awards_pkey|awards_id_booking_id_key",
         ),
+        "update_people": hot([ONE], ["M1 1"], [None], by="people_pkey"),
         "stop_timers": hot([ONE], ["retry"], by="timers_pkey"),
         "count_open_jobs": hot([ONE], [1], by="friends_pkey"),
         "postpone_timers": hot(ONE, by="timers_pkey"),
@@ -108,7 +110,10 @@ HOT: Mapping[str, Mapping[str, Hot]] = {
         "settle": hot([ONE], [1], ["sent"], [None], [0.0], by="messages_pkey"),
         "backlog": hot(100, by="messages_due messages_parked timers_due"),
     },
-    "sessions": {"who": hot([b"\0" * 32], by="sessions_pkey people_pkey friends_pkey")},
+    "sessions": {
+        "who": hot([b"\0" * 32], by="sessions_pkey people_pkey friends_pkey"),
+        "current": hot(b"\0" * 32, by="sessions_pkey"),
+    },
     "answers": {
         "said": hot(["public"], ["k"], by="answers_pkey"),
         "keep": hot(["public"], ["k"], [{}], by="answers_pkey"),
