@@ -185,6 +185,7 @@ OPTIONAL: Mapping[str, frozenset[str]] = {
             "set_quiet",
             "set_reach",
             "set_base",
+            "note_move",
             "set_capacity",
             "remove_members",
             "profile",
