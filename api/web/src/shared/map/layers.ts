@@ -12,11 +12,20 @@ export interface Point extends Place {
 }
 export interface Circle extends Place {
   radius_m: number;
+  /** A square of twice the radius instead. */
+  square?: boolean;
   tone?: Tone;
 }
 
 const CORNERS = 64;
 const EARTH_M = 6_371_008.8;
+const SQUARE = [
+  [-1, -1],
+  [1, -1],
+  [1, 1],
+  [-1, 1],
+  [-1, -1],
+] as const;
 const CLUSTER_PX = 48;
 const CLUSTER_TO_ZOOM = 13;
 const EMPTY: GeoJSON.FeatureCollection = { type: 'FeatureCollection', features: [] };
@@ -107,9 +116,10 @@ function circleOf(circle: Circle): GeoJSON.Feature {
 }
 
 /** Good to a thousandth at the radii of a town. */
-function ring({ lat, lon, radius_m }: Circle): number[][] {
+function ring({ lat, lon, radius_m, square }: Circle): number[][] {
   const up = (radius_m / EARTH_M) * (180 / Math.PI);
   const across = up / Math.cos((lat * Math.PI) / 180);
+  if (square) return SQUARE.map(([x, y]) => [lon + across * x, lat + up * y]);
   return Array.from({ length: CORNERS + 1 }, (_, corner) => {
     const angle = (corner / CORNERS) * 2 * Math.PI;
     return [lon + across * Math.cos(angle), lat + up * Math.sin(angle)];
