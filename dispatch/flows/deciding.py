@@ -210,24 +210,23 @@ def _decide(
     rt: Runtime, facts: Facts, commands: Sequence[Command], results: dict[Command, Result]
 ) -> dict[Command, Changes | Asking]:
     verdicts: dict[Command, Changes | Asking] = {}
-    touched: set[BookingId] = set()
+    touched: dict[BookingId, Changes | Asking] = {}
     for command in commands:
         try:
-            verdict = command.decide(_case(rt, facts, command), facts)
+            case = _case(rt, facts, command)
+            before = touched.get(case.job.booking.id)
+            # A job that waits to hear who is near is between two states: nothing is judged by it.
+            verdict = None if isinstance(before, Asking) else command.decide(case, facts)
         except Refused as refused:
             results[command] = refused
         except Exception as bug:
             results[command] = bug
         else:
-            if verdict is None:
-                continue
-            booking_id = facts.booking_id(command)
-            if booking_id in touched:
+            if isinstance(before, Asking) or (before and verdict):
                 results[command] = Later()
-                continue
-            touched.add(booking_id)
-            verdicts[command] = verdict
-            facts.learn(verdict)
+            elif verdict is not None:
+                verdicts[command] = touched[verdict.booking.id] = verdict
+                facts.learn(verdict)
     return verdicts
 
 

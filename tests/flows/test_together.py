@@ -3,11 +3,12 @@
 import asyncio
 from dataclasses import replace
 from hashlib import sha256
+from uuid import uuid4
 
 import pytest
 
 from data.db import ConstraintBroken, DatabaseConflict
-from data.records import BookingState
+from data.records import BookingState, Protocol
 from data.store.answers import Claim
 from dispatch.flows import deciding, jobs
 from dispatch.flows import together as gathering
@@ -15,7 +16,7 @@ from dispatch.flows.deciding import Command, Done, KeyReused, ReferenceTaken, Re
 from dispatch.flows.opening import load_index
 from dispatch.flows.together import Overloaded, Together, together
 from dispatch.rules import job as rules
-from dispatch.rules.refusals import OfferGone
+from dispatch.rules.refusals import NotInThisState, OfferGone
 from dispatch.rules.refused import NotFound
 from dispatch.rules.states import IllegalTransition
 from tests.builders import booked, live, neighbours, order
@@ -177,6 +178,33 @@ async def test_several_changes_of_one_booking_happen_in_the_order_they_came(rt, 
         "booking.offered",
         "booking.awarded",
     ]
+    await all_is_well(owner)
+    await index_agrees(rt)
+
+
+@pytest.mark.parametrize("after", ["cancel", "complete", "redispatch"])
+async def test_what_comes_while_a_job_goes_out_again_is_judged_after_it_has_gone(rt, owner, after):
+    await neighbours(rt, 5)
+    done = await booked(rt)
+    winner = live(done)[0]
+    await jobs.accept(rt, winner.id, winner.friend_id)
+    await jobs.contacted(rt, done.job.booking.id, winner.friend_id)
+    id_, protocol = done.job.booking.id, Protocol(summary="Works again.", minutes=30)
+    calls = {
+        "cancel": lambda: jobs.cancel(
+            rt, id_, actor="customer", reason="solved", mine=lambda job: True
+        ),
+        "complete": lambda: jobs.complete(rt, id_, winner.friend_id, protocol),
+        "redispatch": lambda: jobs.redispatch(rt, id_, actor=f"operator:{uuid4()}"),
+    }
+    back, second = await asyncio.gather(
+        jobs.hand_back(rt, id_, winner.friend_id, "no_time", None),
+        calls[after](),
+        return_exceptions=True,
+    )
+    assert isinstance(back, Done)
+    expected = {"cancel": Done, "complete": NotFound, "redispatch": NotInThisState}
+    assert isinstance(second, expected[after])
     await all_is_well(owner)
     await index_agrees(rt)
 
