@@ -438,8 +438,9 @@ BUGS: tuple[Mutant, ...] = (
         "a partner sees everybody's bookings",
         "one retailer reads another's list",
         "api/routes/bookings.py",
-        "            partner_id=who.partner_id if isinstance(who, Partner) else None,\n",
-        "            partner_id=None,\n",
+        "            partner_id=who.partner_id if isinstance(who, Partner) else None,\n"
+        "            state=state,\n",
+        "            partner_id=None,\n            state=state,\n",
         "tests/api/test_lists.py",
         "tests/api/test_access.py",
     ),
