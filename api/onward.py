@@ -6,8 +6,8 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Any, Final
 
 WORK: Final = (
-    *("report_contact", "set_appointment", "start_work", "complete_work"),
-    *("report_incomplete", "hand_back", "get_invitation"),
+    *("report_contact", "set_appointment", "report_on_the_way", "start_work"),
+    *("complete_work", "report_incomplete", "hand_back", "get_invitation"),
 )
 DESK: Final = ("list_decisions", "redispatch_booking", "award_booking")
 AT_DESK: Final = (
@@ -21,7 +21,14 @@ ITS_CERTIFICATE: Final = {
     "friend_id": "$response.body#/id",
     "code": "$response.body#/certificates/0/code",
 }
-CARE: Final = ("get_booking", "list_events", "cancel_booking", "rate_booking")
+CARE: Final = (
+    *("get_booking", "list_events", "cancel_booking", "report_no_contact", "ask_move"),
+    "rate_booking",
+)
+THE_PLACE: Final = {
+    "country": "$request.body#/address/country",
+    "q": "$request.body#/address/postcode",
+}
 THE_BOOKING: Final = {"booking_id": "$response.body#/id"}
 ITS_BOOKING: Final = {"booking_id": "$response.body#/booking_id"}
 THE_NEWEST: Final = {"booking_id": "$response.body#/items/0/id"}
@@ -37,6 +44,7 @@ ONWARD: Final[Mapping[str, tuple[tuple[Mapping[str, str], tuple[str, ...]], ...]
         ({}, ("request_login_link",)),
     ),
     "show_coverage": (({"market": "$request.query.market"}, ("list_packages",)),),
+    "create_quote": ((THE_PLACE, ("find_places",)),),
     "create_booking": (
         (THE_BOOKING, (*CARE, *DESK, *WORK)),
         ({}, ("list_bookings", "follow_live")),
@@ -61,7 +69,7 @@ ONWARD: Final[Mapping[str, tuple[tuple[Mapping[str, str], tuple[str, ...]], ...]
     "decline_offer": (({}, ("list_my_offers", "list_my_reasons")),),
     "list_my_jobs": ((ITS_NEWEST, WORK),),
     "report_contact": ((ITS_BOOKING, ("set_appointment", "hand_back")),),
-    "set_appointment": ((ITS_BOOKING, ("get_invitation", "start_work")),),
+    "set_appointment": ((ITS_BOOKING, ("get_invitation", "report_on_the_way", "start_work")),),
     "start_work": ((ITS_BOOKING, ("complete_work", "report_incomplete")),),
     "show_my_profile": (({}, ("change_my_profile", "show_push_key")),),
     "show_push_key": (({}, ("add_my_phone",)),),
@@ -70,7 +78,7 @@ ONWARD: Final[Mapping[str, tuple[tuple[Mapping[str, str], tuple[str, ...]], ...]
     "request_login_link": (({}, ("create_session",)),),
     "create_session": (
         ({}, ("show_my_profile", "list_my_offers", "list_my_jobs", "list_bookings")),
-        ({}, ("delete_session",)),
+        ({}, ("show_session", "delete_session")),
         ({}, AT_DESK),
     ),
     "delete_session": (({}, ("request_login_link",)),),

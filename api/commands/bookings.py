@@ -244,7 +244,8 @@ def _ids(event: Mapping[str, Any]) -> Sequence[str]:
 def _without_names(view: BookingView) -> dict[str, Any]:
     """The booking as JSON; who the customer and the friend are is not for a script's log."""
     facts: dict[str, Any] = plain({**asdict(view), "customer": None, "holder": None})
-    del facts["customer"], facts["now"]
+    for hers in ("customer", "move_note", "signature", "now"):
+        del facts[hers]
     holder = view.holder
     facts["holder"] = plain(
         holder
@@ -252,7 +253,10 @@ def _without_names(view: BookingView) -> dict[str, Any]:
             "friend_id": holder.id,
             "contact_due_at": holder.contact_due_at,
             "contacted_at": holder.contacted_at,
+            "disputed_at": holder.disputed_at,
             "appointment": holder.appointment,
+            "move_asked_at": holder.move_asked_at,
+            "on_the_way_at": holder.on_the_way_at,
         }
     )
     return facts

@@ -1,9 +1,13 @@
 import json
+from datetime import timedelta
+from uuid import UUID
 
 import pytest
 
 from api.commands.bookings import OUTCOMES
-from data.records import Outcome
+from data.db import transaction
+from data.records import BookingId, Outcome, Protocol, Wish
+from data.store import jobs as store
 from dispatch.flows import jobs
 from tests.builders import awarded, friend_row, neighbours, north, take_in
 
@@ -20,6 +24,13 @@ def booking(in_service):
         return str(booking_id)
 
     return in_service(make)
+
+
+async def load(rt, booking):
+    booking_id = BookingId(UUID(booking))
+    async with transaction(rt.pool) as tx:
+        loaded, _ = await store.lock(tx, [booking_id], rt.packages)
+    return loaded[booking_id]
 
 
 def test_every_outcome_has_words():
@@ -46,6 +57,25 @@ def test_the_story_of_a_booking_is_told_with_refs_and_without_names(tekkie, book
     assert [event["seq"] for event in story["events"]] == [1, 2, 3, 4]
     assert "vera@" not in as_json
     assert "Bahnhofstrasse" not in as_json
+
+
+def test_what_a_customer_wrote_or_signed_is_not_printed(tekkie, booking, in_service):
+    async def finish(rt):
+        job = await load(rt, booking)
+        who, soon = job.award.friend_id, job.award.awarded_at + timedelta(days=30)
+        await jobs.agree(rt, job.booking.id, who, soon, None)
+        await jobs.ask_move(rt, job.booking.id, wishes=(Wish.EVENING,), note="Ask for Vera.")
+        done = Protocol(summary="Done.", minutes=5)
+        await jobs.complete(rt, job.booking.id, who, done, "M1 1L2 2")
+
+    in_service(finish)
+    for told in (
+        tekkie("bookings", "show", booking),
+        tekkie("bookings", "show", booking, "--json"),
+    ):
+        assert "move_asked" in told.stdout
+        assert "Vera" not in told.stdout
+        assert "M1 1" not in told.stdout
 
 
 def test_why_says_in_words_what_became_of_each(tekkie, booking):

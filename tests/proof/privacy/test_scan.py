@@ -245,7 +245,9 @@ async def test_a_planted_leak_is_seen(life, monkeypatch):
     booking = showing.booking
     with monkeypatch.context() as planted:
         planted.setattr(
-            showing, "booking", lambda view, with_customer=False: booking(view, with_customer=True)
+            showing,
+            "booking",
+            lambda *args, **asked: booking(*args, **asked | {"with_customer": True}),
         )
         await watch.get(customer, at)
     assert {leak.found.part for leak in watch.leaks} >= {"name", "phone", "lat", "lon", "notes"}
