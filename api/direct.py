@@ -32,7 +32,7 @@ from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api import problems
-from api.problems import MalformedBody
+from api.problems import MalformedBody, WrongMethod
 
 JSON: Final = (b"content-type", b"application/json")
 NO_BODY: Final = frozenset({204, 304})
@@ -140,7 +140,7 @@ class Direct(APIRoute):
         try:
             answer = await self._answer(request)
         except Exception as error:
-            refusal = problems.response(request, error)
+            refusal = problems.response(error)
             if refusal is None:
                 raise
             await refusal(scope, receive, send)
@@ -240,39 +240,48 @@ class _Said:
 
 
 class Ways:
-    """Finds the direct route of a path; all else goes on to the router."""
+    """Finds the direct route of a path and method; a path that is nobody's goes on to the router.
+
+    A segment that is written out comes before one that stands for a value, whatever the method, so
+    that a path allows what the document says of it.
+    """
 
     def __init__(self, app: ASGIApp, *, routes: Iterable[BaseRoute]) -> None:
         self.app = app
         self._tree: dict[str, Any] = {}
         for route in routes:
             if isinstance(route, Direct):
-                for method in route.methods or ():
-                    self._add(method, route)
+                self._add(route)
 
-    def _add(self, method: str, route: Direct) -> None:
-        node = self._tree.setdefault(method, {})
+    def _add(self, route: Direct) -> None:
+        node = self._tree
         for segment in route.path.split("/")[1:]:
-            name = segment[1:-1] if segment.startswith("{") else ""
-            node = node.setdefault(WILD if name else segment, {})
-        node.setdefault("", route)
+            node = node.setdefault(WILD if segment.startswith("{") else segment, {})
+        by_method = node.setdefault("", {})
+        for method in route.methods or ():
+            by_method.setdefault(method, route)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        found = self._find(scope) if scope["type"] == "http" else None
+        found = self._find(scope["path"]) if scope["type"] == "http" else None
         if found is None:
             await self.app(scope, receive, send)
             return
-        route, values = found
-        names = route.param_convertors
-        scope["path_params"] = dict(zip(names, values, strict=True))
+        by_method, values = found
+        route = by_method.get(scope["method"])
+        if route is None:
+            scope["route"] = next(iter(by_method.values()))
+            allowed = ", ".join(sorted(by_method))
+            await problems.answer(WrongMethod(), {"Allow": allowed})(scope, receive, send)
+            return
+        scope["path_params"] = dict(zip(route.param_convertors, values, strict=True))
         scope["endpoint"] = route.endpoint
         scope["route"] = route
         await route.handle(scope, receive, send)
 
-    def _find(self, scope: Scope) -> tuple[Direct, list[str]] | None:
-        node = self._tree.get(scope["method"])
+    def _find(self, path: str) -> tuple[dict[str, Direct], list[str]] | None:
+        node: dict[str, Any] | None = self._tree
         values = []
-        for segment in scope["path"].split("/")[1:]:
+        for segment in path.split("/")[1:]:
             if node is None or not segment:
                 return None
             if segment in node:
@@ -280,8 +289,8 @@ class Ways:
             else:
                 node = node.get(WILD)
                 values.append(segment)
-        route = node.get("") if node else None
-        return (route, values) if route is not None else None
+        by_method = node.get("") if node else None
+        return (by_method, values) if by_method else None
 
 
 MISSING: Final = object()

@@ -17,7 +17,6 @@ from typing import Any
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
-from starlette.routing import compile_path
 from starlette.types import Receive, Scope, Send
 
 from data.db import (
@@ -344,12 +343,12 @@ def _details(error: Exception) -> tuple[str, Sequence[Mistake]]:
     return "", []
 
 
-def response(request: Request, error: Exception) -> Response | None:
+def response(error: Exception) -> Response | None:
     """The answer to an error raised while a request was served; None when nobody foresaw it."""
     if isinstance(error, RequestValidationError):
         return _invalid(error)
     if isinstance(error, HTTPException):
-        return _of_router(request, error)
+        return _of_router(error)
     if not isinstance(error, FORESEEN):
         return None
     if isinstance(error, DatabaseError):
@@ -357,13 +356,13 @@ def response(request: Request, error: Exception) -> Response | None:
     return answer(error)
 
 
-async def _respond(request: Request, error: Exception) -> Response:
-    said = response(request, error)
+async def _respond(_: Request, error: Exception) -> Response:
+    said = response(error)
     assert said is not None
     return said
 
 
-def _of_router(request: Request, error: HTTPException) -> Response:
+def _of_router(error: HTTPException) -> Response:
     known = BY_STATUS.get(error.status_code)
     if known is None:
         kind = Kind(
@@ -372,21 +371,7 @@ def _of_router(request: Request, error: HTTPException) -> Response:
             title=HTTPStatus(error.status_code).phrase,
         )
         return _problem(kind, "", (), {})
-    if known is WrongMethod:
-        allowed = _allowed(request)
-        return answer(WrongMethod(), {"Allow": allowed} if allowed else error.headers)
     return answer(NO_SUCH if known is NotFound else known(), error.headers)
-
-
-def _allowed(request: Request) -> str:
-    """Every method of a path: the router knows only those of the first route that matches."""
-    methods = {
-        method.upper()
-        for path, operations in request.app.openapi()["paths"].items()
-        if compile_path(path)[0].match(request.url.path)
-        for method in operations
-    }
-    return ", ".join(sorted(methods))
 
 
 def _invalid(error: RequestValidationError) -> Response:

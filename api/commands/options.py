@@ -37,7 +37,7 @@ SETTINGS: Final = {
     "geocoder": "Who turns an address into a point.",
     "geocoder_url": "Address of the Photon or Nominatim server; needed unless offline.",
     "geocoder_user_agent": "How tekkie names itself to the geocoder; Nominatim's rules demand it.",
-    "map_style_url": "Style of a MapLibre map for the pages; without it they draw one of their own.",
+    "map_style_url": "Style of a MapLibre map for the pages; without it they draw their own.",
     "pool_size": "Most database connections of one process.",
     "log_format": "How log lines are written.",
     "test_clock": "Allow `tekkie clock` to move the time; never in production.",

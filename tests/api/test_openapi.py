@@ -10,6 +10,7 @@ from api.problems import KINDS
 from tests.api.conftest import expect
 
 DOCUMENT = create_app().openapi()
+SOME_ID = "0197f0a0-0000-7000-8000-000000000001"
 OPERATIONS = [
     (path, method, operation)
     for path, methods in DOCUMENT["paths"].items()
@@ -122,8 +123,21 @@ async def test_the_examples_run_through_a_whole_life(house, clock):
 async def test_the_page_of_the_api_asks_nobody_else_for_anything(house):
     page = (await house.client().get("/docs")).text
     assert "Book a package" in page
-    assert re.findall(r"https?://|//[a-z]|<script|<link|<img|@import|url\(", page) == []
+    # What stands in an example is text.
+    around = re.sub("<pre>[^<]*</pre>", "", page)
+    assert re.findall(r"https?://|//[a-z]|<script|<link|<img|@import|url\(", around) == []
     assert (await house.client().get("/openapi.json")).json() == house.app.openapi()
+
+
+@pytest.mark.parametrize("path", DOCUMENT["paths"])
+async def test_a_path_allows_the_methods_of_the_document_and_no_other(house, path):
+    stated = sorted(method.upper() for method in DOCUMENT["paths"][path])
+    desk, asked = await house.operator(), re.sub("{[a-z_]+}", SOME_ID, path)
+    for method in sorted({"OPTIONS", "HEAD", "GET", "POST", "PUT", "PATCH", "DELETE"}):
+        if method not in stated:
+            answer = await desk.send(method, asked)
+            assert answer.status_code == 405, (method, answer.text)
+            assert answer.headers["allow"] == ", ".join(stated)
 
 
 @pytest.mark.parametrize(("path", "method", "operation"), OPERATIONS)
