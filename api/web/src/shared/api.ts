@@ -77,21 +77,50 @@ export class Unreachable extends Error {
   }
 }
 
-/** One intention to create something: its key stays while the same body is sent again. */
+/**
+ * One intention to create something: its key stays while the same body is sent again. With a name
+ * it outlives a reload of the tab too.
+ */
 export class Once {
   #key = '';
   #body = '';
+  #name: string | undefined;
+
+  constructor(name?: string) {
+    this.#name = name;
+    const [key, body] = name ? keptPair(name) : [];
+    if (key && body) [this.#key, this.#body] = [key, body];
+  }
 
   key(body: string): string {
     if (!this.#key || body !== this.#body) {
       this.#key = crypto.randomUUID();
       this.#body = body;
+      if (this.#name) keepPair(this.#name, [this.#key, body]);
     }
     return this.#key;
   }
 
   done(): void {
     this.#key = '';
+    if (this.#name) keepPair(this.#name, []);
+  }
+}
+
+function keptPair(name: string): string[] {
+  try {
+    return JSON.parse(sessionStorage.getItem(name) ?? '[]') as string[];
+  } catch {
+    return [];
+  }
+}
+
+function keepPair(name: string, pair: string[]): void {
+  try {
+    if (pair.length) sessionStorage.setItem(name, JSON.stringify(pair));
+    else sessionStorage.removeItem(name);
+  } catch {
+    // Where nothing can be kept, a reload is a new intention.
   }
 }
 
@@ -122,11 +151,17 @@ async function call(method: Method, template: string, asked: Plain): Promise<unk
   }
 }
 
+/** Which face asks: whoever is a friend and sits at the desk too has two sessions at once. */
+export function face(): string {
+  return location.pathname.split('/', 2)[1] || 'book';
+}
+
 function headersOf(method: Method, asked: Plain, body: string | undefined): Headers {
   const headers = new Headers({ Accept: 'application/json' });
   // With the cookie the API takes changes only as JSON, also where there is no body.
   if (method !== 'get') headers.set('Content-Type', 'application/json');
   if (asked.token) headers.set('Authorization', `Bearer ${asked.token}`);
+  else headers.set('Tekkie-Face', face());
   if (asked.once) headers.set('Idempotency-Key', asked.once.key(body ?? ''));
   headers.set('Accept-Language', document.documentElement.lang || 'en');
   return headers;

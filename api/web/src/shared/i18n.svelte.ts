@@ -109,6 +109,11 @@ export function number(value: number, options: Intl.NumberFormatOptions = {}): s
   return new Intl.NumberFormat(current.locale, options).format(value);
 }
 
+/** The country of a code, as Switzerland. */
+export function regionName(code: string): string {
+  return new Intl.DisplayNames([current.locale], { type: 'region' }).of(code) ?? code;
+}
+
 /** CHF 69.00, by the minor units the API counts in. */
 export function money({ amount, currency }: { amount: number; currency: string }): string {
   const format = new Intl.NumberFormat(current.locale, { style: 'currency', currency });
