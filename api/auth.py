@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from fastapi import Depends, Request
 from fastapi.security import APIKeyCookie, HTTPBearer
 from fastapi.security.http import HTTPAuthorizationCredentials
+from starlette.requests import HTTPConnection
 
 from api.problems import CrossSite, Forbidden, Unauthenticated
 from data.records import BookingId, FriendId, Job, PartnerId, PersonId
@@ -25,7 +26,9 @@ from dispatch.rules import links
 from dispatch.rules.refused import NotFound
 from dispatch.runtime import Runtime
 
-COOKIE: Final = "tekkie_session"
+FRIEND_COOKIE: Final = "tekkie_session"
+DESK_COOKIE: Final = "tekkie_desk"
+FACE: Final = "Tekkie-Face"
 SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 BEARER_MAX: Final = 500
 
@@ -91,7 +94,30 @@ bearer = HTTPBearer(
     scheme_name="bearer",
     description="A partner's key, a session's token, or the token of a customer's link.",
 )
-cookie = APIKeyCookie(name=COOKIE, auto_error=False, scheme_name="session")
+
+
+class SessionCookie(APIKeyCookie):
+    """The session of a page. Who is a friend and sits at the desk too has two of them at once."""
+
+    async def __call__(self, request: HTTPConnection) -> str | None:
+        """The desk's where the page says that it is the desk's, else a friend's; else the other."""
+        found = {name: request.cookies.get(name) for name in (FRIEND_COOKIE, DESK_COOKIE)}
+        first = DESK_COOKIE if request.headers.get(FACE) == "desk" else FRIEND_COOKIE
+        return found.pop(first) or found.popitem()[1]
+
+
+cookie = SessionCookie(name=FRIEND_COOKIE, auto_error=False, scheme_name="session")
+
+
+def shown(
+    credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)],
+    session: Annotated[str | None, Depends(cookie)],
+) -> str:
+    """The credential a request shows."""
+    return credentials.credentials if credentials else session or ""
+
+
+Shown = Annotated[str, Depends(shown)]
 
 
 async def caller(

@@ -7,11 +7,10 @@ from functools import partial
 from hashlib import sha256
 from typing import Annotated, Any, Final, assert_never
 
-from fastapi import APIRouter, Depends, FastAPI, Header, Query, Request, Response
-from fastapi.security.http import HTTPAuthorizationCredentials
+from fastapi import APIRouter, FastAPI, Header, Query, Request, Response
 from starlette.types import Receive, Scope, Send
 
-from api.auth import Customer, FriendCaller, Operator, Partner, Party, bearer, cookie
+from api.auth import Customer, FriendCaller, Operator, Partner, Party, Shown
 from api.direct import Direct
 from api.openapi import problems
 from api.streams import CURSOR_MAX, Stream, Streams, asleep, cursor_of
@@ -110,16 +109,6 @@ def streams_of(app: FastAPI) -> Streams:
         found = app.state.streams = Streams(app.state.rt)
     return found
 
-
-def shown(
-    credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)],
-    session: Annotated[str | None, Depends(cookie)],
-) -> str:
-    """The credential a request shows."""
-    return credentials.credentials if credentials else session or ""
-
-
-Shown = Annotated[str, Depends(shown)]
 
 router = APIRouter(prefix="/v1", tags=["live"], route_class=Direct)
 

@@ -379,7 +379,7 @@ class AlarmTried(Said):
 
 
 class Session(Said):
-    """A session; the token stands in the cookie `tekkie_session` too."""
+    """A session; the token stands in a cookie too."""
 
     token: str
     kind: Login

@@ -24,15 +24,15 @@ DESK: Final = ("Demo Desk", "desk@example.org")
 LIFE: Final = timedelta(days=400)
 AT_ONCE: Final = 6
 YOU: Final = "you"
-# Beside the Landesmuseum in Zurich: whoever books there rings you first.
-YOUR_PLACE: Final = Point(lat=47.37903, lon=8.54040)
+# Where the gazetteer sees 8001 Zurich: whoever books there and moves no pin rings you first.
+YOUR_PLACE: Final = Point(lat=47.37060, lon=8.54160)
 YOUR_ADDRESS: Final[Mapping[str, object]] = {
-    "street": "Museumstrasse 2",
+    "street": "Münsterhof 1",
     "postcode": "8001",
     "city": "Zürich",
     "country": "CH",
-    "lat": 47.37910,
-    "lon": 8.54050,
+    "lat": 47.37055,
+    "lon": 8.54177,
 }
 
 
@@ -48,12 +48,17 @@ class Player:
 
 @dataclass(frozen=True, slots=True)
 class Cast:
-    """Everybody. `new` says that they were invented just now."""
+    """Everybody. `new` says that they were invented just now.
+
+    A login opens one browser once; tokens are for scripts.
+    """
 
     players: Sequence[Player]
     names: Mapping[FriendId, str]
     your_token: str
+    your_login: str
     desk_token: str
+    desk_login: str
     partner_key: str
     new: bool
 
@@ -77,15 +82,17 @@ async def assemble(rt: Runtime, count: int, seed: int) -> Cast:
     ids = {friend.ref: friend.id for friend in rt.index}
     await _quiet_hours(rt, people, ids)
     tokens = await _tokens(rt, [ids[one.ref] for one in people])
-    desk = await sessions.add_operator(rt, *DESK)
+    desk, you = await sessions.add_operator(rt, *DESK), PersonId(ids[YOU])
     return Cast(
         players=[
             Player(one, ids[one.ref], token, _is_busy(rt, ids[one.ref]))
             for one, token in zip(people, tokens, strict=True)
         ],
         names={ids[one.ref]: short(one.name) for one in people} | {ids[YOU]: "YOU"},
-        your_token=await sessions.token(rt, PersonId(ids[YOU]), LIFE),
+        your_token=await sessions.token(rt, you, LIFE),
+        your_login=await sessions.login_link(rt, you, LIFE),
         desk_token=await sessions.token(rt, desk, LIFE),
+        desk_login=await sessions.login_link(rt, desk, LIFE),
         partner_key=await _key(rt),
         new=done.created > 0,
     )

@@ -226,15 +226,20 @@ def greeting(own: Settings, wish: Play, cast: Cast) -> str:
     return f"""
 [bold]tekkie demo[/]  Zurich and Berlin, {len(cast.players)} invented friends; time passes {pace}.
 
-[bold]API[/]         {own.base_url}/docs
-[bold]mails[/]       {own.data_dir / "mails"}
-[bold]book[/]        curl -s {url}/bookings {as_json} -d '{body}'
-[bold]you[/]         the friend next door to that address, asked first and played by nobody:
-            curl -s {url}/me/offers {you}
-            curl -s -X POST {url}/offers/[cyan]ID[/]/accept {you}
-[bold]the desk[/]    curl -s '{url}/bookings?limit=3' {desk}
-            curl -s {url}/bookings/[cyan]ID[/]/decisions {desk}
-[bold]a partner[/]   curl -s {url}/bookings {partner}
+Open these three side by side; book in [bold]8001 Zürich[/], and the phone rings:
+  [bold]book[/]     {own.base_url}/
+  [bold]phone[/]    {own.base_url}/login#{cast.your_login}
+           [dim]the friend next door, asked first and played by nobody but you[/]
+  [bold]desk[/]     {own.base_url}/login#{cast.desk_login}
+           [dim]each of the two opens one browser once; --fresh or the next demo gives new ones[/]
+
+By hand ({own.base_url}/docs, mails in {own.data_dir / "mails"}):
+  [bold]book[/]     curl -s {url}/bookings {as_json} -d '{body}'
+  [bold]you[/]      curl -s {url}/me/offers {you}
+           curl -s -X POST {url}/offers/[cyan]ID[/]/accept {you}
+  [bold]desk[/]     curl -s '{url}/bookings?limit=3' {desk}
+           curl -s {url}/bookings/[cyan]ID[/]/decisions {desk}
+  [bold]partner[/]  curl -s {url}/bookings {partner}
 
 Ctrl-C stops; the next demo goes on from there (--fresh begins anew){_faster(wish)}.
 """

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, BackgroundTasks, Depends, Request, Response
+from fastapi import APIRouter, BackgroundTasks, Depends, Response
 
 from api import requests, schemas
-from api.auth import COOKIE, FriendCaller, Operator, Rt, only
+from api.auth import DESK_COOKIE, FRIEND_COOKIE, FriendCaller, Operator, Rt, Shown, only
 from api.direct import Direct
 from api.openapi import problems
 from api.outside import Outside, ToOutside
@@ -18,6 +18,8 @@ from dispatch.flows.sessions import SESSION_LIFE, LinkUsedUp
 from dispatch.runtime import Runtime
 
 router = APIRouter(prefix="/v1", tags=["sessions"], route_class=Direct)
+
+COOKIES = {Login.FRIEND: FRIEND_COOKIE, Login.OPERATOR: DESK_COOKIE}
 
 SignedIn = Annotated[FriendCaller | Operator, Depends(only(FriendCaller, Operator))]
 
@@ -37,10 +39,13 @@ async def request_login_link(
 async def create_session(
     rt: Rt, asked: requests.SessionAsked, response: Response
 ) -> schemas.Session:
-    """Use a link up: the session's token comes in the body and as the cookie `tekkie_session`."""
+    """Use a link up: the session's token comes in the body and as a cookie.
+
+    A friend's is called `tekkie_session`, an operator's `tekkie_desk`: one browser holds both.
+    """
     begun = await sessions.log_in(rt, asked.token)
     response.set_cookie(
-        COOKIE,
+        COOKIES[begun.kind],
         begun.token,
         max_age=int(SESSION_LIFE.total_seconds()),
         httponly=True,
@@ -51,13 +56,13 @@ async def create_session(
 
 
 @router.get("/sessions/current", summary="Who I am")
-async def show_session(rt: Rt, who: SignedIn, request: Request) -> schemas.SessionNow:
+async def show_session(rt: Rt, who: SignedIn, shown: Shown) -> schemas.SessionNow:
     """Whose session this is and until when: a friend's or an operator's; 401 without one."""
-    found = await sessions.current(rt, _token(request))
+    found = await sessions.current(rt, shown)
     if found is None:  # it has ended between the two questions
         raise Unauthenticated
     return schemas.SessionNow(
-        kind=Login.FRIEND if isinstance(who, FriendCaller) else Login.OPERATOR,
+        kind=_kind(who),
         id=who.friend_id if isinstance(who, FriendCaller) else who.person_id,
         expires_at=found[0],
         server_time=found[1],
@@ -68,20 +73,19 @@ async def show_session(rt: Rt, who: SignedIn, request: Request) -> schemas.Sessi
 async def delete_session(
     rt: Rt,
     who: SignedIn,
-    request: Request,
+    shown: Shown,
     response: Response,
     asked: requests.SignOutAsked | None = None,
 ) -> None:
     """End this session at once, everywhere; a phone that is named rings no more."""
     if asked and asked.endpoint and isinstance(who, FriendCaller):
         await phones.unsubscribe(rt, who.friend_id, asked.endpoint)
-    await sessions.log_out(rt, _token(request))
-    response.delete_cookie(COOKIE, httponly=True, samesite="lax")
+    await sessions.log_out(rt, shown)
+    response.delete_cookie(COOKIES[_kind(who)], httponly=True, samesite="lax")
 
 
-def _token(request: Request) -> str:
-    _, _, bearer = request.headers.get("authorization", "").partition(" ")
-    return bearer.strip() or request.cookies[COOKIE]
+def _kind(who: FriendCaller | Operator) -> Login:
+    return Login.FRIEND if isinstance(who, FriendCaller) else Login.OPERATOR
 
 
 async def _send(rt: Runtime, outside: Outside, kind: Login, known: Known) -> None:

@@ -60,11 +60,11 @@ async def asked_link(rt: Runtime, person_id: PersonId) -> str | None:
     return token if kept else None
 
 
-async def login_link(rt: Runtime, person_id: PersonId) -> str:
+async def login_link(rt: Runtime, person_id: PersonId, life: timedelta = LINK_LIFE) -> str:
     """The token of a login link made by hand, or NotFound."""
     token = _secret()
     async with transaction(rt.pool) as tx:
-        kept = await sessions.insert_link(tx, _hash(token), person_id, LINK_LIFE)
+        kept = await sessions.insert_link(tx, _hash(token), person_id, life)
     if kept is None:
         raise NotFound(NOBODY)
     return token

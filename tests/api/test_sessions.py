@@ -221,3 +221,26 @@ async def test_a_session_says_whose_it_is_and_until_when(house, clock, problem):
     gone = await house.friend("f1")
     await gone.delete("/v1/sessions/current")
     problem(await gone.get("/v1/sessions/current"), 401, "unauthenticated")
+
+
+async def test_one_browser_holds_a_friend_s_session_and_the_desk_s(house):
+    person = await sessions.add_operator(house.rt, "Dora Desk", "dora@example.org")
+    link = await sessions.login_link(house.rt, person)
+    begun = await house.http.post("/v1/sessions", json={"token": link})
+    at_desk = begun.headers["set-cookie"].partition(";")[0]
+    assert at_desk.startswith("tekkie_desk=ts_")
+    both = {"Cookie": f"{(await signed_in(house))['Cookie']}; {at_desk}"}
+    alone = {"Cookie": at_desk}
+
+    async def kind(headers):
+        answer = await house.http.get("/v1/sessions/current", headers=headers)
+        return answer.json()["kind"]
+
+    assert await kind(both) == "friend"
+    assert await kind(both | {"Tekkie-Face": "desk"}) == "operator"
+    assert await kind(alone) == "operator"
+    gone = await house.http.delete(
+        "/v1/sessions/current", headers=both | OURS | {"Tekkie-Face": "desk"}
+    )
+    assert 'tekkie_desk=""' in gone.headers["set-cookie"]
+    assert await kind(both) == "friend"

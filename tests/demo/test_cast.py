@@ -34,6 +34,8 @@ async def test_everybody_can_sign_in_and_only_the_newest_key_opens(rt):
     again = await cast.assemble(rt, 4, 1)
     for token in (again.your_token, again.desk_token, again.players[0].token):
         assert await signing_in.who(rt, token) is not None
+    for login, kind in ((again.your_login, "friend"), (again.desk_login, "operator")):
+        assert (await signing_in.log_in(rt, login)).kind == kind
     assert await partners.of_key(rt, first.partner_key) is None
     assert await partners.of_key(rt, again.partner_key) is not None
 
