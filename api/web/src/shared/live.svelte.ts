@@ -1,4 +1,5 @@
 // What happens, as it happens: one stream per tab, which comes back by itself and misses nothing.
+import { face } from './api';
 import { clock } from './clock.svelte';
 
 export type LiveState = 'connecting' | 'live' | 'reconnecting' | 'offline' | 'refused';
@@ -73,6 +74,7 @@ export class Live {
   async #follow(signal: AbortSignal): Promise<void> {
     const headers: Record<string, string> = { Accept: 'text/event-stream' };
     if (this.#listening.token) headers.Authorization = `Bearer ${this.#listening.token}`;
+    else headers['Tekkie-Face'] = face();
     if (this.#cursor) headers['Last-Event-ID'] = this.#cursor;
     const answer = await fetch('/v1/live', { headers, signal, cache: 'no-store' });
     if (answer.status === 401 || answer.status === 403) throw new Denied();
