@@ -1,11 +1,12 @@
 import { svelte } from '@sveltejs/vite-plugin-svelte';
 import { defineConfig } from 'vite';
+import { icons } from './scripts/icons.ts';
 import { land } from './scripts/land.ts';
 
 const FACES = ['book', 'job', 'friend', 'desk', 'login', 'missing'];
 
 export default defineConfig({
-  plugins: [svelte(), land()],
+  plugins: [svelte(), land(), icons()],
   build: {
     target: 'es2022',
     assetsInlineLimit: 0,

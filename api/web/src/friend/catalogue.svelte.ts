@@ -1,0 +1,28 @@
+// What a package means in the language of the page: from the catalogue, which is the same for everybody.
+import { api, type Schema } from '../shared/api';
+import { language } from '../shared/i18n.svelte';
+
+class Catalogue {
+  #all = $state<Record<string, Record<string, Schema<'Package'>>>>({});
+  #asked = new Set<string>();
+
+  about(code: string, market: Schema<'Market'> | undefined): Schema<'Package'> | undefined {
+    if (!market) return undefined;
+    const name = `${market} ${language()}`;
+    if (!this.#asked.has(name)) void this.#read(name, market);
+    return this.#all[name]?.[code];
+  }
+
+  async #read(name: string, market: Schema<'Market'>): Promise<void> {
+    this.#asked.add(name);
+    try {
+      const query = { market, language: language() };
+      const { items } = await api.get('/v1/packages', { query });
+      this.#all[name] = Object.fromEntries(items.map((one) => [one.code, one]));
+    } catch {
+      this.#asked.delete(name);
+    }
+  }
+}
+
+export const catalogue = new Catalogue();

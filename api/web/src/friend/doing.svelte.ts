@@ -1,0 +1,65 @@
+// One step of a job at a time: what is being done, and in plain words why it could not be.
+import { api, Refused, Unreachable } from '../shared/api';
+import { shared } from '../shared/i18n.svelte';
+import { toast } from '../shared/ui/toast.svelte';
+import { mine } from './mine.svelte';
+import { say } from './say';
+
+type Step = 'contacted' | 'on-the-way' | 'start';
+interface Of {
+  booking_id: string;
+}
+
+const DONE = { contacted: 'done.contacted', 'on-the-way': 'done.on_the_way', start: '' } as const;
+
+/** Why the last step did not work. */
+export const trouble = $state({ text: '' });
+
+class Doing {
+  what = $state('');
+
+  step(step: Step, path: Of): Promise<boolean> {
+    const asked = { path };
+    return this.do(
+      step,
+      () => {
+        if (step === 'contacted') return api.post('/v1/bookings/{booking_id}/contacted', asked);
+        if (step === 'start') return api.post('/v1/bookings/{booking_id}/start', asked);
+        return api.post('/v1/bookings/{booking_id}/on-the-way', asked);
+      },
+      DONE[step] && say(DONE[step]),
+    );
+  }
+
+  /** Do it, say so, and read the job anew; a refusal of a field is for the form that asked. */
+  async do(what: string, work: () => Promise<unknown>, done = ''): Promise<boolean> {
+    this.what = what;
+    trouble.text = '';
+    try {
+      await work();
+      await mine.load();
+      if (done) toast(done);
+      return true;
+    } catch (error) {
+      if (error instanceof Refused && error.status === 422) throw error;
+      trouble.text = why(error);
+      if (error instanceof Refused) await mine.load();
+      return false;
+    } finally {
+      this.what = '';
+    }
+  }
+}
+
+/** A refusal in the reader's words. */
+export function why(error: unknown): string {
+  if (error instanceof Unreachable) return say('no_network');
+  if (!(error instanceof Refused)) return shared.say('error.title');
+  if (error.code === 'contact-deadline-passed') return say('no.deadline');
+  if (error.code === 'wrong-state') return say('no.state');
+  if (error.code === 'appointment-overlaps') return say('no.overlaps');
+  if (error.code === 'not-found') return say('not_mine');
+  return error.errors[0]?.problem ?? shared.say('error.title');
+}
+
+export const doing = new Doing();

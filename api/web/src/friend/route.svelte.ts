@@ -1,0 +1,50 @@
+// Which screen: the path says it, so that a reload, a notification and the back key agree.
+export type Screen =
+  { name: 'home' | 'alarm' | 'profile' | 'why' } | { name: 'offer' | 'job'; id: string };
+
+class Route {
+  path = $state(location.pathname);
+  readonly screen = $derived(screenOf(this.path));
+
+  begin(): () => void {
+    const moved = () => (this.path = location.pathname);
+    const clicked = (event: MouseEvent) => this.#clicked(event);
+    const told = (event: MessageEvent<{ kind?: string; path?: string }>) => {
+      if (event.data?.kind === 'go' && event.data.path) this.go(event.data.path);
+    };
+    addEventListener('popstate', moved);
+    document.addEventListener('click', clicked);
+    navigator.serviceWorker?.addEventListener('message', told);
+    return () => {
+      removeEventListener('popstate', moved);
+      document.removeEventListener('click', clicked);
+      navigator.serviceWorker?.removeEventListener('message', told);
+    };
+  }
+
+  go(path: string, how: 'push' | 'replace' = 'push'): void {
+    if (path === this.path) return;
+    history[how === 'push' ? 'pushState' : 'replaceState'](null, '', path);
+    this.path = path;
+    scrollTo(0, 0);
+  }
+
+  #clicked(event: MouseEvent): void {
+    const plain = event.button === 0 && !(event.metaKey || event.ctrlKey || event.shiftKey);
+    const link = event.target instanceof Element ? event.target.closest('a') : null;
+    if (!plain || event.defaultPrevented || !link || link.target || link.hash) return;
+    if (link.origin !== location.origin || !/^\/friend(\/|$)/.test(link.pathname)) return;
+    event.preventDefault();
+    this.go(link.pathname);
+  }
+}
+
+function screenOf(path: string): Screen {
+  const [, , folder, id] = path.split('/');
+  if (folder === 'offers' && id) return { name: 'offer', id };
+  if (folder === 'jobs' && id) return { name: 'job', id };
+  if (folder === 'alarm' || folder === 'profile' || folder === 'why') return { name: folder };
+  return { name: 'home' };
+}
+
+export const route = new Route();

@@ -1,0 +1,60 @@
+// Times that suit her wishes: the next few, none of them past.
+import type { Wish } from './words';
+
+const HOURS: Record<Wish, number[]> = {
+  soon: [10, 14, 18],
+  morning: [9],
+  afternoon: [14],
+  evening: [18],
+  weekend: [10, 14],
+};
+const DAYS = 10;
+const SUGGESTED = 4;
+const NOTICE_MS = 45 * 60_000;
+const QUARTER_MS = 15 * 60_000;
+
+export function suggestions(wishes: readonly Wish[], now: number): Date[] {
+  const hours = hoursOf(wishes);
+  const weekend = wishes.includes('weekend');
+  const found: Date[] = [];
+  for (let day = 0; day < DAYS && found.length < SUGGESTED; day += 1) {
+    for (const hour of hours) {
+      const at = new Date(now);
+      at.setDate(at.getDate() + day);
+      at.setHours(hour, 0, 0, 0);
+      const fits = !weekend || isWeekend(at);
+      if (fits && at.getTime() > now + NOTICE_MS && found.length < SUGGESTED) found.push(at);
+    }
+  }
+  return found;
+}
+
+function hoursOf(wishes: readonly Wish[]): number[] {
+  const ofDay = wishes.filter((wish) => wish !== 'soon' && wish !== 'weekend');
+  const asked = ofDay.length ? ofDay : wishes.length ? wishes : (['soon'] as const);
+  return [...new Set(asked.flatMap((wish) => HOURS[wish]))].sort((one, other) => one - other);
+}
+
+/** Whether a time is one of those she wished for. */
+export function suits(at: Date, wishes: readonly Wish[]): boolean {
+  if (wishes.includes('weekend') && !isWeekend(at)) return false;
+  const ofDay = wishes.filter((wish) => wish !== 'soon' && wish !== 'weekend');
+  const hour = at.getHours();
+  const part = hour < 12 ? 'morning' : hour < 17 ? 'afternoon' : 'evening';
+  return !ofDay.length || ofDay.includes(part);
+}
+
+function isWeekend(at: Date): boolean {
+  return at.getDay() === 0 || at.getDay() === 6;
+}
+
+/** The next quarter of an hour, as the first that can be chosen. */
+export function quarter(now: number): Date {
+  return new Date(Math.ceil(now / QUARTER_MS) * QUARTER_MS);
+}
+
+const two = (value: number) => String(value).padStart(2, '0');
+/** 2026-03-02 and 14:00 in the phone's own zone, as date and time fields have it. */
+export const dayOf = (at: Date) =>
+  `${at.getFullYear()}-${two(at.getMonth() + 1)}-${two(at.getDate())}`;
+export const hourOf = (at: Date) => `${two(at.getHours())}:${two(at.getMinutes())}`;

@@ -1,0 +1,26 @@
+// Moments and wishes as a neighbour would say them.
+import type { Schema } from '../shared/api';
+import { clock } from '../shared/clock.svelte';
+import { time } from '../shared/i18n.svelte';
+import { say } from './say';
+
+export type Wish = Schema<'Wish'>;
+
+export function wishes(all: readonly Wish[]): string {
+  if (!all.length) return say('wish.any');
+  return all.map((wish) => say(`wish.${wish}`)).join(', ');
+}
+
+/** 21:00, or Tue 21:00 on another day. */
+export function clockTime(at: string): string {
+  const today = new Date(at).toDateString() === new Date(clock.now).toDateString();
+  const hour = { hour: '2-digit', minute: '2-digit' } as const;
+  return time(at, today ? hour : { weekday: 'short', ...hour });
+}
+
+/** Tuesday, 3 March, 14:00 – 15:00. */
+export function appointment({ starts_at, ends_at }: Schema<'Appointment'>): string {
+  const hour = { hour: '2-digit', minute: '2-digit' } as const;
+  const day = time(starts_at, { weekday: 'long', day: 'numeric', month: 'long' });
+  return `${day}, ${time(starts_at, hour)} – ${time(ends_at, hour)}`;
+}

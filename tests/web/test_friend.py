@@ -1,0 +1,90 @@
+"""The friend's phone: it rings, he takes it, calls, comes, and finishes, with one thumb."""
+
+from datetime import timedelta
+
+
+async def phone(tabs, site, ref="f1", **options):
+    """A friend's phone, signed in, with its context's page not yet opened."""
+    context = await tabs.context(has_touch=True, **options)
+    await site.house.friend(ref)
+    await tabs.sign_in(context, site.house.tokens[ref])
+    return tabs.watched(await context.new_page())
+
+
+async def seen_by_customer(site, booking):
+    """What the customer is told of her booking."""
+    answer = await site.house.client(booking["token"]).get(f"/v1/bookings/{booking['id']}")
+    return answer.json()
+
+
+async def test_from_the_ring_to_the_signature_with_one_thumb(tabs, site, clock):
+    page = await phone(tabs, site)
+    await page.goto("/friend")
+    await page.get_by_role("heading", name="No offers right now").wait_for()
+
+    booking = await site.house.book()
+    await page.get_by_role("heading", name="1 offer for you").wait_for(timeout=3000)
+    await page.locator("a.offer").tap()
+    assert "Bahnhofstrasse" not in await page.locator("main").inner_text()
+    await page.get_by_role("button", name="I take it").tap()
+
+    await page.get_by_text("It is yours").wait_for()
+    await page.wait_for_url(f"**/friend/jobs/{booking['id']}")
+    main = page.locator("main")
+    await main.get_by_text("Bahnhofstrasse 1").wait_for()
+    assert await page.get_by_role("link", name="Call").get_attribute("href") == "tel:+41440001739"
+    assert "22:00" in await page.get_by_text("Get in touch by").inner_text()
+    assert (await seen_by_customer(site, booking))["state"] == "awarded"
+
+    await page.get_by_role("button", name="We have talked").tap()
+    await page.get_by_role("heading", name="Agree on a time").wait_for()
+    assert (await seen_by_customer(site, booking))["contacted_at"] is not None
+
+    await page.get_by_label("Day").fill("2026-03-02")
+    await page.get_by_label("Time", exact=True).fill("09:30")
+    await page.get_by_role("button", name="Set the appointment").tap()
+    await page.get_by_text("This time has passed already").wait_for()
+    assert (await seen_by_customer(site, booking))["appointment"] is None
+    await page.get_by_label("Time", exact=True).fill("18:30")
+    await page.get_by_role("button", name="Set the appointment").tap()
+    await page.get_by_role("button", name="I am on my way").wait_for()
+    told = await seen_by_customer(site, booking)
+    assert told["appointment"]["starts_at"] == "2026-03-02T17:30:00Z"
+
+    await clock.advance(timedelta(hours=8))
+    await page.get_by_role("button", name="I am on my way").tap()
+    await main.get_by_text("On the way").wait_for()
+    assert (await seen_by_customer(site, booking))["on_the_way_at"] is not None
+    await page.get_by_role("button", name="I am at the door").tap()
+    await page.get_by_role("button", name="Finish").tap()
+    assert (await seen_by_customer(site, booking))["state"] == "under_way"
+
+    await page.get_by_role("button", name="Finish the job").tap()
+    await page.get_by_text("Write in one sentence").wait_for()
+    await page.get_by_label("What did you do?").fill("Router connected.")
+    await page.get_by_label("Minutes worked").fill("45")
+    await sign(page)
+    await page.get_by_role("button", name="Finish the job").tap()
+    await page.get_by_text("Thank you for helping").wait_for()
+    done = await seen_by_customer(site, booking)
+    assert (done["state"], done["ended_at"]) == ("completed", "2026-03-02T17:00:00Z")
+    desk = await site.house.operator()
+    signature = (await desk.get(f"/v1/bookings/{booking['id']}")).json()["signature"]
+    assert signature.startswith("M")
+
+
+async def sign(page):
+    """Draw a stroke into the box, clear it, and draw another."""
+    box = page.get_by_role("img", name="Box for the signature, empty")
+    for again in (True, False):
+        await box.evaluate("box => box.scrollIntoView({ block: 'center' })")
+        place = await box.bounding_box()
+        await page.mouse.move(place["x"] + 30, place["y"] + 60)
+        await page.mouse.down()
+        for step in range(1, 8):
+            await page.mouse.move(place["x"] + 30 + 25 * step, place["y"] + 60 + 12 * (step % 3))
+        await page.mouse.up()
+        await page.get_by_role("img", name="Signed").wait_for()
+        if again:
+            await page.get_by_role("button", name="Clear").tap()
+            await box.wait_for()
