@@ -1,4 +1,5 @@
 import { begin } from '../shared/begin';
+import '../shared/calm.css';
 import App from './App.svelte';
 
 void begin(App);

@@ -1,0 +1,98 @@
+// What is now, in one sentence and one more: the same for the page and for the title of its tab.
+import { clock } from '../shared/clock.svelte';
+import { money, time } from '../shared/i18n.svelte';
+import type { Job } from './job.svelte';
+import { say } from './say';
+
+export type Tone = 'waits' | 'good' | 'soon' | 'bad' | 'over';
+export interface Statement {
+  title: string;
+  text: string;
+  tab: string;
+  tone: Tone;
+}
+
+const DAY: Intl.DateTimeFormatOptions = { weekday: 'long', day: 'numeric', month: 'long' };
+const HOUR: Intl.DateTimeFormatOptions = { hour: '2-digit', minute: '2-digit' };
+
+/** “21:40”, or “Tuesday 3 March, 09:10” when it is not today. */
+export function until(at: string): string {
+  const today = time(clock.now, { dateStyle: 'short' }) === time(at, { dateStyle: 'short' });
+  return today ? time(at, HOUR) : `${time(at, DAY)}, ${time(at, HOUR)}`;
+}
+
+export function when(at: string): string {
+  return `${time(at, DAY)}, ${time(at, HOUR)}`;
+}
+
+export function statement(job: Job): Statement {
+  const name = job.friend?.first_name ?? '';
+  switch (job.state) {
+    case 'open':
+      return open(job);
+    case 'awarded':
+      return {
+        title: say('awarded.title', { name }),
+        text: say(job.disputed_at ? 'awarded.reminded' : 'awarded.text', {
+          name,
+          time: job.contact_due_at ? until(job.contact_due_at) : '',
+        }),
+        tab: say('awarded.tab', { name }),
+        tone: 'good',
+      };
+    case 'contacted':
+    case 'scheduled':
+      return coming(job, name);
+    case 'under_way':
+      return plain('under_way', 'good', { name });
+    case 'completed':
+      return plain('completed', 'over', { name });
+    case 'incomplete':
+      return plain('incomplete', 'bad', { name });
+    case 'unfilled':
+      return plain('unfilled', 'bad', { name });
+    case 'cancelled':
+      return cancelled(job);
+  }
+}
+
+type Plain = 'under_way' | 'completed' | 'incomplete' | 'unfilled' | 'on_the_way';
+
+function plain(key: Plain, tone: Tone, values: Record<string, string>): Statement {
+  const part = (end: 'title' | 'text' | 'tab') => say(`${key}.${end}`, values);
+  return { title: part('title'), text: part('text'), tab: part('tab'), tone };
+}
+
+function open(job: Job): Statement {
+  const count = job.offers.live;
+  return {
+    title: count ? say('open.title', { count }) : say('open.looking'),
+    text: say(job.round > 1 ? 'open.again' : 'open.text'),
+    tab: say('open.tab'),
+    tone: 'waits',
+  };
+}
+
+function coming(job: Job, name: string): Statement {
+  if (job.on_the_way_at) return plain('on_the_way', 'soon', { name });
+  const at = job.appointment?.starts_at;
+  if (!at) {
+    const values = { name };
+    const text = say(job.disputed_at ? 'contacted.disputed' : 'contacted.text', values);
+    const tab = say('contacted.tab', values);
+    return { title: say('contacted.title', values), text, tab, tone: 'good' };
+  }
+  const values = { name, day: time(at, DAY), time: time(at, HOUR) };
+  return {
+    title: say('scheduled.title', values),
+    text: say(job.move_asked_at ? 'scheduled.moving' : 'scheduled.text', values),
+    tab: say('scheduled.tab', { when: time(at, { weekday: 'short', ...HOUR }) }),
+    tone: 'good',
+  };
+}
+
+function cancelled(job: Job): Statement {
+  const fee = job.cancel_fee;
+  const text = fee?.amount ? say('cancelled.fee', { fee: money(fee) }) : say('cancelled.free');
+  return { title: say('cancelled.title'), text, tab: say('cancelled.tab'), tone: 'over' };
+}
