@@ -1,0 +1,9 @@
+// How a friend stands, in colour and shape.
+import type { FriendRow } from '../types';
+import type { Tone } from '../words';
+
+export const FRIENDS: Record<FriendRow['state'], { tone: Tone; icon: string }> = {
+  active: { tone: 'good', icon: '✓' },
+  paused: { tone: 'warn', icon: '‖' },
+  suspended: { tone: 'bad', icon: '✕' },
+};
