@@ -7,9 +7,11 @@ type Package = Schema<'Package'>;
 const FOUND_MAX = 6;
 const PREFIX_MIN = 2;
 const INSIDE_MIN = 4;
-const TYPO_FROM = 4;
+const TYPO_FROM = 5;
 const TWO_TYPOS_FROM = 8;
 const KEPT_SHARE = 0.45;
+const TROUBLE_SHARE = 0.3;
+const CORE = 2;
 const SPECIAL: Record<string, string> = { ß: 'ss', ł: 'l', æ: 'ae', œ: 'oe', ø: 'o' };
 // Said in every sentence, and about nothing.
 const IDLE = new Set(
@@ -21,6 +23,13 @@ const IDLE = new Set(
     'il lo gli mio mia miei con non piu che ho per di del e o ' +
     'moj moja moje mi nie jest i lub z ze do na w jak co mam sie prosze'
   ).split(' '),
+);
+
+// That something is amiss says little about what.
+const TROUBLE = new Set(
+  'geht funktioniert kaputt defekt problem lauft work works working broken marche fonctionne panne probleme funziona problema guasto dziala zepsuty'.split(
+    ' ',
+  ),
 );
 
 export function fold(text: string): string {
@@ -53,6 +62,7 @@ function entryOf(one: Package): Entry {
     [one.name, 3.5],
   ];
   for (const [text, weight] of fields) for (const word of words(text)) weights.set(word, weight);
+  for (const word of words(known).slice(0, CORE)) weights.set(word, 4);
   return { one, weights };
 }
 
@@ -66,7 +76,8 @@ export function search(packages: readonly Package[], said: string): Package[] {
   for (const word of asked) {
     const hits = entries.map(({ one, weights }) => [one, best(word, weights)] as const);
     const rare = Math.log(1 + entries.length / (1 + hits.filter(([, hit]) => hit > 0).length));
-    for (const [one, hit] of hits) scores.set(one, (scores.get(one) ?? 0) + hit * rare);
+    const worth = rare * (TROUBLE.has(word) ? TROUBLE_SHARE : 1);
+    for (const [one, hit] of hits) scores.set(one, (scores.get(one) ?? 0) + hit * worth);
   }
   const ranked = [...scores].sort(([, a], [, b]) => b - a);
   const top = ranked[0]?.[1] ?? 0;

@@ -1,0 +1,210 @@
+"""The customer books: one question a screen, nothing lost, nothing booked twice."""
+
+import re
+from datetime import timedelta
+
+from tests.web import walking
+from tests.web.walking import button, heading
+
+BOOK = re.compile("Book now for")
+
+
+async def bookings(site) -> list[dict]:
+    desk = await site.house.operator()
+    return (await desk.get("/v1/bookings")).json()["items"]
+
+
+async def test_a_booking_from_the_first_page_to_the_rating(tabs, site, clock, no_findings):
+    page = await tabs("/")
+    await walking.to_check(page)
+    assert "Vera" not in page.url
+    await page.get_by_role("button", name=BOOK).click()
+
+    await page.wait_for_url("**/job/*")
+    await page.get_by_role("heading", name="We are asking 4 helpers near you").wait_for()
+    await no_findings(page)
+    [booking] = await bookings(site)
+    assert (booking["package"], booking["wishes"]) == ("wifi-setup", ["evening"])
+    token = page.url.rpartition("/")[2]
+    assert await page.evaluate("sessionStorage.getItem('tekkie.draft')") != ""
+    assert "Vera" not in await page.evaluate("JSON.stringify(sessionStorage)")
+
+    offers = await site.house.offers(booking)
+    ref, offer = next(iter(offers.items()))
+    friend = await site.house.friend(ref)
+    await friend.post(f"/v1/offers/{offer}/accept")
+    name = ref.capitalize()
+    await page.get_by_role("heading", name=f"{name} has your job").wait_for()
+    assert await page.title() == f"{name} will call · tekkie"
+    assert await page.get_by_text("Deutsch, English").count() == 1
+    path = f"/v1/bookings/{booking['id']}"
+    await friend.post(f"{path}/contacted")
+    await page.get_by_role("heading", name=f"You are in touch with {name}").wait_for()
+
+    starts_at = (await clock.now()) + timedelta(hours=30)
+    await friend.post(f"{path}/appointment", {"starts_at": starts_at.isoformat()})
+    await page.get_by_role("heading", name=f"{name} is coming on Tuesday").wait_for()
+    await no_findings(page)
+    async with page.expect_download() as saving:
+        await button(page, "Add to calendar").click()
+    file = (await (await saving.value).path()).read_text("utf-8")
+    assert f"UID:{booking['id']}" in file
+    assert f"DTSTART:{starts_at:%Y%m%dT%H%M%SZ}" in file
+
+    await friend.post(f"{path}/on-the-way")
+    await page.get_by_role("heading", name=f"{name} is on the way to you").wait_for()
+    await friend.post(f"{path}/start")
+    await page.get_by_role("heading", name=f"{name} is with you").wait_for()
+    await friend.post(f"{path}/complete", {"summary": "All devices online.", "minutes": 40})
+    await page.get_by_role("heading", name="All done").wait_for()
+    await no_findings(page)
+
+    send = button(page, "Send rating")
+    await send.click()
+    await page.get_by_role("alert").get_by_text("Please choose one to five stars").wait_for()
+    await page.get_by_label("5 stars").focus()
+    await page.keyboard.press("Space")
+    await page.get_by_label(f"A word to {name}").fill("Quick and kind.")
+    await send.click()
+    await page.get_by_role("heading", name="Thank you!").wait_for()
+    said = (await site.house.client(token).get(path)).json()
+    assert said["stars"] == 5
+
+
+async def test_search_forgives_typing_errors_and_knows_other_words(tabs):
+    page = await tabs("/")
+    field = page.get_by_label("Say it in your own words")
+    first = page.locator("main li button").first
+    for said, found in [
+        ("wlan", "Wi-Fi"),
+        ("internet geht nicht", "Internet trouble"),
+        ("drukarka", "Printer"),
+        ("imprimante ne marche pas", "Printer"),
+        ("prniter", "Printer"),
+        ("fernsheer", "TV setup"),
+        ("mot de pase oublie", "Passwords"),
+        ("zdjecia", "Photos"),
+    ]:
+        await field.fill(said)
+        await first.filter(has_text=found).wait_for(timeout=3000)
+    await field.fill("qqqqqqqq")
+    await page.get_by_text("We have nothing special for that").wait_for()
+    await first.filter(has_text="Quick help").wait_for()
+
+
+async def test_faults_are_said_at_their_field_and_the_first_is_focused(tabs, no_findings):
+    page = await tabs("/")
+    await walking.what(page)
+    await heading(page, "Where do you need us?")
+    await button(page, "Look for helpers nearby").click()
+    await page.locator("[name=postcode]:focus").wait_for()
+    await page.get_by_label("Postcode").fill("8000")
+    await page.get_by_label("Town").fill("Nowhere")
+    await page.get_by_label("Street and number").fill(walking.STREET)
+    await button(page, "Look for helpers nearby").click()
+    await page.get_by_text("We do not know this postcode").wait_for()
+    await no_findings(page)
+    await walking.address(page)
+    await walking.near(page)
+    await walking.when(page)
+    await heading(page, "Whom may we call?")
+    await button(page, "Continue").click()
+    await page.locator("[name=name]:focus").wait_for()
+    assert await page.locator("[aria-invalid=true]").count() == 3
+    await no_findings(page)
+    await walking.person(page, phone="044 1111111111")
+    await page.get_by_role("button", name=BOOK).click()
+    await page.get_by_text("This number does not exist").wait_for()
+    await page.locator("[name=phone]:focus").wait_for()
+    await page.get_by_label("Telephone number").fill("044 000 17 39")
+    await button(page, "Continue").click()
+    await heading(page, "Is everything right?")
+
+
+async def test_back_and_reload_lose_nothing(tabs):
+    page = await tabs("/")
+    await walking.to_check(page)
+    await page.go_back()
+    await heading(page, "Whom may we call?")
+    assert await page.get_by_label("First and last name").input_value() == "Vera Beispiel"
+    await page.reload()
+    await page.get_by_role("heading", name="Whom may we call?").wait_for()
+    assert await page.get_by_label("E-mail").input_value() == "vera@example.com"
+    await page.get_by_role("button", name="Back").click()
+    await heading(page, "When would suit you?")
+    assert await page.get_by_label("In the evening").is_checked()
+    await button(page, "Continue").click()
+    await heading(page, "Is everything right?")
+    await button(page, "Change: Where").click()
+    await walking.where(page, postcode="8004", street="Langstrasse 5")
+    await walking.near(page)
+    await heading(page, "Is everything right?")
+    await page.get_by_text("8004 Zürich").wait_for()
+    await page.get_by_text("Langstrasse 5").wait_for()
+
+
+async def test_two_clicks_and_a_lost_answer_book_once(tabs, site):
+    page = await tabs("/")
+    await walking.to_check(page)
+    keys = []
+
+    async def lose(route):
+        keys.append(route.request.headers["idempotency-key"])
+        answer = await route.fetch()
+        assert answer.status == 201
+        await route.abort("connectionreset")
+
+    await page.route("**/v1/bookings", lose)
+    await page.get_by_role("button", name=BOOK).dblclick()
+    await page.get_by_role("alert").get_by_text("nothing is booked twice").wait_for()
+    assert len(await bookings(site)) == 1
+    await page.unroute("**/v1/bookings")
+    await page.reload()
+    again = button(page, "Send again")
+    await again.wait_for()
+    assert await button(page, "Change: Who").count() == 0
+    async with page.expect_request("**/v1/bookings") as asking:
+        await again.click()
+    keys.append((await asking.value).headers["idempotency-key"])
+    await page.wait_for_url("**/job/*")
+    await page.get_by_role("heading", name="We are asking 4 helpers near you").wait_for()
+    assert len(await bookings(site)) == 1
+    assert len(keys) >= 3
+    assert len(set(keys)) == 1
+
+
+async def test_a_pin_finds_the_nearest_without_a_mouse(tabs, site, no_findings):
+    page = await tabs("/")
+    await walking.what(page)
+    await walking.where(page)
+    await heading(page, "Five or more helpers are near you")
+    await button(page, "Show on the map").click()
+    pin = page.locator(".maplibregl-marker")
+    await pin.wait_for()
+    await no_findings(page)
+    await pin.focus()
+    for _ in range(3):
+        await page.keyboard.press("ArrowDown")
+    await page.get_by_text("Exact place is set").wait_for()
+    async with page.expect_request("**/v1/quotes") as asking:
+        await button(page, "Continue").click()
+    pinned = (await asking.value).post_data_json["address"]
+    await walking.when(page)
+    await walking.who(page)
+    await page.get_by_role("button", name=BOOK).click()
+    await page.wait_for_url("**/job/*")
+    [booking] = await bookings(site)
+    desk = await site.house.operator()
+    address = (await desk.get(f"/v1/bookings/{booking['id']}")).json()["customer"]["address"]
+    assert (address["lat"], address["lon"]) == (pinned["lat"], pinned["lon"])
+
+
+async def test_where_nobody_can_come_it_is_said_with_what_to_do(tabs, no_findings):
+    page = await tabs("/")
+    await walking.what(page)
+    await walking.where(page, postcode="1204", street="Rue du Rhône 1")
+    await heading(page, "Sorry, there is nobody near you")
+    await no_findings(page)
+    await button(page, "Another address").click()
+    await walking.where(page)
+    await walking.near(page)
