@@ -97,9 +97,13 @@ NEVER = {
         SELECT id FROM awards WHERE (move_asked_at IS NOT NULL AND appointment IS NULL)
         OR (on_the_way_at IS NOT NULL AND contacted_at IS NULL)""",
     "a dispute that is not told once": """
-        SELECT a.id FROM awards a WHERE (a.disputed_at IS NOT NULL)::int <>
-          (SELECT count(*) FROM events e WHERE e.booking_id = a.booking_id
-           AND e.kind = 'contact.disputed' AND e.data ->> 'friend' = a.friend_id::text)""",
+        SELECT a.id FROM awards a WHERE a.disputed_at IS NOT NULL AND 1 <>
+          (SELECT count(*) FROM events e WHERE e.booking_id = a.booking_id AND e.at = a.disputed_at
+           AND e.kind = 'contact.disputed' AND e.data ->> 'friend' = a.friend_id::text)
+        UNION ALL
+        SELECT e.booking_id FROM events e WHERE e.kind = 'contact.disputed' AND NOT EXISTS (
+          SELECT FROM awards a WHERE a.booking_id = e.booking_id AND a.disputed_at = e.at
+          AND a.friend_id::text = e.data ->> 'friend')""",
     "a rating of a booking that is not completed": """
         SELECT r.booking_id FROM ratings r JOIN bookings b ON b.id = r.booking_id
         WHERE b.state <> 'completed'""",
@@ -128,7 +132,8 @@ async def violations(connection: asyncpg.Connection) -> list[str]:
 
 async def all_is_well(connection: asyncpg.Connection) -> None:
     """AssertionError naming every promise that is broken; deadlocks count as well."""
-    assert await violations(connection) == []
+    broken = await violations(connection)
+    assert broken == [], broken
     deadlocks = await connection.fetchval(
         "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()"
     )

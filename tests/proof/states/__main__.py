@@ -13,7 +13,11 @@ def main() -> None:
     """Run; the test writes its figures into docs/proof.md."""
     parser = argparse.ArgumentParser(prog="python -m tests.proof.states", description=__doc__)
     parser.add_argument("--steps", type=int, default=12_000, help="of each way to rank friends")
-    os.environ["TEKKIE_PROOF_STEPS"] = str(parser.parse_args().steps)
+    parser.add_argument("--seed", type=int, default=1, help="of the walks")
+    asked = parser.parse_args()
+    os.environ["TEKKIE_PROOF_STEPS"] = str(asked.steps)
+    os.environ["TEKKIE_PROOF_SEED"] = str(asked.seed)
+    os.environ.setdefault("TEKKIE_TEST_EXAMPLES", "40")
     os.environ[report.WHOLE] = "whole"
     machine = report.ROOT / "tests" / "flows" / "test_machine.py"
     sys.exit(pytest.main([str(machine), "-q", "--timeout", "7200"]))
