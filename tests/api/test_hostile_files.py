@@ -1,0 +1,48 @@
+"""Files that mean no good, sent by the desk: refused, or every bad row is named, and no 5xx."""
+
+import json
+
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from tests.geo.hostile import NASTY, bent, collections
+
+IMPORT = "/v1/desk/friends/import"
+here = settings(
+    max_examples=25,
+    derandomize=True,
+    database=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+tables = st.lists(
+    st.lists(st.sampled_from([*NASTY, "f9", "47.3", ",", '"', "\n"]), max_size=9)
+).map(
+    lambda rows: "\n".join(
+        ["ref,name,email,phone,radius_km,languages,lat,lon", *map(",".join, rows)]
+    )
+)
+
+
+@here
+@given(
+    content=st.one_of(bent, tables, collections().map(lambda made: made[0])),
+    filename=st.sampled_from(["f.geojson", "f.json", "f.csv", "f.tsv", "f.txt"]),
+    skip_bad=st.booleans(),
+)
+@example(content="ref\ud800", filename="f.csv", skip_bad=True)
+@example(content="[" * 200_000, filename="f.json", skip_bad=False)
+async def test_a_hostile_file_is_refused_or_its_bad_rows_are_named(
+    house, content, filename, skip_bad
+):
+    desk = await house.operator()
+    body = json.dumps({"filename": filename, "content": content, "skip_bad": skip_bad})
+    headers = {"Content-Type": "application/json"}
+    answer = await desk.send("POST", IMPORT, content=body, headers=headers)
+    said = answer.json()
+    if answer.status_code != 200:
+        assert answer.status_code == 422, answer.text
+        assert all(error["field"] and error["cure"] for error in said["errors"])
+        return
+    assert all(row["problem"] and row["cure"] for row in said["rows"])
+    if said["rows"] and not skip_bad:
+        assert said["taken_in"] == said["changed"] == 0
