@@ -40,9 +40,11 @@ GROWING = frozenset(
         "sessions",
         "ratings",
         "charges",
+        "push_subscriptions",
     ]
 )
 ONE, FEW = UUID(int=1), [UUID(int=n) for n in range(1, 5)]
+SOUND = "https://push.example.org/f1"
 
 
 Plans = dict[tuple[str, str], dict[str, Any]]
@@ -129,6 +131,20 @@ HOT: Mapping[str, Mapping[str, Hot]] = {
             FEW, by="messages_pkey bookings_pkey events_pkey people_pkey awards_booking"
         ),
     },
+    "push_subscriptions": {
+        "rung": hot(ONE, by="push_subscriptions_friend"),
+        "note": hot([ONE], [None], by="push_subscriptions_pkey"),
+        "forget_gone": hot(FEW, by="push_subscriptions_pkey"),
+        "take_over": hot(SOUND, ONE, by="push_subscriptions_endpoint_key"),
+        "drop_oldest": hot(ONE, ONE, 5, by="push_subscriptions_friend push_subscriptions_pkey"),
+        "drop": hot(ONE, SOUND, by="push_subscriptions_endpoint_key|push_subscriptions_friend"),
+        "of_friend": hot(ONE, by="push_subscriptions_friend"),
+        "standing": hot(
+            ONE,
+            by="friends_pkey people_pkey friend_certificates_pkey|"
+            "friend_certificates_friend_id_certificate_valid_excl",
+        ),
+    },
     "desk": {
         "page": hot(BEGINNING, ONE, 50, by="bookings_created"),
         "page_completed": hot(BEGINNING, ONE, 50, by="bookings_created"),
@@ -203,6 +219,7 @@ OPTIONAL: Mapping[str, frozenset[str]] = {
         ]
     ),
     "answers": frozenset(),
+    "push_subscriptions": frozenset(),
     "letters": frozenset(),
 }
 """What people do by hand and now and then; nobody waits for it in a crowd."""
@@ -224,6 +241,9 @@ TRADES = """
     SELECT sha256(id::text::bytea), id, now(), now() + interval '1 day' FROM people;
     INSERT INTO answers (principal, key, request_sha256, created_at)
     SELECT 'public', id::text, sha256('x'), moment() FROM people;
+    INSERT INTO push_subscriptions (id, friend_id, endpoint, p256dh, auth, created_at)
+    SELECT id, id, 'https://push.example.org/' || email, decode(repeat('04', 65), 'hex'),
+      decode(repeat('00', 16), 'hex'), now() FROM people;
     INSERT INTO partners (id, name, created_at)
     SELECT id, email, now() FROM people LIMIT 20
 """
