@@ -2,13 +2,7 @@
 
 from datetime import timedelta
 
-
-async def phone(tabs, site, ref="f1", **options):
-    """A friend's phone, signed in, with its context's page not yet opened."""
-    context = await tabs.context(has_touch=True, **options)
-    await site.house.friend(ref)
-    await tabs.sign_in(context, site.house.tokens[ref])
-    return tabs.watched(await context.new_page())
+from tests.web.phones import phone
 
 
 async def seen_by_customer(site, booking):

@@ -1,6 +1,7 @@
 // What a package means in the language of the page: from the catalogue, which is the same for everybody.
 import { api, type Schema } from '../shared/api';
 import { language } from '../shared/i18n.svelte';
+import { mine } from './mine.svelte';
 
 class Catalogue {
   #all = $state<Record<string, Record<string, Schema<'Package'>>>>({});
@@ -11,6 +12,11 @@ class Catalogue {
     const name = `${market} ${language()}`;
     if (!this.#asked.has(name)) void this.#read(name, market);
     return this.#all[name]?.[code];
+  }
+
+  /** In the language of the page; the API names it in the friend's own. */
+  name({ code, name }: Schema<'PackageName'>): string {
+    return this.about(code, mine.profile?.market)?.name ?? name;
   }
 
   async #read(name: string, market: Schema<'Market'>): Promise<void> {

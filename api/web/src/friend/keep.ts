@@ -17,6 +17,12 @@ export interface Answer {
   outcome?: Outcome;
 }
 
+export interface Offers {
+  all: Offer[];
+  /** Milliseconds the server's clock was ahead of this phone's. */
+  ahead_ms: number;
+}
+
 const NAME = 'tekkie-friend';
 const ANSWERS = 'answers';
 const OFFERS = 'offers';
@@ -58,8 +64,8 @@ export const answers = {
 };
 
 export const offers = {
-  get: () => within<Offer[] | undefined>(OFFERS, 'readonly', (store) => store.get(0)),
-  put: (all: Offer[]) => within(OFFERS, 'readwrite', (store) => store.put(all, 0)),
+  get: () => within<Offers | undefined>(OFFERS, 'readonly', (store) => store.get(0)),
+  put: (kept: Offers) => within(OFFERS, 'readwrite', (store) => store.put(kept, 0)),
 };
 
 /** Nothing of it is left. */

@@ -31,7 +31,7 @@ class Mine {
   #stale = false;
 
   begin(): () => void {
-    void this.#remember();
+    if (!navigator.onLine) void this.#remember();
     void this.load();
     const live = new Live({ heard: (heard) => this.#heard(heard), reload: () => void this.load() });
     this.live = live;
@@ -87,9 +87,11 @@ class Mine {
         this.older = jobs.next_cursor;
         this.profile = profile;
         this.error = undefined;
-        await kept.put(offers.items).catch(() => undefined);
+        const ahead_ms = clock.read() - Date.now();
+        await kept.put({ all: offers.items, ahead_ms }).catch(() => undefined);
       } catch (error) {
         this.failed(error);
+        if (error instanceof Unreachable && !this.offers) await this.#remember();
       }
     }
   }
@@ -106,11 +108,11 @@ class Mine {
 
   /** Without network at least what was on offer is there to be answered. */
   async #remember(): Promise<void> {
-    const before = (await kept.get().catch(() => undefined)) ?? [];
-    for (const offer of before) this.#seen.set(offer.id, offer);
-    if (!this.offers && (this.error instanceof Unreachable || !navigator.onLine)) {
-      this.offers = before;
-    }
+    const before = await kept.get().catch(() => undefined);
+    if (!before || this.offers) return;
+    for (const offer of before.all) this.#seen.set(offer.id, offer);
+    clock.tell(new Date(Date.now() + before.ahead_ms).toISOString());
+    this.offers = before.all;
   }
 
   #heard({ event, data }: Heard): void {

@@ -50,11 +50,16 @@ class Queue {
     return this.#sending;
   }
 
-  /** It was read: it need not be told once more. */
+  /** It stands on the screen: the next visit need not tell it once more. */
+  async shown(offerId: string): Promise<void> {
+    await kept.drop(offerId).catch(() => undefined);
+  }
+
+  /** It was read. */
   async seen(offerId: string): Promise<void> {
     if (!this.all[offerId]?.outcome) return;
     delete this.all[offerId];
-    await kept.drop(offerId).catch(() => undefined);
+    await this.shown(offerId);
   }
 
   async #flush(): Promise<void> {

@@ -1,0 +1,51 @@
+"""A friend's phone: a context signed in as one of the six friends."""
+
+from typing import Any
+
+from playwright.async_api import CDPSession, Page
+
+from tests.web.conftest import Site, Tabs
+
+
+async def phone(tabs: Tabs, site: Site, ref: str = "f1", **options: Any) -> Page:
+    """A phone with a page not yet opened."""
+    context = await tabs.context(has_touch=True, **options)
+    await site.house.friend(ref)
+    await tabs.sign_in(context, site.house.tokens[ref])
+    return tabs.watched(await context.new_page())
+
+
+async def ringing(tabs: Tabs, site: Site, ref: str = "f1", **options: Any) -> tuple[Page, Any]:
+    """A phone with the offer of a new booking on its screen, and the booking."""
+    booking = await site.house.book()
+    offer = (await site.house.offers(booking))[ref]
+    page = await phone(tabs, site, ref, **options)
+    await page.goto(f"/friend/offers/{offer}")
+    await page.get_by_role("button", name="I take it").wait_for()
+    return page, booking | {"offer": offer}
+
+
+async def installed(page: Page) -> None:
+    """The service worker has the page and all it needs, and holds it."""
+    await page.evaluate("navigator.serviceWorker.ready")
+    await page.wait_for_function("navigator.serviceWorker.controller !== null")
+
+
+async def cut_off(page: Page, away: bool) -> None:
+    """Without network, or with it again."""
+    await page.context.set_offline(away)
+
+
+async def worker(page: Page) -> tuple[CDPSession, str]:
+    """The browser's hold on the service worker, and the id of its registration."""
+    session = await page.context.new_cdp_session(page)
+    found: list[str] = []
+
+    def heard(said: dict[str, Any]) -> None:
+        found.extend(one["registrationId"] for one in said["registrations"])
+
+    session.on("ServiceWorker.workerRegistrationUpdated", heard)
+    await session.send("ServiceWorker.enable")
+    while not found:
+        await page.evaluate("navigator.serviceWorker.ready.then(() => 0)")
+    return session, found[0]

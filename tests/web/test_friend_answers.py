@@ -1,0 +1,112 @@
+"""What becomes of an answer: the truth is told, also to a phone that had no network."""
+
+from datetime import timedelta
+
+from tests.web.phones import cut_off, installed, phone, ringing
+
+
+async def test_when_another_friend_takes_it_the_open_screen_says_so_by_itself(
+    tabs, site, no_findings
+):
+    page, booking = await ringing(tabs, site, "f2")
+    first = await site.house.friend("f1")
+    offer = (await site.house.offers(booking))["f1"]
+    assert (await first.post(f"/v1/offers/{offer}/accept")).status_code == 200
+    await page.get_by_role("heading", name="Taken by another friend").wait_for(timeout=2000)
+    assert await page.get_by_role("button", name="I take it").count() == 0
+    await no_findings(page)
+    await page.get_by_role("link", name="Go to start").tap()
+    await page.get_by_role("heading", name="No offers right now").wait_for()
+
+
+async def test_an_offer_that_is_declined_or_cancelled_leaves_the_screen(tabs, site):
+    page, booking = await ringing(tabs, site)
+    await page.get_by_role("button", name="Not this time").tap()
+    await page.get_by_role("heading", name="Declined").wait_for()
+    # The fifth is asked in his place at once.
+    assert "f5" in await site.house.offers(booking)
+
+    page, booking = await ringing(tabs, site, "f2")
+    customer = site.house.client(booking["token"])
+    cancelled = await customer.post(f"/v1/bookings/{booking['id']}/cancel", {"reason": "solved"})
+    assert cancelled.status_code == 200, cancelled.text
+    await page.get_by_role("heading", name="Help is no longer needed").wait_for(timeout=2000)
+
+
+async def test_when_its_time_is_up_the_offer_says_so_by_the_clock_of_the_server(tabs, site, clock):
+    # The clock of this phone is hours off: only the server's counts.
+    context = await tabs.context()
+    await context.clock.install(time="2026-03-02T03:30:00Z")
+    await site.house.friend("f1")
+    await tabs.sign_in(context, site.house.tokens["f1"])
+    booking = await site.house.book()
+    offer = (await site.house.offers(booking))["f1"]
+    page = tabs.watched(await context.new_page())
+    await page.goto(f"/friend/offers/{offer}")
+    timer = page.get_by_role("timer")
+    await timer.wait_for()
+    assert await timer.inner_text() in {"1 hr", "60:00", "59:59", "59:58"}
+    await clock.advance(timedelta(minutes=60))
+    await context.clock.fast_forward("01:00:00")
+    await page.get_by_role("heading", name="Time is up").wait_for()
+    assert await page.get_by_role("button", name="I take it").count() == 0
+
+
+async def test_a_yes_without_network_is_kept_and_wins_when_there_is_network_again(tabs, site):
+    page, booking = await ringing(tabs, site)
+    await installed(page)
+    await cut_off(page, True)
+    await page.get_by_role("button", name="I take it").tap()
+    await page.get_by_text("Your yes waits for the network").wait_for()
+    # A phone that is switched off and on again still knows of it, and of the offer.
+    await page.reload()
+    await page.get_by_text("Your yes waits for the network").wait_for()
+    desk = await site.house.operator()
+    assert (await desk.get(f"/v1/bookings/{booking['id']}")).json()["state"] == "open"
+
+    await cut_off(page, False)
+    await page.wait_for_url(f"**/friend/jobs/{booking['id']}")
+    await page.get_by_text("Bahnhofstrasse 1").wait_for()
+    assert (await desk.get(f"/v1/bookings/{booking['id']}")).json()["state"] == "awarded"
+
+
+async def test_a_yes_that_comes_too_late_out_of_a_tunnel_is_told_so(tabs, site, no_findings):
+    page, booking = await ringing(tabs, site, "f2")
+    await installed(page)
+    await page.goto("/friend")
+    await page.locator("a.offer").tap()
+    await cut_off(page, True)
+    await page.get_by_role("button", name="I take it").tap()
+    await page.get_by_text("Your yes waits for the network").wait_for()
+    await page.get_by_role("link", name="Back").tap()
+    await page.get_by_text("Your yes waits for the network").wait_for()
+    await no_findings(page)
+    offer = (await site.house.offers(booking))["f1"]
+    first = await site.house.friend("f1")
+    assert (await first.post(f"/v1/offers/{offer}/accept")).status_code == 200
+
+    await cut_off(page, False)
+    told = page.get_by_role("status").get_by_text("Taken by another friend")
+    await told.wait_for()
+    await page.get_by_role("button", name="OK").tap()
+    await told.wait_for(state="detached")
+    await page.reload()
+    await page.get_by_role("heading", name="No offers right now").wait_for()
+    assert await told.count() == 0
+
+
+async def test_whoever_has_as_many_jobs_as_he_wanted_is_told_where_to_change_it(tabs, site):
+    page, _ = await ringing(tabs, site)
+    other = await phone(tabs, site)
+    await other.goto("/friend/profile")
+    friend = await site.house.friend("f1")
+    booking = await site.house.book()
+    offer = (await site.house.offers(booking))["f1"]
+    assert (await friend.post(f"/v1/offers/{offer}/accept")).status_code == 200
+    await friend.send("PATCH", "/v1/me/profile", json={"capacity": 1})
+    await page.get_by_role("button", name="I take it").tap()
+    await page.get_by_role("heading", name="You have as many jobs as you wanted").wait_for()
+    await page.get_by_role("link", name="Change in my profile").tap()
+    await page.get_by_role("button", name="One more").tap()
+    await page.get_by_text("Saved").wait_for()
+    assert (await friend.get("/v1/me/profile")).json()["capacity"] == 2
