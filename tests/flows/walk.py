@@ -42,11 +42,11 @@ OF_A_BOOKING = [verb for verb, (name, _) in VERBS.items() if "booking" in RULES[
 
 def walk(world: World, rank_by: RankBy, steps: int, seed: int) -> None:
     """Take so many steps in stories of LENGTH; a failure says with which seed and what was told."""
-    chance, left = Random(seed), steps
-    while left > 0:
-        length = min(LENGTH, left)
-        left -= length
-        story = Story(world, rank_by, chance.randrange(UNFILLED + 1))
+    chance = Random(seed)
+    for number, done in enumerate(range(0, steps, LENGTH)):
+        length = min(LENGTH, steps - done)
+        # The beginnings take turns, so that a short walk too has been everywhere.
+        story = Story(world, rank_by, (number + seed) % (UNFILLED + 1))
         try:
             for _ in range(length):
                 booking = chance.choice(story.bookings)
