@@ -40,6 +40,7 @@ PHONE = {"width": 390, "height": 844}
 DESK = {"width": 1280, "height": 800}
 AXE = Path(AXE_FILE_PATH).read_text("utf-8")
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+PATIENCE_MS = 10_000
 # What the browser itself writes about an answer of 400 and more; the pages tell people.
 STATUS = "Failed to load resource"
 
@@ -169,3 +170,20 @@ async def examine(page: Page) -> None:
         for one in found["violations"]
     }
     assert said == {}
+
+
+@pytest.fixture
+async def desk(tabs: Tabs, site: Site) -> Callable[..., Awaitable[Page]]:
+    """Opens a page of the desk as an operator, on a wide screen unless said otherwise."""
+    operator = await site.house.operator()
+
+    async def open_at(path: str = "/desk", **options: Any) -> Page:
+        context = await tabs.context(**({"viewport": DESK} | options))
+        await tabs.sign_in(context, str(operator.token))
+        page = tabs.watched(await context.new_page())
+        page.set_default_timeout(PATIENCE_MS)
+        await page.goto(path)
+        await page.get_by_role("heading", name="What waits").wait_for(state="attached")
+        return page
+
+    return open_at

@@ -8,7 +8,7 @@ import type { BookingState, Columns, Market, Queues } from './types';
 import { MARKETS } from './types';
 
 const COUNT_MS = [300, 2000] as const;
-const MAP_MS = [400, 15_000] as const;
+const MAP_MS = [400, 8000] as const;
 const DRAW_MS = [100, 500] as const;
 const NUMBERS_MS = 60_000;
 

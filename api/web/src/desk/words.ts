@@ -1,4 +1,5 @@
 // What the API says in codes, in the words of the reader.
+import { clock } from '../shared/clock.svelte';
 import { time } from '../shared/i18n.svelte';
 import { say, type Key } from './say';
 import type { BookingState, Market } from './types';
@@ -45,7 +46,9 @@ export function when(at: string, market: Market): string {
   });
 }
 
+/** The time of today; of another day with its date. */
 export function shortTime(at: string): string {
-  const today = new Date().toDateString() === new Date(at).toDateString();
-  return time(at, today ? { timeStyle: 'short' } : { dateStyle: 'short', timeStyle: 'short' });
+  const today = new Date(clock.read()).toDateString() === new Date(at).toDateString();
+  const day: Intl.DateTimeFormatOptions = today ? {} : { day: 'numeric', month: 'short' };
+  return time(at, { ...day, hour: '2-digit', minute: '2-digit' });
 }

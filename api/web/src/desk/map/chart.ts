@@ -156,6 +156,7 @@ export class LiveChart {
   /** What is drawn, for whoever cannot see it: numbers on the element. */
   #tell(): void {
     if (!this.#ready) return;
+    this.container.dataset.chosen = this.#chosen ?? '';
     for (const layer of PICKED) {
       const found = this.#map.queryRenderedFeatures({ layers: [layer] });
       const name = layer.replace(/-(\w)/, (_, letter: string) => letter.toUpperCase());

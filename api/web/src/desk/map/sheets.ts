@@ -12,6 +12,8 @@ export const FRIEND_CLUSTERS = 'friend-clusters';
 const FRIENDS_TO_ZOOM = 13;
 const BOOKINGS_TO_ZOOM = 11;
 const CLUSTER_PX = 52;
+/** Bookings of a town stand beside its friends, so that neither hides the other. */
+const BESIDE_PX: [number, number] = [16, -14];
 const EMPTY: GeoJSON.FeatureCollection = { type: 'FeatureCollection', features: [] };
 
 export function lay(map: Map, dark: boolean): void {
@@ -36,6 +38,7 @@ export function lay(map: Map, dark: boolean): void {
     source: string,
     colour: string,
     opacity: number,
+    aside: [number, number],
   ): LayerSpecification[] => [
     {
       id,
@@ -58,6 +61,7 @@ export function lay(map: Map, dark: boolean): void {
         ],
         'circle-stroke-color': halo,
         'circle-stroke-width': 2,
+        'circle-translate': aside,
       },
     },
     {
@@ -70,7 +74,7 @@ export function lay(map: Map, dark: boolean): void {
         'text-size': 12,
         'text-allow-overlap': true,
       },
-      paint: { 'text-color': ink },
+      paint: { 'text-color': ink, 'text-translate': aside },
     },
   ];
   const single = (id: string, kind: string): LayerSpecification => ({
@@ -85,9 +89,9 @@ export function lay(map: Map, dark: boolean): void {
     },
   });
   const layers: LayerSpecification[] = [
-    ...bubble(FRIEND_CLUSTERS, FRIENDS, tones.good, 0.75),
+    ...bubble(FRIEND_CLUSTERS, FRIENDS, tones.good, 0.75, [0, 0]),
     single(FRIENDS, 'friend'),
-    ...bubble(BOOKING_CLUSTERS, BOOKINGS, tones.accent, 1),
+    ...bubble(BOOKING_CLUSTERS, BOOKINGS, tones.accent, 1, BESIDE_PX),
     single(BOOKINGS, 'booking'),
     {
       id: 'chosen',

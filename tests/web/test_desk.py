@@ -1,0 +1,185 @@
+"""The desk in a real browser: what waits, one booking whole, and what an operator does about it."""
+
+from tests.api.conftest import BOOKING
+from tests.builders import friend_row, north, take_in
+from tests.web.conftest import PHONE
+
+FAR = {
+    "street": "Bundesplatz 3",
+    "postcode": "3011",
+    "city": "Bern",
+    "country": "CH",
+    "lat": 46.9466,
+    "lon": 7.4442,
+}
+PARK = """UPDATE messages SET state = 'parked', problem = 'mailbox full', attempts = 9
+    WHERE id = (SELECT id FROM messages WHERE booking_id = $1 AND audience = 'customer' LIMIT 1)
+    RETURNING id"""
+
+
+def pane(page):
+    return page.get_by_role("article")
+
+
+def queue(page, name):
+    return page.get_by_role("region", name="What waits").get_by_role("button", name=name)
+
+
+async def chapters(page):
+    return await page.locator("[data-fact] > .text").all_inner_texts()
+
+
+async def test_a_new_booking_appears_by_itself_and_its_story_goes_on(desk, site):
+    page = await desk()
+    await page.get_by_text("No bookings yet").wait_for()
+    booking, _ = await site.house.win("f2")
+    line = page.locator(f"[data-booking='{booking['id']}']")
+    await line.get_by_text("awarded").wait_for()
+    await line.get_by_text("Vera Beispiel").wait_for()
+    await line.click()
+    await pane(page).get_by_role("heading", name="Wi-Fi setup").wait_for()
+    await pane(page).get_by_text("F2 Muster has the job, call by").wait_for()
+    assert [text.split(",")[0] for text in await chapters(page)] == [
+        "F2 Muster has the job",
+        "Round 1: these were asked",
+        "Booked: Wi-Fi setup",
+    ]
+    asked = await page.locator("[data-fact='2'] li").all_inner_texts()
+    assert len(asked) == 4
+    assert sum("somebody was quicker" in one for one in asked) == 3
+    assert sum("accepted" in one for one in asked) == 1
+    path = f"/v1/bookings/{booking['id']}/contacted"
+    assert (await (await site.house.friend("f2")).post(path)).status_code == 200
+    await pane(page).get_by_text("F2 Muster has spoken to the customer").wait_for()
+    await line.get_by_text("called").wait_for()
+
+
+async def test_nobody_was_found_and_the_desk_gives_the_job_by_hand(desk, site):
+    booking = await site.house.book(address=FAR)
+    page = await desk()
+    await queue(page, "Nobody found").get_by_text("1", exact=True).first.wait_for()
+    await queue(page, "Nobody found").click()
+    await page.locator(f"[data-booking='{booking['id']}']").click()
+    await pane(page).get_by_role("button", name="Award").click()
+    sheet = page.get_by_role("dialog")
+    await sheet.get_by_role("searchbox").fill("f3")
+    await sheet.get_by_role("button", name="Give the job to F3 Muster").click()
+    await page.get_by_text("F3 Muster has the job; everybody is told").wait_for()
+    await pane(page).locator(".clock").get_by_text("Call by").wait_for()
+    await page.get_by_role("heading", name="Nothing waits here").wait_for()
+    said = (await (await site.house.friend("f3")).get("/v1/me/jobs")).json()
+    assert [job["booking_id"] for job in said["items"]] == [booking["id"]]
+    story = await chapters(page)
+    assert story[0].startswith("F3 Muster has the job")
+    assert "Nobody left to ask" in story
+    await page.locator("[data-fact]").first.get_by_text("you").wait_for()
+
+
+async def test_taking_a_job_from_somebody_is_asked_once_and_a_refusal_says_what_to_do(desk, site):
+    booking, _ = await site.house.win("f1")
+    page = await desk(f"/desk/list?booking={booking['id']}")
+    await pane(page).get_by_role("button", name="Send out again").click()
+    sheet = page.get_by_role("dialog")
+    await sheet.get_by_text("F1 Muster has the job and loses it").wait_for()
+    await sheet.get_by_role("button", name="Take it away").click()
+    await pane(page).get_by_text("Taken from F1 Muster and sent out again").wait_for()
+
+    await pane(page).get_by_role("button", name="Cancel …").click()
+    await sheet.get_by_role("radio", name="Already solved").check()
+    async with page.expect_response("**/cancel"):
+        await sheet.get_by_role("button", name="Cancel the booking").click()
+    await pane(page).get_by_text("Cancelled: Already solved").wait_for()
+    assert await pane(page).get_by_role("button", name="Award").count() == 0
+
+
+async def test_a_job_that_was_taken_meanwhile_is_not_given_away(desk, site):
+    booking = await site.house.book()
+    page = await desk(f"/desk/list?booking={booking['id']}")
+    await pane(page).get_by_role("button", name="Award").click()
+    await page.context.set_offline(True)
+    offer = (await site.house.offers(booking))["f4"]
+    await (await site.house.friend("f4")).post(f"/v1/offers/{offer}/accept")
+    sheet = page.get_by_role("dialog")
+    give = sheet.get_by_role("button", name="Give the job to F5 Muster")
+    await give.click()
+    await sheet.get_by_role("alert").get_by_text("Check the connection").wait_for()
+    await page.get_by_text("You are offline").wait_for()
+    await page.context.set_offline(False)
+    await give.click()
+    await sheet.get_by_role("alert").get_by_text("look at the booking again").wait_for()
+    await page.keyboard.press("Escape")
+    await pane(page).get_by_text("F4 Muster has the job").wait_for()
+
+
+async def test_why_not_ruth(desk, site):
+    await take_in(site.house.rt, [friend_row("ruth", north(150), certificates=("mac",))])
+    await take_in(site.house.rt, [friend_row("rolf", north(9000), name="Rolf Fern", radius_m=500)])
+    booking = await site.house.book()
+    page = await desk(f"/desk/list?booking={booking['id']}")
+    why = page.get_by_role("region", name="Why not …?")
+    await why.get_by_label("Friend").fill("ruth")
+    await page.keyboard.press("Enter")
+    await why.get_by_text("certificate missing").wait_for()
+    await why.get_by_label("Friend").fill("Rolf")
+    await why.get_by_role("button", name="Why?").click()
+    await why.get_by_text("too far for his radius").wait_for()
+    await why.get_by_label("Friend").fill("nobody at all")
+    await why.get_by_role("button", name="Why?").click()
+    await why.get_by_text("There is no such friend").wait_for()
+    near = page.get_by_role("region", name="Who is near")
+    rows = await near.get_by_role("listitem").all_inner_texts()
+    ruth = next(row for row in rows if "ruth" in row)
+    assert "certificate missing" in ruth
+    assert sum(row.endswith("● asked") for row in rows) == 4
+
+
+async def test_everything_is_found_by_what_somebody_says_on_the_telephone(desk, site):
+    partner = await site.house.partner()
+    wanted = {"name": "Zoë Łukasik", "email": "zoe@example.com", "language": "en"}
+    named = await site.house.book(customer=wanted | {"phone": "044 000 17 41"})
+    won, _ = await site.house.win("f4", address=FAR | {"lat": 47.37, "lon": 8.54})
+    made = (await partner.post("/v1/bookings", BOOKING | {"partner_reference": "TILL-7"})).json()
+    page = await desk()
+    box = page.get_by_role("searchbox")
+    for words, found in [
+        ("TILL-7", made["id"]),
+        ("lukasik", named["id"]),
+        ("zoe@example.com", named["id"]),
+        ("3011", won["id"]),
+        ("f4", won["id"]),
+        (named["id"], named["id"]),
+    ]:
+        await box.fill(words)
+        await page.wait_for_function(
+            "id => [...document.querySelectorAll('[data-booking]')].map(one => one.dataset.booking)"
+            ".join() === id",
+            arg=found,
+        )
+        assert words not in page.url
+    await box.fill("nobody of that name")
+    await page.get_by_text("Nothing found").wait_for()
+
+
+async def test_a_parked_message_is_sent_again(desk, site, owner):
+    booking = await site.house.book()
+    message = await owner.fetchval(PARK, booking["id"])
+    page = await desk("/desk/list?queue=parked_messages")
+    await page.get_by_text("mailbox full").wait_for()
+    await page.get_by_role("button", name="Send again").click()
+    await page.get_by_role("heading", name="Nothing waits here").wait_for()
+    state = await owner.fetchval("SELECT state FROM messages WHERE id = $1", message)
+    assert state == "pending"
+
+
+async def test_friends_and_customers_are_kept_out(tabs, site):
+    friend = await site.house.friend("f1")
+    booking = await site.house.book()
+    context = await tabs.context(viewport=PHONE)
+    await tabs.sign_in(context, friend.token)
+    page = tabs.watched(await context.new_page())
+    await page.goto(f"/desk/list?booking={booking['id']}")
+    await page.get_by_role("heading", name="You are signed in as a friend").wait_for()
+    assert "Vera" not in await page.content()
+    stranger = await tabs("/desk/map")
+    await stranger.get_by_role("link", name="Sign in").wait_for()
+    assert await stranger.get_by_role("button", name="Friends").count() == 0

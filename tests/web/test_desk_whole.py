@@ -1,0 +1,188 @@
+"""The desk's friends, partners, map and keyboard in a real browser, and nobody shut out."""
+
+import pytest
+
+from scheduler.index_feed import IndexFeed
+from tests.builders import friend_row, north, take_in
+from tests.web.conftest import DESK, PHONE
+
+COLUMNS = "ref,name,email,phone,radius_km,languages,lat,lon\n"
+BEA = "zh-900,Bea Beispiel,bea@example.org,+41 44 000 17 39,8,de;en,47.37,8.54\n"
+DAN = "zh-901,Dan Beispiel,dan@example.org,+41 44 000 17 40,8,de,{lat},8.55\n"
+LOOK = "document.querySelector('[data-testid=live-map]').dataset"
+MANY = 20_000
+CROWD = """
+    WITH one AS (SELECT gen_random_uuid() AS id, n FROM generate_series(1, $1) AS n),
+    named AS (INSERT INTO people (id, kind, name, email, language, lat, lon)
+              SELECT id, 'friend', 'Nora ' || n, 'n' || n || '@example.org', 'de',
+                     46.2 + (n * 7919::bigint % 1000) / 800.0,
+                     6.3 + (n * 104729::bigint % 3000) / 1000.0 FROM one)
+    INSERT INTO friends (id, ref, tier, market, languages, radius_m, capacity, created_at)
+    SELECT id, 'many-' || n, 'friend', 'CH', '{de}', 8000, 3, now() FROM one"""
+
+
+def file(content):
+    return {"name": "friends.csv", "mimeType": "text/csv", "buffer": (COLUMNS + content).encode()}
+
+
+async def test_a_file_with_a_bad_row_says_line_field_and_cure_then_a_good_one_is_taken(desk):
+    page = await desk("/desk/friends")
+    await page.get_by_role("button", name="Import a file").click()
+    sheet = page.get_by_role("dialog")
+    await sheet.get_by_label("File").set_input_files(file(BEA + DAN.format(lat="8.5")))
+    row = sheet.get_by_role("listitem")
+    await row.get_by_text("Line 3").wait_for()
+    assert await row.locator("code").inner_text() == "lat"
+    assert await row.locator(".muted").inner_text()
+    assert await sheet.get_by_role("button", name="Take in").count() == 0
+
+    await sheet.get_by_label("File").set_input_files(file(BEA + DAN.format(lat="47.36")))
+    await sheet.get_by_text("New: 2").wait_for()
+    assert await page.locator("[data-row]").get_by_text("zh-900").count() == 0
+    await sheet.get_by_role("button", name="Take in (2)").click()
+    await page.get_by_text("Taken in: 2 new, 0 changed").wait_for()
+    await page.locator("[data-row]").get_by_text("zh-901").wait_for()
+
+
+async def test_a_friend_is_paused_with_a_reason_certified_and_shown_with_his_jobs(desk, site):
+    await site.house.win("f1")
+    page = await desk(f"/desk/friends?friend={site.house.friends['f1']}")
+    whole = page.get_by_role("article")
+    await whole.get_by_role("button", name="Pause").click()
+    await page.get_by_role("dialog").get_by_label("Reason").fill("On holiday.")
+    await page.get_by_role("dialog").get_by_role("button", name="Pause").click()
+    await whole.get_by_text("paused: On holiday.").wait_for()
+    await whole.get_by_role("button", name="Bring back").wait_for()
+    await whole.get_by_label("Choose a certificate").select_option("printer")
+    await whole.get_by_role("button", name="Give", exact=True).click()
+    await whole.get_by_role("button", name="Take Printers and scanners away").wait_for()
+    await whole.get_by_role("button", name="Take Mac and macOS away").click()
+    await page.get_by_text("Mac and macOS taken away").wait_for()
+    said = await (await site.house.operator()).get(f"/v1/desk/friends/{site.house.friends['f1']}")
+    assert [one["code"] for one in said.json()["certificates"]] == ["printer", "wifi"]
+    await whole.get_by_role("button", name="Wi-Fi setup").click()
+    await page.get_by_role("heading", name="What happened").wait_for()
+
+
+async def test_a_partners_key_is_shown_once_and_can_be_revoked(desk, site):
+    page = await desk("/desk/partners")
+    await page.get_by_role("button", name="New partner").click()
+    sheet = page.get_by_role("dialog")
+    await sheet.get_by_label("Name").fill("Elektro Muster")
+    await sheet.get_by_role("button", name="Add the partner").click()
+    key = await sheet.locator("code").inner_text()
+    partner = site.house.client(key)
+    assert (await partner.get("/v1/bookings")).status_code == 200
+    await sheet.get_by_role("button", name="I have kept it").click()
+    await page.get_by_role("heading", name="Elektro Muster").wait_for()
+    assert key not in await page.content()
+    await page.get_by_role("button", name="Revoke key").click()
+    await sheet.get_by_role("button", name="Revoke").click()
+    await page.get_by_text("revoked").first.wait_for()
+    assert (await partner.get("/v1/bookings")).status_code == 401
+
+    await page.get_by_role("button", name="New partner").click()
+    await sheet.get_by_label("Name").fill("Elektro Muster")
+    await sheet.get_by_role("button", name="Add the partner").click()
+    await sheet.get_by_text("A partner has this name already").wait_for()
+    assert await sheet.get_by_label("Name").get_attribute("aria-invalid") == "true"
+
+
+async def test_the_whole_desk_by_keyboard_alone(desk, site):
+    older, newer = await site.house.book(), await site.house.book()
+    page = await desk()
+    await page.locator(f"[data-booking='{older['id']}']").wait_for()
+    press = page.keyboard.press
+    await press("j")
+    await press("j")
+    await press("k")
+    await press("j")
+    await press("Enter")
+    article = page.get_by_role("article")
+    await article.get_by_text(older["id"][-8:]).wait_for()
+    await page.wait_for_function("document.activeElement.id === 'booking-title'")
+    await press("n")
+    await page.keyboard.type("She asks to be called after six: a j k.")
+    await press("Tab")
+    await press("Enter")
+    await article.get_by_text("She asks to be called after six: a j k.").first.wait_for()
+    await press("a")
+    await page.get_by_role("dialog").get_by_text("Call first").wait_for()
+    await press("Escape")
+    await press("Escape")
+    await page.get_by_text("Choose a booking or a friend").wait_for()
+    await press("/")
+    await page.keyboard.type(newer["id"])
+    await press("ArrowDown")
+    await page.locator(f"[data-booking='{older['id']}']").wait_for(state="detached")
+    await press("ArrowDown")
+    await press("Enter")
+    await article.get_by_text(newer["id"][-8:]).wait_for()
+    await press("1")
+    await page.get_by_role("heading", name="Nobody found").wait_for()
+    for letter, heading in [
+        ("f", "Friends"),
+        ("p", "Partners"),
+        ("m", "Map"),
+        ("l", "Nobody found"),
+    ]:
+        await press("g")
+        await press(letter)
+        await page.get_by_role("heading", name=heading, exact=True).wait_for()
+    await press("?")
+    sheet = page.get_by_role("dialog")
+    await sheet.get_by_text("through the list").wait_for()
+    await sheet.get_by_label("Use single letters as keys").press("Space")
+    await press("Escape")
+    await press("2")
+    await press("g")
+    assert await page.get_by_role("heading", name="Nobody found").count() == 1
+    assert "unfilled" in page.url
+
+
+async def test_twenty_thousand_friends_are_gathered_and_a_click_chooses(desk, site, owner):
+    await owner.execute(CROWD, MANY)
+    await IndexFeed(site.house.rt).reconcile()
+    booking = await site.house.book()
+    page = await desk("/desk/map", reduced_motion="reduce")
+    chart = page.get_by_test_id("live-map")
+    await page.get_by_text("20,006 friends").wait_for()
+    await page.wait_for_function(f"() => Number(({LOOK}).friendClusters) > 1")
+    await page.locator(f"[data-booking='{booking['id']}']").click()
+    # The flight is over and its end is drawn.
+    await page.wait_for_function(f"() => ({LOOK}).chosen === {booking['id']!r}")
+    await page.keyboard.press("Escape")
+    await page.get_by_text("Choose a booking or a friend").wait_for()
+    await chart.click()
+    await page.get_by_role("article").get_by_text(booking["id"][-8:]).wait_for()
+    late = await site.house.book()
+    await page.get_by_text("2 bookings, 20,006 friends").wait_for()
+    await page.locator(f"[data-booking='{late['id']}']").wait_for()
+
+
+@pytest.mark.parametrize("screen", [(PHONE, "dark"), (DESK, "light")], ids=["phone", "desk"])
+async def test_axe_finds_nothing_on_any_view(desk, site, no_findings, owner, screen):
+    viewport, scheme = screen
+    await take_in(site.house.rt, [friend_row("ruth", north(150), certificates=("mac",))])
+    booking, _ = await site.house.win("f1")
+    await owner.execute("UPDATE messages SET state = 'parked', problem = 'mailbox full'")
+    await site.house.partner()
+    friend = site.house.friends["f1"]
+    page = await desk(viewport=viewport, color_scheme=scheme, reduced_motion="reduce")
+    for path in [
+        "/desk",
+        "/desk/list",
+        "/desk/list?queue=parked_messages",
+        "/desk/list?queue=unfilled",
+        "/desk/map",
+        f"/desk/list?booking={booking['id']}",
+        f"/desk/friends?friend={friend}",
+        "/desk/friends",
+        "/desk/partners",
+    ]:
+        await page.goto(path, wait_until="load")
+        await page.locator("main").wait_for()
+        await page.wait_for_function("() => !document.querySelector('.skeleton')")
+        await no_findings(page)
+        wide = await page.evaluate("document.documentElement.scrollWidth")
+        assert wide <= viewport["width"], path
