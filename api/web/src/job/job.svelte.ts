@@ -123,6 +123,10 @@ export class Following {
   #forget(): void {
     this.missing = true;
     this.job = undefined;
-    localStorage.removeItem(KEPT + this.#id);
+    try {
+      localStorage.removeItem(KEPT + this.#id);
+    } catch {
+      // Where nothing can be kept, nothing has to be forgotten.
+    }
   }
 }

@@ -82,10 +82,12 @@ function coming(job: Job, name: string): Statement {
     const tab = say('contacted.tab', values);
     return { title: say('contacted.title', values), text, tab, tone: 'good' };
   }
+  const late = clock.now > Date.parse(job.appointment?.ends_at ?? at);
+  const moving = job.move_asked_at !== null;
   const values = { name, day: time(at, DAY), time: time(at, HOUR) };
   return {
     title: say('scheduled.title', values),
-    text: say(job.move_asked_at ? 'scheduled.moving' : 'scheduled.text', values),
+    text: say(late ? 'scheduled.late' : moving ? 'scheduled.moving' : 'scheduled.text', values),
     tab: say('scheduled.tab', { when: time(at, { weekday: 'short', ...HOUR }) }),
     tone: 'good',
   };

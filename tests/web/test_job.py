@@ -1,0 +1,116 @@
+"""The customer's own page: what is now, what it costs, and what she can do about it."""
+
+import re
+from datetime import timedelta
+
+from playwright.async_api import expect
+
+from tests.web.walking import button
+
+
+async def agreed(site, clock, hours: float) -> tuple[dict, str]:
+    """A job with an appointment in so many hours; the path its friend uses."""
+    booking, _ = await site.house.win()
+    path = f"/v1/bookings/{booking['id']}"
+    friend = await site.house.friend("f1")
+    assert (await friend.post(f"{path}/contacted")).status_code == 200
+    starts_at = await clock.now() + timedelta(hours=hours)
+    answer = await friend.post(f"{path}/appointment", {"starts_at": starts_at.isoformat()})
+    assert answer.status_code == 200
+    return booking, path
+
+
+async def test_what_cancelling_costs_is_said_before_and_never_more_is_taken(tabs, site, clock):
+    booking, path = await agreed(site, clock, hours=25)
+    page = await tabs(f"/job/{booking['token']}")
+    await page.get_by_role("heading", name="F1 is coming on").wait_for()
+    async with page.expect_response(f"**{path}"):
+        await button(page, "Cancel the booking").click()
+    await page.get_by_text("Cancelling costs you nothing").wait_for()
+    await page.get_by_text("Free until").wait_for()
+    await clock.advance(timedelta(hours=2))
+    await button(page, "Cancel for free").click()
+    await page.get_by_role("alert").get_by_text("Nothing has been cancelled yet").wait_for()
+    customer = site.house.client(booking["token"])
+    assert (await customer.get(path)).json()["state"] == "scheduled"
+    await page.get_by_role("button", name=re.compile(r"Cancel for CHF\s17\.25")).click()
+    await page.get_by_role("heading", name="Cancelled").wait_for()
+    await page.get_by_text(re.compile(r"The cancellation costs CHF\s17\.25")).wait_for()
+    assert (await customer.get(path)).json()["cancel_fee"]["amount"] == 1725
+
+
+async def test_nobody_called_reminds_the_friend_or_calls_the_desk(tabs, site):
+    booking, _ = await site.house.win()
+    page = await tabs(f"/job/{booking['token']}")
+    await button(page, "Nobody has called me").click()
+    await button(page, "Please remind").click()
+    await page.get_by_text("We have reminded F1 to call you").wait_for()
+    await expect(button(page, "Nobody has called me")).to_have_count(0)
+
+    other, _ = await site.house.win("f2")
+    friend = await site.house.friend("f2")
+    await friend.post(f"/v1/bookings/{other['id']}/contacted")
+    page = await tabs(f"/job/{other['token']}")
+    await button(page, "Nobody has called me").click()
+    await button(page, "Please look into it").click()
+    await page.get_by_text("Our team is looking into it").first.wait_for()
+    desk = await site.house.operator()
+    assert (await desk.get("/v1/desk/queues")).json()["disputed"] == 1
+
+
+async def test_another_time_is_asked_for_and_answered(tabs, site, clock):
+    booking, path = await agreed(site, clock, hours=48)
+    page = await tabs(f"/job/{booking['token']}")
+    await button(page, "Another time").click()
+    await button(page, "Ask for another time").click()
+    await page.get_by_text("Please choose what would be better").wait_for()
+    await page.get_by_label("At the weekend").check()
+    await button(page, "Ask for another time").click()
+    asked = page.get_by_text("You have asked for another time")
+    await asked.wait_for()
+    customer = await site.house.client(booking["token"]).get(path)
+    assert customer.json()["move_wishes"] == ["weekend"]
+    friend = await site.house.friend("f1")
+    starts_at = await clock.now() + timedelta(hours=120)
+    await friend.post(f"{path}/appointment", {"starts_at": starts_at.isoformat()})
+    await page.get_by_role("heading", name="Saturday").wait_for()
+    await expect(asked).to_have_count(0)
+
+
+async def test_without_a_network_the_last_known_state_stays_with_its_time(tabs, site):
+    booking = await site.house.book()
+    page = await tabs(f"/job/{booking['token']}")
+    await page.get_by_role("heading", name="We are asking 4 helpers near you").wait_for()
+    await page.context.set_offline(True)
+    await page.get_by_text("As of").wait_for()
+    offer = (await site.house.offers(booking))["f1"]
+    await (await site.house.friend("f1")).post(f"/v1/offers/{offer}/accept")
+    await expect(page.get_by_role("heading", name="We are asking")).to_have_count(1)
+    await page.context.set_offline(False)
+    await page.get_by_role("heading", name="F1 has your job").wait_for()
+    await expect(page.get_by_text("As of")).to_have_count(0)
+
+    await page.route("**/v1/**", lambda route: route.abort())
+    await page.reload()
+    await page.get_by_role("heading", name="F1 has your job").wait_for()
+    await page.get_by_text("As of").wait_for()
+
+
+async def test_a_wrong_link_is_said_and_nobody_found_too(tabs, site, no_findings):
+    booking = await site.house.book()
+    wrong = booking["token"][:-1] + ("A" if booking["token"][-1] != "A" else "B")
+    for path in (f"/job/{wrong}", "/job/short"):
+        page = await tabs(path)
+        await page.get_by_role("heading", name="This link leads to no booking").wait_for()
+    await no_findings(page)
+
+    geneva = {"street": "Rue du Rhône 1", "postcode": "1204", "city": "Genève", "country": "CH"}
+    nobody = await site.house.book(address=geneva)
+    page = await tabs(f"/job/{nobody['token']}")
+    await page.get_by_role("heading", name="We have not found anybody yet").wait_for()
+    await no_findings(page)
+    await button(page, "Cancel the booking").click()
+    await no_findings(page)
+    await button(page, "Cancel for free").click()
+    await page.get_by_role("heading", name="Cancelled").wait_for()
+    assert await page.title() == "Cancelled · tekkie"
