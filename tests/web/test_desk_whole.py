@@ -173,7 +173,6 @@ async def test_axe_finds_nothing_on_any_view(desk, site, no_findings, owner, scr
         "/desk",
         "/desk/list",
         "/desk/list?queue=parked_messages",
-        "/desk/list?queue=unfilled",
         "/desk/map",
         f"/desk/list?booking={booking['id']}",
         f"/desk/friends?friend={friend}",
