@@ -28,7 +28,10 @@ async def ringing(tabs: Tabs, site: Site, ref: str = "f1", **options: Any) -> tu
 async def installed(page: Page) -> None:
     """The service worker has the page and all it needs, and holds it."""
     await page.evaluate("navigator.serviceWorker.ready")
-    await page.wait_for_function("navigator.serviceWorker.controller !== null")
+    await page.evaluate(
+        """() => navigator.serviceWorker.controller !== null || new Promise(done =>
+          navigator.serviceWorker.addEventListener('controllerchange', () => done(true)))"""
+    )
 
 
 async def cut_off(page: Page, away: bool) -> None:

@@ -1,0 +1,273 @@
+"""What the phone itself does: push, offline, alarm, profile; and that nobody is shut out of it."""
+
+import json
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from data.records import Language
+from scheduler.senders.push import payload
+from tests.web.conftest import DESK, PHONE
+from tests.web.phones import cut_off, installed, phone, ringing, worker
+
+TALL = {"width": PHONE["width"], "height": 2600}  # nothing lies under the bar at the foot
+ZOOMED = {"width": 320, "height": 400}  # 1280 x 1600 at 400 %
+POINT = "BCVxsr7N_eNgVRqvHtD0zTZsEc6-VV-JvLexhqUzORcxaOzi6-AYWXvTBHm4bjyPjs7Vd8pZGH6SRpkNtoIAiw4"
+SUBSCRIBED = """
+PushManager.prototype.subscribe = async function ({ userVisibleOnly, applicationServerKey }) {
+  const key = new Uint8Array(applicationServerKey);
+  if (!userVisibleOnly || key.length !== 65 || key[0] !== 4) throw new Error('no such key');
+  return { toJSON: () => ({ endpoint: 'https://fcm.googleapis.com/fcm/send/phone', keys: {
+    p256dh: 'POINT', auth: 'BTBZMqHH6r4Tts7J_aSIgg' } }) };
+};
+""".replace("POINT", POINT)
+SHOWN = """async () => {
+  const worker = await navigator.serviceWorker.ready;
+  const all = await worker.getNotifications();
+  return all.map(({ title, tag, silent, requireInteraction, data }) =>
+    ({ title, tag, silent, requireInteraction, data }));
+}"""
+
+
+async def test_a_push_rings_and_what_is_over_replaces_it(tabs, site):
+    page = await phone(tabs, site)
+    await page.context.grant_permissions(["notifications"])
+    await page.goto("/friend")
+    await installed(page)
+    session, registration = await worker(page)
+    booking = await site.house.book()
+    offer = (await site.house.offers(booking))["f1"]
+    ids = {"booking_id": booking["id"], "offer_id": offer}
+    address = f"{site.url}/friend/offers/{offer}"
+    # The very bytes that scheduler/senders seals, padding and all.
+    for template in ("offer", "offer_gone"):
+        sent = payload(template, Language.EN, navigate=address, tag=booking["id"], ids=ids)
+        await session.send(
+            "ServiceWorker.deliverPushMessage",
+            {"origin": site.url, "registrationId": registration, "data": sent.decode()},
+        )
+        shown = []
+        while [one["data"]["kind"] for one in shown] != [template]:
+            shown = await page.evaluate(SHOWN)
+        [one] = shown
+        words = json.loads(sent)["notification"]
+        assert (one["title"], one["tag"]) == (words["title"], booking["id"])
+        assert one["data"] == {"kind": template, "navigate": address, **ids}
+        assert one["silent"] is (template == "offer_gone")
+        assert one["requireInteraction"] is (template == "offer")
+
+
+async def test_the_page_opens_without_network_and_keeps_nothing_of_a_customer(tabs, site):
+    booking, _ = await site.house.win("f1")
+    page = await phone(tabs, site)
+    await page.goto(f"/friend/jobs/{booking['id']}")
+    await page.get_by_text("Bahnhofstrasse 1").wait_for()
+    await installed(page)
+    kept = await page.evaluate(
+        """async () => {
+          const said = [];
+          for (const name of await caches.keys()) {
+            const cache = await caches.open(name);
+            for (const request of await cache.keys()) {
+              said.push(new URL(request.url).pathname, await (await cache.match(request)).text());
+            }
+          }
+          for (const { name } of await indexedDB.databases()) {
+            const asked = indexedDB.open(name);
+            const base = await new Promise(done => asked.onsuccess = () => done(asked.result));
+            for (const store of base.objectStoreNames) {
+              const all = base.transaction(store).objectStore(store).getAll();
+              said.push(JSON.stringify(await new Promise(done =>
+                all.onsuccess = () => done(all.result))));
+            }
+            base.close();
+          }
+          return said.concat(JSON.stringify(localStorage));
+        }"""
+    )
+    assert "/friend" in kept
+    assert not [text for text in kept if text.startswith("/v1")]
+    assert not [text for text in kept if "Bahnhofstrasse" in text or "Vera" in text]
+
+    await cut_off(page, True)
+    await page.reload()
+    await page.get_by_text("You are offline").wait_for()
+    await page.get_by_role("heading", name="No internet connection").wait_for()
+    await cut_off(page, False)
+    await page.get_by_text("Bahnhofstrasse 1").wait_for()
+
+
+async def test_the_alarm_rings_this_phone_and_says_what_is_in_the_way(tabs, site, no_findings):
+    rung = []
+
+    async def ring(phones, language):
+        rung.append(([one.endpoint for one in phones], language))
+        return [None for _ in phones]
+
+    app = site.house.app
+    app.state.outside = replace(app.state.outside, ring=ring)
+    page = await phone(tabs, site)
+    await page.context.grant_permissions(["notifications"])
+    await page.add_init_script(SUBSCRIBED)
+    friend = await site.house.friend("f1")
+    quiet = {"from": "09:00", "until": "11:00"}  # it is ten in Zurich
+    await friend.send("PATCH", "/v1/me/profile", json={"paused": True, "quiet": quiet})
+    await page.goto("/friend/alarm")
+    await page.get_by_role("button", name="Test my alarm").tap()
+    await page.get_by_text("1 phone rang.").wait_for()
+    assert [endpoints for endpoints, _ in rung] == [["https://fcm.googleapis.com/fcm/send/phone"]]
+    assert await page.locator("li strong").all_inner_texts() == [
+        "You are paused",
+        "These are your quiet hours",
+    ]
+    await no_findings(page)
+    await page.get_by_role("button", name="Test once more").tap()
+    await page.get_by_text("It has just rung").wait_for()
+
+
+async def test_a_phone_that_may_not_ring_says_how_to_allow_it(tabs, site):
+    page = await phone(tabs, site)
+    await page.goto("/friend/alarm")
+    await page.get_by_role("button", name="Test my alarm").tap()
+    await page.get_by_text("Notifications are forbidden").wait_for()
+    await page.get_by_text("left of the address").wait_for()
+
+    iphone = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_4 like Mac OS X) AppleWebKit/605.1.15"
+    page = await phone(tabs, site, "f2", user_agent=iphone)
+    await page.goto("/friend/alarm")
+    await page.get_by_role("button", name="Test my alarm").tap()
+    await page.get_by_text("Add to Home Screen").wait_for()
+
+
+async def test_what_he_changes_in_his_profile_counts(tabs, site):
+    page = await phone(tabs, site)
+    await page.goto("/friend/profile")
+    friend = await site.house.friend("f1")
+
+    async def said():
+        return (await friend.get("/v1/me/profile")).json()
+
+    async def saved():
+        told = page.get_by_text("Saved").first
+        await told.wait_for()
+
+    slider = page.get_by_role("slider")
+    await slider.focus()
+    await slider.press("ArrowRight")
+    await saved()
+    assert (await said())["radius_m"] == 20_500
+    await page.get_by_label("From").fill("21:30")
+    await page.get_by_role("button", name="Set quiet hours").tap()
+    await page.get_by_role("button", name="No quiet hours").wait_for()
+    assert (await said())["quiet"] == {"from": "21:30", "until": "07:00"}
+    await page.get_by_role("checkbox", name="Français").check()
+    await page.locator(".toasts p").nth(2).wait_for()
+    assert (await said())["languages"] == ["de", "en", "fr"]
+    await page.get_by_role("button", name="Pause").tap()
+    await page.get_by_role("heading", name="You are paused").wait_for()
+    assert (await said())["paused"] is True
+
+    before = (await said())["base"]
+    pin = page.get_by_role("button", name="Move the place with the arrow keys")
+    for again in (False, True):
+        await pin.focus()
+        await pin.press("ArrowUp")
+        await page.get_by_role("button", name="Move it here").tap()
+        if again:
+            await page.get_by_text(
+                "You have moved it lately. Possible again: 3 Mar 2026"
+            ).wait_for()
+        else:
+            await page.get_by_role("button", name="Move it here").wait_for(state="detached")
+    after = (await said())["base"]
+    assert after["lat"] > before["lat"]
+    assert after["lon"] == pytest.approx(before["lon"], abs=1e-6)
+
+
+async def test_signing_out_leaves_nothing_on_the_phone(tabs, site):
+    page = await phone(tabs, site)
+    await page.goto("/friend/profile")
+    await installed(page)
+    await page.get_by_role("button", name="Sign out").tap()
+    await page.wait_for_url("**/login")
+    assert await page.evaluate("caches.keys()") == []
+    assert await page.evaluate("indexedDB.databases()") == []
+    assert await page.evaluate("navigator.serviceWorker.getRegistrations()") == []
+    assert "tekkie_session" not in {one["name"] for one in await page.context.cookies()}
+    assert (await (await site.house.friend("f1")).get("/v1/me/offers")).status_code == 401
+
+
+async def test_the_keyboard_alone_takes_an_offer_and_talks(tabs, site):
+    page, booking = await ringing(tabs, site)
+    await page.goto("/friend")
+    await page.locator("a.offer").focus()
+    await page.keyboard.press("Enter")
+    take = page.get_by_role("button", name="I take it")
+    await take.wait_for()
+    for _ in range(8):
+        await page.keyboard.press("Tab")
+        if await take.evaluate("one => one === document.activeElement"):
+            break
+    await page.keyboard.press("Enter")
+    talked = page.get_by_role("button", name="We have talked")
+    await talked.wait_for()
+    for _ in range(12):
+        await page.keyboard.press("Tab")
+        if await talked.evaluate("one => one === document.activeElement"):
+            break
+    await page.keyboard.press("Enter")
+    await page.get_by_role("heading", name="Agree on a time").wait_for()
+    desk = await site.house.operator()
+    assert (await desk.get(f"/v1/bookings/{booking['id']}")).json()["state"] == "contacted"
+
+
+@pytest.mark.parametrize(
+    "look",
+    [
+        {"viewport": TALL, "color_scheme": "light"},
+        {"viewport": DESK, "color_scheme": "dark"},
+        {"viewport": ZOOMED, "color_scheme": "light"},
+    ],
+    ids=["phone", "desk", "zoomed"],
+)
+async def test_axe_finds_nothing_on_any_screen_and_none_is_too_wide(
+    tabs, site, clock, no_findings, look
+):
+    page, _ = await ringing(tabs, site, **look)
+    friend = await site.house.friend("f1")
+
+    async def sound():
+        await no_findings(page)
+        wide = await page.evaluate("document.documentElement.scrollWidth")
+        assert wide <= look["viewport"]["width"], page.url
+
+    await page.locator(".maplibregl-canvas").wait_for()
+    await sound()
+    await page.get_by_role("button", name="I take it").click()
+    await page.get_by_text("Bahnhofstrasse 1").wait_for()
+    await sound()
+    job = page.url.rpartition("/")[2]
+    await page.get_by_role("button", name="We have talked").click()
+    await page.get_by_role("heading", name="Agree on a time").wait_for()
+    await sound()
+    await page.get_by_role("button", name="Hand back").click()
+    await page.get_by_role("dialog").wait_for()
+    await sound()
+    await page.keyboard.press("Escape")
+    await clock.advance(timedelta(hours=1))
+    assert (await friend.post(f"/v1/bookings/{job}/start")).status_code == 200
+    await page.get_by_role("button", name="Finish").click()
+    await page.get_by_label("Minutes worked").wait_for()
+    await sound()
+    await site.house.book()
+    for path, name in [
+        ("", "1 offer for you"),
+        ("/profile", "Profile"),
+        ("/why", "Why me"),
+        ("/offers/none", "No longer open"),
+        ("/jobs/none", "no longer yours"),
+    ]:
+        await page.goto(f"/friend{path}")
+        await page.get_by_role("heading", name=name, level=1).wait_for()
+        await sound()
