@@ -3,7 +3,10 @@
 import asyncio
 import shutil
 import socket
+import subprocess
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from random import Random
@@ -41,6 +44,7 @@ DESK = {"width": 1280, "height": 800}
 AXE = Path(AXE_FILE_PATH).read_text("utf-8")
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 PATIENCE_MS = 10_000
+STARTS_WITHIN_S = 60
 # What the browser itself writes about an answer of 400 and more; the pages tell people.
 STATUS = "Failed to load resource"
 
@@ -96,11 +100,30 @@ class Tabs:
 
 
 @pytest.fixture(scope="session")
-def chromium() -> str:
-    """Debian's browser."""
+def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Debian's browser, started once for all tests of this process: where it can be spoken to."""
     program = shutil.which("chromium")
     assert program, "chromium is missing. Cure: as root, apt-get install chromium"
-    return program
+    folder = tmp_path_factory.mktemp("chromium")
+    own = ["--headless", "--remote-debugging-port=0", f"--user-data-dir={folder}"]
+    with open(folder / "said", "wb") as said:
+        process = subprocess.Popen([program, *ARGS, *own], stdout=said, stderr=said)
+    try:
+        yield f"http://127.0.0.1:{_port_of(process, folder)}"
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+def _port_of(process: subprocess.Popen[bytes], folder: Path) -> str:
+    """The port chromium listens on, once it does."""
+    for _ in range(STARTS_WITHIN_S * 20):
+        with suppress(FileNotFoundError):
+            if port := (folder / "DevToolsActivePort").read_text().partition("\n")[0]:
+                return port
+        assert process.poll() is None, (folder / "said").read_text(errors="replace")[-2000:]
+        time.sleep(0.05)
+    pytest.fail(f"chromium said nothing within {STARTS_WITHIN_S} s")
 
 
 @pytest.fixture(scope="session")
@@ -148,9 +171,11 @@ async def site(rt: Runtime, listener: socket.socket, built: Path) -> AsyncIterat
 async def tabs(site: Site, chromium: str) -> AsyncIterator[Tabs]:
     """Opens pages in a browser; at the end nothing may have gone wrong in any of them."""
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=chromium, args=ARGS)
+        browser = await playwright.chromium.connect_over_cdp(chromium)
         opened_tabs = Tabs(browser, site.url)
         yield opened_tabs
+        for context in opened_tabs.contexts:
+            await context.close()
         await browser.close()
     assert opened_tabs.faults == []
 
