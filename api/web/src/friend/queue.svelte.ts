@@ -58,8 +58,8 @@ class Queue {
   /** It was read. */
   async seen(offerId: string): Promise<void> {
     if (!this.all[offerId]?.outcome) return;
-    delete this.all[offerId];
     await this.shown(offerId);
+    delete this.all[offerId];
   }
 
   async #flush(): Promise<void> {
