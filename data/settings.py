@@ -99,7 +99,7 @@ class Settings(BaseSettings):
     )
     map_style_url: str | None = Field(
         None,
-        description="Style of a MapLibre map for the pages; without it they draw one of their own.",
+        description="Style of a MapLibre map for the pages; without it they draw their own.",
     )
     pool_size: int = Field(
         10, ge=2, le=200, description="Most database connections of one process."

@@ -32,7 +32,10 @@ FEW = 200
 
 
 class EmailTaken(Refused):
-    """Another friend has this e-mail address; `line` is where it stands in a file, or 0."""
+    """Another friend has this e-mail address.
+
+    `line` is where it stands in a file, or 0.
+    """
 
     code = "email-taken"
     field = "email"

@@ -11,15 +11,15 @@ from tests.proof.overload.run import Extent, _normal_s, run, shed
 async def test_who_is_too_many_is_told_when_to_come_again_and_deadlines_ring_on():
     story = await run(
         Extent(
-            friends=40,
+            friends=1_000,
             warm_s=0.3,
             capacity_s=0.7,
             calm_s=0.5,
-            over_s=2.5,
+            over_s=3.0,
             after_s=0.5,
             deadlines=4,
             callers=32,
-            times=5.0,
+            crowd=1_000,
         )
     )
     assert story.wrong == []

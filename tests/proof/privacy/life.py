@@ -12,6 +12,7 @@ from tests.conftest import Clock
 from tests.proof.privacy.marks import order_of
 from tests.proof.privacy.watch import Watch, offers_in
 from tests.proof.report import is_whole
+from tests.receiver import PushService
 
 
 @dataclass
@@ -26,6 +27,7 @@ class Life:
     bookings: list[str] = field(default_factory=list)
     next_customer: int = 1
     winner: str = ""
+    phones: PushService | None = None
 
     async def look(self) -> None:
         await self.deliver()

@@ -7,7 +7,7 @@ export type Action = () => void;
 class Keys {
   on = $state(read());
   #layers: Record<string, Action>[] = [];
-  #leader = 0;
+  #leader = -Infinity;
 
   /** Let these keys act until the returned function is called; later ones go before. */
   bind(actions: Record<string, Action>): () => void {
@@ -33,7 +33,7 @@ class Keys {
     if (writing && event.key === 'Escape') (event.target as HTMLElement).blur();
     if (writing || (!this.on && event.key.length === 1)) return;
     const led = event.timeStamp - this.#leader < LEADER_MS;
-    this.#leader = !led && event.key === 'g' ? event.timeStamp : 0;
+    this.#leader = !led && event.key === 'g' ? event.timeStamp : -Infinity;
     const name = led ? `g ${event.key}` : event.key;
     const layer = this.#layers.findLast((actions) => name in actions);
     // A button that has the focus keeps its own Enter.
