@@ -27,10 +27,7 @@ NOBODY = "SELECT count(*) FROM bookings WHERE state = 'unfilled'"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Extent:
-    """How many friends, and how long each part takes in seconds.
-
-    Too many are `times` the capacity a second or, however quick this machine is, a `crowd` at once.
-    """
+    """How many friends, and how long each part takes in seconds."""
 
     friends: int = 4_000
     warm_s: float = 2.0
@@ -41,7 +38,6 @@ class Extent:
     deadlines: int = 40
     callers: int = 64
     times: float = 2.0
-    crowd: int = 0
 
 
 @dataclass(kw_only=True)
@@ -80,7 +76,7 @@ async def run(extent: Extent) -> Story:
         capacity = await _capacity(made, extent)
         phases = [
             Phase(extent.calm_s, rate=0.7 * capacity),
-            _over(extent, capacity),
+            Phase(extent.over_s, rate=extent.times * capacity),
             Phase(extent.after_s, rate=0.7 * capacity),
         ]
         generator = await asyncio.to_thread(flood, Plan(made.apis[0].port, phases, first=2_000_000))
@@ -126,12 +122,6 @@ async def _let_fall_due(made: House) -> None:
     async with made.owner() as owner:
         first = await owner.fetchval("SELECT min(expires_at) FROM offers")
     await made.set_clock(first, 1.0)
-
-
-def _over(extent: Extent, capacity: float) -> Phase:
-    if extent.crowd:
-        return Phase(extent.over_s, callers=extent.crowd)
-    return Phase(extent.over_s, rate=extent.times * capacity)
 
 
 async def _capacity(made: House, extent: Extent) -> float:
