@@ -171,7 +171,7 @@ def _you() -> Row:
     return Row(
         line=0,
         ref=YOU,
-        name="You Yourself",
+        name="Robin Nebenan",
         email="you@example.org",
         phone="+41440001739",
         market=Market.CH,
