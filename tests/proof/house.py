@@ -22,9 +22,9 @@ from dispatch.flows.opening import opened, prepare
 from dispatch.runtime import Runtime
 from geo.friend_file import Row
 from tests.builders import ZURICH, friend_row, north
-from tests.proof.chaos.proxy import Proxy
 from tests.proof.children import Tekkie, environment, free_port
 from tests.proof.postmaster import Postmaster
+from tests.proxy import Proxy
 
 BEGINNING = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 PUBLIC_URL = "http://tekkie.test"

@@ -26,6 +26,7 @@ from dispatch.flows.opening import opened
 from dispatch.runtime import Runtime
 from tests.api.conftest import House, Letters, one_gazetteer
 from tests.builders import neighbours
+from tests.proxy import Proxy
 
 __all__ = ["one_gazetteer"]
 
@@ -63,10 +64,11 @@ STATUS = "Failed to load resource"
 
 @dataclass
 class Site:
-    """The pages and the API under one address."""
+    """The pages and the API under one address; `line` is what browsers reach them by."""
 
     url: str
     house: House
+    line: Proxy
 
 
 @dataclass
@@ -153,27 +155,36 @@ def listener() -> Iterator[socket.socket]:
 
 
 @pytest.fixture
-async def rt(
-    database: Database, clock: Any, tmp_path: Path, listener: socket.socket
-) -> AsyncIterator[Runtime]:
+async def line(listener: socket.socket) -> AsyncIterator[Proxy]:
+    """The network between the browser and this test's server."""
+    proxy = Proxy(listener.getsockname()[1])
+    await proxy.open()
+    yield proxy
+    await proxy.close()
+
+
+@pytest.fixture
+async def rt(database: Database, clock: Any, tmp_path: Path, line: Proxy) -> AsyncIterator[Runtime]:
     """A runtime that knows under which address its pages are."""
-    settings = Settings(data_dir=tmp_path, port=listener.getsockname()[1])
+    settings = Settings(data_dir=tmp_path, port=line.port)
     async with opened(settings, database, application="tests", chance=Random(7)) as runtime:
         yield runtime
 
 
 @pytest.fixture
-async def site(rt: Runtime, listener: socket.socket, built: Path) -> AsyncIterator[Site]:
+async def site(
+    rt: Runtime, listener: socket.socket, line: Proxy, built: Path
+) -> AsyncIterator[Site]:
     """The pages and the API with six friends at 100 m to 600 m from the customer."""
     letters = Letters()
     app = create_app(rt)
     app.state.outside = replace(app.state.outside, send_login_link=letters)
     server = uvicorn.Server(uvicorn.Config(app, log_config=None, lifespan="on"))
     task = asyncio.create_task(server.serve(sockets=[listener]))
-    url = rt.settings.base_url
-    async with httpx2.AsyncClient(base_url=url) as http:
+    # Callers who are no browser do without the line, which may be cut.
+    async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{listener.getsockname()[1]}") as http:
         friends = await neighbours(rt, 6, capacity=20)
-        yield Site(url, House(rt, app, letters, http, friends))
+        yield Site(rt.settings.base_url, House(rt, app, letters, http, friends), line)
     # Streams of pages stay open until their browser ends: nobody waits for them here.
     server.should_exit = server.force_exit = True
     await task

@@ -4,6 +4,7 @@ from typing import Any
 
 from playwright.async_api import CDPSession, Page
 
+from tests.proxy import FAIR, Weather
 from tests.web.conftest import Site, Tabs
 
 
@@ -34,8 +35,15 @@ async def installed(page: Page) -> None:
     )
 
 
-async def cut_off(page: Page, away: bool) -> None:
-    """Without network, or with it again."""
+async def cut_off(page: Page, site: Site, away: bool) -> None:
+    """Without network, or with it again: the line is cut, and the browser knows.
+
+    The browser alone would not do: while it loads a page anew, requests slip through.
+    """
+    if away:
+        site.line.change(Weather(cut=True))
+    else:
+        site.line.change(FAIR)
     await page.context.set_offline(away)
 
 

@@ -4,9 +4,6 @@ from datetime import timedelta
 
 from tests.web.phones import cut_off, installed, phone, ringing
 
-# As in Firefox and Safari: with Background Sync the worker, whose line is not cut, would be first.
-NO_SYNC = "delete ServiceWorkerRegistration.prototype.sync"
-
 
 async def test_when_another_friend_takes_it_the_open_screen_says_so_by_itself(
     tabs, site, no_findings
@@ -58,11 +55,10 @@ async def test_when_its_time_is_up_the_offer_says_so_by_the_clock_of_the_server(
 async def test_a_yes_without_network_is_kept_and_wins_when_there_is_network_again(tabs, site):
     booking = await site.house.book()
     page = await phone(tabs, site)
-    await page.add_init_script(NO_SYNC)
     await page.goto("/friend")
     await installed(page)
     await page.locator("a.offer").wait_for()
-    await cut_off(page, True)
+    await cut_off(page, site, True)
     await page.locator("a.offer").tap()
     await page.get_by_role("button", name="I take it").tap()
     await page.get_by_text("Your yes waits for the network").wait_for()
@@ -72,7 +68,7 @@ async def test_a_yes_without_network_is_kept_and_wins_when_there_is_network_agai
     desk = await site.house.operator()
     assert (await desk.get(f"/v1/bookings/{booking['id']}")).json()["state"] == "open"
 
-    await cut_off(page, False)
+    await cut_off(page, site, False)
     await page.wait_for_url(f"**/friend/jobs/{booking['id']}")
     await page.get_by_text("Bahnhofstrasse 1").wait_for()
     assert (await desk.get(f"/v1/bookings/{booking['id']}")).json()["state"] == "awarded"
@@ -81,11 +77,10 @@ async def test_a_yes_without_network_is_kept_and_wins_when_there_is_network_agai
 async def test_a_yes_that_comes_too_late_out_of_a_tunnel_is_told_so(tabs, site, no_findings):
     booking = await site.house.book()
     page = await phone(tabs, site, "f2")
-    await page.add_init_script(NO_SYNC)
     await page.goto("/friend")
     await installed(page)
     await page.locator("a.offer").wait_for()
-    await cut_off(page, True)
+    await cut_off(page, site, True)
     await page.locator("a.offer").tap()
     await page.get_by_role("button", name="I take it").tap()
     await page.get_by_text("Your yes waits for the network").wait_for()
@@ -96,7 +91,7 @@ async def test_a_yes_that_comes_too_late_out_of_a_tunnel_is_told_so(tabs, site, 
     first = await site.house.friend("f1")
     assert (await first.post(f"/v1/offers/{offer}/accept")).status_code == 200
 
-    await cut_off(page, False)
+    await cut_off(page, site, False)
     told = page.get_by_role("status").get_by_text("Taken by another friend")
     await told.wait_for()
     await page.get_by_role("button", name="OK").tap()

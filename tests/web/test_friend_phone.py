@@ -90,11 +90,11 @@ async def test_the_page_opens_without_network_and_keeps_nothing_of_a_customer(ta
     assert not [text for text in kept if text.startswith("/v1")]
     assert not [text for text in kept if "Bahnhofstrasse" in text or "Vera" in text]
 
-    await cut_off(page, True)
+    await cut_off(page, site, True)
     await page.reload()
     await page.get_by_text("You are offline").wait_for()
     await page.get_by_role("heading", name="No internet connection").wait_for()
-    await cut_off(page, False)
+    await cut_off(page, site, False)
     await page.get_by_text("Bahnhofstrasse 1").wait_for()
 
 

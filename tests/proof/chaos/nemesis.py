@@ -10,9 +10,9 @@ from random import Random
 
 from tests.proof.chaos.disk import fill
 from tests.proof.chaos.overload import Flood
-from tests.proof.chaos.proxy import FAIR, Proxy, Weather
 from tests.proof.children import Tekkie
 from tests.proof.house import House
+from tests.proxy import FAIR, Proxy, Weather
 
 LOOK_EVERY_S = 0.1
 ASLEEP_S = (0.5, 4.0)

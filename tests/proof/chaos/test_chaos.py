@@ -6,8 +6,8 @@ import os
 import pytest
 
 from tests.proof.chaos.disk import fill, small_disk
-from tests.proof.chaos.proxy import FAIR, Proxy, Weather
 from tests.proof.chaos.run import Plan, run
+from tests.proxy import FAIR, Proxy, Weather
 
 KINDS = (
     "kill -9 of an API",

@@ -15,8 +15,8 @@ from itertools import pairwise
 
 from tests.flows.invariants import violations
 from tests.proof.chaos.ledger import Ledger
-from tests.proof.chaos.proxy import Proxy
 from tests.proof.house import House
+from tests.proxy import Proxy
 
 LOOK_EVERY_S = 0.1
 SAY_EVERY_S = 60.0

@@ -1,4 +1,4 @@
-"""A bad network between tekkie and its database: it resets, swallows, delays, slows and slices."""
+"""A bad network before a server: it hangs up, resets, swallows, delays, slows and slices."""
 
 import asyncio
 import contextlib
@@ -13,10 +13,12 @@ CHUNK_BYTES = 64 * 1024
 class Weather:
     """What the network does to everything that passes from now on.
 
-    `dark`: nothing passes, nobody is told. `slice_bytes`: it arrives in pieces of so many bytes.
+    `dark`: nothing passes, nobody is told. `cut`: whoever calls is hung up on. `slice_bytes`: it
+    arrives in pieces of so many bytes.
     """
 
     dark: bool = False
+    cut: bool = False
     latency_s: float = 0.0
     bytes_a_second: float = 0.0
     slice_bytes: int = 0
@@ -26,9 +28,9 @@ FAIR = Weather()
 
 
 class Proxy:
-    """Listens on a port of the loopback and passes everything on to a Unix socket."""
+    """Listens on a port of the loopback and passes all on to a Unix socket or another port."""
 
-    def __init__(self, target: str) -> None:
+    def __init__(self, target: str | int) -> None:
         self.weather = FAIR
         self.port = 0
         self._target = target
@@ -58,6 +60,8 @@ class Proxy:
             self._light.clear()
         else:
             self._light.set()
+        if weather.cut:
+            self.reset()
 
     def reset(self) -> int:
         """Reset (RST) every connection; returns how many there were."""
@@ -71,7 +75,9 @@ class Proxy:
         there: asyncio.StreamWriter | None = None
         try:
             await self._light.wait()
-            server, there = await asyncio.open_unix_connection(self._target)
+            if self.weather.cut:
+                raise ConnectionResetError
+            server, there = await self._reach()
             await asyncio.gather(self._pump(client, there), self._pump(server, back))
         except (OSError, EOFError):
             _reset(back)
@@ -80,6 +86,11 @@ class Proxy:
             for line in (back, there):
                 if line is not None:
                     line.transport.abort()
+
+    async def _reach(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        if isinstance(self._target, str):
+            return await asyncio.open_unix_connection(self._target)
+        return await asyncio.open_connection("127.0.0.1", self._target)
 
     async def _pump(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
         while data := await source.read(CHUNK_BYTES):
