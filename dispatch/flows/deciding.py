@@ -8,6 +8,7 @@ each row sees one transition at a time.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -252,7 +253,11 @@ def _case(rt: Runtime, facts: Facts, command: Command) -> Case:
 async def conclude(
     rt: Runtime, tx: Connection, facts: Facts, verdicts: Mapping[K, Changes | Asking]
 ) -> dict[K, Changes]:
-    """Finish the decisions that wait to hear who is near, one by one in the order of arrival."""
+    """Finish the decisions that wait to hear who is near, one by one in the order of arrival.
+
+    Between two of them everybody else has a turn: whoever is to be turned away hears it now, and
+    not after the sixty-fourth.
+    """
     askings = [v for v in verdicts.values() if isinstance(v, Asking) and v.want > 0]
     around = await look_around(rt, tx, facts.now, facts.friends, askings)
     decided: dict[K, Changes] = {}
@@ -261,6 +266,7 @@ async def conclude(
             changes = rules.ask(verdict, await around(verdict))
             facts.learn(changes)
             decided[key] = changes
+            await asyncio.sleep(0)
         else:
             decided[key] = verdict
     return decided

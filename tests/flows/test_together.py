@@ -217,6 +217,27 @@ async def test_more_than_can_be_done_in_time_are_told_so_at_once(rt, owner, monk
     assert isinstance(await book(rt), Done)
 
 
+async def test_between_two_decisions_of_a_batch_everybody_else_has_a_turn(rt, owner, monkeypatch):
+    await neighbours(rt, 4, capacity=20)
+    turns, seen, ask = [0], [], rules.ask
+
+    async def others():
+        while True:
+            await asyncio.sleep(0)
+            turns[0] += 1
+
+    def asked(*args):
+        seen.append(turns[0])
+        return ask(*args)
+
+    monkeypatch.setattr(rules, "ask", asked)
+    task = asyncio.create_task(others())
+    await asyncio.gather(*(book(rt) for _ in range(5)))
+    task.cancel()
+    assert len(seen) == len(set(seen)) == 5
+    await all_is_well(owner)
+
+
 def failing(times, error, work):
     """`work`, the first `times` calls of which end with `error` after all was written."""
     left = [times]

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator, Sequence
 
 from tests.proof import page, report
-from tests.proof.overload.generator import Answer
+from tests.proof.overload.generator import CALLERS_MAX, UNASKED, Answer
 from tests.proof.overload.run import Extent, Story, run, served, shed
 
 REFUSED_GOAL_S = 0.05
@@ -40,8 +40,11 @@ def told(story: Story) -> Iterator[str]:
         ("twice as many", story.over),
         ("70 % of it, after", story.after),
     ]
-    head = ("load", "asked", "served", "p50", "p99", "told 503", "p50", "p99", "never answered")
+    head = ("load", "asked", "served", "p50", "p99", "told 503", "p50", "p99", "unasked")
     yield report.table(head, [_row(name, said) for name, said in rows])
+    yield ""
+    lost = sum(1 for one in [*story.calm, *story.over, *story.after] if one.status == 0)
+    yield f"Unasked: {CALLERS_MAX:,} callers waited already. Asked and never answered: {lost}."
     yield ""
     seen = shed(story.seen)
     refused_s = [one.took_s for one in seen]
@@ -64,8 +67,8 @@ def told(story: Story) -> Iterator[str]:
 
 
 def _row(name: str, said: Sequence[Answer]) -> tuple[object, ...]:
-    lost = sum(1 for one in said if one.status == 0)
-    return name, len(said), *_taken(served(said)), *_taken(shed(said)), lost
+    unasked = sum(1 for one in said if one.status == UNASKED)
+    return name, len(said) - unasked, *_taken(served(said)), *_taken(shed(said)), unasked
 
 
 def _taken(said: Sequence[Answer]) -> tuple[object, ...]:

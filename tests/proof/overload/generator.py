@@ -3,7 +3,7 @@
     python -m tests.proof.overload.generator < plan > answers
 
 Requests are due at their moments whatever the server does; one that finds no connection free opens
-another. So many callers wait at once as an open door would let come.
+another. Once so many callers wait that no further one is to be had, a request is not asked at all.
 """
 
 import asyncio
@@ -22,6 +22,7 @@ from tests.proof.children import ROOT
 from tests.proof.house import order
 
 CALLERS_MAX = 1_000
+UNASKED = -1
 GIVES_UP_AFTER_S = 15.0
 # The server hangs up after five seconds without a word.
 IDLE_S = 3.0
@@ -36,7 +37,7 @@ class Phase(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """One request, in seconds of the steady clock; status 0: never answered."""
+    """One request, in seconds of the steady clock; status 0: not answered, UNASKED: not asked."""
 
     phase: int
     due_s: float
@@ -190,7 +191,7 @@ class Crowd:
         what = self._next()
         caller = self._free_one()
         if caller is None and len(self.all_) >= CALLERS_MAX:
-            self.said.append((phase, due_s, due_s, time.monotonic(), 0, False))
+            self.said.append((phase, due_s, due_s, due_s, UNASKED, False))
             return
         if caller is None:
             loop = asyncio.get_running_loop()

@@ -12,7 +12,7 @@ from tests.flows.invariants import violations
 from tests.proof import page
 from tests.proof.house import House, house, order
 from tests.proof.line import Line, Unanswered
-from tests.proof.overload.generator import Answer, Phase, Plan, answers, flood
+from tests.proof.overload.generator import UNASKED, Answer, Phase, Plan, answers, flood
 
 SHED = frozenset({429, 503})
 ASKS_EVERY_S = 0.05
@@ -182,11 +182,11 @@ def _normal_s(
 async def _told(made: House, story: Story, extent: Extent) -> Story:
     everything = [*story.calm, *story.over, *story.after, *story.seen]
     untold = [one for one in shed(everything) if not one.says_when]
-    strange = {one.status for one in everything} - SHED - {201, 0}
+    strange = {one.status for one in everything} - SHED - {201, UNASKED}
     if untold:
         story.wrong.append(f"{len(untold)} were turned away and not told when to come again")
     if strange:
-        story.wrong.append(f"answered {sorted(strange)}")
+        story.wrong.append(f"answered {sorted(strange)} (0: never)")
     async with made.owner() as owner:
         async with asyncio.timeout(60):
             while await owner.fetchval(LEFT):  # noqa: ASYNC110
