@@ -30,8 +30,6 @@ from data.records import MARKETS, Audience, Language, Money
 FIELDS: Mapping[Audience, Mapping[str, frozenset[str]]] = {
     Audience.FRIEND: {
         "offer": frozenset({"package", "pay", "area", "distance_m", "expires_at", "link"}),
-        "offer_gone": frozenset({"package", "area"}),
-        "offer_withdrawn": frozenset({"package", "area"}),
         "awarded": frozenset({"package", "contact_due_at", "link"}),
         "contact_reminder": frozenset({"package", "time_left", "contact_due_at", "link"}),
         "contact_missed": frozenset({"package"}),
@@ -57,11 +55,7 @@ FIELDS: Mapping[Audience, Mapping[str, frozenset[str]]] = {
         "cancelled": frozenset({"package"}),
         "cancelled_late": frozenset({"package", "fee"}),
     },
-    Audience.DESK: {
-        "unfilled": frozenset({"booking", "package", "area", "asked", "link"}),
-        "parked": frozenset({"booking", "letter", "tries", "link"}),
-        "login_link": frozenset({"link"}),
-    },
+    Audience.DESK: {"login_link": frozenset({"link"})},
     Audience.PARTNER: {},
 }
 
@@ -91,8 +85,6 @@ KINDS: Mapping[str, Kind] = {
     "package": Kind.TEXT,
     "area": Kind.TEXT,
     "first_name": Kind.TEXT,
-    "booking": Kind.TEXT,
-    "letter": Kind.TEXT,
     "pay": Kind.MONEY,
     "price": Kind.MONEY,
     "fee": Kind.MONEY,
@@ -104,9 +96,7 @@ KINDS: Mapping[str, Kind] = {
     "time_left": Kind.SPAN,
     "distance_m": Kind.DISTANCE,
     "helpers": Kind.COUNT,
-    "asked": Kind.COUNT,
     "stars": Kind.COUNT,
-    "tries": Kind.COUNT,
     "link": Kind.LINK,
 }
 

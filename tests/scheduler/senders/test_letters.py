@@ -6,8 +6,11 @@ from typing import Any
 import pytest
 from babel import Locale
 
-from data.records import Audience, Currency, Language, Money
+from api.sending import READERS
+from data.records import Audience, Channel, Currency, Language, Money
 from dispatch.rules.news import NEWS
+from scheduler.senders.calls import ALARM, TEMPLATES
+from scheduler.senders.calls import NEWS as CALL_NEWS
 from scheduler.senders.letters import (
     FIELDS,
     KINDS,
@@ -18,6 +21,7 @@ from scheduler.senders.letters import (
     render,
     texts,
 )
+from scheduler.senders.push import PHONES_ONLY
 
 ALL = [(audience, template) for audience in FIELDS for template in FIELDS[audience]]
 LANGUAGES = list(Language)
@@ -30,8 +34,6 @@ def facts(**changed: object) -> dict[str, object]:
         "package": "WLAN einrichten",
         "area": "Wiedikon",
         "first_name": "Luca",
-        "booking": "0197f0a0",
-        "letter": "offer",
         "pay": Money(amount=4900, currency=Currency.CHF),
         "price": Money(amount=6900, currency=Currency.CHF),
         "fee": Money(amount=1725, currency=Currency.CHF),
@@ -43,9 +45,7 @@ def facts(**changed: object) -> dict[str, object]:
         "time_left": timedelta(hours=4),
         "distance_m": 1234,
         "helpers": 4,
-        "asked": 7,
         "stars": 5,
-        "tries": 8,
         "link": LINK,
     }
     return {**known, **changed}
@@ -111,10 +111,18 @@ def test_no_letter_to_a_friend_can_name_the_customer(template: str) -> None:
     assert FIELDS[Audience.FRIEND][template] <= about_the_job | moments
 
 
-def test_every_kind_of_message_has_a_letter_for_its_readers() -> None:
+def test_every_letter_is_sent_by_somebody_and_all_that_is_sent_has_its_letter() -> None:
+    lines = {(line.audience, line.template) for lines in NEWS.values() for line in lines}
+    of_phones = {(Audience.FRIEND, template) for template in PHONES_ONLY}
+    by_hand = {(reader, "login_link") for reader in READERS.values()}
+    assert set(ALL) == lines - of_phones | by_hand
+
+
+def test_every_call_is_made_by_somebody_and_all_that_is_called_has_its_words() -> None:
     lines = [line for lines in NEWS.values() for line in lines]
-    assert lines
-    assert [line for line in lines if line.template not in FIELDS[line.audience]] == []
+    pushed = {line.template for line in lines if line.channel is Channel.PUSH}
+    assert pushed >= PHONES_ONLY
+    assert pushed | {CALL_NEWS, ALARM} == TEMPLATES
 
 
 def test_every_field_has_a_kind_and_every_kind_a_field() -> None:
@@ -214,7 +222,7 @@ def test_distances_are_told_in_steps_of_a_hundred_metres(distance_m: int, words:
 
 
 def test_the_desk_is_not_told_what_only_a_friend_is() -> None:
-    with pytest.raises(LetterUnknown, match="no letter offer for the desk; there are: unfilled"):
+    with pytest.raises(LetterUnknown, match="no letter offer for the desk; there are: login_link"):
         render("offer", Language.EN, facts(), audience=Audience.DESK)
 
 

@@ -10,14 +10,15 @@ import pytest
 from aiosmtpd.smtp import SMTP, AuthResult
 from icalendar import Calendar
 
-from data.records import Channel, Language, Protocol
+from data.records import Language, Protocol
 from data.settings import Settings
 from dispatch.flows import jobs
 from dispatch.rules.links import booking_of_token
 from scheduler.relay import Relay
 from scheduler.senders import GiveUp, Retry, Sent
 from scheduler.senders.letters import Letter
-from scheduler.senders.mail import Mail, Server, carrier, compose
+from scheduler.senders.mail import Server, carrier, compose
+from scheduler.worker import senders
 from tests.builders import awarded, booked, live, neighbours
 
 MAIL_ID = UUID("0197f0a0-0000-7000-8000-000000000009")
@@ -182,8 +183,7 @@ async def post_office(rt, box, tmp_path):
     """Delivers all that is due to the box; `await post_office()` returns the mails by subject."""
     settings = rt.settings.model_copy(update={"smtp_host": "127.0.0.1", "smtp_port": box.port})
     rt.settings = settings
-    mail = Mail.of(rt)
-    relay = Relay(rt, {Channel.MAIL: mail, Channel.PUSH: mail}, wake=lambda: None)
+    relay = Relay(rt, senders(rt), wake=lambda: None)
 
     async def deliver():
         before = len(box.mails)
@@ -321,7 +321,7 @@ async def test_every_step_of_a_whole_life_is_mailed(rt, clock, post_office, mess
     assert [(r["template"], r["problem"]) for r in rows if r["state"] == "parked"] == []
     sent = {row["template"] for row in rows if row["state"] == "sent"}
     assert sent >= {
-        *("booked", "awarded", "friend_found", "offer_gone", "contact_reminder", "contacted"),
+        *("booked", "awarded", "friend_found", "contact_reminder", "contacted"),
         *("appointment", "started", "completed", "rated"),
     }
 

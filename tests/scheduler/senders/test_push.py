@@ -58,20 +58,8 @@ def push(rt, box):
 
 
 @pytest.fixture
-def deliver(rt, push, messages):
-    relay = Relay(rt, {Channel.MAIL: push.otherwise, Channel.PUSH: push}, wake=lambda: None)
-
-    async def until_quiet():
-        for _ in range(30):
-            before = len(relay._under_way) + len(relay._outcomes)
-            await relay.tick()
-            if relay._under_way:
-                await asyncio.wait(relay._under_way, timeout=5)
-            if not before and not relay._under_way and not relay._outcomes:
-                return
-        raise AssertionError("the relay does not come to rest")
-
-    return until_quiet
+def relay(rt, push):
+    return Relay(rt, {Channel.MAIL: push.otherwise, Channel.PUSH: push}, wake=lambda: None)
 
 
 @pytest.fixture
@@ -254,12 +242,11 @@ async def test_one_phone_that_rings_is_enough(rt, subscribe, deliver, messages, 
     assert box.subjects("f1@example.org") == []
 
 
-async def test_a_slow_service_holds_up_nobody(rt, push, service, subscribe, deliver):
+async def test_a_slow_service_holds_up_nobody(rt, subscribe, relay):
     refs = await neighbours(rt, 4)
     slow = await subscribe(refs["f1"], "slow")
     slow.hold = asyncio.Event()
     others = [await subscribe(refs[ref], ref) for ref in ("f2", "f3", "f4")]
-    relay = Relay(rt, {Channel.MAIL: push.otherwise, Channel.PUSH: push}, wake=lambda: None)
     await booked(rt)
     await relay.tick()
     async with asyncio.timeout(5):
