@@ -158,6 +158,8 @@ class Draft:
         if state is not AwardState.DONE:
             self._former[award.friend_id] = state
             self.booking = changed(self.booking, award_id=None)
+            # What she wrote about another time was meant for him alone.
+            self.move_note = "" if award.move_asked_at is not None else None
         if offer_state is not None and award.offer_id is not None:
             self.close(self._offers[award.offer_id], offer_state)
         return self.award

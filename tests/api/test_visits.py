@@ -102,6 +102,14 @@ async def test_another_time_is_asked_for_told_to_the_friend_alone_and_answered(h
     assert (seen["move_asked_at"], seen["move_wishes"], seen["move_note"]) == (None, [], None)
 
 
+async def test_what_she_wrote_about_another_time_is_for_the_friend_she_wrote_to(house, clock, owner):
+    at, winner, customer = await met(house, clock, ahead=timedelta(days=3))
+    await customer.post(f"{at}/move", {"wishes": ["evening"], "note": "Not while my son is here."})
+    assert (await winner.post(f"{at}/hand-back", {"reason": "no_time"})).status_code == 200
+    assert await owner.fetchval("SELECT count(*) FROM people WHERE move_note IS NOT NULL") == 0
+    assert (await customer.get(at)).json()["move_note"] is None
+
+
 async def test_a_friend_sets_out_once_and_a_new_appointment_takes_it_back(house, clock):
     at, winner, customer = await met(house, clock, ahead=timedelta(hours=2))
     first = (await winner.post(f"{at}/on-the-way")).json()
