@@ -60,6 +60,18 @@ async def test_a_hand_back_said_twice_is_the_same_even_when_another_has_the_job(
     await all_is_well(owner)
 
 
+async def test_a_clock_set_back_does_not_mix_up_which_of_his_two_awards_came_last(rt, clock):
+    refs = await neighbours(rt, 2)
+    booking_id = (await booked(rt)).job.booking.id
+    await jobs.award_by_hand(rt, booking_id, refs["f1"], actor="system")
+    await jobs.redispatch(rt, booking_id, actor="system")
+    await clock.advance(timedelta(hours=-1))
+    await jobs.award_by_hand(rt, booking_id, refs["f1"], actor="system")
+    await jobs.hand_back(rt, booking_id, refs["f1"], "cannot_help", None)
+    assert (await jobs.hand_back(rt, booking_id, refs["f1"], "cannot_help", None)).changes is None
+    assert (await load(rt, booking_id)).former[refs["f1"]] is AwardState.HANDED_BACK
+
+
 async def test_a_friend_suspended_after_he_was_asked_wins_nothing(rt, owner):
     await neighbours(rt, 4)
     offer = live(await booked(rt))[0]

@@ -108,13 +108,13 @@ SELECT seq, kind, at, actor, data FROM events WHERE booking_id = $1 ORDER BY seq
 -- name: offers_of
 SELECT o.id, o.round, o.state, o.friend_id, f.ref, p.name, o.distance_m, o.offered_at, o.expires_at, o.answered_at
 FROM offers o JOIN friends f ON f.id = o.friend_id JOIN people p ON p.id = o.friend_id
-WHERE o.booking_id = $1 ORDER BY o.offered_at, o.slot, o.id LIMIT $2
+WHERE o.booking_id = $1 ORDER BY o.round, o.offered_at, o.slot, o.id LIMIT $2
 
 -- name: awards_of
 SELECT a.id, a.round, a.state, a.friend_id, f.ref, p.name, a.awarded_at, a.contact_due_at, a.contacted_at, a.ended_at,
        a.summary, a.worked_minutes
 FROM awards a JOIN friends f ON f.id = a.friend_id JOIN people p ON p.id = a.friend_id
-WHERE a.booking_id = $1 ORDER BY a.awarded_at, a.id LIMIT $2
+WHERE a.booking_id = $1 ORDER BY a.round, a.awarded_at, a.id LIMIT $2
 
 -- name: names
 SELECT id, name FROM people WHERE id = ANY($1::uuid[])

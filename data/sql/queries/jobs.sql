@@ -18,9 +18,10 @@ FOR UPDATE OF b SKIP LOCKED
 
 -- name: load
 -- Read after the lock, in a statement of its own, as is the moment: a time check before the lock comes too early.
+-- Rounds are in order even where the clock was set back.
 SELECT b.*, p.lat, p.lon, EXISTS (SELECT FROM ratings r WHERE r.booking_id = b.id) AS rated, moment() AS now,
        ARRAY(SELECT o FROM offers o WHERE o.booking_id = b.id ORDER BY o.round, o.slot, o.id) AS offers,
-       ARRAY(SELECT a FROM awards a WHERE a.booking_id = b.id ORDER BY a.awarded_at, a.id) AS awards,
+       ARRAY(SELECT a FROM awards a WHERE a.booking_id = b.id ORDER BY a.round, a.awarded_at, a.id) AS awards,
        ARRAY(SELECT t FROM timers t WHERE t.booking_id = b.id) AS timers
 FROM bookings b JOIN people p ON p.id = b.customer_id WHERE b.id = ANY($1::uuid[])
 

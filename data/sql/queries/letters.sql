@@ -21,7 +21,7 @@ CROSS JOIN LATERAL (
 LEFT JOIN offers o ON o.id = named.offer AND o.booking_id = b.id
 LEFT JOIN people h ON h.id = named.friend
 LEFT JOIN LATERAL (SELECT * FROM awards w WHERE w.booking_id = b.id AND w.friend_id = named.friend
-                   ORDER BY w.awarded_at DESC LIMIT 1) AS a ON true
+                   ORDER BY w.round DESC, w.awarded_at DESC LIMIT 1) AS a ON true
 LEFT JOIN LATERAL (
   SELECT array_agg(id) AS phone_id, array_agg(endpoint) AS phone_endpoint, array_agg(p256dh) AS phone_p256dh,
          array_agg(auth) AS phone_auth, array_agg(created_at) AS phone_created_at, array_agg(rung_at) AS phone_rung_at,
