@@ -134,7 +134,9 @@ def outcome(claimed: Claimed, result: Result) -> Outcome:
             state, problem = MessageState.PARKED, result.problem
             if claimed.tries <= len(BACK_OFF_S):
                 state = MessageState.PENDING
-                again_s = max(BACK_OFF_S[claimed.tries - 1], result.after_s or 0.0)
+                # Never later than by our own last back-off, whatever a stranger says.
+                said_s = min(result.after_s or 0.0, BACK_OFF_S[-1])
+                again_s = max(BACK_OFF_S[claimed.tries - 1], said_s)
     if state is MessageState.PARKED:
         log.error("message %s is parked: %s", claimed.message.id, problem)
     return Outcome(

@@ -29,7 +29,10 @@ class Moot:
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """It may work later; after `after_s` seconds if somebody said so. No personal data."""
+    """It may work later; after `after_s` seconds if somebody said so, at most after six hours.
+
+    No personal data.
+    """
 
     problem: str
     after_s: float | None = None

@@ -272,7 +272,9 @@ BUGS: tuple[Mutant, ...] = (
         "scheduler/relay.py",
         "            if claimed.tries <= len(BACK_OFF_S):\n"
         "                state = MessageState.PENDING\n"
-        "                again_s = max(BACK_OFF_S[claimed.tries - 1], result.after_s or 0.0)\n",
+        "                # Never later than by our own last back-off, whatever a stranger says.\n"
+        "                said_s = min(result.after_s or 0.0, BACK_OFF_S[-1])\n"
+        "                again_s = max(BACK_OFF_S[claimed.tries - 1], said_s)\n",
         "            state = MessageState.PENDING\n"
         "            again_s = max(BACK_OFF_S[min(claimed.tries, 8) - 1], result.after_s or 0.0)\n",
         RELAY,
@@ -281,7 +283,7 @@ BUGS: tuple[Mutant, ...] = (
         "a failed message is tried at once",
         "a sick mail server is knocked down",
         "scheduler/relay.py",
-        "again_s = max(BACK_OFF_S[claimed.tries - 1], result.after_s or 0.0)",
+        "again_s = max(BACK_OFF_S[claimed.tries - 1], said_s)",
         "again_s = 0.0",
         RELAY,
     ),

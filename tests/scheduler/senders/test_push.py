@@ -232,6 +232,17 @@ async def test_a_busy_service_is_asked_again_when_it_says(rt, post, clock, asked
     assert (await post.messages(template="offer"))[0]["state"] == "sent"
 
 
+@pytest.mark.parametrize("nonsense", ["9" * 20, "9" * 400])
+async def test_a_service_that_asks_to_wait_for_ever_holds_up_no_other_message(rt, post, nonsense):
+    refs = await neighbours(rt, 2)
+    handset = await post.subscribe(refs["f1"], "phone")
+    handset.answer = (429, {"retry-after": nonsense}, b"")
+    await booked(rt)
+    await post.deliver()
+    states = {row["recipient_id"]: row["state"] for row in await post.messages(template="offer")}
+    assert states == {refs["f1"]: "pending", refs["f2"]: "sent"}
+
+
 async def test_one_phone_that_rings_is_enough(rt, subscribe, deliver, messages, box):
     refs = await neighbours(rt, 1)
     (await subscribe(refs["f1"], "old")).answer = (503, {}, b"")
