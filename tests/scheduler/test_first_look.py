@@ -171,6 +171,8 @@ async def test_a_confirmation_holds_for_an_hour(rt, clock, owner):
     assert not await upkeep.clock_confirmed(rt)
     await audit.note(owner, actor="system", act="clock.confirmed", subject="clock")
     await clock.advance(timedelta(minutes=59))
+    for number in range(1001):
+        await audit.note(owner, actor="desk", act="booking.opened", subject=str(number))
     assert await upkeep.clock_confirmed(rt)
     await clock.advance(timedelta(minutes=2))
     assert not await upkeep.clock_confirmed(rt)

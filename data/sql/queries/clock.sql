@@ -37,5 +37,5 @@ SELECT max(at) FROM tekkie.events
 SELECT at FROM events ORDER BY xid DESC LIMIT 1
 
 -- name: confirmed
-SELECT EXISTS (SELECT FROM (SELECT act, at FROM audit ORDER BY id DESC LIMIT 1000) AS late
-  WHERE act = 'clock.confirmed' AND at BETWEEN moment() - $1::interval AND moment())
+SELECT EXISTS (SELECT FROM audit a WHERE a.subject = 'clock' AND a.act = 'clock.confirmed'
+  AND a.at BETWEEN (SELECT moment()) - $1::interval AND (SELECT moment()))
