@@ -1,6 +1,7 @@
 """Customers and friends: they ask, repeat until the answer is definite, and write it all down."""
 
 import asyncio
+import contextlib
 import itertools
 import time
 from collections.abc import Coroutine
@@ -14,6 +15,9 @@ from tests.proof.line import Line, Reply, Unanswered
 PATIENCE_S = 4.0
 WHILE_S = (0.05, 0.4)
 WORK_S = (0.1, 0.6)
+# At 600 times the speed of time about three hours. Without it those nobody can serve would pile up
+# for days, each asked for again every second and a half.
+GIVES_UP_S = (15.0, 25.0)
 
 
 class Crowd:
@@ -28,6 +32,7 @@ class Crowd:
         self._numbers = itertools.count()
         self._tasks: list[asyncio.Task[None]] = []
         self._callers: list[Caller] = []
+        self._impatient: set[asyncio.Task[None]] = set()
 
     def begin(self, customers: int) -> None:
         """Begin to ask."""
@@ -38,10 +43,11 @@ class Crowd:
     async def stop(self, within_s: float = 30.0) -> None:
         """Ask nothing new; what has no definite answer by then stays unknown."""
         self._stopped.set()
-        _, late = await asyncio.wait(self._tasks, timeout=within_s)
+        tasks = [*self._tasks, *self._impatient]
+        _, late = await asyncio.wait(tasks, timeout=within_s)
         for task in late:
             task.cancel()
-        for ended in await asyncio.gather(*self._tasks, return_exceptions=True):
+        for ended in await asyncio.gather(*tasks, return_exceptions=True):
             if isinstance(ended, Exception):
                 raise ended
         for caller in self._callers:
@@ -70,16 +76,34 @@ class Crowd:
                 if again is not None and again.body != made.body:
                     self.ledger.bad.append(f"{key} was answered in two ways")
             if self._chance.random() < 0.1:
-                booking = made.said
                 await self._pause(self._pause_s)
-                await caller.wish(
-                    "cancel",
-                    "customer",
-                    booking["id"],
-                    f"/v1/bookings/{booking['id']}/cancel",
-                    token=link_token(booking),
-                    body={},
-                )
+                await self._cancel(caller, made.said)
+            else:
+                self.may_give_up(made.said)
+
+    def may_give_up(self, booking: Any) -> None:
+        """Whoever has waited for hours and has nobody cancels."""
+        task = asyncio.create_task(self._give_up(booking))
+        self._impatient.add(task)
+        task.add_done_callback(self._impatient.discard)
+
+    async def _give_up(self, booking: Any) -> None:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._stopped.wait(), self._chance.uniform(*GIVES_UP_S))
+        if self._stopped.is_set():
+            return
+        caller = self.line()
+        try:
+            path, token = f"/v1/bookings/{booking['id']}", link_token(booking)
+            if (await caller.look(path, token)).get("state") in {"open", "unfilled"}:
+                await self._cancel(caller, booking)
+        finally:
+            caller.close()
+            self._callers.remove(caller)
+
+    async def _cancel(self, caller: "Caller", booking: Any) -> None:
+        path, token = f"/v1/bookings/{booking['id']}/cancel", link_token(booking)
+        await caller.wish("cancel", "customer", booking["id"], path, token=token, body={})
 
     async def _friend(self, friend: Friend) -> None:
         caller = self.line()
@@ -87,7 +111,7 @@ class Crowd:
         while not self._stopped.is_set():
             await self._pause(self._pause_s)
             offers = await caller.look("/v1/me/offers", friend.token)
-            for offer in offers:
+            for offer in offers.get("items", ()):
                 if self._chance.random() < 0.15:
                     await self._on_offer(caller, friend, offer["id"], "decline")
                     continue
@@ -177,10 +201,10 @@ class Caller:
             )
         return reply
 
-    async def look(self, path: str, token: str) -> list[Any]:
-        """The items of a list, none when nobody answers."""
+    async def look(self, path: str, token: str) -> dict[str, Any]:
+        """What is shown there, nothing when nobody answers."""
         reply = await self._once("GET", path, token=token)
-        return list(reply.said["items"]) if reply is not None and reply.ok else []
+        return dict(reply.said) if reply is not None and reply.ok else {}
 
     async def _once(self, method: str, path: str, **request: Any) -> Reply | None:
         try:

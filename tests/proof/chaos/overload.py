@@ -3,8 +3,9 @@
 import asyncio
 import itertools
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 from tests.proof.chaos.ledger import Entry, Ledger
 from tests.proof.house import House, order
@@ -16,10 +17,14 @@ SHED = frozenset({429, 503})
 
 @dataclass
 class Flood:
-    """Many who book at the same time, and again at once; who is turned away waits a little."""
+    """Many who book at the same time, and again at once; who is turned away waits a little.
+
+    `booked` hears of every booking that was made.
+    """
 
     house: House
     ledger: Ledger
+    booked: Callable[[Any], None]
     callers: int = 300
     lasts_s: float = 2.0
     served: list[float] = field(default_factory=list)
@@ -59,6 +64,8 @@ class Flood:
             (self.shed if reply.status in SHED else self.served).append(took_s)
             if reply.status in SHED:
                 await asyncio.sleep(AGAIN_S)
+            if reply.ok:
+                self.booked(reply.said)
         known = reply is not None and reply.definite
         code = reply.code if known and reply is not None else None
         body = reply.body if known and reply is not None else b""

@@ -86,7 +86,7 @@ async def _run(plan: Plan, disk: Path | None) -> Story:
         rows, apis=plan.apis, workers=plan.workers, speed=plan.speed, base=plan.base, disk=disk
     ) as made:
         crowd = Crowd(made, Random(chance.random()), pause_s=plan.pause_s)
-        flood = Flood(made, crowd.ledger) if plan.overload else None
+        flood = Flood(made, crowd.ledger, crowd.may_give_up) if plan.overload else None
         nemesis = Nemesis(made, Random(chance.random()), plan.every_s, flood, disk, plan.only)
         witness = Witness(made, crowd.ledger, nemesis.faults, lambda: _tracebacks(made))
         async with made.owner() as owner:
