@@ -22,6 +22,7 @@ from api.routes.profile import Base, Quiet, quiet_said
 from api.schemas import Asked, Page, Said, example
 from data.records import AwardState, BookingState, FriendId, FriendState, Language, Market, Tier
 from dispatch.flows import desk, friends
+from dispatch.flows.desk import NotesFull
 from dispatch.flows.friend_files import ENDINGS, take_in_text
 from dispatch.rules.refused import NotFound
 from dispatch.runtime import Runtime
@@ -211,7 +212,11 @@ async def open_friend(rt: Rt, who: AnOperator, friend_id: UUID) -> FriendWhole:
     return await _whole(rt, who, FriendId(friend_id))
 
 
-@router.post("/{friend_id}/state", summary="Pause or bring back", responses=problems(NotFound))
+@router.post(
+    "/{friend_id}/state",
+    summary="Pause or bring back",
+    responses=problems(NotFound, NotesFull),
+)
 async def set_friend_state(
     rt: Rt, who: AnOperator, friend_id: UUID, asked: StateAsked
 ) -> FriendWhole:

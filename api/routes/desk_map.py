@@ -54,7 +54,7 @@ class FriendColumns(Said):
 
 
 class BookingColumns(Said):
-    """The bookings under way or of the last seven days, at most 20,000 of each, in columns."""
+    """The bookings under way or of the last seven days, at most 20,000 together, in columns."""
 
     id: list[UUID]
     lat: list[float]

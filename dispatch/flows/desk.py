@@ -29,10 +29,10 @@ class NotesFull(Refused):
     """There are as many notes as are kept."""
 
     code = "notes-full"
-    field = "text"
 
-    def __str__(self) -> str:
-        return "Two hundred are kept, and none is changed; say the rest elsewhere."
+    def __init__(self, field: str) -> None:
+        super().__init__("Two hundred are kept, and none is changed; say this elsewhere.")
+        self.field = field
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,7 +118,7 @@ async def note(
         if notes is None:
             if await views.owner(tx, booking_id) is None:
                 raise NotFound("there is no such booking")
-            raise NotesFull
+            raise NotesFull("text")
         await audit.note(tx, actor=actor, act="booking.noted", subject=str(booking_id))
         return notes, await _names(tx, {"desk_notes": notes})
 

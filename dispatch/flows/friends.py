@@ -21,6 +21,7 @@ from data.records import (
 )
 from data.store import audit, desk, friends, roster
 from data.store.roster import Entry
+from dispatch.flows.desk import NotesFull
 from dispatch.rules import bases
 from dispatch.rules.refused import NotFound, Refused
 from dispatch.runtime import Runtime
@@ -250,6 +251,7 @@ async def set_state(
     """The desk pauses, activates or suspends a friend; repeating it changes nothing.
 
     `reason` is who says why, in words that are kept with the friend's notes: they may name people.
+    Raises NotesFull.
     """
     async with transaction(rt.pool) as tx:
         if not await roster.lock(tx, friend_id):
@@ -258,7 +260,8 @@ async def set_state(
             await audit.note(tx, actor=actor, act=f"friend.{state}", subject=str(friend_id))
             if reason is not None:
                 by, words = reason
-                await desk.note_friend(tx, friend_id, by, f"{state}: {words}")
+                if await desk.note_friend(tx, friend_id, by, f"{state}: {words}") is None:
+                    raise NotesFull("reason")
     await _refresh(rt, {friend_id}, set())
 
 

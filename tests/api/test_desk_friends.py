@@ -65,6 +65,17 @@ async def test_a_suspended_friend_is_out_at_once_and_the_reason_stays_with_the_d
     assert "complained" not in (await friend.get("/v1/me/profile")).text
 
 
+async def test_a_reason_that_cannot_be_kept_is_refused_and_nothing_done(house, owner, problem):
+    note = {"at": "2026-03-02T09:00:00Z", "by": str(house.friends["f2"]), "text": "x"}
+    await owner.execute("UPDATE people SET desk_notes = $1 WHERE kind = 'friend'", [note] * 200)
+    desk, at = await house.operator(), f"/v1/desk/friends/{house.friends['f1']}"
+    asked = {"state": "suspended", "reason": "A complaint."}
+    said = problem(await desk.post(f"{at}/state", asked), 409, "notes-full")
+    assert said["errors"][0]["field"] == "reason"
+    assert (await desk.get(at)).json()["state"] == "active"
+    assert (await desk.post(f"{at}/state", {"state": "suspended"})).json()["state"] == "suspended"
+
+
 async def test_a_certificate_opens_and_closes_a_kind_of_work(house, owner):
     desk = await house.operator()
     at = f"/v1/desk/friends/{house.friends['f2']}"
