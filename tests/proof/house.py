@@ -2,6 +2,7 @@
 
 import asyncio
 import shutil
+import signal
 import tempfile
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -101,6 +102,10 @@ async def house(
     folder = _folder(base)
     server = Postmaster(disk or folder, **(postmaster or {}))
     made = House(folder, server, [])
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+    assert task is not None
+    # Whoever is told to end ends its house first.
+    loop.add_signal_handler(signal.SIGTERM, task.cancel)
     try:
         await asyncio.to_thread(server.found)
         server.start()
@@ -119,6 +124,7 @@ async def house(
             await proxy.close()
         server.kill()
         shutil.rmtree(folder, ignore_errors=True)
+        loop.remove_signal_handler(signal.SIGTERM)
 
 
 def _database(made: House) -> Database:
