@@ -114,7 +114,10 @@ def expire(case: Case) -> Verdict:
 
 
 def contacted(case: Case) -> Verdict:
-    """The friend has reached the customer: the clock of the deadline stops."""
+    """The friend has reached the customer: the clock of the deadline stops.
+
+    That she said before that nobody had called is answered by this; she may say it again.
+    """
     draft = Draft(case)
     if case.job.award and case.job.award.contacted_at:
         return None
@@ -122,7 +125,7 @@ def contacted(case: Case) -> Verdict:
     if case.now >= draft.held.contact_due_at:
         raise ContactDeadlinePassed
     # A clock that was set back must not keep a friend from saying that he has called.
-    draft.amend(contacted_at=max(case.now, draft.held.awarded_at))
+    draft.amend(contacted_at=max(case.now, draft.held.awarded_at), disputed_at=None)
     draft.timer(TimerKind.CONTACT_REMINDER, None)
     draft.timer(TimerKind.CONTACT_DEADLINE, None)
     draft.move(BookingState.CONTACTED)

@@ -15,9 +15,10 @@ from dispatch.rules.refusals import NotInThisState
 
 
 def not_called(case: Case) -> Verdict:
-    """The customer says that nobody has called; once an award, and a repeat changes nothing.
+    """The customer says that nobody has called; a repeat changes nothing.
 
-    Before the friend has claimed contact it reminds him; after that the desk looks into it.
+    Once before the friend has claimed contact, which reminds him, and once after it: then the desk
+    looks into it.
     """
     draft = Draft(case)
     draft.must_be(BookingState.AWARDED, BookingState.CONTACTED, BookingState.UNDER_WAY)

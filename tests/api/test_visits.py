@@ -84,6 +84,23 @@ async def test_a_customer_nobody_called_reminds_her_friend_or_calls_the_desk(hou
     assert claims == {waiting["id"]: False, claimed["id"]: True}
 
 
+async def test_a_reminded_friend_who_only_claims_to_have_called_is_for_the_desk(house):
+    booking, _ = await house.win("f1")
+    at, customer = f"/v1/bookings/{booking['id']}", house.client(booking["token"])
+    desk = await house.operator()
+
+    async def waiting():
+        queues = await desk.get("/v1/desk/queues")
+        return queues.json()["disputed"]
+
+    await customer.post(f"{at}/not-called")
+    await (await house.friend("f1")).post(f"{at}/contacted")
+    assert (await customer.get(at)).json()["disputed_at"] is None
+    assert await waiting() == 0
+    assert (await customer.post(f"{at}/not-called")).json()["disputed_at"] is not None
+    assert await waiting() == 1
+
+
 async def test_another_time_is_asked_for_told_to_the_friend_alone_and_answered(house, clock, owner):
     at, winner, customer = await met(house, clock, ahead=timedelta(days=3))
     asked = {"wishes": ["evening"], "note": "After six, Vera."}
@@ -102,7 +119,9 @@ async def test_another_time_is_asked_for_told_to_the_friend_alone_and_answered(h
     assert (seen["move_asked_at"], seen["move_wishes"], seen["move_note"]) == (None, [], None)
 
 
-async def test_what_she_wrote_about_another_time_is_for_the_friend_she_wrote_to(house, clock, owner):
+async def test_what_she_wrote_about_another_time_is_for_the_friend_she_wrote_to(
+    house, clock, owner
+):
     at, winner, customer = await met(house, clock, ahead=timedelta(days=3))
     await customer.post(f"{at}/move", {"wishes": ["evening"], "note": "Not while my son is here."})
     assert (await winner.post(f"{at}/hand-back", {"reason": "no_time"})).status_code == 200

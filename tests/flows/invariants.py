@@ -99,11 +99,17 @@ NEVER = {
     "a dispute that is not told once": """
         SELECT a.id FROM awards a WHERE a.disputed_at IS NOT NULL AND 1 <>
           (SELECT count(*) FROM events e WHERE e.booking_id = a.booking_id AND e.at = a.disputed_at
-           AND e.kind = 'contact.disputed' AND e.data ->> 'friend' = a.friend_id::text)
-        UNION ALL
+           AND e.kind = 'contact.disputed' AND e.data ->> 'friend' = a.friend_id::text
+           AND e.data -> 'claimed' = to_jsonb(a.contacted_at IS NOT NULL))""",
+    "a dispute forgotten before he claimed contact": """
         SELECT e.booking_id FROM events e WHERE e.kind = 'contact.disputed' AND NOT EXISTS (
           SELECT FROM awards a WHERE a.booking_id = e.booking_id AND a.disputed_at = e.at
-          AND a.friend_id::text = e.data ->> 'friend')""",
+          AND a.friend_id::text = e.data ->> 'friend')
+        AND (e.data -> 'claimed' = 'true' OR NOT EXISTS (
+          SELECT FROM events c WHERE c.booking_id = e.booking_id AND c.seq > e.seq
+          AND c.kind = 'booking.contacted' AND c.data ->> 'friend' = e.data ->> 'friend'))""",
+    "a dispute that a claim has answered and that stands all the same": """
+        SELECT id FROM awards WHERE disputed_at < contacted_at""",
     "a rating of a booking that is not completed": """
         SELECT r.booking_id FROM ratings r JOIN bookings b ON b.id = r.booking_id
         WHERE b.state <> 'completed'""",

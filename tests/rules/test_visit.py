@@ -39,6 +39,17 @@ def test_after_a_claimed_contact_the_desk_hears_and_the_friend_gets_no_letter():
     assert story.job.award.disputed_at == story.now
 
 
+def test_who_was_reminded_and_only_claims_to_have_called_is_looked_into_by_the_desk():
+    story = Story(*friends(4)).awarded()
+    story.tell(visit.not_called)
+    story.later(hours=1).tell(rules.contacted)
+    assert story.job.award.disputed_at is None
+    story.tell(visit.not_called)
+    assert story.events[-1].data["claimed"] is True
+    assert story.job.award.disputed_at == story.now
+    assert story.tell(visit.not_called) is None
+
+
 def test_a_clock_set_back_keeps_nobody_from_saying_so():
     story = Story(*friends(4)).contacted()
     story.later(hours=-1)
