@@ -16,7 +16,7 @@ function files(): string[] {
     found.add(name);
     waiting.push(...named(readFileSync(join(folder, 'assets', name), 'utf8')));
   }
-  return [...found].filter((name) => !/maplibre|canvas|virtual_land/.test(name)).sort();
+  return [...found].filter((name) => !/maplibre|ground|canvas|virtual_land/.test(name)).sort();
 }
 
 export default defineConfig({

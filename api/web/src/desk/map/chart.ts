@@ -1,20 +1,11 @@
 // The live map itself: loaded only where it is shown.
-import { LngLatBounds, Map as Canvas, NavigationControl, setWorkerUrl } from 'maplibre-gl';
+import { LngLatBounds } from 'maplibre-gl';
 import type { GeoJSONSource, MapMouseEvent } from 'maplibre-gl';
-import 'maplibre-gl/dist/maplibre-gl.css';
-import workerUrl from 'maplibre-gl/dist/maplibre-gl-worker.mjs?worker&url';
-import { ATTRIBUTION, calm, styleUrl } from '../../shared/map/style';
+import { ground, type Words } from '../../shared/map/ground';
 import type { BookingState, Columns } from '../types';
 import type { MapState } from './icons';
 import * as sheets from './sheets';
 
-setWorkerUrl(workerUrl);
-
-export interface Words {
-  label: string;
-  nearer: string;
-  farther: string;
-}
 export interface Shown {
   booking: (state: BookingState) => boolean;
   friend: (state: MapState) => boolean;
@@ -29,49 +20,41 @@ const CENTRE: [number, number] = [8.5, 49];
 const PICKED = [sheets.BOOKINGS, sheets.BOOKING_CLUSTERS, sheets.FRIENDS, sheets.FRIEND_CLUSTERS];
 
 export class LiveChart {
-  #map: Canvas;
+  #ground: ReturnType<typeof ground>;
   #columns: Columns | undefined;
   #friends: Columns['friends'] | undefined;
   #shown: Shown;
   #chosen: string | null = null;
   #ready = false;
   #fitted = false;
-  #night = matchMedia('(prefers-color-scheme: dark)');
   #still = matchMedia('(prefers-reduced-motion: reduce)').matches;
-  #redress = () => void this.#dress();
 
   constructor(
     readonly container: HTMLElement,
     words: Words,
     shown: Shown,
     readonly picked: (kind: 'booking' | 'friend', id: string) => void,
+    failed: () => void,
   ) {
     this.#shown = shown;
-    this.#map = new Canvas({
-      container,
-      center: CENTRE,
-      zoom: 4.6,
-      attributionControl: styleUrl() ? {} : { compact: false, customAttribution: ATTRIBUTION },
-      dragRotate: false,
-      pitchWithRotate: false,
-      fadeDuration: 0,
-      locale: {
-        'Map.Title': words.label,
-        'NavigationControl.ZoomIn': words.nearer,
-        'NavigationControl.ZoomOut': words.farther,
-      },
-    });
-    this.#map.touchZoomRotate.disableRotation();
-    this.#map.addControl(new NavigationControl({ showCompass: false }));
+    const view = { center: CENTRE, zoom: 4.6, fadeDuration: 0 };
+    const lay = (dark: boolean) => {
+      sheets.lay(this.#map, dark);
+      this.#ready = true;
+      this.#friends = undefined;
+      this.#fill();
+    };
+    this.#ground = ground({ container, words, view, lay, failed });
     this.#map.on('click', (event) => void this.#clicked(event));
     this.#map.on('idle', () => this.#tell());
-    this.#night.addEventListener('change', this.#redress);
-    void this.#dress();
+  }
+
+  get #map() {
+    return this.#ground.map;
   }
 
   close(): void {
-    this.#night.removeEventListener('change', this.#redress);
-    this.#map.remove();
+    this.#ground.close();
   }
 
   show(columns: Columns, shown: Shown): void {
@@ -90,18 +73,6 @@ export class LiveChart {
     if (!at || !news) return;
     const zoom = Math.max(this.#map.getZoom(), NEAR_ZOOM);
     this.#map.easeTo({ center: [at.lon, at.lat], zoom, duration: this.#still ? 0 : FLY_MS });
-  }
-
-  async #dress(): Promise<void> {
-    const dark = this.#night.matches;
-    const style = styleUrl() ?? (await calm(dark));
-    this.#map.once('style.load', () => {
-      sheets.lay(this.#map, dark);
-      this.#ready = true;
-      this.#friends = undefined;
-      this.#fill();
-    });
-    this.#map.setStyle(style, { diff: false });
   }
 
   #fill(): void {

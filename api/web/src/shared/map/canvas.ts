@@ -1,73 +1,46 @@
-// MapLibre, and all that only a page with a map has to load.
-import {
-  Map as Canvas,
-  Marker,
-  NavigationControl,
-  setWorkerUrl,
-  type GeoJSONSource,
-} from 'maplibre-gl';
-import 'maplibre-gl/dist/maplibre-gl.css';
-import workerUrl from 'maplibre-gl/dist/maplibre-gl-worker.mjs?worker&url';
+// A map of points, circles and a pin.
+import { Marker, type GeoJSONSource } from 'maplibre-gl';
+import { ground, type Words } from './ground';
 import { addLayers, CLUSTER, fill, frame, SINGLE } from './layers';
 import type { Circle, Place, Point } from './layers';
-import { ATTRIBUTION, calm, styleUrl } from './style';
 
-setWorkerUrl(workerUrl);
-
-export interface Words {
-  label: string;
-  pin: string;
-  nearer: string;
-  farther: string;
-}
-export interface Options {
+interface Options {
   clustered: boolean;
-  words: Words;
+  words: Words & { pin: string };
   picked: (id: string) => void;
   moved: (place: Place) => void;
+  failed: () => void;
 }
 
 const SWITZERLAND: [number, number, number, number] = [5.9, 45.8, 10.5, 47.8];
 const NEAREST_ZOOM = 14;
 const EDGE_PX = 48;
-const STEP = 0.0005;
-const ARROWS: Record<string, [number, number]> = {
-  ArrowUp: [STEP, 0],
-  ArrowDown: [-STEP, 0],
-  ArrowLeft: [0, -STEP],
-  ArrowRight: [0, STEP],
-};
 
 export class Chart {
-  #map: Canvas;
+  #ground: ReturnType<typeof ground>;
   #options: Options;
   #points: readonly Point[] = [];
   #circles: readonly Circle[] = [];
   #pin: Marker | undefined;
-  #night = matchMedia('(prefers-color-scheme: dark)');
-  #redress = () => void this.#dress();
 
   constructor(container: HTMLElement, options: Options) {
     this.#options = options;
-    const { label, nearer, farther } = options.words;
-    this.#map = new Canvas({
+    const still = matchMedia('(prefers-reduced-motion: reduce)').matches;
+    this.#ground = ground({
       container,
-      bounds: SWITZERLAND,
-      attributionControl: styleUrl() ? {} : { compact: false, customAttribution: ATTRIBUTION },
-      dragRotate: false,
-      pitchWithRotate: false,
-      fadeDuration: matchMedia('(prefers-reduced-motion: reduce)').matches ? 0 : 200,
-      locale: {
-        'Map.Title': label,
-        'NavigationControl.ZoomIn': nearer,
-        'NavigationControl.ZoomOut': farther,
+      words: options.words,
+      view: { bounds: SWITZERLAND, fadeDuration: still ? 0 : 200 },
+      lay: (dark) => {
+        addLayers(this.#map, dark, options.clustered);
+        fill(this.#map, this.#points, this.#circles);
       },
+      failed: options.failed,
     });
-    this.#map.touchZoomRotate.disableRotation();
-    this.#map.addControl(new NavigationControl({ showCompass: false }));
     this.#listen();
-    this.#night.addEventListener('change', this.#redress);
-    void this.#dress();
+  }
+
+  get #map() {
+    return this.#ground.map;
   }
 
   show(points: readonly Point[], circles: readonly Circle[]): void {
@@ -95,18 +68,7 @@ export class Chart {
   }
 
   close(): void {
-    this.#night.removeEventListener('change', this.#redress);
-    this.#map.remove();
-  }
-
-  async #dress(): Promise<void> {
-    const dark = this.#night.matches;
-    const style = styleUrl() ?? (await calm(dark));
-    this.#map.once('style.load', () => {
-      addLayers(this.#map, dark, this.#options.clustered);
-      fill(this.#map, this.#points, this.#circles);
-    });
-    this.#map.setStyle(style, { diff: false });
+    this.#ground.close();
   }
 
   #listen(): void {
@@ -132,21 +94,10 @@ export class Chart {
     const element = pin.getElement();
     element.setAttribute('aria-label', this.#options.words.pin);
     element.setAttribute('role', movable ? 'button' : 'img');
-    if (movable) element.tabIndex = 0;
-    else element.removeAttribute('tabindex');
-    const tell = () => {
+    // By hand or by the arrow keys, which MapLibre knows of by itself.
+    pin.on('dragend', () => {
       const { lat, lng } = pin.getLngLat();
       this.#options.moved({ lat, lon: lng });
-    };
-    pin.on('dragend', tell);
-    element.addEventListener('keydown', (event) => {
-      const step = ARROWS[event.key];
-      if (!movable || !step) return;
-      event.preventDefault();
-      event.stopPropagation();
-      const { lat, lng } = pin.getLngLat();
-      pin.setLngLat([lng + step[1], lat + step[0]]);
-      tell();
     });
     return pin.setLngLat([place.lon, place.lat]).addTo(this.#map);
   }
