@@ -11,7 +11,6 @@ const HOURS: Record<Wish, number[]> = {
 const DAYS = 10;
 const SUGGESTED = 4;
 const NOTICE_MS = 45 * 60_000;
-const QUARTER_MS = 15 * 60_000;
 
 export function suggestions(wishes: readonly Wish[], now: number): Date[] {
   const hours = hoursOf(wishes);
@@ -46,11 +45,6 @@ export function suits(at: Date, wishes: readonly Wish[]): boolean {
 
 function isWeekend(at: Date): boolean {
   return at.getDay() === 0 || at.getDay() === 6;
-}
-
-/** The next quarter of an hour, as the first that can be chosen. */
-export function quarter(now: number): Date {
-  return new Date(Math.ceil(now / QUARTER_MS) * QUARTER_MS);
 }
 
 const two = (value: number) => String(value).padStart(2, '0');
