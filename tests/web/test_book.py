@@ -3,6 +3,8 @@
 import re
 from datetime import timedelta
 
+from playwright.async_api import expect
+
 from tests.web import walking
 from tests.web.walking import button, heading
 
@@ -26,7 +28,6 @@ async def test_a_booking_from_the_first_page_to_the_rating(tabs, site, clock, no
     [booking] = await bookings(site)
     assert (booking["package"], booking["wishes"]) == ("wifi-setup", ["evening"])
     token = page.url.rpartition("/")[2]
-    assert await page.evaluate("sessionStorage.getItem('tekkie.draft')") != ""
     assert "Vera" not in await page.evaluate("JSON.stringify(sessionStorage)")
 
     offers = await site.house.offers(booking)
@@ -187,9 +188,12 @@ async def test_a_pin_finds_the_nearest_without_a_mouse(tabs, site, no_findings):
     await pin.wait_for()
     await no_findings(page)
     await pin.focus()
+    before = await place_of(pin)
     for _ in range(3):
         await page.keyboard.press("ArrowDown")
     await page.get_by_text("Exact place is set").wait_for()
+    x, y = await place_of(pin)
+    assert (x, y) == (before[0], before[1] + 3)
     async with page.expect_request("**/v1/quotes") as asking:
         await button(page, "Continue").click()
     pinned = (await asking.value).post_data_json["address"]
@@ -201,6 +205,35 @@ async def test_a_pin_finds_the_nearest_without_a_mouse(tabs, site, no_findings):
     desk = await site.house.operator()
     address = (await desk.get(f"/v1/bookings/{booking['id']}")).json()["customer"]["address"]
     assert (address["lat"], address["lon"]) == (pinned["lat"], pinned["lon"])
+
+
+async def place_of(pin) -> tuple[int, int]:
+    box = await pin.bounding_box()
+    return round(box["x"]), round(box["y"])
+
+
+async def test_a_map_that_cannot_be_had_is_said_and_not_needed(tabs):
+    page = await tabs("/")
+    await page.route("**/_virtual_land*", lambda route: route.abort())
+    await walking.what(page)
+    await walking.where(page)
+    await button(page, "Show on the map").click()
+    await page.get_by_text("The map cannot be shown here.").wait_for()
+    await button(page, "Continue").click()
+    await heading(page, "When would suit you?")
+
+
+async def test_another_country_leaves_the_focus_where_it_is(tabs):
+    page = await tabs("/")
+    await walking.what(page)
+    await page.get_by_label("Street and number").fill(walking.STREET)
+    country = page.get_by_label("Country")
+    await country.focus()
+    async with page.expect_response("**/v1/packages?market=DE*") as answer:
+        await country.select_option("DE")
+    await (await answer.value).finished()
+    await expect(country).to_be_focused()
+    await expect(page.get_by_label("Street and number")).to_have_value(walking.STREET)
 
 
 async def test_where_nobody_can_come_it_is_said_with_what_to_do(tabs, no_findings):
