@@ -12,7 +12,7 @@ from tests.web.conftest import DESK, PHONE
 from tests.web.phones import cut_off, installed, phone, ringing, worker
 
 TALL = {"width": PHONE["width"], "height": 2600}  # nothing lies under the bar at the foot
-ZOOMED = {"width": 320, "height": 400}  # 1280 x 1600 at 400 %
+ZOOMED = {"width": 195, "height": 422}  # a phone at 200 %
 POINT = "BCVxsr7N_eNgVRqvHtD0zTZsEc6-VV-JvLexhqUzORcxaOzi6-AYWXvTBHm4bjyPjs7Vd8pZGH6SRpkNtoIAiw4"
 SUBSCRIBED = """
 PushManager.prototype.subscribe = async function ({ userVisibleOnly, applicationServerKey }) {

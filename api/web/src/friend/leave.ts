@@ -15,7 +15,8 @@ export async function leave(): Promise<void> {
   const shown = (await worker?.getNotifications?.()) ?? [];
   shown.forEach((notification) => notification.close());
   await worker?.unregister();
-  for (const name of await caches.keys()) await caches.delete(name);
+  // Over plain http there is no such store at all.
+  for (const name of (await window.caches?.keys()) ?? []) await caches.delete(name);
   await forget();
   location.replace('/login');
 }
