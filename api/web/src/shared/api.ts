@@ -94,7 +94,7 @@ export class Once {
 
   key(body: string): string {
     if (!this.#key || body !== this.#body) {
-      this.#key = crypto.randomUUID();
+      this.#key = newKey();
       this.#body = body;
       if (this.#name) keepPair(this.#name, [this.#key, body]);
     }
@@ -105,6 +105,12 @@ export class Once {
     this.#key = '';
     if (this.#name) keepPair(this.#name, []);
   }
+}
+
+/** Not randomUUID: over plain http in a home network browsers do not have it. */
+function newKey(): string {
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
 }
 
 function keptPair(name: string): string[] {
