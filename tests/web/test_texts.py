@@ -2,17 +2,38 @@
 
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from babel import Locale
 
+from api.desk_schemas import FrameOutcome
+from data.records import Audience, Channel, Outcome, Wish
+from data.seed.catalogue import load
+from dispatch.rules.around import Standing
+from dispatch.rules.news import NEWS
+from geo.point import Precision
+
 SOURCES = Path(__file__).parents[2] / "api" / "web" / "src"
 LANGUAGES = ["de", "en", "fr", "it", "pl"]
 FOLDERS = sorted(folder for folder in SOURCES.glob("**/texts") if folder.is_dir())
 PLACE = re.compile(r"\{(\w+)\}")
+WORD = re.compile(r"""['"`]([\w.-]+)['"`]""")
+KIND = re.compile(r"\bword\('(\w+)'")
+COMPOSED = re.compile(r"`([\w.-]*\$\{[^`]*)`")
 # What the pages' plural rules know of each language, fractions included.
 FORMS = {code: {*Locale(code).plural_form.tags, "other"} for code in LANGUAGES}
+# Codes that the desk tells in words: whatever has none would stand there as the code.
+CODES = {
+    "outcome": [*Outcome, *FrameOutcome, *Standing],
+    "certificate": load().certificates,
+    "template": {line.template for lines in NEWS.values() for line in lines},
+    "channel": Channel,
+    "audience": Audience,
+    "precision": Precision,
+    "wish": Wish,
+}
 
 
 def texts(folder: Path, language: str) -> dict[str, str | dict[str, str]]:
@@ -52,3 +73,40 @@ def test_no_text_is_empty(folder):
         for text in texts(folder, language).values():
             forms = text.values() if isinstance(text, dict) else [text]
             assert all(form.strip() for form in forms), (language, text)
+
+
+def code(folder: Path) -> list[str]:
+    """The files that may say these texts: their own face's, and for the shared ones everybody's."""
+    face = SOURCES if folder.parent.name == "shared" else folder.parent
+    files = [file for file in face.rglob("*") if file.suffix in {".ts", ".svelte"}]
+    return [file.read_text("utf-8") for file in files if file.name != "openapi.d.ts"]
+
+
+def made(source: str, kinds: set[str]) -> Iterator[re.Pattern[str]]:
+    """The keys that a file composes; a value they begin with is a word of the file, or a kind."""
+    words = "|".join(map(re.escape, {*WORD.findall(source), *kinds}))
+    for template in COMPOSED.findall(source):
+        first, *rest = re.split(r"\$\{[^}]*\}", template)
+        begin = re.escape(first) or f"(?:{words})" + re.escape(rest.pop(0))
+        yield re.compile(r"[\w.-]+".join([begin, *map(re.escape, rest)]))
+
+
+@pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.parent.name)
+def test_every_text_is_said_somewhere(folder):
+    files = code(folder)
+    kinds = {kind for source in files for kind in KIND.findall(source)}
+    said = {word for source in files for word in WORD.findall(source)}
+    composed = [pattern for source in files for pattern in made(source, kinds)]
+    left = texts(folder, "en").keys() - said
+    assert {key for key in left if not any(one.fullmatch(key) for one in composed)} == set()
+
+
+@pytest.mark.parametrize("kind", CODES)
+def test_the_desk_has_a_word_for_every_code_and_none_too_many(kind):
+    listed = {key for key in texts(SOURCES / "desk" / "texts", "en") if key.startswith(f"{kind}.")}
+    assert listed == {f"{kind}.{code}" for code in CODES[kind]}
+
+
+def test_the_desk_tells_every_event():
+    listed = texts(SOURCES / "desk" / "texts", "en")
+    assert {f"event.{kind}" for kind in NEWS} <= set(listed)
