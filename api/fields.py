@@ -21,7 +21,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from data.records import Wish
+from data.records import Language, Wish
 
 CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 CONTROL_BUT_LINES = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029]")
@@ -102,6 +102,12 @@ def _once_each(wishes: list[Wish]) -> list[Wish]:
     return wishes
 
 
+def _each_once(languages: list[Language]) -> list[Language]:
+    if len(set(languages)) < len(languages):
+        raise unfit("names a language twice", "name each language once")
+    return languages
+
+
 def _bytes(length: int) -> Callable[[str], bytes]:
     """A validator that takes so many bytes in base64url, with or without padding."""
 
@@ -178,6 +184,8 @@ Lon = Annotated[float, Strict(), Field(ge=-180, le=180, allow_inf_nan=False)]
 WHOLE = BeforeValidator(_whole)
 Stars = Annotated[int, Strict(), Field(ge=1, le=5), WHOLE]
 Minutes = Annotated[int, Strict(), Field(ge=0, le=6000), WHOLE]
+RadiusM = Annotated[int, Strict(), Field(ge=500, le=100_000), WHOLE]
+Capacity = Annotated[int, Strict(), Field(ge=1, le=20), WHOLE]
 FeeMax = Annotated[int, Strict(), Field(ge=0, le=2**31 - 1), WHOLE]
 Side = Annotated[float, Strict(), Field(ge=1, le=SIDE_MAX, allow_inf_nan=False)]
 Coordinate = Annotated[float, Strict(), Field(ge=0, le=SIDE_MAX, allow_inf_nan=False)]
@@ -189,3 +197,10 @@ Wishes = Annotated[
     Field(max_length=len(Wish), json_schema_extra={"uniqueItems": True}),
     AfterValidator(_once_each),
 ]
+Languages = Annotated[
+    list[Language],
+    Field(min_length=1, max_length=len(Language), json_schema_extra={"uniqueItems": True}),
+    AfterValidator(_each_once),
+]
+LocalTime = Annotated[str, StringConstraints(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")]
+Flag = Annotated[bool, Strict()]

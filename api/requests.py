@@ -3,20 +3,32 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Self
+from pathlib import PurePath
+from typing import Annotated, Any, Final, Self
 from uuid import UUID
 
-from pydantic import Field, model_validator
+from pydantic import (
+    AfterValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    field_validator,
+    model_validator,
+)
 
 from api.fields import (
     POINTS_MAX,
+    Capacity,
     City,
     Code,
     Comment,
     Email,
     Endpoint,
     FeeMax,
+    Flag,
+    Languages,
     Lat,
+    LocalTime,
     Lon,
     Minutes,
     Moment,
@@ -27,6 +39,7 @@ from api.fields import (
     PhoneKey,
     PhoneSecret,
     Postcode,
+    RadiusM,
     Reason,
     ShortNote,
     Side,
@@ -40,8 +53,9 @@ from api.fields import (
     unfit,
 )
 from api.schemas import Asked, example
-from data.records import Language, Market
+from data.records import FriendState, Language, Market
 from data.store.sessions import Login
+from dispatch.flows.friend_files import ENDINGS
 
 BAHNHOFSTRASSE = {
     "street": "Bahnhofstrasse 1",
@@ -313,3 +327,115 @@ class SessionAsked(Asked):
     model_config = example({"token": "A-token-from-the-mailed-link-that-works-only-once"})
 
     token: Token
+
+
+class NoteAsked(Asked):
+    """What is to be noted down."""
+
+    model_config = example({"text": "She asks to be called after six."})
+
+    text: Summary
+
+
+class StateAsked(Asked):
+    """How a friend shall stand from now on; the reason is kept among the notes about him."""
+
+    model_config = example({"state": "paused", "reason": "On holiday until August."})
+
+    state: FriendState
+    reason: Reason | None = None
+
+
+def _known_ending(filename: str) -> str:
+    if PurePath(filename).suffix.lower() not in ENDINGS:
+        raise unfit("is not the name of a CSV or GeoJSON file", "let it end in .csv or .geojson")
+    return filename
+
+
+class ImportAsked(Asked):
+    """A file of friends; a dry run says what would be, and changes nothing."""
+
+    model_config = example(
+        {
+            "filename": "friends.csv",
+            "content": "ref,name,email,phone,radius_km,languages,lat,lon\n"
+            "zh-900,Bea Beispiel,bea@example.org,+41 44 000 17 39,8,de;en,47.37,8.54\n",
+            "dry_run": True,
+        }
+    )
+
+    filename: Annotated[Word, AfterValidator(_known_ending)]
+    content: Annotated[str, StringConstraints(min_length=1, max_length=FILE_MAX)]
+    dry_run: Flag = False
+    skip_bad: Flag = Field(False, description="Take in the good rows and leave out the bad ones.")
+
+
+FILE_MAX: Final = 5_000_000
+
+
+class PartnerAsked(Asked):
+    """Who is to be a partner; `members_only` asks only the friends of his community."""
+
+    model_config = example({"name": "Elektro Muster", "members_only": False})
+
+    name: Name
+    members_only: Flag = False
+
+
+class BaseAsked(Asked):
+    """The point a friend starts from, in degrees."""
+
+    lat: Lat
+    lon: Lon
+
+
+class QuietAsked(Asked):
+    """Local times between which nobody is to ask him; over midnight when `until` is earlier."""
+
+    from_: LocalTime = Field(alias="from")
+    until: LocalTime
+
+    @model_validator(mode="after")
+    def _some_hours(self) -> Self:
+        if self.from_ == self.until:
+            raise unfit("is as late as `from`", "give another time, or set `paused`", "until")
+        return self
+
+
+EXAMPLE: Final = {
+    "radius_m": 8000,
+    "base": {"lat": 47.3769, "lon": 8.5417},
+    "quiet": {"from": "22:00", "until": "07:00"},
+    "paused": False,
+    "languages": ["de", "en"],
+    "capacity": 3,
+}
+
+
+def _as_taken(schema: dict[str, Any]) -> None:
+    """Null, which stands for what is left out, is taken for quiet hours alone."""
+    for name, field in schema["properties"].items():
+        field.pop("default", None)
+        if name != "quiet":
+            field.update(field.pop("anyOf")[0])
+    schema["examples"] = [EXAMPLE]
+
+
+class ProfileAsked(Asked):
+    """What is to change; what is left out stays."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra=_as_taken)
+
+    radius_m: RadiusM | None = None
+    base: BaseAsked | None = None
+    quiet: QuietAsked | None = Field(None, description="Null for no quiet hours.")
+    paused: Flag | None = None
+    languages: Languages | None = None
+    capacity: Capacity | None = None
+
+    @field_validator("radius_m", "base", "paused", "languages", "capacity", mode="before")
+    @classmethod
+    def _not_null(cls, value: Any) -> Any:
+        if value is None:
+            raise unfit("is null", "give a value, or leave it out to keep what is")
+        return value

@@ -1,11 +1,10 @@
-"""What is said: the JSON of every answer, and what requests and answers are made of."""
+"""What is said: the JSON of every answer, the desk aside, and what all of them are made of."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from enum import StrEnum
-from typing import Annotated, Any, Generic, TypeVar
+from typing import Annotated, Any, Generic, Literal, TypeVar
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -16,7 +15,6 @@ from data.records import (
     Language,
     Market,
     OfferState,
-    Outcome,
     PackageTier,
     Tier,
     Wish,
@@ -210,33 +208,6 @@ class Event(Said):
     data: dict[str, Any]
 
 
-class FrameOutcome(StrEnum):
-    """What became of a friend in a decision: an outcome, or that he was not looked at."""
-
-    OUT_OF_FRAME = "OUT_OF_FRAME"
-
-
-class Considered(Said):
-    """One friend in the frame with his one outcome; `rank` counts those who qualified."""
-
-    friend_id: UUID
-    ref: str
-    outcome: Outcome | FrameOutcome
-    distance_m: int
-    rank: int | None
-
-
-class Decision(Said):
-    """One fan-out: who was considered, who was asked and why the others were not."""
-
-    seq: int
-    round: int
-    tier: Tier
-    at: datetime
-    policy: str
-    friends: list[Considered]
-
-
 class Cell(Said):
     """A square of `size_m` metres around this point; nothing nearer is told before an award."""
 
@@ -411,3 +382,84 @@ class Places(Said):
     """The places that may be meant, the likeliest first."""
 
     items: list[PlaceFound]
+
+
+class Base(Said):
+    """The point a friend starts from, in degrees; null when nobody knows it."""
+
+    lat: float
+    lon: float
+
+
+class Quiet(Said):
+    """Local times between which nobody asks him."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, serialize_by_alias=True)
+
+    from_: str = Field(alias="from")
+    until: str
+
+
+class Certificate(Said):
+    """A kind of work he is certified for; without an end `valid_until` is null."""
+
+    code: str
+    name: str
+    valid_until: datetime | None
+
+
+class Stars(Said):
+    """The mean of his ratings, and of how many; null before the first."""
+
+    stars: float | None
+    count: int
+
+
+class Profile(Said):
+    """All that is kept about a friend and that he may see."""
+
+    ref: str
+    name: str
+    email: str
+    phone: str | None
+    tier: Tier
+    market: Market
+    languages: list[Language]
+    radius_m: int
+    base: Base | None
+    capacity: int
+    open_jobs: int
+    quiet: Quiet | None
+    paused: bool
+    certificates: list[Certificate]
+    rating: Stars
+
+
+class CoverageArea(Said):
+    """How many helpers could come to an area; it is never told exactly."""
+
+    helpers: Literal["1-4", "5+"]
+    package: str
+    market: Market
+
+
+class CoverageShape(Said):
+    """A shape of RFC 7946, longitude before latitude, on WGS84."""
+
+    type: Literal["Polygon", "MultiPolygon"]
+    coordinates: list[Any]
+
+
+class CoverageFeature(Said):
+    """An area of RFC 7946."""
+
+    type: Literal["Feature"]
+    properties: CoverageArea
+    geometry: CoverageShape
+
+
+class CoverageMap(Said):
+    """Areas of RFC 7946; places in none of them cannot be served."""
+
+    type: Literal["FeatureCollection"]
+    features: list[CoverageFeature]

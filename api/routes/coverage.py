@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import JSONResponse
 
+from api import schemas
 from api.auth import Anybody, Rt
 from api.direct import Direct
 from api.fields import Code
 from api.openapi import may_be_anonymous, problems
-from api.schemas import Said
 from data.records import Market
 from dispatch.flows.coverage import PublicMaps
 from dispatch.flows.orders import UnknownPackage
@@ -21,36 +21,6 @@ from geo.coverage import feature_collection
 FRESH_S = 300
 
 router = APIRouter(prefix="/v1", tags=["catalogue"], route_class=Direct)
-
-
-class CoverageArea(Said):
-    """How many helpers could come to an area; it is never told exactly."""
-
-    helpers: Literal["1-4", "5+"]
-    package: str
-    market: Market
-
-
-class CoverageShape(Said):
-    """A shape of RFC 7946, longitude before latitude, on WGS84."""
-
-    type: Literal["Polygon", "MultiPolygon"]
-    coordinates: list[Any]
-
-
-class CoverageFeature(Said):
-    """An area of RFC 7946."""
-
-    type: Literal["Feature"]
-    properties: CoverageArea
-    geometry: CoverageShape
-
-
-class CoverageMap(Said):
-    """Areas of RFC 7946; places in none of them cannot be served."""
-
-    type: Literal["FeatureCollection"]
-    features: list[CoverageFeature]
 
 
 class GeoJson(JSONResponse):
@@ -73,7 +43,7 @@ def public_maps(request: Request, rt: Rt) -> PublicMaps:
     "/coverage",
     summary="Where a package can be had",
     response_class=GeoJson,
-    response_model=CoverageMap,
+    response_model=schemas.CoverageMap,
     openapi_extra=may_be_anonymous(),
     responses=problems(UnknownPackage, NotSoldHere),
 )

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query
 
-from api import requests, schemas
+from api import desk_schemas, requests, schemas
 from api.auth import AnOperator, Rt, actor
 from api.direct import Direct
 from api.openapi import problems
@@ -36,7 +36,7 @@ async def list_decisions(
         str | None,
         Query(min_length=1, max_length=100, description="Only this one, by id or `ref`."),
     ] = None,
-) -> list[schemas.Decision]:
+) -> list[desk_schemas.Decision]:
     """Each fan-out with one outcome for every friend in its frame, and why for one who was not."""
     if friend is not None and "\0" in friend:
         raise Unfit("friend", "holds the control character U+0000", "remove it")
@@ -49,7 +49,7 @@ async def list_decisions(
             apart = await views.apart(tx, friend, BookingId(booking_id))
             if apart is None:
                 raise NotFound
-    decisions = [schemas.Decision.model_validate(view) for view in found]
+    decisions = [desk_schemas.Decision.model_validate(view) for view in found]
     return [_about(decision, apart, rt.policy) for decision in decisions] if apart else decisions
 
 
@@ -79,14 +79,14 @@ async def award_booking(
     return await shown(rt, who, BookingId(booking_id))
 
 
-def _about(decision: schemas.Decision, apart: Apart, policy: Policy) -> schemas.Decision:
+def _about(decision: desk_schemas.Decision, apart: Apart, policy: Policy) -> desk_schemas.Decision:
     lines = [line for line in decision.friends if line.friend_id == apart.friend_id]
     there = matching.vantage(Point(*apart.booking), Point(*apart.cell), policy)
     away_m = distance_m(Point(*apart.friend), there)
-    unseen = schemas.Considered(
+    unseen = desk_schemas.Considered(
         friend_id=apart.friend_id,
         ref=apart.ref,
-        outcome=schemas.FrameOutcome.OUT_OF_FRAME,
+        outcome=desk_schemas.FrameOutcome.OUT_OF_FRAME,
         distance_m=int(away_m),
         rank=None,
     )

@@ -6,17 +6,15 @@ import asyncio
 import gzip
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from enum import StrEnum
 from typing import Annotated, Any, Final
-from uuid import UUID
 
 from fastapi import APIRouter, Header, Response
 from pydantic_core import to_json
 
+from api import desk_schemas
 from api.auth import AnOperator, Rt, actor
 from api.direct import Direct
-from api.schemas import Said
-from data.records import BookingState, Friend, FriendState, Tier
+from data.records import Friend, FriendState, Tier
 from dispatch.flows import desk
 from dispatch.rules import matching
 from dispatch.rules.policy import Policy
@@ -26,51 +24,15 @@ DIGITS: Final = 5
 """Of a degree: about a metre."""
 
 
-class MapState(StrEnum):
-    """How a friend stands: as `active` as can be asked now, or `busy` and asked no more for now."""
-
-    ACTIVE = "active"
-    BUSY = "busy"
-    PAUSED = "paused"
-    SUSPENDED = "suspended"
-
-
 # Members of an enumeration take longer to write than all the rest.
-BUSY: Final = MapState.BUSY.value
+BUSY: Final = desk_schemas.MapState.BUSY.value
 STATES: Final[Mapping[FriendState, str]] = {one: one.value for one in FriendState}
 TIERS: Final[Mapping[Tier, str]] = {one: one.value for one in Tier}
 
 router = APIRouter(prefix="/v1/desk", tags=["desk"], route_class=Direct)
 
 
-class FriendColumns(Said):
-    """All friends; what stands at one place in each column belongs together."""
-
-    id: list[UUID]
-    lat: list[float]
-    lon: list[float]
-    state: list[MapState]
-    tier: list[Tier]
-
-
-class BookingColumns(Said):
-    """The bookings under way or of the last seven days, at most 20,000 together, in columns."""
-
-    id: list[UUID]
-    lat: list[float]
-    lon: list[float]
-    state: list[BookingState]
-
-
-class Map(Said):
-    """Where everybody is."""
-
-    friends: FriendColumns
-    bookings: BookingColumns
-    server_time: datetime
-
-
-@router.get("/map", summary="Where everybody is", response_model=Map)
+@router.get("/map", summary="Where everybody is", response_model=desk_schemas.Map)
 async def show_map(
     rt: Rt,
     who: AnOperator,

@@ -2,45 +2,22 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-from enum import StrEnum
 from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Query
 
-from api import cursors
+from api import cursors, desk_schemas
 from api.auth import AnOperator, Rt, actor
 from api.cursors import Cursor, Limit
 from api.direct import Direct
 from api.openapi import problems
-from api.schemas import Page, Said
-from data.records import Audience, Channel, MessageId
+from api.schemas import Page
+from data.records import MessageId
 from dispatch.flows import desk, upkeep
 from dispatch.rules.refused import NotFound
 
 router = APIRouter(prefix="/v1/desk/messages", tags=["desk"], route_class=Direct)
-
-
-class Waiting(StrEnum):
-    """What a message waits for: a person, or its turn."""
-
-    PARKED = "parked"
-    PENDING = "pending"
-
-
-class MessageRow(Said):
-    """A message that has not left; `since` is when it was last tried, or is to be."""
-
-    id: UUID
-    booking_id: UUID
-    channel: Channel
-    audience: Audience
-    template: str
-    state: Waiting
-    attempts: int
-    since: datetime
-    problem: str | None
 
 
 @router.get("", summary="Messages that wait")
@@ -48,14 +25,14 @@ async def list_messages(
     *,
     rt: Rt,
     who: AnOperator,
-    state: Annotated[Waiting, Query()] = Waiting.PARKED,
+    state: Annotated[desk_schemas.Waiting, Query()] = desk_schemas.Waiting.PARKED,
     limit: Limit = cursors.PAGE_DEFAULT,
     cursor: Cursor = None,
-) -> Page[MessageRow]:
+) -> Page[desk_schemas.MessageRow]:
     """Those that were tried to the end, or those whose turn will come; the oldest first."""
     after = cursors.to_moment(cursor)
     found = await desk.messages(rt, state, after=after, limit=limit + 1)
-    items = [MessageRow(since=row.pop("next_at"), **row) for row in found[:limit]]
+    items = [desk_schemas.MessageRow(since=row.pop("next_at"), **row) for row in found[:limit]]
     more = cursors.of_moment(items[-1].since, items[-1].id) if len(found) > limit else None
     return Page(items=items, next_cursor=more)
 
