@@ -139,16 +139,7 @@ async def give_up(
         _must_hold(case.job, friend_id)
         return rules.give_up(case, reason, protocol)
 
-    return await _done(
-        rt,
-        Command(
-            booking_id=booking_id,
-            actor=f"friend:{friend_id}",
-            decide=decide,
-            friend=friend_id,
-            held=True,
-        ),
-    )
+    return await _by_holder(rt, booking_id, friend_id, decide)
 
 
 async def hand_back(
@@ -163,16 +154,7 @@ async def hand_back(
         _must_hold(case.job, friend_id)
         return rules.hand_back(case, reason, note)
 
-    return await _done(
-        rt,
-        Command(
-            booking_id=booking_id,
-            actor=f"friend:{friend_id}",
-            decide=decide,
-            friend=friend_id,
-            held=True,
-        ),
-    )
+    return await _by_holder(rt, booking_id, friend_id, decide)
 
 
 async def cancel(
@@ -343,12 +325,24 @@ async def _by_winner(
         _must_hold(case.job, friend_id)
         return decide(case, facts)
 
+    return await _by_holder(rt, booking_id, friend_id, only_winner, calendar=calendar)
+
+
+async def _by_holder(
+    rt: Runtime,
+    booking_id: BookingId,
+    friend_id: FriendId,
+    decide: Decide,
+    *,
+    calendar: bool = False,
+) -> Done:
+    """By whoever holds the job or has held it; to all others there is none."""
     return await _done(
         rt,
         Command(
             booking_id=booking_id,
             actor=f"friend:{friend_id}",
-            decide=only_winner,
+            decide=decide,
             friend=friend_id,
             held=True,
             calendar=calendar,

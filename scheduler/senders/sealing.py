@@ -26,8 +26,6 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 CURVE = ec.SECP256R1()
 ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 RECORD_BYTES = 4096
-# Services take 4,096 bytes: header 86, tag 16, delimiter 1.
-PLAIN_BYTES_MAX = 3993
 PADDED_TO = 512
 LAST_RECORD = b"\x02"
 TOKEN_LIFE = timedelta(hours=12)
