@@ -261,13 +261,14 @@ async def test_axe_finds_nothing_on_any_screen_and_none_is_too_wide(
     await page.get_by_label("Minutes worked").wait_for()
     await sound()
     await site.house.book()
-    for path, name in [
-        ("", "1 offer for you"),
-        ("/profile", "Profile"),
-        ("/why", "Why me"),
-        ("/offers/none", "No longer open"),
-        ("/jobs/none", "no longer yours"),
+    for path, title, name in [
+        ("", "Home", "1 offer for you"),
+        ("/profile", "Profile", "Profile"),
+        ("/why", "Why me", "Why me"),
+        ("/offers/none", "Offer", "No longer open"),
+        ("/jobs/none", "Job", "no longer yours"),
     ]:
         await page.goto(f"/friend{path}")
         await page.get_by_role("heading", name=name, level=1).wait_for()
+        assert (await page.title()).startswith(f"(1) {title}")
         await sound()
