@@ -61,6 +61,9 @@ async def test_nobody_called_reminds_the_friend_or_calls_the_desk(tabs, site):
 async def test_another_time_is_asked_for_and_answered(tabs, site, clock):
     booking, path = await agreed(site, clock, hours=48)
     page = await tabs(f"/job/{booking['token']}")
+    await page.get_by_text("Fixed price, takes about").wait_for()
+    read: list[str] = []
+    page.on("request", lambda one: read.append(one.url))
     await button(page, "Another time").click()
     await button(page, "Ask for another time").click()
     await page.get_by_text("Please choose what would be better").wait_for()
@@ -75,6 +78,8 @@ async def test_another_time_is_asked_for_and_answered(tabs, site, clock):
     await friend.post(f"{path}/appointment", {"starts_at": starts_at.isoformat()})
     await page.get_by_role("heading", name="Saturday").wait_for()
     await expect(asked).to_have_count(0)
+    # What does not change is not read again.
+    assert [url for url in read if "/v1/packages" in url] == []
 
 
 async def test_without_a_network_the_last_known_state_stays_with_its_time(tabs, site):
