@@ -9,9 +9,9 @@ SELECT b.id, b.state, b.round, b.package, b.market, b.language, b.price_minor, b
        a.disputed_at, b.cancel_fee_minor, fr.languages AS friend_languages,
        (SELECT count(*) FROM offers o WHERE o.booking_id = b.id) AS asked,
        (SELECT round(avg(g.stars), 1)::float8 FROM ratings g WHERE g.friend_id = a.friend_id) AS friend_stars,
-       (SELECT count(*) FROM ratings g WHERE g.friend_id = a.friend_id) AS friend_ratings, f.name AS friend_name, f.email AS friend_email,
-       f.language AS friend_language, c.name, c.email, c.phone, c.street, c.postcode, c.city, c.country, c.lat, c.lon,
-       c.notes, c.signature, c.move_note
+       (SELECT count(*) FROM ratings g WHERE g.friend_id = a.friend_id) AS friend_ratings, f.name AS friend_name,
+       f.email AS friend_email, f.language AS friend_language, c.name, c.email, c.phone, c.street, c.postcode, c.city,
+       c.country, c.lat, c.lon, c.notes, c.signature, c.move_note
 FROM (SELECT moment() AS now) AS clock, bookings b
 JOIN people c ON c.id = b.customer_id
 LEFT JOIN awards a ON a.id = b.award_id
@@ -74,9 +74,9 @@ ORDER BY o.expires_at, o.id
 -- The jobs a friend holds or has done, the newest first.
 SELECT a.id AS award_id, a.booking_id, a.offer_id, a.round, a.awarded_at, a.contact_due_at, a.contacted_at,
        a.started_at, a.ended_at, lower(a.appointment) AS starts_at, upper(a.appointment) AS ends_at,
-       a.appointment_revision, a.on_the_way_at, a.move_asked_at, a.move_wishes, a.disputed_at, b.state, b.package, b.pay_minor, b.currency, b.wishes, me.language,
-       clock.now, c.name, c.email, c.phone, c.street, c.postcode, c.city, c.country, c.lat, c.lon, c.notes,
-       c.move_note, me.lat AS base_lat, me.lon AS base_lon
+       a.appointment_revision, a.on_the_way_at, a.move_asked_at, a.move_wishes, a.disputed_at, b.state, b.package,
+       b.pay_minor, b.currency, b.wishes, me.language, clock.now, c.name, c.email, c.phone, c.street, c.postcode, c.city,
+       c.country, c.lat, c.lon, c.notes, c.move_note, me.lat AS base_lat, me.lon AS base_lon
 FROM (SELECT moment() AS now) AS clock, awards a
 JOIN bookings b ON b.id = a.booking_id
 JOIN people c ON c.id = b.customer_id
