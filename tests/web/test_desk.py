@@ -169,6 +169,10 @@ async def test_a_parked_message_is_sent_again(desk, site, owner):
     await page.get_by_role("heading", name="Nothing waits here").wait_for()
     state = await owner.fetchval("SELECT state FROM messages WHERE id = $1", message)
     assert state == "pending"
+    late = await site.house.book()
+    await owner.fetchval(PARK, late["id"])
+    await site.house.book()
+    await page.get_by_text("mailbox full").wait_for()
 
 
 async def test_friends_and_customers_are_kept_out(tabs, site):
