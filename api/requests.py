@@ -156,8 +156,8 @@ class CancelAsked(Asked):
         description="`changed_mind`, `solved`, `too_long`, `mistake` or `other`; any other words "
         "count as `other` and are not kept, so that no event tells who somebody is.",
     )
-    fee_minor_max: FeeMax | None = Field(
-        None, description="The fee the customer was shown, in minor units; more is refused."
+    fee_minor_max: FeeMax = Field(
+        0, description="The fee the customer was shown, in minor units; more is refused."
     )
 
 

@@ -153,7 +153,7 @@ async def cancel_booking(
     """End a booking: whoever was asked or awarded is told at once. Repeating it changes nothing.
 
     Late it costs a fee, told before as `cancellation` and after as `cancel_fee`; the desk's cancel
-    is free. With `fee_minor_max` it is refused when the fee is higher by now.
+    is free. It is refused when the fee is higher than `fee_minor_max`; without that, by any fee.
     """
     # Before the lock: it costs the same for another's as for none, and holds up nobody.
     await _must_own(rt, who, BookingId(booking_id))

@@ -164,7 +164,7 @@ async def cancel(
     actor: str,
     reason: str,
     mine: Mine,
-    fee_minor_max: int | None = None,
+    fee_minor_max: int = 0,
 ) -> Done:
     """End a booking; `mine` says whether this caller may. Raises FeeChanged."""
     return await _by(

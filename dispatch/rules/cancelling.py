@@ -55,10 +55,10 @@ def disowned(contacted_at: datetime | None, disputed_at: datetime | None) -> boo
     return contacted_at is not None and disputed_at is not None and disputed_at >= contacted_at
 
 
-def charge(draft: Draft, fee_minor_max: int | None) -> dict[str, Any]:
+def charge(draft: Draft, fee_minor_max: int) -> dict[str, Any]:
     """Fix the fee of a cancel and charge it; returns what its event says of it. FeeChanged."""
     fee = _fee(draft)
-    if fee_minor_max is not None and fee.amount > fee_minor_max:
+    if fee.amount > fee_minor_max:
         raise FeeChanged(fee)
     if not fee.amount:
         return {}

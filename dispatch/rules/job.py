@@ -253,7 +253,7 @@ def give_up(case: Case, reason: str, protocol: Protocol | None) -> Verdict:
     return draft.changes()
 
 
-def cancel(case: Case, reason: str, fee_minor_max: int | None = None) -> Verdict:
+def cancel(case: Case, reason: str, fee_minor_max: int = 0) -> Verdict:
     """The booking ends: live offers are withdrawn and its friend released in the same moment.
 
     It may cost a fee; refused when that is more than `fee_minor_max`, which the customer was shown.

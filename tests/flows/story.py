@@ -30,6 +30,8 @@ KEYS = (CustomerKey("a" * 64), customer_key("vera@example.com"))
 # More of them in one story only dilute it.
 BOOKINGS = 5
 UNFILLED = 6
+# More than any fee: the customer takes what it costs.
+DEAR = 1_000_000
 DONE = Protocol(summary="New channel.", minutes=40)
 JUMPS = [
     timedelta(microseconds=1),
@@ -270,7 +272,12 @@ class Story:
         self.run(self.world.clock.advance(JUMPS[0]))
         acts = {
             "cancel": lambda: jobs.cancel(
-                rt, booking, actor="customer", reason="other", mine=lambda job: True
+                rt,
+                booking,
+                actor="customer",
+                reason="other",
+                mine=lambda job: True,
+                fee_minor_max=DEAR,
             ),
             "out": lambda: jobs.redispatch(rt, booking, actor="system"),
             "by hand": lambda: jobs.award_by_hand(rt, booking, friend, actor="system"),

@@ -251,7 +251,14 @@ async def test_two_appointments_at_the_same_hour_agreed_at_once(rt, other, owner
         )
         assert sorted(type(r).__name__ for r in results) == ["AppointmentOverlaps", "Done"]
         for booking_id in bookings:
-            await jobs.cancel(rt, booking_id, actor="customer", reason="other", mine=mine)
+            await jobs.cancel(
+                rt,
+                booking_id,
+                actor="customer",
+                reason="other",
+                mine=mine,
+                fee_minor_max=10_000,
+            )
     await all_is_well(owner)
 
 

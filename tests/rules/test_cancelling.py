@@ -73,7 +73,7 @@ def scheduled(actor: str = "customer") -> Story:
 def test_a_late_cancel_is_charged_once_and_its_friend_gets_his_share():
     story = scheduled()
     friend = story.job.award.friend_id
-    told = story.tell(rules.cancel, "other")
+    told = story.tell(rules.cancel, "other", 1725)
     assert told.charge.price == FEE
     assert told.charge.pay == Money(amount=1380, currency=Currency.CHF)
     assert told.charge.friend_id == friend
@@ -88,10 +88,11 @@ def test_a_late_cancel_is_charged_once_and_its_friend_gets_his_share():
 def test_a_fee_above_the_one_she_was_shown_is_refused_and_nothing_happens():
     story = scheduled()
     before = story.job
-    with pytest.raises(FeeChanged, match="1725") as refused:
-        story.tell(rules.cancel, "other", 1724)
-    assert refused.value.fee == FEE
-    assert story.job == before
+    for shown in ((), (0,), (1724,)):
+        with pytest.raises(FeeChanged, match="1725") as refused:
+            story.tell(rules.cancel, "other", *shown)
+        assert refused.value.fee == FEE
+        assert story.job == before
     assert story.tell(rules.cancel, "other", 1725) is not None
 
 

@@ -61,7 +61,7 @@ VERBS = {
     "complete": (rules.complete, DONE),
     "give_up": (rules.give_up, "needs_parts", None),
     "hand_back": (rules.hand_back, "cannot_help", None),
-    "cancel": (rules.cancel, "changed_mind"),
+    "cancel": (rules.cancel, "changed_mind", 1725),
     "redispatch": (rules.redispatch,),
     "award_by_hand": (rules.award_by_hand, friend(6)),
     "rate": (rules.rate, 5, None),

@@ -99,7 +99,7 @@ def test_streams_tell_each_his_part():
     story.tell(visit.ask_move, (Wish.MORNING,), "Vera at Bahnhofstrasse 1")
     story.tell(visit.on_the_way)
     story.now = NOW + 29 * HOUR
-    story.tell(rules.cancel, "other")
+    story.tell(rules.cancel, "other", 1725)
     told = {(h.to, h.kind): h.data for event in story.events for h in heard(event, None)}
     assert told[winner, "appointment.move_asked"]["wishes"] == ["morning"]
     assert told[customer_of(BOOKING), "booking.on_the_way"] == {}

@@ -22,6 +22,7 @@ SOMETIMES = (
     "booking.redispatched",
     "by hand",
     "cancel",
+    "cancel refused: fee-changed",
     "cancelled for a fee",
     "contact at +0 ms: refused",
     "contact at -1 ms: in time",

@@ -58,6 +58,8 @@ from tests.simulation.promises import hold
 
 BEGINNING = datetime(2026, 3, 28, 12, 0, tzinfo=UTC)
 FRIENDS = 24
+# More than any fee: the customer takes what it costs.
+DEAR = 1_000_000
 CUSTOMERS = 90
 PLACES = 6
 CELL = Point(47.004, 8.004)
@@ -308,7 +310,9 @@ class Town:
         )
         self.decide(id_, "booked", rules.book)
         if self.luck(15):
-            self.at(self.some(hours=20), lambda: self.decide(id_, "cancel", rules.cancel, "other"))
+            shown = self.chance.choice((0, DEAR))
+            words = ("other", shown)
+            self.at(self.some(hours=20), lambda: self.decide(id_, "cancel", rules.cancel, *words))
         if self.luck(4):
             self.at(self.some(hours=20), lambda: self._desk(id_))
 
