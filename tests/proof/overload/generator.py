@@ -58,7 +58,7 @@ class Plan:
     port: int
     phases: Sequence[Phase]
     first: int
-    spread_m: float = 2_000.0
+    spread_m: float
 
 
 def flood(plan: Plan) -> "subprocess.Popen[bytes]":

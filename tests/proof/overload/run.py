@@ -29,7 +29,7 @@ NOBODY = "SELECT count(*) FROM bookings WHERE state = 'unfilled'"
 class Extent:
     """How many friends, and how long each part takes in seconds."""
 
-    friends: int = 4_000
+    friends: int = 20_000
     warm_s: float = 2.0
     capacity_s: float = 6.0
     calm_s: float = 6.0
@@ -79,7 +79,8 @@ async def run(extent: Extent) -> Story:
             Phase(extent.over_s, rate=extent.times * capacity),
             Phase(extent.after_s, rate=0.7 * capacity),
         ]
-        generator = await asyncio.to_thread(flood, Plan(made.apis[0].port, phases, first=2_000_000))
+        plan = Plan(made.apis[0].port, phases, first=2_000_000, spread_m=extent.friends / 2)
+        generator = await asyncio.to_thread(flood, plan)
         asked = asyncio.create_task(_ask_now_and_then(made))
         # The generator takes a moment to begin; what matters falls due while it floods.
         await asyncio.sleep(extent.calm_s + 1.0)
@@ -128,7 +129,8 @@ async def _capacity(made: House, extent: Extent) -> float:
     """Bookings a second that are served when so many callers ask again as soon as answered."""
     rates = []
     for first, seconds in ((500_000, extent.warm_s), (1_000_000, extent.capacity_s)):
-        plan = Plan(made.apis[0].port, [Phase(seconds, callers=extent.callers)], first=first)
+        phases = [Phase(seconds, callers=extent.callers)]
+        plan = Plan(made.apis[0].port, phases, first=first, spread_m=extent.friends / 2)
         said = served(await asyncio.to_thread(lambda plan=plan: answers(flood(plan))))
         took_s = max(one.ended_s for one in said) - min(one.sent_s for one in said)
         rates.append(len(said) / took_s)
