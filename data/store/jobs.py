@@ -79,8 +79,14 @@ def _columns(pairs: Sequence[tuple[UUID, FriendId]]) -> tuple[list[UUID], list[F
 async def lock_due(
     tx: Connection, limit: int, packages: Mapping[str, Package]
 ) -> tuple[Jobs, datetime]:
-    """Lock and load at most `limit` bookings with a timer due, passing over those others hold."""
-    held = await tx.fetch(sql.lock_due, limit)
+    """Lock and load at most `limit` bookings with a timer due, passing over those others hold.
+
+    What was promised comes first; whoever only waits for another attempt comes when all that is
+    done, so that a thousand of them delay no deadline.
+    """
+    held = await tx.fetch(sql.lock_due, limit, False)
+    if len(held) < limit:
+        held += await tx.fetch(sql.lock_due, limit - len(held), True)
     return await _load(tx, list({row["id"] for row in held}), packages)
 
 

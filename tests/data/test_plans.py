@@ -65,7 +65,7 @@ def hot(*args: Any, by: str) -> Hot:
 HOT: Mapping[str, Mapping[str, Hot]] = {
     "jobs": {
         "lock": hot(FEW, FEW, FEW, FEW, FEW, by="bookings_pkey offers_pkey awards_booking"),
-        "lock_due": hot(100, by="timers_due bookings_pkey"),
+        "lock_due": hot(100, False, by="timers_due bookings_pkey"),
         "load": hot(
             FEW,
             by="bookings_pkey people_pkey ratings_pkey offer_once_a_round awards_booking "

@@ -65,6 +65,21 @@ async def test_a_poisoned_timer_steps_back_and_holds_up_nobody(
     await all_is_well(owner)
 
 
+async def test_however_many_wait_for_another_attempt_no_deadline_waits_for_them(rt, owner, clock):
+    await neighbours(rt, 1, capacity=1)
+    booking_id, _ = await awarded(rt)
+    others = [(await booked(rt)).job.booking.id for _ in range(3)]
+    states = dict(await owner.fetch("SELECT id, state FROM bookings"))
+    assert {states[id_] for id_ in others} == {BookingState.UNFILLED}
+    await clock.advance(timedelta(hours=12))
+    # His reminder and his deadline are due, and were so long after the others' attempts.
+    assert await jobs.ring(rt, 2) == 1
+    missed = "SELECT booking_id FROM events WHERE kind = 'contact.missed'"
+    assert await owner.fetchval(missed) == booking_id
+    assert await jobs.ring(rt, 100) == 3
+    await all_is_well(owner)
+
+
 async def test_of_many_sweepers_in_two_processes_one_acts_on_each_timer(rt, other, owner, clock):
     await neighbours(rt, 8, capacity=20)
     bookings = [(await booked(rt)).job.booking.id for _ in range(5)]

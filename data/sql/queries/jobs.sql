@@ -13,7 +13,7 @@ ORDER BY id FOR UPDATE
 -- Bookings another process holds are passed over, and the next in line taken: it is acting on them, or it will be
 -- found dead and they return. Nobody waits here, so that the order of due moments cannot close a circle.
 SELECT b.id FROM timers t JOIN bookings b ON b.id = t.booking_id
-WHERE t.not_before <= moment() ORDER BY t.not_before LIMIT $1
+WHERE t.not_before <= moment() AND (t.kind = 'retry') = $2 ORDER BY t.not_before LIMIT $1
 FOR UPDATE OF b SKIP LOCKED
 
 -- name: load

@@ -20,8 +20,10 @@ UNSAID = re.compile(
     "holds the control character|is not one of ours|lies in the year|km from the nearest|"
     "telephone number|is for partners alone|is less than the jobs you hold|is no e-mail|"
     "is not the name of a CSV|is missing beside|is not a mail address|is as late as|"
-    "is too short"  # once trimmed
+    "is too short|"  # once trimmed
+    "is not pairs of x and y within the box|has more than 4000 points"
 )
+REFUSED = ["400", "401", "403", "404", "405", "409", "413", "415", "422", "429"]
 ACCEPTED = ["2xx", "401", "403", "404", "409", "422", "429"]
 PHASES = ("examples", "coverage", "fuzzing", "stateful")
 
@@ -110,7 +112,10 @@ def _settings(caller: Caller, url: str, examples: int, phases: Collection[str]) 
             "with-security-parameters": caller.token is not None,
         },
         "phases": {name: {"enabled": name in phases} for name in PHASES},
-        "checks": {"positive_data_acceptance": {"expected-statuses": ACCEPTED}},
+        "checks": {
+            "positive_data_acceptance": {"expected-statuses": ACCEPTED},
+            "negative_data_rejection": {"expected-statuses": REFUSED},
+        },
     }
 
 
