@@ -107,7 +107,7 @@ PHONE = {
 BODIES = {
     "create_quote": {"package": "wifi-setup", "address": BOOKING["address"]},
     "create_booking": BOOKING,
-    "cancel_booking": {"reason": "changed_mind"},
+    "cancel_booking": {"reason": "changed_mind", "fee_minor_max": 1725},
     "ask_move": {"wishes": ["evening"]},
     "rate_booking": {"stars": 5},
     "change_my_profile": {"radius_m": 9000},
