@@ -99,7 +99,7 @@ async def test_it_works_again_by_itself_after_every_connection_was_cut(
         await clock.advance(timedelta(hours=12))
         await until(missed(owner), 1)
         await until(unsent(owner), 0)
-        assert worker.state().ready
+        await until(ready(worker), True)
     assert "Traceback" not in caplog.text
     assert await state_of(owner, first)() == "open"
 
@@ -144,16 +144,12 @@ async def test_it_is_not_ready_while_the_clock_is_not_trusted(rt, owner, clock, 
     steady = [50_000.0]
     sentinel = ClockSentinel(lambda: steady[0])
     async with working(rt, through=through, sentinel=sentinel) as worker:
-
-        async def ready():
-            return worker.state().ready
-
-        await until(ready, True)
+        await until(ready(worker), True)
         steady[0] -= 3600
-        await until(ready, False)
+        await until(ready(worker), False)
         assert not worker.state().clock_trusted
         worker.confirm_clock()
-        await until(ready, True)
+        await until(ready(worker), True)
 
 
 async def test_it_is_not_ready_when_it_starts_on_a_clock_that_its_host_does_not_share(
@@ -166,16 +162,13 @@ async def test_it_is_not_ready_when_it_starts_on_a_clock_that_its_host_does_not_
     sentinel = ClockSentinel(host_s=lambda: deadlines.host_s() + 3600)
     async with working(rt, through=through, sentinel=sentinel) as worker:
 
-        async def ready():
-            return worker.state().ready
-
         async def doubt():
             return worker.state().clock_doubt
 
         await until(doubt, "the database's clock and this host's are -3600 s apart")
         assert not worker.state().ready
         worker.confirm_clock()
-        await until(ready, True)
+        await until(ready(worker), True)
         assert worker.state().clock_doubt == ""
 
 
