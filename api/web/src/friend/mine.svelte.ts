@@ -76,13 +76,14 @@ class Mine {
   async #load(): Promise<void> {
     while (this.#stale) {
       this.#stale = false;
+      const asked = Date.now();
       try {
         const [offers, jobs, profile] = await Promise.all([
           api.get('/v1/me/offers'),
           api.get('/v1/me/jobs', { query: { limit: PAGE } }),
           api.get('/v1/me/profile'),
         ]);
-        this.#show(offers.items);
+        this.#show(offers.items, asked);
         this.jobs = jobs.items;
         this.older = jobs.next_cursor;
         this.profile = profile;
@@ -96,14 +97,14 @@ class Mine {
     }
   }
 
-  #show(offers: Offer[]): void {
+  #show(offers: Offer[], asked: number): void {
     const fresh = offers.some((offer) => !this.#seen.has(offer.id));
     for (const offer of offers) this.#seen.set(offer.id, offer);
     // What rang before this page was opened rang on the phone.
     if (fresh && this.offers) ring();
     this.offers = offers;
     const last = offers.at(-1);
-    if (last) clock.tell(last.server_time);
+    if (last) clock.tell(last.server_time, asked);
   }
 
   /** Without network at least what was on offer is there to be answered. */

@@ -1,5 +1,6 @@
 // The server's clock: countdowns count by it, whatever the device believes.
 const SOON_MS = 1000;
+const LEAP_MS = 20_000;
 
 class Clock {
   /** Milliseconds the server is ahead of this device. */
@@ -9,9 +10,11 @@ class Clock {
   #watching = 0;
   #timer: ReturnType<typeof setInterval> | undefined;
 
-  tell(serverTime: string): void {
+  /** `asked`: this device's time when it was asked for. A device that slept until the answer goes by that. */
+  tell(serverTime: string, asked = Date.now()): void {
     const said = Date.parse(serverTime);
-    if (Number.isFinite(said)) this.#ahead = said - Date.now();
+    const now = Date.now();
+    if (Number.isFinite(said)) this.#ahead = said - (now - asked > LEAP_MS ? asked : now);
     this.#tick();
   }
 
