@@ -184,6 +184,7 @@ async function one(
   const signal = asked.signal ? AbortSignal.any([asked.signal, late]) : late;
   const init: RequestInit = { method: method.toUpperCase(), headers, signal, cache: 'no-store' };
   if (body !== undefined) init.body = body;
+  const sent = Date.now();
   let answer: Response;
   let said: unknown;
   try {
@@ -195,7 +196,7 @@ async function one(
     throw new Unreachable(navigator.onLine ? 'server' : 'offline');
   }
   if (!answer.ok) throw refused(answer.status, said);
-  if (isObject(said) && typeof said.server_time === 'string') clock.tell(said.server_time);
+  if (isObject(said) && typeof said.server_time === 'string') clock.tell(said.server_time, sent);
   return said;
 }
 

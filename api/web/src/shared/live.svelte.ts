@@ -76,6 +76,7 @@ export class Live {
     if (this.#listening.token) headers.Authorization = `Bearer ${this.#listening.token}`;
     else headers['Tekkie-Face'] = face();
     if (this.#cursor) headers['Last-Event-ID'] = this.#cursor;
+    let asked: number | undefined = Date.now();
     const answer = await fetch('/v1/live', { headers, signal, cache: 'no-store' });
     if (answer.status === 401 || answer.status === 403) throw new Denied();
     if (!answer.ok || !answer.body) throw new Error(`live ${answer.status}`);
@@ -87,11 +88,12 @@ export class Live {
       this.#heardAt = Date.now();
       const frames = (rest + value).split('\n\n');
       rest = frames.pop() ?? '';
-      frames.forEach((frame) => this.#take(frame));
+      for (const frame of frames) this.#take(frame, asked);
+      asked = undefined;
     }
   }
 
-  #take(frame: string): void {
+  #take(frame: string, asked?: number): void {
     const fields: Record<string, string> = {};
     for (const line of frame.split('\n')) {
       const colon = line.indexOf(':');
@@ -100,7 +102,7 @@ export class Live {
     if (fields.id) this.#cursor = fields.id;
     if (!fields.data) return;
     const data = JSON.parse(fields.data) as Record<string, unknown>;
-    if (typeof data.server_time === 'string') clock.tell(data.server_time);
+    if (typeof data.server_time === 'string') clock.tell(data.server_time, asked);
     if (fields.event === 'ready') this.#ready(data);
     else this.#listening.heard({ event: fields.event ?? 'message', data });
   }
