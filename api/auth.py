@@ -18,9 +18,10 @@ from fastapi.security.http import HTTPAuthorizationCredentials
 from starlette.requests import HTTPConnection
 
 from api.problems import CrossSite, Forbidden, Unauthenticated
-from data.records import BookingId, FriendId, Job, PartnerId, PersonId
+from data.records.ids import BookingId, FriendId, PartnerId, PersonId
+from data.records.jobs import Job
+from data.store.read_models import BookingView
 from data.store.sessions import Login
-from data.store.views import BookingView
 from dispatch.flows import partners, sessions
 from dispatch.rules import links
 from dispatch.rules.refused import NotFound

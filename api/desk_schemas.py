@@ -9,18 +9,17 @@ from uuid import UUID
 from pydantic import Field
 
 from api.schemas import Base, BookingSaid, Event, Money, Quiet, Said
-from data.records import (
+from data.enums import (
     Audience,
     AwardState,
     BookingState,
     Channel,
     FriendState,
-    Language,
-    Market,
     OfferState,
     Outcome,
     Tier,
 )
+from data.markets import Language, Market
 from dispatch.rules.around import Standing
 
 

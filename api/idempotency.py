@@ -9,7 +9,7 @@ from fastapi import Header
 from pydantic import BaseModel
 
 from api.auth import Caller, Operator, Partner, actor
-from data.store.answers import Claim
+from data.store.idempotency_keys import Claim
 
 REPLAYED = "Idempotent-Replayed"
 Key = Annotated[

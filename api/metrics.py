@@ -13,7 +13,7 @@ from prometheus_client.registry import Collector
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.problems import CODE
-from data.records import Changes
+from data.records.jobs import Changes
 from data.store.outbox import Backlog
 from dispatch.flows.together import Together
 from dispatch.runtime import Runtime

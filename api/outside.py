@@ -9,8 +9,10 @@ from typing import Annotated, Protocol
 
 from fastapi import Depends, Request
 
-from data.records import Appointment, BookingId, Language, Market
-from data.store.phones import Phone, PhoneProblem
+from data.markets import Language, Market
+from data.records.ids import BookingId
+from data.records.jobs import Appointment
+from data.store.push_subscriptions import Phone, PhoneProblem
 from data.store.sessions import Login
 
 

@@ -53,7 +53,8 @@ from api.fields import (
     unfit,
 )
 from api.schemas import Asked, example
-from data.records import FriendState, Language, Market
+from data.enums import FriendState
+from data.markets import Language, Market
 from data.store.sessions import Login
 from dispatch.flows.friend_files import ENDINGS
 

@@ -18,8 +18,8 @@ from fastapi import FastAPI
 from api.live import streams_of
 from api.siblings import siblings
 from data import migrate as schema
+from data.database import Database, database
 from data.db import DatabaseError, connect
-from data.server import Database, database
 from data.settings import Settings
 from data.store import test_clock
 from dispatch.flows.opening import opened, prepare

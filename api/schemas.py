@@ -9,17 +9,9 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from data.records import (
-    BookingState,
-    Currency,
-    Language,
-    Market,
-    OfferState,
-    PackageTier,
-    Tier,
-    Wish,
-)
-from data.store.phones import PhoneProblem
+from data.enums import BookingState, OfferState, PackageTier, Tier, Wish
+from data.markets import Currency, Language, Market
+from data.store.push_subscriptions import PhoneProblem
 from data.store.sessions import Login
 from dispatch.rules.reach import Obstacle
 from dispatch.rules.told import Told

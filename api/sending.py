@@ -7,8 +7,9 @@ from collections.abc import Sequence
 
 from api.outside import Outside
 from data.db import moment
-from data.records import MARKETS, Audience, Language, Market
-from data.store.phones import Phone, PhoneProblem
+from data.enums import Audience
+from data.markets import MARKETS, Language, Market
+from data.store.push_subscriptions import Phone, PhoneProblem
 from data.store.sessions import Login
 from dispatch.flows.reading import reading
 from dispatch.runtime import Runtime

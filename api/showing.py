@@ -6,10 +6,15 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+import data.records.jobs
+import data.records.money
 from api import schemas
-from data import records
-from data.records import Award, Booking, BookingState, Job, Language, OfferId, Package
-from data.store import views
+from data.enums import BookingState
+from data.markets import Language
+from data.records.catalogue import Package
+from data.records.ids import OfferId
+from data.records.jobs import Award, Booking, Job
+from data.store import read_models
 from dispatch.flows.deciding import Done
 from dispatch.rules import cancelling, hearing, matching
 from dispatch.rules import job as rules
@@ -20,12 +25,12 @@ from geo.point import Point, distance_m
 Catalogue = Mapping[str, Package]
 
 
-def money(amount: records.Money) -> schemas.Money:
+def money(amount: data.records.money.Money) -> schemas.Money:
     """An amount in minor units."""
     return schemas.Money(amount=amount.amount, currency=amount.currency)
 
 
-def event(view: views.EventView, *, whole: bool) -> schemas.Event:
+def event(view: read_models.EventView, *, whole: bool) -> schemas.Event:
     """A fact of a booking; unless `whole`, without who the friends are."""
     data = view.data if whole else hearing.without_friends(view.data)
     return schemas.Event(seq=view.seq, kind=view.kind, at=view.at, data=dict(data))
@@ -56,7 +61,7 @@ def booking_made(done: Done, link: str) -> schemas.BookingMade:
 
 
 def booking(
-    view: views.BookingView,
+    view: read_models.BookingView,
     policy: Policy,
     *,
     with_customer: bool = False,
@@ -89,7 +94,7 @@ def booking(
     )
 
 
-def _held(holder: views.Holder) -> dict[str, Any]:
+def _held(holder: read_models.Holder) -> dict[str, Any]:
     return {
         "contact_due_at": holder.contact_due_at,
         "contacted_at": holder.contacted_at,
@@ -110,7 +115,7 @@ def _held(holder: views.Holder) -> dict[str, Any]:
 
 
 def _cancellation(
-    view: views.BookingView, policy: Policy, *, by_desk: bool
+    view: read_models.BookingView, policy: Policy, *, by_desk: bool
 ) -> schemas.Cancellation | None:
     holder = view.holder
     found = cancelling.cancellation(
@@ -130,12 +135,12 @@ def first_name(name: str) -> str:
     return name.split(maxsplit=1)[0]
 
 
-def appointment(met: records.Appointment | None) -> schemas.Appointment | None:
+def appointment(met: data.records.jobs.Appointment | None) -> schemas.Appointment | None:
     """An appointment, if there is one."""
     return schemas.Appointment.model_validate(met) if met else None
 
 
-def customer(contact: views.Contact) -> schemas.Customer:
+def customer(contact: read_models.Contact) -> schemas.Customer:
     """Who the friend is to call, and where he is to come."""
     return schemas.Customer(
         name=contact.name,
@@ -158,7 +163,7 @@ def may_know_customer(ended_at: datetime | None, now: datetime, policy: Policy) 
     return ended_at is None or now < ended_at + policy.privacy_after
 
 
-def offer(view: views.OfferView, catalogue: Catalogue, policy: Policy) -> schemas.Offer:
+def offer(view: read_models.OfferView, catalogue: Catalogue, policy: Policy) -> schemas.Offer:
     """What an asked friend may see, and no more."""
     return schemas.Offer(
         id=view.id,
@@ -178,7 +183,7 @@ def offer(view: views.OfferView, catalogue: Catalogue, policy: Policy) -> schema
     )
 
 
-def job(view: views.JobView, catalogue: Catalogue, policy: Policy) -> schemas.Job:
+def job(view: read_models.JobView, catalogue: Catalogue, policy: Policy) -> schemas.Job:
     """A job as the friend who holds it sees it."""
     known = may_know_customer(view.ended_at, view.now, policy)
     return schemas.Job(
@@ -207,7 +212,7 @@ def job(view: views.JobView, catalogue: Catalogue, policy: Policy) -> schemas.Jo
     )
 
 
-def _away_m(view: views.JobView) -> int | None:
+def _away_m(view: read_models.JobView) -> int | None:
     lat, lon = view.customer.lat, view.customer.lon
     if view.base is None or lat is None or lon is None:
         return None
@@ -215,7 +220,7 @@ def _away_m(view: views.JobView) -> int | None:
 
 
 def awarded(
-    booking: Booking, held: Award, offer_id: OfferId, contact: views.Contact | None
+    booking: Booking, held: Award, offer_id: OfferId, contact: read_models.Contact | None
 ) -> schemas.Awarded:
     """The winner's answer: made of what does not change, so that it is always the same."""
     award = rules.as_awarded(held)

@@ -34,7 +34,7 @@ from typing import Any, Final
 
 from api import showing
 from data.db import Connection, DatabaseError
-from data.records import Changes
+from data.records.jobs import Changes
 from data.store import events
 from data.store.events import Asked, Happened, Snapshot
 from dispatch.rules import hearing

@@ -19,8 +19,8 @@ import numpy as np
 from benchmarks import customers, stage
 from benchmarks.customers import Site
 from benchmarks.stage import Stage, say
-from data import db, queries
-from data.records import Changes
+from data import db, sql_loader
+from data.records.jobs import Changes
 from data.store import jobs as job_rows
 from dispatch.flows import jobs
 from dispatch.flows.orders import Order
@@ -31,7 +31,7 @@ WARM_UP = 128
 RAW_BATCHES = (32, 64, 256)
 RAW_CONNECTIONS = 2
 
-checks = queries.load("checks", folder=stage.SQL)
+checks = sql_loader.load("checks", folder=stage.SQL)
 
 
 @dataclass(slots=True)

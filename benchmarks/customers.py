@@ -10,7 +10,8 @@ from datetime import UTC, datetime
 import numpy as np
 
 from benchmarks.world import COUNTRIES, LANGUAGES, SPOKEN, population
-from data.records import FriendId, Language, Market
+from data.markets import Language, Market
+from data.records.ids import FriendId
 from dispatch.flows.orders import Order
 from dispatch.rules import matching
 from dispatch.runtime import Runtime

@@ -41,19 +41,22 @@ class Tekkie:
     """tekkie: FriendIndex.nearest with the rules of the dispatcher"""
 
     def __init__(self, friends: Population) -> None:
-        from data import records
+        from data.ids import FriendId
+        from data.people import Friend, HeldCertificate
+
+        from data.enums import FriendState, Tier
+        from data.markets import Language, Market
         from dispatch.rules import matching
         from geo.index import FriendIndex
         from geo.index import Query as Question
         from geo.point import Point
 
         self._matching, self._point, self._question = matching, Point, Question
-        self._markets = [records.Market(country) for country in COUNTRIES]
-        self._languages = [records.Language(language) for language in LANGUAGES]
+        self._markets = [Market(country) for country in COUNTRIES]
+        self._languages = [Language(language) for language in LANGUAGES]
         self._codes = [f"certificate-{share:g}" for share in SHARES]
         held = [
-            records.HeldCertificate(code=code, valid_from=NOW, valid_until=None)
-            for code in self._codes
+            HeldCertificate(code=code, valid_from=NOW, valid_until=None) for code in self._codes
         ]
         holdings: dict[int, Any] = {}
         tongues: dict[int, Any] = {}
@@ -62,11 +65,11 @@ class Tekkie:
         for mask in np.unique(friends.spoken).tolist():
             tongues[mask] = frozenset(t for i, t in enumerate(self._languages) if mask >> i & 1)
         self._friends = [
-            records.Friend(
-                id=records.FriendId(UUID(int=row + 1 << 64)),
+            Friend(
+                id=FriendId(UUID(int=row + 1 << 64)),
                 ref=str(row),
-                state=records.FriendState.ACTIVE if active else records.FriendState.PAUSED,
-                tier=records.Tier.FRIEND,
+                state=FriendState.ACTIVE if active else FriendState.PAUSED,
+                tier=Tier.FRIEND,
                 market=self._markets[country],
                 languages=tongues[spoken],
                 lat=lat,

@@ -32,8 +32,8 @@ from benchmarks.designs import Absent
 from benchmarks.load import Loaded, Plan, Unit
 from benchmarks.stage import Outside, Stage, say
 from benchmarks.world import population
-from data import migrate, queries
-from data.records import FriendId
+from data import migrate, sql_loader
+from data.records.ids import FriendId
 from data.seed import catalogue
 from data.store import catalogue as catalogue_rows
 from dispatch.flows import sessions
@@ -45,8 +45,8 @@ ROUNDS_MAX = 4
 TOKENS_AT_ONCE = 8
 STRAIGHT = "benchmarks.straightforward.app:app"
 
-checks = queries.load("checks", folder=stage.SQL)
-straight_sql = queries.load("straightforward", folder=Path(__file__).parent / "straightforward")
+checks = sql_loader.load("checks", folder=stage.SQL)
+straight_sql = sql_loader.load("straightforward", folder=Path(__file__).parent / "straightforward")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

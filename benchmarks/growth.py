@@ -27,8 +27,9 @@ import uvloop
 from benchmarks import customers, sections, stage
 from benchmarks.stage import Stage, say
 from benchmarks.world import population
-from data import cluster, queries
-from data.records import BookingId
+from data import sql_loader
+from data.postgres import layout
+from data.records.ids import BookingId
 from dispatch.flows import jobs
 from dispatch.flows.deciding import Done
 from dispatch.flows.orders import Order
@@ -43,8 +44,8 @@ STORED = (10_000, 100_000, 1_000_000)
 STORED_FULL = 10_000_000
 AT_FRIENDS = 100_000
 
-history = queries.load("history", folder=stage.SQL)
-growth_sql = queries.load("growth", folder=stage.SQL)
+history = sql_loader.load("history", folder=stage.SQL)
+growth_sql = sql_loader.load("growth", folder=stage.SQL)
 
 
 def main() -> None:
@@ -98,7 +99,7 @@ def _with_history(words: argparse.Namespace) -> list[dict[str, Any]]:
 
 async def _at_stored(made: Stage, words: argparse.Namespace) -> list[dict[str, Any]]:
     await _crowd(made, words.at_friends)
-    async with made.owner(role=cluster.ADMIN) as owner:
+    async with made.owner(role=layout.ADMIN) as owner:
         await owner.execute(growth_sql.alone)
         await owner.execute(growth_sql.known)
         await owner.execute(history.hush)
@@ -126,7 +127,7 @@ async def _crowd(made: Stage, count: int) -> None:
 
 async def _store(made: Stage, first: int, last: int) -> None:
     """Finished jobs in parts, each its own commit, then what autovacuum would have done."""
-    async with made.owner(role=cluster.ADMIN) as owner:
+    async with made.owner(role=layout.ADMIN) as owner:
         await owner.execute(history.hush)
         since = await owner.fetchval(growth_sql.long_ago)
         for start in range(first, last, HISTORY_PART):

@@ -35,7 +35,7 @@ import uvloop
 from benchmarks import customers, sections, stage
 from benchmarks.load import request
 from benchmarks.world import population
-from data import queries
+from data import sql_loader
 
 WHOLE, QUICK = (10_000, 200.0, 20.0), (2_000, 100.0, 5.0)
 OPEN_AT_ONCE = 64
@@ -48,8 +48,8 @@ WARM_UP_BOOKINGS, WARM_UP_RATE = 200, 100.0
 GOAL_BYTES, GOAL_P99_MS = 40_000, 100.0
 Arrival = tuple[str, float, float]
 
-checks = queries.load("checks", folder=stage.SQL)
-sql = queries.load("live", folder=stage.SQL)
+checks = sql_loader.load("checks", folder=stage.SQL)
+sql = sql_loader.load("live", folder=stage.SQL)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

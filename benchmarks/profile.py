@@ -28,7 +28,7 @@ from benchmarks.below import CALLERS
 from benchmarks.customers import Site
 from benchmarks.stage import Stage, say
 from benchmarks.world import population
-from data.records import Job, Offer
+from data.records.jobs import Job, Offer
 from dispatch.flows import jobs
 from dispatch.flows.deciding import Done
 from dispatch.rules.refused import Refused

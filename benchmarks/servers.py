@@ -129,7 +129,7 @@ class CubeKnn(_Postgres):
     """PostgreSQL cube KNN (<->) on earth-centred metres, GiST over (certificate, place)"""
 
     def build(self) -> None:
-        from data.embedded import Embedded
+        from data.postgres.client import Embedded
 
         server = self._stack.enter_context(Embedded(self._folder / "data"))
         self.connect(server.admin_dsn)

@@ -29,10 +29,11 @@ import numpy as np
 import psutil
 
 from benchmarks.world import COUNTRIES, LANGUAGES, Population
-from data import cluster, db, queries
-from data.embedded import Embedded
+from data import db, sql_loader
+from data.database import Database
+from data.postgres import layout
+from data.postgres.client import Embedded
 from data.seed import catalogue
-from data.server import Database
 from data.settings import Settings
 from dispatch.flows.opening import opened, prepare
 from dispatch.rules.policy import POLICY, Policy
@@ -44,7 +45,7 @@ STARTS_WITHIN_S = 180.0
 ENDS_WITHIN_S = 15.0
 FIRST_MS = 0x0190_0000_0000
 
-sql = queries.load("stage", folder=SQL)
+sql = sql_loader.load("stage", folder=SQL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,16 +55,16 @@ class Stage:
     folder: Path
     embedded: Embedded
 
-    def database(self, name: str = cluster.DATABASE) -> Database:
+    def database(self, name: str = layout.DATABASE) -> Database:
         return Database(
-            owner_dsn=self.embedded.dsn(cluster.OWNER, name),
-            service_dsn=self.embedded.dsn(cluster.SERVICE, name),
+            owner_dsn=self.embedded.dsn(layout.OWNER, name),
+            service_dsn=self.embedded.dsn(layout.SERVICE, name),
             service_role=db.SERVICE_ROLE,
         )
 
     @asynccontextmanager
     async def owner(
-        self, name: str = cluster.DATABASE, *, role: str = cluster.OWNER
+        self, name: str = layout.DATABASE, *, role: str = layout.OWNER
     ) -> AsyncIterator[asyncpg.Connection[asyncpg.Record]]:
         """A connection as owner of the schema, or as superuser, to fill and to look."""
         connection = await db.connect(self.embedded.dsn(role, name), application="benchmarks")
@@ -74,20 +75,20 @@ class Stage:
 
     @asynccontextmanager
     async def filler(
-        self, name: str = cluster.DATABASE
+        self, name: str = layout.DATABASE
     ) -> AsyncIterator[asyncpg.Connection[asyncpg.Record]]:
         """A connection whose rows are not checked one by one, as those of a backup are not."""
-        async with self.owner(name, role=cluster.ADMIN) as owner:
+        async with self.owner(name, role=layout.ADMIN) as owner:
             await owner.execute(sql.hush)
             yield owner
 
-    async def clone(self, name: str, template: str = cluster.DATABASE) -> None:
+    async def clone(self, name: str, template: str = layout.DATABASE) -> None:
         """Copy a database nobody is connected to."""
-        async with self.owner("postgres", role=cluster.ADMIN) as admin:
-            await admin.execute(sql.clone.format(name=name, template=template, owner=cluster.OWNER))
+        async with self.owner("postgres", role=layout.ADMIN) as admin:
+            await admin.execute(sql.clone.format(name=name, template=template, owner=layout.OWNER))
 
     async def drop(self, name: str) -> None:
-        async with self.owner("postgres", role=cluster.ADMIN) as admin:
+        async with self.owner("postgres", role=layout.ADMIN) as admin:
             await admin.execute(sql.drop.format(name=name))
 
     def database_cpu_s(self) -> float:
@@ -151,7 +152,7 @@ async def prepare_all(made: Stage) -> None:
 
 @asynccontextmanager
 async def runtime(
-    made: Stage, name: str = cluster.DATABASE, *, policy: Policy = POLICY
+    made: Stage, name: str = layout.DATABASE, *, policy: Policy = POLICY
 ) -> AsyncIterator[Runtime]:
     """A runtime on one of the stage's databases, its index loaded."""
     settings = Settings(data_dir=made.folder)
@@ -160,7 +161,7 @@ async def runtime(
 
 
 async def people_the(
-    made: Stage | Outside, friends: Population, name: str = cluster.DATABASE
+    made: Stage | Outside, friends: Population, name: str = layout.DATABASE
 ) -> None:
     """Write these friends straight into the tables, as a restored backup would."""
     async with made.filler(name) as owner:

@@ -27,8 +27,9 @@ import uvloop
 from benchmarks import sections, stage
 from benchmarks.stage import Stage, say
 from benchmarks.world import population
-from data import cluster, queries
-from data.server import Database
+from data import sql_loader
+from data.database import Database
+from data.postgres import layout
 from data.settings import Settings
 from dispatch.flows.opening import opened
 from scheduler import deadlines, index_feed
@@ -44,8 +45,8 @@ LONGEST_S = 600.0
 WRITTEN_A_SECOND = 2_500
 READY = "ready\n"
 
-history = queries.load("history", folder=stage.SQL)
-timer_sql = queries.load("timers", folder=stage.SQL)
+history = sql_loader.load("history", folder=stage.SQL)
+timer_sql = sql_loader.load("timers", folder=stage.SQL)
 
 
 def main() -> None:
@@ -128,7 +129,7 @@ async def _watched(
     made: Stage, name: str, count: int, rate: float | None, sweepers_s: Callable[[], float]
 ) -> dict[str, Any]:
     """Write the timers while nobody may see them yet, then watch them go."""
-    async with made.owner(role=cluster.ADMIN) as owner:
+    async with made.owner(role=layout.ADMIN) as owner:
         lead_s = 10.0 + count / WRITTEN_A_SECOND
         begun = await owner.fetchval(timer_sql.now) + timedelta(seconds=lead_s)
         await _write(owner, count, rate, begun)

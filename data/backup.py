@@ -21,7 +21,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote, urlsplit
 
-from data import cluster, db, founding, migrate, queries
+from data import db, migrate, sql_loader
+from data.postgres import initdb, layout
 
 if TYPE_CHECKING:
     from asyncio import StreamReader, StreamWriter
@@ -46,7 +47,7 @@ DUMP: Final = (
 RESTORE: Final = ("--file=-", "--no-owner", "--no-comments")
 PSQL: Final = ("--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", "--file=-")
 
-sql = queries.load("backup")
+sql = sql_loader.load("backup")
 
 
 class BackupRefused(db.DatabaseError):
@@ -133,8 +134,8 @@ def _folders(major: int) -> list[Path]:
     folders = [Path(DEBIAN.format(major=major))]
     if found := shutil.which("pg_dump"):
         folders.insert(0, Path(found).parent)
-    with suppress(cluster.ClusterBroken):
-        folders.insert(0, founding.binaries())
+    with suppress(layout.ClusterBroken):
+        folders.insert(0, initdb.binaries())
     return folders
 
 

@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias, TypeVar
 import asyncpg
 from asyncpg.pool import PoolConnectionProxy
 
-from data import queries
+from data import sql_loader
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -49,8 +49,8 @@ BY_INDEX: Final = {"enable_seqscan": "off", "jit": "off"}
 # With a traceback for every try, as long as the database is away; whoever asks it says so once.
 logging.getLogger("asyncpg.pool").setLevel(logging.ERROR)
 
-clock_sql = queries.load("clock")
-server_sql = queries.load("server")
+clock_sql = sql_loader.load("clock")
+server_sql = sql_loader.load("server")
 
 
 class DatabaseError(Exception):

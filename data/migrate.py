@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Final
 
 import asyncpg
 
-from data import db, queries
+from data import db, sql_loader
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -40,7 +40,7 @@ PATH: Final = "tekkie, public"
 APPLICATION: Final = "tekkie migrate"
 IN_THE_WAY: Final = (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError)
 
-sql = queries.load("migrations")
+sql = sql_loader.load("migrations")
 
 
 class SchemaError(db.DatabaseError):

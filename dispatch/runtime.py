@@ -10,9 +10,11 @@ from uuid import UUID
 
 from uuid_utils.compat import uuid7
 
-from data.copies import changed
 from data.db import Pool
-from data.records import Changes, FriendId, Package
+from data.records.catalogue import Package
+from data.records.ids import FriendId
+from data.records.jobs import Changes
+from data.replace import replace
 from data.settings import Settings
 from dispatch.rules.policy import POLICY, Policy
 from geo.gazetteer import Gazetteer
@@ -55,7 +57,7 @@ class Runtime:
         if friend := self.index.get(friend_id):
             jobs = min(max(friend.open_jobs + open_jobs, 0), friend.capacity)
             offers = max(friend.live_offers + live_offers, 0)
-            self.index.put(changed(friend, open_jobs=jobs, live_offers=offers))
+            self.index.put(replace(friend, open_jobs=jobs, live_offers=offers))
 
     def tell(self, changes: Sequence[Changes]) -> None:
         """Hint to the listeners of this process that these decisions are committed."""

@@ -19,7 +19,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, TextIO
 
-from data.records import Market
+from data.markets import Market
 from geo.gazetteer import HEADER, PATH, line_of
 from geo.locate import Locality, Named, Names, locate
 from geo.places import FORMATS, Postcode

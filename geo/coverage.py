@@ -21,7 +21,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 import shapely
 
-from data.records import Friend, Market
+from data.markets import Market
+from data.records.people import Friend
 from geo import grid
 from geo.gazetteer import Gazetteer
 from geo.grid import Circles, Flags, Floats, Ints

@@ -19,7 +19,8 @@ from phonenumbers import (
 )
 from rapidfuzz import process
 
-from data.records import Language, Market, Tier
+from data.enums import Tier
+from data.markets import Language, Market
 from geo.faults import Bad, shown
 from geo.gazetteer import Gazetteer
 from geo.places import AddressRefused, Place

@@ -12,7 +12,8 @@ from typing import TextIO
 
 from rapidfuzz import process
 
-from data.records import Language, Market, Tier
+from data.enums import Tier
+from data.markets import Language, Market
 from geo.faults import NOT_UTF8, UNPRINTABLE, Bad, Fault, shown
 from geo.friend_fields import (
     capacity_of,

@@ -19,7 +19,7 @@ import numpy as np
 from rapidfuzz import fuzz, process
 from rtree import index as rtree
 
-from data.records import Market
+from data.markets import Market
 from geo.names import EXONYMS, fold
 from geo.places import (
     FORMATS,

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from data.records import Market
+from data.markets import Market
 from geo.faults import UNPRINTABLE, Bad, Fault, shown
 from geo.places import FORMATS, Postcode, normal
 from geo.point import Point, PointInvalid, Precision

@@ -40,7 +40,8 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from data.records import Friend, FriendId
+from data.records.ids import FriendId
+from data.records.people import Friend
 from geo.point import (
     ECCENTRICITY_SQUARED,
     EQUATORIAL_RADIUS_M,

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from data.records import Market
+from data.markets import Market
 from geo.names import fold
 from geo.places import Postcode
 from geo.point import Point, Precision, distance_m

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from data.records import MARKETS, Market
+from data.markets import MARKETS, Market
 from geo.point import Point, Precision
 
 FORMATS: Mapping[Market, tuple[re.Pattern[str], str]] = {

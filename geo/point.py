@@ -6,7 +6,7 @@ from enum import StrEnum
 from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
-from data.records import FriendId
+from data.records.ids import FriendId
 
 if TYPE_CHECKING:
     from pyproj import Geod

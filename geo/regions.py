@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from data.records import Market
+from data.markets import Market
 from geo.point import Point
 
 

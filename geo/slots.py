@@ -14,7 +14,8 @@ from typing import Final, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from data.records import Friend, FriendId
+from data.records.ids import FriendId
+from data.records.people import Friend
 
 NO_SLOT: Final = -1
 GONE: Final = -2

@@ -13,7 +13,7 @@ from enum import StrEnum
 from importlib.resources import files
 from typing import Any
 
-from data.records import Market
+from data.markets import Market
 from geo.gazetteer import Gazetteer
 from geo.places import Postcode
 from geo.point import Point

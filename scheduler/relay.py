@@ -14,8 +14,9 @@ from collections.abc import Callable, Mapping
 from uuid import UUID
 
 from data.db import DatabaseError, transaction
-from data.records import Channel, MessageId
-from data.store import letters, outbox
+from data.enums import Channel
+from data.records.ids import MessageId
+from data.store import mail_context, outbox
 from data.store.outbox import Claimed, MessageState, Outcome
 from dispatch.runtime import Runtime
 from scheduler.senders import GiveUp, Moot, Post, Result, Retry, Sender, Sent
@@ -72,20 +73,22 @@ class Relay:
 
     async def _exchange(
         self, hands: int
-    ) -> tuple[list[Claimed], Mapping[MessageId, letters.Background]]:
+    ) -> tuple[list[Claimed], Mapping[MessageId, mail_context.Background]]:
         outcomes, self._outcomes = self._outcomes, []
         try:
             async with transaction(self._rt.pool) as tx:
                 await outbox.settle(tx, outcomes)
                 busy = set(self._under_way.values())
                 claimed = await outbox.claim(tx, hands, lease_s=LEASE_S, busy=busy)
-                about = await letters.background(tx, [c.message.id for c in claimed if not c.late])
+                about = await mail_context.background(
+                    tx, [c.message.id for c in claimed if not c.late]
+                )
         except BaseException:
             self._outcomes = [*outcomes, *self._outcomes]
             raise
         return claimed, about
 
-    def _begin(self, claimed: Claimed, about: letters.Background | None) -> None:
+    def _begin(self, claimed: Claimed, about: mail_context.Background | None) -> None:
         if claimed.late or about is None:
             self._settle(claimed, Moot())
             return

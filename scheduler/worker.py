@@ -6,7 +6,8 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from data.records import Changes, Channel
+from data.enums import Channel
+from data.records.jobs import Changes
 from data.store.outbox import Backlog
 from dispatch.flows import upkeep
 from dispatch.runtime import Runtime

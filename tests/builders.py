@@ -3,15 +3,10 @@
 from collections.abc import Sequence
 from typing import Any
 
-from data.records import (
-    BookingId,
-    FriendId,
-    Language,
-    Market,
-    Offer,
-    OfferState,
-    Tier,
-)
+from data.enums import OfferState, Tier
+from data.markets import Language, Market
+from data.records.ids import BookingId, FriendId
+from data.records.jobs import Offer
 from dispatch.flows import friends, jobs
 from dispatch.flows.deciding import Done
 from dispatch.flows.orders import Order

@@ -22,10 +22,11 @@ import asyncpg
 import hypothesis
 import pytest
 
-from data import cluster, db, migrate, queries
-from data.embedded import Embedded
+from data import db, migrate, sql_loader
+from data.database import Database
+from data.postgres import layout
+from data.postgres.client import Embedded
 from data.seed import catalogue
-from data.server import Database
 from data.settings import Settings
 from data.store import catalogue as catalogue_rows
 from dispatch.flows.opening import opened
@@ -50,7 +51,7 @@ FOLDER = "PYTEST_TEKKIE_FOLDER"
 FOLDER_PREFIX = "tekkie-tests-"
 LEFT_BEHIND_S = 3600
 
-clock_sql = queries.load("clock")
+clock_sql = sql_loader.load("clock")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -70,7 +71,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def forget(folder: Path) -> None:
     """Delete the folder of a run unless its server lives."""
-    if os.access(folder, os.W_OK) and not cluster.is_held(cluster.Place(folder).guardian):
+    if os.access(folder, os.W_OK) and not layout.is_held(layout.Place(folder).guardian):
         shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -87,7 +88,7 @@ class Server:
 
     def create(self, template: str = "template1") -> str:
         name = f"{self.prefix}_{next(self.numbers)}"
-        how = "" if self.embedded is None else f" OWNER {cluster.OWNER} STRATEGY file_copy"
+        how = "" if self.embedded is None else f" OWNER {layout.OWNER} STRATEGY file_copy"
         self.run(self.connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"{how}'))
         return name
 
@@ -100,8 +101,8 @@ class Server:
     def database(self, name: str) -> Database:
         if self.embedded is not None:
             return Database(
-                owner_dsn=self.embedded.dsn(cluster.OWNER, name),
-                service_dsn=self.embedded.dsn(cluster.SERVICE, name),
+                owner_dsn=self.embedded.dsn(layout.OWNER, name),
+                service_dsn=self.embedded.dsn(layout.SERVICE, name),
                 service_role=db.SERVICE_ROLE,
             )
         # asyncpg hands on what it does not know as a setting of the session.

@@ -63,7 +63,7 @@ def _told(copied: Copied) -> str:
 
 async def _backup(settings: Settings, file: Path) -> Copied:
     from data.backup import backup as save
-    from data.server import database
+    from data.database import database
 
     with reporting("opening the database …") as report:
         async with database(settings, report) as place:
@@ -73,7 +73,7 @@ async def _backup(settings: Settings, file: Path) -> Copied:
 async def _restore(settings: Settings, file: Path, *, force: bool) -> tuple[Copied, list[str]]:
     from data import migrate
     from data.backup import restore as bring_back
-    from data.server import database
+    from data.database import database
 
     with reporting("opening the database …") as report:
         async with database(settings, report) as place:

@@ -24,9 +24,9 @@ from api.commands.output import (
 )
 
 if TYPE_CHECKING:
-    from data.records import BookingState
-    from data.store.checks import Story
-    from data.store.views import BookingView, DecisionView, Line
+    from data.enums import BookingState
+    from data.store.consistency import Story
+    from data.store.read_models import BookingView, DecisionView, Line
     from dispatch.runtime import Runtime
 
 LIMIT = 50
@@ -65,7 +65,7 @@ def list_some(
     as_json: AsJson = False,
 ) -> None:
     """List bookings, the newest first."""
-    from data.records import BookingState
+    from data.enums import BookingState
 
     try:
         wanted = BookingState(state) if state else None
@@ -164,36 +164,36 @@ def sentence(decision: DecisionView, line: Line) -> str:
 
 
 async def _list(ctx: typer.Context, state: BookingState | None, limit: int) -> list[BookingView]:
-    from data.store import views
+    from data.store import read_models
     from dispatch.flows.reading import reading
 
     async with at_desk(ctx) as rt, reading(rt) as tx:
-        return await views.bookings(
+        return await read_models.bookings(
             tx, partner_id=None, state=state, partner_reference=None, before=None, limit=limit
         )
 
 
 async def _show(ctx: typer.Context, booking: UUID) -> tuple[BookingView, Story, Mapping[str, str]]:
-    from data.records import BookingId
-    from data.store import checks
+    from data.records.ids import BookingId
+    from data.store import consistency
     from dispatch.flows.reading import reading
 
     async with at_desk(ctx) as rt:
         view = await _view(rt, booking)
         async with reading(rt) as tx:
-            story = await checks.story(tx, BookingId(booking))
+            story = await consistency.story(tx, BookingId(booking))
             ids = {UUID(one) for event in story.events for one in _ids(event)}
-            return view, story, await checks.refs(tx, ids)
+            return view, story, await consistency.refs(tx, ids)
 
 
 async def _view(rt: Runtime, booking: UUID) -> BookingView:
-    from data.records import BookingId
-    from data.store import views
+    from data.records.ids import BookingId
+    from data.store import read_models
     from dispatch.flows.reading import reading
     from dispatch.rules.refused import NotFound
 
     async with reading(rt) as tx:
-        view = await views.booking(tx, BookingId(booking))
+        view = await read_models.booking(tx, BookingId(booking))
     if view is None:
         raise NotFound(f"there is no booking {booking}; `tekkie bookings list` shows them")
     return view
@@ -203,16 +203,16 @@ async def _why(
     ctx: typer.Context, booking: UUID, friend: str | None
 ) -> tuple[list[DecisionView], str | None]:
     from api.commands.people import friend_named
-    from data.records import BookingId
-    from data.store import checks, views
+    from data.records.ids import BookingId
+    from data.store import consistency, read_models
     from dispatch.flows.reading import reading
 
     async with at_desk(ctx) as rt:
         await _view(rt, booking)
         friend_id = await friend_named(rt, friend) if friend else None
         async with reading(rt) as tx:
-            decisions = await views.decisions(tx, BookingId(booking))
-            refs = await checks.refs(tx, [friend_id] if friend_id else [])
+            decisions = await read_models.decisions(tx, BookingId(booking))
+            refs = await consistency.refs(tx, [friend_id] if friend_id else [])
     return decisions, refs.get(str(friend_id))
 
 

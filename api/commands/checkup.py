@@ -21,12 +21,13 @@ from pathlib import Path
 from random import Random
 from typing import Any, Final, Literal
 
-from data import cluster, migrate
+from data import migrate
+from data.database import Database, database
 from data.db import DatabaseError, connect, plainly, server_sql
+from data.postgres import layout
 from data.seed import catalogue
-from data.server import Database, database
 from data.settings import PREFIX, SECRET_BYTES, Settings, SettingsWrong
-from data.store import checks, test_clock
+from data.store import consistency, test_clock
 from dispatch.flows import upkeep
 from dispatch.flows.opening import opened
 from dispatch.flows.reading import reading
@@ -101,7 +102,7 @@ def first_line(error: BaseException) -> str:
 def cure_of(settings: Settings) -> str:
     """What to do when the database cannot be reached."""
     if settings.database_url is None:
-        return f"See {cluster.Place(settings.data_dir).log}, then start again."
+        return f"See {layout.Place(settings.data_dir).log}, then start again."
     return f"Check that the server of {PREFIX}DATABASE_URL runs and lets this machine in."
 
 
@@ -280,7 +281,7 @@ async def inside(settings: Settings, place: Database) -> AsyncIterator[Finding]:
 async def clocks(settings: Settings, rt: Runtime) -> AsyncIterator[Finding]:
     """The clock of the trade, the server's and this machine's."""
     async with reading(rt) as tx:
-        both = await checks.clocks(tx)
+        both = await consistency.clocks(tx)
         installed = await test_clock.is_installed(tx)
         ours = datetime.now(UTC)  # noqa: TID251 - this machine's clock is what is compared
     apart_s = abs((ours - both.wall).total_seconds())
@@ -302,10 +303,10 @@ async def clocks(settings: Settings, rt: Runtime) -> AsyncIterator[Finding]:
 async def rows(rt: Runtime) -> AsyncIterator[Finding]:
     """Rows that should never be."""
     async with reading(rt) as tx:
-        count = await checks.counts(tx)
-        asleep = await checks.without_timer(tx)
-        miscounted = await checks.miscounted(tx)
-        unplaced = await checks.unplaced(tx)
+        count = await consistency.counts(tx)
+        asleep = await consistency.without_timer(tx)
+        miscounted = await consistency.miscounted(tx)
+        unplaced = await consistency.unplaced(tx)
     yield well(
         "rows",
         f"{count.friends:,} friends, {count.bookings:,} bookings, {count.operators} operators, "
@@ -355,7 +356,7 @@ def _misjudged(rt: Runtime) -> str:
 async def waiting(rt: Runtime) -> AsyncIterator[Finding]:
     """Timers and messages that should have been dealt with."""
     async with reading(rt) as tx:
-        timers = await checks.timers(tx)
+        timers = await consistency.timers(tx)
     backlog = await upkeep.backlog(rt)
     idle = "Nobody rings them: run tekkie serve or tekkie worker."
     if timers.overdue and timers.overdue_s > LATE_S:

@@ -12,7 +12,7 @@ from api.commands.opening import at_desk, run
 from api.commands.output import AsJson, print_json, print_line, print_table, reporting, say
 
 if TYPE_CHECKING:
-    from data.records import Market
+    from data.markets import Market
     from dispatch.flows.coverage import Covered
     from geo.coverage import Frame, Summary
 
@@ -131,7 +131,7 @@ def _show_unmet(frame: Frame, *, as_json: bool) -> None:
 
 
 def _market(word: str | None) -> Market | None:
-    from data.records import Market
+    from data.markets import Market
 
     if word is None:
         return None

@@ -15,7 +15,8 @@ from api.commands.output import AsJson, counting, plain, print_json, print_table
 from api.commands.people import checked_email, friend_named
 
 if TYPE_CHECKING:
-    from data.records import Friend, FriendState
+    from data.enums import FriendState
+    from data.records.people import Friend
     from dispatch.flows.friends import TakenIn
     from dispatch.runtime import Runtime
     from geo.faults import Fault
@@ -263,7 +264,7 @@ async def _show(ctx: typer.Context, word: str) -> dict[str, Any]:
 
 
 async def _block(ctx: typer.Context, word: str, email: str, *, by_friend: bool) -> None:
-    from data.records import customer_key
+    from data.records.ids import customer_key
     from dispatch.flows import friends
 
     async with at_desk(ctx) as rt:
@@ -286,7 +287,7 @@ async def _certify(ctx: typer.Context, word: str, code: str, *, holds: bool) -> 
 
 
 def _set_state(ctx: typer.Context, word: str, state: str) -> None:
-    from data.records import FriendState
+    from data.enums import FriendState
 
     ref = run(_state(ctx, word, FriendState(state)))
     say(f"{ref} is {state}.")

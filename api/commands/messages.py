@@ -51,16 +51,16 @@ def retry(
 
 
 async def _parked(ctx: typer.Context, limit: int) -> Sequence[dict[str, Any]]:
-    from data.store import checks
+    from data.store import consistency
     from dispatch.flows.reading import reading
 
     async with at_desk(ctx) as rt, reading(rt) as tx:
-        return await checks.parked(tx, limit)
+        return await consistency.parked(tx, limit)
 
 
 async def _retry(ctx: typer.Context, ids: Sequence[UUID], *, everything: bool) -> int:
-    from data.records import MessageId
-    from data.store import checks
+    from data.records.ids import MessageId
+    from data.store import consistency
     from dispatch.flows import upkeep
     from dispatch.flows.reading import reading
 
@@ -68,7 +68,7 @@ async def _retry(ctx: typer.Context, ids: Sequence[UUID], *, everything: bool) -
         wanted = list(ids)
         if everything:
             async with reading(rt) as tx:
-                wanted = [row["id"] for row in await checks.parked(tx, LIMIT * LIMIT)]
+                wanted = [row["id"] for row in await consistency.parked(tx, LIMIT * LIMIT)]
         for message_id in wanted:
             await upkeep.unpark(rt, MessageId(message_id))
         return len(wanted)

@@ -11,8 +11,8 @@ import typer
 from api.commands.output import Report, reporting
 
 if TYPE_CHECKING:
+    from data.database import Database
     from data.db import Pool
-    from data.server import Database
     from data.settings import Settings
     from dispatch.runtime import Runtime
     from geo.gazetteer import Gazetteer
@@ -40,7 +40,7 @@ def run(work: Coroutine[Any, Any, T]) -> T:
 async def prepared(settings: Settings, report: Report) -> AsyncIterator[Database]:
     """The database; the bundled one gets its schema here when it is quite new."""
     from data import migrate
-    from data.server import database
+    from data.database import database
     from dispatch.flows.opening import prepare
 
     async with database(settings, report) as place:

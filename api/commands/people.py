@@ -14,7 +14,7 @@ from api.commands.opening import at_desk, run
 from api.commands.output import AsJson, print_json, print_line, say
 
 if TYPE_CHECKING:
-    from data.records import FriendId, PersonId
+    from data.records.ids import FriendId, PersonId
     from dispatch.runtime import Runtime
 
 DAYS = 30
@@ -118,7 +118,7 @@ async def _token(ctx: typer.Context, kind: Kind, word: str, days: int) -> str:
 
 async def person_named(rt: Runtime, kind: Kind, word: str) -> PersonId:
     """Whom an id, a ref or an e-mail address means. Raises NotFound."""
-    from data.records import PersonId
+    from data.records.ids import PersonId
     from data.store.sessions import Login
     from dispatch.flows import sessions
 
@@ -138,7 +138,7 @@ async def person_named(rt: Runtime, kind: Kind, word: str) -> PersonId:
 
 async def friend_named(rt: Runtime, word: str) -> FriendId:
     """The friend an id, a ref or an e-mail address means. Raises NotFound."""
-    from data.records import FriendId
+    from data.records.ids import FriendId
     from data.store import friends
     from data.store.sessions import Login
     from dispatch.flows import sessions

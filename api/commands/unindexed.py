@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from data.records import Friend
+from data.records.people import Friend
 from dispatch.rules.matching import available
 from geo.index import FriendIndex
 

@@ -9,7 +9,9 @@ from datetime import timedelta
 from random import Random
 from typing import Final
 
-from data.records import FriendId, Language, Market, PersonId, Tier
+from data.enums import Tier
+from data.markets import Language, Market
+from data.records.ids import FriendId, PersonId
 from data.seed import catalogue, town
 from data.seed.town import InventedFriend
 from dispatch.flows import friends, partners, sessions

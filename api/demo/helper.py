@@ -12,7 +12,7 @@ from typing import Any, Final
 from api.demo.cast import Player
 from api.demo.phone import Line, Phone
 from api.demo.time import EVENING, HOME, MORNING, Time
-from data.records import BookingState
+from data.enums import BookingState
 
 OPENS: Final = 9
 CLOSES: Final = 19

@@ -28,9 +28,9 @@ from api.demo.phone import Line
 from api.demo.teller import Teller
 from api.main import create_app
 from api.running import bound, listen, stopping
-from data import cluster
+from data.database import Database, database
 from data.db import DatabaseError
-from data.server import Database, database
+from data.postgres import layout
 from data.settings import Settings
 from dispatch.flows.opening import opened, prepare
 from dispatch.runtime import Runtime
@@ -199,7 +199,7 @@ def forget(folder: Path) -> None:
     """Delete an earlier demo; DemoRuns while somebody plays there."""
     if not folder.exists():
         return
-    if cluster.is_held(cluster.Place(folder).guardian):
+    if layout.is_held(layout.Place(folder).guardian):
         raise DemoRuns(f"A demo plays in {folder} already: stop it first.")
     shutil.rmtree(folder)
 

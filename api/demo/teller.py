@@ -14,7 +14,11 @@ from rich.text import Text
 
 from api.demo.cast import short
 from api.demo.time import HOME
-from data.records import Booking, BookingId, Changes, Event, FriendId, Language, Offer, Package
+from data.markets import Language
+from data.records.catalogue import Package
+from data.records.ids import BookingId, FriendId
+from data.records.jobs import Booking, Changes, Offer
+from data.records.messages import Event
 
 HUES: Final = ("cyan", "magenta", "blue", "green", "yellow", "bright_blue", "bright_magenta")
 PLACE_WIDTH: Final = 34

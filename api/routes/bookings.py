@@ -34,9 +34,10 @@ from api.idempotency import REPLAYED, Key, claim, principal
 from api.openapi import REPLAY, may_be_anonymous, problems
 from api.problems import Unfit
 from api.routes.quotes import located
-from data.records import BookingId, BookingState
-from data.store import views
-from data.store.views import BookingView
+from data.enums import BookingState
+from data.records.ids import BookingId
+from data.store import read_models
+from data.store.read_models import BookingView
 from dispatch.flows import desk, jobs
 from dispatch.flows.deciding import Done, KeyReused, ReferenceTaken, Repeated
 from dispatch.flows.orders import Order, QuoteExpired, UnknownPackage
@@ -118,7 +119,7 @@ async def list_bookings(
     if partner_reference is not None and "\0" in partner_reference:
         raise Unfit("partner_reference", "holds the control character U+0000", "remove it")
     async with reading(rt) as tx:
-        found = await views.bookings(
+        found = await read_models.bookings(
             tx,
             partner_id=who.partner_id if isinstance(who, Partner) else None,
             state=state,
@@ -211,7 +212,7 @@ async def list_events(
     """The facts of a booking, numbered from 1 without gaps; `next_cursor` is the next `after`."""
     await _must_own(rt, who, BookingId(booking_id))
     async with reading(rt) as tx:
-        found = await views.events(tx, BookingId(booking_id), after=after, limit=limit + 1)
+        found = await read_models.events(tx, BookingId(booking_id), after=after, limit=limit + 1)
     items = [showing.event(view, whole=isinstance(who, Operator)) for view in found[:limit]]
     more = str(items[-1].seq) if len(found) > limit else None
     return schemas.Page(items=items, next_cursor=more)
@@ -261,7 +262,7 @@ async def seen(rt: Runtime, who: Caller, booking_id: BookingId) -> BookingView:
     if isinstance(who, Customer) and who.booking_id != booking_id:
         raise NotFound
     async with reading(rt) as tx:
-        view = await views.booking(
+        view = await read_models.booking(
             tx,
             booking_id,
             partner_id=who.partner_id if isinstance(who, Partner) else None,
@@ -289,7 +290,7 @@ async def shown(
 
 async def _must_own(rt: Runtime, who: Customer | Partner | Operator, booking_id: BookingId) -> None:
     async with reading(rt) as tx:
-        owner = await views.owner(tx, booking_id)
+        owner = await read_models.owner(tx, booking_id)
     if owner is None:
         raise NotFound
     must_own(who, *owner)

@@ -12,7 +12,7 @@ from api.auth import Anybody, Rt
 from api.direct import Direct
 from api.fields import Code
 from api.openapi import may_be_anonymous, problems
-from data.records import Market
+from data.markets import Market
 from dispatch.flows.coverage import PublicMaps
 from dispatch.flows.orders import UnknownPackage
 from dispatch.rules.prices import NotSoldHere

@@ -13,9 +13,9 @@ from api.direct import Direct
 from api.openapi import problems
 from api.problems import Unfit
 from api.routes.bookings import shown
-from data.records import BookingId
-from data.store import friends, views
-from data.store.views import Apart
+from data.records.ids import BookingId
+from data.store import friends, read_models
+from data.store.read_models import Apart
 from dispatch.flows import jobs
 from dispatch.flows.reading import reading
 from dispatch.rules import matching
@@ -42,11 +42,11 @@ async def list_decisions(
         raise Unfit("friend", "holds the control character U+0000", "remove it")
     apart = None
     async with reading(rt) as tx:
-        if await views.owner(tx, BookingId(booking_id)) is None:
+        if await read_models.owner(tx, BookingId(booking_id)) is None:
             raise NotFound
-        found = await views.decisions(tx, BookingId(booking_id))
+        found = await read_models.decisions(tx, BookingId(booking_id))
         if friend is not None:
-            apart = await views.apart(tx, friend, BookingId(booking_id))
+            apart = await read_models.apart(tx, friend, BookingId(booking_id))
             if apart is None:
                 raise NotFound
     decisions = [desk_schemas.Decision.model_validate(view) for view in found]

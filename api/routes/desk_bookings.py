@@ -14,12 +14,9 @@ from api.cursors import Cursor, Limit
 from api.direct import Direct
 from api.fields import Word
 from api.openapi import problems
-from data.records import (
-    MARKETS,
-    BookingId,
-    BookingState,
-    Market,
-)
+from data.enums import BookingState
+from data.markets import MARKETS, Market
+from data.records.ids import BookingId
 from data.store.desk import Queue
 from dispatch.flows import desk
 from dispatch.flows.desk import NotesFull

@@ -17,7 +17,8 @@ from api.openapi import problems
 from api.routes.desk_bookings import notes_said
 from api.routes.profile import quiet_said
 from api.schemas import Page
-from data.records import FriendId, FriendState
+from data.enums import FriendState
+from data.records.ids import FriendId
 from dispatch.flows import desk, friends
 from dispatch.flows.desk import NotesFull
 from dispatch.flows.friend_files import take_in_text

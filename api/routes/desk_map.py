@@ -14,7 +14,8 @@ from pydantic_core import to_json
 from api import desk_schemas
 from api.auth import AnOperator, Rt, actor
 from api.direct import Direct
-from data.records import Friend, FriendState, Tier
+from data.enums import FriendState, Tier
+from data.records.people import Friend
 from dispatch.flows import desk
 from dispatch.rules import matching
 from dispatch.rules.policy import Policy

@@ -13,7 +13,7 @@ from api.cursors import Cursor, Limit
 from api.direct import Direct
 from api.openapi import problems
 from api.schemas import Page
-from data.records import MessageId
+from data.records.ids import MessageId
 from dispatch.flows import desk, upkeep
 from dispatch.rules.refused import NotFound
 

@@ -11,7 +11,7 @@ from api import desk_schemas, requests
 from api.auth import AnOperator, Rt, actor
 from api.direct import Direct
 from api.openapi import problems
-from data.records import PartnerId
+from data.records.ids import PartnerId
 from data.store.partners import Partner
 from dispatch.flows import partners
 from dispatch.flows.partners import SHOWN, NameTaken

@@ -12,8 +12,9 @@ from api.auth import AFriend, Rt
 from api.cursors import Cursor, Limit
 from api.direct import Direct
 from api.openapi import problems
-from data.records import BookingState, OfferId, OfferState
-from data.store import views
+from data.enums import BookingState, OfferState
+from data.records.ids import OfferId
+from data.store import read_models
 from dispatch.flows import jobs
 from dispatch.flows.lookups import lookups
 from dispatch.flows.reading import reading
@@ -28,7 +29,7 @@ router = APIRouter(prefix="/v1", tags=["friends"], route_class=Direct)
 async def list_my_offers(rt: Rt, who: AFriend) -> schemas.Page[schemas.Offer]:
     """Offers that stand at this moment by the server's clock, the first to expire first."""
     async with reading(rt) as tx:
-        found = await views.offers(tx, who.friend_id)
+        found = await read_models.offers(tx, who.friend_id)
     items = [showing.offer(view, rt.packages, rt.policy) for view in found]
     return schemas.Page(items=items, next_cursor=None)
 
@@ -72,7 +73,7 @@ async def list_my_jobs(
 ) -> schemas.Page[schemas.Job]:
     """The jobs I hold or have done, the newest first, with the customer until 14 days after."""
     async with reading(rt) as tx:
-        found = await views.jobs(
+        found = await read_models.jobs(
             tx,
             who.friend_id,
             state=state,
@@ -96,7 +97,7 @@ async def list_my_reasons(
     `NOT_NEAR_ENOUGH`: others were nearer, or it lay outside my radius.
     """
     async with reading(rt) as tx:
-        found = await views.why(
+        found = await read_models.why(
             tx, who.friend_id, before=cursors.to_number(cursor), limit=limit + 1
         )
     page = found[:limit]

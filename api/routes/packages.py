@@ -9,7 +9,7 @@ from fastapi import APIRouter, Header, Query
 from api import schemas, showing
 from api.auth import Rt
 from api.direct import Direct
-from data.records import MARKETS, Language, Market
+from data.markets import MARKETS, Language, Market
 
 router = APIRouter(prefix="/v1", tags=["catalogue"], route_class=Direct)
 

@@ -13,7 +13,7 @@ from api.auth import Anybody, Rt
 from api.direct import Direct
 from api.fields import Word
 from api.openapi import may_be_anonymous
-from data.records import Market
+from data.markets import Market
 from geo.gazetteer import Gazetteer
 
 FOUND_MAX: Final = 20

@@ -13,7 +13,10 @@ from api.direct import Direct
 from api.openapi import problems
 from api.problems import Unfit
 from data.db import ConstraintBroken
-from data.records import FriendId, FriendState, HeldCertificate, Language, QuietHours
+from data.enums import FriendState
+from data.markets import Language
+from data.records.ids import FriendId
+from data.records.people import HeldCertificate, QuietHours
 from data.seed import catalogue
 from dispatch.flows import friends, profile
 from dispatch.flows.friends import CapacityTooLow, ProfileChange

@@ -12,8 +12,10 @@ from api.direct import Direct
 from api.openapi import CALENDAR, problems
 from api.outside import ToOutside
 from api.routes.bookings import seen
-from data.records import MARKETS, BookingId, Protocol
-from data.store.views import BookingView, Holder
+from data.markets import MARKETS
+from data.records.ids import BookingId
+from data.records.jobs import Protocol
+from data.store.read_models import BookingView, Holder
 from dispatch.flows import jobs
 from dispatch.rules import signature
 from dispatch.rules.refusals import (

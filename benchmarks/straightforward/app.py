@@ -24,11 +24,11 @@ import asyncpg
 from fastapi import FastAPI, Header, HTTPException, Request
 from pydantic import BaseModel
 
-from data import queries
+from data import sql_loader
 from data.seed import catalogue
 
 POOL = 10
-sql = queries.load("straightforward", folder=Path(__file__).parent)
+sql = sql_loader.load("straightforward", folder=Path(__file__).parent)
 packages = catalogue.load().packages
 
 

@@ -17,16 +17,10 @@ from importlib.resources.abc import Traversable
 from types import MappingProxyType
 from typing import Any
 
-from data.records import (
-    MARKETS,
-    Currency,
-    Language,
-    Market,
-    Money,
-    Package,
-    PackageText,
-    PackageTier,
-)
+from data.enums import PackageTier
+from data.markets import MARKETS, Currency, Language, Market
+from data.records.catalogue import Package, PackageText
+from data.records.money import Money
 
 CODE = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 LONGEST_MINUTES = 480

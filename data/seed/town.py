@@ -20,7 +20,9 @@ from random import Random
 from typing import Any
 from unicodedata import normalize
 
-from data.records import Language, Market, QuietHours, Tier, Wish
+from data.enums import Tier, Wish
+from data.markets import Language, Market
+from data.records.people import QuietHours
 from data.seed.catalogue import load
 
 PRO_SHARE = 0.08

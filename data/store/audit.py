@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from data import queries
+from data import sql_loader
 from data.db import Connection
 
-sql = queries.load("audit")
+sql = sql_loader.load("audit")
 
 
 async def note(

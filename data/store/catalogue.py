@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from data import queries
+from data import sql_loader
 from data.db import Connection
 from data.seed.catalogue import Catalogue
 
-sql = queries.load("catalogue")
+sql = sql_loader.load("catalogue")
 
 
 async def put(tx: Connection, catalogue: Catalogue) -> None:

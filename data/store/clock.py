@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from data import queries
+from data import sql_loader
 from data.db import Connection
 
-sql = queries.load("clock")
+sql = sql_loader.load("clock")
 
 
 async def speed(tx: Connection) -> float:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from data import queries
+from data import sql_loader
 from data.db import Connection
-from data.records import Market
+from data.markets import Market
 
-sql = queries.load("coverage")
+sql = sql_loader.load("coverage")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

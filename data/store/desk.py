@@ -8,11 +8,13 @@ from enum import StrEnum
 from typing import Any, Final
 from uuid import UUID
 
-from data import queries
+from data import sql_loader
 from data.db import Connection
-from data.records import BookingId, BookingState, FriendId, Market, PersonId
+from data.enums import BookingState
+from data.markets import Market
+from data.records.ids import BookingId, FriendId, PersonId
 
-sql = queries.load("desk")
+sql = sql_loader.load("desk")
 
 Row = dict[str, Any]
 Place = tuple[datetime, UUID]

@@ -12,17 +12,13 @@ from typing import Self
 
 import asyncpg
 
-from data import queries
+from data import sql_loader
 from data.db import ACQUIRE_TIMEOUT_S, CONNECT_TIMEOUT_S, Connection, Pool, plainly
-from data.records import (
-    BookingId,
-    Event,
-    FriendId,
-    PartnerId,
-)
-from data.store.views import OfferView, offer
+from data.records.ids import BookingId, FriendId, PartnerId
+from data.records.messages import Event
+from data.store.read_models import OfferView, offer
 
-sql = queries.load("events")
+sql = sql_loader.load("events")
 
 SNAPSHOT = re.compile(r"[0-9]{1,19}:[0-9]{1,19}:([0-9]{1,19}(,[0-9]{1,19}){0,199})?")
 

@@ -8,22 +8,15 @@ from uuid import UUID
 
 import asyncpg
 
-from data import queries
-from data.copies import changed
+from data import sql_loader
 from data.db import Connection
-from data.records import (
-    Channel,
-    Friend,
-    FriendId,
-    FriendState,
-    HeldCertificate,
-    Language,
-    Market,
-    QuietHours,
-    Tier,
-)
+from data.enums import Channel, FriendState, Tier
+from data.markets import Language, Market
+from data.records.ids import FriendId
+from data.records.people import Friend, HeldCertificate, QuietHours
+from data.replace import replace
 
-sql = queries.load("friends")
+sql = sql_loader.load("friends")
 
 PAGE = 5000
 CHANNELS = {
@@ -82,7 +75,7 @@ async def _as_pulse(
         if known is None or known.version != version:
             stale.append(friend_id)
         elif (known.open_jobs, known.live_offers) != (open_jobs, live_offers):
-            found[friend_id] = changed(known, open_jobs=open_jobs, live_offers=live_offers)
+            found[friend_id] = replace(known, open_jobs=open_jobs, live_offers=live_offers)
         else:
             found[friend_id] = known
     found.update(await facts(tx, stale, now))

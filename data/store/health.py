@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from data import migrate, queries
+from data import migrate, sql_loader
 from data.db import Connection
 
-sql = queries.load("health")
+sql = sql_loader.load("health")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

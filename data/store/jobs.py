@@ -11,44 +11,37 @@ from uuid import UUID
 
 import asyncpg
 
-from data import queries
+from data import sql_loader
 from data.db import Connection, moment
-from data.records import (
+from data.enums import AwardState, BookingState, OfferState, Tier, TimerKind, Wish
+from data.markets import Currency, Language, Market
+from data.records.catalogue import Package
+from data.records.ids import (
+    AwardId,
+    BookingId,
+    CustomerKey,
+    FriendId,
+    OfferId,
+    PartnerId,
+    PersonId,
+)
+from data.records.jobs import (
     LIVING_AWARDS,
     Appointment,
     Award,
-    AwardId,
-    AwardState,
     Booking,
-    BookingId,
-    BookingState,
     Changes,
-    Charge,
-    Currency,
-    CustomerKey,
     Decision,
-    Event,
-    FriendId,
     Job,
-    Language,
-    Market,
-    Message,
-    Money,
     Offer,
-    OfferId,
-    OfferState,
-    Package,
-    PartnerId,
-    Person,
-    PersonId,
     Protocol,
     Rating,
-    Tier,
-    TimerKind,
-    Wish,
 )
+from data.records.messages import Event, Message
+from data.records.money import Charge, Money
+from data.records.people import Person
 
-sql = queries.load("jobs")
+sql = sql_loader.load("jobs")
 
 Jobs = dict[BookingId, Job]
 Row = tuple[Any, ...]

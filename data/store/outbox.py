@@ -9,11 +9,13 @@ from uuid import UUID
 
 import asyncpg
 
-from data import queries
+from data import sql_loader
 from data.db import Connection
-from data.records import Audience, BookingId, Channel, Message, MessageId
+from data.enums import Audience, Channel
+from data.records.ids import BookingId, MessageId
+from data.records.messages import Message
 
-sql = queries.load("messages")
+sql = sql_loader.load("messages")
 
 PROBLEM_LONGEST = 500
 COUNTED_MAX = 10_000

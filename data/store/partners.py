@@ -9,11 +9,11 @@ from uuid import UUID
 
 import asyncpg
 
-from data import queries
+from data import sql_loader
 from data.db import Connection
-from data.records import PartnerId
+from data.records.ids import PartnerId
 
-sql = queries.load("partners")
+sql = sql_loader.load("partners")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

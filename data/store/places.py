@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from data import queries
+from data import sql_loader
 from data.db import Connection
 
-sql = queries.load("places")
+sql = sql_loader.load("places")
 
 PAGE = 5000
 

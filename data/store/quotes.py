@@ -8,11 +8,13 @@ from uuid import UUID
 
 import asyncpg
 
-from data import queries
+from data import sql_loader
 from data.db import Connection
-from data.records import Currency, Market, Money, PartnerId
+from data.markets import Currency, Market
+from data.records.ids import PartnerId
+from data.records.money import Money
 
-sql = queries.load("quotes")
+sql = sql_loader.load("quotes")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

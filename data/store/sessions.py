@@ -8,11 +8,12 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from uuid import UUID
 
-from data import queries
+from data import sql_loader
 from data.db import Connection
-from data.records import Language, Market, PersonId
+from data.markets import Language, Market
+from data.records.ids import PersonId
 
-sql = queries.load("sessions")
+sql = sql_loader.load("sessions")
 
 
 class Login(StrEnum):

@@ -11,10 +11,10 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 
-from data import queries
+from data import sql_loader
 from data.db import Connection, connect, moment, plainly
 
-sql = queries.load("clock")
+sql = sql_loader.load("clock")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,10 @@ from datetime import datetime
 from time import monotonic
 
 from data.db import moment, transaction
-from data.records import Friend, Market, Outcome, Package, PackageTier
+from data.enums import Outcome, PackageTier
+from data.markets import Market
+from data.records.catalogue import Package
+from data.records.people import Friend
 from data.store import coverage as rows
 from data.store import friends
 from dispatch.flows.orders import package_named

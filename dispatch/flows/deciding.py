@@ -14,23 +14,14 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, TypeVar
 
-from data.copies import changed
 from data.db import Connection
-from data.records import (
-    Appointment,
-    Booking,
-    BookingId,
-    Changes,
-    Friend,
-    FriendId,
-    Job,
-    OfferId,
-    OfferState,
-    PartnerId,
-    Person,
-)
-from data.store import answers, friends, jobs
-from data.store.answers import Claim
+from data.enums import OfferState
+from data.records.ids import BookingId, FriendId, OfferId, PartnerId
+from data.records.jobs import Appointment, Booking, Changes, Job
+from data.records.people import Friend, Person
+from data.replace import replace
+from data.store import friends, idempotency_keys, jobs
+from data.store.idempotency_keys import Claim
 from dispatch.flows.look_around import look_around
 from dispatch.rules import job as rules
 from dispatch.rules.draft import Asking, Case
@@ -93,11 +84,11 @@ class Facts:
         self.jobs[booking_id] = self.jobs[booking_id].after(changes)
         for friend_id, by in changes.open_jobs.items():
             if friend := self.friends.get(friend_id):
-                self.friends[friend_id] = changed(friend, open_jobs=friend.open_jobs + by)
+                self.friends[friend_id] = replace(friend, open_jobs=friend.open_jobs + by)
         for offer in changes.offers:
             friend = self.friends.get(offer.friend_id)
             if friend and offer.state is OfferState.LIVE:
-                self.friends[friend.id] = changed(friend, live_offers=friend.live_offers + 1)
+                self.friends[friend.id] = replace(friend, live_offers=friend.live_offers + 1)
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -156,7 +147,7 @@ async def decide_all(
     """Carry out these commands inside `tx`; one result for each, and what was written."""
     results: dict[Command, Result] = {}
     first = _once_per_key(commands, results)
-    replies = await answers.claim(tx, [c.claim for c in first if c.claim is not None])
+    replies = await idempotency_keys.claim(tx, [c.claim for c in first if c.claim is not None])
     for command in first:
         if command.claim and (reply := replies.get(command.claim.name)):
             same = reply.request_sha256 == command.claim.request_sha256
@@ -172,7 +163,7 @@ async def decide_all(
 
 
 def _once_per_key(commands: Sequence[Command], results: dict[Command, Result]) -> list[Command]:
-    seen: set[answers.Name] = set()
+    seen: set[idempotency_keys.Name] = set()
     first = []
     for command in commands:
         if command.claim is not None and command.claim.name in seen:
@@ -284,15 +275,15 @@ def _done(
             continue
         job = facts.jobs[facts.booking_id(command)]
         result = Done(job=job, changes=decided.get(command), now=facts.now)
-        done[command] = changed(result, said=command.said(result)) if command.said else result
+        done[command] = replace(result, said=command.said(result)) if command.said else result
     return done
 
 
 async def _keep_answers(
     tx: Connection, commands: Sequence[Command], results: Mapping[Command, Result]
 ) -> None:
-    said: dict[answers.Name, Mapping[str, Any]] = {}
-    dropped: list[answers.Name] = []
+    said: dict[idempotency_keys.Name, Mapping[str, Any]] = {}
+    dropped: list[idempotency_keys.Name] = []
     for command in commands:
         if command.claim is None:
             continue
@@ -301,5 +292,5 @@ async def _keep_answers(
             said[command.claim.name] = result.said
         else:
             dropped.append(command.claim.name)
-    await answers.keep(tx, said)
-    await answers.forget(tx, dropped)
+    await idempotency_keys.keep(tx, said)
+    await idempotency_keys.forget(tx, dropped)

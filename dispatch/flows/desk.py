@@ -9,10 +9,12 @@ from typing import Any, Final
 from uuid import UUID
 
 from data.db import Connection, moment, transaction
-from data.records import BookingId, BookingState, FriendId, Market, PersonId
-from data.store import audit, desk, friends, jobs, views
+from data.enums import BookingState
+from data.markets import Market
+from data.records.ids import BookingId, FriendId, PersonId
+from data.store import audit, desk, friends, jobs, read_models
 from data.store.desk import Place, Queue, Row
-from data.store.views import BookingView
+from data.store.read_models import BookingView
 from dispatch.rules.around import Neighbour
 from dispatch.rules.around import around as judged
 from dispatch.rules.matching import Nearby, asked_from
@@ -95,7 +97,7 @@ async def numbers(rt: Runtime, timezone: str, market: Market | None) -> Row:
 async def open_booking(rt: Runtime, booking_id: BookingId, *, actor: str) -> Whole:
     """A booking with everything about it, or NotFound; who opened it is written down."""
     async with transaction(rt.pool) as tx:
-        view, about = await views.booking(tx, booking_id), await desk.about(tx, booking_id)
+        view, about = await read_models.booking(tx, booking_id), await desk.about(tx, booking_id)
         if view is None or about is None:
             raise NotFound("there is no such booking")
         await desk.looked(tx, actor=actor, act="booking.opened", subject=str(booking_id))
@@ -116,7 +118,7 @@ async def note(
     async with transaction(rt.pool) as tx:
         notes = await desk.note_booking(tx, booking_id, by, text)
         if notes is None:
-            if await views.owner(tx, booking_id) is None:
+            if await read_models.owner(tx, booking_id) is None:
                 raise NotFound("there is no such booking")
             raise NotesFull("text")
         await audit.note(tx, actor=actor, act="booking.noted", subject=str(booking_id))

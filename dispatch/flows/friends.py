@@ -9,18 +9,12 @@ from itertools import islice
 from typing import Any
 
 from data.db import Connection, ConstraintBroken, moment, plainly, transaction
-from data.records import (
-    CustomerKey,
-    FriendId,
-    FriendState,
-    Language,
-    Market,
-    PartnerId,
-    PersonId,
-    QuietHours,
-)
-from data.store import audit, desk, friends, roster
-from data.store.roster import Entry
+from data.enums import FriendState
+from data.markets import Language, Market
+from data.records.ids import CustomerKey, FriendId, PartnerId, PersonId
+from data.records.people import QuietHours
+from data.store import audit, desk, friend_admin, friends
+from data.store.friend_admin import Entry
 from dispatch.flows.desk import NotesFull
 from dispatch.rules import bases
 from dispatch.rules.refused import NotFound, Refused
@@ -131,7 +125,7 @@ async def _take_in(rt: Runtime, tx: Connection, rows: Iterable[Row], seen: _Seen
         entries, created = await _entries(rt, tx, page)
         try:
             with plainly():
-                seen.changed |= await roster.put(tx, entries)
+                seen.changed |= await friend_admin.put(tx, entries)
         except ConstraintBroken as broken:
             if broken.constraint != "people_login":
                 raise
@@ -142,9 +136,9 @@ async def _take_in(rt: Runtime, tx: Connection, rows: Iterable[Row], seen: _Seen
 
 
 async def _entries(rt: Runtime, tx: Connection, page: Sequence[Row]) -> tuple[list[Entry], int]:
-    known = await roster.known(tx, [row.ref for row in page])
+    known = await friend_admin.known(tx, [row.ref for row in page])
     await friends.lock(tx, known.values())
-    taken = await roster.emails_taken(tx, [row.email.lower() for row in page])
+    taken = await friend_admin.emails_taken(tx, [row.email.lower() for row in page])
     for row in page:
         owner = taken.get(row.email.lower(), row.ref)
         if owner != row.ref:
@@ -177,7 +171,7 @@ async def _entries(rt: Runtime, tx: Connection, page: Sequence[Row]) -> tuple[li
 async def profile(rt: Runtime, friend_id: FriendId) -> Any:
     """A friend's own view of himself, as a row."""
     async with transaction(rt.pool) as tx:
-        row = await roster.profile(tx, friend_id)
+        row = await friend_admin.profile(tx, friend_id)
     if row is None:
         raise NotFound("there is no such friend")
     return row
@@ -189,10 +183,10 @@ async def change_profile(rt: Runtime, friend_id: FriendId, change: ProfileChange
         row = await profile(rt, friend_id)
         rt.gazetteer.plausible(row["market"], change.base)
     async with transaction(rt.pool) as tx:
-        if not await roster.lock(tx, friend_id):
+        if not await friend_admin.lock(tx, friend_id):
             raise NotFound("there is no such friend")
         await _apply(rt, tx, friend_id, change)
-        row = await roster.profile(tx, friend_id)
+        row = await friend_admin.profile(tx, friend_id)
     await _refresh(rt, {friend_id}, set())
     return row
 
@@ -201,7 +195,7 @@ async def _apply(rt: Runtime, tx: Connection, friend_id: FriendId, change: Profi
     if change.paused is not None:
         await _pause(tx, friend_id, paused=change.paused)
     if change.quiet is not None or change.clear_quiet:
-        await roster.set_quiet(tx, friend_id, change.quiet)
+        await friend_admin.set_quiet(tx, friend_id, change.quiet)
     if change.base is not None:
         await _move(rt, tx, friend_id, change.base)
     if change.radius_m is not None or change.languages is not None:
@@ -209,35 +203,35 @@ async def _apply(rt: Runtime, tx: Connection, friend_id: FriendId, change: Profi
     if change.capacity is not None:
         try:
             with plainly():
-                await roster.set_capacity(tx, friend_id, change.capacity)
+                await friend_admin.set_capacity(tx, friend_id, change.capacity)
         except ConstraintBroken:
             raise CapacityTooLow("finish or hand back jobs first") from None
 
 
 async def _move(rt: Runtime, tx: Connection, friend_id: FriendId, base: Point) -> None:
-    row, now = await roster.profile(tx, friend_id), await moment(tx)
+    row, now = await friend_admin.profile(tx, friend_id), await moment(tx)
     assert row is not None
     before = None if row["lat"] is None else Point(lat=row["lat"], lon=row["lon"])
     if bases.moves(before, base):
         bases.must_have_rested(row["base_moved_at"], now, rt.policy)
-        await roster.note_move(tx, friend_id, now)
-    await roster.set_base(tx, friend_id, base.lat, base.lon)
+        await friend_admin.note_move(tx, friend_id, now)
+    await friend_admin.set_base(tx, friend_id, base.lat, base.lon)
 
 
 async def _pause(tx: Connection, friend_id: FriendId, *, paused: bool) -> None:
     state = FriendState.PAUSED if paused else FriendState.ACTIVE
-    row = await roster.profile(tx, friend_id)
+    row = await friend_admin.profile(tx, friend_id)
     if row is not None and row["state"] == FriendState.SUSPENDED:
         raise NotFound("there is no such friend")
-    await roster.set_state(tx, friend_id, state)
+    await friend_admin.set_state(tx, friend_id, state)
 
 
 async def _reach(tx: Connection, friend_id: FriendId, change: ProfileChange) -> None:
-    row = await roster.profile(tx, friend_id)
+    row = await friend_admin.profile(tx, friend_id)
     assert row is not None
     radius_m = change.radius_m or row["radius_m"]
     languages = change.languages or tuple(map(Language, row["languages"]))
-    await roster.set_reach(tx, friend_id, radius_m, languages)
+    await friend_admin.set_reach(tx, friend_id, radius_m, languages)
 
 
 async def set_state(
@@ -254,9 +248,9 @@ async def set_state(
     Raises NotesFull.
     """
     async with transaction(rt.pool) as tx:
-        if not await roster.lock(tx, friend_id):
+        if not await friend_admin.lock(tx, friend_id):
             raise NotFound("there is no such friend")
-        if await roster.set_state(tx, friend_id, state):
+        if await friend_admin.set_state(tx, friend_id, state):
             await audit.note(tx, actor=actor, act=f"friend.{state}", subject=str(friend_id))
             if reason is not None:
                 by, words = reason
@@ -268,9 +262,9 @@ async def set_state(
 async def certify(rt: Runtime, friend_id: FriendId, code: str, *, actor: str) -> None:
     """Give a friend a certificate from now on; one who holds it keeps it as it is."""
     async with transaction(rt.pool) as tx:
-        if not await roster.lock(tx, friend_id):
+        if not await friend_admin.lock(tx, friend_id):
             raise NotFound("there is no such friend")
-        given = await roster.certify(tx, friend_id, code)
+        given = await friend_admin.certify(tx, friend_id, code)
         if given is None:
             raise NotFound(f"there is no certificate {code[:40]!r}")
         if given:
@@ -281,8 +275,8 @@ async def certify(rt: Runtime, friend_id: FriendId, code: str, *, actor: str) ->
 async def uncertify(rt: Runtime, friend_id: FriendId, code: str, *, actor: str) -> None:
     """Take a certificate from a friend; the jobs he holds stay his. NotFound if he has none."""
     async with transaction(rt.pool) as tx:
-        await roster.lock(tx, friend_id)
-        if not await roster.uncertify(tx, friend_id, code):
+        await friend_admin.lock(tx, friend_id)
+        if not await friend_admin.uncertify(tx, friend_id, code):
             raise NotFound("he does not hold this certificate")
         await _note_certificate(tx, friend_id, "friend.uncertified", code, actor)
     await _refresh(rt, {friend_id}, set())
@@ -302,9 +296,9 @@ async def set_membership(
     act = "partner.members_added" if member else "partner.members_removed"
     async with transaction(rt.pool) as tx:
         if member:
-            await roster.add_members(tx, partner, members)
+            await friend_admin.add_members(tx, partner, members)
         else:
-            await roster.remove_members(tx, partner, members)
+            await friend_admin.remove_members(tx, partner, members)
         await audit.note(tx, actor=actor, act=act, subject=str(partner))
     await _refresh(rt, set(members), set())
 
@@ -314,7 +308,7 @@ async def keep_apart(
 ) -> None:
     """Never ask this friend for this customer again."""
     async with transaction(rt.pool) as tx:
-        await roster.block(tx, friend_id, customer, by_friend)
+        await friend_admin.block(tx, friend_id, customer, by_friend)
         await audit.note(tx, actor=actor, act="friend.blocked", subject=str(friend_id))
     await _refresh(rt, {friend_id}, set())
 
@@ -338,7 +332,7 @@ async def _refresh(rt: Runtime, changed: set[FriendId], markets: set[Market]) ->
     await refresh(rt, changed)
     async with transaction(rt.pool) as tx:
         if markets and len(changed) > FEW:
-            await roster.hurry_markets(tx, sorted(markets))
+            await friend_admin.hurry_markets(tx, sorted(markets))
         elif changed:
-            await roster.hurry_retries(tx, list(changed))
+            await friend_admin.hurry_retries(tx, list(changed))
     rt.tell([])

@@ -8,20 +8,11 @@ from datetime import datetime
 from typing import Any
 
 from data.db import Connection, ConstraintBroken, DatabaseError, transaction
-from data.records import (
-    AwardState,
-    BookingId,
-    BookingState,
-    Changes,
-    FriendId,
-    Job,
-    OfferId,
-    Protocol,
-    TimerKind,
-    Wish,
-)
+from data.enums import AwardState, BookingState, TimerKind, Wish
+from data.records.ids import BookingId, FriendId, OfferId
+from data.records.jobs import Changes, Job, Protocol
 from data.store import jobs
-from data.store.answers import Claim
+from data.store.idempotency_keys import Claim
 from data.store.jobs import Jobs
 from dispatch.flows.deciding import Command, Done, Facts, Repeated, conclude
 from dispatch.flows.orders import Order, placed

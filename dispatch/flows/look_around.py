@@ -11,7 +11,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from data.db import Connection
-from data.records import Friend, FriendId, Outcome
+from data.enums import Outcome
+from data.records.ids import FriendId
+from data.records.people import Friend
 from data.store import friends
 from dispatch.rules import matching
 from dispatch.rules.draft import Asking

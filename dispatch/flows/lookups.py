@@ -15,11 +15,11 @@ from dataclasses import dataclass, field
 from typing import Generic, TypeAlias, TypeVar
 
 from data.db import Connection
-from data.records import BookingId
-from data.store import partners, sessions, views
+from data.records.ids import BookingId
+from data.store import partners, read_models, sessions
 from data.store.partners import Partner
+from data.store.read_models import Contact
 from data.store.sessions import Visitor
-from data.store.views import Contact
 from dispatch.flows.reading import reading
 from dispatch.runtime import Runtime
 
@@ -109,6 +109,6 @@ def lookups(rt: Runtime) -> Lookups:
             rt=rt,
             visitors=Gathered(rt, sessions.who),
             partners=Gathered(rt, partners.of_keys),
-            customers=Gathered(rt, views.customers),
+            customers=Gathered(rt, read_models.customers),
         )
     return rt.lookups

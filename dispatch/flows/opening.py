@@ -11,9 +11,9 @@ from random import Random
 import httpx2
 
 from data import migrate
+from data.database import Database
 from data.db import Pool, moment, open_pool, transaction
 from data.seed import catalogue
-from data.server import Database
 from data.settings import Settings
 from data.store import catalogue as catalogue_rows
 from data.store import friends

@@ -8,22 +8,15 @@ from datetime import datetime
 from uuid import UUID
 
 from data.db import Connection, transaction
-from data.records import (
-    Booking,
-    BookingId,
-    BookingState,
-    Language,
-    Market,
-    Money,
-    Package,
-    PartnerId,
-    Person,
-    PersonId,
-    Wish,
-    customer_key,
-)
-from data.store import answers, quotes
-from data.store.answers import Claim
+from data.enums import BookingState, Wish
+from data.markets import Language, Market
+from data.records.catalogue import Package
+from data.records.ids import BookingId, PartnerId, PersonId, customer_key
+from data.records.jobs import Booking
+from data.records.money import Money
+from data.records.people import Person
+from data.store import idempotency_keys, quotes
+from data.store.idempotency_keys import Claim
 from data.store.quotes import Quote
 from dispatch.flows.deciding import KeyReused
 from dispatch.rules import matching, prices
@@ -140,12 +133,14 @@ async def quote(
         )
         helpers = _helpers(rt, wanted, located, kept)
         if claim is not None:
-            await answers.keep(tx, {claim.name: {"quote": str(kept.id), "helpers": helpers}})
+            await idempotency_keys.keep(
+                tx, {claim.name: {"quote": str(kept.id), "helpers": helpers}}
+            )
     return Offered(quote=kept, helpers=helpers, located=located)
 
 
 async def _quoted_before(tx: Connection, claim: Claim, located: Located) -> Offered | None:
-    said = (await answers.claim(tx, [claim])).get(claim.name)
+    said = (await idempotency_keys.claim(tx, [claim])).get(claim.name)
     if said is None:
         return None
     if said.request_sha256 != claim.request_sha256:

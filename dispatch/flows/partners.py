@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from hashlib import sha256
 
 from data.db import Connection, transaction
-from data.records import PartnerId
+from data.records.ids import PartnerId
 from data.store import partners
 from data.store.partners import Partner
 from dispatch.flows.lookups import lookups

@@ -8,9 +8,9 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from data.db import transaction
-from data.records import FriendId
-from data.store import phones, roster
-from data.store.phones import Phone, PhoneProblem, Standing
+from data.records.ids import FriendId
+from data.store import friend_admin, push_subscriptions
+from data.store.push_subscriptions import Phone, PhoneProblem, Standing
 from dispatch.flows import friends
 from dispatch.rules.refused import NotFound, Refused
 from dispatch.rules.services import must_be_a_service
@@ -43,9 +43,9 @@ async def subscribe(
     """Let a phone ring for him; returns since when. Raises EndpointRefused."""
     must_be_a_service(endpoint, rt.settings.push_services)
     async with transaction(rt.pool) as tx:
-        if not await roster.lock(tx, friend_id):
+        if not await friend_admin.lock(tx, friend_id):
             raise NotFound("there is no such friend")
-        added_at = await phones.put(
+        added_at = await push_subscriptions.put(
             tx,
             rt.new_id(),
             friend_id,
@@ -61,23 +61,23 @@ async def subscribe(
 async def unsubscribe(rt: Runtime, friend_id: FriendId, endpoint: str) -> None:
     """Ring this phone of his no more; repeating it changes nothing."""
     async with transaction(rt.pool) as tx:
-        await phones.drop(tx, friend_id, endpoint)
+        await push_subscriptions.drop(tx, friend_id, endpoint)
     await friends.refresh(rt, [friend_id])
 
 
 async def begin_trial(rt: Runtime, friend_id: FriendId) -> Trial:
     """His phones, to be rung now. Raises RungJustNow."""
     async with transaction(rt.pool) as tx:
-        if not await roster.lock(tx, friend_id):
+        if not await friend_admin.lock(tx, friend_id):
             raise NotFound("there is no such friend")
-        standing = await phones.standing(tx, friend_id)
+        standing = await push_subscriptions.standing(tx, friend_id)
         assert standing is not None
-        his = await phones.of_friend(tx, friend_id)
+        his = await push_subscriptions.of_friend(tx, friend_id)
         if any(
             one.rung_at and standing.now - one.rung_at < timedelta(seconds=PAUSE_S) for one in his
         ):
             raise RungJustNow
-        await phones.mark_rung(tx, friend_id)
+        await push_subscriptions.mark_rung(tx, friend_id)
     return Trial(standing=standing, phones=his)
 
 
@@ -92,4 +92,4 @@ async def settle(rt: Runtime, rung: Sequence[tuple[UUID, PhoneProblem | None]]) 
     gone = [one for one, problem in rung if problem is PhoneProblem.GONE]
     others = [(one, problem) for one, problem in rung if problem is not PhoneProblem.GONE]
     async with transaction(rt.pool) as tx:
-        await phones.settle(tx, gone, others)
+        await push_subscriptions.settle(tx, gone, others)

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import astuple
 
 from data.db import Pool, transaction
-from data.records import Market
+from data.markets import Market
 from data.store import places
 from data.store.places import GeocodeRow, PostcodeRow
 from geo.geocode import Located

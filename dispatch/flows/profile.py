@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from data.db import moment, transaction
-from data.records import FriendId, HeldCertificate
+from data.records.ids import FriendId
+from data.records.people import HeldCertificate
 from data.store import friends
 from dispatch.runtime import Runtime
 

@@ -8,7 +8,8 @@ from datetime import datetime, timedelta
 from hashlib import sha256
 
 from data.db import transaction
-from data.records import Language, PersonId
+from data.markets import Language
+from data.records.ids import PersonId
 from data.store import sessions
 from data.store.sessions import Known, Login, Visitor
 from dispatch.flows.lookups import lookups

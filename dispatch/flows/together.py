@@ -17,7 +17,8 @@ from contextvars import Context
 from dataclasses import dataclass, field
 
 from data.db import Connection, ConstraintBroken, DatabaseError, repeat
-from data.records import Changes, OfferState
+from data.enums import OfferState
+from data.records.jobs import Changes
 from dispatch.flows.deciding import (
     Command,
     Done,

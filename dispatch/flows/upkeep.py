@@ -7,13 +7,14 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from data.db import moment, transaction
-from data.records import Friend, FriendId, MessageId
+from data.records.ids import FriendId, MessageId
+from data.records.people import Friend
 from data.store import (
-    answers,
     audit,
     clock,
-    feed,
+    friend_changes,
     friends,
+    idempotency_keys,
     jobs,
     outbox,
     quotes,
@@ -78,9 +79,9 @@ async def news(rt: Runtime, mark: str) -> News:
     async with transaction(rt.pool) as tx:
         # Before the changes are read: what commits in between lies after it and is told again.
         later = await friends.horizon(tx)
-        rows = await feed.standing(tx, await friends.changed_since(tx, mark))
+        rows = await friend_changes.standing(tx, await friends.changed_since(tx, mark))
         changed = [one for one, row in rows.items() if _standing(rt.index.get(one)) != row]
-        live_offers = await feed.live_offers_since(tx, mark, await moment(tx))
+        live_offers = await friend_changes.live_offers_since(tx, mark, await moment(tx))
     return News(changed=changed, live_offers=live_offers, mark=later)
 
 
@@ -89,7 +90,7 @@ async def index_differences(rt: Runtime) -> set[FriendId]:
     differing: set[FriendId] = set()
     seen: set[FriendId] = set()
     async with transaction(rt.pool) as tx:
-        async for page in feed.pulses(tx, await moment(tx)):
+        async for page in friend_changes.pulses(tx, await moment(tx)):
             seen |= page.keys()
             differing |= {one for one, pulse in page.items() if _pulse(rt.index.get(one)) != pulse}
     return differing | {friend.id for friend in rt.index if friend.id not in seen}
@@ -104,7 +105,7 @@ async def still_differing(rt: Runtime, suspects: Collection[FriendId]) -> set[Fr
 
 async def forget(rt: Runtime) -> None:
     """Drop at most a thousand of each: old answers and quotes, dead sessions and login links."""
-    for forget_old in (answers.forget_old, quotes.forget_old, sessions.forget_old):
+    for forget_old in (idempotency_keys.forget_old, quotes.forget_old, sessions.forget_old):
         async with transaction(rt.pool) as tx:
             await forget_old(tx)
 
@@ -128,8 +129,8 @@ def _standing(copy: Friend | None) -> tuple[int, int] | None:
     return (copy.version, copy.open_jobs) if copy else None
 
 
-def _pulse(copy: Friend | None) -> feed.Pulse | None:
-    return feed.Pulse(copy.version, copy.open_jobs, copy.live_offers) if copy else None
+def _pulse(copy: Friend | None) -> friend_changes.Pulse | None:
+    return friend_changes.Pulse(copy.version, copy.open_jobs, copy.live_offers) if copy else None
 
 
 def _same(copy: Friend | None, row: Friend | None) -> bool:

@@ -7,8 +7,10 @@ from datetime import datetime
 from enum import StrEnum
 from typing import NamedTuple, TypeAlias
 
-from data.copies import changed
-from data.records import FriendId, Job, Outcome
+from data.enums import Outcome
+from data.records.ids import FriendId
+from data.records.jobs import Job
+from data.replace import replace
 from dispatch.rules import matching
 from dispatch.rules.matching import Nearby, Need
 from dispatch.rules.policy import Policy
@@ -55,5 +57,5 @@ def around(job: Job, nearby: Iterable[Nearby], now: datetime, policy: Policy) ->
 
 def _needs(job: Job, now: datetime, policy: Policy) -> tuple[Need, ...]:
     """What another round would look for, also when the rounds are spent: the desk can begin one."""
-    again = changed(job.booking, round_limit=job.booking.round + 1)
-    return matching.needs(changed(job, booking=again), now, policy)
+    again = replace(job.booking, round_limit=job.booking.round + 1)
+    return matching.needs(replace(job, booking=again), now, policy)

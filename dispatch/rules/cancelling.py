@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from data.records import Appointment, BookingState, Charge, Money
+from data.enums import BookingState
+from data.records.jobs import Appointment
+from data.records.money import Charge, Money
 from dispatch.rules import prices, states
 from dispatch.rules.draft import Draft
 from dispatch.rules.policy import Policy

@@ -10,25 +10,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Self
 
-from data.copies import changed
-from data.records import (
-    Award,
-    AwardState,
-    Booking,
-    BookingState,
-    Changes,
-    Charge,
-    Decision,
-    Event,
-    FriendId,
-    Job,
-    Offer,
-    OfferId,
-    OfferState,
-    Person,
-    Rating,
-    TimerKind,
-)
+from data.enums import AwardState, BookingState, OfferState, TimerKind
+from data.records.ids import FriendId, OfferId
+from data.records.jobs import Award, Booking, Changes, Decision, Job, Offer, Rating
+from data.records.messages import Event
+from data.records.money import Charge
+from data.records.people import Person
+from data.replace import replace
 from dispatch.rules import matching, news, states
 from dispatch.rules.policy import Policy
 from dispatch.rules.refusals import NotInThisState
@@ -76,9 +64,9 @@ class Draft:
     @property
     def job(self) -> Job:
         """The job as it stands after what has been decided so far."""
-        return changed(
+        return replace(
             self.case.job,
-            booking=changed(self.booking, event_seq=self.seq),
+            booking=replace(self.booking, event_seq=self.seq),
             offers=tuple(self._offers.values()),
             award=self.award if self.booking.award_id else None,
             former=self._former,
@@ -113,12 +101,12 @@ class Draft:
         """Move the booking; the step from where it was before this decision must be legal."""
         if self._before is not state:
             states.step(states.BOOKING, self._before, state)
-        self.booking = changed(self.booking, state=state, state_at=self.now)
+        self.booking = replace(self.booking, state=state, state_at=self.now)
         return self
 
     def change(self, **fields: Any) -> Self:
         """Change fields of the booking other than its state."""
-        self.booking = changed(self.booking, **fields)
+        self.booking = replace(self.booking, **fields)
         return self
 
     def offer(self, offer: Offer) -> None:
@@ -128,7 +116,7 @@ class Draft:
     def close(self, offer: Offer, state: OfferState) -> None:
         """Let `state` happen to an offer."""
         states.step(states.OFFER, offer.state, state)
-        closed = changed(offer, state=state, answered_at=offer.answered_at or self.now)
+        closed = replace(offer, state=state, answered_at=offer.answered_at or self.now)
         self._offers[offer.id] = self._changed[offer.id] = closed
 
     def close_live(self, state: OfferState) -> list[str]:
@@ -142,22 +130,22 @@ class Draft:
     def give(self, award: Award) -> None:
         """Give the job to a friend; his open jobs grow by one."""
         self.award, self._award_changed, self._award_is_new = award, True, True
-        self.booking = changed(self.booking, award_id=award.id)
+        self.booking = replace(self.booking, award_id=award.id)
         self._count(award.friend_id, +1)
 
     def amend(self, **fields: Any) -> None:
         """Change fields of the award other than its state."""
-        self.award, self._award_changed = changed(self.held, **fields), True
+        self.award, self._award_changed = replace(self.held, **fields), True
 
     def end(self, state: AwardState, offer_state: OfferState | None = None) -> Award:
         """End the award; his open jobs shrink by one, and unless done the booking loses him."""
         award = self.held
         states.step(states.AWARD, award.state, state)
-        self.award, self._award_changed = changed(award, state=state, ended_at=self.now), True
+        self.award, self._award_changed = replace(award, state=state, ended_at=self.now), True
         self._count(award.friend_id, -1)
         if state is not AwardState.DONE:
             self._former[award.friend_id] = state
-            self.booking = changed(self.booking, award_id=None)
+            self.booking = replace(self.booking, award_id=None)
             # What she wrote about another time was meant for him alone.
             self.move_note = "" if award.move_asked_at is not None else None
         if offer_state is not None and award.offer_id is not None:
@@ -184,7 +172,7 @@ class Draft:
     def changes(self) -> Changes:
         """What is to be written, with the messages that the new events call for."""
         return Changes(
-            booking=changed(self.booking, event_seq=self.seq),
+            booking=replace(self.booking, event_seq=self.seq),
             customer=self.case.customer,
             offers=tuple(self._changed.values()),
             award=self.award if self._award_changed else None,

@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from typing import Any, NewType
 from uuid import UUID
 
-from data.records import Audience, BookingId, Event, FriendId, PartnerId
+from data.enums import Audience
+from data.records.ids import BookingId, FriendId, PartnerId
+from data.records.messages import Event
 
 Listener = NewType("Listener", tuple[Audience, UUID | None])
 

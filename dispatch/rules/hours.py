@@ -6,7 +6,8 @@ from datetime import datetime
 from functools import cache
 from zoneinfo import ZoneInfo
 
-from data.records import MARKETS, Market, QuietHours
+from data.markets import MARKETS, Market
+from data.records.people import QuietHours
 
 
 @cache

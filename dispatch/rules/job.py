@@ -14,26 +14,12 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from data.copies import changed
-from data.records import (
-    Appointment,
-    Award,
-    AwardId,
-    AwardState,
-    BookingState,
-    Changes,
-    Charge,
-    Decision,
-    Friend,
-    FriendState,
-    Offer,
-    OfferId,
-    OfferState,
-    Protocol,
-    Rating,
-    TimerKind,
-    derived_id,
-)
+from data.enums import AwardState, BookingState, FriendState, OfferState, TimerKind
+from data.records.ids import AwardId, OfferId, derived_id
+from data.records.jobs import Appointment, Award, Changes, Decision, Offer, Protocol, Rating
+from data.records.money import Charge
+from data.records.people import Friend
+from data.replace import replace
 from dispatch.rules import cancelling, matching
 from dispatch.rules.draft import Asking, Case, Draft
 from dispatch.rules.matching import Nearby
@@ -485,7 +471,7 @@ def _next_reminder(draft: Draft, *, after: datetime) -> datetime | None:
 
 def as_awarded(award: Award) -> Award:
     """The award as it was in the moment of acceptance: what a repeated accept is answered with."""
-    return changed(
+    return replace(
         award,
         state=AwardState.LIVE,
         contacted_at=None,

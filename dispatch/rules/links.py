@@ -8,7 +8,7 @@ from binascii import Error as NotBase64
 from hashlib import sha256
 from uuid import UUID
 
-from data.records import BookingId
+from data.records.ids import BookingId
 
 ID_LENGTH = 22
 MAC_LENGTH = 43

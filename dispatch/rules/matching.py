@@ -13,22 +13,12 @@ from datetime import datetime
 from math import ceil
 from typing import NamedTuple
 
-from data.records import (
-    Booking,
-    Considered,
-    CustomerKey,
-    Friend,
-    FriendId,
-    FriendState,
-    Job,
-    Language,
-    Market,
-    Outcome,
-    Package,
-    PackageTier,
-    PartnerId,
-    Tier,
-)
+from data.enums import FriendState, Outcome, PackageTier, Tier
+from data.markets import Language, Market
+from data.records.catalogue import Package
+from data.records.ids import CustomerKey, FriendId, PartnerId
+from data.records.jobs import Booking, Considered, Job
+from data.records.people import Friend
 from dispatch.rules.hours import is_quiet, local_minute
 from dispatch.rules.policy import Policy, RankBy
 from dispatch.rules.states import REFUSED_BY_FRIEND

@@ -12,7 +12,10 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from data.records import Audience, Booking, Channel, Event, Message, MessageId, derived_id
+from data.enums import Audience, Channel
+from data.records.ids import MessageId, derived_id
+from data.records.jobs import Booking
+from data.records.messages import Event, Message
 
 CUSTOMER = UUID(int=0)
 """Stands in a line for the booking's own customer, whoever she is."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from data.records import Market, Money, Package
+from data.markets import Market
+from data.records.catalogue import Package
+from data.records.money import Money
 from dispatch.rules.policy import Policy
 from dispatch.rules.refused import Refused
 

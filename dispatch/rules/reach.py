@@ -6,7 +6,9 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
-from data.records import FriendState, Market, QuietHours
+from data.enums import FriendState
+from data.markets import Market
+from data.records.people import QuietHours
 from dispatch.rules.hours import is_quiet, local_minute
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from data.records import Money
+from data.records.money import Money
 from dispatch.rules.refused import Refused
 
 

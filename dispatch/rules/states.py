@@ -21,7 +21,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import TypeVar
 
-from data.records import AwardState, BookingState, OfferState
+from data.enums import AwardState, BookingState, OfferState
 
 BOOKING_BIRTH = frozenset({BookingState.OPEN, BookingState.UNFILLED})
 BOOKING: Mapping[BookingState, frozenset[BookingState]] = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from data.records import Outcome
+from data.enums import Outcome
 
 
 class Told(StrEnum):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from data.records import BookingState, Wish
+from data.enums import BookingState, Wish
 from dispatch.rules.draft import Case, Draft
 from dispatch.rules.job import Verdict
 from dispatch.rules.refusals import NotInThisState

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from data.records import Message
-from data.store.letters import Background
+from data.records.messages import Message
+from data.store.mail_context import Background
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,8 @@ from zoneinfo import ZoneInfo
 
 from icalendar import Calendar, Event, vCalAddress, vText
 
-from data.records import Appointment, BookingId
+from data.records.ids import BookingId
+from data.records.jobs import Appointment
 
 PRODUCT = "-//tekkie//appointments//EN"
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 
-from data.records import Language
+from data.markets import Language
 
 ALARM = "alarm"
 NEWS = "news"

@@ -10,17 +10,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from data.records import (
-    MARKETS,
-    Audience,
-    AwardState,
-    BookingState,
-    Message,
-    Money,
-    OfferState,
-    Package,
-)
-from data.store.letters import AwardNow, Background
+from data.enums import Audience, AwardState, BookingState, OfferState
+from data.markets import MARKETS
+from data.records.catalogue import Package
+from data.records.messages import Message
+from data.records.money import Money
+from data.store.mail_context import AwardNow, Background
 from dispatch.rules.links import customer_token
 
 SETTING_OUT = frozenset({BookingState.CONTACTED, BookingState.SCHEDULED})

@@ -25,7 +25,9 @@ from babel.dates import format_datetime, get_timezone
 from babel.numbers import format_currency, format_decimal, get_currency_precision
 from babel.units import format_unit
 
-from data.records import MARKETS, Audience, Language, Money
+from data.enums import Audience
+from data.markets import MARKETS, Language
+from data.records.money import Money
 
 FIELDS: Mapping[Audience, Mapping[str, frozenset[str]]] = {
     Audience.FRIEND: {

@@ -20,7 +20,9 @@ from uuid import UUID
 
 import aiosmtplib
 
-from data.records import MARKETS, Appointment, Audience
+from data.enums import Audience
+from data.markets import MARKETS
+from data.records.jobs import Appointment
 from data.settings import Settings
 from dispatch.runtime import Runtime
 from scheduler.senders import GiveUp, Moot, Post, Result, Retry, Sent

@@ -20,9 +20,10 @@ from urllib.parse import urlsplit
 
 import httpx2
 
-from data.records import Language, Message
-from data.store.letters import Background
-from data.store.phones import Phone, PhoneProblem
+from data.markets import Language
+from data.records.messages import Message
+from data.store.mail_context import Background
+from data.store.push_subscriptions import Phone, PhoneProblem
 from dispatch.flows import phones
 from dispatch.rules.refused import Refused
 from dispatch.rules.services import is_loopback, must_be_a_service

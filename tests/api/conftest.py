@@ -11,7 +11,8 @@ import pytest
 from api.main import create_app
 from api.openapi import Api
 from api.sending import by_mail
-from data.records import FriendId, Language, PersonId
+from data.markets import Language
+from data.records.ids import FriendId, PersonId
 from dispatch.flows import partners, sessions
 from dispatch.runtime import Runtime
 from geo.gazetteer import Gazetteer

@@ -10,16 +10,16 @@ from typing import Any
 import asyncpg
 import pytest
 
-from data import queries
+from data import sql_loader
 from tests.api import test_access
 from tests.api.test_access import CALLERS, MISSING, OWNED, TABLE, request
 
 people = test_access.people
 NAMES = {
     text: f"{source.name.removesuffix('.sql')}.{name}"
-    for source in queries.QUERIES.iterdir()
+    for source in sql_loader.QUERIES.iterdir()
     if source.name.endswith(".sql")
-    for name, text in queries.load(source.name.removesuffix(".sql")).blocks.items()
+    for name, text in sql_loader.load(source.name.removesuffix(".sql")).blocks.items()
 }
 
 

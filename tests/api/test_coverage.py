@@ -5,7 +5,8 @@ from dataclasses import replace
 import pytest
 import shapely
 
-from data.records import FriendId, Market
+from data.markets import Market
+from data.records.ids import FriendId
 from dispatch.flows import friends
 from dispatch.flows.coverage import PUBLIC_MAP_LIFE_S, PublicMaps
 from dispatch.flows.friends import ProfileChange

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from data.records import FriendState
+from data.enums import FriendState
 from dispatch.flows import friends, jobs
 from geo.point import Point
 from tests.api.conftest import BOOKING, expect

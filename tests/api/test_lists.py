@@ -3,7 +3,7 @@
 import pytest
 
 from api.routes.packages import preferred
-from data.records import Language
+from data.markets import Language
 from geo.point import Point
 from tests.api.conftest import BOOKING
 from tests.builders import friend_row, take_in

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from data.records import Channel, FriendState
+from data.enums import Channel, FriendState
 from dispatch.flows import friends
 from scheduler.senders import sealing
 from tests.receiver import from_url64, push_service

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from data.records import FriendId
+from data.records.ids import FriendId
 from dispatch.flows import friends
 from dispatch.rules.refused import NotFound
 from tests.builders import awarded, friend_row, north, take_in

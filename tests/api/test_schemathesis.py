@@ -13,7 +13,7 @@ import pytest
 import uvicorn
 
 from api.main import create_app
-from data.server import Database
+from data.database import Database
 from data.settings import Settings
 from dispatch.flows.opening import opened
 from dispatch.runtime import Runtime

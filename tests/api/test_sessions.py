@@ -5,7 +5,8 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from data.records import Language, PersonId
+from data.markets import Language
+from data.records.ids import PersonId
 from data.store.sessions import Login
 from dispatch.flows import partners, sessions
 from dispatch.flows.sessions import SESSION_LIFE

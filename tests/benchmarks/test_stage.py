@@ -8,7 +8,7 @@ import numpy as np
 from benchmarks import stage
 from benchmarks.world import COUNTRIES, LANGUAGES, population
 from data.db import moment, transaction
-from data.records import Language, Market
+from data.markets import Language, Market
 from data.seed import catalogue
 from data.store import friends as rows
 from dispatch.flows.friends import take_in

@@ -8,11 +8,11 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from api.commands.root import app
-from data import server
+from data import db
+from data.database import Database
 from data.db import connect
-from data.queries import load
-from data.server import Database
 from data.settings import load as load_settings
+from data.sql_loader import load
 from dispatch.flows.opening import opened
 from dispatch.runtime import Runtime
 
@@ -26,7 +26,7 @@ def tekkie(database: Database, monkeypatch, tmp_path) -> Tekkie:
     async def fit(dsn: str) -> None:
         """The server of the tests trades durability for speed; that is tested elsewhere."""
 
-    monkeypatch.setattr(server.db, "check_server", fit)
+    monkeypatch.setattr(db, "check_server", fit)
     monkeypatch.setenv("TEKKIE_DATABASE_URL", database.owner_dsn)
     monkeypatch.setenv("TEKKIE_DATA_DIR", str(tmp_path / "data"))
     return lambda *words: CliRunner().invoke(app, [str(word) for word in words])

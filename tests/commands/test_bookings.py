@@ -6,7 +6,9 @@ import pytest
 
 from api.commands.bookings import OUTCOMES
 from data.db import transaction
-from data.records import BookingId, Outcome, Protocol, Wish
+from data.enums import Outcome, Wish
+from data.records.ids import BookingId
+from data.records.jobs import Protocol
 from data.store import jobs as store
 from dispatch.flows import jobs
 from tests.builders import awarded, friend_row, neighbours, north, take_in

@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 from typer.testing import CliRunner
 
-import data.server
+import data.database
 from api.commands.root import app
 from data import db
 from data.settings import Settings
@@ -30,7 +30,7 @@ def tekkie(database, tmp_path, monkeypatch):
     async def here(settings, report):
         yield database
 
-    monkeypatch.setattr(data.server, "database", here)
+    monkeypatch.setattr(data.database, "database", here)
 
     def run(*words):
         return CliRunner().invoke(app, ["--data-dir", str(tmp_path / "data"), *words])

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from data.records import Outcome
+from data.enums import Outcome
 from tests.builders import booked
 from tests.commands.conftest import FRIENDS
 

@@ -3,7 +3,7 @@ import json
 import pytest
 
 from data.db import transaction
-from data.store import checks
+from data.store import consistency
 from tests.builders import booked, neighbours
 
 PARK = "UPDATE messages SET state = 'parked', problem = 'the mail server refused it: 550'"
@@ -18,7 +18,7 @@ def parked(in_service):
         await booked(rt)
         async with transaction(rt.pool) as tx:
             await tx.execute(PARK)
-            return len(await checks.parked(tx, 100))
+            return len(await consistency.parked(tx, 100))
 
     return in_service(make)
 

@@ -19,14 +19,15 @@ import asyncpg
 import psutil
 import pytest
 
-from data import cluster, db, founding, guardian, migrate, server, settings
-from data.cluster import Place
-from data.embedded import Embedded, EmbeddedError
+from data import database, db, migrate, settings
+from data.postgres import initdb, layout, supervisor
+from data.postgres.client import Embedded, EmbeddedError
+from data.postgres.layout import Place
 
 USER = """
 import sys
 from pathlib import Path
-from data.embedded import Embedded
+from data.postgres.client import Embedded
 embedded = Embedded(Path(sys.argv[1]))
 embedded.start()
 print(embedded.owner_dsn, flush=True)
@@ -81,17 +82,17 @@ def user(folder):
 
 def guardian_of(place):
     """The pid of the guardian: the parent of the server it noted."""
-    return psutil.Process(cluster.read_note(place).pid).ppid()
+    return psutil.Process(layout.read_note(place).pid).ppid()
 
 
 def server_of(place):
-    return cluster.read_note(place).pid
+    return layout.read_note(place).pid
 
 
 def gone(place):
     """Wait until neither guardian nor any process of the server lives."""
     for file in (place.guardian, place.running):
-        with cluster.held(file, fcntl.LOCK_SH):
+        with layout.held(file, fcntl.LOCK_SH):
             pass
 
 
@@ -154,7 +155,7 @@ def test_several_processes_on_a_fresh_folder_share_one_server(ground):
             start = "SELECT pg_postmaster_start_time()"
             assert first == second == third.owner_dsn
             assert query(first, start) == query(third.owner_dsn, start)
-        assert cluster.answers(cluster.read_note(place).socket)
+        assert layout.answers(layout.read_note(place).socket)
     gone(place)
 
 
@@ -197,8 +198,8 @@ def test_a_killed_guardian_is_replaced_while_somebody_uses_the_server(place):
 
 
 def other_guardian(place, former):
-    note = cluster.read_note(place)
-    held = cluster.is_held(place.guardian) and cluster.answers(note.socket)
+    note = layout.read_note(place)
+    held = layout.is_held(place.guardian) and layout.answers(note.socket)
     if held and guardian_of(place) != former:
         return True
     raise ConnectionError
@@ -228,7 +229,7 @@ def test_a_stale_pid_file_that_names_a_stranger_harms_neither(place):
         try:
             lines = f"{stranger.pid}\n{place.cluster}\n1\n5432\n{place.socket}\n\n1 1\nready   \n"
             (place.cluster / "postmaster.pid").write_text(lines)
-            cluster.Note(socket=str(place.socket), pid=stranger.pid).write(place)
+            layout.Note(socket=str(place.socket), pid=stranger.pid).write(place)
             with Embedded(place.folder) as embedded:
                 assert query(embedded.owner_dsn, "SELECT 1") == 1
             assert stranger.poll() is None
@@ -252,9 +253,9 @@ def test_a_frozen_server_without_guardian_is_ended_by_the_next_one(place, monkey
         os.kill(frozen, signal.SIGSTOP)
         os.kill(guardian_of(place), signal.SIGKILL)
         process.kill()
-    monkeypatch.setattr(guardian, "LEFTOVER_TIMEOUT_S", 0.1)
-    running = cluster.open_lock(place.running)
-    guardian._outlive_the_former(place, running)
+    monkeypatch.setattr(supervisor, "LEFTOVER_TIMEOUT_S", 0.1)
+    running = layout.open_lock(place.running)
+    supervisor._outlive_the_former(place, running)
     os.close(running)
     assert not psutil.pid_exists(frozen) or psutil.Process(frozen).status() == "zombie"
     with Embedded(place.folder) as embedded:
@@ -272,7 +273,7 @@ def test_a_half_made_folder_of_an_interrupted_first_start_is_made_anew(ground):
 
 def test_the_socket_lies_where_only_its_owner_can_reach_it(place):
     with Embedded(place.folder):
-        state = os.stat(cluster.read_note(place).socket)
+        state = os.stat(layout.read_note(place).socket)
         assert stat.S_IMODE(state.st_mode) == 0o700
         assert state.st_uid == psutil.Process(server_of(place)).uids().real
 
@@ -282,8 +283,8 @@ def test_a_path_too_long_for_a_socket_gets_a_short_folder_that_is_gone_afterward
     place.folder.parent.mkdir()
     subprocess.run(["cp", "-a", str(founded), str(place.folder)], check=True)
     with Embedded(place.folder) as embedded:
-        socket = Path(cluster.read_note(place).socket)
-        assert len(os.fsencode(socket / cluster.SOCKET_NAME)) <= 107
+        socket = Path(layout.read_note(place).socket)
+        assert len(os.fsencode(socket / layout.SOCKET_NAME)) <= 107
         assert query(embedded.owner_dsn, "SELECT 1") == 1
     assert not socket.exists()
 
@@ -307,15 +308,15 @@ def test_a_foreign_or_damaged_folder_is_refused_with_the_cure(place, file, text,
 
 
 def test_a_full_disk_is_told_before_anything_is_made(tmp_path, monkeypatch):
-    monkeypatch.setattr(founding, "SPACE_BYTES", 2**62)
-    who = founding.account(Place(tmp_path))
-    with pytest.raises(cluster.ClusterBroken, match="make room or name another folder"):
-        founding.found(Place(tmp_path), who, print)
+    monkeypatch.setattr(initdb, "SPACE_BYTES", 2**62)
+    who = initdb.account(Place(tmp_path))
+    with pytest.raises(layout.ClusterBroken, match="make room or name another folder"):
+        initdb.found(Place(tmp_path), who, print)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_full_disk_in_the_middle_is_told_with_its_cure(tmp_path):
-    said = founding.cure(Place(tmp_path), "PANIC: could not write: No space left on device")
+    said = initdb.cure(Place(tmp_path), "PANIC: could not write: No space left on device")
     assert "the disk is full" in said
     assert "make room" in said
 
@@ -333,14 +334,14 @@ def test_an_address_before_the_start_is_refused(tmp_path):
 
 async def test_without_a_url_the_database_is_the_bundled_one(place):
     chosen = settings.load(data_dir=place.folder)
-    async with server.database(chosen) as found:
+    async with database.database(chosen) as found:
         pool = await db.open_pool(
             found.service_dsn, role=found.service_role, size=2, application="tests"
         )
         assert await pool.fetchval("SELECT current_user::text") == "tekkie_service"
         await pool.close()
         url = found.owner_dsn
-        async with server.database(settings.load(database_url=url)) as same:
+        async with database.database(settings.load(database_url=url)) as same:
             assert same.owner_dsn == same.service_dsn == url
             as_service = await db.connect(url, application="tests", role=same.service_role)
             assert await as_service.fetchval("SELECT current_user::text") == "tekkie_service"
@@ -368,10 +369,10 @@ NOBODY = pwd.getpwnam("nobody")
 @pytest.fixture
 def python_for_all():
     """A Python of this version that nobody may run, and the environment that finds tekkie."""
-    nobody = founding._named(NOBODY.pw_uid)
+    nobody = initdb._named(NOBODY.pw_uid)
     libraries = [Path(db.__file__).parents[1], Path(asyncpg.__file__).parents[1]]
     for candidate in (sys.executable, f"/usr/bin/python3.{sys.version_info.minor}"):
-        if all(founding.reachable(path, nobody) for path in (Path(candidate), *libraries)):
+        if all(initdb.reachable(path, nobody) for path in (Path(candidate), *libraries)):
             return candidate, {"HOME": "/root", "PYTHONPATH": ":".join(map(str, libraries))}
     pytest.skip("Python lies where nobody may not go")
 
@@ -392,7 +393,7 @@ def test_root_hands_the_server_to_somebody_and_opens_no_folder_to_him(place):
 def test_another_user_does_not_reach_the_server(place):
     knock = "import socket,sys; socket.socket(socket.AF_UNIX).connect(sys.argv[1])"
     with Embedded(place.folder):
-        door = os.path.join(cluster.read_note(place).socket, cluster.SOCKET_NAME)
+        door = os.path.join(layout.read_note(place).socket, layout.SOCKET_NAME)
         done = as_nobody(["/usr/bin/env", "python3", "-c", knock, door])
     assert "PermissionError" in done.stderr
 
@@ -441,14 +442,14 @@ def test_an_ordinary_user_is_told_that_the_folder_is_not_his(python_for_all):
 def test_binaries_out_of_the_servers_reach_are_copied_once(tmp_path, monkeypatch):
     with tempfile.TemporaryDirectory(dir="/tmp") as caches:
         os.chmod(caches, 0o755)
-        closed = tmp_path / "closed" / founding.PACKAGE / "pginstall"
+        closed = tmp_path / "closed" / initdb.PACKAGE / "pginstall"
         (closed / "bin").mkdir(parents=True)
         (closed / "bin" / "postgres").write_text("#!/bin/sh\necho works\n")
         (tmp_path / "closed").chmod(0o700)
-        monkeypatch.setattr(founding, "binaries", lambda: closed / "bin")
-        monkeypatch.setattr(founding, "COPIES", Path(caches, "tekkie"))
-        nobody = founding._named(pwd.getpwnam("nobody").pw_uid)
-        first, second = founding.programs(nobody), founding.programs(nobody)
+        monkeypatch.setattr(initdb, "binaries", lambda: closed / "bin")
+        monkeypatch.setattr(initdb, "COPIES", Path(caches, "tekkie"))
+        nobody = initdb._named(pwd.getpwnam("nobody").pw_uid)
+        first, second = initdb.programs(nobody), initdb.programs(nobody)
         assert first == second != closed / "bin"
         assert as_nobody([str(first / "postgres")]).stdout == "works\n"
         assert len(list(Path(caches, "tekkie").iterdir())) == 1

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from data import cluster, db, migrate
+from data import db, migrate
 from data.migrate import (
     MigrationRefused,
     RoleMissing,
@@ -16,6 +16,7 @@ from data.migrate import (
     SchemaTooOld,
     TablesInUse,
 )
+from data.postgres import layout
 
 ONE = "CREATE TABLE one (n int); INSERT INTO one VALUES (1)"
 TWO = "CREATE TABLE two (n int)"
@@ -289,7 +290,7 @@ async def creates_roles(dsn):
 async def test_a_user_without_rights_on_the_database_is_told_what_helps(server, folder):
     if server.embedded is None:
         pytest.skip("the users of this server are not ours")
-    stranger = server.embedded.dsn(cluster.SERVICE, "postgres")
+    stranger = server.embedded.dsn(layout.SERVICE, "postgres")
     with pytest.raises(SchemaError, match=r"ALTER DATABASE .* OWNER TO"):
         await migrate.migrate(stranger, folder=folder)
 

@@ -15,7 +15,7 @@ from uuid import UUID
 import asyncpg
 import pytest
 
-from data import db, queries
+from data import db, sql_loader
 from tests.conftest import BEGINNING, Server
 
 HISTORY = Path(__file__).parents[2] / "benchmarks" / "sql"
@@ -280,7 +280,7 @@ async def explained(dsn: str) -> Plans:
 
 async def grow_old(connection: asyncpg.Connection) -> None:
     """Finished jobs in their thousands, and a few that wait for friends."""
-    history = queries.load("history", folder=HISTORY)
+    history = sql_loader.load("history", folder=HISTORY)
     await connection.execute(history.ids)
     await connection.execute(FRIENDS, BEGINNING, FRIENDS_COUNT)
     await connection.execute(TRADES)
@@ -298,7 +298,7 @@ async def grow_old(connection: asyncpg.Connection) -> None:
 async def write(
     connection: asyncpg.Connection, stage: str, count: int, begun: datetime, step: timedelta
 ) -> None:
-    history = queries.load("history", folder=HISTORY)
+    history = sql_loader.load("history", folder=HISTORY)
     await connection.execute(history.forget_plan)
     await connection.execute(history.plan, 1, count, begun, step)
     await connection.execute(f"{history.customers}; {history.blocks[stage]}")
@@ -307,7 +307,7 @@ async def write(
 async def explain(
     connection: asyncpg.Connection, table: str, block: str, args: tuple[Any, ...]
 ) -> dict[str, Any]:
-    text = queries.load(table).blocks[block]
+    text = sql_loader.load(table).blocks[block]
     said = await connection.fetchval(f"EXPLAIN (FORMAT JSON) {text}", *args)
     return json.loads(said)[0]["Plan"]
 
@@ -336,8 +336,8 @@ def test_a_hot_query_reads_no_growing_table_from_end_to_end(
 @pytest.mark.parametrize("table", OPTIONAL)
 def test_every_query_is_hot_or_said_to_be_asked_now_and_then(table: str) -> None:
     known = set(HOT[table]) | OPTIONAL[table]
-    inserts = {b for b, text in queries.load(table).blocks.items() if inserts_only(text)}
-    assert set(queries.load(table).blocks) - inserts == known - inserts
+    inserts = {b for b, text in sql_loader.load(table).blocks.items() if inserts_only(text)}
+    assert set(sql_loader.load(table).blocks) - inserts == known - inserts
 
 
 def inserts_only(text: str) -> bool:

@@ -2,15 +2,15 @@ from importlib.resources import files
 
 import pytest
 
-from data import queries
-from data.queries import QueryFileBroken
+from data import sql_loader
+from data.sql_loader import QueryFileBroken
 
 
 @pytest.fixture
 def folder(tmp_path):
     def write(text):
         (tmp_path / "jobs.sql").write_text(text, encoding="utf-8")
-        return queries.load("jobs", folder=tmp_path)
+        return sql_loader.load("jobs", folder=tmp_path)
 
     return write
 
@@ -63,11 +63,11 @@ def test_a_block_alone_is_itself(folder):
 
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(QueryFileBroken, match=r"jobs\.sql is missing"):
-        queries.load("jobs", folder=tmp_path)
+        sql_loader.load("jobs", folder=tmp_path)
 
 
 def test_every_file_of_the_product_can_be_read():
     names = [entry.name for entry in (files("data") / "sql" / "queries").iterdir()]
     assert len(names) > 2
     for name in names:
-        assert queries.load(name.removesuffix(".sql")).blocks
+        assert sql_loader.load(name.removesuffix(".sql")).blocks

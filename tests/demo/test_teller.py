@@ -66,7 +66,7 @@ async def test_a_whole_life_is_told_and_counted(rt, clock, told):
 
 
 def protocol():
-    from data.records import Protocol
+    from data.records.jobs import Protocol
 
     return Protocol(summary="It works.", minutes=55)
 

@@ -14,7 +14,9 @@ from typing import Any
 
 from data import db
 from data.db import transaction
-from data.records import CustomerKey, FriendState, Job, Protocol, Tier, customer_key
+from data.enums import FriendState, Tier
+from data.records.ids import CustomerKey, customer_key
+from data.records.jobs import Job, Protocol
 from data.settings import Settings
 from data.store import jobs as store
 from dispatch.flows import friends, jobs, partners

@@ -11,7 +11,8 @@ from zoneinfo import ZoneInfo
 import pytest
 from pyproj import Geod
 
-from data.records import BookingState, Language, Market, Outcome, Tier
+from data.enums import BookingState, Outcome, Tier
+from data.markets import Language, Market
 from dispatch.flows import jobs, orders
 from dispatch.flows.opening import load_index
 from dispatch.rules.policy import RankBy

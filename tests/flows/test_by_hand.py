@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from data.db import transaction
-from data.records import AwardState, OfferState
+from data.enums import AwardState, OfferState
 from data.store import jobs as store
 from dispatch.flows import friends, jobs
 from dispatch.flows.deciding import Done

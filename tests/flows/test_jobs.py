@@ -6,7 +6,8 @@ from datetime import timedelta
 import pytest
 
 from data.db import transaction
-from data.records import BookingState, OfferState, Outcome, Protocol
+from data.enums import BookingState, OfferState, Outcome
+from data.records.jobs import Protocol
 from data.store import jobs as store
 from dispatch.flows import jobs
 from dispatch.rules.refusals import (

@@ -7,9 +7,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from data import db
-from data.records import Protocol, TimerKind
+from data.enums import TimerKind
+from data.records.jobs import Protocol
 from data.store import outbox
-from data.store.answers import Claim
+from data.store.idempotency_keys import Claim
 from dispatch.flows import deciding, jobs, partners
 from dispatch.flows.together import together
 from dispatch.rules.refusals import AtCapacity, OfferExpired

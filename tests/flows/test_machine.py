@@ -21,7 +21,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from data.records import BookingState
+from data.enums import BookingState
 from dispatch import flows
 from dispatch.flows import friends, jobs
 from dispatch.rules.policy import RankBy

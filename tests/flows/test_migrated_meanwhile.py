@@ -3,7 +3,8 @@
 import shutil
 
 from data import migrate
-from data.records import BookingState, Protocol
+from data.enums import BookingState
+from data.records.jobs import Protocol
 from dispatch.flows import jobs
 from tests.builders import booked, live, neighbours
 from tests.flows.invariants import all_is_well

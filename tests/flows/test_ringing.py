@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from data.records import BookingState, TimerKind
+from data.enums import BookingState, TimerKind
 from dispatch.flows import jobs
 from dispatch.rules import job as rules
 from tests.builders import awarded, booked, neighbours

@@ -8,8 +8,9 @@ from uuid import uuid4
 import pytest
 
 from data.db import ConstraintBroken, DatabaseConflict
-from data.records import BookingState, Protocol
-from data.store.answers import Claim
+from data.enums import BookingState
+from data.records.jobs import Protocol
+from data.store.idempotency_keys import Claim
 from dispatch.flows import deciding, jobs
 from dispatch.flows import together as gathering
 from dispatch.flows.deciding import Command, Done, KeyReused, ReferenceTaken, Repeated

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from random import Random
 from typing import Any
 
-from data.records import BookingState
+from data.enums import BookingState
 from dispatch.rules.policy import RankBy
 from tests.flows.story import BOOKING, RULES, UNFILLED, Story, World, verb_of
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from data.records import Market
+from data.markets import Market
 from geo.gazetteer import HEADER, PATH, Gazetteer, line_of
 from geo.places import Postcode
 from geo.point import Precision

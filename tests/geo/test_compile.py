@@ -2,7 +2,7 @@ import io
 
 import pytest
 
-from data.records import Market
+from data.markets import Market
 from geo import compile as compiling
 from geo.gazetteer import Gazetteer, line_of
 from geo.locate import Named, Names

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import settings as sized
 from hypothesis import strategies as st
 
-from data.records import Market
+from data.markets import Market
 from geo import cells as small_cells
 from geo import coverage, grid, towns
 from geo.coverage import Atlas, CannotExport, Demand, circles_of, counted_in_cells, merged

@@ -5,7 +5,7 @@ import pytest
 from shapely import LineString
 from shapely import Point as Spot
 
-from data.records import Market
+from data.markets import Market
 from geo.faults import Fault
 from geo.friend_file import read
 from geo.point import Precision

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from data.records import Language, Market, Tier
+from data.enums import Tier
+from data.markets import Language, Market
 from geo.faults import Fault
 from geo.friend_file import COLUMNS, Row, read
 from geo.point import Point, Precision

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from data.records import Market
+from data.markets import Market
 from geo.gazetteer import (
     AddressRefused,
     CountryNotServed,

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from data.records import Market
+from data.markets import Market
 from geo.geonames import read
 from geo.point import Precision
 

@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 from rtree.index import Index
 
-from data.records import Friend
+from data.records.people import Friend
 from geo.index import FriendIndex, Query
 from geo.point import Point, PointInvalid
 from tests.geo.worlds import (

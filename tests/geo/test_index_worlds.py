@@ -7,7 +7,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from data.records import Friend, FriendId, Language
+from data.markets import Language
+from data.records.ids import FriendId
+from data.records.people import Friend
 from geo.index import FriendIndex, Query
 from geo.point import Point
 from tests.geo.worlds import (

@@ -2,7 +2,7 @@
 
 import pytest
 
-from data.records import Market
+from data.markets import Market
 from geo.locate import Locality, Named, Names, locate
 from geo.point import Point, Precision, distance_m
 

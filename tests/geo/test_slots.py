@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from data.records import Friend, FriendId
+from data.records.ids import FriendId
+from data.records.people import Friend
 from geo.slots import NO_SLOT, NOBODY, Slots, hashes_of
 from tests.geo.worlds import friend
 

@@ -10,16 +10,10 @@ from uuid import UUID
 
 from pyproj import Geod
 
-from data.records import (
-    Channel,
-    Friend,
-    FriendId,
-    FriendState,
-    HeldCertificate,
-    Language,
-    Market,
-    Tier,
-)
+from data.enums import Channel, FriendState, Tier
+from data.markets import Language, Market
+from data.records.ids import FriendId
+from data.records.people import Friend, HeldCertificate
 from geo.index import FriendIndex
 from geo.point import Point
 

@@ -13,9 +13,10 @@ from typing import Any
 
 import asyncpg
 
-from data import cluster, db
-from data.records import FriendId, PersonId
-from data.server import Database
+from data import db
+from data.database import Database
+from data.postgres import layout
+from data.records.ids import FriendId, PersonId
 from data.settings import Settings, kept_secret
 from data.store import test_clock
 from dispatch.flows import friends, sessions
@@ -60,7 +61,7 @@ class House:
         return [*self.apis, *self.workers]
 
     @asynccontextmanager
-    async def owner(self, role: str = cluster.OWNER) -> AsyncIterator[asyncpg.Connection]:
+    async def owner(self, role: str = layout.OWNER) -> AsyncIterator[asyncpg.Connection]:
         """A connection past the proxies, to look and to set the clock."""
         connection = await db.connect(self.postmaster.dsn(role), application="proof")
         try:
@@ -130,8 +131,8 @@ async def house(
 def _database(made: House) -> Database:
     server = made.postmaster
     return Database(
-        owner_dsn=server.dsn(cluster.OWNER),
-        service_dsn=server.dsn(cluster.SERVICE),
+        owner_dsn=server.dsn(layout.OWNER),
+        service_dsn=server.dsn(layout.SERVICE),
         service_role=db.SERVICE_ROLE,
     )
 
@@ -158,7 +159,7 @@ def _people(made: House, apis: int, workers: int, env: dict[str, str]) -> None:
 
     def tekkie(kind: str, number: int, words: list[str], word: str, port: int = 0) -> Tekkie:
         proxy = made.proxies[number % len(made.proxies)]
-        url = f"postgresql://{cluster.OWNER}@127.0.0.1:{proxy.port}/{cluster.DATABASE}"
+        url = f"postgresql://{layout.OWNER}@127.0.0.1:{proxy.port}/{layout.DATABASE}"
         own = {
             "TEKKIE_DATABASE_URL": url,
             "TEKKIE_DATA_DIR": str(made.folder / "data"),

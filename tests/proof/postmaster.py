@@ -15,8 +15,8 @@ from urllib.parse import quote
 
 import psutil
 
-from data import cluster, founding, guardian
-from data.cluster import Place
+from data.postgres import initdb, layout, supervisor
+from data.postgres.layout import Place
 from tests.proof.children import AS_ACCOUNT, family
 
 ANSWERS_WITHIN_S = 60.0
@@ -33,27 +33,27 @@ class Postmaster:
         self.sockets = folder / "s"
         self.starts = 0
         self.frozen = False
-        self._env = founding.ENVIRONMENT | dict(preload or {})
-        self._chosen = guardian.SERVER | {"max_connections": "200"} | chosen
+        self._env = initdb.ENVIRONMENT | dict(preload or {})
+        self._chosen = supervisor.SERVER | {"max_connections": "200"} | chosen
         self._process: subprocess.Popen[bytes] | None = None
 
     def found(self) -> None:
         """Make the cluster; whoever can reach the socket's folder may come in."""
-        founding.prepare(self.place)
+        initdb.prepare(self.place)
         self.place.folder.parent.chmod(0o711)
-        self._who = founding.account(self.place)
-        founding.found(self.place, self._who, lambda text: None)
+        self._who = initdb.account(self.place)
+        initdb.found(self.place, self._who, lambda text: None)
         (self.place.cluster / "pg_hba.conf").write_text(TRUST, encoding="utf-8")
         self.sockets.mkdir(mode=0o700)
         os.chown(self.sockets, self._who.uid, self._who.gid)
 
-    def dsn(self, role: str = cluster.ADMIN, database: str = cluster.DATABASE) -> str:
+    def dsn(self, role: str = layout.ADMIN, database: str = layout.DATABASE) -> str:
         """The address by the socket, past any proxy."""
         return f"postgresql://{role}@/{database}?host={quote(str(self.sockets), safe='')}"
 
     @property
     def socket(self) -> str:
-        return str(self.sockets / cluster.SOCKET_NAME)
+        return str(self.sockets / layout.SOCKET_NAME)
 
     @property
     def pid(self) -> int:
@@ -68,14 +68,14 @@ class Postmaster:
         """Start it; `answers` says when it is there."""
         for leftover in (
             self.place.cluster / "postmaster.pid",
-            self.sockets / cluster.SOCKET_NAME,
-            self.sockets / f"{cluster.SOCKET_NAME}.lock",
+            self.sockets / layout.SOCKET_NAME,
+            self.sockets / f"{layout.SOCKET_NAME}.lock",
         ):
             leftover.unlink(missing_ok=True)
-        program = str(founding.programs(self._who) / "postgres")
+        program = str(initdb.programs(self._who) / "postgres")
         options = self._chosen | {"unix_socket_directories": str(self.sockets)}
         parts = [part for name, value in options.items() for part in ("-c", f"{name}={value}")]
-        folder = founding.told(self.place.cluster, self._who)
+        folder = initdb.told(self.place.cluster, self._who)
         account = [str(self._who.uid), str(self._who.gid)]
         tied = [sys.executable, "-I", "-S", "-c", AS_ACCOUNT, *account]
         with self.place.log.open("ab") as log:
@@ -92,7 +92,7 @@ class Postmaster:
 
     def answers(self) -> bool:
         """Whether it lets somebody in right now."""
-        return cluster.answers(str(self.sockets))
+        return layout.answers(str(self.sockets))
 
     def wait(self) -> None:
         """Return when it answers."""
@@ -127,7 +127,7 @@ class Postmaster:
         """Stop it in order."""
         if self._process is not None and not self.dead:
             self.thaw()
-            guardian.stop(self._process)
+            supervisor.stop(self._process)
 
     def _signal(self, number: signal.Signals, *, and_wait: bool = False) -> None:
         if self.dead:

@@ -9,7 +9,7 @@ import asyncio
 import sys
 from pathlib import Path
 
-from data.server import Database
+from data.database import Database
 from data.settings import Settings
 from dispatch.flows import jobs
 from dispatch.flows.opening import opened

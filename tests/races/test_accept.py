@@ -6,7 +6,8 @@ from datetime import timedelta
 
 import pytest
 
-from data.records import BookingState, Protocol
+from data.enums import BookingState
+from data.records.jobs import Protocol
 from dispatch.flows import jobs
 from dispatch.flows.deciding import Done
 from dispatch.flows.opening import load_index

@@ -6,28 +6,14 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from data.records import (
-    Booking,
-    BookingId,
-    BookingState,
-    Changes,
-    Currency,
-    Event,
-    Friend,
-    FriendId,
-    HeldCertificate,
-    Job,
-    Language,
-    Market,
-    Money,
-    Offer,
-    OfferState,
-    Package,
-    PackageTier,
-    PersonId,
-    Tier,
-    customer_key,
-)
+from data.enums import BookingState, OfferState, PackageTier, Tier
+from data.markets import Currency, Language, Market
+from data.records.catalogue import Package
+from data.records.ids import BookingId, FriendId, PersonId, customer_key
+from data.records.jobs import Booking, Changes, Job, Offer
+from data.records.messages import Event
+from data.records.money import Money
+from data.records.people import Friend, HeldCertificate
 from dispatch.rules import job as rules
 from dispatch.rules import matching
 from dispatch.rules.draft import Asking, Case

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from random import Random
 
-from data.records import FriendState, Outcome, Tier
+from data.enums import FriendState, Outcome, Tier
 from dispatch.rules import job as rules
 from dispatch.rules.around import Standing, around
 from tests.rules.facts import Story, friend, friends, near

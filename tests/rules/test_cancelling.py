@@ -4,7 +4,10 @@ from datetime import timedelta
 
 import pytest
 
-from data.records import Appointment, BookingState, Currency, Money
+from data.enums import BookingState
+from data.markets import Currency
+from data.records.jobs import Appointment
+from data.records.money import Money
 from dispatch.rules import cancelling, visit
 from dispatch.rules import job as rules
 from dispatch.rules.policy import POLICY, Policy

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from data.records import MARKETS, Market, QuietHours
+from data.markets import MARKETS, Market
+from data.records.people import QuietHours
 from dispatch.rules.hours import is_quiet, local_minute
 from dispatch.rules.policy import POLICY
 

@@ -5,21 +5,20 @@ from uuid import UUID
 
 import pytest
 
-from data.records import (
-    Appointment,
+from data.enums import (
     AwardState,
     BookingState,
-    Currency,
-    FriendId,
     FriendState,
-    Money,
     OfferState,
     Outcome,
     PackageTier,
-    Protocol,
     Tier,
     TimerKind,
 )
+from data.markets import Currency
+from data.records.ids import FriendId
+from data.records.jobs import Appointment, Protocol
+from data.records.money import Money
 from dispatch.rules import job as rules
 from dispatch.rules.policy import Policy
 from dispatch.rules.refusals import (

@@ -2,7 +2,7 @@
 
 import pytest
 
-from data.records import BookingState, Wish
+from data.enums import BookingState, Wish
 from dispatch.rules import job as rules
 from dispatch.rules import visit
 from dispatch.rules.refusals import AlreadyRated, NotInThisState

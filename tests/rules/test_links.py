@@ -3,7 +3,7 @@ from uuid import UUID, uuid4
 from hypothesis import given
 from hypothesis import strategies as st
 
-from data.records import BookingId
+from data.records.ids import BookingId
 from dispatch.rules.links import booking_of_token, customer_token, customer_token_valid
 
 SECRET = b"a secret of thirty-two characters"

@@ -8,22 +8,11 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from data.records import (
-    Channel,
-    FriendId,
-    FriendState,
-    HeldCertificate,
-    Job,
-    Language,
-    Market,
-    OfferState,
-    Outcome,
-    PackageTier,
-    PartnerId,
-    QuietHours,
-    Tier,
-    customer_key,
-)
+from data.enums import Channel, FriendState, OfferState, Outcome, PackageTier, Tier
+from data.markets import Language, Market
+from data.records.ids import FriendId, PartnerId, customer_key
+from data.records.jobs import Job
+from data.records.people import HeldCertificate, QuietHours
 from dispatch.rules import matching
 from dispatch.rules.matching import Nearby
 from dispatch.rules.policy import POLICY

@@ -4,7 +4,8 @@ import json
 import re
 from uuid import UUID
 
-from data.records import Audience, Channel, Wish, derived_id
+from data.enums import Audience, Channel, Wish
+from data.records.ids import derived_id
 from dispatch.rules import job as rules
 from dispatch.rules import news, visit
 from tests.rules.facts import BOOKING, Story, friends

@@ -2,7 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from data.records import Currency, Market, Money
+from data.markets import Currency, Market
+from data.records.money import Money
 from dispatch.rules import prices
 from dispatch.rules.policy import Policy
 from tests.rules.facts import package

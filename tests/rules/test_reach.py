@@ -5,7 +5,9 @@ from datetime import UTC, datetime
 
 import pytest
 
-from data.records import FriendState, Market, QuietHours
+from data.enums import FriendState
+from data.markets import Market
+from data.records.people import QuietHours
 from dispatch.rules.reach import Obstacle, obstacles
 from dispatch.rules.services import EndpointRefused, must_be_a_service
 

@@ -4,31 +4,31 @@ from itertools import product
 
 import pytest
 
-from data import records
+from data import enums, markets
 from dispatch.rules import states
 from tests.architecture.source import ROOT
 
 SCHEMA = (ROOT / "data/sql/migrations/0001_init.sql").read_text("utf-8")
 ENUMS = {
-    "market": records.Market,
-    "language": records.Language,
-    "currency": records.Currency,
-    "tier": records.Tier,
-    "package_tier": records.PackageTier,
-    "wish": records.Wish,
-    "friend_state": records.FriendState,
-    "booking_state": records.BookingState,
-    "offer_state": records.OfferState,
-    "award_state": records.AwardState,
-    "timer_kind": records.TimerKind,
-    "outcome": records.Outcome,
-    "channel": records.Channel,
-    "audience": records.Audience,
+    "market": markets.Market,
+    "language": markets.Language,
+    "currency": markets.Currency,
+    "tier": enums.Tier,
+    "package_tier": enums.PackageTier,
+    "wish": enums.Wish,
+    "friend_state": enums.FriendState,
+    "booking_state": enums.BookingState,
+    "offer_state": enums.OfferState,
+    "award_state": enums.AwardState,
+    "timer_kind": enums.TimerKind,
+    "outcome": enums.Outcome,
+    "channel": enums.Channel,
+    "audience": enums.Audience,
 }
 TABLES = {
-    records.BookingState: (states.BOOKING, states.BOOKING_BIRTH),
-    records.OfferState: (states.OFFER, states.OFFER_BIRTH),
-    records.AwardState: (states.AWARD, states.AWARD_BIRTH),
+    enums.BookingState: (states.BOOKING, states.BOOKING_BIRTH),
+    enums.OfferState: (states.OFFER, states.OFFER_BIRTH),
+    enums.AwardState: (states.AWARD, states.AWARD_BIRTH),
 }
 
 
@@ -75,15 +75,15 @@ def test_what_is_not_listed_cannot_happen(kind: type[StrEnum]):
 
 def test_a_job_ends_only_completed_or_cancelled():
     ends = {state for state, further in states.BOOKING.items() if not further}
-    assert ends == {records.BookingState.COMPLETED, records.BookingState.CANCELLED}
+    assert ends == {enums.BookingState.COMPLETED, enums.BookingState.CANCELLED}
 
 
 def test_accepting_is_not_starting():
-    assert records.BookingState.UNDER_WAY not in states.BOOKING[records.BookingState.AWARDED]
-    assert records.BookingState.COMPLETED not in states.BOOKING[records.BookingState.AWARDED]
+    assert enums.BookingState.UNDER_WAY not in states.BOOKING[enums.BookingState.AWARDED]
+    assert enums.BookingState.COMPLETED not in states.BOOKING[enums.BookingState.AWARDED]
 
 
 def test_every_held_state_can_be_left_for_the_desk_or_the_end():
-    for state in states.HELD - {records.BookingState.UNDER_WAY}:
-        assert records.BookingState.CANCELLED in states.BOOKING[state]
-        assert records.BookingState.OPEN in states.BOOKING[state]
+    for state in states.HELD - {enums.BookingState.UNDER_WAY}:
+        assert enums.BookingState.CANCELLED in states.BOOKING[state]
+        assert enums.BookingState.OPEN in states.BOOKING[state]

@@ -1,6 +1,6 @@
 import pytest
 
-from data.records import Outcome
+from data.enums import Outcome
 from dispatch.rules.told import SILENT, Told, told
 
 

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from data.records import Wish
+from data.enums import Wish
 from dispatch.rules import job as rules
 from dispatch.rules import matching, signature, visit
 from dispatch.rules.hearing import customer_of, friend, heard

@@ -7,7 +7,7 @@ from uuid import UUID
 
 import pytest
 
-from data.records import Channel
+from data.enums import Channel
 from scheduler.relay import Relay
 from scheduler.senders import Post, Result, Sent
 

@@ -9,7 +9,7 @@ from random import Random
 import pytest
 
 from data.db import DatabaseError, open_pool
-from data.records import TimerKind
+from data.enums import TimerKind
 from data.settings import Settings
 from dispatch.flows import jobs as flow
 from dispatch.flows import upkeep
@@ -112,7 +112,7 @@ async def sweep_apart(database, tmp_path, number: int) -> None:
 SWEEPER = """
 import asyncio, sys
 from pathlib import Path
-from data.server import Database
+from data.database import Database
 from data.settings import Settings
 from dispatch.flows import jobs
 from dispatch.flows.opening import opened

@@ -1,7 +1,7 @@
 from dataclasses import replace
 from uuid import uuid4
 
-from data.records import Channel, FriendState
+from data.enums import Channel, FriendState
 from data.settings import Settings
 from dispatch.flows import friends, jobs, upkeep
 from dispatch.flows.opening import load_index, opened

@@ -5,7 +5,7 @@ from uuid import uuid4
 import pytest
 
 from data.db import DatabaseError
-from data.records import Channel
+from data.enums import Channel
 from dispatch.flows import jobs, upkeep
 from dispatch.rules.refused import NotFound
 from scheduler import relay as module

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from data.records import Channel
+from data.enums import Channel
 from dispatch.flows import jobs
 from scheduler import deadlines
 from scheduler import worker as module

@@ -11,20 +11,10 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from itertools import pairwise
 
-from data.records import (
-    Appointment,
-    AwardState,
-    BookingState,
-    Changes,
-    Friend,
-    FriendId,
-    FriendState,
-    Job,
-    Offer,
-    OfferState,
-    Outcome,
-    TimerKind,
-)
+from data.enums import AwardState, BookingState, FriendState, OfferState, Outcome, TimerKind
+from data.records.ids import FriendId
+from data.records.jobs import Appointment, Changes, Job, Offer
+from data.records.people import Friend
 from dispatch.rules import states
 
 HELD = {

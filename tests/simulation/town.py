@@ -18,34 +18,22 @@ from random import Random
 from typing import Any
 from uuid import UUID
 
-from data.records import (
-    Appointment,
+from data.enums import (
     AwardState,
-    Booking,
-    BookingId,
     BookingState,
-    Changes,
-    Currency,
-    Friend,
-    FriendId,
     FriendState,
-    HeldCertificate,
-    Job,
-    Language,
-    Market,
-    Money,
-    Offer,
     OfferState,
-    Package,
     PackageTier,
-    Person,
-    PersonId,
-    Protocol,
     Tier,
     TimerKind,
     Wish,
-    customer_key,
 )
+from data.markets import Currency, Language, Market
+from data.records.catalogue import Package
+from data.records.ids import BookingId, FriendId, PersonId, customer_key
+from data.records.jobs import Appointment, Booking, Changes, Job, Offer, Protocol
+from data.records.money import Money
+from data.records.people import Friend, HeldCertificate, Person
 from dispatch.rules import job as rules
 from dispatch.rules import matching, visit
 from dispatch.rules.draft import Asking, Case

@@ -20,7 +20,7 @@ from playwright.async_api import Browser, BrowserContext, Page, async_playwright
 
 from api.main import create_app
 from api.pages import DIST
-from data.server import Database
+from data.database import Database
 from data.settings import Settings
 from dispatch.flows.opening import opened
 from dispatch.runtime import Runtime

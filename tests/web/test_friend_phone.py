@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from data.records import Language
+from data.markets import Language
 from scheduler.senders.push import payload
 from tests.web.conftest import DESK, PHONE
 from tests.web.phones import cut_off, installed, phone, ringing, worker

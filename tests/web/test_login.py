@@ -1,6 +1,7 @@
 """Signing in by the mailed link, in the browser."""
 
-from data.records import Language, PersonId
+from data.markets import Language
+from data.records.ids import PersonId
 from dispatch.flows import sessions
 
 

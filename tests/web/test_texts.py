@@ -9,7 +9,7 @@ import pytest
 from babel import Locale
 
 from api.desk_schemas import FrameOutcome
-from data.records import Audience, Channel, Outcome, Wish
+from data.enums import Audience, Channel, Outcome, Wish
 from data.seed.catalogue import load
 from dispatch.rules.around import Standing
 from dispatch.rules.news import NEWS

@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from data.records import Currency, Language, Market, Money, PackageTier
+from data.enums import PackageTier
+from data.markets import Currency, Language, Market
+from data.records.money import Money
 from data.seed.catalogue import CODE, CatalogueInvalid, load, read
 
 CATEGORIES = {

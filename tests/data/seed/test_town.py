@@ -6,7 +6,8 @@ from random import Random
 
 import pytest
 
-from data.records import Language, PackageTier, Tier
+from data.enums import PackageTier, Tier
+from data.markets import Language
 from data.seed.catalogue import load
 from data.seed.town import (
     FARTHEST_M,

@@ -9,7 +9,7 @@ from random import Random
 from statistics import median
 from typing import Any
 
-from data.records import PersonId
+from data.records.ids import PersonId
 from dispatch.flows import jobs, partners, sessions
 from dispatch.rules.links import customer_token
 from dispatch.runtime import Runtime

@@ -4,7 +4,8 @@ import asyncio
 from datetime import timedelta
 from random import Random
 
-from data.records import BookingId, Protocol
+from data.records.ids import BookingId
+from data.records.jobs import Protocol
 from dispatch.flows import jobs
 from dispatch.rules.refused import Refused
 from dispatch.runtime import Runtime

@@ -10,10 +10,11 @@ from time import perf_counter
 import asyncpg
 import pytest
 
-from data import cluster, db, migrate
+from data import db, migrate
 from data.backup import BackupRefused, Copied, backup, restore
-from data.embedded import Embedded
-from data.server import Database
+from data.database import Database
+from data.postgres import layout
+from data.postgres.client import Embedded
 from data.settings import Settings
 from data.store import events, friends
 from dispatch.flows import jobs
@@ -42,10 +43,10 @@ def second(tmp_path_factory) -> Embedded:
 async def copy(second: Embedded) -> AsyncIterator[Database]:
     """An empty database there."""
     admin = await asyncpg.connect(second.admin_dsn)
-    await admin.execute(f"CREATE DATABASE copy OWNER {cluster.OWNER}")
+    await admin.execute(f"CREATE DATABASE copy OWNER {layout.OWNER}")
     yield Database(
-        owner_dsn=second.dsn(cluster.OWNER, "copy"),
-        service_dsn=second.dsn(cluster.SERVICE, "copy"),
+        owner_dsn=second.dsn(layout.OWNER, "copy"),
+        service_dsn=second.dsn(layout.SERVICE, "copy"),
         service_role=db.SERVICE_ROLE,
     )
     await admin.execute("DROP DATABASE copy WITH (FORCE)")

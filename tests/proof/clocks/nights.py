@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 import asyncpg
 
-from data.records import MARKETS, Market
+from data.markets import MARKETS, Market
 from dispatch.flows import jobs
 from dispatch.runtime import Runtime
 from geo.geocode import Address

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from data.db import moment
-from data.records import Market
+from data.markets import Market
 from tests.flows.invariants import all_is_well, violations
 from tests.proof import page, report
 from tests.proof.chaos.checker import NEVER

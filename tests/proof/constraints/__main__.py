@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from data import db
-from data.embedded import Embedded
+from data.postgres.client import Embedded
 from tests.proof import page, report
 
 BATTERY = report.ROOT / "tests" / "data" / "test_constraints.py"

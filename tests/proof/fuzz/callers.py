@@ -16,7 +16,8 @@ from uuid import UUID
 
 from schemathesis import Case
 
-from data.records import BookingId, FriendId, PartnerId, PersonId, Protocol
+from data.records.ids import BookingId, FriendId, PartnerId, PersonId
+from data.records.jobs import Protocol
 from dispatch.flows import jobs, partners, sessions
 from dispatch.flows.deciding import Done
 from dispatch.rules.links import customer_token

@@ -12,8 +12,9 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from data import db
-from data.records import FriendId, PersonId, Protocol
-from data.server import Database
+from data.database import Database
+from data.records.ids import FriendId, PersonId
+from data.records.jobs import Protocol
 from data.settings import Settings
 from data.store import test_clock
 from dispatch.flows import friends, jobs, sessions

@@ -6,7 +6,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from data import cluster, db
+from data import db
+from data.postgres import layout
 from data.store import test_clock
 from tests.proof.house import BEGINNING
 from tests.proof.migrations.catalogue import catalogue, differences
@@ -151,10 +152,10 @@ class Way:
     async def same_schema(self, last: Release) -> None:
         """A new database by the last release is what this one became step by step."""
         house = self.town.house
-        async with house.owner(cluster.ADMIN) as admin:
-            await admin.execute(f"CREATE DATABASE fresh OWNER {cluster.OWNER}")
+        async with house.owner(layout.ADMIN) as admin:
+            await admin.execute(f"CREATE DATABASE fresh OWNER {layout.OWNER}")
         fresh = self.town.process(last, "fresh", "migrate")
-        url = house.postmaster.dsn(cluster.OWNER, "fresh")
+        url = house.postmaster.dsn(layout.OWNER, "fresh")
         fresh.env = {**fresh.env, "TEKKIE_DATABASE_URL": url}
         self._expect(await fresh.finished() == 0, f"a new database failed: {fresh.said()}")
         other = await db.connect(url, application="proof")

@@ -9,7 +9,8 @@ from random import Random
 
 import pytest
 
-from data import cluster, db, migrate
+from data import db, migrate
+from data.postgres import layout
 from tests.builders import friend_row, north
 from tests.proof.chaos.crowd import Crowd
 from tests.proof.house import house
@@ -50,7 +51,7 @@ async def test_a_release_serves_while_the_schema_of_the_next_is_made_and_after_i
     rows = [friend_row(f"f{n}", north(150 * n), capacity=20) for n in range(8)]
     at = BEGUN + timedelta(minutes=1)
     async with house(rows, apis=2, workers=1, speed=SPEED, at=at) as made:
-        dsn = made.postmaster.dsn(cluster.OWNER)
+        dsn = made.postmaster.dsn(layout.OWNER)
         crowd, pace = Crowd(made, Random(1), pause_s=0.3), Pace()
         crowd.ledger = pace
         town = Town(made, crowd, pace, stored=0)
@@ -90,7 +91,7 @@ async def refused_two_releases_later(made, folder) -> None:
     newest = len(list(folder.glob("*.sql"))) + 1
     name = f"{newest:04}_much_later.sql"
     (folder / name).write_text("CREATE TABLE much_later (n int)", encoding="utf-8")
-    await migrate.migrate(made.postmaster.dsn(cluster.OWNER), folder=folder)
+    await migrate.migrate(made.postmaster.dsn(layout.OWNER), folder=folder)
     worker = made.workers[0]
     assert await asyncio.to_thread(worker.end) == 0
     worker.start()

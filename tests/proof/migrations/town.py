@@ -16,8 +16,8 @@ from pathlib import Path
 from random import Random
 from types import ModuleType
 
-from data import cluster
-from data.records import FriendId
+from data.postgres import layout
+from data.records.ids import FriendId
 from data.settings import kept_secret
 from tests.proof.chaos import witness
 from tests.proof.chaos.checker import OVERDUE, Clock, check
@@ -50,7 +50,7 @@ class Town:
         word = {"serve": "listening", "worker": "working"}.get(words[0], "")
         folder = self.house.folder
         env = release.environment(
-            TEKKIE_DATABASE_URL=self.house.postmaster.dsn(cluster.OWNER),
+            TEKKIE_DATABASE_URL=self.house.postmaster.dsn(layout.OWNER),
             TEKKIE_DATA_DIR=str(folder / "data"),
             TEKKIE_PUBLIC_URL=PUBLIC_URL,
             TEKKIE_TEST_CLOCK="1",
@@ -162,7 +162,7 @@ async def town(
         kept_secret(folder / "data" / "secret")
         said = await asyncio.to_thread(_furnish, made, release, friends, jobs)
         made.friends = [Friend(one["ref"], FriendId(one["id"]), one["token"]) for one in said]
-        async with made.owner(cluster.ADMIN) as admin:
+        async with made.owner(layout.ADMIN) as admin:
             stored = await stock.multiply(admin, copies)
         await made.set_clock(BEGUN + timedelta(minutes=1), SPEED)
         crowd = Crowd(made, Random(seed), pause_s=pause_s)
@@ -179,8 +179,8 @@ async def town(
 def _furnish(made: House, release: Release, friends: int, jobs: int) -> list[dict[str, str]]:
     server = made.postmaster
     words = [
-        server.dsn(cluster.OWNER),
-        server.dsn(cluster.SERVICE),
+        server.dsn(layout.OWNER),
+        server.dsn(layout.SERVICE),
         str(made.folder / "data"),
         BEGINNING.isoformat(),
         "0",

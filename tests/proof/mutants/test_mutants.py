@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from data.embedded import Embedded
+from data.postgres.client import Embedded
 from tests.conftest import HASTY
 from tests.proof.mutants.bugs import BUGS
 from tests.proof.mutants.field import Field, Mutant, Unfit, mutant

@@ -17,7 +17,10 @@ from uuid import UUID
 import numpy as np
 from numpy.typing import NDArray
 
-from data.records import Booking, Friend, FriendId, Outcome
+from data.enums import Outcome
+from data.records.ids import FriendId
+from data.records.jobs import Booking
+from data.records.people import Friend
 from dispatch.rules import matching
 from dispatch.rules.matching import Nearby
 from dispatch.rules.policy import POLICY, Policy, RankBy

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from random import Random
 from typing import Any
 
-from data.records import FriendId
+from data.records.ids import FriendId
 from dispatch.flows import jobs
 from scheduler.relay import Relay
 from tests.conftest import Clock

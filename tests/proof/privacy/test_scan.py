@@ -17,8 +17,8 @@ from api import logs, showing
 from api.commands.root import app as tekkie
 from api.main import create_app
 from api.sending import by_mail
-from data import server
-from data.records import Channel
+from data import db
+from data.enums import Channel
 from scheduler.relay import Relay
 from scheduler.senders.mail import Mail
 from scheduler.senders.push import Push
@@ -207,7 +207,7 @@ def test_the_command_line_names_nobody_whom_it_was_not_asked_about(
     async def fit(dsn: str) -> None:
         """The server of the tests trades durability for speed."""
 
-    monkeypatch.setattr(server.db, "check_server", fit)
+    monkeypatch.setattr(db, "check_server", fit)
     monkeypatch.setenv("TEKKIE_DATABASE_URL", database.owner_dsn)
     monkeypatch.setenv("TEKKIE_DATA_DIR", str(tmp_path / "data"))
     scanner = Scanner(people.values())

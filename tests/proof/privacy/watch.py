@@ -10,7 +10,8 @@ from typing import Any
 import asyncpg
 import httpx2
 
-from data.records import FriendId, Language, PersonId
+from data.markets import Language
+from data.records.ids import FriendId, PersonId
 from dispatch.flows import partners, sessions
 from dispatch.runtime import Runtime
 from scheduler.senders import Result, Retry, Sent

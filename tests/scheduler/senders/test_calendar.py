@@ -5,7 +5,8 @@ from uuid import UUID
 import pytest
 from icalendar import Calendar
 
-from data.records import Appointment, BookingId
+from data.records.ids import BookingId
+from data.records.jobs import Appointment
 from scheduler.senders.calendar import invitation
 
 BOOKING = BookingId(UUID("0197f0a0-0000-7000-8000-000000000001"))

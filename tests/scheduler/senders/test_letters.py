@@ -7,7 +7,9 @@ import pytest
 from babel import Locale
 
 from api.sending import READERS
-from data.records import Audience, Channel, Currency, Language, Money
+from data.enums import Audience, Channel
+from data.markets import Currency, Language
+from data.records.money import Money
 from dispatch.rules.news import NEWS
 from scheduler.senders.calls import ALARM, TEMPLATES
 from scheduler.senders.calls import NEWS as CALL_NEWS

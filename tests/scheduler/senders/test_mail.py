@@ -10,7 +10,8 @@ import pytest
 from aiosmtpd.smtp import SMTP, AuthResult
 from icalendar import Calendar
 
-from data.records import Language, Protocol
+from data.markets import Language
+from data.records.jobs import Protocol
 from data.settings import Settings
 from dispatch.flows import jobs
 from dispatch.rules.links import booking_of_token

@@ -8,7 +8,8 @@ from uuid import UUID
 
 import pytest
 
-from data.records import Channel, Language
+from data.enums import Channel
+from data.markets import Language
 from dispatch.flows import friends, jobs, phones
 from dispatch.rules.services import EndpointRefused
 from scheduler.relay import Relay

@@ -10,26 +10,15 @@ from uuid import UUID
 
 import asyncpg
 
-from data import queries
+from data import sql_loader
 from data.db import Connection
-from data.records import (
-    Appointment,
-    AwardId,
-    BookingId,
-    BookingState,
-    Currency,
-    FriendId,
-    Language,
-    Market,
-    Money,
-    OfferId,
-    Outcome,
-    PartnerId,
-    Tier,
-    Wish,
-)
+from data.enums import BookingState, Outcome, Tier, Wish
+from data.markets import Currency, Language, Market
+from data.records.ids import AwardId, BookingId, FriendId, OfferId, PartnerId
+from data.records.jobs import Appointment
+from data.records.money import Money
 
-sql = queries.load("views")
+sql = sql_loader.load("views")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,11 +8,11 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from data import queries
+from data import sql_loader
 from data.db import Connection
-from data.records import BookingId, FriendId
+from data.records.ids import BookingId, FriendId
 
-sql = queries.load("checks")
+sql = sql_loader.load("checks")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,11 +7,11 @@ from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
-from data import queries
+from data import sql_loader
 from data.db import Connection
-from data.records import FriendId
+from data.records.ids import FriendId
 
-sql = queries.load("feed")
+sql = sql_loader.load("feed")
 
 PAGE = 5000
 

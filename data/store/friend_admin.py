@@ -8,20 +8,14 @@ from datetime import datetime
 
 import asyncpg
 
-from data import queries
+from data import sql_loader
 from data.db import Connection
-from data.records import (
-    CustomerKey,
-    FriendId,
-    FriendState,
-    Language,
-    Market,
-    PartnerId,
-    QuietHours,
-    Tier,
-)
+from data.enums import FriendState, Tier
+from data.markets import Language, Market
+from data.records.ids import CustomerKey, FriendId, PartnerId
+from data.records.people import QuietHours
 
-sql = queries.load("friends")
+sql = sql_loader.load("friends")
 
 Pair = tuple[FriendId, str]
 

@@ -9,23 +9,16 @@ from typing import Any
 
 import asyncpg
 
-from data import queries
+from data import sql_loader
 from data.db import Connection
-from data.records import (
-    Appointment,
-    AwardState,
-    BookingState,
-    Currency,
-    Language,
-    Market,
-    MessageId,
-    Money,
-    OfferId,
-    OfferState,
-)
-from data.store.phones import Phone, phone
+from data.enums import AwardState, BookingState, OfferState
+from data.markets import Currency, Language, Market
+from data.records.ids import MessageId, OfferId
+from data.records.jobs import Appointment
+from data.records.money import Money
+from data.store.push_subscriptions import Phone, phone
 
-sql = queries.load("letters")
+sql = sql_loader.load("letters")
 
 PHONE = ("id", "endpoint", "p256dh", "auth", "created_at", "rung_at", "problem")
 

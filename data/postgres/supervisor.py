@@ -24,14 +24,14 @@ from typing import TYPE_CHECKING, Final
 
 import psutil
 
-from data import cluster, founding
-from data.cluster import ClusterBroken, Note, Place
+from data.postgres import initdb, layout
+from data.postgres.layout import ClusterBroken, Note, Place
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from types import FrameType
 
-    from data.founding import Account
+    from data.postgres.initdb import Account
 
 START_TIMEOUT_S: Final = 600.0
 REPORT_EVERY_S: Final = 5.0
@@ -91,13 +91,13 @@ def guard(place: Place, chosen: dict[str, str]) -> None:
 
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, remember)
-    with cluster.held(place.guardian):
+    with layout.held(place.guardian):
         server, socket = start(place, chosen)
         _say("ready", "")
         _let_go_of_the_starter()
-        users = cluster.open_lock(place.users)
+        users = layout.open_lock(place.users)
         while server.poll() is None:
-            if asked_to_stop or cluster.take(users, fcntl.LOCK_EX | fcntl.LOCK_NB):
+            if asked_to_stop or layout.take(users, fcntl.LOCK_EX | fcntl.LOCK_NB):
                 stop(server)
                 _clear(place, socket)
                 return
@@ -107,15 +107,15 @@ def guard(place: Place, chosen: dict[str, str]) -> None:
 
 def start(place: Place, chosen: dict[str, str]) -> tuple[subprocess.Popen[bytes], str]:
     """Start the server and return it with its socket folder once it answers; ClusterBroken."""
-    who = founding.account(place)
-    running = cluster.open_lock(place.running)
+    who = initdb.account(place)
+    running = layout.open_lock(place.running)
     _outlive_the_former(place, running)
-    founding.found(place, who, lambda text: _say("report", text))
-    is_again = cluster.read_note(place) is not None
-    socket = founding.socket_folder(place, who)
+    initdb.found(place, who, lambda text: _say("report", text))
+    is_again = layout.read_note(place) is not None
+    socket = initdb.socket_folder(place, who)
     # Nobody runs here (the lock says so): what these name is a number somebody else has by now.
     (place.cluster / "postmaster.pid").unlink(missing_ok=True)
-    for name in (cluster.SOCKET_NAME, f"{cluster.SOCKET_NAME}.lock"):
+    for name in (layout.SOCKET_NAME, f"{layout.SOCKET_NAME}.lock"):
         Path(socket, name).unlink(missing_ok=True)
     begin = place.log.stat().st_size if place.log.exists() else 0
     server = _launch(place, who, socket, chosen, running)
@@ -135,18 +135,18 @@ def start(place: Place, chosen: dict[str, str]) -> tuple[subprocess.Popen[bytes]
 def _launch(
     place: Place, who: Account, socket: str, chosen: dict[str, str], running: int
 ) -> subprocess.Popen[bytes]:
-    program = str(founding.programs(who) / "postgres")
+    program = str(initdb.programs(who) / "postgres")
     options = chosen | {"unix_socket_directories": _quoted(socket)}
-    command = [program, "-D", founding.told(place.cluster, who)]
+    command = [program, "-D", initdb.told(place.cluster, who)]
     command += [part for name, value in options.items() for part in ("-c", f"{name}={value}")]
     # The server and all its children keep this lock until the last of them is gone.
     fcntl.flock(running, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    with os.fdopen(cluster.open_own(place.log, os.O_WRONLY | os.O_APPEND), "ab") as log:
+    with os.fdopen(layout.open_own(place.log, os.O_WRONLY | os.O_APPEND), "ab") as log:
         try:
             return subprocess.Popen(
                 command,
                 cwd=place.cluster,
-                env=founding.ENVIRONMENT,
+                env=initdb.ENVIRONMENT,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -154,7 +154,7 @@ def _launch(
                 pass_fds=(running,),
                 # One thread lives here, so code between fork and exec is safe.
                 preexec_fn=_die_with(os.getpid()),  # noqa: PLW1509
-                **founding.drop(who),
+                **initdb.drop(who),
             )
         except OSError as error:
             raise ClusterBroken(f"{program} cannot run: {error}") from error
@@ -185,8 +185,8 @@ def _until_it_answers(
     while time.monotonic() - began < START_TIMEOUT_S:
         if server.poll() is not None:
             said = _complaint(place.log, begin)
-            raise ClusterBroken(f"The database did not start: {founding.cure(place, said)}")
-        if cluster.answers(socket):
+            raise ClusterBroken(f"The database did not start: {initdb.cure(place, said)}")
+        if layout.answers(socket):
             return
         if time.monotonic() - told > REPORT_EVERY_S:
             told = time.monotonic()
@@ -234,7 +234,7 @@ def _outlive_the_former(place: Place, running: int) -> None:
     """Wait until no process of a former server lives, and end one that will not."""
     if _free_within(running, LEFTOVER_TIMEOUT_S):
         return
-    note = cluster.read_note(place)
+    note = layout.read_note(place)
     for number, patience_s in STOPS[1:]:
         if note is not None and _is_the_noted(note):
             _signal(note.pid, number)
@@ -248,7 +248,7 @@ def _outlive_the_former(place: Place, running: int) -> None:
 
 def _free_within(running: int, patience_s: float) -> bool:
     until = time.monotonic() + patience_s
-    while not cluster.take(running, fcntl.LOCK_EX | fcntl.LOCK_NB):
+    while not layout.take(running, fcntl.LOCK_EX | fcntl.LOCK_NB):
         if time.monotonic() > until:
             return False
         time.sleep(STARTING_LOOK_EVERY_S)

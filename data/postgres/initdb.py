@@ -19,8 +19,8 @@ from importlib import metadata, util
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypedDict
 
-from data import queries
-from data.cluster import ADMIN, SOCKET_NAME, ClusterBroken, Place, read_note
+from data import sql_loader
+from data.postgres.layout import ADMIN, SOCKET_NAME, ClusterBroken, Place, read_note
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -34,7 +34,7 @@ SOCKET_PATH_BYTES: Final = 107
 INITDB_TIMEOUT_S: Final = 300
 ENVIRONMENT: Final = {"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC"}
 
-sql = queries.load("cluster")
+sql = sql_loader.load("cluster")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from data import queries
+from data import sql_loader
 from data.db import Connection
 
-sql = queries.load("answers")
+sql = sql_loader.load("answers")
 
 Name = tuple[str, str]
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from data import db
-from data.embedded import Embedded
+from data.postgres.client import Embedded
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable

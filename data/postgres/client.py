@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
-from data import cluster, db, founding
-from data.cluster import ClusterBroken, Place
+from data import db
+from data.postgres import initdb, layout
+from data.postgres.layout import ClusterBroken, Place
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -57,17 +58,17 @@ class Embedded:
     @property
     def owner_dsn(self) -> str:
         """The database as the role that owns it: for migrations."""
-        return self.dsn(cluster.OWNER, cluster.DATABASE)
+        return self.dsn(layout.OWNER, layout.DATABASE)
 
     @property
     def service_dsn(self) -> str:
         """The database as the role of the service."""
-        return self.dsn(cluster.SERVICE, cluster.DATABASE)
+        return self.dsn(layout.SERVICE, layout.DATABASE)
 
     @property
     def admin_dsn(self) -> str:
         """The server as superuser: for tests that make databases, for nothing else."""
-        return self.dsn(cluster.ADMIN, "postgres")
+        return self.dsn(layout.ADMIN, "postgres")
 
     def dsn(self, role: str, database: str) -> str:
         """Return the address of a database on this server; EmbeddedError before `start`."""
@@ -80,13 +81,13 @@ class Embedded:
         if self._users is not None:
             return
         try:
-            founding.prepare(self.place)
+            initdb.prepare(self.place)
             users = self._join(report)
         except ClusterBroken as error:
             raise EmbeddedError(str(error)) from error
         except OSError as error:
             said = f"{error.filename}: {error.strerror}"
-            raise EmbeddedError(f"{founding.cure(self.place, said)}") from error
+            raise EmbeddedError(f"{initdb.cure(self.place, said)}") from error
         self._users = users
         self._ended.clear()
         self._keeper = threading.Thread(target=self._keep, name="embedded-keeper", daemon=True)
@@ -118,9 +119,9 @@ class Embedded:
         self.stop()
 
     def _join(self, report: Callable[[str], None]) -> int:
-        users = cluster.open_lock(self.place.users)
+        users = layout.open_lock(self.place.users)
         try:
-            with cluster.held(self.place.start):
+            with layout.held(self.place.start):
                 # Waits for a guardian that is just stopping the server.
                 fcntl.flock(users, fcntl.LOCK_SH)
                 self._ensure(report)
@@ -132,9 +133,9 @@ class Embedded:
     def _ensure(self, report: Callable[[str], None]) -> None:
         """Return when a guarded server answers; called under the start lock."""
         until = time.monotonic() + START_TIMEOUT_S
-        while cluster.is_held(self.place.guardian):
-            note = cluster.read_note(self.place)
-            if note is not None and cluster.answers(note.socket):
+        while layout.is_held(self.place.guardian):
+            note = layout.read_note(self.place)
+            if note is not None and layout.answers(note.socket):
                 self._socket = note.socket
                 return
             if time.monotonic() > until:
@@ -147,9 +148,9 @@ class Embedded:
         root = str(Path(__file__).parents[1])
         paths = [root, *filter(None, [os.environ.get("PYTHONPATH")])]
         # -P: a folder `data` where the user happens to stand is not this package.
-        command = [sys.executable, "-P", "-m", "data.guardian", str(self.place.folder)]
+        command = [sys.executable, "-P", "-m", "data.postgres.supervisor", str(self.place.folder)]
         with (
-            os.fdopen(cluster.open_own(self.place.log, os.O_WRONLY | os.O_APPEND), "ab") as errors,
+            os.fdopen(layout.open_own(self.place.log, os.O_WRONLY | os.O_APPEND), "ab") as errors,
             subprocess.Popen(
                 [*command, *self._chosen],
                 env=os.environ | {"PYTHONPATH": os.pathsep.join(paths)},
@@ -166,20 +167,20 @@ class Embedded:
                     raise EmbeddedError(text)
                 if kind == "report":
                     report(text)
-        note = cluster.read_note(self.place)
-        if note is None or not cluster.is_held(self.place.guardian):
+        note = layout.read_note(self.place)
+        if note is None or not layout.is_held(self.place.guardian):
             raise EmbeddedError(f"The database's guardian ended at once, see {self.place.log}.")
         self._socket = note.socket
 
     def _keep(self) -> None:
         patience_s = LOOK_EVERY_S
         while not self._ended.wait(patience_s):
-            if cluster.is_held(self.place.guardian):
+            if layout.is_held(self.place.guardian):
                 patience_s = LOOK_EVERY_S
                 continue
             try:
                 log.warning("the bundled database was killed, bringing it back")
-                with cluster.held(self.place.start):
+                with layout.held(self.place.start):
                     self._ensure(log.info)
             except (EmbeddedError, OSError) as error:
                 log.error("the bundled database does not come back: %s", error)
@@ -187,13 +188,13 @@ class Embedded:
 
     def _is_settled(self) -> bool:
         """Say whether the server is gone or somebody else uses it."""
-        if not cluster.is_held(self.place.guardian):
+        if not layout.is_held(self.place.guardian):
             return True
-        with_others = cluster.open_lock(self.place.users)
+        with_others = layout.open_lock(self.place.users)
         try:
-            if cluster.take(with_others, fcntl.LOCK_EX | fcntl.LOCK_NB):
+            if layout.take(with_others, fcntl.LOCK_EX | fcntl.LOCK_NB):
                 return False
             # Others share the lock; the guardian that stops the server holds it alone.
-            return cluster.take(with_others, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            return layout.take(with_others, fcntl.LOCK_SH | fcntl.LOCK_NB)
         finally:
             os.close(with_others)

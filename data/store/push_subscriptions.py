@@ -11,11 +11,14 @@ from uuid import UUID
 
 import asyncpg
 
-from data import queries
+from data import sql_loader
 from data.db import Connection
-from data.records import FriendId, FriendState, Language, Market, QuietHours
+from data.enums import FriendState
+from data.markets import Language, Market
+from data.records.ids import FriendId
+from data.records.people import QuietHours
 
-sql = queries.load("push_subscriptions")
+sql = sql_loader.load("push_subscriptions")
 
 
 class PhoneProblem(StrEnum):

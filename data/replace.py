@@ -12,7 +12,7 @@ Getter = Callable[[Any], Any]
 Setter = Callable[[Any, Any], None]
 
 
-def changed(record: R, **values: Any) -> R:
+def replace(record: R, **values: Any) -> R:
     """A copy of a record (a frozen dataclass with slots) with other values in some fields.
 
     An unknown field is a KeyError. `__post_init__` does not run: a record has none.

@@ -1,0 +1,104 @@
+"""The closed sets of values that rows may hold; each equals an SQL enum of the same values."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class PackageTier(StrEnum):
+    FRIEND = "friend"
+    PRO = "pro"
+    FRIEND_THEN_PRO = "friend_then_pro"
+
+
+class Tier(StrEnum):
+    FRIEND = "friend"
+    PRO = "pro"
+
+
+class FriendState(StrEnum):
+    ACTIVE = "active"
+    PAUSED = "paused"
+    SUSPENDED = "suspended"
+
+
+class BookingState(StrEnum):
+    OPEN = "open"
+    AWARDED = "awarded"
+    CONTACTED = "contacted"
+    SCHEDULED = "scheduled"
+    UNDER_WAY = "under_way"
+    COMPLETED = "completed"
+    UNFILLED = "unfilled"
+    INCOMPLETE = "incomplete"
+    CANCELLED = "cancelled"
+
+
+class OfferState(StrEnum):
+    LIVE = "live"
+    ACCEPTED = "accepted"
+    DECLINED = "declined"
+    EXPIRED = "expired"
+    LOST = "lost"
+    WITHDRAWN = "withdrawn"
+    FORFEITED = "forfeited"
+    HANDED_BACK = "handed_back"
+    RELEASED = "released"
+
+
+class AwardState(StrEnum):
+    LIVE = "live"
+    DONE = "done"
+    FORFEITED = "forfeited"
+    HANDED_BACK = "handed_back"
+    RELEASED = "released"
+
+
+class TimerKind(StrEnum):
+    OFFERS_EXPIRE = "offers_expire"
+    CONTACT_REMINDER = "contact_reminder"
+    CONTACT_DEADLINE = "contact_deadline"
+    RETRY = "retry"
+
+
+class Outcome(StrEnum):
+    """Why a friend in the frame was asked, or was not: exactly one each."""
+
+    OFFERED = "OFFERED"
+    RANKED_BELOW_K = "RANKED_BELOW_K"
+    INACTIVE = "INACTIVE"
+    UNREACHABLE = "UNREACHABLE"
+    WRONG_MARKET = "WRONG_MARKET"
+    WRONG_TIER = "WRONG_TIER"
+    NOT_CERTIFIED = "NOT_CERTIFIED"
+    NO_SHARED_LANGUAGE = "NO_SHARED_LANGUAGE"
+    NOT_A_MEMBER = "NOT_A_MEMBER"
+    OUT_OF_RADIUS = "OUT_OF_RADIUS"
+    BLOCKED = "BLOCKED"
+    EXCLUDED = "EXCLUDED"
+    AT_CAPACITY = "AT_CAPACITY"
+    TOO_MANY_OFFERS = "TOO_MANY_OFFERS"
+    QUIET_HOURS = "QUIET_HOURS"
+
+
+class Channel(StrEnum):
+    PUSH = "push"
+    MAIL = "mail"
+    WEBHOOK = "webhook"
+
+
+class Audience(StrEnum):
+    FRIEND = "friend"
+    CUSTOMER = "customer"
+    PARTNER = "partner"
+    DESK = "desk"
+
+
+class Wish(StrEnum):
+    """When the customer would like the visit; never free text, which could tell who she is."""
+
+    SOON = "soon"
+    MORNING = "morning"
+    AFTERNOON = "afternoon"
+    EVENING = "evening"
+    WEEKEND = "weekend"

@@ -1,0 +1,1 @@
+"""Frozen records, one per table, by subject."""

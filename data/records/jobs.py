@@ -1,0 +1,216 @@
+"""A booking with everything that belongs to it, and the two bundles every decision needs.
+
+`Job` is a booking with all its facts, loaded under its lock. `Changes` is what one decision wants
+written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import NamedTuple
+
+from data.enums import AwardState, BookingState, OfferState, Outcome, Tier, TimerKind, Wish
+from data.markets import Language, Market
+from data.records.catalogue import Package
+from data.records.ids import (
+    AwardId,
+    BookingId,
+    CustomerKey,
+    FriendId,
+    OfferId,
+    PartnerId,
+    PersonId,
+)
+from data.records.messages import Event, Message
+from data.records.money import Charge, Money
+from data.records.people import Person
+from data.replace import replace
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Booking:
+    """One customer's order of one package at one place; its exact point comes from her `Person`."""
+
+    id: BookingId
+    state: BookingState
+    package: str
+    market: Market
+    language: Language
+    customer_id: PersonId
+    customer_key: CustomerKey
+    partner_id: PartnerId | None
+    partner_reference: str | None
+    members_only: bool
+    wishes: tuple[Wish, ...]
+    price: Money
+    pay: Money
+    lat: float
+    lon: float
+    cell_lat: float
+    cell_lon: float
+    cell_label: str
+    created_at: datetime
+    state_at: datetime
+    tier: Tier
+    round: int = 0
+    round_limit: int = 0
+    event_seq: int = 0
+    award_id: AwardId | None = None
+    cancel_fee_minor: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Offer:
+    """One friend asked about one booking. `distance_m` is exact; `shown_m` is what he may see."""
+
+    id: OfferId
+    booking_id: BookingId
+    friend_id: FriendId
+    round: int
+    slot: int
+    state: OfferState
+    distance_m: int
+    shown_m: int
+    radius_m: int
+    offered_at: datetime
+    expires_at: datetime
+    answered_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Appointment:
+    starts_at: datetime
+    ends_at: datetime
+    revision: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Protocol:
+    """What the friend writes down at the end: what was done, and how long it took."""
+
+    summary: str
+    minutes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Award:
+    """The job given to a friend; `offer_id` is missing only when the desk awarded it by hand."""
+
+    id: AwardId
+    booking_id: BookingId
+    friend_id: FriendId
+    offer_id: OfferId | None
+    round: int
+    state: AwardState
+    awarded_at: datetime
+    contact_due_at: datetime
+    contacted_at: datetime | None = None
+    appointment: Appointment | None = None
+    on_the_way_at: datetime | None = None
+    move_asked_at: datetime | None = None
+    move_wishes: tuple[Wish, ...] = ()
+    disputed_at: datetime | None = None
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    protocol: Protocol | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rating:
+    booking_id: BookingId
+    friend_id: FriendId
+    stars: int
+    comment: str | None
+    at: datetime
+
+
+class Considered(NamedTuple):
+    """One friend's line in a decision; `rank` counts those who qualified, from 1."""
+
+    friend_id: FriendId
+    outcome: Outcome
+    distance_m: int
+    rank: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """The stored record of one fan-out: who was considered and what became of each."""
+
+    booking_id: BookingId
+    seq: int
+    round: int
+    tier: Tier
+    at: datetime
+    policy: str
+    friends: tuple[Considered, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """A booking with all its facts, loaded under its lock.
+
+    `former` are the friends who held it and lost it, with how that ended.
+    """
+
+    booking: Booking
+    package: Package
+    offers: tuple[Offer, ...] = ()
+    award: Award | None = None
+    former: Mapping[FriendId, AwardState] = field(default_factory=dict)
+    timers: Mapping[TimerKind, datetime] = field(default_factory=dict)
+    rated: bool = False
+
+    @property
+    def live(self) -> tuple[Offer, ...]:
+        """The offers still open, whatever the clock says."""
+        return tuple(offer for offer in self.offers if offer.state is OfferState.LIVE)
+
+    def after(self, changes: Changes) -> Job:
+        """The job as it is once `changes` are written."""
+        offers = {offer.id: offer for offer in self.offers}
+        offers.update((offer.id, offer) for offer in changes.offers)
+        timers = {**self.timers, **changes.timers}
+        award, former = changes.award or self.award, self.former
+        if award is not None and award.state not in LIVING_AWARDS:
+            former = {**former, award.friend_id: award.state}
+            award = None
+        return replace(
+            self,
+            booking=changes.booking,
+            offers=tuple(offers.values()),
+            award=award,
+            former=former,
+            timers={kind: due for kind, due in timers.items() if due is not None},
+            rated=self.rated or changes.rating is not None,
+        )
+
+
+LIVING_AWARDS = frozenset({AwardState.LIVE, AwardState.DONE})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Changes:
+    """One decision: the booking as it shall be, and every row that goes with it.
+
+    `timers` maps a kind to its new due moment, or to None to stop it. `open_jobs` is added to the
+    friends' counters. `customer` is given only for a booking that is new; `signature` and
+    `move_note` are kept with her, and an empty `move_note` forgets the last.
+    """
+
+    booking: Booking
+    customer: Person | None = None
+    offers: tuple[Offer, ...] = ()
+    award: Award | None = None
+    award_is_new: bool = False
+    timers: Mapping[TimerKind, datetime | None] = field(default_factory=dict)
+    events: tuple[Event, ...] = ()
+    messages: tuple[Message, ...] = ()
+    decisions: tuple[Decision, ...] = ()
+    open_jobs: Mapping[FriendId, int] = field(default_factory=dict)
+    rating: Rating | None = None
+    charge: Charge | None = None
+    signature: str | None = None
+    move_note: str | None = None

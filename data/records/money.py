@@ -1,0 +1,28 @@
+"""Amounts of money, and what a booking costs and earns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from data.markets import Currency
+from data.records.ids import BookingId, FriendId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Money:
+    """An amount in minor units (Rappen, cents, groszy) of one currency."""
+
+    amount: int
+    currency: Currency
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Charge:
+    """What a booking costs the customer and earns the friend, at its end; once per booking."""
+
+    booking_id: BookingId
+    friend_id: FriendId
+    price: Money
+    pay: Money
+    at: datetime

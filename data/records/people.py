@@ -1,0 +1,73 @@
+"""Customers, friends and operators."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from data.enums import Channel, FriendState, Tier
+from data.markets import Language, Market
+from data.records.ids import CustomerKey, FriendId, PartnerId, PersonId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Person:
+    """All personal data of a customer, a friend or an operator; kept in this table alone."""
+
+    id: PersonId
+    name: str
+    email: str
+    phone: str | None
+    language: Language
+    street: str | None
+    postcode: str | None
+    city: str | None
+    country: str | None
+    lat: float | None
+    lon: float | None
+    precision: str | None
+    radius_m: int | None
+    notes: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeldCertificate:
+    code: str
+    valid_from: datetime
+    valid_until: datetime | None
+
+    def valid(self, now: datetime) -> bool:
+        """Whether it is valid at `now`: from inclusive, until exclusive."""
+        return self.valid_from <= now and (self.valid_until is None or now < self.valid_until)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QuietHours:
+    """A daily span of local minutes since midnight, over midnight when `until` is not later."""
+
+    from_minute: int
+    until_minute: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Friend:
+    """A neighbourhood helper with everything that decides whether he may be asked."""
+
+    id: FriendId
+    ref: str
+    state: FriendState
+    tier: Tier
+    market: Market
+    languages: frozenset[Language]
+    lat: float
+    lon: float
+    radius_m: int
+    capacity: int
+    open_jobs: int = 0
+    live_offers: int = 0
+    certificates: tuple[HeldCertificate, ...] = ()
+    quiet: QuietHours | None = None
+    communities: frozenset[PartnerId] = frozenset()
+    blocked: frozenset[CustomerKey] = frozenset()
+    channels: frozenset[Channel] = frozenset({Channel.MAIL})
+    version: int = 0
