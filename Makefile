@@ -9,7 +9,7 @@
 MAKEFLAGS += --no-print-directory
 
 VENV := .venv
-GAZETTEER := geo/gazetteer.dat
+GAZETTEER := geo/gazetteer/gazetteer.dat
 PIP := $(VENV)/bin/python -m pip --disable-pip-version-check --quiet
 INSTALL := $(PIP) install --require-hashes --only-binary :all:
 PYTEST_ARGS ?= -n 2
@@ -138,7 +138,7 @@ $(VENV)/.dev: $(VENV)/.runtime requirements-dev.lock
 	@$(INSTALL) -r requirements-dev.lock
 	@touch $@
 
-$(GAZETTEER): $(addprefix geo/,compile.py locate.py regions.py names.py gazetteer.py places.py) | $(VENV)/.runtime
+$(GAZETTEER): $(addprefix geo/gazetteer/,build.py interpolate.py regions.py town_names.py offline.py addresses.py) | $(VENV)/.runtime
 	@echo "Compiling the gazetteer"
-	@$(VENV)/bin/python -m geo.compile
+	@$(VENV)/bin/python -m geo.gazetteer.build
 	@touch $@

@@ -49,7 +49,7 @@ from dispatch.rules.refusals import (
 )
 from dispatch.rules.refused import NotFound, Refused
 from dispatch.rules.services import EndpointRefused
-from geo.places import AddressRefused
+from geo.gazetteer.addresses import AddressRefused
 
 log = logging.getLogger(__name__)
 

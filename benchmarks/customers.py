@@ -15,8 +15,8 @@ from data.records.ids import FriendId
 from dispatch.flows.orders import Order
 from dispatch.rules import matching
 from dispatch.runtime import Runtime
+from geo.gazetteer.addresses import AddressRefused
 from geo.geocode import Address
-from geo.places import AddressRefused
 from geo.point import Point
 
 PACKAGE = "wifi-setup"

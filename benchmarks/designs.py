@@ -47,8 +47,8 @@ class Tekkie:
         from data.enums import FriendState, Tier
         from data.markets import Language, Market
         from dispatch.rules import matching
-        from geo.index import FriendIndex
-        from geo.index import Query as Question
+        from geo.index.friend_index import FriendIndex
+        from geo.index.friend_index import Query as Question
         from geo.point import Point
 
         self._matching, self._point, self._question = matching, Point, Question

@@ -17,9 +17,9 @@ from data.records.jobs import Changes
 from data.replace import replace
 from data.settings import Settings
 from dispatch.rules.policy import POLICY, Policy
-from geo.gazetteer import Gazetteer
+from geo.gazetteer.offline import Gazetteer
 from geo.geocode import Geocoder
-from geo.index import FriendIndex
+from geo.index.friend_index import FriendIndex
 
 if TYPE_CHECKING:
     import httpx2

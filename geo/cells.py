@@ -9,7 +9,7 @@ import math
 from dataclasses import dataclass
 from functools import lru_cache
 
-from geo.gazetteer import Gazetteer
+from geo.gazetteer.offline import Gazetteer
 from geo.point import Point, Precision
 
 SIZE_M = 1_000

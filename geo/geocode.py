@@ -18,8 +18,8 @@ from typing import Any, Protocol
 
 import httpx2
 
-from geo.gazetteer import Gazetteer, Place
-from geo.names import fold
+from geo.gazetteer.offline import Gazetteer, Place
+from geo.gazetteer.town_names import fold
 from geo.point import Point, Precision, distance_m
 
 log = logging.getLogger(__name__)

@@ -11,7 +11,7 @@ from dispatch.flows import friends, jobs
 from dispatch.flows.deciding import Done
 from dispatch.flows.orders import Order
 from dispatch.runtime import Runtime
-from geo.friend_file import Row
+from geo.friend_import.reader import Row
 from geo.geocode import Address
 from geo.point import Point, Precision
 

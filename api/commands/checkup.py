@@ -32,7 +32,7 @@ from dispatch.flows import upkeep
 from dispatch.flows.opening import opened
 from dispatch.flows.reading import reading
 from dispatch.runtime import Runtime
-from geo.gazetteer import Gazetteer, GazetteerMissing
+from geo.gazetteer.offline import Gazetteer, GazetteerMissing
 from geo.point import Point, distance_m
 from scheduler.senders.reachable import is_reachable, subject
 

@@ -14,7 +14,7 @@ from api.commands.output import AsJson, print_json, print_line, print_table, rep
 if TYPE_CHECKING:
     from data.markets import Market
     from dispatch.flows.coverage import Covered
-    from geo.coverage import Frame, Summary
+    from geo.coverage.maps import Frame, Summary
 
 DAYS = 30
 MOST_DAYS = 3660
@@ -142,7 +142,7 @@ def _market(word: str | None) -> Market | None:
 
 
 def _check(out: Path) -> None:
-    from geo.coverage import CannotExport, check_ending
+    from geo.coverage.maps import CannotExport, check_ending
 
     try:
         check_ending(out)
@@ -151,7 +151,7 @@ def _check(out: Path) -> None:
 
 
 def _write(frame: Frame, out: Path | None) -> None:
-    from geo.coverage import CannotExport, export
+    from geo.coverage.maps import CannotExport, export
 
     if out is None:
         return

@@ -46,7 +46,7 @@ def explain(error: BaseException) -> tuple[str, int]:
     from data.seed.town import TownUnknown
     from data.settings import SettingsWrong
     from dispatch.rules.refused import Refused
-    from geo.gazetteer import AddressRefused, GazetteerMissing
+    from geo.gazetteer.offline import AddressRefused, GazetteerMissing
 
     if isinstance(error, UsedWrongly | SettingsWrong):
         return str(error), USED_WRONGLY

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from data.records.people import Friend
     from dispatch.flows.friends import TakenIn
     from dispatch.runtime import Runtime
-    from geo.faults import Fault
-    from geo.friend_file import Row
+    from geo.friend_import.reader import Row
+    from geo.row_errors import Fault
 
 FAULTS_SHOWN = 50
 LIMIT = 50
@@ -166,8 +166,8 @@ async def _import(
 
 def _checked(rt: Runtime, file: Path, count: Any) -> tuple[list[Row], list[Fault]]:
     from data.seed import catalogue
-    from geo.faults import Fault
-    from geo.friend_file import read
+    from geo.friend_import.reader import read
+    from geo.row_errors import Fault
 
     rows: list[Row] = []
     faults: list[Fault] = []

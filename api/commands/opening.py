@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from data.db import Pool
     from data.settings import Settings
     from dispatch.runtime import Runtime
-    from geo.gazetteer import Gazetteer
+    from geo.gazetteer.offline import Gazetteer
 
 T = TypeVar("T")
 
@@ -62,7 +62,7 @@ async def at_desk(ctx: typer.Context, *, places: bool = False) -> AsyncIterator[
     from data.db import open_pool
     from data.seed import catalogue
     from dispatch.runtime import Runtime
-    from geo.gazetteer import Gazetteer
+    from geo.gazetteer.offline import Gazetteer
     from geo.geocode import Offline
 
     settings = settings_of(ctx)
@@ -91,6 +91,6 @@ async def at_desk(ctx: typer.Context, *, places: bool = False) -> AsyncIterator[
 
 async def _gazetteer(pool: Pool) -> Gazetteer:
     from dispatch.flows.places import imported
-    from geo.gazetteer import Gazetteer
+    from geo.gazetteer.offline import Gazetteer
 
     return Gazetteer.load().with_postcodes(await imported(pool))

@@ -14,9 +14,9 @@ from api.commands.output import AsJson, print_json, print_table, reporting, say
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from geo.faults import Fault
-    from geo.gazetteer import Place
-    from geo.places import Postcode
+    from geo.gazetteer.addresses import Postcode
+    from geo.gazetteer.offline import Place
+    from geo.row_errors import Fault
 
 FAULTS_SHOWN = 50
 
@@ -34,7 +34,7 @@ def import_(
     They replace what was imported for the same countries before. A running service takes them up
     when it is started again.
     """
-    from geo.geonames import read
+    from geo.gazetteer.geonames import read
 
     with reporting(f"reading {file.name} …"):
         rows, faults = read(file)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from data.records.people import Friend
 from dispatch.rules.matching import available
-from geo.index import FriendIndex
+from geo.index.friend_index import FriendIndex
 
 
 class Unindexed(FriendIndex):

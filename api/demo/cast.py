@@ -17,7 +17,7 @@ from data.seed.town import InventedFriend
 from dispatch.flows import friends, partners, sessions
 from dispatch.flows.friends import ProfileChange
 from dispatch.runtime import Runtime
-from geo.friend_file import Row
+from geo.friend_import.reader import Row
 from geo.point import Point, Precision
 
 ACTOR: Final = "demo"

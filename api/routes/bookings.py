@@ -47,7 +47,7 @@ from dispatch.rules.prices import NotSoldHere
 from dispatch.rules.refusals import AlreadyRated, FeeChanged, NotInThisState
 from dispatch.rules.refused import NotFound
 from dispatch.runtime import Runtime
-from geo.places import AddressRefused
+from geo.gazetteer.addresses import AddressRefused
 
 router = APIRouter(prefix="/v1/bookings", tags=["bookings"], route_class=Direct)
 

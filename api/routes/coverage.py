@@ -16,7 +16,7 @@ from data.markets import Market
 from dispatch.flows.coverage import PublicMaps
 from dispatch.flows.orders import UnknownPackage
 from dispatch.rules.prices import NotSoldHere
-from geo.coverage import feature_collection
+from geo.coverage.maps import feature_collection
 
 FRESH_S = 300
 

@@ -14,7 +14,7 @@ from api.direct import Direct
 from api.fields import Word
 from api.openapi import may_be_anonymous
 from data.markets import Market
-from geo.gazetteer import Gazetteer
+from geo.gazetteer.offline import Gazetteer
 
 FOUND_MAX: Final = 20
 REMEMBERED: Final = 4096

@@ -23,7 +23,7 @@ from dispatch.flows.friends import CapacityTooLow, ProfileChange
 from dispatch.rules.bases import BaseMovedLately
 from dispatch.rules.refused import NotFound
 from dispatch.runtime import Runtime
-from geo.places import AddressRefused
+from geo.gazetteer.addresses import AddressRefused
 from geo.point import Point
 
 router = APIRouter(prefix="/v1/me", tags=["friends"], route_class=Direct)

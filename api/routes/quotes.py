@@ -13,8 +13,8 @@ from dispatch.flows import orders
 from dispatch.flows.deciding import KeyReused
 from dispatch.flows.orders import QuoteExpired, UnknownPackage
 from dispatch.rules.prices import NotSoldHere
+from geo.gazetteer.addresses import AddressRefused
 from geo.geocode import Address
-from geo.places import AddressRefused
 from geo.point import Point
 
 router = APIRouter(prefix="/v1", tags=["bookings"], route_class=Direct)

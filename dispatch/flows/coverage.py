@@ -19,9 +19,9 @@ from dispatch.flows.orders import package_named
 from dispatch.rules import matching, prices
 from dispatch.rules.matching import Need
 from dispatch.runtime import Runtime
-from geo import coverage
-from geo.coverage import Area, Atlas, Demand, Frame, Summary
-from geo.towns import towns_of
+from geo.coverage import maps
+from geo.coverage.maps import Area, Atlas, Demand, Frame, Summary
+from geo.gazetteer.population import towns_of
 
 BUSY = frozenset({Outcome.AT_CAPACITY, Outcome.TOO_MANY_OFFERS})
 PUBLIC_MAP_LIFE_S = 900.0
@@ -59,7 +59,7 @@ async def unmet(rt: Runtime, *, days: int, market: Market | None, package: str |
     async with transaction(rt.pool) as tx:
         found = await rows.unmet(tx, days=days, market=market, package=package)
     demands = [Demand(**asdict(row)) for row in found]
-    return await asyncio.to_thread(coverage.unmet, demands, rt.gazetteer)
+    return await asyncio.to_thread(maps.unmet, demands, rt.gazetteer)
 
 
 def qualified(
@@ -114,12 +114,12 @@ class PublicMaps:
             self._atlas = Atlas(self._rt.gazetteer)
         needs = matching.anybody(package, market, now, self._rt.policy)
         able = qualified(everybody, needs, busy_too=True)
-        return coverage.areas(able, market, self._atlas)
+        return maps.areas(able, market, self._atlas)
 
 
 def _covered(rt: Runtime, able: list[Friend], market: Market) -> Covered:
-    frame = coverage.coverage(able, market, rt.gazetteer)
-    return Covered(frame=frame, summary=coverage.summary(able, towns_of(market, rt.gazetteer)))
+    frame = maps.coverage(able, market, rt.gazetteer)
+    return Covered(frame=frame, summary=maps.summary(able, towns_of(market, rt.gazetteer)))
 
 
 def _sold(rt: Runtime, code: str, market: Market) -> Package:

@@ -13,9 +13,9 @@ from data.seed import catalogue
 from dispatch.flows import friends
 from dispatch.flows.friends import EmailTaken, TakenIn
 from dispatch.runtime import Runtime
-from geo.faults import Fault
-from geo.friend_file import Row, read
-from geo.gazetteer import Gazetteer
+from geo.friend_import.reader import Row, read
+from geo.gazetteer.offline import Gazetteer
+from geo.row_errors import Fault
 
 ENDINGS: Final = frozenset({".csv", ".tsv", ".txt", ".geojson", ".json"})
 NOTHING: Final = TakenIn(created=0, changed=0, unchanged=0)

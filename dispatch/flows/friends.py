@@ -19,7 +19,7 @@ from dispatch.flows.desk import NotesFull
 from dispatch.rules import bases
 from dispatch.rules.refused import NotFound, Refused
 from dispatch.runtime import Runtime
-from geo.friend_file import Row
+from geo.friend_import.reader import Row
 from geo.point import Point
 
 PAGE = 2000

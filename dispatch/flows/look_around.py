@@ -19,7 +19,7 @@ from dispatch.rules import matching
 from dispatch.rules.draft import Asking
 from dispatch.rules.matching import Nearby, Need
 from dispatch.runtime import Runtime
-from geo.index import Query
+from geo.index.friend_index import Query
 from geo.point import Candidate, Point, distance_m
 
 SPARE = 4

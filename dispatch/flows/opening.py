@@ -22,9 +22,9 @@ from dispatch.flows.together import together
 from dispatch.rules.matching import askable, traits
 from dispatch.rules.policy import POLICY, Policy
 from dispatch.runtime import Runtime
-from geo.gazetteer import Gazetteer
+from geo.gazetteer.offline import Gazetteer
 from geo.geocode import Geocoder, Nominatim, Offline, Photon
-from geo.index import FriendIndex
+from geo.index.friend_index import FriendIndex
 
 Report = Callable[[str], None]
 

@@ -9,8 +9,8 @@ from data.db import Pool, transaction
 from data.markets import Market
 from data.store import places
 from data.store.places import GeocodeRow, PostcodeRow
+from geo.gazetteer.addresses import Postcode
 from geo.geocode import Located
-from geo.places import Postcode
 from geo.point import Point, Precision
 
 

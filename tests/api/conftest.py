@@ -15,8 +15,8 @@ from data.markets import Language
 from data.records.ids import FriendId, PersonId
 from dispatch.flows import partners, sessions
 from dispatch.runtime import Runtime
-from geo.gazetteer import Gazetteer
-from geo.places import Postcode
+from geo.gazetteer.addresses import Postcode
+from geo.gazetteer.offline import Gazetteer
 from tests.builders import neighbours
 
 BASE = "https://tekkie.test"

@@ -10,7 +10,7 @@ from data.records.ids import FriendId
 from dispatch.flows import friends
 from dispatch.flows.coverage import PUBLIC_MAP_LIFE_S, PublicMaps
 from dispatch.flows.friends import ProfileChange
-from geo import coverage
+from geo.coverage import maps
 from geo.point import Point
 from tests.builders import ZURICH, friend_row, neighbours, north, take_in
 
@@ -94,16 +94,16 @@ async def test_a_map_is_made_once_in_a_quarter_of_an_hour(rt, monkeypatch):
         made.append(len(able))
         return []
 
-    monkeypatch.setattr(coverage, "areas", counted)
+    monkeypatch.setattr(maps, "areas", counted)
     now = [1000.0]
-    maps = PublicMaps(rt, lambda: now[0])
-    await maps.areas("wifi-setup", Market.CH)
+    public = PublicMaps(rt, lambda: now[0])
+    await public.areas("wifi-setup", Market.CH)
     await neighbours(rt, 3)
     now[0] += PUBLIC_MAP_LIFE_S
-    await maps.areas("wifi-setup", Market.CH)
+    await public.areas("wifi-setup", Market.CH)
     assert made == [0]
     now[0] += 1
-    await maps.areas("wifi-setup", Market.CH)
+    await public.areas("wifi-setup", Market.CH)
     assert made == [0, 3]
-    await maps.areas("wifi-setup", Market.DE)
+    await public.areas("wifi-setup", Market.DE)
     assert made == [0, 3, 0]

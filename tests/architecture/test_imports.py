@@ -14,7 +14,7 @@ PLANTED = [
     ("dispatch/rules/planted.py", "import dispatch.flows", "Inside dispatch"),
     ("dispatch/planted.py", "x = 1", "Inside dispatch"),
     ("dispatch/rules/planted.py", "import asyncio", "Rules do no I/O"),
-    ("dispatch/rules/planted.py", "import geo.index", "Rules do no I/O"),
+    ("dispatch/rules/planted.py", "import geo.index.friend_index", "Rules do no I/O"),
     ("dispatch/rules/planted.py", "import data.store", "Rules do no I/O"),
     ("data/db.py", "import data.store", "Inside data"),
     ("api/routes/planted.py", "import scheduler", "A route never starts the scheduler"),

@@ -12,8 +12,8 @@ from dispatch.flows.opening import load_index
 from dispatch.flows.together import together
 from dispatch.rules.matching import askable
 from dispatch.runtime import Runtime
-from geo.gazetteer import Gazetteer
-from geo.index import FriendIndex
+from geo.gazetteer.offline import Gazetteer
+from geo.index.friend_index import FriendIndex
 
 READ = cache(Gazetteer.load)
 

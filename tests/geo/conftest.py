@@ -7,8 +7,8 @@ import pytest
 from hypothesis import settings
 
 from data.markets import Market
-from geo.gazetteer import HEADER, PATH, Gazetteer, line_of
-from geo.places import Postcode
+from geo.gazetteer.addresses import Postcode
+from geo.gazetteer.offline import HEADER, PATH, Gazetteer, line_of
 from geo.point import Precision
 
 # The machine may be busy; how long an example takes is no property of ours.

@@ -3,11 +3,11 @@ import io
 import pytest
 
 from data.markets import Market
-from geo import compile as compiling
-from geo.gazetteer import Gazetteer, line_of
-from geo.locate import Named, Names
+from geo.gazetteer import build as compiling
+from geo.gazetteer.interpolate import Named, Names
+from geo.gazetteer.offline import Gazetteer, line_of
+from geo.gazetteer.regions import QUARTERS, REGIONS
 from geo.point import Point
-from geo.regions import QUARTERS, REGIONS
 
 LISTS = {
     Market.CH: [

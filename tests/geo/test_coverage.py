@@ -13,10 +13,18 @@ from hypothesis import strategies as st
 
 from data.markets import Market
 from geo import cells as small_cells
-from geo import coverage, grid, towns
-from geo.coverage import Atlas, CannotExport, Demand, circles_of, counted_in_cells, merged
+from geo.coverage import grid, maps
+from geo.coverage.maps import (
+    Atlas,
+    CannotExport,
+    Demand,
+    circles_of,
+    counted_in_cells,
+    merged,
+)
+from geo.gazetteer import population
+from geo.gazetteer.population import Town, Towns, Weight
 from geo.point import Point
-from geo.towns import Town, Towns, Weight
 from tests.geo.worlds import BERLIN, CENTRES, EARTH, ZURICH, east_of, friend, geodesic
 
 INHABITED = [CENTRES[name] for name in ("zurich", "berlin", "antimeridian", "equator")]
@@ -56,8 +64,8 @@ def area_m2(shape):
 
 
 def public(friends, gazetteer):
-    found = coverage.areas(friends, Market.CH, Atlas(gazetteer))
-    return json.dumps(coverage.feature_collection(found, "wifi-setup", Market.CH))
+    found = maps.areas(friends, Market.CH, Atlas(gazetteer))
+    return json.dumps(maps.feature_collection(found, "wifi-setup", Market.CH))
 
 
 @given(st.integers(0, 10_000), st.integers(0, 12))
@@ -91,7 +99,7 @@ def test_the_map_is_never_smaller_than_the_circles(seed, count):
     shape = merged(counted_in_cells(circles_of(friends)).cells)
     circles = shapely.union_all([circle(who) for who in friends])
     assert area_m2(shape) >= area_m2(circles)
-    assert shape.buffer(2 * coverage.DEGREES_SHOWN).covers(circles)
+    assert shape.buffer(2 * maps.DEGREES_SHOWN).covers(circles)
 
 
 @pytest.mark.parametrize(("radius_m", "loose"), [(10_000, 0.05), (100_000, 0.005)])
@@ -123,26 +131,26 @@ def test_towns_are_reached_by_exactly_those_who_reach_their_middle(seed):
         east_of(chance.choice(INHABITED), chance.uniform(0, FAR_M), azimuth=chance.uniform(0, 360))
         for _ in range(30)
     ]
-    counts = coverage.reaching(circles_of(friends), spots).tolist()
+    counts = maps.reaching(circles_of(friends), spots).tolist()
     assert counts == [sum(geodesic(spot, who) <= who.radius_m for who in friends) for spot in spots]
 
 
 def test_many_friends_are_counted_in_parts_as_they_are_at_once(monkeypatch):
     circles = circles_of(crowd(5, 20, [ZURICH]))
     spots = [east_of(ZURICH, 3_000 * n) for n in range(10)]
-    at_once, towns_at_once = counted_in_cells(circles), coverage.reaching(circles, spots)
-    monkeypatch.setattr(coverage, "CIRCLES_AT_ONCE", 3)
+    at_once, towns_at_once = counted_in_cells(circles), maps.reaching(circles, spots)
+    monkeypatch.setattr(maps, "CIRCLES_AT_ONCE", 3)
     parts = counted_in_cells(circles)
     assert np.array_equal(parts.cells, at_once.cells)
     assert np.array_equal(parts.friends, at_once.friends)
-    assert np.array_equal(coverage.reaching(circles, spots), towns_at_once)
+    assert np.array_equal(maps.reaching(circles, spots), towns_at_once)
 
 
 def test_nobody_is_sent_abroad(compiled):
     basel = [friend(1, Point(47.5596, 7.5886), radius_m=20_000)]
     found = {}
     for market in (Market.CH, Market.DE):
-        frame = coverage.coverage(basel, market, compiled)
+        frame = maps.coverage(basel, market, compiled)
         spots = [Point(*spot) for spot in zip(frame.lat, frame.lon, strict=True)]
         assert {compiled.nearest(spot)[0].country for spot in spots} == {market}
         found[market] = set(spots)
@@ -150,11 +158,11 @@ def test_nobody_is_sent_abroad(compiled):
 
 
 def test_without_friends_the_map_is_empty_and_can_be_written(compiled, tmp_path):
-    frame = coverage.coverage([], Market.CH, compiled)
+    frame = maps.coverage([], Market.CH, compiled)
     assert len(frame) == 0
-    coverage.export(frame, tmp_path / "map.geojson")
+    maps.export(frame, tmp_path / "map.geojson")
     assert json.loads((tmp_path / "map.geojson").read_text())["features"] == []
-    assert coverage.areas([], Market.CH, Atlas(compiled)) == []
+    assert maps.areas([], Market.CH, Atlas(compiled)) == []
 
 
 @given(st.integers(0, 10_000))
@@ -187,8 +195,8 @@ def test_a_single_friend_is_hidden_among_twenty_square_kilometres(small):
 
 def test_the_public_map_tells_few_from_many_and_nothing_else(small):
     four = [friend(n, ZURICH, radius_m=12_000) for n in range(4)]
-    [few] = coverage.areas(four, Market.CH, Atlas(small))
-    [many] = coverage.areas([*four, friend(9, ZURICH, radius_m=12_000)], Market.CH, Atlas(small))
+    [few] = maps.areas(four, Market.CH, Atlas(small))
+    [many] = maps.areas([*four, friend(9, ZURICH, radius_m=12_000)], Market.CH, Atlas(small))
     assert (few.helpers, many.helpers) == ("1-4", "5+")
     assert few.shape.equals(many.shape)
     properties = [one["properties"] for one in json.loads(public(four, small))["features"]]
@@ -198,7 +206,7 @@ def test_the_public_map_tells_few_from_many_and_nothing_else(small):
 def test_where_areas_overlap_each_place_lies_in_one_of_them(small):
     friends = [friend(n, ZURICH, radius_m=5_000) for n in range(5)]
     friends.append(friend(9, ZURICH, radius_m=20_000))
-    few, many = coverage.areas(friends, Market.CH, Atlas(small))
+    few, many = maps.areas(friends, Market.CH, Atlas(small))
     assert few.shape.intersection(many.shape).area < 1e-7
     assert few.shape.union(many.shape).contains(shapely.Point(ZURICH.lon, ZURICH.lat))
 
@@ -213,7 +221,7 @@ def test_the_summary_weighs_towns_and_names_the_largest_without_four():
     )
     friends = [friend(n, ZURICH, radius_m=5_000) for n in range(3)]
     friends.append(friend(9, ZURICH, radius_m=10_000))
-    found = coverage.summary(friends, known)
+    found = maps.summary(friends, known)
     assert found.shares == {"0": 0.5, "1-3": 0.2, "4+": 0.3}
     assert [(served.town.name, served.friends) for served in found.short] == [
         ("Far", 0),
@@ -223,7 +231,7 @@ def test_the_summary_weighs_towns_and_names_the_largest_without_four():
 
 
 def test_towns_are_weighed_by_their_people():
-    found = towns.towns_of(Market.CH, None)
+    found = population.towns_of(Market.CH, None)
     assert found.weight is Weight.PEOPLE
     assert found.towns[0].name == "Zürich"
     assert found.towns[0].region == "Zürich"
@@ -234,16 +242,16 @@ def test_towns_are_weighed_by_postcodes_where_people_are_not_known(small, monkey
     def missing(package):
         raise ModuleNotFoundError(package)
 
-    monkeypatch.setattr(towns, "files", missing)
-    found = towns.towns_of(Market.CH, small)
+    monkeypatch.setattr(population, "files", missing)
+    found = population.towns_of(Market.CH, small)
     assert found.weight is Weight.POSTCODES
     assert [(town.name, town.size) for town in found.towns][:2] == [("Zürich", 2), ("Bern", 1)]
 
 
 @pytest.mark.parametrize("name", ["map.geojson", "map.json", "map.gpkg", "map.parquet", "MAP.GPKG"])
 def test_a_map_survives_its_file(small, tmp_path, name):
-    frame = coverage.coverage(crowd(1, 5, [ZURICH]), Market.CH, small)
-    coverage.export(frame, tmp_path / name)
+    frame = maps.coverage(crowd(1, 5, [ZURICH]), Market.CH, small)
+    maps.export(frame, tmp_path / name)
     parquet = name.endswith("parquet")
     again = (geopandas.read_parquet if parquet else geopandas.read_file)(tmp_path / name)
     assert again.crs == 4326
@@ -254,8 +262,8 @@ def test_a_map_survives_its_file(small, tmp_path, name):
 
 
 def test_a_table_has_the_centres_and_no_shapes(small, tmp_path):
-    frame = coverage.coverage(crowd(1, 5, [ZURICH]), Market.CH, small)
-    coverage.export(frame, tmp_path / "map.csv")
+    frame = maps.coverage(crowd(1, 5, [ZURICH]), Market.CH, small)
+    maps.export(frame, tmp_path / "map.csv")
     head, *rows = (tmp_path / "map.csv").read_text().splitlines()
     assert head == "friends,town,lat,lon"
     assert len(rows) == len(frame)
@@ -266,7 +274,7 @@ def test_a_table_has_the_centres_and_no_shapes(small, tmp_path):
 )
 def test_a_map_that_cannot_be_written_says_what_helps(small, tmp_path, name, cure):
     with pytest.raises(CannotExport, match=cure):
-        coverage.export(coverage.coverage([], Market.CH, small), tmp_path / name)
+        maps.export(maps.coverage([], Market.CH, small), tmp_path / name)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -278,9 +286,9 @@ def test_a_failed_write_leaves_the_old_map(small, tmp_path, monkeypatch):
         new.write_text("half")
         raise OSError("no space left")
 
-    monkeypatch.setattr(coverage, "_write", broken)
+    monkeypatch.setattr(maps, "_write", broken)
     with pytest.raises(OSError, match="no space"):
-        coverage.export(coverage.coverage([], Market.CH, small), path)
+        maps.export(maps.coverage([], Market.CH, small), path)
     assert path.read_text() == "old"
     assert [one.name for one in tmp_path.iterdir()] == ["map.geojson"]
 
@@ -288,7 +296,7 @@ def test_a_failed_write_leaves_the_old_map(small, tmp_path, monkeypatch):
 def test_unmet_bookings_of_one_cell_are_added_and_few_are_not_named(small):
     here = Demand(lat=ZURICH.lat, lon=ZURICH.lon, bookings=5, unmet=2, unfilled=1)
     there = replace(here, lat=BERLIN.lat, lon=BERLIN.lon)
-    frame = coverage.unmet([here, replace(here, bookings=4, unmet=1), there], small)
+    frame = maps.unmet([here, replace(here, bookings=4, unmet=1), there], small)
     found = {
         row.town: (row.unmet, row.unfilled, row.bookings, row.least) for row in frame.itertuples()
     }
@@ -297,5 +305,5 @@ def test_unmet_bookings_of_one_cell_are_added_and_few_are_not_named(small):
 
 def test_cells_where_every_booking_was_met_are_not_shown(small):
     met = Demand(lat=ZURICH.lat, lon=ZURICH.lon, bookings=9, unmet=0, unfilled=0)
-    assert len(coverage.unmet([met], small)) == 0
-    assert [coverage.few_hidden(n) for n in range(4)] == ["0", "<3", "<3", "3"]
+    assert len(maps.unmet([met], small)) == 0
+    assert [maps.few_hidden(n) for n in range(4)] == ["0", "<3", "<3", "3"]

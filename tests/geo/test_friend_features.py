@@ -6,9 +6,9 @@ from shapely import LineString
 from shapely import Point as Spot
 
 from data.markets import Market
-from geo.faults import Fault
-from geo.friend_file import read
+from geo.friend_import.reader import read
 from geo.point import Precision
+from geo.row_errors import Fault
 
 PEOPLE = {
     "ref": ["f-1", "f-2"],

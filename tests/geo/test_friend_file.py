@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from data.enums import Tier
 from data.markets import Language, Market
-from geo.faults import Fault
-from geo.friend_file import COLUMNS, Row, read
+from geo.friend_import.reader import COLUMNS, Row, read
 from geo.point import Point, Precision
+from geo.row_errors import Fault
 
 BASE = {
     "ref": "f-1",

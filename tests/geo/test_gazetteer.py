@@ -6,7 +6,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from data.markets import Market
-from geo.gazetteer import (
+from geo.gazetteer.offline import (
     AddressRefused,
     CountryNotServed,
     Gazetteer,

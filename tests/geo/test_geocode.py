@@ -10,7 +10,7 @@ from urllib.parse import parse_qs, urlsplit
 import httpx2
 import pytest
 
-from geo.gazetteer import UnknownPostcode
+from geo.gazetteer.offline import UnknownPostcode
 from geo.geocode import Address, Nominatim, Offline, Photon
 from geo.point import Point, Precision
 

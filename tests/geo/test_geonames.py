@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from data.markets import Market
-from geo.geonames import read
+from geo.gazetteer.geonames import read
 from geo.point import Precision
 
 GOOD = "CH\t8004\tZürich\tKanton Zürich\tZH\tBezirk Zürich\t112\tZürich\t261\t47.3776\t8.5214\t6\n"

@@ -2,8 +2,8 @@
 
 from hypothesis import given
 
-from geo.faults import Fault
-from geo.friend_file import Row, read
+from geo.friend_import.reader import Row, read
+from geo.row_errors import Fault
 from tests.geo.hostile import bent, collections
 
 

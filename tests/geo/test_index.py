@@ -4,7 +4,7 @@ import pytest
 from rtree.index import Index
 
 from data.records.people import Friend
-from geo.index import FriendIndex, Query
+from geo.index.friend_index import FriendIndex, Query
 from geo.point import Point, PointInvalid
 from tests.geo.worlds import (
     BERLIN,

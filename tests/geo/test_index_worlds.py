@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from data.markets import Language
 from data.records.ids import FriendId
 from data.records.people import Friend
-from geo.index import FriendIndex, Query
+from geo.index.friend_index import FriendIndex, Query
 from geo.point import Point
 from tests.geo.worlds import (
     WORLDS,

@@ -3,7 +3,7 @@
 import pytest
 
 from data.markets import Market
-from geo.locate import Locality, Named, Names, locate
+from geo.gazetteer.interpolate import Locality, Named, Names, locate
 from geo.point import Point, Precision, distance_m
 
 REGIONS = {"ZH": "Zürich", "BE": "Bern"}

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from geo.names import fold
+from geo.gazetteer.town_names import fold
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from data.records.ids import FriendId
 from data.records.people import Friend
-from geo.slots import NO_SLOT, NOBODY, Slots, hashes_of
+from geo.index.slot_table import NO_SLOT, NOBODY, Slots, hashes_of
 from tests.geo.worlds import friend
 
 # Python's hash of whole numbers, and with it of ids, repeats itself after this many.

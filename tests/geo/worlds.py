@@ -14,7 +14,7 @@ from data.enums import Channel, FriendState, Tier
 from data.markets import Language, Market
 from data.records.ids import FriendId
 from data.records.people import Friend, HeldCertificate
-from geo.index import FriendIndex
+from geo.index.friend_index import FriendIndex
 from geo.point import Point
 
 EARTH = Geod(ellps="WGS84")

@@ -22,7 +22,7 @@ from data.store import test_clock
 from dispatch.flows import friends, sessions
 from dispatch.flows.opening import opened, prepare
 from dispatch.runtime import Runtime
-from geo.friend_file import Row
+from geo.friend_import.reader import Row
 from tests.builders import ZURICH, friend_row, north
 from tests.proof.children import Tekkie, environment, free_port
 from tests.proof.postmaster import Postmaster

@@ -15,8 +15,12 @@ from pathlib import Path
 from tests.proof.children import ENDS_WITHIN_S, ROOT, Tekkie
 
 MIGRATIONS = Path("data/sql/migrations")
-GAZETTEER = Path("geo/gazetteer.dat")
-GAZETTEER_SOURCES = ("compile", "locate", "regions", "names", "gazetteer", "places")
+GAZETTEER = Path("geo/gazetteer/gazetteer.dat")
+GAZETTEER_SOURCES = (
+    "build", "interpolate", "regions", "town_names", "offline", "addresses",
+)  # fmt: skip
+# Newest first: earlier releases name the module that builds the gazetteer differently.
+BUILDERS = ("geo.gazetteer.build", "geo.compile")
 AS_TEKKIE = """import ctypes
 ctypes.CDLL(None).prctl(1, 9)
 from api.__main__ import main
@@ -174,14 +178,26 @@ def add_later(migrations: Path, kinds: Sequence[str] = tuple(LATER)) -> list[str
 
 def _gazetteer(release: Release) -> None:
     """What is made at set-up: copied where it would be the same, made anew where it would not."""
-    for source in GAZETTEER_SOURCES:
-        path = Path("geo", f"{source}.py")
-        if (release.folder / path).read_bytes() != (ROOT / path).read_bytes():
-            command = [sys.executable, "-P", "-m", "geo.compile"]
-            env = release.environment()
-            subprocess.run(command, cwd=release.folder, check=True, env=env, capture_output=True)
-            return
-    shutil.copy(ROOT / GAZETTEER, release.folder / GAZETTEER)
+    if all(_same(release, GAZETTEER.with_name(f"{name}.py")) for name in GAZETTEER_SOURCES):
+        shutil.copy(ROOT / GAZETTEER, release.folder / GAZETTEER)
+        return
+    builder = next(name for name in BUILDERS if _exists(release, name))
+    subprocess.run(
+        [sys.executable, "-P", "-m", builder],
+        cwd=release.folder,
+        check=True,
+        env=release.environment(),
+        capture_output=True,
+    )
+
+
+def _same(release: Release, path: Path) -> bool:
+    file = release.folder / path
+    return file.exists() and file.read_bytes() == (ROOT / path).read_bytes()
+
+
+def _exists(release: Release, module: str) -> bool:
+    return (release.folder / f"{module.replace('.', '/')}.py").exists()
 
 
 def _files(commit: str) -> list[str]:

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import IO
 
 from data.markets import Market
-from geo.faults import UNPRINTABLE, Bad, Fault, shown
-from geo.places import FORMATS, Postcode, normal
+from geo.gazetteer.addresses import FORMATS, Postcode, normal
 from geo.point import Point, PointInvalid, Precision
+from geo.row_errors import UNPRINTABLE, Bad, Fault, shown
 
 COLUMNS = 12
 LONGEST_LINE = 2_000

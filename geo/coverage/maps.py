@@ -1,8 +1,9 @@
 """Where a package can be served, by how many friends, and where customers were turned away.
 
-A friend counts in a cell of `geo.grid` when its centre lies within his radius, measured as dispatch
-measures it. Cells that a service circle only touches are on the map with nobody in them, so that
-the map is never smaller than the circles. Nobody is sent abroad: cells whose nearest town lies in
+A friend counts in a cell of `geo.coverage.grid` when its centre lies within their radius, measured
+as dispatch measures it. Cells that a service circle only touches are on the map with nobody in them,
+so that the map is never smaller than the circles. Nobody is sent abroad: cells whose nearest town
+lies in
 another country are left out.
 
 What the public may see is another thing. There a friend stands in the middle of his cell and his
@@ -23,11 +24,11 @@ import shapely
 
 from data.markets import Market
 from data.records.people import Friend
-from geo import grid
-from geo.gazetteer import Gazetteer
-from geo.grid import Circles, Flags, Floats, Ints
+from geo.coverage import grid
+from geo.coverage.grid import Circles, Flags, Floats, Ints
+from geo.gazetteer.offline import Gazetteer
+from geo.gazetteer.population import Town, Towns, Weight
 from geo.point import Point
-from geo.towns import Town, Towns, Weight
 
 if TYPE_CHECKING:
     from geopandas import GeoDataFrame

@@ -14,8 +14,7 @@ from rapidfuzz import process
 
 from data.enums import Tier
 from data.markets import Language, Market
-from geo.faults import NOT_UTF8, UNPRINTABLE, Bad, Fault, shown
-from geo.friend_fields import (
+from geo.friend_import.fields import (
     capacity_of,
     certificates_of,
     email_of,
@@ -30,8 +29,9 @@ from geo.friend_fields import (
     text_of,
     tier_of,
 )
-from geo.gazetteer import Gazetteer
+from geo.gazetteer.offline import Gazetteer
 from geo.point import Point, Precision
+from geo.row_errors import NOT_UTF8, UNPRINTABLE, Bad, Fault, shown
 
 MOST_ROWS = 2_000_000
 MOST_COLUMNS = 200
@@ -184,7 +184,7 @@ def _lines(path: Path) -> Iterator[tuple[int, Mapping[str, str] | Fault]]:
         elif path.suffix.lower() in CSV_ENDINGS:
             yield from _csv(path)
         else:
-            from geo.friend_features import features
+            from geo.friend_import.features import features
 
             yield from features(path, check_columns)
     except OSError as error:

@@ -22,7 +22,7 @@ class GazetteerMissing(RuntimeError):
 
     def __init__(self, path: Path, problem: str) -> None:
         super().__init__(
-            f"the gazetteer {path.name} {problem}; run make setup, or python -m geo.compile"
+            f"the gazetteer {path.name} {problem}; run make setup, or python -m geo.gazetteer.build"
         )
 
 

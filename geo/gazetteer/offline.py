@@ -20,8 +20,7 @@ from rapidfuzz import fuzz, process
 from rtree import index as rtree
 
 from data.markets import Market
-from geo.names import EXONYMS, fold
-from geo.places import (
+from geo.gazetteer.addresses import (
     FORMATS,
     AddressRefused,
     CountryNotServed,
@@ -34,6 +33,7 @@ from geo.places import (
     normal,
     served,
 )
+from geo.gazetteer.town_names import EXONYMS, fold
 from geo.point import Point, Precision, distance_m, ecef
 
 __all__ = [

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from statistics import median
 
 from data.markets import Market
-from geo.names import fold
-from geo.places import Postcode
+from geo.gazetteer.addresses import Postcode
+from geo.gazetteer.town_names import fold
 from geo.point import Point, Precision, distance_m
 
 NEIGHBOURS = 3

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from geo.faults import Bad, Fault
+from geo.row_errors import Bad, Fault
 
 if TYPE_CHECKING:
     from geopandas import GeoDataFrame

@@ -42,6 +42,8 @@ from numpy.typing import NDArray
 
 from data.records.ids import FriendId
 from data.records.people import Friend
+from geo.index.rtrees import EARTH_M, Look, Tree, Vector
+from geo.index.slot_table import NO_SLOT, NOBODY, Hashes, Slots, hashes_of
 from geo.point import (
     ECCENTRICITY_SQUARED,
     EQUATORIAL_RADIUS_M,
@@ -50,8 +52,6 @@ from geo.point import (
     ecef,
     geodesic_m,
 )
-from geo.slots import NO_SLOT, NOBODY, Hashes, Slots, hashes_of
-from geo.trees import EARTH_M, Look, Tree, Vector
 
 FIRST_LOOK_TIMES: Final = 3
 WIDER_BY: Final = 3

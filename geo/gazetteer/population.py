@@ -14,10 +14,10 @@ from importlib.resources import files
 from typing import Any
 
 from data.markets import Market
-from geo.gazetteer import Gazetteer
-from geo.places import Postcode
+from geo.gazetteer.addresses import Postcode
+from geo.gazetteer.offline import Gazetteer
+from geo.gazetteer.regions import REGIONS
 from geo.point import Point
-from geo.regions import REGIONS
 
 
 class Weight(StrEnum):

@@ -21,10 +21,10 @@ from rapidfuzz import process
 
 from data.enums import Tier
 from data.markets import Language, Market
-from geo.faults import Bad, shown
-from geo.gazetteer import Gazetteer
-from geo.places import AddressRefused, Place
+from geo.gazetteer.addresses import AddressRefused, Place
+from geo.gazetteer.offline import Gazetteer
 from geo.point import Point, PointInvalid
+from geo.row_errors import Bad, shown
 
 Cells = Mapping[str, str]
 
