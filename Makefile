@@ -97,8 +97,8 @@ bench-growth: dev  ## The cost of a booking as everything grows (ARGS=--quick)
 bench-live: dev  ## Ten thousand event streams in one process
 	@$(VENV)/bin/python -m benchmarks.live $(ARGS)
 
-states: setup  ## Write docs/states.md from the tables of dispatch/rules/states.py
-	@$(VENV)/bin/python -m dispatch.rules.states > docs/states.md.new
+states: setup  ## Write docs/states.md from the tables of dispatch/rules/jobs/states.py
+	@$(VENV)/bin/python -m dispatch.rules.jobs.states > docs/states.md.new
 	@mv docs/states.md.new docs/states.md
 
 types: setup  ## Write api/web/src/shared/openapi.d.ts from the OpenAPI document

@@ -22,9 +22,10 @@ from data.records.ids import BookingId, FriendId, PartnerId, PersonId
 from data.records.jobs import Job
 from data.store.read_models import BookingView
 from data.store.sessions import Login
-from dispatch.flows import partners, sessions
-from dispatch.rules import links
-from dispatch.rules.refused import NotFound
+from dispatch.flows.partners import accounts
+from dispatch.flows.people import sessions
+from dispatch.rules.jobs import customer_links
+from dispatch.rules.refusals import NotFound
 from dispatch.runtime import Runtime
 
 FRIEND_COOKIE: Final = "tekkie_session"
@@ -227,13 +228,13 @@ async def _by_bearer(rt: Runtime, secret: bytes, token: str) -> Caller:
     found: Caller | None = None
     if not token or len(token) > BEARER_MAX:
         raise Unauthenticated
-    if token.startswith(partners.KEY_PREFIX):
-        partner = await partners.of_key(rt, token)
+    if token.startswith(accounts.KEY_PREFIX):
+        partner = await accounts.of_key(rt, token)
         if partner:
             found = Partner(partner_id=partner.id, members_only=partner.members_only)
     elif token.startswith(sessions.SESSION_PREFIX):
         found = await _by_session(rt, token)
-    elif booking_id := links.booking_of_token(secret, token):
+    elif booking_id := customer_links.booking_of_token(secret, token):
         found = Customer(booking_id=booking_id)
     if found is None:
         raise Unauthenticated

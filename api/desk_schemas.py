@@ -20,7 +20,7 @@ from data.enums import (
     Tier,
 )
 from data.markets import Language, Market
-from dispatch.rules.around import Standing
+from dispatch.rules.jobs.nearby import Standing
 
 
 class FrameOutcome(StrEnum):

@@ -9,7 +9,7 @@ from typing import Final
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api import problems
-from dispatch.flows.together import Overloaded
+from dispatch.flows.group_commit import Overloaded
 
 CROWD: Final = 32
 PATIENCE_S: Final = 1.0

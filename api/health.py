@@ -16,8 +16,8 @@ from api.metrics import Metrics
 from data.db import DatabaseError
 from data.store import health
 from data.store.health import Facts
-from dispatch.flows import upkeep
-from dispatch.flows.reading import reading
+from dispatch.flows import maintenance
+from dispatch.flows.read_only import reading
 from dispatch.runtime import Runtime
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ async def show_metrics(request: Request, rt: Rt) -> Response:
     metrics = request.app.state.metrics
     assert isinstance(metrics, Metrics)
     try:
-        backlog = await _in_time(upkeep.backlog(rt))
+        backlog = await _in_time(maintenance.backlog(rt))
     except (DatabaseError, TimeoutError):
         backlog = None
     return Response(metrics.text(backlog), media_type=CONTENT_TYPE_LATEST)

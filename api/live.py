@@ -14,9 +14,9 @@ from api.auth import Customer, FriendCaller, Operator, Partner, Party, Shown
 from api.direct import Direct
 from api.openapi import problems
 from api.streams import CURSOR_MAX, Stream, Streams, asleep, cursor_of
-from dispatch.flows.together import Overloaded
-from dispatch.rules import hearing
-from dispatch.rules.hearing import Listener
+from dispatch.flows.group_commit import Overloaded
+from dispatch.rules.jobs import visibility
+from dispatch.rules.jobs.visibility import Listener
 
 STREAMS_MAX: Final = 20_000
 EVENT: Final[dict[str, Any]] = {
@@ -147,12 +147,12 @@ async def follow_live(
 def _listener(who: Customer | Partner | Operator | FriendCaller) -> Listener:
     match who:
         case Operator():
-            return hearing.DESK
+            return visibility.DESK
         case FriendCaller():
-            return hearing.friend(who.friend_id)
+            return visibility.friend(who.friend_id)
         case Partner():
-            return hearing.partner(who.partner_id)
+            return visibility.partner(who.partner_id)
         case Customer():
-            return hearing.customer_of(who.booking_id)
+            return visibility.customer_of(who.booking_id)
         case _ as never:
             assert_never(never)

@@ -15,7 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from api.problems import CODE
 from data.records.jobs import Changes
 from data.store.outbox import Backlog
-from dispatch.flows.together import Together
+from dispatch.flows.group_commit import Together
 from dispatch.runtime import Runtime
 
 SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10)

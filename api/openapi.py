@@ -32,7 +32,7 @@ from api.problems import (
     kind_of,
 )
 from data.db import DatabaseAway, DatabaseBusy, DatabaseConflict, DatabaseFull
-from dispatch.flows.together import Overloaded
+from dispatch.flows.group_commit import Overloaded
 
 Responses = dict[int | str, dict[str, Any]]
 

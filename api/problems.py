@@ -26,16 +26,14 @@ from data.db import (
     DatabaseError,
     DatabaseFull,
 )
-from dispatch.flows.deciding import KeyReused, ReferenceTaken
 from dispatch.flows.desk import NotesFull
-from dispatch.flows.orders import QuoteExpired, UnknownPackage
-from dispatch.flows.partners import NameTaken
-from dispatch.flows.phones import PAUSE_S, RungJustNow
-from dispatch.flows.sessions import LinkUsedUp
-from dispatch.flows.together import Overloaded
-from dispatch.rules.bases import BaseMovedLately
-from dispatch.rules.prices import NotSoldHere
-from dispatch.rules.refusals import (
+from dispatch.flows.execute import KeyReused, ReferenceTaken
+from dispatch.flows.group_commit import Overloaded
+from dispatch.flows.jobs.orders import QuoteExpired, UnknownPackage
+from dispatch.flows.partners.accounts import NameTaken
+from dispatch.flows.people.push_subscriptions import PAUSE_S, RungJustNow
+from dispatch.flows.people.sessions import LinkUsedUp
+from dispatch.rules.jobs.refusals import (
     AlreadyRated,
     AppointmentOverlaps,
     AppointmentUnfit,
@@ -47,8 +45,10 @@ from dispatch.rules.refusals import (
     OfferExpired,
     OfferGone,
 )
-from dispatch.rules.refused import NotFound, Refused
-from dispatch.rules.services import EndpointRefused
+from dispatch.rules.money.prices import NotSoldHere
+from dispatch.rules.people.push_endpoints import EndpointRefused
+from dispatch.rules.refusals import NotFound, Refused
+from dispatch.rules.trust.base_moves import BaseMovedLately
 from geo.gazetteer.addresses import AddressRefused
 
 log = logging.getLogger(__name__)

@@ -56,7 +56,7 @@ from api.schemas import Asked, example
 from data.enums import FriendState
 from data.markets import Language, Market
 from data.store.sessions import Login
-from dispatch.flows.friend_files import ENDINGS
+from dispatch.flows.people.friend_import import ENDINGS
 
 BAHNHOFSTRASSE = {
     "street": "Bahnhofstrasse 1",

@@ -22,7 +22,7 @@ from data.database import Database, database
 from data.db import DatabaseError, connect
 from data.settings import Settings
 from data.store import test_clock
-from dispatch.flows.opening import opened, prepare
+from dispatch.flows.bootstrap import opened, prepare
 from dispatch.runtime import Runtime
 from scheduler.worker import Worker, following, working
 

@@ -13,8 +13,8 @@ from data.enums import BookingState, OfferState, PackageTier, Tier, Wish
 from data.markets import Currency, Language, Market
 from data.store.push_subscriptions import PhoneProblem
 from data.store.sessions import Login
-from dispatch.rules.reach import Obstacle
-from dispatch.rules.told import Told
+from dispatch.rules.jobs.outcomes import Told
+from dispatch.rules.people.reachability import Obstacle
 
 T = TypeVar("T")
 

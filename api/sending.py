@@ -11,7 +11,7 @@ from data.enums import Audience
 from data.markets import MARKETS, Language, Market
 from data.store.push_subscriptions import Phone, PhoneProblem
 from data.store.sessions import Login
-from dispatch.flows.reading import reading
+from dispatch.flows.read_only import reading
 from dispatch.runtime import Runtime
 from scheduler.senders import Sent
 from scheduler.senders.calendar import invitation

@@ -15,9 +15,9 @@ from data.records.catalogue import Package
 from data.records.ids import OfferId
 from data.records.jobs import Award, Booking, Job
 from data.store import read_models
-from dispatch.flows.deciding import Done
-from dispatch.rules import cancelling, hearing, matching
-from dispatch.rules import job as rules
+from dispatch.flows.execute import Done
+from dispatch.rules.jobs import cancellation, matching, visibility
+from dispatch.rules.jobs import job as rules
 from dispatch.rules.policy import Policy
 from geo import cells
 from geo.point import Point, distance_m
@@ -32,7 +32,7 @@ def money(amount: data.records.money.Money) -> schemas.Money:
 
 def event(view: read_models.EventView, *, whole: bool) -> schemas.Event:
     """A fact of a booking; unless `whole`, without who the friends are."""
-    data = view.data if whole else hearing.without_friends(view.data)
+    data = view.data if whole else visibility.without_friends(view.data)
     return schemas.Event(seq=view.seq, kind=view.kind, at=view.at, data=dict(data))
 
 
@@ -118,12 +118,12 @@ def _cancellation(
     view: read_models.BookingView, policy: Policy, *, by_desk: bool
 ) -> schemas.Cancellation | None:
     holder = view.holder
-    found = cancelling.cancellation(
+    found = cancellation.cancellation(
         view.state,
         view.price,
         None if by_desk or holder is None else holder.appointment,
         disowned=holder is not None
-        and cancelling.disowned(holder.contacted_at, holder.disputed_at),
+        and cancellation.disowned(holder.contacted_at, holder.disputed_at),
         now=view.now,
         policy=policy,
     )

@@ -140,7 +140,7 @@ async def serving(settings: Settings, descriptor: int, number: int) -> None:
     """Be a sibling: answer requests until told to stop, or until the first process is gone."""
     from api.main import create_app
     from api.running import hands, listen, raise_file_limit, runtime, stopping
-    from dispatch.flows.opening import quiet
+    from dispatch.flows.bootstrap import quiet
 
     raise_file_limit()
     with stopping(quiet) as stop, socket.socket(fileno=descriptor) as listener:

@@ -37,8 +37,8 @@ from data.db import Connection, DatabaseError
 from data.records.jobs import Changes
 from data.store import events
 from data.store.events import Asked, Happened, Snapshot
-from dispatch.rules import hearing
-from dispatch.rules.hearing import Heard, Listener
+from dispatch.rules.jobs import visibility
+from dispatch.rules.jobs.visibility import Heard, Listener
 from dispatch.runtime import Runtime
 
 log = logging.getLogger(__name__)
@@ -53,7 +53,7 @@ WAITING_BYTES_MAX: Final = 64 * 1024
 EVENTS_MAX: Final = 5000
 KEPT_AT_ONCE: Final = 250
 CURSOR_MAX: Final = 6000
-ABOUT_OFFERS: Final = frozenset({hearing.OFFER_MADE, hearing.OFFER_GONE})
+ABOUT_OFFERS: Final = frozenset({visibility.OFFER_MADE, visibility.OFFER_GONE})
 
 Frame = tuple[Listener, int, bytes]
 
@@ -329,7 +329,7 @@ def _ready(mark: Snapshot, *, resumed: bool) -> bytes:
 
 def _heard(one: Happened) -> Sequence[Heard]:
     try:
-        return list(hearing.heard(one.event, one.partner_id))
+        return list(visibility.heard(one.event, one.partner_id))
     except (KeyError, TypeError, ValueError):
         # One event that cannot be told must not silence all others.
         log.exception("event %s:%d cannot be told", one.event.booking_id, one.event.seq)
@@ -346,7 +346,7 @@ def _frame(rt: Runtime, one: Happened, heard: Heard, asked: Iterable[Asked]) -> 
         "at": event.at.isoformat().replace("+00:00", "Z"),
         "data": _about_offer(rt, one, heard, asked) if heard.kind in ABOUT_OFFERS else heard.data,
     }
-    if heard.to == hearing.DESK:
+    if heard.to == visibility.DESK:
         said["actor"] = event.actor
     return _encoded(heard.kind, said)
 
@@ -356,11 +356,11 @@ def _about_offer(
 ) -> Mapping[str, Any]:
     told = heard.data.get("offer_id")
     for his in asked:
-        if hearing.friend(his.friend_id) != heard.to:
+        if visibility.friend(his.friend_id) != heard.to:
             continue
         # An event that ends several offers names the friends; theirs were closed at its moment.
         if str(his.offer.id) == told or (told is None and his.answered_at == one.event.at):
-            if heard.kind == hearing.OFFER_MADE:
+            if heard.kind == visibility.OFFER_MADE:
                 return {
                     "offer": showing.offer(his.offer, rt.packages, rt.policy).model_dump(
                         mode="json"

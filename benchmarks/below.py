@@ -22,8 +22,8 @@ from benchmarks.stage import Stage, say
 from data import db, sql_loader
 from data.records.jobs import Changes
 from data.store import jobs as job_rows
-from dispatch.flows import jobs
-from dispatch.flows.orders import Order
+from dispatch.flows.jobs import commands
+from dispatch.flows.jobs.orders import Order
 from dispatch.runtime import Runtime
 
 CALLERS = 64
@@ -76,7 +76,7 @@ async def directly(
     async def caller(orders: Iterator[Order], until: float = math.inf) -> None:
         while time.perf_counter() < until and (order := next(orders, None)):
             begun = time.perf_counter_ns()
-            await jobs.book(
+            await commands.book(
                 rt, order, actor="customer", claim=None, said=lambda done: {"id": str(done.now)}
             )
             taken_ns.append(time.perf_counter_ns() - begun)

@@ -12,8 +12,8 @@ import numpy as np
 from benchmarks.world import COUNTRIES, LANGUAGES, SPOKEN, population
 from data.markets import Language, Market
 from data.records.ids import FriendId
-from dispatch.flows.orders import Order
-from dispatch.rules import matching
+from dispatch.flows.jobs.orders import Order
+from dispatch.rules.jobs import matching
 from dispatch.runtime import Runtime
 from geo.gazetteer.addresses import AddressRefused
 from geo.geocode import Address

@@ -46,7 +46,7 @@ class Tekkie:
 
         from data.enums import FriendState, Tier
         from data.markets import Language, Market
-        from dispatch.rules import matching
+        from dispatch.rules.jobs import matching
         from geo.index.friend_index import FriendIndex
         from geo.index.friend_index import Query as Question
         from geo.point import Point

@@ -36,7 +36,7 @@ from data import migrate, sql_loader
 from data.records.ids import FriendId
 from data.seed import catalogue
 from data.store import catalogue as catalogue_rows
-from dispatch.flows import sessions
+from dispatch.flows.people import sessions
 
 PROCESSES = (1, 2)
 RACERS = 4

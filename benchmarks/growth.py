@@ -30,9 +30,9 @@ from benchmarks.world import population
 from data import sql_loader
 from data.postgres import layout
 from data.records.ids import BookingId
-from dispatch.flows import jobs
-from dispatch.flows.deciding import Done
-from dispatch.flows.orders import Order
+from dispatch.flows.execute import Done
+from dispatch.flows.jobs import commands
+from dispatch.flows.jobs.orders import Order
 from dispatch.runtime import Runtime
 
 CALLERS = 32
@@ -160,7 +160,7 @@ async def _round(made: Stage, rt: Runtime, orders: Sequence[Order]) -> dict[str,
     async def caller() -> None:
         for order in waiting:
             begun = time.perf_counter_ns()
-            done = await jobs.book(
+            done = await commands.book(
                 rt, order, actor="customer", claim=None, said=lambda done: {"id": str(done.now)}
             )
             taken_ns.append(time.perf_counter_ns() - begun)
@@ -187,7 +187,7 @@ async def _cancel(rt: Runtime, booked: Sequence[BookingId]) -> None:
 
     async def caller() -> None:
         for one in waiting:
-            await jobs.cancel(rt, one, actor="system", reason="mistake", mine=lambda job: True)
+            await commands.cancel(rt, one, actor="system", reason="mistake", mine=lambda job: True)
 
     await asyncio.gather(*(caller() for _ in range(CALLERS)))
 

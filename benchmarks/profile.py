@@ -29,9 +29,9 @@ from benchmarks.customers import Site
 from benchmarks.stage import Stage, say
 from benchmarks.world import population
 from data.records.jobs import Job, Offer
-from dispatch.flows import jobs
-from dispatch.flows.deciding import Done
-from dispatch.rules.refused import Refused
+from dispatch.flows.execute import Done
+from dispatch.flows.jobs import commands
+from dispatch.rules.refusals import Refused
 from dispatch.runtime import Runtime
 
 EVERY_S = 0.001
@@ -139,7 +139,7 @@ async def _book_all(rt: Runtime, places: Sequence[Site]) -> list[Job]:
 
     async def caller() -> None:
         for order in orders:
-            done = await jobs.book(
+            done = await commands.book(
                 rt, order, actor="customer", claim=None, said=lambda done: {"id": str(done.now)}
             )
             assert isinstance(done, Done)
@@ -154,7 +154,7 @@ async def _race_for_all(rt: Runtime, booked: Sequence[Job]) -> None:
 
     async def accept(offer: Offer) -> None:
         with suppress(Refused):
-            await jobs.accept(rt, offer.id, offer.friend_id)
+            await commands.accept(rt, offer.id, offer.friend_id)
 
     async def racers() -> None:
         for job in waiting:

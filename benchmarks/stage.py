@@ -35,7 +35,7 @@ from data.postgres import layout
 from data.postgres.client import Embedded
 from data.seed import catalogue
 from data.settings import Settings
-from dispatch.flows.opening import opened, prepare
+from dispatch.flows.bootstrap import opened, prepare
 from dispatch.rules.policy import POLICY, Policy
 from dispatch.runtime import Runtime
 

@@ -31,7 +31,7 @@ from data import sql_loader
 from data.database import Database
 from data.postgres import layout
 from data.settings import Settings
-from dispatch.flows.opening import opened
+from dispatch.flows.bootstrap import opened
 from scheduler import deadlines, index_feed
 from scheduler.deadlines import Deadlines
 from scheduler.index_feed import IndexFeed

@@ -37,7 +37,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from dispatch.flows import jobs, upkeep
+from dispatch.flows import maintenance
+from dispatch.flows.jobs import commands
 from dispatch.runtime import Runtime
 
 log = logging.getLogger(__name__)
@@ -200,11 +201,11 @@ class Deadlines:
 
     async def tick(self) -> None:
         """Act on what is due; DatabaseError when the database is away."""
-        wall = await upkeep.wall(self._rt)
+        wall = await maintenance.wall(self._rt)
         if wall is not None and not await self._believed(wall):
             return
         acted = await sweep(self._rt)
-        due_s = await upkeep.next_due_s(self._rt)
+        due_s = await maintenance.next_due_s(self._rt)
         if due_s is not None and due_s < EVERY_S:
             # What is due and was not acted on lies in another's hands: no reason to hurry.
             self._sooner(max(due_s, SOONEST_S if acted or due_s > 0 else STUCK_S))
@@ -214,8 +215,8 @@ class Deadlines:
             return self.sentinel.look(wall)
         return self.sentinel.begin(
             wall,
-            await upkeep.last_written(self._rt),
-            confirmed=await upkeep.clock_confirmed(self._rt),
+            await maintenance.last_written(self._rt),
+            confirmed=await maintenance.clock_confirmed(self._rt),
         )
 
 
@@ -223,7 +224,7 @@ async def sweep(rt: Runtime) -> int:
     """Act on all due timers, five thousand bookings at most; returns on how many."""
     acted = 0
     for _ in range(BATCHES_MAX):
-        rung = await jobs.ring(rt, BATCH)
+        rung = await commands.ring(rt, BATCH)
         acted += rung
         if rung == 0:
             break

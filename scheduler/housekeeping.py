@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dispatch.flows import upkeep
+from dispatch.flows import maintenance
 from dispatch.runtime import Runtime
 
 EVERY_S = 600.0
@@ -12,4 +12,4 @@ BATCHES = 10
 async def tidy(rt: Runtime) -> None:
     """Forget at most ten thousand old rows of each kind, in short transactions."""
     for _ in range(BATCHES):
-        await upkeep.forget(rt)
+        await maintenance.forget(rt)

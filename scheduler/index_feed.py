@@ -12,7 +12,8 @@ from __future__ import annotations
 import logging
 from dataclasses import replace
 
-from dispatch.flows import friends, upkeep
+from dispatch.flows import maintenance
+from dispatch.flows.people import friends
 from dispatch.runtime import Runtime
 
 log = logging.getLogger(__name__)
@@ -33,7 +34,7 @@ class IndexFeed:
         """Bring the index up to what has changed since the look before the last."""
         if self._before is None:
             return
-        news = await upkeep.news(self._rt, self._before)
+        news = await maintenance.news(self._rt, self._before)
         await friends.refresh(self._rt, news.changed)
         for friend_id, live_offers in news.live_offers.items():
             copy = self._rt.index.get(friend_id)
@@ -44,11 +45,11 @@ class IndexFeed:
     async def reconcile(self) -> int:
         """Compare every row with the index, mend what differs, and return how many did."""
         if self._before is None:
-            self._before = self._last = await upkeep.horizon(self._rt)
-        suspects = await upkeep.index_differences(self._rt)
+            self._before = self._last = await maintenance.horizon(self._rt)
+        suspects = await maintenance.index_differences(self._rt)
         # What was merely on its way arrives now and is no difference.
         await self.follow()
-        differing = await upkeep.still_differing(self._rt, suspects)
+        differing = await maintenance.still_differing(self._rt, suspects)
         if differing:
             named = ", ".join(str(friend) for friend in sorted(differing)[:NAMED_MAX])
             log.error("%d friends differed in the index, mended: %s", len(differing), named)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from data.enums import Channel
 from data.records.jobs import Changes
 from data.store.outbox import Backlog
-from dispatch.flows import upkeep
+from dispatch.flows import maintenance
 from dispatch.runtime import Runtime
 from scheduler import deadlines, housekeeping, index_feed, relay
 from scheduler.deadlines import ClockSentinel, Deadlines
@@ -106,7 +106,7 @@ class Worker:
         await housekeeping.tidy(self._rt)
 
     async def _count(self) -> None:
-        self._backlog = await upkeep.backlog(self._rt)
+        self._backlog = await maintenance.backlog(self._rt)
 
 
 def _feed(ticker: Ticker, feed: IndexFeed) -> None:

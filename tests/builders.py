@@ -7,9 +7,10 @@ from data.enums import OfferState, Tier
 from data.markets import Language, Market
 from data.records.ids import BookingId, FriendId
 from data.records.jobs import Offer
-from dispatch.flows import friends, jobs
-from dispatch.flows.deciding import Done
-from dispatch.flows.orders import Order
+from dispatch.flows.execute import Done
+from dispatch.flows.jobs import commands
+from dispatch.flows.jobs.orders import Order
+from dispatch.flows.people import friends
 from dispatch.runtime import Runtime
 from geo.friend_import.reader import Row
 from geo.geocode import Address
@@ -77,7 +78,9 @@ def order(**changes: Any) -> Order:
 
 async def booked(rt: Runtime, **changes: Any) -> Done:
     """Book; returns what was done."""
-    done = await jobs.book(rt, order(**changes), actor="customer", claim=None, said=lambda done: {})
+    done = await commands.book(
+        rt, order(**changes), actor="customer", claim=None, said=lambda done: {}
+    )
     assert isinstance(done, Done)
     return done
 
@@ -98,5 +101,5 @@ async def awarded(rt: Runtime) -> tuple[BookingId, Offer]:
     """Book and let the nearest accept; returns the booking and his offer."""
     done = await booked(rt)
     offer = live(done)[0]
-    await jobs.accept(rt, offer.id, offer.friend_id)
+    await commands.accept(rt, offer.id, offer.friend_id)
     return done.job.booking.id, offer

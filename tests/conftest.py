@@ -29,7 +29,7 @@ from data.postgres.client import Embedded
 from data.seed import catalogue
 from data.settings import Settings
 from data.store import catalogue as catalogue_rows
-from dispatch.flows.opening import opened
+from dispatch.flows.bootstrap import opened
 from dispatch.runtime import Runtime
 
 # A machine that stalls is no failure: no test is timed.

@@ -165,7 +165,7 @@ def sentence(decision: DecisionView, line: Line) -> str:
 
 async def _list(ctx: typer.Context, state: BookingState | None, limit: int) -> list[BookingView]:
     from data.store import read_models
-    from dispatch.flows.reading import reading
+    from dispatch.flows.read_only import reading
 
     async with at_desk(ctx) as rt, reading(rt) as tx:
         return await read_models.bookings(
@@ -176,7 +176,7 @@ async def _list(ctx: typer.Context, state: BookingState | None, limit: int) -> l
 async def _show(ctx: typer.Context, booking: UUID) -> tuple[BookingView, Story, Mapping[str, str]]:
     from data.records.ids import BookingId
     from data.store import consistency
-    from dispatch.flows.reading import reading
+    from dispatch.flows.read_only import reading
 
     async with at_desk(ctx) as rt:
         view = await _view(rt, booking)
@@ -189,8 +189,8 @@ async def _show(ctx: typer.Context, booking: UUID) -> tuple[BookingView, Story, 
 async def _view(rt: Runtime, booking: UUID) -> BookingView:
     from data.records.ids import BookingId
     from data.store import read_models
-    from dispatch.flows.reading import reading
-    from dispatch.rules.refused import NotFound
+    from dispatch.flows.read_only import reading
+    from dispatch.rules.refusals import NotFound
 
     async with reading(rt) as tx:
         view = await read_models.booking(tx, BookingId(booking))
@@ -205,7 +205,7 @@ async def _why(
     from api.commands.people import friend_named
     from data.records.ids import BookingId
     from data.store import consistency, read_models
-    from dispatch.flows.reading import reading
+    from dispatch.flows.read_only import reading
 
     async with at_desk(ctx) as rt:
         await _view(rt, booking)

@@ -28,9 +28,9 @@ from data.postgres import layout
 from data.seed import catalogue
 from data.settings import PREFIX, SECRET_BYTES, Settings, SettingsWrong
 from data.store import consistency, test_clock
-from dispatch.flows import upkeep
-from dispatch.flows.opening import opened
-from dispatch.flows.reading import reading
+from dispatch.flows import maintenance
+from dispatch.flows.bootstrap import opened
+from dispatch.flows.read_only import reading
 from dispatch.runtime import Runtime
 from geo.gazetteer.offline import Gazetteer, GazetteerMissing
 from geo.point import Point, distance_m
@@ -328,9 +328,9 @@ async def rows(rt: Runtime) -> AsyncIterator[Finding]:
 async def index(rt: Runtime) -> AsyncIterator[Finding]:
     """The spatial index, built from the rows and held against them and against brute force."""
     problems = rt.index.check()
-    differing = await upkeep.index_differences(rt)
+    differing = await maintenance.index_differences(rt)
     if differing:
-        differing = await upkeep.still_differing(rt, differing)
+        differing = await maintenance.still_differing(rt, differing)
     if problems or differing:
         said = "; ".join([*problems[:3], f"{len(differing)} friends differ from their rows"])
         yield ill("index", said, "Restart every tekkie serve; report this if it comes back.")
@@ -357,7 +357,7 @@ async def waiting(rt: Runtime) -> AsyncIterator[Finding]:
     """Timers and messages that should have been dealt with."""
     async with reading(rt) as tx:
         timers = await consistency.timers(tx)
-    backlog = await upkeep.backlog(rt)
+    backlog = await maintenance.backlog(rt)
     idle = "Nobody rings them: run tekkie serve or tekkie worker."
     if timers.overdue and timers.overdue_s > LATE_S:
         said = f"{timers.overdue:,} overdue, the oldest {timers.overdue_s / 60:.0f} min"

@@ -13,7 +13,7 @@ from api.commands.output import AsJson, print_json, print_line, print_table, rep
 
 if TYPE_CHECKING:
     from data.markets import Market
-    from dispatch.flows.coverage import Covered
+    from dispatch.flows.places.coverage import Covered
     from geo.coverage.maps import Frame, Summary
 
 DAYS = 30
@@ -163,7 +163,7 @@ def _write(frame: Frame, out: Path | None) -> None:
 
 
 async def _covered(ctx: typer.Context, package: str, market: Market, *, busy_too: bool) -> Covered:
-    from dispatch.flows import coverage
+    from dispatch.flows.places import coverage
 
     async with at_desk(ctx, places=True) as rt:
         with reporting(f"counting who reaches what in {market} …"):
@@ -173,7 +173,7 @@ async def _covered(ctx: typer.Context, package: str, market: Market, *, busy_too
 async def _unmet(
     ctx: typer.Context, package: str | None, market: Market | None, days: int
 ) -> Frame:
-    from dispatch.flows import coverage
+    from dispatch.flows.places import coverage
 
     async with at_desk(ctx, places=True) as rt:
         return await coverage.unmet(rt, days=days, market=market, package=package)

@@ -45,7 +45,7 @@ def explain(error: BaseException) -> tuple[str, int]:
     from data.db import DatabaseError
     from data.seed.town import TownUnknown
     from data.settings import SettingsWrong
-    from dispatch.rules.refused import Refused
+    from dispatch.rules.refusals import Refused
     from geo.gazetteer.offline import AddressRefused, GazetteerMissing
 
     if isinstance(error, UsedWrongly | SettingsWrong):
@@ -61,7 +61,7 @@ def explain(error: BaseException) -> tuple[str, int]:
 
 
 def _refusal(refused: Exception) -> str:
-    from dispatch.rules.refused import NotFound
+    from dispatch.rules.refusals import NotFound
 
     title = (type(refused).__doc__ or "").partition("\n")[0]
     detail = str(refused)

@@ -17,7 +17,7 @@ from api.commands.people import checked_email, friend_named
 if TYPE_CHECKING:
     from data.enums import FriendState
     from data.records.people import Friend
-    from dispatch.flows.friends import TakenIn
+    from dispatch.flows.people.friends import TakenIn
     from dispatch.runtime import Runtime
     from geo.friend_import.reader import Row
     from geo.row_errors import Fault
@@ -153,7 +153,7 @@ def block(
 async def _import(
     ctx: typer.Context, file: Path, *, skip_bad: bool
 ) -> tuple[list[Fault], TakenIn | None]:
-    from dispatch.flows import friends
+    from dispatch.flows.people import friends
 
     async with at_desk(ctx, places=True) as rt:
         with counting(f"checking {file.name}", None) as count:
@@ -211,7 +211,7 @@ async def everybody(rt: Runtime) -> AsyncIterator[Friend]:
     """All friends, in the order of their ids."""
     from data.db import moment
     from data.store import friends
-    from dispatch.flows.reading import reading
+    from dispatch.flows.read_only import reading
 
     async with reading(rt) as tx:
         async for page in friends.everyone(tx, await moment(tx)):
@@ -246,8 +246,8 @@ def _facts(friend: Friend) -> dict[str, Any]:
 async def _show(ctx: typer.Context, word: str) -> dict[str, Any]:
     from data.db import moment
     from data.store import friends as rows
-    from dispatch.flows import friends
-    from dispatch.flows.reading import reading
+    from dispatch.flows.people import friends
+    from dispatch.flows.read_only import reading
 
     async with at_desk(ctx) as rt:
         friend_id = await friend_named(rt, word)
@@ -265,7 +265,7 @@ async def _show(ctx: typer.Context, word: str) -> dict[str, Any]:
 
 async def _block(ctx: typer.Context, word: str, email: str, *, by_friend: bool) -> None:
     from data.records.ids import customer_key
-    from dispatch.flows import friends
+    from dispatch.flows.people import friends
 
     async with at_desk(ctx) as rt:
         friend_id = await friend_named(rt, word)
@@ -275,7 +275,7 @@ async def _block(ctx: typer.Context, word: str, email: str, *, by_friend: bool) 
 
 async def _certify(ctx: typer.Context, word: str, code: str, *, holds: bool) -> None:
     from data.seed import catalogue
-    from dispatch.flows import friends
+    from dispatch.flows.people import friends
 
     codes = catalogue.load().certificates.keys()
     if code not in codes:
@@ -294,7 +294,7 @@ def _set_state(ctx: typer.Context, word: str, state: str) -> None:
 
 
 async def _state(ctx: typer.Context, word: str, state: FriendState) -> str:
-    from dispatch.flows import friends
+    from dispatch.flows.people import friends
 
     async with at_desk(ctx) as rt:
         friend_id = await friend_named(rt, word)

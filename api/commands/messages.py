@@ -52,7 +52,7 @@ def retry(
 
 async def _parked(ctx: typer.Context, limit: int) -> Sequence[dict[str, Any]]:
     from data.store import consistency
-    from dispatch.flows.reading import reading
+    from dispatch.flows.read_only import reading
 
     async with at_desk(ctx) as rt, reading(rt) as tx:
         return await consistency.parked(tx, limit)
@@ -61,8 +61,8 @@ async def _parked(ctx: typer.Context, limit: int) -> Sequence[dict[str, Any]]:
 async def _retry(ctx: typer.Context, ids: Sequence[UUID], *, everything: bool) -> int:
     from data.records.ids import MessageId
     from data.store import consistency
-    from dispatch.flows import upkeep
-    from dispatch.flows.reading import reading
+    from dispatch.flows import maintenance
+    from dispatch.flows.read_only import reading
 
     async with at_desk(ctx) as rt:
         wanted = list(ids)
@@ -70,5 +70,5 @@ async def _retry(ctx: typer.Context, ids: Sequence[UUID], *, everything: bool) -
             async with reading(rt) as tx:
                 wanted = [row["id"] for row in await consistency.parked(tx, LIMIT * LIMIT)]
         for message_id in wanted:
-            await upkeep.unpark(rt, MessageId(message_id))
+            await maintenance.unpark(rt, MessageId(message_id))
         return len(wanted)

@@ -41,7 +41,7 @@ async def prepared(settings: Settings, report: Report) -> AsyncIterator[Database
     """The database; the bundled one gets its schema here when it is quite new."""
     from data import migrate
     from data.database import database
-    from dispatch.flows.opening import prepare
+    from dispatch.flows.bootstrap import prepare
 
     async with database(settings, report) as place:
         if settings.database_url is None:
@@ -90,7 +90,7 @@ async def at_desk(ctx: typer.Context, *, places: bool = False) -> AsyncIterator[
 
 
 async def _gazetteer(pool: Pool) -> Gazetteer:
-    from dispatch.flows.places import imported
+    from dispatch.flows.places.postcodes import imported
     from geo.gazetteer.offline import Gazetteer
 
     return Gazetteer.load().with_postcodes(await imported(pool))

@@ -108,38 +108,38 @@ def members(
 
 
 async def _add(ctx: typer.Context, name: str, members_only: bool) -> tuple[Partner, str]:
-    from dispatch.flows import partners
+    from dispatch.flows.partners import accounts
 
     async with at_desk(ctx) as rt:
-        return await partners.add(rt, name, members_only=members_only)
+        return await accounts.add(rt, name, members_only=members_only)
 
 
 async def _list(ctx: typer.Context) -> Sequence[Partner]:
-    from dispatch.flows import partners
+    from dispatch.flows.partners import accounts
 
     async with at_desk(ctx) as rt:
-        return await partners.list(rt)
+        return await accounts.list(rt)
 
 
 async def _key(ctx: typer.Context, name: str) -> str:
-    from dispatch.flows import partners
+    from dispatch.flows.partners import accounts
 
     async with at_desk(ctx) as rt:
-        return await partners.add_key(rt, name)
+        return await accounts.add_key(rt, name)
 
 
 async def _revoke(ctx: typer.Context, prefix: str) -> None:
-    from dispatch.flows import partners
+    from dispatch.flows.partners import accounts
 
     async with at_desk(ctx) as rt:
-        await partners.revoke_key(rt, prefix)
+        await accounts.revoke_key(rt, prefix)
 
 
 async def _members(
     ctx: typer.Context, name: str, add: Sequence[str], remove: Sequence[str]
 ) -> list[str]:
     from api.commands.people import friend_named
-    from dispatch.flows import friends
+    from dispatch.flows.people import friends
 
     async with at_desk(ctx) as rt:
         partner = await _named(rt, name)
@@ -151,10 +151,10 @@ async def _members(
 
 
 async def _named(rt: Runtime, word: str) -> Partner:
-    from dispatch.flows import partners
-    from dispatch.rules.refused import NotFound
+    from dispatch.flows.partners import accounts
+    from dispatch.rules.refusals import NotFound
 
-    for one in await partners.list(rt):
+    for one in await accounts.list(rt):
         if word in (one.name, str(one.id)):
             return one
     raise NotFound(f"there is no partner {word[:60]!r}; see `tekkie partners list`")

@@ -92,7 +92,7 @@ def checked_email(text: str) -> str:
 
 
 async def _add_operator(ctx: typer.Context, email: str, name: str) -> PersonId:
-    from dispatch.flows import sessions
+    from dispatch.flows.people import sessions
 
     if not name.strip() or len(name) > 200:
         raise UsedWrongly("--name must have 1 to 200 characters.")
@@ -101,7 +101,7 @@ async def _add_operator(ctx: typer.Context, email: str, name: str) -> PersonId:
 
 
 async def _link(ctx: typer.Context, kind: Kind, word: str) -> str:
-    from dispatch.flows import sessions
+    from dispatch.flows.people import sessions
 
     async with at_desk(ctx) as rt:
         secret = await sessions.login_link(rt, await person_named(rt, kind, word))
@@ -109,7 +109,7 @@ async def _link(ctx: typer.Context, kind: Kind, word: str) -> str:
 
 
 async def _token(ctx: typer.Context, kind: Kind, word: str, days: int) -> str:
-    from dispatch.flows import sessions
+    from dispatch.flows.people import sessions
 
     async with at_desk(ctx) as rt:
         person_id = await person_named(rt, kind, word)
@@ -120,7 +120,7 @@ async def person_named(rt: Runtime, kind: Kind, word: str) -> PersonId:
     """Whom an id, a ref or an e-mail address means. Raises NotFound."""
     from data.records.ids import PersonId
     from data.store.sessions import Login
-    from dispatch.flows import sessions
+    from dispatch.flows.people import sessions
 
     if "@" in word and (known := await sessions.known(rt, Login(kind), word)):
         return known.id
@@ -129,7 +129,7 @@ async def person_named(rt: Runtime, kind: Kind, word: str) -> PersonId:
     try:
         return PersonId(UUID(word))
     except ValueError:
-        from dispatch.rules.refused import NotFound
+        from dispatch.rules.refusals import NotFound
 
         raise NotFound(
             f"there is no operator {word[:80]!r}; `tekkie operators add` adds one"
@@ -141,9 +141,9 @@ async def friend_named(rt: Runtime, word: str) -> FriendId:
     from data.records.ids import FriendId
     from data.store import friends
     from data.store.sessions import Login
-    from dispatch.flows import sessions
-    from dispatch.flows.reading import reading
-    from dispatch.rules.refused import NotFound
+    from dispatch.flows.people import sessions
+    from dispatch.flows.read_only import reading
+    from dispatch.rules.refusals import NotFound
 
     async with reading(rt) as tx:
         found = await friends.id_of(tx, word.lower() if _is_id(word) else word)

@@ -76,10 +76,10 @@ def find(
 
 
 async def _take_in(ctx: typer.Context, rows: Sequence[Postcode]) -> int:
-    from dispatch.flows import places
+    from dispatch.flows.places import postcodes
 
     async with at_desk(ctx) as rt:
-        return await places.take_in(rt.pool, rows)
+        return await postcodes.take_in(rt.pool, rows)
 
 
 async def _find(ctx: typer.Context, text: str, country: str) -> list[Place]:

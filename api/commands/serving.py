@@ -85,7 +85,7 @@ def migrate(ctx: typer.Context, as_json: AsJson = False) -> None:
 
 async def _migrate(settings: Settings) -> list[str]:
     from data.database import database
-    from dispatch.flows.opening import prepare
+    from dispatch.flows.bootstrap import prepare
 
     # Said line by line, in scripts too: who is in the way of a migration must be read there.
     async with database(settings, say) as place:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from data.records.people import Friend
-from dispatch.rules.matching import available
+from dispatch.rules.jobs.matching import available
 from geo.index.friend_index import FriendIndex
 
 

@@ -14,8 +14,9 @@ from data.markets import Language, Market
 from data.records.ids import FriendId, PersonId
 from data.seed import catalogue, town
 from data.seed.town import InventedFriend
-from dispatch.flows import friends, partners, sessions
-from dispatch.flows.friends import ProfileChange
+from dispatch.flows.partners import accounts
+from dispatch.flows.people import friends, sessions
+from dispatch.flows.people.friends import ProfileChange
 from dispatch.runtime import Runtime
 from geo.friend_import.reader import Row
 from geo.point import Point, Precision
@@ -137,13 +138,13 @@ async def _tokens(rt: Runtime, ids: Sequence[FriendId]) -> list[str]:
 
 
 async def _key(rt: Runtime) -> str:
-    for partner in await partners.list(rt):
+    for partner in await accounts.list(rt):
         if partner.name == PARTNER:
             for former in partner.keys:
                 if former.revoked_at is None:
-                    await partners.revoke_key(rt, former.prefix)
-            return await partners.add_key(rt, PARTNER)
-    _, key = await partners.add(rt, PARTNER)
+                    await accounts.revoke_key(rt, former.prefix)
+            return await accounts.add_key(rt, PARTNER)
+    _, key = await accounts.add(rt, PARTNER)
     return key
 
 

@@ -32,7 +32,7 @@ from data.database import Database, database
 from data.db import DatabaseError
 from data.postgres import layout
 from data.settings import Settings
-from dispatch.flows.opening import opened, prepare
+from dispatch.flows.bootstrap import opened, prepare
 from dispatch.runtime import Runtime
 from scheduler.worker import working
 

@@ -38,14 +38,15 @@ from data.enums import BookingState
 from data.records.ids import BookingId
 from data.store import read_models
 from data.store.read_models import BookingView
-from dispatch.flows import desk, jobs
-from dispatch.flows.deciding import Done, KeyReused, ReferenceTaken, Repeated
-from dispatch.flows.orders import Order, QuoteExpired, UnknownPackage
-from dispatch.flows.reading import reading
-from dispatch.rules import links
-from dispatch.rules.prices import NotSoldHere
-from dispatch.rules.refusals import AlreadyRated, FeeChanged, NotInThisState
-from dispatch.rules.refused import NotFound
+from dispatch.flows import desk
+from dispatch.flows.execute import Done, KeyReused, ReferenceTaken, Repeated
+from dispatch.flows.jobs import commands
+from dispatch.flows.jobs.orders import Order, QuoteExpired, UnknownPackage
+from dispatch.flows.read_only import reading
+from dispatch.rules.jobs import customer_links
+from dispatch.rules.jobs.refusals import AlreadyRated, FeeChanged, NotInThisState
+from dispatch.rules.money.prices import NotSoldHere
+from dispatch.rules.refusals import NotFound
 from dispatch.runtime import Runtime
 from geo.gazetteer.addresses import AddressRefused
 
@@ -87,7 +88,7 @@ async def create_booking(
         made = showing.booking_made(done, link="")
         return made.model_dump(mode="json", exclude={"customer_link"})
 
-    result = await jobs.book(
+    result = await commands.book(
         rt,
         order,
         actor=actor(who) if isinstance(who, Partner | Operator) else "customer",
@@ -99,7 +100,7 @@ async def create_booking(
     assert result.said is not None
     booking_id = BookingId(UUID(result.said["id"]))
     response.headers["Location"] = f"/v1/bookings/{booking_id}"
-    link = f"{rt.settings.base_url}/job/{links.customer_token(secret, booking_id)}"
+    link = f"{rt.settings.base_url}/job/{customer_links.customer_token(secret, booking_id)}"
     # Said again from the database it comes in another order: the fields go by their declaration.
     ordered = dict.fromkeys(schemas.BookingMade.model_fields)
     return to_json({**ordered, **result.said, "customer_link": link})
@@ -159,7 +160,7 @@ async def cancel_booking(
     # Before the lock: it costs the same for another's as for none, and holds up nobody.
     await _must_own(rt, who, BookingId(booking_id))
     reason = asked.reason if asked.reason in requests.CANCEL_REASONS else "other"
-    await jobs.cancel(
+    await commands.cancel(
         rt,
         BookingId(booking_id),
         actor=actor(who),
@@ -182,7 +183,7 @@ async def report_no_contact(rt: Rt, who: ACustomer, booking_id: UUID) -> schemas
     """
     if who.booking_id != booking_id:
         raise NotFound
-    await jobs.not_called(rt, who.booking_id)
+    await commands.not_called(rt, who.booking_id)
     return await shown(rt, who, BookingId(booking_id))
 
 
@@ -197,7 +198,7 @@ async def ask_move(
     """The friend is asked for another time than the one agreed; he answers with an appointment."""
     if who.booking_id != booking_id:
         raise NotFound
-    await jobs.ask_move(rt, who.booking_id, wishes=tuple(asked.wishes), note=asked.note)
+    await commands.ask_move(rt, who.booking_id, wishes=tuple(asked.wishes), note=asked.note)
     return await shown(rt, who, BookingId(booking_id))
 
 
@@ -243,7 +244,7 @@ async def rate_booking(
         )
         return rated.model_dump(mode="json", exclude={"comment"})
 
-    result = await jobs.rate(
+    result = await commands.rate(
         rt,
         BookingId(booking_id),
         stars=asked.stars,

@@ -13,9 +13,9 @@ from api.direct import Direct
 from api.fields import Code
 from api.openapi import may_be_anonymous, problems
 from data.markets import Market
-from dispatch.flows.coverage import PublicMaps
-from dispatch.flows.orders import UnknownPackage
-from dispatch.rules.prices import NotSoldHere
+from dispatch.flows.jobs.orders import UnknownPackage
+from dispatch.flows.places.coverage import PublicMaps
+from dispatch.rules.money.prices import NotSoldHere
 from geo.coverage.maps import feature_collection
 
 FRESH_S = 300

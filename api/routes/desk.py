@@ -16,12 +16,12 @@ from api.routes.bookings import shown
 from data.records.ids import BookingId
 from data.store import friends, read_models
 from data.store.read_models import Apart
-from dispatch.flows import jobs
-from dispatch.flows.reading import reading
-from dispatch.rules import matching
+from dispatch.flows.jobs import commands
+from dispatch.flows.read_only import reading
+from dispatch.rules.jobs import matching
+from dispatch.rules.jobs.refusals import AtCapacity, FriendUnfit, NotInThisState
 from dispatch.rules.policy import Policy
-from dispatch.rules.refusals import AtCapacity, FriendUnfit, NotInThisState
-from dispatch.rules.refused import NotFound
+from dispatch.rules.refusals import NotFound
 from geo.point import Point, distance_m
 
 router = APIRouter(prefix="/v1/bookings/{booking_id}", tags=["desk"], route_class=Direct)
@@ -58,7 +58,7 @@ async def list_decisions(
 )
 async def redispatch_booking(rt: Rt, who: AnOperator, booking_id: UUID) -> schemas.BookingSaid:
     """Ask the nearest again, taking the job from whoever holds it."""
-    await jobs.redispatch(rt, BookingId(booking_id), actor=actor(who))
+    await commands.redispatch(rt, BookingId(booking_id), actor=actor(who))
     return await shown(rt, who, BookingId(booking_id))
 
 
@@ -75,7 +75,7 @@ async def award_booking(
         friend_id = await friends.id_of(tx, asked.friend)
     if friend_id is None:
         raise FriendUnfit(f"there is no friend {asked.friend!r}; give his id or his ref")
-    await jobs.award_by_hand(rt, BookingId(booking_id), friend_id, actor=actor(who))
+    await commands.award_by_hand(rt, BookingId(booking_id), friend_id, actor=actor(who))
     return await shown(rt, who, BookingId(booking_id))
 
 

@@ -20,8 +20,8 @@ from data.records.ids import BookingId
 from data.store.desk import Queue
 from dispatch.flows import desk
 from dispatch.flows.desk import NotesFull
-from dispatch.rules.matching import TRAITS
-from dispatch.rules.refused import NotFound
+from dispatch.rules.jobs.matching import TRAITS
+from dispatch.rules.refusals import NotFound
 
 router = APIRouter(prefix="/v1", tags=["desk"], route_class=Direct)
 

@@ -19,10 +19,11 @@ from api.routes.profile import quiet_said
 from api.schemas import Page
 from data.enums import FriendState
 from data.records.ids import FriendId
-from dispatch.flows import desk, friends
+from dispatch.flows import desk
 from dispatch.flows.desk import NotesFull
-from dispatch.flows.friend_files import take_in_text
-from dispatch.rules.refused import NotFound
+from dispatch.flows.people import friends
+from dispatch.flows.people.friend_import import take_in_text
+from dispatch.rules.refusals import NotFound
 from dispatch.runtime import Runtime
 
 router = APIRouter(prefix="/v1/desk/friends", tags=["desk"], route_class=Direct)

@@ -17,7 +17,7 @@ from api.direct import Direct
 from data.enums import FriendState, Tier
 from data.records.people import Friend
 from dispatch.flows import desk
-from dispatch.rules import matching
+from dispatch.rules.jobs import matching
 from dispatch.rules.policy import Policy
 
 PACKED: Final = 1

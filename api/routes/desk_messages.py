@@ -14,8 +14,8 @@ from api.direct import Direct
 from api.openapi import problems
 from api.schemas import Page
 from data.records.ids import MessageId
-from dispatch.flows import desk, upkeep
-from dispatch.rules.refused import NotFound
+from dispatch.flows import desk, maintenance
+from dispatch.rules.refusals import NotFound
 
 router = APIRouter(prefix="/v1/desk/messages", tags=["desk"], route_class=Direct)
 
@@ -45,4 +45,4 @@ async def list_messages(
 )
 async def send_message_again(rt: Rt, who: AnOperator, message_id: UUID) -> None:
     """Try a parked message anew, once what stood in its way is mended."""
-    await upkeep.unpark(rt, MessageId(message_id), actor=actor(who))
+    await maintenance.unpark(rt, MessageId(message_id), actor=actor(who))

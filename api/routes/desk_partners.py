@@ -13,9 +13,9 @@ from api.direct import Direct
 from api.openapi import problems
 from data.records.ids import PartnerId
 from data.store.partners import Partner
-from dispatch.flows import partners
-from dispatch.flows.partners import SHOWN, NameTaken
-from dispatch.rules.refused import NotFound
+from dispatch.flows.partners import accounts
+from dispatch.flows.partners.accounts import SHOWN, NameTaken
+from dispatch.rules.refusals import NotFound
 
 router = APIRouter(prefix="/v1/desk/partners", tags=["desk"], route_class=Direct)
 
@@ -23,7 +23,7 @@ router = APIRouter(prefix="/v1/desk/partners", tags=["desk"], route_class=Direct
 @router.get("", summary="All partners")
 async def list_partners(rt: Rt, who: AnOperator) -> desk_schemas.Partners:
     """Partners by name, with the beginnings of their keys."""
-    return desk_schemas.Partners(items=[_said(one) for one in await partners.list(rt)])
+    return desk_schemas.Partners(items=[_said(one) for one in await accounts.list(rt)])
 
 
 @router.post("", status_code=201, summary="Add a partner", responses=problems(NameTaken))
@@ -31,7 +31,7 @@ async def add_partner(
     rt: Rt, who: AnOperator, asked: requests.PartnerAsked
 ) -> desk_schemas.PartnerMade:
     """Add a partner; his first key is in this answer and nowhere else."""
-    partner, key = await partners.add(
+    partner, key = await accounts.add(
         rt, asked.name, members_only=asked.members_only, actor=actor(who)
     )
     return desk_schemas.PartnerMade(
@@ -49,7 +49,7 @@ async def add_partner(
 )
 async def add_partner_key(rt: Rt, who: AnOperator, partner_id: UUID) -> desk_schemas.NewKey:
     """A further key beside those he has; it is in this answer and nowhere else."""
-    key = await partners.add_key(rt, str(partner_id), actor=actor(who))
+    key = await accounts.add_key(rt, str(partner_id), actor=actor(who))
     return desk_schemas.NewKey(key=key, prefix=key[:SHOWN])
 
 
@@ -66,7 +66,7 @@ async def revoke_partner_key(
     prefix: Annotated[str, Path(pattern=r"^tk_(live|test)_[0-9A-Za-z_-]{4,8}$")],
 ) -> None:
     """From now on this key opens nothing."""
-    await partners.revoke_key(rt, prefix, partner_id=PartnerId(partner_id), actor=actor(who))
+    await accounts.revoke_key(rt, prefix, partner_id=PartnerId(partner_id), actor=actor(who))
 
 
 def _said(partner: Partner) -> desk_schemas.PartnerSaid:

@@ -15,12 +15,12 @@ from api.openapi import problems
 from data.enums import BookingState, OfferState
 from data.records.ids import OfferId
 from data.store import read_models
-from dispatch.flows import jobs
-from dispatch.flows.lookups import lookups
-from dispatch.flows.reading import reading
-from dispatch.rules.refusals import AtCapacity, OfferExpired, OfferGone
-from dispatch.rules.refused import NotFound
-from dispatch.rules.told import told
+from dispatch.flows.batched_lookups import lookups
+from dispatch.flows.jobs import commands
+from dispatch.flows.read_only import reading
+from dispatch.rules.jobs.outcomes import told
+from dispatch.rules.jobs.refusals import AtCapacity, OfferExpired, OfferGone
+from dispatch.rules.refusals import NotFound
 
 router = APIRouter(prefix="/v1", tags=["friends"], route_class=Direct)
 
@@ -41,7 +41,7 @@ async def list_my_offers(rt: Rt, who: AFriend) -> schemas.Page[schemas.Offer]:
 )
 async def accept_offer(rt: Rt, who: AFriend, offer_id: UUID) -> schemas.Awarded:
     """The first to accept gets the job; repeating it gets the same answer again."""
-    done = await jobs.accept(rt, OfferId(offer_id), who.friend_id)
+    done = await commands.accept(rt, OfferId(offer_id), who.friend_id)
     award = done.job.award
     assert award is not None  # the rule has just given it, or found it still given
     contact = None
@@ -57,7 +57,7 @@ async def accept_offer(rt: Rt, who: AFriend, offer_id: UUID) -> schemas.Awarded:
 )
 async def decline_offer(rt: Rt, who: AFriend, offer_id: UUID) -> schemas.Declined:
     """The next nearest friend is asked at once; repeating it changes nothing."""
-    done = await jobs.decline(rt, OfferId(offer_id), who.friend_id)
+    done = await commands.decline(rt, OfferId(offer_id), who.friend_id)
     return schemas.Declined(
         booking_id=done.job.booking.id, offer_id=offer_id, state=OfferState.DECLINED
     )

@@ -9,11 +9,11 @@ from api.auth import AFriend, Rt
 from api.direct import Direct
 from api.openapi import may_be_anonymous, problems
 from api.outside import ToOutside
-from dispatch.flows import phones
-from dispatch.flows.phones import RungJustNow
-from dispatch.rules.reach import obstacles
-from dispatch.rules.refused import NotFound
-from dispatch.rules.services import EndpointRefused
+from dispatch.flows.people import push_subscriptions
+from dispatch.flows.people.push_subscriptions import RungJustNow
+from dispatch.rules.people.push_endpoints import EndpointRefused
+from dispatch.rules.people.reachability import obstacles
+from dispatch.rules.refusals import NotFound
 
 router = APIRouter(prefix="/v1", tags=["friends"], route_class=Direct)
 
@@ -33,7 +33,7 @@ async def show_push_key(outside: ToOutside) -> schemas.PushKey:
 async def add_my_phone(rt: Rt, who: AFriend, asked: requests.PhoneAsked) -> schemas.PhoneAdded:
     """Take what PushManager.subscribe gave. A phone rings for the last who asked for it; of more
     than five of yours the oldest is forgotten."""
-    added_at = await phones.subscribe(
+    added_at = await push_subscriptions.subscribe(
         rt,
         who.friend_id,
         endpoint=asked.endpoint,
@@ -46,15 +46,15 @@ async def add_my_phone(rt: Rt, who: AFriend, asked: requests.PhoneAsked) -> sche
 @router.delete("/me/push-subscriptions", status_code=204, summary="Ring it no more")
 async def remove_my_phone(rt: Rt, who: AFriend, asked: requests.PhoneNamed) -> None:
     """Forget this phone of yours; repeating it changes nothing."""
-    await phones.unsubscribe(rt, who.friend_id, asked.endpoint)
+    await push_subscriptions.unsubscribe(rt, who.friend_id, asked.endpoint)
 
 
 @router.post("/me/alarm-test", summary="Try my alarm", responses=problems(RungJustNow, NotFound))
 async def try_my_alarm(rt: Rt, who: AFriend, outside: ToOutside) -> schemas.AlarmTried:
     """Ring all your phones now, and say what would keep a new job from reaching you."""
-    trial = await phones.begin_trial(rt, who.friend_id)
+    trial = await push_subscriptions.begin_trial(rt, who.friend_id)
     said = await outside.ring(trial.phones, trial.standing.language)
-    left = await phones.end_trial(rt, trial, said)
+    left = await push_subscriptions.end_trial(rt, trial, said)
     return schemas.AlarmTried(
         rang=said.count(None),
         phones=[

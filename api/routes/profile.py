@@ -18,10 +18,10 @@ from data.markets import Language
 from data.records.ids import FriendId
 from data.records.people import HeldCertificate, QuietHours
 from data.seed import catalogue
-from dispatch.flows import friends, profile
-from dispatch.flows.friends import CapacityTooLow, ProfileChange
-from dispatch.rules.bases import BaseMovedLately
-from dispatch.rules.refused import NotFound
+from dispatch.flows.people import friends, profile
+from dispatch.flows.people.friends import CapacityTooLow, ProfileChange
+from dispatch.rules.refusals import NotFound
+from dispatch.rules.trust.base_moves import BaseMovedLately
 from dispatch.runtime import Runtime
 from geo.gazetteer.addresses import AddressRefused
 from geo.point import Point

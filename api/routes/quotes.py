@@ -9,10 +9,10 @@ from api.auth import Anybody, Partner, Rt
 from api.direct import Direct
 from api.idempotency import REPLAYED, Key, claim, principal
 from api.openapi import REPLAY, may_be_anonymous, problems
-from dispatch.flows import orders
-from dispatch.flows.deciding import KeyReused
-from dispatch.flows.orders import QuoteExpired, UnknownPackage
-from dispatch.rules.prices import NotSoldHere
+from dispatch.flows.execute import KeyReused
+from dispatch.flows.jobs import orders
+from dispatch.flows.jobs.orders import QuoteExpired, UnknownPackage
+from dispatch.rules.money.prices import NotSoldHere
 from geo.gazetteer.addresses import AddressRefused
 from geo.geocode import Address
 from geo.point import Point

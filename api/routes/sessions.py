@@ -13,8 +13,8 @@ from api.openapi import problems
 from api.outside import Outside, ToOutside
 from api.problems import Unauthenticated
 from data.store.sessions import Known, Login
-from dispatch.flows import phones, sessions
-from dispatch.flows.sessions import SESSION_LIFE, LinkUsedUp
+from dispatch.flows.people import push_subscriptions, sessions
+from dispatch.flows.people.sessions import SESSION_LIFE, LinkUsedUp
 from dispatch.runtime import Runtime
 
 router = APIRouter(prefix="/v1", tags=["sessions"], route_class=Direct)
@@ -79,7 +79,7 @@ async def delete_session(
 ) -> None:
     """End this session at once, everywhere; a phone that is named rings no more."""
     if asked and asked.endpoint and isinstance(who, FriendCaller):
-        await phones.unsubscribe(rt, who.friend_id, asked.endpoint)
+        await push_subscriptions.unsubscribe(rt, who.friend_id, asked.endpoint)
     await sessions.log_out(rt, shown)
     response.delete_cookie(COOKIES[_kind(who)], httponly=True, samesite="lax")
 

@@ -16,15 +16,15 @@ from data.markets import MARKETS
 from data.records.ids import BookingId
 from data.records.jobs import Protocol
 from data.store.read_models import BookingView, Holder
-from dispatch.flows import jobs
-from dispatch.rules import signature
-from dispatch.rules.refusals import (
+from dispatch.flows.jobs import commands
+from dispatch.rules.jobs import signature
+from dispatch.rules.jobs.refusals import (
     AppointmentOverlaps,
     AppointmentUnfit,
     ContactDeadlinePassed,
     NotInThisState,
 )
-from dispatch.rules.refused import NotFound
+from dispatch.rules.refusals import NotFound
 from dispatch.runtime import Runtime
 
 router = APIRouter(prefix="/v1/bookings/{booking_id}", tags=["friends"], route_class=Direct)
@@ -35,7 +35,7 @@ ANY_STEP = problems(NotFound, NotInThisState, ContactDeadlinePassed)
 @router.post("/contacted", summary="I have reached the customer", responses=ANY_STEP)
 async def report_contact(rt: Rt, who: AFriend, booking_id: UUID) -> schemas.Progress:
     """Stops the clock of the twelve hours; repeating it changes nothing."""
-    done = await jobs.contacted(rt, BookingId(booking_id), who.friend_id)
+    done = await commands.contacted(rt, BookingId(booking_id), who.friend_id)
     return showing.progress(done.job, done.job.award)
 
 
@@ -50,7 +50,7 @@ async def set_appointment(
     rt: Rt, who: AFriend, booking_id: UUID, asked: requests.AppointmentAsked
 ) -> schemas.Progress:
     """Set or move the appointment; both are told."""
-    done = await jobs.agree(
+    done = await commands.agree(
         rt, BookingId(booking_id), who.friend_id, asked.starts_at, asked.ends_at
     )
     return showing.progress(done.job, done.job.award)
@@ -59,14 +59,14 @@ async def set_appointment(
 @router.post("/on-the-way", summary="I have set out", responses=ANY_STEP)
 async def report_on_the_way(rt: Rt, who: AFriend, booking_id: UUID) -> schemas.Progress:
     """The customer is told; repeating it changes nothing, a new appointment takes it back."""
-    done = await jobs.on_the_way(rt, BookingId(booking_id), who.friend_id)
+    done = await commands.on_the_way(rt, BookingId(booking_id), who.friend_id)
     return showing.progress(done.job, done.job.award)
 
 
 @router.post("/start", summary="I am at the door", responses=ANY_STEP)
 async def start_work(rt: Rt, who: AFriend, booking_id: UUID) -> schemas.Progress:
     """The work begins; repeating it changes nothing."""
-    done = await jobs.start(rt, BookingId(booking_id), who.friend_id)
+    done = await commands.start(rt, BookingId(booking_id), who.friend_id)
     return showing.progress(done.job, done.job.award)
 
 
@@ -78,7 +78,7 @@ async def complete_work(
     protocol = Protocol(summary=asked.summary, minutes=asked.minutes)
     drawn = asked.signature
     signed = signature.path(drawn.width, drawn.height, drawn.strokes) if drawn else None
-    done = await jobs.complete(rt, BookingId(booking_id), who.friend_id, protocol, signed)
+    done = await commands.complete(rt, BookingId(booking_id), who.friend_id, protocol, signed)
     return showing.progress(done.job, done.job.award)
 
 
@@ -90,7 +90,7 @@ async def report_incomplete(
     known = asked.reason in requests.INCOMPLETE_REASONS or asked.reason == "other"
     words = [asked.summary] if known else [asked.reason, asked.summary]
     summary = "\n".join(filter(None, words))[:2000]
-    done = await jobs.give_up(
+    done = await commands.give_up(
         rt,
         BookingId(booking_id),
         who.friend_id,
@@ -105,7 +105,9 @@ async def hand_back(
     rt: Rt, who: AFriend, booking_id: UUID, asked: requests.HandBackAsked
 ) -> schemas.Progress:
     """The job goes out again without me, at once; repeating it changes nothing."""
-    done = await jobs.hand_back(rt, BookingId(booking_id), who.friend_id, asked.reason, asked.note)
+    done = await commands.hand_back(
+        rt, BookingId(booking_id), who.friend_id, asked.reason, asked.note
+    )
     return showing.progress(done.job, None)
 
 

@@ -15,10 +15,10 @@ from data.records.ids import BookingId, FriendId, PersonId
 from data.store import audit, desk, friends, jobs, read_models
 from data.store.desk import Place, Queue, Row
 from data.store.read_models import BookingView
-from dispatch.rules.around import Neighbour
-from dispatch.rules.around import around as judged
-from dispatch.rules.matching import Nearby, asked_from
-from dispatch.rules.refused import NotFound, Refused
+from dispatch.rules.jobs.matching import Nearby, asked_from
+from dispatch.rules.jobs.nearby import Neighbour
+from dispatch.rules.jobs.nearby import around as judged
+from dispatch.rules.refusals import NotFound, Refused
 from dispatch.runtime import Runtime
 from geo.point import Point, distance_m
 

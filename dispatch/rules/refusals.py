@@ -1,92 +1,20 @@
-"""What the rules of a job refuse. The docstring is the title, `code` the name outside."""
+"""The two ways a rule says no. Each refusal is a class beside the rule that raises it."""
 
 from __future__ import annotations
 
-from data.records.money import Money
-from dispatch.rules.refused import Refused
+
+class Refused(Exception):
+    """The rules say no.
+
+    The docstring of a subclass is its title, `code` its stable name outside, `field` the part of
+    the request to mend where there is one. The message is the detail, and names the cure.
+    """
+
+    code = "refused"
+    field: str | None = None
 
 
-class OfferGone(Refused):
-    """This offer is gone."""
+class NotFound(Refused):
+    """There is no such thing, or it is not yours."""
 
-    code = "offer-gone"
-
-    def __str__(self) -> str:
-        return "Another friend has the job, or it was withdrawn; nothing is left to do."
-
-
-class OfferExpired(Refused):
-    """This offer has expired."""
-
-    code = "offer-expired"
-
-    def __str__(self) -> str:
-        return "The time to answer is over; nothing is left to do."
-
-
-class AtCapacity(Refused):
-    """You have as many open jobs as you said you can take."""
-
-    code = "at-capacity"
-
-
-class FriendUnfit(Refused):
-    """This friend cannot be given the job."""
-
-    code = "friend-unfit"
-    field = "friend"
-
-
-class ContactDeadlinePassed(Refused):
-    """The twelve hours to contact the customer are over."""
-
-    code = "contact-deadline-passed"
-
-    def __str__(self) -> str:
-        return "The job is leaving you and goes out to others."
-
-
-class AppointmentOverlaps(Refused):
-    """You have another appointment at that time."""
-
-    code = "appointment-overlaps"
-    field = "starts_at"
-
-    def __str__(self) -> str:
-        return "Choose a time that does not overlap your other appointments."
-
-
-class AppointmentUnfit(Refused):
-    """This appointment cannot be kept."""
-
-    code = "appointment-unfit"
-    field = "starts_at"
-
-
-class NotInThisState(Refused):
-    """The booking is not in a state that allows this."""
-
-    code = "wrong-state"
-
-
-class FeeChanged(Refused):
-    """Cancelling costs more by now."""
-
-    code = "fee-changed"
-    field = "fee_minor_max"
-
-    def __init__(self, fee: Money) -> None:
-        super().__init__(fee)
-        self.fee = fee
-
-    def __str__(self) -> str:
-        return f"Nothing was cancelled; to cancel for {self.fee.amount}, send that as the most."
-
-
-class AlreadyRated(Refused):
-    """This booking has been rated."""
-
-    code = "already-rated"
-
-    def __str__(self) -> str:
-        return "A booking is rated once."
+    code = "not-found"

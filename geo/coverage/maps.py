@@ -1,10 +1,9 @@
 """Where a package can be served, by how many friends, and where customers were turned away.
 
 A friend counts in a cell of `geo.coverage.grid` when its centre lies within their radius, measured
-as dispatch measures it. Cells that a service circle only touches are on the map with nobody in them,
+as dispatch measures it. Cells that a service circle only touches are on the map without a friend,
 so that the map is never smaller than the circles. Nobody is sent abroad: cells whose nearest town
-lies in
-another country are left out.
+lies in another country are left out.
 
 What the public may see is another thing. There a friend stands in the middle of his cell and his
 radius is rounded up to whole steps of 5 km; the cells he then reaches are merged into areas and are

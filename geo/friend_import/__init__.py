@@ -1,0 +1,1 @@
+"""Friends read from files."""

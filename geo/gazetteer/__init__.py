@@ -1,0 +1,1 @@
+"""Postcodes and towns, offline."""

@@ -16,7 +16,7 @@ from data.records.catalogue import Package
 from data.records.messages import Message
 from data.records.money import Money
 from data.store.mail_context import AwardNow, Background
-from dispatch.rules.links import customer_token
+from dispatch.rules.jobs.customer_links import customer_token
 
 SETTING_OUT = frozenset({BookingState.CONTACTED, BookingState.SCHEDULED})
 STANDING = frozenset({AwardState.LIVE, AwardState.DONE})

@@ -24,9 +24,9 @@ from data.markets import Language
 from data.records.messages import Message
 from data.store.mail_context import Background
 from data.store.push_subscriptions import Phone, PhoneProblem
-from dispatch.flows import phones
-from dispatch.rules.refused import Refused
-from dispatch.rules.services import is_loopback, must_be_a_service
+from dispatch.flows.people import push_subscriptions
+from dispatch.rules.people.push_endpoints import is_loopback, must_be_a_service
+from dispatch.rules.refusals import Refused
 from dispatch.runtime import Runtime
 from scheduler.senders import Moot, Post, Result, Retry, Sender, Sent
 from scheduler.senders.calls import ALARM, call
@@ -214,7 +214,7 @@ class Push:
     async def _settle(self, rung: Sequence[Rung], now: datetime) -> None:
         noted = [(one.phone.id, one.problem) for one in rung if _is_news(one, now)]
         if noted:
-            await phones.settle(self.rt, noted)
+            await push_subscriptions.settle(self.rt, noted)
 
 
 def _is_news(rung: Rung, now: datetime) -> bool:

@@ -13,7 +13,8 @@ from api.openapi import Api
 from api.sending import by_mail
 from data.markets import Language
 from data.records.ids import FriendId, PersonId
-from dispatch.flows import partners, sessions
+from dispatch.flows.partners import accounts
+from dispatch.flows.people import sessions
 from dispatch.runtime import Runtime
 from geo.gazetteer.addresses import Postcode
 from geo.gazetteer.offline import Gazetteer
@@ -81,7 +82,7 @@ class House:
 
     async def partner(self, name: str = "Radio Meier", *, members_only: bool = False) -> "Caller":
         if name not in self.tokens:
-            _, self.tokens[name] = await partners.add(self.rt, name, members_only=members_only)
+            _, self.tokens[name] = await accounts.add(self.rt, name, members_only=members_only)
         return self.client(self.tokens[name])
 
     async def book(self, **changes: Any) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from fastapi.routing import APIRoute
 from starlette.routing import Route
 
 from api.main import ROUTERS, create_app
-from dispatch.flows import partners
+from dispatch.flows.partners import accounts
 from tests.api.conftest import BOOKING
 from tests.api.listening import listening, served
 
@@ -173,7 +173,7 @@ async def people(house, clock, owner):
     starts_at = (await clock.now() + timedelta(days=1)).isoformat()
     assert (await winner.post(f"{at}/appointment", {"starts_at": starts_at})).status_code == 200
     parked = "UPDATE messages SET state = 'parked' WHERE booking_id = $1 RETURNING id"
-    [shop] = await partners.list(house.rt)
+    [shop] = await accounts.list(house.rt)
     callers = {
         "nobody": house.client(),
         "customer": house.client(booking["token"]),

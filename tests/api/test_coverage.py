@@ -7,9 +7,9 @@ import shapely
 
 from data.markets import Market
 from data.records.ids import FriendId
-from dispatch.flows import friends
-from dispatch.flows.coverage import PUBLIC_MAP_LIFE_S, PublicMaps
-from dispatch.flows.friends import ProfileChange
+from dispatch.flows.people import friends
+from dispatch.flows.people.friends import ProfileChange
+from dispatch.flows.places.coverage import PUBLIC_MAP_LIFE_S, PublicMaps
 from geo.coverage import maps
 from geo.point import Point
 from tests.builders import ZURICH, friend_row, neighbours, north, take_in

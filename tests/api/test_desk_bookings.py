@@ -7,7 +7,8 @@ from datetime import timedelta
 import pytest
 
 from data.enums import FriendState
-from dispatch.flows import friends, jobs
+from dispatch.flows.jobs import commands
+from dispatch.flows.people import friends
 from geo.point import Point
 from tests.api.conftest import BOOKING, expect
 from tests.builders import friend_row, north, take_in
@@ -64,7 +65,7 @@ async def waiting(house, clock, owner):
     missed, _ = await house.win("f1")
     made["missed"] = missed["id"]
     await clock.advance(timedelta(hours=12))
-    await jobs.ring(house.rt, limit=10)
+    await commands.ring(house.rt, limit=10)
     made["contact_due_soon"] = (await house.win("f2"))[0]["id"]
     await clock.advance(timedelta(hours=9))
     disputed, _ = await house.win("f3")

@@ -11,7 +11,7 @@ from api import health
 from api.main import create_app
 from api.metrics import Measured, Metrics
 from data.store.outbox import Backlog
-from dispatch.flows import jobs
+from dispatch.flows.jobs import commands
 from scheduler.worker import State
 from tests.builders import booked, live
 
@@ -160,7 +160,7 @@ async def test_what_waits_is_shown(house, rt, clock):
     assert seen["tekkie_streams_open"] == 0
     assert seen["tekkie_gathering_waiting"] == 0
     assert seen["tekkie_pool_max"] == rt.pool.get_max_size()
-    await jobs.ring(rt, 10)
+    await commands.ring(rt, 10)
     assert (await figures(house.client()))["tekkie_timers_overdue"] == 0
 
 
@@ -177,7 +177,7 @@ async def test_no_label_names_anybody(house, rt):
     await nobody.get(f"/v1/bookings/{booking['id']}")
     await nobody.get(f"/nowhere/{offer}/vera@example.com")
     await nobody.send("WONDER", "/v1/packages")
-    await jobs.decline(rt, live(await booked(rt))[0].id, house.friends["f1"])
+    await commands.decline(rt, live(await booked(rt))[0].id, house.friends["f1"])
     text = (await nobody.get("/metrics")).text
     assert not UUID.search(text)
     assert not [word for word in ("Vera", "vera", "@", "WONDER", booking["token"]) if word in text]

@@ -6,7 +6,7 @@ from httpx2 import ASGITransport, AsyncClient
 
 from api.main import create_app
 from data.settings import Settings
-from dispatch.flows.opening import opened
+from dispatch.flows.bootstrap import opened
 from tests.api.conftest import BASE, BOOKING
 
 KEY = {"Idempotency_Key": "till-7-receipt-1"}

@@ -17,10 +17,11 @@ from api.live import Answer, streams_of
 from api.streams import Stream
 from data.db import DatabaseAway, transaction
 from data.store import sessions as session_rows
-from dispatch.flows import jobs, partners
-from dispatch.flows.opening import opened
-from dispatch.rules import hearing
-from dispatch.rules.links import customer_token
+from dispatch.flows.bootstrap import opened
+from dispatch.flows.jobs import commands
+from dispatch.flows.partners import accounts
+from dispatch.rules.jobs import visibility
+from dispatch.rules.jobs.customer_links import customer_token
 from tests.api.listening import listening, ready, served
 from tests.builders import booked, live
 
@@ -78,7 +79,7 @@ async def test_an_expired_a_withdrawn_and_a_declined_offer_are_gone(house, url, 
         offer = live(await booked(rt))[0]
         assert (await phone.next()).name == "offer.made"
         await clock.advance(timedelta(minutes=61))
-        await jobs.ring(rt, 10)
+        await commands.ring(rt, 10)
         gone = await phone.next()
         assert gone.said["data"] == {"offer_id": str(offer.id), "because": "expired"}
 
@@ -91,17 +92,17 @@ async def test_an_expired_a_withdrawn_and_a_declined_offer_are_gone(house, url, 
 
 
 async def cancelled(rt, offer):
-    await jobs.cancel(
+    await commands.cancel(
         rt, offer.booking_id, actor="customer", reason="solved", mine=lambda job: True
     )
 
 
 async def declined(rt, offer):
-    await jobs.decline(rt, offer.id, offer.friend_id)
+    await commands.decline(rt, offer.id, offer.friend_id)
 
 
 async def test_everybody_hears_of_his_own_and_the_desk_of_all(house, url, rt):
-    partner, key = await partners.add(rt, "Radio Meier")
+    partner, key = await accounts.add(rt, "Radio Meier")
     desk = await house.operator()
     mine = await booked(rt, partner_id=partner.id)
     other = await booked(rt)
@@ -113,7 +114,7 @@ async def test_everybody_hears_of_his_own_and_the_desk_of_all(house, url, rt):
     ):
         for done in (other, mine):
             offer = live(done)[0]
-            await jobs.accept(rt, offer.id, offer.friend_id)
+            await commands.accept(rt, offer.id, offer.friend_id)
         for reader in (till, customer):
             told = await reader.next()
             assert (told.name, told.said["booking_id"]) == (
@@ -283,7 +284,7 @@ async def test_a_revoked_session_ends_its_stream_and_no_other(house, url, rt, mo
     monkeypatch.setattr(streaming, "BEAT_S", 0.2)
     monkeypatch.setattr(streaming, "CHECK_EVERY_S", 0.05)
     revoked, good = await token(house, "f1"), await token(house, "f2")
-    _, key = await partners.add(rt, "Radio Meier")
+    _, key = await accounts.add(rt, "Radio Meier")
     async with (
         ready(url, revoked) as phone,
         ready(url, good) as other,
@@ -291,7 +292,7 @@ async def test_a_revoked_session_ends_its_stream_and_no_other(house, url, rt, mo
     ):
         async with transaction(rt.pool) as tx:
             await session_rows.revoke(tx, sha256(revoked.encode()).digest())
-        await partners.revoke_key(rt, key[:16])
+        await accounts.revoke_key(rt, key[:16])
         assert await phone.next() is None
         assert await till.next() is None
         await booked(rt)
@@ -326,7 +327,7 @@ async def test_a_stream_says_what_it_is_and_when_to_come_back(house, url):
 async def test_who_does_not_read_is_ended_and_costs_no_more(house, rt, monkeypatch):
     monkeypatch.setattr(streaming, "WAITING_BYTES_MAX", 3000)
     hub = streams_of(house.app)
-    stream = Stream(hearing.DESK, None, None)
+    stream = Stream(visibility.DESK, None, None)
     reading = asyncio.Event()
     got: list[dict] = []
 

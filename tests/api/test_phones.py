@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from data.enums import Channel, FriendState
-from dispatch.flows import friends
+from dispatch.flows.people import friends
 from scheduler.senders import sealing
 from tests.receiver import from_url64, push_service
 from tests.rules.test_reach import BAD

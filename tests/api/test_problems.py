@@ -14,9 +14,9 @@ from data.db import (
     DatabaseConflict,
     DatabaseFull,
 )
-from dispatch.flows import jobs
-from dispatch.flows.together import Overloaded, together
-from dispatch.rules.refused import NotFound, Refused
+from dispatch.flows.group_commit import Overloaded, together
+from dispatch.flows.jobs import commands
+from dispatch.rules.refusals import NotFound, Refused
 from tests.api.conftest import BOOKING
 
 SECRET = "/var/lib/postgresql/secret.sock"
@@ -65,7 +65,7 @@ async def test_what_passes_is_503_and_says_when_to_come_back(house, monkeypatch,
     async def fails(*_, **__):
         raise error
 
-    monkeypatch.setattr(jobs, "book", fails)
+    monkeypatch.setattr(commands, "book", fails)
     answer = await house.client().post("/v1/bookings", BOOKING)
     assert answer.status_code == 503
     assert answer.json()["code"] == code
@@ -80,7 +80,7 @@ async def test_a_fault_of_ours_is_500_with_a_number_and_nothing_else(
     async def fails(*_, **__):
         raise error
 
-    monkeypatch.setattr(jobs, "book", fails)
+    monkeypatch.setattr(commands, "book", fails)
     with caplog.at_level(logging.ERROR):
         answer = await house.client().post("/v1/bookings", BOOKING, X_Request_Id="request-4711")
     assert answer.status_code == 500
@@ -107,7 +107,7 @@ async def test_a_database_that_went_away_is_503_and_comes_back_by_itself(house, 
 
 
 async def test_an_overfull_house_says_so_at_once(house, monkeypatch, problem):
-    monkeypatch.setattr("dispatch.flows.together.WAITING_MAX", 0)
+    monkeypatch.setattr("dispatch.flows.group_commit.WAITING_MAX", 0)
     problem(await house.client().post("/v1/bookings", BOOKING), 503, "overloaded")
 
 

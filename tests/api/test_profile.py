@@ -5,8 +5,8 @@ from datetime import timedelta
 import pytest
 
 from data.records.ids import FriendId
-from dispatch.flows import friends
-from dispatch.rules.refused import NotFound
+from dispatch.flows.people import friends
+from dispatch.rules.refusals import NotFound
 from tests.builders import awarded, friend_row, north, take_in
 
 PATH = "/v1/me/profile"

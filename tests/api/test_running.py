@@ -7,7 +7,7 @@ import pytest
 
 from api import running
 from data.settings import Settings
-from dispatch.flows.opening import opened
+from dispatch.flows.bootstrap import opened
 from tests.builders import friend_row, take_in
 
 

@@ -15,7 +15,7 @@ import uvicorn
 from api.main import create_app
 from data.database import Database
 from data.settings import Settings
-from dispatch.flows.opening import opened
+from dispatch.flows.bootstrap import opened
 from dispatch.runtime import Runtime
 from tests.builders import take_in
 from tests.proof.fuzz.attack import attack

@@ -8,9 +8,10 @@ import pytest
 from data.markets import Language
 from data.records.ids import PersonId
 from data.store.sessions import Login
-from dispatch.flows import partners, sessions
-from dispatch.flows.sessions import SESSION_LIFE
-from dispatch.rules.refused import NotFound
+from dispatch.flows.partners import accounts
+from dispatch.flows.people import sessions
+from dispatch.flows.people.sessions import SESSION_LIFE
+from dispatch.rules.refusals import NotFound
 from tests.api.conftest import BASE, BOOKING
 
 FRIEND = {"email": "F1@example.org", "kind": "friend"}
@@ -172,14 +173,14 @@ async def test_signing_out_by_cookie_takes_it_away(house, problem):
 
 
 async def test_a_revoked_key_opens_nothing_from_then_on(house, owner, problem):
-    partner, key = await partners.add(house.rt, "Radio Meier")
-    second = await partners.add_key(house.rt, "Radio Meier")
+    partner, key = await accounts.add(house.rt, "Radio Meier")
+    second = await accounts.add_key(house.rt, "Radio Meier")
     assert key.startswith("tk_live_")
     assert (await house.client(key).get("/v1/bookings")).status_code == 200
-    await partners.revoke_key(house.rt, key[:16])
+    await accounts.revoke_key(house.rt, key[:16])
     problem(await house.client(key).get("/v1/bookings"), 401, "unauthenticated")
     assert (await house.client(second).get("/v1/bookings")).status_code == 200
-    [listed] = await partners.list(house.rt)
+    [listed] = await accounts.list(house.rt)
     assert listed.id == partner.id
     assert [bool(known.revoked_at) for known in listed.keys] == [True, False]
     kept = str(await owner.fetch("SELECT * FROM partner_keys"))
@@ -190,13 +191,13 @@ async def test_a_revoked_key_opens_nothing_from_then_on(house, owner, problem):
 
 
 async def test_partners_are_named_once_and_keys_must_exist(house):
-    await partners.add(house.rt, "Radio Meier")
-    with pytest.raises(partners.NameTaken):
-        await partners.add(house.rt, "Radio Meier")
+    await accounts.add(house.rt, "Radio Meier")
+    with pytest.raises(accounts.NameTaken):
+        await accounts.add(house.rt, "Radio Meier")
     with pytest.raises(NotFound):
-        await partners.add_key(house.rt, "Nobody")
+        await accounts.add_key(house.rt, "Nobody")
     with pytest.raises(NotFound):
-        await partners.revoke_key(house.rt, "tk_live_nothing1")
+        await accounts.revoke_key(house.rt, "tk_live_nothing1")
 
 
 async def test_a_partner_of_members_asks_members_only(house, owner):

@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from dispatch.rules.news import NEWS
+from dispatch.rules.jobs.notifications import NEWS
 
 FEE = {"amount": 1725, "currency": "CHF"}
 FREE = {"amount": 0, "currency": "CHF"}

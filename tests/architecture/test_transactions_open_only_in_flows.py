@@ -47,6 +47,6 @@ def test_a_planted_transaction_is_found(planted):
 
 
 def test_a_route_is_not_a_flow():
-    assert allowed("dispatch/flows/jobs.py")
+    assert allowed("dispatch/flows/jobs/commands.py")
     assert not allowed("api/routes/bookings.py")
     assert not allowed("scheduler/deadlines.py")

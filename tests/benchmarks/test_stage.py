@@ -11,8 +11,8 @@ from data.db import moment, transaction
 from data.markets import Language, Market
 from data.seed import catalogue
 from data.store import friends as rows
-from dispatch.flows.friends import take_in
-from dispatch.flows.opening import load_index
+from dispatch.flows.bootstrap import load_index
+from dispatch.flows.people.friends import take_in
 from geo.point import Point
 from tests.builders import friend_row
 

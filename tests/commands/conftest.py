@@ -13,7 +13,7 @@ from data.database import Database
 from data.db import connect
 from data.settings import load as load_settings
 from data.sql_loader import load
-from dispatch.flows.opening import opened
+from dispatch.flows.bootstrap import opened
 from dispatch.runtime import Runtime
 
 Tekkie = Callable[..., Result]

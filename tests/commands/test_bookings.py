@@ -10,7 +10,7 @@ from data.enums import Outcome, Wish
 from data.records.ids import BookingId
 from data.records.jobs import Protocol
 from data.store import jobs as store
-from dispatch.flows import jobs
+from dispatch.flows.jobs import commands
 from tests.builders import awarded, friend_row, neighbours, north, take_in
 
 
@@ -22,7 +22,7 @@ def booking(in_service):
         await neighbours(rt, 5)
         await take_in(rt, [friend_row("f6", north(9_000), radius_m=1_000)])
         booking_id, offer = await awarded(rt)
-        await jobs.contacted(rt, booking_id, offer.friend_id)
+        await commands.contacted(rt, booking_id, offer.friend_id)
         return str(booking_id)
 
     return in_service(make)
@@ -65,10 +65,10 @@ def test_what_a_customer_wrote_or_signed_is_not_printed(tekkie, booking, in_serv
     async def finish(rt):
         job = await load(rt, booking)
         who, soon = job.award.friend_id, job.award.awarded_at + timedelta(days=30)
-        await jobs.agree(rt, job.booking.id, who, soon, None)
-        await jobs.ask_move(rt, job.booking.id, wishes=(Wish.EVENING,), note="Ask for Vera.")
+        await commands.agree(rt, job.booking.id, who, soon, None)
+        await commands.ask_move(rt, job.booking.id, wishes=(Wish.EVENING,), note="Ask for Vera.")
         done = Protocol(summary="Done.", minutes=5)
-        await jobs.complete(rt, job.booking.id, who, done, "M1 1L2 2")
+        await commands.complete(rt, job.booking.id, who, done, "M1 1L2 2")
 
     in_service(finish)
     for told in (

@@ -12,8 +12,8 @@ import data.database
 from api.commands.root import app
 from data import db
 from data.settings import Settings
-from dispatch.flows import jobs
-from dispatch.flows.opening import opened
+from dispatch.flows.bootstrap import opened
+from dispatch.flows.jobs import commands
 from geo.point import Point
 from tests.builders import booked, friend_row, neighbours, north, take_in
 from tests.conftest import BEGINNING, Clock
@@ -123,7 +123,7 @@ def test_a_booking_that_found_somebody_later_was_unmet_all_the_same(tekkie, with
     async def late(rt):
         done = await booked(rt)
         await neighbours(rt, 4)
-        await jobs.redispatch(rt, done.job.booking.id, actor="system")
+        await commands.redispatch(rt, done.job.booking.id, actor="system")
 
     with_runtime(late)
     [cell] = facts(tekkie("coverage", "--unmet", "--json"))

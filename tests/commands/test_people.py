@@ -13,7 +13,7 @@ def test_an_operator_is_added_once_and_gets_a_link(tekkie):
 
 
 def test_a_token_opens_what_it_should(tekkie, file, in_service):
-    from dispatch.flows import sessions
+    from dispatch.flows.people import sessions
 
     tekkie("friends", "import", file)
     made = json.loads(tekkie("token", "friend", "ana", "--days", "3", "--json").stdout)

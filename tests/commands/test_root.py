@@ -101,24 +101,24 @@ def test_a_server_that_is_away_is_said_in_a_sentence(tekkie, tmp_path):
 
 
 def test_a_fault_of_our_own_is_said_as_such(tekkie, monkeypatch):
-    from dispatch.flows import partners
+    from dispatch.flows.partners import accounts
 
     async def broken(rt):
         raise RuntimeError("oh")
 
-    monkeypatch.setattr(partners, "list", broken)
+    monkeypatch.setattr(accounts, "list", broken)
     done = tekkie("partners", "list")
     assert done.exit_code == 1
     assert "A fault of tekkie itself (RuntimeError: oh); --debug shows where." in done.stderr
 
 
 def test_ctrl_c_ends_with_130_and_without_a_word(tekkie, monkeypatch):
-    from dispatch.flows import partners
+    from dispatch.flows.partners import accounts
 
     async def interrupted(rt):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(partners, "list", interrupted)
+    monkeypatch.setattr(accounts, "list", interrupted)
     done = tekkie("partners", "list")
     assert done.exit_code == 130
     assert "Traceback" not in done.output

@@ -16,7 +16,7 @@ from asyncpg import Range
 
 from data import db
 from data.db import ConstraintBroken
-from dispatch.rules import states
+from dispatch.rules.jobs import states
 from tests.data.ground import (
     AWARDS,
     BOOKINGS,

@@ -2,8 +2,8 @@ from api.demo import cast
 from data.db import transaction
 from data.seed import town
 from data.store import sessions
-from dispatch.flows import partners
-from dispatch.flows import sessions as signing_in
+from dispatch.flows.partners import accounts
+from dispatch.flows.people import sessions as signing_in
 
 
 def test_the_same_seed_gives_the_same_people_and_another_gives_others():
@@ -36,8 +36,8 @@ async def test_everybody_can_sign_in_and_only_the_newest_key_opens(rt):
         assert await signing_in.who(rt, token) is not None
     for login, kind in ((again.your_login, "friend"), (again.desk_login, "operator")):
         assert (await signing_in.log_in(rt, login)).kind == kind
-    assert await partners.of_key(rt, first.partner_key) is None
-    assert await partners.of_key(rt, again.partner_key) is not None
+    assert await accounts.of_key(rt, first.partner_key) is None
+    assert await accounts.of_key(rt, again.partner_key) is not None
 
 
 async def test_quiet_hours_are_as_invented(rt):

@@ -5,8 +5,8 @@ from rich.console import Console
 
 from api.demo import teller as telling
 from api.demo.teller import TOLD, Teller
-from dispatch.flows import jobs
-from dispatch.rules.news import NEWS
+from dispatch.flows.jobs import commands
+from dispatch.rules.jobs.notifications import NEWS
 from tests.builders import booked, live, neighbours, order
 
 
@@ -30,7 +30,7 @@ async def test_each_event_is_a_line_with_time_place_and_distances(rt, told):
     teller.names = {friend_id: f"Friend {ref}" for ref, friend_id in refs.items()}
     done = await booked(rt)
     first, *_ = live(done)
-    await jobs.decline(rt, first.id, first.friend_id)
+    await commands.decline(rt, first.id, first.friend_id)
     created, asks, declined, also = lines()
     assert "Mon 10:00:00" in created
     assert "booked" in created
@@ -49,16 +49,16 @@ async def test_a_whole_life_is_told_and_counted(rt, clock, told):
     done = await booked(rt)
     offer = live(done)[0]
     booking_id = done.job.booking.id
-    await jobs.accept(rt, offer.id, offer.friend_id)
+    await commands.accept(rt, offer.id, offer.friend_id)
     await clock.advance(telling.timedelta(hours=12))
-    await jobs.ring(rt, 10)
+    await commands.ring(rt, 10)
     other = next(friend_id for friend_id in refs.values() if friend_id != offer.friend_id)
-    await jobs.award_by_hand(rt, booking_id, other, actor="system")
+    await commands.award_by_hand(rt, booking_id, other, actor="system")
     await clock.advance(telling.timedelta(minutes=90))
-    await jobs.contacted(rt, booking_id, other)
-    await jobs.start(rt, booking_id, other)
-    await jobs.complete(rt, booking_id, other, protocol())
-    await jobs.rate(rt, booking_id, stars=4, comment=None, claim=None, said=lambda done: {})
+    await commands.contacted(rt, booking_id, other)
+    await commands.start(rt, booking_id, other)
+    await commands.complete(rt, booking_id, other, protocol())
+    await commands.rate(rt, booking_id, stars=4, comment=None, claim=None, said=lambda done: {})
     text = "\n".join(lines())
     for word in ("MISSED", "asks        (round 2)", "after 1 h 30", "in 55 min", "★★★★☆"):
         assert word in text
@@ -75,7 +75,7 @@ async def test_a_line_is_never_wider_than_the_terminal(rt, told):
     teller, lines = told
     refs = await neighbours(rt, 4)
     teller.names = dict.fromkeys(refs.values(), "A very long name indeed " * 4)
-    await jobs.book(rt, order(), actor="customer", claim=None, said=lambda done: {})
+    await commands.book(rt, order(), actor="customer", claim=None, said=lambda done: {})
     assert len(lines()) == 2
     assert all(len(line) <= 160 for line in lines())
 

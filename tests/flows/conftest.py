@@ -8,9 +8,9 @@ from random import Random
 import pytest
 
 from data import db
-from dispatch.flows.opening import load_index
-from dispatch.flows.together import together
-from dispatch.rules.matching import askable
+from dispatch.flows.bootstrap import load_index
+from dispatch.flows.group_commit import together
+from dispatch.rules.jobs.matching import askable
 from dispatch.runtime import Runtime
 from geo.gazetteer.offline import Gazetteer
 from geo.index.friend_index import FriendIndex

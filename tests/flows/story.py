@@ -19,11 +19,13 @@ from data.records.ids import CustomerKey, customer_key
 from data.records.jobs import Job, Protocol
 from data.settings import Settings
 from data.store import jobs as store
-from dispatch.flows import friends, jobs, partners
-from dispatch.flows.friends import ProfileChange
-from dispatch.flows.opening import opened
+from dispatch.flows.bootstrap import opened
+from dispatch.flows.jobs import commands
+from dispatch.flows.partners import accounts
+from dispatch.flows.people import friends
+from dispatch.flows.people.friends import ProfileChange
 from dispatch.rules.policy import RankBy
-from dispatch.rules.refused import Refused
+from dispatch.rules.refusals import Refused
 from tests.builders import booked, friend_row, north, take_in
 from tests.conftest import BEGINNING, Clock
 from tests.flows.invariants import all_is_well, distances_hold, index_agrees
@@ -90,7 +92,7 @@ class World:
         chosen = Settings(data_dir=self.folder, public_url="https://tekkie.test")
         self._opened = opened(chosen, self.where, application="tests", chance=Random(7))
         self.rt = await self._opened.__aenter__()
-        self.partner = (await partners.add(self.rt, "Radio Meier"))[0].id
+        self.partner = (await accounts.add(self.rt, "Radio Meier"))[0].id
 
     async def anew(self, rank_by: RankBy) -> None:
         self.rt.policy = replace(self.rt.policy, rank_by=rank_by)
@@ -176,7 +178,7 @@ class Story:
         self.run(self._rest())
 
     async def _rest(self) -> None:
-        while await jobs.ring(self.world.rt, 100):
+        while await commands.ring(self.world.rt, 100):
             pass
         await all_is_well(self.world.owner)
         await distances_hold(self.world.owner, self.rank_by)
@@ -207,7 +209,7 @@ class Story:
 
     def of_holder(self, verb, booking, number, *args):
         """What only who holds the job may do."""
-        act = getattr(jobs, verb)
+        act = getattr(commands, verb)
         self.attempt(verb, act(self.world.rt, booking, self.held(booking, number), *args))
 
     @step()
@@ -217,11 +219,11 @@ class Story:
 
     @step(booking=BOOKING, number=WHO)
     def accept(self, booking, number):
-        self.answer("accept", jobs.accept, booking, number)
+        self.answer("accept", commands.accept, booking, number)
 
     @step(booking=BOOKING, number=WHO)
     def decline(self, booking, number):
-        self.answer("decline", jobs.decline, booking, number)
+        self.answer("decline", commands.decline, booking, number)
 
     def answer(self, name, verb, booking, number):
         job = self.job(booking)
@@ -236,7 +238,7 @@ class Story:
 
         async def at_once():
             return await asyncio.gather(
-                *(jobs.accept(rt, o.id, o.friend_id) for o in (*offers, *offers)),
+                *(commands.accept(rt, o.id, o.friend_id) for o in (*offers, *offers)),
                 return_exceptions=True,
             )
 
@@ -273,7 +275,7 @@ class Story:
         # No hand is so quick that one friend gets the job twice within a microsecond.
         self.run(self.world.clock.advance(JUMPS[0]))
         acts = {
-            "cancel": lambda: jobs.cancel(
+            "cancel": lambda: commands.cancel(
                 rt,
                 booking,
                 actor="customer",
@@ -281,8 +283,8 @@ class Story:
                 mine=lambda job: True,
                 fee_minor_max=DEAR,
             ),
-            "out": lambda: jobs.redispatch(rt, booking, actor="system"),
-            "by hand": lambda: jobs.award_by_hand(rt, booking, friend, actor="system"),
+            "out": lambda: commands.redispatch(rt, booking, actor="system"),
+            "by hand": lambda: commands.award_by_hand(rt, booking, friend, actor="system"),
         }
         self.attempt(word, acts[word]())
 
@@ -290,14 +292,14 @@ class Story:
     def complain(self, booking, word):
         rt = self.world.rt
         if word == "not called":
-            self.attempt(word, jobs.not_called(rt, booking))
+            self.attempt(word, commands.not_called(rt, booking))
         else:
-            self.attempt(word, jobs.ask_move(rt, booking, wishes=(), note="Later."))
+            self.attempt(word, commands.ask_move(rt, booking, wishes=(), note="Later."))
 
     @step(booking=BOOKING, stars=range(1, 6))
     def rate(self, booking, stars):
         kept = {"comment": None, "claim": None, "said": lambda done: {}}
-        self.attempt("rate", jobs.rate(self.world.rt, booking, stars=stars, **kept))
+        self.attempt("rate", commands.rate(self.world.rt, booking, stars=stars, **kept))
 
     @step(number=WHO, word=[str(FriendState.ACTIVE), str(FriendState.PAUSED)])
     def pause(self, number, word):
@@ -320,4 +322,4 @@ class Story:
 
     @step()
     def sweep(self):
-        self.world.seen[f"rung: {min(self.run(jobs.ring(self.world.rt, 100)), 2)}"] += 1
+        self.world.seen[f"rung: {min(self.run(commands.ring(self.world.rt, 100)), 2)}"] += 1

@@ -13,8 +13,8 @@ from pyproj import Geod
 
 from data.enums import BookingState, Outcome, Tier
 from data.markets import Language, Market
-from dispatch.flows import jobs, orders
-from dispatch.flows.opening import load_index
+from dispatch.flows.bootstrap import load_index
+from dispatch.flows.jobs import commands, orders
 from dispatch.rules.policy import RankBy
 from geo import cells
 from tests.builders import (
@@ -162,7 +162,7 @@ async def test_the_offers_are_the_nearest_four_of_everybody(
     await load_index(rt)
     for _ in range(12):
         now = await clock.advance(timedelta(minutes=chance.randrange(40)))
-        await jobs.ring(rt, 100)
+        await commands.ring(rt, 100)
         world = await owner.fetch(EVERYBODY, now)
         place = replace(ZURICH, lat=ZURICH.lat + chance.gauss(0, 0.02), lon=ZURICH.lon)
         done = await booked(
@@ -248,7 +248,7 @@ async def test_what_the_index_does_not_know_yet_is_seen_in_the_transaction(rt, o
         assert all(o.friend_id != friend_id for o in done.job.offers)
     assert told["f4"] == "OFFERED"
     for offer in live(done):
-        await jobs.decline(rt, offer.id, offer.friend_id)
+        await commands.decline(rt, offer.id, offer.friend_id)
     loaded = await owner.fetch("SELECT DISTINCT friend_id FROM offers")
     assert {names[row["friend_id"]] for row in loaded} == {"f1", "f2", "f3", "f4", "f5"}
 
@@ -271,7 +271,7 @@ async def test_nobody_is_told_that_nobody_is_left_on_the_word_of_a_copy(rt, othe
     for _ in range(rt.policy.live_offers_max):
         done = await booked(rt)
         assert len(live(done)) == 4
-        await jobs.cancel(
+        await commands.cancel(
             other, done.job.booking.id, actor="customer", reason="other", mine=lambda job: True
         )
     assert asked(await booked(rt), refs) == ["f1", "f2", "f3", "f4"]
@@ -292,7 +292,7 @@ async def test_nobody_is_refused_a_job_because_a_copy_counts_too_many(rt, owner)
     done = await booked(rt)
     rt.count(refs["f1"], open_jobs=20)
     [mine] = [offer for offer in live(done) if offer.friend_id == refs["f1"]]
-    won = await jobs.accept(rt, mine.id, mine.friend_id)
+    won = await commands.accept(rt, mine.id, mine.friend_id)
     assert won.job.award.friend_id == refs["f1"]
     await all_is_well(owner)
 
@@ -337,7 +337,7 @@ async def test_an_order_with_swapped_coordinates_is_not_sent_to_somalia(rt):
     await neighbours(rt, 4)
     swapped = replace(ZURICH, lat=ZURICH.lon, lon=ZURICH.lat)
     with pytest.raises(Exception, match="swapped"):
-        await jobs.book(
+        await commands.book(
             rt, order(point=swapped), actor="customer", claim=None, said=lambda done: {}
         )
 
@@ -353,9 +353,9 @@ async def test_friends_who_sleep_are_asked_when_they_wake(rt, owner, clock):
     done = await booked(rt)
     assert done.job.booking.state is BookingState.UNFILLED
     await clock.set(BEGIN + timedelta(hours=9) - timedelta(microseconds=1))
-    assert await jobs.ring(rt, 10) == 1
+    assert await commands.ring(rt, 10) == 1
     assert await owner.fetchval("SELECT count(*) FROM offers") == 0
     await clock.advance(timedelta(minutes=15))
-    await jobs.ring(rt, 10)
+    await commands.ring(rt, 10)
     rows = await owner.fetch("SELECT friend_id FROM offers WHERE state = 'live'")
     assert {row["friend_id"] for row in rows} == set(refs.values())

@@ -5,7 +5,7 @@ import json
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from dispatch.flows.friend_files import take_in_text
+from dispatch.flows.people.friend_import import take_in_text
 from tests.builders import neighbours
 from tests.geo.hostile import bent, collections
 

@@ -9,14 +9,14 @@ from data.db import transaction
 from data.enums import BookingState, OfferState, Outcome
 from data.records.jobs import Protocol
 from data.store import jobs as store
-from dispatch.flows import jobs
-from dispatch.rules.refusals import (
+from dispatch.flows.jobs import commands
+from dispatch.rules.jobs.refusals import (
     AlreadyRated,
     ContactDeadlinePassed,
     OfferExpired,
     OfferGone,
 )
-from dispatch.rules.refused import NotFound
+from dispatch.rules.refusals import NotFound
 from tests.builders import asked, awarded, booked, friend_row, live, neighbours, north, take_in
 
 
@@ -37,10 +37,10 @@ async def test_the_four_nearest_are_asked(rt):
 async def test_the_first_to_accept_wins_and_the_others_lose(rt):
     await neighbours(rt, 4)
     offers = live(await booked(rt))
-    done = await jobs.accept(rt, offers[1].id, offers[1].friend_id)
+    done = await commands.accept(rt, offers[1].id, offers[1].friend_id)
     assert done.job.booking.state is BookingState.AWARDED
     with pytest.raises(OfferGone):
-        await jobs.accept(rt, offers[0].id, offers[0].friend_id)
+        await commands.accept(rt, offers[0].id, offers[0].friend_id)
     job = await load(rt, offers[0].booking_id)
     assert [o.state for o in job.offers].count(OfferState.LOST) == 3
     assert job.award.contact_due_at - job.award.awarded_at == timedelta(hours=12)
@@ -51,7 +51,7 @@ async def test_of_four_who_accept_at_once_exactly_one_wins(rt):
     for _ in range(10):
         offers = live(await booked(rt))
         results = await asyncio.gather(
-            *(jobs.accept(rt, o.id, o.friend_id) for o in offers), return_exceptions=True
+            *(commands.accept(rt, o.id, o.friend_id) for o in offers), return_exceptions=True
         )
         assert sum(isinstance(r, OfferGone) for r in results) == 3
         assert sum(not isinstance(r, Exception) for r in results) == 1
@@ -60,7 +60,7 @@ async def test_of_four_who_accept_at_once_exactly_one_wins(rt):
 async def test_the_winner_may_say_it_again(rt):
     await neighbours(rt, 4)
     booking_id, offer = await awarded(rt)
-    again = await jobs.accept(rt, offer.id, offer.friend_id)
+    again = await commands.accept(rt, offer.id, offer.friend_id)
     assert again.changes is None
     assert again.job.booking.id == booking_id
 
@@ -69,13 +69,13 @@ async def test_a_stranger_finds_no_offer(rt):
     refs = await neighbours(rt, 5)
     offer = live(await booked(rt))[0]
     with pytest.raises(NotFound):
-        await jobs.accept(rt, offer.id, refs["f5"])
+        await commands.accept(rt, offer.id, refs["f5"])
 
 
 async def test_a_decline_calls_the_next_nearest_at_once(rt):
     refs = await neighbours(rt, 6)
     offers = live(await booked(rt))
-    done = await jobs.decline(rt, offers[0].id, offers[0].friend_id)
+    done = await commands.decline(rt, offers[0].id, offers[0].friend_id)
     assert asked(done, refs) == ["f2", "f3", "f4", "f5"]
     assert done.job.booking.round == 1
 
@@ -85,9 +85,9 @@ async def test_an_offer_can_be_accepted_until_it_expires_and_not_a_moment_later(
     offers = live(await booked(rt))
     await clock.set(offers[0].expires_at)
     with pytest.raises(OfferExpired):
-        await jobs.accept(rt, offers[0].id, offers[0].friend_id)
+        await commands.accept(rt, offers[0].id, offers[0].friend_id)
     await clock.set(offers[0].expires_at - timedelta(microseconds=1))
-    done = await jobs.accept(rt, offers[0].id, offers[0].friend_id)
+    done = await commands.accept(rt, offers[0].id, offers[0].friend_id)
     assert done.job.booking.state is BookingState.AWARDED
 
 
@@ -95,13 +95,13 @@ async def test_at_the_end_of_their_life_offers_expire_and_the_next_are_asked(rt,
     refs = await neighbours(rt, 7)
     first = await booked(rt)
     await clock.advance(rt.policy.offer_life)
-    assert await jobs.ring(rt, 100) == 1
+    assert await commands.ring(rt, 100) == 1
     job = await load(rt, first.job.booking.id)
     names = {v: k for k, v in refs.items()}
     assert sorted(names[o.friend_id] for o in job.live) == ["f5", "f6", "f7"]
     assert job.booking.round == 2
     await clock.advance(rt.policy.offer_life)
-    await jobs.ring(rt, 100)
+    await commands.ring(rt, 100)
     assert (await load(rt, first.job.booking.id)).booking.state is BookingState.UNFILLED
 
 
@@ -109,35 +109,35 @@ async def test_twelve_hours_without_contact_forfeit_the_job_which_goes_out_again
     refs = await neighbours(rt, 6)
     booking_id, offer = await awarded(rt)
     await clock.advance(timedelta(hours=8))
-    assert await jobs.ring(rt, 100) == 1
+    assert await commands.ring(rt, 100) == 1
     await clock.advance(timedelta(hours=3))
-    assert await jobs.ring(rt, 100) == 1
+    assert await commands.ring(rt, 100) == 1
     await clock.advance(timedelta(hours=1) - timedelta(microseconds=1))
-    assert await jobs.ring(rt, 100) == 0
+    assert await commands.ring(rt, 100) == 0
     await clock.advance(timedelta(microseconds=1))
-    assert await jobs.ring(rt, 100) == 1
-    assert await jobs.ring(rt, 100) == 0
+    assert await commands.ring(rt, 100) == 1
+    assert await commands.ring(rt, 100) == 0
     job = await load(rt, booking_id)
     assert job.booking.state is BookingState.OPEN
     names = {v: k for k, v in refs.items()}
     assert sorted(names[o.friend_id] for o in job.live) == ["f2", "f3", "f4", "f5"]
     with pytest.raises(ContactDeadlinePassed):
-        await jobs.contacted(rt, booking_id, offer.friend_id)
+        await commands.contacted(rt, booking_id, offer.friend_id)
 
 
 async def test_a_whole_life_ends_with_a_rating(rt, clock):
     await neighbours(rt, 4)
     booking_id, offer = await awarded(rt)
     friend = offer.friend_id
-    await jobs.contacted(rt, booking_id, friend)
-    assert (await jobs.contacted(rt, booking_id, friend)).changes is None
+    await commands.contacted(rt, booking_id, friend)
+    assert (await commands.contacted(rt, booking_id, friend)).changes is None
     starts_at = await clock.now() + timedelta(hours=3)
-    await jobs.agree(rt, booking_id, friend, starts_at, None)
-    await jobs.start(rt, booking_id, friend)
-    await jobs.complete(rt, booking_id, friend, Protocol(summary="New channel.", minutes=40))
-    await jobs.rate(rt, booking_id, stars=5, comment=None, claim=None, said=lambda d: {})
+    await commands.agree(rt, booking_id, friend, starts_at, None)
+    await commands.start(rt, booking_id, friend)
+    await commands.complete(rt, booking_id, friend, Protocol(summary="New channel.", minutes=40))
+    await commands.rate(rt, booking_id, stars=5, comment=None, claim=None, said=lambda d: {})
     with pytest.raises(AlreadyRated):
-        await jobs.rate(rt, booking_id, stars=1, comment=None, claim=None, said=lambda d: {})
+        await commands.rate(rt, booking_id, stars=1, comment=None, claim=None, said=lambda d: {})
     job = await load(rt, booking_id)
     assert job.booking.state is BookingState.COMPLETED
     assert job.timers == {}
@@ -146,8 +146,10 @@ async def test_a_whole_life_ends_with_a_rating(rt, clock):
 async def test_events_are_numbered_without_gaps(rt, owner):
     await neighbours(rt, 4)
     booking_id, offer = await awarded(rt)
-    await jobs.hand_back(rt, booking_id, offer.friend_id, "cannot_help", "No fibre tester.")
-    await jobs.cancel(rt, booking_id, actor="customer", reason="changed_mind", mine=lambda j: True)
+    await commands.hand_back(rt, booking_id, offer.friend_id, "cannot_help", "No fibre tester.")
+    await commands.cancel(
+        rt, booking_id, actor="customer", reason="changed_mind", mine=lambda j: True
+    )
     rows = await owner.fetch("SELECT seq, kind FROM events WHERE booking_id = $1", booking_id)
     assert [row["seq"] for row in rows] == list(range(1, len(rows) + 1))
     assert rows[-1]["kind"] == "booking.cancelled"
@@ -187,8 +189,8 @@ async def test_pros_are_asked_when_no_friend_is_left(rt):
 async def test_an_unfilled_booking_goes_out_when_a_suitable_friend_appears(rt, clock):
     done = await booked(rt)
     assert done.job.booking.state is BookingState.UNFILLED
-    assert await jobs.ring(rt, 100) == 0
+    assert await commands.ring(rt, 100) == 0
     refs = await neighbours(rt, 1)
-    assert await jobs.ring(rt, 100) == 1
+    assert await commands.ring(rt, 100) == 1
     job = await load(rt, done.job.booking.id)
     assert [o.friend_id for o in job.live] == [refs["f1"]]

@@ -11,9 +11,11 @@ from data.enums import TimerKind
 from data.records.jobs import Protocol
 from data.store import outbox
 from data.store.idempotency_keys import Claim
-from dispatch.flows import deciding, jobs, partners
-from dispatch.flows.together import together
-from dispatch.rules.refusals import AtCapacity, OfferExpired
+from dispatch.flows import execute
+from dispatch.flows.group_commit import together
+from dispatch.flows.jobs import commands
+from dispatch.flows.partners import accounts
+from dispatch.rules.jobs.refusals import AtCapacity, OfferExpired
 from tests.builders import awarded, booked, live, neighbours, order
 from tests.rules.facts import Story, friends
 
@@ -27,7 +29,7 @@ async def test_a_decision_waits_for_its_booking_and_judges_by_the_clock_after_it
     offer = live(await booked(rt))[0]
     async with owner.transaction():
         await owner.execute("SELECT FROM bookings FOR UPDATE")
-        accepting = asyncio.create_task(jobs.accept(rt, offer.id, offer.friend_id))
+        accepting = asyncio.create_task(commands.accept(rt, offer.id, offer.friend_id))
         await asyncio.wait([accepting], timeout=A_MOMENT_S)
         assert not accepting.done()
         await clock.set(offer.expires_at)
@@ -40,7 +42,7 @@ async def test_an_award_waits_for_its_friend_and_then_tells_him_the_rule(rt, own
     offer = live(await booked(rt))[0]
     async with owner.transaction():
         await owner.execute("UPDATE friends SET open_jobs = 1 WHERE id = $1", offer.friend_id)
-        accepting = asyncio.create_task(jobs.accept(rt, offer.id, offer.friend_id))
+        accepting = asyncio.create_task(commands.accept(rt, offer.id, offer.friend_id))
         await asyncio.wait([accepting], timeout=A_MOMENT_S)
         assert not accepting.done()
     with pytest.raises(AtCapacity, match="you have 1 open jobs"):
@@ -66,11 +68,11 @@ async def test_a_key_whose_work_failed_leaves_no_trace(rt, owner, monkeypatch):
 
     claim = Claim("customer", "key", b"\0" * 32)
     with monkeypatch.context() as broken:
-        broken.setattr(deciding.jobs, "write", fail)
+        broken.setattr(execute.jobs, "write", fail)
         with pytest.raises(RuntimeError):
-            await jobs.book(rt, order(), actor="customer", claim=claim, said=lambda done: {})
+            await commands.book(rt, order(), actor="customer", claim=claim, said=lambda done: {})
     assert await owner.fetchval("SELECT count(*) FROM answers") == 0
-    await jobs.book(rt, order(), actor="customer", claim=claim, said=lambda done: {})
+    await commands.book(rt, order(), actor="customer", claim=claim, said=lambda done: {})
     assert await owner.fetchval("SELECT count(*) FROM bookings") == 1
 
 
@@ -80,10 +82,10 @@ async def test_a_sweep_passes_over_a_booking_that_somebody_holds(rt, owner, cloc
     await clock.advance(timedelta(hours=1))
     async with owner.transaction():
         await owner.execute("SELECT FROM bookings WHERE id = $1 FOR UPDATE", held)
-        assert await jobs.ring(rt, 10) == 1
+        assert await commands.ring(rt, 10) == 1
     expired = await owner.fetch("SELECT booking_id FROM events WHERE kind = 'offer.expired'")
     assert [row["booking_id"] for row in expired] == [other]
-    assert await jobs.ring(rt, 10) == 1
+    assert await commands.ring(rt, 10) == 1
 
 
 async def test_a_relay_passes_over_a_message_that_another_is_claiming(rt, owner):
@@ -105,20 +107,20 @@ async def test_one_connection_is_enough_for_every_verb(rt, database):
     async with pool:
         alone = replace(rt, pool=pool, gathering=None, committed=[])
         booking_id, offer = await awarded(alone)
-        await jobs.contacted(alone, booking_id, offer.friend_id)
+        await commands.contacted(alone, booking_id, offer.friend_id)
         start = offer.offered_at + timedelta(days=1)
-        await jobs.agree(alone, booking_id, offer.friend_id, start, None)
-        await jobs.start(alone, booking_id, offer.friend_id)
+        await commands.agree(alone, booking_id, offer.friend_id, start, None)
+        await commands.start(alone, booking_id, offer.friend_id)
         done = Protocol(summary="Done.", minutes=5)
-        await jobs.complete(alone, booking_id, offer.friend_id, done)
+        await commands.complete(alone, booking_id, offer.friend_id, done)
         await together(alone).close()
 
 
 async def test_a_revoked_key_opens_nothing_from_the_next_request_on(rt):
-    _, key = await partners.add(rt, "Radio Meier")
-    assert await partners.of_key(rt, key) is not None
-    await partners.revoke_key(rt, key[: partners.SHOWN])
-    assert await partners.of_key(rt, key) is None
+    _, key = await accounts.add(rt, "Radio Meier")
+    assert await accounts.of_key(rt, key) is not None
+    await accounts.revoke_key(rt, key[: accounts.SHOWN])
+    assert await accounts.of_key(rt, key) is None
 
 
 @pytest.mark.parametrize("night", ["2026-03-28T20:00", "2026-10-24T20:00"])
@@ -138,12 +140,12 @@ async def test_a_booking_that_cannot_be_rung_steps_out_of_the_way(rt, clock, mon
     await clock.advance(timedelta(seconds=1))
     await booked(rt)
     await clock.advance(timedelta(hours=1))
-    rung = jobs._rung
+    rung = commands._rung
 
     def poison(rt, job, now):
         if job.booking.id == poisoned:
             raise RuntimeError("poisoned")
         return rung(rt, job, now)
 
-    monkeypatch.setattr(jobs, "_rung", poison)
-    assert [await jobs.ring(rt, 1) for _ in range(2)] == [0, 1]
+    monkeypatch.setattr(commands, "_rung", poison)
+    assert [await commands.ring(rt, 1) for _ in range(2)] == [0, 1]

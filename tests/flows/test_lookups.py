@@ -7,9 +7,10 @@ import pytest
 
 from data.db import DatabaseAway, open_pool
 from data.store import partners as partner_rows
-from dispatch.flows import lookups as gathering
-from dispatch.flows import partners, sessions
-from dispatch.flows.lookups import Gathered, lookups
+from dispatch.flows import batched_lookups as gathering
+from dispatch.flows.batched_lookups import Gathered, lookups
+from dispatch.flows.partners import accounts
+from dispatch.flows.people import sessions
 
 
 class Archive:
@@ -149,9 +150,9 @@ async def test_a_session_that_ended_opens_nothing_from_the_next_request_on(rt):
 async def test_each_key_opens_its_own_partner(rt, monkeypatch):
     queries = []
     monkeypatch.setattr(gathering.partners, "of_keys", counted(partner_rows.of_keys, queries))
-    made = [await partners.add(rt, f"Partner {number}") for number in range(5)]
+    made = [await accounts.add(rt, f"Partner {number}") for number in range(5)]
     keys = [key for _, key in made] + ["tk_live_nobody"]
-    found = await asyncio.gather(*(partners.of_key(rt, key) for key in keys))
+    found = await asyncio.gather(*(accounts.of_key(rt, key) for key in keys))
     assert [partner and partner.id for partner in found] == [one.id for one, _ in made] + [None]
     assert len(queries) == 1
 

@@ -23,7 +23,8 @@ from hypothesis.stateful import (
 
 from data.enums import BookingState
 from dispatch import flows
-from dispatch.flows import friends, jobs
+from dispatch.flows.jobs import commands
+from dispatch.flows.people import friends
 from dispatch.rules.policy import RankBy
 from tests.flows.story import ALTERED, BOOKING, RULES, UNFILLED, Story, World
 from tests.flows.walk import OF_A_BOOKING, walk
@@ -36,7 +37,7 @@ SEED = int(os.environ.get("TEKKIE_PROOF_SEED", "1"))
 OFTEN = 5
 # The rule by which each verb is driven.
 VERBS = {
-    jobs: {
+    commands: {
         "book": "book",
         "accept": "accept",
         "decline": "decline",
@@ -191,7 +192,7 @@ def write(world: World, rank_by: RankBy, took_s: float) -> None:
     head = ("ranked by", "steps", "done", "refused", "pairs, the rarest")
     head = (*head, "verb in a state, the rarest", "least often done", "seconds")
     lines = [
-        "A walk with a seed takes every public verb of `dispatch/flows/jobs.py` and `friends.py`",
+        "A walk with a seed takes every public verb of the flows on jobs and on friends,",
         "and moves the clock, on real PostgreSQL, in stories of up to five bookings; after every",
         "step every promise of `tests/flows/invariants.py` is asked. A pair is one step straight",
         "after another, the beginning of a story among them: how many of those that can follow",

@@ -5,7 +5,7 @@ import shutil
 from data import migrate
 from data.enums import BookingState
 from data.records.jobs import Protocol
-from dispatch.flows import jobs
+from dispatch.flows.jobs import commands
 from tests.builders import booked, live, neighbours
 from tests.flows.invariants import all_is_well
 from tests.proof.migrations import releases
@@ -17,10 +17,10 @@ OFTEN_ENOUGH_TO_BE_PREPARED = 8
 async def whole_life(rt) -> BookingState:
     done = await booked(rt)
     booking, (first, second, *_) = done.job.booking.id, live(done)
-    await jobs.decline(rt, second.id, second.friend_id)
-    await jobs.accept(rt, first.id, first.friend_id)
-    await jobs.contacted(rt, booking, first.friend_id)
-    done = await jobs.complete(rt, booking, first.friend_id, DONE)
+    await commands.decline(rt, second.id, second.friend_id)
+    await commands.accept(rt, first.id, first.friend_id)
+    await commands.contacted(rt, booking, first.friend_id)
+    done = await commands.complete(rt, booking, first.friend_id, DONE)
     return done.job.booking.state
 
 

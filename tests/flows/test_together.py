@@ -11,15 +11,16 @@ from data.db import ConstraintBroken, DatabaseConflict
 from data.enums import BookingState
 from data.records.jobs import Protocol
 from data.store.idempotency_keys import Claim
-from dispatch.flows import deciding, jobs
-from dispatch.flows import together as gathering
-from dispatch.flows.deciding import Command, Done, KeyReused, ReferenceTaken, Repeated
-from dispatch.flows.opening import load_index
-from dispatch.flows.together import Overloaded, Together, together
-from dispatch.rules import job as rules
-from dispatch.rules.refusals import NotInThisState, OfferGone
-from dispatch.rules.refused import NotFound
-from dispatch.rules.states import IllegalTransition
+from dispatch.flows import execute
+from dispatch.flows import group_commit as gathering
+from dispatch.flows.bootstrap import load_index
+from dispatch.flows.execute import Command, Done, KeyReused, ReferenceTaken, Repeated
+from dispatch.flows.group_commit import Overloaded, Together, together
+from dispatch.flows.jobs import commands
+from dispatch.rules.jobs import job as rules
+from dispatch.rules.jobs.refusals import NotInThisState, OfferGone
+from dispatch.rules.jobs.states import IllegalTransition
+from dispatch.rules.refusals import NotFound
 from tests.builders import booked, live, neighbours, order
 from tests.flows.invariants import all_is_well, index_agrees
 
@@ -31,7 +32,7 @@ def said(done):
 
 
 def book(rt, claim=None, **changes):
-    return jobs.book(rt, order(**changes), actor="customer", claim=claim, said=said)
+    return commands.book(rt, order(**changes), actor="customer", claim=claim, said=said)
 
 
 def claim(key="k", body=b"the same"):
@@ -83,7 +84,7 @@ async def test_a_bug_after_the_decision_harms_nobody_else(rt, owner, monkeypatch
         bad_said = breaks
     else:  # what no table of the database can hold
         bad_order = order(name="Vera\x00Beispiel")
-    bad = jobs.book(rt, bad_order, actor="customer", claim=None, said=bad_said)
+    bad = commands.book(rt, bad_order, actor="customer", claim=None, said=bad_said)
     one, broken, other = await together_with(rt, bad, book(rt), book(rt))
     assert isinstance(broken, Exception)
     assert isinstance(one, Done), one
@@ -112,7 +113,7 @@ async def test_a_command_that_breaks_a_constraint_harms_nobody_else(rt, owner):
 async def test_a_refused_command_is_told_why_and_the_others_are_carried_out(rt, owner):
     refs = await neighbours(rt, 5)
     offer = live(await booked(rt))[0]
-    stranger = jobs.accept(rt, offer.id, refs["f5"])
+    stranger = commands.accept(rt, offer.id, refs["f5"])
     one, refused = await asyncio.gather(book(rt), stranger, return_exceptions=True)
     assert isinstance(one, Done)
     assert isinstance(refused, NotFound)
@@ -146,7 +147,7 @@ async def test_a_key_used_with_another_body_is_refused_even_at_the_same_time(rt,
 
 async def test_a_refused_request_leaves_its_key_free(rt, owner):
     done = await booked(rt)
-    early = jobs.rate(rt, done.job.booking.id, stars=5, comment=None, claim=claim(), said=said)
+    early = commands.rate(rt, done.job.booking.id, stars=5, comment=None, claim=claim(), said=said)
     with pytest.raises(rules.NotInThisState):
         await early
     assert await owner.fetchval("SELECT count(*) FROM answers") == 0
@@ -158,11 +159,11 @@ async def test_several_changes_of_one_booking_happen_in_the_order_they_came(rt, 
     done = await booked(rt)
     first, second, third, fourth = live(done)
     results = await asyncio.gather(
-        jobs.decline(rt, first.id, first.friend_id),
-        jobs.decline(rt, second.id, second.friend_id),
-        jobs.accept(rt, third.id, third.friend_id),
-        jobs.accept(rt, fourth.id, fourth.friend_id),
-        jobs.contacted(rt, done.job.booking.id, third.friend_id),
+        commands.decline(rt, first.id, first.friend_id),
+        commands.decline(rt, second.id, second.friend_id),
+        commands.accept(rt, third.id, third.friend_id),
+        commands.accept(rt, fourth.id, fourth.friend_id),
+        commands.contacted(rt, done.job.booking.id, third.friend_id),
         return_exceptions=True,
     )
     assert [type(r) for r in results[:4]] == [Done, Done, Done, OfferGone]
@@ -188,18 +189,18 @@ async def test_what_comes_while_a_job_goes_out_again_is_judged_after_it_has_gone
     await neighbours(rt, 5)
     done = await booked(rt)
     winner = live(done)[0]
-    await jobs.accept(rt, winner.id, winner.friend_id)
-    await jobs.contacted(rt, done.job.booking.id, winner.friend_id)
+    await commands.accept(rt, winner.id, winner.friend_id)
+    await commands.contacted(rt, done.job.booking.id, winner.friend_id)
     id_, protocol = done.job.booking.id, Protocol(summary="Works again.", minutes=30)
     calls = {
-        "cancel": lambda: jobs.cancel(
+        "cancel": lambda: commands.cancel(
             rt, id_, actor="customer", reason="solved", mine=lambda job: True
         ),
-        "complete": lambda: jobs.complete(rt, id_, winner.friend_id, protocol),
-        "redispatch": lambda: jobs.redispatch(rt, id_, actor=f"operator:{uuid4()}"),
+        "complete": lambda: commands.complete(rt, id_, winner.friend_id, protocol),
+        "redispatch": lambda: commands.redispatch(rt, id_, actor=f"operator:{uuid4()}"),
     }
     back, second = await asyncio.gather(
-        jobs.hand_back(rt, id_, winner.friend_id, "no_time", None),
+        commands.hand_back(rt, id_, winner.friend_id, "no_time", None),
         calls[after](),
         return_exceptions=True,
     )
@@ -255,7 +256,7 @@ def failing(times, error, work):
 async def test_work_that_met_another_is_repeated_and_happens_once(rt, owner, monkeypatch):
     await neighbours(rt, 4)
     conflict = DatabaseConflict("planted")
-    monkeypatch.setattr(deciding.jobs, "write", failing(2, conflict, deciding.jobs.write))
+    monkeypatch.setattr(execute.jobs, "write", failing(2, conflict, execute.jobs.write))
     done, other = await asyncio.gather(book(rt, claim()), book(rt))
     assert isinstance(done, Done)
     assert isinstance(other, Done)
@@ -268,7 +269,7 @@ async def test_work_that_always_meets_another_is_given_up_and_nothing_happened(
 ):
     await neighbours(rt, 4)
     conflict = DatabaseConflict("planted")
-    monkeypatch.setattr(deciding.jobs, "write", failing(3, conflict, deciding.jobs.write))
+    monkeypatch.setattr(execute.jobs, "write", failing(3, conflict, execute.jobs.write))
     results = await asyncio.gather(book(rt, claim()), book(rt), return_exceptions=True)
     assert results == [conflict, conflict]
     assert await bookings(owner) == 0
@@ -301,10 +302,10 @@ async def test_whoever_comes_while_a_batch_is_held_up_is_served_by_another_write
     [held, *_], [other, *_] = live(stuck), live(free)
     async with owner.transaction():
         await owner.execute("SELECT FROM bookings WHERE id = $1 FOR UPDATE", stuck.job.booking.id)
-        waiting = asyncio.create_task(jobs.accept(rt, held.id, held.friend_id))
+        waiting = asyncio.create_task(commands.accept(rt, held.id, held.friend_id))
         while not rt.gathering.held_up:  # noqa: ASYNC110 - it comes with the loop's next turns
             await asyncio.sleep(0)
-        won = await asyncio.wait_for(jobs.accept(rt, other.id, other.friend_id), timeout=1)
+        won = await asyncio.wait_for(commands.accept(rt, other.id, other.friend_id), timeout=1)
         assert won.job.award.friend_id == other.friend_id
         assert not waiting.done()
     assert (await waiting).job.award.friend_id == held.friend_id

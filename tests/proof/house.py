@@ -19,8 +19,8 @@ from data.postgres import layout
 from data.records.ids import FriendId, PersonId
 from data.settings import Settings, kept_secret
 from data.store import test_clock
-from dispatch.flows import friends, sessions
-from dispatch.flows.opening import opened, prepare
+from dispatch.flows.bootstrap import opened, prepare
+from dispatch.flows.people import friends, sessions
 from dispatch.runtime import Runtime
 from geo.friend_import.reader import Row
 from tests.builders import ZURICH, friend_row, north

@@ -11,9 +11,9 @@ from pathlib import Path
 
 from data.database import Database
 from data.settings import Settings
-from dispatch.flows import jobs
-from dispatch.flows.opening import opened
-from dispatch.rules.refused import Refused
+from dispatch.flows.bootstrap import opened
+from dispatch.flows.jobs import commands
+from dispatch.rules.refusals import Refused
 from dispatch.runtime import Runtime
 from tests.builders import booked, live
 
@@ -25,7 +25,7 @@ async def accept_for_ever(rt: Runtime) -> None:
         offers = live(await booked(rt))
         for offer in offers:
             try:
-                await jobs.accept(rt, offer.id, offer.friend_id)
+                await commands.accept(rt, offer.id, offer.friend_id)
             except Refused:
                 continue
             sys.stdout.write(f"{offer.booking_id} {offer.friend_id}\n")

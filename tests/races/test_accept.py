@@ -8,17 +8,17 @@ import pytest
 
 from data.enums import BookingState
 from data.records.jobs import Protocol
-from dispatch.flows import jobs
-from dispatch.flows.deciding import Done
-from dispatch.flows.opening import load_index
-from dispatch.rules.refusals import (
+from dispatch.flows.bootstrap import load_index
+from dispatch.flows.execute import Done
+from dispatch.flows.jobs import commands
+from dispatch.rules.jobs.refusals import (
     AtCapacity,
     ContactDeadlinePassed,
     NotInThisState,
     OfferExpired,
     OfferGone,
 )
-from dispatch.rules.refused import NotFound
+from dispatch.rules.refusals import NotFound
 from tests.builders import awarded, booked, live, neighbours
 from tests.flows.invariants import all_is_well
 
@@ -53,7 +53,7 @@ async def test_of_eight_accepts_in_two_processes_one_friend_wins_every_time(rt, 
         offers = live(await booked(rt))
         calls = [(process, offer) for offer in offers for process in (rt, other)]
         rt.chance.shuffle(calls)
-        results = await at_once(*(jobs.accept(p, o.id, o.friend_id) for p, o in calls))
+        results = await at_once(*(commands.accept(p, o.id, o.friend_id) for p, o in calls))
         winners = {
             o.friend_id for (_, o), r in zip(calls, results, strict=True) if isinstance(r, Done)
         }
@@ -64,10 +64,10 @@ async def test_of_eight_accepts_in_two_processes_one_friend_wins_every_time(rt, 
         wins.update(winners)
         booking_id, friend_id = offers[0].booking_id, winners.pop()
         if number % 2:
-            await jobs.cancel(rt, booking_id, actor="customer", reason="other", mine=mine)
+            await commands.cancel(rt, booking_id, actor="customer", reason="other", mine=mine)
         else:
-            await jobs.contacted(other, booking_id, friend_id)
-            await jobs.complete(rt, booking_id, friend_id, DONE)
+            await commands.contacted(other, booking_id, friend_id)
+            await commands.complete(rt, booking_id, friend_id, DONE)
     assert len(wins) > 1
     await all_is_well(owner)
 
@@ -80,7 +80,7 @@ async def test_many_bookings_accepted_at_once_by_the_same_friends(rt, other, own
     done = await asyncio.gather(*(booked(rt) for _ in range(16)))
     calls = [(p, o) for one in done for o in live(one) for p in (rt, other)]
     rt.chance.shuffle(calls)
-    results = await at_once(*(jobs.accept(p, o.id, o.friend_id) for p, o in calls))
+    results = await at_once(*(commands.accept(p, o.id, o.friend_id) for p, o in calls))
     assert sum(isinstance(r, Done) for r in results) == 32
     held = await owner.fetch("SELECT booking_id, friend_id FROM awards WHERE state = 'live'")
     assert len(held) == 16
@@ -89,11 +89,15 @@ async def test_many_bookings_accepted_at_once_by_the_same_friends(rt, other, own
         process = (rt, other)[number % 2]
         if number % 3:
             ends.append(
-                jobs.cancel(process, row["booking_id"], actor="customer", reason="other", mine=mine)
+                commands.cancel(
+                    process, row["booking_id"], actor="customer", reason="other", mine=mine
+                )
             )
         else:
             ends.append(
-                jobs.hand_back(process, row["booking_id"], row["friend_id"], "cannot_help", None)
+                commands.hand_back(
+                    process, row["booking_id"], row["friend_id"], "cannot_help", None
+                )
             )
     ends += [booked((rt, other)[n % 2]) for n in range(8)]
     await at_once(*ends)
@@ -110,10 +114,10 @@ async def test_a_cancel_against_an_accept_has_one_outcome(rt, other, owner, firs
         one, two = (rt, other) if number % 2 else (other, rt)
 
         def cancel(process=one, booking_id=booking_id):
-            return jobs.cancel(process, booking_id, actor="customer", reason="other", mine=mine)
+            return commands.cancel(process, booking_id, actor="customer", reason="other", mine=mine)
 
         def accept(process=two, offer=offer):
-            return jobs.accept(process, offer.id, offer.friend_id)
+            return commands.accept(process, offer.id, offer.friend_id)
 
         if first == "both":
             cancelled, accepted = await at_once(cancel(), accept())
@@ -138,9 +142,9 @@ async def test_an_accept_and_an_expiry_at_the_same_moment(rt, other, owner, cloc
         offers = live(await booked(rt))
         await clock.set(offers[0].expires_at)
         results = await asyncio.gather(
-            jobs.ring(rt, 100),
-            *(jobs.accept(other, o.id, o.friend_id) for o in offers),
-            jobs.ring(other, 100),
+            commands.ring(rt, 100),
+            *(commands.accept(other, o.id, o.friend_id) for o in offers),
+            commands.ring(other, 100),
             return_exceptions=True,
         )
         assert all(isinstance(r, OfferExpired | int) for r in results)
@@ -154,16 +158,16 @@ async def test_a_decline_and_an_expiry_call_one_next_friend_each(rt, other, owne
         done = await booked(rt)
         offers = live(done)
         await clock.set(offers[0].expires_at - timedelta(microseconds=1))
-        declines = [jobs.decline(rt, o.id, o.friend_id) for o in offers[:2]]
+        declines = [commands.decline(rt, o.id, o.friend_id) for o in offers[:2]]
         moved = asyncio.gather(*declines, return_exceptions=True)
-        await asyncio.gather(moved, clock.set(offers[0].expires_at), jobs.ring(other, 100))
-        await jobs.ring(other, 100)
+        await asyncio.gather(moved, clock.set(offers[0].expires_at), commands.ring(other, 100))
+        await commands.ring(other, 100)
         rows = await owner.fetch(
             "SELECT state, count(*) n FROM offers WHERE booking_id = $1 GROUP BY state",
             done.job.booking.id,
         )
         assert {row["state"]: row["n"] for row in rows}["live"] == 4
-        await jobs.cancel(rt, done.job.booking.id, actor="customer", reason="other", mine=mine)
+        await commands.cancel(rt, done.job.booking.id, actor="customer", reason="other", mine=mine)
     await all_is_well(owner)
 
 
@@ -176,12 +180,12 @@ async def test_contact_against_the_deadline_has_one_outcome(rt, other, owner, cl
         due = await owner.fetchval("SELECT max(contact_due_at) FROM awards")
         await clock.set(due if late else due - timedelta(microseconds=1))
         results = await asyncio.gather(
-            jobs.ring(rt, 100),
-            jobs.contacted(other, booking_id, offer.friend_id),
-            jobs.ring(other, 100),
+            commands.ring(rt, 100),
+            commands.contacted(other, booking_id, offer.friend_id),
+            commands.ring(other, 100),
             return_exceptions=True,
         )
-        await jobs.ring(rt, 100)
+        await commands.ring(rt, 100)
         award = await owner.fetchrow(
             "SELECT * FROM awards WHERE booking_id = $1 ORDER BY awarded_at", booking_id
         )
@@ -201,11 +205,11 @@ async def test_a_hand_back_against_a_completion_has_one_outcome(rt, other, owner
         await follow(rt, other)
         booking_id, offer = await awarded(rt)
         friend = offer.friend_id
-        await jobs.contacted(rt, booking_id, friend)
+        await commands.contacted(rt, booking_id, friend)
         one, two = (rt, other) if number % 2 else (other, rt)
         results = await asyncio.gather(
-            jobs.hand_back(one, booking_id, friend, "cannot_help", None),
-            jobs.complete(two, booking_id, friend, DONE),
+            commands.hand_back(one, booking_id, friend, "cannot_help", None),
+            commands.complete(two, booking_id, friend, DONE),
             return_exceptions=True,
         )
         kinds = [type(r) for r in results]
@@ -224,13 +228,16 @@ async def test_a_friend_with_one_place_who_accepts_two_jobs_at_once_gets_one(rt,
         first, second = live(await booked(rt)), live(await booked(other))
         offers = (first + second)[:: 1 if number % 2 else -1]
         results = await at_once(
-            *(jobs.accept(p, o.id, o.friend_id) for p, o in zip((rt, other), offers, strict=True))
+            *(
+                commands.accept(p, o.id, o.friend_id)
+                for p, o in zip((rt, other), offers, strict=True)
+            )
         )
         kinds = sorted(type(r).__name__ for r in results)
         assert kinds == ["AtCapacity", "Done"]
         assert await owner.fetchval("SELECT open_jobs FROM friends") == 1
         for offer in offers:
-            await jobs.cancel(rt, offer.booking_id, actor="customer", reason="other", mine=mine)
+            await commands.cancel(rt, offer.booking_id, actor="customer", reason="other", mine=mine)
     await all_is_well(owner)
 
 
@@ -240,19 +247,19 @@ async def test_two_appointments_at_the_same_hour_agreed_at_once(rt, other, owner
         bookings = [(await awarded(rt))[0] for _ in range(2)]
         friend = await owner.fetchval("SELECT id FROM friends")
         for booking_id in bookings:
-            await jobs.contacted(rt, booking_id, friend)
+            await commands.contacted(rt, booking_id, friend)
         begin = await clock.now() + timedelta(days=number + 1)
         processes = (rt, other) if number % 2 else (rt, rt)
         results = await asyncio.gather(
             *(
-                jobs.agree(p, booking_id, friend, begin + timedelta(minutes=30 * n), None)
+                commands.agree(p, booking_id, friend, begin + timedelta(minutes=30 * n), None)
                 for n, (p, booking_id) in enumerate(zip(processes, bookings, strict=True))
             ),
             return_exceptions=True,
         )
         assert sorted(type(r).__name__ for r in results) == ["AppointmentOverlaps", "Done"]
         for booking_id in bookings:
-            await jobs.cancel(
+            await commands.cancel(
                 rt,
                 booking_id,
                 actor="customer",
@@ -271,7 +278,7 @@ async def test_an_offer_that_expires_while_its_accept_waits_for_the_lock_is_expi
     offers = live(await booked(rt))
     async with owner.transaction():
         await owner.execute("SELECT 1 FROM bookings FOR UPDATE")
-        accept = asyncio.create_task(jobs.accept(rt, offers[0].id, offers[0].friend_id))
+        accept = asyncio.create_task(commands.accept(rt, offers[0].id, offers[0].friend_id))
         waiting = """
             SELECT count(*) FROM pg_locks l JOIN pg_stat_activity a USING (pid)
             WHERE a.datname = current_database() AND NOT l.granted"""
@@ -291,7 +298,7 @@ async def test_an_order_cancelled_by_its_caller_twice_and_by_the_desk_is_cancell
         booking_id, _ = await awarded(rt)
         results = await at_once(
             *(
-                jobs.cancel(p, booking_id, actor="customer", reason="other", mine=mine)
+                commands.cancel(p, booking_id, actor="customer", reason="other", mine=mine)
                 for p in (rt, other, rt, other)
             )
         )

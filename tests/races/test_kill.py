@@ -5,7 +5,7 @@ import sys
 from random import Random
 from uuid import UUID
 
-from dispatch.flows import jobs
+from dispatch.flows.jobs import commands
 from tests.architecture.source import ROOT
 from tests.builders import friend_row, north, take_in
 from tests.flows.invariants import all_is_well
@@ -45,7 +45,7 @@ async def test_no_acknowledged_win_is_lost_when_its_process_is_killed(
     assert len(acknowledged) >= KILLS
     await all_is_well(owner)
     await clock.advance(rt.policy.contact_within)
-    while await jobs.ring(rt, 1000):
+    while await commands.ring(rt, 1000):
         pass
     await all_is_well(owner)
     rows = await owner.fetch("SELECT state FROM awards WHERE state = 'live'")

@@ -2,9 +2,9 @@
 
 import asyncio
 
-from dispatch.flows import friends
-from dispatch.flows.friends import ProfileChange
-from dispatch.rules.bases import BaseMovedLately
+from dispatch.flows.people import friends
+from dispatch.flows.people.friends import ProfileChange
+from dispatch.rules.trust.base_moves import BaseMovedLately
 from geo.point import Point
 from tests.builders import ZURICH, neighbours
 

@@ -14,10 +14,10 @@ from data.records.jobs import Booking, Changes, Job, Offer
 from data.records.messages import Event
 from data.records.money import Money
 from data.records.people import Friend, HeldCertificate
-from dispatch.rules import job as rules
-from dispatch.rules import matching
-from dispatch.rules.draft import Asking, Case
-from dispatch.rules.matching import Nearby, Need
+from dispatch.rules.jobs import job as rules
+from dispatch.rules.jobs import matching
+from dispatch.rules.jobs.draft import Asking, Case
+from dispatch.rules.jobs.matching import Nearby, Need
 from dispatch.rules.policy import POLICY, Policy
 from geo.point import Point, distance_m
 

@@ -4,8 +4,8 @@ from dataclasses import replace
 from random import Random
 
 from data.enums import FriendState, Outcome, Tier
-from dispatch.rules import job as rules
-from dispatch.rules.around import Standing, around
+from dispatch.rules.jobs import job as rules
+from dispatch.rules.jobs.nearby import Standing, around
 from tests.rules.facts import Story, friend, friends, near
 
 ASKED, FITS, HOLDS_IT = Outcome.OFFERED, Standing.FITS, Standing.HOLDS_IT

@@ -2,8 +2,8 @@ from datetime import timedelta
 
 import pytest
 
-from dispatch.rules.bases import BaseMovedLately, moves, must_have_rested
 from dispatch.rules.policy import POLICY, Policy
+from dispatch.rules.trust.base_moves import BaseMovedLately, moves, must_have_rested
 from geo.point import Point
 from tests.rules.facts import NOW
 

@@ -8,10 +8,10 @@ from data.enums import BookingState
 from data.markets import Currency
 from data.records.jobs import Appointment
 from data.records.money import Money
-from dispatch.rules import cancelling, visit
-from dispatch.rules import job as rules
+from dispatch.rules.jobs import cancellation, visit
+from dispatch.rules.jobs import job as rules
+from dispatch.rules.jobs.refusals import FeeChanged
 from dispatch.rules.policy import POLICY, Policy
-from dispatch.rules.refusals import FeeChanged
 from tests.rules.facts import NOW, Story, friends
 from tests.rules.test_job import HOUR
 
@@ -24,7 +24,7 @@ MET = Appointment(starts_at=NOW + 2 * DAY, ends_at=NOW + 2 * DAY + HOUR, revisio
 
 
 def cost(at, *, met=MET, state=BookingState.SCHEDULED, disowned=False, policy=POLICY):
-    return cancelling.cancellation(state, PRICE, met, disowned=disowned, now=at, policy=policy)
+    return cancellation.cancellation(state, PRICE, met, disowned=disowned, now=at, policy=policy)
 
 
 @pytest.mark.parametrize(
@@ -39,17 +39,17 @@ def cost(at, *, met=MET, state=BookingState.SCHEDULED, disowned=False, policy=PO
     ],
 )
 def test_it_is_free_until_a_day_before_and_again_when_the_friend_has_not_come(at, fee):
-    assert cost(at) == cancelling.Cancellation(fee=fee, free_until=MET.starts_at - DAY)
+    assert cost(at) == cancellation.Cancellation(fee=fee, free_until=MET.starts_at - DAY)
 
 
 def test_without_an_appointment_or_a_contact_that_was_it_is_free_at_any_time():
-    nothing = cancelling.Cancellation(fee=FREE, free_until=None)
+    nothing = cancellation.Cancellation(fee=FREE, free_until=None)
     assert cost(MET.starts_at, met=None, state=BookingState.CONTACTED) == nothing
     assert cost(MET.starts_at, disowned=True) == nothing
-    assert cancelling.disowned(NOW, NOW)
-    assert not cancelling.disowned(NOW, NOW - TICK), "she complained before he called"
-    assert not cancelling.disowned(None, NOW)
-    assert not cancelling.disowned(NOW, None)
+    assert cancellation.disowned(NOW, NOW)
+    assert not cancellation.disowned(NOW, NOW - TICK), "she complained before he called"
+    assert not cancellation.disowned(None, NOW)
+    assert not cancellation.disowned(NOW, None)
 
 
 def test_what_cannot_be_cancelled_costs_neither_something_nor_nothing():
@@ -61,7 +61,7 @@ def test_the_numbers_are_the_policys_and_fees_round_in_favour_of_the_customer():
     strict = Policy(cancel_free_until=3 * DAY, cancel_late_percent=33)
     assert cost(NOW, policy=strict).fee.amount == 2277
     odd = Money(amount=101, currency=Currency.PLN)
-    found = cancelling.cancellation(
+    found = cancellation.cancellation(
         BookingState.SCHEDULED, odd, MET, disowned=False, now=MET.starts_at, policy=POLICY
     )
     assert found.fee == Money(amount=25, currency=Currency.PLN)

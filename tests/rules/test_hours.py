@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from data.markets import MARKETS, Market
 from data.records.people import QuietHours
-from dispatch.rules.hours import is_quiet, local_minute
+from dispatch.rules.people.quiet_hours import is_quiet, local_minute
 from dispatch.rules.policy import POLICY
 
 NIGHT = QuietHours(from_minute=22 * 60, until_minute=7 * 60)

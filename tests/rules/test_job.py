@@ -19,9 +19,8 @@ from data.markets import Currency
 from data.records.ids import FriendId
 from data.records.jobs import Appointment, Protocol
 from data.records.money import Money
-from dispatch.rules import job as rules
-from dispatch.rules.policy import Policy
-from dispatch.rules.refusals import (
+from dispatch.rules.jobs import job as rules
+from dispatch.rules.jobs.refusals import (
     AppointmentOverlaps,
     AppointmentUnfit,
     AtCapacity,
@@ -30,6 +29,7 @@ from dispatch.rules.refusals import (
     OfferExpired,
     OfferGone,
 )
+from dispatch.rules.policy import Policy
 from tests.rules.facts import NOW, VERA, Story, friend, friends, package
 
 DONE = Protocol(summary="New channel.", minutes=40)

@@ -3,9 +3,9 @@
 import pytest
 
 from data.enums import BookingState, Wish
-from dispatch.rules import job as rules
-from dispatch.rules import visit
-from dispatch.rules.refusals import AlreadyRated, NotInThisState
+from dispatch.rules.jobs import job as rules
+from dispatch.rules.jobs import visit
+from dispatch.rules.jobs.refusals import AlreadyRated, NotInThisState
 from tests.rules.facts import NOW, Story, friend, friends
 from tests.rules.test_job import DONE, HOUR
 

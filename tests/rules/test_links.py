@@ -4,7 +4,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from data.records.ids import BookingId
-from dispatch.rules.links import booking_of_token, customer_token, customer_token_valid
+from dispatch.rules.jobs.customer_links import (
+    booking_of_token,
+    customer_token,
+    customer_token_valid,
+)
 
 SECRET = b"a secret of thirty-two characters"
 BOOKING = BookingId(UUID("0197f0a0-0000-7000-8000-000000000001"))

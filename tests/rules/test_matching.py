@@ -13,8 +13,8 @@ from data.markets import Language, Market
 from data.records.ids import FriendId, PartnerId, customer_key
 from data.records.jobs import Job
 from data.records.people import HeldCertificate, QuietHours
-from dispatch.rules import matching
-from dispatch.rules.matching import Nearby
+from dispatch.rules.jobs import matching
+from dispatch.rules.jobs.matching import Nearby
 from dispatch.rules.policy import POLICY
 from geo.point import Point, distance_m
 from tests.rules.facts import HERE, NOW, VERA, WIFI, Story, booking, friend, near, need, package

@@ -6,8 +6,8 @@ from uuid import UUID
 
 from data.enums import Audience, Channel, Wish
 from data.records.ids import derived_id
-from dispatch.rules import job as rules
-from dispatch.rules import news, visit
+from dispatch.rules.jobs import job as rules
+from dispatch.rules.jobs import notifications, visit
 from tests.rules.facts import BOOKING, Story, friends
 from tests.rules.test_job import DONE, HOUR
 
@@ -49,7 +49,7 @@ def whole_story() -> Story:
 
 
 def test_every_event_of_the_rules_says_who_is_told_and_nothing_more_is_listed():
-    assert kinds_in_rules() == set(news.NEWS)
+    assert kinds_in_rules() == set(notifications.NEWS)
 
 
 def test_messages_carry_ids_and_moments_only():

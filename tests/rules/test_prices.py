@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 
 from data.markets import Currency, Market
 from data.records.money import Money
-from dispatch.rules import prices
+from dispatch.rules.money import prices
 from dispatch.rules.policy import Policy
 from tests.rules.facts import package
 

@@ -8,8 +8,8 @@ import pytest
 from data.enums import FriendState
 from data.markets import Market
 from data.records.people import QuietHours
-from dispatch.rules.reach import Obstacle, obstacles
-from dispatch.rules.services import EndpointRefused, must_be_a_service
+from dispatch.rules.people.push_endpoints import EndpointRefused, must_be_a_service
+from dispatch.rules.people.reachability import Obstacle, obstacles
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,7 +5,7 @@ from itertools import product
 import pytest
 
 from data import enums, markets
-from dispatch.rules import states
+from dispatch.rules.jobs import states
 from tests.architecture.source import ROOT
 
 SCHEMA = (ROOT / "data/sql/migrations/0001_init.sql").read_text("utf-8")

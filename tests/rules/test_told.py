@@ -1,7 +1,7 @@
 import pytest
 
 from data.enums import Outcome
-from dispatch.rules.told import SILENT, Told, told
+from dispatch.rules.jobs.outcomes import SILENT, Told, told
 
 
 def test_too_far_and_not_among_the_nearest_are_told_as_one():

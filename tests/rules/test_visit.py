@@ -5,9 +5,9 @@ from datetime import timedelta
 import pytest
 
 from data.enums import Wish
-from dispatch.rules import job as rules
-from dispatch.rules import matching, signature, visit
-from dispatch.rules.hearing import customer_of, friend, heard
+from dispatch.rules.jobs import job as rules
+from dispatch.rules.jobs import matching, signature, visit
+from dispatch.rules.jobs.visibility import customer_of, friend, heard
 from dispatch.rules.policy import POLICY
 from tests.rules.facts import BOOKING, NOW, Story, friends
 from tests.rules.test_job import HOUR

@@ -11,9 +11,9 @@ import pytest
 from data.db import DatabaseError, open_pool
 from data.enums import TimerKind
 from data.settings import Settings
-from dispatch.flows import jobs as flow
-from dispatch.flows import upkeep
-from dispatch.flows.opening import opened
+from dispatch.flows import maintenance
+from dispatch.flows.bootstrap import opened
+from dispatch.flows.jobs import commands as flow
 from scheduler import deadlines
 from scheduler.deadlines import ClockSentinel, Deadlines, since_boot_s, sweep
 from tests.builders import awarded, booked, neighbours
@@ -115,7 +115,7 @@ from pathlib import Path
 from data.database import Database
 from data.settings import Settings
 from dispatch.flows import jobs
-from dispatch.flows.opening import opened
+from dispatch.flows.bootstrap import opened
 from data.store import jobs as store
 from scheduler.deadlines import sweep
 
@@ -239,11 +239,11 @@ async def test_far_timers_ask_for_no_tick(rt):
 async def test_a_standing_clock_brings_no_timer_nearer(rt, clock):
     await neighbours(rt, 4)
     await booked(rt)
-    assert await upkeep.next_due_s(rt) is None
+    assert await maintenance.next_due_s(rt) is None
     await clock.set(await clock.now(), speed=60.0)
-    assert 0 < await upkeep.next_due_s(rt) <= 60
+    assert 0 < await maintenance.next_due_s(rt) <= 60
     await clock.set(await clock.now() + timedelta(hours=2))
-    assert await upkeep.next_due_s(rt) == 0
+    assert await maintenance.next_due_s(rt) == 0
 
 
 async def test_timers_in_another_s_hands_are_no_reason_to_hurry(rt, clock, owner):
@@ -258,7 +258,7 @@ async def test_timers_in_another_s_hands_are_no_reason_to_hurry(rt, clock, owner
 
 
 async def test_a_test_clock_is_not_watched(rt, clock, sentinel):
-    assert await upkeep.wall(rt) is None
+    assert await maintenance.wall(rt) is None
     line = Deadlines(rt, sooner=lambda in_s: None, sentinel=sentinel)
     await line.tick()
     await clock.advance(timedelta(days=9))
@@ -294,7 +294,7 @@ async def test_nothing_is_rung_while_the_clock_is_not_trusted(rt, clock, owner, 
     async def read(rt):
         return wall
 
-    monkeypatch.setattr(upkeep, "wall", read)
+    monkeypatch.setattr(maintenance, "wall", read)
     await line.tick()
     wall += timedelta(hours=13)
     await clock.advance(timedelta(hours=13))

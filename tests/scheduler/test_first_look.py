@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from data.store import audit
-from dispatch.flows import upkeep
+from dispatch.flows import maintenance
 from scheduler.deadlines import ClockSentinel, Deadlines, Memory, this_boot
 from tests.builders import awarded, neighbours
 
@@ -153,7 +153,7 @@ async def test_a_worker_that_starts_on_a_wrong_clock_rings_nothing_until_it_is_c
     async def read(rt):
         return wall
 
-    monkeypatch.setattr(upkeep, "wall", read)
+    monkeypatch.setattr(maintenance, "wall", read)
     right = wall - timedelta(hours=13)
     sentinel = ClockSentinel(lambda: 1.0, host_s=right.timestamp)
     line = Deadlines(rt, sooner=lambda in_s: None, sentinel=sentinel)
@@ -168,18 +168,18 @@ async def test_a_worker_that_starts_on_a_wrong_clock_rings_nothing_until_it_is_c
 
 
 async def test_a_confirmation_holds_for_an_hour(rt, clock, owner):
-    assert not await upkeep.clock_confirmed(rt)
+    assert not await maintenance.clock_confirmed(rt)
     await audit.note(owner, actor="system", act="clock.confirmed", subject="clock")
     await clock.advance(timedelta(minutes=59))
     for number in range(1001):
         await audit.note(owner, actor="desk", act="booking.opened", subject=str(number))
-    assert await upkeep.clock_confirmed(rt)
+    assert await maintenance.clock_confirmed(rt)
     await clock.advance(timedelta(minutes=2))
-    assert not await upkeep.clock_confirmed(rt)
+    assert not await maintenance.clock_confirmed(rt)
 
 
 async def test_the_event_written_last_is_known(rt, clock, owner):
-    assert await upkeep.last_written(rt) is None
+    assert await maintenance.last_written(rt) is None
     await neighbours(rt, 4)
     await awarded(rt)
-    assert await upkeep.last_written(rt) == await owner.fetchval("SELECT max(at) FROM events")
+    assert await maintenance.last_written(rt) == await owner.fetchval("SELECT max(at) FROM events")

@@ -3,8 +3,10 @@ from uuid import uuid4
 
 from data.enums import Channel, FriendState
 from data.settings import Settings
-from dispatch.flows import friends, jobs, upkeep
-from dispatch.flows.opening import load_index, opened
+from dispatch.flows import maintenance
+from dispatch.flows.bootstrap import load_index, opened
+from dispatch.flows.jobs import commands
+from dispatch.flows.people import friends
 from scheduler.index_feed import IndexFeed
 from tests.builders import awarded, booked, live, neighbours
 
@@ -126,7 +128,7 @@ async def test_what_is_merely_on_its_way_is_no_difference(rt, owner, caplog):
     refs = await neighbours(rt, 1)
     feed = await ready(rt)
     await owner.execute("UPDATE friends SET radius_m = 5000 WHERE ref = 'f1'")
-    assert await upkeep.index_differences(rt) == {refs["f1"]}
+    assert await maintenance.index_differences(rt) == {refs["f1"]}
     assert await feed.reconcile() == 0
     assert rt.index.get(refs["f1"]).radius_m == 5000
     assert caplog.text == ""
@@ -156,11 +158,11 @@ async def test_offers_made_and_ended_by_another_process_are_counted(rt, database
         assert counts() == [0, 0, 0, 0]
         await feed.follow()
         assert counts() == [2, 2, 2, 2]
-        await jobs.decline(other, offers[0].id, offers[0].friend_id)
+        await commands.decline(other, offers[0].id, offers[0].friend_id)
         await feed.follow()
         assert sorted(counts()) == [1, 2, 2, 2]
         await clock.advance(rt.policy.offer_life)
-        await jobs.ring(other, 100)
+        await commands.ring(other, 100)
         await feed.follow()
         assert counts() == [0, 0, 0, 0]
 

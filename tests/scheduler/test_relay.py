@@ -6,8 +6,9 @@ import pytest
 
 from data.db import DatabaseError
 from data.enums import Channel
-from dispatch.flows import jobs, upkeep
-from dispatch.rules.refused import NotFound
+from dispatch.flows import maintenance
+from dispatch.flows.jobs import commands
+from dispatch.rules.refusals import NotFound
 from scheduler import relay as module
 from scheduler.relay import BACK_OFF_S, HANDS, Relay
 from scheduler.senders import GiveUp, Moot, Retry, Sent
@@ -33,7 +34,7 @@ async def test_every_message_is_sent_once(rt, notebook, deliver, messages):
 async def test_a_reader_hears_of_a_booking_in_order(rt, notebook, deliver):
     await neighbours(rt, 4)
     booking_id, offer = await awarded(rt)
-    await jobs.contacted(rt, booking_id, offer.friend_id)
+    await commands.contacted(rt, booking_id, offer.friend_id)
     await deliver()
     loser = next(
         p.message.recipient_id for p in notebook.posts if p.message.template == "offer_gone"
@@ -120,14 +121,14 @@ async def test_the_desk_can_have_a_parked_message_sent_again(rt, notebook, deliv
     await deliver()
     row = (await messages(template="booked"))[0]
     del notebook.answers["booked"]
-    await upkeep.unpark(rt, row["id"])
+    await maintenance.unpark(rt, row["id"])
     await deliver()
     row = (await messages(template="booked"))[0]
     assert (row["state"], row["attempts"], row["problem"]) == ("sent", 1, None)
     with pytest.raises(NotFound):
-        await upkeep.unpark(rt, row["id"])
+        await maintenance.unpark(rt, row["id"])
     with pytest.raises(NotFound):
-        await upkeep.unpark(rt, uuid4())
+        await maintenance.unpark(rt, uuid4())
 
 
 async def test_an_offer_nobody_can_answer_any_more_is_not_sent(
@@ -360,10 +361,10 @@ async def test_the_backlog_is_counted(rt, clock, notebook, deliver):
     await booked(rt)
     notebook.answers["booked"] = refuse(GiveUp("no"))
     await clock.advance(timedelta(minutes=61))
-    waiting = await upkeep.backlog(rt)
+    waiting = await maintenance.backlog(rt)
     assert (waiting.pending, waiting.parked, waiting.overdue) == (2, 0, 1)
     assert waiting.pending_late_s == 3660
     assert waiting.overdue_s == 60
     await deliver()
-    waiting = await upkeep.backlog(rt)
+    waiting = await maintenance.backlog(rt)
     assert (waiting.pending, waiting.parked, waiting.pending_late_s) == (0, 1, 0)

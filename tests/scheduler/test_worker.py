@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from data.enums import Channel
-from dispatch.flows import jobs
+from dispatch.flows.jobs import commands
 from scheduler import deadlines
 from scheduler import worker as module
 from scheduler.deadlines import ClockSentinel
@@ -109,7 +109,7 @@ async def test_two_workers_share_and_repeat_nothing(rt, owner, clock, notebook, 
     for number in range(6):
         done = await booked(rt, email=f"c{number}@example.com")
         offer = live(done)[0]
-        await jobs.accept(rt, offer.id, offer.friend_id)
+        await commands.accept(rt, offer.id, offer.friend_id)
     async with working(rt, through=through), working(rt, through=through):
         await clock.advance(timedelta(hours=12))
         await until(missed(owner), 6)

@@ -15,7 +15,7 @@ from data.enums import AwardState, BookingState, FriendState, OfferState, Outcom
 from data.records.ids import FriendId
 from data.records.jobs import Appointment, Changes, Job, Offer
 from data.records.people import Friend
-from dispatch.rules import states
+from dispatch.rules.jobs import states
 
 HELD = {
     BookingState.AWARDED,

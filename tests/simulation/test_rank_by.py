@@ -2,7 +2,7 @@
 
 import pytest
 
-from dispatch.rules import matching
+from dispatch.rules.jobs import matching
 from dispatch.rules.policy import RankBy
 from tests.simulation.promises import Broken
 from tests.simulation.town import Town

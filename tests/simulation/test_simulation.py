@@ -10,9 +10,9 @@ from collections import Counter
 
 import pytest
 
-from dispatch.rules import job as rules
-from dispatch.rules import matching
-from dispatch.rules.states import IllegalTransition
+from dispatch.rules.jobs import job as rules
+from dispatch.rules.jobs import matching
+from dispatch.rules.jobs.states import IllegalTransition
 from tests.architecture.source import ROOT
 from tests.simulation import __main__ as whole
 from tests.simulation.promises import Broken

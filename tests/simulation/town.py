@@ -34,12 +34,12 @@ from data.records.ids import BookingId, FriendId, PersonId, customer_key
 from data.records.jobs import Appointment, Booking, Changes, Job, Offer, Protocol
 from data.records.money import Money
 from data.records.people import Friend, HeldCertificate, Person
-from dispatch.rules import job as rules
-from dispatch.rules import matching, visit
-from dispatch.rules.draft import Asking, Case
-from dispatch.rules.matching import Nearby
+from dispatch.rules.jobs import job as rules
+from dispatch.rules.jobs import matching, visit
+from dispatch.rules.jobs.draft import Asking, Case
+from dispatch.rules.jobs.matching import Nearby
 from dispatch.rules.policy import Policy, RankBy
-from dispatch.rules.refused import Refused
+from dispatch.rules.refusals import Refused
 from geo.point import Point
 from tests.simulation import promises
 from tests.simulation.promises import hold

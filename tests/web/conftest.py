@@ -22,7 +22,7 @@ from api.main import create_app
 from api.pages import DIST
 from data.database import Database
 from data.settings import Settings
-from dispatch.flows.opening import opened
+from dispatch.flows.bootstrap import opened
 from dispatch.runtime import Runtime
 from tests.api.conftest import House, Letters, one_gazetteer
 from tests.builders import neighbours

@@ -2,7 +2,7 @@
 
 from data.markets import Language
 from data.records.ids import PersonId
-from dispatch.flows import sessions
+from dispatch.flows.people import sessions
 
 
 async def link(site, ref: str = "f1") -> str:

@@ -11,8 +11,8 @@ from babel import Locale
 from api.desk_schemas import FrameOutcome
 from data.enums import Audience, Channel, Outcome, Wish
 from data.seed.catalogue import load
-from dispatch.rules.around import Standing
-from dispatch.rules.news import NEWS
+from dispatch.rules.jobs.nearby import Standing
+from dispatch.rules.jobs.notifications import NEWS
 from geo.point import Precision
 
 SOURCES = Path(__file__).parents[2] / "api" / "web" / "src"

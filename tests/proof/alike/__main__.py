@@ -10,8 +10,10 @@ from statistics import median
 from typing import Any
 
 from data.records.ids import PersonId
-from dispatch.flows import jobs, partners, sessions
-from dispatch.rules.links import customer_token
+from dispatch.flows.jobs import commands
+from dispatch.flows.partners import accounts
+from dispatch.flows.people import sessions
+from dispatch.rules.jobs.customer_links import customer_token
 from dispatch.runtime import Runtime
 from tests.api.test_access import MISSING, request
 from tests.api.test_alike import STRANGERS
@@ -119,16 +121,16 @@ async def _row(
 async def _people(rt: Runtime) -> tuple[dict[str, str], dict[str, Any]]:
     """A booking of a partner's, won and agreed; and strangers of each kind."""
     friends = {one.ref: one.id for one in rt.index}
-    partner, _ = await partners.add(rt, "Radio Meier")
+    partner, _ = await accounts.add(rt, "Radio Meier")
     done = await booked(rt, partner_id=partner.id)
     offer = next(one for one in live(done) if one.friend_id == friends["g00n0"])
-    await jobs.accept(rt, offer.id, offer.friend_id)
-    await jobs.contacted(rt, offer.booking_id, offer.friend_id)
+    await commands.accept(rt, offer.id, offer.friend_id)
+    await commands.contacted(rt, offer.booking_id, offer.friend_id)
     other = await booked(rt, point=north(5_000))
     tokens = {
         "other customer": customer_token(rt.settings.key(), other.job.booking.id),
         "other friend": await sessions.token(rt, PersonId(friends["g01n0"])),
-        "other partner": (await partners.add(rt, "Elektro Huber"))[1],
+        "other partner": (await accounts.add(rt, "Elektro Huber"))[1],
     }
     ids = {"booking_id": offer.booking_id, "offer_id": offer.id, "starts_at": done.now.isoformat()}
     return tokens, ids

@@ -6,8 +6,8 @@ from random import Random
 
 from data.records.ids import BookingId
 from data.records.jobs import Protocol
-from dispatch.flows import jobs
-from dispatch.rules.refused import Refused
+from dispatch.flows.jobs import commands
+from dispatch.rules.refusals import Refused
 from dispatch.runtime import Runtime
 from tests.builders import booked, live
 
@@ -52,17 +52,17 @@ class Life:
     async def _further(self, booking_id, offer) -> None:
         friend, steps = offer.friend_id, self._chance.randrange(6)
         if steps == 0:
-            await jobs.decline(self._rt, offer.id, friend)
+            await commands.decline(self._rt, offer.id, friend)
             return
-        await jobs.accept(self._rt, offer.id, friend)
+        await commands.accept(self._rt, offer.id, friend)
         if steps == 1:
-            await jobs.hand_back(self._rt, booking_id, friend, "no_time", None)
+            await commands.hand_back(self._rt, booking_id, friend, "no_time", None)
             return
-        await jobs.contacted(self._rt, booking_id, friend)
+        await commands.contacted(self._rt, booking_id, friend)
         if steps > 2:
-            await jobs.complete(self._rt, booking_id, friend, DONE)
+            await commands.complete(self._rt, booking_id, friend, DONE)
         if steps > 4:
-            await jobs.rate(
+            await commands.rate(
                 self._rt, booking_id, stars=5, comment=None, claim=None, said=lambda done: {}
             )
 

@@ -17,8 +17,8 @@ from data.postgres import layout
 from data.postgres.client import Embedded
 from data.settings import Settings
 from data.store import events, friends
-from dispatch.flows import jobs
-from dispatch.flows.opening import opened
+from dispatch.flows.bootstrap import opened
+from dispatch.flows.jobs import commands
 from tests.builders import booked, friend_row, live, neighbours, take_in
 from tests.conftest import HASTY, Clock
 from tests.flows.invariants import all_is_well, index_agrees
@@ -157,12 +157,12 @@ async def the_service_works(copy: Database, there: asyncpg.Connection, folder: P
             mark = (await events.since(tx, None, 100)).mark
             horizon = await friends.horizon(tx)
         await Clock(there).advance(A_WHILE)
-        while await jobs.ring(rt, 100):
+        while await commands.ring(rt, 100):
             pass
         newcomer = (await take_in(rt, [friend_row("newcomer")]))["newcomer"]
         done = await booked(rt)
         offer = next(one for one in live(done) if one.friend_id == newcomer)
-        await jobs.accept(rt, offer.id, offer.friend_id)
+        await commands.accept(rt, offer.id, offer.friend_id)
         async with db.transaction(rt.pool) as tx:
             news = await events.since(tx, mark, 100_000)
             changed = await friends.changed_since(tx, horizon)

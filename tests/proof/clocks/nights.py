@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 import asyncpg
 
 from data.markets import MARKETS, Market
-from dispatch.flows import jobs
+from dispatch.flows.jobs import commands
 from dispatch.runtime import Runtime
 from geo.geocode import Address
 from geo.point import Point
@@ -72,7 +72,7 @@ async def sleep_through(
     address = Address(street="Allee 1", postcode=postcode, city=city, country=market.value)
     done = await booked(rt, point=place, address=address)
     offer = live(done)[0]
-    job = (await jobs.accept(rt, offer.id, offer.friend_id)).job
+    job = (await commands.accept(rt, offer.id, offer.friend_id)).job
     assert job.award is not None
     awarded, due = job.award.awarded_at, job.award.contact_due_at
     rung = []
@@ -81,7 +81,9 @@ async def sleep_through(
         await clock.set(then)
         await sweep(rt)
         rung.append(await _missed(owner, job.booking.id) - before)
-    await jobs.cancel(rt, job.booking.id, actor="customer", reason="solved", mine=lambda job: True)
+    await commands.cancel(
+        rt, job.booking.id, actor="customer", reason="solved", mine=lambda job: True
+    )
     wall = due.astimezone(zone).replace(tzinfo=None) - awarded.astimezone(zone).replace(tzinfo=None)
     return Night(
         market=market,

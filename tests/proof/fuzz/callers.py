@@ -18,10 +18,12 @@ from schemathesis import Case
 
 from data.records.ids import BookingId, FriendId, PartnerId, PersonId
 from data.records.jobs import Protocol
-from dispatch.flows import jobs, partners, sessions
-from dispatch.flows.deciding import Done
-from dispatch.rules.links import customer_token
-from dispatch.rules.refused import Refused
+from dispatch.flows.execute import Done
+from dispatch.flows.jobs import commands
+from dispatch.flows.partners import accounts
+from dispatch.flows.people import sessions
+from dispatch.rules.jobs.customer_links import customer_token
+from dispatch.rules.refusals import Refused
 from dispatch.runtime import Runtime
 from tests.builders import booked, live, north
 from tests.proof.house import order
@@ -142,7 +144,7 @@ async def book_on(rt: Runtime, caller: Caller, group: int, ended: asyncio.Event)
                 if caller.kind == "winner":
                     await _step_on(rt, done, near, 1)
                 else:
-                    await jobs.cancel(
+                    await commands.cancel(
                         rt,
                         done.job.booking.id,
                         actor="customer",
@@ -153,7 +155,7 @@ async def book_on(rt: Runtime, caller: Caller, group: int, ended: asyncio.Event)
 
 async def _caller(rt: Runtime, kind: str, group: int, chance: Random, jobs_each: int) -> Caller:
     near, far = _two(rt, group)
-    partner, key = await partners.add(rt, f"Radio {kind}")
+    partner, key = await accounts.add(rt, f"Radio {kind}")
     desk = await sessions.add_operator(rt, "Olga Pult", "desk@example.com")
     now = (await _booked(rt, group, None)).now
     person = {"friend": far, "winner": near, "operator": desk}.get(kind)
@@ -199,12 +201,12 @@ async def _step_on(rt: Runtime, done: Done, friend: FriendId, steps: int) -> Non
     offers = [one for one in live(done) if one.friend_id == friend]
     if steps > 0 and offers:
         starts_at = done.now + timedelta(hours=6 + 2 * next(HOURS))
-        await jobs.accept(rt, offers[0].id, friend)
+        await commands.accept(rt, offers[0].id, friend)
         verbs = [
-            lambda: jobs.contacted(rt, booking, friend),
-            lambda: jobs.agree(rt, booking, friend, starts_at, None),
-            lambda: jobs.start(rt, booking, friend),
-            lambda: jobs.complete(rt, booking, friend, DONE),
+            lambda: commands.contacted(rt, booking, friend),
+            lambda: commands.agree(rt, booking, friend, starts_at, None),
+            lambda: commands.start(rt, booking, friend),
+            lambda: commands.complete(rt, booking, friend, DONE),
         ]
         for verb in verbs[: steps - 1]:
             await verb()

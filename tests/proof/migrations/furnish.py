@@ -17,8 +17,9 @@ from data.records.ids import FriendId, PersonId
 from data.records.jobs import Protocol
 from data.settings import Settings
 from data.store import test_clock
-from dispatch.flows import friends, jobs, sessions
-from dispatch.flows.opening import opened, prepare
+from dispatch.flows.bootstrap import opened, prepare
+from dispatch.flows.jobs import commands
+from dispatch.flows.people import friends, sessions
 from dispatch.runtime import Runtime
 from tests.builders import booked, friend_row, live, north
 
@@ -62,12 +63,12 @@ async def life(rt: Runtime, number: int) -> None:
     booking = done.job.booking.id
     offers = live(done)
     offer = offers[number % len(offers)]
-    await jobs.accept(rt, offer.id, offer.friend_id)
-    await jobs.contacted(rt, booking, offer.friend_id)
+    await commands.accept(rt, offer.id, offer.friend_id)
+    await commands.contacted(rt, booking, offer.friend_id)
     if number % 5 == 0:
-        await jobs.cancel(rt, booking, actor="system", reason="mistake", mine=lambda job: True)
+        await commands.cancel(rt, booking, actor="system", reason="mistake", mine=lambda job: True)
         return
-    await jobs.complete(rt, booking, offer.friend_id, DONE)
+    await commands.complete(rt, booking, offer.friend_id, DONE)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 from tests.proof.mutants.field import Mutant, Patch, mutant
 from tests.proof.mutants.leaks import LEAKS
 
-JOB = "dispatch/rules/job.py"
+JOB = "dispatch/rules/jobs/job.py"
 RULES = "tests/rules/test_job.py"
 FLOWS = "tests/flows/test_jobs.py"
 RELAY = "tests/scheduler/test_relay.py"
@@ -36,7 +36,7 @@ BUGS: tuple[Mutant, ...] = (
     mutant(
         "another's booking is read before it is refused",
         "by the time of an answer a friend learns what exists",
-        "dispatch/flows/deciding.py",
+        "dispatch/flows/execute.py",
         "if c.booking_id is not None and not c.held}",
         "if c.booking_id is not None}",
         "tests/api/test_alike.py",
@@ -44,7 +44,7 @@ BUGS: tuple[Mutant, ...] = (
     mutant(
         "no lock on the friend",
         "two awards at once exceed a capacity, and one caller hears of a fault",
-        "dispatch/flows/deciding.py",
+        "dispatch/flows/execute.py",
         "await friends.locked(tx, wanted, now, rt.index.get)",
         "await friends.current(tx, wanted, now, rt.index.get)",
         LOCKS,
@@ -78,7 +78,7 @@ BUGS: tuple[Mutant, ...] = (
     mutant(
         "who refused is asked again",
         "a friend is rung for what he declined, missed or lost",
-        "dispatch/rules/matching.py",
+        "dispatch/rules/jobs/matching.py",
         "excluded=refused | job.former.keys(),",
         "excluded=frozenset(),",
         RULES,
@@ -123,7 +123,7 @@ BUGS: tuple[Mutant, ...] = (
     mutant(
         "winter time for ever",
         "quiet hours are an hour off all summer",
-        "dispatch/rules/hours.py",
+        "dispatch/rules/people/quiet_hours.py",
         "    local = now.astimezone(_zone(market))\n",
         "    from datetime import timedelta, timezone\n"
         "    local = now.astimezone(timezone(timedelta(hours=1)))\n",
@@ -132,7 +132,7 @@ BUGS: tuple[Mutant, ...] = (
     mutant(
         "events are numbered anew",
         "two events of one booking bear one number",
-        "dispatch/rules/draft.py",
+        "dispatch/rules/jobs/draft.py",
         "        self.seq = case.job.booking.event_seq\n",
         "        self.seq = 0\n",
         RULES,
@@ -149,7 +149,7 @@ BUGS: tuple[Mutant, ...] = (
                 "",
             ),
             Patch(
-                "dispatch/flows/together.py",
+                "dispatch/flows/group_commit.py",
                 "        publish(self.rt, changes)\n        return results\n",
                 "        from data.db import moment, transaction\n"
                 "        from data.store import jobs\n\n"
@@ -168,7 +168,7 @@ BUGS: tuple[Mutant, ...] = (
         "after a kill the repeat is answered with nothing",
         (
             Patch(
-                "dispatch/flows/deciding.py",
+                "dispatch/flows/execute.py",
                 "    replies = await answers.claim(tx, "
                 "[c.claim for c in first if c.claim is not None])\n",
                 "    from data.db import transaction\n\n"
@@ -217,7 +217,7 @@ BUGS: tuple[Mutant, ...] = (
     mutant(
         "the distance is counted to the door",
         "four friends find the house",
-        "dispatch/rules/matching.py",
+        "dispatch/rules/jobs/matching.py",
         "    centre = Point(lat=booking.cell_lat, lon=booking.cell_lon)\n",
         "    centre = Point(lat=booking.lat, lon=booking.lon)\n",
         "tests/rules/test_matching.py",
@@ -233,7 +233,7 @@ BUGS: tuple[Mutant, ...] = (
     mutant(
         "money in floats",
         "a cent more or less",
-        "dispatch/rules/prices.py",
+        "dispatch/rules/money/prices.py",
         "        amount=price.amount * (100 - policy.commission_percent) // 100, "
         "currency=price.currency\n",
         "        amount=round(price.amount * (1 - policy.commission_percent / 100)), "
@@ -243,7 +243,7 @@ BUGS: tuple[Mutant, ...] = (
     mutant(
         "one bad booking blocks the sweep",
         "no deadline behind it ever rings",
-        "dispatch/flows/jobs.py",
+        "dispatch/flows/jobs/commands.py",
         "                await jobs.postpone(tx, booking_id)\n",
         "                pass\n",
         LOCKS,
@@ -309,7 +309,7 @@ BUGS: tuple[Mutant, ...] = (
         "under load the pool waits for itself, and reads what is not yet decided",
         (
             Patch(
-                "dispatch/flows/deciding.py",
+                "dispatch/flows/execute.py",
                 "    if calendars := [c.friend for c in commands if c.calendar and c.friend is not "
                 "None]:\n        facts.appointments = await jobs.appointments(tx, calendars)\n",
                 "    if calendars := [c.friend for c in commands if c.calendar and c.friend is not "
@@ -358,7 +358,7 @@ BUGS: tuple[Mutant, ...] = (
     mutant(
         "an ended job is never counted off",
         "a friend is full with jobs he does not hold",
-        "dispatch/rules/draft.py",
+        "dispatch/rules/jobs/draft.py",
         "        self._count(award.friend_id, -1)\n",
         "        self._count(award.friend_id, 0)\n",
         RULES,
@@ -366,7 +366,7 @@ BUGS: tuple[Mutant, ...] = (
     mutant(
         "the radius is forgotten",
         "friends are asked to places they never go to",
-        "dispatch/rules/matching.py",
+        "dispatch/rules/jobs/matching.py",
         "    if distance_m > friend.radius_m:\n",
         "    if distance_m > 10 * friend.radius_m:\n",
         "tests/rules/test_matching.py",
@@ -379,7 +379,7 @@ BUGS: tuple[Mutant, ...] = (
                 "data/sql/queries/jobs.sql", "ON o.id = t.i AND o.friend_id = t.f", "ON o.id = t.i"
             ),
             Patch(
-                "dispatch/flows/deciding.py",
+                "dispatch/flows/execute.py",
                 "        if command.offer is not None and command.offer in self.bookings:\n"
                 "            return self.bookings[command.offer]\n",
                 "        for (offer_id, _), booking_id in self.bookings.items():\n"
@@ -392,7 +392,7 @@ BUGS: tuple[Mutant, ...] = (
     mutant(
         "a link is compared by its beginning",
         "a guess of a few characters opens a booking",
-        "dispatch/rules/links.py",
+        "dispatch/rules/jobs/customer_links.py",
         "    return hmac.compare_digest(customer_token(secret, booking_id).encode(), "
         "token.encode())\n",
         "    return token[:26] == customer_token(secret, booking_id)[:26]\n",
@@ -401,7 +401,7 @@ BUGS: tuple[Mutant, ...] = (
     mutant(
         "a revoked key is remembered",
         "a partner who is out stays in",
-        "dispatch/flows/partners.py",
+        "dispatch/flows/partners/accounts.py",
         "    return await lookups(rt).partners.get(_hash(key))\n",
         '    known = rt.__dict__.setdefault("known", {})\n'
         "    if key not in known:\n"

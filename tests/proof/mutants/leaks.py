@@ -9,7 +9,7 @@ LEAKS: tuple[Mutant, ...] = (
     mutant(
         "friends are ranked by the door where the policy says cell",
         "who was asked tells where she lives",
-        "dispatch/rules/matching.py",
+        "dispatch/rules/jobs/matching.py",
         "    return cell if policy.rank_by == RankBy.CELL else door\n",
         "    return door\n",
         PRIVACY,
@@ -17,7 +17,7 @@ LEAKS: tuple[Mutant, ...] = (
     mutant(
         "how far a friend lives is judged before his quiet hours",
         "he sleeps, and learns whether she lives within his radius",
-        "dispatch/rules/matching.py",
+        "dispatch/rules/jobs/matching.py",
         "        or _busy(friend, need)\n        or _beyond(friend, distance_m)\n",
         "        or _beyond(friend, distance_m)\n        or _busy(friend, need)\n",
         PRIVACY,
@@ -33,7 +33,7 @@ LEAKS: tuple[Mutant, ...] = (
     mutant(
         "nobody keeps when a base was moved",
         "a friend walks his base around the cell until he knows the door",
-        "dispatch/flows/friends.py",
+        "dispatch/flows/people/friends.py",
         "        await roster.note_move(tx, friend_id, now)\n",
         "",
         "tests/api/test_profile.py",

@@ -21,10 +21,10 @@ from data.enums import Outcome
 from data.records.ids import FriendId
 from data.records.jobs import Booking
 from data.records.people import Friend
-from dispatch.rules import matching
-from dispatch.rules.matching import Nearby
+from dispatch.rules.jobs import matching
+from dispatch.rules.jobs.matching import Nearby
+from dispatch.rules.jobs.outcomes import Told, told
 from dispatch.rules.policy import POLICY, Policy, RankBy
-from dispatch.rules.told import Told, told
 from geo import cells
 from geo.point import Point, distance_m, ecef
 from tests.rules.facts import booking, friend, need

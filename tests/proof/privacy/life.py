@@ -6,7 +6,7 @@ from random import Random
 from typing import Any
 
 from data.records.ids import FriendId
-from dispatch.flows import jobs
+from dispatch.flows.jobs import commands
 from scheduler.relay import Relay
 from tests.conftest import Clock
 from tests.proof.privacy.marks import order_of
@@ -179,7 +179,7 @@ class Life:
         )
 
     async def ring(self) -> None:
-        while await jobs.ring(self.watch.rt, 50):
+        while await commands.ring(self.watch.rt, 50):
             pass
 
     async def _agree(self, winner: str, at: str) -> None:

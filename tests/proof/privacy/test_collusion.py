@@ -7,7 +7,7 @@ from random import Random
 
 import pytest
 
-from dispatch.rules import matching
+from dispatch.rules.jobs import matching
 from dispatch.rules.policy import RankBy
 from geo import cells
 from geo.point import Point, distance_m

@@ -12,7 +12,8 @@ import httpx2
 
 from data.markets import Language
 from data.records.ids import FriendId, PersonId
-from dispatch.flows import partners, sessions
+from dispatch.flows.partners import accounts
+from dispatch.flows.people import sessions
 from dispatch.runtime import Runtime
 from scheduler.senders import Result, Retry, Sent
 from scheduler.senders.mime import Written
@@ -59,7 +60,7 @@ class Watch:
         person = await sessions.add_operator(self.rt, desk.name, desk.email, Language.EN)
         await self._enter("desk", "operator", await sessions.token(self.rt, person))
         for name in ("shop", "other shop"):
-            partner, key = await partners.add(self.rt, name)
+            partner, key = await accounts.add(self.rt, name)
             await self._enter(name, "partner", key, str(partner.id))
         self.kinds["nobody"], self.names["nobody"] = "anybody", "nobody"
 

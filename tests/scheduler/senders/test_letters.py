@@ -10,7 +10,7 @@ from api.sending import READERS
 from data.enums import Audience, Channel
 from data.markets import Currency, Language
 from data.records.money import Money
-from dispatch.rules.news import NEWS
+from dispatch.rules.jobs.notifications import NEWS
 from scheduler.senders.calls import ALARM, TEMPLATES
 from scheduler.senders.calls import NEWS as CALL_NEWS
 from scheduler.senders.letters import (

@@ -13,8 +13,8 @@ from icalendar import Calendar
 from data.markets import Language
 from data.records.jobs import Protocol
 from data.settings import Settings
-from dispatch.flows import jobs
-from dispatch.rules.links import booking_of_token
+from dispatch.flows.jobs import commands
+from dispatch.rules.jobs.customer_links import booking_of_token
 from scheduler.relay import Relay
 from scheduler.senders import GiveUp, Retry, Sent
 from scheduler.senders.letters import Letter
@@ -248,7 +248,7 @@ async def test_an_offer_taken_before_it_was_mailed_is_not_mailed(rt, post_office
 async def test_a_friend_who_lost_the_job_meanwhile_is_not_named(rt, post_office, messages):
     await neighbours(rt, 4)
     booking_id, offer = await awarded(rt)
-    await jobs.hand_back(rt, booking_id, offer.friend_id, "cannot_help", None)
+    await commands.hand_back(rt, booking_id, offer.friend_id, "cannot_help", None)
     await post_office()
     assert (await messages(template="friend_found"))[0]["state"] == "expired"
     assert (await messages(template="friend_changed"))[0]["state"] == "sent"
@@ -257,11 +257,11 @@ async def test_a_friend_who_lost_the_job_meanwhile_is_not_named(rt, post_office,
 async def test_both_get_an_invitation_that_a_later_one_replaces(rt, clock, post_office):
     refs = await neighbours(rt, 1)
     booking_id, offer = await awarded(rt)
-    await jobs.contacted(rt, booking_id, offer.friend_id)
+    await commands.contacted(rt, booking_id, offer.friend_id)
     starts_at = await clock.now() + timedelta(days=1)
-    await jobs.agree(rt, booking_id, offer.friend_id, starts_at, None)
+    await commands.agree(rt, booking_id, offer.friend_id, starts_at, None)
     first = invitations(await post_office())
-    await jobs.agree(rt, booking_id, offer.friend_id, starts_at + timedelta(hours=2), None)
+    await commands.agree(rt, booking_id, offer.friend_id, starts_at + timedelta(hours=2), None)
     moved = invitations(await post_office())
     assert first.keys() == moved.keys() == {"vera@example.com", friend_email(offer, refs)}
     for reader, event in moved.items():
@@ -270,7 +270,7 @@ async def test_both_get_an_invitation_that_a_later_one_replaces(rt, clock, post_
         assert event.decoded("DTSTART") == starts_at + timedelta(hours=2)
     assert moved["vera@example.com"]["LOCATION"] == "Bahnhofstrasse 1, 8001 Zürich"
     assert "Bahnhofstrasse" not in moved[friend_email(offer, refs)]["LOCATION"]
-    await jobs.cancel(rt, booking_id, actor="customer", reason="ill", mine=lambda job: True)
+    await commands.cancel(rt, booking_id, actor="customer", reason="ill", mine=lambda job: True)
     gone = invitations(await post_office())
     assert {event["STATUS"] for event in gone.values()} == {"CANCELLED"}
     assert all(gone[r]["SEQUENCE"] > moved[r]["SEQUENCE"] for r in gone)
@@ -293,10 +293,10 @@ async def test_an_appointment_moved_before_it_was_mailed_is_told_once(
 ):
     await neighbours(rt, 1)
     booking_id, offer = await awarded(rt)
-    await jobs.contacted(rt, booking_id, offer.friend_id)
+    await commands.contacted(rt, booking_id, offer.friend_id)
     starts_at = await clock.now() + timedelta(days=1)
-    await jobs.agree(rt, booking_id, offer.friend_id, starts_at, None)
-    await jobs.agree(rt, booking_id, offer.friend_id, starts_at + timedelta(hours=2), None)
+    await commands.agree(rt, booking_id, offer.friend_id, starts_at, None)
+    await commands.agree(rt, booking_id, offer.friend_id, starts_at + timedelta(hours=2), None)
     mails = await post_office()
     assert len(invitations(mails)) == 2
     states = [row["state"] for row in await messages(template="appointment")]
@@ -308,15 +308,15 @@ async def test_every_step_of_a_whole_life_is_mailed(rt, clock, post_office, mess
     booking_id, offer = await awarded(rt)
     friend = offer.friend_id
     await clock.advance(timedelta(hours=8))
-    await jobs.ring(rt, 100)
+    await commands.ring(rt, 100)
     await post_office()
-    await jobs.contacted(rt, booking_id, friend)
-    await jobs.agree(rt, booking_id, friend, await clock.now() + timedelta(hours=3), None)
+    await commands.contacted(rt, booking_id, friend)
+    await commands.agree(rt, booking_id, friend, await clock.now() + timedelta(hours=3), None)
     await post_office()
-    await jobs.start(rt, booking_id, friend)
+    await commands.start(rt, booking_id, friend)
     await post_office()
-    await jobs.complete(rt, booking_id, friend, Protocol(summary="New channel.", minutes=40))
-    await jobs.rate(rt, booking_id, stars=5, comment=None, claim=None, said=lambda d: {})
+    await commands.complete(rt, booking_id, friend, Protocol(summary="New channel.", minutes=40))
+    await commands.rate(rt, booking_id, stars=5, comment=None, claim=None, said=lambda d: {})
     await post_office()
     rows = await messages()
     assert [(r["template"], r["problem"]) for r in rows if r["state"] == "parked"] == []
@@ -335,7 +335,7 @@ async def test_a_missed_deadline_and_an_empty_neighbourhood_are_mailed(
     await post_office()
     await clock.advance(timedelta(hours=12))
     for _ in range(3):
-        await jobs.ring(rt, 100)
+        await commands.ring(rt, 100)
     await post_office()
     sent = {row["template"] for row in await messages() if row["state"] == "sent"}
     assert sent >= {"contact_missed", "friend_changed", "unfilled"}

@@ -10,8 +10,9 @@ import pytest
 
 from data.enums import Channel
 from data.markets import Language
-from dispatch.flows import friends, jobs, phones
-from dispatch.rules.services import EndpointRefused
+from dispatch.flows.jobs import commands
+from dispatch.flows.people import friends, push_subscriptions
+from dispatch.rules.people.push_endpoints import EndpointRefused
 from scheduler.relay import Relay
 from scheduler.senders import Sent
 from scheduler.senders.calls import CallsInvalid, calls, read_calls
@@ -73,7 +74,7 @@ def post(subscribe, deliver, box, messages):
 async def subscribe(rt, push, service):
     async def one(friend_id, name):
         handset = service.handset(name)
-        await phones.subscribe(rt, friend_id, endpoint=handset.endpoint, **handset.keys)
+        await push_subscriptions.subscribe(rt, friend_id, endpoint=handset.endpoint, **handset.keys)
         return handset
 
     return one
@@ -169,7 +170,7 @@ async def test_the_end_of_an_offer_replaces_it_and_is_never_mailed(rt, subscribe
     handset = await subscribe(refs["f2"], "phone")
     done = await booked(rt)
     await deliver()
-    await jobs.accept(rt, live(done)[0].id, refs["f1"])
+    await commands.accept(rt, live(done)[0].id, refs["f1"])
     await deliver()
     offer, gone = handset.taken
     assert gone.notification["title"] == calls()[Language.DE]["offer_gone"].title
@@ -275,7 +276,7 @@ async def test_a_service_that_never_answers_is_left_after_a_while(rt, push, serv
     silent = await subscribe(refs["f1"], "silent")
     silent.hold = asyncio.Event()
     bell = Bell(http=rt.http, vapid=push.bell.vapid, more={"127.0.0.1"}, timeout_s=0.2)
-    trial = await phones.begin_trial(rt, refs["f1"])
+    trial = await push_subscriptions.begin_trial(rt, refs["f1"])
     (rung,) = await bell.ring(trial.phones, alarm(Language.DE, "https://tekkie.test"))
     assert rung.problem == "unreachable"
 
@@ -284,7 +285,7 @@ async def test_what_no_longer_holds_rings_nobody(rt, subscribe, deliver, message
     refs = await neighbours(rt, 2)
     handset = await subscribe(refs["f2"], "phone")
     done = await booked(rt)
-    await jobs.accept(rt, live(done)[0].id, refs["f1"])
+    await commands.accept(rt, live(done)[0].id, refs["f1"])
     await deliver()
     assert [taken.notification["data"]["kind"] for taken in handset.taken] == ["offer_gone"]
     states = {row["state"] for row in await messages(template="offer")}
@@ -317,7 +318,7 @@ async def test_a_phone_at_a_strange_place_is_never_called(rt, owner, service, pu
         handset.keys["p256dh"],
         handset.auth,
     )
-    trial = await phones.begin_trial(rt, refs["f1"])
+    trial = await push_subscriptions.begin_trial(rt, refs["f1"])
     (rung,) = await push.bell.ring(trial.phones, alarm(Language.DE, "https://tekkie.test"))
     assert rung.problem == "refused"
     assert service.calls == 0
@@ -333,8 +334,8 @@ async def test_a_known_name_that_leads_inside_is_never_called(rt, service, push,
 
     monkeypatch.setattr(loop, "getaddrinfo", inside)
     endpoint = "https://fcm.googleapis.com/fcm/send/x"
-    await phones.subscribe(rt, refs["f1"], endpoint=endpoint, **handset.keys)
-    trial = await phones.begin_trial(rt, refs["f1"])
+    await push_subscriptions.subscribe(rt, refs["f1"], endpoint=endpoint, **handset.keys)
+    trial = await push_subscriptions.begin_trial(rt, refs["f1"])
     (rung,) = await push.bell.ring(trial.phones, alarm(Language.DE, "https://tekkie.test"))
     assert rung.problem == "refused"
 
@@ -343,7 +344,9 @@ async def test_this_machine_is_called_only_where_the_settings_allow_it(rt, servi
     refs = await neighbours(rt, 1)
     handset = service.handset("phone")
     with pytest.raises(EndpointRefused):
-        await phones.subscribe(rt, refs["f1"], endpoint=handset.endpoint, **handset.keys)
+        await push_subscriptions.subscribe(
+            rt, refs["f1"], endpoint=handset.endpoint, **handset.keys
+        )
 
 
 def test_every_language_has_every_call_and_none_has_anything_to_fill_in():

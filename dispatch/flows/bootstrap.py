@@ -1,0 +1,142 @@
+"""Opens one process's share of tekkie and closes it again."""
+
+from __future__ import annotations
+
+import gc
+import ssl
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from random import Random
+
+import httpx2
+
+from data import migrate
+from data.database import Database
+from data.db import Pool, moment, open_pool, transaction
+from data.seed import catalogue
+from data.settings import Settings
+from data.store import catalogue as catalogue_rows
+from data.store import friends
+from dispatch.flows.group_commit import together
+from dispatch.flows.places import postcodes
+from dispatch.rules.jobs.matching import askable, traits
+from dispatch.rules.policy import POLICY, Policy
+from dispatch.runtime import Runtime
+from geo.gazetteer.offline import Gazetteer
+from geo.geocode import Geocoder, Nominatim, Offline, Photon
+from geo.index.friend_index import FriendIndex
+
+Report = Callable[[str], None]
+
+LINES = 100
+CALL_S = 10.0
+
+
+def quiet(line: str) -> None:
+    """Report to nobody."""
+
+
+async def prepare(database: Database, report: Report = quiet) -> list[str]:
+    """Migrate the schema and bring the catalogue's rows up to date; returns what was applied.
+
+    What a newer tekkie has put there is left as it is.
+    """
+    applied = await migrate.migrate(database.owner_dsn, report)
+    if (await migrate.standing(database.owner_dsn)).ahead:
+        return applied
+    pool = await open_pool(
+        database.service_dsn, role=database.service_role, size=1, application="tekkie migrate"
+    )
+    async with pool, transaction(pool) as tx:
+        await catalogue_rows.put(tx, catalogue.load())
+    return applied
+
+
+@asynccontextmanager
+async def opened(
+    settings: Settings,
+    database: Database,
+    *,
+    application: str,
+    policy: Policy = POLICY,
+    chance: Random | None = None,
+    report: Report = quiet,
+) -> AsyncIterator[Runtime]:
+    """A runtime on a migrated database, its index loaded; raises SchemaTooOld or SchemaTooNew."""
+    await migrate.check(database.service_dsn, report)
+    pool = await open_pool(
+        database.service_dsn,
+        role=database.service_role,
+        size=settings.pool_size,
+        application=application,
+    )
+    trusted = httpx2.create_ssl_context()
+    async with pool, httpx2.AsyncClient(verify=trusted) as client, straight(trusted) as http:
+        report("reading the gazetteer …")
+        gazetteer = Gazetteer.load().with_postcodes(await postcodes.imported(pool))
+        rt = Runtime(
+            pool=pool,
+            index=FriendIndex(askable(policy), traits),
+            packages=catalogue.load().packages,
+            gazetteer=gazetteer,
+            geocoder=_geocoder(settings, client, gazetteer, pool),
+            settings=settings,
+            http=http,
+            policy=policy,
+            chance=chance or Random(),  # noqa: S311 - spreads retries, guards nothing
+        )
+        rt.mark = await load_index(rt, report)
+        try:
+            yield rt
+        finally:
+            await together(rt).close()
+
+
+def straight(trusted: ssl.SSLContext) -> httpx2.AsyncClient:
+    """A client that calls whom it is told to call and nobody in between or beyond."""
+    limits = httpx2.Limits(max_connections=LINES, max_keepalive_connections=LINES // 2)
+    return httpx2.AsyncClient(
+        verify=trusted, trust_env=False, follow_redirects=False, timeout=CALL_S, limits=limits
+    )
+
+
+async def load_index(rt: Runtime, report: Report = quiet) -> str:
+    """Load all friends into the index; returns the mark from which to follow their changes."""
+    found = []
+    with _nothing_collected():
+        async with transaction(rt.pool) as tx:
+            mark = await friends.horizon(tx)
+            async for page in friends.everyone(tx, await moment(tx)):
+                found.extend(page)
+                report(f"reading friends … {len(found):,}")
+        rt.index.load(found)
+    return mark
+
+
+@contextmanager
+def _nothing_collected() -> Iterator[None]:
+    """While all that is made is meant to stay: to look for garbage in it takes longer than it."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
+def _geocoder(
+    settings: Settings, client: httpx2.AsyncClient, gazetteer: Gazetteer, pool: Pool
+) -> Geocoder:
+    if settings.geocoder == "offline" or settings.geocoder_url is None:
+        return Offline(gazetteer)
+    cache = postcodes.Remembered(pool)
+    if settings.geocoder == "photon":
+        return Photon(url=settings.geocoder_url, client=client, gazetteer=gazetteer, cache=cache)
+    return Nominatim(
+        url=settings.geocoder_url,
+        user_agent=settings.geocoder_user_agent or "tekkie",
+        client=client,
+        gazetteer=gazetteer,
+        cache=cache,
+    )

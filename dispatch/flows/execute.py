@@ -1,0 +1,296 @@
+"""Lock and load, decide, write: one transaction for as many commands as have gathered.
+
+Every command is decided one by one by the pure rules, in the order of arrival, on facts that carry
+what the commands before it decided; all of it is then written at once. A command that is refused
+does not touch its neighbours. A second change to the same booking waits for the next batch, so that
+each row sees one transition at a time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, TypeVar
+
+from data.db import Connection
+from data.enums import OfferState
+from data.records.ids import BookingId, FriendId, OfferId, PartnerId
+from data.records.jobs import Appointment, Booking, Changes, Job
+from data.records.people import Friend, Person
+from data.replace import replace
+from data.store import friends, idempotency_keys, jobs
+from data.store.idempotency_keys import Claim
+from dispatch.flows.candidates import look_around
+from dispatch.rules.jobs import job as rules
+from dispatch.rules.jobs.draft import Asking, Case
+from dispatch.rules.jobs.job import Verdict
+from dispatch.rules.refusals import NotFound, Refused
+from dispatch.runtime import Runtime
+
+K = TypeVar("K")
+
+
+class KeyReused(Refused):
+    """This idempotency key was used for another request."""
+
+    code = "idempotency-key-reused"
+    field = "Idempotency-Key"
+
+    def __str__(self) -> str:
+        return "Use a new key for a new request; repeat a request with its own key and body."
+
+
+class ReferenceTaken(Refused):
+    """You have a booking with this reference."""
+
+    code = "reference-taken"
+    field = "partner_reference"
+
+
+@dataclass(slots=True)
+class Facts:
+    """What one transaction has read, kept up with what it has decided."""
+
+    now: datetime
+    jobs: dict[BookingId, Job]
+    friends: dict[FriendId, Friend] = field(default_factory=dict)
+    appointments: Mapping[FriendId, Mapping[BookingId, Appointment]] = field(default_factory=dict)
+    references: Mapping[tuple[PartnerId, str], BookingId] = field(default_factory=dict)
+    bookings: Mapping[tuple[OfferId, FriendId], BookingId] = field(default_factory=dict)
+
+    def booking_id(self, command: Command) -> BookingId:
+        """The booking a command is about, or NotFound when the offer is not the caller's own."""
+        if command.booking_id is not None:
+            return command.booking_id
+        if command.offer is not None and command.offer in self.bookings:
+            return self.bookings[command.offer]
+        raise NotFound("there is no such offer, or it is not yours")
+
+    def friend(self, friend_id: FriendId) -> Friend:
+        """A friend read under his lock, or NotFound."""
+        try:
+            return self.friends[friend_id]
+        except KeyError:
+            raise NotFound("there is no such friend") from None
+
+    def learn(self, verdict: Changes | Asking) -> None:
+        """Carry a decision on to those that come after it."""
+        if isinstance(verdict, Asking):
+            self.jobs[verdict.booking.id] = verdict.job
+            return
+        changes, booking_id = verdict, verdict.booking.id
+        self.jobs[booking_id] = self.jobs[booking_id].after(changes)
+        for friend_id, by in changes.open_jobs.items():
+            if friend := self.friends.get(friend_id):
+                self.friends[friend_id] = replace(friend, open_jobs=friend.open_jobs + by)
+        for offer in changes.offers:
+            friend = self.friends.get(offer.friend_id)
+            if friend and offer.state is OfferState.LIVE:
+                self.friends[friend.id] = replace(friend, live_offers=friend.live_offers + 1)
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Command:
+    """One caller's wish: which booking (or whose offer), who acts, and the rule that decides.
+
+    A new booking is made by `make` from the moment of the transaction. `friend` is locked and read
+    before the decision, with his appointments where `calendar` asks for them; where `held`, a
+    booking that was never his is not found, and asked for like one that does not exist. `said`
+    turns the job into the answer that is kept under `claim`.
+    """
+
+    actor: str
+    decide: Callable[[Case, Facts], Verdict]
+    booking_id: BookingId | None = None
+    offer: tuple[OfferId, FriendId] | None = None
+    make: Callable[[datetime], tuple[Booking, Person]] | None = None
+    friend: FriendId | None = None
+    calendar: bool = False
+    held: bool = False
+    claim: Claim | None = None
+    reference: tuple[PartnerId, str] | None = None
+    said: Callable[[Done], Mapping[str, Any]] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Done:
+    """A command carried out: the job as it is now, what changed, and when it was decided.
+
+    `said` is the answer kept under the idempotency key: the first one, word for word.
+    """
+
+    job: Job
+    changes: Changes | None
+    now: datetime
+    said: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Repeated:
+    """The request was answered before, with these words."""
+
+    said: Mapping[str, Any]
+
+
+class Later:
+    """The booking has changed in this very batch: decide in the next."""
+
+
+Result = Done | Repeated | Refused | Later | Exception
+
+
+async def decide_all(
+    rt: Runtime, tx: Connection, commands: Sequence[Command]
+) -> tuple[list[Result], list[Changes]]:
+    """Carry out these commands inside `tx`; one result for each, and what was written."""
+    results: dict[Command, Result] = {}
+    first = _once_per_key(commands, results)
+    replies = await idempotency_keys.claim(tx, [c.claim for c in first if c.claim is not None])
+    for command in first:
+        if command.claim and (reply := replies.get(command.claim.name)):
+            same = reply.request_sha256 == command.claim.request_sha256
+            results[command] = Repeated(said=reply.body) if same else KeyReused()
+    todo = [command for command in commands if command not in results]
+    facts = await _load(rt, tx, todo)
+    verdicts = _decide(rt, facts, todo, results)
+    decided = await conclude(rt, tx, facts, verdicts)
+    await jobs.write(tx, list(decided.values()), facts.now)
+    results.update(_done(facts, todo, decided, results))
+    await _keep_answers(tx, todo, results)
+    return [results[command] for command in commands], list(decided.values())
+
+
+def _once_per_key(commands: Sequence[Command], results: dict[Command, Result]) -> list[Command]:
+    seen: set[idempotency_keys.Name] = set()
+    first = []
+    for command in commands:
+        if command.claim is not None and command.claim.name in seen:
+            results[command] = Later()
+            continue
+        if command.claim is not None:
+            seen.add(command.claim.name)
+        first.append(command)
+    return first
+
+
+async def _load(rt: Runtime, tx: Connection, commands: Sequence[Command]) -> Facts:
+    named = [c for c in commands if c.booking_id is not None and c.make is None]
+    known = {c.booking_id for c in named if c.booking_id is not None and not c.held}
+    held = [(c.booking_id, c.friend) for c in named if c.booking_id and c.friend and c.held]
+    offers = [c.offer for c in commands if c.offer is not None]
+    loaded, now = await jobs.lock(tx, known, rt.packages, offers=offers, held=held)
+    facts = Facts(now=now, jobs=loaded, bookings=_by_offer(loaded.values()))
+    # All friends whose counters may change, in one order, or two batches could wait in a circle.
+    wanted = {c.friend for c in commands if c.friend is not None}
+    wanted |= {job.award.friend_id for job in loaded.values() if job.award is not None}
+    if wanted:
+        facts.friends.update(await friends.locked(tx, wanted, now, rt.index.get))
+    if calendars := [c.friend for c in commands if c.calendar and c.friend is not None]:
+        facts.appointments = await jobs.appointments(tx, calendars)
+    if references := [c.reference for c in commands if c.reference is not None]:
+        facts.references = await jobs.by_reference(tx, references)
+    return facts
+
+
+def _by_offer(loaded: Iterable[Job]) -> dict[tuple[OfferId, FriendId], BookingId]:
+    return {(o.id, o.friend_id): o.booking_id for job in loaded for o in job.offers}
+
+
+def _decide(
+    rt: Runtime, facts: Facts, commands: Sequence[Command], results: dict[Command, Result]
+) -> dict[Command, Changes | Asking]:
+    verdicts: dict[Command, Changes | Asking] = {}
+    touched: dict[BookingId, Changes | Asking] = {}
+    for command in commands:
+        try:
+            case = _case(rt, facts, command)
+            before = touched.get(case.job.booking.id)
+            # A job that waits to hear who is near is between two states: nothing is judged by it.
+            verdict = None if isinstance(before, Asking) else command.decide(case, facts)
+        except Refused as refused:
+            results[command] = refused
+        except Exception as bug:
+            results[command] = bug
+        else:
+            if isinstance(before, Asking) or (before and verdict):
+                results[command] = Later()
+            elif verdict is not None:
+                verdicts[command] = touched[verdict.booking.id] = verdict
+                facts.learn(verdict)
+    return verdicts
+
+
+def _case(rt: Runtime, facts: Facts, command: Command) -> Case:
+    customer = None
+    if command.make is not None:
+        if command.reference is not None and (id_ := facts.references.get(command.reference)):
+            raise ReferenceTaken(f"it is booking {id_}")
+        booking, customer = command.make(facts.now)
+        facts.jobs[booking.id] = Job(booking=booking, package=rt.packages[booking.package])
+    booking_id = facts.booking_id(command)
+    if booking_id not in facts.jobs:
+        raise NotFound("there is no such booking, or it is not yours")
+    return Case(
+        job=facts.jobs[booking_id],
+        now=facts.now,
+        policy=rt.policy,
+        actor=command.actor,
+        customer=customer,
+    )
+
+
+async def conclude(
+    rt: Runtime, tx: Connection, facts: Facts, verdicts: Mapping[K, Changes | Asking]
+) -> dict[K, Changes]:
+    """Finish the decisions that wait to hear who is near, one by one in the order of arrival.
+
+    Between two of them everybody else has a turn: whoever is to be turned away hears it now, and
+    not after the sixty-fourth.
+    """
+    askings = [v for v in verdicts.values() if isinstance(v, Asking) and v.want > 0]
+    around = await look_around(rt, tx, facts.now, facts.friends, askings)
+    decided: dict[K, Changes] = {}
+    for key, verdict in verdicts.items():
+        if isinstance(verdict, Asking):
+            changes = rules.ask(verdict, await around(verdict))
+            facts.learn(changes)
+            decided[key] = changes
+            await asyncio.sleep(0)
+        else:
+            decided[key] = verdict
+    return decided
+
+
+def _done(
+    facts: Facts,
+    commands: Sequence[Command],
+    decided: Mapping[Command, Changes],
+    results: Mapping[Command, Result],
+) -> dict[Command, Result]:
+    done: dict[Command, Result] = {}
+    for command in commands:
+        if command in results:
+            continue
+        job = facts.jobs[facts.booking_id(command)]
+        result = Done(job=job, changes=decided.get(command), now=facts.now)
+        done[command] = replace(result, said=command.said(result)) if command.said else result
+    return done
+
+
+async def _keep_answers(
+    tx: Connection, commands: Sequence[Command], results: Mapping[Command, Result]
+) -> None:
+    said: dict[idempotency_keys.Name, Mapping[str, Any]] = {}
+    dropped: list[idempotency_keys.Name] = []
+    for command in commands:
+        if command.claim is None:
+            continue
+        result = results[command]
+        if isinstance(result, Done) and result.said is not None:
+            said[command.claim.name] = result.said
+        else:
+            dropped.append(command.claim.name)
+    await idempotency_keys.keep(tx, said)
+    await idempotency_keys.forget(tx, dropped)

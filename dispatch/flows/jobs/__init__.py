@@ -1,0 +1,1 @@
+"""Bookings and jobs: orders, the verbs of a job, due timers."""

@@ -1,0 +1,246 @@
+"""From what a customer asks for to a booking: where, for how much, and what may be shown."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from data.db import Connection, transaction
+from data.enums import BookingState, Wish
+from data.markets import Language, Market
+from data.records.catalogue import Package
+from data.records.ids import BookingId, PartnerId, PersonId, customer_key
+from data.records.jobs import Booking
+from data.records.money import Money
+from data.records.people import Person
+from data.store import idempotency_keys, quotes
+from data.store.idempotency_keys import Claim
+from data.store.quotes import Quote
+from dispatch.flows.execute import KeyReused
+from dispatch.rules.jobs import matching
+from dispatch.rules.money import prices
+from dispatch.rules.refusals import NotFound, Refused
+from dispatch.runtime import Runtime
+from geo import cells
+from geo.geocode import Address, Located
+from geo.point import Point, Precision
+
+HELPERS_SHOWN_MAX = 5
+
+
+class UnknownPackage(Refused):
+    """There is no such package."""
+
+    code = "unknown-package"
+    field = "package"
+
+
+class QuoteExpired(Refused):
+    """This quote is no longer valid."""
+
+    code = "quote-expired"
+    field = "quote_id"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """A customer's wish, checked in form: one package, one place, one person."""
+
+    package: str
+    address: Address
+    name: str
+    email: str
+    phone: str | None
+    language: Language
+    point: Point | None = None
+    notes: str | None = None
+    wishes: tuple[Wish, ...] = ()
+    quote_id: UUID | None = None
+    partner_id: PartnerId | None = None
+    partner_reference: str | None = None
+    members_only: bool = False
+
+    @property
+    def reference(self) -> tuple[PartnerId, str] | None:
+        """The partner and his own reference, when he gave one."""
+        if self.partner_id is None or self.partner_reference is None:
+            return None
+        return self.partner_id, self.partner_reference
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Offered:
+    """What a quote says: the price, how many could come, and how exactly the place is known."""
+
+    quote: Quote
+    helpers: str
+    located: Located
+    repeated: bool = False
+
+    @property
+    def serviceable(self) -> bool:
+        """Whether anybody could come at all."""
+        return self.helpers != "0"
+
+
+Make = Callable[[BookingId, datetime], tuple[Booking, Person]]
+
+
+def package_named(rt: Runtime, code: str) -> Package:
+    """The package of the catalogue, or UnknownPackage."""
+    try:
+        return rt.packages[code]
+    except KeyError:
+        raise UnknownPackage(f"{code[:60]!r} is not in the catalogue; see /v1/packages") from None
+
+
+async def locate(rt: Runtime, address: Address, point: Point | None) -> Located:
+    """Where an address lies; a point given with it is taken as it is, if it lies in the country."""
+    if point is None:
+        return await rt.geocoder.locate(address)
+    rt.gazetteer.plausible(address.country, point)
+    return Located(point=point, precision=Precision.ADDRESS, radius_m=0, label="")
+
+
+async def quote(
+    rt: Runtime,
+    *,
+    package: str,
+    address: Address,
+    point: Point | None,
+    partner_id: PartnerId | None,
+    claim: Claim | None = None,
+) -> Offered:
+    """Price and reach for an address; the price holds until the quote expires.
+
+    A repeat under the same claim gets the same quote. Raises KeyReused.
+    """
+    wanted = package_named(rt, package)
+    price = prices.price(wanted, Market(address.country))
+    located = await locate(rt, address, point)
+    async with transaction(rt.pool) as tx:
+        if claim is not None and (before := await _quoted_before(tx, claim, located)):
+            return before
+        kept = await quotes.insert(
+            tx,
+            quote_id=rt.new_id(),
+            package=package,
+            market=Market(address.country),
+            price=price,
+            partner_id=partner_id,
+            life=rt.policy.quote_life,
+        )
+        helpers = _helpers(rt, wanted, located, kept)
+        if claim is not None:
+            await idempotency_keys.keep(
+                tx, {claim.name: {"quote": str(kept.id), "helpers": helpers}}
+            )
+    return Offered(quote=kept, helpers=helpers, located=located)
+
+
+async def _quoted_before(tx: Connection, claim: Claim, located: Located) -> Offered | None:
+    said = (await idempotency_keys.claim(tx, [claim])).get(claim.name)
+    if said is None:
+        return None
+    if said.request_sha256 != claim.request_sha256:
+        raise KeyReused
+    kept = await quotes.find(tx, UUID(said.body["quote"]))
+    if kept is None:
+        raise QuoteExpired("it is long gone; ask for a new one under a new key")
+    return Offered(quote=kept, helpers=said.body["helpers"], located=located, repeated=True)
+
+
+async def placed(rt: Runtime, order: Order) -> Make:
+    """Find the place and the price of an order; returns what makes its booking at a moment."""
+    package = package_named(rt, order.package)
+    market = Market(order.address.country)
+    catalogue_price = prices.price(package, market)
+    located = await locate(rt, order.address, order.point)
+    quoted = await _quoted(rt, order) if order.quote_id else None
+    cell = cells.cell(located.point, rt.gazetteer)
+
+    def make(booking_id: BookingId, now: datetime) -> tuple[Booking, Person]:
+        price = _honoured(order, market, quoted, now) if quoted else catalogue_price
+        customer = _customer(rt, order, located)
+        booking = Booking(
+            id=booking_id,
+            state=BookingState.OPEN,
+            package=package.code,
+            market=market,
+            language=order.language,
+            customer_id=customer.id,
+            customer_key=customer_key(order.email),
+            partner_id=order.partner_id,
+            partner_reference=order.partner_reference,
+            members_only=order.members_only,
+            wishes=order.wishes,
+            price=price,
+            pay=prices.pay(price, rt.policy),
+            lat=located.point.lat,
+            lon=located.point.lon,
+            cell_lat=cell.lat,
+            cell_lon=cell.lon,
+            cell_label=cell.label,
+            created_at=now,
+            state_at=now,
+            tier=matching.first_tier(package),
+        )
+        return booking, customer
+
+    return make
+
+
+async def _quoted(rt: Runtime, order: Order) -> Quote:
+    assert order.quote_id is not None
+    async with transaction(rt.pool) as tx:
+        kept = await quotes.find(tx, order.quote_id)
+    if kept is None or kept.partner_id != order.partner_id:
+        raise NotFound("there is no such quote, or it is not yours")
+    return kept
+
+
+def _honoured(order: Order, market: Market, quoted: Quote, now: datetime) -> Money:
+    if now >= quoted.expires_at:
+        raise QuoteExpired("ask for a new one, or book without")
+    if (quoted.package, quoted.market) != (order.package, market):
+        raise QuoteExpired("it is for another package or country; ask for a new one")
+    return quoted.price
+
+
+def _customer(rt: Runtime, order: Order, located: Located) -> Person:
+    where = order.address
+    return Person(
+        id=PersonId(rt.new_id()),
+        name=order.name,
+        email=order.email,
+        phone=order.phone,
+        language=order.language,
+        street=where.street,
+        postcode=where.postcode,
+        city=where.city,
+        country=where.country,
+        lat=located.point.lat,
+        lon=located.point.lon,
+        precision=located.precision,
+        radius_m=located.radius_m,
+        notes=order.notes,
+    )
+
+
+def _helpers(rt: Runtime, package: Package, located: Located, kept: Quote) -> str:
+    """How many could come now, by the index alone: '0', '1-4' or '5+', never nearer than that."""
+    needs = matching.anybody(package, kept.market, kept.created_at, rt.policy)
+    cell = cells.cell(located.point, rt.gazetteer)
+    found = rt.index.nearest(
+        matching.vantage(located.point, cell.centre, rt.policy),
+        certificates=package.certificates,
+        want=HELPERS_SHOWN_MAX,
+        qualifies=lambda friend, away_m: any(
+            matching.reason(friend, away_m, need) is None for need in needs
+        ),
+    )
+    if len(found) >= HELPERS_SHOWN_MAX:
+        return f"{HELPERS_SHOWN_MAX}+"
+    return f"1-{HELPERS_SHOWN_MAX - 1}" if found else "0"

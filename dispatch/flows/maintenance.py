@@ -1,0 +1,140 @@
+"""What is looked after when nobody asks: clocks, stale copies, rows to forget, what waits."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from data.db import moment, transaction
+from data.records.ids import FriendId, MessageId
+from data.records.people import Friend
+from data.store import (
+    audit,
+    clock,
+    friend_changes,
+    friends,
+    idempotency_keys,
+    jobs,
+    outbox,
+    quotes,
+    sessions,
+)
+from data.store.outbox import Backlog
+from dispatch.rules.refusals import NotFound
+from dispatch.runtime import Runtime
+
+CONFIRMED_FOR = timedelta(hours=1)
+
+
+async def wall(rt: Runtime) -> datetime | None:
+    """The database server's own clock; None where a test clock rules."""
+    async with transaction(rt.pool) as tx:
+        return await clock.wall(tx)
+
+
+async def last_written(rt: Runtime) -> datetime | None:
+    """When the event happened that was written last; None when there is none."""
+    async with transaction(rt.pool) as tx:
+        return await clock.last_written(tx)
+
+
+async def clock_confirmed(rt: Runtime) -> bool:
+    """Whether somebody has said within the last hour that the database's clock is right."""
+    async with transaction(rt.pool) as tx:
+        return await clock.confirmed(tx, CONFIRMED_FOR)
+
+
+async def next_due_s(rt: Runtime) -> float | None:
+    """Seconds on the wall until the next timer is due; None when there is none, or time stands."""
+    async with transaction(rt.pool) as tx:
+        due_s = await jobs.next_due_s(tx)
+        speed = await clock.speed(tx)
+    if due_s is None or due_s <= 0:
+        return due_s
+    return due_s / speed if speed > 0 else None
+
+
+async def horizon(rt: Runtime) -> str:
+    """A mark in the stream of changes of friends, from which to follow them."""
+    async with transaction(rt.pool) as tx:
+        return await friends.horizon(tx)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class News:
+    """What happened to friends at or after a mark; `mark` is where to ask from the next time.
+
+    `changed` are those whose copy in the index is no longer what their row says; `live_offers` the
+    counts of those who were asked, or are so no longer.
+    """
+
+    changed: list[FriendId]
+    live_offers: Mapping[FriendId, int]
+    mark: str
+
+
+async def news(rt: Runtime, mark: str) -> News:
+    """What happened to friends at or after `mark` and the index does not know; none is missed."""
+    async with transaction(rt.pool) as tx:
+        # Before the changes are read: what commits in between lies after it and is told again.
+        later = await friends.horizon(tx)
+        rows = await friend_changes.standing(tx, await friends.changed_since(tx, mark))
+        changed = [one for one, row in rows.items() if _standing(rt.index.get(one)) != row]
+        live_offers = await friend_changes.live_offers_since(tx, mark, await moment(tx))
+    return News(changed=changed, live_offers=live_offers, mark=later)
+
+
+async def index_differences(rt: Runtime) -> set[FriendId]:
+    """The friends whose copy in the index is not what their row says, or is on its way there."""
+    differing: set[FriendId] = set()
+    seen: set[FriendId] = set()
+    async with transaction(rt.pool) as tx:
+        async for page in friend_changes.pulses(tx, await moment(tx)):
+            seen |= page.keys()
+            differing |= {one for one, pulse in page.items() if _pulse(rt.index.get(one)) != pulse}
+    return differing | {friend.id for friend in rt.index if friend.id not in seen}
+
+
+async def still_differing(rt: Runtime, suspects: Collection[FriendId]) -> set[FriendId]:
+    """Those of `suspects` whose copy still is not what their row says, live offers apart."""
+    async with transaction(rt.pool) as tx:
+        rows = await friends.facts(tx, suspects, await moment(tx))
+    return {one for one in suspects if not _same(rt.index.get(one), rows.get(one))}
+
+
+async def forget(rt: Runtime) -> None:
+    """Drop at most a thousand of each: old answers and quotes, dead sessions and login links."""
+    for forget_old in (idempotency_keys.forget_old, quotes.forget_old, sessions.forget_old):
+        async with transaction(rt.pool) as tx:
+            await forget_old(tx)
+
+
+async def backlog(rt: Runtime) -> Backlog:
+    """What waits to be sent and to be rung."""
+    async with transaction(rt.pool) as tx:
+        return await outbox.backlog(tx)
+
+
+async def unpark(rt: Runtime, message_id: MessageId, *, actor: str = "desk") -> None:
+    """The desk has a parked message sent again. Raises NotFound."""
+    async with transaction(rt.pool) as tx:
+        if not await outbox.unpark(tx, message_id):
+            raise NotFound("there is no such parked message")
+        await audit.note(tx, actor=actor, act="message.sent_again", subject=str(message_id))
+    rt.tell([])
+
+
+def _standing(copy: Friend | None) -> tuple[int, int] | None:
+    return (copy.version, copy.open_jobs) if copy else None
+
+
+def _pulse(copy: Friend | None) -> friend_changes.Pulse | None:
+    return friend_changes.Pulse(copy.version, copy.open_jobs, copy.live_offers) if copy else None
+
+
+def _same(copy: Friend | None, row: Friend | None) -> bool:
+    """Live offers come and go without a change of the friend, and run out without an event."""
+    if copy is None or row is None:
+        return copy is row
+    return replace(copy, live_offers=row.live_offers) == row

@@ -1,0 +1,97 @@
+"""Partners and their keys. A key is told once, when it is made; later only its hash is known."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from hashlib import sha256
+
+from data.db import Connection, transaction
+from data.records.ids import PartnerId
+from data.store import partners
+from data.store.partners import Partner
+from dispatch.flows.batched_lookups import lookups
+from dispatch.rules.refusals import NotFound, Refused
+from dispatch.runtime import Runtime
+
+KEY_PREFIX = "tk_live_"
+SECRET_BYTES = 32
+SHOWN = len(KEY_PREFIX) + 8
+
+
+class NameTaken(Refused):
+    """There is a partner of this name."""
+
+    code = "name-taken"
+    field = "name"
+
+    def __str__(self) -> str:
+        return "Choose another name, or add a key to the partner there is."
+
+
+async def add(
+    rt: Runtime, name: str, *, members_only: bool = False, actor: str = "system"
+) -> tuple[Partner, str]:
+    """Add a partner with a first key, which is told only now. Raises NameTaken."""
+    key = _key()
+    async with transaction(rt.pool) as tx:
+        partner = await partners.insert(
+            tx, PartnerId(rt.new_id()), name=name, members_only=members_only, actor=actor
+        )
+        if partner is None:
+            raise NameTaken
+        await _keep(rt, tx, partner.id, key, actor)
+    return partner, key
+
+
+async def add_key(rt: Runtime, partner: str, *, actor: str = "system") -> str:
+    """Add a key to a partner, named by name or id, beside those he has. Raises NotFound."""
+    key = _key()
+    async with transaction(rt.pool) as tx:
+        found = await partners.by_name(tx, partner)
+        if found is None:
+            raise NotFound(f"there is no partner {partner[:60]!r}; see `tekkie partners list`")
+        await _keep(rt, tx, found.id, key, actor)
+    return key
+
+
+async def _keep(rt: Runtime, tx: Connection, partner_id: PartnerId, key: str, actor: str) -> None:
+    await partners.insert_key(
+        tx,
+        rt.new_id(),
+        partner_id,
+        prefix=key[:SHOWN],
+        secret_sha256=_hash(key),
+        actor=actor,
+    )
+
+
+async def revoke_key(
+    rt: Runtime, prefix: str, *, partner_id: PartnerId | None = None, actor: str = "system"
+) -> None:
+    """Revoke a key, named by its first characters as listed; from now on it opens nothing.
+
+    With `partner_id` only a key of this partner.
+    """
+    async with transaction(rt.pool) as tx:
+        if not await partners.revoke_key(tx, prefix, partner_id=partner_id, actor=actor):
+            raise NotFound(f"no good key begins with {prefix[:20]!r}; see `tekkie partners list`")
+
+
+async def of_key(rt: Runtime, key: str) -> Partner | None:
+    """Whose key this is, if it is still good."""
+    return await lookups(rt).partners.get(_hash(key))
+
+
+async def list(rt: Runtime) -> Sequence[Partner]:
+    """All partners by name, each with the beginnings of his keys."""
+    async with transaction(rt.pool) as tx:
+        return await partners.everyone(tx)
+
+
+def _key() -> str:
+    return KEY_PREFIX + secrets.token_urlsafe(SECRET_BYTES)
+
+
+def _hash(key: str) -> bytes:
+    return sha256(key.encode()).digest()

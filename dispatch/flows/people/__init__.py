@@ -1,0 +1,1 @@
+"""Friends and everybody who signs in."""

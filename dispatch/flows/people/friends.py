@@ -1,0 +1,338 @@
+"""Friends: taken in from a file, and what they and the desk change about them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any
+
+from data.db import Connection, ConstraintBroken, moment, plainly, transaction
+from data.enums import FriendState
+from data.markets import Language, Market
+from data.records.ids import CustomerKey, FriendId, PartnerId, PersonId
+from data.records.people import QuietHours
+from data.store import audit, desk, friend_admin, friends
+from data.store.friend_admin import Entry
+from dispatch.flows.desk import NotesFull
+from dispatch.rules.refusals import NotFound, Refused
+from dispatch.rules.trust import base_moves
+from dispatch.runtime import Runtime
+from geo.friend_import.reader import Row
+from geo.point import Point
+
+PAGE = 2000
+FEW = 200
+
+
+class EmailTaken(Refused):
+    """Another friend has this e-mail address.
+
+    `line` is where it stands in a file, or 0.
+    """
+
+    code = "email-taken"
+    field = "email"
+
+    def __init__(self, problem: str, line: int = 0) -> None:
+        super().__init__(f"line {line}: {problem}" if line else problem)
+        self.problem = problem
+        self.line = line
+
+
+class CapacityTooLow(Refused):
+    """He has more open jobs than that."""
+
+    code = "capacity-too-low"
+    field = "capacity"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TakenIn:
+    """What an import did."""
+
+    created: int
+    changed: int
+    unchanged: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProfileChange:
+    """What a friend changes about himself; what is None stays."""
+
+    radius_m: int | None = None
+    base: Point | None = None
+    quiet: QuietHours | None = None
+    clear_quiet: bool = False
+    paused: bool | None = None
+    languages: tuple[Language, ...] | None = None
+    capacity: int | None = None
+
+
+class _OnlyTried(Exception):
+    """What an import would do is known, and it shall not be done."""
+
+
+@dataclass(slots=True, kw_only=True)
+class _Seen:
+    """How far an import has come."""
+
+    progress: Callable[[int], None] = lambda rows: None
+    rows: int = 0
+    created: int = 0
+    changed: set[FriendId] = field(default_factory=set)
+    markets: set[Market] = field(default_factory=set)
+
+    def told(self) -> TakenIn:
+        """What the import did."""
+        return TakenIn(
+            created=self.created,
+            changed=len(self.changed) - self.created,
+            unchanged=self.rows - len(self.changed),
+        )
+
+
+async def take_in(
+    rt: Runtime,
+    rows: Iterable[Row],
+    *,
+    actor: str,
+    progress: Callable[[int], None] = lambda done: None,
+) -> TakenIn:
+    """Create or change friends by their `ref`, all or none; raises EmailTaken."""
+    seen = _Seen(progress=progress)
+    async with transaction(rt.pool) as tx:
+        await _take_in(rt, tx, rows, seen)
+        await audit.note(tx, actor=actor, act="friends.imported", subject=str(seen.rows))
+    await _refresh(rt, seen.changed, seen.markets)
+    return seen.told()
+
+
+async def try_in(rt: Runtime, rows: Iterable[Row]) -> TakenIn:
+    """What `take_in` would do: it is done, counted and undone."""
+    seen = _Seen()
+    with suppress(_OnlyTried):
+        async with transaction(rt.pool) as tx:
+            await _take_in(rt, tx, rows, seen)
+            raise _OnlyTried
+    return seen.told()
+
+
+async def _take_in(rt: Runtime, tx: Connection, rows: Iterable[Row], seen: _Seen) -> None:
+    stream = iter(rows)
+    while page := list(islice(stream, PAGE)):
+        entries, created = await _entries(rt, tx, page)
+        try:
+            with plainly():
+                seen.changed |= await friend_admin.put(tx, entries)
+        except ConstraintBroken as broken:
+            if broken.constraint != "people_login":
+                raise
+            raise EmailTaken("two friends of the file exchange their addresses") from None
+        seen.created, seen.rows = seen.created + created, seen.rows + len(page)
+        seen.markets |= {row.market for row in page}
+        seen.progress(seen.rows)
+
+
+async def _entries(rt: Runtime, tx: Connection, page: Sequence[Row]) -> tuple[list[Entry], int]:
+    known = await friend_admin.known(tx, [row.ref for row in page])
+    await friends.lock(tx, known.values())
+    taken = await friend_admin.emails_taken(tx, [row.email.lower() for row in page])
+    for row in page:
+        owner = taken.get(row.email.lower(), row.ref)
+        if owner != row.ref:
+            raise EmailTaken(f"it belongs to the friend {owner}", row.line)
+    entries = [
+        Entry(
+            id=known.get(row.ref) or FriendId(rt.new_id()),
+            ref=row.ref,
+            name=row.name,
+            email=row.email,
+            phone=row.phone or None,
+            market=row.market,
+            lat=row.point.lat,
+            lon=row.point.lon,
+            precision=row.precision,
+            precision_m=row.precision_m,
+            postcode=row.postcode,
+            city=row.city,
+            radius_m=row.radius_m,
+            certificates=row.certificates,
+            languages=row.languages,
+            tier=row.tier,
+            capacity=row.capacity,
+        )
+        for row in page
+    ]
+    return entries, len(page) - len(known)
+
+
+async def profile(rt: Runtime, friend_id: FriendId) -> Any:
+    """A friend's own view of himself, as a row."""
+    async with transaction(rt.pool) as tx:
+        row = await friend_admin.profile(tx, friend_id)
+    if row is None:
+        raise NotFound("there is no such friend")
+    return row
+
+
+async def change_profile(rt: Runtime, friend_id: FriendId, change: ProfileChange) -> Any:
+    """Change what is given; returns the new view. Raises CapacityTooLow, BaseMovedLately."""
+    if change.base is not None:
+        row = await profile(rt, friend_id)
+        rt.gazetteer.plausible(row["market"], change.base)
+    async with transaction(rt.pool) as tx:
+        if not await friend_admin.lock(tx, friend_id):
+            raise NotFound("there is no such friend")
+        await _apply(rt, tx, friend_id, change)
+        row = await friend_admin.profile(tx, friend_id)
+    await _refresh(rt, {friend_id}, set())
+    return row
+
+
+async def _apply(rt: Runtime, tx: Connection, friend_id: FriendId, change: ProfileChange) -> None:
+    if change.paused is not None:
+        await _pause(tx, friend_id, paused=change.paused)
+    if change.quiet is not None or change.clear_quiet:
+        await friend_admin.set_quiet(tx, friend_id, change.quiet)
+    if change.base is not None:
+        await _move(rt, tx, friend_id, change.base)
+    if change.radius_m is not None or change.languages is not None:
+        await _reach(tx, friend_id, change)
+    if change.capacity is not None:
+        try:
+            with plainly():
+                await friend_admin.set_capacity(tx, friend_id, change.capacity)
+        except ConstraintBroken:
+            raise CapacityTooLow("finish or hand back jobs first") from None
+
+
+async def _move(rt: Runtime, tx: Connection, friend_id: FriendId, base: Point) -> None:
+    row, now = await friend_admin.profile(tx, friend_id), await moment(tx)
+    assert row is not None
+    before = None if row["lat"] is None else Point(lat=row["lat"], lon=row["lon"])
+    if base_moves.moves(before, base):
+        base_moves.must_have_rested(row["base_moved_at"], now, rt.policy)
+        await friend_admin.note_move(tx, friend_id, now)
+    await friend_admin.set_base(tx, friend_id, base.lat, base.lon)
+
+
+async def _pause(tx: Connection, friend_id: FriendId, *, paused: bool) -> None:
+    state = FriendState.PAUSED if paused else FriendState.ACTIVE
+    row = await friend_admin.profile(tx, friend_id)
+    if row is not None and row["state"] == FriendState.SUSPENDED:
+        raise NotFound("there is no such friend")
+    await friend_admin.set_state(tx, friend_id, state)
+
+
+async def _reach(tx: Connection, friend_id: FriendId, change: ProfileChange) -> None:
+    row = await friend_admin.profile(tx, friend_id)
+    assert row is not None
+    radius_m = change.radius_m or row["radius_m"]
+    languages = change.languages or tuple(map(Language, row["languages"]))
+    await friend_admin.set_reach(tx, friend_id, radius_m, languages)
+
+
+async def set_state(
+    rt: Runtime,
+    friend_id: FriendId,
+    state: FriendState,
+    *,
+    actor: str,
+    reason: tuple[PersonId, str] | None = None,
+) -> None:
+    """The desk pauses, activates or suspends a friend; repeating it changes nothing.
+
+    `reason` is who says why, in words that are kept with the friend's notes: they may name people.
+    Raises NotesFull.
+    """
+    async with transaction(rt.pool) as tx:
+        if not await friend_admin.lock(tx, friend_id):
+            raise NotFound("there is no such friend")
+        if await friend_admin.set_state(tx, friend_id, state):
+            await audit.note(tx, actor=actor, act=f"friend.{state}", subject=str(friend_id))
+            if reason is not None:
+                by, words = reason
+                if await desk.note_friend(tx, friend_id, by, f"{state}: {words}") is None:
+                    raise NotesFull("reason")
+    await _refresh(rt, {friend_id}, set())
+
+
+async def certify(rt: Runtime, friend_id: FriendId, code: str, *, actor: str) -> None:
+    """Give a friend a certificate from now on; one who holds it keeps it as it is."""
+    async with transaction(rt.pool) as tx:
+        if not await friend_admin.lock(tx, friend_id):
+            raise NotFound("there is no such friend")
+        given = await friend_admin.certify(tx, friend_id, code)
+        if given is None:
+            raise NotFound(f"there is no certificate {code[:40]!r}")
+        if given:
+            await _note_certificate(tx, friend_id, "friend.certified", code, actor)
+    await _refresh(rt, {friend_id}, set())
+
+
+async def uncertify(rt: Runtime, friend_id: FriendId, code: str, *, actor: str) -> None:
+    """Take a certificate from a friend; the jobs he holds stay his. NotFound if he has none."""
+    async with transaction(rt.pool) as tx:
+        await friend_admin.lock(tx, friend_id)
+        if not await friend_admin.uncertify(tx, friend_id, code):
+            raise NotFound("he does not hold this certificate")
+        await _note_certificate(tx, friend_id, "friend.uncertified", code, actor)
+    await _refresh(rt, {friend_id}, set())
+
+
+async def _note_certificate(
+    tx: Connection, friend_id: FriendId, act: str, code: str, actor: str
+) -> None:
+    data = {"certificate": code}
+    await audit.note(tx, actor=actor, act=act, subject=str(friend_id), data=data)
+
+
+async def set_membership(
+    rt: Runtime, partner: PartnerId, members: Sequence[FriendId], *, member: bool, actor: str
+) -> None:
+    """Put friends into a partner's community, or take them out."""
+    act = "partner.members_added" if member else "partner.members_removed"
+    async with transaction(rt.pool) as tx:
+        if member:
+            await friend_admin.add_members(tx, partner, members)
+        else:
+            await friend_admin.remove_members(tx, partner, members)
+        await audit.note(tx, actor=actor, act=act, subject=str(partner))
+    await _refresh(rt, set(members), set())
+
+
+async def keep_apart(
+    rt: Runtime, friend_id: FriendId, customer: CustomerKey, *, by_friend: bool, actor: str
+) -> None:
+    """Never ask this friend for this customer again."""
+    async with transaction(rt.pool) as tx:
+        await friend_admin.block(tx, friend_id, customer, by_friend)
+        await audit.note(tx, actor=actor, act="friend.blocked", subject=str(friend_id))
+    await _refresh(rt, {friend_id}, set())
+
+
+async def refresh(rt: Runtime, changed: Iterable[FriendId]) -> None:
+    """Bring this process's index up to these friends' rows; those gone are removed."""
+    wanted = list(changed)
+    for start in range(0, len(wanted), PAGE):
+        page = wanted[start : start + PAGE]
+        async with transaction(rt.pool) as tx:
+            rows = await friends.facts(tx, page, await moment(tx))
+        for friend_id in page:
+            if friend_id in rows:
+                rt.index.put(rows[friend_id])
+            else:
+                rt.index.remove(friend_id)
+
+
+async def _refresh(rt: Runtime, changed: set[FriendId], markets: set[Market]) -> None:
+    """After the commit: the index follows, and unfilled bookings are tried again."""
+    await refresh(rt, changed)
+    async with transaction(rt.pool) as tx:
+        if markets and len(changed) > FEW:
+            await friend_admin.hurry_markets(tx, sorted(markets))
+        elif changed:
+            await friend_admin.hurry_retries(tx, list(changed))
+    rt.tell([])

@@ -1,0 +1,95 @@
+"""Phones that ring: taken in, rung to try them, and forgotten."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from data.db import transaction
+from data.records.ids import FriendId
+from data.store import friend_admin, push_subscriptions
+from data.store.push_subscriptions import Phone, PhoneProblem, Standing
+from dispatch.flows.people import friends
+from dispatch.rules.people.push_endpoints import must_be_a_service
+from dispatch.rules.refusals import NotFound, Refused
+from dispatch.runtime import Runtime
+
+PHONES_MAX = 5
+PAUSE_S = 10
+
+
+class RungJustNow(Refused):
+    """Your phones were rung a moment ago."""
+
+    code = "rung-just-now"
+
+    def __str__(self) -> str:
+        return f"Wait {PAUSE_S} seconds between two tries."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trial:
+    """A friend who wants his alarm tried, and his phones."""
+
+    standing: Standing
+    phones: Sequence[Phone]
+
+
+async def subscribe(
+    rt: Runtime, friend_id: FriendId, *, endpoint: str, p256dh: bytes, auth: bytes
+) -> datetime:
+    """Let a phone ring for him; returns since when. Raises EndpointRefused."""
+    must_be_a_service(endpoint, rt.settings.push_services)
+    async with transaction(rt.pool) as tx:
+        if not await friend_admin.lock(tx, friend_id):
+            raise NotFound("there is no such friend")
+        added_at = await push_subscriptions.put(
+            tx,
+            rt.new_id(),
+            friend_id,
+            endpoint=endpoint,
+            p256dh=p256dh,
+            auth=auth,
+            most=PHONES_MAX,
+        )
+    await friends.refresh(rt, [friend_id])
+    return added_at
+
+
+async def unsubscribe(rt: Runtime, friend_id: FriendId, endpoint: str) -> None:
+    """Ring this phone of his no more; repeating it changes nothing."""
+    async with transaction(rt.pool) as tx:
+        await push_subscriptions.drop(tx, friend_id, endpoint)
+    await friends.refresh(rt, [friend_id])
+
+
+async def begin_trial(rt: Runtime, friend_id: FriendId) -> Trial:
+    """His phones, to be rung now. Raises RungJustNow."""
+    async with transaction(rt.pool) as tx:
+        if not await friend_admin.lock(tx, friend_id):
+            raise NotFound("there is no such friend")
+        standing = await push_subscriptions.standing(tx, friend_id)
+        assert standing is not None
+        his = await push_subscriptions.of_friend(tx, friend_id)
+        if any(
+            one.rung_at and standing.now - one.rung_at < timedelta(seconds=PAUSE_S) for one in his
+        ):
+            raise RungJustNow
+        await push_subscriptions.mark_rung(tx, friend_id)
+    return Trial(standing=standing, phones=his)
+
+
+async def end_trial(rt: Runtime, trial: Trial, said: Sequence[PhoneProblem | None]) -> int:
+    """Write down how the phones did; returns how many are left to be rung."""
+    await settle(rt, [(one.id, problem) for one, problem in zip(trial.phones, said, strict=True)])
+    return len(said) - said.count(PhoneProblem.GONE)
+
+
+async def settle(rt: Runtime, rung: Sequence[tuple[UUID, PhoneProblem | None]]) -> None:
+    """Write down how these phones did; those that are gone are forgotten."""
+    gone = [one for one, problem in rung if problem is PhoneProblem.GONE]
+    others = [(one, problem) for one, problem in rung if problem is not PhoneProblem.GONE]
+    async with transaction(rt.pool) as tx:
+        await push_subscriptions.settle(tx, gone, others)

@@ -1,0 +1,136 @@
+"""Signing in: a link that works once, then a session; of both only hashes are kept."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from hashlib import sha256
+
+from data.db import transaction
+from data.markets import Language
+from data.records.ids import PersonId
+from data.store import sessions
+from data.store.sessions import Known, Login, Visitor
+from dispatch.flows.batched_lookups import lookups
+from dispatch.flows.read_only import reading
+from dispatch.rules.refusals import NotFound, Refused
+from dispatch.runtime import Runtime
+
+LINK_LIFE = timedelta(minutes=15)
+LINKS_AN_HOUR = 5
+SESSION_LIFE = timedelta(days=30)
+LONGEST_LIFE = timedelta(days=400)
+SESSION_PREFIX = "ts_"
+SECRET_BYTES = 32
+NOBODY = "there is no friend or operator with this id who may sign in"
+
+
+class LinkUsedUp(Refused):
+    """This link does not work any more."""
+
+    code = "link-used-up"
+    field = "token"
+
+    def __str__(self) -> str:
+        return "It works once and for fifteen minutes; ask for a new one."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Session:
+    """A new session; the token is told once and never again."""
+
+    token: str
+    kind: Login
+    expires_at: datetime
+
+
+async def known(rt: Runtime, kind: Login, email: str) -> Known | None:
+    """Who may sign in with this address."""
+    async with transaction(rt.pool) as tx:
+        return await sessions.find_login(tx, kind, email)
+
+
+async def asked_link(rt: Runtime, person_id: PersonId) -> str | None:
+    """The token of a new login link; None when he was given five of them within the hour."""
+    token = _secret()
+    async with transaction(rt.pool) as tx:
+        kept = await sessions.insert_link_under_limit(
+            tx, _hash(token), person_id, LINK_LIFE, an_hour=LINKS_AN_HOUR
+        )
+    return token if kept else None
+
+
+async def login_link(rt: Runtime, person_id: PersonId, life: timedelta = LINK_LIFE) -> str:
+    """The token of a login link made by hand, or NotFound."""
+    token = _secret()
+    async with transaction(rt.pool) as tx:
+        kept = await sessions.insert_link(tx, _hash(token), person_id, life)
+    if kept is None:
+        raise NotFound(NOBODY)
+    return token
+
+
+async def log_in(rt: Runtime, link_token: str) -> Session:
+    """Use a login link up and begin a session. Raises LinkUsedUp."""
+    token = _session_token()
+    async with transaction(rt.pool) as tx:
+        person_id = await sessions.use_link(tx, _hash(link_token))
+        if person_id is None:
+            raise LinkUsedUp
+        begun = await sessions.insert(tx, _hash(token), person_id, SESSION_LIFE)
+    if begun is None:
+        raise LinkUsedUp
+    return Session(token=token, expires_at=begun[0], kind=begun[1])
+
+
+async def token(rt: Runtime, person_id: PersonId, life: timedelta = SESSION_LIFE) -> str:
+    """A bearer token for scripts, good for `life` (at most 400 days), or NotFound."""
+    made = _session_token()
+    async with transaction(rt.pool) as tx:
+        begun = await sessions.insert(tx, _hash(made), person_id, min(life, LONGEST_LIFE))
+    if begun is None:
+        raise NotFound(NOBODY)
+    return made
+
+
+async def who(rt: Runtime, session_token: str) -> Visitor | None:
+    """Whose session this is, if it is still good."""
+    return await lookups(rt).visitors.get(_hash(session_token))
+
+
+async def current(rt: Runtime, session_token: str) -> tuple[datetime, datetime] | None:
+    """When a session that is still good expires, and what time it is now."""
+    async with reading(rt) as tx:
+        return await sessions.current(tx, _hash(session_token))
+
+
+async def log_out(rt: Runtime, session_token: str) -> None:
+    """End a session."""
+    async with transaction(rt.pool) as tx:
+        await sessions.revoke(tx, _hash(session_token))
+
+
+async def add_operator(
+    rt: Runtime, name: str, email: str, language: Language = Language.EN
+) -> PersonId:
+    """Add an operator; one with this address stays as he is, and his id is returned."""
+    async with transaction(rt.pool) as tx:
+        found = await sessions.insert_operator(
+            tx, PersonId(rt.new_id()), name=name, email=email, language=language
+        )
+    if found is None:  # another process added him in this very moment
+        return await add_operator(rt, name, email, language)
+    return found
+
+
+def _secret() -> str:
+    return secrets.token_urlsafe(SECRET_BYTES)
+
+
+def _session_token() -> str:
+    return SESSION_PREFIX + _secret()
+
+
+def _hash(secret: str) -> bytes:
+    return sha256(secret.encode()).digest()

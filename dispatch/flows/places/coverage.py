@@ -1,0 +1,129 @@
+"""Where a package can be served and where it could not: the desk's maps and everybody's."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from time import monotonic
+
+from data.db import moment, transaction
+from data.enums import Outcome, PackageTier
+from data.markets import Market
+from data.records.catalogue import Package
+from data.records.people import Friend
+from data.store import coverage as rows
+from data.store import friends
+from dispatch.flows.jobs.orders import package_named
+from dispatch.rules.jobs import matching
+from dispatch.rules.jobs.matching import Need
+from dispatch.rules.money import prices
+from dispatch.runtime import Runtime
+from geo.coverage import maps
+from geo.coverage.maps import Area, Atlas, Demand, Frame, Summary
+from geo.gazetteer.population import towns_of
+
+BUSY = frozenset({Outcome.AT_CAPACITY, Outcome.TOO_MANY_OFFERS})
+PUBLIC_MAP_LIFE_S = 900.0
+
+Key = tuple[frozenset[str], PackageTier, Market]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Covered:
+    """A map of cells with the number of friends in each, and what it says about the country."""
+
+    frame: Frame
+    summary: Summary
+
+
+async def covered(rt: Runtime, *, package: str, market: Market, busy_too: bool) -> Covered:
+    """The desk's map of who could come, by the rows; UnknownPackage, NotSoldHere.
+
+    `busy_too` counts friends whose hands are full at the moment.
+    """
+    wanted = _sold(rt, package, market)
+    able: list[Friend] = []
+    async with transaction(rt.pool) as tx:
+        now = await moment(tx)
+        needs = matching.anybody(wanted, market, now, rt.policy)
+        async for page in friends.everyone(tx, now):
+            able += qualified(page, needs, busy_too=busy_too)
+    return await asyncio.to_thread(_covered, rt, able, market)
+
+
+async def unmet(rt: Runtime, *, days: int, market: Market | None, package: str | None) -> Frame:
+    """The desk's map of bookings of the last days that found nobody or fewer than four."""
+    if package is not None:
+        package_named(rt, package)
+    async with transaction(rt.pool) as tx:
+        found = await rows.unmet(tx, days=days, market=market, package=package)
+    demands = [Demand(**asdict(row)) for row in found]
+    return await asyncio.to_thread(maps.unmet, demands, rt.gazetteer)
+
+
+def qualified(
+    candidates: Iterable[Friend], needs: Sequence[Need], *, busy_too: bool
+) -> list[Friend]:
+    """Those who meet one of the needs somewhere within their radius, whatever the address."""
+    bearable = BUSY if busy_too else frozenset[Outcome]()
+    return [
+        friend
+        for friend in candidates
+        if any(
+            (reason := matching.reason(friend, 0.0, need)) is None or reason in bearable
+            for need in needs
+        )
+    ]
+
+
+class PublicMaps:
+    """What anybody may see, by this process's index; kept a while, and made one at a time.
+
+    Who is busy makes no difference, so that nobody's comings and goings show on the map.
+    """
+
+    def __init__(self, rt: Runtime, clock: Callable[[], float] = monotonic) -> None:
+        self._rt = rt
+        self._clock = clock
+        self._atlas: Atlas | None = None
+        self._made: dict[Key, tuple[float, list[Area]]] = {}
+        self._one_at_a_time = asyncio.Lock()
+
+    async def areas(self, package: str, market: Market) -> list[Area]:
+        """The areas of a package in a market; raises UnknownPackage, NotSoldHere."""
+        wanted = _sold(self._rt, package, market)
+        key = wanted.certificates, wanted.tier, market
+        async with self._one_at_a_time:
+            made_at, found = self._made.get(key, (None, []))
+            if made_at is None or self._clock() - made_at > PUBLIC_MAP_LIFE_S:
+                found = await self._make(wanted, market)
+                self._made[key] = self._clock(), found
+        return found
+
+    async def _make(self, package: Package, market: Market) -> list[Area]:
+        async with transaction(self._rt.pool) as tx:
+            now = await moment(tx)
+        everybody = list(self._rt.index)
+        return await asyncio.to_thread(self._areas, everybody, package, market, now)
+
+    def _areas(
+        self, everybody: list[Friend], package: Package, market: Market, now: datetime
+    ) -> list[Area]:
+        if self._atlas is None:
+            self._atlas = Atlas(self._rt.gazetteer)
+        needs = matching.anybody(package, market, now, self._rt.policy)
+        able = qualified(everybody, needs, busy_too=True)
+        return maps.areas(able, market, self._atlas)
+
+
+def _covered(rt: Runtime, able: list[Friend], market: Market) -> Covered:
+    frame = maps.coverage(able, market, rt.gazetteer)
+    return Covered(frame=frame, summary=maps.summary(able, towns_of(market, rt.gazetteer)))
+
+
+def _sold(rt: Runtime, code: str, market: Market) -> Package:
+    package = package_named(rt, code)
+    prices.price(package, market)
+    return package

@@ -1,0 +1,215 @@
+"""A decision while it is being made: collects changes, numbers events, keeps to the tables.
+
+Nothing leaves a rule but `Changes`, or an `Asking` when the rule needs to know who is near.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Self
+
+from data.enums import AwardState, BookingState, OfferState, TimerKind
+from data.records.ids import FriendId, OfferId
+from data.records.jobs import Award, Booking, Changes, Decision, Job, Offer, Rating
+from data.records.messages import Event
+from data.records.money import Charge
+from data.records.people import Person
+from data.replace import replace
+from dispatch.rules.jobs import matching, notifications, states
+from dispatch.rules.jobs.refusals import NotInThisState
+from dispatch.rules.policy import Policy
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """The facts of one decision: the job under its lock, the moment, the policy, and who acts."""
+
+    job: Job
+    now: datetime
+    policy: Policy
+    actor: str
+    customer: Person | None = None
+
+
+class Draft:
+    """Mutable only while one rule runs."""
+
+    def __init__(self, case: Case) -> None:
+        self.case = case
+        self.now = case.now
+        self.booking = case.job.booking
+        self.seq = case.job.booking.event_seq
+        self.award = case.job.award
+        self._award_changed = self._award_is_new = False
+        self._before = case.job.booking.state
+        self._former = dict(case.job.former)
+        self._offers: dict[OfferId, Offer] = {offer.id: offer for offer in case.job.offers}
+        self._changed: dict[OfferId, Offer] = {}
+        self._timers: dict[TimerKind, datetime | None] = {}
+        self._events: list[Event] = []
+        self._decisions: list[Decision] = []
+        self._open_jobs: dict[FriendId, int] = {}
+        self.rating: Rating | None = None
+        self.charge: Charge | None = None
+        self.signature: str | None = None
+        self.move_note: str | None = None
+
+    @property
+    def live(self) -> list[Offer]:
+        """The offers still open after what has been decided so far."""
+        return [o for o in self._offers.values() if o.state is OfferState.LIVE]
+
+    @property
+    def job(self) -> Job:
+        """The job as it stands after what has been decided so far."""
+        return replace(
+            self.case.job,
+            booking=replace(self.booking, event_seq=self.seq),
+            offers=tuple(self._offers.values()),
+            award=self.award if self.booking.award_id else None,
+            former=self._former,
+        )
+
+    def event(self, kind: str, **data: Any) -> int:
+        """Note a fact and return its number."""
+        self.seq += 1
+        self._events.append(
+            Event(
+                booking_id=self.booking.id,
+                seq=self.seq,
+                kind=kind,
+                at=self.now,
+                actor=self.case.actor,
+                data=data,
+            )
+        )
+        return self.seq
+
+    def decided(self, decision: Decision) -> None:
+        """Keep the record of a fan-out."""
+        self._decisions.append(decision)
+
+    def must_be(self, *states: BookingState) -> None:
+        """Raise NotInThisState unless the booking is in one of these states."""
+        if self.booking.state not in states:
+            wanted = ", ".join(states)
+            raise NotInThisState(f"it is {self.booking.state}; this needs it to be: {wanted}")
+
+    def move(self, state: BookingState) -> Self:
+        """Move the booking; the step from where it was before this decision must be legal."""
+        if self._before is not state:
+            states.step(states.BOOKING, self._before, state)
+        self.booking = replace(self.booking, state=state, state_at=self.now)
+        return self
+
+    def change(self, **fields: Any) -> Self:
+        """Change fields of the booking other than its state."""
+        self.booking = replace(self.booking, **fields)
+        return self
+
+    def offer(self, offer: Offer) -> None:
+        """Add a new live offer."""
+        self._offers[offer.id] = self._changed[offer.id] = offer
+
+    def close(self, offer: Offer, state: OfferState) -> None:
+        """Let `state` happen to an offer."""
+        states.step(states.OFFER, offer.state, state)
+        closed = replace(offer, state=state, answered_at=offer.answered_at or self.now)
+        self._offers[offer.id] = self._changed[offer.id] = closed
+
+    def close_live(self, state: OfferState) -> list[str]:
+        """Close every live offer; return the friends concerned, as they stand in an event."""
+        friends = []
+        for offer in self.live:
+            self.close(offer, state)
+            friends.append(str(offer.friend_id))
+        return friends
+
+    def give(self, award: Award) -> None:
+        """Give the job to a friend; his open jobs grow by one."""
+        self.award, self._award_changed, self._award_is_new = award, True, True
+        self.booking = replace(self.booking, award_id=award.id)
+        self._count(award.friend_id, +1)
+
+    def amend(self, **fields: Any) -> None:
+        """Change fields of the award other than its state."""
+        self.award, self._award_changed = replace(self.held, **fields), True
+
+    def end(self, state: AwardState, offer_state: OfferState | None = None) -> Award:
+        """End the award; his open jobs shrink by one, and unless done the booking loses him."""
+        award = self.held
+        states.step(states.AWARD, award.state, state)
+        self.award, self._award_changed = replace(award, state=state, ended_at=self.now), True
+        self._count(award.friend_id, -1)
+        if state is not AwardState.DONE:
+            self._former[award.friend_id] = state
+            self.booking = replace(self.booking, award_id=None)
+            # What she wrote about another time was meant for him alone.
+            self.move_note = "" if award.move_asked_at is not None else None
+        if offer_state is not None and award.offer_id is not None:
+            self.close(self._offers[award.offer_id], offer_state)
+        return self.award
+
+    @property
+    def held(self) -> Award:
+        """The award of this job; a rule that asks for it has checked the state before."""
+        if self.award is None:
+            raise states.IllegalTransition("this booking is not awarded")
+        return self.award
+
+    def timer(self, kind: TimerKind, due: datetime | None) -> None:
+        """Set a timer, or stop it with None."""
+        if due is not None or kind in self.case.job.timers or kind in self._timers:
+            self._timers[kind] = due
+
+    def stop_timers(self) -> None:
+        """Stop every timer of the job."""
+        for kind in TimerKind:
+            self.timer(kind, None)
+
+    def changes(self) -> Changes:
+        """What is to be written, with the messages that the new events call for."""
+        return Changes(
+            booking=replace(self.booking, event_seq=self.seq),
+            customer=self.case.customer,
+            offers=tuple(self._changed.values()),
+            award=self.award if self._award_changed else None,
+            award_is_new=self._award_is_new,
+            timers=self._timers,
+            events=tuple(self._events),
+            messages=tuple(
+                m for e in self._events for m in notifications.messages(self.booking, e)
+            ),
+            decisions=tuple(self._decisions),
+            open_jobs=self._count_map(),
+            rating=self.rating,
+            charge=self.charge,
+            signature=self.signature,
+            move_note=self.move_note,
+        )
+
+    def _count(self, friend: FriendId, by: int) -> None:
+        self._open_jobs[friend] = self._open_jobs.get(friend, 0) + by
+
+    def _count_map(self) -> Mapping[FriendId, int]:
+        return {friend: by for friend, by in self._open_jobs.items() if by}
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """A decision that waits to hear who is near; `needs` says what to look for, in order.
+
+    `job` is the job as decided so far.
+    """
+
+    draft: Draft
+    job: Job
+    needs: tuple[matching.Need, ...]
+    want: int
+
+    @property
+    def booking(self) -> Booking:
+        """The booking as decided so far."""
+        return self.draft.booking

@@ -1,0 +1,263 @@
+"""Who may be asked, why another may not, and in which order.
+
+Filter first, then take the nearest: `reason` is the only place that says why a friend is passed
+over, and it is asked both of the copy in the spatial index (to search) and of the rows read inside
+the transaction (to decide). `vantage` is the only place that says from where nearness is counted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from math import ceil
+from typing import NamedTuple
+
+from data.enums import FriendState, Outcome, PackageTier, Tier
+from data.markets import Language, Market
+from data.records.catalogue import Package
+from data.records.ids import CustomerKey, FriendId, PartnerId
+from data.records.jobs import Booking, Considered, Job
+from data.records.people import Friend
+from dispatch.rules.jobs.states import REFUSED_BY_FRIEND
+from dispatch.rules.people.quiet_hours import is_quiet, local_minute
+from dispatch.rules.policy import Policy, RankBy
+from geo.point import Point, distance_m
+
+TRAITS: Mapping[str, int] = {word: 1 << bit for bit, word in enumerate([*Market, *Tier, *Language])}
+"""What can be said of a friend whatever the booking, a bit each: the index sorts out by them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Need:
+    """What one fan-out looks for; None where anything will do."""
+
+    certificates: frozenset[str]
+    tier: Tier
+    market: Market
+    language: Language | None
+    community: PartnerId | None
+    customer_key: CustomerKey | None
+    excluded: frozenset[FriendId]
+    live_offers_max: int
+    now: datetime
+    minute: int | None
+
+    @property
+    def traits(self) -> int:
+        """The traits that a friend must have, as bits; having them all is not yet enough."""
+        spoken = 0 if self.language is None else TRAITS[self.language]
+        return TRAITS[self.market] | TRAITS[self.tier] | spoken
+
+
+class Nearby(NamedTuple):
+    """A friend with his geodesic distance from the point he is asked from, in metres."""
+
+    friend: Friend
+    distance_m: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ranking:
+    """The friends to ask, nearest first, and one line for everybody who was considered."""
+
+    chosen: tuple[Nearby, ...]
+    considered: tuple[Considered, ...]
+
+
+def available(friend: Friend) -> bool:
+    """Whether a friend could be given any job: active, reachable, below capacity."""
+    return _closed(friend) is None and friend.open_jobs < friend.capacity
+
+
+def askable(policy: Policy) -> Callable[[Friend], bool]:
+    """Whether a friend could be asked about any job: available, and not asked too often already."""
+    most = policy.live_offers_max
+    return lambda friend: available(friend) and friend.live_offers < most
+
+
+def traits(friend: Friend) -> int:
+    """The traits a friend has, as bits."""
+    return (
+        TRAITS[friend.market] | TRAITS[friend.tier] | sum(TRAITS[one] for one in friend.languages)
+    )
+
+
+def vantage(door: Point, cell: Point, policy: Policy) -> Point:
+    """The point friends are asked from: where radii, ranks and all distances are counted to."""
+    return cell if policy.rank_by == RankBy.CELL else door
+
+
+def asked_from(booking: Booking, policy: Policy) -> Point:
+    """The `vantage` of a booking."""
+    door = Point(lat=booking.lat, lon=booking.lon)
+    return vantage(door, Point(lat=booking.cell_lat, lon=booking.cell_lon), policy)
+
+
+def needs(job: Job, now: datetime, policy: Policy) -> tuple[Need, ...]:
+    """What to look for, in order: the tier asked so far, then the pros where the package allows.
+
+    While offers are live only the present tier is topped up; the pros come when nobody is left or
+    the rounds are spent.
+    """
+    booking = job.booking
+    tiers = [booking.tier]
+    if not job.live:
+        if booking.tier is Tier.FRIEND and job.package.tier is PackageTier.FRIEND_THEN_PRO:
+            tiers.append(Tier.PRO)
+        if booking.round >= booking.round_limit:
+            tiers.remove(booking.tier)
+    refused = frozenset(o.friend_id for o in job.offers if o.state in REFUSED_BY_FRIEND)
+    return tuple(
+        Need(
+            certificates=job.package.certificates,
+            tier=tier,
+            market=booking.market,
+            language=booking.language,
+            community=booking.partner_id if booking.members_only else None,
+            customer_key=booking.customer_key,
+            excluded=refused | job.former.keys(),
+            live_offers_max=policy.live_offers_max,
+            now=now,
+            minute=local_minute(now, booking.market),
+        )
+        for tier in tiers
+    )
+
+
+def anybody(package: Package, market: Market, now: datetime, policy: Policy) -> tuple[Need, ...]:
+    """What it takes to come at all, of either tier: for a quote, before the customer is known."""
+    tiers = [first_tier(package)]
+    if package.tier is PackageTier.FRIEND_THEN_PRO:
+        tiers.append(Tier.PRO)
+    return tuple(
+        Need(
+            certificates=package.certificates,
+            tier=tier,
+            market=market,
+            language=None,
+            community=None,
+            customer_key=None,
+            excluded=frozenset(),
+            live_offers_max=policy.live_offers_max,
+            now=now,
+            minute=None,
+        )
+        for tier in tiers
+    )
+
+
+def reason(friend: Friend, distance_m: float, need: Need) -> Outcome | None:
+    """The first reason why this friend may not be asked, or None if he may.
+
+    How far he lives comes last: whatever else he is told of himself says nothing about where.
+    """
+    return (
+        _closed(friend)
+        or _unfit(friend, need)
+        or _apart(friend, need)
+        or _busy(friend, need)
+        or _beyond(friend, distance_m)
+    )
+
+
+def _closed(friend: Friend) -> Outcome | None:
+    if friend.state is not FriendState.ACTIVE:
+        return Outcome.INACTIVE
+    if not friend.channels:
+        return Outcome.UNREACHABLE
+    return None
+
+
+def _unfit(friend: Friend, need: Need) -> Outcome | None:
+    if friend.market is not need.market:
+        return Outcome.WRONG_MARKET
+    if friend.tier is not need.tier:
+        return Outcome.WRONG_TIER
+    if need.certificates and not _certified(friend, need):
+        return Outcome.NOT_CERTIFIED
+    if need.language is not None and need.language not in friend.languages:
+        return Outcome.NO_SHARED_LANGUAGE
+    return None
+
+
+def _certified(friend: Friend, need: Need) -> bool:
+    for code in need.certificates:
+        for held in friend.certificates:
+            if held.code == code and held.valid(need.now):
+                break
+        else:
+            return False
+    return True
+
+
+def _apart(friend: Friend, need: Need) -> Outcome | None:
+    if need.community is not None and need.community not in friend.communities:
+        return Outcome.NOT_A_MEMBER
+    if need.customer_key in friend.blocked:
+        return Outcome.BLOCKED
+    if friend.id in need.excluded:
+        return Outcome.EXCLUDED
+    return None
+
+
+def _busy(friend: Friend, need: Need) -> Outcome | None:
+    if friend.open_jobs >= friend.capacity:
+        return Outcome.AT_CAPACITY
+    if friend.live_offers >= need.live_offers_max:
+        return Outcome.TOO_MANY_OFFERS
+    if friend.quiet is not None and need.minute is not None and is_quiet(friend.quiet, need.minute):
+        return Outcome.QUIET_HOURS
+    return None
+
+
+def _beyond(friend: Friend, distance_m: float) -> Outcome | None:
+    if distance_m > friend.radius_m:
+        return Outcome.OUT_OF_RADIUS
+    return None
+
+
+def rank(
+    nearby: Sequence[Nearby], tried: Sequence[Need], *, asked: Iterable[FriendId], want: int
+) -> Ranking:
+    """The nearest `want` who meet the last need tried, and one outcome for each in the frame.
+
+    Ties go by friend id. A friend of a tier tried earlier is judged by that need. `asked` are those
+    whose offer is still live: they count as offered and are not asked twice.
+    """
+    already = frozenset(asked)
+    by_tier = {need.tier: need for need in tried}
+    chosen: list[Nearby] = []
+    lines: list[Considered] = []
+    place = 0
+    for away_m, friend_id, friend in sorted((n.distance_m, n.friend.id, n.friend) for n in nearby):
+        outcome = reason(friend, away_m, by_tier.get(friend.tier, tried[-1]))
+        if friend_id in already:
+            outcome = Outcome.OFFERED
+        elif outcome is None and len(chosen) < want:
+            chosen.append(Nearby(friend, away_m))
+            outcome = Outcome.OFFERED
+        elif outcome is not None:
+            lines.append(Considered(friend_id, outcome, int(away_m), None))
+            continue
+        place += 1
+        lines.append(Considered(friend_id, outcome or Outcome.RANKED_BELOW_K, int(away_m), place))
+    return Ranking(chosen=tuple(chosen), considered=tuple(lines))
+
+
+def first_tier(package: Package) -> Tier:
+    """The tier asked first: pros for a package only they may do, friends for every other."""
+    return Tier.PRO if package.tier is PackageTier.PRO else Tier.FRIEND
+
+
+def travel_minutes(away_m: int, policy: Policy) -> int:
+    """About how long the way takes, by roads and not as the crow flies, in steps of five."""
+    hours = away_m * policy.travel_detour_percent / 100 / (policy.travel_kmh * 1000)
+    return max(ceil(hours * 60 / 5), 1) * 5
+
+
+def shown_distance_m(booking: Booking, friend: Friend, policy: Policy) -> int:
+    """What an asked friend is told: metres from his base to the cell's centre, in whole steps."""
+    centre = Point(lat=booking.cell_lat, lon=booking.cell_lon)
+    step = policy.shown_step_m
+    return ceil(distance_m(Point(lat=friend.lat, lon=friend.lon), centre) / step) * step

@@ -1,0 +1,61 @@
+"""What a friend near a booking is to it at this moment: why he could have it, or why not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from enum import StrEnum
+from typing import NamedTuple, TypeAlias
+
+from data.enums import Outcome
+from data.records.ids import FriendId
+from data.records.jobs import Job
+from data.replace import replace
+from dispatch.rules.jobs import matching
+from dispatch.rules.jobs.matching import Nearby, Need
+from dispatch.rules.policy import Policy
+
+
+class Standing(StrEnum):
+    """What no fan-out says of a friend: he holds the job, or nothing speaks against him."""
+
+    HOLDS_IT = "HOLDS_IT"
+    FITS = "FITS"
+
+
+Stands: TypeAlias = Outcome | Standing
+
+
+class Neighbour(NamedTuple):
+    """A friend near a booking with the one outcome that is his now."""
+
+    friend_id: FriendId
+    distance_m: int
+    outcome: Stands
+
+
+def around(job: Job, nearby: Iterable[Nearby], now: datetime, policy: Policy) -> list[Neighbour]:
+    """Everybody nearby with his one outcome as of `now`, nearest first, ties by id."""
+    needs = _needs(job, now, policy)
+    by_tier = {need.tier: need for need in needs}
+    asked = {offer.friend_id for offer in job.live if offer.expires_at > now}
+    holder = job.award.friend_id if job.award else None
+    found = []
+    for one in nearby:
+        friend = one.friend
+        outcome: Stands
+        if friend.id == holder:
+            outcome = Standing.HOLDS_IT
+        elif friend.id in asked:
+            outcome = Outcome.OFFERED
+        else:
+            need = by_tier.get(friend.tier, needs[-1])
+            outcome = matching.reason(friend, one.distance_m, need) or Standing.FITS
+        found.append(Neighbour(friend.id, int(one.distance_m), outcome))
+    return sorted(found, key=lambda one: (one.distance_m, one.friend_id))
+
+
+def _needs(job: Job, now: datetime, policy: Policy) -> tuple[Need, ...]:
+    """What another round would look for, also when the rounds are spent: the desk can begin one."""
+    again = replace(job.booking, round_limit=job.booking.round + 1)
+    return matching.needs(replace(job, booking=again), now, policy)

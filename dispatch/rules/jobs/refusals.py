@@ -1,0 +1,92 @@
+"""What the rules of a job refuse. The docstring is the title, `code` the name outside."""
+
+from __future__ import annotations
+
+from data.records.money import Money
+from dispatch.rules.refusals import Refused
+
+
+class OfferGone(Refused):
+    """This offer is gone."""
+
+    code = "offer-gone"
+
+    def __str__(self) -> str:
+        return "Another friend has the job, or it was withdrawn; nothing is left to do."
+
+
+class OfferExpired(Refused):
+    """This offer has expired."""
+
+    code = "offer-expired"
+
+    def __str__(self) -> str:
+        return "The time to answer is over; nothing is left to do."
+
+
+class AtCapacity(Refused):
+    """You have as many open jobs as you said you can take."""
+
+    code = "at-capacity"
+
+
+class FriendUnfit(Refused):
+    """This friend cannot be given the job."""
+
+    code = "friend-unfit"
+    field = "friend"
+
+
+class ContactDeadlinePassed(Refused):
+    """The twelve hours to contact the customer are over."""
+
+    code = "contact-deadline-passed"
+
+    def __str__(self) -> str:
+        return "The job is leaving you and goes out to others."
+
+
+class AppointmentOverlaps(Refused):
+    """You have another appointment at that time."""
+
+    code = "appointment-overlaps"
+    field = "starts_at"
+
+    def __str__(self) -> str:
+        return "Choose a time that does not overlap your other appointments."
+
+
+class AppointmentUnfit(Refused):
+    """This appointment cannot be kept."""
+
+    code = "appointment-unfit"
+    field = "starts_at"
+
+
+class NotInThisState(Refused):
+    """The booking is not in a state that allows this."""
+
+    code = "wrong-state"
+
+
+class FeeChanged(Refused):
+    """Cancelling costs more by now."""
+
+    code = "fee-changed"
+    field = "fee_minor_max"
+
+    def __init__(self, fee: Money) -> None:
+        super().__init__(fee)
+        self.fee = fee
+
+    def __str__(self) -> str:
+        return f"Nothing was cancelled; to cancel for {self.fee.amount}, send that as the most."
+
+
+class AlreadyRated(Refused):
+    """This booking has been rated."""
+
+    code = "already-rated"
+
+    def __str__(self) -> str:
+        return "A booking is rated once."

@@ -1,0 +1,1 @@
+"""The rules about prices and pay."""

@@ -1,0 +1,1 @@
+"""The rules about friends: when and where they can be reached."""

@@ -1,0 +1,78 @@
+"""Which addresses a phone may be rung at: those of push services, and nobody else's.
+
+Whoever subscribes names an address that we shall call. Only hosts we know are called, over TLS and
+on its own port, so that nobody sends us into a network of ours or at a stranger.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from ipaddress import ip_address
+from urllib.parse import SplitResult, urlsplit
+
+from dispatch.rules.refusals import Refused
+
+SERVICES = frozenset(
+    {
+        "fcm.googleapis.com",
+        "*.push.apple.com",
+        "*.notify.windows.com",
+        "updates.push.services.mozilla.com",
+        "*.push.services.mozilla.com",
+    }
+)
+HTTPS_PORTS = frozenset({None, 443})
+
+
+class EndpointRefused(Refused):
+    """This is no address of a push service we know."""
+
+    code = "endpoint-refused"
+    field = "endpoint"
+
+    def __str__(self) -> str:
+        return "Send the endpoint as the browser's PushManager gave it."
+
+
+def must_be_a_service(endpoint: str, more: Collection[str] = ()) -> None:
+    """Raise EndpointRefused unless a phone may be rung there; `more` are hosts also allowed."""
+    try:
+        parts = urlsplit(endpoint)
+        fit = _fit(parts, frozenset(more))
+    except ValueError:
+        fit = False
+    if not fit or not endpoint.isascii() or any(c <= " " or c in "\\\x7f" for c in endpoint):
+        raise EndpointRefused
+
+
+def _fit(parts: SplitResult, more: frozenset[str]) -> bool:
+    host = parts.hostname or ""
+    if parts.username is not None or parts.password is not None or parts.fragment:
+        return False
+    if is_loopback(host):
+        return host in more and parts.scheme in {"http", "https"}
+    return (
+        parts.scheme == "https"
+        and parts.port in HTTPS_PORTS
+        and not _is_address(host)
+        and any(_matches(host, known) for known in SERVICES | more)
+    )
+
+
+def is_loopback(host: str) -> bool:
+    """Whether this is the machine itself, by number."""
+    return _is_address(host) and ip_address(host).is_loopback
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+def _matches(host: str, known: str) -> bool:
+    if known.startswith("*."):
+        return host.endswith(known[1:]) and len(host) > len(known) - 1
+    return host == known

@@ -1,0 +1,59 @@
+"""Whether a friend could be asked at all: what he hears when he tries his alarm."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Protocol
+
+from data.enums import FriendState
+from data.markets import Market
+from data.records.people import QuietHours
+from dispatch.rules.people.quiet_hours import is_quiet, local_minute
+
+
+class Obstacle(StrEnum):
+    """What keeps every offer from him, or his phone from ringing."""
+
+    NO_PHONE = "no_phone"
+    PAUSED = "paused"
+    SUSPENDED = "suspended"
+    QUIET_HOURS = "quiet_hours"
+    AT_CAPACITY = "at_capacity"
+    NO_BASE = "no_base"
+    NO_CERTIFICATE = "no_certificate"
+
+
+class Standing(Protocol):
+    """What is known of him."""
+
+    @property
+    def now(self) -> datetime: ...
+    @property
+    def state(self) -> FriendState: ...
+    @property
+    def market(self) -> Market: ...
+    @property
+    def quiet(self) -> QuietHours | None: ...
+    @property
+    def open_jobs(self) -> int: ...
+    @property
+    def capacity(self) -> int: ...
+    @property
+    def placed(self) -> bool: ...
+    @property
+    def certified(self) -> bool: ...
+
+
+def obstacles(friend: Standing, *, phones: int) -> tuple[Obstacle, ...]:
+    """All that stands in the way of his next offer while so many phones ring for him."""
+    hindered = {
+        Obstacle.NO_PHONE: phones == 0,
+        Obstacle.PAUSED: friend.state is FriendState.PAUSED,
+        Obstacle.SUSPENDED: friend.state is FriendState.SUSPENDED,
+        Obstacle.QUIET_HOURS: is_quiet(friend.quiet, local_minute(friend.now, friend.market)),
+        Obstacle.AT_CAPACITY: friend.open_jobs >= friend.capacity,
+        Obstacle.NO_BASE: not friend.placed,
+        Obstacle.NO_CERTIFICATE: not friend.certified,
+    }
+    return tuple(one for one, stands in hindered.items() if stands)
