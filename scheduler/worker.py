@@ -38,9 +38,14 @@ class State:
     fed_s: float | None
 
     @property
+    def sweeping(self) -> bool:
+        """Whether due timers were acted on within the last SWEPT_WITHIN_S seconds."""
+        return self.swept_s is not None and self.swept_s < SWEPT_WITHIN_S
+
+    @property
     def ready(self) -> bool:
         """Whether deadlines are being acted on."""
-        return self.clock_trusted and self.swept_s is not None and self.swept_s < SWEPT_WITHIN_S
+        return self.clock_trusted and self.sweeping
 
 
 def senders(rt: Runtime) -> Mapping[Channel, Sender]:

@@ -26,8 +26,8 @@ from api.demo.customer import Customers
 from api.demo.helper import Helper
 from api.demo.phone import Line
 from api.demo.teller import Teller
-from api.main import create_app
-from api.running import bound, listen, stopping
+from api.server.app import create_app
+from api.server.process import bound, listen, stopping
 from data.database import Database, database
 from data.db import DatabaseError
 from data.postgres import layout

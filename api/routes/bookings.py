@@ -9,13 +9,12 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Response
 from pydantic_core import to_json
 
-from api import cursors, requests, schemas, showing
-from api.auth import (
+from api.http import pagination
+from api.http.access import check_owner, visible_booking
+from api.http.auth import (
     ACustomer,
     Anybody,
     Caller,
-    Customer,
-    FriendCaller,
     Insider,
     Lister,
     Operator,
@@ -24,30 +23,28 @@ from api.auth import (
     Rt,
     Secret,
     actor,
-    must_own,
-    must_see,
     owns,
 )
-from api.cursors import Cursor, Limit
-from api.direct import Direct
-from api.idempotency import REPLAYED, Key, claim, principal
-from api.openapi import REPLAY, may_be_anonymous, problems
-from api.problems import Unfit
-from api.routes.quotes import located
+from api.http.idempotency import REPLAYED, Key, claim, principal
+from api.http.pagination import Cursor, Limit
+from api.http.problems import Unfit
+from api.http.routing import Direct
+from api.openapi.document import REPLAY, may_be_anonymous, problems
+from api.schemas import presenters, requests, responses
 from data.enums import BookingState
 from data.records.ids import BookingId
 from data.store import read_models
-from data.store.read_models import BookingView
 from dispatch.flows import desk
 from dispatch.flows.execute import Done, KeyReused, ReferenceTaken, Repeated
 from dispatch.flows.jobs import commands
-from dispatch.flows.jobs.orders import Order, QuoteExpired, UnknownPackage
+from dispatch.flows.jobs.orders import Order, QuoteExpired
 from dispatch.flows.read_only import reading
 from dispatch.rules.jobs import customer_links
+from dispatch.rules.jobs.catalogue import UnknownPackage
+from dispatch.rules.jobs.reasons import cancel_reason
 from dispatch.rules.jobs.refusals import AlreadyRated, FeeChanged, NotInThisState
 from dispatch.rules.money.prices import NotSoldHere
 from dispatch.rules.refusals import NotFound
-from dispatch.runtime import Runtime
 from geo.gazetteer.addresses import AddressRefused
 
 router = APIRouter(prefix="/v1/bookings", tags=["bookings"], route_class=Direct)
@@ -56,7 +53,7 @@ router = APIRouter(prefix="/v1/bookings", tags=["bookings"], route_class=Direct)
 @router.post(
     "",
     status_code=201,
-    response_model=schemas.BookingMade,
+    response_model=responses.BookingMade,
     summary="Book",
     openapi_extra=may_be_anonymous(),
     responses={
@@ -85,7 +82,7 @@ async def create_booking(
     order = _order(asked, who)
 
     def said(done: Done) -> Mapping[str, Any]:
-        made = showing.booking_made(done, link="")
+        made = presenters.booking_made(done, link="")
         return made.model_dump(mode="json", exclude={"customer_link"})
 
     result = await commands.book(
@@ -102,7 +99,7 @@ async def create_booking(
     response.headers["Location"] = f"/v1/bookings/{booking_id}"
     link = f"{rt.settings.base_url}/job/{customer_links.customer_token(secret, booking_id)}"
     # Said again from the database it comes in another order: the fields go by their declaration.
-    ordered = dict.fromkeys(schemas.BookingMade.model_fields)
+    ordered = dict.fromkeys(responses.BookingMade.model_fields)
     return to_json({**ordered, **result.said, "customer_link": link})
 
 
@@ -113,9 +110,9 @@ async def list_bookings(
     who: Lister,
     state: Annotated[BookingState | None, Query()] = None,
     partner_reference: Annotated[str | None, Query(min_length=1, max_length=200)] = None,
-    limit: Limit = cursors.PAGE_DEFAULT,
+    limit: Limit = pagination.PAGE_DEFAULT,
     cursor: Cursor = None,
-) -> schemas.Page[schemas.BookingSaid]:
+) -> responses.Page[responses.BookingSaid]:
     """A partner's own bookings; for the desk, all."""
     if partner_reference is not None and "\0" in partner_reference:
         raise Unfit("partner_reference", "holds the control character U+0000", "remove it")
@@ -125,23 +122,24 @@ async def list_bookings(
             partner_id=who.partner_id if isinstance(who, Partner) else None,
             state=state,
             partner_reference=partner_reference,
-            before=cursors.to_moment(cursor),
+            before=pagination.to_moment(cursor),
             limit=limit + 1,
         )
     page, by_desk = found[:limit], isinstance(who, Operator)
-    more = cursors.of_moment(page[-1].created_at, page[-1].id) if len(found) > limit else None
-    return schemas.Page(
-        items=[showing.booking(view, rt.policy, by_desk=by_desk) for view in page], next_cursor=more
+    more = pagination.of_moment(page[-1].created_at, page[-1].id) if len(found) > limit else None
+    return responses.Page(
+        items=[presenters.booking(view, rt.policy, by_desk=by_desk) for view in page],
+        next_cursor=more,
     )
 
 
 @router.get("/{booking_id}", summary="One booking", responses=problems(NotFound))
-async def get_booking(rt: Rt, who: Party, booking_id: UUID) -> schemas.BookingSaid:
+async def get_booking(rt: Rt, who: Party, booking_id: UUID) -> responses.BookingSaid:
     """A booking, for its customer, its partner, its friend and the desk."""
-    said = await shown(rt, who, BookingId(booking_id))
+    view = await visible_booking(rt, who, BookingId(booking_id))
     if isinstance(who, Operator):
         await desk.opened(rt, BookingId(booking_id), actor=actor(who))
-    return said
+    return presenters.booking_for(who, view, rt.policy)
 
 
 @router.post(
@@ -151,24 +149,24 @@ async def get_booking(rt: Rt, who: Party, booking_id: UUID) -> schemas.BookingSa
 )
 async def cancel_booking(
     rt: Rt, who: Insider, booking_id: UUID, asked: requests.CancelAsked
-) -> schemas.BookingSaid:
+) -> responses.BookingSaid:
     """End a booking: whoever was asked or awarded is told at once. Repeating it changes nothing.
 
     Late it costs a fee, told before as `cancellation` and after as `cancel_fee`; the desk's cancel
     is free. It is refused when the fee is higher than `fee_minor_max`; without that, by any fee.
     """
     # Before the lock: it costs the same for another's as for none, and holds up nobody.
-    await _must_own(rt, who, BookingId(booking_id))
-    reason = asked.reason if asked.reason in requests.CANCEL_REASONS else "other"
+    await check_owner(rt, who, BookingId(booking_id))
     await commands.cancel(
         rt,
         BookingId(booking_id),
         actor=actor(who),
-        reason=reason,
+        reason=cancel_reason(asked.reason),
         mine=owns(who),
         fee_minor_max=asked.fee_minor_max,
     )
-    return await shown(rt, who, BookingId(booking_id), with_customer=False)
+    view = await visible_booking(rt, who, BookingId(booking_id))
+    return presenters.booking_for(who, view, rt.policy, with_customer=False)
 
 
 @router.post(
@@ -176,7 +174,7 @@ async def cancel_booking(
     summary="Nobody has called me",
     responses=problems(NotFound, NotInThisState),
 )
-async def report_no_contact(rt: Rt, who: ACustomer, booking_id: UUID) -> schemas.BookingSaid:
+async def report_no_contact(rt: Rt, who: ACustomer, booking_id: UUID) -> responses.BookingSaid:
     """While no appointment is agreed: reminds the friend, or calls the desk if he claims contact.
 
     Repeating it changes nothing.
@@ -184,7 +182,8 @@ async def report_no_contact(rt: Rt, who: ACustomer, booking_id: UUID) -> schemas
     if who.booking_id != booking_id:
         raise NotFound
     await commands.not_called(rt, who.booking_id)
-    return await shown(rt, who, BookingId(booking_id))
+    view = await visible_booking(rt, who, BookingId(booking_id))
+    return presenters.booking_for(who, view, rt.policy)
 
 
 @router.post(
@@ -194,12 +193,13 @@ async def report_no_contact(rt: Rt, who: ACustomer, booking_id: UUID) -> schemas
 )
 async def ask_move(
     rt: Rt, who: ACustomer, booking_id: UUID, asked: requests.MoveAsked
-) -> schemas.BookingSaid:
+) -> responses.BookingSaid:
     """The friend is asked for another time than the one agreed; he answers with an appointment."""
     if who.booking_id != booking_id:
         raise NotFound
     await commands.ask_move(rt, who.booking_id, wishes=tuple(asked.wishes), note=asked.note)
-    return await shown(rt, who, BookingId(booking_id))
+    view = await visible_booking(rt, who, BookingId(booking_id))
+    return presenters.booking_for(who, view, rt.policy)
 
 
 @router.get("/{booking_id}/events", summary="What has happened", responses=problems(NotFound))
@@ -208,15 +208,15 @@ async def list_events(
     who: Insider,
     booking_id: UUID,
     after: Annotated[int, Query(ge=0, le=2**31 - 1, description="Only later than this.")] = 0,
-    limit: Limit = cursors.PAGE_DEFAULT,
-) -> schemas.Page[schemas.Event]:
+    limit: Limit = pagination.PAGE_DEFAULT,
+) -> responses.Page[responses.Event]:
     """The facts of a booking, numbered from 1 without gaps; `next_cursor` is the next `after`."""
-    await _must_own(rt, who, BookingId(booking_id))
+    await check_owner(rt, who, BookingId(booking_id))
     async with reading(rt) as tx:
         found = await read_models.events(tx, BookingId(booking_id), after=after, limit=limit + 1)
-    items = [showing.event(view, whole=isinstance(who, Operator)) for view in found[:limit]]
+    items = [presenters.event(view, whole=isinstance(who, Operator)) for view in found[:limit]]
     more = str(items[-1].seq) if len(found) > limit else None
-    return schemas.Page(items=items, next_cursor=more)
+    return responses.Page(items=items, next_cursor=more)
 
 
 @router.post(
@@ -233,13 +233,13 @@ async def rate_booking(
     asked: requests.RatingAsked,
     response: Response,
     key: Key = None,
-) -> schemas.Rating:
+) -> responses.Rating:
     """One to five stars, once, by the customer's link."""
     if who.booking_id != booking_id:
         raise NotFound
 
     def said(done: Done) -> Mapping[str, Any]:
-        rated = schemas.Rating(
+        rated = responses.Rating(
             booking_id=booking_id, stars=asked.stars, comment=asked.comment, rated_at=done.now
         )
         return rated.model_dump(mode="json", exclude={"comment"})
@@ -255,60 +255,13 @@ async def rate_booking(
     if isinstance(result, Repeated):
         response.headers[REPLAYED] = "true"
     assert result.said is not None
-    return schemas.Rating.model_validate({**result.said, "comment": asked.comment})
-
-
-async def seen(rt: Runtime, who: Caller, booking_id: BookingId) -> BookingView:
-    """A booking this caller may see, or NotFound."""
-    if isinstance(who, Customer) and who.booking_id != booking_id:
-        raise NotFound
-    async with reading(rt) as tx:
-        view = await read_models.booking(
-            tx,
-            booking_id,
-            partner_id=who.partner_id if isinstance(who, Partner) else None,
-            friend_id=who.friend_id if isinstance(who, FriendCaller) else None,
-        )
-    if view is None:
-        raise NotFound
-    must_see(who, view)
-    return view
-
-
-async def shown(
-    rt: Runtime, who: Caller, booking_id: BookingId, *, with_customer: bool = True
-) -> schemas.BookingSaid:
-    """A booking as this caller may see it, or NotFound."""
-    view = await seen(rt, who, booking_id)
-    return showing.booking(
-        view,
-        rt.policy,
-        with_customer=with_customer and _may_know_customer(rt, who, view),
-        by_desk=isinstance(who, Operator),
-        hers=isinstance(who, Customer),
-    )
-
-
-async def _must_own(rt: Runtime, who: Customer | Partner | Operator, booking_id: BookingId) -> None:
-    async with reading(rt) as tx:
-        owner = await read_models.owner(tx, booking_id)
-    if owner is None:
-        raise NotFound
-    must_own(who, *owner)
-
-
-def _may_know_customer(rt: Runtime, who: Caller, view: BookingView) -> bool:
-    if isinstance(who, Operator):
-        return True
-    if not isinstance(who, FriendCaller) or view.holder is None:
-        return False
-    return showing.may_know_customer(view.holder.ended_at, view.now, rt.policy)
+    return responses.Rating.model_validate({**result.said, "comment": asked.comment})
 
 
 def _order(asked: requests.BookingAsked, who: Caller) -> Order:
     if asked.partner_reference is not None and not isinstance(who, Partner):
         raise Unfit("partner_reference", "is for partners alone", "send your key, or leave it out")
-    address, point = located(asked.address)
+    address, point = asked.address.located()
     customer = asked.customer
     return Order(
         package=asked.package,

@@ -7,14 +7,14 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import JSONResponse
 
-from api import schemas
-from api.auth import Anybody, Rt
-from api.direct import Direct
-from api.fields import Code
-from api.openapi import may_be_anonymous, problems
+from api.http.auth import Anybody, Rt
+from api.http.routing import Direct
+from api.openapi.document import may_be_anonymous, problems
+from api.schemas import responses
+from api.schemas.fields import Code
 from data.markets import Market
-from dispatch.flows.jobs.orders import UnknownPackage
 from dispatch.flows.places.coverage import PublicMaps
+from dispatch.rules.jobs.catalogue import UnknownPackage
 from dispatch.rules.money.prices import NotSoldHere
 from geo.coverage.maps import feature_collection
 
@@ -43,7 +43,7 @@ def public_maps(request: Request, rt: Rt) -> PublicMaps:
     "/coverage",
     summary="Where a package can be had",
     response_class=GeoJson,
-    response_model=schemas.CoverageMap,
+    response_model=responses.CoverageMap,
     openapi_extra=may_be_anonymous(),
     responses=problems(UnknownPackage, NotSoldHere),
 )

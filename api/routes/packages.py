@@ -6,9 +6,9 @@ from typing import Annotated
 
 from fastapi import APIRouter, Header, Query
 
-from api import schemas, showing
-from api.auth import Rt
-from api.direct import Direct
+from api.http.auth import Rt
+from api.http.routing import Direct
+from api.schemas import presenters, responses
 from data.markets import MARKETS, Language, Market
 
 router = APIRouter(prefix="/v1", tags=["catalogue"], route_class=Direct)
@@ -22,11 +22,11 @@ async def list_packages(
     market: Annotated[Market, Query(description="The country of the address.")],
     language: Annotated[Language | None, Query(description="Before `Accept-Language`.")] = None,
     accept_language: Annotated[str | None, Header(max_length=500)] = None,
-) -> schemas.Page[schemas.Package]:
+) -> responses.Page[responses.Package]:
     """All packages sold in a market, named and described in the asked language."""
     spoken = language or preferred(accept_language or "") or MARKETS[market].language
     items = [
-        schemas.Package(
+        responses.Package(
             code=package.code,
             category=package.category,
             name=package.texts[spoken].name,
@@ -34,12 +34,12 @@ async def list_packages(
             tier=package.tier,
             minutes=package.minutes,
             certificates=sorted(package.certificates),
-            price=showing.money(package.prices[market]),
+            price=presenters.money(package.prices[market]),
         )
         for package in rt.packages.values()
         if market in package.prices
     ]
-    return schemas.Page(items=items, next_cursor=None)
+    return responses.Page(items=items, next_cursor=None)
 
 
 def preferred(accepted: str) -> Language | None:

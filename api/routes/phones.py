@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from api import requests, schemas
-from api.auth import AFriend, Rt
-from api.direct import Direct
-from api.openapi import may_be_anonymous, problems
-from api.outside import ToOutside
+from api.http.auth import AFriend, Rt
+from api.http.ports import ToOutside
+from api.http.routing import Direct
+from api.openapi.document import may_be_anonymous, problems
+from api.schemas import requests, responses
 from dispatch.flows.people import push_subscriptions
 from dispatch.flows.people.push_subscriptions import RungJustNow
 from dispatch.rules.people.push_endpoints import EndpointRefused
@@ -19,9 +19,9 @@ router = APIRouter(prefix="/v1", tags=["friends"], route_class=Direct)
 
 
 @router.get("/push-key", summary="Who rings", openapi_extra=may_be_anonymous())
-async def show_push_key(outside: ToOutside) -> schemas.PushKey:
+async def show_push_key(outside: ToOutside) -> responses.PushKey:
     """The key to subscribe with: `applicationServerKey` of the browser's PushManager."""
-    return schemas.PushKey(key=outside.push_key)
+    return responses.PushKey(key=outside.push_key)
 
 
 @router.post(
@@ -30,7 +30,7 @@ async def show_push_key(outside: ToOutside) -> schemas.PushKey:
     summary="Ring this phone",
     responses=problems(EndpointRefused, NotFound),
 )
-async def add_my_phone(rt: Rt, who: AFriend, asked: requests.PhoneAsked) -> schemas.PhoneAdded:
+async def add_my_phone(rt: Rt, who: AFriend, asked: requests.PhoneAsked) -> responses.PhoneAdded:
     """Take what PushManager.subscribe gave. A phone rings for the last who asked for it; of more
     than five of yours the oldest is forgotten."""
     added_at = await push_subscriptions.subscribe(
@@ -40,7 +40,7 @@ async def add_my_phone(rt: Rt, who: AFriend, asked: requests.PhoneAsked) -> sche
         p256dh=asked.keys.p256dh,
         auth=asked.keys.auth,
     )
-    return schemas.PhoneAdded(added_at=added_at)
+    return responses.PhoneAdded(added_at=added_at)
 
 
 @router.delete("/me/push-subscriptions", status_code=204, summary="Ring it no more")
@@ -50,15 +50,15 @@ async def remove_my_phone(rt: Rt, who: AFriend, asked: requests.PhoneNamed) -> N
 
 
 @router.post("/me/alarm-test", summary="Try my alarm", responses=problems(RungJustNow, NotFound))
-async def try_my_alarm(rt: Rt, who: AFriend, outside: ToOutside) -> schemas.AlarmTried:
+async def try_my_alarm(rt: Rt, who: AFriend, outside: ToOutside) -> responses.AlarmTried:
     """Ring all your phones now, and say what would keep a new job from reaching you."""
     trial = await push_subscriptions.begin_trial(rt, who.friend_id)
     said = await outside.ring(trial.phones, trial.standing.language)
     left = await push_subscriptions.end_trial(rt, trial, said)
-    return schemas.AlarmTried(
+    return responses.AlarmTried(
         rang=said.count(None),
         phones=[
-            schemas.PhoneTried(added_at=phone.added_at, problem=problem)
+            responses.PhoneTried(added_at=phone.added_at, problem=problem)
             for phone, problem in zip(trial.phones, said, strict=True)
         ],
         obstacles=list(obstacles(trial.standing, phones=left)),

@@ -8,11 +8,11 @@ from typing import Annotated, Final
 
 from fastapi import APIRouter, Query, Response
 
-from api import schemas
-from api.auth import Anybody, Rt
-from api.direct import Direct
-from api.fields import Word
-from api.openapi import may_be_anonymous
+from api.http.auth import Anybody, Rt
+from api.http.routing import Direct
+from api.openapi.document import may_be_anonymous
+from api.schemas import responses
+from api.schemas.fields import Word
 from data.markets import Market
 from geo.gazetteer.offline import Gazetteer
 
@@ -32,20 +32,20 @@ async def find_places(
     country: Annotated[Market, Query(description="The country of the address.")],
     q: Annotated[Word, Query(description="The beginning of a postcode or of a town.")],
     limit: Annotated[int, Query(ge=1, le=FOUND_MAX)] = 8,
-) -> schemas.Places:
+) -> responses.Places:
     """Places whose postcode or town begins so, typing errors and missing accents forgiven."""
     # Towns spelled alike are looked for among all of a country: not while others wait.
     items = await asyncio.to_thread(_found, rt.gazetteer, country, q, limit)
     response.headers["Cache-Control"] = f"public, max-age={FRESH_S}"
-    return schemas.Places(items=list(items))
+    return responses.Places(items=list(items))
 
 
 @lru_cache(maxsize=REMEMBERED)
 def _found(
     gazetteer: Gazetteer, country: Market, text: str, limit: int
-) -> tuple[schemas.PlaceFound, ...]:
+) -> tuple[responses.PlaceFound, ...]:
     return tuple(
-        schemas.PlaceFound(
+        responses.PlaceFound(
             postcode=place.postcode,
             town=place.town,
             region=place.region,

@@ -7,11 +7,11 @@ from typing import Any
 
 from fastapi import APIRouter
 
-from api import requests, schemas
-from api.auth import AFriend, Rt
-from api.direct import Direct
-from api.openapi import problems
-from api.problems import Unfit
+from api.http.auth import AFriend, Rt
+from api.http.problems import Unfit
+from api.http.routing import Direct
+from api.openapi.document import problems
+from api.schemas import presenters, requests, responses
 from data.db import ConstraintBroken
 from data.enums import FriendState
 from data.markets import Language
@@ -30,13 +30,15 @@ router = APIRouter(prefix="/v1/me", tags=["friends"], route_class=Direct)
 
 
 @router.get("/profile", summary="What you know of me", responses=problems(NotFound))
-async def show_my_profile(rt: Rt, who: AFriend) -> schemas.Profile:
+async def show_my_profile(rt: Rt, who: AFriend) -> responses.Profile:
     """All that is kept about me."""
     return await _shown(rt, who.friend_id, await friends.profile(rt, who.friend_id))
 
 
 @router.patch("/profile", summary="Change it", responses=problems(NotFound, Unfit, BaseMovedLately))
-async def change_my_profile(rt: Rt, who: AFriend, asked: requests.ProfileAsked) -> schemas.Profile:
+async def change_my_profile(
+    rt: Rt, who: AFriend, asked: requests.ProfileAsked
+) -> responses.Profile:
     """What is left out stays; `quiet` is cleared by null. It counts from the next booking on.
 
     The base can be moved once in 24 hours; the problem says when again.
@@ -75,21 +77,9 @@ def _minute(time: str) -> int:
     return int(hour) * 60 + int(minute)
 
 
-def _time(minute: int) -> str:
-    return f"{minute // 60:02}:{minute % 60:02}"
-
-
-def quiet_said(row: Mapping[str, Any]) -> schemas.Quiet | None:
-    """Quiet hours from the row of a friend."""
-    if row["quiet_from"] is None:
-        return None
-    hours = {"from": _time(row["quiet_from"]), "until": _time(row["quiet_until"])}
-    return schemas.Quiet.model_validate(hours)
-
-
-async def _shown(rt: Runtime, friend_id: FriendId, row: Mapping[str, Any]) -> schemas.Profile:
+async def _shown(rt: Runtime, friend_id: FriendId, row: Mapping[str, Any]) -> responses.Profile:
     held = await profile.certificates(rt, friend_id)
-    return schemas.Profile(
+    return responses.Profile(
         ref=row["ref"],
         name=row["name"],
         email=row["email"],
@@ -98,19 +88,19 @@ async def _shown(rt: Runtime, friend_id: FriendId, row: Mapping[str, Any]) -> sc
         market=row["market"],
         languages=row["languages"],
         radius_m=row["radius_m"],
-        base=None if row["lat"] is None else schemas.Base(lat=row["lat"], lon=row["lon"]),
+        base=None if row["lat"] is None else responses.Base(lat=row["lat"], lon=row["lon"]),
         capacity=row["capacity"],
         open_jobs=row["open_jobs"],
-        quiet=quiet_said(row),
+        quiet=presenters.quiet_hours(row),
         paused=row["state"] == FriendState.PAUSED,
         certificates=[_certificate(one, Language(row["language"])) for one in held],
-        rating=schemas.Stars(stars=row["stars"], count=row["ratings"]),
+        rating=responses.Stars(stars=row["stars"], count=row["ratings"]),
     )
 
 
-def _certificate(held: HeldCertificate, language: Language) -> schemas.Certificate:
+def _certificate(held: HeldCertificate, language: Language) -> responses.Certificate:
     kind = catalogue.load().certificates.get(held.code)
-    return schemas.Certificate(
+    return responses.Certificate(
         code=held.code,
         name=kind.names[language] if kind else held.code,
         valid_until=held.valid_until,

@@ -4,33 +4,19 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Response
 
-from api import requests, schemas, showing
-from api.auth import Anybody, Partner, Rt
-from api.direct import Direct
-from api.idempotency import REPLAYED, Key, claim, principal
-from api.openapi import REPLAY, may_be_anonymous, problems
+from api.http.auth import Anybody, Partner, Rt
+from api.http.idempotency import REPLAYED, Key, claim, principal
+from api.http.routing import Direct
+from api.openapi.document import REPLAY, may_be_anonymous, problems
+from api.schemas import presenters, requests, responses
 from dispatch.flows.execute import KeyReused
 from dispatch.flows.jobs import orders
-from dispatch.flows.jobs.orders import QuoteExpired, UnknownPackage
+from dispatch.flows.jobs.orders import QuoteExpired
+from dispatch.rules.jobs.catalogue import UnknownPackage
 from dispatch.rules.money.prices import NotSoldHere
 from geo.gazetteer.addresses import AddressRefused
-from geo.geocode import Address
-from geo.point import Point
 
 router = APIRouter(prefix="/v1", tags=["bookings"], route_class=Direct)
-
-
-def located(asked: requests.QuoteAddress | requests.Address) -> tuple[Address, Point | None]:
-    """The address, and the point given with it."""
-    address = Address(
-        street=asked.street,
-        postcode=asked.postcode,
-        city=asked.city,
-        country=asked.country,
-    )
-    if asked.lat is None or asked.lon is None:
-        return address, None
-    return address, Point(asked.lat, asked.lon)
 
 
 @router.post(
@@ -45,9 +31,9 @@ def located(asked: requests.QuoteAddress | requests.Address) -> tuple[Address, P
 )
 async def create_quote(
     rt: Rt, who: Anybody, asked: requests.QuoteAsked, response: Response, key: Key = None
-) -> schemas.Quote:
+) -> responses.Quote:
     """The price, how exactly the address is known, and how many could come; nothing is booked."""
-    address, point = located(asked.address)
+    address, point = asked.address.located()
     offered = await orders.quote(
         rt,
         package=asked.package,
@@ -58,12 +44,12 @@ async def create_quote(
     )
     if offered.repeated:
         response.headers[REPLAYED] = "true"
-    return schemas.Quote(
+    return responses.Quote(
         id=offered.quote.id,
         package=offered.quote.package,
         market=offered.quote.market,
         serviceable=offered.serviceable,
-        price=showing.money(offered.quote.price),
+        price=presenters.money(offered.quote.price),
         helpers=offered.helpers,
         precision=offered.located.precision,
         label=offered.located.label,

@@ -6,12 +6,12 @@ from typing import Annotated
 
 from fastapi import APIRouter, BackgroundTasks, Depends, Response
 
-from api import requests, schemas
-from api.auth import DESK_COOKIE, FRIEND_COOKIE, FriendCaller, Operator, Rt, Shown, only
-from api.direct import Direct
-from api.openapi import problems
-from api.outside import Outside, ToOutside
-from api.problems import Unauthenticated
+from api.http.auth import DESK_COOKIE, FRIEND_COOKIE, FriendCaller, Operator, Rt, Shown, only
+from api.http.ports import Outside, ToOutside
+from api.http.problems import Unauthenticated
+from api.http.routing import Direct
+from api.openapi.document import problems
+from api.schemas import requests, responses
 from data.store.sessions import Known, Login
 from dispatch.flows.people import push_subscriptions, sessions
 from dispatch.flows.people.sessions import SESSION_LIFE, LinkUsedUp
@@ -27,18 +27,18 @@ SignedIn = Annotated[FriendCaller | Operator, Depends(only(FriendCaller, Operato
 @router.post("/login-links", status_code=202, summary="Mail me a link")
 async def request_login_link(
     rt: Rt, outside: ToOutside, asked: requests.LoginLinkAsked, background: BackgroundTasks
-) -> schemas.LoginLinkSent:
+) -> responses.LoginLinkSent:
     """A link goes to this address if it is known; the answer is the same if it is not."""
     known = await sessions.known(rt, asked.kind, asked.email)
     if known is not None:
         background.add_task(_send, rt, outside, asked.kind, known)
-    return schemas.LoginLinkSent()
+    return responses.LoginLinkSent()
 
 
 @router.post("/sessions", status_code=201, summary="Sign in", responses=problems(LinkUsedUp))
 async def create_session(
     rt: Rt, asked: requests.SessionAsked, response: Response
-) -> schemas.Session:
+) -> responses.Session:
     """Use a link up: the session's token comes in the body and as a cookie.
 
     A friend's is called `tekkie_session`, an operator's `tekkie_desk`: one browser holds both.
@@ -52,16 +52,16 @@ async def create_session(
         samesite="lax",
         secure=rt.settings.base_url.startswith("https://"),
     )
-    return schemas.Session(token=begun.token, kind=begun.kind, expires_at=begun.expires_at)
+    return responses.Session(token=begun.token, kind=begun.kind, expires_at=begun.expires_at)
 
 
 @router.get("/sessions/current", summary="Who I am")
-async def show_session(rt: Rt, who: SignedIn, shown: Shown) -> schemas.SessionNow:
+async def show_session(rt: Rt, who: SignedIn, shown: Shown) -> responses.SessionNow:
     """Whose session this is and until when: a friend's or an operator's; 401 without one."""
     found = await sessions.current(rt, shown)
     if found is None:  # it has ended between the two questions
         raise Unauthenticated
-    return schemas.SessionNow(
+    return responses.SessionNow(
         kind=_kind(who),
         id=who.friend_id if isinstance(who, FriendCaller) else who.person_id,
         expires_at=found[0],

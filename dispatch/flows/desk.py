@@ -18,23 +18,14 @@ from data.store.read_models import BookingView
 from dispatch.rules.jobs.matching import Nearby, asked_from
 from dispatch.rules.jobs.nearby import Neighbour
 from dispatch.rules.jobs.nearby import around as judged
-from dispatch.rules.refusals import NotFound, Refused
+from dispatch.rules.people.desk_notes import NotesFull
+from dispatch.rules.refusals import NotFound
 from dispatch.runtime import Runtime
 from geo.point import Point, distance_m
 
 DUE_SOON: Final = timedelta(hours=4)
 JOBS_SHOWN: Final = 20
 EVERYBODY: Final = "desk"
-
-
-class NotesFull(Refused):
-    """There are as many notes as are kept."""
-
-    code = "notes-full"
-
-    def __init__(self, field: str) -> None:
-        super().__init__("Two hundred are kept, and none is changed; say this elsewhere.")
-        self.field = field
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

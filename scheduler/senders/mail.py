@@ -27,8 +27,8 @@ from data.settings import Settings
 from dispatch.runtime import Runtime
 from scheduler.senders import GiveUp, Moot, Post, Result, Retry, Sent
 from scheduler.senders.calendar import invitation
-from scheduler.senders.content import Content, holds
 from scheduler.senders.letters import FactInvalid, Letter, LetterUnknown, render
+from scheduler.senders.message_context import Content, holds
 from scheduler.senders.mime import Written, attachment, bare, text
 
 log = logging.getLogger(__name__)

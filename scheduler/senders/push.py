@@ -29,11 +29,11 @@ from dispatch.rules.people.push_endpoints import is_loopback, must_be_a_service
 from dispatch.rules.refusals import Refused
 from dispatch.runtime import Runtime
 from scheduler.senders import Moot, Post, Result, Retry, Sender, Sent
-from scheduler.senders.calls import ALARM, call
-from scheduler.senders.content import Content, holds
 from scheduler.senders.mail import Mail
-from scheduler.senders.reachable import subject
-from scheduler.senders.sealing import KeysUnfit, Vapid, padded, seal, url64
+from scheduler.senders.message_context import Content, holds
+from scheduler.senders.push_texts import ALARM, call
+from scheduler.senders.vapid_subject import subject
+from scheduler.senders.webpush_crypto import KeysUnfit, Vapid, padded, seal, url64
 
 log = logging.getLogger(__name__)
 

@@ -8,9 +8,9 @@ from typing import Any
 import httpx2
 import pytest
 
-from api.main import create_app
-from api.openapi import Api
-from api.sending import by_mail
+from api.openapi.document import Api
+from api.server.adapters import by_mail
+from api.server.app import create_app
 from data.markets import Language
 from data.records.ids import FriendId, PersonId
 from dispatch.flows.partners import accounts

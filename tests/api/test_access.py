@@ -8,7 +8,7 @@ import pytest
 from fastapi.routing import APIRoute
 from starlette.routing import Route
 
-from api.main import ROUTERS, create_app
+from api.server.app import ROUTERS, create_app
 from dispatch.flows.partners import accounts
 from tests.api.conftest import BOOKING
 from tests.api.listening import listening, served

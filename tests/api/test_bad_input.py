@@ -2,8 +2,8 @@
 
 import json
 
-from api.main import create_app
-from api.middleware import BODY_MAX
+from api.http.middleware import BODY_MAX
+from api.server.app import create_app
 from tests.api.conftest import BOOKING
 
 LONG = "x" * 3000

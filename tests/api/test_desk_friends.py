@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from api.middleware import LARGER
+from api.http.middleware import LARGER
 from tests.api.conftest import expect
 from tests.builders import friend_row, take_in
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import PydanticCustomError
 
-from api.fields import PLAIN_EMAIL, RESERVED, Minutes, _email
+from api.schemas.fields import PLAIN_EMAIL, RESERVED, Minutes, _email
 
 LABEL = st.text("abzAZ059-_.é", min_size=0, max_size=66)
 NAME = st.text("abzAZ059-_.+'\"@ é", min_size=0, max_size=66)

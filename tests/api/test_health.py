@@ -7,9 +7,9 @@ from datetime import timedelta
 import httpx2
 import pytest
 
-from api import health
-from api.main import create_app
-from api.metrics import Measured, Metrics
+from api.ops import health
+from api.ops.metrics import Measured, Metrics
+from api.server.app import create_app
 from data.store.outbox import Backlog
 from dispatch.flows.jobs import commands
 from scheduler.worker import State

@@ -4,7 +4,7 @@ import asyncio
 
 from httpx2 import ASGITransport, AsyncClient
 
-from api.main import create_app
+from api.server.app import create_app
 from data.settings import Settings
 from dispatch.flows.bootstrap import opened
 from tests.api.conftest import BASE, BOOKING

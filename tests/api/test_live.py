@@ -12,9 +12,9 @@ from random import Random
 
 import pytest
 
-from api import streams as streaming
-from api.live import Answer, streams_of
-from api.streams import Stream
+from api.live import broker as streaming
+from api.live.broker import Stream
+from api.live.sse import Answer, streams_of
 from data.db import DatabaseAway, transaction
 from data.store import sessions as session_rows
 from dispatch.flows.bootstrap import opened

@@ -5,8 +5,8 @@ import re
 
 import pytest
 
-from api.main import create_app
-from api.problems import KINDS
+from api.http.problems import KINDS
+from api.server.app import create_app
 from tests.api.conftest import expect
 
 DOCUMENT = create_app().openapi()
@@ -162,4 +162,4 @@ def test_every_link_leads_to_an_operation_with_parameters_that_both_sides_know()
                 assert given <= known, (name, target)
                 assert needed <= given, (name, target)
                 led_to.add(target)
-    assert by_id.keys() - led_to == set(), "api/onward.py says where each can be met"
+    assert by_id.keys() - led_to == set(), "api/openapi/links.py says where each can be met"

@@ -7,9 +7,9 @@ import pytest
 
 from data.enums import Channel, FriendState
 from dispatch.flows.people import friends
-from scheduler.senders import sealing
+from scheduler.senders import webpush_crypto
 from tests.receiver import from_url64, push_service
-from tests.rules.test_reach import BAD
+from tests.rules.test_reachability import BAD
 
 ROUTE = "/v1/me/push-subscriptions"
 TRY = "/v1/me/alarm-test"
@@ -44,7 +44,7 @@ async def drop(caller, path, endpoint):
 async def test_the_key_to_subscribe_with_stays_the_same(house):
     first = (await house.client().get("/v1/push-key")).json()["key"]
     assert len(from_url64(first)) == 65
-    assert sealing.Vapid(house.rt.settings.push_secret(), "").public == first
+    assert webpush_crypto.Vapid(house.rt.settings.push_secret(), "").public == first
 
 
 async def test_a_phone_rings_for_the_last_who_asked_and_stands_there_once(service, house, phones):

@@ -6,7 +6,7 @@ import logging
 
 import pytest
 
-from api import problems
+from api.http import problems
 from data.db import (
     ConstraintBroken,
     DatabaseAway,

@@ -12,7 +12,7 @@ from threading import Event, Thread
 import pytest
 import uvicorn
 
-from api.main import create_app
+from api.server.app import create_app
 from data.database import Database
 from data.settings import Settings
 from dispatch.flows.bootstrap import opened

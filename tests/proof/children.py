@@ -51,7 +51,9 @@ def environment(**settings: str) -> dict[str, str]:
 
 
 forked = multiprocessing.get_context("forkserver")
-forked.set_forkserver_preload(["api.main", "api.running", "api.commands.root", "api.logs"])
+forked.set_forkserver_preload(
+    ["api.server.app", "api.server.process", "api.cli.root", "api.server.logging"]
+)
 
 
 def run(words: Sequence[str], env: Mapping[str, str], log: str) -> None:

@@ -18,8 +18,8 @@ import uvicorn
 from axe_playwright_python.base import AXE_FILE_PATH
 from playwright.async_api import Browser, BrowserContext, Page, async_playwright
 
-from api.main import create_app
-from api.pages import DIST
+from api.http.static_files import DIST
+from api.server.app import create_app
 from data.database import Database
 from data.settings import Settings
 from dispatch.flows.bootstrap import opened

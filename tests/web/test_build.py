@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from api.main import create_app
+from api.server.app import create_app
 
 WEB = Path(__file__).parents[2] / "api" / "web"
 FACES = ["book", "job", "friend", "desk", "login"]

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from babel import Locale
 
-from api.desk_schemas import FrameOutcome
+from api.schemas.desk import FrameOutcome
 from data.enums import Audience, Channel, Outcome, Wish
 from data.seed.catalogue import load
 from dispatch.rules.jobs.nearby import Standing

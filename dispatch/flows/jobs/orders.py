@@ -20,6 +20,7 @@ from data.store.idempotency_keys import Claim
 from data.store.quotes import Quote
 from dispatch.flows.execute import KeyReused
 from dispatch.rules.jobs import matching
+from dispatch.rules.jobs.catalogue import package_named
 from dispatch.rules.money import prices
 from dispatch.rules.refusals import NotFound, Refused
 from dispatch.runtime import Runtime
@@ -28,13 +29,6 @@ from geo.geocode import Address, Located
 from geo.point import Point, Precision
 
 HELPERS_SHOWN_MAX = 5
-
-
-class UnknownPackage(Refused):
-    """There is no such package."""
-
-    code = "unknown-package"
-    field = "package"
 
 
 class QuoteExpired(Refused):
@@ -88,14 +82,6 @@ class Offered:
 Make = Callable[[BookingId, datetime], tuple[Booking, Person]]
 
 
-def package_named(rt: Runtime, code: str) -> Package:
-    """The package of the catalogue, or UnknownPackage."""
-    try:
-        return rt.packages[code]
-    except KeyError:
-        raise UnknownPackage(f"{code[:60]!r} is not in the catalogue; see /v1/packages") from None
-
-
 async def locate(rt: Runtime, address: Address, point: Point | None) -> Located:
     """Where an address lies; a point given with it is taken as it is, if it lies in the country."""
     if point is None:
@@ -117,7 +103,7 @@ async def quote(
 
     A repeat under the same claim gets the same quote. Raises KeyReused.
     """
-    wanted = package_named(rt, package)
+    wanted = package_named(rt.packages, package)
     price = prices.price(wanted, Market(address.country))
     located = await locate(rt, address, point)
     async with transaction(rt.pool) as tx:
@@ -154,7 +140,7 @@ async def _quoted_before(tx: Connection, claim: Claim, located: Located) -> Offe
 
 async def placed(rt: Runtime, order: Order) -> Make:
     """Find the place and the price of an order; returns what makes its booking at a moment."""
-    package = package_named(rt, order.package)
+    package = package_named(rt.packages, order.package)
     market = Market(order.address.country)
     catalogue_price = prices.price(package, market)
     located = await locate(rt, order.address, order.point)

@@ -15,7 +15,7 @@ from data.records.ids import CustomerKey, FriendId, PartnerId, PersonId
 from data.records.people import QuietHours
 from data.store import audit, desk, friend_admin, friends
 from data.store.friend_admin import Entry
-from dispatch.flows.desk import NotesFull
+from dispatch.rules.people.desk_notes import NotesFull
 from dispatch.rules.refusals import NotFound, Refused
 from dispatch.rules.trust import base_moves
 from dispatch.runtime import Runtime

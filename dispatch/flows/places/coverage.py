@@ -15,8 +15,8 @@ from data.records.catalogue import Package
 from data.records.people import Friend
 from data.store import coverage as rows
 from data.store import friends
-from dispatch.flows.jobs.orders import package_named
 from dispatch.rules.jobs import matching
+from dispatch.rules.jobs.catalogue import package_named
 from dispatch.rules.jobs.matching import Need
 from dispatch.rules.money import prices
 from dispatch.runtime import Runtime
@@ -56,7 +56,7 @@ async def covered(rt: Runtime, *, package: str, market: Market, busy_too: bool) 
 async def unmet(rt: Runtime, *, days: int, market: Market | None, package: str | None) -> Frame:
     """The desk's map of bookings of the last days that found nobody or fewer than four."""
     if package is not None:
-        package_named(rt, package)
+        package_named(rt.packages, package)
     async with transaction(rt.pool) as tx:
         found = await rows.unmet(tx, days=days, market=market, package=package)
     demands = [Demand(**asdict(row)) for row in found]
@@ -124,6 +124,6 @@ def _covered(rt: Runtime, able: list[Friend], market: Market) -> Covered:
 
 
 def _sold(rt: Runtime, code: str, market: Market) -> Package:
-    package = package_named(rt, code)
+    package = package_named(rt.packages, code)
     prices.price(package, market)
     return package

@@ -6,7 +6,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from api.main import create_app
+from api.server.app import create_app
 from dispatch.runtime import Runtime
 from tests.flows.invariants import violations
 from tests.proof import page, report

@@ -127,7 +127,7 @@ BUGS: tuple[Mutant, ...] = (
         "    local = now.astimezone(_zone(market))\n",
         "    from datetime import timedelta, timezone\n"
         "    local = now.astimezone(timezone(timedelta(hours=1)))\n",
-        "tests/rules/test_hours.py",
+        "tests/rules/test_quiet_hours.py",
     ),
     mutant(
         "events are numbered anew",
@@ -178,7 +178,7 @@ BUGS: tuple[Mutant, ...] = (
                 "        )\n",
             ),
         ),
-        (LOCKS, "tests/flows/test_together.py"),
+        (LOCKS, "tests/flows/test_group_commit.py"),
     ),
     mutant(
         "keys are shared by all callers",
@@ -195,12 +195,12 @@ BUGS: tuple[Mutant, ...] = (
         "        raise ConstraintBroken(str(error.constraint_name)) from error\n",
         "        return\n",
         "tests/data/test_db.py",
-        "tests/flows/test_together.py",
+        "tests/flows/test_group_commit.py",
     ),
     mutant(
         "403 for what is another's",
         "a stranger learns what exists",
-        "api/auth.py",
+        "api/http/auth.py",
         "    if not _owned(who, booking_id, partner_id):\n        raise NotFound\n",
         "    if not _owned(who, booking_id, partner_id):\n        raise Forbidden\n",
         "tests/api/test_access.py",
@@ -396,7 +396,7 @@ BUGS: tuple[Mutant, ...] = (
         "    return hmac.compare_digest(customer_token(secret, booking_id).encode(), "
         "token.encode())\n",
         "    return token[:26] == customer_token(secret, booking_id)[:26]\n",
-        "tests/rules/test_links.py",
+        "tests/rules/test_customer_links.py",
     ),
     mutant(
         "a revoked key is remembered",
@@ -431,7 +431,7 @@ BUGS: tuple[Mutant, ...] = (
     mutant(
         "a friend knows his customer for ever",
         "names and streets stay on every phone",
-        "api/showing.py",
+        "api/schemas/presenters.py",
         "    return ended_at is None or now < ended_at + policy.privacy_after\n",
         "    return True\n",
         LIFE,
@@ -449,10 +449,10 @@ BUGS: tuple[Mutant, ...] = (
     mutant(
         "what PostgreSQL quotes is logged",
         "a row with name and street stands in the log",
-        "api/logs.py",
+        "api/server/logging.py",
         '        entry["exception"] = entry["exception"].replace(detail, "…")\n',
         "        pass\n",
-        "tests/api/test_logs.py",
+        "tests/api/test_logging.py",
     ),
     Mutant(
         "the street is mailed to the friend",

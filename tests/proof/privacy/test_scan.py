@@ -13,10 +13,11 @@ import httpx2
 import pytest
 from typer.testing import CliRunner
 
-from api import logs, showing
-from api.commands.root import app as tekkie
-from api.main import create_app
-from api.sending import by_mail
+from api.cli.root import app as tekkie
+from api.schemas import presenters
+from api.server import logging as logs
+from api.server.adapters import by_mail
+from api.server.app import create_app
 from data import db
 from data.enums import Channel
 from scheduler.relay import Relay
@@ -251,10 +252,10 @@ async def test_a_planted_leak_is_seen(life, monkeypatch):
     customer, at = await life.book()
     await watch.look_around(life.bookings, list(watch.kinds))
     assert watch.leaks == []
-    booking = showing.booking
+    booking = presenters.booking
     with monkeypatch.context() as planted:
         planted.setattr(
-            showing,
+            presenters,
             "booking",
             lambda *args, **asked: booking(*args, **asked | {"with_customer": True}),
         )

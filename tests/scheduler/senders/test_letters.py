@@ -6,13 +6,11 @@ from typing import Any
 import pytest
 from babel import Locale
 
-from api.sending import READERS
+from api.server.adapters import READERS
 from data.enums import Audience, Channel
 from data.markets import Currency, Language
 from data.records.money import Money
 from dispatch.rules.jobs.notifications import NEWS
-from scheduler.senders.calls import ALARM, TEMPLATES
-from scheduler.senders.calls import NEWS as CALL_NEWS
 from scheduler.senders.letters import (
     FIELDS,
     KINDS,
@@ -24,6 +22,8 @@ from scheduler.senders.letters import (
     texts,
 )
 from scheduler.senders.push import PHONES_ONLY
+from scheduler.senders.push_texts import ALARM, TEMPLATES
+from scheduler.senders.push_texts import NEWS as CALL_NEWS
 
 ALL = [(audience, template) for audience in FIELDS for template in FIELDS[audience]]
 LANGUAGES = list(Language)

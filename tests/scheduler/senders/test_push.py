@@ -15,11 +15,11 @@ from dispatch.flows.people import friends, push_subscriptions
 from dispatch.rules.people.push_endpoints import EndpointRefused
 from scheduler.relay import Relay
 from scheduler.senders import Sent
-from scheduler.senders.calls import CallsInvalid, calls, read_calls
 from scheduler.senders.mail import Mail
 from scheduler.senders.push import Bell, Push, alarm
-from scheduler.senders.reachable import is_reachable, subject
-from scheduler.senders.sealing import KeysUnfit, Vapid, seal
+from scheduler.senders.push_texts import CallsInvalid, calls, read_calls
+from scheduler.senders.vapid_subject import is_reachable, subject
+from scheduler.senders.webpush_crypto import KeysUnfit, Vapid, seal
 from tests.builders import booked, live, neighbours
 from tests.receiver import ec, from_url64, push_service, url64
 

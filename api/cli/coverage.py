@@ -1,0 +1,179 @@
+"""Where a package can be served, by how many friends, and where customers are turned away."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from api.cli.exit_codes import Failed, UsedWrongly
+from api.cli.output import AsJson, print_json, print_line, print_table, reporting, say
+from api.cli.session import at_desk, run
+
+if TYPE_CHECKING:
+    from data.markets import Market
+    from dispatch.flows.places.coverage import Covered
+    from geo.coverage.maps import Frame, Summary
+
+DAYS = 30
+MOST_DAYS = 3660
+CELLS_SHOWN = 20
+WEIGHTS = {"people": "people", "postcodes": "postcodes (set-up's data on people is not installed)"}
+
+
+def coverage(
+    ctx: typer.Context,
+    *,
+    package: Annotated[
+        str | None, typer.Option("--package", help="Its code, for example wifi-setup.")
+    ] = None,
+    market: Annotated[
+        str | None,
+        typer.Option("--market", help="CH, DE, AT or PL; else CH, and with --unmet all of them."),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", help="Also write the map: .geojson, .gpkg, .parquet or .csv."),
+    ] = None,
+    busy_too: Annotated[
+        bool, typer.Option("--busy-too", help="Count friends whose hands are full just now.")
+    ] = False,
+    unmet: Annotated[
+        bool, typer.Option("--unmet", help="Show where bookings found nobody or fewer than four.")
+    ] = False,
+    days: Annotated[
+        int | None,
+        typer.Option(
+            "--days",
+            min=1,
+            max=MOST_DAYS,
+            help="How far back --unmet looks.",
+            show_default=str(DAYS),
+        ),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show where a package can be served and by how many, or where customers were turned away."""
+    where = _market(market)
+    if out is not None:
+        _check(out)
+    if unmet:
+        if busy_too:
+            raise UsedWrongly("--busy-too belongs to --package alone; leave it out.")
+        frame = run(_unmet(ctx, package, where, days or DAYS))
+        _write(frame, out)
+        _show_unmet(frame, as_json=as_json)
+        return
+    if days is not None:
+        raise UsedWrongly("--days belongs to --unmet; add that, or leave it out.")
+    if package is None:
+        raise UsedWrongly("Name a package, like --package wifi-setup, or ask for --unmet.")
+    where = where or _market("CH")
+    assert where is not None
+    found = run(_covered(ctx, package, where, busy_too=busy_too))
+    _write(found.frame, out)
+    if as_json:
+        print_json(_facts(found.summary, package, where))
+    else:
+        _show(found.summary, package, where)
+
+
+def _show(summary: Summary, package: str, market: Market) -> None:
+    print_line(f"{package} in {market}: {summary.friends} friends")
+    print_table(
+        ["friends who reach them", f"share of {WEIGHTS[summary.weight]}"],
+        ((band, f"{share:.1%}") for band, share in summary.shares.items()),
+        none="",
+    )
+    print_table(
+        ["largest towns without four friends", "region", summary.weight, "friends"],
+        ((s.town.name, s.town.region, s.town.size, s.friends) for s in summary.short),
+        none="Every town is reached by at least four friends.",
+    )
+
+
+def _facts(summary: Summary, package: str, market: Market) -> dict[str, Any]:
+    return {
+        "package": package,
+        "market": market,
+        "friends": summary.friends,
+        "weighted_by": summary.weight,
+        "shares": summary.shares,
+        "towns_without_four": [
+            {
+                "town": served.town.name,
+                "region": served.town.region,
+                "lat": served.town.point.lat,
+                "lon": served.town.point.lon,
+                "size": served.town.size,
+                "friends": served.friends,
+            }
+            for served in summary.short
+        ],
+    }
+
+
+def _show_unmet(frame: Frame, *, as_json: bool) -> None:
+    columns = ["town", "lat", "lon", "unmet", "unfilled", "bookings"]
+    ordered = frame.sort_values(["least", "lat", "lon"], ascending=[False, True, True])
+    rows = ordered[columns].to_dict("records")
+    if as_json:
+        print_json(rows)
+        return
+    print_table(
+        ["near", "lat", "lon", "unmet", "of these unfilled", "of bookings"],
+        ([row[column] for column in columns] for row in rows[:CELLS_SHOWN]),
+        none="No booking went unmet.",
+    )
+    if len(rows) > CELLS_SHOWN:
+        say(f"… and {len(rows) - CELLS_SHOWN} more cells; --out or --json has all.")
+
+
+def _market(word: str | None) -> Market | None:
+    from data.markets import Market
+
+    if word is None:
+        return None
+    try:
+        return Market(word.strip().upper())
+    except ValueError:
+        raise UsedWrongly(f"--market must be one of {', '.join(Market)}.") from None
+
+
+def _check(out: Path) -> None:
+    from geo.coverage.maps import CannotExport, check_ending
+
+    try:
+        check_ending(out)
+    except CannotExport as cannot:
+        raise UsedWrongly(f"--out: {cannot}.") from None
+
+
+def _write(frame: Frame, out: Path | None) -> None:
+    from geo.coverage.maps import CannotExport, export
+
+    if out is None:
+        return
+    try:
+        export(frame, out)
+    except CannotExport as cannot:
+        raise Failed(f"--out: {cannot}.") from None
+    say(f"{len(frame)} cells written to {out}")
+
+
+async def _covered(ctx: typer.Context, package: str, market: Market, *, busy_too: bool) -> Covered:
+    from dispatch.flows.places import coverage
+
+    async with at_desk(ctx, places=True) as rt:
+        with reporting(f"counting who reaches what in {market} …"):
+            return await coverage.covered(rt, package=package, market=market, busy_too=busy_too)
+
+
+async def _unmet(
+    ctx: typer.Context, package: str | None, market: Market | None, days: int
+) -> Frame:
+    from dispatch.flows.places import coverage
+
+    async with at_desk(ctx, places=True) as rt:
+        return await coverage.unmet(rt, days=days, market=market, package=package)

@@ -1,0 +1,124 @@
+"""Every setting as an option of the same word, before the command or after it.
+
+The texts stand here too, although `data.settings` has them: reading them from there would cost
+help a quarter of a second. A test compares the two.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+import typer
+from typer.core import TyperGroup
+
+FLAGS: Final = frozenset({"test_clock"})
+SETTINGS: Final = {
+    "host": "Address to listen on.",
+    "port": "Port to listen on.",
+    "data_dir": "Folder for the bundled database, the secret key and mails that were not sent.",
+    "database_url": "postgresql://… of a server of your own, 15 or newer; without it the bundled "
+    "PostgreSQL runs in the data folder.",
+    "public_url": "Address under which people reach tekkie, used in mailed links; "
+    "by default http://host:port.",
+    "secret_key": "Key that signs sessions and links, at least 32 characters, the same on every "
+    "machine; by default made once and kept in the data folder.",
+    "smtp_host": "Mail server; without it mails are written to a file in the data folder.",
+    "smtp_port": "Port of the mail server.",
+    "smtp_user": "User at the mail server.",
+    "smtp_password": "Password at the mail server.",
+    "smtp_tls": "Encryption towards the mail server.",
+    "mail_from": "Sender of every mail.",
+    "push_key": "Key by which phones know who rings them (VAPID): 32 bytes in base64url, the same "
+    "on every machine and for ever; by default made once and kept in the data folder.",
+    "push_hosts": "Push services also allowed, by host and separated by spaces, beside those of "
+    "Google, Apple, Microsoft and Mozilla.",
+    "geocoder": "Who turns an address into a point.",
+    "geocoder_url": "Address of the Photon or Nominatim server; needed unless offline.",
+    "geocoder_user_agent": "How tekkie names itself to the geocoder; Nominatim's rules demand it.",
+    "map_style_url": "Style of a MapLibre map for the pages; without it they draw their own.",
+    "pool_size": "Most database connections of one process.",
+    "log_format": "How log lines are written.",
+    "test_clock": "Allow `tekkie clock` to move the time; never in production.",
+}
+METAVARS: Final = {
+    "port": "PORT",
+    "data_dir": "FOLDER",
+    "database_url": "URL",
+    "public_url": "URL",
+    "geocoder_url": "URL",
+    "smtp_port": "PORT",
+    "smtp_tls": "none|starttls|tls",
+    "geocoder": "offline|photon|nominatim",
+    "log_format": "text|json",
+    "pool_size": "NUMBER",
+}
+
+
+def word(setting: str) -> str:
+    """The option of a setting."""
+    return f"--{setting.replace('_', '-')}"
+
+
+VALUED: Final = frozenset(word(name) for name in SETTINGS if name not in FLAGS)
+ALONE: Final = frozenset({*map(word, FLAGS), "--debug"})
+
+
+def hoisted(arguments: Sequence[str]) -> list[str]:
+    """The same arguments with every setting in front of the command."""
+    front: list[str] = []
+    rest: list[str] = []
+    words = iter(arguments)
+    for one in words:
+        if one == "--":
+            rest += [one, *words]
+        elif one in VALUED:
+            front += [one, *([value] if (value := next(words, None)) is not None else [])]
+        elif one in ALONE or one.partition("=")[0] in VALUED:
+            front.append(one)
+        else:
+            rest.append(one)
+    return front + rest
+
+
+class Root(TyperGroup):
+    """The command itself: understands settings wherever they stand, and says what failed."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Put the settings in front of the command."""
+        return super().parse_args(ctx, hoisted(args))
+
+    def invoke(self, ctx: Any) -> object:
+        """Run the command that was named."""
+        from api.cli.exit_codes import said
+
+        with said(debug=bool(ctx.params.get("debug"))):
+            return super().invoke(ctx)
+
+
+def with_settings(callback: Callable[..., None]) -> Callable[..., None]:
+    """Give a callback that takes `**settings` one option per setting, none of them required."""
+    own = [
+        one
+        for one in inspect.signature(callback, eval_str=True).parameters.values()
+        if one.kind is not inspect.Parameter.VAR_KEYWORD
+    ]
+    settings = [
+        inspect.Parameter(
+            name,
+            inspect.Parameter.KEYWORD_ONLY,
+            annotation=bool | None if name in FLAGS else str | None,
+            default=typer.Option(
+                None,
+                word(name),
+                help=text,
+                metavar=None if name in FLAGS else METAVARS.get(name, "TEXT"),
+                hidden=True,
+                show_default=False,
+            ),
+        )
+        for name, text in SETTINGS.items()
+    ]
+    callback.__signature__ = inspect.Signature([*own, *settings])  # type: ignore[attr-defined]
+    return callback

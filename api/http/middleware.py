@@ -1,0 +1,116 @@
+"""What surrounds every request, as plain ASGI classes: they neither buffer nor detach a stream."""
+
+from __future__ import annotations
+
+import logging
+import re
+import secrets
+from collections.abc import Mapping
+
+from starlette.datastructures import Headers
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from structlog.contextvars import bind_contextvars, reset_contextvars
+
+from api.http import problems
+
+log = logging.getLogger(__name__)
+
+REQUEST_ID = re.compile("[A-Za-z0-9._-]{8,64}")
+BODY_MAX = 64 * 1024
+# A file of five million characters, some of them escaped; only the desk is let in there.
+LARGER: Mapping[str, int] = {"/v1/desk/friends/import": 8 * 1024 * 1024}
+JSON_TYPE = re.compile(r"application/(?:[a-z0-9.+-]+\+)?json\s*(?:;.*)?", re.IGNORECASE)
+HEADERS: Mapping[str, str] = {
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "X-Frame-Options": "DENY",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+
+
+class Numbered:
+    """Gives each request a number, each answer its headers, and each unforeseen error a 500."""
+
+    def __init__(self, app: ASGIApp, *, https: bool) -> None:
+        self.app = app
+        headers = dict(HEADERS)
+        if https:
+            headers["Strict-Transport-Security"] = "max-age=31536000"
+        self._headers = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        number = _number(Headers(scope=scope))
+        begun = False
+
+        async def send_with_headers(message: Message) -> None:
+            nonlocal begun
+            if message["type"] == "http.response.start":
+                begun = True
+                given = message["headers"]
+                named = {name for name, _ in given}
+                own = [header for header in self._headers if header[0] not in named]
+                message["headers"] = [*given, (b"x-request-id", number.encode()), *own]
+            await send(message)
+
+        bound = bind_contextvars(request_id=number)
+        try:
+            await self.app(scope, receive, send_with_headers)
+        except Exception:
+            log.exception("request %s failed", number)
+            if begun:
+                raise
+            await problems.answer(problems.Internal())(scope, receive, send_with_headers)
+        finally:
+            reset_contextvars(**bound)
+
+
+class OnlyJson:
+    """Lets a body in only when it says that it is JSON and of what fits the limit."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        most = LARGER.get(scope.get("path", ""), BODY_MAX)
+        if scope["type"] == "http" and (error := _refused(Headers(scope=scope), most)):
+            await problems.answer(error)(scope, receive, send)
+            return
+        await self.app(scope, _limited(receive, most), send)
+
+
+def _limited(receive: Receive, most: int) -> Receive:
+    """Stops a body that does not say how long it is, as soon as it is too long."""
+    left = most
+
+    async def receive_within_limit() -> Message:
+        nonlocal left
+        message = await receive()
+        if message["type"] == "http.request":
+            left -= len(message.get("body", b""))
+            if left < 0:
+                # The one error that FastAPI lets through while it reads a body.
+                raise HTTPException(413)
+        return message
+
+    return receive_within_limit
+
+
+def _refused(headers: Headers, most: int) -> Exception | None:
+    length = headers.get("content-length", "0")
+    if length.isdigit() and int(length) > most:
+        return problems.TooLarge()
+    has_body = length != "0" or "transfer-encoding" in headers
+    if has_body and not JSON_TYPE.fullmatch(headers.get("content-type", "").strip()):
+        return problems.WrongMediaType()
+    return None
+
+
+def _number(headers: Headers) -> str:
+    given = headers.get("x-request-id", "")
+    return given if REQUEST_ID.fullmatch(given) else secrets.token_hex(8)

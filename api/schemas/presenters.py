@@ -1,0 +1,293 @@
+"""From what was read to what is said: who sees which part is decided here and in auth."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+from api.http.auth import Caller, Customer, FriendCaller, Operator
+from api.schemas import desk as desk_schemas
+from api.schemas import responses
+from data.enums import BookingState
+from data.markets import Language
+from data.records import jobs as jobs_records
+from data.records import money as money_records
+from data.records.catalogue import Package
+from data.records.ids import OfferId
+from data.records.jobs import Award, Booking, Job
+from data.store import read_models
+from dispatch.flows.execute import Done
+from dispatch.rules.jobs import cancellation, matching, visibility
+from dispatch.rules.jobs import job as rules
+from dispatch.rules.policy import Policy
+from dispatch.rules.trust.disclosure import may_know_customer
+from geo import cells
+from geo.point import Point, distance_m
+
+Catalogue = Mapping[str, Package]
+
+
+def money(amount: money_records.Money) -> responses.Money:
+    """An amount in minor units."""
+    return responses.Money(amount=amount.amount, currency=amount.currency)
+
+
+def event(view: read_models.EventView, *, whole: bool) -> responses.Event:
+    """A fact of a booking; unless `whole`, without who the friends are."""
+    data = view.data if whole else visibility.without_friends(view.data)
+    return responses.Event(seq=view.seq, kind=view.kind, at=view.at, data=dict(data))
+
+
+def package(code: str, language: Language, catalogue: Catalogue) -> responses.PackageName:
+    """A package by its name in the reader's language."""
+    return responses.PackageName(code=code, name=catalogue[code].texts[language].name)
+
+
+def booking_made(done: Done, link: str) -> responses.BookingMade:
+    """A booking in the moment it was made."""
+    booking = done.job.booking
+    return responses.BookingMade(
+        id=booking.id,
+        state=booking.state,
+        round=booking.round,
+        package=booking.package,
+        market=booking.market,
+        language=booking.language,
+        price=money(booking.price),
+        offers=responses.LiveOffers(live=len(done.job.live)),
+        wishes=list(booking.wishes),
+        partner_reference=booking.partner_reference,
+        created_at=booking.created_at,
+        customer_link=link,
+    )
+
+
+def booking(
+    view: read_models.BookingView,
+    policy: Policy,
+    *,
+    with_customer: bool = False,
+    by_desk: bool = False,
+    hers: bool = False,
+) -> responses.BookingSaid:
+    """A booking as it is now; `hers` when its own customer asks."""
+    holder = view.holder
+    return responses.BookingSaid(
+        id=view.id,
+        state=view.state,
+        round=view.round,
+        package=view.package,
+        market=view.market,
+        language=view.language,
+        price=money(view.price),
+        offers=responses.LiveOffers(live=view.live),
+        asked_in_all=view.asked,
+        wishes=list(view.wishes),
+        partner_reference=view.partner_reference,
+        created_at=view.created_at,
+        **(_held(holder) if holder else {}),
+        move_note=view.move_note if with_customer or hers else None,
+        cancellation=_cancellation(view, policy, by_desk=by_desk),
+        cancel_fee=money(view.cancel_fee) if view.state is BookingState.CANCELLED else None,
+        stars=view.stars,
+        customer=customer(view.customer) if with_customer and view.customer else None,
+        signature=view.signature if by_desk else None,
+        server_time=view.now,
+    )
+
+
+def booking_for(
+    who: Caller, view: read_models.BookingView, policy: Policy, *, with_customer: bool = True
+) -> responses.BookingSaid:
+    """A booking as this caller may see it."""
+    return booking(
+        view,
+        policy,
+        with_customer=with_customer and _may_know_customer(who, view, policy),
+        by_desk=isinstance(who, Operator),
+        hers=isinstance(who, Customer),
+    )
+
+
+def _may_know_customer(who: Caller, view: read_models.BookingView, policy: Policy) -> bool:
+    if isinstance(who, Operator):
+        return True
+    if not isinstance(who, FriendCaller) or view.holder is None:
+        return False
+    return may_know_customer(view.holder.ended_at, view.now, policy)
+
+
+def _held(holder: read_models.Holder) -> dict[str, Any]:
+    return {
+        "contact_due_at": holder.contact_due_at,
+        "contacted_at": holder.contacted_at,
+        "disputed_at": holder.disputed_at,
+        "appointment": appointment(holder.appointment),
+        "move_asked_at": holder.move_asked_at,
+        "move_wishes": list(holder.move_wishes),
+        "on_the_way_at": holder.on_the_way_at,
+        "started_at": holder.started_at,
+        "ended_at": holder.ended_at,
+        "friend": responses.Helper(
+            first_name=first_name(holder.name),
+            languages=list(holder.languages),
+            stars=holder.stars,
+            ratings=holder.ratings,
+        ),
+    }
+
+
+def _cancellation(
+    view: read_models.BookingView, policy: Policy, *, by_desk: bool
+) -> responses.Cancellation | None:
+    holder = view.holder
+    found = cancellation.cancellation(
+        view.state,
+        view.price,
+        None if by_desk or holder is None else holder.appointment,
+        disowned=holder is not None
+        and cancellation.disowned(holder.contacted_at, holder.disputed_at),
+        now=view.now,
+        policy=policy,
+    )
+    return responses.Cancellation.model_validate(found) if found else None
+
+
+def first_name(name: str) -> str:
+    """By what a friend is called."""
+    return name.split(maxsplit=1)[0]
+
+
+def appointment(met: jobs_records.Appointment | None) -> responses.Appointment | None:
+    """An appointment, if there is one."""
+    return responses.Appointment.model_validate(met) if met else None
+
+
+def customer(contact: read_models.Contact) -> responses.Customer:
+    """Who the friend is to call, and where he is to come."""
+    return responses.Customer(
+        name=contact.name,
+        phone=contact.phone,
+        email=contact.email,
+        address=responses.CustomerAddress(
+            street=contact.street,
+            postcode=contact.postcode,
+            city=contact.city,
+            country=contact.country,
+            lat=contact.lat,
+            lon=contact.lon,
+        ),
+        notes=contact.notes,
+    )
+
+
+def offer(view: read_models.OfferView, catalogue: Catalogue, policy: Policy) -> responses.Offer:
+    """What an asked friend may see, and no more."""
+    return responses.Offer(
+        id=view.id,
+        booking_id=view.booking_id,
+        package=package(view.package, view.language, catalogue),
+        round=view.round,
+        pay=money(view.pay),
+        cell=responses.Cell(
+            lat=view.cell_lat, lon=view.cell_lon, size_m=cells.SIZE_M, label=view.cell_label
+        ),
+        distance_m=view.shown_m,
+        minutes=matching.travel_minutes(view.shown_m, policy),
+        wishes=list(view.wishes),
+        offered_at=view.offered_at,
+        expires_at=view.expires_at,
+        server_time=view.now,
+    )
+
+
+def job(view: read_models.JobView, catalogue: Catalogue, policy: Policy) -> responses.Job:
+    """A job as the friend who holds it sees it."""
+    known = may_know_customer(view.ended_at, view.now, policy)
+    return responses.Job(
+        booking_id=view.booking_id,
+        offer_id=view.offer_id,
+        award_id=view.award_id,
+        state=view.state,
+        round=view.round,
+        package=package(view.package, view.language, catalogue),
+        pay=money(view.pay),
+        wishes=list(view.wishes),
+        awarded_at=view.awarded_at,
+        contact_due_at=view.contact_due_at,
+        contacted_at=view.contacted_at,
+        disputed_at=view.disputed_at,
+        appointment=appointment(view.appointment),
+        move_asked_at=view.move_asked_at,
+        move_wishes=list(view.move_wishes),
+        move_note=view.move_note if known else None,
+        on_the_way_at=view.on_the_way_at,
+        started_at=view.started_at,
+        ended_at=view.ended_at,
+        distance_m=_away_m(view) if known else None,
+        customer=customer(view.customer) if known else None,
+        server_time=view.now,
+    )
+
+
+def _away_m(view: read_models.JobView) -> int | None:
+    lat, lon = view.customer.lat, view.customer.lon
+    if view.base is None or lat is None or lon is None:
+        return None
+    return int(distance_m(Point(*view.base), Point(lat=lat, lon=lon)))
+
+
+def awarded(
+    booking: Booking, held: Award, offer_id: OfferId, contact: read_models.Contact | None
+) -> responses.Awarded:
+    """The winner's answer: made of what does not change, so that it is always the same."""
+    award = rules.as_awarded(held)
+    return responses.Awarded(
+        booking_id=award.booking_id,
+        offer_id=offer_id,
+        award_id=award.id,
+        state=BookingState.AWARDED,
+        round=award.round,
+        package=booking.package,
+        pay=money(booking.pay),
+        awarded_at=award.awarded_at,
+        contact_due_at=award.contact_due_at,
+        customer=customer(contact) if contact else None,
+    )
+
+
+def progress(job: Job, award: Award | None) -> responses.Progress:
+    """How far a job has come; of a job that was given back only its state."""
+    return responses.Progress(
+        booking_id=job.booking.id,
+        state=job.booking.state,
+        contact_due_at=award.contact_due_at if award else None,
+        contacted_at=award.contacted_at if award else None,
+        appointment=appointment(award.appointment) if award else None,
+        on_the_way_at=award.on_the_way_at if award else None,
+        started_at=award.started_at if award else None,
+        ended_at=award.ended_at if award else None,
+    )
+
+
+def notes(kept: Sequence[Mapping[str, Any]], names: Mapping[UUID, str]) -> list[desk_schemas.Note]:
+    """Notes with the names of those who wrote them."""
+    return [
+        desk_schemas.Note(
+            at=one["at"], by=(by := UUID(one["by"])), name=names.get(by, ""), text=one["text"]
+        )
+        for one in kept
+    ]
+
+
+def quiet_hours(row: Mapping[str, Any]) -> responses.Quiet | None:
+    """Quiet hours from the row of a friend."""
+    if row["quiet_from"] is None:
+        return None
+    hours = {"from": _time(row["quiet_from"]), "until": _time(row["quiet_until"])}
+    return responses.Quiet.model_validate(hours)
+
+
+def _time(minute: int) -> str:
+    return f"{minute // 60:02}:{minute % 60:02}"

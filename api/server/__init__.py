@@ -1,0 +1,1 @@
+"""Processes that serve, and the adapters between the API and the scheduler."""

@@ -1,0 +1,99 @@
+import json
+from datetime import timedelta
+from uuid import UUID
+
+import pytest
+
+from api.cli.bookings import OUTCOMES
+from data.db import transaction
+from data.enums import Outcome, Wish
+from data.records.ids import BookingId
+from data.records.jobs import Protocol
+from data.store import jobs as store
+from dispatch.flows.jobs import commands
+from tests.builders import awarded, friend_row, neighbours, north, take_in
+
+
+@pytest.fixture
+def booking(in_service):
+    """A booking that f1 has accepted; f6 is too far away."""
+
+    async def make(rt):
+        await neighbours(rt, 5)
+        await take_in(rt, [friend_row("f6", north(9_000), radius_m=1_000)])
+        booking_id, offer = await awarded(rt)
+        await commands.contacted(rt, booking_id, offer.friend_id)
+        return str(booking_id)
+
+    return in_service(make)
+
+
+async def load(rt, booking):
+    booking_id = BookingId(UUID(booking))
+    async with transaction(rt.pool) as tx:
+        loaded, _ = await store.lock(tx, [booking_id], rt.packages)
+    return loaded[booking_id]
+
+
+def test_every_outcome_has_words():
+    assert set(OUTCOMES) == set(Outcome)
+
+
+def test_bookings_are_listed_by_state(tekkie, booking):
+    [one] = json.loads(tekkie("bookings", "list", "--state", "contacted", "--json").stdout)
+    assert one["id"] == booking
+    assert json.loads(tekkie("bookings", "list", "--state", "open", "--json").stdout) == []
+    assert booking in tekkie("bookings", "list").stdout
+    wrong = tekkie("bookings", "list", "--state", "lost")
+    assert wrong.exit_code == 2
+    assert "unfilled" in wrong.stderr
+
+
+def test_the_story_of_a_booking_is_told_with_refs_and_without_names(tekkie, booking):
+    told = tekkie("bookings", "show", booking).stdout
+    for word in ("booking.created", "booking.awarded", "friend=f1", "by friend:f1", "lost"):
+        assert word in told
+    assert "Vera" not in told
+    as_json = tekkie("bookings", "show", booking, "--json").stdout
+    story = json.loads(as_json)["story"]
+    assert [event["seq"] for event in story["events"]] == [1, 2, 3, 4]
+    assert "vera@" not in as_json
+    assert "Bahnhofstrasse" not in as_json
+
+
+def test_what_a_customer_wrote_or_signed_is_not_printed(tekkie, booking, in_service):
+    async def finish(rt):
+        job = await load(rt, booking)
+        who, soon = job.award.friend_id, job.award.awarded_at + timedelta(days=30)
+        await commands.agree(rt, job.booking.id, who, soon, None)
+        await commands.ask_move(rt, job.booking.id, wishes=(Wish.EVENING,), note="Ask for Vera.")
+        done = Protocol(summary="Done.", minutes=5)
+        await commands.complete(rt, job.booking.id, who, done, "M1 1L2 2")
+
+    in_service(finish)
+    for told in (
+        tekkie("bookings", "show", booking),
+        tekkie("bookings", "show", booking, "--json"),
+    ):
+        assert "move_asked" in told.stdout
+        assert "Vera" not in told.stdout
+        assert "M1 1" not in told.stdout
+
+
+def test_why_says_in_words_what_became_of_each(tekkie, booking):
+    everybody = tekkie("why", booking).stdout
+    assert "round 1 (2026-11 by door): f1, 99 m away, was asked, number 1 of those" in everybody
+    assert "f5, 499 m away, qualified, but others were nearer" in everybody
+    assert "f6" in tekkie("why", booking, "f6").stdout
+    assert "does not go that far" in tekkie("why", booking, "f6").stdout
+    [line] = json.loads(tekkie("why", booking, "f6", "--json").stdout)
+    assert line["outcome"] == "OUT_OF_RADIUS"
+    assert line["policy"] == "2026-11 by door"
+
+
+def test_an_unknown_booking_or_friend_is_said(tekkie, booking):
+    none = "01900000-0000-7000-8000-000000000000"
+    assert tekkie("bookings", "show", none).exit_code == 1
+    assert tekkie("why", none).exit_code == 1
+    assert tekkie("why", booking, "nobody").exit_code == 1
+    assert tekkie("bookings", "show", "not-an-id").exit_code == 2

@@ -1,0 +1,78 @@
+import json
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from api.cli.clock import moment_of, span_of
+from api.cli.exit_codes import UsedWrongly
+from dispatch.flows import maintenance
+from tests.builders import booked, neighbours
+from tests.conftest import BEGINNING
+
+
+@pytest.mark.parametrize(
+    ("text", "hours"), [("12h", 12), ("90m", 1.5), ("2d", 48), ("1h30m", 1.5), ("1w", 168)]
+)
+def test_lengths_of_time_are_read_as_people_write_them(text, hours):
+    assert span_of(text) == timedelta(hours=hours)
+
+
+@pytest.mark.parametrize("text", ["", "0h", "12", "-1h", "soon", "9999999999w", "1h1h"])
+def test_other_lengths_are_refused_with_an_example(text):
+    with pytest.raises(UsedWrongly, match="12h"):
+        span_of(text)
+
+
+def test_a_moment_without_a_zone_is_utc():
+    assert moment_of("2026-03-02T09:00:00") == datetime(2026, 3, 2, 9, tzinfo=UTC)
+    with pytest.raises(UsedWrongly, match="2026-03-02T09:00:00Z"):
+        moment_of("tomorrow")
+
+
+def at(done):
+    return datetime.fromisoformat(json.loads(done.stdout)["at"])
+
+
+def test_time_is_shown_and_moved_where_that_is_allowed(tekkie):
+    assert at(tekkie("clock", "--json")) == BEGINNING
+    assert tekkie("clock", "advance", "12h").exit_code == 1
+    moved = tekkie("clock", "advance", "12h", "--test-clock", "--json")
+    assert at(moved) == BEGINNING + timedelta(hours=12)
+    set_to = tekkie("clock", "set", "2026-03-05T10:00:00Z", "--test-clock", "--json")
+    assert at(set_to) == datetime(2026, 3, 5, 10, tzinfo=UTC)
+
+
+def test_time_runs_as_fast_as_asked(tekkie):
+    done = tekkie("clock", "speed", "720", "--test-clock", "--json")
+    assert json.loads(done.stdout)["speed"] == 720
+    assert at(tekkie("clock", "--json")) > BEGINNING
+    assert tekkie("clock", "speed", "-1", "--test-clock").exit_code == 2
+
+
+def test_time_does_not_go_back_behind_what_has_happened(tekkie, in_service):
+    async def one_booking(rt):
+        await neighbours(rt, 4)
+        await booked(rt)
+
+    in_service(one_booking)
+    back = tekkie("clock", "set", "2026-03-01T00:00:00Z", "--test-clock")
+    assert back.exit_code == 1
+    assert "cannot go back" in back.stderr
+
+
+def test_a_clock_that_is_doubted_can_be_confirmed_where_no_test_clock_is_allowed(
+    tekkie, in_service
+):
+    assert in_service(maintenance.clock_confirmed) is False
+    done = tekkie("clock", "confirm", "--json")
+    assert done.exit_code == 0, done.stderr
+    assert at(done) == BEGINNING
+    assert in_service(maintenance.clock_confirmed) is True
+
+
+def test_a_clock_is_installed_by_moving_it_and_taken_out_again(tekkie, real_time):
+    assert json.loads(tekkie("clock", "--json").stdout)["installed"] is False
+    moved = tekkie("clock", "advance", "1h", "--test-clock", "--json")
+    assert json.loads(moved.stdout)["installed"] is True
+    removed = tekkie("clock", "remove", "--test-clock", "--json")
+    assert json.loads(removed.stdout)["installed"] is False

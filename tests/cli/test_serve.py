@@ -1,0 +1,190 @@
+"""The real command, in processes of its own, on a bundled database of its own."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import FRIENDS
+
+STARTS_WITHIN_S = 90
+ENDS_WITHIN_S = 10
+ORDER = {
+    "package": "wifi-setup",
+    "customer": {
+        "name": "Vera Beispiel",
+        "email": "vera@example.com",
+        "phone": "+41 44 668 18 09",
+        "language": "de",
+    },
+    "address": {
+        "street": "Bahnhofstrasse 1",
+        "postcode": "8001",
+        "city": "Zürich",
+        "country": "CH",
+        "lat": 47.37,
+        "lon": 8.54,
+    },
+}
+
+pytestmark = [pytest.mark.xdist_group("serving"), pytest.mark.timeout(150)]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    """A data folder, with a space in its name, that these tests share."""
+    return tmp_path_factory.mktemp("the data") / "folder"
+
+
+def command(folder, *words):
+    env = {name: value for name, value in os.environ.items() if not name.startswith("TEKKIE_")}
+    return [sys.executable, "-m", "api", *words], env | {"TEKKIE_DATA_DIR": str(folder)}
+
+
+def tekkie(folder, *words):
+    line, env = command(folder, *words)
+    return subprocess.run(line, env=env, capture_output=True, text=True, check=False, timeout=100)
+
+
+def free_port():
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return one.getsockname()[1]
+
+
+@contextmanager
+def running(folder, *words):
+    """A long command, killed afterwards; its words go to a file beside the folder."""
+    line, env = command(folder, *words)
+    said = folder.parent / "said.txt"
+    with said.open("w") as out, subprocess.Popen(line, env=env, stderr=out, stdout=out) as process:
+        try:
+            yield process, said
+        finally:
+            process.kill()
+
+
+def wait_for(process, said, word):
+    until = time.monotonic() + STARTS_WITHIN_S
+    while word not in said.read_text():
+        assert process.poll() is None, said.read_text()
+        assert time.monotonic() < until, said.read_text()
+        time.sleep(0.05)
+
+
+@contextmanager
+def serving(folder, *words):
+    port = free_port()
+    with running(folder, "serve", "--port", str(port), *words) as (process, said):
+        wait_for(process, said, "listening")
+        yield process, said, f"http://127.0.0.1:{port}"
+
+
+def ask(url, token=None, body=None):
+    headers = {"Content-Type": "application/json"}
+    if token:
+        headers["Authorization"] = f"Bearer {token}"
+    data = None if body is None else json.dumps(body).encode()
+    request = urllib.request.Request(url, data=data, headers=headers)
+    with urllib.request.urlopen(request, timeout=10) as answer:
+        return json.load(answer)
+
+
+def end(process):
+    began = time.monotonic()
+    process.send_signal(signal.SIGTERM)
+    code = process.wait(timeout=ENDS_WITHIN_S + 2)
+    assert time.monotonic() - began < ENDS_WITHIN_S
+    return code
+
+
+@pytest.fixture(scope="module")
+def town(folder):
+    """The folder with its schema and three friends."""
+    path = folder.parent / "friends.csv"
+    path.write_text(FRIENDS.replace(",20,,", ",20,wifi,"), encoding="utf-8")
+    done = tekkie(folder, "friends", "import", str(path))
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+def test_an_accepted_job_survives_kill_9_and_a_stopped_service_ends_with_0(town):
+    token = tekkie(town, "token", "friend", "ana").stdout.strip()
+    with serving(town) as (process, _, url):
+        made = ask(f"{url}/v1/bookings", body=ORDER)
+        assert made["offers"] == {"live": 2}
+        [offer] = ask(f"{url}/v1/me/offers", token)["items"]
+        won = ask(f"{url}/v1/offers/{offer['id']}/accept", token, {})
+        process.kill()
+        process.wait()
+    with serving(town) as (process, said, url):
+        assert ask(f"{url}/v1/offers/{offer['id']}/accept", token, {}) == won
+        [job] = ask(f"{url}/v1/me/jobs", token)["items"]
+        assert job["state"] == "awarded"
+        stream = urllib.request.Request(
+            f"{url}/v1/live", headers={"Authorization": f"Bearer {token}"}
+        )
+        with urllib.request.urlopen(stream, timeout=10) as live:
+            live.readline()
+            assert end(process) == 0
+        assert "stopped" in said.read_text()
+
+
+def test_serve_says_no_server_header_and_no_access_log(town):
+    with serving(town, "--api-only") as (_, said, url):
+        with urllib.request.urlopen(f"{url}/v1/packages?market=CH", timeout=10) as answer:
+            assert answer.headers["Server"] is None
+        assert "GET" not in said.read_text()
+
+
+def test_a_worker_works_alone_and_ends_with_0(town):
+    with running(town, "worker") as (process, said):
+        wait_for(process, said, "working")
+        assert end(process) == 0
+
+
+def test_a_port_in_use_is_said_before_anything_is_started(town):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        done = tekkie(town, "serve", "--port", str(taken.getsockname()[1]))
+    assert done.returncode == 1
+    assert "--port" in done.stderr
+    assert "database" not in done.stderr
+
+
+def test_the_doctor_finds_a_new_service_well(town):
+    done = tekkie(town, "doctor", "--json")
+    assert done.returncode == 0, done.stdout
+    found = {one["what"]: one["state"] for one in json.loads(done.stdout)["findings"]}
+    assert {name for name, state in found.items() if state != "ok"} <= {"mail", "disk", "push"}
+
+
+def test_migrate_says_what_it_does_in_a_script_too(tmp_path):
+    said = tekkie(tmp_path / "new", "migrate").stderr
+    assert "applying 0001_init.sql …" in said
+
+
+def test_migrate_may_be_repeated_and_openapi_needs_no_database(town, tmp_path):
+    assert json.loads(tekkie(town, "migrate", "--json").stdout) == {"applied": []}
+    document = json.loads(tekkie(tmp_path / "none", "openapi").stdout)
+    assert "/v1/bookings" in document["paths"]
+    assert not (tmp_path / "none").exists()
+
+
+def test_serve_refuses_a_test_clock_unless_it_is_meant_and_then_says_so(town):
+    assert tekkie(town, "clock", "advance", "1h", "--test-clock").returncode == 0
+    refused = tekkie(town, "serve", "--port", str(free_port()))
+    assert refused.returncode == 1
+    assert "TEKKIE_TEST_CLOCK=1" in refused.stderr
+    with serving(town, "--test-clock") as (_, said, _):
+        assert "TEST CLOCK" in said.read_text()
+    assert tekkie(town, "clock", "remove", "--test-clock").returncode == 0
