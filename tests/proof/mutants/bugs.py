@@ -169,11 +169,11 @@ BUGS: tuple[Mutant, ...] = (
         (
             Patch(
                 "dispatch/flows/execute.py",
-                "    replies = await answers.claim(tx, "
+                "    replies = await idempotency_keys.claim(tx, "
                 "[c.claim for c in first if c.claim is not None])\n",
                 "    from data.db import transaction\n\n"
                 "    async with transaction(rt.pool) as own:\n"
-                "        replies = await answers.claim(\n"
+                "        replies = await idempotency_keys.claim(\n"
                 "            own, [c.claim for c in first if c.claim is not None]\n"
                 "        )\n",
             ),
@@ -431,7 +431,7 @@ BUGS: tuple[Mutant, ...] = (
     mutant(
         "a friend knows his customer for ever",
         "names and streets stay on every phone",
-        "api/schemas/presenters.py",
+        "dispatch/rules/trust/disclosure.py",
         "    return ended_at is None or now < ended_at + policy.privacy_after\n",
         "    return True\n",
         LIFE,

@@ -34,7 +34,7 @@ LEAKS: tuple[Mutant, ...] = (
         "nobody keeps when a base was moved",
         "a friend walks his base around the cell until he knows the door",
         "dispatch/flows/people/friends.py",
-        "        await roster.note_move(tx, friend_id, now)\n",
+        "        await friend_admin.note_move(tx, friend_id, now)\n",
         "",
         "tests/api/test_profile.py",
     ),

@@ -23,7 +23,7 @@ async def test_who_is_too_many_is_told_when_to_come_again_and_deadlines_ring_on(
         )
     )
     assert story.wrong == []
-    # Whether anybody is too many depends on the machine; tests/api/test_load_shedding.py has a clock.
+    # How many is too many depends on the machine; tests/api/test_load_shedding.py has a clock.
     assert all(one.says_when for one in shed(story.over))
 
 
