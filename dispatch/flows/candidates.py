@@ -16,7 +16,7 @@ from data.records.ids import FriendId
 from data.records.people import Friend
 from data.store import friends
 from dispatch.rules.jobs import matching
-from dispatch.rules.jobs.draft import Asking
+from dispatch.rules.jobs.draft import PendingFanOut
 from dispatch.rules.jobs.matching import Nearby, Need
 from dispatch.runtime import Runtime
 from geo.index.friend_index import Query
@@ -32,7 +32,7 @@ BUSY = frozenset({Outcome.AT_CAPACITY, Outcome.TOO_MANY_OFFERS})
 class _Search:
     """One asking on its way through its needs, and everybody it has come across."""
 
-    asking: Asking
+    asking: PendingFanOut
     point: Point
     stage: int = 0
     spare: int = SPARE
@@ -56,8 +56,8 @@ async def look_around(
     tx: Connection,
     now: datetime,
     known: dict[FriendId, Friend],
-    askings: Sequence[Asking],
-) -> Callable[[Asking], Awaitable[tuple[Nearby, ...]]]:
+    askings: Sequence[PendingFanOut],
+) -> Callable[[PendingFanOut], Awaitable[tuple[Nearby, ...]]]:
     """Find the friends these askings need to hear of; adds those read to `known`.
 
     Returns a function that gives an asking everybody in its frame, as known at that moment. It
@@ -73,7 +73,7 @@ async def look_around(
         await eyes.look(open_)
         open_ = [search for search in open_ if _enough(rt, search, known) is None]
 
-    async def around(asking: Asking) -> tuple[Nearby, ...]:
+    async def around(asking: PendingFanOut) -> tuple[Nearby, ...]:
         search = searches.get(id(asking))
         return await eyes.frame(search) if search else ()
 

@@ -23,9 +23,8 @@ from data.replace import replace
 from data.store import friends, idempotency_keys, jobs
 from data.store.idempotency_keys import Claim
 from dispatch.flows.candidates import look_around
-from dispatch.rules.jobs import job as rules
-from dispatch.rules.jobs.draft import Asking, Case
-from dispatch.rules.jobs.job import Verdict
+from dispatch.rules.jobs import fan_out
+from dispatch.rules.jobs.draft import Case, PendingFanOut, Verdict
 from dispatch.rules.refusals import NotFound, Refused
 from dispatch.runtime import Runtime
 
@@ -75,9 +74,9 @@ class Facts:
         except KeyError:
             raise NotFound("there is no such friend") from None
 
-    def learn(self, verdict: Changes | Asking) -> None:
+    def learn(self, verdict: Changes | PendingFanOut) -> None:
         """Carry a decision on to those that come after it."""
-        if isinstance(verdict, Asking):
+        if isinstance(verdict, PendingFanOut):
             self.jobs[verdict.booking.id] = verdict.job
             return
         changes, booking_id = verdict, verdict.booking.id
@@ -200,21 +199,21 @@ def _by_offer(loaded: Iterable[Job]) -> dict[tuple[OfferId, FriendId], BookingId
 
 def _decide(
     rt: Runtime, facts: Facts, commands: Sequence[Command], results: dict[Command, Result]
-) -> dict[Command, Changes | Asking]:
-    verdicts: dict[Command, Changes | Asking] = {}
-    touched: dict[BookingId, Changes | Asking] = {}
+) -> dict[Command, Changes | PendingFanOut]:
+    verdicts: dict[Command, Changes | PendingFanOut] = {}
+    touched: dict[BookingId, Changes | PendingFanOut] = {}
     for command in commands:
         try:
             case = _case(rt, facts, command)
             before = touched.get(case.job.booking.id)
             # A job that waits to hear who is near is between two states: nothing is judged by it.
-            verdict = None if isinstance(before, Asking) else command.decide(case, facts)
+            verdict = None if isinstance(before, PendingFanOut) else command.decide(case, facts)
         except Refused as refused:
             results[command] = refused
         except Exception as bug:
             results[command] = bug
         else:
-            if isinstance(before, Asking) or (before and verdict):
+            if isinstance(before, PendingFanOut) or (before and verdict):
                 results[command] = Later()
             elif verdict is not None:
                 verdicts[command] = touched[verdict.booking.id] = verdict
@@ -242,19 +241,19 @@ def _case(rt: Runtime, facts: Facts, command: Command) -> Case:
 
 
 async def conclude(
-    rt: Runtime, tx: Connection, facts: Facts, verdicts: Mapping[K, Changes | Asking]
+    rt: Runtime, tx: Connection, facts: Facts, verdicts: Mapping[K, Changes | PendingFanOut]
 ) -> dict[K, Changes]:
     """Finish the decisions that wait to hear who is near, one by one in the order of arrival.
 
     Between two of them everybody else has a turn: whoever is to be turned away hears it now, and
     not after the sixty-fourth.
     """
-    askings = [v for v in verdicts.values() if isinstance(v, Asking) and v.want > 0]
+    askings = [v for v in verdicts.values() if isinstance(v, PendingFanOut) and v.want > 0]
     around = await look_around(rt, tx, facts.now, facts.friends, askings)
     decided: dict[K, Changes] = {}
     for key, verdict in verdicts.items():
-        if isinstance(verdict, Asking):
-            changes = rules.ask(verdict, await around(verdict))
+        if isinstance(verdict, PendingFanOut):
+            changes = fan_out.finish(verdict, await around(verdict))
             facts.learn(changes)
             decided[key] = changes
             await asyncio.sleep(0)

@@ -17,6 +17,7 @@ from dispatch.flows.bootstrap import load_index
 from dispatch.flows.execute import Command, Done, KeyReused, ReferenceTaken, Repeated
 from dispatch.flows.group_commit import Overloaded, Together, together
 from dispatch.flows.jobs import commands
+from dispatch.rules.jobs import fan_out
 from dispatch.rules.jobs import job as rules
 from dispatch.rules.jobs.refusals import NotInThisState, OfferGone
 from dispatch.rules.jobs.states import IllegalTransition
@@ -67,7 +68,7 @@ async def test_a_command_with_a_bug_harms_nobody_else_in_its_batch(rt, owner):
 @pytest.mark.parametrize("where", ["ask", "said", "write"])
 async def test_a_bug_after_the_decision_harms_nobody_else(rt, owner, monkeypatch, where):
     await neighbours(rt, 4)
-    bad_said, ask = said, rules.ask
+    bad_said, ask = said, fan_out.finish
 
     def breaks(done):
         raise IllegalTransition("planted")
@@ -79,7 +80,7 @@ async def test_a_bug_after_the_decision_harms_nobody_else(rt, owner, monkeypatch
 
     bad_order = order(package="printer-setup") if where == "ask" else order()
     if where == "ask":
-        monkeypatch.setattr(rules, "ask", ask_or_break)
+        monkeypatch.setattr(fan_out, "finish", ask_or_break)
     elif where == "said":
         bad_said = breaks
     else:  # what no table of the database can hold
@@ -221,7 +222,7 @@ async def test_more_than_can_be_done_in_time_are_told_so_at_once(rt, owner, monk
 
 async def test_between_two_decisions_of_a_batch_everybody_else_has_a_turn(rt, owner, monkeypatch):
     await neighbours(rt, 4, capacity=20)
-    turns, seen, ask = [0], [], rules.ask
+    turns, seen, ask = [0], [], fan_out.finish
 
     async def others():
         while True:
@@ -232,7 +233,7 @@ async def test_between_two_decisions_of_a_batch_everybody_else_has_a_turn(rt, ow
         seen.append(turns[0])
         return ask(*args)
 
-    monkeypatch.setattr(rules, "ask", asked)
+    monkeypatch.setattr(fan_out, "finish", asked)
     task = asyncio.create_task(others())
     await asyncio.gather(*(book(rt) for _ in range(5)))
     task.cancel()

@@ -8,7 +8,7 @@ import pytest
 
 from data.enums import BookingState, TimerKind
 from dispatch.flows.jobs import commands
-from dispatch.rules.jobs import job as rules
+from dispatch.rules.jobs import fan_out
 from tests.builders import awarded, booked, neighbours
 from tests.flows.invariants import all_is_well
 
@@ -35,13 +35,13 @@ async def test_a_poisoned_timer_steps_back_and_holds_up_nobody(
     await neighbours(rt, 4)
     poisoned = (await booked(rt)).job.booking.id
     healthy = [(await booked(rt)).job.booking.id for _ in range(3)]
-    ask = rules.ask
+    ask = fan_out.finish
 
     def ask_or_fail(asking, nearby):
         changes = ask(asking, nearby)
         return fault(changes) if asking.booking.id == poisoned else changes
 
-    monkeypatch.setattr(rules, "ask", ask_or_fail)
+    monkeypatch.setattr(fan_out, "finish", ask_or_fail)
     due = await clock.advance(rt.policy.offer_life)
     assert await commands.ring(rt, 100) == 3
     states = dict(await owner.fetch("SELECT id, state FROM bookings"))

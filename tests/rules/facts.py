@@ -14,9 +14,9 @@ from data.records.jobs import Booking, Changes, Job, Offer
 from data.records.messages import Event
 from data.records.money import Money
 from data.records.people import Friend, HeldCertificate
+from dispatch.rules.jobs import fan_out, matching
 from dispatch.rules.jobs import job as rules
-from dispatch.rules.jobs import matching
-from dispatch.rules.jobs.draft import Asking, Case
+from dispatch.rules.jobs.draft import Case, PendingFanOut, Verdict
 from dispatch.rules.jobs.matching import Nearby, Need
 from dispatch.rules.policy import POLICY, Policy
 from geo.point import Point, distance_m
@@ -132,10 +132,10 @@ class Story:
     def case(self) -> Case:
         return Case(job=self.job, now=self.now, policy=self.policy, actor=self.actor)
 
-    def tell(self, rule: Callable[..., rules.Verdict], *args: Any) -> Changes | None:
+    def tell(self, rule: Callable[..., Verdict], *args: Any) -> Changes | None:
         verdict = rule(self.case(), *args)
-        if isinstance(verdict, Asking):
-            verdict = rules.ask(verdict, near(*self.friends.values()))
+        if isinstance(verdict, PendingFanOut):
+            verdict = fan_out.finish(verdict, near(*self.friends.values()))
         if verdict is not None:
             self._keep(verdict)
         return verdict
@@ -162,7 +162,7 @@ class Story:
 
     def contacted(self) -> "Story":
         self.awarded()
-        self.tell(rules.contacted)
+        self.tell(rules.confirm_contact)
         return self
 
     def later(self, **by: float) -> "Story":

@@ -69,7 +69,7 @@ def test_the_numbers_are_the_policys_and_fees_round_in_favour_of_the_customer():
 
 def scheduled(actor: str = "customer") -> Story:
     story = Story(*friends(4), actor=actor).contacted()
-    story.tell(rules.agree, NOW + 2 * HOUR, NOW + 3 * HOUR, ())
+    story.tell(rules.schedule, NOW + 2 * HOUR, NOW + 3 * HOUR, ())
     return story
 
 
@@ -101,11 +101,11 @@ def test_a_fee_above_the_one_she_was_shown_is_refused_and_nothing_happens():
 
 def test_an_early_cancel_and_the_desks_cost_nothing_and_charge_nobody():
     early = Story(*friends(4), actor="customer").contacted()
-    early.tell(rules.agree, NOW + DAY + HOUR, NOW + DAY + 2 * HOUR, ())
+    early.tell(rules.schedule, NOW + DAY + HOUR, NOW + DAY + 2 * HOUR, ())
     desk = scheduled("operator:0197f0a0-0000-7000-8000-000000000009")
     disputed = Story(*friends(4), actor="customer").contacted()
     disputed.tell(visit.not_called)
-    disputed.tell(rules.agree, NOW + 2 * HOUR, NOW + 3 * HOUR, ())
+    disputed.tell(rules.schedule, NOW + 2 * HOUR, NOW + 3 * HOUR, ())
     for story in (early, desk, disputed):
         told = story.tell(rules.cancel, "other", 0)
         assert told.charge is None

@@ -19,6 +19,7 @@ from data.markets import Currency
 from data.records.ids import FriendId
 from data.records.jobs import Appointment, Protocol
 from data.records.money import Money
+from dispatch.rules.jobs import fan_out
 from dispatch.rules.jobs import job as rules
 from dispatch.rules.jobs.refusals import (
     AppointmentOverlaps,
@@ -91,7 +92,7 @@ def test_the_winner_may_say_it_again_for_as_long_as_he_holds_the_job():
     story = Story(*friends(4)).awarded()
     accepted = next(o for o in story.job.offers if o.state is OfferState.ACCEPTED)
     winner = story.friends[accepted.friend_id]
-    for step in (rules.contacted, rules.start, lambda case: rules.complete(case, DONE)):
+    for step in (rules.confirm_contact, rules.start, lambda case: rules.complete(case, DONE)):
         assert story.tell(rules.accept, accepted.id, winner) is None
         story.tell(step)
     assert story.tell(rules.accept, accepted.id, winner) is None
@@ -115,7 +116,7 @@ def test_an_offer_is_answered_until_the_moment_it_expires(answer):
         (lambda s: s.accepts(s.live[1]), OfferGone),
         (lambda s: s.tell(rules.cancel, "changed_mind"), OfferGone),
         (lambda s: s.tell(rules.award_by_hand, friend(9)), OfferGone),
-        (lambda s: s.later(minutes=60).tell(rules.expire), OfferExpired),
+        (lambda s: s.later(minutes=60).tell(fan_out.expire), OfferExpired),
         (lambda s: s.tell(rules.decline, s.live[0].id), OfferGone),
     ],
 )
@@ -180,7 +181,7 @@ def test_when_everybody_declined_the_booking_is_unfilled():
 def test_only_offers_whose_time_is_over_expire():
     story = Story(*friends(5)).booked()
     story.later(minutes=20).tell(rules.decline, story.live[0].id)
-    story.later(minutes=40).tell(rules.expire)
+    story.later(minutes=40).tell(fan_out.expire)
     assert story.offers(OfferState.EXPIRED) == ["f2", "f3", "f4"]
     assert story.asked == ["f5"]
     assert story.job.timers[TimerKind.OFFERS_EXPIRE] == story.live[0].expires_at
@@ -188,7 +189,7 @@ def test_only_offers_whose_time_is_over_expire():
 
 def test_a_sweep_that_comes_too_early_only_sets_the_timer_right():
     story = Story(*friends(4)).booked()
-    told = story.later(minutes=59).tell(rules.expire)
+    told = story.later(minutes=59).tell(fan_out.expire)
     assert told is not None
     assert (told.events, told.offers) == ((), ())
     assert told.timers == {TimerKind.OFFERS_EXPIRE: NOW + story.policy.offer_life}
@@ -197,9 +198,9 @@ def test_a_sweep_that_comes_too_early_only_sets_the_timer_right():
 def test_spent_rounds_end_the_search_and_say_so():
     policy = Policy(rounds=2)
     story = Story(*friends(20), package=package(PackageTier.FRIEND), policy=policy).booked()
-    story.later(minutes=60).tell(rules.expire)
+    story.later(minutes=60).tell(fan_out.expire)
     assert story.asked == ["f5", "f6", "f7", "f8"]
-    story.later(minutes=60).tell(rules.expire)
+    story.later(minutes=60).tell(fan_out.expire)
     assert story.state is BookingState.UNFILLED
     assert story.events[-1].data == {"round": 2, "because": "rounds_spent"}
 
@@ -207,10 +208,10 @@ def test_spent_rounds_end_the_search_and_say_so():
 def test_spent_rounds_of_friends_lead_to_the_pros_with_rounds_of_their_own():
     pros = [friend(n, tier=Tier.PRO) for n in range(30, 36)]
     story = Story(*friends(20), *pros, policy=Policy(rounds=1)).booked()
-    story.later(minutes=60).tell(rules.expire)
+    story.later(minutes=60).tell(fan_out.expire)
     assert story.asked == ["f30", "f31", "f32", "f33"]
     assert story.job.booking.round == 2
-    story.later(minutes=60).tell(rules.expire)
+    story.later(minutes=60).tell(fan_out.expire)
     assert story.state is BookingState.UNFILLED
 
 
@@ -219,7 +220,7 @@ def test_a_retry_without_anybody_is_silent_and_comes_again_until_its_time_is_ove
     tries = 0
     while TimerKind.RETRY in story.job.timers:
         story.now = story.job.timers[TimerKind.RETRY]
-        told = story.tell(rules.retry)
+        told = story.tell(fan_out.retry)
         assert told is not None
         assert (told.events, told.messages, told.decisions) == ((), (), ())
         tries += 1
@@ -232,7 +233,7 @@ def test_a_retry_asks_whoever_can_come_now_but_nobody_who_refused():
     story.tell(rules.decline, story.live[0].id)
     newcomer = friend(7)
     story.friends[newcomer.id] = newcomer
-    story.later(minutes=15).tell(rules.retry)
+    story.later(minutes=15).tell(fan_out.retry)
     assert story.asked == ["f7"]
     assert TimerKind.RETRY not in story.job.timers
 
@@ -254,7 +255,7 @@ def test_twelve_hours_without_contact_take_the_job_away_and_not_a_moment_sooner(
     assert (early.award, early.events) == (None, ())
     story.now = due
     with pytest.raises(ContactDeadlinePassed):
-        story.tell(rules.contacted)
+        story.tell(rules.confirm_contact)
     told = story.tell(rules.forfeit)
     assert told is not None
     assert told.open_jobs == {friend(1).id: -1}
@@ -268,7 +269,7 @@ def test_twelve_hours_without_contact_take_the_job_away_and_not_a_moment_sooner(
 def test_a_clock_set_back_after_the_award_keeps_nobody_from_contact():
     story = Story(*friends(4)).awarded()
     story.later(hours=-1)
-    told = story.tell(rules.contacted)
+    told = story.tell(rules.confirm_contact)
     assert told is not None
     assert told.award is not None
     assert told.award.contacted_at == told.award.awarded_at
@@ -277,10 +278,10 @@ def test_a_clock_set_back_after_the_award_keeps_nobody_from_contact():
 def test_contact_in_the_last_moment_keeps_the_job():
     story = Story(*friends(4)).awarded()
     story.now = story.job.timers[TimerKind.CONTACT_DEADLINE] - TICK
-    story.tell(rules.contacted)
+    story.tell(rules.confirm_contact)
     assert story.state is BookingState.CONTACTED
     assert story.job.timers == {}
-    assert story.tell(rules.contacted) is None
+    assert story.tell(rules.confirm_contact) is None
     story.later(hours=1)
     told = story.tell(rules.forfeit)
     assert told is not None
@@ -304,7 +305,7 @@ def test_reminders_that_come_late_come_once():
     assert story.kinds.count("contact.reminded") == 1
 
 
-@pytest.mark.parametrize("rule", [rules.remind, rules.forfeit, rules.retry])
+@pytest.mark.parametrize("rule", [rules.remind, rules.forfeit, fan_out.retry])
 def test_a_timer_of_a_state_that_is_over_only_disappears(rule):
     story = Story(*friends(4)).contacted()
     told = story.tell(rule)
@@ -333,7 +334,7 @@ def test_who_lost_a_job_is_never_asked_for_it_again(how: str, by_hand: bool):
     assert set(story.job.former) == {friend(1).id}
     while story.live:
         story.tell(rules.decline, story.live[0].id)
-    story.later(minutes=15).tell(rules.retry)
+    story.later(minutes=15).tell(fan_out.retry)
     assert story.state is BookingState.UNFILLED
 
 
@@ -357,7 +358,7 @@ def test_the_desk_may_take_a_job_from_its_friend_and_he_is_told():
 
 def test_an_incomplete_job_sent_out_again_goes_to_another():
     story = Story(*friends(6)).contacted()
-    story.tell(rules.give_up, "needs_parts", DONE)
+    story.tell(rules.mark_incomplete, "needs_parts", DONE)
     assert story.state is BookingState.INCOMPLETE
     assert story.job.booking.award_id is None
     story.tell(rules.redispatch)
@@ -412,11 +413,11 @@ HOUR = timedelta(hours=1)
 
 def test_an_appointment_is_agreed_and_moved_with_a_rising_revision():
     story = Story(*friends(4)).contacted()
-    story.tell(rules.agree, NOW + HOUR, NOW + 2 * HOUR, ())
+    story.tell(rules.schedule, NOW + HOUR, NOW + 2 * HOUR, ())
     assert story.state is BookingState.SCHEDULED
     first = story.job.award.appointment
-    assert story.tell(rules.agree, NOW + HOUR, NOW + 2 * HOUR, ()) is None
-    told = story.tell(rules.agree, NOW + 2 * HOUR, NOW + 3 * HOUR, ())
+    assert story.tell(rules.schedule, NOW + HOUR, NOW + 2 * HOUR, ()) is None
+    told = story.tell(rules.schedule, NOW + 2 * HOUR, NOW + 3 * HOUR, ())
     assert told.award.appointment.revision > first.revision
     assert {m.audience for m in told.messages} == {"friend", "customer"}
 
@@ -434,7 +435,7 @@ def test_an_appointment_is_agreed_and_moved_with_a_rising_revision():
 def test_an_appointment_that_cannot_be_kept_is_refused(begin, end):
     story = Story(*friends(4)).contacted()
     with pytest.raises(AppointmentUnfit):
-        story.tell(rules.agree, NOW + begin, NOW + end, ())
+        story.tell(rules.schedule, NOW + begin, NOW + end, ())
 
 
 @pytest.mark.parametrize(
@@ -447,9 +448,9 @@ def test_two_appointments_of_a_friend_may_touch_but_not_overlap(begin, end, over
     wish = (NOW + begin * HOUR, NOW + end * HOUR, (other,))
     if overlaps:
         with pytest.raises(AppointmentOverlaps):
-            story.tell(rules.agree, *wish)
+            story.tell(rules.schedule, *wish)
     else:
-        assert story.tell(rules.agree, *wish) is not None
+        assert story.tell(rules.schedule, *wish) is not None
 
 
 def test_a_completed_job_is_charged_once_and_frees_its_friend():
@@ -479,9 +480,9 @@ def test_a_cancelled_booking_leaves_nothing_behind(until):
 
 def test_what_was_accepted_is_told_the_same_for_ever():
     story = Story(*friends(4)).awarded()
-    first = rules.as_awarded(story.job.award)
-    story.later(hours=1).tell(rules.contacted)
-    story.tell(rules.agree, story.now + HOUR, story.now + 2 * HOUR, ())
+    first = rules.initial_award(story.job.award)
+    story.later(hours=1).tell(rules.confirm_contact)
+    story.tell(rules.schedule, story.now + HOUR, story.now + 2 * HOUR, ())
     story.tell(rules.start)
     story.tell(rules.complete, DONE)
-    assert rules.as_awarded(story.job.award) == first
+    assert rules.initial_award(story.job.award) == first

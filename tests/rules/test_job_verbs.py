@@ -12,7 +12,7 @@ from tests.rules.test_job import DONE, HOUR
 
 def scheduled() -> Story:
     story = Story(*friends(6)).contacted()
-    story.tell(rules.agree, NOW + HOUR, NOW + 2 * HOUR, ())
+    story.tell(rules.schedule, NOW + HOUR, NOW + 2 * HOUR, ())
     return story
 
 
@@ -30,7 +30,7 @@ def completed() -> Story:
 
 def incomplete() -> Story:
     story = under_way()
-    story.tell(rules.give_up, "needs_parts", None)
+    story.tell(rules.mark_incomplete, "needs_parts", None)
     return story
 
 
@@ -52,14 +52,14 @@ IN = {
     BookingState.CANCELLED: cancelled,
 }
 VERBS = {
-    "contacted": (rules.contacted,),
-    "agree": (rules.agree, NOW + 3 * HOUR, NOW + 4 * HOUR, ()),
+    "contacted": (rules.confirm_contact,),
+    "agree": (rules.schedule, NOW + 3 * HOUR, NOW + 4 * HOUR, ()),
     "start": (rules.start,),
     "not_called": (visit.not_called,),
     "ask_move": (visit.ask_move, (Wish.EVENING,), None),
     "on_the_way": (visit.on_the_way,),
     "complete": (rules.complete, DONE),
-    "give_up": (rules.give_up, "needs_parts", None),
+    "give_up": (rules.mark_incomplete, "needs_parts", None),
     "hand_back": (rules.hand_back, "cannot_help", None),
     "cancel": (rules.cancel, "changed_mind", 1725),
     "redispatch": (rules.redispatch,),

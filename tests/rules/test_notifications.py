@@ -6,8 +6,8 @@ from uuid import UUID
 
 from data.enums import Audience, Channel, Wish
 from data.records.ids import derived_id
+from dispatch.rules.jobs import fan_out, notifications, visit
 from dispatch.rules.jobs import job as rules
-from dispatch.rules.jobs import notifications, visit
 from tests.rules.facts import BOOKING, Story, friends
 from tests.rules.test_job import DONE, HOUR
 
@@ -34,13 +34,13 @@ def whole_story() -> Story:
     story.accepts(story.live[0])
     story.later(hours=12).tell(rules.forfeit)
     story.accepts(story.live[0])
-    story.tell(rules.contacted)
+    story.tell(rules.confirm_contact)
     story.tell(rules.hand_back, "cannot_help", "No fibre tester.")
-    story.later(hours=1).tell(rules.expire)
+    story.later(hours=1).tell(fan_out.expire)
     story.accepts(story.live[0])
     story.tell(visit.not_called)
-    story.tell(rules.contacted)
-    story.tell(rules.agree, story.now + 2 * HOUR, story.now + 3 * HOUR, ())
+    story.tell(rules.confirm_contact)
+    story.tell(rules.schedule, story.now + 2 * HOUR, story.now + 3 * HOUR, ())
     story.tell(visit.ask_move, (Wish.EVENING,), "Not at Bahnhofstrasse 1, please.")
     story.tell(visit.on_the_way)
     story.tell(rules.complete, DONE, "M1 1L2 2")

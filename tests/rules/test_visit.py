@@ -15,7 +15,7 @@ from tests.rules.test_job import HOUR
 
 def scheduled() -> Story:
     story = Story(*friends(4)).contacted()
-    story.tell(rules.agree, NOW + 30 * HOUR, NOW + 31 * HOUR, ())
+    story.tell(rules.schedule, NOW + 30 * HOUR, NOW + 31 * HOUR, ())
     return story
 
 
@@ -42,7 +42,7 @@ def test_after_a_claimed_contact_the_desk_hears_and_the_friend_gets_no_letter():
 def test_who_was_reminded_and_only_claims_to_have_called_is_looked_into_by_the_desk():
     story = Story(*friends(4)).awarded()
     story.tell(visit.not_called)
-    story.later(hours=1).tell(rules.contacted)
+    story.later(hours=1).tell(rules.confirm_contact)
     assert story.job.award.disputed_at is None
     story.tell(visit.not_called)
     assert story.events[-1].data["claimed"] is True
@@ -69,7 +69,7 @@ def test_another_time_is_asked_for_until_the_friend_answers():
     again = story.tell(visit.ask_move, (Wish.EVENING,), "After seven.")
     assert (again.events, again.move_note) == ((), "After seven.")
     story.tell(visit.on_the_way)
-    story.tell(rules.agree, NOW + 34 * HOUR, NOW + 35 * HOUR, ())
+    story.tell(rules.schedule, NOW + 34 * HOUR, NOW + 35 * HOUR, ())
     award = story.job.award
     assert (award.move_asked_at, award.move_wishes, award.on_the_way_at) == (None, (), None)
     assert story.told[-1].move_note == ""
@@ -78,10 +78,10 @@ def test_another_time_is_asked_for_until_the_friend_answers():
 def test_a_friend_who_cannot_move_it_says_the_old_time_again():
     story = scheduled()
     story.tell(visit.ask_move, (), None)
-    told = story.tell(rules.agree, NOW + 30 * HOUR, NOW + 31 * HOUR, ())
+    told = story.tell(rules.schedule, NOW + 30 * HOUR, NOW + 31 * HOUR, ())
     assert told is not None
     assert story.job.award.move_asked_at is None
-    assert story.tell(rules.agree, NOW + 30 * HOUR, NOW + 31 * HOUR, ()) is None
+    assert story.tell(rules.schedule, NOW + 30 * HOUR, NOW + 31 * HOUR, ()) is None
 
 
 def test_setting_out_is_told_to_the_customer_once():

@@ -10,8 +10,8 @@ from collections import Counter
 
 import pytest
 
+from dispatch.rules.jobs import fan_out, matching
 from dispatch.rules.jobs import job as rules
-from dispatch.rules.jobs import matching
 from dispatch.rules.jobs.states import IllegalTransition
 from tests.architecture.source import ROOT
 from tests.simulation import __main__ as whole
@@ -80,7 +80,7 @@ PLANTED = {
     ),
     "the counter is forgotten": lambda m: m.setattr(rules.Draft, "_count_map", lambda self: {}),
     "timers are not stopped": lambda m: m.setattr(rules.Draft, "stop_timers", lambda self: None),
-    "no expiry timer is set": lambda m: m.setattr(rules, "_first_expiry", lambda draft: None),
+    "no expiry timer is set": lambda m: m.setattr(fan_out, "_next_expiry", lambda draft: None),
     "capacity is ignored": lambda m: m.setattr(matching, "_busy", lambda friend, need: None),
     "the farthest are asked": lambda m: m.setattr(
         matching, "sorted", lambda rows: sorted(rows, reverse=True), raising=False

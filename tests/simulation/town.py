@@ -34,9 +34,9 @@ from data.records.ids import BookingId, FriendId, PersonId, customer_key
 from data.records.jobs import Appointment, Booking, Changes, Job, Offer, Protocol
 from data.records.money import Money
 from data.records.people import Friend, HeldCertificate, Person
+from dispatch.rules.jobs import fan_out, matching, visit
 from dispatch.rules.jobs import job as rules
-from dispatch.rules.jobs import matching, visit
-from dispatch.rules.jobs.draft import Asking, Case
+from dispatch.rules.jobs.draft import Case, PendingFanOut
 from dispatch.rules.jobs.matching import Nearby
 from dispatch.rules.policy import Policy, RankBy
 from dispatch.rules.refusals import Refused
@@ -63,8 +63,8 @@ WIFI = HeldCertificate(code="wifi", valid_from=BEGINNING - timedelta(days=9), va
 RINGS = (
     (TimerKind.CONTACT_DEADLINE, rules.forfeit),
     (TimerKind.CONTACT_REMINDER, rules.remind),
-    (TimerKind.OFFERS_EXPIRE, rules.expire),
-    (TimerKind.RETRY, rules.retry),
+    (TimerKind.OFFERS_EXPIRE, fan_out.expire),
+    (TimerKind.RETRY, fan_out.retry),
 )
 KEYS = [customer_key(f"customer{n}@example.com") for n in range(9)]
 
@@ -150,7 +150,7 @@ class Town:
             return
         if rule is rules.accept:
             args = (args[0], self._as_read(args[1].id))
-        if rule is rules.agree:
+        if rule is rules.schedule:
             args = (*args[:2], self._taken(id_))
         self.decide(id_, name, rule, *args)
 
@@ -158,11 +158,11 @@ class Town:
         customer = self._customer(before.booking) if not before.booking.event_seq else None
         case = Case(job=before, now=self.now, policy=self.policy, actor="system", customer=customer)
         verdict = rule(case, *args)
-        if not isinstance(verdict, Asking):
+        if not isinstance(verdict, PendingFanOut):
             return verdict, None
         job = verdict.draft.job
         fits = {need.tier: self._fits(job, need.tier) for need in verdict.needs}
-        return rules.ask(verdict, self._nearby(job)), (job, verdict, fits)
+        return fan_out.finish(verdict, self._nearby(job)), (job, verdict, fits)
 
     def _keep(self, before: Job, changes: Changes, asked: Any) -> None:
         after = before.after(changes)
@@ -377,7 +377,7 @@ class Town:
             self.seen["call after the job was lost"] += 1
             return
         due = self.jobs[id_].timers.get(TimerKind.CONTACT_DEADLINE)
-        done = self.decide(id_, "contacted", rules.contacted)
+        done = self.decide(id_, "contacted", rules.confirm_contact)
         if when:
             self.seen[f"contact {when}: {'in time' if done else 'refused'}"] += 1
         if due is not None and self.now == due:
@@ -403,7 +403,7 @@ class Town:
             begin = self.now + timedelta(hours=self.chance.randrange(1, 9))
             begin = begin.replace(minute=0, second=0, microsecond=0) + timedelta(hours=1)
             end = begin + timedelta(minutes=60)
-            self.decide(id_, "agree", rules.agree, begin, end, self._taken(id_))
+            self.decide(id_, "agree", rules.schedule, begin, end, self._taken(id_))
             if self.luck(20):
                 self.at(self.some(hours=1), lambda: self._meets(id_, award_id))
             if self.luck(15):
@@ -422,7 +422,7 @@ class Town:
         if self.luck(88):
             self.decide(id_, "complete", rules.complete, DONE)
         else:
-            self.decide(id_, "give up", rules.give_up, "needs_parts", None)
+            self.decide(id_, "give up", rules.mark_incomplete, "needs_parts", None)
             self.at(self.some(hours=2), lambda: self._desk(id_))
         state = self.jobs[id_].booking.state
         if state in promises.HELD and self._holds(id_, award_id):

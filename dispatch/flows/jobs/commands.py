@@ -17,10 +17,9 @@ from data.store.jobs import Jobs
 from dispatch.flows.execute import Command, Done, Facts, Repeated, conclude
 from dispatch.flows.group_commit import publish, together
 from dispatch.flows.jobs.orders import Order, placed
+from dispatch.rules.jobs import fan_out, visit
 from dispatch.rules.jobs import job as rules
-from dispatch.rules.jobs import visit
-from dispatch.rules.jobs.draft import Asking, Case
-from dispatch.rules.jobs.job import Verdict
+from dispatch.rules.jobs.draft import Case, PendingFanOut, Verdict
 from dispatch.rules.jobs.refusals import ContactDeadlinePassed
 from dispatch.rules.refusals import NotFound
 from dispatch.runtime import Runtime
@@ -74,7 +73,9 @@ async def decline(rt: Runtime, offer_id: OfferId, friend_id: FriendId) -> Done:
 
 async def contacted(rt: Runtime, booking_id: BookingId, friend_id: FriendId) -> Done:
     """The friend has reached the customer. Raises ContactDeadlinePassed."""
-    return await _by_winner(rt, booking_id, friend_id, lambda case, facts: rules.contacted(case))
+    return await _by_winner(
+        rt, booking_id, friend_id, lambda case, facts: rules.confirm_contact(case)
+    )
 
 
 async def agree(
@@ -90,7 +91,7 @@ async def agree(
         until = ends_at or visit.appointment_end(starts_at, case.job.package.minutes)
         calendar = facts.appointments.get(friend_id, {})
         taken = tuple(other for id_, other in calendar.items() if id_ != booking_id)
-        return rules.agree(case, starts_at, until, taken)
+        return rules.schedule(case, starts_at, until, taken)
 
     return await _by_winner(rt, booking_id, friend_id, decide, calendar=True)
 
@@ -128,7 +129,7 @@ async def give_up(
         if released and case.job.booking.state is BookingState.INCOMPLETE:
             return None
         _must_hold(case.job, friend_id)
-        return rules.give_up(case, reason, protocol)
+        return rules.mark_incomplete(case, reason, protocol)
 
     return await _by_holder(rt, booking_id, friend_id, decide)
 
@@ -223,8 +224,8 @@ async def rate(
 RINGS: Mapping[TimerKind, Callable[[Case], Verdict]] = {
     TimerKind.CONTACT_DEADLINE: rules.forfeit,
     TimerKind.CONTACT_REMINDER: rules.remind,
-    TimerKind.OFFERS_EXPIRE: rules.expire,
-    TimerKind.RETRY: rules.retry,
+    TimerKind.OFFERS_EXPIRE: fan_out.expire,
+    TimerKind.RETRY: fan_out.retry,
 }
 
 
@@ -267,7 +268,7 @@ async def _ring_singly(rt: Runtime, limit: int) -> int:
 
 async def _ring(rt: Runtime, tx: Connection, loaded: Jobs, now: datetime) -> list[Changes]:
     facts = Facts(now=now, jobs=loaded)
-    verdicts: dict[BookingId, Changes | Asking] = {}
+    verdicts: dict[BookingId, Changes | PendingFanOut] = {}
     for job in list(loaded.values()):
         verdict = _rung(rt, job, now)
         if verdict is not None:

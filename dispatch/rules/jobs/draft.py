@@ -1,6 +1,6 @@
-"""A decision while it is being made: collects changes, numbers events, keeps to the tables.
+"""A decision in the making: collects changes, numbers events, checks state transitions.
 
-Nothing leaves a rule but `Changes`, or an `Asking` when the rule needs to know who is near.
+A rule returns `Changes`, or a `PendingFanOut` when it needs to know who is near.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Case:
 
 
 class Draft:
-    """Mutable only while one rule runs."""
+    """The job as one rule changes it; mutable only while that rule runs."""
 
     def __init__(self, case: Case) -> None:
         self.case = case
@@ -73,7 +73,7 @@ class Draft:
         )
 
     def event(self, kind: str, **data: Any) -> int:
-        """Note a fact and return its number."""
+        """Add an event; returns its number."""
         self.seq += 1
         self._events.append(
             Event(
@@ -87,8 +87,8 @@ class Draft:
         )
         return self.seq
 
-    def decided(self, decision: Decision) -> None:
-        """Keep the record of a fan-out."""
+    def record(self, decision: Decision) -> None:
+        """Add the record of a fan-out."""
         self._decisions.append(decision)
 
     def must_be(self, *states: BookingState) -> None:
@@ -114,13 +114,13 @@ class Draft:
         self._offers[offer.id] = self._changed[offer.id] = offer
 
     def close(self, offer: Offer, state: OfferState) -> None:
-        """Let `state` happen to an offer."""
+        """Close an offer with `state`. Raises IllegalTransition."""
         states.step(states.OFFER, offer.state, state)
         closed = replace(offer, state=state, answered_at=offer.answered_at or self.now)
         self._offers[offer.id] = self._changed[offer.id] = closed
 
     def close_live(self, state: OfferState) -> list[str]:
-        """Close every live offer; return the friends concerned, as they stand in an event."""
+        """Close every live offer; returns the ids of its friends, as strings for an event."""
         friends = []
         for offer in self.live:
             self.close(offer, state)
@@ -128,7 +128,7 @@ class Draft:
         return friends
 
     def give(self, award: Award) -> None:
-        """Give the job to a friend; his open jobs grow by one."""
+        """Set the award of the job; its friend's open jobs grow by one."""
         self.award, self._award_changed, self._award_is_new = award, True, True
         self.booking = replace(self.booking, award_id=award.id)
         self._count(award.friend_id, +1)
@@ -138,7 +138,10 @@ class Draft:
         self.award, self._award_changed = replace(self.held, **fields), True
 
     def end(self, state: AwardState, offer_state: OfferState | None = None) -> Award:
-        """End the award; his open jobs shrink by one, and unless done the booking loses him."""
+        """End the award; the friend's open jobs shrink by one.
+
+        Unless it is done, the booking has no award afterwards and its friend is a former one.
+        """
         award = self.held
         states.step(states.AWARD, award.state, state)
         self.award, self._award_changed = replace(award, state=state, ended_at=self.now), True
@@ -146,7 +149,7 @@ class Draft:
         if state is not AwardState.DONE:
             self._former[award.friend_id] = state
             self.booking = replace(self.booking, award_id=None)
-            # What she wrote about another time was meant for him alone.
+            # The note on another time was meant for this friend only.
             self.move_note = "" if award.move_asked_at is not None else None
         if offer_state is not None and award.offer_id is not None:
             self.close(self._offers[award.offer_id], offer_state)
@@ -154,7 +157,7 @@ class Draft:
 
     @property
     def held(self) -> Award:
-        """The award of this job; a rule that asks for it has checked the state before."""
+        """The award of this job; rules check the state first. Raises IllegalTransition."""
         if self.award is None:
             raise states.IllegalTransition("this booking is not awarded")
         return self.award
@@ -170,7 +173,7 @@ class Draft:
             self.timer(kind, None)
 
     def changes(self) -> Changes:
-        """What is to be written, with the messages that the new events call for."""
+        """What is to be written, with the messages for the new events."""
         return Changes(
             booking=replace(self.booking, event_seq=self.seq),
             customer=self.case.customer,
@@ -198,10 +201,11 @@ class Draft:
 
 
 @dataclass(frozen=True, slots=True)
-class Asking:
-    """A decision that waits to hear who is near; `needs` says what to look for, in order.
+class PendingFanOut:
+    """A decision that waits for the friends nearby.
 
-    `job` is the job as decided so far.
+    `job` is the job as decided so far, `needs` what to look for, in order, and `want` how many
+    friends to ask.
     """
 
     draft: Draft
@@ -213,3 +217,7 @@ class Asking:
     def booking(self) -> Booking:
         """The booking as decided so far."""
         return self.draft.booking
+
+
+Verdict = Changes | PendingFanOut | None
+"""What a rule answers; None when nothing is to change."""

@@ -1,13 +1,18 @@
-"""The business: what may happen to a job, and what follows.
+"""The business: what may happen to a job, and what follows from it.
 
-A customer books; the four nearest who qualify are asked; the first to accept is awarded the job and
-must contact the customer within twelve hours, or he forfeits it and it goes out again. Everything
-else here is what people do along the way: decline, hand back, agree on an appointment, start,
-complete, cancel, rate; and what the desk does by hand.
+A customer books, and the nearest friends who qualify are asked (`fan_out`). The first to accept is
+awarded the job and must contact the customer by the deadline; a friend who does not forfeits the
+job, and others are asked. Every other step of a job has its rule here too: decline, hand back,
+schedule, start, complete, cancel, rate, and what the desk does by hand. `visit` has the steps
+between award and visit.
 
-Every rule takes a `Case` (the job under its lock, the moment, the policy, who acts) and answers
-with `Changes`, or with an `Asking` when friends must be asked: then the flow looks who is near and
-`ask` finishes the decision. A rule that changes nothing because it was already so answers None.
+A rule takes a `Case` (the job under its lock, the moment, the policy, who acts) and returns:
+- `Changes`: what is to be written;
+- a `PendingFanOut` where friends are to be asked: the flow looks up who is near, and
+  `fan_out.finish` completes the decision;
+- None where nothing changes, because the step was taken before.
+
+A step that is not allowed raises a `Refused` of `refusals`.
 """
 
 from __future__ import annotations
@@ -16,13 +21,12 @@ from datetime import datetime
 
 from data.enums import AwardState, BookingState, FriendState, OfferState, TimerKind
 from data.records.ids import AwardId, OfferId, derived_id
-from data.records.jobs import Appointment, Award, Changes, Decision, Offer, Protocol, Rating
+from data.records.jobs import Appointment, Award, Changes, Offer, Protocol, Rating
 from data.records.money import Charge
 from data.records.people import Friend
 from data.replace import replace
-from dispatch.rules.jobs import cancellation, matching
-from dispatch.rules.jobs.draft import Asking, Case, Draft
-from dispatch.rules.jobs.matching import Nearby
+from dispatch.rules.jobs import cancellation, fan_out, matching
+from dispatch.rules.jobs.draft import Case, Draft, Verdict
 from dispatch.rules.jobs.refusals import (
     AlreadyRated,
     AppointmentOverlaps,
@@ -36,19 +40,20 @@ from dispatch.rules.jobs.refusals import (
 )
 from dispatch.rules.jobs.states import HELD
 
-Verdict = Changes | Asking | None
-
 
 def book(case: Case) -> Verdict:
-    """A new booking: the nearest are asked at once."""
+    """Create a booking and ask the nearest friends at once."""
     draft = Draft(case)
     draft.change(round_limit=case.policy.rounds)
     draft.event("booking.created", package=draft.booking.package)
-    return _ask_friends(draft)
+    return fan_out.begin(draft)
 
 
 def accept(case: Case, offer_id: OfferId, friend: Friend) -> Verdict:
-    """The first to accept gets the job; the others' offers are lost in the same moment."""
+    """Award the job to the first friend who accepts; the other live offers are lost.
+
+    Raises OfferExpired, OfferGone or AtCapacity. A repeated accept changes nothing.
+    """
     draft = Draft(case)
     offer = _offer(case, offer_id)
     if offer.state is OfferState.ACCEPTED:
@@ -65,17 +70,19 @@ def accept(case: Case, offer_id: OfferId, friend: Friend) -> Verdict:
 
 
 def award_by_hand(case: Case, friend: Friend) -> Verdict:
-    """The desk gives the job to a friend who agreed by telephone; live offers are withdrawn."""
+    """Award the job for the desk to a friend who agreed by telephone; withdraw live offers."""
     draft = Draft(case)
     draft.must_be(BookingState.OPEN, BookingState.UNFILLED)
     if not matching.available(friend) or draft.booking.customer_key in friend.blocked:
-        raise FriendUnfit("he must be active, below his capacity and not blocked by the customer")
+        raise FriendUnfit(
+            "they must be active, below their capacity and not blocked by the customer"
+        )
     lost = [one for one in draft.close_live(OfferState.WITHDRAWN) if one != str(friend.id)]
     return _award(draft, friend, offer_id=None, lost=lost)
 
 
 def decline(case: Case, offer_id: OfferId) -> Verdict:
-    """A decline calls the next nearest at once."""
+    """Decline an offer and ask the next nearest at once."""
     draft = Draft(case)
     offer = _offer(case, offer_id)
     if offer.state is OfferState.DECLINED:
@@ -83,26 +90,13 @@ def decline(case: Case, offer_id: OfferId) -> Verdict:
     _must_be_live(draft, offer)
     draft.close(offer, OfferState.DECLINED)
     draft.event("offer.declined", friend=str(offer.friend_id), offer=str(offer.id))
-    return _ask_friends(draft)
+    return fan_out.begin(draft)
 
 
-def expire(case: Case) -> Verdict:
-    """Offers at the end of their life expire, and the next nearest are asked."""
-    draft = Draft(case)
-    due = [offer for offer in draft.live if offer.expires_at <= case.now]
-    if not due:
-        draft.timer(TimerKind.OFFERS_EXPIRE, _first_expiry(draft))
-        return draft.changes()
-    for offer in due:
-        draft.close(offer, OfferState.EXPIRED)
-    draft.event("offer.expired", friends=[str(offer.friend_id) for offer in due])
-    return _ask_friends(draft)
+def confirm_contact(case: Case) -> Verdict:
+    """Record that the friend has reached the customer, and stop the contact deadline.
 
-
-def contacted(case: Case) -> Verdict:
-    """The friend has reached the customer: the clock of the deadline stops.
-
-    That she said before that nobody had called is answered by this; she may say it again.
+    It settles a report of the customer that nobody called; the customer may report it once more.
     """
     draft = Draft(case)
     if case.job.award and case.job.award.contacted_at:
@@ -110,7 +104,7 @@ def contacted(case: Case) -> Verdict:
     draft.must_be(BookingState.AWARDED)
     if case.now >= draft.held.contact_due_at:
         raise ContactDeadlinePassed
-    # A clock that was set back must not keep a friend from saying that he has called.
+    # A clock that was set back must not keep a friend from confirming the call.
     draft.amend(contacted_at=max(case.now, draft.held.awarded_at), disputed_at=None)
     draft.timer(TimerKind.CONTACT_REMINDER, None)
     draft.timer(TimerKind.CONTACT_DEADLINE, None)
@@ -120,7 +114,7 @@ def contacted(case: Case) -> Verdict:
 
 
 def remind(case: Case) -> Verdict:
-    """A reminder before the deadline, and the next one set."""
+    """Remind the friend of the contact deadline, and set the next reminder."""
     draft = Draft(case)
     if draft.booking.state is not BookingState.AWARDED:
         draft.timer(TimerKind.CONTACT_REMINDER, None)
@@ -132,7 +126,7 @@ def remind(case: Case) -> Verdict:
 
 
 def forfeit(case: Case) -> Verdict:
-    """Twelve hours without contact: the job leaves the friend and goes out again without him."""
+    """Take the job from a friend who missed the contact deadline, and ask others."""
     draft = Draft(case)
     if draft.booking.state is not BookingState.AWARDED:
         draft.timer(TimerKind.CONTACT_DEADLINE, None)
@@ -142,25 +136,25 @@ def forfeit(case: Case) -> Verdict:
         return draft.changes()
     award = draft.end(AwardState.FORFEITED, OfferState.FORFEITED)
     draft.event("contact.missed", friend=str(award.friend_id), award=str(award.id))
-    return _ask_again(draft)
+    return fan_out.restart(draft)
 
 
 def hand_back(case: Case, reason: str, note: str | None) -> Verdict:
-    """The friend gives the job back; it goes out again without him, and the reason is kept."""
+    """Take the job back from its friend, keep the reason, and ask others."""
     draft = Draft(case)
     draft.must_be(BookingState.AWARDED, BookingState.CONTACTED, BookingState.SCHEDULED)
     draft.amend(protocol=Protocol(summary=note, minutes=0) if note else None)
     award = draft.end(AwardState.HANDED_BACK, OfferState.HANDED_BACK)
     draft.event("booking.handed_back", friend=str(award.friend_id), reason=reason)
-    return _ask_again(draft)
+    return fan_out.restart(draft)
 
 
-def agree(
+def schedule(
     case: Case, starts_at: datetime, ends_at: datetime, taken: tuple[Appointment, ...]
 ) -> Verdict:
-    """Friend and customer agreed on an appointment, or moved it; both are told.
+    """Set or move the appointment that friend and customer agreed on.
 
-    `taken` are the friend's other appointments.
+    `taken` are the friend's other appointments. Raises AppointmentUnfit or AppointmentOverlaps.
     """
     draft = Draft(case)
     draft.must_be(BookingState.CONTACTED, BookingState.SCHEDULED)
@@ -193,7 +187,7 @@ def agree(
 
 
 def start(case: Case) -> Verdict:
-    """The friend is at the door."""
+    """Record that the visit has begun."""
     draft = Draft(case)
     if draft.booking.state is BookingState.UNDER_WAY:
         return None
@@ -205,7 +199,7 @@ def start(case: Case) -> Verdict:
 
 
 def complete(case: Case, protocol: Protocol, signature: str | None = None) -> Verdict:
-    """The problem is solved: protocol and signature are kept, the charge arises, she may rate."""
+    """Complete a job that is solved: keep protocol and signature, create the charge."""
     draft = Draft(case)
     if draft.booking.state is BookingState.COMPLETED:
         return None
@@ -226,8 +220,8 @@ def complete(case: Case, protocol: Protocol, signature: str | None = None) -> Ve
     return draft.changes()
 
 
-def give_up(case: Case, reason: str, protocol: Protocol | None) -> Verdict:
-    """The visit did not solve the problem: the job is incomplete and the desk decides."""
+def mark_incomplete(case: Case, reason: str, protocol: Protocol | None) -> Verdict:
+    """Mark a visit that did not solve the problem; the desk decides what follows."""
     draft = Draft(case)
     if draft.booking.state is BookingState.INCOMPLETE:
         return None
@@ -240,9 +234,10 @@ def give_up(case: Case, reason: str, protocol: Protocol | None) -> Verdict:
 
 
 def cancel(case: Case, reason: str, fee_minor_max: int = 0) -> Verdict:
-    """The booking ends: live offers are withdrawn and its friend released in the same moment.
+    """Cancel a booking: withdraw its live offers and release its friend.
 
-    It may cost a fee; refused when that is more than `fee_minor_max`, which the customer was shown.
+    It may cost a fee. Raises FeeChanged when that is more than `fee_minor_max`, the fee that the
+    customer confirmed.
     """
     draft = Draft(case)
     if draft.booking.state is BookingState.CANCELLED:
@@ -261,7 +256,7 @@ def cancel(case: Case, reason: str, fee_minor_max: int = 0) -> Verdict:
 
 
 def redispatch(case: Case) -> Verdict:
-    """The desk sends it out again, taking it from whoever holds it."""
+    """Ask friends again for the desk; a friend who holds the job is released."""
     draft = Draft(case)
     draft.must_be(
         BookingState.UNFILLED,
@@ -274,20 +269,11 @@ def redispatch(case: Case) -> Verdict:
     if draft.booking.state in HELD:
         friend = str(draft.end(AwardState.RELEASED, OfferState.RELEASED).friend_id)
     draft.event("booking.redispatched", friend=friend)
-    return _ask_again(draft)
-
-
-def retry(case: Case) -> Verdict:
-    """An unfilled booking is tried again, without a word when still nobody is there."""
-    draft = Draft(case)
-    draft.timer(TimerKind.RETRY, None)
-    if draft.booking.state is not BookingState.UNFILLED:
-        return draft.changes()
-    return _ask_again(draft)
+    return fan_out.restart(draft)
 
 
 def rate(case: Case, stars: int, comment: str | None) -> Verdict:
-    """One to five stars, once."""
+    """Rate a completed job with one to five stars, once. Raises AlreadyRated."""
     draft = Draft(case)
     draft.must_be(BookingState.COMPLETED)
     if case.job.rated:
@@ -302,119 +288,6 @@ def rate(case: Case, stars: int, comment: str | None) -> Verdict:
     )
     draft.event("booking.rated", friend=str(friend_id), stars=stars)
     return draft.changes()
-
-
-def ask(asking: Asking, nearby: tuple[Nearby, ...]) -> Changes:
-    """Finish a decision: ask the nearest of those who qualify, or say that nobody is left."""
-    draft = asking.draft
-    fresh = not draft.live
-    asked = [offer.friend_id for offer in draft.live]
-    ranking = matching.Ranking(chosen=(), considered=())
-    for stage, need in enumerate(asking.needs, start=1):
-        tried = asking.needs[:stage]
-        ranking = matching.rank(nearby, tried, asked=asked, want=asking.want)
-        if ranking.chosen:
-            _escalate_to(draft, need)
-            _offer_to(draft, ranking.chosen, fresh=fresh)
-            break
-    else:
-        if fresh:
-            _nobody_left(draft, "nobody_left" if asking.needs else "rounds_spent")
-    _record(draft, ranking)
-    draft.timer(TimerKind.OFFERS_EXPIRE, _first_expiry(draft))
-    return draft.changes()
-
-
-def _ask_friends(draft: Draft) -> Asking:
-    policy, job = draft.case.policy, draft.job
-    needs = matching.needs(job, draft.now, policy)
-    return Asking(draft=draft, job=job, needs=needs, want=policy.fan_out - len(draft.live))
-
-
-def _ask_again(draft: Draft) -> Asking:
-    draft.stop_timers()
-    draft.change(
-        tier=matching.first_tier(draft.case.job.package),
-        round_limit=draft.booking.round + draft.case.policy.rounds,
-    )
-    return _ask_friends(draft)
-
-
-def _escalate_to(draft: Draft, need: matching.Need) -> None:
-    booking = draft.booking
-    if need.tier is not booking.tier:
-        draft.change(tier=need.tier, round_limit=booking.round + draft.case.policy.rounds)
-        draft.event("booking.escalated", tier=str(need.tier))
-
-
-def _offer_to(draft: Draft, chosen: tuple[Nearby, ...], *, fresh: bool) -> None:
-    if fresh:
-        draft.change(round=draft.booking.round + 1)
-    taken = {offer.slot for offer in draft.live}
-    slots = [slot for slot in range(1, draft.case.policy.fan_out + 1) if slot not in taken]
-    offers = [_new_offer(draft, near, slot) for near, slot in zip(chosen, slots, strict=False)]
-    for offer in offers:
-        draft.offer(offer)
-    if draft.booking.state is not BookingState.OPEN:
-        draft.move(BookingState.OPEN)
-    draft.timer(TimerKind.RETRY, None)
-    draft.event(
-        "booking.offered",
-        round=draft.booking.round,
-        offers=[
-            {
-                "id": str(offer.id),
-                "friend": str(offer.friend_id),
-                "expires_at": offer.expires_at.isoformat(),
-            }
-            for offer in offers
-        ],
-    )
-
-
-def _new_offer(draft: Draft, near: Nearby, slot: int) -> Offer:
-    booking, policy = draft.booking, draft.case.policy
-    return Offer(
-        id=OfferId(derived_id(booking.id, "offer", booking.round, str(near.friend.id))),
-        booking_id=booking.id,
-        friend_id=near.friend.id,
-        round=booking.round,
-        slot=slot,
-        state=OfferState.LIVE,
-        distance_m=int(near.distance_m),
-        shown_m=matching.shown_distance_m(booking, near.friend, policy),
-        radius_m=near.friend.radius_m,
-        offered_at=draft.now,
-        expires_at=draft.now + policy.offer_life,
-    )
-
-
-def _nobody_left(draft: Draft, because: str) -> None:
-    since = draft.booking.state_at
-    already = draft.booking.state is BookingState.UNFILLED and draft.seq > 1
-    if not already:
-        draft.move(BookingState.UNFILLED)
-        draft.event("booking.unfilled", round=draft.booking.round, because=because)
-        since = draft.now
-    if draft.now < since + draft.case.policy.retry_for:
-        draft.timer(TimerKind.RETRY, draft.now + draft.case.policy.retry_every)
-
-
-def _record(draft: Draft, ranking: matching.Ranking) -> None:
-    booking = draft.booking
-    if draft.seq == draft.case.job.booking.event_seq:
-        return
-    draft.decided(
-        Decision(
-            booking_id=booking.id,
-            seq=draft.seq,
-            round=booking.round,
-            tier=booking.tier,
-            at=draft.now,
-            policy=draft.case.policy.name,
-            friends=ranking.considered,
-        )
-    )
 
 
 def _award(draft: Draft, friend: Friend, *, offer_id: OfferId | None, lost: list[str]) -> Changes:
@@ -459,18 +332,14 @@ def _must_be_live(draft: Draft, offer: Offer) -> None:
         raise OfferGone
 
 
-def _first_expiry(draft: Draft) -> datetime | None:
-    return min((offer.expires_at for offer in draft.live), default=None)
-
-
 def _next_reminder(draft: Draft, *, after: datetime) -> datetime | None:
     due = draft.held.contact_due_at
     ahead = (due - before for before in draft.case.policy.contact_reminders)
     return min((moment for moment in ahead if moment > after), default=None)
 
 
-def as_awarded(award: Award) -> Award:
-    """The award as it was in the moment of acceptance: what a repeated accept is answered with."""
+def initial_award(award: Award) -> Award:
+    """The award as it was when accepted: the answer to a repeated accept."""
     return replace(
         award,
         state=AwardState.LIVE,

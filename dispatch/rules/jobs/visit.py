@@ -9,8 +9,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from data.enums import BookingState, Wish
-from dispatch.rules.jobs.draft import Case, Draft
-from dispatch.rules.jobs.job import Verdict
+from dispatch.rules.jobs.draft import Case, Draft, Verdict
 from dispatch.rules.jobs.refusals import NotInThisState
 
 

@@ -341,7 +341,7 @@ BUGS: tuple[Mutant, ...] = (
         "three are left to ring, then two",
         JOB,
         '    draft.event("offer.declined", friend=str(offer.friend_id), offer=str(offer.id))\n'
-        "    return _ask_friends(draft)\n",
+        "    return fan_out.begin(draft)\n",
         '    draft.event("offer.declined", friend=str(offer.friend_id), offer=str(offer.id))\n'
         "    return draft.changes()\n",
         RULES,

@@ -1,0 +1,158 @@
+"""Asking friends: who is asked about a job, when the next ones are, and when nobody is left.
+
+A fan-out has two halves. `begin` (or `restart`, when the job has lost its friend) states what to
+look for and returns a `PendingFanOut`; the flow then finds who is near, and `finish` makes the
+offers, escalates to the pros or leaves the booking unfilled.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from data.enums import BookingState, OfferState, TimerKind
+from data.records.ids import OfferId, derived_id
+from data.records.jobs import Changes, Decision, Offer
+from dispatch.rules.jobs import matching
+from dispatch.rules.jobs.draft import Case, Draft, PendingFanOut, Verdict
+from dispatch.rules.jobs.matching import Nearby
+
+
+def begin(draft: Draft) -> PendingFanOut:
+    """Ask as many more friends as there are free slots, in the tier and round of the booking."""
+    policy, job = draft.case.policy, draft.job
+    needs = matching.needs(job, draft.now, policy)
+    return PendingFanOut(draft=draft, job=job, needs=needs, want=policy.fan_out - len(draft.live))
+
+
+def restart(draft: Draft) -> PendingFanOut:
+    """Ask anew: from the first tier of the package, with a full number of rounds, no timer set."""
+    draft.stop_timers()
+    draft.change(
+        tier=matching.first_tier(draft.case.job.package),
+        round_limit=draft.booking.round + draft.case.policy.rounds,
+    )
+    return begin(draft)
+
+
+def finish(pending: PendingFanOut, nearby: tuple[Nearby, ...]) -> Changes:
+    """Offer to the nearest who qualify, or leave the booking unfilled when nobody is left."""
+    draft = pending.draft
+    fresh = not draft.live
+    asked = [offer.friend_id for offer in draft.live]
+    ranking = matching.Ranking(chosen=(), considered=())
+    for stage, need in enumerate(pending.needs, start=1):
+        tried = pending.needs[:stage]
+        ranking = matching.rank(nearby, tried, asked=asked, want=pending.want)
+        if ranking.chosen:
+            _escalate_to(draft, need)
+            _offer_to(draft, ranking.chosen, fresh=fresh)
+            break
+    else:
+        if fresh:
+            _nobody_left(draft, "nobody_left" if pending.needs else "rounds_spent")
+    _record(draft, ranking)
+    draft.timer(TimerKind.OFFERS_EXPIRE, _next_expiry(draft))
+    return draft.changes()
+
+
+def expire(case: Case) -> Verdict:
+    """Let the offers that are due expire and ask the next nearest."""
+    draft = Draft(case)
+    due = [offer for offer in draft.live if offer.expires_at <= case.now]
+    if not due:
+        draft.timer(TimerKind.OFFERS_EXPIRE, _next_expiry(draft))
+        return draft.changes()
+    for offer in due:
+        draft.close(offer, OfferState.EXPIRED)
+    draft.event("offer.expired", friends=[str(offer.friend_id) for offer in due])
+    return begin(draft)
+
+
+def retry(case: Case) -> Verdict:
+    """Try an unfilled booking again; no event is written when still nobody qualifies."""
+    draft = Draft(case)
+    draft.timer(TimerKind.RETRY, None)
+    if draft.booking.state is not BookingState.UNFILLED:
+        return draft.changes()
+    return restart(draft)
+
+
+def _escalate_to(draft: Draft, need: matching.Need) -> None:
+    booking = draft.booking
+    if need.tier is not booking.tier:
+        draft.change(tier=need.tier, round_limit=booking.round + draft.case.policy.rounds)
+        draft.event("booking.escalated", tier=str(need.tier))
+
+
+def _offer_to(draft: Draft, chosen: tuple[Nearby, ...], *, fresh: bool) -> None:
+    if fresh:
+        draft.change(round=draft.booking.round + 1)
+    taken = {offer.slot for offer in draft.live}
+    slots = [slot for slot in range(1, draft.case.policy.fan_out + 1) if slot not in taken]
+    offers = [_new_offer(draft, near, slot) for near, slot in zip(chosen, slots, strict=False)]
+    for offer in offers:
+        draft.offer(offer)
+    if draft.booking.state is not BookingState.OPEN:
+        draft.move(BookingState.OPEN)
+    draft.timer(TimerKind.RETRY, None)
+    draft.event(
+        "booking.offered",
+        round=draft.booking.round,
+        offers=[
+            {
+                "id": str(offer.id),
+                "friend": str(offer.friend_id),
+                "expires_at": offer.expires_at.isoformat(),
+            }
+            for offer in offers
+        ],
+    )
+
+
+def _new_offer(draft: Draft, near: Nearby, slot: int) -> Offer:
+    booking, policy = draft.booking, draft.case.policy
+    return Offer(
+        id=OfferId(derived_id(booking.id, "offer", booking.round, str(near.friend.id))),
+        booking_id=booking.id,
+        friend_id=near.friend.id,
+        round=booking.round,
+        slot=slot,
+        state=OfferState.LIVE,
+        distance_m=int(near.distance_m),
+        shown_m=matching.shown_distance_m(booking, near.friend, policy),
+        radius_m=near.friend.radius_m,
+        offered_at=draft.now,
+        expires_at=draft.now + policy.offer_life,
+    )
+
+
+def _nobody_left(draft: Draft, because: str) -> None:
+    since = draft.booking.state_at
+    already = draft.booking.state is BookingState.UNFILLED and draft.seq > 1
+    if not already:
+        draft.move(BookingState.UNFILLED)
+        draft.event("booking.unfilled", round=draft.booking.round, because=because)
+        since = draft.now
+    if draft.now < since + draft.case.policy.retry_for:
+        draft.timer(TimerKind.RETRY, draft.now + draft.case.policy.retry_every)
+
+
+def _record(draft: Draft, ranking: matching.Ranking) -> None:
+    booking = draft.booking
+    if draft.seq == draft.case.job.booking.event_seq:
+        return
+    draft.record(
+        Decision(
+            booking_id=booking.id,
+            seq=draft.seq,
+            round=booking.round,
+            tier=booking.tier,
+            at=draft.now,
+            policy=draft.case.policy.name,
+            friends=ranking.considered,
+        )
+    )
+
+
+def _next_expiry(draft: Draft) -> datetime | None:
+    return min((offer.expires_at for offer in draft.live), default=None)
