@@ -9,7 +9,7 @@ from uuid import UUID
 
 from fastapi import Query
 
-from api.http.problems import Unfit
+from api.http.problems import InvalidField
 
 PAGE_DEFAULT, PAGE_MAX = 50, 100
 
@@ -88,5 +88,7 @@ def _decoded(cursor: str) -> str:
     return urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode()
 
 
-def _unfit() -> Unfit:
-    return Unfit("cursor", "is not one of ours", "give next_cursor of the page before, unchanged")
+def _unfit() -> InvalidField:
+    return InvalidField(
+        "cursor", "is not one of ours", "give next_cursor of the page before, unchanged"
+    )

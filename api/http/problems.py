@@ -115,7 +115,7 @@ class Internal(Exception):
 
 
 @dataclass
-class Unfit(Exception):
+class InvalidField(Exception):
     """One field of the request cannot be taken."""
 
     field: str
@@ -124,7 +124,7 @@ class Unfit(Exception):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Mistake:
+class FieldProblem:
     """What is wrong with one field, and what to do about it."""
 
     field: str
@@ -197,7 +197,7 @@ KINDS: Mapping[type[Exception], Kind] = {
         headers={"Retry-After": str(PAUSE_S)},
     ),
     AddressRefused: Kind(status=422, code="address-refused", title="This address cannot be placed"),
-    Unfit: Kind(
+    InvalidField: Kind(
         status=422,
         code="validation-failed",
         title="Part of the request cannot be taken",
@@ -279,7 +279,7 @@ BY_CODE: Mapping[str, Kind] = {kind.code: kind for kind in KINDS.values()}
 FORESEEN = tuple(error for error in KINDS if error is not Internal)
 
 
-def body(kind: Kind, detail: str = "", mistakes: Sequence[Mistake] = ()) -> dict[str, Any]:
+def body(kind: Kind, detail: str = "", mistakes: Sequence[FieldProblem] = ()) -> dict[str, Any]:
     """The JSON of a problem."""
     said: dict[str, Any] = {
         "type": kind.type,
@@ -306,7 +306,7 @@ def answer(error: Exception, headers: Mapping[str, str] | None = None) -> Respon
 def _problem(
     kind: Kind,
     detail: str,
-    mistakes: Sequence[Mistake],
+    mistakes: Sequence[FieldProblem],
     headers: Mapping[str, str],
     more: Mapping[str, Any] = NOTHING,
 ) -> Problem:
@@ -324,23 +324,23 @@ def _plain(code: str, detail: str) -> bytes:
     return json.dumps(body(BY_CODE[code], detail), ensure_ascii=True).encode()
 
 
-def _details(error: Exception) -> tuple[str, Sequence[Mistake]]:
+def _details(error: Exception) -> tuple[str, Sequence[FieldProblem]]:
     if isinstance(error, AddressRefused):
-        mistake = Mistake(
+        mistake = FieldProblem(
             field=f"address.{error.field}",
             problem=error.problem,
             cure=error.cure,
             suggestions=error.suggestions,
         )
         return str(error), [mistake]
-    if isinstance(error, Unfit):
-        return "", [Mistake(field=error.field, problem=error.problem, cure=error.cure)]
+    if isinstance(error, InvalidField):
+        return "", [FieldProblem(field=error.field, problem=error.problem, cure=error.cure)]
     if isinstance(error, Refused):
         said = str(error)
         if error.field is None:
             return said, []
         title = kind_of(type(error)).title
-        return said, [Mistake(field=error.field, problem=title, cure=said or title)]
+        return said, [FieldProblem(field=error.field, problem=title, cure=said or title)]
     return "", []
 
 
@@ -381,7 +381,7 @@ def _invalid(error: RequestValidationError) -> Response:
         return answer(NO_SUCH)  # an id that cannot be is an id that is not
     if any(fault["type"] == "json_invalid" for fault in faults):
         return answer(MalformedBody())
-    kind = KINDS[Unfit]
+    kind = KINDS[InvalidField]
     mistakes = [_mistake(fault) for fault in faults[:ERRORS_MAX]]
     return _problem(kind, "", mistakes, {})
 
@@ -419,7 +419,7 @@ FAULTS: Mapping[str, tuple[str, str]] = {
 }
 
 
-def _mistake(fault: Mapping[str, Any]) -> Mistake:
+def _mistake(fault: Mapping[str, Any]) -> FieldProblem:
     context = {name: str(value) for name, value in fault.get("ctx", {}).items()}
     if limit := context.get("min_length") or context.get("max_length"):
         context = {"min_length": limit, "max_length": limit} | context
@@ -427,7 +427,7 @@ def _mistake(fault: Mapping[str, Any]) -> Mistake:
     if fault["type"] in FAULTS:
         problem, cure = problem.format(**context), cure.format(**context)
     path = [*fault["loc"], *filter(None, [context.get("field")])]
-    return Mistake(field=".".join(_path(path)), problem=problem, cure=cure)
+    return FieldProblem(field=".".join(_path(path)), problem=problem, cure=cure)
 
 
 def _path(location: Sequence[str | int]) -> Iterator[str]:

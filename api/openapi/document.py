@@ -22,10 +22,10 @@ from api.http.problems import (
     CrossSite,
     Forbidden,
     Internal,
+    InvalidField,
     MalformedBody,
     TooLarge,
     Unauthenticated,
-    Unfit,
     WrongMediaType,
     body,
     kind_of,
@@ -39,9 +39,9 @@ Responses = dict[int | str, dict[str, Any]]
 METHODS: Final = ("get", "post", "put", "patch", "delete")
 DATABASE: Final = (DatabaseAway, DatabaseBusy, DatabaseConflict, DatabaseFull)
 TEXT: Final = {"type": "string"}
-MISTAKE: Final[Mapping[str, Any]] = {
+FIELD_PROBLEM: Final[Mapping[str, Any]] = {
     "type": "object",
-    "title": "Mistake",
+    "title": "FieldProblem",
     "description": "What is wrong with one field, and what to do about it.",
     "required": ["field", "problem", "cure"],
     "properties": {
@@ -63,7 +63,7 @@ PROBLEM: Final[Mapping[str, Any]] = {
         "status": {"type": "integer"},
         "detail": TEXT,
         "code": TEXT,
-        "errors": {"type": "array", "items": {"$ref": "#/components/schemas/Mistake"}},
+        "errors": {"type": "array", "items": {"$ref": "#/components/schemas/FieldProblem"}},
         "fee": {
             "allOf": [{"$ref": "#/components/schemas/Money"}],
             "description": "With `fee-changed`: what cancelling costs now.",
@@ -162,7 +162,7 @@ def document(app: FastAPI) -> dict[str, Any]:
         _complete(operation)
         _exemplify(operation, schemas)
         _lead_on(operation, {one["operationId"] for one in operations})
-    schemas |= {"Problem": dict(PROBLEM), "Mistake": dict(MISTAKE)}
+    schemas |= {"Problem": dict(PROBLEM), "FieldProblem": dict(FIELD_PROBLEM)}
     for unused in ("HTTPValidationError", "ValidationError"):
         schemas.pop(unused, None)
     return made
@@ -212,7 +212,7 @@ def _common(operation: Mapping[str, Any], *, changes: bool) -> Iterator[type[Exc
     if "requestBody" in operation:
         yield MalformedBody
     if "requestBody" in operation or places - {"path", "cookie"}:
-        yield Unfit
+        yield InvalidField
     if changes:
         yield from (TooLarge, WrongMediaType, Overloaded)
     if "security" in operation:

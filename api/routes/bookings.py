@@ -27,7 +27,7 @@ from api.http.auth import (
 )
 from api.http.idempotency import REPLAYED, Key, claim, principal
 from api.http.pagination import Cursor, Limit
-from api.http.problems import Unfit
+from api.http.problems import InvalidField
 from api.http.routing import Direct
 from api.openapi.document import REPLAY, may_be_anonymous, problems
 from api.schemas import presenters, requests, responses
@@ -53,7 +53,7 @@ router = APIRouter(prefix="/v1/bookings", tags=["bookings"], route_class=Direct)
 @router.post(
     "",
     status_code=201,
-    response_model=responses.BookingMade,
+    response_model=responses.BookingCreatedResponse,
     summary="Book",
     openapi_extra=may_be_anonymous(),
     responses={
@@ -74,7 +74,7 @@ async def create_booking(
     rt: Rt,
     secret: Secret,
     who: Anybody,
-    asked: requests.BookingAsked,
+    asked: requests.BookingRequest,
     response: Response,
     key: Key = None,
 ) -> bytes:
@@ -99,7 +99,7 @@ async def create_booking(
     response.headers["Location"] = f"/v1/bookings/{booking_id}"
     link = f"{rt.settings.base_url}/job/{customer_links.customer_token(secret, booking_id)}"
     # Said again from the database it comes in another order: the fields go by their declaration.
-    ordered = dict.fromkeys(responses.BookingMade.model_fields)
+    ordered = dict.fromkeys(responses.BookingCreatedResponse.model_fields)
     return to_json({**ordered, **result.said, "customer_link": link})
 
 
@@ -112,10 +112,10 @@ async def list_bookings(
     partner_reference: Annotated[str | None, Query(min_length=1, max_length=200)] = None,
     limit: Limit = pagination.PAGE_DEFAULT,
     cursor: Cursor = None,
-) -> responses.Page[responses.BookingSaid]:
+) -> responses.Page[responses.BookingResponse]:
     """A partner's own bookings; for the desk, all."""
     if partner_reference is not None and "\0" in partner_reference:
-        raise Unfit("partner_reference", "holds the control character U+0000", "remove it")
+        raise InvalidField("partner_reference", "holds the control character U+0000", "remove it")
     async with reading(rt) as tx:
         found = await read_models.bookings(
             tx,
@@ -134,7 +134,7 @@ async def list_bookings(
 
 
 @router.get("/{booking_id}", summary="One booking", responses=problems(NotFound))
-async def get_booking(rt: Rt, who: Party, booking_id: UUID) -> responses.BookingSaid:
+async def get_booking(rt: Rt, who: Party, booking_id: UUID) -> responses.BookingResponse:
     """A booking, for its customer, its partner, its friend and the desk."""
     view = await visible_booking(rt, who, BookingId(booking_id))
     if isinstance(who, Operator):
@@ -148,8 +148,8 @@ async def get_booking(rt: Rt, who: Party, booking_id: UUID) -> responses.Booking
     responses=problems(NotFound, NotInThisState, FeeChanged),
 )
 async def cancel_booking(
-    rt: Rt, who: Insider, booking_id: UUID, asked: requests.CancelAsked
-) -> responses.BookingSaid:
+    rt: Rt, who: Insider, booking_id: UUID, asked: requests.CancelRequest
+) -> responses.BookingResponse:
     """End a booking: whoever was asked or awarded is told at once. Repeating it changes nothing.
 
     Late it costs a fee, told before as `cancellation` and after as `cancel_fee`; the desk's cancel
@@ -174,7 +174,7 @@ async def cancel_booking(
     summary="Nobody has called me",
     responses=problems(NotFound, NotInThisState),
 )
-async def report_no_contact(rt: Rt, who: ACustomer, booking_id: UUID) -> responses.BookingSaid:
+async def report_no_contact(rt: Rt, who: ACustomer, booking_id: UUID) -> responses.BookingResponse:
     """While no appointment is agreed: reminds the friend, or calls the desk if he claims contact.
 
     Repeating it changes nothing.
@@ -192,8 +192,8 @@ async def report_no_contact(rt: Rt, who: ACustomer, booking_id: UUID) -> respons
     responses=problems(NotFound, NotInThisState),
 )
 async def ask_move(
-    rt: Rt, who: ACustomer, booking_id: UUID, asked: requests.MoveAsked
-) -> responses.BookingSaid:
+    rt: Rt, who: ACustomer, booking_id: UUID, asked: requests.MoveRequest
+) -> responses.BookingResponse:
     """The friend is asked for another time than the one agreed; he answers with an appointment."""
     if who.booking_id != booking_id:
         raise NotFound
@@ -230,16 +230,16 @@ async def rate_booking(
     rt: Rt,
     who: ACustomer,
     booking_id: UUID,
-    asked: requests.RatingAsked,
+    asked: requests.RatingRequest,
     response: Response,
     key: Key = None,
-) -> responses.Rating:
+) -> responses.RatingResponse:
     """One to five stars, once, by the customer's link."""
     if who.booking_id != booking_id:
         raise NotFound
 
     def said(done: Done) -> Mapping[str, Any]:
-        rated = responses.Rating(
+        rated = responses.RatingResponse(
             booking_id=booking_id, stars=asked.stars, comment=asked.comment, rated_at=done.now
         )
         return rated.model_dump(mode="json", exclude={"comment"})
@@ -255,12 +255,14 @@ async def rate_booking(
     if isinstance(result, Repeated):
         response.headers[REPLAYED] = "true"
     assert result.said is not None
-    return responses.Rating.model_validate({**result.said, "comment": asked.comment})
+    return responses.RatingResponse.model_validate({**result.said, "comment": asked.comment})
 
 
-def _order(asked: requests.BookingAsked, who: Caller) -> Order:
+def _order(asked: requests.BookingRequest, who: Caller) -> Order:
     if asked.partner_reference is not None and not isinstance(who, Partner):
-        raise Unfit("partner_reference", "is for partners alone", "send your key, or leave it out")
+        raise InvalidField(
+            "partner_reference", "is for partners alone", "send your key, or leave it out"
+        )
     address, point = asked.address.located()
     customer = asked.customer
     return Order(

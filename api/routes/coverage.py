@@ -43,7 +43,7 @@ def public_maps(request: Request, rt: Rt) -> PublicMaps:
     "/coverage",
     summary="Where a package can be had",
     response_class=GeoJson,
-    response_model=responses.CoverageMap,
+    response_model=responses.CoverageResponse,
     openapi_extra=may_be_anonymous(),
     responses=problems(UnknownPackage, NotSoldHere),
 )

@@ -36,7 +36,7 @@ ANY_STEP = problems(NotFound, NotInThisState, ContactDeadlinePassed)
 
 
 @router.post("/contacted", summary="I have reached the customer", responses=ANY_STEP)
-async def report_contact(rt: Rt, who: AFriend, booking_id: UUID) -> responses.Progress:
+async def report_contact(rt: Rt, who: AFriend, booking_id: UUID) -> responses.ProgressResponse:
     """Stops the clock of the twelve hours; repeating it changes nothing."""
     done = await commands.contacted(rt, BookingId(booking_id), who.friend_id)
     return presenters.progress(done.job, done.job.award)
@@ -50,8 +50,8 @@ async def report_contact(rt: Rt, who: AFriend, booking_id: UUID) -> responses.Pr
     ),
 )
 async def set_appointment(
-    rt: Rt, who: AFriend, booking_id: UUID, asked: requests.AppointmentAsked
-) -> responses.Progress:
+    rt: Rt, who: AFriend, booking_id: UUID, asked: requests.AppointmentRequest
+) -> responses.ProgressResponse:
     """Set or move the appointment; both are told."""
     done = await commands.agree(
         rt, BookingId(booking_id), who.friend_id, asked.starts_at, asked.ends_at
@@ -60,14 +60,14 @@ async def set_appointment(
 
 
 @router.post("/on-the-way", summary="I have set out", responses=ANY_STEP)
-async def report_on_the_way(rt: Rt, who: AFriend, booking_id: UUID) -> responses.Progress:
+async def report_on_the_way(rt: Rt, who: AFriend, booking_id: UUID) -> responses.ProgressResponse:
     """The customer is told; repeating it changes nothing, a new appointment takes it back."""
     done = await commands.on_the_way(rt, BookingId(booking_id), who.friend_id)
     return presenters.progress(done.job, done.job.award)
 
 
 @router.post("/start", summary="I am at the door", responses=ANY_STEP)
-async def start_work(rt: Rt, who: AFriend, booking_id: UUID) -> responses.Progress:
+async def start_work(rt: Rt, who: AFriend, booking_id: UUID) -> responses.ProgressResponse:
     """The work begins; repeating it changes nothing."""
     done = await commands.start(rt, BookingId(booking_id), who.friend_id)
     return presenters.progress(done.job, done.job.award)
@@ -75,8 +75,8 @@ async def start_work(rt: Rt, who: AFriend, booking_id: UUID) -> responses.Progre
 
 @router.post("/complete", summary="It works again", responses=ANY_STEP)
 async def complete_work(
-    rt: Rt, who: AFriend, booking_id: UUID, asked: requests.ProtocolAsked
-) -> responses.Progress:
+    rt: Rt, who: AFriend, booking_id: UUID, asked: requests.CompleteRequest
+) -> responses.ProgressResponse:
     """The job is done, signed by the customer if she could; she is asked to rate."""
     protocol = Protocol(summary=asked.summary, minutes=asked.minutes)
     drawn = asked.signature
@@ -87,8 +87,8 @@ async def complete_work(
 
 @router.post("/incomplete", summary="I could not solve it", responses=ANY_STEP)
 async def report_incomplete(
-    rt: Rt, who: AFriend, booking_id: UUID, asked: requests.IncompleteAsked
-) -> responses.Progress:
+    rt: Rt, who: AFriend, booking_id: UUID, asked: requests.IncompleteRequest
+) -> responses.ProgressResponse:
     """The visit did not solve the problem; the desk decides what follows."""
     reason, text = incomplete_reason(asked.reason, asked.summary)
     done = await commands.give_up(
@@ -103,8 +103,8 @@ async def report_incomplete(
 
 @router.post("/hand-back", summary="I give it back", responses=ANY_STEP)
 async def hand_back(
-    rt: Rt, who: AFriend, booking_id: UUID, asked: requests.HandBackAsked
-) -> responses.Progress:
+    rt: Rt, who: AFriend, booking_id: UUID, asked: requests.HandBackRequest
+) -> responses.ProgressResponse:
     """The job goes out again without me, at once; repeating it changes nothing."""
     done = await commands.hand_back(
         rt, BookingId(booking_id), who.friend_id, asked.reason, asked.note

@@ -41,7 +41,7 @@ async def list_my_offers(rt: Rt, who: AFriend) -> responses.Page[responses.Offer
     summary="I take it",
     responses=problems(NotFound, OfferGone, OfferExpired, AtCapacity),
 )
-async def accept_offer(rt: Rt, who: AFriend, offer_id: UUID) -> responses.Awarded:
+async def accept_offer(rt: Rt, who: AFriend, offer_id: UUID) -> responses.AcceptResponse:
     """The first to accept gets the job; repeating it gets the same answer again."""
     done = await commands.accept(rt, OfferId(offer_id), who.friend_id)
     award = done.job.award
@@ -57,10 +57,10 @@ async def accept_offer(rt: Rt, who: AFriend, offer_id: UUID) -> responses.Awarde
     summary="Not this one",
     responses=problems(NotFound, OfferGone, OfferExpired),
 )
-async def decline_offer(rt: Rt, who: AFriend, offer_id: UUID) -> responses.Declined:
+async def decline_offer(rt: Rt, who: AFriend, offer_id: UUID) -> responses.DeclineResponse:
     """The next nearest friend is asked at once; repeating it changes nothing."""
     done = await commands.decline(rt, OfferId(offer_id), who.friend_id)
-    return responses.Declined(
+    return responses.DeclineResponse(
         booking_id=done.job.booking.id, offer_id=offer_id, state=OfferState.DECLINED
     )
 
@@ -93,7 +93,7 @@ async def list_my_jobs(
 @router.get("/me/why", summary="Why I was asked, or not")
 async def list_my_reasons(
     rt: Rt, who: AFriend, limit: Limit = pagination.PAGE_DEFAULT, cursor: Cursor = None
-) -> responses.Page[responses.Why]:
+) -> responses.Page[responses.DecisionOutcome]:
     """What became of me in each decision that considered me, the newest booking first.
 
     `NOT_NEAR_ENOUGH`: others were nearer, or it lay outside my radius.
@@ -106,7 +106,7 @@ async def list_my_reasons(
     last = page[-1] if len(found) > limit else None
     return responses.Page(
         items=[
-            responses.Why(
+            responses.DecisionOutcome(
                 booking_id=view.booking_id,
                 round=view.round,
                 at=view.at,

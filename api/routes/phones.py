@@ -19,9 +19,9 @@ router = APIRouter(prefix="/v1", tags=["friends"], route_class=Direct)
 
 
 @router.get("/push-key", summary="Who rings", openapi_extra=may_be_anonymous())
-async def show_push_key(outside: ToOutside) -> responses.PushKey:
+async def show_push_key(outside: ToOutside) -> responses.PushKeyResponse:
     """The key to subscribe with: `applicationServerKey` of the browser's PushManager."""
-    return responses.PushKey(key=outside.push_key)
+    return responses.PushKeyResponse(key=outside.push_key)
 
 
 @router.post(
@@ -30,7 +30,9 @@ async def show_push_key(outside: ToOutside) -> responses.PushKey:
     summary="Ring this phone",
     responses=problems(EndpointRefused, NotFound),
 )
-async def add_my_phone(rt: Rt, who: AFriend, asked: requests.PhoneAsked) -> responses.PhoneAdded:
+async def add_my_phone(
+    rt: Rt, who: AFriend, asked: requests.PhoneRequest
+) -> responses.PhoneResponse:
     """Take what PushManager.subscribe gave. A phone rings for the last who asked for it; of more
     than five of yours the oldest is forgotten."""
     added_at = await push_subscriptions.subscribe(
@@ -40,25 +42,25 @@ async def add_my_phone(rt: Rt, who: AFriend, asked: requests.PhoneAsked) -> resp
         p256dh=asked.keys.p256dh,
         auth=asked.keys.auth,
     )
-    return responses.PhoneAdded(added_at=added_at)
+    return responses.PhoneResponse(added_at=added_at)
 
 
 @router.delete("/me/push-subscriptions", status_code=204, summary="Ring it no more")
-async def remove_my_phone(rt: Rt, who: AFriend, asked: requests.PhoneNamed) -> None:
+async def remove_my_phone(rt: Rt, who: AFriend, asked: requests.RemovePhoneRequest) -> None:
     """Forget this phone of yours; repeating it changes nothing."""
     await push_subscriptions.unsubscribe(rt, who.friend_id, asked.endpoint)
 
 
 @router.post("/me/alarm-test", summary="Try my alarm", responses=problems(RungJustNow, NotFound))
-async def try_my_alarm(rt: Rt, who: AFriend, outside: ToOutside) -> responses.AlarmTried:
+async def try_my_alarm(rt: Rt, who: AFriend, outside: ToOutside) -> responses.AlarmTestResponse:
     """Ring all your phones now, and say what would keep a new job from reaching you."""
     trial = await push_subscriptions.begin_trial(rt, who.friend_id)
     said = await outside.ring(trial.phones, trial.standing.language)
     left = await push_subscriptions.end_trial(rt, trial, said)
-    return responses.AlarmTried(
+    return responses.AlarmTestResponse(
         rang=said.count(None),
         phones=[
-            responses.PhoneTried(added_at=phone.added_at, problem=problem)
+            responses.PhoneTestResult(added_at=phone.added_at, problem=problem)
             for phone, problem in zip(trial.phones, said, strict=True)
         ],
         obstacles=list(obstacles(trial.standing, phones=left)),

@@ -32,20 +32,20 @@ async def find_places(
     country: Annotated[Market, Query(description="The country of the address.")],
     q: Annotated[Word, Query(description="The beginning of a postcode or of a town.")],
     limit: Annotated[int, Query(ge=1, le=FOUND_MAX)] = 8,
-) -> responses.Places:
+) -> responses.PlacesResponse:
     """Places whose postcode or town begins so, typing errors and missing accents forgiven."""
     # Towns spelled alike are looked for among all of a country: not while others wait.
     items = await asyncio.to_thread(_found, rt.gazetteer, country, q, limit)
     response.headers["Cache-Control"] = f"public, max-age={FRESH_S}"
-    return responses.Places(items=list(items))
+    return responses.PlacesResponse(items=list(items))
 
 
 @lru_cache(maxsize=REMEMBERED)
 def _found(
     gazetteer: Gazetteer, country: Market, text: str, limit: int
-) -> tuple[responses.PlaceFound, ...]:
+) -> tuple[responses.Place, ...]:
     return tuple(
-        responses.PlaceFound(
+        responses.Place(
             postcode=place.postcode,
             town=place.town,
             region=place.region,

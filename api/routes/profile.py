@@ -8,7 +8,7 @@ from typing import Any
 from fastapi import APIRouter
 
 from api.http.auth import AFriend, Rt
-from api.http.problems import Unfit
+from api.http.problems import InvalidField
 from api.http.routing import Direct
 from api.openapi.document import problems
 from api.schemas import presenters, requests, responses
@@ -30,15 +30,17 @@ router = APIRouter(prefix="/v1/me", tags=["friends"], route_class=Direct)
 
 
 @router.get("/profile", summary="What you know of me", responses=problems(NotFound))
-async def show_my_profile(rt: Rt, who: AFriend) -> responses.Profile:
+async def show_my_profile(rt: Rt, who: AFriend) -> responses.ProfileResponse:
     """All that is kept about me."""
     return await _shown(rt, who.friend_id, await friends.profile(rt, who.friend_id))
 
 
-@router.patch("/profile", summary="Change it", responses=problems(NotFound, Unfit, BaseMovedLately))
+@router.patch(
+    "/profile", summary="Change it", responses=problems(NotFound, InvalidField, BaseMovedLately)
+)
 async def change_my_profile(
-    rt: Rt, who: AFriend, asked: requests.ProfileAsked
-) -> responses.Profile:
+    rt: Rt, who: AFriend, asked: requests.ProfileRequest
+) -> responses.ProfileResponse:
     """What is left out stays; `quiet` is cleared by null. It counts from the next booking on.
 
     The base can be moved once in 24 hours; the problem says when again.
@@ -48,15 +50,15 @@ async def change_my_profile(
     except (CapacityTooLow, ConstraintBroken) as error:
         if isinstance(error, ConstraintBroken) and error.constraint != "friend_capacity":
             raise
-        raise Unfit(
+        raise InvalidField(
             "capacity", "is less than the jobs you hold", "finish or hand back jobs first"
         ) from None
     except AddressRefused as refused:
-        raise Unfit("base", refused.problem, refused.cure) from None
+        raise InvalidField("base", refused.problem, refused.cure) from None
     return await _shown(rt, who.friend_id, row)
 
 
-def _change(asked: requests.ProfileAsked) -> ProfileChange:
+def _change(asked: requests.ProfileRequest) -> ProfileChange:
     return ProfileChange(
         radius_m=asked.radius_m,
         base=Point(asked.base.lat, asked.base.lon) if asked.base else None,
@@ -68,7 +70,7 @@ def _change(asked: requests.ProfileAsked) -> ProfileChange:
     )
 
 
-def _hours(asked: requests.QuietAsked) -> QuietHours:
+def _hours(asked: requests.QuietHoursUpdate) -> QuietHours:
     return QuietHours(from_minute=_minute(asked.from_), until_minute=_minute(asked.until))
 
 
@@ -77,9 +79,11 @@ def _minute(time: str) -> int:
     return int(hour) * 60 + int(minute)
 
 
-async def _shown(rt: Runtime, friend_id: FriendId, row: Mapping[str, Any]) -> responses.Profile:
+async def _shown(
+    rt: Runtime, friend_id: FriendId, row: Mapping[str, Any]
+) -> responses.ProfileResponse:
     held = await profile.certificates(rt, friend_id)
-    return responses.Profile(
+    return responses.ProfileResponse(
         ref=row["ref"],
         name=row["name"],
         email=row["email"],
@@ -94,7 +98,7 @@ async def _shown(rt: Runtime, friend_id: FriendId, row: Mapping[str, Any]) -> re
         quiet=presenters.quiet_hours(row),
         paused=row["state"] == FriendState.PAUSED,
         certificates=[_certificate(one, Language(row["language"])) for one in held],
-        rating=responses.Stars(stars=row["stars"], count=row["ratings"]),
+        rating=responses.RatingSummary(stars=row["stars"], count=row["ratings"]),
     )
 
 

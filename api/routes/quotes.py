@@ -30,8 +30,8 @@ router = APIRouter(prefix="/v1", tags=["bookings"], route_class=Direct)
     },
 )
 async def create_quote(
-    rt: Rt, who: Anybody, asked: requests.QuoteAsked, response: Response, key: Key = None
-) -> responses.Quote:
+    rt: Rt, who: Anybody, asked: requests.QuoteRequest, response: Response, key: Key = None
+) -> responses.QuoteResponse:
     """The price, how exactly the address is known, and how many could come; nothing is booked."""
     address, point = asked.address.located()
     offered = await orders.quote(
@@ -44,7 +44,7 @@ async def create_quote(
     )
     if offered.repeated:
         response.headers[REPLAYED] = "true"
-    return responses.Quote(
+    return responses.QuoteResponse(
         id=offered.quote.id,
         package=offered.quote.package,
         market=offered.quote.market,

@@ -26,19 +26,19 @@ SignedIn = Annotated[FriendCaller | Operator, Depends(only(FriendCaller, Operato
 
 @router.post("/login-links", status_code=202, summary="Mail me a link")
 async def request_login_link(
-    rt: Rt, outside: ToOutside, asked: requests.LoginLinkAsked, background: BackgroundTasks
-) -> responses.LoginLinkSent:
+    rt: Rt, outside: ToOutside, asked: requests.LoginLinkRequest, background: BackgroundTasks
+) -> responses.LoginLinkResponse:
     """A link goes to this address if it is known; the answer is the same if it is not."""
     known = await sessions.known(rt, asked.kind, asked.email)
     if known is not None:
         background.add_task(_send, rt, outside, asked.kind, known)
-    return responses.LoginLinkSent()
+    return responses.LoginLinkResponse()
 
 
 @router.post("/sessions", status_code=201, summary="Sign in", responses=problems(LinkUsedUp))
 async def create_session(
-    rt: Rt, asked: requests.SessionAsked, response: Response
-) -> responses.Session:
+    rt: Rt, asked: requests.SessionRequest, response: Response
+) -> responses.SessionCreatedResponse:
     """Use a link up: the session's token comes in the body and as a cookie.
 
     A friend's is called `tekkie_session`, an operator's `tekkie_desk`: one browser holds both.
@@ -52,16 +52,18 @@ async def create_session(
         samesite="lax",
         secure=rt.settings.base_url.startswith("https://"),
     )
-    return responses.Session(token=begun.token, kind=begun.kind, expires_at=begun.expires_at)
+    return responses.SessionCreatedResponse(
+        token=begun.token, kind=begun.kind, expires_at=begun.expires_at
+    )
 
 
 @router.get("/sessions/current", summary="Who I am")
-async def show_session(rt: Rt, who: SignedIn, shown: Shown) -> responses.SessionNow:
+async def show_session(rt: Rt, who: SignedIn, shown: Shown) -> responses.SessionResponse:
     """Whose session this is and until when: a friend's or an operator's; 401 without one."""
     found = await sessions.current(rt, shown)
     if found is None:  # it has ended between the two questions
         raise Unauthenticated
-    return responses.SessionNow(
+    return responses.SessionResponse(
         kind=_kind(who),
         id=who.friend_id if isinstance(who, FriendCaller) else who.person_id,
         expires_at=found[0],
@@ -75,7 +77,7 @@ async def delete_session(
     who: SignedIn,
     shown: Shown,
     response: Response,
-    asked: requests.SignOutAsked | None = None,
+    asked: requests.SignOutRequest | None = None,
 ) -> None:
     """End this session at once, everywhere; a phone that is named rings no more."""
     if asked and asked.endpoint and isinstance(who, FriendCaller):

@@ -8,7 +8,14 @@ from uuid import UUID
 
 from pydantic import Field
 
-from api.schemas.responses import Base, BookingSaid, Event, Money, Quiet, Said
+from api.schemas.responses import (
+    Base,
+    BookingResponse,
+    Event,
+    Money,
+    QuietHours,
+    ResponseModel,
+)
 from data.enums import (
     Audience,
     AwardState,
@@ -29,7 +36,7 @@ class FrameOutcome(StrEnum):
     OUT_OF_FRAME = "OUT_OF_FRAME"
 
 
-class Considered(Said):
+class ConsideredFriend(ResponseModel):
     """One friend in the frame with his one outcome; `rank` counts those who qualified."""
 
     friend_id: UUID
@@ -39,7 +46,7 @@ class Considered(Said):
     rank: int | None
 
 
-class Decision(Said):
+class Decision(ResponseModel):
     """One fan-out: who was considered, who was asked and why the others were not."""
 
     seq: int
@@ -47,10 +54,10 @@ class Decision(Said):
     tier: Tier
     at: datetime
     policy: str
-    friends: list[Considered]
+    friends: list[ConsideredFriend]
 
 
-class Numbers(Said):
+class NumbersResponse(ResponseModel):
     """What has happened since midnight: bookings, each counted once of a kind; and what is now."""
 
     since: datetime
@@ -67,7 +74,7 @@ class Numbers(Said):
     server_time: datetime
 
 
-class Queues(Said):
+class QueuesResponse(ResponseModel):
     """How much waits in each queue, counted to ten thousand."""
 
     unfilled: int
@@ -79,7 +86,7 @@ class Queues(Said):
     incomplete: int
 
 
-class Known(Said):
+class FriendName(ResponseModel):
     """A friend as the desk calls him."""
 
     id: UUID
@@ -87,14 +94,14 @@ class Known(Said):
     first_name: str
 
 
-class Town(Said):
+class Town(ResponseModel):
     """Where a booking is, roughly."""
 
     postcode: str | None
     city: str | None
 
 
-class BookingRow(Said):
+class BookingRow(ResponseModel):
     """A booking in a list of the desk."""
 
     id: UUID
@@ -103,20 +110,20 @@ class BookingRow(Said):
     market: Market
     created_at: datetime
     contact_due_at: datetime | None
-    friend: Known | None
+    friend: FriendName | None
     place: Town
     address_precision: str | None
     price: Money
     customer_name: str
 
 
-class WholeEvent(Event):
+class DeskEvent(Event):
     """A fact with who brought it about."""
 
     actor: str
 
 
-class OfferMade(Said):
+class OfferRow(ResponseModel):
     """One friend asked about a booking, and what became of it."""
 
     id: UUID
@@ -131,7 +138,7 @@ class OfferMade(Said):
     answered_at: datetime | None
 
 
-class AwardMade(Said):
+class AwardRow(ResponseModel):
     """One friend who held the job, how that ended, and what he wrote down."""
 
     id: UUID
@@ -148,7 +155,7 @@ class AwardMade(Said):
     worked_minutes: int | None
 
 
-class Note(Said):
+class Note(ResponseModel):
     """What an operator noted down; nothing is changed later."""
 
     at: datetime
@@ -157,26 +164,26 @@ class Note(Said):
     text: str
 
 
-class Notes(Said):
+class NotesResponse(ResponseModel):
     """All notes, the first one first."""
 
     items: list[Note]
 
 
-class BookingWhole(BookingSaid):
+class BookingDetailsResponse(BookingResponse):
     """Everything about one booking."""
 
     partner: str | None
     address_precision: str | None
     radius_m: int | None
     signature: str | None
-    events: list[WholeEvent]
-    offers_made: list[OfferMade]
-    awards: list[AwardMade]
+    events: list[DeskEvent]
+    offers_made: list[OfferRow]
+    awards: list[AwardRow]
     notes: list[Note]
 
 
-class Neighbour(Said):
+class NearbyFriend(ResponseModel):
     """A friend near a booking with what he is to it now: an outcome, FITS or HOLDS_IT."""
 
     friend_id: UUID
@@ -188,14 +195,14 @@ class Neighbour(Said):
     outcome: Outcome | Standing
 
 
-class Neighbours(Said):
+class NearbyFriendsResponse(ResponseModel):
     """Friends near a booking, the nearest first."""
 
-    items: list[Neighbour]
+    items: list[NearbyFriend]
     server_time: datetime
 
 
-class FriendRow(Said):
+class FriendRow(ResponseModel):
     """A friend in a list of the desk, with the certificates that are valid now."""
 
     id: UUID
@@ -213,7 +220,7 @@ class FriendRow(Said):
     certificates: list[str]
 
 
-class Held(Said):
+class HeldCertificate(ResponseModel):
     """A certificate he holds or held; without an end `valid_until` is null."""
 
     code: str
@@ -221,7 +228,7 @@ class Held(Said):
     valid_until: datetime | None
 
 
-class JobRow(Said):
+class JobRow(ResponseModel):
     """A job he holds or held."""
 
     booking_id: UUID
@@ -232,7 +239,7 @@ class JobRow(Said):
     ended_at: datetime | None
 
 
-class FriendWhole(Said):
+class FriendDetailsResponse(ResponseModel):
     """Everything about one friend, with his last twenty jobs."""
 
     id: UUID
@@ -252,8 +259,8 @@ class FriendWhole(Said):
     capacity: int
     open_jobs: int
     live_offers: int
-    quiet: Quiet | None
-    certificates: list[Held]
+    quiet: QuietHours | None
+    certificates: list[HeldCertificate]
     communities: list[str]
     stars: float | None
     ratings: int
@@ -262,7 +269,7 @@ class FriendWhole(Said):
     created_at: datetime
 
 
-class BadRow(Said):
+class RowProblem(ResponseModel):
     """A row that cannot be taken: its line (0 is the whole file), what is wrong, and the cure."""
 
     line: int
@@ -271,14 +278,14 @@ class BadRow(Said):
     cure: str
 
 
-class Imported(Said):
+class ImportResponse(ResponseModel):
     """What an import did, or in a dry run would do; nothing while a row is bad."""
 
     taken_in: int = Field(description="Friends who are new.")
     changed: int
     unchanged: int
     dry_run: bool
-    rows: list[BadRow]
+    rows: list[RowProblem]
 
 
 class MapState(StrEnum):
@@ -290,7 +297,7 @@ class MapState(StrEnum):
     SUSPENDED = "suspended"
 
 
-class FriendColumns(Said):
+class FriendColumns(ResponseModel):
     """All friends; what stands at one place in each column belongs together."""
 
     id: list[UUID]
@@ -300,7 +307,7 @@ class FriendColumns(Said):
     tier: list[Tier]
 
 
-class BookingColumns(Said):
+class BookingColumns(ResponseModel):
     """The bookings under way or of the last seven days, at most 20,000 together, in columns."""
 
     id: list[UUID]
@@ -309,7 +316,7 @@ class BookingColumns(Said):
     state: list[BookingState]
 
 
-class Map(Said):
+class MapResponse(ResponseModel):
     """Where everybody is."""
 
     friends: FriendColumns
@@ -317,14 +324,14 @@ class Map(Said):
     server_time: datetime
 
 
-class Waiting(StrEnum):
+class MessageState(StrEnum):
     """What a message waits for: a person, or its turn."""
 
     PARKED = "parked"
     PENDING = "pending"
 
 
-class MessageRow(Said):
+class MessageRow(ResponseModel):
     """A message that has not left; `since` is when it was last tried, or is to be."""
 
     id: UUID
@@ -332,13 +339,13 @@ class MessageRow(Said):
     channel: Channel
     audience: Audience
     template: str
-    state: Waiting
+    state: MessageState
     attempts: int
     since: datetime
     problem: str | None
 
 
-class KeySaid(Said):
+class PartnerKey(ResponseModel):
     """A key by its beginning; all of it is told only when it is made."""
 
     prefix: str
@@ -346,30 +353,30 @@ class KeySaid(Said):
     revoked_at: datetime | None
 
 
-class PartnerSaid(Said):
+class Partner(ResponseModel):
     """A retailer who books for his customers."""
 
     id: UUID
     name: str
     members_only: bool
     created_at: datetime
-    keys: list[KeySaid]
+    keys: list[PartnerKey]
 
 
-class Partners(Said):
+class PartnersResponse(ResponseModel):
     """All partners by name."""
 
-    items: list[PartnerSaid]
+    items: list[Partner]
 
 
-class NewKey(Said):
+class KeyCreatedResponse(ResponseModel):
     """A key, told only now; `prefix` is what is shown of it later."""
 
     key: str
     prefix: str
 
 
-class PartnerMade(NewKey):
+class PartnerCreatedResponse(KeyCreatedResponse):
     """A new partner with his first key, which is told only now."""
 
     id: UUID

@@ -44,10 +44,10 @@ def package(code: str, language: Language, catalogue: Catalogue) -> responses.Pa
     return responses.PackageName(code=code, name=catalogue[code].texts[language].name)
 
 
-def booking_made(done: Done, link: str) -> responses.BookingMade:
+def booking_made(done: Done, link: str) -> responses.BookingCreatedResponse:
     """A booking in the moment it was made."""
     booking = done.job.booking
-    return responses.BookingMade(
+    return responses.BookingCreatedResponse(
         id=booking.id,
         state=booking.state,
         round=booking.round,
@@ -70,10 +70,10 @@ def booking(
     with_customer: bool = False,
     by_desk: bool = False,
     hers: bool = False,
-) -> responses.BookingSaid:
+) -> responses.BookingResponse:
     """A booking as it is now; `hers` when its own customer asks."""
     holder = view.holder
-    return responses.BookingSaid(
+    return responses.BookingResponse(
         id=view.id,
         state=view.state,
         round=view.round,
@@ -99,7 +99,7 @@ def booking(
 
 def booking_for(
     who: Caller, view: read_models.BookingView, policy: Policy, *, with_customer: bool = True
-) -> responses.BookingSaid:
+) -> responses.BookingResponse:
     """A booking as this caller may see it."""
     return booking(
         view,
@@ -240,10 +240,10 @@ def _away_m(view: read_models.JobView) -> int | None:
 
 def awarded(
     booking: Booking, held: Award, offer_id: OfferId, contact: read_models.Contact | None
-) -> responses.Awarded:
+) -> responses.AcceptResponse:
     """The winner's answer: made of what does not change, so that it is always the same."""
-    award = rules.as_awarded(held)
-    return responses.Awarded(
+    award = rules.initial_award(held)
+    return responses.AcceptResponse(
         booking_id=award.booking_id,
         offer_id=offer_id,
         award_id=award.id,
@@ -257,9 +257,9 @@ def awarded(
     )
 
 
-def progress(job: Job, award: Award | None) -> responses.Progress:
+def progress(job: Job, award: Award | None) -> responses.ProgressResponse:
     """How far a job has come; of a job that was given back only its state."""
-    return responses.Progress(
+    return responses.ProgressResponse(
         booking_id=job.booking.id,
         state=job.booking.state,
         contact_due_at=award.contact_due_at if award else None,
@@ -281,12 +281,12 @@ def notes(kept: Sequence[Mapping[str, Any]], names: Mapping[UUID, str]) -> list[
     ]
 
 
-def quiet_hours(row: Mapping[str, Any]) -> responses.Quiet | None:
+def quiet_hours(row: Mapping[str, Any]) -> responses.QuietHours | None:
     """Quiet hours from the row of a friend."""
     if row["quiet_from"] is None:
         return None
     hours = {"from": _time(row["quiet_from"]), "until": _time(row["quiet_until"])}
-    return responses.Quiet.model_validate(hours)
+    return responses.QuietHours.model_validate(hours)
 
 
 def _time(minute: int) -> str:

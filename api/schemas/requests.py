@@ -51,7 +51,7 @@ from api.schemas.fields import (
     e164,
     unfit,
 )
-from api.schemas.responses import Asked, example
+from api.schemas.responses import RequestModel, example
 from data.enums import FriendState
 from data.markets import Language, Market
 from data.store.sessions import Login
@@ -74,7 +74,7 @@ ANNA = {
 }
 
 
-class _Place(Asked):
+class _Place(RequestModel):
     lat: Lat | None = None
     lon: Lon | None = None
 
@@ -110,7 +110,7 @@ class QuoteAddress(Address):
     street: OptionalLine = ""
 
 
-class CustomerAsked(Asked):
+class BookingCustomer(RequestModel):
     """Who books."""
 
     name: Name
@@ -119,7 +119,7 @@ class CustomerAsked(Asked):
     language: Language
 
 
-class QuoteAsked(Asked):
+class QuoteRequest(RequestModel):
     """For which package and place a price is wanted."""
 
     model_config = example({"package": "wifi-setup", "address": BAHNHOFSTRASSE})
@@ -128,7 +128,7 @@ class QuoteAsked(Asked):
     address: QuoteAddress
 
 
-class BookingAsked(Asked):
+class BookingRequest(RequestModel):
     """A booking: one package, one person, one place."""
 
     model_config = example(
@@ -142,7 +142,7 @@ class BookingAsked(Asked):
     )
 
     package: Code
-    customer: CustomerAsked
+    customer: BookingCustomer
     address: Address
     notes: Notes | None = None
     wishes: Wishes = Field(default_factory=list)
@@ -155,7 +155,7 @@ class BookingAsked(Asked):
         return self
 
 
-class CancelAsked(Asked):
+class CancelRequest(RequestModel):
     """Why a booking ends."""
 
     model_config = example({"reason": "changed_mind"})
@@ -170,7 +170,7 @@ class CancelAsked(Asked):
     )
 
 
-class MoveAsked(Asked):
+class MoveRequest(RequestModel):
     """Which other time would suit the customer; the note is for her friend."""
 
     model_config = example({"wishes": ["evening"], "note": "After six, please."})
@@ -179,7 +179,7 @@ class MoveAsked(Asked):
     note: ShortNote | None = None
 
 
-class AppointmentAsked(Asked):
+class AppointmentRequest(RequestModel):
     """When the friend comes; without an end it lasts as long as the package says."""
 
     model_config = example({"starts_at": "2026-03-03T14:00:00Z", "ends_at": "2026-03-03T15:00:00Z"})
@@ -188,7 +188,7 @@ class AppointmentAsked(Asked):
     ends_at: Moment | None = None
 
 
-class SignatureAsked(Asked):
+class Signature(RequestModel):
     """A signature as it was drawn: strokes of x, y, x, y, … within a box of this size."""
 
     width: Side
@@ -210,7 +210,7 @@ class SignatureAsked(Asked):
         return self
 
 
-class ProtocolAsked(Asked):
+class CompleteRequest(RequestModel):
     """What was done, and the customer's signature if she could sign."""
 
     model_config = example(
@@ -223,10 +223,10 @@ class ProtocolAsked(Asked):
 
     summary: Summary
     minutes: Minutes
-    signature: SignatureAsked | None = None
+    signature: Signature | None = None
 
 
-class IncompleteAsked(Asked):
+class IncompleteRequest(RequestModel):
     """Why the problem is not solved."""
 
     model_config = example({"reason": "parts_missing", "summary": "The cable is broken."})
@@ -238,7 +238,7 @@ class IncompleteAsked(Asked):
     summary: Summary | None = None
 
 
-class HandBackAsked(Asked):
+class HandBackRequest(RequestModel):
     """Why the job goes back; the note is for the desk."""
 
     model_config = example({"reason": "no_time", "note": "I am ill."})
@@ -247,7 +247,7 @@ class HandBackAsked(Asked):
     note: Summary | None = None
 
 
-class RatingAsked(Asked):
+class RatingRequest(RequestModel):
     """One to five stars."""
 
     model_config = example({"stars": 5, "comment": "Quick and kind."})
@@ -256,7 +256,7 @@ class RatingAsked(Asked):
     comment: Comment | None = None
 
 
-class AwardAsked(Asked):
+class AwardRequest(RequestModel):
     """Who gets the job: the friend's id or his `ref`."""
 
     model_config = example({"friend": "zh-001"})
@@ -264,7 +264,7 @@ class AwardAsked(Asked):
     friend: Word
 
 
-class LoginLinkAsked(Asked):
+class LoginLinkRequest(RequestModel):
     """Whose login link is to be mailed."""
 
     model_config = example({"email": "friend@example.com", "kind": "friend"})
@@ -273,7 +273,7 @@ class LoginLinkAsked(Asked):
     kind: Login
 
 
-class PhoneKeys(Asked):
+class PhoneKeys(RequestModel):
     """The keys of a phone, in base64url: only it can read what is sealed with them."""
 
     p256dh: PhoneKey
@@ -283,7 +283,7 @@ class PhoneKeys(Asked):
 PHONE = "https://fcm.googleapis.com/fcm/send/f1b0:APA91bExample"
 
 
-class PhoneAsked(Asked):
+class PhoneRequest(RequestModel):
     """A phone to be rung, as PushManager.subscribe describes it."""
 
     model_config = example(
@@ -301,7 +301,7 @@ class PhoneAsked(Asked):
     keys: PhoneKeys
 
 
-class PhoneNamed(Asked):
+class RemovePhoneRequest(RequestModel):
     """A phone of yours."""
 
     model_config = example({"endpoint": PHONE})
@@ -309,7 +309,7 @@ class PhoneNamed(Asked):
     endpoint: Endpoint
 
 
-class SignOutAsked(Asked):
+class SignOutRequest(RequestModel):
     """What else ends with a session: this phone's ringing."""
 
     model_config = example({"endpoint": PHONE})
@@ -317,7 +317,7 @@ class SignOutAsked(Asked):
     endpoint: Endpoint | None = None
 
 
-class SessionAsked(Asked):
+class SessionRequest(RequestModel):
     """The token of a login link."""
 
     model_config = example({"token": "A-token-from-the-mailed-link-that-works-only-once"})
@@ -325,7 +325,7 @@ class SessionAsked(Asked):
     token: Token
 
 
-class NoteAsked(Asked):
+class NoteRequest(RequestModel):
     """What is to be noted down."""
 
     model_config = example({"text": "She asks to be called after six."})
@@ -333,7 +333,7 @@ class NoteAsked(Asked):
     text: Summary
 
 
-class StateAsked(Asked):
+class FriendStateRequest(RequestModel):
     """How a friend shall stand from now on; the reason is kept among the notes about him."""
 
     model_config = example({"state": "paused", "reason": "On holiday until August."})
@@ -348,7 +348,7 @@ def _known_ending(filename: str) -> str:
     return filename
 
 
-class ImportAsked(Asked):
+class ImportRequest(RequestModel):
     """A file of friends; a dry run says what would be, and changes nothing."""
 
     model_config = example(
@@ -369,7 +369,7 @@ class ImportAsked(Asked):
 FILE_MAX: Final = 5_000_000
 
 
-class PartnerAsked(Asked):
+class PartnerRequest(RequestModel):
     """Who is to be a partner; `members_only` asks only the friends of his community."""
 
     model_config = example({"name": "Elektro Muster", "members_only": False})
@@ -378,14 +378,14 @@ class PartnerAsked(Asked):
     members_only: Flag = False
 
 
-class BaseAsked(Asked):
+class BaseUpdate(RequestModel):
     """The point a friend starts from, in degrees."""
 
     lat: Lat
     lon: Lon
 
 
-class QuietAsked(Asked):
+class QuietHoursUpdate(RequestModel):
     """Local times between which nobody is to ask him; over midnight when `until` is earlier."""
 
     from_: LocalTime = Field(alias="from")
@@ -417,14 +417,14 @@ def _as_taken(schema: dict[str, Any]) -> None:
     schema["examples"] = [EXAMPLE]
 
 
-class ProfileAsked(Asked):
+class ProfileRequest(RequestModel):
     """What is to change; what is left out stays."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra=_as_taken)
 
     radius_m: RadiusM | None = None
-    base: BaseAsked | None = None
-    quiet: QuietAsked | None = Field(None, description="Null for no quiet hours.")
+    base: BaseUpdate | None = None
+    quiet: QuietHoursUpdate | None = Field(None, description="Null for no quiet hours.")
     paused: Flag | None = None
     languages: Languages | None = None
     capacity: Capacity | None = None

@@ -19,13 +19,13 @@ from dispatch.rules.people.reachability import Obstacle
 T = TypeVar("T")
 
 
-class Asked(BaseModel):
+class RequestModel(BaseModel):
     """Part of a request: unknown fields are refused."""
 
     model_config = ConfigDict(extra="forbid")
 
 
-class Said(BaseModel):
+class ResponseModel(BaseModel):
     """Part of an answer."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, from_attributes=True)
@@ -36,21 +36,21 @@ def example(value: Mapping[str, Any]) -> ConfigDict:
     return ConfigDict(extra="forbid", json_schema_extra={"examples": [dict(value)]})
 
 
-class Money(Said):
+class Money(ResponseModel):
     """An amount in minor units: 6900 CHF is 69 francs."""
 
     amount: int
     currency: Currency
 
 
-class Page(Said, Generic[T]):
+class Page(ResponseModel, Generic[T]):
     """Part of a list; `next_cursor` asks for what follows, and is null at the end."""
 
     items: list[T]
     next_cursor: str | None
 
 
-class Package(Said):
+class Package(ResponseModel):
     """A service package in the asked language, priced for the asked market."""
 
     code: str
@@ -63,14 +63,14 @@ class Package(Said):
     price: Money
 
 
-class PackageName(Said):
+class PackageName(ResponseModel):
     """Which package, in the reader's language."""
 
     code: str
     name: str
 
 
-class Quote(Said):
+class QuoteResponse(ResponseModel):
     """A price that holds until it expires; `helpers` is `0`, `1-4` or `5+`."""
 
     id: UUID
@@ -85,13 +85,13 @@ class Quote(Said):
     expires_at: datetime
 
 
-class LiveOffers(Said):
+class LiveOffers(ResponseModel):
     """How many friends are being asked now."""
 
     live: int
 
 
-class Appointment(Said):
+class Appointment(ResponseModel):
     """When the friend comes; `revision` grows each time it is moved."""
 
     starts_at: datetime
@@ -99,7 +99,7 @@ class Appointment(Said):
     revision: int
 
 
-class Helper(Said):
+class Helper(ResponseModel):
     """The friend who has the job, as his customer knows him; `stars` of all his ratings so far."""
 
     first_name: str
@@ -108,14 +108,14 @@ class Helper(Said):
     ratings: int
 
 
-class Cancellation(Said):
+class Cancellation(ResponseModel):
     """What cancelling costs now; `free_until` is 24 hours before an agreed appointment."""
 
     fee: Money
     free_until: datetime | None
 
 
-class CustomerAddress(Said):
+class CustomerAddress(ResponseModel):
     """Where the friend is to come."""
 
     street: str | None
@@ -126,7 +126,7 @@ class CustomerAddress(Said):
     lon: float | None
 
 
-class Customer(Said):
+class Customer(ResponseModel):
     """Who the friend is to call: told to the winner only, until fourteen days after the end."""
 
     name: str
@@ -136,7 +136,7 @@ class Customer(Said):
     notes: str | None
 
 
-class BookingSaid(Said):
+class BookingResponse(ResponseModel):
     """A booking as whoever may see it sees it; `customer` is for its friend and the desk.
 
     `cancellation` is null when it cannot be cancelled; once cancelled, `cancel_fee` is what it
@@ -174,7 +174,7 @@ class BookingSaid(Said):
     server_time: datetime
 
 
-class BookingMade(Said):
+class BookingCreatedResponse(ResponseModel):
     """A new booking with the link by which its customer follows it."""
 
     id: UUID
@@ -191,7 +191,7 @@ class BookingMade(Said):
     customer_link: str
 
 
-class Event(Said):
+class Event(ResponseModel):
     """A fact, numbered without gaps."""
 
     seq: int
@@ -200,7 +200,7 @@ class Event(Said):
     data: dict[str, Any]
 
 
-class Cell(Said):
+class Cell(ResponseModel):
     """A square of `size_m` metres around this point; nothing nearer is told before an award."""
 
     lat: float
@@ -209,7 +209,7 @@ class Cell(Said):
     label: str
 
 
-class Offer(Said):
+class Offer(ResponseModel):
     """A job on offer; `distance_m` and the `minutes` of the way count to the middle of the cell."""
 
     id: UUID
@@ -226,7 +226,7 @@ class Offer(Said):
     server_time: datetime
 
 
-class Awarded(Said):
+class AcceptResponse(ResponseModel):
     """The job you won: the same answer however often it is asked for."""
 
     booking_id: UUID
@@ -241,7 +241,7 @@ class Awarded(Said):
     customer: Customer | None
 
 
-class Declined(Said):
+class DeclineResponse(ResponseModel):
     """The offer you declined."""
 
     booking_id: UUID
@@ -249,7 +249,7 @@ class Declined(Said):
     state: OfferState
 
 
-class Job(Said):
+class Job(ResponseModel):
     """A job you hold or have done; `distance_m` from your base to her door, while you know it."""
 
     booking_id: UUID
@@ -276,7 +276,7 @@ class Job(Said):
     server_time: datetime
 
 
-class Progress(Said):
+class ProgressResponse(ResponseModel):
     """How far a job has come."""
 
     booking_id: UUID
@@ -289,7 +289,7 @@ class Progress(Said):
     ended_at: datetime | None
 
 
-class Rating(Said):
+class RatingResponse(ResponseModel):
     """What the customer thinks."""
 
     booking_id: UUID
@@ -298,7 +298,7 @@ class Rating(Said):
     rated_at: datetime
 
 
-class Why(Said):
+class DecisionOutcome(ResponseModel):
     """What became of you in one decision."""
 
     booking_id: UUID
@@ -308,40 +308,40 @@ class Why(Said):
     outcome: Told
 
 
-class LoginLinkSent(Said):
+class LoginLinkResponse(ResponseModel):
     """Said whether or not somebody has this address."""
 
     message: str = "If this address is known, a link is on its way; it works for 15 minutes."
 
 
-class PushKey(Said):
+class PushKeyResponse(ResponseModel):
     """The key by which phones know who rings them, an uncompressed point in base64url."""
 
     key: str
 
 
-class PhoneAdded(Said):
+class PhoneResponse(ResponseModel):
     """A phone that rings for you."""
 
     added_at: datetime
 
 
-class PhoneTried(Said):
+class PhoneTestResult(ResponseModel):
     """How one of your phones did; what is gone is forgotten."""
 
     added_at: datetime
     problem: PhoneProblem | None
 
 
-class AlarmTried(Said):
+class AlarmTestResponse(ResponseModel):
     """How many of your phones were rung, and what would keep a new job from reaching you."""
 
     rang: int
-    phones: list[PhoneTried]
+    phones: list[PhoneTestResult]
     obstacles: list[Obstacle]
 
 
-class Session(Said):
+class SessionCreatedResponse(ResponseModel):
     """A session; the token stands in a cookie too."""
 
     token: str
@@ -349,7 +349,7 @@ class Session(Said):
     expires_at: datetime
 
 
-class SessionNow(Said):
+class SessionResponse(ResponseModel):
     """Who is signed in; the server's time tells how long the session still lasts."""
 
     kind: Login
@@ -358,7 +358,7 @@ class SessionNow(Said):
     server_time: datetime
 
 
-class PlaceFound(Said):
+class Place(ResponseModel):
     """A town under its postcode; the point is good to about `radius_m` metres."""
 
     postcode: str
@@ -370,20 +370,20 @@ class PlaceFound(Said):
     radius_m: int
 
 
-class Places(Said):
+class PlacesResponse(ResponseModel):
     """The places that may be meant, the likeliest first."""
 
-    items: list[PlaceFound]
+    items: list[Place]
 
 
-class Base(Said):
+class Base(ResponseModel):
     """The point a friend starts from, in degrees; null when nobody knows it."""
 
     lat: float
     lon: float
 
 
-class Quiet(Said):
+class QuietHours(ResponseModel):
     """Local times between which nobody asks him."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, serialize_by_alias=True)
@@ -392,7 +392,7 @@ class Quiet(Said):
     until: str
 
 
-class Certificate(Said):
+class Certificate(ResponseModel):
     """A kind of work he is certified for; without an end `valid_until` is null."""
 
     code: str
@@ -400,14 +400,14 @@ class Certificate(Said):
     valid_until: datetime | None
 
 
-class Stars(Said):
+class RatingSummary(ResponseModel):
     """The mean of his ratings, and of how many; null before the first."""
 
     stars: float | None
     count: int
 
 
-class Profile(Said):
+class ProfileResponse(ResponseModel):
     """All that is kept about a friend and that he may see."""
 
     ref: str
@@ -421,13 +421,13 @@ class Profile(Said):
     base: Base | None
     capacity: int
     open_jobs: int
-    quiet: Quiet | None
+    quiet: QuietHours | None
     paused: bool
     certificates: list[Certificate]
-    rating: Stars
+    rating: RatingSummary
 
 
-class CoverageArea(Said):
+class CoverageArea(ResponseModel):
     """How many helpers could come to an area; it is never told exactly."""
 
     helpers: Literal["1-4", "5+"]
@@ -435,14 +435,14 @@ class CoverageArea(Said):
     market: Market
 
 
-class CoverageShape(Said):
+class CoverageShape(ResponseModel):
     """A shape of RFC 7946, longitude before latitude, on WGS84."""
 
     type: Literal["Polygon", "MultiPolygon"]
     coordinates: list[Any]
 
 
-class CoverageFeature(Said):
+class CoverageFeature(ResponseModel):
     """An area of RFC 7946."""
 
     type: Literal["Feature"]
@@ -450,7 +450,7 @@ class CoverageFeature(Said):
     geometry: CoverageShape
 
 
-class CoverageMap(Said):
+class CoverageResponse(ResponseModel):
     """Areas of RFC 7946; places in none of them cannot be served."""
 
     type: Literal["FeatureCollection"]

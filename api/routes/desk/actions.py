@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query
 
 from api.http.access import visible_booking
 from api.http.auth import AnOperator, Rt, actor
-from api.http.problems import Unfit
+from api.http.problems import InvalidField
 from api.http.routing import Direct
 from api.openapi.document import problems
 from api.schemas import desk as desk_schemas
@@ -40,7 +40,7 @@ async def list_decisions(
 ) -> list[desk_schemas.Decision]:
     """Each fan-out with one outcome for every friend in its frame, and why for one who was not."""
     if friend is not None and "\0" in friend:
-        raise Unfit("friend", "holds the control character U+0000", "remove it")
+        raise InvalidField("friend", "holds the control character U+0000", "remove it")
     apart = None
     async with reading(rt) as tx:
         if await read_models.owner(tx, BookingId(booking_id)) is None:
@@ -57,7 +57,9 @@ async def list_decisions(
 @router.post(
     "/redispatch", summary="Send it out again", responses=problems(NotFound, NotInThisState)
 )
-async def redispatch_booking(rt: Rt, who: AnOperator, booking_id: UUID) -> responses.BookingSaid:
+async def redispatch_booking(
+    rt: Rt, who: AnOperator, booking_id: UUID
+) -> responses.BookingResponse:
     """Ask the nearest again, taking the job from whoever holds it."""
     await commands.redispatch(rt, BookingId(booking_id), actor=actor(who))
     view = await visible_booking(rt, who, BookingId(booking_id))
@@ -70,8 +72,8 @@ async def redispatch_booking(rt: Rt, who: AnOperator, booking_id: UUID) -> respo
     responses=problems(NotFound, NotInThisState, FriendUnfit, AtCapacity),
 )
 async def award_booking(
-    rt: Rt, who: AnOperator, booking_id: UUID, asked: requests.AwardAsked
-) -> responses.BookingSaid:
+    rt: Rt, who: AnOperator, booking_id: UUID, asked: requests.AwardRequest
+) -> responses.BookingResponse:
     """Give the job to a friend who agreed by telephone; live offers are withdrawn."""
     async with reading(rt) as tx:
         friend_id = await friends.id_of(tx, asked.friend)
@@ -86,7 +88,7 @@ def _about(decision: desk_schemas.Decision, apart: Apart, policy: Policy) -> des
     lines = [line for line in decision.friends if line.friend_id == apart.friend_id]
     there = matching.vantage(Point(*apart.booking), Point(*apart.cell), policy)
     away_m = distance_m(Point(*apart.friend), there)
-    unseen = desk_schemas.Considered(
+    unseen = desk_schemas.ConsideredFriend(
         friend_id=apart.friend_id,
         ref=apart.ref,
         outcome=desk_schemas.FrameOutcome.OUT_OF_FRAME,

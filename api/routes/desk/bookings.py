@@ -35,18 +35,18 @@ async def show_numbers(
     market: Annotated[
         Market | None, Query(description="Only this country, by its own midnight.")
     ] = None,
-) -> desk_schemas.Numbers:
+) -> desk_schemas.NumbersResponse:
     """What has happened since midnight; without a market everywhere, since midnight in Zurich."""
     row = await desk.numbers(rt, MARKETS[market or Market.CH].timezone, market)
     free = rt.index.how_many_open(TRAITS[market] if market else 0)
     server_time = row.pop("now")
-    return desk_schemas.Numbers(friends_available=free, server_time=server_time, **row)
+    return desk_schemas.NumbersResponse(friends_available=free, server_time=server_time, **row)
 
 
 @router.get("/desk/queues", summary="What waits for a person")
-async def show_queues(rt: Rt, who: AnOperator) -> desk_schemas.Queues:
+async def show_queues(rt: Rt, who: AnOperator) -> desk_schemas.QueuesResponse:
     """How much waits in each queue."""
-    return desk_schemas.Queues.model_validate(
+    return desk_schemas.QueuesResponse.model_validate(
         {str(q): n for q, n in (await desk.queue_counts(rt)).items()}
     )
 
@@ -85,12 +85,14 @@ async def find_bookings(
 
 
 @router.get("/desk/bookings/{booking_id}", summary="One whole", responses=problems(NotFound))
-async def open_booking(rt: Rt, who: AnOperator, booking_id: UUID) -> desk_schemas.BookingWhole:
+async def open_booking(
+    rt: Rt, who: AnOperator, booking_id: UUID
+) -> desk_schemas.BookingDetailsResponse:
     """Everything about a booking. That somebody looked is written down."""
     whole = await desk.open_booking(rt, BookingId(booking_id), actor=actor(who))
     said = presenters.booking(whole.view, rt.policy, with_customer=True, by_desk=True)
     about, story = whole.about, whole.story
-    return desk_schemas.BookingWhole.model_validate(
+    return desk_schemas.BookingDetailsResponse.model_validate(
         {
             **dict(said),
             "partner": about["partner"],
@@ -113,11 +115,11 @@ async def list_neighbours(
     who: AnOperator,
     booking_id: UUID,
     limit: Annotated[int, Query(ge=1, le=200, description="How many at most.")] = 50,
-) -> desk_schemas.Neighbours:
+) -> desk_schemas.NearbyFriendsResponse:
     """The nearest friends of any kind with what each is to this booking now; nothing is decided."""
     near = await desk.around(rt, BookingId(booking_id), limit=limit, actor=actor(who))
     items = [
-        desk_schemas.Neighbour(
+        desk_schemas.NearbyFriend(
             friend_id=one.friend_id,
             ref=near.friends[one.friend_id].ref,
             name=near.names[one.friend_id],
@@ -128,7 +130,7 @@ async def list_neighbours(
         )
         for one in near.neighbours
     ]
-    return desk_schemas.Neighbours(items=items, server_time=near.now)
+    return desk_schemas.NearbyFriendsResponse(items=items, server_time=near.now)
 
 
 @router.post(
@@ -138,20 +140,20 @@ async def list_neighbours(
     responses=problems(NotFound, NotesFull),
 )
 async def note_booking(
-    rt: Rt, who: AnOperator, booking_id: UUID, asked: requests.NoteAsked
-) -> desk_schemas.Notes:
+    rt: Rt, who: AnOperator, booking_id: UUID, asked: requests.NoteRequest
+) -> desk_schemas.NotesResponse:
     """Add a note that only the desk sees; returns all notes about this booking."""
     kept, names = await desk.note(
         rt, BookingId(booking_id), asked.text, by=who.person_id, actor=actor(who)
     )
-    return desk_schemas.Notes(items=presenters.notes(kept, names))
+    return desk_schemas.NotesResponse(items=presenters.notes(kept, names))
 
 
 def _row(row: Mapping[str, Any]) -> desk_schemas.BookingRow:
     friend = None
     if row["friend_id"] is not None:
         first_name = presenters.first_name(row["friend_name"])
-        friend = desk_schemas.Known(id=row["friend_id"], ref=row["ref"], first_name=first_name)
+        friend = desk_schemas.FriendName(id=row["friend_id"], ref=row["ref"], first_name=first_name)
     return desk_schemas.BookingRow(
         id=row["id"],
         state=row["state"],

@@ -58,8 +58,8 @@ async def find_friends(
 
 @files.post("/import", summary="Take in a file")
 async def import_friends(
-    rt: Rt, who: AnOperator, asked: requests.ImportAsked
-) -> desk_schemas.Imported:
+    rt: Rt, who: AnOperator, asked: requests.ImportRequest
+) -> desk_schemas.ImportResponse:
     """Create or change friends by the file's own `ref`; the columns are those of the command.
 
     Every row is checked first. While one is bad nothing is taken in, unless `skip_bad`. The same
@@ -73,17 +73,19 @@ async def import_friends(
         skip_bad=asked.skip_bad,
         actor=actor(who),
     )
-    return desk_schemas.Imported(
+    return desk_schemas.ImportResponse(
         taken_in=report.done.created,
         changed=report.done.changed,
         unchanged=report.done.unchanged,
         dry_run=asked.dry_run,
-        rows=[desk_schemas.BadRow.model_validate(fault) for fault in report.faults],
+        rows=[desk_schemas.RowProblem.model_validate(fault) for fault in report.faults],
     )
 
 
 @router.get("/{friend_id}", summary="One whole", responses=problems(NotFound))
-async def open_friend(rt: Rt, who: AnOperator, friend_id: UUID) -> desk_schemas.FriendWhole:
+async def open_friend(
+    rt: Rt, who: AnOperator, friend_id: UUID
+) -> desk_schemas.FriendDetailsResponse:
     """Everything about a friend. That somebody looked is written down."""
     return await _whole(rt, who, FriendId(friend_id))
 
@@ -94,8 +96,8 @@ async def open_friend(rt: Rt, who: AnOperator, friend_id: UUID) -> desk_schemas.
     responses=problems(NotFound, NotesFull),
 )
 async def set_friend_state(
-    rt: Rt, who: AnOperator, friend_id: UUID, asked: requests.StateAsked
-) -> desk_schemas.FriendWhole:
+    rt: Rt, who: AnOperator, friend_id: UUID, asked: requests.FriendStateRequest
+) -> desk_schemas.FriendDetailsResponse:
     """A paused friend is asked no more; a suspended one is shut out. Jobs he holds stay his."""
     await friends.set_state(
         rt,
@@ -115,7 +117,7 @@ Code = Annotated[str, Path(pattern="^[a-z0-9-]{2,40}$", description="The certifi
 )
 async def certify_friend(
     rt: Rt, who: AnOperator, friend_id: UUID, code: Code
-) -> desk_schemas.FriendWhole:
+) -> desk_schemas.FriendDetailsResponse:
     """From now on, for as long as its kind is valid; one he holds stays as it is."""
     await friends.certify(rt, FriendId(friend_id), code, actor=actor(who))
     return await _whole(rt, who, FriendId(friend_id))
@@ -126,20 +128,22 @@ async def certify_friend(
 )
 async def uncertify_friend(
     rt: Rt, who: AnOperator, friend_id: UUID, code: Code
-) -> desk_schemas.FriendWhole:
+) -> desk_schemas.FriendDetailsResponse:
     """He is no longer asked for what needs it; jobs he holds stay his."""
     await friends.uncertify(rt, FriendId(friend_id), code, actor=actor(who))
     return await _whole(rt, who, FriendId(friend_id))
 
 
-async def _whole(rt: Runtime, who: Operator, friend_id: FriendId) -> desk_schemas.FriendWhole:
+async def _whole(
+    rt: Runtime, who: Operator, friend_id: FriendId
+) -> desk_schemas.FriendDetailsResponse:
     row, names = await desk.open_friend(rt, friend_id, actor=actor(who))
-    return desk_schemas.FriendWhole.model_validate(
+    return desk_schemas.FriendDetailsResponse.model_validate(
         {
             **{
                 name: value
                 for name, value in row.items()
-                if name in desk_schemas.FriendWhole.model_fields
+                if name in desk_schemas.FriendDetailsResponse.model_fields
             },
             "base": _base(row),
             "quiet": presenters.quiet_hours(row),

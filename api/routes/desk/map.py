@@ -33,7 +33,7 @@ TIERS: Final[Mapping[Tier, str]] = {one: one.value for one in Tier}
 router = APIRouter(prefix="/v1/desk", tags=["desk"], route_class=Direct)
 
 
-@router.get("/map", summary="Where everybody is", response_model=desk_schemas.Map)
+@router.get("/map", summary="Where everybody is", response_model=desk_schemas.MapResponse)
 async def show_map(
     rt: Rt,
     who: AnOperator,

@@ -26,7 +26,7 @@ async def list_messages(
     *,
     rt: Rt,
     who: AnOperator,
-    state: Annotated[desk_schemas.Waiting, Query()] = desk_schemas.Waiting.PARKED,
+    state: Annotated[desk_schemas.MessageState, Query()] = desk_schemas.MessageState.PARKED,
     limit: Limit = pagination.PAGE_DEFAULT,
     cursor: Cursor = None,
 ) -> Page[desk_schemas.MessageRow]:

@@ -22,20 +22,20 @@ router = APIRouter(prefix="/v1/desk/partners", tags=["desk"], route_class=Direct
 
 
 @router.get("", summary="All partners")
-async def list_partners(rt: Rt, who: AnOperator) -> desk_schemas.Partners:
+async def list_partners(rt: Rt, who: AnOperator) -> desk_schemas.PartnersResponse:
     """Partners by name, with the beginnings of their keys."""
-    return desk_schemas.Partners(items=[_said(one) for one in await accounts.list(rt)])
+    return desk_schemas.PartnersResponse(items=[_said(one) for one in await accounts.list(rt)])
 
 
 @router.post("", status_code=201, summary="Add a partner", responses=problems(NameTaken))
 async def add_partner(
-    rt: Rt, who: AnOperator, asked: requests.PartnerAsked
-) -> desk_schemas.PartnerMade:
+    rt: Rt, who: AnOperator, asked: requests.PartnerRequest
+) -> desk_schemas.PartnerCreatedResponse:
     """Add a partner; his first key is in this answer and nowhere else."""
     partner, key = await accounts.add(
         rt, asked.name, members_only=asked.members_only, actor=actor(who)
     )
-    return desk_schemas.PartnerMade(
+    return desk_schemas.PartnerCreatedResponse(
         key=key,
         prefix=key[:SHOWN],
         id=partner.id,
@@ -48,10 +48,12 @@ async def add_partner(
 @router.post(
     "/{partner_id}/keys", status_code=201, summary="Add a key", responses=problems(NotFound)
 )
-async def add_partner_key(rt: Rt, who: AnOperator, partner_id: UUID) -> desk_schemas.NewKey:
+async def add_partner_key(
+    rt: Rt, who: AnOperator, partner_id: UUID
+) -> desk_schemas.KeyCreatedResponse:
     """A further key beside those he has; it is in this answer and nowhere else."""
     key = await accounts.add_key(rt, str(partner_id), actor=actor(who))
-    return desk_schemas.NewKey(key=key, prefix=key[:SHOWN])
+    return desk_schemas.KeyCreatedResponse(key=key, prefix=key[:SHOWN])
 
 
 @router.delete(
@@ -70,14 +72,14 @@ async def revoke_partner_key(
     await accounts.revoke_key(rt, prefix, partner_id=PartnerId(partner_id), actor=actor(who))
 
 
-def _said(partner: Partner) -> desk_schemas.PartnerSaid:
+def _said(partner: Partner) -> desk_schemas.Partner:
     keys = [
-        desk_schemas.KeySaid(
+        desk_schemas.PartnerKey(
             prefix=key.prefix, created_at=key.created_at, revoked_at=key.revoked_at
         )
         for key in partner.keys
     ]
-    return desk_schemas.PartnerSaid(
+    return desk_schemas.Partner(
         id=partner.id,
         name=partner.name,
         members_only=partner.members_only,

@@ -5,7 +5,7 @@ import type { Place } from '../shared/map/layers';
 
 export type Market = 'CH' | 'DE' | 'AT' | 'PL';
 export type Wish = 'soon' | 'morning' | 'afternoon' | 'evening' | 'weekend';
-export type Quote = Schema<'Quote'>;
+export type Quote = Schema<'QuoteResponse'>;
 export interface Centre extends Place {
   radius_m: number;
 }

@@ -29,7 +29,7 @@ type Hearer = (bookingId: string, heard: Heard) => void;
 
 export class Desk {
   queues = $state.raw<Queues>();
-  numbers = $state.raw<Schema<'Numbers'>>();
+  numbers = $state.raw<Schema<'NumbersResponse'>>();
   market = $state<Market | null>(null);
   columns = $state.raw<Columns>();
   mapError = $state.raw<unknown>();

@@ -2,16 +2,16 @@
 import type { Schema } from '../shared/api';
 
 export type Row = Schema<'BookingRow'>;
-export type Whole = Schema<'BookingWhole'>;
-export type Fact = Schema<'WholeEvent'>;
-export type OfferMade = Schema<'OfferMade'>;
-export type Neighbour = Schema<'Neighbour'>;
-export type FriendWhole = Schema<'FriendWhole'>;
+export type Whole = Schema<'BookingDetailsResponse'>;
+export type Fact = Schema<'DeskEvent'>;
+export type OfferMade = Schema<'OfferRow'>;
+export type Neighbour = Schema<'NearbyFriend'>;
+export type FriendWhole = Schema<'FriendDetailsResponse'>;
 export type FriendRow = Schema<'FriendRow'>;
-export type Columns = Schema<'Map'>;
+export type Columns = Schema<'MapResponse'>;
 export type Market = Schema<'Market'>;
 export type BookingState = Schema<'BookingState'>;
-export type Queues = Schema<'Queues'>;
+export type Queues = Schema<'QueuesResponse'>;
 export type Queue = keyof Queues;
 
 export const QUEUES = [

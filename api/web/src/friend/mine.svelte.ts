@@ -7,7 +7,7 @@ import { ring } from './ring';
 
 export type Offer = Schema<'Offer'>;
 export type Job = Schema<'Job'>;
-export type Profile = Schema<'Profile'>;
+export type Profile = Schema<'ProfileResponse'>;
 export type End = 'lost' | 'withdrawn' | 'expired' | 'declined';
 
 const PAGE = 50;

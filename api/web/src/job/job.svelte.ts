@@ -2,7 +2,7 @@
 import { api, Refused, type Schema } from '../shared/api';
 import { Live } from '../shared/live.svelte';
 
-export type Job = Schema<'BookingSaid'>;
+export type Job = Schema<'BookingResponse'>;
 export type Fact = Schema<'Event'>;
 
 interface Kept {
