@@ -29,11 +29,12 @@ demo: setup  ## Set up, then play the demo town (ARGS="--help" for its options)
 test: dev  ## Run the tests (PYTEST_ARGS="-x tests/geo" for some of them)
 	@$(VENV)/bin/python -m pytest $(PYTEST_ARGS)
 
-lint: dev  ## Check format, style, types and who imports whom
+lint: dev  ## Check format, style, types, imports and wording
 	@$(VENV)/bin/ruff format --check .
 	@$(VENV)/bin/ruff check .
 	@$(VENV)/bin/mypy
 	@$(VENV)/bin/lint-imports --no-logo
+	@$(VENV)/bin/python .ci/words.py
 	@sh .ci/lint-pages
 
 simulate: dev  ## Live a million job lives under the pure rules (ARGS="--bookings 100000" for fewer)
