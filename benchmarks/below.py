@@ -68,7 +68,7 @@ async def directly(
 ) -> list[Changes]:
     """The flow below HTTP, by 64 callers at a time; returns what it wrote."""
     written: list[Changes] = []
-    rt.committed.append(written.extend)
+    rt.on_commit.append(written.extend)
     orders = [customers.order(site, number) for number, site in enumerate(places)]
     taken_ns: list[int] = []
     waiting = iter(orders)
@@ -77,7 +77,11 @@ async def directly(
         while time.perf_counter() < until and (order := next(orders, None)):
             begun = time.perf_counter_ns()
             await commands.book(
-                rt, order, actor="customer", claim=None, said=lambda done: {"id": str(done.now)}
+                rt,
+                order,
+                actor="customer",
+                claim=None,
+                build_response=lambda done: {"id": str(done.now)},
             )
             taken_ns.append(time.perf_counter_ns() - begun)
 

@@ -50,9 +50,9 @@ def sites(rt: Runtime, count: int, seed: int, *, spare: int = 1) -> list[Site]:
             found.append(site)
             for friend_id in four:
                 asked[friend_id] += 1
-                rt.count(friend_id, live_offers=1)
+                rt.adjust_counters(friend_id, live_offers=1)
     for friend_id, times in asked.items():
-        rt.count(friend_id, live_offers=-times)
+        rt.adjust_counters(friend_id, live_offers=-times)
     return found
 
 
@@ -76,7 +76,7 @@ def _four(rt: Runtime, site: Site, live_offers_max: int) -> list[FriendId]:
     except AddressRefused:
         return []
     package = rt.packages[PACKAGE]
-    [need, *_] = matching.anybody(package, Market(site.country), NOON, rt.policy)
+    [need, *_] = matching.quote_needs(package, Market(site.country), NOON, rt.policy)
     need = replace(need, language=Language(site.language), live_offers_max=live_offers_max)
     found = rt.index.nearest(
         point,

@@ -83,7 +83,7 @@ class Tekkie:
                 zip(*(getattr(friends, n).tolist() for n in Population.__slots__), strict=True)
             )
         ]
-        self._index = FriendIndex(matching.available, matching.traits)
+        self._index = FriendIndex(matching.is_available, matching.traits)
 
     def build(self) -> None:
         self._index.load(self._friends)

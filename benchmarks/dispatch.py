@@ -157,7 +157,7 @@ async def _measure(made: Stage, scale: Scale, book: Book) -> list[Site]:
 async def _over_http(made: Stage, places: Sequence[Site], scale: Scale, book: Book) -> None:
     async with stage.runtime(made) as rt:
         operator = await sessions.add_operator(rt, "Bench", "bench@example.org")
-        desk = await sessions.token(rt, operator)
+        desk = await sessions.create_token(rt, operator)
         tokens: dict[UUID, str] = {}
 
         async def grant(friend_ids: Sequence[UUID]) -> dict[UUID, str]:
@@ -165,7 +165,7 @@ async def _over_http(made: Stage, places: Sequence[Site], scale: Scale, book: Bo
 
             async def some() -> None:
                 for one in missing:
-                    tokens[one] = await sessions.token(rt, FriendId(one))
+                    tokens[one] = await sessions.create_token(rt, FriendId(one))
 
             await asyncio.gather(*(some() for _ in range(TOKENS_AT_ONCE)))
             return tokens

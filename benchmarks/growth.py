@@ -30,7 +30,7 @@ from benchmarks.world import population
 from data import sql_loader
 from data.postgres import layout
 from data.records.ids import BookingId
-from dispatch.flows.execute import Done
+from dispatch.flows.execute import CommandResult
 from dispatch.flows.jobs import commands
 from dispatch.flows.jobs.orders import Order
 from dispatch.runtime import Runtime
@@ -161,10 +161,14 @@ async def _round(made: Stage, rt: Runtime, orders: Sequence[Order]) -> dict[str,
         for order in waiting:
             begun = time.perf_counter_ns()
             done = await commands.book(
-                rt, order, actor="customer", claim=None, said=lambda done: {"id": str(done.now)}
+                rt,
+                order,
+                actor="customer",
+                claim=None,
+                build_response=lambda done: {"id": str(done.now)},
             )
             taken_ns.append(time.perf_counter_ns() - begun)
-            assert isinstance(done, Done)
+            assert isinstance(done, CommandResult)
             assert len(done.job.live) == 4
             booked.append(done.job.booking.id)
 
@@ -187,7 +191,9 @@ async def _cancel(rt: Runtime, booked: Sequence[BookingId]) -> None:
 
     async def caller() -> None:
         for one in waiting:
-            await commands.cancel(rt, one, actor="system", reason="mistake", mine=lambda job: True)
+            await commands.cancel(
+                rt, one, actor="system", reason="mistake", may_act=lambda job: True
+            )
 
     await asyncio.gather(*(caller() for _ in range(CALLERS)))
 

@@ -29,7 +29,7 @@ from benchmarks.customers import Site
 from benchmarks.stage import Stage, say
 from benchmarks.world import population
 from data.records.jobs import Job, Offer
-from dispatch.flows.execute import Done
+from dispatch.flows.execute import CommandResult
 from dispatch.flows.jobs import commands
 from dispatch.rules.refusals import Refused
 from dispatch.runtime import Runtime
@@ -140,9 +140,13 @@ async def _book_all(rt: Runtime, places: Sequence[Site]) -> list[Job]:
     async def caller() -> None:
         for order in orders:
             done = await commands.book(
-                rt, order, actor="customer", claim=None, said=lambda done: {"id": str(done.now)}
+                rt,
+                order,
+                actor="customer",
+                claim=None,
+                build_response=lambda done: {"id": str(done.now)},
             )
-            assert isinstance(done, Done)
+            assert isinstance(done, CommandResult)
             booked.append(done.job)
 
     await asyncio.gather(*(caller() for _ in range(CALLERS)))

@@ -129,9 +129,9 @@ class CubeKnn(_Postgres):
     """PostgreSQL cube KNN (<->) on earth-centred metres, GiST over (certificate, place)"""
 
     def build(self) -> None:
-        from data.postgres.client import Embedded
+        from data.postgres.client import EmbeddedPostgres
 
-        server = self._stack.enter_context(Embedded(self._folder / "data"))
+        server = self._stack.enter_context(EmbeddedPostgres(self._folder / "data"))
         self.connect(server.admin_dsn)
         self.execute("create extension cube")
         self.execute("create extension btree_gist")

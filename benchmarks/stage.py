@@ -32,10 +32,10 @@ from benchmarks.world import COUNTRIES, LANGUAGES, Population
 from data import db, sql_loader
 from data.database import Database
 from data.postgres import layout
-from data.postgres.client import Embedded
+from data.postgres.client import EmbeddedPostgres
 from data.seed import catalogue
 from data.settings import Settings
-from dispatch.flows.bootstrap import opened, prepare
+from dispatch.flows.bootstrap import open_runtime, prepare_database
 from dispatch.rules.policy import POLICY, Policy
 from dispatch.runtime import Runtime
 
@@ -53,7 +53,7 @@ class Stage:
     """A server and its folder."""
 
     folder: Path
-    embedded: Embedded
+    embedded: EmbeddedPostgres
 
     def database(self, name: str = layout.DATABASE) -> Database:
         return Database(
@@ -135,7 +135,7 @@ def stage() -> Iterator[Stage]:
     """A server with an empty, migrated database; all of it is gone afterwards."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by SIGTERM"))
     folder = Path(tempfile.mkdtemp(prefix="tekkie-bench-"))
-    embedded = Embedded(folder)
+    embedded = EmbeddedPostgres(folder)
     try:
         embedded.start()
         made = Stage(folder, embedded)
@@ -147,7 +147,7 @@ def stage() -> Iterator[Stage]:
 
 
 async def prepare_all(made: Stage) -> None:
-    await prepare(made.database())
+    await prepare_database(made.database())
 
 
 @asynccontextmanager
@@ -156,7 +156,9 @@ async def runtime(
 ) -> AsyncIterator[Runtime]:
     """A runtime on one of the stage's databases, its index loaded."""
     settings = Settings(data_dir=made.folder)
-    async with opened(settings, made.database(name), application="bench", policy=policy) as rt:
+    async with open_runtime(
+        settings, made.database(name), application="bench", policy=policy
+    ) as rt:
         yield rt
 
 

@@ -31,7 +31,7 @@ from data import sql_loader
 from data.database import Database
 from data.postgres import layout
 from data.settings import Settings
-from dispatch.flows.bootstrap import opened
+from dispatch.flows.bootstrap import open_runtime
 from scheduler import deadlines, index_feed
 from scheduler.deadlines import Deadlines
 from scheduler.index_feed import IndexFeed
@@ -112,7 +112,7 @@ async def _sweep(dsn: str, folder: Path) -> None:
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     database = Database(owner_dsn=dsn, service_dsn=dsn, service_role="tekkie_service")
-    async with opened(Settings(data_dir=folder), database, application="sweeper") as rt:
+    async with open_runtime(Settings(data_dir=folder), database, application="sweeper") as rt:
         gc.freeze()  # as every process of the product does
         ticker = Ticker()
         clockwork = Deadlines(rt, sooner=lambda in_s: ticker.sooner("deadlines", in_s))

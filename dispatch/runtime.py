@@ -46,20 +46,22 @@ class Runtime:
     policy: Policy = POLICY
     chance: Random = field(default_factory=Random)
     new_id: Callable[[], UUID] = uuid7
-    committed: list[Listener] = field(default_factory=list)
-    gathering: object = None
+    on_commit: list[Listener] = field(default_factory=list)
+    group_commit: object = None
     lookups: object = None
     mark: str | None = None
     http: httpx2.AsyncClient | None = None
 
-    def count(self, friend_id: FriendId, *, open_jobs: int = 0, live_offers: int = 0) -> None:
+    def adjust_counters(
+        self, friend_id: FriendId, *, open_jobs: int = 0, live_offers: int = 0
+    ) -> None:
         """Let this process's copy of a friend know at once by how much his counters changed."""
         if friend := self.index.get(friend_id):
             jobs = min(max(friend.open_jobs + open_jobs, 0), friend.capacity)
             offers = max(friend.live_offers + live_offers, 0)
             self.index.put(replace(friend, open_jobs=jobs, live_offers=offers))
 
-    def tell(self, changes: Sequence[Changes]) -> None:
+    def notify(self, changes: Sequence[Changes]) -> None:
         """Hint to the listeners of this process that these decisions are committed."""
-        for listener in self.committed:
+        for listener in self.on_commit:
             listener(changes)

@@ -50,7 +50,7 @@ SOONEST_S = 0.02
 STUCK_S = 0.25
 TOLERANCE_S = 30.0
 DISTRUST_S = 300.0
-REMEMBERED = "clock"
+OFFSET_FILE = "clock"
 BOOT = Path("/proc/sys/kernel/random/boot_id")
 
 
@@ -64,7 +64,7 @@ def host_s() -> float:
     return time.time()  # noqa: TID251
 
 
-def this_boot() -> str:
+def boot_id() -> str:
     """A name for the time since this machine was started; empty where the system gives none."""
     with suppress(OSError):
         return BOOT.read_text("ascii").strip()
@@ -72,7 +72,7 @@ def this_boot() -> str:
 
 
 @dataclass(slots=True)
-class Memory:
+class TrustedOffset:
     """How far the database's clock was ahead of the steady one when it was last trusted.
 
     Kept in a file, for the next process; it holds until the machine is started anew.
@@ -82,7 +82,7 @@ class Memory:
     boot: str
     kept_s: float | None = None
 
-    def recall(self) -> float | None:
+    def load(self) -> float | None:
         """What a process before this one kept; None when there is nothing."""
         with suppress(OSError, ValueError):
             boot, ahead_s = self.file.read_text("ascii").split()
@@ -90,7 +90,7 @@ class Memory:
                 self.kept_s = float(ahead_s)
         return self.kept_s
 
-    def keep(self, ahead_s: float) -> None:
+    def save(self, ahead_s: float) -> None:
         """Remember, where there is something new."""
         if not self.boot or (self.kept_s is not None and abs(ahead_s - self.kept_s) < 1.0):
             return
@@ -109,7 +109,7 @@ class ClockSentinel:
         steady_s: Callable[[], float] = since_boot_s,
         *,
         host_s: Callable[[], float] = host_s,
-        memory: Memory | None = None,
+        memory: TrustedOffset | None = None,
     ) -> None:
         self._steady_s = steady_s
         self._host_s = host_s
@@ -125,11 +125,11 @@ class ClockSentinel:
         return self._doubted is None and not self.doubt
 
     @property
-    def begun(self) -> bool:
+    def started(self) -> bool:
         """Whether it has something to compare with."""
         return self._trusted_s is not None
 
-    def begin(self, wall: datetime, last_written: datetime | None, *, confirmed: bool) -> bool:
+    def start(self, wall: datetime, last_written: datetime | None, *, confirmed: bool) -> bool:
         """The first look, and every one until it is believed; then it is as `look`."""
         doubt = "" if confirmed or self._confirmed else "; ".join(self._doubts(wall, last_written))
         if doubt:
@@ -145,8 +145,8 @@ class ClockSentinel:
             log.warning("the database's clock is believed: deadlines are acted on")
         self.doubt = ""
         if self._memory is not None and not (confirmed or self._confirmed):
-            self._trusted_s = self._memory.recall()
-        return self.look(wall)
+            self._trusted_s = self._memory.load()
+        return self.check(wall)
 
     def _doubts(self, wall: datetime, last_written: datetime | None) -> Iterator[str]:
         ahead_s = wall.timestamp() - self._host_s()
@@ -157,13 +157,13 @@ class ClockSentinel:
             if early_s > TOLERANCE_S:
                 yield f"the last event lies {early_s:.0f} s in the future of the database's clock"
 
-    def look(self, wall: datetime) -> bool:
+    def check(self, wall: datetime) -> bool:
         """Compare `wall`, just read, with the steady clock; False while it is not believed."""
         steady_s = self._steady_s()
         ahead_s = wall.timestamp() - steady_s
-        if self._trusted_s is None or _alike(ahead_s, self._trusted_s):
+        if self._trusted_s is None or _is_close(ahead_s, self._trusted_s):
             self._trust(ahead_s, "agrees again")
-        elif self._doubted is None or not _alike(ahead_s, self._doubted[0]):
+        elif self._doubted is None or not _is_close(ahead_s, self._doubted[0]):
             log.critical(
                 "the database's clock jumped by %+.0f s: no deadline is acted on for %.0f s; "
                 "set it right, or wait",
@@ -184,7 +184,7 @@ class ClockSentinel:
             log.warning("the database's clock %s: deadlines are acted on again", why)
         self._trusted_s, self._doubted, self._confirmed = ahead_s, None, False
         if self._memory is not None:
-            self._memory.keep(ahead_s)
+            self._memory.save(ahead_s)
 
 
 class Deadlines:
@@ -196,13 +196,13 @@ class Deadlines:
         self._rt = rt
         self._sooner = sooner
         self.sentinel = sentinel or ClockSentinel(
-            memory=Memory(rt.settings.data_dir / REMEMBERED, this_boot())
+            memory=TrustedOffset(rt.settings.data_dir / OFFSET_FILE, boot_id())
         )
 
     async def tick(self) -> None:
         """Act on what is due; DatabaseError when the database is away."""
-        wall = await maintenance.wall(self._rt)
-        if wall is not None and not await self._believed(wall):
+        wall = await maintenance.wall_clock(self._rt)
+        if wall is not None and not await self._is_clock_trusted(wall):
             return
         acted = await sweep(self._rt)
         due_s = await maintenance.next_due_s(self._rt)
@@ -210,13 +210,13 @@ class Deadlines:
             # What is due and was not acted on lies in another's hands: no reason to hurry.
             self._sooner(max(due_s, SOONEST_S if acted or due_s > 0 else STUCK_S))
 
-    async def _believed(self, wall: datetime) -> bool:
-        if self.sentinel.begun:
-            return self.sentinel.look(wall)
-        return self.sentinel.begin(
+    async def _is_clock_trusted(self, wall: datetime) -> bool:
+        if self.sentinel.started:
+            return self.sentinel.check(wall)
+        return self.sentinel.start(
             wall,
-            await maintenance.last_written(self._rt),
-            confirmed=await maintenance.clock_confirmed(self._rt),
+            await maintenance.last_event_at(self._rt),
+            confirmed=await maintenance.is_clock_confirmed(self._rt),
         )
 
 
@@ -224,12 +224,12 @@ async def sweep(rt: Runtime) -> int:
     """Act on all due timers, five thousand bookings at most; returns on how many."""
     acted = 0
     for _ in range(BATCHES_MAX):
-        rung = await commands.ring(rt, BATCH)
+        rung = await commands.fire_due_timers(rt, BATCH)
         acted += rung
         if rung == 0:
             break
     return acted
 
 
-def _alike(one_s: float, other_s: float) -> bool:
+def _is_close(one_s: float, other_s: float) -> bool:
     return abs(one_s - other_s) <= TOLERANCE_S

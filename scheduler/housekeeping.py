@@ -9,7 +9,7 @@ EVERY_S = 600.0
 BATCHES = 10
 
 
-async def tidy(rt: Runtime) -> None:
+async def delete_old_rows(rt: Runtime) -> None:
     """Forget at most ten thousand old rows of each kind, in short transactions."""
     for _ in range(BATCHES):
-        await maintenance.forget(rt)
+        await maintenance.delete_old_rows(rt)

@@ -34,8 +34,8 @@ class IndexFeed:
         """Bring the index up to what has changed since the look before the last."""
         if self._before is None:
             return
-        news = await maintenance.news(self._rt, self._before)
-        await friends.refresh(self._rt, news.changed)
+        news = await maintenance.read_friend_changes(self._rt, self._before)
+        await friends.refresh_index(self._rt, news.changed)
         for friend_id, live_offers in news.live_offers.items():
             copy = self._rt.index.get(friend_id)
             if copy is not None and copy.live_offers != live_offers:
@@ -49,9 +49,9 @@ class IndexFeed:
         suspects = await maintenance.index_differences(self._rt)
         # What was merely on its way arrives now and is no difference.
         await self.follow()
-        differing = await maintenance.still_differing(self._rt, suspects)
+        differing = await maintenance.confirm_differences(self._rt, suspects)
         if differing:
             named = ", ".join(str(friend) for friend in sorted(differing)[:NAMED_MAX])
             log.error("%d friends differed in the index, mended: %s", len(differing), named)
-        await friends.refresh(self._rt, suspects)
+        await friends.refresh_index(self._rt, suspects)
         return len(differing)

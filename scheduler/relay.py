@@ -1,7 +1,7 @@
 """The relay: messages leave after their commit, at least once, in order per booking and reader.
 
 At each tick one short transaction writes what has become of the messages under way and claims as
-many new ones as there are free hands. Sending happens outside any transaction; whoever is slow
+many new ones as there are free free. Sending happens outside any transaction; whoever is slow
 keeps one hand busy and nobody else waiting. A claim is a lease: if this process dies, the message
 is due again when the lease ends, with the same id.
 """
@@ -17,16 +17,16 @@ from data.db import DatabaseError, transaction
 from data.enums import Channel
 from data.records.ids import MessageId
 from data.store import mail_context, outbox
-from data.store.outbox import Claimed, MessageState, Outcome
+from data.store.outbox import ClaimedMessage, DeliveryOutcome, MessageState
 from dispatch.runtime import Runtime
 from scheduler.senders import GiveUp, Moot, Post, Result, Retry, Sender, Sent
 
 log = logging.getLogger(__name__)
 
 EVERY_S = 1.0
-# Long enough for hands that come free together to be settled and filled in one exchange.
-GATHER_S = 0.03
-HANDS = 20
+# Long enough for free that come free together to be settled and filled in one exchange.
+DEBOUNCE_S = 0.03
+CONCURRENCY = 20
 SEND_TIMEOUT_S = 45.0
 LEASE_S = 120.0
 BACK_OFF_S = (5.0, 30.0, 120.0, 600.0, 3600.0, 21_600.0, 21_600.0, 21_600.0)
@@ -40,24 +40,24 @@ class Relay:
         rt: Runtime,
         senders: Mapping[Channel, Sender],
         *,
-        wake: Callable[[], None],
+        request_tick: Callable[[], None],
         send_timeout_s: float = SEND_TIMEOUT_S,
     ) -> None:
         self._rt = rt
         self._senders = senders
-        self._wake = wake
+        self._request_tick = request_tick
         self._send_timeout_s = send_timeout_s
         self._under_way: dict[asyncio.Task[None], UUID] = {}
-        self._outcomes: list[Outcome] = []
+        self._outcomes: list[DeliveryOutcome] = []
 
     async def tick(self) -> None:
         """Settle what has come back, claim what is due, and begin to send it."""
-        hands = HANDS - len(self._under_way)
-        claimed, about = await self._exchange(hands)
+        free = CONCURRENCY - len(self._under_way)
+        claimed, about = await self._settle_and_claim(free)
         for one in claimed:
-            self._begin(one, about.get(one.message.id))
-        if self._outcomes or 0 < hands == len(claimed):
-            self._wake()
+            self._start_delivery(one, about.get(one.message.id))
+        if self._outcomes or 0 < free == len(claimed):
+            self._request_tick()
 
     async def finish(self, within_s: float) -> None:
         """End what is being sent, cut what takes longer than `within_s`, and write it down."""
@@ -67,20 +67,20 @@ class Relay:
                 task.cancel()
             await asyncio.gather(*late, return_exceptions=True)
         try:
-            await self._exchange(0)
+            await self._settle_and_claim(0)
         except DatabaseError as error:
             log.warning("%d messages may be sent again: %s", len(self._outcomes), error)
 
-    async def _exchange(
-        self, hands: int
-    ) -> tuple[list[Claimed], Mapping[MessageId, mail_context.Background]]:
+    async def _settle_and_claim(
+        self, free: int
+    ) -> tuple[list[ClaimedMessage], Mapping[MessageId, mail_context.MessageContext]]:
         outcomes, self._outcomes = self._outcomes, []
         try:
             async with transaction(self._rt.pool) as tx:
                 await outbox.settle(tx, outcomes)
                 busy = set(self._under_way.values())
-                claimed = await outbox.claim(tx, hands, lease_s=LEASE_S, busy=busy)
-                about = await mail_context.background(
+                claimed = await outbox.claim(tx, free, lease_s=LEASE_S, busy=busy)
+                about = await mail_context.message_contexts(
                     tx, [c.message.id for c in claimed if not c.late]
                 )
         except BaseException:
@@ -88,20 +88,22 @@ class Relay:
             raise
         return claimed, about
 
-    def _begin(self, claimed: Claimed, about: mail_context.Background | None) -> None:
+    def _start_delivery(
+        self, claimed: ClaimedMessage, about: mail_context.MessageContext | None
+    ) -> None:
         if claimed.late or about is None:
             self._settle(claimed, Moot())
             return
         post = Post(message=claimed.message, background=about)
         task = asyncio.create_task(self._deliver(claimed, post))
         self._under_way[task] = claimed.message.recipient_id
-        task.add_done_callback(self._hand_free)
+        task.add_done_callback(self._on_delivered)
 
-    def _hand_free(self, task: asyncio.Task[None]) -> None:
+    def _on_delivered(self, task: asyncio.Task[None]) -> None:
         del self._under_way[task]
-        self._wake()
+        self._request_tick()
 
-    async def _deliver(self, claimed: Claimed, post: Post) -> None:
+    async def _deliver(self, claimed: ClaimedMessage, post: Post) -> None:
         self._settle(claimed, await self._result(post))
 
     async def _result(self, post: Post) -> Result:
@@ -119,11 +121,11 @@ class Relay:
             log.error("message %s failed with %s at %s", post.message.id, kind, place)
             return Retry(f"{kind} at {place}")
 
-    def _settle(self, claimed: Claimed, result: Result) -> None:
+    def _settle(self, claimed: ClaimedMessage, result: Result) -> None:
         self._outcomes.append(outcome(claimed, result))
 
 
-def outcome(claimed: Claimed, result: Result) -> Outcome:
+def outcome(claimed: ClaimedMessage, result: Result) -> DeliveryOutcome:
     """What a result means for a message: sent, expired, parked, or again after a back-off."""
     state, problem, again_s = MessageState.SENT, None, 0.0
     match result:
@@ -142,7 +144,7 @@ def outcome(claimed: Claimed, result: Result) -> Outcome:
                 again_s = max(BACK_OFF_S[claimed.tries - 1], said_s)
     if state is MessageState.PARKED:
         log.error("message %s is parked: %s", claimed.message.id, problem)
-    return Outcome(
+    return DeliveryOutcome(
         id=claimed.message.id, tries=claimed.tries, state=state, problem=problem, again_s=again_s
     )
 

@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 Tick = Callable[[], Awaitable[object]]
 
-SECOND_LOOK_S = 1.0
+CLOCK_CHECK_S = 1.0
 # apscheduler says at every tick that it ticks, and that it skipped one which was still running.
 logging.getLogger("apscheduler").setLevel(logging.ERROR)
 
@@ -111,7 +111,7 @@ class Ticker:
         try:
             await job.tick()
         except Exception as error:
-            _complain(name, job, error)
+            _log_failure(name, job, error)
         else:
             job.succeeded_at_s = asyncio.get_running_loop().time()
             if job.failure is not None:
@@ -126,10 +126,10 @@ class Ticker:
 
     async def _look_again(self) -> None:
         while True:
-            await asyncio.sleep(SECOND_LOOK_S)
+            await asyncio.sleep(CLOCK_CHECK_S)
             for name, job in self._jobs.items():
                 planned = self._scheduler.get_job(name)
-                latest = self._now() + timedelta(seconds=job.every_s + SECOND_LOOK_S)
+                latest = self._now() + timedelta(seconds=job.every_s + CLOCK_CHECK_S)
                 if planned is not None and planned.next_run_time > latest:
                     log.warning("this host's clock was set back; %s ticks on", name)
                     self._scheduler.modify_job(name, next_run_time=self._now())
@@ -139,7 +139,7 @@ class Ticker:
         return datetime.now(self._scheduler.timezone)  # noqa: TID251
 
 
-def _complain(name: str, job: _Job, error: Exception) -> None:
+def _log_failure(name: str, job: _Job, error: Exception) -> None:
     """Once for a row of like failures: a database that is away for an hour fills no disk."""
     if type(error) is job.failure:
         return

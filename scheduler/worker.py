@@ -48,7 +48,7 @@ class State:
         return self.clock_trusted and self.sweeping
 
 
-def senders(rt: Runtime) -> Mapping[Channel, Sender]:
+def default_senders(rt: Runtime) -> Mapping[Channel, Sender]:
     """Who delivers on which channel."""
     mail = Mail.of(rt)
     return {Channel.MAIL: mail, Channel.PUSH: Push.of(rt, mail)}
@@ -61,14 +61,16 @@ class Worker:
         self,
         rt: Runtime,
         *,
-        through: Mapping[Channel, Sender],
+        senders: Mapping[Channel, Sender],
         mark: str | None,
         sentinel: ClockSentinel | None,
     ) -> None:
         self._rt = rt
         self._backlog: Backlog | None = None
         self._ticker = ticker = Ticker()
-        self._relay = Relay(rt, through, wake=lambda: ticker.sooner("relay", relay.GATHER_S))
+        self._relay = Relay(
+            rt, senders, request_tick=lambda: ticker.sooner("relay", relay.DEBOUNCE_S)
+        )
         self._deadlines = Deadlines(
             rt, sooner=lambda in_s: ticker.sooner("deadlines", in_s), sentinel=sentinel
         )
@@ -80,12 +82,12 @@ class Worker:
 
     def start(self) -> None:
         """Begin to work, and listen for hints from this process."""
-        self._rt.committed.append(self._hint)
+        self._rt.on_commit.append(self._hint)
         self._ticker.start()
 
     async def stop(self) -> None:
         """End what is begun, within ten seconds."""
-        self._rt.committed.remove(self._hint)
+        self._rt.on_commit.remove(self._hint)
         await self._ticker.stop(TICKS_END_WITHIN_S)
         await self._relay.finish(SENDING_ENDS_WITHIN_S)
 
@@ -105,10 +107,10 @@ class Worker:
         self._deadlines.sentinel.confirm()
 
     def _hint(self, changes: Sequence[Changes]) -> None:
-        self._ticker.sooner("relay", relay.GATHER_S)
+        self._ticker.sooner("relay", relay.DEBOUNCE_S)
 
     async def _tidy(self) -> None:
-        await housekeeping.tidy(self._rt)
+        await housekeeping.delete_old_rows(self._rt)
 
     async def _count(self) -> None:
         self._backlog = await maintenance.backlog(self._rt)
@@ -120,7 +122,7 @@ def _feed(ticker: Ticker, feed: IndexFeed) -> None:
 
 
 @asynccontextmanager
-async def following(
+async def follow_index(
     rt: Runtime, *, mark: str | None = None
 ) -> AsyncIterator[Callable[[], float | None]]:
     """Keep the index of a process current that leaves all other work to workers elsewhere.
@@ -137,15 +139,15 @@ async def following(
 
 
 @asynccontextmanager
-async def working(
+async def background_worker(
     rt: Runtime,
     *,
-    through: Mapping[Channel, Sender] | None = None,
+    senders: Mapping[Channel, Sender] | None = None,
     mark: str | None = None,
     sentinel: ClockSentinel | None = None,
 ) -> AsyncIterator[Worker]:
     """Work while inside, and end within ten seconds; `mark` is what `load_index` returned."""
-    worker = Worker(rt, through=through or senders(rt), mark=mark, sentinel=sentinel)
+    worker = Worker(rt, senders=senders or default_senders(rt), mark=mark, sentinel=sentinel)
     worker.start()
     try:
         yield worker

@@ -7,7 +7,7 @@ from data.enums import OfferState, Tier
 from data.markets import Language, Market
 from data.records.ids import BookingId, FriendId
 from data.records.jobs import Offer
-from dispatch.flows.execute import Done
+from dispatch.flows.execute import CommandResult
 from dispatch.flows.jobs import commands
 from dispatch.flows.jobs.orders import Order
 from dispatch.flows.people import friends
@@ -17,12 +17,12 @@ from geo.geocode import Address
 from geo.point import Point, Precision
 
 ZURICH = Point(lat=47.3667, lon=8.5410)
-METRES_A_DEGREE = 111_195.0
+METRES_PER_DEGREE = 111_195.0
 
 
 def north(metres: float, of: Point = ZURICH) -> Point:
     """The point so many metres north of another, to within a few metres."""
-    return Point(lat=of.lat + metres / METRES_A_DEGREE, lon=of.lon)
+    return Point(lat=of.lat + metres / METRES_PER_DEGREE, lon=of.lon)
 
 
 def friend_row(ref: str, point: Point = ZURICH, **changes: Any) -> Row:
@@ -48,15 +48,15 @@ def friend_row(ref: str, point: Point = ZURICH, **changes: Any) -> Row:
     return Row(**fields | changes)
 
 
-async def take_in(rt: Runtime, rows: Sequence[Row]) -> dict[str, FriendId]:
+async def import_friends(rt: Runtime, rows: Sequence[Row]) -> dict[str, FriendId]:
     """Take these friends in; returns their ids by ref."""
-    await friends.take_in(rt, rows, actor="system")
+    await friends.import_friends(rt, rows, actor="system")
     return {friend.ref: friend.id for friend in rt.index}
 
 
-async def neighbours(rt: Runtime, count: int, **changes: Any) -> dict[str, FriendId]:
+async def import_neighbours(rt: Runtime, count: int, **changes: Any) -> dict[str, FriendId]:
     """Take in friends f1, f2, … at 100 m, 200 m, … from the customer; returns their ids by ref."""
-    return await take_in(
+    return await import_friends(
         rt, [friend_row(f"f{n}", north(100 * n), **changes) for n in range(1, count + 1)]
     )
 
@@ -76,30 +76,30 @@ def order(**changes: Any) -> Order:
     return Order(**fields | changes)
 
 
-async def booked(rt: Runtime, **changes: Any) -> Done:
+async def book_job(rt: Runtime, **changes: Any) -> CommandResult:
     """Book; returns what was done."""
     done = await commands.book(
-        rt, order(**changes), actor="customer", claim=None, said=lambda done: {}
+        rt, order(**changes), actor="customer", claim=None, build_response=lambda done: {}
     )
-    assert isinstance(done, Done)
+    assert isinstance(done, CommandResult)
     return done
 
 
-def live(done: Done) -> list[Offer]:
+def live_offers_of(done: CommandResult) -> list[Offer]:
     """The live offers of a job, nearest first."""
     offers = [offer for offer in done.job.offers if offer.state is OfferState.LIVE]
     return sorted(offers, key=lambda offer: offer.distance_m)
 
 
-def asked(done: Done, refs: dict[str, FriendId]) -> list[str]:
+def asked_refs(done: CommandResult, refs: dict[str, FriendId]) -> list[str]:
     """The refs of the friends who hold live offers, nearest first."""
     names = {friend_id: ref for ref, friend_id in refs.items()}
-    return [names[offer.friend_id] for offer in live(done)]
+    return [names[offer.friend_id] for offer in live_offers_of(done)]
 
 
-async def awarded(rt: Runtime) -> tuple[BookingId, Offer]:
+async def book_and_accept(rt: Runtime) -> tuple[BookingId, Offer]:
     """Book and let the nearest accept; returns the booking and his offer."""
-    done = await booked(rt)
-    offer = live(done)[0]
+    done = await book_job(rt)
+    offer = live_offers_of(done)[0]
     await commands.accept(rt, offer.id, offer.friend_id)
     return done.job.booking.id, offer

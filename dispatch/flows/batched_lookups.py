@@ -19,8 +19,8 @@ from data.records.ids import BookingId
 from data.store import partners, read_models, sessions
 from data.store.partners import Partner
 from data.store.read_models import Contact
-from data.store.sessions import Visitor
-from dispatch.flows.read_only import reading
+from data.store.sessions import SessionOwner
+from dispatch.flows.read_only import read_connection
 from dispatch.runtime import Runtime
 
 READERS = 2
@@ -28,45 +28,45 @@ BATCH = 256
 
 K = TypeVar("K")
 V = TypeVar("V")
-Ask: TypeAlias = Callable[[Connection, Sequence[K]], Awaitable[Mapping[K, V]]]
+Query: TypeAlias = Callable[[Connection, Sequence[K]], Awaitable[Mapping[K, V]]]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Caller(Generic[K, V]):
     key: K
-    answer: asyncio.Future[V | None]
+    future: asyncio.Future[V | None]
 
 
 @dataclass(slots=True, eq=False)
-class Gathered(Generic[K, V]):
+class BatchedLookup(Generic[K, V]):
     """Looks one kind of thing up by key; `ask` is one query for as many keys as have gathered.
 
     `coming` is whether a reader is on his way who will take along whoever waits.
     """
 
     rt: Runtime
-    ask: Ask[K, V]
+    query: Query[K, V]
     waiting: deque[_Caller[K, V]] = field(default_factory=deque)
     readers: set[asyncio.Task[None]] = field(default_factory=set)
-    coming: bool = False
+    reader_pending: bool = False
 
     async def get(self, key: K) -> V | None:
         """What there is under this key now; raises DatabaseError."""
-        answer: asyncio.Future[V | None] = asyncio.get_running_loop().create_future()
-        self.waiting.append(_Caller(key, answer))
-        if not self.coming and len(self.readers) < READERS:
-            self.coming = True
+        future: asyncio.Future[V | None] = asyncio.get_running_loop().create_future()
+        self.waiting.append(_Caller(key, future))
+        if not self.reader_pending and len(self.readers) < READERS:
+            self.reader_pending = True
             # It asks for many callers and carries nobody's context, such as a request's number.
             self.readers.add(asyncio.create_task(self._read(), context=Context()))
-        return await answer
+        return await future
 
     async def _read(self) -> None:
         me = asyncio.current_task()
         assert me is not None
         try:
             await self._read_batch()
-            while self.waiting and not self.coming:
-                self.coming = True
+            while self.waiting and not self.reader_pending:
+                self.reader_pending = True
                 await self._read_batch()
         finally:
             # In this step, not in a callback: a caller in between would count on a reader gone.
@@ -75,20 +75,20 @@ class Gathered(Generic[K, V]):
     async def _read_batch(self) -> None:
         batch: Sequence[_Caller[K, V]] = ()
         try:
-            async with reading(self.rt) as connection:
+            async with read_connection(self.rt) as connection:
                 batch = self._take()
-                found = await self.ask(connection, list({one.key for one in batch}))
+                found = await self.query(connection, list({one.key for one in batch}))
         except Exception as error:
             for one in batch or self._take():
-                if not one.answer.done():
-                    one.answer.set_exception(error)
+                if not one.future.done():
+                    one.future.set_exception(error)
         else:
             for one in batch:
-                if not one.answer.done():
-                    one.answer.set_result(found.get(one.key))
+                if not one.future.done():
+                    one.future.set_result(found.get(one.key))
 
     def _take(self) -> Sequence[_Caller[K, V]]:
-        self.coming = False
+        self.reader_pending = False
         return [self.waiting.popleft() for _ in range(min(BATCH, len(self.waiting)))]
 
 
@@ -97,9 +97,9 @@ class Lookups:
     """What requests look up one by one, in one process."""
 
     rt: Runtime
-    visitors: Gathered[bytes, Visitor]
-    partners: Gathered[bytes, Partner]
-    customers: Gathered[BookingId, Contact]
+    visitors: BatchedLookup[bytes, SessionOwner]
+    partners: BatchedLookup[bytes, Partner]
+    customers: BatchedLookup[BookingId, Contact]
 
 
 def lookups(rt: Runtime) -> Lookups:
@@ -107,8 +107,8 @@ def lookups(rt: Runtime) -> Lookups:
     if not isinstance(rt.lookups, Lookups) or rt.lookups.rt is not rt:
         rt.lookups = Lookups(
             rt=rt,
-            visitors=Gathered(rt, sessions.who),
-            partners=Gathered(rt, partners.of_keys),
-            customers=Gathered(rt, read_models.customers),
+            visitors=BatchedLookup(rt, sessions.session_owners),
+            partners=BatchedLookup(rt, partners.partners_by_key),
+            customers=BatchedLookup(rt, read_models.customers),
         )
     return rt.lookups

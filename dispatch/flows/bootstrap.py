@@ -17,32 +17,32 @@ from data.seed import catalogue
 from data.settings import Settings
 from data.store import catalogue as catalogue_rows
 from data.store import friends
-from dispatch.flows.group_commit import together
+from dispatch.flows.group_commit import group_commit
 from dispatch.flows.places import postcodes
-from dispatch.rules.jobs.matching import askable, traits
+from dispatch.rules.jobs.matching import askable_filter, traits
 from dispatch.rules.policy import POLICY, Policy
 from dispatch.runtime import Runtime
 from geo.gazetteer.offline import Gazetteer
-from geo.geocode import Geocoder, Nominatim, Offline, Photon
+from geo.geocode import GazetteerGeocoder, Geocoder, Nominatim, Photon
 from geo.index.friend_index import FriendIndex
 
 Report = Callable[[str], None]
 
-LINES = 100
-CALL_S = 10.0
+CONNECTIONS_MAX = 100
+CALL_TIMEOUT_S = 10.0
 
 
-def quiet(line: str) -> None:
+def discard_report(line: str) -> None:
     """Report to nobody."""
 
 
-async def prepare(database: Database, report: Report = quiet) -> list[str]:
+async def prepare_database(database: Database, report: Report = discard_report) -> list[str]:
     """Migrate the schema and bring the catalogue's rows up to date; returns what was applied.
 
     What a newer tekkie has put there is left as it is.
     """
     applied = await migrate.migrate(database.owner_dsn, report)
-    if (await migrate.standing(database.owner_dsn)).ahead:
+    if (await migrate.schema_status(database.owner_dsn)).ahead:
         return applied
     pool = await open_pool(
         database.service_dsn, role=database.service_role, size=1, application="tekkie migrate"
@@ -53,14 +53,14 @@ async def prepare(database: Database, report: Report = quiet) -> list[str]:
 
 
 @asynccontextmanager
-async def opened(
+async def open_runtime(
     settings: Settings,
     database: Database,
     *,
     application: str,
     policy: Policy = POLICY,
     chance: Random | None = None,
-    report: Report = quiet,
+    report: Report = discard_report,
 ) -> AsyncIterator[Runtime]:
     """A runtime on a migrated database, its index loaded; raises SchemaTooOld or SchemaTooNew."""
     await migrate.check(database.service_dsn, report)
@@ -71,12 +71,12 @@ async def opened(
         application=application,
     )
     trusted = httpx2.create_ssl_context()
-    async with pool, httpx2.AsyncClient(verify=trusted) as client, straight(trusted) as http:
+    async with pool, httpx2.AsyncClient(verify=trusted) as client, direct_client(trusted) as http:
         report("reading the gazetteer …")
-        gazetteer = Gazetteer.load().with_postcodes(await postcodes.imported(pool))
+        gazetteer = Gazetteer.load().with_postcodes(await postcodes.load_imported(pool))
         rt = Runtime(
             pool=pool,
-            index=FriendIndex(askable(policy), traits),
+            index=FriendIndex(askable_filter(policy), traits),
             packages=catalogue.load().packages,
             gazetteer=gazetteer,
             geocoder=_geocoder(settings, client, gazetteer, pool),
@@ -89,24 +89,30 @@ async def opened(
         try:
             yield rt
         finally:
-            await together(rt).close()
+            await group_commit(rt).close()
 
 
-def straight(trusted: ssl.SSLContext) -> httpx2.AsyncClient:
+def direct_client(trusted: ssl.SSLContext) -> httpx2.AsyncClient:
     """A client that calls whom it is told to call and nobody in between or beyond."""
-    limits = httpx2.Limits(max_connections=LINES, max_keepalive_connections=LINES // 2)
+    limits = httpx2.Limits(
+        max_connections=CONNECTIONS_MAX, max_keepalive_connections=CONNECTIONS_MAX // 2
+    )
     return httpx2.AsyncClient(
-        verify=trusted, trust_env=False, follow_redirects=False, timeout=CALL_S, limits=limits
+        verify=trusted,
+        trust_env=False,
+        follow_redirects=False,
+        timeout=CALL_TIMEOUT_S,
+        limits=limits,
     )
 
 
-async def load_index(rt: Runtime, report: Report = quiet) -> str:
+async def load_index(rt: Runtime, report: Report = discard_report) -> str:
     """Load all friends into the index; returns the mark from which to follow their changes."""
     found = []
-    with _nothing_collected():
+    with _pause_gc():
         async with transaction(rt.pool) as tx:
             mark = await friends.horizon(tx)
-            async for page in friends.everyone(tx, await moment(tx)):
+            async for page in friends.all_friends(tx, await moment(tx)):
                 found.extend(page)
                 report(f"reading friends … {len(found):,}")
         rt.index.load(found)
@@ -114,7 +120,7 @@ async def load_index(rt: Runtime, report: Report = quiet) -> str:
 
 
 @contextmanager
-def _nothing_collected() -> Iterator[None]:
+def _pause_gc() -> Iterator[None]:
     """While all that is made is meant to stay: to look for garbage in it takes longer than it."""
     was_on = gc.isenabled()
     gc.disable()
@@ -129,8 +135,8 @@ def _geocoder(
     settings: Settings, client: httpx2.AsyncClient, gazetteer: Gazetteer, pool: Pool
 ) -> Geocoder:
     if settings.geocoder == "offline" or settings.geocoder_url is None:
-        return Offline(gazetteer)
-    cache = postcodes.Remembered(pool)
+        return GazetteerGeocoder(gazetteer)
+    cache = postcodes.GeocodeCache(pool)
     if settings.geocoder == "photon":
         return Photon(url=settings.geocoder_url, client=client, gazetteer=gazetteer, cache=cache)
     return Nominatim(

@@ -24,7 +24,7 @@ from geo.point import Candidate, Point, distance_m
 
 SPARE = 4
 WIDER_BY = 4
-LOOKS_MAX = 4
+ATTEMPTS_MAX = 4
 BUSY = frozenset({Outcome.AT_CAPACITY, Outcome.TOO_MANY_OFFERS})
 
 
@@ -51,7 +51,7 @@ class _Search:
         return self.asking.want + len(self.asking.draft.live) + self.spare
 
 
-async def look_around(
+async def find_candidates(
     rt: Runtime,
     tx: Connection,
     now: datetime,
@@ -64,14 +64,14 @@ async def look_around(
     looks again for an asking whose friends were taken by decisions made before it in this batch.
     """
     searches = {
-        id(asking): _Search(asking, matching.asked_from(asking.booking, rt.policy))
+        id(asking): _Search(asking, matching.booking_reference_point(asking.booking, rt.policy))
         for asking in askings
     }
-    eyes = _Eyes(rt, tx, now, known)
+    eyes = _CandidateReader(rt, tx, now, known)
     open_ = [search for search in searches.values() if search.need is not None]
     while open_:
         await eyes.look(open_)
-        open_ = [search for search in open_ if _enough(rt, search, known) is None]
+        open_ = [search for search in open_ if _sufficient_distances(rt, search, known) is None]
 
     async def around(asking: PendingFanOut) -> tuple[Nearby, ...]:
         search = searches.get(id(asking))
@@ -81,7 +81,7 @@ async def look_around(
 
 
 @dataclass(frozen=True, slots=True)
-class _Eyes:
+class _CandidateReader:
     """What it takes to look: the index, the transaction, and everybody read so far."""
 
     rt: Runtime
@@ -90,7 +90,7 @@ class _Eyes:
     known: dict[FriendId, Friend]
 
     async def look(self, searches: Sequence[_Search]) -> None:
-        for search, found in zip(searches, _look(self.rt, searches), strict=True):
+        for search, found in zip(searches, _query_index(self.rt, searches), strict=True):
             search.found = found
             search.met.update(found)
         await self.read({c.friend_id for search in searches for c in search.found})
@@ -100,34 +100,34 @@ class _Eyes:
         self.known.update(await friends.current(self.tx, unread, self.now, self.rt.index.get))
 
     async def frame(self, search: _Search) -> tuple[Nearby, ...]:
-        while (fit := _enough(self.rt, search, self.known)) is None:
+        while (fit := _sufficient_distances(self.rt, search, self.known)) is None:
             await self.look([search])
         if len(fit) < search.asking.want:
-            await self.read(_said_busy(self.rt, search))
+            await self.read(_busy_by_index(self.rt, search))
         return _frame(self.rt, search, self.known)
 
 
-def _look(rt: Runtime, searches: Sequence[_Search]) -> list[list[Candidate]]:
+def _query_index(rt: Runtime, searches: Sequence[_Search]) -> list[list[Candidate]]:
     queries = []
     for search in searches:
         search.looks += 1
-        queries.append(_query(search))
+        queries.append(_build_query(search))
     return rt.index.nearest_many(queries)
 
 
-def _query(search: _Search) -> Query:
+def _build_query(search: _Search) -> Query:
     need = search.need
     assert need is not None  # a search without a need is over
     return Query(
         point=search.point,
         certificates=need.certificates,
         want=search.count,
-        qualifies=_qualifies(search, need),
+        qualifies=_build_filter(search, need),
         required=need.traits,
     )
 
 
-def _qualifies(search: _Search, need: Need) -> Callable[[Friend, float], bool]:
+def _build_filter(search: _Search, need: Need) -> Callable[[Friend, float], bool]:
     def qualifies(friend: Friend, away_m: float) -> bool:
         if matching.reason(friend, away_m, need) is not None:
             return False
@@ -137,7 +137,9 @@ def _qualifies(search: _Search, need: Need) -> Callable[[Friend, float], bool]:
     return qualifies
 
 
-def _enough(rt: Runtime, search: _Search, known: Mapping[FriendId, Friend]) -> list[float] | None:
+def _sufficient_distances(
+    rt: Runtime, search: _Search, known: Mapping[FriendId, Friend]
+) -> list[float] | None:
     """How far those who are fit live, once it is enough; None to look wider, or for the next need.
 
     Enough is when as many are fit as are wanted, and nobody who was not read can be nearer.
@@ -145,11 +147,11 @@ def _enough(rt: Runtime, search: _Search, known: Mapping[FriendId, Friend]) -> l
     need, want = search.need, search.asking.want
     if need is None:
         return []
-    fit = sorted(_fit(rt, search, need, known))
+    fit = sorted(_fitting_distances(rt, search, need, known))
     more = len(search.found) >= search.count
     if len(fit) >= want and not (more and fit[want - 1] > search.found[-1].distance_m):
         return fit
-    if more and search.looks < LOOKS_MAX:
+    if more and search.looks < ATTEMPTS_MAX:
         search.spare *= WIDER_BY
         return None
     if fit:
@@ -158,7 +160,7 @@ def _enough(rt: Runtime, search: _Search, known: Mapping[FriendId, Friend]) -> l
     return [] if search.need is None else None
 
 
-def _said_busy(rt: Runtime, search: _Search) -> set[FriendId]:
+def _busy_by_index(rt: Runtime, search: _Search) -> set[FriendId]:
     """Those near whom only a copy calls busy: too few are left, and no copy alone may say so."""
     return {
         friend.id
@@ -168,7 +170,7 @@ def _said_busy(rt: Runtime, search: _Search) -> set[FriendId]:
     }
 
 
-def _fit(
+def _fitting_distances(
     rt: Runtime, search: _Search, need: Need, known: Mapping[FriendId, Friend]
 ) -> Iterator[float]:
     """How far those are whom the search found and whose rows say that they may be asked."""
@@ -180,7 +182,7 @@ def _fit(
         if row is search.judged[friend_id]:
             yield indexed_m
             continue
-        away_m = _away_m(rt, search, row, indexed_m)
+        away_m = _distance_m(rt, search, row, indexed_m)
         if matching.reason(row, away_m, need) is None:
             yield away_m
 
@@ -195,11 +197,11 @@ def _frame(rt: Runtime, search: _Search, known: Mapping[FriendId, Friend]) -> tu
         if row is copy and copy is not None:
             nearby.append(Nearby(copy, indexed_m))
         elif row is not None:
-            nearby.append(Nearby(row, _away_m(rt, search, row, indexed_m)))
+            nearby.append(Nearby(row, _distance_m(rt, search, row, indexed_m)))
     return tuple(nearby)
 
 
-def _away_m(rt: Runtime, search: _Search, row: Friend, indexed_m: float) -> float:
+def _distance_m(rt: Runtime, search: _Search, row: Friend, indexed_m: float) -> float:
     copy = rt.index.get(row.id)
     if copy is not None and copy.lat == row.lat and copy.lon == row.lon:
         return indexed_m

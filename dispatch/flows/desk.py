@@ -13,23 +13,23 @@ from data.enums import BookingState
 from data.markets import Market
 from data.records.ids import BookingId, FriendId, PersonId
 from data.store import audit, desk, friends, jobs, read_models
-from data.store.desk import Place, Queue, Row
+from data.store.desk import Position, Queue, Row
 from data.store.read_models import BookingView
-from dispatch.rules.jobs.matching import Nearby, asked_from
-from dispatch.rules.jobs.nearby import Neighbour
-from dispatch.rules.jobs.nearby import around as judged
+from dispatch.rules.jobs.matching import Nearby, booking_reference_point
+from dispatch.rules.jobs.nearby import NearbyFriend
+from dispatch.rules.jobs.nearby import classify_nearby as judged
 from dispatch.rules.people.desk_notes import NotesFull
 from dispatch.rules.refusals import NotFound
 from dispatch.runtime import Runtime
 from geo.point import Point, distance_m
 
 DUE_SOON: Final = timedelta(hours=4)
-JOBS_SHOWN: Final = 20
+JOBS_LISTED: Final = 20
 EVERYBODY: Final = "desk"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Whole:
+class BookingDetails:
     """All there is about one booking, and how the operators and friends in it are called."""
 
     view: BookingView
@@ -39,10 +39,10 @@ class Whole:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Around:
+class FriendsNearby:
     """Who is near a booking, and where he starts from; `names` are theirs."""
 
-    neighbours: Sequence[Neighbour]
+    neighbours: Sequence[NearbyFriend]
     friends: Mapping[FriendId, Any]
     names: Mapping[UUID, str]
     now: datetime
@@ -52,7 +52,9 @@ async def queue_counts(rt: Runtime) -> dict[Queue, int]:
     """How much waits in each queue, counted to ten thousand."""
     async with transaction(rt.pool) as tx:
         return {
-            queue: len(await desk.queued(tx, queue, soon=DUE_SOON, limit=desk.COUNTED_MAX))
+            queue: len(
+                await desk.bookings_in_queue(tx, queue, soon=DUE_SOON, limit=desk.COUNTED_MAX)
+            )
             for queue in Queue
         }
 
@@ -63,16 +65,18 @@ async def bookings(
     queue: Queue | None,
     state: BookingState | None,
     words: str | None,
-    before: Place | None,
+    before: Position | None,
     limit: int,
     actor: str,
 ) -> list[Row]:
     """A page of bookings in a queue, in a state, and found by words, the newest first."""
     among: set[UUID] | None = None
     async with transaction(rt.pool) as tx:
-        await desk.looked(tx, actor=actor, act="bookings.listed", subject=EVERYBODY)
+        await desk.record_access(tx, actor=actor, act="bookings.listed", subject=EVERYBODY)
         if queue is not None:
-            among = {*await desk.queued(tx, queue, soon=DUE_SOON, limit=desk.COUNTED_MAX)}
+            among = {
+                *await desk.bookings_in_queue(tx, queue, soon=DUE_SOON, limit=desk.COUNTED_MAX)
+            }
         if words:
             found = await desk.search(tx, words)
             among = {*found} if among is None else among.intersection(found)
@@ -82,68 +86,73 @@ async def bookings(
 async def numbers(rt: Runtime, timezone: str, market: Market | None) -> Row:
     """What has happened today."""
     async with transaction(rt.pool) as tx:
-        return await desk.numbers(tx, timezone, market)
+        return await desk.day_numbers(tx, timezone, market)
 
 
-async def open_booking(rt: Runtime, booking_id: BookingId, *, actor: str) -> Whole:
+async def open_booking(rt: Runtime, booking_id: BookingId, *, actor: str) -> BookingDetails:
     """A booking with everything about it, or NotFound; who opened it is written down."""
     async with transaction(rt.pool) as tx:
-        view, about = await read_models.booking(tx, booking_id), await desk.about(tx, booking_id)
+        view, about = (
+            await read_models.booking(tx, booking_id),
+            await desk.booking_details(tx, booking_id),
+        )
         if view is None or about is None:
             raise NotFound("there is no such booking")
-        await desk.looked(tx, actor=actor, act="booking.opened", subject=str(booking_id))
+        await desk.record_access(tx, actor=actor, act="booking.opened", subject=str(booking_id))
         story = await desk.story(tx, booking_id)
-        return Whole(view=view, about=about, story=story, names=await _names(tx, about))
+        return BookingDetails(view=view, about=about, story=story, names=await _names(tx, about))
 
 
-async def opened(rt: Runtime, booking_id: BookingId, *, actor: str) -> None:
+async def record_opened(rt: Runtime, booking_id: BookingId, *, actor: str) -> None:
     """Write down that an operator has seen whose booking this is."""
     async with transaction(rt.pool) as tx:
-        await desk.looked(tx, actor=actor, act="booking.opened", subject=str(booking_id))
+        await desk.record_access(tx, actor=actor, act="booking.opened", subject=str(booking_id))
 
 
-async def note(
+async def add_note(
     rt: Runtime, booking_id: BookingId, text: str, *, by: PersonId, actor: str
 ) -> tuple[list[Row], Mapping[UUID, str]]:
     """Note something about a booking; returns all notes and who wrote them. Raises NotesFull."""
     async with transaction(rt.pool) as tx:
-        notes = await desk.note_booking(tx, booking_id, by, text)
+        notes = await desk.add_booking_note(tx, booking_id, by, text)
         if notes is None:
             if await read_models.owner(tx, booking_id) is None:
                 raise NotFound("there is no such booking")
             raise NotesFull("text")
-        await audit.note(tx, actor=actor, act="booking.noted", subject=str(booking_id))
+        await audit.record(tx, actor=actor, act="booking.noted", subject=str(booking_id))
         return notes, await _names(tx, {"desk_notes": notes})
 
 
-async def around(rt: Runtime, booking_id: BookingId, *, limit: int, actor: str) -> Around:
+async def friends_nearby(
+    rt: Runtime, booking_id: BookingId, *, limit: int, actor: str
+) -> FriendsNearby:
     """Who is near a booking, each with his one outcome as of now; nothing is locked or decided.
 
     The index says who is near, the rows say how each stands.
     """
     async with transaction(rt.pool) as tx:
-        job = await jobs.look(tx, booking_id, rt.packages)
+        job = await jobs.read(tx, booking_id, rt.packages)
         if job is None:
             raise NotFound("there is no such booking")
-        await desk.looked(tx, actor=actor, act="booking.opened", subject=str(booking_id))
+        await desk.record_access(tx, actor=actor, act="booking.opened", subject=str(booking_id))
         now = await moment(tx)
-        here = asked_from(job.booking, rt.policy)
+        here = booking_reference_point(job.booking, rt.policy)
         ids = [one.friend_id for one in rt.index.around(here, limit)]
         rows = await friends.current(tx, ids, now, rt.index.get)
         names = await desk.names(tx, rows)
     nearby = [Nearby(one, distance_m(here, Point(one.lat, one.lon))) for one in rows.values()]
     found = judged(job, nearby, now, rt.policy)
-    return Around(neighbours=found, friends=rows, names=names, now=now)
+    return FriendsNearby(neighbours=found, friends=rows, names=names, now=now)
 
 
-async def on_map(rt: Runtime, *, actor: str) -> tuple[list[Row], datetime]:
+async def map_bookings(rt: Runtime, *, actor: str) -> tuple[list[Row], datetime]:
     """The bookings of the map with their points, and the moment."""
     async with transaction(rt.pool) as tx:
-        await desk.looked(tx, actor=actor, act="map.opened", subject=EVERYBODY)
-        return await desk.on_map(tx), await moment(tx)
+        await desk.record_access(tx, actor=actor, act="map.opened", subject=EVERYBODY)
+        return await desk.map_bookings(tx), await moment(tx)
 
 
-async def messages(rt: Runtime, state: str, *, after: Place | None, limit: int) -> list[Row]:
+async def messages(rt: Runtime, state: str, *, after: Position | None, limit: int) -> list[Row]:
     """A page of parked or pending messages, the longest waiting first."""
     async with transaction(rt.pool) as tx:
         return await desk.messages(tx, state, after=after, limit=limit)
@@ -154,7 +163,7 @@ async def friend_rows(
 ) -> list[Row]:
     """A page of friends in a state and found by words, in the order of their refs."""
     async with transaction(rt.pool) as tx:
-        await desk.looked(tx, actor=actor, act="friends.listed", subject=EVERYBODY)
+        await desk.record_access(tx, actor=actor, act="friends.listed", subject=EVERYBODY)
         among = await desk.search_friends(tx, words) if words else None
         return await desk.friends(tx, state=state, among=among, after=after, limit=limit)
 
@@ -164,10 +173,10 @@ async def open_friend(
 ) -> tuple[Row, Mapping[UUID, str]]:
     """A friend whole and who wrote notes about him, or NotFound; who looked is written down."""
     async with transaction(rt.pool) as tx:
-        row = await desk.friend(tx, friend_id, jobs=JOBS_SHOWN)
+        row = await desk.friend(tx, friend_id, jobs=JOBS_LISTED)
         if row is None:
             raise NotFound("there is no such friend")
-        await desk.looked(tx, actor=actor, act="friend.opened", subject=str(friend_id))
+        await desk.record_access(tx, actor=actor, act="friend.opened", subject=str(friend_id))
         return row, await _names(tx, row)
 
 

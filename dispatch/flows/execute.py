@@ -22,7 +22,7 @@ from data.records.people import Friend, Person
 from data.replace import replace
 from data.store import friends, idempotency_keys, jobs
 from data.store.idempotency_keys import Claim
-from dispatch.flows.candidates import look_around
+from dispatch.flows.candidates import find_candidates
 from dispatch.rules.jobs import fan_out
 from dispatch.rules.jobs.draft import Case, PendingFanOut, Verdict
 from dispatch.rules.refusals import NotFound, Refused
@@ -74,7 +74,7 @@ class Facts:
         except KeyError:
             raise NotFound("there is no such friend") from None
 
-    def learn(self, verdict: Changes | PendingFanOut) -> None:
+    def apply(self, verdict: Changes | PendingFanOut) -> None:
         """Carry a decision on to those that come after it."""
         if isinstance(verdict, PendingFanOut):
             self.jobs[verdict.booking.id] = verdict.job
@@ -104,17 +104,17 @@ class Command:
     decide: Callable[[Case, Facts], Verdict]
     booking_id: BookingId | None = None
     offer: tuple[OfferId, FriendId] | None = None
-    make: Callable[[datetime], tuple[Booking, Person]] | None = None
+    create: Callable[[datetime], tuple[Booking, Person]] | None = None
     friend: FriendId | None = None
-    calendar: bool = False
-    held: bool = False
+    with_appointments: bool = False
+    holder_only: bool = False
     claim: Claim | None = None
     reference: tuple[PartnerId, str] | None = None
-    said: Callable[[Done], Mapping[str, Any]] | None = None
+    build_response: Callable[[CommandResult], Mapping[str, Any]] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Done:
+class CommandResult:
     """A command carried out: the job as it is now, what changed, and when it was decided.
 
     `said` is the answer kept under the idempotency key: the first one, word for word.
@@ -123,50 +123,50 @@ class Done:
     job: Job
     changes: Changes | None
     now: datetime
-    said: Mapping[str, Any] | None = None
+    response: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Repeated:
+class StoredResponse:
     """The request was answered before, with these words."""
 
-    said: Mapping[str, Any]
+    response: Mapping[str, Any]
 
 
-class Later:
+class Deferred:
     """The booking has changed in this very batch: decide in the next."""
 
 
-Result = Done | Repeated | Refused | Later | Exception
+Result = CommandResult | StoredResponse | Refused | Deferred | Exception
 
 
-async def decide_all(
+async def execute_all(
     rt: Runtime, tx: Connection, commands: Sequence[Command]
 ) -> tuple[list[Result], list[Changes]]:
     """Carry out these commands inside `tx`; one result for each, and what was written."""
     results: dict[Command, Result] = {}
-    first = _once_per_key(commands, results)
+    first = _first_per_key(commands, results)
     replies = await idempotency_keys.claim(tx, [c.claim for c in first if c.claim is not None])
     for command in first:
         if command.claim and (reply := replies.get(command.claim.name)):
             same = reply.request_sha256 == command.claim.request_sha256
-            results[command] = Repeated(said=reply.body) if same else KeyReused()
+            results[command] = StoredResponse(response=reply.body) if same else KeyReused()
     todo = [command for command in commands if command not in results]
     facts = await _load(rt, tx, todo)
     verdicts = _decide(rt, facts, todo, results)
-    decided = await conclude(rt, tx, facts, verdicts)
+    decided = await complete_fan_outs(rt, tx, facts, verdicts)
     await jobs.write(tx, list(decided.values()), facts.now)
-    results.update(_done(facts, todo, decided, results))
-    await _keep_answers(tx, todo, results)
+    results.update(_build_results(facts, todo, decided, results))
+    await _store_responses(tx, todo, results)
     return [results[command] for command in commands], list(decided.values())
 
 
-def _once_per_key(commands: Sequence[Command], results: dict[Command, Result]) -> list[Command]:
-    seen: set[idempotency_keys.Name] = set()
+def _first_per_key(commands: Sequence[Command], results: dict[Command, Result]) -> list[Command]:
+    seen: set[idempotency_keys.KeyOfCaller] = set()
     first = []
     for command in commands:
         if command.claim is not None and command.claim.name in seen:
-            results[command] = Later()
+            results[command] = Deferred()
             continue
         if command.claim is not None:
             seen.add(command.claim.name)
@@ -175,9 +175,9 @@ def _once_per_key(commands: Sequence[Command], results: dict[Command, Result]) -
 
 
 async def _load(rt: Runtime, tx: Connection, commands: Sequence[Command]) -> Facts:
-    named = [c for c in commands if c.booking_id is not None and c.make is None]
-    known = {c.booking_id for c in named if c.booking_id is not None and not c.held}
-    held = [(c.booking_id, c.friend) for c in named if c.booking_id and c.friend and c.held]
+    named = [c for c in commands if c.booking_id is not None and c.create is None]
+    known = {c.booking_id for c in named if c.booking_id is not None and not c.holder_only}
+    held = [(c.booking_id, c.friend) for c in named if c.booking_id and c.friend and c.holder_only]
     offers = [c.offer for c in commands if c.offer is not None]
     loaded, now = await jobs.lock(tx, known, rt.packages, offers=offers, held=held)
     facts = Facts(now=now, jobs=loaded, bookings=_by_offer(loaded.values()))
@@ -185,8 +185,8 @@ async def _load(rt: Runtime, tx: Connection, commands: Sequence[Command]) -> Fac
     wanted = {c.friend for c in commands if c.friend is not None}
     wanted |= {job.award.friend_id for job in loaded.values() if job.award is not None}
     if wanted:
-        facts.friends.update(await friends.locked(tx, wanted, now, rt.index.get))
-    if calendars := [c.friend for c in commands if c.calendar and c.friend is not None]:
+        facts.friends.update(await friends.lock_current(tx, wanted, now, rt.index.get))
+    if calendars := [c.friend for c in commands if c.with_appointments and c.friend is not None]:
         facts.appointments = await jobs.appointments(tx, calendars)
     if references := [c.reference for c in commands if c.reference is not None]:
         facts.references = await jobs.by_reference(tx, references)
@@ -204,7 +204,7 @@ def _decide(
     touched: dict[BookingId, Changes | PendingFanOut] = {}
     for command in commands:
         try:
-            case = _case(rt, facts, command)
+            case = _build_case(rt, facts, command)
             before = touched.get(case.job.booking.id)
             # A job that waits to hear who is near is between two states: nothing is judged by it.
             verdict = None if isinstance(before, PendingFanOut) else command.decide(case, facts)
@@ -214,19 +214,19 @@ def _decide(
             results[command] = bug
         else:
             if isinstance(before, PendingFanOut) or (before and verdict):
-                results[command] = Later()
+                results[command] = Deferred()
             elif verdict is not None:
                 verdicts[command] = touched[verdict.booking.id] = verdict
-                facts.learn(verdict)
+                facts.apply(verdict)
     return verdicts
 
 
-def _case(rt: Runtime, facts: Facts, command: Command) -> Case:
+def _build_case(rt: Runtime, facts: Facts, command: Command) -> Case:
     customer = None
-    if command.make is not None:
+    if command.create is not None:
         if command.reference is not None and (id_ := facts.references.get(command.reference)):
             raise ReferenceTaken(f"it is booking {id_}")
-        booking, customer = command.make(facts.now)
+        booking, customer = command.create(facts.now)
         facts.jobs[booking.id] = Job(booking=booking, package=rt.packages[booking.package])
     booking_id = facts.booking_id(command)
     if booking_id not in facts.jobs:
@@ -240,7 +240,7 @@ def _case(rt: Runtime, facts: Facts, command: Command) -> Case:
     )
 
 
-async def conclude(
+async def complete_fan_outs(
     rt: Runtime, tx: Connection, facts: Facts, verdicts: Mapping[K, Changes | PendingFanOut]
 ) -> dict[K, Changes]:
     """Finish the decisions that wait to hear who is near, one by one in the order of arrival.
@@ -249,12 +249,12 @@ async def conclude(
     not after the sixty-fourth.
     """
     askings = [v for v in verdicts.values() if isinstance(v, PendingFanOut) and v.want > 0]
-    around = await look_around(rt, tx, facts.now, facts.friends, askings)
+    around = await find_candidates(rt, tx, facts.now, facts.friends, askings)
     decided: dict[K, Changes] = {}
     for key, verdict in verdicts.items():
         if isinstance(verdict, PendingFanOut):
             changes = fan_out.finish(verdict, await around(verdict))
-            facts.learn(changes)
+            facts.apply(changes)
             decided[key] = changes
             await asyncio.sleep(0)
         else:
@@ -262,7 +262,7 @@ async def conclude(
     return decided
 
 
-def _done(
+def _build_results(
     facts: Facts,
     commands: Sequence[Command],
     decided: Mapping[Command, Changes],
@@ -273,23 +273,27 @@ def _done(
         if command in results:
             continue
         job = facts.jobs[facts.booking_id(command)]
-        result = Done(job=job, changes=decided.get(command), now=facts.now)
-        done[command] = replace(result, said=command.said(result)) if command.said else result
+        result = CommandResult(job=job, changes=decided.get(command), now=facts.now)
+        done[command] = (
+            replace(result, response=command.build_response(result))
+            if command.build_response
+            else result
+        )
     return done
 
 
-async def _keep_answers(
+async def _store_responses(
     tx: Connection, commands: Sequence[Command], results: Mapping[Command, Result]
 ) -> None:
-    said: dict[idempotency_keys.Name, Mapping[str, Any]] = {}
-    dropped: list[idempotency_keys.Name] = []
+    responses: dict[idempotency_keys.KeyOfCaller, Mapping[str, Any]] = {}
+    dropped: list[idempotency_keys.KeyOfCaller] = []
     for command in commands:
         if command.claim is None:
             continue
         result = results[command]
-        if isinstance(result, Done) and result.said is not None:
-            said[command.claim.name] = result.said
+        if isinstance(result, CommandResult) and result.response is not None:
+            responses[command.claim.name] = result.response
         else:
             dropped.append(command.claim.name)
-    await idempotency_keys.keep(tx, said)
-    await idempotency_keys.forget(tx, dropped)
+    await idempotency_keys.store_responses(tx, responses)
+    await idempotency_keys.release(tx, dropped)

@@ -16,17 +16,17 @@ from collections.abc import Callable, Sequence
 from contextvars import Context
 from dataclasses import dataclass, field
 
-from data.db import Connection, ConstraintBroken, DatabaseError, repeat
+from data.db import Connection, ConstraintViolation, DatabaseError, run_with_retries
 from data.enums import OfferState
 from data.records.jobs import Changes
 from dispatch.flows.execute import (
     Command,
-    Done,
-    Later,
+    CommandResult,
+    Deferred,
     ReferenceTaken,
-    Repeated,
     Result,
-    decide_all,
+    StoredResponse,
+    execute_all,
 )
 from dispatch.rules.jobs import states
 from dispatch.rules.jobs.refusals import AppointmentOverlaps, AtCapacity
@@ -35,8 +35,8 @@ from dispatch.runtime import Runtime
 
 WRITERS = 2
 BATCH = 64
-HELD_UP_S = 0.25
-WAITING_MAX = 2000
+STALLED_AFTER_S = 0.25
+QUEUE_MAX = 2000
 REFUSALS: dict[str, Callable[[], Refused]] = {
     "award_no_double_appointment": AppointmentOverlaps,
     "friend_capacity": AtCapacity,
@@ -49,36 +49,38 @@ class Overloaded(Exception):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Waiting:
+class _QueuedCommand:
     command: Command
-    answer: asyncio.Future[Done | Repeated]
+    future: asyncio.Future[CommandResult | StoredResponse]
 
 
 @dataclass(slots=True)
-class Together:
+class GroupCommit:
     """The queue of one process."""
 
     rt: Runtime
-    waiting: deque[_Waiting] = field(default_factory=deque)
+    waiting: deque[_QueuedCommand] = field(default_factory=deque)
     writers: set[asyncio.Task[None]] = field(default_factory=set)
-    held_up: set[int] = field(default_factory=set)
+    stalled: set[int] = field(default_factory=set)
 
-    async def do(self, command: Command) -> Done | Repeated:
+    async def execute(self, command: Command) -> CommandResult | StoredResponse:
         """Carry out a command and return after its commit; raises what the rules refuse."""
-        if len(self.waiting) >= WAITING_MAX:
+        if len(self.waiting) >= QUEUE_MAX:
             raise Overloaded
-        answer: asyncio.Future[Done | Repeated] = asyncio.get_running_loop().create_future()
-        self.waiting.append(_Waiting(command, answer))
-        if not self.writers or self.held_up or len(self.waiting) >= BATCH:
-            self._begin()
-        return await answer
+        future: asyncio.Future[CommandResult | StoredResponse] = (
+            asyncio.get_running_loop().create_future()
+        )
+        self.waiting.append(_QueuedCommand(command, future))
+        if not self.writers or self.stalled or len(self.waiting) >= BATCH:
+            self._start_writer()
+        return await future
 
     async def close(self) -> None:
         """Finish what has been begun."""
         while self.writers:
             await asyncio.gather(*self.writers)
 
-    def _begin(self) -> None:
+    def _start_writer(self) -> None:
         if self.waiting and len(self.writers) < WRITERS:
             # It works for many callers and carries nobody's context, such as a request's number.
             self.writers.add(asyncio.create_task(self._write(), context=Context()))
@@ -95,78 +97,80 @@ class Together:
             # In this step, not in a callback: a caller in between would count on a writer gone.
             self.writers.discard(me)
 
-    async def _write_batch(self, batch: Sequence[_Waiting]) -> None:
-        late = asyncio.get_running_loop().call_later(HELD_UP_S, self._help, batch)
+    async def _write_batch(self, batch: Sequence[_QueuedCommand]) -> None:
+        late = asyncio.get_running_loop().call_later(
+            STALLED_AFTER_S, self._start_second_writer, batch
+        )
         try:
-            results = await self._settle([one.command for one in batch])
+            results = await self._commit_or_isolate([one.command for one in batch])
         finally:
             late.cancel()
-            self.held_up.discard(id(batch))
+            self.stalled.discard(id(batch))
         later = []
         for one, result in zip(batch, results, strict=True):
-            if isinstance(result, Later):
+            if isinstance(result, Deferred):
                 later.append(one)
             else:
-                _reply(one.answer, result)
+                _resolve(one.future, result)
         self.waiting.extendleft(reversed(later))
 
-    def _help(self, batch: Sequence[_Waiting]) -> None:
-        self.held_up.add(id(batch))
-        self._begin()
+    def _start_second_writer(self, batch: Sequence[_QueuedCommand]) -> None:
+        self.stalled.add(id(batch))
+        self._start_writer()
 
-    async def _settle(self, commands: Sequence[Command]) -> Sequence[Result]:
+    async def _commit_or_isolate(self, commands: Sequence[Command]) -> Sequence[Result]:
         try:
             return await self._commit(commands)
         except Exception as error:
             if len(commands) == 1:
                 return [_refusal(error)]
-            if isinstance(error, DatabaseError) and not isinstance(error, ConstraintBroken):
+            if isinstance(error, DatabaseError) and not isinstance(error, ConstraintViolation):
                 return [error] * len(commands)
-        return [result for one in commands for result in await self._settle([one])]
+        return [result for one in commands for result in await self._commit_or_isolate([one])]
 
     def _jitter_s(self, attempt: int) -> float:
         return self.rt.chance.uniform(0, 0.02 * attempt)
 
     async def _commit(self, commands: Sequence[Command]) -> Sequence[Result]:
         async def work(tx: Connection) -> tuple[list[Result], list[Changes]]:
-            return await decide_all(self.rt, tx, commands)
+            return await execute_all(self.rt, tx, commands)
 
-        results, changes = await repeat(self.rt.pool, work, jitter_s=self._jitter_s)
-        publish(self.rt, changes)
+        results, changes = await run_with_retries(self.rt.pool, work, jitter_s=self._jitter_s)
+        publish_changes(self.rt, changes)
         return results
 
 
-def together(rt: Runtime) -> Together:
+def group_commit(rt: Runtime) -> GroupCommit:
     """The queue of this process, made at the first call."""
-    if not isinstance(rt.gathering, Together):
-        rt.gathering = Together(rt)
-    return rt.gathering
+    if not isinstance(rt.group_commit, GroupCommit):
+        rt.group_commit = GroupCommit(rt)
+    return rt.group_commit
 
 
-def publish(rt: Runtime, changes: Sequence[Changes]) -> None:
+def publish_changes(rt: Runtime, changes: Sequence[Changes]) -> None:
     """After a commit: keep this process's index up with it, and hint to whoever listens."""
     for change in changes:
         for friend_id, by in change.open_jobs.items():
-            rt.count(friend_id, open_jobs=by)
+            rt.adjust_counters(friend_id, open_jobs=by)
         for offer in change.offers:
             if offer.state is OfferState.LIVE:
-                rt.count(offer.friend_id, live_offers=+1)
+                rt.adjust_counters(offer.friend_id, live_offers=+1)
             elif offer.state in states.OFFER[OfferState.LIVE]:
-                rt.count(offer.friend_id, live_offers=-1)
+                rt.adjust_counters(offer.friend_id, live_offers=-1)
     if changes:
-        rt.tell(changes)
+        rt.notify(changes)
 
 
 def _refusal(error: Exception) -> Exception:
-    if isinstance(error, ConstraintBroken) and error.constraint in REFUSALS:
+    if isinstance(error, ConstraintViolation) and error.constraint in REFUSALS:
         return REFUSALS[error.constraint]()
     return error
 
 
-def _reply(answer: asyncio.Future[Done | Repeated], result: Result) -> None:
-    if answer.done():
+def _resolve(future: asyncio.Future[CommandResult | StoredResponse], result: Result) -> None:
+    if future.done():
         return
-    if isinstance(result, Done | Repeated):
-        answer.set_result(result)
+    if isinstance(result, CommandResult | StoredResponse):
+        future.set_result(result)
     elif isinstance(result, Exception):
-        answer.set_exception(result)
+        future.set_exception(result)

@@ -27,22 +27,22 @@ from dispatch.runtime import Runtime
 CONFIRMED_FOR = timedelta(hours=1)
 
 
-async def wall(rt: Runtime) -> datetime | None:
+async def wall_clock(rt: Runtime) -> datetime | None:
     """The database server's own clock; None where a test clock rules."""
     async with transaction(rt.pool) as tx:
         return await clock.wall(tx)
 
 
-async def last_written(rt: Runtime) -> datetime | None:
+async def last_event_at(rt: Runtime) -> datetime | None:
     """When the event happened that was written last; None when there is none."""
     async with transaction(rt.pool) as tx:
-        return await clock.last_written(tx)
+        return await clock.last_event_at(tx)
 
 
-async def clock_confirmed(rt: Runtime) -> bool:
+async def is_clock_confirmed(rt: Runtime) -> bool:
     """Whether somebody has said within the last hour that the database's clock is right."""
     async with transaction(rt.pool) as tx:
-        return await clock.confirmed(tx, CONFIRMED_FOR)
+        return await clock.is_confirmed(tx, CONFIRMED_FOR)
 
 
 async def next_due_s(rt: Runtime) -> float | None:
@@ -62,7 +62,7 @@ async def horizon(rt: Runtime) -> str:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class News:
+class FriendChanges:
     """What happened to friends at or after a mark; `mark` is where to ask from the next time.
 
     `changed` are those whose copy in the index is no longer what their row says; `live_offers` the
@@ -74,15 +74,15 @@ class News:
     mark: str
 
 
-async def news(rt: Runtime, mark: str) -> News:
+async def read_friend_changes(rt: Runtime, mark: str) -> FriendChanges:
     """What happened to friends at or after `mark` and the index does not know; none is missed."""
     async with transaction(rt.pool) as tx:
         # Before the changes are read: what commits in between lies after it and is told again.
         later = await friends.horizon(tx)
-        rows = await friend_changes.standing(tx, await friends.changed_since(tx, mark))
-        changed = [one for one, row in rows.items() if _standing(rt.index.get(one)) != row]
+        rows = await friend_changes.versions(tx, await friends.changed_since(tx, mark))
+        changed = [one for one, row in rows.items() if _version_and_jobs(rt.index.get(one)) != row]
         live_offers = await friend_changes.live_offers_since(tx, mark, await moment(tx))
-    return News(changed=changed, live_offers=live_offers, mark=later)
+    return FriendChanges(changed=changed, live_offers=live_offers, mark=later)
 
 
 async def index_differences(rt: Runtime) -> set[FriendId]:
@@ -90,22 +90,22 @@ async def index_differences(rt: Runtime) -> set[FriendId]:
     differing: set[FriendId] = set()
     seen: set[FriendId] = set()
     async with transaction(rt.pool) as tx:
-        async for page in friend_changes.pulses(tx, await moment(tx)):
+        async for page in friend_changes.fingerprints(tx, await moment(tx)):
             seen |= page.keys()
             differing |= {one for one, pulse in page.items() if _pulse(rt.index.get(one)) != pulse}
     return differing | {friend.id for friend in rt.index if friend.id not in seen}
 
 
-async def still_differing(rt: Runtime, suspects: Collection[FriendId]) -> set[FriendId]:
+async def confirm_differences(rt: Runtime, suspects: Collection[FriendId]) -> set[FriendId]:
     """Those of `suspects` whose copy still is not what their row says, live offers apart."""
     async with transaction(rt.pool) as tx:
         rows = await friends.facts(tx, suspects, await moment(tx))
-    return {one for one in suspects if not _same(rt.index.get(one), rows.get(one))}
+    return {one for one in suspects if not _is_same(rt.index.get(one), rows.get(one))}
 
 
-async def forget(rt: Runtime) -> None:
+async def delete_old_rows(rt: Runtime) -> None:
     """Drop at most a thousand of each: old answers and quotes, dead sessions and login links."""
-    for forget_old in (idempotency_keys.forget_old, quotes.forget_old, sessions.forget_old):
+    for forget_old in (idempotency_keys.delete_old, quotes.delete_old, sessions.delete_old):
         async with transaction(rt.pool) as tx:
             await forget_old(tx)
 
@@ -121,19 +121,21 @@ async def unpark(rt: Runtime, message_id: MessageId, *, actor: str = "desk") -> 
     async with transaction(rt.pool) as tx:
         if not await outbox.unpark(tx, message_id):
             raise NotFound("there is no such parked message")
-        await audit.note(tx, actor=actor, act="message.sent_again", subject=str(message_id))
-    rt.tell([])
+        await audit.record(tx, actor=actor, act="message.sent_again", subject=str(message_id))
+    rt.notify([])
 
 
-def _standing(copy: Friend | None) -> tuple[int, int] | None:
+def _version_and_jobs(copy: Friend | None) -> tuple[int, int] | None:
     return (copy.version, copy.open_jobs) if copy else None
 
 
-def _pulse(copy: Friend | None) -> friend_changes.Pulse | None:
-    return friend_changes.Pulse(copy.version, copy.open_jobs, copy.live_offers) if copy else None
+def _pulse(copy: Friend | None) -> friend_changes.Fingerprint | None:
+    return (
+        friend_changes.Fingerprint(copy.version, copy.open_jobs, copy.live_offers) if copy else None
+    )
 
 
-def _same(copy: Friend | None, row: Friend | None) -> bool:
+def _is_same(copy: Friend | None, row: Friend | None) -> bool:
     """Live offers come and go without a change of the friend, and run out without an event."""
     if copy is None or row is None:
         return copy is row

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from data.db import Connection, looking
+from data.db import Connection, autocommit
 from dispatch.runtime import Runtime
 
 
 @asynccontextmanager
-async def reading(rt: Runtime) -> AsyncIterator[Connection]:
-    """A connection for views of one statement each; raises DatabaseAway, DatabaseBusy."""
-    async with looking(rt.pool) as connection:
+async def read_connection(rt: Runtime) -> AsyncIterator[Connection]:
+    """A connection for views of one statement each; raises DatabaseUnavailable, DatabaseBusy."""
+    async with autocommit(rt.pool) as connection:
         yield connection

@@ -1,26 +1,55 @@
-"""The numbers of dispatch. Whoever changes how tekkie asks changes this file and no other."""
+"""The numbers of dispatch: the only place to change how tekkie asks.
+
+`POLICY` holds the numbers for every job; an `Override` replaces some of them for a tier, a package
+or both. Rules ask `policy.at(tier, package)`. Texts are filled with these numbers and never state
+one themselves.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
 from datetime import timedelta
 from enum import StrEnum
+from typing import Any, Final
+
+from data.enums import Tier
+
+FAN_OUT_MAX: Final = 8
+"""As many slots as the database allows a booking (`offer_slot_within`)."""
+CONTACT_WITHIN_MAX: Final = timedelta(hours=48)
+"""The longest that the database allows (`award_contact_within`)."""
+HOUR: Final = timedelta(hours=1)
 
 
 class RankBy(StrEnum):
-    """From where nearness is counted: the customer's door, or the middle of her coarse cell."""
+    """From where distance is counted: the customer's address, or the centre of its coarse cell."""
 
     DOOR = "door"
     CELL = "cell"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Policy:
-    """How many are asked, how long, how often, and what is written down about it.
+class Override:
+    """Other numbers for one tier, one package or both; None stands for all of them."""
 
-    The twelve hours of `contact_within` and the four of `fan_out` are promises to the customer:
-    the database holds them too (`award_twelve_hours`, `offers.slot`). `rank_by` weighs who is asked
-    against what that gives away: `docs/decisions/0008-selection-leak.md`.
+    tier: Tier | None = None
+    package: str | None = None
+    numbers: Mapping[str, Any]
+
+    def applies(self, tier: Tier, package: str) -> bool:
+        """Whether a job of this tier and package goes by these numbers."""
+        return self.tier in (None, tier) and self.package in (None, package)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """How many are asked, how long, how often, and what is recorded about it.
+
+    `contact_within` and `fan_out` are promises to the customer: every award and every offer is
+    stored with its own, and the database holds it to them. `rank_by` weighs who is asked against
+    what that gives away: `docs/decisions/0008-selection-leak.md`. Of several overrides that apply,
+    the later one wins.
     """
 
     version: str = "2026-11"
@@ -44,15 +73,18 @@ class Policy:
     shown_step_m: int = 100
     base_moves_every: timedelta = timedelta(hours=24)
     frame: int = 16
+    overrides: tuple[Override, ...] = ()
+    _at: dict[tuple[Tier, str], Policy] = field(
+        init=False, repr=False, compare=False, default_factory=dict
+    )
 
     def __post_init__(self) -> None:
         """Refuse numbers that contradict each other, naming the two."""
-        if not 1 <= self.fan_out <= 4:
-            raise ValueError("fan_out must be 1 to 4: the database has four slots per booking")
-        if self.contact_within != timedelta(hours=12):
-            raise ValueError(
-                "contact_within is 12 hours: the constraint award_twelve_hours says so"
-            )
+        if not 1 <= self.fan_out <= FAN_OUT_MAX:
+            raise ValueError(f"fan_out must be 1 to {FAN_OUT_MAX}, as many slots as a booking has")
+        if self.contact_within % HOUR or not HOUR <= self.contact_within <= CONTACT_WITHIN_MAX:
+            most = CONTACT_WITHIN_MAX // HOUR
+            raise ValueError(f"contact_within must be whole hours, 1 to {most}")
         if any(not timedelta(0) < r < self.contact_within for r in self.contact_reminders):
             raise ValueError("contact_reminders must lie between 0 and contact_within")
         if list(self.contact_reminders) != sorted(self.contact_reminders, reverse=True):
@@ -64,9 +96,10 @@ class Policy:
         if not 0 <= self.commission_percent < 100:
             raise ValueError("commission_percent must be 0 to 99")
         self._check_visits()
-        self._check_what_it_gives_away()
+        self._check_privacy()
+        self._check_overrides()
 
-    def _check_what_it_gives_away(self) -> None:
+    def _check_privacy(self) -> None:
         if self.rank_by not in set(RankBy):
             raise ValueError(f"rank_by must be one of: {', '.join(RankBy)}")
         if self.base_moves_every < timedelta(0):
@@ -78,10 +111,46 @@ class Policy:
         if self.travel_detour_percent < 100 or self.travel_kmh < 1:
             raise ValueError("travel_detour_percent must be 100 or more, travel_kmh 1 or more")
 
+    def _check_overrides(self) -> None:
+        for override in self.overrides:
+            unknown = sorted(override.numbers.keys() - OVERRIDABLE)
+            if unknown:
+                raise ValueError(
+                    f"overrides: {unknown[0]} is not one of: {', '.join(sorted(OVERRIDABLE))}"
+                )
+            replace(self, overrides=(), **override.numbers)
+
+    def at(self, tier: Tier, package: str) -> Policy:
+        """The numbers for a job of this tier and package."""
+        if not self.overrides:
+            return self
+        found = self._at.get((tier, package))
+        if found is None:
+            numbers: dict[str, Any] = {}
+            for override in self.overrides:
+                if override.applies(tier, package):
+                    numbers |= override.numbers
+            found = self._at[tier, package] = replace(self, overrides=(), **numbers)
+        return found
+
+    @property
+    def contact_within_h(self) -> int:
+        """`contact_within` in hours."""
+        return self.contact_within // HOUR
+
     @property
     def name(self) -> str:
         """How the record of a decision names the policy by which it was made."""
         return f"{self.version} by {self.rank_by}"
 
 
-POLICY = Policy()
+# What is decided before a tier is known, or holds for all jobs of a friend, is the same for all.
+FOR_ALL: Final = frozenset(
+    {"version", "rank_by", "live_offers_max", "privacy_after", "quote_life", "frame"}
+    | {"shown_step_m", "base_moves_every", "overrides", "_at"}
+)
+OVERRIDABLE: Final = frozenset(one.name for one in fields(Policy)) - FOR_ALL
+
+POLICY = Policy(
+    overrides=(Override(tier=Tier.PRO, numbers={"contact_within": timedelta(hours=8)}),),
+)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from data.records.messages import Message
-from data.store.mail_context import Background
+from data.store.mail_context import MessageContext
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -14,7 +14,7 @@ class Post:
     """A message to be delivered. Its id is the same at every try, so that a repeat can be told."""
 
     message: Message
-    background: Background
+    background: MessageContext
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,9 @@
-"""Letters: what friends, customers and the desk are told, in their own language.
+"""Letters: what friends, customers and the desk receive, in their own language.
 
-The words lie in `texts/<language>.toml`. What a letter may reveal is not decided there but here:
-`FIELDS` is the privacy promise. A text that uses another field, or leaves one out, is refused when
-it is read, so a translator can neither leak a name nor forget a price.
+The wording lies in `texts/<language>.toml`. What a letter may reveal is not decided there: `FIELDS`,
+which follows from the declared events, is the privacy promise. A text that uses another field, or
+leaves one out, is refused when it is read, so a translation can neither leak a name nor forget a
+price.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from html import escape
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from string import Formatter, Template
-from typing import Any
+from typing import Any, Final
 
 from babel import Locale, UnknownLocaleError
 from babel.dates import format_datetime, get_timezone
@@ -28,37 +29,17 @@ from babel.units import format_unit
 from data.enums import Audience
 from data.markets import MARKETS, Language
 from data.records.money import Money
+from dispatch.rules.jobs.events import TEMPLATES
 
-FIELDS: Mapping[Audience, Mapping[str, frozenset[str]]] = {
-    Audience.FRIEND: {
-        "offer": frozenset({"package", "pay", "area", "distance_m", "expires_at", "link"}),
-        "awarded": frozenset({"package", "contact_due_at", "link"}),
-        "contact_reminder": frozenset({"package", "time_left", "contact_due_at", "link"}),
-        "contact_missed": frozenset({"package"}),
-        "customer_waits": frozenset({"package", "time_left", "contact_due_at", "link"}),
-        "move_asked": frozenset({"package", "starts_at", "link"}),
-        "job_cancelled": frozenset({"package"}),
-        "job_cancelled_late": frozenset({"package", "share"}),
-        "appointment": frozenset({"package", "starts_at", "ends_at", "link"}),
-        "rated": frozenset({"package", "stars"}),
-        "login_link": frozenset({"link"}),
-    },
-    Audience.CUSTOMER: {
-        "booked": frozenset({"package", "price", "helpers", "link"}),
-        "friend_found": frozenset({"package", "first_name", "contact_due_at", "link"}),
-        "friend_changed": frozenset({"package", "link"}),
-        "contacted": frozenset({"package", "first_name", "link"}),
-        "appointment": frozenset({"package", "first_name", "starts_at", "ends_at", "link"}),
-        "on_the_way": frozenset({"package", "first_name", "link"}),
-        "started": frozenset({"package", "first_name", "link"}),
-        "completed": frozenset({"package", "price", "link"}),
-        "incomplete": frozenset({"package", "link"}),
-        "unfilled": frozenset({"package", "link"}),
-        "cancelled": frozenset({"package"}),
-        "cancelled_late": frozenset({"package", "fee"}),
-    },
-    Audience.DESK: {"login_link": frozenset({"link"})},
-    Audience.PARTNER: {},
+LOGIN_LINK: Final = frozenset({"link"})
+FIELDS: Final[Mapping[Audience, Mapping[str, frozenset[str]]]] = {
+    audience: {
+        template.name: template.facts
+        for (reader, _), template in TEMPLATES.items()
+        if reader is audience and template.facts is not None
+    }
+    | ({"login_link": LOGIN_LINK} if audience in (Audience.FRIEND, Audience.DESK) else {})
+    for audience in Audience
 }
 
 BUTTON = (
@@ -98,6 +79,7 @@ KINDS: Mapping[str, Kind] = {
     "time_left": Kind.SPAN,
     "distance_m": Kind.DISTANCE,
     "helpers": Kind.COUNT,
+    "minutes": Kind.SPAN,
     "stars": Kind.COUNT,
     "link": Kind.LINK,
 }
@@ -279,7 +261,7 @@ def _written(fact: datetime, pattern: str, timezone: str, locale: Locale) -> str
 
 
 def _span(_: str, fact: timedelta, reader: Reader) -> str:
-    """Rounded down, never up: nobody shall believe he has more time than he has."""
+    """Rounded down, never up: more time than there is would mislead."""
     minutes = max(int(fact.total_seconds()) // 60, 0)
     if minutes >= 120 or minutes == 60:
         return format_unit(minutes // 60, "duration-hour", "long", locale=reader.locale)

@@ -28,7 +28,7 @@ from dispatch.runtime import Runtime
 from scheduler.senders import GiveUp, Moot, Post, Result, Retry, Sent
 from scheduler.senders.calendar import invitation
 from scheduler.senders.letters import FactInvalid, Letter, LetterUnknown, render
-from scheduler.senders.message_context import Content, holds
+from scheduler.senders.message_context import Content, is_valid
 from scheduler.senders.mime import Written, attachment, bare, text
 
 log = logging.getLogger(__name__)
@@ -145,7 +145,7 @@ class Mail:
     async def send(self, post: Post) -> Result:
         """Write the letter of a message and hand it over, unless it is no longer true."""
         message, about = post.message, post.background
-        if about.email is None or not holds(message, about):
+        if about.email is None or not is_valid(message, about):
             return Moot()
         facts = self.content.facts(message, about)
         try:

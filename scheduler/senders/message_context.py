@@ -1,38 +1,39 @@
-"""From a message to the facts of its letter, or to the insight that it is no longer true.
+"""From a message to the facts of its letter, unless the message is no longer valid.
 
-A message is called for at one moment and written at a later one. What has changed in between
-decides: an offer that somebody else accepted is not sent any more, an appointment that was moved is
-told by the message that moved it.
+A message is created at one moment and delivered at a later one. What has changed in between
+decides: an offer that another friend accepted is not sent any more, and an appointment that was
+moved is announced by the message that moved it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
 
 from data.enums import Audience, AwardState, BookingState, OfferState
 from data.markets import MARKETS
 from data.records.catalogue import Package
 from data.records.messages import Message
 from data.records.money import Money
-from data.store.mail_context import AwardNow, Background
+from data.store.mail_context import LatestAward, MessageContext
 from dispatch.rules.jobs.customer_links import customer_token
+from dispatch.rules.jobs.events import FIELDS, TEMPLATES, Shape, Validity
 
-SETTING_OUT = frozenset({BookingState.CONTACTED, BookingState.SCHEDULED})
-STANDING = frozenset({AwardState.LIVE, AwardState.DONE})
-
-Holds = Callable[[Background], bool]
+BEFORE_VISIT: Final = frozenset({BookingState.CONTACTED, BookingState.SCHEDULED})
+STANDING: Final = frozenset({AwardState.LIVE, AwardState.DONE})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Content:
-    """Whatever may fill a letter: the package names, and the address and key of the links."""
+    """What fills a letter: the package names, and the address and key of the links."""
 
     packages: Mapping[str, Package]
     base_url: str
     secret: bytes
 
-    def facts(self, message: Message, about: Background) -> Mapping[str, object]:
+    def facts(self, message: Message, about: MessageContext) -> Mapping[str, object]:
         """The facts known about a message; a letter takes those it declares and no other."""
         known: dict[str, object] = {
             "timezone": MARKETS[about.market].timezone,
@@ -49,16 +50,10 @@ class Content:
             known |= {"distance_m": about.offer.shown_m, "expires_at": about.offer.expires_at}
         if about.award:
             known |= _of_award(about, about.award)
-        if "stars" in about.said:
-            known["stars"] = about.said["stars"]
-        for name in ("fee", "share"):
-            if f"{name}_minor" in about.said:
-                amount = about.said[f"{name}_minor"]
-                known[name] = Money(amount=amount, currency=about.price.currency)
-        return known
+        return _of_event(about) | known
 
-    def link(self, message: Message, about: Background) -> str:
-        """Where the letter's button leads; a customer's link is itself the proof of who she is."""
+    def link(self, message: Message, about: MessageContext) -> str:
+        """Where the letter's button leads; a customer's link is itself their credential."""
         if message.audience is Audience.CUSTOMER:
             return f"{self.base_url}/job/{customer_token(self.secret, message.booking_id)}"
         if about.offer:
@@ -66,7 +61,21 @@ class Content:
         return f"{self.base_url}/friend/jobs/{message.booking_id}"
 
 
-def _of_award(about: Background, award: AwardNow) -> dict[str, object]:
+def _of_event(about: MessageContext) -> dict[str, object]:
+    """The facts that stand in the event itself, by the shape of their field."""
+    facts: dict[str, object] = {}
+    for name, value in about.event_data.items():
+        shape = FIELDS[name].shape if name in FIELDS else None
+        if shape is Shape.COUNT:
+            facts[name] = value
+        elif shape is Shape.MINUTES:
+            facts[name] = timedelta(minutes=value)
+        elif shape is Shape.MINOR_UNITS:
+            facts[name.removesuffix("_minor")] = Money(amount=value, currency=about.price.currency)
+    return facts
+
+
+def _of_award(about: MessageContext, award: LatestAward) -> dict[str, object]:
     known: dict[str, object] = {
         "contact_due_at": award.contact_due_at,
         "time_left": award.contact_due_at - about.now,
@@ -77,16 +86,16 @@ def _of_award(about: Background, award: AwardNow) -> dict[str, object]:
     return known
 
 
-def _offer_open(about: Background) -> bool:
+def _offer_open(about: MessageContext) -> bool:
     offer = about.offer
     return offer is not None and offer.state is OfferState.LIVE and about.now < offer.expires_at
 
 
-def _held(about: Background) -> bool:
+def _held(about: MessageContext) -> bool:
     return about.award is not None and about.award.state in STANDING
 
 
-def _contact_awaited(about: Background) -> bool:
+def _contact_awaited(about: MessageContext) -> bool:
     award = about.award
     return (
         award is not None
@@ -96,45 +105,42 @@ def _contact_awaited(about: Background) -> bool:
     )
 
 
-def _latest_appointment(about: Background) -> bool:
+def _latest_appointment(about: MessageContext) -> bool:
     appointment = about.award.appointment if about.award else None
     return (
         _held(about)
         and appointment is not None
-        and appointment.revision == about.said.get("revision")
+        and appointment.revision == about.event_data.get("revision")
     )
 
 
-def _move_awaited(about: Background) -> bool:
+def _move_awaited(about: MessageContext) -> bool:
     return _latest_appointment(about) and about.state is BookingState.SCHEDULED
 
 
-def _setting_out(about: Background) -> bool:
-    return _held(about) and about.state in SETTING_OUT
+def _before_visit(about: MessageContext) -> bool:
+    return _held(about) and about.state in BEFORE_VISIT
 
 
-def _unfilled(about: Background) -> bool:
+def _unfilled(about: MessageContext) -> bool:
     return about.state is BookingState.UNFILLED
 
 
-HOLDS: Mapping[str, Holds] = {
-    "offer": _offer_open,
-    "awarded": _held,
-    "friend_found": _held,
-    "contacted": _held,
-    "contact_reminder": _contact_awaited,
-    "customer_waits": _contact_awaited,
-    "move_asked": _move_awaited,
-    "on_the_way": _setting_out,
-    "appointment": _latest_appointment,
-    "started": _held,
-    "unfilled": _unfilled,
+CHECKS: Final[Mapping[Validity, Callable[[MessageContext], bool]]] = {
+    Validity.ALWAYS: lambda about: True,
+    Validity.OFFER_OPEN: _offer_open,
+    Validity.HELD: _held,
+    Validity.CONTACT_AWAITED: _contact_awaited,
+    Validity.LATEST_APPOINTMENT: _latest_appointment,
+    Validity.MOVE_AWAITED: _move_awaited,
+    Validity.BEFORE_VISIT: _before_visit,
+    Validity.UNFILLED: _unfilled,
 }
 
 
-def holds(message: Message, about: Background) -> bool:
-    """Whether a message is still true and still of use to its reader."""
+def is_valid(message: Message, about: MessageContext) -> bool:
+    """Whether a message is still true and still of use to its recipient."""
     if about.email is None:
         return False
-    check = HOLDS.get(message.template)
-    return check is None or check(about)
+    template = TEMPLATES.get((message.audience, message.template))
+    return template is None or CHECKS[template.valid](about)

@@ -22,15 +22,16 @@ import httpx2
 
 from data.markets import Language
 from data.records.messages import Message
-from data.store.mail_context import Background
-from data.store.push_subscriptions import Phone, PhoneProblem
+from data.store.mail_context import MessageContext
+from data.store.push_subscriptions import PhoneProblem, PushSubscription
 from dispatch.flows.people import push_subscriptions
-from dispatch.rules.people.push_endpoints import is_loopback, must_be_a_service
+from dispatch.rules.jobs.events import TEMPLATES
+from dispatch.rules.people.push_endpoints import check_push_endpoint, is_loopback
 from dispatch.rules.refusals import Refused
 from dispatch.runtime import Runtime
 from scheduler.senders import Moot, Post, Result, Retry, Sender, Sent
 from scheduler.senders.mail import Mail
-from scheduler.senders.message_context import Content, holds
+from scheduler.senders.message_context import Content, is_valid
 from scheduler.senders.push_texts import ALARM, call
 from scheduler.senders.vapid_subject import subject
 from scheduler.senders.webpush_crypto import KeysUnfit, Vapid, padded, seal, url64
@@ -40,7 +41,7 @@ log = logging.getLogger(__name__)
 TIMEOUT_S = 10.0
 ANSWER_BYTES_MAX = 16_384
 DECLARATIVE = 8030
-PHONES_ONLY = frozenset({"offer_gone", "offer_withdrawn"})
+PHONES_ONLY = frozenset(template.name for template in TEMPLATES.values() if template.facts is None)
 AT_HOME = PHONES_ONLY | {"contact_missed", ALARM}
 SILENT = PHONES_ONLY
 NEWS_LIFE = timedelta(hours=1)
@@ -54,7 +55,7 @@ LATER = frozenset({408, 425, 429})
 class Rung:
     """How a phone did; `after_s` is when its service wants to be asked again."""
 
-    phone: Phone
+    phone: PushSubscription
     problem: PhoneProblem | None = None
     after_s: float | None = None
 
@@ -85,14 +86,14 @@ class Bell:
         vapid = Vapid(settings.push_secret(), subject(settings))
         return cls(http=rt.http, vapid=vapid, more=settings.push_services)
 
-    async def ring(self, all_: Sequence[Phone], note: Note) -> list[Rung]:
+    async def ring(self, all_: Sequence[PushSubscription], note: Note) -> list[Rung]:
         """Ring these phones at once, each for at most `timeout_s`."""
         return list(await asyncio.gather(*(self._ring(phone, note) for phone in all_)))
 
-    async def _ring(self, phone: Phone, note: Note) -> Rung:
+    async def _ring(self, phone: PushSubscription, note: Note) -> Rung:
         try:
             async with asyncio.timeout(self.timeout_s):
-                must_be_a_service(phone.endpoint, self.more)
+                check_push_endpoint(phone.endpoint, self.more)
                 await _must_lead_outside(phone.endpoint)
                 return await self._post(phone, note)
         except (Refused, KeysUnfit) as error:
@@ -102,7 +103,7 @@ class Bell:
             log.warning("phone %s: its service fails with %s", phone.id, type(error).__name__)
             return Rung(phone, PhoneProblem.UNREACHABLE)
 
-    async def _post(self, phone: Phone, note: Note) -> Rung:
+    async def _post(self, phone: PushSubscription, note: Note) -> Rung:
         now = datetime.now(UTC)  # noqa: TID251 - push services go by real time
         headers = {
             "Authorization": self.vapid.authorization(phone.endpoint, now),
@@ -129,7 +130,7 @@ async def _drain(answer: httpx2.Response) -> None:
             return
 
 
-def _read(phone: Phone, answer: httpx2.Response) -> Rung:
+def _read(phone: PushSubscription, answer: httpx2.Response) -> Rung:
     status = answer.status_code
     if 200 <= status < 300:
         return Rung(phone)
@@ -172,7 +173,7 @@ class Push:
     async def send(self, post: Post) -> Result:
         """Ring all phones of the reader, unless the message is no longer true."""
         message, about = post.message, post.background
-        if not holds(message, about):
+        if not is_valid(message, about):
             return Moot()
         rung = await self.bell.ring(about.phones, self._note(message, about))
         await self._settle(rung, about.now)
@@ -186,7 +187,7 @@ class Push:
             return Moot()
         return await self.otherwise.send(post)
 
-    def _note(self, message: Message, about: Background) -> Note:
+    def _note(self, message: Message, about: MessageContext) -> Note:
         offer = about.offer
         ids = {"booking_id": str(message.booking_id)}
         if offer:
@@ -206,7 +207,7 @@ class Push:
             ),
         )
 
-    def _page(self, message: Message, about: Background) -> str:
+    def _page(self, message: Message, about: MessageContext) -> str:
         if message.template in AT_HOME:
             return f"{self.content.base_url}/friend"
         return self.content.link(message, about)
@@ -214,7 +215,7 @@ class Push:
     async def _settle(self, rung: Sequence[Rung], now: datetime) -> None:
         noted = [(one.phone.id, one.problem) for one in rung if _is_news(one, now)]
         if noted:
-            await push_subscriptions.settle(self.rt, noted)
+            await push_subscriptions.record_results(self.rt, noted)
 
 
 def _is_news(rung: Rung, now: datetime) -> bool:
@@ -225,7 +226,7 @@ def _is_news(rung: Rung, now: datetime) -> bool:
     return now - before.rung_at > NOTED_AGAIN_AFTER
 
 
-def _until(about: Background, message: Message) -> datetime:
+def _until(about: MessageContext, message: Message) -> datetime:
     """Until when a phone that is switched off shall still be rung."""
     if about.offer:
         return about.offer.expires_at

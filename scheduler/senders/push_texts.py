@@ -1,7 +1,7 @@
-"""What a phone shows: one title and one line in each language, with nothing to fill in.
+"""What a push shows: a title and a line in each language, without anything to fill in.
 
-That is the privacy promise of a locked screen: a text that could name somebody has nowhere to
-stand, and whoever writes a field into one is refused when it is read.
+That is the privacy promise of a locked screen: a text with a field could name somebody, and is
+refused when it is read.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 
+from data.enums import Channel
 from data.markets import Language
+from dispatch.rules.jobs import events
 
 ALARM = "alarm"
-NEWS = "news"
 TEMPLATES = frozenset(
-    {"offer", "offer_gone", "offer_withdrawn", "contact_reminder", "contact_missed"}
-    | {"customer_waits", "move_asked", NEWS, ALARM}
-)
+    name for (_, name), one in events.TEMPLATES.items() if one.channel is Channel.PUSH
+) | {ALARM}
 
 
 class CallsInvalid(ValueError):
@@ -35,9 +35,8 @@ class Call:
 
 
 def call(language: Language, template: str) -> Call:
-    """The words for a message; for one without words of its own only that there is news."""
-    words = calls()[language]
-    return words.get(template) or words[NEWS]
+    """The words for a message that goes to phones, or for ALARM."""
+    return calls()[language][template]
 
 
 @cache

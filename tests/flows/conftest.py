@@ -9,8 +9,8 @@ import pytest
 
 from data import db
 from dispatch.flows.bootstrap import load_index
-from dispatch.flows.group_commit import together
-from dispatch.rules.jobs.matching import askable
+from dispatch.flows.group_commit import group_commit
+from dispatch.rules.jobs.matching import askable_filter
 from dispatch.runtime import Runtime
 from geo.gazetteer.offline import Gazetteer
 from geo.index.friend_index import FriendIndex
@@ -38,11 +38,11 @@ async def other(rt: Runtime, database) -> AsyncIterator[Runtime]:
         twin = replace(
             rt,
             pool=pool,
-            index=FriendIndex(askable(rt.policy)),
+            index=FriendIndex(askable_filter(rt.policy)),
             chance=Random(8),
             committed=[],
             gathering=None,
         )
         await load_index(twin)
         yield twin
-        await together(twin).close()
+        await group_commit(twin).close()

@@ -149,7 +149,7 @@ async def all_is_well(connection: asyncpg.Connection) -> None:
 async def index_agrees(rt: Runtime) -> None:
     """This process's copies of the friends count what their rows count, if it works alone."""
     async with transaction(rt.pool) as tx:
-        rows = [f async for page in friend_rows.everyone(tx, await moment(tx)) for f in page]
+        rows = [f async for page in friend_rows.all_friends(tx, await moment(tx)) for f in page]
     for row in rows:
         copy = rt.index.get(row.id)
         assert copy is not None

@@ -19,14 +19,14 @@ from data.records.ids import CustomerKey, customer_key
 from data.records.jobs import Job, Protocol
 from data.settings import Settings
 from data.store import jobs as store
-from dispatch.flows.bootstrap import opened
+from dispatch.flows.bootstrap import open_runtime
 from dispatch.flows.jobs import commands
 from dispatch.flows.partners import accounts
 from dispatch.flows.people import friends
 from dispatch.flows.people.friends import ProfileChange
 from dispatch.rules.policy import RankBy
 from dispatch.rules.refusals import Refused
-from tests.builders import booked, friend_row, north, take_in
+from tests.builders import book_job, friend_row, import_friends, north
 from tests.conftest import BEGINNING, Clock
 from tests.flows.invariants import all_is_well, distances_hold, index_agrees
 
@@ -47,7 +47,9 @@ JUMPS = [
 ]
 # What changes who is asked: by whom, and how.
 ALTERED = {
-    "take_in": lambda world, n: friends.take_in(world.rt, world.rows[: n + 1], actor="system"),
+    "take_in": lambda world, n: friends.import_friends(
+        world.rt, world.rows[: n + 1], actor="system"
+    ),
     "change_profile": lambda world, n: friends.change_profile(
         world.rt, world.friends[n], ProfileChange(radius_m=500 + 3000 * n, capacity=1 + n % 3)
     ),
@@ -58,10 +60,10 @@ ALTERED = {
     "set_membership": lambda world, n: friends.set_membership(
         world.rt, world.partner, world.friends[:n], member=n % 2 == 0, actor="system"
     ),
-    "keep_apart": lambda world, n: friends.keep_apart(
+    "keep_apart": lambda world, n: friends.block_customer(
         world.rt, world.friends[n], KEYS[n == 0], by_friend=True, actor="system"
     ),
-    "refresh": lambda world, n: friends.refresh(world.rt, world.friends[:n]),
+    "refresh": lambda world, n: friends.refresh_index(world.rt, world.friends[:n]),
 }
 WIPE = "TRUNCATE bookings, people, messages, answers CASCADE"
 STATE = "SELECT state FROM bookings WHERE id = $1"
@@ -90,7 +92,7 @@ class World:
         for table in ("events", "decisions", "charges", "ratings"):
             await self.owner.execute(f"ALTER TABLE {table} DISABLE TRIGGER append_only_truncate")
         chosen = Settings(data_dir=self.folder, public_url="https://tekkie.test")
-        self._opened = opened(chosen, self.where, application="tests", chance=Random(7))
+        self._opened = open_runtime(chosen, self.where, application="tests", chance=Random(7))
         self.rt = await self._opened.__aenter__()
         self.partner = (await accounts.add(self.rt, "Radio Meier"))[0].id
 
@@ -102,7 +104,7 @@ class World:
         await self.clock.set(BEGINNING)
         rows = [friend_row(f"f{n}", north(100 * n), capacity=1 + n % 2) for n in range(1, 7)]
         rows.append(friend_row("pro", north(50), tier=Tier.PRO, capacity=1))
-        refs = await take_in(self.rt, rows)
+        refs = await import_friends(self.rt, rows)
         self.rows, self.friends = rows, [refs[row.ref] for row in rows]
 
     def close(self) -> None:
@@ -178,7 +180,7 @@ class Story:
         self.run(self._rest())
 
     async def _rest(self) -> None:
-        while await commands.ring(self.world.rt, 100):
+        while await commands.fire_due_timers(self.world.rt, 100):
             pass
         await all_is_well(self.world.owner)
         await distances_hold(self.world.owner, self.rank_by)
@@ -214,7 +216,7 @@ class Story:
 
     @step()
     def book(self):
-        self.bookings.append(self.attempt("book", booked(self.world.rt)).job.booking.id)
+        self.bookings.append(self.attempt("book", book_job(self.world.rt)).job.booking.id)
         return self.bookings[-1]
 
     @step(booking=BOOKING, number=WHO)
@@ -280,7 +282,7 @@ class Story:
                 booking,
                 actor="customer",
                 reason="other",
-                mine=lambda job: True,
+                may_act=lambda job: True,
                 fee_minor_max=DEAR,
             ),
             "out": lambda: commands.redispatch(rt, booking, actor="system"),
@@ -292,9 +294,9 @@ class Story:
     def complain(self, booking, word):
         rt = self.world.rt
         if word == "not called":
-            self.attempt(word, commands.not_called(rt, booking))
+            self.attempt(word, commands.report_no_call(rt, booking))
         else:
-            self.attempt(word, commands.ask_move(rt, booking, wishes=(), note="Later."))
+            self.attempt(word, commands.request_move(rt, booking, wishes=(), note="Later."))
 
     @step(booking=BOOKING, stars=range(1, 6))
     def rate(self, booking, stars):
@@ -322,4 +324,6 @@ class Story:
 
     @step()
     def sweep(self):
-        self.world.seen[f"rung: {min(self.run(commands.ring(self.world.rt, 100)), 2)}"] += 1
+        self.world.seen[
+            f"rung: {min(self.run(commands.fire_due_timers(self.world.rt, 100)), 2)}"
+        ] += 1

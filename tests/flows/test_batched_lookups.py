@@ -5,10 +5,10 @@ from dataclasses import replace
 
 import pytest
 
-from data.db import DatabaseAway, open_pool
+from data.db import DatabaseUnavailable, open_pool
 from data.store import partners as partner_rows
 from dispatch.flows import batched_lookups as gathering
-from dispatch.flows.batched_lookups import Gathered, lookups
+from dispatch.flows.batched_lookups import BatchedLookup, lookups
 from dispatch.flows.partners import accounts
 from dispatch.flows.people import sessions
 
@@ -49,25 +49,25 @@ async def settled():
 
 async def test_sixty_four_callers_share_one_query(rt):
     archive = Archive(**{f"k{n}": n for n in range(64)})
-    gathered = Gathered(rt, archive)
+    gathered = BatchedLookup(rt, archive)
     answers = await asyncio.gather(*(gathered.get(f"k{n}") for n in range(64)))
     assert answers == list(range(64))
     assert len(archive.queries) == 1
 
 
 async def test_a_lone_caller_asks_at_once_and_nothing_is_left_behind(rt):
-    gathered = Gathered(rt, Archive(a=1))
+    gathered = BatchedLookup(rt, Archive(a=1))
     assert await gathered.get("a") == 1
     assert await gathered.get("b") is None
     await settled()
     assert not gathered.readers
-    assert not gathered.coming
+    assert not gathered.reader_pending
 
 
 async def test_nobody_is_answered_by_a_query_that_began_before_he_asked(rt):
     archive = Archive(a="good")
     archive.let.clear()
-    gathered = Gathered(rt, archive)
+    gathered = BatchedLookup(rt, archive)
     before = []
     for number in range(gathering.READERS):
         before.append(asyncio.create_task(gathered.get("a")))
@@ -83,7 +83,7 @@ async def test_nobody_is_answered_by_a_query_that_began_before_he_asked(rt):
 async def test_while_two_queries_are_under_way_all_others_gather_for_the_next(rt):
     archive = Archive()
     archive.let.clear()
-    gathered = Gathered(rt, archive)
+    gathered = BatchedLookup(rt, archive)
     callers = []
     for number in range(2):
         callers.append(asyncio.create_task(gathered.get(f"first{number}")))
@@ -99,7 +99,7 @@ async def test_while_two_queries_are_under_way_all_others_gather_for_the_next(rt
 async def test_more_than_a_batch_is_asked_for_in_several(rt, monkeypatch):
     monkeypatch.setattr(gathering, "BATCH", 4)
     archive = Archive(**{f"k{n}": n for n in range(10)})
-    gathered = Gathered(rt, archive)
+    gathered = BatchedLookup(rt, archive)
     answers = await asyncio.gather(*(gathered.get(f"k{n}") for n in range(10)))
     assert answers == list(range(10))
     assert sorted(len(keys) for keys in archive.queries) == [2, 4, 4]
@@ -107,26 +107,26 @@ async def test_more_than_a_batch_is_asked_for_in_several(rt, monkeypatch):
 
 async def test_an_error_reaches_everybody_of_its_query_and_nobody_else(rt):
     archive = Archive(a=1, c=3)
-    archive.fails["b"] = DatabaseAway("gone")
-    gathered = Gathered(rt, archive)
+    archive.fails["b"] = DatabaseUnavailable("gone")
+    gathered = BatchedLookup(rt, archive)
     first = await asyncio.gather(gathered.get("a"), gathered.get("b"), return_exceptions=True)
-    assert [type(one) for one in first] == [DatabaseAway, DatabaseAway]
+    assert [type(one) for one in first] == [DatabaseUnavailable, DatabaseUnavailable]
     assert await gathered.get("c") == 3
 
 
 async def test_without_a_connection_everybody_who_waits_is_told(rt):
-    gathered = Gathered(rt, Archive())
+    gathered = BatchedLookup(rt, Archive())
     rt.pool.terminate()
     asked = (gathered.get(key) for key in "abc")
     for answer in await asyncio.gather(*asked, return_exceptions=True):
-        assert isinstance(answer, DatabaseAway)
+        assert isinstance(answer, DatabaseUnavailable)
     assert not gathered.waiting
 
 
 async def test_a_caller_who_hangs_up_harms_nobody(rt):
     archive = Archive(a=1)
     archive.let.clear()
-    gathered = Gathered(rt, archive)
+    gathered = BatchedLookup(rt, archive)
     gone, stays = (asyncio.create_task(gathered.get("a")) for _ in range(2))
     await archive.under_way(1)
     gone.cancel()
@@ -139,20 +139,22 @@ async def test_a_caller_who_hangs_up_harms_nobody(rt):
 
 async def test_a_session_that_ended_opens_nothing_from_the_next_request_on(rt):
     operator = await sessions.add_operator(rt, "Olga Pult", "desk@example.com")
-    tokens = [await sessions.token(rt, operator) for _ in range(8)]
-    found = await asyncio.gather(*(sessions.who(rt, token) for token in tokens))
+    tokens = [await sessions.create_token(rt, operator) for _ in range(8)]
+    found = await asyncio.gather(*(sessions.find_session(rt, token) for token in tokens))
     assert [visitor.id for visitor in found] == [operator] * 8
     await sessions.log_out(rt, tokens[3])
-    found = await asyncio.gather(*(sessions.who(rt, token) for token in tokens))
+    found = await asyncio.gather(*(sessions.find_session(rt, token) for token in tokens))
     assert [visitor is None for visitor in found] == [number == 3 for number in range(8)]
 
 
 async def test_each_key_opens_its_own_partner(rt, monkeypatch):
     queries = []
-    monkeypatch.setattr(gathering.partners, "of_keys", counted(partner_rows.of_keys, queries))
+    monkeypatch.setattr(
+        gathering.partners, "partners_by_key", counted(partner_rows.partners_by_key, queries)
+    )
     made = [await accounts.add(rt, f"Partner {number}") for number in range(5)]
     keys = [key for _, key in made] + ["tk_live_nobody"]
-    found = await asyncio.gather(*(accounts.of_key(rt, key) for key in keys))
+    found = await asyncio.gather(*(accounts.find_by_key(rt, key) for key in keys))
     assert [partner and partner.id for partner in found] == [one.id for one, _ in made] + [None]
     assert len(queries) == 1
 
@@ -174,6 +176,6 @@ async def test_a_runtime_with_another_pool_asks_by_that_one(rt, database):
         alone = replace(rt, pool=other)
         assert lookups(alone) is not before
         rt.pool.terminate()
-        with pytest.raises(DatabaseAway):
-            await sessions.who(rt, "ts_nobody")
-        assert await sessions.who(alone, "ts_nobody") is None
+        with pytest.raises(DatabaseUnavailable):
+            await sessions.find_session(rt, "ts_nobody")
+        assert await sessions.find_session(alone, "ts_nobody") is None

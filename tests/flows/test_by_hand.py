@@ -7,17 +7,23 @@ import pytest
 from data.db import transaction
 from data.enums import AwardState, OfferState
 from data.store import jobs as store
-from dispatch.flows.execute import Done
+from dispatch.flows.execute import CommandResult
 from dispatch.flows.jobs import commands
 from dispatch.flows.people import friends
 from dispatch.rules.jobs.refusals import ContactDeadlinePassed, OfferGone
 from dispatch.rules.refusals import NotFound
-from tests.builders import asked, awarded, booked, live, neighbours
+from tests.builders import (
+    asked_refs,
+    book_and_accept,
+    book_job,
+    import_neighbours,
+    live_offers_of,
+)
 from tests.flows.invariants import all_is_well
 
 
 async def by_hand(rt, refs, ref="f1"):
-    done = await booked(rt)
+    done = await book_job(rt)
     given = await commands.award_by_hand(rt, done.job.booking.id, refs[ref], actor="system")
     assert given.job.award.offer_id is None
     return given.job.booking.id, refs[ref]
@@ -30,15 +36,15 @@ async def load(rt, booking_id):
 
 
 async def test_who_let_a_job_given_by_hand_pass_is_not_asked_for_it_again(rt, owner, clock):
-    refs = await neighbours(rt, 6)
+    refs = await import_neighbours(rt, 6)
     booking_id, friend = await by_hand(rt, refs)
     await clock.advance(rt.policy.contact_within)
-    assert await commands.ring(rt, 10) == 1
+    assert await commands.fire_due_timers(rt, 10) == 1
     job = await load(rt, booking_id)
     assert job.former == {friend: AwardState.FORFEITED}
     assert friend not in {offer.friend_id for offer in job.live}
     with pytest.raises(ContactDeadlinePassed):
-        await commands.contacted(rt, booking_id, friend)
+        await commands.confirm_contact(rt, booking_id, friend)
     for offer in job.live:
         await commands.decline(rt, offer.id, offer.friend_id)
     rows = await owner.fetch("SELECT friend_id FROM offers WHERE offered_at > '2026-03-02 10:00Z'")
@@ -47,14 +53,14 @@ async def test_who_let_a_job_given_by_hand_pass_is_not_asked_for_it_again(rt, ow
 
 
 async def test_a_hand_back_said_twice_is_the_same_even_when_another_has_the_job(rt, owner):
-    refs = await neighbours(rt, 6)
+    refs = await import_neighbours(rt, 6)
     booking_id, friend = await by_hand(rt, refs)
     done = await commands.hand_back(rt, booking_id, friend, "cannot_help", None)
-    assert asked(done, refs) == ["f2", "f3", "f4", "f5"]
-    offer = live(done)[0]
+    assert asked_refs(done, refs) == ["f2", "f3", "f4", "f5"]
+    offer = live_offers_of(done)[0]
     await commands.accept(rt, offer.id, offer.friend_id)
     again = await commands.hand_back(rt, booking_id, friend, "cannot_help", None)
-    assert isinstance(again, Done)
+    assert isinstance(again, CommandResult)
     assert again.changes is None
     with pytest.raises(NotFound):
         await commands.hand_back(rt, booking_id, refs["f6"], "cannot_help", None)
@@ -62,8 +68,8 @@ async def test_a_hand_back_said_twice_is_the_same_even_when_another_has_the_job(
 
 
 async def test_a_clock_set_back_does_not_mix_up_which_of_his_two_awards_came_last(rt, clock):
-    refs = await neighbours(rt, 2)
-    booking_id = (await booked(rt)).job.booking.id
+    refs = await import_neighbours(rt, 2)
+    booking_id = (await book_job(rt)).job.booking.id
     await commands.award_by_hand(rt, booking_id, refs["f1"], actor="system")
     await commands.redispatch(rt, booking_id, actor="system")
     await clock.advance(timedelta(hours=-1))
@@ -76,8 +82,8 @@ async def test_a_clock_set_back_does_not_mix_up_which_of_his_two_awards_came_las
 
 
 async def test_a_friend_suspended_after_he_was_asked_wins_nothing(rt, owner):
-    await neighbours(rt, 4)
-    offer = live(await booked(rt))[0]
+    await import_neighbours(rt, 4)
+    offer = live_offers_of(await book_job(rt))[0]
     await friends.set_state(rt, offer.friend_id, "suspended", actor="system")
     with pytest.raises(OfferGone):
         await commands.accept(rt, offer.id, offer.friend_id)
@@ -85,16 +91,16 @@ async def test_a_friend_suspended_after_he_was_asked_wins_nothing(rt, owner):
 
 
 async def test_sent_out_again_by_the_desk_a_job_leaves_its_friend_at_once(rt, owner, clock):
-    refs = await neighbours(rt, 6)
-    booking_id, offer = await awarded(rt)
+    refs = await import_neighbours(rt, 6)
+    booking_id, offer = await book_and_accept(rt)
     done = await commands.redispatch(rt, booking_id, actor="system")
-    assert asked(done, refs) == ["f2", "f3", "f4", "f5"]
+    assert asked_refs(done, refs) == ["f2", "f3", "f4", "f5"]
     state = await owner.fetchval("SELECT state FROM offers WHERE id = $1", offer.id)
     assert state == OfferState.RELEASED
     with pytest.raises(OfferGone):
         await commands.accept(rt, offer.id, offer.friend_id)
     with pytest.raises(NotFound):
-        await commands.contacted(rt, booking_id, offer.friend_id)
+        await commands.confirm_contact(rt, booking_id, offer.friend_id)
     await clock.advance(timedelta(hours=13))
-    await commands.ring(rt, 10)
+    await commands.fire_due_timers(rt, 10)
     await all_is_well(owner)

@@ -18,16 +18,16 @@ from dispatch.flows.jobs import commands, orders
 from dispatch.rules.policy import RankBy
 from geo import cells
 from tests.builders import (
-    METRES_A_DEGREE,
+    METRES_PER_DEGREE,
     ZURICH,
-    asked,
-    booked,
+    asked_refs,
+    book_job,
     friend_row,
-    live,
-    neighbours,
+    import_friends,
+    import_neighbours,
+    live_offers_of,
     north,
     order,
-    take_in,
 )
 from tests.flows.invariants import all_is_well, distances_hold, index_agrees
 
@@ -110,13 +110,13 @@ async def populate(rt, owner, chance: Random, count: int, partner) -> None:
             if rows and chance.random() < 0.15
             else replace(
                 ZURICH,
-                lat=ZURICH.lat + chance.gauss(0, spread_m) / METRES_A_DEGREE,
-                lon=ZURICH.lon + chance.gauss(0, spread_m) / METRES_A_DEGREE * 1.47,
+                lat=ZURICH.lat + chance.gauss(0, spread_m) / METRES_PER_DEGREE,
+                lon=ZURICH.lon + chance.gauss(0, spread_m) / METRES_PER_DEGREE * 1.47,
             )
         )
         chosen = {name: chance.choice(values) for name, values in CHOICES.items()}
         rows.append(friend_row(f"f{number}", spot, **chosen))
-    refs = await take_in(rt, rows)
+    refs = await import_friends(rt, rows)
     for friend_id in refs.values():
         if chance.random() < 0.15:
             await owner.execute("UPDATE friends SET state = 'paused' WHERE id = $1", friend_id)
@@ -162,10 +162,10 @@ async def test_the_offers_are_the_nearest_four_of_everybody(
     await load_index(rt)
     for _ in range(12):
         now = await clock.advance(timedelta(minutes=chance.randrange(40)))
-        await commands.ring(rt, 100)
+        await commands.fire_due_timers(rt, 100)
         world = await owner.fetch(EVERYBODY, now)
         place = replace(ZURICH, lat=ZURICH.lat + chance.gauss(0, 0.02), lon=ZURICH.lon)
-        done = await booked(
+        done = await book_job(
             rt,
             point=place,
             package=chance.choice(["wifi-setup", "new-mac", "internet-trouble", "quick-help"]),
@@ -176,8 +176,10 @@ async def test_the_offers_are_the_nearest_four_of_everybody(
         )
         package, booking = done.job.package, as_judged(done.job.booking, rank_by)
         tier, expected = nearest_four(world, booking, package, now)
-        assert {offer.friend_id for offer in live(done)} == set(expected)
-        assert [o.distance_m for o in live(done)] == sorted(o.distance_m for o in live(done))
+        assert {offer.friend_id for offer in live_offers_of(done)} == set(expected)
+        assert [o.distance_m for o in live_offers_of(done)] == sorted(
+            o.distance_m for o in live_offers_of(done)
+        )
         assert (booking.state is BookingState.UNFILLED) is (expected == [])
         told = await owner.fetchrow("SELECT * FROM decisions WHERE booking_id = $1", booking.id)
         people = {f["id"]: f for f in world}
@@ -198,17 +200,17 @@ async def test_by_cell_a_friend_is_asked_by_the_cell_alone(rt):
     """Beyond his radius of the door and within it of the cell's centre, or the other way round."""
     cell = cells.centre(ZURICH)
     door, beyond = north(-450, cell), north(1_000, cell)
-    await take_in(rt, [friend_row("f1", beyond, radius_m=1_100)])
-    assert live(await booked(rt, point=door)) == []
+    await import_friends(rt, [friend_row("f1", beyond, radius_m=1_100)])
+    assert live_offers_of(await book_job(rt, point=door)) == []
     rt.policy = replace(rt.policy, rank_by=RankBy.CELL)
-    [offer] = live(await booked(rt, point=door))
+    [offer] = live_offers_of(await book_job(rt, point=door))
     assert abs(offer.distance_m - 1_000) < 5
 
 
 async def test_a_quote_counts_those_whom_a_booking_would_ask(rt):
     cell = cells.centre(ZURICH)
     door, address = north(-450, cell), order().address
-    await take_in(rt, [friend_row("f1", north(1_000, cell), radius_m=1_100)])
+    await import_friends(rt, [friend_row("f1", north(1_000, cell), radius_m=1_100)])
     for rank_by, helpers in ((RankBy.DOOR, "0"), (RankBy.CELL, "1-4")):
         rt.policy = replace(rt.policy, rank_by=rank_by)
         offered = await orders.quote(
@@ -232,22 +234,24 @@ SPOILT = {
 
 
 async def test_what_the_index_does_not_know_yet_is_seen_in_the_transaction(rt, owner, clock):
-    refs = await take_in(rt, [friend_row(ref, north(600 + n)) for n, ref in enumerate(SPOILT)])
-    refs |= await neighbours(rt, 5)
+    refs = await import_friends(
+        rt, [friend_row(ref, north(600 + n)) for n, ref in enumerate(SPOILT)]
+    )
+    refs |= await import_neighbours(rt, 5)
     await clock.advance(timedelta(seconds=1))
     for ref, statement in SPOILT.items():
         await owner.execute(statement, ref)
     await clock.advance(timedelta(seconds=1))
     await owner.execute("UPDATE people SET lat = lat + 0.03 WHERE id = $1", refs["f5"])
-    done = await booked(rt)
-    assert asked(done, refs) == ["f1", "f2", "f3", "f4"]
+    done = await book_job(rt)
+    assert asked_refs(done, refs) == ["f1", "f2", "f3", "f4"]
     row = await owner.fetchrow("SELECT * FROM decisions")
     names = {friend_id: ref for ref, friend_id in refs.items()}
     told = {names[i]: o for i, o in zip(row["friend_ids"], row["outcomes"], strict=True)}
     for friend_id in [refs[ref] for ref in SPOILT]:
         assert all(o.friend_id != friend_id for o in done.job.offers)
     assert told["f4"] == "OFFERED"
-    for offer in live(done):
+    for offer in live_offers_of(done):
         await commands.decline(rt, offer.id, offer.friend_id)
     loaded = await owner.fetch("SELECT DISTINCT friend_id FROM offers")
     assert {names[row["friend_id"]] for row in loaded} == {"f1", "f2", "f3", "f4", "f5"}
@@ -255,43 +259,43 @@ async def test_what_the_index_does_not_know_yet_is_seen_in_the_transaction(rt, o
 
 async def test_friends_asked_too_often_elsewhere_make_the_search_go_on(rt, other, owner):
     rt.policy = other.policy = replace(rt.policy, live_offers_max=1)
-    refs = await neighbours(rt, 30)
+    refs = await import_neighbours(rt, 30)
     await load_index(other)
     for _ in range(7):
-        await booked(other)
-    done = await booked(rt)
-    assert asked(done, refs) == ["f29", "f30"]
+        await book_job(other)
+    done = await book_job(rt)
+    assert asked_refs(done, refs) == ["f29", "f30"]
     await all_is_well(owner)
 
 
 async def test_nobody_is_told_that_nobody_is_left_on_the_word_of_a_copy(rt, other, owner):
     """Offers made here and closed by another process: our copies still call everybody busy."""
-    refs = await neighbours(rt, 4, capacity=1)
+    refs = await import_neighbours(rt, 4, capacity=1)
     await load_index(other)
     for _ in range(rt.policy.live_offers_max):
-        done = await booked(rt)
-        assert len(live(done)) == 4
+        done = await book_job(rt)
+        assert len(live_offers_of(done)) == 4
         await commands.cancel(
-            other, done.job.booking.id, actor="customer", reason="other", mine=lambda job: True
+            other, done.job.booking.id, actor="customer", reason="other", may_act=lambda job: True
         )
-    assert asked(await booked(rt), refs) == ["f1", "f2", "f3", "f4"]
+    assert asked_refs(await book_job(rt), refs) == ["f1", "f2", "f3", "f4"]
     await all_is_well(owner)
 
 
 async def test_fewer_than_four_are_asked_on_no_copy_s_word_alone(rt, owner):
     """What was offered here and closed by another process still counts in one of our copies."""
-    refs = await neighbours(rt, 4)
-    rt.count(refs["f1"], live_offers=rt.policy.live_offers_max)
-    assert asked(await booked(rt), refs) == ["f1", "f2", "f3", "f4"]
+    refs = await import_neighbours(rt, 4)
+    rt.adjust_counters(refs["f1"], live_offers=rt.policy.live_offers_max)
+    assert asked_refs(await book_job(rt), refs) == ["f1", "f2", "f3", "f4"]
     await all_is_well(owner)
 
 
 async def test_nobody_is_refused_a_job_because_a_copy_counts_too_many(rt, owner):
     """A change may reach a copy twice: by the feed and by its own process."""
-    refs = await neighbours(rt, 4)
-    done = await booked(rt)
-    rt.count(refs["f1"], open_jobs=20)
-    [mine] = [offer for offer in live(done) if offer.friend_id == refs["f1"]]
+    refs = await import_neighbours(rt, 4)
+    done = await book_job(rt)
+    rt.adjust_counters(refs["f1"], open_jobs=20)
+    [mine] = [offer for offer in live_offers_of(done) if offer.friend_id == refs["f1"]]
     won = await commands.accept(rt, mine.id, mine.friend_id)
     assert won.job.award.friend_id == refs["f1"]
     await all_is_well(owner)
@@ -299,11 +303,11 @@ async def test_nobody_is_refused_a_job_because_a_copy_counts_too_many(rt, owner)
 
 async def test_one_batch_asks_nobody_too_often_and_leaves_no_place_empty(rt, owner):
     rt.policy = replace(rt.policy, live_offers_max=2)
-    await neighbours(rt, 40)
-    done = await asyncio.gather(*(booked(rt) for _ in range(20)))
-    counts = Counter(offer.friend_id for one in done for offer in live(one))
+    await import_neighbours(rt, 40)
+    done = await asyncio.gather(*(book_job(rt) for _ in range(20)))
+    counts = Counter(offer.friend_id for one in done for offer in live_offers_of(one))
     assert set(counts.values()) == {2}
-    assert all(len(live(one)) == 4 for one in done)
+    assert all(len(live_offers_of(one)) == 4 for one in done)
     await all_is_well(owner)
     await index_agrees(rt)
 
@@ -311,12 +315,12 @@ async def test_one_batch_asks_nobody_too_often_and_leaves_no_place_empty(rt, own
 async def test_a_friend_asked_in_this_batch_is_not_asked_from_a_stale_copy(rt, owner):
     """Whoever was not read in the transaction is not asked, however many are taken before him."""
     rt.policy = replace(rt.policy, live_offers_max=1)
-    refs = await neighbours(rt, 60)
+    refs = await import_neighbours(rt, 60)
     await owner.execute("UPDATE friends SET state = 'paused' WHERE ref ~ '^f(1[3-9]|[23].)$'")
-    done = await asyncio.gather(*(booked(rt) for _ in range(10)))
+    done = await asyncio.gather(*(book_job(rt) for _ in range(10)))
     names = {friend_id: ref for ref, friend_id in refs.items()}
     paused = {f"f{n}" for n in range(13, 40)}
-    asked_refs = [names[offer.friend_id] for one in done for offer in live(one)]
+    asked_refs = [names[offer.friend_id] for one in done for offer in live_offers_of(one)]
     assert not paused & set(asked_refs)
     assert len(asked_refs) == len(set(asked_refs)) == 60 - len(paused)
 
@@ -325,20 +329,20 @@ async def test_a_whole_street_asks_its_pros_when_its_friends_are_all_taken(rt, o
     rt.policy = replace(rt.policy, live_offers_max=1)
     rows = [friend_row(f"f{n}", north(100 * n)) for n in range(1, 5)]
     rows += [friend_row(f"p{n}", north(100 * n), tier=Tier.PRO) for n in range(1, 5)]
-    refs = await take_in(rt, rows)
-    one, two = await asyncio.gather(booked(rt), booked(rt))
-    assert asked(one, refs) == ["f1", "f2", "f3", "f4"]
-    assert asked(two, refs) == ["p1", "p2", "p3", "p4"]
+    refs = await import_friends(rt, rows)
+    one, two = await asyncio.gather(book_job(rt), book_job(rt))
+    assert asked_refs(one, refs) == ["f1", "f2", "f3", "f4"]
+    assert asked_refs(two, refs) == ["p1", "p2", "p3", "p4"]
     assert two.job.booking.tier is Tier.PRO
     await all_is_well(owner)
 
 
 async def test_an_order_with_swapped_coordinates_is_not_sent_to_somalia(rt):
-    await neighbours(rt, 4)
+    await import_neighbours(rt, 4)
     swapped = replace(ZURICH, lat=ZURICH.lon, lon=ZURICH.lat)
     with pytest.raises(Exception, match="swapped"):
         await commands.book(
-            rt, order(point=swapped), actor="customer", claim=None, said=lambda done: {}
+            rt, order(point=swapped), actor="customer", claim=None, build_response=lambda done: {}
         )
 
 
@@ -347,15 +351,15 @@ BEGIN = datetime(2026, 3, 2, 21, 0, tzinfo=UTC)
 
 async def test_friends_who_sleep_are_asked_when_they_wake(rt, owner, clock):
     await clock.set(BEGIN)
-    refs = await neighbours(rt, 2)
+    refs = await import_neighbours(rt, 2)
     await owner.execute("UPDATE friends SET quiet_from = 1320, quiet_until = 420")
     await load_index(rt)
-    done = await booked(rt)
+    done = await book_job(rt)
     assert done.job.booking.state is BookingState.UNFILLED
     await clock.set(BEGIN + timedelta(hours=9) - timedelta(microseconds=1))
-    assert await commands.ring(rt, 10) == 1
+    assert await commands.fire_due_timers(rt, 10) == 1
     assert await owner.fetchval("SELECT count(*) FROM offers") == 0
     await clock.advance(timedelta(minutes=15))
-    await commands.ring(rt, 10)
+    await commands.fire_due_timers(rt, 10)
     rows = await owner.fetch("SELECT friend_id FROM offers WHERE state = 'live'")
     assert {row["friend_id"] for row in rows} == set(refs.values())

@@ -7,22 +7,28 @@ from uuid import uuid4
 
 import pytest
 
-from data.db import ConstraintBroken, DatabaseConflict
+from data.db import ConstraintViolation, DatabaseConflict
 from data.enums import BookingState
 from data.records.jobs import Protocol
 from data.store.idempotency_keys import Claim
 from dispatch.flows import execute
 from dispatch.flows import group_commit as gathering
 from dispatch.flows.bootstrap import load_index
-from dispatch.flows.execute import Command, Done, KeyReused, ReferenceTaken, Repeated
-from dispatch.flows.group_commit import Overloaded, Together, together
+from dispatch.flows.execute import (
+    Command,
+    CommandResult,
+    KeyReused,
+    ReferenceTaken,
+    StoredResponse,
+)
+from dispatch.flows.group_commit import GroupCommit, Overloaded, group_commit
 from dispatch.flows.jobs import commands
 from dispatch.rules.jobs import fan_out
 from dispatch.rules.jobs import job as rules
 from dispatch.rules.jobs.refusals import NotInThisState, OfferGone
 from dispatch.rules.jobs.states import IllegalTransition
 from dispatch.rules.refusals import NotFound
-from tests.builders import booked, live, neighbours, order
+from tests.builders import book_job, import_neighbours, live_offers_of, order
 from tests.flows.invariants import all_is_well, index_agrees
 
 pytestmark = pytest.mark.usefixtures("clock")
@@ -33,7 +39,7 @@ def said(done):
 
 
 def book(rt, claim=None, **changes):
-    return commands.book(rt, order(**changes), actor="customer", claim=claim, said=said)
+    return commands.book(rt, order(**changes), actor="customer", claim=claim, build_response=said)
 
 
 def claim(key="k", body=b"the same"):
@@ -50,24 +56,24 @@ async def bookings(owner):
 
 
 async def test_a_command_with_a_bug_harms_nobody_else_in_its_batch(rt, owner):
-    await neighbours(rt, 4)
+    await import_neighbours(rt, 4)
 
     def breaks(case, facts):
         raise ZeroDivisionError
 
-    id_ = (await booked(rt)).job.booking.id
-    bad = together(rt).do(Command(booking_id=id_, actor="system", decide=breaks))
+    id_ = (await book_job(rt)).job.booking.id
+    bad = group_commit(rt).execute(Command(booking_id=id_, actor="system", decide=breaks))
     one, broken, other = await together_with(rt, bad, book(rt), book(rt))
     assert isinstance(broken, ZeroDivisionError)
-    assert isinstance(one, Done)
-    assert isinstance(other, Done)
+    assert isinstance(one, CommandResult)
+    assert isinstance(other, CommandResult)
     assert await bookings(owner) == 3
     await all_is_well(owner)
 
 
 @pytest.mark.parametrize("where", ["ask", "said", "write"])
 async def test_a_bug_after_the_decision_harms_nobody_else(rt, owner, monkeypatch, where):
-    await neighbours(rt, 4)
+    await import_neighbours(rt, 4)
     bad_said, ask = said, fan_out.finish
 
     def breaks(done):
@@ -85,89 +91,96 @@ async def test_a_bug_after_the_decision_harms_nobody_else(rt, owner, monkeypatch
         bad_said = breaks
     else:  # what no table of the database can hold
         bad_order = order(name="Vera\x00Beispiel")
-    bad = commands.book(rt, bad_order, actor="customer", claim=None, said=bad_said)
+    bad = commands.book(rt, bad_order, actor="customer", claim=None, build_response=bad_said)
     one, broken, other = await together_with(rt, bad, book(rt), book(rt))
     assert isinstance(broken, Exception)
-    assert isinstance(one, Done), one
-    assert isinstance(other, Done), other
+    assert isinstance(one, CommandResult), one
+    assert isinstance(other, CommandResult), other
     assert await bookings(owner) == 2
     await all_is_well(owner)
 
 
 async def test_a_command_that_breaks_a_constraint_harms_nobody_else(rt, owner):
-    await neighbours(rt, 4)
-    id_ = (await booked(rt)).job.booking.id
+    await import_neighbours(rt, 4)
+    id_ = (await book_job(rt)).job.booking.id
 
     def leaves_a_gap(case, facts):
         changes = rules.cancel(case, "changed_mind")
         return replace(changes, events=tuple(replace(e, seq=e.seq + 1) for e in changes.events))
 
-    bad = together(rt).do(Command(booking_id=id_, actor="system", decide=leaves_a_gap))
+    bad = group_commit(rt).execute(Command(booking_id=id_, actor="system", decide=leaves_a_gap))
     one, broken, other = await together_with(rt, bad, book(rt), book(rt))
-    assert isinstance(broken, ConstraintBroken)
+    assert isinstance(broken, ConstraintViolation)
     assert broken.constraint == "events_without_gaps"
-    assert isinstance(one, Done)
-    assert isinstance(other, Done)
+    assert isinstance(one, CommandResult)
+    assert isinstance(other, CommandResult)
     await all_is_well(owner)
 
 
 async def test_a_refused_command_is_told_why_and_the_others_are_carried_out(rt, owner):
-    refs = await neighbours(rt, 5)
-    offer = live(await booked(rt))[0]
+    refs = await import_neighbours(rt, 5)
+    offer = live_offers_of(await book_job(rt))[0]
     stranger = commands.accept(rt, offer.id, refs["f5"])
     one, refused = await asyncio.gather(book(rt), stranger, return_exceptions=True)
-    assert isinstance(one, Done)
+    assert isinstance(one, CommandResult)
     assert isinstance(refused, NotFound)
 
 
 async def test_fifty_identical_requests_at_once_in_two_processes_make_one_booking(rt, other, owner):
-    await neighbours(rt, 4)
+    await import_neighbours(rt, 4)
     await load_index(other)
     results = await asyncio.gather(*(book((rt, other)[n % 2], claim()) for n in range(50)))
-    assert len({result.said["id"] for result in results}) == 1
-    assert sum(isinstance(result, Done) for result in results) == 1
+    assert len({result.response["id"] for result in results}) == 1
+    assert sum(isinstance(result, CommandResult) for result in results) == 1
     assert await bookings(owner) == 1
     again = await book(other, claim())
-    assert isinstance(again, Repeated)
-    assert again.said == results[0].said
+    assert isinstance(again, StoredResponse)
+    assert again.response == results[0].response
     await all_is_well(owner)
 
 
 async def test_a_key_used_with_another_body_is_refused_even_at_the_same_time(rt, owner):
-    await neighbours(rt, 4)
+    await import_neighbours(rt, 4)
     both = await asyncio.gather(
         book(rt, claim()), book(rt, claim(body=b"another")), return_exceptions=True
     )
-    assert isinstance(both[0], Done)
+    assert isinstance(both[0], CommandResult)
     assert isinstance(both[1], KeyReused)
     with pytest.raises(KeyReused):
         await book(rt, claim(body=b"another"))
-    assert isinstance(await book(rt, claim(key="l", body=b"another")), Done)
+    assert isinstance(await book(rt, claim(key="l", body=b"another")), CommandResult)
     assert await bookings(owner) == 2
 
 
 async def test_a_refused_request_leaves_its_key_free(rt, owner):
-    done = await booked(rt)
-    early = commands.rate(rt, done.job.booking.id, stars=5, comment=None, claim=claim(), said=said)
+    done = await book_job(rt)
+    early = commands.rate(
+        rt, done.job.booking.id, stars=5, comment=None, claim=claim(), build_response=said
+    )
     with pytest.raises(rules.NotInThisState):
         await early
     assert await owner.fetchval("SELECT count(*) FROM answers") == 0
-    assert isinstance(await book(rt, claim(body=b"another")), Done)
+    assert isinstance(await book(rt, claim(body=b"another")), CommandResult)
 
 
 async def test_several_changes_of_one_booking_happen_in_the_order_they_came(rt, owner):
-    await neighbours(rt, 8)
-    done = await booked(rt)
-    first, second, third, fourth = live(done)
+    await import_neighbours(rt, 8)
+    done = await book_job(rt)
+    first, second, third, fourth = live_offers_of(done)
     results = await asyncio.gather(
         commands.decline(rt, first.id, first.friend_id),
         commands.decline(rt, second.id, second.friend_id),
         commands.accept(rt, third.id, third.friend_id),
         commands.accept(rt, fourth.id, fourth.friend_id),
-        commands.contacted(rt, done.job.booking.id, third.friend_id),
+        commands.confirm_contact(rt, done.job.booking.id, third.friend_id),
         return_exceptions=True,
     )
-    assert [type(r) for r in results[:4]] == [Done, Done, Done, OfferGone]
+    assert [type(r) for r in results[:4]] == [
+        CommandResult,
+        CommandResult,
+        CommandResult,
+        OfferGone,
+    ]
     kinds = [
         row["kind"]
         for row in await owner.fetch(
@@ -187,15 +200,15 @@ async def test_several_changes_of_one_booking_happen_in_the_order_they_came(rt, 
 
 @pytest.mark.parametrize("after", ["cancel", "complete", "redispatch"])
 async def test_what_comes_while_a_job_goes_out_again_is_judged_after_it_has_gone(rt, owner, after):
-    await neighbours(rt, 5)
-    done = await booked(rt)
-    winner = live(done)[0]
+    await import_neighbours(rt, 5)
+    done = await book_job(rt)
+    winner = live_offers_of(done)[0]
     await commands.accept(rt, winner.id, winner.friend_id)
-    await commands.contacted(rt, done.job.booking.id, winner.friend_id)
+    await commands.confirm_contact(rt, done.job.booking.id, winner.friend_id)
     id_, protocol = done.job.booking.id, Protocol(summary="Works again.", minutes=30)
     calls = {
         "cancel": lambda: commands.cancel(
-            rt, id_, actor="customer", reason="solved", mine=lambda job: True
+            rt, id_, actor="customer", reason="solved", may_act=lambda job: True
         ),
         "complete": lambda: commands.complete(rt, id_, winner.friend_id, protocol),
         "redispatch": lambda: commands.redispatch(rt, id_, actor=f"operator:{uuid4()}"),
@@ -205,23 +218,23 @@ async def test_what_comes_while_a_job_goes_out_again_is_judged_after_it_has_gone
         calls[after](),
         return_exceptions=True,
     )
-    assert isinstance(back, Done)
-    expected = {"cancel": Done, "complete": NotFound, "redispatch": NotInThisState}
+    assert isinstance(back, CommandResult)
+    expected = {"cancel": CommandResult, "complete": NotFound, "redispatch": NotInThisState}
     assert isinstance(second, expected[after])
     await all_is_well(owner)
     await index_agrees(rt)
 
 
 async def test_more_than_can_be_done_in_time_are_told_so_at_once(rt, owner, monkeypatch):
-    monkeypatch.setattr(gathering, "WAITING_MAX", 10)
+    monkeypatch.setattr(gathering, "QUEUE_MAX", 10)
     results = await asyncio.gather(*(book(rt) for _ in range(15)), return_exceptions=True)
     assert [type(r) for r in results].count(Overloaded) == 5
     assert await bookings(owner) == 10
-    assert isinstance(await book(rt), Done)
+    assert isinstance(await book(rt), CommandResult)
 
 
 async def test_between_two_decisions_of_a_batch_everybody_else_has_a_turn(rt, owner, monkeypatch):
-    await neighbours(rt, 4, capacity=20)
+    await import_neighbours(rt, 4, capacity=20)
     turns, seen, ask = [0], [], fan_out.finish
 
     async def others():
@@ -255,12 +268,12 @@ def failing(times, error, work):
 
 
 async def test_work_that_met_another_is_repeated_and_happens_once(rt, owner, monkeypatch):
-    await neighbours(rt, 4)
+    await import_neighbours(rt, 4)
     conflict = DatabaseConflict("planted")
     monkeypatch.setattr(execute.jobs, "write", failing(2, conflict, execute.jobs.write))
     done, other = await asyncio.gather(book(rt, claim()), book(rt))
-    assert isinstance(done, Done)
-    assert isinstance(other, Done)
+    assert isinstance(done, CommandResult)
+    assert isinstance(other, CommandResult)
     assert await bookings(owner) == 2
     await all_is_well(owner)
 
@@ -268,19 +281,19 @@ async def test_work_that_met_another_is_repeated_and_happens_once(rt, owner, mon
 async def test_work_that_always_meets_another_is_given_up_and_nothing_happened(
     rt, owner, monkeypatch
 ):
-    await neighbours(rt, 4)
+    await import_neighbours(rt, 4)
     conflict = DatabaseConflict("planted")
     monkeypatch.setattr(execute.jobs, "write", failing(3, conflict, execute.jobs.write))
     results = await asyncio.gather(book(rt, claim()), book(rt), return_exceptions=True)
     assert results == [conflict, conflict]
     assert await bookings(owner) == 0
-    assert isinstance(await book(rt, claim()), Done)
+    assert isinstance(await book(rt, claim()), CommandResult)
 
 
 async def test_what_a_caller_who_went_away_has_asked_for_is_done_all_the_same(rt, owner):
-    await neighbours(rt, 4)
+    await import_neighbours(rt, 4)
     callers = [asyncio.create_task(book(rt)) for _ in range(3)]
-    queue = together(rt)
+    queue = group_commit(rt)
     for _ in range(3):
         if len(queue.waiting) < 3:
             await asyncio.sleep(0)
@@ -288,8 +301,8 @@ async def test_what_a_caller_who_went_away_has_asked_for_is_done_all_the_same(rt
     callers[1].cancel()
     results = await asyncio.gather(*callers, return_exceptions=True)
     assert isinstance(results[1], asyncio.CancelledError)
-    assert isinstance(results[0], Done)
-    assert isinstance(results[2], Done)
+    assert isinstance(results[0], CommandResult)
+    assert isinstance(results[2], CommandResult)
     await queue.close()
     assert await bookings(owner) == 3
 
@@ -297,40 +310,40 @@ async def test_what_a_caller_who_went_away_has_asked_for_is_done_all_the_same(rt
 async def test_whoever_comes_while_a_batch_is_held_up_is_served_by_another_writer(
     rt, owner, monkeypatch
 ):
-    monkeypatch.setattr(gathering, "HELD_UP_S", 0)
-    await neighbours(rt, 8)
-    stuck, free = await booked(rt), await booked(rt)
-    [held, *_], [other, *_] = live(stuck), live(free)
+    monkeypatch.setattr(gathering, "STALLED_AFTER_S", 0)
+    await import_neighbours(rt, 8)
+    stuck, free = await book_job(rt), await book_job(rt)
+    [held, *_], [other, *_] = live_offers_of(stuck), live_offers_of(free)
     async with owner.transaction():
         await owner.execute("SELECT FROM bookings WHERE id = $1 FOR UPDATE", stuck.job.booking.id)
         waiting = asyncio.create_task(commands.accept(rt, held.id, held.friend_id))
-        while not rt.gathering.held_up:  # noqa: ASYNC110 - it comes with the loop's next turns
+        while not rt.group_commit.stalled:  # noqa: ASYNC110 - it comes with the loop's next turns
             await asyncio.sleep(0)
         won = await asyncio.wait_for(commands.accept(rt, other.id, other.friend_id), timeout=1)
         assert won.job.award.friend_id == other.friend_id
         assert not waiting.done()
     assert (await waiting).job.award.friend_id == held.friend_id
-    assert not rt.gathering.held_up
+    assert not rt.group_commit.stalled
 
 
 async def test_nobody_is_forgotten_when_two_writers_end_at_the_same_moment(rt, monkeypatch):
     """A caller who comes between the end of both writers and the loop's notice of it is served."""
     monkeypatch.setattr(gathering, "BATCH", 1)
-    queue, gate = Together(rt), asyncio.Event()
+    queue, gate = GroupCommit(rt), asyncio.Event()
     command = Command(actor="system", decide=lambda case, facts: None)
 
     async def settle(commands):
         await gate.wait()
-        return [Repeated(said={}) for _ in commands]
+        return [StoredResponse(response={}) for _ in commands]
 
-    monkeypatch.setattr(Together, "_settle", lambda self, commands: settle(commands))
+    monkeypatch.setattr(GroupCommit, "_commit_or_isolate", lambda self, commands: settle(commands))
 
     async def asks_twice():
-        await queue.do(command)
-        await queue.do(command)
+        await queue.execute(command)
+        await queue.execute(command)
 
     async def asks_once():
-        await queue.do(command)
+        await queue.execute(command)
 
     asking = asyncio.gather(asks_twice(), asks_once())
     await asyncio.sleep(0)
@@ -352,20 +365,20 @@ async def test_one_reference_makes_one_booking(rt, other, owner, processes):
         ),
         return_exceptions=True,
     )
-    assert sum(isinstance(r, Done) for r in results) == 1
+    assert sum(isinstance(r, CommandResult) for r in results) == 1
     assert sum(isinstance(r, ReferenceTaken) for r in results) == 5, results
     assert await bookings(owner) == 1
 
 
 async def test_one_bad_apple_among_a_full_batch_costs_nobody_his_answer(rt, owner):
-    await neighbours(rt, 4)
+    await import_neighbours(rt, 4)
     results = await asyncio.gather(
         *(book(rt) for _ in range(30)),
         book(rt, name="\x00"),
         *(book(rt) for _ in range(30)),
         return_exceptions=True,
     )
-    assert sum(isinstance(r, Done) for r in results) == 60
+    assert sum(isinstance(r, CommandResult) for r in results) == 60
     states = await owner.fetch("SELECT DISTINCT state FROM bookings")
     assert {row["state"] for row in states} <= {BookingState.OPEN, BookingState.UNFILLED}
     await all_is_well(owner)

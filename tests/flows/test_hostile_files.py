@@ -5,9 +5,9 @@ import json
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from dispatch.flows.people.friend_import import take_in_text
-from tests.builders import neighbours
-from tests.geo.hostile import bent, collections
+from dispatch.flows.people.friend_import import import_text
+from tests.builders import import_neighbours
+from tests.geo.hostile import collections, malformed
 
 KEPT = """
     SELECT json_agg(to_jsonb(kept) ORDER BY kept.ref)::text FROM (
@@ -38,7 +38,7 @@ async def taken(rt, owner, text, **how):
     """What an import reports, and the friends and lines of the audit before and after it."""
     before = await owner.fetchval(KEPT), await owner.fetchval(LINES)
     how = {"dry_run": False, "skip_bad": False, **how}
-    report = await take_in_text(rt, "friends.geojson", text, actor="system", **how)
+    report = await import_text(rt, "friends.geojson", text, actor="system", **how)
     return report, before, (await owner.fetchval(KEPT), await owner.fetchval(LINES))
 
 
@@ -49,7 +49,7 @@ async def test_one_bad_feature_keeps_all_out_and_the_good_ones_come_when_it_is_l
 ):
     text, fine = made
     await owner.execute(FORGET)
-    await neighbours(rt, 2)
+    await import_neighbours(rt, 2)
     tried, before, after = await taken(rt, owner, text, skip_bad=True, dry_run=True)
     assert after == before
     bad = {fault.line for fault in tried.faults}
@@ -68,7 +68,7 @@ async def test_one_bad_feature_keeps_all_out_and_the_good_ones_come_when_it_is_l
 
 
 @here
-@given(text=bent, skip_bad=st.booleans())
+@given(text=malformed, skip_bad=st.booleans())
 async def test_what_is_hardly_a_collection_changes_nothing(rt, owner, text, skip_bad):
     report, before, after = await taken(rt, owner, text, skip_bad=skip_bad)
     assert [fault.line for fault in report.faults] != []

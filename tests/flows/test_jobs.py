@@ -17,7 +17,16 @@ from dispatch.rules.jobs.refusals import (
     OfferGone,
 )
 from dispatch.rules.refusals import NotFound
-from tests.builders import asked, awarded, booked, friend_row, live, neighbours, north, take_in
+from tests.builders import (
+    asked_refs,
+    book_and_accept,
+    book_job,
+    friend_row,
+    import_friends,
+    import_neighbours,
+    live_offers_of,
+    north,
+)
 
 
 async def load(rt, booking_id):
@@ -27,16 +36,16 @@ async def load(rt, booking_id):
 
 
 async def test_the_four_nearest_are_asked(rt):
-    refs = await neighbours(rt, 6)
-    done = await booked(rt)
-    assert asked(done, refs) == ["f1", "f2", "f3", "f4"]
+    refs = await import_neighbours(rt, 6)
+    done = await book_job(rt)
+    assert asked_refs(done, refs) == ["f1", "f2", "f3", "f4"]
     assert done.job.booking.state is BookingState.OPEN
     assert done.job.booking.round == 1
 
 
 async def test_the_first_to_accept_wins_and_the_others_lose(rt):
-    await neighbours(rt, 4)
-    offers = live(await booked(rt))
+    await import_neighbours(rt, 4)
+    offers = live_offers_of(await book_job(rt))
     done = await commands.accept(rt, offers[1].id, offers[1].friend_id)
     assert done.job.booking.state is BookingState.AWARDED
     with pytest.raises(OfferGone):
@@ -47,9 +56,9 @@ async def test_the_first_to_accept_wins_and_the_others_lose(rt):
 
 
 async def test_of_four_who_accept_at_once_exactly_one_wins(rt):
-    await neighbours(rt, 4, capacity=20)
+    await import_neighbours(rt, 4, capacity=20)
     for _ in range(10):
-        offers = live(await booked(rt))
+        offers = live_offers_of(await book_job(rt))
         results = await asyncio.gather(
             *(commands.accept(rt, o.id, o.friend_id) for o in offers), return_exceptions=True
         )
@@ -58,31 +67,31 @@ async def test_of_four_who_accept_at_once_exactly_one_wins(rt):
 
 
 async def test_the_winner_may_say_it_again(rt):
-    await neighbours(rt, 4)
-    booking_id, offer = await awarded(rt)
+    await import_neighbours(rt, 4)
+    booking_id, offer = await book_and_accept(rt)
     again = await commands.accept(rt, offer.id, offer.friend_id)
     assert again.changes is None
     assert again.job.booking.id == booking_id
 
 
 async def test_a_stranger_finds_no_offer(rt):
-    refs = await neighbours(rt, 5)
-    offer = live(await booked(rt))[0]
+    refs = await import_neighbours(rt, 5)
+    offer = live_offers_of(await book_job(rt))[0]
     with pytest.raises(NotFound):
         await commands.accept(rt, offer.id, refs["f5"])
 
 
 async def test_a_decline_calls_the_next_nearest_at_once(rt):
-    refs = await neighbours(rt, 6)
-    offers = live(await booked(rt))
+    refs = await import_neighbours(rt, 6)
+    offers = live_offers_of(await book_job(rt))
     done = await commands.decline(rt, offers[0].id, offers[0].friend_id)
-    assert asked(done, refs) == ["f2", "f3", "f4", "f5"]
+    assert asked_refs(done, refs) == ["f2", "f3", "f4", "f5"]
     assert done.job.booking.round == 1
 
 
 async def test_an_offer_can_be_accepted_until_it_expires_and_not_a_moment_later(rt, clock):
-    await neighbours(rt, 4)
-    offers = live(await booked(rt))
+    await import_neighbours(rt, 4)
+    offers = live_offers_of(await book_job(rt))
     await clock.set(offers[0].expires_at)
     with pytest.raises(OfferExpired):
         await commands.accept(rt, offers[0].id, offers[0].friend_id)
@@ -92,63 +101,67 @@ async def test_an_offer_can_be_accepted_until_it_expires_and_not_a_moment_later(
 
 
 async def test_at_the_end_of_their_life_offers_expire_and_the_next_are_asked(rt, clock):
-    refs = await neighbours(rt, 7)
-    first = await booked(rt)
+    refs = await import_neighbours(rt, 7)
+    first = await book_job(rt)
     await clock.advance(rt.policy.offer_life)
-    assert await commands.ring(rt, 100) == 1
+    assert await commands.fire_due_timers(rt, 100) == 1
     job = await load(rt, first.job.booking.id)
     names = {v: k for k, v in refs.items()}
     assert sorted(names[o.friend_id] for o in job.live) == ["f5", "f6", "f7"]
     assert job.booking.round == 2
     await clock.advance(rt.policy.offer_life)
-    await commands.ring(rt, 100)
+    await commands.fire_due_timers(rt, 100)
     assert (await load(rt, first.job.booking.id)).booking.state is BookingState.UNFILLED
 
 
 async def test_twelve_hours_without_contact_forfeit_the_job_which_goes_out_again(rt, clock):
-    refs = await neighbours(rt, 6)
-    booking_id, offer = await awarded(rt)
+    refs = await import_neighbours(rt, 6)
+    booking_id, offer = await book_and_accept(rt)
     await clock.advance(timedelta(hours=8))
-    assert await commands.ring(rt, 100) == 1
+    assert await commands.fire_due_timers(rt, 100) == 1
     await clock.advance(timedelta(hours=3))
-    assert await commands.ring(rt, 100) == 1
+    assert await commands.fire_due_timers(rt, 100) == 1
     await clock.advance(timedelta(hours=1) - timedelta(microseconds=1))
-    assert await commands.ring(rt, 100) == 0
+    assert await commands.fire_due_timers(rt, 100) == 0
     await clock.advance(timedelta(microseconds=1))
-    assert await commands.ring(rt, 100) == 1
-    assert await commands.ring(rt, 100) == 0
+    assert await commands.fire_due_timers(rt, 100) == 1
+    assert await commands.fire_due_timers(rt, 100) == 0
     job = await load(rt, booking_id)
     assert job.booking.state is BookingState.OPEN
     names = {v: k for k, v in refs.items()}
     assert sorted(names[o.friend_id] for o in job.live) == ["f2", "f3", "f4", "f5"]
     with pytest.raises(ContactDeadlinePassed):
-        await commands.contacted(rt, booking_id, offer.friend_id)
+        await commands.confirm_contact(rt, booking_id, offer.friend_id)
 
 
 async def test_a_whole_life_ends_with_a_rating(rt, clock):
-    await neighbours(rt, 4)
-    booking_id, offer = await awarded(rt)
+    await import_neighbours(rt, 4)
+    booking_id, offer = await book_and_accept(rt)
     friend = offer.friend_id
-    await commands.contacted(rt, booking_id, friend)
-    assert (await commands.contacted(rt, booking_id, friend)).changes is None
+    await commands.confirm_contact(rt, booking_id, friend)
+    assert (await commands.confirm_contact(rt, booking_id, friend)).changes is None
     starts_at = await clock.now() + timedelta(hours=3)
-    await commands.agree(rt, booking_id, friend, starts_at, None)
+    await commands.schedule(rt, booking_id, friend, starts_at, None)
     await commands.start(rt, booking_id, friend)
     await commands.complete(rt, booking_id, friend, Protocol(summary="New channel.", minutes=40))
-    await commands.rate(rt, booking_id, stars=5, comment=None, claim=None, said=lambda d: {})
+    await commands.rate(
+        rt, booking_id, stars=5, comment=None, claim=None, build_response=lambda d: {}
+    )
     with pytest.raises(AlreadyRated):
-        await commands.rate(rt, booking_id, stars=1, comment=None, claim=None, said=lambda d: {})
+        await commands.rate(
+            rt, booking_id, stars=1, comment=None, claim=None, build_response=lambda d: {}
+        )
     job = await load(rt, booking_id)
     assert job.booking.state is BookingState.COMPLETED
     assert job.timers == {}
 
 
 async def test_events_are_numbered_without_gaps(rt, owner):
-    await neighbours(rt, 4)
-    booking_id, offer = await awarded(rt)
+    await import_neighbours(rt, 4)
+    booking_id, offer = await book_and_accept(rt)
     await commands.hand_back(rt, booking_id, offer.friend_id, "cannot_help", "No fibre tester.")
     await commands.cancel(
-        rt, booking_id, actor="customer", reason="changed_mind", mine=lambda j: True
+        rt, booking_id, actor="customer", reason="changed_mind", may_act=lambda j: True
     )
     rows = await owner.fetch("SELECT seq, kind FROM events WHERE booking_id = $1", booking_id)
     assert [row["seq"] for row in rows] == list(range(1, len(rows) + 1))
@@ -156,7 +169,7 @@ async def test_events_are_numbered_without_gaps(rt, owner):
 
 
 async def test_every_friend_in_the_frame_gets_one_outcome(rt, owner):
-    refs = await take_in(
+    refs = await import_friends(
         rt,
         [friend_row(f"f{n}", north(100 * n)) for n in range(1, 6)]
         + [
@@ -166,7 +179,7 @@ async def test_every_friend_in_the_frame_gets_one_outcome(rt, owner):
             friend_row("pro", north(70), tier="pro"),
         ],
     )
-    done = await booked(rt)
+    done = await book_job(rt)
     row = await owner.fetchrow("SELECT * FROM decisions WHERE booking_id = $1", done.job.booking.id)
     names = {v: k for k, v in refs.items()}
     told = {names[i]: o for i, o in zip(row["friend_ids"], row["outcomes"], strict=True)}
@@ -181,16 +194,16 @@ async def test_every_friend_in_the_frame_gets_one_outcome(rt, owner):
 
 
 async def test_pros_are_asked_when_no_friend_is_left(rt):
-    refs = await take_in(rt, [friend_row("pro", tier="pro")])
-    done = await booked(rt)
-    assert asked(done, refs) == ["pro"]
+    refs = await import_friends(rt, [friend_row("pro", tier="pro")])
+    done = await book_job(rt)
+    assert asked_refs(done, refs) == ["pro"]
 
 
 async def test_an_unfilled_booking_goes_out_when_a_suitable_friend_appears(rt, clock):
-    done = await booked(rt)
+    done = await book_job(rt)
     assert done.job.booking.state is BookingState.UNFILLED
-    assert await commands.ring(rt, 100) == 0
-    refs = await neighbours(rt, 1)
-    assert await commands.ring(rt, 100) == 1
+    assert await commands.fire_due_timers(rt, 100) == 0
+    refs = await import_neighbours(rt, 1)
+    assert await commands.fire_due_timers(rt, 100) == 1
     job = await load(rt, done.job.booking.id)
     assert [o.friend_id for o in job.live] == [refs["f1"]]

@@ -12,11 +12,17 @@ from data.records.jobs import Protocol
 from data.store import outbox
 from data.store.idempotency_keys import Claim
 from dispatch.flows import execute
-from dispatch.flows.group_commit import together
+from dispatch.flows.group_commit import group_commit
 from dispatch.flows.jobs import commands
 from dispatch.flows.partners import accounts
 from dispatch.rules.jobs.refusals import AtCapacity, OfferExpired
-from tests.builders import awarded, booked, live, neighbours, order
+from tests.builders import (
+    book_and_accept,
+    book_job,
+    import_neighbours,
+    live_offers_of,
+    order,
+)
 from tests.rules.facts import Story, friends
 
 A_MOMENT_S = 0.2
@@ -25,8 +31,8 @@ A_MOMENT_S = 0.2
 async def test_a_decision_waits_for_its_booking_and_judges_by_the_clock_after_it(
     rt, owner, database, clock
 ):
-    await neighbours(rt, 4)
-    offer = live(await booked(rt))[0]
+    await import_neighbours(rt, 4)
+    offer = live_offers_of(await book_job(rt))[0]
     async with owner.transaction():
         await owner.execute("SELECT FROM bookings FOR UPDATE")
         accepting = asyncio.create_task(commands.accept(rt, offer.id, offer.friend_id))
@@ -38,8 +44,8 @@ async def test_a_decision_waits_for_its_booking_and_judges_by_the_clock_after_it
 
 
 async def test_an_award_waits_for_its_friend_and_then_tells_him_the_rule(rt, owner):
-    await neighbours(rt, 4, capacity=1)
-    offer = live(await booked(rt))[0]
+    await import_neighbours(rt, 4, capacity=1)
+    offer = live_offers_of(await book_job(rt))[0]
     async with owner.transaction():
         await owner.execute("UPDATE friends SET open_jobs = 1 WHERE id = $1", offer.friend_id)
         accepting = asyncio.create_task(commands.accept(rt, offer.id, offer.friend_id))
@@ -50,8 +56,8 @@ async def test_an_award_waits_for_its_friend_and_then_tells_him_the_rule(rt, own
 
 
 async def test_a_message_is_written_by_the_transaction_of_its_event(rt, owner):
-    await neighbours(rt, 4)
-    await awarded(rt)
+    await import_neighbours(rt, 4)
+    await book_and_accept(rt)
     written = await owner.fetch(
         "SELECT m.xmin::text = e.xmin::text AS same FROM messages m JOIN events e USING "
         "(booking_id, seq)"
@@ -61,7 +67,7 @@ async def test_a_message_is_written_by_the_transaction_of_its_event(rt, owner):
 
 
 async def test_a_key_whose_work_failed_leaves_no_trace(rt, owner, monkeypatch):
-    await neighbours(rt, 4)
+    await import_neighbours(rt, 4)
 
     async def fail(*anything):
         raise RuntimeError("a bug")
@@ -70,27 +76,29 @@ async def test_a_key_whose_work_failed_leaves_no_trace(rt, owner, monkeypatch):
     with monkeypatch.context() as broken:
         broken.setattr(execute.jobs, "write", fail)
         with pytest.raises(RuntimeError):
-            await commands.book(rt, order(), actor="customer", claim=claim, said=lambda done: {})
+            await commands.book(
+                rt, order(), actor="customer", claim=claim, build_response=lambda done: {}
+            )
     assert await owner.fetchval("SELECT count(*) FROM answers") == 0
-    await commands.book(rt, order(), actor="customer", claim=claim, said=lambda done: {})
+    await commands.book(rt, order(), actor="customer", claim=claim, build_response=lambda done: {})
     assert await owner.fetchval("SELECT count(*) FROM bookings") == 1
 
 
 async def test_a_sweep_passes_over_a_booking_that_somebody_holds(rt, owner, clock):
-    await neighbours(rt, 4)
-    held, other = [(await booked(rt)).job.booking.id for _ in range(2)]
+    await import_neighbours(rt, 4)
+    held, other = [(await book_job(rt)).job.booking.id for _ in range(2)]
     await clock.advance(timedelta(hours=1))
     async with owner.transaction():
         await owner.execute("SELECT FROM bookings WHERE id = $1 FOR UPDATE", held)
-        assert await commands.ring(rt, 10) == 1
+        assert await commands.fire_due_timers(rt, 10) == 1
     expired = await owner.fetch("SELECT booking_id FROM events WHERE kind = 'offer.expired'")
     assert [row["booking_id"] for row in expired] == [other]
-    assert await commands.ring(rt, 10) == 1
+    assert await commands.fire_due_timers(rt, 10) == 1
 
 
 async def test_a_relay_passes_over_a_message_that_another_is_claiming(rt, owner):
-    await neighbours(rt, 4)
-    await booked(rt)
+    await import_neighbours(rt, 4)
+    await book_job(rt)
     async with owner.transaction():
         held = await owner.fetchval("SELECT id FROM messages LIMIT 1 FOR UPDATE")
         async with db.transaction(rt.pool) as tx:
@@ -100,27 +108,27 @@ async def test_a_relay_passes_over_a_message_that_another_is_claiming(rt, owner)
 
 
 async def test_one_connection_is_enough_for_every_verb(rt, database):
-    await neighbours(rt, 4)
+    await import_neighbours(rt, 4)
     pool = await db.open_pool(
         database.service_dsn, role=database.service_role, size=1, application="tests"
     )
     async with pool:
         alone = replace(rt, pool=pool, gathering=None, committed=[])
-        booking_id, offer = await awarded(alone)
-        await commands.contacted(alone, booking_id, offer.friend_id)
+        booking_id, offer = await book_and_accept(alone)
+        await commands.confirm_contact(alone, booking_id, offer.friend_id)
         start = offer.offered_at + timedelta(days=1)
-        await commands.agree(alone, booking_id, offer.friend_id, start, None)
+        await commands.schedule(alone, booking_id, offer.friend_id, start, None)
         await commands.start(alone, booking_id, offer.friend_id)
         done = Protocol(summary="Done.", minutes=5)
         await commands.complete(alone, booking_id, offer.friend_id, done)
-        await together(alone).close()
+        await group_commit(alone).close()
 
 
 async def test_a_revoked_key_opens_nothing_from_the_next_request_on(rt):
     _, key = await accounts.add(rt, "Radio Meier")
-    assert await accounts.of_key(rt, key) is not None
-    await accounts.revoke_key(rt, key[: accounts.SHOWN])
-    assert await accounts.of_key(rt, key) is None
+    assert await accounts.find_by_key(rt, key) is not None
+    await accounts.revoke_key(rt, key[: accounts.PREFIX_LENGTH])
+    assert await accounts.find_by_key(rt, key) is None
 
 
 @pytest.mark.parametrize("night", ["2026-03-28T20:00", "2026-10-24T20:00"])
@@ -135,17 +143,17 @@ def test_the_deadline_is_twelve_elapsed_hours_in_both_nights_of_the_year(night):
 
 
 async def test_a_booking_that_cannot_be_rung_steps_out_of_the_way(rt, clock, monkeypatch):
-    await neighbours(rt, 4)
-    poisoned = (await booked(rt)).job.booking.id
+    await import_neighbours(rt, 4)
+    poisoned = (await book_job(rt)).job.booking.id
     await clock.advance(timedelta(seconds=1))
-    await booked(rt)
+    await book_job(rt)
     await clock.advance(timedelta(hours=1))
-    rung = commands._rung
+    rung = commands._apply_due_rule
 
     def poison(rt, job, now):
         if job.booking.id == poisoned:
             raise RuntimeError("poisoned")
         return rung(rt, job, now)
 
-    monkeypatch.setattr(commands, "_rung", poison)
-    assert [await commands.ring(rt, 1) for _ in range(2)] == [0, 1]
+    monkeypatch.setattr(commands, "_apply_due_rule", poison)
+    assert [await commands.fire_due_timers(rt, 1) for _ in range(2)] == [0, 1]

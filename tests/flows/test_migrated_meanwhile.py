@@ -6,7 +6,7 @@ from data import migrate
 from data.enums import BookingState
 from data.records.jobs import Protocol
 from dispatch.flows.jobs import commands
-from tests.builders import booked, live, neighbours
+from tests.builders import book_job, import_neighbours, live_offers_of
 from tests.flows.invariants import all_is_well
 from tests.proof.migrations import releases
 
@@ -15,11 +15,11 @@ OFTEN_ENOUGH_TO_BE_PREPARED = 8
 
 
 async def whole_life(rt) -> BookingState:
-    done = await booked(rt)
-    booking, (first, second, *_) = done.job.booking.id, live(done)
+    done = await book_job(rt)
+    booking, (first, second, *_) = done.job.booking.id, live_offers_of(done)
     await commands.decline(rt, second.id, second.friend_id)
     await commands.accept(rt, first.id, first.friend_id)
-    await commands.contacted(rt, booking, first.friend_id)
+    await commands.confirm_contact(rt, booking, first.friend_id)
     done = await commands.complete(rt, booking, first.friend_id, DONE)
     return done.job.booking.state
 
@@ -28,7 +28,7 @@ async def test_columns_that_come_while_it_works_disturb_nobody(rt, database, own
     folder = tmp_path / "migrations"
     shutil.copytree(str(migrate.MIGRATIONS), folder)
     later = releases.add_later(folder)
-    await neighbours(rt, 8, capacity=20)
+    await import_neighbours(rt, 8, capacity=20)
     for _ in range(OFTEN_ENOUGH_TO_BE_PREPARED):
         await whole_life(rt)
     assert await migrate.migrate(database.owner_dsn, folder=folder) == later

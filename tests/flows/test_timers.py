@@ -9,7 +9,7 @@ import pytest
 from data.enums import BookingState, TimerKind
 from dispatch.flows.jobs import commands
 from dispatch.rules.jobs import fan_out
-from tests.builders import awarded, booked, neighbours
+from tests.builders import book_and_accept, book_job, import_neighbours
 from tests.flows.invariants import all_is_well
 
 
@@ -32,9 +32,9 @@ def quiet(caplog):
 async def test_a_poisoned_timer_steps_back_and_holds_up_nobody(
     rt, owner, clock, monkeypatch, fault
 ):
-    await neighbours(rt, 4)
-    poisoned = (await booked(rt)).job.booking.id
-    healthy = [(await booked(rt)).job.booking.id for _ in range(3)]
+    await import_neighbours(rt, 4)
+    poisoned = (await book_job(rt)).job.booking.id
+    healthy = [(await book_job(rt)).job.booking.id for _ in range(3)]
     ask = fan_out.finish
 
     def ask_or_fail(asking, nearby):
@@ -43,7 +43,7 @@ async def test_a_poisoned_timer_steps_back_and_holds_up_nobody(
 
     monkeypatch.setattr(fan_out, "finish", ask_or_fail)
     due = await clock.advance(rt.policy.offer_life)
-    assert await commands.ring(rt, 100) == 3
+    assert await commands.fire_due_timers(rt, 100) == 3
     states = dict(await owner.fetch("SELECT id, state FROM bookings"))
     assert {states[id_] for id_ in healthy} == {BookingState.UNFILLED}
     assert states[poisoned] == BookingState.OPEN
@@ -55,37 +55,37 @@ async def test_a_poisoned_timer_steps_back_and_holds_up_nobody(
         row = await timer()
         assert (row["attempts"], row["due_at"]) == (attempt, due)
         assert row["not_before"] - await clock.now() == timedelta(seconds=wait_s)
-        assert await commands.ring(rt, 100) == 0
+        assert await commands.fire_due_timers(rt, 100) == 0
         await clock.advance(timedelta(seconds=wait_s))
-        assert await commands.ring(rt, 100) == 0
+        assert await commands.fire_due_timers(rt, 100) == 0
     monkeypatch.undo()
     await clock.advance(timedelta(hours=1))
-    await commands.ring(rt, 100)
+    await commands.fire_due_timers(rt, 100)
     assert await owner.fetchval("SELECT state FROM bookings WHERE id = $1", poisoned) == "unfilled"
     await all_is_well(owner)
 
 
 async def test_however_many_wait_for_another_attempt_no_deadline_waits_for_them(rt, owner, clock):
-    await neighbours(rt, 1, capacity=1)
-    booking_id, _ = await awarded(rt)
-    others = [(await booked(rt)).job.booking.id for _ in range(3)]
+    await import_neighbours(rt, 1, capacity=1)
+    booking_id, _ = await book_and_accept(rt)
+    others = [(await book_job(rt)).job.booking.id for _ in range(3)]
     states = dict(await owner.fetch("SELECT id, state FROM bookings"))
     assert {states[id_] for id_ in others} == {BookingState.UNFILLED}
     await clock.advance(timedelta(hours=12))
     # His reminder and his deadline are due, and were so long after the others' attempts.
-    assert await commands.ring(rt, 2) == 1
+    assert await commands.fire_due_timers(rt, 2) == 1
     missed = "SELECT booking_id FROM events WHERE kind = 'contact.missed'"
     assert await owner.fetchval(missed) == booking_id
-    assert await commands.ring(rt, 100) == 3
+    assert await commands.fire_due_timers(rt, 100) == 3
     await all_is_well(owner)
 
 
 async def test_of_many_sweepers_in_two_processes_one_acts_on_each_timer(rt, other, owner, clock):
-    await neighbours(rt, 8, capacity=20)
-    bookings = [(await booked(rt)).job.booking.id for _ in range(5)]
-    bookings += [(await awarded(rt))[0] for _ in range(5)]
+    await import_neighbours(rt, 8, capacity=20)
+    bookings = [(await book_job(rt)).job.booking.id for _ in range(5)]
+    bookings += [(await book_and_accept(rt))[0] for _ in range(5)]
     await clock.advance(timedelta(hours=12))
-    await asyncio.gather(*(commands.ring((rt, other)[n % 2], 100) for n in range(8)))
+    await asyncio.gather(*(commands.fire_due_timers((rt, other)[n % 2], 100) for n in range(8)))
     for kind in ("offer.expired", "contact.missed"):
         rows = await owner.fetch(
             "SELECT booking_id FROM events WHERE kind = $1 AND booking_id = ANY($2)", kind, bookings
@@ -97,26 +97,26 @@ async def test_of_many_sweepers_in_two_processes_one_acts_on_each_timer(rt, othe
 async def test_a_sweeper_passes_over_what_another_holds_and_takes_the_next_in_line(
     rt, owner, clock
 ):
-    await neighbours(rt, 4)
-    held = [(await booked(rt)).job.booking.id for _ in range(2)]
+    await import_neighbours(rt, 4)
+    held = [(await book_job(rt)).job.booking.id for _ in range(2)]
     await clock.advance(timedelta(seconds=1))
-    free = (await booked(rt)).job.booking.id
+    free = (await book_job(rt)).job.booking.id
     await clock.advance(rt.policy.offer_life)
     async with owner.transaction():
         await owner.execute("SELECT 1 FROM bookings WHERE id = ANY($1) FOR UPDATE", held)
-        assert await commands.ring(rt, 1) == 1
+        assert await commands.fire_due_timers(rt, 1) == 1
         assert await owner.fetchval("SELECT state FROM bookings WHERE id = $1", free) == "unfilled"
-        assert await commands.ring(rt, 1) == 0
-    assert await commands.ring(rt, 10) == 2
+        assert await commands.fire_due_timers(rt, 1) == 0
+    assert await commands.fire_due_timers(rt, 10) == 2
 
 
 async def test_everything_due_at_once_is_one_step_each(rt, owner, clock):
     """After a long silence of all sweepers a job moves on as if each timer had rung in time."""
-    await neighbours(rt, 3)
-    booking_id, _ = await awarded(rt)
+    await import_neighbours(rt, 3)
+    booking_id, _ = await book_and_accept(rt)
     await clock.advance(timedelta(days=3))
     for _ in range(20):
-        if not await commands.ring(rt, 10):
+        if not await commands.fire_due_timers(rt, 10):
             break
     kinds = [r["kind"] for r in await owner.fetch("SELECT kind FROM events ORDER BY seq")]
     assert kinds == [
@@ -127,7 +127,7 @@ async def test_everything_due_at_once_is_one_step_each(rt, owner, clock):
         "booking.offered",
     ]
     await clock.advance(rt.policy.offer_life)
-    await commands.ring(rt, 10)
+    await commands.fire_due_timers(rt, 10)
     row = await owner.fetchrow("SELECT * FROM timers WHERE booking_id = $1", booking_id)
     assert row["kind"] == TimerKind.RETRY
     await all_is_well(owner)

@@ -9,7 +9,7 @@ import pytest
 from data.enums import BookingState
 from data.records.jobs import Protocol
 from dispatch.flows.bootstrap import load_index
-from dispatch.flows.execute import Done
+from dispatch.flows.execute import CommandResult
 from dispatch.flows.jobs import commands
 from dispatch.rules.jobs.refusals import (
     AtCapacity,
@@ -19,7 +19,7 @@ from dispatch.rules.jobs.refusals import (
     OfferGone,
 )
 from dispatch.rules.refusals import NotFound
-from tests.builders import awarded, booked, live, neighbours
+from tests.builders import book_and_accept, book_job, import_neighbours, live_offers_of
 from tests.flows.invariants import all_is_well
 
 ROUNDS = 25
@@ -40,33 +40,37 @@ async def at_once(*works):
     """Run all; what is refused comes back as a value, and nothing else may go wrong."""
     results = await asyncio.gather(*works, return_exceptions=True)
     for result in results:
-        assert isinstance(result, Done | OfferGone | OfferExpired | AtCapacity | NotInThisState)
+        assert isinstance(
+            result, CommandResult | OfferGone | OfferExpired | AtCapacity | NotInThisState
+        )
     return results
 
 
 async def test_of_eight_accepts_in_two_processes_one_friend_wins_every_time(rt, other, owner):
-    await neighbours(rt, 4, capacity=20)
+    await import_neighbours(rt, 4, capacity=20)
     await load_index(other)
     wins = Counter()
     for number in range(ROUNDS):
         await follow(rt)
-        offers = live(await booked(rt))
+        offers = live_offers_of(await book_job(rt))
         calls = [(process, offer) for offer in offers for process in (rt, other)]
         rt.chance.shuffle(calls)
         results = await at_once(*(commands.accept(p, o.id, o.friend_id) for p, o in calls))
         winners = {
-            o.friend_id for (_, o), r in zip(calls, results, strict=True) if isinstance(r, Done)
+            o.friend_id
+            for (_, o), r in zip(calls, results, strict=True)
+            if isinstance(r, CommandResult)
         }
         assert len(winners) == 1
         # His own duplicate is answered like himself; all six others have lost.
-        assert sum(isinstance(r, Done) for r in results) == 2
+        assert sum(isinstance(r, CommandResult) for r in results) == 2
         assert sum(isinstance(r, OfferGone) for r in results) == 6
         wins.update(winners)
         booking_id, friend_id = offers[0].booking_id, winners.pop()
         if number % 2:
-            await commands.cancel(rt, booking_id, actor="customer", reason="other", mine=mine)
+            await commands.cancel(rt, booking_id, actor="customer", reason="other", may_act=mine)
         else:
-            await commands.contacted(other, booking_id, friend_id)
+            await commands.confirm_contact(other, booking_id, friend_id)
             await commands.complete(rt, booking_id, friend_id, DONE)
     assert len(wins) > 1
     await all_is_well(owner)
@@ -74,14 +78,14 @@ async def test_of_eight_accepts_in_two_processes_one_friend_wins_every_time(rt, 
 
 async def test_many_bookings_accepted_at_once_by_the_same_friends(rt, other, owner):
     """Batches of two processes hold the same friends in opposite order and never in a circle."""
-    refs = await neighbours(rt, 4, capacity=20)
+    refs = await import_neighbours(rt, 4, capacity=20)
     rt.policy = other.policy = type(rt.policy)(live_offers_max=100)
     await load_index(other)
-    done = await asyncio.gather(*(booked(rt) for _ in range(16)))
-    calls = [(p, o) for one in done for o in live(one) for p in (rt, other)]
+    done = await asyncio.gather(*(book_job(rt) for _ in range(16)))
+    calls = [(p, o) for one in done for o in live_offers_of(one) for p in (rt, other)]
     rt.chance.shuffle(calls)
     results = await at_once(*(commands.accept(p, o.id, o.friend_id) for p, o in calls))
-    assert sum(isinstance(r, Done) for r in results) == 32
+    assert sum(isinstance(r, CommandResult) for r in results) == 32
     held = await owner.fetch("SELECT booking_id, friend_id FROM awards WHERE state = 'live'")
     assert len(held) == 16
     ends = []
@@ -90,7 +94,7 @@ async def test_many_bookings_accepted_at_once_by_the_same_friends(rt, other, own
         if number % 3:
             ends.append(
                 commands.cancel(
-                    process, row["booking_id"], actor="customer", reason="other", mine=mine
+                    process, row["booking_id"], actor="customer", reason="other", may_act=mine
                 )
             )
         else:
@@ -99,7 +103,7 @@ async def test_many_bookings_accepted_at_once_by_the_same_friends(rt, other, own
                     process, row["booking_id"], row["friend_id"], "cannot_help", None
                 )
             )
-    ends += [booked((rt, other)[n % 2]) for n in range(8)]
+    ends += [book_job((rt, other)[n % 2]) for n in range(8)]
     await at_once(*ends)
     assert set(refs.values()) >= {row["friend_id"] for row in held}
     await all_is_well(owner)
@@ -107,14 +111,16 @@ async def test_many_bookings_accepted_at_once_by_the_same_friends(rt, other, own
 
 @pytest.mark.parametrize("first", ["cancel", "accept", "both"])
 async def test_a_cancel_against_an_accept_has_one_outcome(rt, other, owner, first):
-    await neighbours(rt, 4, capacity=20)
+    await import_neighbours(rt, 4, capacity=20)
     for number in range(8):
-        done = await booked(rt)
-        booking_id, offer = done.job.booking.id, live(done)[0]
+        done = await book_job(rt)
+        booking_id, offer = done.job.booking.id, live_offers_of(done)[0]
         one, two = (rt, other) if number % 2 else (other, rt)
 
         def cancel(process=one, booking_id=booking_id):
-            return commands.cancel(process, booking_id, actor="customer", reason="other", mine=mine)
+            return commands.cancel(
+                process, booking_id, actor="customer", reason="other", may_act=mine
+            )
 
         def accept(process=two, offer=offer):
             return commands.accept(process, offer.id, offer.friend_id)
@@ -126,8 +132,8 @@ async def test_a_cancel_against_an_accept_has_one_outcome(rt, other, owner, firs
             assert isinstance(accepted, OfferGone)
         else:
             accepted, cancelled = (await at_once(accept()))[0], (await at_once(cancel()))[0]
-            assert isinstance(accepted, Done)
-        assert isinstance(cancelled, Done)
+            assert isinstance(accepted, CommandResult)
+        assert isinstance(cancelled, CommandResult)
         state = await owner.fetchval("SELECT state FROM bookings WHERE id = $1", booking_id)
         assert state == BookingState.CANCELLED
     assert await owner.fetchval("SELECT sum(open_jobs) FROM friends") == 0
@@ -136,15 +142,15 @@ async def test_a_cancel_against_an_accept_has_one_outcome(rt, other, owner, firs
 
 async def test_an_accept_and_an_expiry_at_the_same_moment(rt, other, owner, clock):
     """The offer's last moment has passed: whoever comes first, it expires and is not accepted."""
-    await neighbours(rt, 8, capacity=20)
+    await import_neighbours(rt, 8, capacity=20)
     for _ in range(6):
         await follow(rt, other)
-        offers = live(await booked(rt))
+        offers = live_offers_of(await book_job(rt))
         await clock.set(offers[0].expires_at)
         results = await asyncio.gather(
-            commands.ring(rt, 100),
+            commands.fire_due_timers(rt, 100),
             *(commands.accept(other, o.id, o.friend_id) for o in offers),
-            commands.ring(other, 100),
+            commands.fire_due_timers(other, 100),
             return_exceptions=True,
         )
         assert all(isinstance(r, OfferExpired | int) for r in results)
@@ -152,40 +158,44 @@ async def test_an_accept_and_an_expiry_at_the_same_moment(rt, other, owner, cloc
 
 
 async def test_a_decline_and_an_expiry_call_one_next_friend_each(rt, other, owner, clock):
-    await neighbours(rt, 12, capacity=20)
+    await import_neighbours(rt, 12, capacity=20)
     for _ in range(6):
         await follow(rt, other)
-        done = await booked(rt)
-        offers = live(done)
+        done = await book_job(rt)
+        offers = live_offers_of(done)
         await clock.set(offers[0].expires_at - timedelta(microseconds=1))
         declines = [commands.decline(rt, o.id, o.friend_id) for o in offers[:2]]
         moved = asyncio.gather(*declines, return_exceptions=True)
-        await asyncio.gather(moved, clock.set(offers[0].expires_at), commands.ring(other, 100))
-        await commands.ring(other, 100)
+        await asyncio.gather(
+            moved, clock.set(offers[0].expires_at), commands.fire_due_timers(other, 100)
+        )
+        await commands.fire_due_timers(other, 100)
         rows = await owner.fetch(
             "SELECT state, count(*) n FROM offers WHERE booking_id = $1 GROUP BY state",
             done.job.booking.id,
         )
         assert {row["state"]: row["n"] for row in rows}["live"] == 4
-        await commands.cancel(rt, done.job.booking.id, actor="customer", reason="other", mine=mine)
+        await commands.cancel(
+            rt, done.job.booking.id, actor="customer", reason="other", may_act=mine
+        )
     await all_is_well(owner)
 
 
 @pytest.mark.parametrize("late", [False, True])
 async def test_contact_against_the_deadline_has_one_outcome(rt, other, owner, clock, late):
-    await neighbours(rt, 8, capacity=20)
+    await import_neighbours(rt, 8, capacity=20)
     for _ in range(6):
         await follow(rt, other)
-        booking_id, offer = await awarded(rt)
+        booking_id, offer = await book_and_accept(rt)
         due = await owner.fetchval("SELECT max(contact_due_at) FROM awards")
         await clock.set(due if late else due - timedelta(microseconds=1))
         results = await asyncio.gather(
-            commands.ring(rt, 100),
-            commands.contacted(other, booking_id, offer.friend_id),
-            commands.ring(other, 100),
+            commands.fire_due_timers(rt, 100),
+            commands.confirm_contact(other, booking_id, offer.friend_id),
+            commands.fire_due_timers(other, 100),
             return_exceptions=True,
         )
-        await commands.ring(rt, 100)
+        await commands.fire_due_timers(rt, 100)
         award = await owner.fetchrow(
             "SELECT * FROM awards WHERE booking_id = $1 ORDER BY awarded_at", booking_id
         )
@@ -193,19 +203,19 @@ async def test_contact_against_the_deadline_has_one_outcome(rt, other, owner, cl
             assert isinstance(results[1], ContactDeadlinePassed)
             assert award["state"] == "forfeited"
         else:
-            assert isinstance(results[1], Done)
+            assert isinstance(results[1], CommandResult)
             assert award["state"] == "live"
     await all_is_well(owner)
 
 
 async def test_a_hand_back_against_a_completion_has_one_outcome(rt, other, owner):
-    await neighbours(rt, 8, capacity=20)
+    await import_neighbours(rt, 8, capacity=20)
     seen = Counter()
     for number in range(10):
         await follow(rt, other)
-        booking_id, offer = await awarded(rt)
+        booking_id, offer = await book_and_accept(rt)
         friend = offer.friend_id
-        await commands.contacted(rt, booking_id, friend)
+        await commands.confirm_contact(rt, booking_id, friend)
         one, two = (rt, other) if number % 2 else (other, rt)
         results = await asyncio.gather(
             commands.hand_back(one, booking_id, friend, "cannot_help", None),
@@ -213,19 +223,19 @@ async def test_a_hand_back_against_a_completion_has_one_outcome(rt, other, owner
             return_exceptions=True,
         )
         kinds = [type(r) for r in results]
-        assert kinds in ([Done, NotFound], [NotInThisState, Done])
+        assert kinds in ([CommandResult, NotFound], [NotInThisState, CommandResult])
         seen[kinds[0]] += 1
         state = await owner.fetchval("SELECT state FROM bookings WHERE id = $1", booking_id)
-        assert state == ("open" if kinds[0] is Done else "completed")
+        assert state == ("open" if kinds[0] is CommandResult else "completed")
     assert await owner.fetchval("SELECT count(*) FROM charges") == seen[NotInThisState]
     await all_is_well(owner)
 
 
 async def test_a_friend_with_one_place_who_accepts_two_jobs_at_once_gets_one(rt, other, owner):
-    await neighbours(rt, 1, capacity=1)
+    await import_neighbours(rt, 1, capacity=1)
     for number in range(8):
         await follow(rt, other)
-        first, second = live(await booked(rt)), live(await booked(other))
+        first, second = live_offers_of(await book_job(rt)), live_offers_of(await book_job(other))
         offers = (first + second)[:: 1 if number % 2 else -1]
         results = await at_once(
             *(
@@ -237,22 +247,24 @@ async def test_a_friend_with_one_place_who_accepts_two_jobs_at_once_gets_one(rt,
         assert kinds == ["AtCapacity", "Done"]
         assert await owner.fetchval("SELECT open_jobs FROM friends") == 1
         for offer in offers:
-            await commands.cancel(rt, offer.booking_id, actor="customer", reason="other", mine=mine)
+            await commands.cancel(
+                rt, offer.booking_id, actor="customer", reason="other", may_act=mine
+            )
     await all_is_well(owner)
 
 
 async def test_two_appointments_at_the_same_hour_agreed_at_once(rt, other, owner, clock):
-    await neighbours(rt, 1, capacity=5)
+    await import_neighbours(rt, 1, capacity=5)
     for number in range(4):
-        bookings = [(await awarded(rt))[0] for _ in range(2)]
+        bookings = [(await book_and_accept(rt))[0] for _ in range(2)]
         friend = await owner.fetchval("SELECT id FROM friends")
         for booking_id in bookings:
-            await commands.contacted(rt, booking_id, friend)
+            await commands.confirm_contact(rt, booking_id, friend)
         begin = await clock.now() + timedelta(days=number + 1)
         processes = (rt, other) if number % 2 else (rt, rt)
         results = await asyncio.gather(
             *(
-                commands.agree(p, booking_id, friend, begin + timedelta(minutes=30 * n), None)
+                commands.schedule(p, booking_id, friend, begin + timedelta(minutes=30 * n), None)
                 for n, (p, booking_id) in enumerate(zip(processes, bookings, strict=True))
             ),
             return_exceptions=True,
@@ -264,7 +276,7 @@ async def test_two_appointments_at_the_same_hour_agreed_at_once(rt, other, owner
                 booking_id,
                 actor="customer",
                 reason="other",
-                mine=mine,
+                may_act=mine,
                 fee_minor_max=10_000,
             )
     await all_is_well(owner)
@@ -274,8 +286,8 @@ async def test_an_offer_that_expires_while_its_accept_waits_for_the_lock_is_expi
     rt, owner, clock
 ):
     """The moment is read after the lock: who queued in time but was let in late has lost."""
-    await neighbours(rt, 4)
-    offers = live(await booked(rt))
+    await import_neighbours(rt, 4)
+    offers = live_offers_of(await book_job(rt))
     async with owner.transaction():
         await owner.execute("SELECT 1 FROM bookings FOR UPDATE")
         accept = asyncio.create_task(commands.accept(rt, offers[0].id, offers[0].friend_id))
@@ -293,12 +305,12 @@ async def test_an_offer_that_expires_while_its_accept_waits_for_the_lock_is_expi
 async def test_an_order_cancelled_by_its_caller_twice_and_by_the_desk_is_cancelled_once(
     rt, other, owner
 ):
-    await neighbours(rt, 4)
+    await import_neighbours(rt, 4)
     for _ in range(4):
-        booking_id, _ = await awarded(rt)
+        booking_id, _ = await book_and_accept(rt)
         results = await at_once(
             *(
-                commands.cancel(p, booking_id, actor="customer", reason="other", mine=mine)
+                commands.cancel(p, booking_id, actor="customer", reason="other", may_act=mine)
                 for p in (rt, other, rt, other)
             )
         )

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from dispatch.flows.jobs import commands
 from tests.architecture.source import ROOT
-from tests.builders import friend_row, north, take_in
+from tests.builders import friend_row, import_friends, north
 from tests.flows.invariants import all_is_well
 
 KILLS = 3
@@ -16,7 +16,9 @@ KILLS = 3
 async def test_no_acknowledged_win_is_lost_when_its_process_is_killed(
     rt, owner, clock, database, tmp_path
 ):
-    await take_in(rt, [friend_row(f"f{n}", north(10 * n), capacity=20) for n in range(1, 200)])
+    await import_friends(
+        rt, [friend_row(f"f{n}", north(10 * n), capacity=20) for n in range(1, 200)]
+    )
     chance = Random(20260302)
     acknowledged: set[tuple[UUID, UUID]] = set()
     for _ in range(KILLS):
@@ -45,7 +47,7 @@ async def test_no_acknowledged_win_is_lost_when_its_process_is_killed(
     assert len(acknowledged) >= KILLS
     await all_is_well(owner)
     await clock.advance(rt.policy.contact_within)
-    while await commands.ring(rt, 1000):
+    while await commands.fire_due_timers(rt, 1000):
         pass
     await all_is_well(owner)
     rows = await owner.fetch("SELECT state FROM awards WHERE state = 'live'")

@@ -6,13 +6,13 @@ from dispatch.flows.people import friends
 from dispatch.flows.people.friends import ProfileChange
 from dispatch.rules.trust.base_moves import BaseMovedLately
 from geo.point import Point
-from tests.builders import ZURICH, neighbours
+from tests.builders import ZURICH, import_neighbours
 
 ROUNDS = 20
 
 
 async def test_of_two_moves_at_once_in_two_processes_one_is_made(rt, other, owner):
-    refs = await neighbours(rt, ROUNDS)
+    refs = await import_neighbours(rt, ROUNDS)
     for number, friend_id in enumerate(refs.values()):
         bases = [Point(ZURICH.lat + 0.001 * n, ZURICH.lon) for n in (1, 2)]
         calls = list(zip((rt, other), bases, strict=True))

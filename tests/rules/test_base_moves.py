@@ -3,7 +3,7 @@ from datetime import timedelta
 import pytest
 
 from dispatch.rules.policy import POLICY, Policy
-from dispatch.rules.trust.base_moves import BaseMovedLately, moves, must_have_rested
+from dispatch.rules.trust.base_moves import BaseMovedLately, check_move_allowed, is_move
 from geo.point import Point
 from tests.rules.facts import NOW
 
@@ -13,28 +13,28 @@ HERE, THERE = Point(47.0, 8.0), Point(47.0, 8.001)
 
 
 def test_a_base_is_moved_when_it_was_somewhere_else():
-    assert moves(HERE, THERE)
-    assert not moves(HERE, HERE)
-    assert not moves(None, THERE)
+    assert is_move(HERE, THERE)
+    assert not is_move(HERE, HERE)
+    assert not is_move(None, THERE)
 
 
 @pytest.mark.parametrize("ago", [DAY, DAY + MOMENT, None])
 def test_after_a_day_of_rest_it_may_be_moved(ago):
-    must_have_rested(None if ago is None else NOW - ago, NOW, POLICY)
+    check_move_allowed(None if ago is None else NOW - ago, NOW, POLICY)
 
 
 @pytest.mark.parametrize("ago", [timedelta(0), DAY - MOMENT, -DAY])
 def test_before_it_is_refused(ago):
     with pytest.raises(BaseMovedLately):
-        must_have_rested(NOW - ago, NOW, POLICY)
+        check_move_allowed(NOW - ago, NOW, POLICY)
 
 
 def test_whoever_comes_back_when_he_was_told_may_move_it():
     moved_at = NOW - DAY + timedelta(seconds=90, microseconds=1)
     with pytest.raises(BaseMovedLately, match="again at 2026-03-02T09:01:31Z"):
-        must_have_rested(moved_at, NOW, POLICY)
-    must_have_rested(moved_at, NOW + timedelta(seconds=91), POLICY)
+        check_move_allowed(moved_at, NOW, POLICY)
+    check_move_allowed(moved_at, NOW + timedelta(seconds=91), POLICY)
 
 
 def test_how_long_is_a_number_of_the_policy():
-    must_have_rested(NOW, NOW, Policy(base_moves_every=timedelta(0)))
+    check_move_allowed(NOW, NOW, Policy(base_moves_every=timedelta(0)))

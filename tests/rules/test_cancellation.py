@@ -23,8 +23,12 @@ DAY = 24 * HOUR
 MET = Appointment(starts_at=NOW + 2 * DAY, ends_at=NOW + 2 * DAY + HOUR, revision=7)
 
 
-def cost(at, *, met=MET, state=BookingState.SCHEDULED, disowned=False, policy=POLICY):
-    return cancellation.cancellation(state, PRICE, met, disowned=disowned, now=at, policy=policy)
+def cost(
+    at, *, appointment=MET, state=BookingState.SCHEDULED, contact_disputed=False, policy=POLICY
+):
+    return cancellation.cancellation_terms(
+        state, PRICE, appointment, contact_disputed=contact_disputed, now=at, policy=policy
+    )
 
 
 @pytest.mark.parametrize(
@@ -39,17 +43,17 @@ def cost(at, *, met=MET, state=BookingState.SCHEDULED, disowned=False, policy=PO
     ],
 )
 def test_it_is_free_until_a_day_before_and_again_when_the_friend_has_not_come(at, fee):
-    assert cost(at) == cancellation.Cancellation(fee=fee, free_until=MET.starts_at - DAY)
+    assert cost(at) == cancellation.CancellationTerms(fee=fee, free_until=MET.starts_at - DAY)
 
 
 def test_without_an_appointment_or_a_contact_that_was_it_is_free_at_any_time():
-    nothing = cancellation.Cancellation(fee=FREE, free_until=None)
-    assert cost(MET.starts_at, met=None, state=BookingState.CONTACTED) == nothing
-    assert cost(MET.starts_at, disowned=True) == nothing
-    assert cancellation.disowned(NOW, NOW)
-    assert not cancellation.disowned(NOW, NOW - TICK), "she complained before he called"
-    assert not cancellation.disowned(None, NOW)
-    assert not cancellation.disowned(NOW, None)
+    nothing = cancellation.CancellationTerms(fee=FREE, free_until=None)
+    assert cost(MET.starts_at, appointment=None, state=BookingState.CONTACTED) == nothing
+    assert cost(MET.starts_at, contact_disputed=True) == nothing
+    assert cancellation.is_contact_disputed(NOW, NOW)
+    assert not cancellation.is_contact_disputed(NOW, NOW - TICK), "she complained before he called"
+    assert not cancellation.is_contact_disputed(None, NOW)
+    assert not cancellation.is_contact_disputed(NOW, None)
 
 
 def test_what_cannot_be_cancelled_costs_neither_something_nor_nothing():
@@ -61,8 +65,8 @@ def test_the_numbers_are_the_policys_and_fees_round_in_favour_of_the_customer():
     strict = Policy(cancel_free_until=3 * DAY, cancel_late_percent=33)
     assert cost(NOW, policy=strict).fee.amount == 2277
     odd = Money(amount=101, currency=Currency.PLN)
-    found = cancellation.cancellation(
-        BookingState.SCHEDULED, odd, MET, disowned=False, now=MET.starts_at, policy=POLICY
+    found = cancellation.cancellation_terms(
+        BookingState.SCHEDULED, odd, MET, contact_disputed=False, now=MET.starts_at, policy=POLICY
     )
     assert found.fee == Money(amount=25, currency=Currency.PLN)
 
@@ -104,7 +108,7 @@ def test_an_early_cancel_and_the_desks_cost_nothing_and_charge_nobody():
     early.tell(rules.schedule, NOW + DAY + HOUR, NOW + DAY + 2 * HOUR, ())
     desk = scheduled("operator:0197f0a0-0000-7000-8000-000000000009")
     disputed = Story(*friends(4), actor="customer").contacted()
-    disputed.tell(visit.not_called)
+    disputed.tell(visit.report_no_call)
     disputed.tell(rules.schedule, NOW + 2 * HOUR, NOW + 3 * HOUR, ())
     for story in (early, desk, disputed):
         told = story.tell(rules.cancel, "other", 0)

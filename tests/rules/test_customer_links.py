@@ -7,7 +7,7 @@ from data.records.ids import BookingId
 from dispatch.rules.jobs.customer_links import (
     booking_of_token,
     customer_token,
-    customer_token_valid,
+    is_customer_token_valid,
 )
 
 SECRET = b"a secret of thirty-two characters"
@@ -17,14 +17,14 @@ BOOKING = BookingId(UUID("0197f0a0-0000-7000-8000-000000000001"))
 def test_a_token_leads_to_its_booking():
     token = customer_token(SECRET, BOOKING)
     assert booking_of_token(SECRET, token) == BOOKING
-    assert customer_token_valid(SECRET, BOOKING, token)
+    assert is_customer_token_valid(SECRET, BOOKING, token)
     assert len(token) == 65
     assert token.replace("-", "").replace("_", "").isalnum()
 
 
 def test_a_token_opens_no_other_booking():
     other = BookingId(uuid4())
-    assert not customer_token_valid(SECRET, other, customer_token(SECRET, BOOKING))
+    assert not is_customer_token_valid(SECRET, other, customer_token(SECRET, BOOKING))
     forged = customer_token(SECRET, other)[:22] + customer_token(SECRET, BOOKING)[22:]
     assert booking_of_token(SECRET, forged) is None
 

@@ -258,7 +258,7 @@ def test_the_package_says_which_tiers_are_asked_and_in_which_order(tier, expecte
     first = booking(tier=matching.first_tier(wanted), round_limit=5)
     job = Job(booking=first, package=wanted)
     assert [n.tier for n in matching.needs(job, NOW, POLICY)] == expected
-    anybody = matching.anybody(wanted, Market.CH, NOW, POLICY)
+    anybody = matching.quote_needs(wanted, Market.CH, NOW, POLICY)
     assert [n.tier for n in anybody] == expected
     assert {n.customer_key for n in anybody} == {None}
 
@@ -274,7 +274,7 @@ def test_a_spent_tier_is_not_asked_again():
 def test_the_distance_shown_is_counted_to_the_cells_centre_in_whole_steps(lat, lon, number):
     person = friend(number)
     place = booking(cell_lat=lat, cell_lon=lon, lat=0.0, lon=0.0)
-    shown = matching.shown_distance_m(place, person, POLICY)
+    shown = matching.rounded_distance_m(place, person, POLICY)
     exact = distance_m(Point(lat=person.lat, lon=person.lon), Point(lat=lat, lon=lon))
     assert shown % POLICY.shown_step_m == 0
     assert 0 <= shown - exact < POLICY.shown_step_m

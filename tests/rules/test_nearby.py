@@ -5,14 +5,14 @@ from random import Random
 
 from data.enums import FriendState, Outcome, Tier
 from dispatch.rules.jobs import job as rules
-from dispatch.rules.jobs.nearby import Standing, around
+from dispatch.rules.jobs.nearby import DeskOutcome, classify_nearby
 from tests.rules.facts import Story, friend, friends, near
 
-ASKED, FITS, HOLDS_IT = Outcome.OFFERED, Standing.FITS, Standing.HOLDS_IT
+ASKED, FITS, HOLDS_IT = Outcome.OFFERED, DeskOutcome.FITS, DeskOutcome.HOLDS_IT
 
 
 def outcomes(story):
-    found = around(story.job, near(*story.friends.values()), story.now, story.policy)
+    found = classify_nearby(story.job, near(*story.friends.values()), story.now, story.policy)
     return [one.outcome for one in found]
 
 
@@ -45,8 +45,8 @@ def test_when_the_rounds_are_spent_it_says_what_another_would_find():
 def test_the_nearest_come_first_in_whatever_order_they_are_found():
     story = Story(*friends(9)).booked()
     nearby = list(near(*story.friends.values()))
-    wanted = around(story.job, nearby, story.now, story.policy)
+    wanted = classify_nearby(story.job, nearby, story.now, story.policy)
     assert [one.distance_m for one in wanted] == sorted(one.distance_m for one in wanted)
     for seed in range(5):
         Random(seed).shuffle(nearby)
-        assert around(story.job, nearby, story.now, story.policy) == wanted
+        assert classify_nearby(story.job, nearby, story.now, story.policy) == wanted

@@ -8,7 +8,7 @@ import pytest
 from data.enums import FriendState
 from data.markets import Market
 from data.records.people import QuietHours
-from dispatch.rules.people.push_endpoints import EndpointRefused, must_be_a_service
+from dispatch.rules.people.push_endpoints import EndpointRefused, check_push_endpoint
 from dispatch.rules.people.reachability import Obstacle, obstacles
 
 
@@ -56,7 +56,7 @@ GOOD = [
 
 @pytest.mark.parametrize("endpoint", GOOD)
 def test_the_services_of_the_makers_are_known(endpoint):
-    must_be_a_service(endpoint)
+    check_push_endpoint(endpoint)
 
 
 BAD = [
@@ -107,14 +107,14 @@ BAD = [
 @pytest.mark.parametrize("endpoint", BAD)
 def test_nobody_sends_us_elsewhere(endpoint):
     with pytest.raises(EndpointRefused):
-        must_be_a_service(endpoint)
+        check_push_endpoint(endpoint)
     with pytest.raises(EndpointRefused):
-        must_be_a_service(endpoint, ["push.tekkie.example", "*.tekkie.example", "10.0.0.1"])
+        check_push_endpoint(endpoint, ["push.tekkie.example", "*.tekkie.example", "10.0.0.1"])
 
 
 def test_hosts_of_the_settings_are_allowed_too_and_this_machine_only_by_number():
-    must_be_a_service("https://push.tekkie.example/x", ["push.tekkie.example"])
-    must_be_a_service("http://127.0.0.1:8080/x", ["127.0.0.1"])
+    check_push_endpoint("https://push.tekkie.example/x", ["push.tekkie.example"])
+    check_push_endpoint("http://127.0.0.1:8080/x", ["127.0.0.1"])
     for endpoint in ("http://push.tekkie.example/x", "http://127.0.0.2/x", "http://localhost/x"):
         with pytest.raises(EndpointRefused):
-            must_be_a_service(endpoint, ["push.tekkie.example", "127.0.0.1", "localhost"])
+            check_push_endpoint(endpoint, ["push.tekkie.example", "127.0.0.1", "localhost"])

@@ -42,7 +42,7 @@ def notebook() -> Notebook:
 @pytest.fixture
 def relay(rt, notebook) -> Relay:
     """A relay that ticks only when a test says so."""
-    return Relay(rt, {Channel.MAIL: notebook, Channel.PUSH: notebook}, wake=lambda: None)
+    return Relay(rt, {Channel.MAIL: notebook, Channel.PUSH: notebook}, request_tick=lambda: None)
 
 
 @pytest.fixture

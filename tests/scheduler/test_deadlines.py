@@ -12,11 +12,11 @@ from data.db import DatabaseError, open_pool
 from data.enums import TimerKind
 from data.settings import Settings
 from dispatch.flows import maintenance
-from dispatch.flows.bootstrap import opened
+from dispatch.flows.bootstrap import open_runtime
 from dispatch.flows.jobs import commands as flow
 from scheduler import deadlines
 from scheduler.deadlines import ClockSentinel, Deadlines, since_boot_s, sweep
-from tests.builders import awarded, booked, neighbours
+from tests.builders import book_and_accept, book_job, import_neighbours
 
 ROOT = Path(__file__).parents[2]
 BEGINNING = datetime(2026, 3, 2, 9, tzinfo=UTC)
@@ -49,9 +49,9 @@ def pass_by(steady: Steady, wall: datetime, seconds: float) -> datetime:
 
 async def test_a_sweep_acts_on_all_that_is_due(rt, clock, monkeypatch):
     monkeypatch.setattr(deadlines, "BATCH", 2)
-    await neighbours(rt, 4, capacity=20)
+    await import_neighbours(rt, 4, capacity=20)
     for _ in range(5):
-        await awarded(rt)
+        await book_and_accept(rt)
     assert await sweep(rt) == 0
     await clock.advance(timedelta(hours=12))
     assert await sweep(rt) >= 5
@@ -61,17 +61,17 @@ async def test_a_sweep_acts_on_all_that_is_due(rt, clock, monkeypatch):
 async def test_a_sweep_is_bounded(rt, clock, monkeypatch):
     monkeypatch.setattr(deadlines, "BATCH", 1)
     monkeypatch.setattr(deadlines, "BATCHES_MAX", 2)
-    await neighbours(rt, 4, capacity=20)
+    await import_neighbours(rt, 4, capacity=20)
     for _ in range(3):
-        await booked(rt)
+        await book_job(rt)
     await clock.advance(rt.policy.offer_life)
     assert await sweep(rt) == 2
     assert await sweep(rt) == 1
 
 
 async def test_a_deadline_is_rung_at_its_moment_and_not_before(rt, clock, owner):
-    await neighbours(rt, 4)
-    booking_id, _ = await awarded(rt)
+    await import_neighbours(rt, 4)
+    booking_id, _ = await book_and_accept(rt)
     due = await owner.fetchval(
         "SELECT due_at FROM timers WHERE booking_id = $1 AND kind = $2",
         booking_id,
@@ -91,8 +91,8 @@ async def state(owner, booking_id):
 
 
 async def test_many_sweepers_ring_every_deadline_once(rt, database, clock, owner, tmp_path):
-    await neighbours(rt, 4, capacity=20)
-    bookings = [(await awarded(rt))[0] for _ in range(12)]
+    await import_neighbours(rt, 4, capacity=20)
+    bookings = [(await book_and_accept(rt))[0] for _ in range(12)]
     await clock.advance(timedelta(hours=12))
     async with asyncio.TaskGroup() as group:
         for number in range(4):
@@ -105,7 +105,9 @@ async def test_many_sweepers_ring_every_deadline_once(rt, database, clock, owner
 async def sweep_apart(database, tmp_path, number: int) -> None:
     """A sweeper with a pool and an index of its own."""
     settings = Settings(data_dir=tmp_path / str(number), pool_size=2)
-    async with opened(settings, database, application=f"sweeper {number}", chance=Random(1)) as rt:
+    async with open_runtime(
+        settings, database, application=f"sweeper {number}", chance=Random(1)
+    ) as rt:
         await sweep(rt)
 
 
@@ -151,8 +153,8 @@ def sweeper(database, folder: Path, stop: str) -> subprocess.Popen[str]:
 async def test_a_sweeper_killed_in_the_middle_has_done_nothing_and_another_does_all(
     rt, database, clock, owner, tmp_path
 ):
-    await neighbours(rt, 4, capacity=20)
-    bookings = [(await awarded(rt))[0] for _ in range(5)]
+    await import_neighbours(rt, 4, capacity=20)
+    bookings = [(await book_and_accept(rt))[0] for _ in range(5)]
     await clock.advance(timedelta(hours=12))
     with sweeper(database, tmp_path, "stop") as killed:
         assert await asyncio.to_thread(killed.stdout.readline) == "written\n"
@@ -173,8 +175,8 @@ async def rolled_back(owner) -> None:
 
 
 async def test_a_terminated_connection_loses_nothing(rt, clock, owner):
-    await neighbours(rt, 4)
-    booking_id, _ = await awarded(rt)
+    await import_neighbours(rt, 4)
+    booking_id, _ = await book_and_accept(rt)
     await clock.advance(timedelta(hours=12))
     await terminate(owner)
     for _ in range(20):
@@ -196,22 +198,22 @@ async def terminate(owner) -> None:
 
 
 async def test_a_poisoned_booking_holds_up_nobody(rt, clock, owner, monkeypatch, caplog):
-    await neighbours(rt, 4, capacity=20)
-    bookings = [(await awarded(rt))[0] for _ in range(4)]
-    rule = flow.RINGS[TimerKind.CONTACT_DEADLINE]
+    await import_neighbours(rt, 4, capacity=20)
+    bookings = [(await book_and_accept(rt))[0] for _ in range(4)]
+    rule = flow.TIMER_RULES[TimerKind.CONTACT_DEADLINE]
 
     def poisoned(case):
         if case.job.booking.id == bookings[1]:
             raise RuntimeError("poison")
         return rule(case)
 
-    monkeypatch.setattr(flow, "RINGS", {**flow.RINGS, TimerKind.CONTACT_DEADLINE: poisoned})
+    monkeypatch.setattr(flow, "TIMER_RULES", {**flow.TIMER_RULES, TimerKind.CONTACT_DEADLINE: poisoned})
     await clock.advance(timedelta(hours=12))
     await sweep(rt)
     await sweep(rt)
     states = [await state(owner, booking_id) for booking_id in bookings]
     assert [s == "awarded" for s in states] == [False, True, False, False]
-    monkeypatch.setattr(flow, "RINGS", {**flow.RINGS, TimerKind.CONTACT_DEADLINE: rule})
+    monkeypatch.setattr(flow, "TIMER_RULES", {**flow.TIMER_RULES, TimerKind.CONTACT_DEADLINE: rule})
     await clock.advance(timedelta(hours=1))
     await sweep(rt)
     assert await state(owner, bookings[1]) != "awarded"
@@ -220,8 +222,8 @@ async def test_a_poisoned_booking_holds_up_nobody(rt, clock, owner, monkeypatch,
 async def test_the_next_tick_comes_when_the_next_timer_is_due(rt, clock):
     asked: list[float] = []
     line = Deadlines(rt, sooner=asked.append)
-    await neighbours(rt, 4)
-    await booked(rt)
+    await import_neighbours(rt, 4)
+    await book_job(rt)
     await clock.set(await clock.now(), speed=7200.0)
     await line.tick()
     assert len(asked) == 1
@@ -230,15 +232,15 @@ async def test_the_next_tick_comes_when_the_next_timer_is_due(rt, clock):
 
 async def test_far_timers_ask_for_no_tick(rt):
     asked: list[float] = []
-    await neighbours(rt, 4)
-    await booked(rt)
+    await import_neighbours(rt, 4)
+    await book_job(rt)
     await Deadlines(rt, sooner=asked.append).tick()
     assert asked == []
 
 
 async def test_a_standing_clock_brings_no_timer_nearer(rt, clock):
-    await neighbours(rt, 4)
-    await booked(rt)
+    await import_neighbours(rt, 4)
+    await book_job(rt)
     assert await maintenance.next_due_s(rt) is None
     await clock.set(await clock.now(), speed=60.0)
     assert 0 < await maintenance.next_due_s(rt) <= 60
@@ -248,8 +250,8 @@ async def test_a_standing_clock_brings_no_timer_nearer(rt, clock):
 
 async def test_timers_in_another_s_hands_are_no_reason_to_hurry(rt, clock, owner):
     asked: list[float] = []
-    await neighbours(rt, 4)
-    booking_id, _ = await awarded(rt)
+    await import_neighbours(rt, 4)
+    booking_id, _ = await book_and_accept(rt)
     await clock.advance(timedelta(hours=12))
     async with owner.transaction():
         await owner.execute("SELECT FROM bookings WHERE id = $1 FOR UPDATE", booking_id)
@@ -258,7 +260,7 @@ async def test_timers_in_another_s_hands_are_no_reason_to_hurry(rt, clock, owner
 
 
 async def test_a_test_clock_is_not_watched(rt, clock, sentinel):
-    assert await maintenance.wall(rt) is None
+    assert await maintenance.wall_clock(rt) is None
     line = Deadlines(rt, sooner=lambda in_s: None, sentinel=sentinel)
     await line.tick()
     await clock.advance(timedelta(days=9))
@@ -281,8 +283,8 @@ async def test_the_server_s_own_clock_is_watched(rt, owner, steady, sentinel, ca
 
 
 async def test_nothing_is_rung_while_the_clock_is_not_trusted(rt, clock, owner, monkeypatch):
-    await neighbours(rt, 4)
-    booking_id, _ = await awarded(rt)
+    await import_neighbours(rt, 4)
+    booking_id, _ = await book_and_accept(rt)
     wall = datetime(2026, 3, 2, 9, tzinfo=UTC)
     steady = Steady()
     line = Deadlines(
@@ -294,7 +296,7 @@ async def test_nothing_is_rung_while_the_clock_is_not_trusted(rt, clock, owner, 
     async def read(rt):
         return wall
 
-    monkeypatch.setattr(maintenance, "wall", read)
+    monkeypatch.setattr(maintenance, "wall_clock", read)
     await line.tick()
     wall += timedelta(hours=13)
     await clock.advance(timedelta(hours=13))
@@ -307,53 +309,53 @@ async def test_nothing_is_rung_while_the_clock_is_not_trusted(rt, clock, owner, 
 
 def test_the_first_look_is_trusted_and_time_passing_is_too(sentinel, steady):
     wall = BEGINNING
-    assert sentinel.look(wall)
+    assert sentinel.check(wall)
     for seconds in (1, 3600, 86_400, 30, 29):
         wall = pass_by(steady, wall, seconds)
-        assert sentinel.look(wall)
+        assert sentinel.check(wall)
 
 
 @pytest.mark.parametrize("jump", [timedelta(hours=13), timedelta(seconds=31), -timedelta(hours=1)])
 def test_a_jump_is_distrusted_for_five_minutes(sentinel, steady, jump, caplog):
-    sentinel.look(BEGINNING)
+    sentinel.check(BEGINNING)
     wall = BEGINNING + jump
-    assert not sentinel.look(wall)
+    assert not sentinel.check(wall)
     assert caplog.records[0].levelname == "CRITICAL"
     for _ in range(4):
         wall = pass_by(steady, wall, 74)
-        assert not sentinel.look(wall)
+        assert not sentinel.check(wall)
     assert sum(r.levelname == "CRITICAL" for r in caplog.records) == 1
     wall = pass_by(steady, wall, 4)
-    assert sentinel.look(wall)
-    assert sentinel.look(pass_by(steady, wall, 1))
+    assert sentinel.check(wall)
+    assert sentinel.check(pass_by(steady, wall, 1))
 
 
 def test_small_steps_are_tolerated(sentinel, steady):
-    sentinel.look(BEGINNING)
-    assert sentinel.look(BEGINNING + timedelta(seconds=30))
-    assert sentinel.look(BEGINNING + timedelta(seconds=1))
+    sentinel.check(BEGINNING)
+    assert sentinel.check(BEGINNING + timedelta(seconds=30))
+    assert sentinel.check(BEGINNING + timedelta(seconds=1))
 
 
 def test_a_clock_set_right_again_is_trusted_at_once(sentinel, steady):
-    sentinel.look(BEGINNING)
-    assert not sentinel.look(BEGINNING + timedelta(hours=13))
-    assert sentinel.look(pass_by(steady, BEGINNING, 60))
+    sentinel.check(BEGINNING)
+    assert not sentinel.check(BEGINNING + timedelta(hours=13))
+    assert sentinel.check(pass_by(steady, BEGINNING, 60))
 
 
 def test_a_second_jump_begins_the_five_minutes_anew(sentinel, steady):
-    sentinel.look(BEGINNING)
-    sentinel.look(BEGINNING + timedelta(hours=13))
+    sentinel.check(BEGINNING)
+    sentinel.check(BEGINNING + timedelta(hours=13))
     wall = pass_by(steady, BEGINNING + timedelta(hours=26), 200)
-    assert not sentinel.look(wall)
-    assert not sentinel.look(pass_by(steady, wall, 200))
+    assert not sentinel.check(wall)
+    assert not sentinel.check(pass_by(steady, wall, 200))
 
 
 def test_a_person_may_confirm_the_clock(sentinel):
-    sentinel.look(BEGINNING)
-    assert not sentinel.look(BEGINNING + timedelta(hours=13))
+    sentinel.check(BEGINNING)
+    assert not sentinel.check(BEGINNING + timedelta(hours=13))
     sentinel.confirm()
-    assert sentinel.look(BEGINNING + timedelta(hours=13))
-    assert not sentinel.look(BEGINNING)
+    assert sentinel.check(BEGINNING + timedelta(hours=13))
+    assert not sentinel.check(BEGINNING)
 
 
 def test_the_steady_clock_runs():

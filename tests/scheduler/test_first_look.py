@@ -6,8 +6,8 @@ import pytest
 
 from data.store import audit
 from dispatch.flows import maintenance
-from scheduler.deadlines import ClockSentinel, Deadlines, Memory, this_boot
-from tests.builders import awarded, neighbours
+from scheduler.deadlines import ClockSentinel, Deadlines, TrustedOffset, boot_id
+from tests.builders import book_and_accept, import_neighbours
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -39,7 +39,7 @@ class Machine:
         return ClockSentinel(
             lambda: self.steady_s,
             host_s=self.host_s,
-            memory=Memory(self.file, self.boot),
+            memory=TrustedOffset(self.file, self.boot),
         )
 
 
@@ -49,7 +49,7 @@ def machine(tmp_path) -> Machine:
 
 
 def begins(sentinel: ClockSentinel, wall: datetime, written: datetime | None = None) -> bool:
-    return sentinel.begin(wall, written, confirmed=False)
+    return sentinel.start(wall, written, confirmed=False)
 
 
 @pytest.mark.parametrize("ahead", [timedelta(0), timedelta(seconds=30), -timedelta(seconds=29)])
@@ -80,12 +80,12 @@ def test_what_is_written_in_the_future_is_doubted_until_that_moment_comes(machin
 
 
 def test_a_person_may_say_that_the_database_is_right(machine):
-    assert machine.sentinel().begin(NOON + 13 * HOUR, None, confirmed=True)
+    assert machine.sentinel().start(NOON + 13 * HOUR, None, confirmed=True)
     sentinel = machine.sentinel()
     assert not begins(sentinel, NOON - HOUR, NOON)
     sentinel.confirm()
     assert begins(sentinel, NOON - HOUR, NOON)
-    assert sentinel.look(NOON - HOUR)
+    assert sentinel.check(NOON - HOUR)
 
 
 def test_a_machine_that_was_off_for_a_week_starts_without_alarm(machine, caplog):
@@ -110,15 +110,15 @@ def test_a_jump_between_two_processes_is_a_jump(machine, jump, caplog):
     sentinel = machine.sentinel()
     assert not begins(sentinel, machine.wall)
     assert "jumped by" in caplog.text
-    assert not sentinel.look(machine.pass_by(timedelta(seconds=299)))
-    assert sentinel.look(machine.pass_by(timedelta(seconds=2)))
+    assert not sentinel.check(machine.pass_by(timedelta(seconds=299)))
+    assert sentinel.check(machine.pass_by(timedelta(seconds=2)))
     assert begins(machine.sentinel(), machine.wall)
 
 
 @pytest.mark.parametrize("text", ["", "nonsense", "first not-a-number", "first 1 2", "\x00"])
 def test_a_memory_that_cannot_be_read_is_none(machine, text):
     machine.file.write_text(text)
-    assert Memory(machine.file, "first").recall() is None
+    assert TrustedOffset(machine.file, "first").load() is None
     assert begins(machine.sentinel(), NOON)
 
 
@@ -127,7 +127,7 @@ def test_a_memory_is_written_once_and_not_at_every_look(machine):
     begins(sentinel, NOON)
     machine.file.unlink()
     for _ in range(5):
-        assert sentinel.look(machine.pass_by(timedelta(seconds=1)))
+        assert sentinel.check(machine.pass_by(timedelta(seconds=1)))
     assert not machine.file.exists()
     assert not list(machine.file.parent.glob("clock.*"))
 
@@ -138,22 +138,22 @@ def test_a_folder_that_is_not_there_is_no_reason_to_stop(machine, tmp_path):
 
 
 def test_the_boot_has_a_name_that_stays():
-    assert this_boot() == this_boot()
-    assert " " not in this_boot()
+    assert boot_id() == boot_id()
+    assert " " not in boot_id()
 
 
 async def test_a_worker_that_starts_on_a_wrong_clock_rings_nothing_until_it_is_confirmed(
     rt, clock, owner, monkeypatch, caplog
 ):
-    await neighbours(rt, 4)
-    booking_id, _ = await awarded(rt)
+    await import_neighbours(rt, 4)
+    booking_id, _ = await book_and_accept(rt)
     await clock.advance(timedelta(hours=13))
     wall = await owner.fetchval("SELECT moment()")
 
     async def read(rt):
         return wall
 
-    monkeypatch.setattr(maintenance, "wall", read)
+    monkeypatch.setattr(maintenance, "wall_clock", read)
     right = wall - timedelta(hours=13)
     sentinel = ClockSentinel(lambda: 1.0, host_s=right.timestamp)
     line = Deadlines(rt, sooner=lambda in_s: None, sentinel=sentinel)
@@ -162,24 +162,24 @@ async def test_a_worker_that_starts_on_a_wrong_clock_rings_nothing_until_it_is_c
         await line.tick()
     assert await owner.fetchval(state, booking_id) == "awarded"
     assert "clock confirm" in caplog.text
-    await audit.note(owner, actor="system", act="clock.confirmed", subject="clock")
+    await audit.record(owner, actor="system", act="clock.confirmed", subject="clock")
     await line.tick()
     assert await owner.fetchval(state, booking_id) != "awarded"
 
 
 async def test_a_confirmation_holds_for_an_hour(rt, clock, owner):
-    assert not await maintenance.clock_confirmed(rt)
-    await audit.note(owner, actor="system", act="clock.confirmed", subject="clock")
+    assert not await maintenance.is_clock_confirmed(rt)
+    await audit.record(owner, actor="system", act="clock.confirmed", subject="clock")
     await clock.advance(timedelta(minutes=59))
     for number in range(1001):
-        await audit.note(owner, actor="desk", act="booking.opened", subject=str(number))
-    assert await maintenance.clock_confirmed(rt)
+        await audit.record(owner, actor="desk", act="booking.opened", subject=str(number))
+    assert await maintenance.is_clock_confirmed(rt)
     await clock.advance(timedelta(minutes=2))
-    assert not await maintenance.clock_confirmed(rt)
+    assert not await maintenance.is_clock_confirmed(rt)
 
 
 async def test_the_event_written_last_is_known(rt, clock, owner):
-    assert await maintenance.last_written(rt) is None
-    await neighbours(rt, 4)
-    await awarded(rt)
-    assert await maintenance.last_written(rt) == await owner.fetchval("SELECT max(at) FROM events")
+    assert await maintenance.last_event_at(rt) is None
+    await import_neighbours(rt, 4)
+    await book_and_accept(rt)
+    assert await maintenance.last_event_at(rt) == await owner.fetchval("SELECT max(at) FROM events")

@@ -1,6 +1,6 @@
 from datetime import timedelta
 
-from scheduler.housekeeping import tidy
+from scheduler.housekeeping import delete_old_rows
 
 
 async def test_old_rows_are_forgotten_and_young_ones_kept(rt, owner, clock):
@@ -17,7 +17,7 @@ async def test_old_rows_are_forgotten_and_young_ones_kept(rt, owner, clock):
             " moment() + interval '15 minutes')"
         )
         await clock.advance(timedelta(days=4))
-    await tidy(rt)
+    await delete_old_rows(rt)
     assert await owner.fetchval("SELECT count(*) FROM answers") == 1200
     assert await owner.fetchval("SELECT count(*) FROM quotes") == 1
 
@@ -36,6 +36,6 @@ async def test_dead_sessions_and_login_links_are_forgotten(rt, owner, clock):
                 timedelta(days=days),
             )
     await clock.advance(timedelta(days=4, hours=1))
-    await tidy(rt)
+    await delete_old_rows(rt)
     assert await owner.fetchval("SELECT count(*) FROM sessions") == 1
     assert await owner.fetchval("SELECT count(*) FROM login_links") == 1

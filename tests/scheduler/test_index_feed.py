@@ -4,11 +4,11 @@ from uuid import uuid4
 from data.enums import Channel, FriendState
 from data.settings import Settings
 from dispatch.flows import maintenance
-from dispatch.flows.bootstrap import load_index, opened
+from dispatch.flows.bootstrap import load_index, open_runtime
 from dispatch.flows.jobs import commands
 from dispatch.flows.people import friends
 from scheduler.index_feed import IndexFeed
-from tests.builders import awarded, booked, live, neighbours
+from tests.builders import book_and_accept, book_job, import_neighbours, live_offers_of
 
 
 async def ready(rt) -> IndexFeed:
@@ -19,7 +19,7 @@ async def ready(rt) -> IndexFeed:
 
 
 async def test_a_change_by_another_process_reaches_the_index(rt, owner):
-    refs = await neighbours(rt, 3)
+    refs = await import_neighbours(rt, 3)
     feed = await ready(rt)
     await owner.execute("UPDATE friends SET state = 'paused' WHERE ref = 'f2'")
     assert rt.index.get(refs["f2"]).state is FriendState.ACTIVE
@@ -30,14 +30,14 @@ async def test_a_change_by_another_process_reaches_the_index(rt, owner):
 
 async def test_a_new_friend_reaches_the_index(rt, owner):
     feed = await ready(rt)
-    refs = await neighbours(rt, 1)
+    refs = await import_neighbours(rt, 1)
     rt.index.remove(refs["f1"])
     await feed.follow()
     assert rt.index.get(refs["f1"]).channels == {Channel.MAIL}
 
 
 async def test_a_friend_without_a_place_leaves_the_index(rt, owner):
-    refs = await neighbours(rt, 2)
+    refs = await import_neighbours(rt, 2)
     feed = await ready(rt)
     await owner.execute("UPDATE people SET lat = NULL, lon = NULL WHERE id = $1", refs["f1"])
     await owner.execute("UPDATE friends SET state = 'suspended' WHERE ref = 'f1'")
@@ -47,7 +47,7 @@ async def test_a_friend_without_a_place_leaves_the_index(rt, owner):
 
 
 async def test_a_change_that_commits_late_is_not_passed_over(rt, owner, database):
-    refs = await neighbours(rt, 2)
+    refs = await import_neighbours(rt, 2)
     feed = await ready(rt)
     late = owner.transaction()
     await late.start()
@@ -63,7 +63,7 @@ async def test_a_change_that_commits_late_is_not_passed_over(rt, owner, database
 
 
 async def test_an_older_row_put_over_a_newer_one_is_put_right(rt, owner):
-    refs = await neighbours(rt, 1)
+    refs = await import_neighbours(rt, 1)
     feed = await ready(rt)
     old = rt.index.get(refs["f1"])
     await owner.execute("UPDATE friends SET radius_m = 5000 WHERE ref = 'f1'")
@@ -74,23 +74,23 @@ async def test_an_older_row_put_over_a_newer_one_is_put_right(rt, owner):
 
 
 async def test_nothing_is_read_when_nothing_has_changed(rt, monkeypatch):
-    await neighbours(rt, 3)
+    await import_neighbours(rt, 3)
     feed = await ready(rt)
     read: list[int] = []
-    refresh = friends.refresh
+    refresh = friends.refresh_index
 
     async def counted(rt, changed):
         read.append(len(list(changed)))
         await refresh(rt, changed)
 
-    monkeypatch.setattr(friends, "refresh", counted)
+    monkeypatch.setattr(friends, "refresh_index", counted)
     await feed.follow()
     await feed.follow()
     assert read == [0, 0]
 
 
 async def test_a_feed_without_a_mark_begins_with_a_comparison(rt, owner):
-    refs = await neighbours(rt, 2)
+    refs = await import_neighbours(rt, 2)
     await owner.execute("UPDATE friends SET radius_m = 5000 WHERE ref = 'f1'")
     feed = IndexFeed(rt)
     await feed.follow()
@@ -103,7 +103,7 @@ async def test_a_feed_without_a_mark_begins_with_a_comparison(rt, owner):
 
 
 async def test_what_differs_is_mended_and_told(rt, caplog):
-    refs = await neighbours(rt, 3)
+    refs = await import_neighbours(rt, 3)
     feed = await ready(rt)
     rt.index.remove(refs["f1"])
     rt.index.put(replace(rt.index.get(refs["f2"]), open_jobs=2))
@@ -116,7 +116,7 @@ async def test_what_differs_is_mended_and_told(rt, caplog):
 
 
 async def test_a_friend_without_a_row_is_taken_out(rt, caplog):
-    refs = await neighbours(rt, 1)
+    refs = await import_neighbours(rt, 1)
     feed = await ready(rt)
     ghost = replace(rt.index.get(refs["f1"]), id=uuid4())
     rt.index.put(ghost)
@@ -125,7 +125,7 @@ async def test_a_friend_without_a_row_is_taken_out(rt, caplog):
 
 
 async def test_what_is_merely_on_its_way_is_no_difference(rt, owner, caplog):
-    refs = await neighbours(rt, 1)
+    refs = await import_neighbours(rt, 1)
     feed = await ready(rt)
     await owner.execute("UPDATE friends SET radius_m = 5000 WHERE ref = 'f1'")
     assert await maintenance.index_differences(rt) == {refs["f1"]}
@@ -135,9 +135,9 @@ async def test_what_is_merely_on_its_way_is_no_difference(rt, owner, caplog):
 
 
 async def test_offers_that_come_and_go_are_no_difference(rt, caplog):
-    refs = await neighbours(rt, 4)
+    refs = await import_neighbours(rt, 4)
     feed = await ready(rt)
-    await awarded(rt)
+    await book_and_accept(rt)
     rt.index.put(replace(rt.index.get(refs["f2"]), live_offers=5))
     assert await feed.reconcile() == 0
     assert rt.index.get(refs["f2"]).live_offers == 0
@@ -145,16 +145,16 @@ async def test_offers_that_come_and_go_are_no_difference(rt, caplog):
 
 
 async def test_offers_made_and_ended_by_another_process_are_counted(rt, database, clock, tmp_path):
-    refs = await neighbours(rt, 4)
+    refs = await import_neighbours(rt, 4)
     feed = await ready(rt)
 
     def counts():
         return [rt.index.get(refs[f"f{n}"]).live_offers for n in (1, 2, 3, 4)]
 
     settings = Settings(data_dir=tmp_path)
-    async with opened(settings, database, application="other") as other:
-        await booked(other)
-        offers = live(await booked(other, email="second@example.com"))
+    async with open_runtime(settings, database, application="other") as other:
+        await book_job(other)
+        offers = live_offers_of(await book_job(other, email="second@example.com"))
         assert counts() == [0, 0, 0, 0]
         await feed.follow()
         assert counts() == [2, 2, 2, 2]
@@ -162,27 +162,27 @@ async def test_offers_made_and_ended_by_another_process_are_counted(rt, database
         await feed.follow()
         assert sorted(counts()) == [1, 2, 2, 2]
         await clock.advance(rt.policy.offer_life)
-        await commands.ring(other, 100)
+        await commands.fire_due_timers(other, 100)
         await feed.follow()
         assert counts() == [0, 0, 0, 0]
 
 
 async def test_who_is_known_already_is_not_read_again(rt, owner, monkeypatch):
-    refs = await neighbours(rt, 2)
+    refs = await import_neighbours(rt, 2)
     feed = await ready(rt)
     read: list[list] = []
-    refresh = friends.refresh
+    refresh = friends.refresh_index
 
     async def noted(rt, changed):
         read.append(list(changed))
         await refresh(rt, changed)
 
-    monkeypatch.setattr(friends, "refresh", noted)
+    monkeypatch.setattr(friends, "refresh_index", noted)
     await owner.execute("UPDATE friends SET radius_m = 5000 WHERE ref = 'f1'")
     await feed.follow()
     await feed.follow()
     assert read == [[refs["f1"]], []]
-    rt.count(refs["f1"], open_jobs=1)
+    rt.adjust_counters(refs["f1"], open_jobs=1)
     await owner.execute("UPDATE friends SET radius_m = 6000 WHERE ref = 'f2'")
     await feed.follow()
     assert read[2:] == [[refs["f2"]]]

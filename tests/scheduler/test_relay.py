@@ -10,9 +10,9 @@ from dispatch.flows import maintenance
 from dispatch.flows.jobs import commands
 from dispatch.rules.refusals import NotFound
 from scheduler import relay as module
-from scheduler.relay import BACK_OFF_S, HANDS, Relay
+from scheduler.relay import BACK_OFF_S, CONCURRENCY, Relay
 from scheduler.senders import GiveUp, Moot, Retry, Sent
-from tests.builders import awarded, booked, live, neighbours
+from tests.builders import book_and_accept, book_job, import_neighbours, live_offers_of
 
 
 def refuse(result):
@@ -20,8 +20,8 @@ def refuse(result):
 
 
 async def test_every_message_is_sent_once(rt, notebook, deliver, messages):
-    await neighbours(rt, 4)
-    await awarded(rt)
+    await import_neighbours(rt, 4)
+    await book_and_accept(rt)
     await deliver()
     rows = await messages()
     assert {row["state"] for row in rows} == {"sent"}
@@ -32,9 +32,9 @@ async def test_every_message_is_sent_once(rt, notebook, deliver, messages):
 
 
 async def test_a_reader_hears_of_a_booking_in_order(rt, notebook, deliver):
-    await neighbours(rt, 4)
-    booking_id, offer = await awarded(rt)
-    await commands.contacted(rt, booking_id, offer.friend_id)
+    await import_neighbours(rt, 4)
+    booking_id, offer = await book_and_accept(rt)
+    await commands.confirm_contact(rt, booking_id, offer.friend_id)
     await deliver()
     loser = next(
         p.message.recipient_id for p in notebook.posts if p.message.template == "offer_gone"
@@ -48,8 +48,8 @@ async def test_a_reader_hears_of_a_booking_in_order(rt, notebook, deliver):
 
 
 async def test_what_comes_later_waits_for_what_failed(rt, clock, notebook, deliver):
-    await neighbours(rt, 4)
-    _, offer = await awarded(rt)
+    await import_neighbours(rt, 4)
+    _, offer = await book_and_accept(rt)
     notebook.answers["offer"] = refuse(Retry("not now"))
     await deliver()
     assert notebook.templates(offer.friend_id) == ["offer"]
@@ -60,9 +60,9 @@ async def test_what_comes_later_waits_for_what_failed(rt, clock, notebook, deliv
 
 
 async def test_another_booking_does_not_wait(rt, notebook, deliver):
-    await neighbours(rt, 4)
-    first = live(await booked(rt))[0]
-    await booked(rt, email="other@example.com")
+    await import_neighbours(rt, 4)
+    first = live_offers_of(await book_job(rt))[0]
+    await book_job(rt, email="other@example.com")
     notebook.answers["offer"] = lambda post: (
         Retry("no") if post.message.booking_id == first.booking_id else Sent()
     )
@@ -74,8 +74,8 @@ async def test_another_booking_does_not_wait(rt, notebook, deliver):
 async def test_a_failure_is_tried_again_further_apart_each_time_and_then_parked(
     rt, clock, notebook, deliver, messages
 ):
-    await neighbours(rt, 1)
-    await booked(rt)
+    await import_neighbours(rt, 1)
+    await book_job(rt)
     notebook.answers["booked"] = refuse(Retry("451 4.3.0"))
     await deliver()
     for tries, pause_s in enumerate(BACK_OFF_S, start=1):
@@ -93,8 +93,8 @@ async def test_a_failure_is_tried_again_further_apart_each_time_and_then_parked(
 
 
 async def test_a_sender_may_ask_for_more_time(rt, clock, notebook, deliver, messages):
-    await neighbours(rt, 1)
-    await booked(rt)
+    await import_neighbours(rt, 1)
+    await book_job(rt)
     notebook.answers["booked"] = refuse(Retry("busy", after_s=900))
     await deliver()
     row = (await messages(template="booked"))[0]
@@ -104,8 +104,8 @@ async def test_a_sender_may_ask_for_more_time(rt, clock, notebook, deliver, mess
 async def test_what_can_never_work_is_parked_at_once_and_holds_up_nobody(
     rt, notebook, deliver, messages
 ):
-    await neighbours(rt, 4)
-    await awarded(rt)
+    await import_neighbours(rt, 4)
+    await book_and_accept(rt)
     notebook.answers["booked"] = refuse(GiveUp("550 5.1.1" + "x" * 600))
     await deliver()
     row = (await messages(template="booked"))[0]
@@ -115,8 +115,8 @@ async def test_what_can_never_work_is_parked_at_once_and_holds_up_nobody(
 
 
 async def test_the_desk_can_have_a_parked_message_sent_again(rt, notebook, deliver, messages):
-    await neighbours(rt, 1)
-    await booked(rt)
+    await import_neighbours(rt, 1)
+    await book_job(rt)
     notebook.answers["booked"] = refuse(GiveUp("no"))
     await deliver()
     row = (await messages(template="booked"))[0]
@@ -134,8 +134,8 @@ async def test_the_desk_can_have_a_parked_message_sent_again(rt, notebook, deliv
 async def test_an_offer_nobody_can_answer_any_more_is_not_sent(
     rt, clock, notebook, deliver, messages
 ):
-    await neighbours(rt, 4)
-    await booked(rt)
+    await import_neighbours(rt, 4)
+    await book_job(rt)
     await clock.advance(rt.policy.offer_life)
     await deliver()
     assert "offer" not in notebook.templates()
@@ -146,8 +146,8 @@ async def test_an_offer_nobody_can_answer_any_more_is_not_sent(
 async def test_an_offer_that_failed_is_given_up_when_it_runs_out(
     rt, clock, notebook, deliver, messages
 ):
-    await neighbours(rt, 1)
-    offer = live(await booked(rt))[0]
+    await import_neighbours(rt, 1)
+    offer = live_offers_of(await book_job(rt))[0]
     notebook.answers["offer"] = refuse(Retry("no"))
     await clock.set(offer.expires_at - timedelta(seconds=2))
     await deliver()
@@ -159,8 +159,8 @@ async def test_an_offer_that_failed_is_given_up_when_it_runs_out(
 
 
 async def test_what_is_no_longer_true_is_not_sent(rt, notebook, deliver, messages):
-    await neighbours(rt, 1)
-    await booked(rt)
+    await import_neighbours(rt, 1)
+    await book_job(rt)
     notebook.answers["booked"] = refuse(Moot())
     await deliver()
     assert (await messages(template="booked"))[0]["state"] == "expired"
@@ -169,8 +169,8 @@ async def test_what_is_no_longer_true_is_not_sent(rt, notebook, deliver, message
 async def test_a_poisoned_message_stops_no_batch_and_tells_no_name(
     rt, notebook, deliver, messages, caplog
 ):
-    await neighbours(rt, 4)
-    await awarded(rt)
+    await import_neighbours(rt, 4)
+    await book_and_accept(rt)
 
     def explode(post):
         raise RuntimeError(f"cannot mail {post.background.email}")
@@ -186,9 +186,9 @@ async def test_a_poisoned_message_stops_no_batch_and_tells_no_name(
 
 
 async def test_a_channel_without_a_sender_is_parked(rt, notebook, messages):
-    await neighbours(rt, 1)
-    await booked(rt)
-    relay = Relay(rt, {Channel.MAIL: notebook}, wake=lambda: None)
+    await import_neighbours(rt, 1)
+    await book_job(rt)
+    relay = Relay(rt, {Channel.MAIL: notebook}, request_tick=lambda: None)
     await relay.tick()
     await relay.finish(5)
     row = (await messages(template="offer"))[0]
@@ -196,12 +196,12 @@ async def test_a_channel_without_a_sender_is_parked(rt, notebook, messages):
 
 
 async def test_a_slow_reader_holds_up_nobody(rt, notebook, relay, messages):
-    await neighbours(rt, 4)
-    slow = live(await booked(rt))[0].friend_id
+    await import_neighbours(rt, 4)
+    slow = live_offers_of(await book_job(rt))[0].friend_id
     notebook.hold[slow] = asyncio.Event()
     await relay.tick()
     await asyncio.wait(relay._under_way, return_when=asyncio.FIRST_COMPLETED)
-    await booked(rt, email="other@example.com")
+    await book_job(rt, email="other@example.com")
     for _ in range(10):
         await relay.tick()
         await asyncio.sleep(0)
@@ -214,9 +214,9 @@ async def test_a_slow_reader_holds_up_nobody(rt, notebook, relay, messages):
 
 
 async def test_a_sender_that_never_answers_is_cut_and_tried_again(rt, notebook, messages):
-    await neighbours(rt, 1)
-    await booked(rt)
-    relay = Relay(rt, {Channel.MAIL: notebook}, wake=lambda: None, send_timeout_s=0.01)
+    await import_neighbours(rt, 1)
+    await book_job(rt)
+    relay = Relay(rt, {Channel.MAIL: notebook}, request_tick=lambda: None, send_timeout_s=0.01)
     for row in await messages():
         notebook.hold[row["recipient_id"]] = asyncio.Event()
     await relay.tick()
@@ -226,23 +226,23 @@ async def test_a_sender_that_never_answers_is_cut_and_tried_again(rt, notebook, 
 
 
 async def test_no_more_is_begun_than_there_are_hands(rt, notebook, messages):
-    await neighbours(rt, 4, capacity=20)
+    await import_neighbours(rt, 4, capacity=20)
     for number in range(10):
-        await booked(rt, email=f"c{number}@example.com")
+        await book_job(rt, email=f"c{number}@example.com")
     woken: list[None] = []
     relay = Relay(
         rt,
         {Channel.MAIL: notebook, Channel.PUSH: notebook},
-        wake=lambda: woken.append(None),
+        request_tick=lambda: woken.append(None),
     )
     for row in await messages():
         notebook.hold[row["recipient_id"]] = asyncio.Event()
     await relay.tick()
-    assert len(relay._under_way) == HANDS
+    assert len(relay._under_way) == CONCURRENCY
     assert woken
     woken.clear()
     await relay.tick()
-    assert len(relay._under_way) == HANDS
+    assert len(relay._under_way) == CONCURRENCY
     assert woken == []
     for event in notebook.hold.values():
         event.set()
@@ -251,11 +251,11 @@ async def test_no_more_is_begun_than_there_are_hands(rt, notebook, messages):
 
 
 async def test_many_relays_send_every_message_once(rt, notebook, messages):
-    await neighbours(rt, 4, capacity=20)
+    await import_neighbours(rt, 4, capacity=20)
     for number in range(15):
-        await booked(rt, email=f"c{number}@example.com")
+        await book_job(rt, email=f"c{number}@example.com")
     relays = [
-        Relay(rt, {Channel.MAIL: notebook, Channel.PUSH: notebook}, wake=lambda: None)
+        Relay(rt, {Channel.MAIL: notebook, Channel.PUSH: notebook}, request_tick=lambda: None)
         for _ in range(4)
     ]
     for _ in range(10):
@@ -271,10 +271,10 @@ async def test_many_relays_send_every_message_once(rt, notebook, messages):
 async def test_a_dead_relay_s_messages_are_sent_by_another_when_the_lease_ends(
     rt, clock, notebook, deliver, messages
 ):
-    await neighbours(rt, 1)
-    await booked(rt)
-    dead = Relay(rt, {Channel.MAIL: notebook, Channel.PUSH: notebook}, wake=lambda: None)
-    await dead._exchange(HANDS)
+    await import_neighbours(rt, 1)
+    await book_job(rt)
+    dead = Relay(rt, {Channel.MAIL: notebook, Channel.PUSH: notebook}, request_tick=lambda: None)
+    await dead._exchange(CONCURRENCY)
     await deliver()
     assert notebook.posts == []
     await clock.advance(timedelta(seconds=module.LEASE_S))
@@ -285,12 +285,12 @@ async def test_a_dead_relay_s_messages_are_sent_by_another_when_the_lease_ends(
 
 
 async def test_a_fast_clock_shortens_no_lease(rt, clock, notebook, messages):
-    await neighbours(rt, 1)
-    await booked(rt)
+    await import_neighbours(rt, 1)
+    await book_job(rt)
     await clock.set(await clock.now(), speed=600.0)
-    dead = Relay(rt, {Channel.MAIL: notebook, Channel.PUSH: notebook}, wake=lambda: None)
+    dead = Relay(rt, {Channel.MAIL: notebook, Channel.PUSH: notebook}, request_tick=lambda: None)
     before = await clock.now()
-    await dead._exchange(HANDS)
+    await dead._exchange(CONCURRENCY)
     rows = await messages()
     assert all(row["next_at"] - before >= timedelta(seconds=600 * module.LEASE_S) for row in rows)
 
@@ -298,13 +298,13 @@ async def test_a_fast_clock_shortens_no_lease(rt, clock, notebook, messages):
 async def test_whoever_lost_his_lease_may_say_sent_but_not_failed(
     rt, clock, notebook, deliver, messages
 ):
-    await neighbours(rt, 1)
-    await booked(rt)
-    dead = Relay(rt, {Channel.MAIL: notebook, Channel.PUSH: notebook}, wake=lambda: None)
-    claimed, _ = await dead._exchange(HANDS)
+    await import_neighbours(rt, 1)
+    await book_job(rt)
+    dead = Relay(rt, {Channel.MAIL: notebook, Channel.PUSH: notebook}, request_tick=lambda: None)
+    claimed, _ = await dead._exchange(CONCURRENCY)
     await clock.advance(timedelta(seconds=module.LEASE_S))
-    other = Relay(rt, {Channel.MAIL: notebook, Channel.PUSH: notebook}, wake=lambda: None)
-    await other._exchange(HANDS)
+    other = Relay(rt, {Channel.MAIL: notebook, Channel.PUSH: notebook}, request_tick=lambda: None)
+    await other._exchange(CONCURRENCY)
     for one in claimed:
         dead._settle(one, GiveUp("too slow"))
     await dead._exchange(0)
@@ -318,8 +318,8 @@ async def test_whoever_lost_his_lease_may_say_sent_but_not_failed(
 async def test_what_was_sent_while_the_database_was_away_is_written_later(
     rt, owner, notebook, relay, messages
 ):
-    await neighbours(rt, 4)
-    await awarded(rt)
+    await import_neighbours(rt, 4)
+    await book_and_accept(rt)
     await relay.tick()
     await asyncio.wait(relay._under_way)
     for _ in range(20):
@@ -345,8 +345,8 @@ async def test_what_was_sent_while_the_database_was_away_is_written_later(
 async def test_finishing_ends_what_is_begun_and_cuts_what_takes_too_long(
     rt, notebook, relay, messages
 ):
-    await neighbours(rt, 2)
-    offers = live(await booked(rt))
+    await import_neighbours(rt, 2)
+    offers = live_offers_of(await book_job(rt))
     notebook.hold[offers[0].friend_id] = asyncio.Event()
     await relay.tick()
     await relay.finish(0.05)
@@ -357,8 +357,8 @@ async def test_finishing_ends_what_is_begun_and_cuts_what_takes_too_long(
 
 
 async def test_the_backlog_is_counted(rt, clock, notebook, deliver):
-    await neighbours(rt, 1)
-    await booked(rt)
+    await import_neighbours(rt, 1)
+    await book_job(rt)
     notebook.answers["booked"] = refuse(GiveUp("no"))
     await clock.advance(timedelta(minutes=61))
     waiting = await maintenance.backlog(rt)

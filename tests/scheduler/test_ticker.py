@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from data.db import DatabaseAway
+from data.db import DatabaseUnavailable
 from scheduler import ticker as module
 from scheduler.ticker import Ticker
 
@@ -112,7 +112,7 @@ async def test_a_slow_job_does_not_delay_another(ticker, counter):
 
 
 async def test_a_failure_ends_no_chain(ticker, counter):
-    counter.fail = [ValueError("first"), DatabaseAway("second"), KeyError("third")]
+    counter.fail = [ValueError("first"), DatabaseUnavailable("second"), KeyError("third")]
     ticker.every(0.02, "job", counter.tick)
     ticker.start()
     await counter.reaches(5)
@@ -121,7 +121,7 @@ async def test_a_failure_ends_no_chain(ticker, counter):
 
 async def test_a_database_that_is_away_is_told_once_and_its_return_once(ticker, counter, caplog):
     caplog.set_level(logging.WARNING)
-    counter.fail = [DatabaseAway("gone") for _ in range(4)]
+    counter.fail = [DatabaseUnavailable("gone") for _ in range(4)]
     ticker.every(0.01, "job", counter.tick)
     ticker.start()
     await counter.reaches(7)
@@ -174,7 +174,7 @@ async def test_stopping_what_never_started_is_no_fault(counter):
 
 
 async def test_ticks_go_on_when_the_host_s_clock_is_set_back(ticker, counter, monkeypatch, caplog):
-    monkeypatch.setattr(module, "SECOND_LOOK_S", 0.02)
+    monkeypatch.setattr(module, "CLOCK_CHECK_S", 0.02)
     ticker.every(0.05, "job", counter.tick)
     ticker.start()
     await counter.reaches(1)

@@ -10,8 +10,8 @@ from dispatch.flows.jobs import commands
 from scheduler import deadlines
 from scheduler import worker as module
 from scheduler.deadlines import ClockSentinel
-from scheduler.worker import following, working
-from tests.builders import awarded, booked, live, neighbours
+from scheduler.worker import background_worker, follow_index
+from tests.builders import book_and_accept, book_job, import_neighbours, live_offers_of
 
 SOON_S = 15.0
 
@@ -48,10 +48,10 @@ def ready(worker):
 
 
 async def test_news_leaves_within_a_moment_of_its_commit(rt, owner, notebook, through):
-    await neighbours(rt, 4)
-    async with working(rt, through=through):
+    await import_neighbours(rt, 4)
+    async with background_worker(rt, senders=through):
         await until(lambda: owner.fetchval("SELECT 1"), 1)
-        await booked(rt)
+        await book_job(rt)
         began = asyncio.get_running_loop().time()
         await until(unsent(owner), 0)
         assert asyncio.get_running_loop().time() - began < 2
@@ -59,9 +59,9 @@ async def test_news_leaves_within_a_moment_of_its_commit(rt, owner, notebook, th
 
 
 async def test_a_missed_deadline_is_acted_on_when_nobody_asks(rt, owner, clock, through):
-    await neighbours(rt, 4)
-    booking_id, _ = await awarded(rt)
-    async with working(rt, through=through) as worker:
+    await import_neighbours(rt, 4)
+    booking_id, _ = await book_and_accept(rt)
+    async with background_worker(rt, senders=through) as worker:
         await clock.advance(timedelta(hours=12))
         await until(missed(owner), 1)
         await until(state_of(owner, booking_id), "open")
@@ -70,10 +70,10 @@ async def test_a_missed_deadline_is_acted_on_when_nobody_asks(rt, owner, clock, 
 
 
 async def test_a_day_passes_in_seconds_under_a_fast_clock(rt, owner, clock, through):
-    await neighbours(rt, 8)
-    await awarded(rt)
+    await import_neighbours(rt, 8)
+    await book_and_accept(rt)
     await clock.set(await clock.now(), speed=20_000.0)
-    async with working(rt, through=through):
+    async with background_worker(rt, senders=through):
         await until(missed(owner), 1)
         rung = await owner.fetchrow(
             "SELECT e.at - a.contact_due_at AS late FROM events e"
@@ -86,9 +86,9 @@ async def test_a_day_passes_in_seconds_under_a_fast_clock(rt, owner, clock, thro
 async def test_it_works_again_by_itself_after_every_connection_was_cut(
     rt, owner, clock, through, caplog
 ):
-    await neighbours(rt, 4)
-    first, _ = await awarded(rt)
-    async with working(rt, through=through) as worker:
+    await import_neighbours(rt, 4)
+    first, _ = await book_and_accept(rt)
+    async with background_worker(rt, senders=through) as worker:
         await until(unsent(owner), 0)
         for _ in range(5):
             await owner.execute(
@@ -105,12 +105,12 @@ async def test_it_works_again_by_itself_after_every_connection_was_cut(
 
 
 async def test_two_workers_share_and_repeat_nothing(rt, owner, clock, notebook, through):
-    await neighbours(rt, 4, capacity=20)
+    await import_neighbours(rt, 4, capacity=20)
     for number in range(6):
-        done = await booked(rt, email=f"c{number}@example.com")
-        offer = live(done)[0]
+        done = await book_job(rt, email=f"c{number}@example.com")
+        offer = live_offers_of(done)[0]
         await commands.accept(rt, offer.id, offer.friend_id)
-    async with working(rt, through=through), working(rt, through=through):
+    async with background_worker(rt, senders=through), background_worker(rt, senders=through):
         await clock.advance(timedelta(hours=12))
         await until(missed(owner), 6)
         await until(
@@ -122,8 +122,8 @@ async def test_two_workers_share_and_repeat_nothing(rt, owner, clock, notebook, 
 
 async def test_its_state_says_what_waits_and_since_when(rt, owner, notebook, through, monkeypatch):
     monkeypatch.setattr(module, "BACKLOG_EVERY_S", 0.05)
-    await neighbours(rt, 3)
-    async with working(rt, through=through) as worker:
+    await import_neighbours(rt, 3)
+    async with background_worker(rt, senders=through) as worker:
         assert not worker.state().ready
         async with asyncio.timeout(SOON_S):
             while (now := worker.state()).backlog is None or now.swept_s is None:  # noqa: ASYNC110
@@ -133,7 +133,7 @@ async def test_its_state_says_what_waits_and_since_when(rt, owner, notebook, thr
         assert now.friends == 3
         assert now.backlog.pending == now.backlog.parked == now.backlog.overdue == 0
         assert now.swept_s < 5
-    assert rt.committed == []
+    assert rt.on_commit == []
 
 
 async def test_it_is_not_ready_while_the_clock_is_not_trusted(rt, owner, clock, through):
@@ -143,7 +143,7 @@ async def test_it_is_not_ready_while_the_clock_is_not_trusted(rt, owner, clock, 
     )
     steady = [50_000.0]
     sentinel = ClockSentinel(lambda: steady[0])
-    async with working(rt, through=through, sentinel=sentinel) as worker:
+    async with background_worker(rt, senders=through, sentinel=sentinel) as worker:
         await until(ready(worker), True)
         steady[0] -= 3600
         await until(ready(worker), False)
@@ -160,7 +160,7 @@ async def test_it_is_not_ready_when_it_starts_on_a_clock_that_its_host_does_not_
         " AS 'SELECT clock_timestamp()'"
     )
     sentinel = ClockSentinel(host_s=lambda: deadlines.host_s() + 3600)
-    async with working(rt, through=through, sentinel=sentinel) as worker:
+    async with background_worker(rt, senders=through, sentinel=sentinel) as worker:
 
         async def doubt():
             return worker.state().clock_doubt
@@ -173,10 +173,10 @@ async def test_it_is_not_ready_when_it_starts_on_a_clock_that_its_host_does_not_
 
 
 async def test_stopping_ends_what_is_begun(rt, owner, notebook, through):
-    await neighbours(rt, 1)
-    offer = live(await booked(rt))[0]
+    await import_neighbours(rt, 1)
+    offer = live_offers_of(await book_job(rt))[0]
     notebook.hold[offer.friend_id] = asyncio.Event()
-    async with working(rt, through=through):
+    async with background_worker(rt, senders=through):
         async with asyncio.timeout(SOON_S):
             while "offer" not in notebook.templates():  # noqa: ASYNC110
                 await asyncio.sleep(0.02)
@@ -185,16 +185,16 @@ async def test_stopping_ends_what_is_begun(rt, owner, notebook, through):
 
 
 async def test_mails_lie_in_the_folder_when_there_is_no_server(rt, owner, tmp_path):
-    await neighbours(rt, 4)
-    await booked(rt)
-    async with working(rt):
+    await import_neighbours(rt, 4)
+    await book_job(rt)
+    async with background_worker(rt):
         await until(unsent(owner), 0)
     assert len(list((rt.settings.data_dir / "mails").glob("*.eml"))) == 5
 
 
 async def test_a_process_without_a_worker_still_follows(rt, owner):
-    refs = await neighbours(rt, 2)
-    async with following(rt) as fed_s:
+    refs = await import_neighbours(rt, 2)
+    async with follow_index(rt) as fed_s:
         await owner.execute("UPDATE friends SET radius_m = 5000 WHERE ref = 'f1'")
 
         async def radius():

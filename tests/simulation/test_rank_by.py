@@ -14,6 +14,6 @@ def test_no_promise_breaks_where_friends_are_ranked_by_the_cell():
 
 
 def test_whoever_ranks_by_the_door_where_the_policy_says_cell_is_caught(monkeypatch):
-    monkeypatch.setattr(matching, "vantage", lambda door, cell, policy: door)
+    monkeypatch.setattr(matching, "reference_point", lambda door, cell, policy: door)
     with pytest.raises(Broken, match="the nearest who are fit"):
         Town(0, RankBy.CELL).live()

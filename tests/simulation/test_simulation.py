@@ -76,7 +76,7 @@ PLANTED = {
     ),
     "who refused is asked again": lambda m: m.setattr(matching, "REFUSED_BY_FRIEND", frozenset()),
     "the others keep their offers": lambda m: m.setattr(
-        rules.Draft, "close_live", lambda self, state: []
+        rules.Draft, "close_live_offers", lambda self, state: []
     ),
     "the counter is forgotten": lambda m: m.setattr(rules.Draft, "_count_map", lambda self: {}),
     "timers are not stopped": lambda m: m.setattr(rules.Draft, "stop_timers", lambda self: None),

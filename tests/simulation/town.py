@@ -256,7 +256,7 @@ class Town:
         return any(due <= self.now for due in self.jobs[id_].timers.values())
 
     def _nearby(self, job: Job) -> tuple[Nearby, ...]:
-        there = matching.asked_from(job.booking, self.policy)
+        there = matching.booking_reference_point(job.booking, self.policy)
         kind = RankBy.CELL if there == CELL else RankBy.DOOR
         away = self.away_m[kind][self.place[job.booking.id]]
         near = [Nearby(self._as_read(friend_id), away[friend_id]) for friend_id in self.friends]
@@ -360,12 +360,12 @@ class Town:
             self.at(due * self.chance.random(), lambda: self._calls(id_, award.id))
 
     def _misses_a_call(self, id_: BookingId) -> None:
-        self.decide(id_, "not called", visit.not_called)
+        self.decide(id_, "not called", visit.report_no_call)
 
     def _wants_another_time(self, id_: BookingId, award_id: UUID) -> None:
         if self._holds(id_, award_id):
             wishes = (self.chance.choice(list(Wish)),)
-            self.decide(id_, "ask move", visit.ask_move, wishes, None)
+            self.decide(id_, "ask move", visit.request_move, wishes, None)
             self.at(self.some(hours=1), lambda: self._meets(id_, award_id))
 
     def _holds(self, id_: BookingId, award_id: UUID) -> bool:
@@ -416,7 +416,7 @@ class Town:
         if not self._holds(id_, award_id):
             return
         if self.luck(50):
-            self.decide(id_, "on the way", visit.on_the_way)
+            self.decide(id_, "on the way", visit.mark_on_the_way)
         if self.luck(70):
             self.decide(id_, "start", rules.start)
         if self.luck(88):

@@ -7,16 +7,22 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
-from data.db import Connection, ConstraintBroken, DatabaseError, transaction
+from data.db import Connection, ConstraintViolation, DatabaseError, transaction
 from data.enums import AwardState, BookingState, TimerKind, Wish
 from data.records.ids import BookingId, FriendId, OfferId
 from data.records.jobs import Changes, Job, Protocol
 from data.store import jobs
 from data.store.idempotency_keys import Claim
 from data.store.jobs import Jobs
-from dispatch.flows.execute import Command, Done, Facts, Repeated, conclude
-from dispatch.flows.group_commit import publish, together
-from dispatch.flows.jobs.orders import Order, placed
+from dispatch.flows.execute import (
+    Command,
+    CommandResult,
+    Facts,
+    StoredResponse,
+    complete_fan_outs,
+)
+from dispatch.flows.group_commit import group_commit, publish_changes
+from dispatch.flows.jobs.orders import Order, prepare_booking
 from dispatch.rules.jobs import fan_out, visit
 from dispatch.rules.jobs import job as rules
 from dispatch.rules.jobs.draft import Case, PendingFanOut, Verdict
@@ -26,35 +32,35 @@ from dispatch.runtime import Runtime
 
 log = logging.getLogger(__name__)
 
-Said = Callable[[Done], Mapping[str, Any]]
-Mine = Callable[[Job], bool]
+ResponseBuilder = Callable[[CommandResult], Mapping[str, Any]]
+Permission = Callable[[Job], bool]
 Decide = Callable[[Case, Facts], Verdict]
 UNKNOWN = "there is no such booking, or it is not yours"
 
 
 async def book(
-    rt: Runtime, order: Order, *, actor: str, claim: Claim | None, said: Said
-) -> Done | Repeated:
+    rt: Runtime, order: Order, *, actor: str, claim: Claim | None, build_response: ResponseBuilder
+) -> CommandResult | StoredResponse:
     """Place an order and ask the four nearest; a repeat under the same claim gets the first answer.
 
     Raises NotSoldHere, AddressRefused, QuoteExpired, ReferenceTaken, KeyReused.
     """
-    make = await placed(rt, order)
+    create = await prepare_booking(rt, order)
     booking_id = BookingId(rt.new_id())
-    return await together(rt).do(
+    return await group_commit(rt).execute(
         Command(
             booking_id=booking_id,
             actor=actor,
             decide=lambda case, facts: rules.book(case),
-            make=lambda now: make(booking_id, now),
+            create=lambda now: create(booking_id, now),
             claim=claim,
             reference=order.reference,
-            said=said,
+            build_response=build_response,
         )
     )
 
 
-async def accept(rt: Runtime, offer_id: OfferId, friend_id: FriendId) -> Done:
+async def accept(rt: Runtime, offer_id: OfferId, friend_id: FriendId) -> CommandResult:
     """Accept one's own live offer: the first gets the job. Raises OfferGone, OfferExpired."""
     return await _on_offer(
         rt,
@@ -64,27 +70,27 @@ async def accept(rt: Runtime, offer_id: OfferId, friend_id: FriendId) -> Done:
     )
 
 
-async def decline(rt: Runtime, offer_id: OfferId, friend_id: FriendId) -> Done:
+async def decline(rt: Runtime, offer_id: OfferId, friend_id: FriendId) -> CommandResult:
     """Decline one's own live offer: the next nearest is asked at once."""
     return await _on_offer(
         rt, offer_id, friend_id, lambda case, facts: rules.decline(case, offer_id)
     )
 
 
-async def contacted(rt: Runtime, booking_id: BookingId, friend_id: FriendId) -> Done:
+async def confirm_contact(rt: Runtime, booking_id: BookingId, friend_id: FriendId) -> CommandResult:
     """The friend has reached the customer. Raises ContactDeadlinePassed."""
-    return await _by_winner(
+    return await _by_holder(
         rt, booking_id, friend_id, lambda case, facts: rules.confirm_contact(case)
     )
 
 
-async def agree(
+async def schedule(
     rt: Runtime,
     booking_id: BookingId,
     friend_id: FriendId,
     starts_at: datetime,
     ends_at: datetime | None,
-) -> Done:
+) -> CommandResult:
     """Set or move the appointment; without an end it lasts as long as the package says."""
 
     def decide(case: Case, facts: Facts) -> Verdict:
@@ -93,17 +99,28 @@ async def agree(
         taken = tuple(other for id_, other in calendar.items() if id_ != booking_id)
         return rules.schedule(case, starts_at, until, taken)
 
-    return await _by_winner(rt, booking_id, friend_id, decide, calendar=True)
+    return await _by_holder(rt, booking_id, friend_id, decide, with_appointments=True)
 
 
-async def on_the_way(rt: Runtime, booking_id: BookingId, friend_id: FriendId) -> Done:
+async def mark_on_the_way(rt: Runtime, booking_id: BookingId, friend_id: FriendId) -> CommandResult:
     """The friend has set out."""
-    return await _by_winner(rt, booking_id, friend_id, lambda case, facts: visit.on_the_way(case))
+    return await _by_holder(
+        rt, booking_id, friend_id, lambda case, facts: visit.mark_on_the_way(case)
+    )
 
 
-async def start(rt: Runtime, booking_id: BookingId, friend_id: FriendId) -> Done:
+async def delay(
+    rt: Runtime, booking_id: BookingId, friend_id: FriendId, minutes: int
+) -> CommandResult:
+    """Record that the friend will be `minutes` late; the customer is informed."""
+    return await _by_holder(
+        rt, booking_id, friend_id, lambda case, facts: visit.delay(case, minutes)
+    )
+
+
+async def start(rt: Runtime, booking_id: BookingId, friend_id: FriendId) -> CommandResult:
     """The friend begins the work."""
-    return await _by_winner(rt, booking_id, friend_id, lambda case, facts: rules.start(case))
+    return await _by_holder(rt, booking_id, friend_id, lambda case, facts: rules.start(case))
 
 
 async def complete(
@@ -112,41 +129,41 @@ async def complete(
     friend_id: FriendId,
     protocol: Protocol,
     signature: str | None = None,
-) -> Done:
+) -> CommandResult:
     """The work is done; `signature` is the customer's, as the path of an SVG."""
-    return await _by_winner(
+    return await _by_holder(
         rt, booking_id, friend_id, lambda case, facts: rules.complete(case, protocol, signature)
     )
 
 
-async def give_up(
+async def mark_incomplete(
     rt: Runtime, booking_id: BookingId, friend_id: FriendId, reason: str, protocol: Protocol | None
-) -> Done:
+) -> CommandResult:
     """The visit did not solve the problem; said twice it changes nothing."""
 
     def decide(case: Case, facts: Facts) -> Verdict:
-        released = _lost_as(case.job, friend_id, AwardState.RELEASED)
+        released = _is_former(case.job, friend_id, AwardState.RELEASED)
         if released and case.job.booking.state is BookingState.INCOMPLETE:
             return None
-        _must_hold(case.job, friend_id)
+        _check_holder(case.job, friend_id)
         return rules.mark_incomplete(case, reason, protocol)
 
-    return await _by_holder(rt, booking_id, friend_id, decide)
+    return await _by_any_holder(rt, booking_id, friend_id, decide)
 
 
 async def hand_back(
     rt: Runtime, booking_id: BookingId, friend_id: FriendId, reason: str, note: str | None
-) -> Done:
+) -> CommandResult:
     """The friend gives the job back; it goes out again without him."""
 
     def decide(case: Case, facts: Facts) -> Verdict:
-        returned = _lost_as(case.job, friend_id, AwardState.HANDED_BACK)
-        if returned and not _holds(case.job, friend_id):
+        returned = _is_former(case.job, friend_id, AwardState.HANDED_BACK)
+        if returned and not _is_holder(case.job, friend_id):
             return None
-        _must_hold(case.job, friend_id)
+        _check_holder(case.job, friend_id)
         return rules.hand_back(case, reason, note)
 
-    return await _by_holder(rt, booking_id, friend_id, decide)
+    return await _by_any_holder(rt, booking_id, friend_id, decide)
 
 
 async def cancel(
@@ -155,41 +172,41 @@ async def cancel(
     *,
     actor: str,
     reason: str,
-    mine: Mine,
+    may_act: Permission,
     fee_minor_max: int = 0,
-) -> Done:
+) -> CommandResult:
     """End a booking; `mine` says whether this caller may. Raises FeeChanged."""
-    return await _by(
-        rt, booking_id, actor, mine, lambda case: rules.cancel(case, reason, fee_minor_max)
+    return await _by_permitted(
+        rt, booking_id, actor, may_act, lambda case: rules.cancel(case, reason, fee_minor_max)
     )
 
 
-async def not_called(rt: Runtime, booking_id: BookingId) -> Done:
+async def report_no_call(rt: Runtime, booking_id: BookingId) -> CommandResult:
     """The customer says that nobody has called her."""
-    return await _by(rt, booking_id, "customer", lambda job: True, visit.not_called)
+    return await _by_permitted(rt, booking_id, "customer", lambda job: True, visit.report_no_call)
 
 
-async def ask_move(
+async def request_move(
     rt: Runtime, booking_id: BookingId, *, wishes: tuple[Wish, ...], note: str | None
-) -> Done:
+) -> CommandResult:
     """The customer asks for another time than the one agreed."""
 
     def rule(case: Case) -> Verdict:
-        return visit.ask_move(case, wishes, note)
+        return visit.request_move(case, wishes, note)
 
-    return await _by(rt, booking_id, "customer", lambda job: True, rule)
+    return await _by_permitted(rt, booking_id, "customer", lambda job: True, rule)
 
 
-async def redispatch(rt: Runtime, booking_id: BookingId, *, actor: str) -> Done:
+async def redispatch(rt: Runtime, booking_id: BookingId, *, actor: str) -> CommandResult:
     """The desk sends a booking out again."""
-    return await _by(rt, booking_id, actor, lambda job: True, rules.redispatch)
+    return await _by_permitted(rt, booking_id, actor, lambda job: True, rules.redispatch)
 
 
 async def award_by_hand(
     rt: Runtime, booking_id: BookingId, friend_id: FriendId, *, actor: str
-) -> Done:
+) -> CommandResult:
     """The desk gives a booking to a friend."""
-    return await _done(
+    return await _execute(
         rt,
         Command(
             booking_id=booking_id,
@@ -207,21 +224,21 @@ async def rate(
     stars: int,
     comment: str | None,
     claim: Claim | None,
-    said: Said,
-) -> Done | Repeated:
+    build_response: ResponseBuilder,
+) -> CommandResult | StoredResponse:
     """The customer rates once. Raises AlreadyRated."""
-    return await together(rt).do(
+    return await group_commit(rt).execute(
         Command(
             booking_id=booking_id,
             actor="customer",
             decide=lambda case, facts: rules.rate(case, stars, comment),
             claim=claim,
-            said=said,
+            build_response=build_response,
         )
     )
 
 
-RINGS: Mapping[TimerKind, Callable[[Case], Verdict]] = {
+TIMER_RULES: Mapping[TimerKind, Callable[[Case], Verdict]] = {
     TimerKind.CONTACT_DEADLINE: rules.forfeit,
     TimerKind.CONTACT_REMINDER: rules.remind,
     TimerKind.OFFERS_EXPIRE: fan_out.expire,
@@ -229,7 +246,7 @@ RINGS: Mapping[TimerKind, Callable[[Case], Verdict]] = {
 }
 
 
-async def ring(rt: Runtime, limit: int) -> int:
+async def fire_due_timers(rt: Runtime, limit: int) -> int:
     """Act on at most `limit` bookings with due timers; returns on how many.
 
     A booking whose timer cannot be acted on steps back and holds up nobody.
@@ -237,17 +254,17 @@ async def ring(rt: Runtime, limit: int) -> int:
     try:
         async with transaction(rt.pool) as tx:
             loaded, now = await jobs.lock_due(tx, limit, rt.packages)
-            changes = await _ring(rt, tx, loaded, now)
+            changes = await _fire(rt, tx, loaded, now)
     except Exception as error:
-        if isinstance(error, DatabaseError) and not isinstance(error, ConstraintBroken):
+        if isinstance(error, DatabaseError) and not isinstance(error, ConstraintViolation):
             raise
         log.exception("a batch of timers failed; acting on them one by one")
-        return await _ring_singly(rt, limit)
-    publish(rt, changes)
+        return await _fire_singly(rt, limit)
+    publish_changes(rt, changes)
     return len(loaded)
 
 
-async def _ring_singly(rt: Runtime, limit: int) -> int:
+async def _fire_singly(rt: Runtime, limit: int) -> int:
     async with transaction(rt.pool) as tx:
         due = await jobs.due(tx, limit)
     acted = 0
@@ -255,46 +272,50 @@ async def _ring_singly(rt: Runtime, limit: int) -> int:
         try:
             async with transaction(rt.pool) as tx:
                 loaded, now = await jobs.lock(tx, [booking_id], rt.packages)
-                changes = await _ring(rt, tx, loaded, now)
+                changes = await _fire(rt, tx, loaded, now)
         except Exception:
             log.exception("timers of booking %s failed; they step back", booking_id)
             async with transaction(rt.pool) as tx:
                 await jobs.postpone(tx, booking_id)
         else:
-            publish(rt, changes)
+            publish_changes(rt, changes)
             acted += 1
     return acted
 
 
-async def _ring(rt: Runtime, tx: Connection, loaded: Jobs, now: datetime) -> list[Changes]:
+async def _fire(rt: Runtime, tx: Connection, loaded: Jobs, now: datetime) -> list[Changes]:
     facts = Facts(now=now, jobs=loaded)
     verdicts: dict[BookingId, Changes | PendingFanOut] = {}
     for job in list(loaded.values()):
-        verdict = _rung(rt, job, now)
+        verdict = _apply_due_rule(rt, job, now)
         if verdict is not None:
-            facts.learn(verdict)
+            facts.apply(verdict)
             verdicts[job.booking.id] = verdict
-    decided = await conclude(rt, tx, facts, verdicts)
+    decided = await complete_fan_outs(rt, tx, facts, verdicts)
     await jobs.write(tx, list(decided.values()), now)
     return list(decided.values())
 
 
-def _rung(rt: Runtime, job: Job, now: datetime) -> Verdict:
+def _apply_due_rule(rt: Runtime, job: Job, now: datetime) -> Verdict:
     case = Case(job=job, now=now, policy=rt.policy, actor="system")
-    for kind, rule in RINGS.items():
+    for kind, rule in TIMER_RULES.items():
         if kind in job.timers and job.timers[kind] <= now:
             return rule(case)
     return None
 
 
-async def _done(rt: Runtime, command: Command) -> Done:
-    result = await together(rt).do(command)
-    assert isinstance(result, Done)  # only a command with a claim is answered with a repetition
+async def _execute(rt: Runtime, command: Command) -> CommandResult:
+    result = await group_commit(rt).execute(command)
+    assert isinstance(
+        result, CommandResult
+    )  # only a command with a claim is answered with a repetition
     return result
 
 
-async def _on_offer(rt: Runtime, offer_id: OfferId, friend_id: FriendId, decide: Decide) -> Done:
-    return await _done(
+async def _on_offer(
+    rt: Runtime, offer_id: OfferId, friend_id: FriendId, decide: Decide
+) -> CommandResult:
+    return await _execute(
         rt,
         Command(
             offer=(offer_id, friend_id),
@@ -305,65 +326,71 @@ async def _on_offer(rt: Runtime, offer_id: OfferId, friend_id: FriendId, decide:
     )
 
 
-async def _by_winner(
-    rt: Runtime,
-    booking_id: BookingId,
-    friend_id: FriendId,
-    decide: Decide,
-    *,
-    calendar: bool = False,
-) -> Done:
-    def only_winner(case: Case, facts: Facts) -> Verdict:
-        _must_hold(case.job, friend_id)
-        return decide(case, facts)
-
-    return await _by_holder(rt, booking_id, friend_id, only_winner, calendar=calendar)
-
-
 async def _by_holder(
     rt: Runtime,
     booking_id: BookingId,
     friend_id: FriendId,
     decide: Decide,
     *,
-    calendar: bool = False,
-) -> Done:
+    with_appointments: bool = False,
+) -> CommandResult:
+    def only_winner(case: Case, facts: Facts) -> Verdict:
+        _check_holder(case.job, friend_id)
+        return decide(case, facts)
+
+    return await _by_any_holder(
+        rt, booking_id, friend_id, only_winner, with_appointments=with_appointments
+    )
+
+
+async def _by_any_holder(
+    rt: Runtime,
+    booking_id: BookingId,
+    friend_id: FriendId,
+    decide: Decide,
+    *,
+    with_appointments: bool = False,
+) -> CommandResult:
     """By whoever holds the job or has held it; to all others there is none."""
-    return await _done(
+    return await _execute(
         rt,
         Command(
             booking_id=booking_id,
             actor=f"friend:{friend_id}",
             decide=decide,
             friend=friend_id,
-            held=True,
-            calendar=calendar,
+            holder_only=True,
+            with_appointments=with_appointments,
         ),
     )
 
 
-async def _by(
-    rt: Runtime, booking_id: BookingId, actor: str, mine: Mine, rule: Callable[[Case], Verdict]
-) -> Done:
+async def _by_permitted(
+    rt: Runtime,
+    booking_id: BookingId,
+    actor: str,
+    may_act: Permission,
+    rule: Callable[[Case], Verdict],
+) -> CommandResult:
     def decide(case: Case, facts: Facts) -> Verdict:
-        if not mine(case.job):
+        if not may_act(case.job):
             raise NotFound(UNKNOWN)
         return rule(case)
 
-    return await _done(rt, Command(booking_id=booking_id, actor=actor, decide=decide))
+    return await _execute(rt, Command(booking_id=booking_id, actor=actor, decide=decide))
 
 
-def _must_hold(job: Job, friend_id: FriendId) -> None:
-    if _holds(job, friend_id):
+def _check_holder(job: Job, friend_id: FriendId) -> None:
+    if _is_holder(job, friend_id):
         return
-    if _lost_as(job, friend_id, AwardState.FORFEITED):
+    if _is_former(job, friend_id, AwardState.FORFEITED):
         raise ContactDeadlinePassed
     raise NotFound(UNKNOWN)
 
 
-def _holds(job: Job, friend_id: FriendId) -> bool:
+def _is_holder(job: Job, friend_id: FriendId) -> bool:
     return job.award is not None and job.award.friend_id == friend_id
 
 
-def _lost_as(job: Job, friend_id: FriendId, state: AwardState) -> bool:
+def _is_former(job: Job, friend_id: FriendId, state: AwardState) -> bool:
     return job.former.get(friend_id) is state

@@ -25,10 +25,10 @@ from dispatch.rules.money import prices
 from dispatch.rules.refusals import NotFound, Refused
 from dispatch.runtime import Runtime
 from geo import cells
-from geo.geocode import Address, Located
+from geo.geocode import Address, GeocodedAddress
 from geo.point import Point, Precision
 
-HELPERS_SHOWN_MAX = 5
+HELPERS_COUNTED_MAX = 5
 
 
 class QuoteExpired(Refused):
@@ -65,12 +65,12 @@ class Order:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Offered:
+class QuoteResult:
     """What a quote says: the price, how many could come, and how exactly the place is known."""
 
     quote: Quote
     helpers: str
-    located: Located
+    located: GeocodedAddress
     repeated: bool = False
 
     @property
@@ -79,15 +79,15 @@ class Offered:
         return self.helpers != "0"
 
 
-Make = Callable[[BookingId, datetime], tuple[Booking, Person]]
+BookingFactory = Callable[[BookingId, datetime], tuple[Booking, Person]]
 
 
-async def locate(rt: Runtime, address: Address, point: Point | None) -> Located:
+async def locate(rt: Runtime, address: Address, point: Point | None) -> GeocodedAddress:
     """Where an address lies; a point given with it is taken as it is, if it lies in the country."""
     if point is None:
         return await rt.geocoder.locate(address)
     rt.gazetteer.plausible(address.country, point)
-    return Located(point=point, precision=Precision.ADDRESS, radius_m=0, label="")
+    return GeocodedAddress(point=point, precision=Precision.ADDRESS, radius_m=0, label="")
 
 
 async def quote(
@@ -98,7 +98,7 @@ async def quote(
     point: Point | None,
     partner_id: PartnerId | None,
     claim: Claim | None = None,
-) -> Offered:
+) -> QuoteResult:
     """Price and reach for an address; the price holds until the quote expires.
 
     A repeat under the same claim gets the same quote. Raises KeyReused.
@@ -107,7 +107,7 @@ async def quote(
     price = prices.price(wanted, Market(address.country))
     located = await locate(rt, address, point)
     async with transaction(rt.pool) as tx:
-        if claim is not None and (before := await _quoted_before(tx, claim, located)):
+        if claim is not None and (before := await _find_repeated_quote(tx, claim, located)):
             return before
         kept = await quotes.insert(
             tx,
@@ -118,15 +118,17 @@ async def quote(
             partner_id=partner_id,
             life=rt.policy.quote_life,
         )
-        helpers = _helpers(rt, wanted, located, kept)
+        helpers = _count_helpers(rt, wanted, located, kept)
         if claim is not None:
-            await idempotency_keys.keep(
+            await idempotency_keys.store_responses(
                 tx, {claim.name: {"quote": str(kept.id), "helpers": helpers}}
             )
-    return Offered(quote=kept, helpers=helpers, located=located)
+    return QuoteResult(quote=kept, helpers=helpers, located=located)
 
 
-async def _quoted_before(tx: Connection, claim: Claim, located: Located) -> Offered | None:
+async def _find_repeated_quote(
+    tx: Connection, claim: Claim, located: GeocodedAddress
+) -> QuoteResult | None:
     said = (await idempotency_keys.claim(tx, [claim])).get(claim.name)
     if said is None:
         return None
@@ -135,20 +137,22 @@ async def _quoted_before(tx: Connection, claim: Claim, located: Located) -> Offe
     kept = await quotes.find(tx, UUID(said.body["quote"]))
     if kept is None:
         raise QuoteExpired("it is long gone; ask for a new one under a new key")
-    return Offered(quote=kept, helpers=said.body["helpers"], located=located, repeated=True)
+    return QuoteResult(quote=kept, helpers=said.body["helpers"], located=located, repeated=True)
 
 
-async def placed(rt: Runtime, order: Order) -> Make:
+async def prepare_booking(rt: Runtime, order: Order) -> BookingFactory:
     """Find the place and the price of an order; returns what makes its booking at a moment."""
     package = package_named(rt.packages, order.package)
     market = Market(order.address.country)
     catalogue_price = prices.price(package, market)
     located = await locate(rt, order.address, order.point)
-    quoted = await _quoted(rt, order) if order.quote_id else None
+    quoted = await _load_quote(rt, order) if order.quote_id else None
     cell = cells.cell(located.point, rt.gazetteer)
 
+    tier = matching.first_tier(package)
+
     def make(booking_id: BookingId, now: datetime) -> tuple[Booking, Person]:
-        price = _honoured(order, market, quoted, now) if quoted else catalogue_price
+        price = _check_quote(order, market, quoted, now) if quoted else catalogue_price
         customer = _customer(rt, order, located)
         booking = Booking(
             id=booking_id,
@@ -163,7 +167,7 @@ async def placed(rt: Runtime, order: Order) -> Make:
             members_only=order.members_only,
             wishes=order.wishes,
             price=price,
-            pay=prices.pay(price, rt.policy),
+            pay=prices.pay(price, rt.policy.at(tier, package.code)),
             lat=located.point.lat,
             lon=located.point.lon,
             cell_lat=cell.lat,
@@ -171,14 +175,14 @@ async def placed(rt: Runtime, order: Order) -> Make:
             cell_label=cell.label,
             created_at=now,
             state_at=now,
-            tier=matching.first_tier(package),
+            tier=tier,
         )
         return booking, customer
 
     return make
 
 
-async def _quoted(rt: Runtime, order: Order) -> Quote:
+async def _load_quote(rt: Runtime, order: Order) -> Quote:
     assert order.quote_id is not None
     async with transaction(rt.pool) as tx:
         kept = await quotes.find(tx, order.quote_id)
@@ -187,7 +191,7 @@ async def _quoted(rt: Runtime, order: Order) -> Quote:
     return kept
 
 
-def _honoured(order: Order, market: Market, quoted: Quote, now: datetime) -> Money:
+def _check_quote(order: Order, market: Market, quoted: Quote, now: datetime) -> Money:
     if now >= quoted.expires_at:
         raise QuoteExpired("ask for a new one, or book without")
     if (quoted.package, quoted.market) != (order.package, market):
@@ -195,7 +199,7 @@ def _honoured(order: Order, market: Market, quoted: Quote, now: datetime) -> Mon
     return quoted.price
 
 
-def _customer(rt: Runtime, order: Order, located: Located) -> Person:
+def _customer(rt: Runtime, order: Order, located: GeocodedAddress) -> Person:
     where = order.address
     return Person(
         id=PersonId(rt.new_id()),
@@ -215,18 +219,18 @@ def _customer(rt: Runtime, order: Order, located: Located) -> Person:
     )
 
 
-def _helpers(rt: Runtime, package: Package, located: Located, kept: Quote) -> str:
+def _count_helpers(rt: Runtime, package: Package, located: GeocodedAddress, kept: Quote) -> str:
     """How many could come now, by the index alone: '0', '1-4' or '5+', never nearer than that."""
-    needs = matching.anybody(package, kept.market, kept.created_at, rt.policy)
+    needs = matching.quote_needs(package, kept.market, kept.created_at, rt.policy)
     cell = cells.cell(located.point, rt.gazetteer)
     found = rt.index.nearest(
-        matching.vantage(located.point, cell.centre, rt.policy),
+        matching.reference_point(located.point, cell.centre, rt.policy),
         certificates=package.certificates,
-        want=HELPERS_SHOWN_MAX,
+        want=HELPERS_COUNTED_MAX,
         qualifies=lambda friend, away_m: any(
             matching.reason(friend, away_m, need) is None for need in needs
         ),
     )
-    if len(found) >= HELPERS_SHOWN_MAX:
-        return f"{HELPERS_SHOWN_MAX}+"
-    return f"1-{HELPERS_SHOWN_MAX - 1}" if found else "0"
+    if len(found) >= HELPERS_COUNTED_MAX:
+        return f"{HELPERS_COUNTED_MAX}+"
+    return f"1-{HELPERS_COUNTED_MAX - 1}" if found else "0"

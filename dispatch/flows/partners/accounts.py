@@ -16,7 +16,7 @@ from dispatch.runtime import Runtime
 
 KEY_PREFIX = "tk_live_"
 SECRET_BYTES = 32
-SHOWN = len(KEY_PREFIX) + 8
+PREFIX_LENGTH = len(KEY_PREFIX) + 8
 
 
 class NameTaken(Refused):
@@ -40,7 +40,7 @@ async def add(
         )
         if partner is None:
             raise NameTaken
-        await _keep(rt, tx, partner.id, key, actor)
+        await _insert_key(rt, tx, partner.id, key, actor)
     return partner, key
 
 
@@ -48,19 +48,21 @@ async def add_key(rt: Runtime, partner: str, *, actor: str = "system") -> str:
     """Add a key to a partner, named by name or id, beside those he has. Raises NotFound."""
     key = _key()
     async with transaction(rt.pool) as tx:
-        found = await partners.by_name(tx, partner)
+        found = await partners.find(tx, partner)
         if found is None:
             raise NotFound(f"there is no partner {partner[:60]!r}; see `tekkie partners list`")
-        await _keep(rt, tx, found.id, key, actor)
+        await _insert_key(rt, tx, found.id, key, actor)
     return key
 
 
-async def _keep(rt: Runtime, tx: Connection, partner_id: PartnerId, key: str, actor: str) -> None:
+async def _insert_key(
+    rt: Runtime, tx: Connection, partner_id: PartnerId, key: str, actor: str
+) -> None:
     await partners.insert_key(
         tx,
         rt.new_id(),
         partner_id,
-        prefix=key[:SHOWN],
+        prefix=key[:PREFIX_LENGTH],
         secret_sha256=_hash(key),
         actor=actor,
     )
@@ -78,15 +80,15 @@ async def revoke_key(
             raise NotFound(f"no good key begins with {prefix[:20]!r}; see `tekkie partners list`")
 
 
-async def of_key(rt: Runtime, key: str) -> Partner | None:
+async def find_by_key(rt: Runtime, key: str) -> Partner | None:
     """Whose key this is, if it is still good."""
     return await lookups(rt).partners.get(_hash(key))
 
 
-async def list(rt: Runtime) -> Sequence[Partner]:
+async def list_partners(rt: Runtime) -> Sequence[Partner]:
     """All partners by name, each with the beginnings of his keys."""
     async with transaction(rt.pool) as tx:
-        return await partners.everyone(tx)
+        return await partners.all_partners(tx)
 
 
 def _key() -> str:

@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
-from data.db import Connection, ConstraintBroken, moment, plainly, transaction
+from data.db import Connection, ConstraintViolation, moment, transaction, translate_errors
 from data.enums import FriendState
 from data.markets import Language, Market
 from data.records.ids import CustomerKey, FriendId, PartnerId, PersonId
 from data.records.people import QuietHours
 from data.store import audit, desk, friend_admin, friends
-from data.store.friend_admin import Entry
+from data.store.friend_admin import FriendEntry
 from dispatch.rules.people.desk_notes import NotesFull
 from dispatch.rules.refusals import NotFound, Refused
 from dispatch.rules.trust import base_moves
@@ -49,7 +49,7 @@ class CapacityTooLow(Refused):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TakenIn:
+class ImportCounts:
     """What an import did."""
 
     created: int
@@ -70,12 +70,12 @@ class ProfileChange:
     capacity: int | None = None
 
 
-class _OnlyTried(Exception):
+class _RollBack(Exception):
     """What an import would do is known, and it shall not be done."""
 
 
 @dataclass(slots=True, kw_only=True)
-class _Seen:
+class _ImportProgress:
     """How far an import has come."""
 
     progress: Callable[[int], None] = lambda rows: None
@@ -84,49 +84,51 @@ class _Seen:
     changed: set[FriendId] = field(default_factory=set)
     markets: set[Market] = field(default_factory=set)
 
-    def told(self) -> TakenIn:
+    def told(self) -> ImportCounts:
         """What the import did."""
-        return TakenIn(
+        return ImportCounts(
             created=self.created,
             changed=len(self.changed) - self.created,
             unchanged=self.rows - len(self.changed),
         )
 
 
-async def take_in(
+async def import_friends(
     rt: Runtime,
     rows: Iterable[Row],
     *,
     actor: str,
     progress: Callable[[int], None] = lambda done: None,
-) -> TakenIn:
+) -> ImportCounts:
     """Create or change friends by their `ref`, all or none; raises EmailTaken."""
-    seen = _Seen(progress=progress)
+    seen = _ImportProgress(progress=progress)
     async with transaction(rt.pool) as tx:
-        await _take_in(rt, tx, rows, seen)
-        await audit.note(tx, actor=actor, act="friends.imported", subject=str(seen.rows))
-    await _refresh(rt, seen.changed, seen.markets)
+        await _import_rows(rt, tx, rows, seen)
+        await audit.record(tx, actor=actor, act="friends.imported", subject=str(seen.rows))
+    await _refresh_and_retry(rt, seen.changed, seen.markets)
     return seen.told()
 
 
-async def try_in(rt: Runtime, rows: Iterable[Row]) -> TakenIn:
-    """What `take_in` would do: it is done, counted and undone."""
-    seen = _Seen()
-    with suppress(_OnlyTried):
+async def preview_import(rt: Runtime, rows: Iterable[Row]) -> ImportCounts:
+    """What `import_friends` would do: it is done, counted and undone."""
+    seen = _ImportProgress()
+    with suppress(_RollBack):
         async with transaction(rt.pool) as tx:
-            await _take_in(rt, tx, rows, seen)
-            raise _OnlyTried
+            await _import_rows(rt, tx, rows, seen)
+            raise _RollBack
     return seen.told()
 
 
-async def _take_in(rt: Runtime, tx: Connection, rows: Iterable[Row], seen: _Seen) -> None:
+async def _import_rows(
+    rt: Runtime, tx: Connection, rows: Iterable[Row], seen: _ImportProgress
+) -> None:
     stream = iter(rows)
     while page := list(islice(stream, PAGE)):
         entries, created = await _entries(rt, tx, page)
         try:
-            with plainly():
+            with translate_errors():
                 seen.changed |= await friend_admin.put(tx, entries)
-        except ConstraintBroken as broken:
+        except ConstraintViolation as broken:
             if broken.constraint != "people_login":
                 raise
             raise EmailTaken("two friends of the file exchange their addresses") from None
@@ -135,16 +137,18 @@ async def _take_in(rt: Runtime, tx: Connection, rows: Iterable[Row], seen: _Seen
         seen.progress(seen.rows)
 
 
-async def _entries(rt: Runtime, tx: Connection, page: Sequence[Row]) -> tuple[list[Entry], int]:
-    known = await friend_admin.known(tx, [row.ref for row in page])
+async def _entries(
+    rt: Runtime, tx: Connection, page: Sequence[Row]
+) -> tuple[list[FriendEntry], int]:
+    known = await friend_admin.ids_by_ref(tx, [row.ref for row in page])
     await friends.lock(tx, known.values())
-    taken = await friend_admin.emails_taken(tx, [row.email.lower() for row in page])
+    taken = await friend_admin.refs_by_email(tx, [row.email.lower() for row in page])
     for row in page:
         owner = taken.get(row.email.lower(), row.ref)
         if owner != row.ref:
             raise EmailTaken(f"it belongs to the friend {owner}", row.line)
     entries = [
-        Entry(
+        FriendEntry(
             id=known.get(row.ref) or FriendId(rt.new_id()),
             ref=row.ref,
             name=row.name,
@@ -183,42 +187,42 @@ async def change_profile(rt: Runtime, friend_id: FriendId, change: ProfileChange
         row = await profile(rt, friend_id)
         rt.gazetteer.plausible(row["market"], change.base)
     async with transaction(rt.pool) as tx:
-        if not await friend_admin.lock(tx, friend_id):
+        if not await friend_admin.lock_friend(tx, friend_id):
             raise NotFound("there is no such friend")
         await _apply(rt, tx, friend_id, change)
         row = await friend_admin.profile(tx, friend_id)
-    await _refresh(rt, {friend_id}, set())
+    await _refresh_and_retry(rt, {friend_id}, set())
     return row
 
 
 async def _apply(rt: Runtime, tx: Connection, friend_id: FriendId, change: ProfileChange) -> None:
     if change.paused is not None:
-        await _pause(tx, friend_id, paused=change.paused)
+        await _set_paused(tx, friend_id, paused=change.paused)
     if change.quiet is not None or change.clear_quiet:
         await friend_admin.set_quiet(tx, friend_id, change.quiet)
     if change.base is not None:
-        await _move(rt, tx, friend_id, change.base)
+        await _move_base(rt, tx, friend_id, change.base)
     if change.radius_m is not None or change.languages is not None:
-        await _reach(tx, friend_id, change)
+        await _set_reach(tx, friend_id, change)
     if change.capacity is not None:
         try:
-            with plainly():
+            with translate_errors():
                 await friend_admin.set_capacity(tx, friend_id, change.capacity)
-        except ConstraintBroken:
+        except ConstraintViolation:
             raise CapacityTooLow("finish or hand back jobs first") from None
 
 
-async def _move(rt: Runtime, tx: Connection, friend_id: FriendId, base: Point) -> None:
+async def _move_base(rt: Runtime, tx: Connection, friend_id: FriendId, base: Point) -> None:
     row, now = await friend_admin.profile(tx, friend_id), await moment(tx)
     assert row is not None
     before = None if row["lat"] is None else Point(lat=row["lat"], lon=row["lon"])
-    if base_moves.moves(before, base):
-        base_moves.must_have_rested(row["base_moved_at"], now, rt.policy)
-        await friend_admin.note_move(tx, friend_id, now)
+    if base_moves.is_move(before, base):
+        base_moves.check_move_allowed(row["base_moved_at"], now, rt.policy)
+        await friend_admin.record_base_move(tx, friend_id, now)
     await friend_admin.set_base(tx, friend_id, base.lat, base.lon)
 
 
-async def _pause(tx: Connection, friend_id: FriendId, *, paused: bool) -> None:
+async def _set_paused(tx: Connection, friend_id: FriendId, *, paused: bool) -> None:
     state = FriendState.PAUSED if paused else FriendState.ACTIVE
     row = await friend_admin.profile(tx, friend_id)
     if row is not None and row["state"] == FriendState.SUSPENDED:
@@ -226,7 +230,7 @@ async def _pause(tx: Connection, friend_id: FriendId, *, paused: bool) -> None:
     await friend_admin.set_state(tx, friend_id, state)
 
 
-async def _reach(tx: Connection, friend_id: FriendId, change: ProfileChange) -> None:
+async def _set_reach(tx: Connection, friend_id: FriendId, change: ProfileChange) -> None:
     row = await friend_admin.profile(tx, friend_id)
     assert row is not None
     radius_m = change.radius_m or row["radius_m"]
@@ -248,45 +252,45 @@ async def set_state(
     Raises NotesFull.
     """
     async with transaction(rt.pool) as tx:
-        if not await friend_admin.lock(tx, friend_id):
+        if not await friend_admin.lock_friend(tx, friend_id):
             raise NotFound("there is no such friend")
         if await friend_admin.set_state(tx, friend_id, state):
-            await audit.note(tx, actor=actor, act=f"friend.{state}", subject=str(friend_id))
+            await audit.record(tx, actor=actor, act=f"friend.{state}", subject=str(friend_id))
             if reason is not None:
                 by, words = reason
-                if await desk.note_friend(tx, friend_id, by, f"{state}: {words}") is None:
+                if await desk.add_friend_note(tx, friend_id, by, f"{state}: {words}") is None:
                     raise NotesFull("reason")
-    await _refresh(rt, {friend_id}, set())
+    await _refresh_and_retry(rt, {friend_id}, set())
 
 
 async def certify(rt: Runtime, friend_id: FriendId, code: str, *, actor: str) -> None:
     """Give a friend a certificate from now on; one who holds it keeps it as it is."""
     async with transaction(rt.pool) as tx:
-        if not await friend_admin.lock(tx, friend_id):
+        if not await friend_admin.lock_friend(tx, friend_id):
             raise NotFound("there is no such friend")
         given = await friend_admin.certify(tx, friend_id, code)
         if given is None:
             raise NotFound(f"there is no certificate {code[:40]!r}")
         if given:
             await _note_certificate(tx, friend_id, "friend.certified", code, actor)
-    await _refresh(rt, {friend_id}, set())
+    await _refresh_and_retry(rt, {friend_id}, set())
 
 
 async def uncertify(rt: Runtime, friend_id: FriendId, code: str, *, actor: str) -> None:
     """Take a certificate from a friend; the jobs he holds stay his. NotFound if he has none."""
     async with transaction(rt.pool) as tx:
-        await friend_admin.lock(tx, friend_id)
+        await friend_admin.lock_friend(tx, friend_id)
         if not await friend_admin.uncertify(tx, friend_id, code):
             raise NotFound("he does not hold this certificate")
         await _note_certificate(tx, friend_id, "friend.uncertified", code, actor)
-    await _refresh(rt, {friend_id}, set())
+    await _refresh_and_retry(rt, {friend_id}, set())
 
 
 async def _note_certificate(
     tx: Connection, friend_id: FriendId, act: str, code: str, actor: str
 ) -> None:
     data = {"certificate": code}
-    await audit.note(tx, actor=actor, act=act, subject=str(friend_id), data=data)
+    await audit.record(tx, actor=actor, act=act, subject=str(friend_id), data=data)
 
 
 async def set_membership(
@@ -299,21 +303,21 @@ async def set_membership(
             await friend_admin.add_members(tx, partner, members)
         else:
             await friend_admin.remove_members(tx, partner, members)
-        await audit.note(tx, actor=actor, act=act, subject=str(partner))
-    await _refresh(rt, set(members), set())
+        await audit.record(tx, actor=actor, act=act, subject=str(partner))
+    await _refresh_and_retry(rt, set(members), set())
 
 
-async def keep_apart(
+async def block_customer(
     rt: Runtime, friend_id: FriendId, customer: CustomerKey, *, by_friend: bool, actor: str
 ) -> None:
     """Never ask this friend for this customer again."""
     async with transaction(rt.pool) as tx:
         await friend_admin.block(tx, friend_id, customer, by_friend)
-        await audit.note(tx, actor=actor, act="friend.blocked", subject=str(friend_id))
-    await _refresh(rt, {friend_id}, set())
+        await audit.record(tx, actor=actor, act="friend.blocked", subject=str(friend_id))
+    await _refresh_and_retry(rt, {friend_id}, set())
 
 
-async def refresh(rt: Runtime, changed: Iterable[FriendId]) -> None:
+async def refresh_index(rt: Runtime, changed: Iterable[FriendId]) -> None:
     """Bring this process's index up to these friends' rows; those gone are removed."""
     wanted = list(changed)
     for start in range(0, len(wanted), PAGE):
@@ -327,12 +331,12 @@ async def refresh(rt: Runtime, changed: Iterable[FriendId]) -> None:
                 rt.index.remove(friend_id)
 
 
-async def _refresh(rt: Runtime, changed: set[FriendId], markets: set[Market]) -> None:
+async def _refresh_and_retry(rt: Runtime, changed: set[FriendId], markets: set[Market]) -> None:
     """After the commit: the index follows, and unfilled bookings are tried again."""
-    await refresh(rt, changed)
+    await refresh_index(rt, changed)
     async with transaction(rt.pool) as tx:
         if markets and len(changed) > FEW:
             await friend_admin.hurry_markets(tx, sorted(markets))
         elif changed:
             await friend_admin.hurry_retries(tx, list(changed))
-    rt.tell([])
+    rt.notify([])

@@ -10,9 +10,9 @@ from uuid import UUID
 from data.db import transaction
 from data.records.ids import FriendId
 from data.store import friend_admin, push_subscriptions
-from data.store.push_subscriptions import Phone, PhoneProblem, Standing
+from data.store.push_subscriptions import FriendStatus, PhoneProblem, PushSubscription
 from dispatch.flows.people import friends
-from dispatch.rules.people.push_endpoints import must_be_a_service
+from dispatch.rules.people.push_endpoints import check_push_endpoint
 from dispatch.rules.refusals import NotFound, Refused
 from dispatch.runtime import Runtime
 
@@ -20,7 +20,7 @@ PHONES_MAX = 5
 PAUSE_S = 10
 
 
-class RungJustNow(Refused):
+class TestedJustNow(Refused):
     """Your phones were rung a moment ago."""
 
     code = "rung-just-now"
@@ -30,20 +30,20 @@ class RungJustNow(Refused):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Trial:
+class AlarmTest:
     """A friend who wants his alarm tried, and his phones."""
 
-    standing: Standing
-    phones: Sequence[Phone]
+    standing: FriendStatus
+    phones: Sequence[PushSubscription]
 
 
 async def subscribe(
     rt: Runtime, friend_id: FriendId, *, endpoint: str, p256dh: bytes, auth: bytes
 ) -> datetime:
     """Let a phone ring for him; returns since when. Raises EndpointRefused."""
-    must_be_a_service(endpoint, rt.settings.push_services)
+    check_push_endpoint(endpoint, rt.settings.push_services)
     async with transaction(rt.pool) as tx:
-        if not await friend_admin.lock(tx, friend_id):
+        if not await friend_admin.lock_friend(tx, friend_id):
             raise NotFound("there is no such friend")
         added_at = await push_subscriptions.put(
             tx,
@@ -54,7 +54,7 @@ async def subscribe(
             auth=auth,
             most=PHONES_MAX,
         )
-    await friends.refresh(rt, [friend_id])
+    await friends.refresh_index(rt, [friend_id])
     return added_at
 
 
@@ -62,32 +62,36 @@ async def unsubscribe(rt: Runtime, friend_id: FriendId, endpoint: str) -> None:
     """Ring this phone of his no more; repeating it changes nothing."""
     async with transaction(rt.pool) as tx:
         await push_subscriptions.drop(tx, friend_id, endpoint)
-    await friends.refresh(rt, [friend_id])
+    await friends.refresh_index(rt, [friend_id])
 
 
-async def begin_trial(rt: Runtime, friend_id: FriendId) -> Trial:
+async def begin_alarm_test(rt: Runtime, friend_id: FriendId) -> AlarmTest:
     """His phones, to be rung now. Raises RungJustNow."""
     async with transaction(rt.pool) as tx:
-        if not await friend_admin.lock(tx, friend_id):
+        if not await friend_admin.lock_friend(tx, friend_id):
             raise NotFound("there is no such friend")
-        standing = await push_subscriptions.standing(tx, friend_id)
+        standing = await push_subscriptions.friend_status(tx, friend_id)
         assert standing is not None
-        his = await push_subscriptions.of_friend(tx, friend_id)
+        his = await push_subscriptions.subscriptions_of(tx, friend_id)
         if any(
             one.rung_at and standing.now - one.rung_at < timedelta(seconds=PAUSE_S) for one in his
         ):
-            raise RungJustNow
-        await push_subscriptions.mark_rung(tx, friend_id)
-    return Trial(standing=standing, phones=his)
+            raise TestedJustNow
+        await push_subscriptions.mark_pushed(tx, friend_id)
+    return AlarmTest(standing=standing, phones=his)
 
 
-async def end_trial(rt: Runtime, trial: Trial, said: Sequence[PhoneProblem | None]) -> int:
+async def finish_alarm_test(
+    rt: Runtime, trial: AlarmTest, said: Sequence[PhoneProblem | None]
+) -> int:
     """Write down how the phones did; returns how many are left to be rung."""
-    await settle(rt, [(one.id, problem) for one, problem in zip(trial.phones, said, strict=True)])
+    await record_results(
+        rt, [(one.id, problem) for one, problem in zip(trial.phones, said, strict=True)]
+    )
     return len(said) - said.count(PhoneProblem.GONE)
 
 
-async def settle(rt: Runtime, rung: Sequence[tuple[UUID, PhoneProblem | None]]) -> None:
+async def record_results(rt: Runtime, rung: Sequence[tuple[UUID, PhoneProblem | None]]) -> None:
     """Write down how these phones did; those that are gone are forgotten."""
     gone = [one for one, problem in rung if problem is PhoneProblem.GONE]
     others = [(one, problem) for one, problem in rung if problem is not PhoneProblem.GONE]

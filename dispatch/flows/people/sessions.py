@@ -11,19 +11,19 @@ from data.db import transaction
 from data.markets import Language
 from data.records.ids import PersonId
 from data.store import sessions
-from data.store.sessions import Known, Login, Visitor
+from data.store.sessions import Account, Login, SessionOwner
 from dispatch.flows.batched_lookups import lookups
-from dispatch.flows.read_only import reading
+from dispatch.flows.read_only import read_connection
 from dispatch.rules.refusals import NotFound, Refused
 from dispatch.runtime import Runtime
 
 LINK_LIFE = timedelta(minutes=15)
 LINKS_AN_HOUR = 5
 SESSION_LIFE = timedelta(days=30)
-LONGEST_LIFE = timedelta(days=400)
+TOKEN_LIFE_MAX = timedelta(days=400)
 SESSION_PREFIX = "ts_"
 SECRET_BYTES = 32
-NOBODY = "there is no friend or operator with this id who may sign in"
+UNKNOWN_PERSON = "there is no friend or operator with this id who may sign in"
 
 
 class LinkUsedUp(Refused):
@@ -45,64 +45,64 @@ class Session:
     expires_at: datetime
 
 
-async def known(rt: Runtime, kind: Login, email: str) -> Known | None:
+async def find_login(rt: Runtime, kind: Login, email: str) -> Account | None:
     """Who may sign in with this address."""
     async with transaction(rt.pool) as tx:
         return await sessions.find_login(tx, kind, email)
 
 
-async def asked_link(rt: Runtime, person_id: PersonId) -> str | None:
+async def request_login_link(rt: Runtime, person_id: PersonId) -> str | None:
     """The token of a new login link; None when he was given five of them within the hour."""
-    token = _secret()
+    create_token = _secret()
     async with transaction(rt.pool) as tx:
         kept = await sessions.insert_link_under_limit(
-            tx, _hash(token), person_id, LINK_LIFE, an_hour=LINKS_AN_HOUR
+            tx, _hash(create_token), person_id, LINK_LIFE, an_hour=LINKS_AN_HOUR
         )
-    return token if kept else None
+    return create_token if kept else None
 
 
-async def login_link(rt: Runtime, person_id: PersonId, life: timedelta = LINK_LIFE) -> str:
+async def create_login_link(rt: Runtime, person_id: PersonId, life: timedelta = LINK_LIFE) -> str:
     """The token of a login link made by hand, or NotFound."""
-    token = _secret()
+    create_token = _secret()
     async with transaction(rt.pool) as tx:
-        kept = await sessions.insert_link(tx, _hash(token), person_id, life)
+        kept = await sessions.insert_link(tx, _hash(create_token), person_id, life)
     if kept is None:
-        raise NotFound(NOBODY)
-    return token
+        raise NotFound(UNKNOWN_PERSON)
+    return create_token
 
 
 async def log_in(rt: Runtime, link_token: str) -> Session:
     """Use a login link up and begin a session. Raises LinkUsedUp."""
-    token = _session_token()
+    create_token = _session_token()
     async with transaction(rt.pool) as tx:
         person_id = await sessions.use_link(tx, _hash(link_token))
         if person_id is None:
             raise LinkUsedUp
-        begun = await sessions.insert(tx, _hash(token), person_id, SESSION_LIFE)
+        begun = await sessions.insert(tx, _hash(create_token), person_id, SESSION_LIFE)
     if begun is None:
         raise LinkUsedUp
-    return Session(token=token, expires_at=begun[0], kind=begun[1])
+    return Session(token=create_token, expires_at=begun[0], kind=begun[1])
 
 
-async def token(rt: Runtime, person_id: PersonId, life: timedelta = SESSION_LIFE) -> str:
+async def create_token(rt: Runtime, person_id: PersonId, life: timedelta = SESSION_LIFE) -> str:
     """A bearer token for scripts, good for `life` (at most 400 days), or NotFound."""
     made = _session_token()
     async with transaction(rt.pool) as tx:
-        begun = await sessions.insert(tx, _hash(made), person_id, min(life, LONGEST_LIFE))
+        begun = await sessions.insert(tx, _hash(made), person_id, min(life, TOKEN_LIFE_MAX))
     if begun is None:
-        raise NotFound(NOBODY)
+        raise NotFound(UNKNOWN_PERSON)
     return made
 
 
-async def who(rt: Runtime, session_token: str) -> Visitor | None:
+async def find_session(rt: Runtime, session_token: str) -> SessionOwner | None:
     """Whose session this is, if it is still good."""
     return await lookups(rt).visitors.get(_hash(session_token))
 
 
-async def current(rt: Runtime, session_token: str) -> tuple[datetime, datetime] | None:
+async def session_times(rt: Runtime, session_token: str) -> tuple[datetime, datetime] | None:
     """When a session that is still good expires, and what time it is now."""
-    async with reading(rt) as tx:
-        return await sessions.current(tx, _hash(session_token))
+    async with read_connection(rt) as tx:
+        return await sessions.session_expiry(tx, _hash(session_token))
 
 
 async def log_out(rt: Runtime, session_token: str) -> None:

@@ -21,7 +21,7 @@ from dispatch.rules.jobs.matching import Need
 from dispatch.rules.money import prices
 from dispatch.runtime import Runtime
 from geo.coverage import maps
-from geo.coverage.maps import Area, Atlas, Demand, Frame, Summary
+from geo.coverage.maps import Area, Demand, Frame, Summary, TownIndex
 from geo.gazetteer.population import towns_of
 
 BUSY = frozenset({Outcome.AT_CAPACITY, Outcome.TOO_MANY_OFFERS})
@@ -31,43 +31,47 @@ Key = tuple[frozenset[str], PackageTier, Market]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Covered:
+class CoverageMap:
     """A map of cells with the number of friends in each, and what it says about the country."""
 
     frame: Frame
     summary: Summary
 
 
-async def covered(rt: Runtime, *, package: str, market: Market, busy_too: bool) -> Covered:
+async def coverage_map(
+    rt: Runtime, *, package: str, market: Market, include_busy: bool
+) -> CoverageMap:
     """The desk's map of who could come, by the rows; UnknownPackage, NotSoldHere.
 
-    `busy_too` counts friends whose hands are full at the moment.
+    `include_busy` counts friends whose hands are full at the moment.
     """
-    wanted = _sold(rt, package, market)
+    wanted = _find_sold(rt, package, market)
     able: list[Friend] = []
     async with transaction(rt.pool) as tx:
         now = await moment(tx)
-        needs = matching.anybody(wanted, market, now, rt.policy)
-        async for page in friends.everyone(tx, now):
-            able += qualified(page, needs, busy_too=busy_too)
-    return await asyncio.to_thread(_covered, rt, able, market)
+        needs = matching.quote_needs(wanted, market, now, rt.policy)
+        async for page in friends.all_friends(tx, now):
+            able += filter_qualified(page, needs, include_busy=include_busy)
+    return await asyncio.to_thread(_build_map, rt, able, market)
 
 
-async def unmet(rt: Runtime, *, days: int, market: Market | None, package: str | None) -> Frame:
+async def unmet_demand(
+    rt: Runtime, *, days: int, market: Market | None, package: str | None
+) -> Frame:
     """The desk's map of bookings of the last days that found nobody or fewer than four."""
     if package is not None:
         package_named(rt.packages, package)
     async with transaction(rt.pool) as tx:
-        found = await rows.unmet(tx, days=days, market=market, package=package)
+        found = await rows.unmet_demand(tx, days=days, market=market, package=package)
     demands = [Demand(**asdict(row)) for row in found]
-    return await asyncio.to_thread(maps.unmet, demands, rt.gazetteer)
+    return await asyncio.to_thread(maps.unmet_map, demands, rt.gazetteer)
 
 
-def qualified(
-    candidates: Iterable[Friend], needs: Sequence[Need], *, busy_too: bool
+def filter_qualified(
+    candidates: Iterable[Friend], needs: Sequence[Need], *, include_busy: bool
 ) -> list[Friend]:
     """Those who meet one of the needs somewhere within their radius, whatever the address."""
-    bearable = BUSY if busy_too else frozenset[Outcome]()
+    bearable = BUSY if include_busy else frozenset[Outcome]()
     return [
         friend
         for friend in candidates
@@ -87,13 +91,13 @@ class PublicMaps:
     def __init__(self, rt: Runtime, clock: Callable[[], float] = monotonic) -> None:
         self._rt = rt
         self._clock = clock
-        self._atlas: Atlas | None = None
+        self._atlas: TownIndex | None = None
         self._made: dict[Key, tuple[float, list[Area]]] = {}
         self._one_at_a_time = asyncio.Lock()
 
     async def areas(self, package: str, market: Market) -> list[Area]:
         """The areas of a package in a market; raises UnknownPackage, NotSoldHere."""
-        wanted = _sold(self._rt, package, market)
+        wanted = _find_sold(self._rt, package, market)
         key = wanted.certificates, wanted.tier, market
         async with self._one_at_a_time:
             made_at, found = self._made.get(key, (None, []))
@@ -112,18 +116,18 @@ class PublicMaps:
         self, everybody: list[Friend], package: Package, market: Market, now: datetime
     ) -> list[Area]:
         if self._atlas is None:
-            self._atlas = Atlas(self._rt.gazetteer)
-        needs = matching.anybody(package, market, now, self._rt.policy)
-        able = qualified(everybody, needs, busy_too=True)
-        return maps.areas(able, market, self._atlas)
+            self._atlas = TownIndex(self._rt.gazetteer)
+        needs = matching.quote_needs(package, market, now, self._rt.policy)
+        able = filter_qualified(everybody, needs, include_busy=True)
+        return maps.public_areas(able, market, self._atlas)
 
 
-def _covered(rt: Runtime, able: list[Friend], market: Market) -> Covered:
-    frame = maps.coverage(able, market, rt.gazetteer)
-    return Covered(frame=frame, summary=maps.summary(able, towns_of(market, rt.gazetteer)))
+def _build_map(rt: Runtime, able: list[Friend], market: Market) -> CoverageMap:
+    frame = maps.coverage_map(able, market, rt.gazetteer)
+    return CoverageMap(frame=frame, summary=maps.summary(able, towns_of(market, rt.gazetteer)))
 
 
-def _sold(rt: Runtime, code: str, market: Market) -> Package:
+def _find_sold(rt: Runtime, code: str, market: Market) -> Package:
     package = package_named(rt.packages, code)
     prices.price(package, market)
     return package

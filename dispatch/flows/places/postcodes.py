@@ -10,14 +10,14 @@ from data.markets import Market
 from data.store import places
 from data.store.places import GeocodeRow, PostcodeRow
 from geo.gazetteer.addresses import Postcode
-from geo.geocode import Located
+from geo.geocode import GeocodedAddress
 from geo.point import Point, Precision
 
 
-async def imported(pool: Pool) -> list[Postcode]:
+async def load_imported(pool: Pool) -> list[Postcode]:
     """The postcodes an operator imported, which go before the compiled ones."""
     async with transaction(pool) as tx:
-        rows = await places.imported(tx)
+        rows = await places.imported_postcodes(tx)
     return [
         Postcode(
             country=Market(row.country),
@@ -33,7 +33,7 @@ async def imported(pool: Pool) -> list[Postcode]:
     ]
 
 
-async def take_in(pool: Pool, rows: Iterable[Postcode]) -> int:
+async def replace_postcodes(pool: Pool, rows: Iterable[Postcode]) -> int:
     """Put these postcodes in the place of all their countries had before; returns how many."""
     plain = [
         PostcodeRow(
@@ -44,34 +44,34 @@ async def take_in(pool: Pool, rows: Iterable[Postcode]) -> int:
     ]
     if plain:
         async with transaction(pool) as tx:
-            await places.replace(tx, plain)
+            await places.replace_postcodes(tx, plain)
     return len(plain)
 
 
-class Remembered:
+class GeocodeCache:
     """The cache of a geocoder, shared by all processes."""
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
 
-    async def get(self, key: bytes) -> Located | None:
+    async def get(self, key: bytes) -> GeocodedAddress | None:
         """What was answered to this question before."""
         async with transaction(self._pool) as tx:
-            row = await places.remembered(tx, key)
+            row = await places.cached_answer(tx, key)
         if row is None:
             return None
         lat, lon, precision, radius_m = astuple(row)
-        return Located(
+        return GeocodedAddress(
             point=Point(lat=lat, lon=lon),
             precision=Precision(precision),
             radius_m=radius_m,
             label="",
         )
 
-    async def put(self, key: bytes, located: Located) -> None:
+    async def put(self, key: bytes, located: GeocodedAddress) -> None:
         """Keep an answer; its label holds an address and is not kept."""
         answer = GeocodeRow(
             located.point.lat, located.point.lon, located.precision, located.radius_m
         )
         async with transaction(self._pool) as tx:
-            await places.remember(tx, key, answer)
+            await places.cache_answer(tx, key, answer)

@@ -23,49 +23,51 @@ DESK = "operator:"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Cancellation:
+class CancellationTerms:
     """What cancelling costs at a moment; `free_until` is when an appointment begins to bind."""
 
     fee: Money
     free_until: datetime | None
 
 
-def cancellation(
+def cancellation_terms(
     state: BookingState,
     price: Money,
-    met: Appointment | None,
+    appointment: Appointment | None,
     *,
-    disowned: bool,
+    contact_disputed: bool,
     now: datetime,
     policy: Policy,
-) -> Cancellation | None:
+) -> CancellationTerms | None:
     """What it costs the customer to cancel `now`; None when it cannot be cancelled.
 
-    `met` is the appointment agreed, `disowned` whether she says that she was never contacted.
+    `appointment` is the appointment agreed, `contact_disputed` whether she says that she was never contacted.
     """
     if BookingState.CANCELLED not in states.BOOKING[state]:
         return None
-    if met is None or disowned:
-        return Cancellation(fee=Money(amount=0, currency=price.currency), free_until=None)
-    free_until = met.starts_at - policy.cancel_free_until
-    late = free_until <= now <= met.ends_at
+    if appointment is None or contact_disputed:
+        return CancellationTerms(fee=Money(amount=0, currency=price.currency), free_until=None)
+    free_until = appointment.starts_at - policy.cancel_free_until
+    late = free_until <= now <= appointment.ends_at
     amount = price.amount * policy.cancel_late_percent // 100 if late else 0
-    return Cancellation(fee=Money(amount=amount, currency=price.currency), free_until=free_until)
+    return CancellationTerms(
+        fee=Money(amount=amount, currency=price.currency), free_until=free_until
+    )
 
 
-def disowned(contacted_at: datetime | None, disputed_at: datetime | None) -> bool:
+def is_contact_disputed(contacted_at: datetime | None, disputed_at: datetime | None) -> bool:
     """Whether the customer said, after the friend claimed contact, that there was none."""
     return contacted_at is not None and disputed_at is not None and disputed_at >= contacted_at
 
 
-def charge(draft: Draft, fee_minor_max: int) -> dict[str, Any]:
+def charge_fee(draft: Draft, fee_minor_max: int) -> dict[str, Any]:
     """Fix the fee of a cancel and charge it; returns what its event says of it. FeeChanged."""
     fee = _fee(draft)
     if fee.amount > fee_minor_max:
         raise FeeChanged(fee)
     if not fee.amount:
         return {}
-    share = prices.pay(fee, draft.case.policy)
+    share = prices.pay(fee, draft.policy)
     draft.change(cancel_fee_minor=fee.amount)
     draft.charge = Charge(
         booking_id=draft.booking.id,
@@ -82,12 +84,12 @@ def _fee(draft: Draft) -> Money:
     free = Money(amount=0, currency=booking.price.currency)
     if award is None or draft.case.actor.startswith(DESK):
         return free
-    found = cancellation(
+    found = cancellation_terms(
         booking.state,
         booking.price,
         award.appointment,
-        disowned=disowned(award.contacted_at, award.disputed_at),
+        contact_disputed=is_contact_disputed(award.contacted_at, award.disputed_at),
         now=draft.now,
-        policy=draft.case.policy,
+        policy=draft.policy,
     )
     return found.fee if found else free

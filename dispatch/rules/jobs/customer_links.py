@@ -21,7 +21,7 @@ def customer_token(secret: bytes, booking_id: BookingId) -> str:
     return _encode(booking_id.bytes) + _encode(mac)
 
 
-def customer_token_valid(secret: bytes, booking_id: BookingId, token: str) -> bool:
+def is_customer_token_valid(secret: bytes, booking_id: BookingId, token: str) -> bool:
     """Whether `token` is the one of this booking; takes the same time whatever is wrong."""
     return hmac.compare_digest(customer_token(secret, booking_id).encode(), token.encode())
 
@@ -37,7 +37,7 @@ def booking_of_token(secret: bytes, token: str) -> BookingId | None:
     if len(raw) != 16:
         return None
     booking_id = BookingId(UUID(bytes=raw))
-    return booking_id if customer_token_valid(secret, booking_id, token) else None
+    return booking_id if is_customer_token_valid(secret, booking_id, token) else None
 
 
 def _encode(raw: bytes) -> str:

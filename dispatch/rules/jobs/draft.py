@@ -17,7 +17,7 @@ from data.records.messages import Event
 from data.records.money import Charge
 from data.records.people import Person
 from data.replace import replace
-from dispatch.rules.jobs import matching, notifications, states
+from dispatch.rules.jobs import events, matching, notifications, states
 from dispatch.rules.jobs.refusals import NotInThisState
 from dispatch.rules.policy import Policy
 
@@ -72,8 +72,14 @@ class Draft:
             former=self._former,
         )
 
-    def event(self, kind: str, **data: Any) -> int:
-        """Add an event; returns its number."""
+    @property
+    def policy(self) -> Policy:
+        """The numbers for this job: by its package and the tier that is asked now."""
+        return self.case.policy.at(self.booking.tier, self.booking.package)
+
+    def add_event(self, kind: str, **data: Any) -> int:
+        """Record a fact and return its number; `events` declares every kind and its data."""
+        events.check(kind, data)
         self.seq += 1
         self._events.append(
             Event(
@@ -87,11 +93,11 @@ class Draft:
         )
         return self.seq
 
-    def record(self, decision: Decision) -> None:
+    def add_decision(self, decision: Decision) -> None:
         """Add the record of a fan-out."""
         self._decisions.append(decision)
 
-    def must_be(self, *states: BookingState) -> None:
+    def require_state(self, *states: BookingState) -> None:
         """Raise NotInThisState unless the booking is in one of these states."""
         if self.booking.state not in states:
             wanted = ", ".join(states)
@@ -109,35 +115,35 @@ class Draft:
         self.booking = replace(self.booking, **fields)
         return self
 
-    def offer(self, offer: Offer) -> None:
+    def add_offer(self, offer: Offer) -> None:
         """Add a new live offer."""
         self._offers[offer.id] = self._changed[offer.id] = offer
 
-    def close(self, offer: Offer, state: OfferState) -> None:
+    def close_offer(self, offer: Offer, state: OfferState) -> None:
         """Close an offer with `state`. Raises IllegalTransition."""
         states.step(states.OFFER, offer.state, state)
         closed = replace(offer, state=state, answered_at=offer.answered_at or self.now)
         self._offers[offer.id] = self._changed[offer.id] = closed
 
-    def close_live(self, state: OfferState) -> list[str]:
+    def close_live_offers(self, state: OfferState) -> list[str]:
         """Close every live offer; returns the ids of its friends, as strings for an event."""
         friends = []
         for offer in self.live:
-            self.close(offer, state)
+            self.close_offer(offer, state)
             friends.append(str(offer.friend_id))
         return friends
 
-    def give(self, award: Award) -> None:
+    def add_award(self, award: Award) -> None:
         """Set the award of the job; its friend's open jobs grow by one."""
         self.award, self._award_changed, self._award_is_new = award, True, True
         self.booking = replace(self.booking, award_id=award.id)
         self._count(award.friend_id, +1)
 
-    def amend(self, **fields: Any) -> None:
+    def amend_award(self, **fields: Any) -> None:
         """Change fields of the award other than its state."""
         self.award, self._award_changed = replace(self.held, **fields), True
 
-    def end(self, state: AwardState, offer_state: OfferState | None = None) -> Award:
+    def end_award(self, state: AwardState, offer_state: OfferState | None = None) -> Award:
         """End the award; the friend's open jobs shrink by one.
 
         Unless it is done, the booking has no award afterwards and its friend is a former one.
@@ -152,7 +158,7 @@ class Draft:
             # The note on another time was meant for this friend only.
             self.move_note = "" if award.move_asked_at is not None else None
         if offer_state is not None and award.offer_id is not None:
-            self.close(self._offers[award.offer_id], offer_state)
+            self.close_offer(self._offers[award.offer_id], offer_state)
         return self.award
 
     @property
@@ -162,7 +168,7 @@ class Draft:
             raise states.IllegalTransition("this booking is not awarded")
         return self.award
 
-    def timer(self, kind: TimerKind, due: datetime | None) -> None:
+    def set_timer(self, kind: TimerKind, due: datetime | None) -> None:
         """Set a timer, or stop it with None."""
         if due is not None or kind in self.case.job.timers or kind in self._timers:
             self._timers[kind] = due
@@ -170,7 +176,7 @@ class Draft:
     def stop_timers(self) -> None:
         """Stop every timer of the job."""
         for kind in TimerKind:
-            self.timer(kind, None)
+            self.set_timer(kind, None)
 
     def changes(self) -> Changes:
         """What is to be written, with the messages for the new events."""

@@ -19,18 +19,17 @@ from dispatch.rules.jobs.matching import Nearby
 
 def begin(draft: Draft) -> PendingFanOut:
     """Ask as many more friends as there are free slots, in the tier and round of the booking."""
-    policy, job = draft.case.policy, draft.job
-    needs = matching.needs(job, draft.now, policy)
-    return PendingFanOut(draft=draft, job=job, needs=needs, want=policy.fan_out - len(draft.live))
+    job = draft.job
+    needs = matching.needs(job, draft.now, draft.policy)
+    want = max((_free_slots(draft, need) for need in needs), default=0)
+    return PendingFanOut(draft=draft, job=job, needs=needs, want=want)
 
 
 def restart(draft: Draft) -> PendingFanOut:
     """Ask anew: from the first tier of the package, with a full number of rounds, no timer set."""
     draft.stop_timers()
-    draft.change(
-        tier=matching.first_tier(draft.case.job.package),
-        round_limit=draft.booking.round + draft.case.policy.rounds,
-    )
+    draft.change(tier=matching.first_tier(draft.case.job.package))
+    draft.change(round_limit=draft.booking.round + draft.policy.rounds)
     return begin(draft)
 
 
@@ -42,7 +41,7 @@ def finish(pending: PendingFanOut, nearby: tuple[Nearby, ...]) -> Changes:
     ranking = matching.Ranking(chosen=(), considered=())
     for stage, need in enumerate(pending.needs, start=1):
         tried = pending.needs[:stage]
-        ranking = matching.rank(nearby, tried, asked=asked, want=pending.want)
+        ranking = matching.rank(nearby, tried, asked=asked, want=_free_slots(draft, need))
         if ranking.chosen:
             _escalate_to(draft, need)
             _offer_to(draft, ranking.chosen, fresh=fresh)
@@ -51,7 +50,7 @@ def finish(pending: PendingFanOut, nearby: tuple[Nearby, ...]) -> Changes:
         if fresh:
             _nobody_left(draft, "nobody_left" if pending.needs else "rounds_spent")
     _record(draft, ranking)
-    draft.timer(TimerKind.OFFERS_EXPIRE, _next_expiry(draft))
+    draft.set_timer(TimerKind.OFFERS_EXPIRE, _next_expiry(draft))
     return draft.changes()
 
 
@@ -60,42 +59,48 @@ def expire(case: Case) -> Verdict:
     draft = Draft(case)
     due = [offer for offer in draft.live if offer.expires_at <= case.now]
     if not due:
-        draft.timer(TimerKind.OFFERS_EXPIRE, _next_expiry(draft))
+        draft.set_timer(TimerKind.OFFERS_EXPIRE, _next_expiry(draft))
         return draft.changes()
     for offer in due:
-        draft.close(offer, OfferState.EXPIRED)
-    draft.event("offer.expired", friends=[str(offer.friend_id) for offer in due])
+        draft.close_offer(offer, OfferState.EXPIRED)
+    draft.add_event("offer.expired", friends=[str(offer.friend_id) for offer in due])
     return begin(draft)
 
 
 def retry(case: Case) -> Verdict:
     """Try an unfilled booking again; no event is written when still nobody qualifies."""
     draft = Draft(case)
-    draft.timer(TimerKind.RETRY, None)
+    draft.set_timer(TimerKind.RETRY, None)
     if draft.booking.state is not BookingState.UNFILLED:
         return draft.changes()
     return restart(draft)
 
 
+def _free_slots(draft: Draft, need: matching.Need) -> int:
+    fan_out = draft.case.policy.at(need.tier, draft.booking.package).fan_out
+    return fan_out - len(draft.live)
+
+
 def _escalate_to(draft: Draft, need: matching.Need) -> None:
     booking = draft.booking
     if need.tier is not booking.tier:
-        draft.change(tier=need.tier, round_limit=booking.round + draft.case.policy.rounds)
-        draft.event("booking.escalated", tier=str(need.tier))
+        draft.change(tier=need.tier)
+        draft.change(round_limit=booking.round + draft.policy.rounds)
+        draft.add_event("booking.escalated", tier=str(need.tier))
 
 
 def _offer_to(draft: Draft, chosen: tuple[Nearby, ...], *, fresh: bool) -> None:
     if fresh:
         draft.change(round=draft.booking.round + 1)
     taken = {offer.slot for offer in draft.live}
-    slots = [slot for slot in range(1, draft.case.policy.fan_out + 1) if slot not in taken]
+    slots = [slot for slot in range(1, draft.policy.fan_out + 1) if slot not in taken]
     offers = [_new_offer(draft, near, slot) for near, slot in zip(chosen, slots, strict=False)]
     for offer in offers:
-        draft.offer(offer)
+        draft.add_offer(offer)
     if draft.booking.state is not BookingState.OPEN:
         draft.move(BookingState.OPEN)
-    draft.timer(TimerKind.RETRY, None)
-    draft.event(
+    draft.set_timer(TimerKind.RETRY, None)
+    draft.add_event(
         "booking.offered",
         round=draft.booking.round,
         offers=[
@@ -110,16 +115,17 @@ def _offer_to(draft: Draft, chosen: tuple[Nearby, ...], *, fresh: bool) -> None:
 
 
 def _new_offer(draft: Draft, near: Nearby, slot: int) -> Offer:
-    booking, policy = draft.booking, draft.case.policy
+    booking, policy = draft.booking, draft.policy
     return Offer(
         id=OfferId(derived_id(booking.id, "offer", booking.round, str(near.friend.id))),
         booking_id=booking.id,
         friend_id=near.friend.id,
         round=booking.round,
         slot=slot,
+        slots=policy.fan_out,
         state=OfferState.LIVE,
         distance_m=int(near.distance_m),
-        shown_m=matching.shown_distance_m(booking, near.friend, policy),
+        shown_m=matching.rounded_distance_m(booking, near.friend, policy),
         radius_m=near.friend.radius_m,
         offered_at=draft.now,
         expires_at=draft.now + policy.offer_life,
@@ -131,17 +137,17 @@ def _nobody_left(draft: Draft, because: str) -> None:
     already = draft.booking.state is BookingState.UNFILLED and draft.seq > 1
     if not already:
         draft.move(BookingState.UNFILLED)
-        draft.event("booking.unfilled", round=draft.booking.round, because=because)
+        draft.add_event("booking.unfilled", round=draft.booking.round, because=because)
         since = draft.now
-    if draft.now < since + draft.case.policy.retry_for:
-        draft.timer(TimerKind.RETRY, draft.now + draft.case.policy.retry_every)
+    if draft.now < since + draft.policy.retry_for:
+        draft.set_timer(TimerKind.RETRY, draft.now + draft.policy.retry_every)
 
 
 def _record(draft: Draft, ranking: matching.Ranking) -> None:
     booking = draft.booking
     if draft.seq == draft.case.job.booking.event_seq:
         return
-    draft.record(
+    draft.add_decision(
         Decision(
             booking_id=booking.id,
             seq=draft.seq,

@@ -44,8 +44,8 @@ from dispatch.rules.jobs.states import HELD
 def book(case: Case) -> Verdict:
     """Create a booking and ask the nearest friends at once."""
     draft = Draft(case)
-    draft.change(round_limit=case.policy.rounds)
-    draft.event("booking.created", package=draft.booking.package)
+    draft.change(round_limit=draft.policy.rounds)
+    draft.add_event("booking.created", package=draft.booking.package)
     return fan_out.begin(draft)
 
 
@@ -64,20 +64,20 @@ def accept(case: Case, offer_id: OfferId, friend: Friend) -> Verdict:
     if friend.open_jobs >= friend.capacity:
         raise AtCapacity(f"you have {friend.open_jobs} open jobs; finish or hand back one first")
 
-    draft.close(offer, OfferState.ACCEPTED)
-    lost = draft.close_live(OfferState.LOST)
+    draft.close_offer(offer, OfferState.ACCEPTED)
+    lost = draft.close_live_offers(OfferState.LOST)
     return _award(draft, friend, offer_id=offer.id, lost=lost)
 
 
 def award_by_hand(case: Case, friend: Friend) -> Verdict:
     """Award the job for the desk to a friend who agreed by telephone; withdraw live offers."""
     draft = Draft(case)
-    draft.must_be(BookingState.OPEN, BookingState.UNFILLED)
-    if not matching.available(friend) or draft.booking.customer_key in friend.blocked:
+    draft.require_state(BookingState.OPEN, BookingState.UNFILLED)
+    if not matching.is_available(friend) or draft.booking.customer_key in friend.blocked:
         raise FriendUnfit(
             "they must be active, below their capacity and not blocked by the customer"
         )
-    lost = [one for one in draft.close_live(OfferState.WITHDRAWN) if one != str(friend.id)]
+    lost = [one for one in draft.close_live_offers(OfferState.WITHDRAWN) if one != str(friend.id)]
     return _award(draft, friend, offer_id=None, lost=lost)
 
 
@@ -88,8 +88,8 @@ def decline(case: Case, offer_id: OfferId) -> Verdict:
     if offer.state is OfferState.DECLINED:
         return None
     _must_be_live(draft, offer)
-    draft.close(offer, OfferState.DECLINED)
-    draft.event("offer.declined", friend=str(offer.friend_id), offer=str(offer.id))
+    draft.close_offer(offer, OfferState.DECLINED)
+    draft.add_event("offer.declined", friend=str(offer.friend_id), offer=str(offer.id))
     return fan_out.begin(draft)
 
 
@@ -101,15 +101,15 @@ def confirm_contact(case: Case) -> Verdict:
     draft = Draft(case)
     if case.job.award and case.job.award.contacted_at:
         return None
-    draft.must_be(BookingState.AWARDED)
+    draft.require_state(BookingState.AWARDED)
     if case.now >= draft.held.contact_due_at:
         raise ContactDeadlinePassed
     # A clock that was set back must not keep a friend from confirming the call.
-    draft.amend(contacted_at=max(case.now, draft.held.awarded_at), disputed_at=None)
-    draft.timer(TimerKind.CONTACT_REMINDER, None)
-    draft.timer(TimerKind.CONTACT_DEADLINE, None)
+    draft.amend_award(contacted_at=max(case.now, draft.held.awarded_at), disputed_at=None)
+    draft.set_timer(TimerKind.CONTACT_REMINDER, None)
+    draft.set_timer(TimerKind.CONTACT_DEADLINE, None)
     draft.move(BookingState.CONTACTED)
-    draft.event("booking.contacted", friend=str(draft.held.friend_id))
+    draft.add_event("booking.contacted", friend=str(draft.held.friend_id))
     return draft.changes()
 
 
@@ -117,11 +117,11 @@ def remind(case: Case) -> Verdict:
     """Remind the friend of the contact deadline, and set the next reminder."""
     draft = Draft(case)
     if draft.booking.state is not BookingState.AWARDED:
-        draft.timer(TimerKind.CONTACT_REMINDER, None)
+        draft.set_timer(TimerKind.CONTACT_REMINDER, None)
         return draft.changes()
     due = draft.held.contact_due_at
-    draft.timer(TimerKind.CONTACT_REMINDER, _next_reminder(draft, after=case.now))
-    draft.event("contact.reminded", friend=str(draft.held.friend_id), due_at=due.isoformat())
+    draft.set_timer(TimerKind.CONTACT_REMINDER, _next_reminder(draft, after=case.now))
+    draft.add_event("contact.reminded", friend=str(draft.held.friend_id), due_at=due.isoformat())
     return draft.changes()
 
 
@@ -129,23 +129,23 @@ def forfeit(case: Case) -> Verdict:
     """Take the job from a friend who missed the contact deadline, and ask others."""
     draft = Draft(case)
     if draft.booking.state is not BookingState.AWARDED:
-        draft.timer(TimerKind.CONTACT_DEADLINE, None)
+        draft.set_timer(TimerKind.CONTACT_DEADLINE, None)
         return draft.changes()
     if case.now < draft.held.contact_due_at:
-        draft.timer(TimerKind.CONTACT_DEADLINE, draft.held.contact_due_at)
+        draft.set_timer(TimerKind.CONTACT_DEADLINE, draft.held.contact_due_at)
         return draft.changes()
-    award = draft.end(AwardState.FORFEITED, OfferState.FORFEITED)
-    draft.event("contact.missed", friend=str(award.friend_id), award=str(award.id))
+    award = draft.end_award(AwardState.FORFEITED, OfferState.FORFEITED)
+    draft.add_event("contact.missed", friend=str(award.friend_id), award=str(award.id))
     return fan_out.restart(draft)
 
 
 def hand_back(case: Case, reason: str, note: str | None) -> Verdict:
     """Take the job back from its friend, keep the reason, and ask others."""
     draft = Draft(case)
-    draft.must_be(BookingState.AWARDED, BookingState.CONTACTED, BookingState.SCHEDULED)
-    draft.amend(protocol=Protocol(summary=note, minutes=0) if note else None)
-    award = draft.end(AwardState.HANDED_BACK, OfferState.HANDED_BACK)
-    draft.event("booking.handed_back", friend=str(award.friend_id), reason=reason)
+    draft.require_state(BookingState.AWARDED, BookingState.CONTACTED, BookingState.SCHEDULED)
+    draft.amend_award(protocol=Protocol(summary=note, minutes=0) if note else None)
+    award = draft.end_award(AwardState.HANDED_BACK, OfferState.HANDED_BACK)
+    draft.add_event("booking.handed_back", friend=str(award.friend_id), reason=reason)
     return fan_out.restart(draft)
 
 
@@ -157,26 +157,27 @@ def schedule(
     `taken` are the friend's other appointments. Raises AppointmentUnfit or AppointmentOverlaps.
     """
     draft = Draft(case)
-    draft.must_be(BookingState.CONTACTED, BookingState.SCHEDULED)
+    draft.require_state(BookingState.CONTACTED, BookingState.SCHEDULED)
     before = draft.held.appointment
     asked = draft.held.move_asked_at is not None
     if not asked and before and (before.starts_at, before.ends_at) == (starts_at, ends_at):
         return None
-    if not case.now < starts_at < ends_at <= case.now + case.policy.appointment_ahead:
-        ahead = case.policy.appointment_ahead.days
+    if not case.now < starts_at < ends_at <= case.now + draft.policy.appointment_ahead:
+        ahead = draft.policy.appointment_ahead.days
         raise AppointmentUnfit(f"it must begin in the future, end after that, within {ahead} days")
     if any(starts_at < other.ends_at and other.starts_at < ends_at for other in taken):
         raise AppointmentOverlaps
     revision = draft.seq
-    draft.amend(
+    draft.amend_award(
         appointment=Appointment(starts_at=starts_at, ends_at=ends_at, revision=revision),
         on_the_way_at=None,
         move_asked_at=None,
         move_wishes=(),
+        marks={},
     )
     draft.move_note = "" if asked else None
     draft.move(BookingState.SCHEDULED)
-    draft.event(
+    draft.add_event(
         "booking.scheduled",
         friend=str(draft.held.friend_id),
         starts_at=starts_at.isoformat(),
@@ -191,10 +192,10 @@ def start(case: Case) -> Verdict:
     draft = Draft(case)
     if draft.booking.state is BookingState.UNDER_WAY:
         return None
-    draft.must_be(BookingState.CONTACTED, BookingState.SCHEDULED)
-    draft.amend(started_at=case.now)
+    draft.require_state(BookingState.CONTACTED, BookingState.SCHEDULED)
+    draft.amend_award(started_at=case.now)
     draft.move(BookingState.UNDER_WAY)
-    draft.event("booking.started", friend=str(draft.held.friend_id))
+    draft.add_event("booking.started", friend=str(draft.held.friend_id))
     return draft.changes()
 
 
@@ -203,10 +204,10 @@ def complete(case: Case, protocol: Protocol, signature: str | None = None) -> Ve
     draft = Draft(case)
     if draft.booking.state is BookingState.COMPLETED:
         return None
-    draft.must_be(BookingState.CONTACTED, BookingState.SCHEDULED, BookingState.UNDER_WAY)
-    draft.amend(protocol=protocol)
+    draft.require_state(BookingState.CONTACTED, BookingState.SCHEDULED, BookingState.UNDER_WAY)
+    draft.amend_award(protocol=protocol)
     draft.signature = signature
-    award = draft.end(AwardState.DONE)
+    award = draft.end_award(AwardState.DONE)
     booking = draft.booking
     draft.charge = Charge(
         booking_id=booking.id,
@@ -216,7 +217,7 @@ def complete(case: Case, protocol: Protocol, signature: str | None = None) -> Ve
         at=case.now,
     )
     draft.move(BookingState.COMPLETED)
-    draft.event("booking.completed", friend=str(award.friend_id))
+    draft.add_event("booking.completed", friend=str(award.friend_id))
     return draft.changes()
 
 
@@ -225,11 +226,11 @@ def mark_incomplete(case: Case, reason: str, protocol: Protocol | None) -> Verdi
     draft = Draft(case)
     if draft.booking.state is BookingState.INCOMPLETE:
         return None
-    draft.must_be(BookingState.CONTACTED, BookingState.SCHEDULED, BookingState.UNDER_WAY)
-    draft.amend(protocol=protocol)
-    award = draft.end(AwardState.RELEASED, OfferState.RELEASED)
+    draft.require_state(BookingState.CONTACTED, BookingState.SCHEDULED, BookingState.UNDER_WAY)
+    draft.amend_award(protocol=protocol)
+    award = draft.end_award(AwardState.RELEASED, OfferState.RELEASED)
     draft.move(BookingState.INCOMPLETE)
-    draft.event("booking.incomplete", friend=str(award.friend_id), reason=reason)
+    draft.add_event("booking.incomplete", friend=str(award.friend_id), reason=reason)
     return draft.changes()
 
 
@@ -244,21 +245,21 @@ def cancel(case: Case, reason: str, fee_minor_max: int = 0) -> Verdict:
         return None
     if draft.booking.state in (BookingState.UNDER_WAY, BookingState.COMPLETED):
         raise NotInThisState(f"it is {draft.booking.state}; ask the friend or the desk")
-    fees = cancellation.charge(draft, fee_minor_max)
-    withdrawn = draft.close_live(OfferState.WITHDRAWN)
+    fees = cancellation.charge_fee(draft, fee_minor_max)
+    withdrawn = draft.close_live_offers(OfferState.WITHDRAWN)
     friend = None
     if draft.booking.state in HELD:
-        friend = str(draft.end(AwardState.RELEASED, OfferState.RELEASED).friend_id)
+        friend = str(draft.end_award(AwardState.RELEASED, OfferState.RELEASED).friend_id)
     draft.stop_timers()
     draft.move(BookingState.CANCELLED)
-    draft.event("booking.cancelled", reason=reason, withdrawn=withdrawn, friend=friend, **fees)
+    draft.add_event("booking.cancelled", reason=reason, withdrawn=withdrawn, friend=friend, **fees)
     return draft.changes()
 
 
 def redispatch(case: Case) -> Verdict:
     """Ask friends again for the desk; a friend who holds the job is released."""
     draft = Draft(case)
-    draft.must_be(
+    draft.require_state(
         BookingState.UNFILLED,
         BookingState.INCOMPLETE,
         BookingState.AWARDED,
@@ -267,15 +268,15 @@ def redispatch(case: Case) -> Verdict:
     )
     friend = None
     if draft.booking.state in HELD:
-        friend = str(draft.end(AwardState.RELEASED, OfferState.RELEASED).friend_id)
-    draft.event("booking.redispatched", friend=friend)
+        friend = str(draft.end_award(AwardState.RELEASED, OfferState.RELEASED).friend_id)
+    draft.add_event("booking.redispatched", friend=friend)
     return fan_out.restart(draft)
 
 
 def rate(case: Case, stars: int, comment: str | None) -> Verdict:
     """Rate a completed job with one to five stars, once. Raises AlreadyRated."""
     draft = Draft(case)
-    draft.must_be(BookingState.COMPLETED)
+    draft.require_state(BookingState.COMPLETED)
     if case.job.rated:
         raise AlreadyRated
     friend_id = draft.held.friend_id
@@ -286,15 +287,16 @@ def rate(case: Case, stars: int, comment: str | None) -> Verdict:
         comment=comment,
         at=case.now,
     )
-    draft.event("booking.rated", friend=str(friend_id), stars=stars)
+    draft.add_event("booking.rated", friend=str(friend_id), stars=stars)
     return draft.changes()
 
 
 def _award(draft: Draft, friend: Friend, *, offer_id: OfferId | None, lost: list[str]) -> Changes:
-    booking, policy = draft.booking, draft.case.policy
-    due = draft.now + policy.contact_within
+    draft.change(tier=friend.tier)
+    booking, within = draft.booking, draft.policy.contact_within
+    due = draft.now + within
     award_id = AwardId(derived_id(booking.id, "award", draft.seq))
-    draft.give(
+    draft.add_award(
         Award(
             id=award_id,
             booking_id=booking.id,
@@ -304,13 +306,14 @@ def _award(draft: Draft, friend: Friend, *, offer_id: OfferId | None, lost: list
             state=AwardState.LIVE,
             awarded_at=draft.now,
             contact_due_at=due,
+            contact_within_s=int(within.total_seconds()),
         )
     )
     draft.stop_timers()
-    draft.timer(TimerKind.CONTACT_DEADLINE, due)
-    draft.timer(TimerKind.CONTACT_REMINDER, _next_reminder(draft, after=draft.now))
+    draft.set_timer(TimerKind.CONTACT_DEADLINE, due)
+    draft.set_timer(TimerKind.CONTACT_REMINDER, _next_reminder(draft, after=draft.now))
     draft.move(BookingState.AWARDED)
-    draft.event(
+    draft.add_event(
         "booking.awarded",
         friend=str(friend.id),
         award=str(award_id),
@@ -334,7 +337,7 @@ def _must_be_live(draft: Draft, offer: Offer) -> None:
 
 def _next_reminder(draft: Draft, *, after: datetime) -> datetime | None:
     due = draft.held.contact_due_at
-    ahead = (due - before for before in draft.case.policy.contact_reminders)
+    ahead = (due - before for before in draft.policy.contact_reminders)
     return min((moment for moment in ahead if moment > after), default=None)
 
 
@@ -352,4 +355,5 @@ def initial_award(award: Award) -> Award:
         started_at=None,
         ended_at=None,
         protocol=None,
+        marks={},
     )

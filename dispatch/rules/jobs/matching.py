@@ -17,7 +17,7 @@ from data.enums import FriendState, Outcome, PackageTier, Tier
 from data.markets import Language, Market
 from data.records.catalogue import Package
 from data.records.ids import CustomerKey, FriendId, PartnerId
-from data.records.jobs import Booking, Considered, Job
+from data.records.jobs import Booking, DecisionLine, Job
 from data.records.people import Friend
 from dispatch.rules.jobs.states import REFUSED_BY_FRIEND
 from dispatch.rules.people.quiet_hours import is_quiet, local_minute
@@ -62,18 +62,18 @@ class Ranking:
     """The friends to ask, nearest first, and one line for everybody who was considered."""
 
     chosen: tuple[Nearby, ...]
-    considered: tuple[Considered, ...]
+    considered: tuple[DecisionLine, ...]
 
 
-def available(friend: Friend) -> bool:
+def is_available(friend: Friend) -> bool:
     """Whether a friend could be given any job: active, reachable, below capacity."""
-    return _closed(friend) is None and friend.open_jobs < friend.capacity
+    return _unavailable(friend) is None and friend.open_jobs < friend.capacity
 
 
-def askable(policy: Policy) -> Callable[[Friend], bool]:
+def askable_filter(policy: Policy) -> Callable[[Friend], bool]:
     """Whether a friend could be asked about any job: available, and not asked too often already."""
     most = policy.live_offers_max
-    return lambda friend: available(friend) and friend.live_offers < most
+    return lambda friend: is_available(friend) and friend.live_offers < most
 
 
 def traits(friend: Friend) -> int:
@@ -83,15 +83,15 @@ def traits(friend: Friend) -> int:
     )
 
 
-def vantage(door: Point, cell: Point, policy: Policy) -> Point:
+def reference_point(door: Point, cell: Point, policy: Policy) -> Point:
     """The point friends are asked from: where radii, ranks and all distances are counted to."""
     return cell if policy.rank_by == RankBy.CELL else door
 
 
-def asked_from(booking: Booking, policy: Policy) -> Point:
+def booking_reference_point(booking: Booking, policy: Policy) -> Point:
     """The `vantage` of a booking."""
     door = Point(lat=booking.lat, lon=booking.lon)
-    return vantage(door, Point(lat=booking.cell_lat, lon=booking.cell_lon), policy)
+    return reference_point(door, Point(lat=booking.cell_lat, lon=booking.cell_lon), policy)
 
 
 def needs(job: Job, now: datetime, policy: Policy) -> tuple[Need, ...]:
@@ -125,7 +125,9 @@ def needs(job: Job, now: datetime, policy: Policy) -> tuple[Need, ...]:
     )
 
 
-def anybody(package: Package, market: Market, now: datetime, policy: Policy) -> tuple[Need, ...]:
+def quote_needs(
+    package: Package, market: Market, now: datetime, policy: Policy
+) -> tuple[Need, ...]:
     """What it takes to come at all, of either tier: for a quote, before the customer is known."""
     tiers = [first_tier(package)]
     if package.tier is PackageTier.FRIEND_THEN_PRO:
@@ -153,15 +155,15 @@ def reason(friend: Friend, distance_m: float, need: Need) -> Outcome | None:
     How far he lives comes last: whatever else he is told of himself says nothing about where.
     """
     return (
-        _closed(friend)
+        _unavailable(friend)
         or _unfit(friend, need)
-        or _apart(friend, need)
+        or _barred(friend, need)
         or _busy(friend, need)
-        or _beyond(friend, distance_m)
+        or _too_far(friend, distance_m)
     )
 
 
-def _closed(friend: Friend) -> Outcome | None:
+def _unavailable(friend: Friend) -> Outcome | None:
     if friend.state is not FriendState.ACTIVE:
         return Outcome.INACTIVE
     if not friend.channels:
@@ -174,14 +176,14 @@ def _unfit(friend: Friend, need: Need) -> Outcome | None:
         return Outcome.WRONG_MARKET
     if friend.tier is not need.tier:
         return Outcome.WRONG_TIER
-    if need.certificates and not _certified(friend, need):
+    if need.certificates and not _is_certified(friend, need):
         return Outcome.NOT_CERTIFIED
     if need.language is not None and need.language not in friend.languages:
         return Outcome.NO_SHARED_LANGUAGE
     return None
 
 
-def _certified(friend: Friend, need: Need) -> bool:
+def _is_certified(friend: Friend, need: Need) -> bool:
     for code in need.certificates:
         for held in friend.certificates:
             if held.code == code and held.valid(need.now):
@@ -191,7 +193,7 @@ def _certified(friend: Friend, need: Need) -> bool:
     return True
 
 
-def _apart(friend: Friend, need: Need) -> Outcome | None:
+def _barred(friend: Friend, need: Need) -> Outcome | None:
     if need.community is not None and need.community not in friend.communities:
         return Outcome.NOT_A_MEMBER
     if need.customer_key in friend.blocked:
@@ -211,7 +213,7 @@ def _busy(friend: Friend, need: Need) -> Outcome | None:
     return None
 
 
-def _beyond(friend: Friend, distance_m: float) -> Outcome | None:
+def _too_far(friend: Friend, distance_m: float) -> Outcome | None:
     if distance_m > friend.radius_m:
         return Outcome.OUT_OF_RADIUS
     return None
@@ -228,7 +230,7 @@ def rank(
     already = frozenset(asked)
     by_tier = {need.tier: need for need in tried}
     chosen: list[Nearby] = []
-    lines: list[Considered] = []
+    lines: list[DecisionLine] = []
     place = 0
     for away_m, friend_id, friend in sorted((n.distance_m, n.friend.id, n.friend) for n in nearby):
         outcome = reason(friend, away_m, by_tier.get(friend.tier, tried[-1]))
@@ -238,10 +240,10 @@ def rank(
             chosen.append(Nearby(friend, away_m))
             outcome = Outcome.OFFERED
         elif outcome is not None:
-            lines.append(Considered(friend_id, outcome, int(away_m), None))
+            lines.append(DecisionLine(friend_id, outcome, int(away_m), None))
             continue
         place += 1
-        lines.append(Considered(friend_id, outcome or Outcome.RANKED_BELOW_K, int(away_m), place))
+        lines.append(DecisionLine(friend_id, outcome or Outcome.RANKED_BELOW_K, int(away_m), place))
     return Ranking(chosen=tuple(chosen), considered=tuple(lines))
 
 
@@ -256,7 +258,7 @@ def travel_minutes(away_m: int, policy: Policy) -> int:
     return max(ceil(hours * 60 / 5), 1) * 5
 
 
-def shown_distance_m(booking: Booking, friend: Friend, policy: Policy) -> int:
+def rounded_distance_m(booking: Booking, friend: Friend, policy: Policy) -> int:
     """What an asked friend is told: metres from his base to the cell's centre, in whole steps."""
     centre = Point(lat=booking.cell_lat, lon=booking.cell_lon)
     step = policy.shown_step_m

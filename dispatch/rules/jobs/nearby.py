@@ -16,25 +16,27 @@ from dispatch.rules.jobs.matching import Nearby, Need
 from dispatch.rules.policy import Policy
 
 
-class Standing(StrEnum):
+class DeskOutcome(StrEnum):
     """What no fan-out says of a friend: he holds the job, or nothing speaks against him."""
 
     HOLDS_IT = "HOLDS_IT"
     FITS = "FITS"
 
 
-Stands: TypeAlias = Outcome | Standing
+NearbyOutcome: TypeAlias = Outcome | DeskOutcome
 
 
-class Neighbour(NamedTuple):
+class NearbyFriend(NamedTuple):
     """A friend near a booking with the one outcome that is his now."""
 
     friend_id: FriendId
     distance_m: int
-    outcome: Stands
+    outcome: NearbyOutcome
 
 
-def around(job: Job, nearby: Iterable[Nearby], now: datetime, policy: Policy) -> list[Neighbour]:
+def classify_nearby(
+    job: Job, nearby: Iterable[Nearby], now: datetime, policy: Policy
+) -> list[NearbyFriend]:
     """Everybody nearby with his one outcome as of `now`, nearest first, ties by id."""
     needs = _needs(job, now, policy)
     by_tier = {need.tier: need for need in needs}
@@ -43,15 +45,15 @@ def around(job: Job, nearby: Iterable[Nearby], now: datetime, policy: Policy) ->
     found = []
     for one in nearby:
         friend = one.friend
-        outcome: Stands
+        outcome: NearbyOutcome
         if friend.id == holder:
-            outcome = Standing.HOLDS_IT
+            outcome = DeskOutcome.HOLDS_IT
         elif friend.id in asked:
             outcome = Outcome.OFFERED
         else:
             need = by_tier.get(friend.tier, needs[-1])
-            outcome = matching.reason(friend, one.distance_m, need) or Standing.FITS
-        found.append(Neighbour(friend.id, int(one.distance_m), outcome))
+            outcome = matching.reason(friend, one.distance_m, need) or DeskOutcome.FITS
+        found.append(NearbyFriend(friend.id, int(one.distance_m), outcome))
     return sorted(found, key=lambda one: (one.distance_m, one.friend_id))
 
 

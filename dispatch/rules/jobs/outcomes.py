@@ -7,7 +7,7 @@ from enum import StrEnum
 from data.enums import Outcome
 
 
-class Told(StrEnum):
+class FriendOutcome(StrEnum):
     """An outcome as its friend may know it.
 
     NOT_NEAR_ENOUGH: others were nearer, or it lay outside his radius. Which of the two would make
@@ -33,6 +33,6 @@ FAR = frozenset({Outcome.RANKED_BELOW_K, Outcome.OUT_OF_RADIUS})
 SILENT = frozenset({Outcome.BLOCKED})
 
 
-def told(outcome: Outcome) -> Told:
+def friend_outcome(outcome: Outcome) -> FriendOutcome:
     """What a friend is told of his outcome in a decision; nobody asks this of a SILENT one."""
-    return Told.NOT_NEAR_ENOUGH if outcome in FAR else Told(outcome)
+    return FriendOutcome.NOT_NEAR_ENOUGH if outcome in FAR else FriendOutcome(outcome)

@@ -34,18 +34,18 @@ class EndpointRefused(Refused):
         return "Send the endpoint as the browser's PushManager gave it."
 
 
-def must_be_a_service(endpoint: str, more: Collection[str] = ()) -> None:
+def check_push_endpoint(endpoint: str, more: Collection[str] = ()) -> None:
     """Raise EndpointRefused unless a phone may be rung there; `more` are hosts also allowed."""
     try:
         parts = urlsplit(endpoint)
-        fit = _fit(parts, frozenset(more))
+        fit = _is_allowed(parts, frozenset(more))
     except ValueError:
         fit = False
     if not fit or not endpoint.isascii() or any(c <= " " or c in "\\\x7f" for c in endpoint):
         raise EndpointRefused
 
 
-def _fit(parts: SplitResult, more: frozenset[str]) -> bool:
+def _is_allowed(parts: SplitResult, more: frozenset[str]) -> bool:
     host = parts.hostname or ""
     if parts.username is not None or parts.password is not None or parts.fragment:
         return False

@@ -24,7 +24,7 @@ class Obstacle(StrEnum):
     NO_CERTIFICATE = "no_certificate"
 
 
-class Standing(Protocol):
+class FriendStatus(Protocol):
     """What is known of him."""
 
     @property
@@ -45,7 +45,7 @@ class Standing(Protocol):
     def certified(self) -> bool: ...
 
 
-def obstacles(friend: Standing, *, phones: int) -> tuple[Obstacle, ...]:
+def obstacles(friend: FriendStatus, *, phones: int) -> tuple[Obstacle, ...]:
     """All that stands in the way of his next offer while so many phones ring for him."""
     hindered = {
         Obstacle.NO_PHONE: phones == 0,

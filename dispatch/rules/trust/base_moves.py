@@ -16,12 +16,12 @@ class BaseMovedLately(Refused):
     field = "base"
 
 
-def moves(before: Point | None, base: Point) -> bool:
+def is_move(before: Point | None, base: Point) -> bool:
     """Whether this is a move; to say for the first time where he starts from is none."""
     return before is not None and before != base
 
 
-def must_have_rested(moved_at: datetime | None, now: datetime, policy: Policy) -> None:
+def check_move_allowed(moved_at: datetime | None, now: datetime, policy: Policy) -> None:
     """Refuse a move before `base_moves_every` has passed since the last one."""
     if moved_at is None:
         return

@@ -1,5 +1,5 @@
 """`python -m tests.proof.mutants`: plant every bug, one by one, and write who catches it."""
 
-from tests.proof.report import whole
+from tests.proof.report import run_whole
 
-raise SystemExit(whole("mutants", "-p", "no:randomly", "-s"))
+raise SystemExit(run_whole("mutants", "-p", "no:randomly", "-s"))

@@ -1,7 +1,7 @@
 """The bugs that are planted: the mistakes people make when they build such a thing."""
 
-from tests.proof.mutants.field import Mutant, Patch, mutant
 from tests.proof.mutants.leaks import LEAKS
+from tests.proof.mutants.sandbox import Mutant, Patch, mutant
 
 JOB = "dispatch/rules/jobs/job.py"
 RULES = "tests/rules/test_job.py"
@@ -37,7 +37,7 @@ BUGS: tuple[Mutant, ...] = (
         "another's booking is read before it is refused",
         "by the time of an answer a friend learns what exists",
         "dispatch/flows/execute.py",
-        "if c.booking_id is not None and not c.held}",
+        "if c.booking_id is not None and not c.holder_only}",
         "if c.booking_id is not None}",
         "tests/api/test_alike.py",
     ),
@@ -45,7 +45,7 @@ BUGS: tuple[Mutant, ...] = (
         "no lock on the friend",
         "two awards at once exceed a capacity, and one caller hears of a fault",
         "dispatch/flows/execute.py",
-        "await friends.locked(tx, wanted, now, rt.index.get)",
+        "await friends.lock_current(tx, wanted, now, rt.index.get)",
         "await friends.current(tx, wanted, now, rt.index.get)",
         LOCKS,
     ),
@@ -88,7 +88,7 @@ BUGS: tuple[Mutant, ...] = (
         "a deadline that rings late takes a job from who made contact",
         JOB,
         "    if draft.booking.state is not BookingState.AWARDED:\n"
-        "        draft.timer(TimerKind.CONTACT_DEADLINE, None)\n"
+        "        draft.set_timer(TimerKind.CONTACT_DEADLINE, None)\n"
         "        return draft.changes()\n",
         "",
         RULES,
@@ -98,7 +98,7 @@ BUGS: tuple[Mutant, ...] = (
         "a timer that rings early takes the job",
         JOB,
         "    if case.now < draft.held.contact_due_at:\n"
-        "        draft.timer(TimerKind.CONTACT_DEADLINE, draft.held.contact_due_at)\n"
+        "        draft.set_timer(TimerKind.CONTACT_DEADLINE, draft.held.contact_due_at)\n"
         "        return draft.changes()\n",
         "",
         RULES,
@@ -150,7 +150,7 @@ BUGS: tuple[Mutant, ...] = (
             ),
             Patch(
                 "dispatch/flows/group_commit.py",
-                "        publish(self.rt, changes)\n        return results\n",
+                "        publish_changes(self.rt, changes)\n        return results\n",
                 "        from data.db import moment, transaction\n"
                 "        from data.store import jobs\n\n"
                 "        async with transaction(self.rt.pool) as tx:\n"
@@ -158,7 +158,7 @@ BUGS: tuple[Mutant, ...] = (
                 "            rows = [jobs._message_row(m, now) "
                 "for c in changes for m in c.messages]\n"
                 "            await jobs._at_once(tx, insert_messages=rows)\n"
-                "        publish(self.rt, changes)\n        return results\n",
+                "        publish_changes(self.rt, changes)\n        return results\n",
             ),
         ),
         (LOCKS,),
@@ -192,7 +192,7 @@ BUGS: tuple[Mutant, ...] = (
         "a broken constraint counts as success",
         "what was refused is answered with yes",
         "data/db.py",
-        "        raise ConstraintBroken(str(error.constraint_name)) from error\n",
+        "        raise ConstraintViolation(str(error.constraint_name)) from error\n",
         "        return\n",
         "tests/data/test_db.py",
         "tests/flows/test_group_commit.py",
@@ -209,9 +209,9 @@ BUGS: tuple[Mutant, ...] = (
         "a name in an event",
         "streams, lists and backups of events name the customer",
         JOB,
-        '    draft.event("booking.created", package=draft.booking.package)\n',
+        '    draft.add_event("booking.created", package=draft.booking.package)\n',
         '    name = case.customer.name if case.customer else ""\n'
-        '    draft.event("booking.created", package=draft.booking.package, name=name)\n',
+        '    draft.add_event("booking.created", package=draft.booking.package, name=name)\n',
         "tests/api/test_privacy.py",
     ),
     mutant(
@@ -310,9 +310,9 @@ BUGS: tuple[Mutant, ...] = (
         (
             Patch(
                 "dispatch/flows/execute.py",
-                "    if calendars := [c.friend for c in commands if c.calendar and c.friend is not "
+                "    if calendars := [c.friend for c in commands if c.with_appointments and c.friend is not "
                 "None]:\n        facts.appointments = await jobs.appointments(tx, calendars)\n",
-                "    if calendars := [c.friend for c in commands if c.calendar and c.friend is not "
+                "    if calendars := [c.friend for c in commands if c.with_appointments and c.friend is not "
                 "None]:\n        from data.db import transaction\n\n"
                 "        async with transaction(rt.pool) as own:\n"
                 "            facts.appointments = await jobs.appointments(own, calendars)\n",
@@ -332,7 +332,7 @@ BUGS: tuple[Mutant, ...] = (
         "the losers' offers stay open",
         "three more friends win",
         JOB,
-        "    lost = draft.close_live(OfferState.LOST)\n",
+        "    lost = draft.close_live_offers(OfferState.LOST)\n",
         "    lost: list[str] = []\n",
         RULES,
     ),
@@ -340,9 +340,9 @@ BUGS: tuple[Mutant, ...] = (
         "a decline calls nobody",
         "three are left to ring, then two",
         JOB,
-        '    draft.event("offer.declined", friend=str(offer.friend_id), offer=str(offer.id))\n'
+        '    draft.add_event("offer.declined", friend=str(offer.friend_id), offer=str(offer.id))\n'
         "    return fan_out.begin(draft)\n",
-        '    draft.event("offer.declined", friend=str(offer.friend_id), offer=str(offer.id))\n'
+        '    draft.add_event("offer.declined", friend=str(offer.friend_id), offer=str(offer.id))\n'
         "    return draft.changes()\n",
         RULES,
     ),

@@ -1,6 +1,6 @@
 """Bugs by which friends, or whoever sees their phones, would find out where a customer lives."""
 
-from tests.proof.mutants.field import Mutant, mutant
+from tests.proof.mutants.sandbox import Mutant, mutant
 
 PRIVACY = "tests/api/test_privacy.py"
 PUSH = "tests/scheduler/senders/test_push.py"
@@ -18,8 +18,8 @@ LEAKS: tuple[Mutant, ...] = (
         "how far a friend lives is judged before his quiet hours",
         "he sleeps, and learns whether she lives within his radius",
         "dispatch/rules/jobs/matching.py",
-        "        or _busy(friend, need)\n        or _beyond(friend, distance_m)\n",
-        "        or _beyond(friend, distance_m)\n        or _busy(friend, need)\n",
+        "        or _busy(friend, need)\n        or _too_far(friend, distance_m)\n",
+        "        or _too_far(friend, distance_m)\n        or _busy(friend, need)\n",
         PRIVACY,
     ),
     mutant(
@@ -34,7 +34,7 @@ LEAKS: tuple[Mutant, ...] = (
         "nobody keeps when a base was moved",
         "a friend walks his base around the cell until he knows the door",
         "dispatch/flows/people/friends.py",
-        "        await friend_admin.note_move(tx, friend_id, now)\n",
+        "        await friend_admin.record_base_move(tx, friend_id, now)\n",
         "",
         "tests/api/test_profile.py",
     ),

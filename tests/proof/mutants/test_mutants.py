@@ -5,10 +5,10 @@ import time
 
 import pytest
 
-from data.postgres.client import Embedded
-from tests.conftest import HASTY
+from data.postgres.client import EmbeddedPostgres
+from tests.conftest import UNSAFE_SETTINGS
 from tests.proof.mutants.bugs import BUGS
-from tests.proof.mutants.field import Field, Mutant, Unfit, mutant
+from tests.proof.mutants.sandbox import Mutant, Sandbox, Unfit, mutant
 from tests.proof.report import is_whole, table, write
 
 QUICK = [bug for bug in BUGS if all(test.startswith("tests/rules/") for test in bug.tests)]
@@ -16,9 +16,9 @@ pytestmark = pytest.mark.timeout(3600)
 
 
 @pytest.fixture
-def field(tmp_path) -> Field:
+def field(tmp_path) -> Sandbox:
     """A fresh copy of the tree."""
-    return Field.sown(tmp_path / "field", tmp_path / "server")
+    return Sandbox.sown(tmp_path / "field", tmp_path / "server")
 
 
 def test_every_bug_can_still_be_planted(field):
@@ -44,7 +44,7 @@ def test_a_bug_that_no_longer_applies_fails_the_run(field):
 
 @pytest.mark.skipif(not is_whole(), reason="takes minutes: python -m tests.proof.mutants")
 def test_every_planted_bug_is_caught(field):
-    with Embedded(field.server, chosen=HASTY):
+    with EmbeddedPostgres(field.server, chosen=UNSAFE_SETTINGS):
         began = time.monotonic()
         caught = {bug: said(bug, outcome(field, bug)) for bug in BUGS}
         took_s = time.monotonic() - began
@@ -52,7 +52,7 @@ def test_every_planted_bug_is_caught(field):
     assert [bug.name for bug, by in caught.items() if by is None] == []
 
 
-def outcome(field: Field, bug: Mutant) -> str | None:
+def outcome(field: Sandbox, bug: Mutant) -> str | None:
     """Who catches it: a test that fails with the bug and passes without it."""
     by = field.caught_by(bug)
     if by is not None and "never ends" not in by and not field.is_well(by):

@@ -19,8 +19,8 @@ from scheduler.relay import Relay
 from scheduler.senders import GiveUp, Retry, Sent
 from scheduler.senders.letters import Letter
 from scheduler.senders.mail import Server, carrier, compose
-from scheduler.worker import senders
-from tests.builders import awarded, booked, live, neighbours
+from scheduler.worker import default_senders
+from tests.builders import book_and_accept, book_job, import_neighbours, live_offers_of
 
 MAIL_ID = UUID("0197f0a0-0000-7000-8000-000000000009")
 
@@ -184,7 +184,7 @@ async def post_office(rt, box, tmp_path):
     """Delivers all that is due to the box; `await post_office()` returns the mails by subject."""
     settings = rt.settings.model_copy(update={"smtp_host": "127.0.0.1", "smtp_port": box.port})
     rt.settings = settings
-    relay = Relay(rt, senders(rt), wake=lambda: None)
+    relay = Relay(rt, default_senders(rt), request_tick=lambda: None)
 
     async def deliver():
         before = len(box.mails)
@@ -211,11 +211,11 @@ def friend_email(offer, refs):
 
 
 async def test_the_asked_see_the_offer_and_not_the_customer(rt, post_office, messages):
-    refs = await neighbours(rt, 4)
-    done = await booked(rt)
+    refs = await import_neighbours(rt, 4)
+    done = await book_job(rt)
     mails = await post_office()
     assert len(mails) == 5
-    for offer in live(done):
+    for offer in live_offers_of(done):
         (mail,) = to(mails, friend_email(offer, refs))
         assert f"https://tekkie.test/friend/offers/{offer.id}" in text(mail)
         assert "CHF" in text(mail)
@@ -226,8 +226,8 @@ async def test_the_asked_see_the_offer_and_not_the_customer(rt, post_office, mes
 
 
 async def test_the_customer_s_link_leads_to_her_booking(rt, post_office):
-    await neighbours(rt, 4)
-    done = await booked(rt)
+    await import_neighbours(rt, 4)
+    done = await book_job(rt)
     (mail,) = to(await post_office(), "vera@example.com")
     assert "4 Personen" in text(mail)
     token = re.search(r"https://tekkie\.test/job/(\S+)", text(mail))[1]
@@ -235,8 +235,8 @@ async def test_the_customer_s_link_leads_to_her_booking(rt, post_office):
 
 
 async def test_an_offer_taken_before_it_was_mailed_is_not_mailed(rt, post_office, messages):
-    refs = await neighbours(rt, 4)
-    _, offer = await awarded(rt)
+    refs = await import_neighbours(rt, 4)
+    _, offer = await book_and_accept(rt)
     mails = await post_office()
     assert len(to(mails, friend_email(offer, refs))) == 1
     assert {row["state"] for row in await messages(template="offer")} == {"expired"}
@@ -246,8 +246,8 @@ async def test_an_offer_taken_before_it_was_mailed_is_not_mailed(rt, post_office
 
 
 async def test_a_friend_who_lost_the_job_meanwhile_is_not_named(rt, post_office, messages):
-    await neighbours(rt, 4)
-    booking_id, offer = await awarded(rt)
+    await import_neighbours(rt, 4)
+    booking_id, offer = await book_and_accept(rt)
     await commands.hand_back(rt, booking_id, offer.friend_id, "cannot_help", None)
     await post_office()
     assert (await messages(template="friend_found"))[0]["state"] == "expired"
@@ -255,13 +255,13 @@ async def test_a_friend_who_lost_the_job_meanwhile_is_not_named(rt, post_office,
 
 
 async def test_both_get_an_invitation_that_a_later_one_replaces(rt, clock, post_office):
-    refs = await neighbours(rt, 1)
-    booking_id, offer = await awarded(rt)
-    await commands.contacted(rt, booking_id, offer.friend_id)
+    refs = await import_neighbours(rt, 1)
+    booking_id, offer = await book_and_accept(rt)
+    await commands.confirm_contact(rt, booking_id, offer.friend_id)
     starts_at = await clock.now() + timedelta(days=1)
-    await commands.agree(rt, booking_id, offer.friend_id, starts_at, None)
+    await commands.schedule(rt, booking_id, offer.friend_id, starts_at, None)
     first = invitations(await post_office())
-    await commands.agree(rt, booking_id, offer.friend_id, starts_at + timedelta(hours=2), None)
+    await commands.schedule(rt, booking_id, offer.friend_id, starts_at + timedelta(hours=2), None)
     moved = invitations(await post_office())
     assert first.keys() == moved.keys() == {"vera@example.com", friend_email(offer, refs)}
     for reader, event in moved.items():
@@ -270,7 +270,7 @@ async def test_both_get_an_invitation_that_a_later_one_replaces(rt, clock, post_
         assert event.decoded("DTSTART") == starts_at + timedelta(hours=2)
     assert moved["vera@example.com"]["LOCATION"] == "Bahnhofstrasse 1, 8001 Zürich"
     assert "Bahnhofstrasse" not in moved[friend_email(offer, refs)]["LOCATION"]
-    await commands.cancel(rt, booking_id, actor="customer", reason="ill", mine=lambda job: True)
+    await commands.cancel(rt, booking_id, actor="customer", reason="ill", may_act=lambda job: True)
     gone = invitations(await post_office())
     assert {event["STATUS"] for event in gone.values()} == {"CANCELLED"}
     assert all(gone[r]["SEQUENCE"] > moved[r]["SEQUENCE"] for r in gone)
@@ -291,12 +291,12 @@ def invitations(mails):
 async def test_an_appointment_moved_before_it_was_mailed_is_told_once(
     rt, clock, post_office, messages
 ):
-    await neighbours(rt, 1)
-    booking_id, offer = await awarded(rt)
-    await commands.contacted(rt, booking_id, offer.friend_id)
+    await import_neighbours(rt, 1)
+    booking_id, offer = await book_and_accept(rt)
+    await commands.confirm_contact(rt, booking_id, offer.friend_id)
     starts_at = await clock.now() + timedelta(days=1)
-    await commands.agree(rt, booking_id, offer.friend_id, starts_at, None)
-    await commands.agree(rt, booking_id, offer.friend_id, starts_at + timedelta(hours=2), None)
+    await commands.schedule(rt, booking_id, offer.friend_id, starts_at, None)
+    await commands.schedule(rt, booking_id, offer.friend_id, starts_at + timedelta(hours=2), None)
     mails = await post_office()
     assert len(invitations(mails)) == 2
     states = [row["state"] for row in await messages(template="appointment")]
@@ -304,19 +304,21 @@ async def test_an_appointment_moved_before_it_was_mailed_is_told_once(
 
 
 async def test_every_step_of_a_whole_life_is_mailed(rt, clock, post_office, messages):
-    await neighbours(rt, 4)
-    booking_id, offer = await awarded(rt)
+    await import_neighbours(rt, 4)
+    booking_id, offer = await book_and_accept(rt)
     friend = offer.friend_id
     await clock.advance(timedelta(hours=8))
-    await commands.ring(rt, 100)
+    await commands.fire_due_timers(rt, 100)
     await post_office()
-    await commands.contacted(rt, booking_id, friend)
-    await commands.agree(rt, booking_id, friend, await clock.now() + timedelta(hours=3), None)
+    await commands.confirm_contact(rt, booking_id, friend)
+    await commands.schedule(rt, booking_id, friend, await clock.now() + timedelta(hours=3), None)
     await post_office()
     await commands.start(rt, booking_id, friend)
     await post_office()
     await commands.complete(rt, booking_id, friend, Protocol(summary="New channel.", minutes=40))
-    await commands.rate(rt, booking_id, stars=5, comment=None, claim=None, said=lambda d: {})
+    await commands.rate(
+        rt, booking_id, stars=5, comment=None, claim=None, build_response=lambda d: {}
+    )
     await post_office()
     rows = await messages()
     assert [(r["template"], r["problem"]) for r in rows if r["state"] == "parked"] == []
@@ -330,12 +332,12 @@ async def test_every_step_of_a_whole_life_is_mailed(rt, clock, post_office, mess
 async def test_a_missed_deadline_and_an_empty_neighbourhood_are_mailed(
     rt, clock, post_office, messages
 ):
-    await neighbours(rt, 1)
-    await awarded(rt)
+    await import_neighbours(rt, 1)
+    await book_and_accept(rt)
     await post_office()
     await clock.advance(timedelta(hours=12))
     for _ in range(3):
-        await commands.ring(rt, 100)
+        await commands.fire_due_timers(rt, 100)
     await post_office()
     sent = {row["template"] for row in await messages() if row["state"] == "sent"}
     assert sent >= {"contact_missed", "friend_changed", "unfilled"}
@@ -344,16 +346,16 @@ async def test_a_missed_deadline_and_an_empty_neighbourhood_are_mailed(
 
 @pytest.mark.parametrize("language", list(Language))
 async def test_every_customer_reads_her_own_language(rt, post_office, language):
-    await neighbours(rt, 1, languages=(language,))
-    await booked(rt, language=language)
+    await import_neighbours(rt, 1, languages=(language,))
+    await book_job(rt, language=language)
     (mail,) = to(await post_office(), "vera@example.com")
     name = rt.packages["wifi-setup"].texts[language].name
     assert name in text(mail).replace("\n", " ")
 
 
 async def test_whoever_was_erased_gets_no_mail(rt, owner, post_office, messages):
-    await neighbours(rt, 1)
-    done = await booked(rt)
+    await import_neighbours(rt, 1)
+    done = await book_job(rt)
     await owner.execute(
         "UPDATE people SET erased_at = moment() WHERE id = $1", done.job.booking.customer_id
     )
@@ -363,8 +365,8 @@ async def test_whoever_was_erased_gets_no_mail(rt, owner, post_office, messages)
 
 
 async def test_a_refused_address_parks_one_mail_and_no_name(rt, box, post_office, messages):
-    await neighbours(rt, 1)
-    await booked(rt)
+    await import_neighbours(rt, 1)
+    await book_job(rt)
     box.rcpt = "550 5.1.1 <vera@example.com>: no such user"
     await post_office()
     row = (await messages(template="booked"))[0]

@@ -20,7 +20,7 @@ from scheduler.senders.push import Bell, Push, alarm
 from scheduler.senders.push_texts import CallsInvalid, calls, read_calls
 from scheduler.senders.vapid_subject import is_reachable, subject
 from scheduler.senders.webpush_crypto import KeysUnfit, Vapid, seal
-from tests.builders import booked, live, neighbours
+from tests.builders import book_job, import_neighbours, live_offers_of
 from tests.receiver import ec, from_url64, push_service, url64
 
 HOUR_S = 3600
@@ -61,7 +61,7 @@ def push(rt, box):
 
 @pytest.fixture
 def relay(rt, push):
-    return Relay(rt, {Channel.MAIL: push.otherwise, Channel.PUSH: push}, wake=lambda: None)
+    return Relay(rt, {Channel.MAIL: push.otherwise, Channel.PUSH: push}, request_tick=lambda: None)
 
 
 @pytest.fixture
@@ -108,10 +108,10 @@ def test_a_key_that_is_no_point_of_the_curve_is_refused():
 
 
 async def test_an_offer_rings_all_his_phones_and_sends_no_mail(rt, service, post, clock):
-    refs = await neighbours(rt, 1)
+    refs = await import_neighbours(rt, 1)
     both = [await post.subscribe(refs["f1"], name) for name in ("phone", "tablet")]
-    done = await booked(rt)
-    (offer,) = live(done)
+    done = await book_job(rt)
+    (offer,) = live_offers_of(done)
     await clock.advance(timedelta(minutes=7))
     await post.deliver()
     for handset in both:
@@ -128,9 +128,9 @@ async def test_an_offer_rings_all_his_phones_and_sends_no_mail(rt, service, post
 
 
 async def test_a_push_ends_with_its_offer(rt, subscribe, deliver, clock):
-    refs = await neighbours(rt, 1)
+    refs = await import_neighbours(rt, 1)
     handset = await subscribe(refs["f1"], "phone")
-    (offer,) = live(await booked(rt))
+    (offer,) = live_offers_of(await book_job(rt))
     await clock.advance(timedelta(minutes=7))
     await deliver()
     left = offer.expires_at - await clock.now()
@@ -138,27 +138,27 @@ async def test_a_push_ends_with_its_offer(rt, subscribe, deliver, clock):
 
 
 async def test_a_push_names_nobody_and_no_place(rt, subscribe, deliver):
-    refs = await neighbours(rt, 1)
+    refs = await import_neighbours(rt, 1)
     handset = await subscribe(refs["f1"], "phone")
-    done = await booked(rt)
+    done = await book_job(rt)
     await deliver()
     (taken,) = handset.taken
-    ids = {str(done.job.booking.id), str(live(done)[0].id)}
+    ids = {str(done.job.booking.id), str(live_offers_of(done)[0].id)}
     words = calls()[Language.DE]["offer"]
     assert taken.notification == {
         "title": words.title,
         "body": words.body,
         "lang": "de",
-        "navigate": f"https://tekkie.test/friend/offers/{live(done)[0].id}",
+        "navigate": f"https://tekkie.test/friend/offers/{live_offers_of(done)[0].id}",
         "tag": str(done.job.booking.id),
         "silent": False,
         "renotify": True,
         "requireInteraction": True,
         "data": {
             "kind": "offer",
-            "navigate": f"https://tekkie.test/friend/offers/{live(done)[0].id}",
+            "navigate": f"https://tekkie.test/friend/offers/{live_offers_of(done)[0].id}",
             "booking_id": str(done.job.booking.id),
-            "offer_id": str(live(done)[0].id),
+            "offer_id": str(live_offers_of(done)[0].id),
         },
     }
     assert len(ids) == 2
@@ -166,11 +166,11 @@ async def test_a_push_names_nobody_and_no_place(rt, subscribe, deliver):
 
 
 async def test_the_end_of_an_offer_replaces_it_and_is_never_mailed(rt, subscribe, deliver, box):
-    refs = await neighbours(rt, 3)
+    refs = await import_neighbours(rt, 3)
     handset = await subscribe(refs["f2"], "phone")
-    done = await booked(rt)
+    done = await book_job(rt)
     await deliver()
-    await commands.accept(rt, live(done)[0].id, refs["f1"])
+    await commands.accept(rt, live_offers_of(done)[0].id, refs["f1"])
     await deliver()
     offer, gone = handset.taken
     assert gone.notification["title"] == calls()[Language.DE]["offer_gone"].title
@@ -185,14 +185,14 @@ async def test_the_end_of_an_offer_replaces_it_and_is_never_mailed(rt, subscribe
 async def test_a_phone_that_is_gone_is_forgotten_and_the_offer_mailed(
     rt, owner, subscribe, deliver, box
 ):
-    refs = await neighbours(rt, 2)
+    refs = await import_neighbours(rt, 2)
     for name, status in (("f1", 410), ("f2", 404)):
         (await subscribe(refs[name], name)).answer = (status, {}, b"gone")
     assert rt.index.get(refs["f1"]).channels == {Channel.MAIL, Channel.PUSH}
-    await booked(rt)
+    await book_job(rt)
     await deliver()
     assert await owner.fetchval("SELECT count(*) FROM push_subscriptions") == 0
-    await friends.refresh(rt, refs.values())
+    await friends.refresh_index(rt, refs.values())
     assert rt.index.get(refs["f1"]).channels == {Channel.MAIL}
     assert len(box.subjects("f1@example.org")) == len(box.subjects("f2@example.org")) == 1
 
@@ -201,16 +201,16 @@ async def test_a_phone_that_is_gone_is_forgotten_and_the_offer_mailed(
 async def test_a_phone_that_is_refused_is_kept_with_the_problem_and_the_offer_mailed(
     rt, owner, service, post, status
 ):
-    refs = await neighbours(rt, 1)
+    refs = await import_neighbours(rt, 1)
     handset = await post.subscribe(refs["f1"], "phone")
     handset.answer = (status, {"location": f"{service.url}/elsewhere"}, b"x" * 100_000)
-    await booked(rt)
+    await book_job(rt)
     await post.deliver()
     assert await owner.fetchval("SELECT problem FROM push_subscriptions") == "refused"
     assert len(post.box.subjects("f1@example.org")) == 1
     assert service.calls == 1
     handset.answer = (201, {}, b"")
-    await booked(rt)
+    await book_job(rt)
     await post.deliver()
     assert await owner.fetchval("SELECT problem FROM push_subscriptions") is None
     assert len(post.box.subjects("f1@example.org")) == 1
@@ -219,10 +219,10 @@ async def test_a_phone_that_is_refused_is_kept_with_the_problem_and_the_offer_ma
 @pytest.mark.parametrize("asked", [(429, "300", 300), (503, "soon", 5)])
 async def test_a_busy_service_is_asked_again_when_it_says(rt, post, clock, asked):
     status, header, waits_s = asked
-    refs = await neighbours(rt, 1)
+    refs = await import_neighbours(rt, 1)
     handset = await post.subscribe(refs["f1"], "phone")
     handset.answer = (status, {"retry-after": header}, b"")
-    await booked(rt)
+    await book_job(rt)
     await post.deliver()
     (row,) = await post.messages(template="offer")
     assert row["state"] == "pending"
@@ -236,31 +236,31 @@ async def test_a_busy_service_is_asked_again_when_it_says(rt, post, clock, asked
 
 @pytest.mark.parametrize("nonsense", ["9" * 20, "9" * 400])
 async def test_a_service_that_asks_to_wait_for_ever_holds_up_no_other_message(rt, post, nonsense):
-    refs = await neighbours(rt, 2)
+    refs = await import_neighbours(rt, 2)
     handset = await post.subscribe(refs["f1"], "phone")
     handset.answer = (429, {"retry-after": nonsense}, b"")
-    await booked(rt)
+    await book_job(rt)
     await post.deliver()
     states = {row["recipient_id"]: row["state"] for row in await post.messages(template="offer")}
     assert states == {refs["f1"]: "pending", refs["f2"]: "sent"}
 
 
 async def test_one_phone_that_rings_is_enough(rt, subscribe, deliver, messages, box):
-    refs = await neighbours(rt, 1)
+    refs = await import_neighbours(rt, 1)
     (await subscribe(refs["f1"], "old")).answer = (503, {}, b"")
     await subscribe(refs["f1"], "new")
-    await booked(rt)
+    await book_job(rt)
     await deliver()
     assert (await messages(template="offer"))[0]["state"] == "sent"
     assert box.subjects("f1@example.org") == []
 
 
 async def test_a_slow_service_holds_up_nobody(rt, subscribe, relay):
-    refs = await neighbours(rt, 4)
+    refs = await import_neighbours(rt, 4)
     slow = await subscribe(refs["f1"], "slow")
     slow.hold = asyncio.Event()
     others = [await subscribe(refs[ref], ref) for ref in ("f2", "f3", "f4")]
-    await booked(rt)
+    await book_job(rt)
     await relay.tick()
     async with asyncio.timeout(5):
         while not all(one.taken for one in others):  # noqa: ASYNC110 - they come over the wire
@@ -272,20 +272,20 @@ async def test_a_slow_service_holds_up_nobody(rt, subscribe, relay):
 
 
 async def test_a_service_that_never_answers_is_left_after_a_while(rt, push, service, subscribe):
-    refs = await neighbours(rt, 1)
+    refs = await import_neighbours(rt, 1)
     silent = await subscribe(refs["f1"], "silent")
     silent.hold = asyncio.Event()
     bell = Bell(http=rt.http, vapid=push.bell.vapid, more={"127.0.0.1"}, timeout_s=0.2)
-    trial = await push_subscriptions.begin_trial(rt, refs["f1"])
+    trial = await push_subscriptions.begin_alarm_test(rt, refs["f1"])
     (rung,) = await bell.ring(trial.phones, alarm(Language.DE, "https://tekkie.test"))
     assert rung.problem == "unreachable"
 
 
 async def test_what_no_longer_holds_rings_nobody(rt, subscribe, deliver, messages):
-    refs = await neighbours(rt, 2)
+    refs = await import_neighbours(rt, 2)
     handset = await subscribe(refs["f2"], "phone")
-    done = await booked(rt)
-    await commands.accept(rt, live(done)[0].id, refs["f1"])
+    done = await book_job(rt)
+    await commands.accept(rt, live_offers_of(done)[0].id, refs["f1"])
     await deliver()
     assert [taken.notification["data"]["kind"] for taken in handset.taken] == ["offer_gone"]
     states = {row["state"] for row in await messages(template="offer")}
@@ -295,19 +295,19 @@ async def test_what_no_longer_holds_rings_nobody(rt, subscribe, deliver, message
 async def test_a_phone_that_always_rings_is_not_written_down_each_time(
     rt, owner, subscribe, deliver, clock
 ):
-    refs = await neighbours(rt, 1, capacity=5)
+    refs = await import_neighbours(rt, 1, capacity=5)
     await subscribe(refs["f1"], "phone")
     seen = []
     for minutes in (0, 10, 70):
         await clock.advance(timedelta(minutes=minutes))
-        await booked(rt)
+        await book_job(rt)
         await deliver()
         seen.append(await owner.fetchval("SELECT rung_at FROM push_subscriptions"))
     assert seen[0] == seen[1] < seen[2]
 
 
 async def test_a_phone_at_a_strange_place_is_never_called(rt, owner, service, push, box):
-    refs = await neighbours(rt, 1)
+    refs = await import_neighbours(rt, 1)
     handset = service.handset("phone")
     elsewhere = "http://127.0.0.1:1@" + handset.endpoint.removeprefix("http://")
     await owner.execute(
@@ -318,14 +318,14 @@ async def test_a_phone_at_a_strange_place_is_never_called(rt, owner, service, pu
         handset.keys["p256dh"],
         handset.auth,
     )
-    trial = await push_subscriptions.begin_trial(rt, refs["f1"])
+    trial = await push_subscriptions.begin_alarm_test(rt, refs["f1"])
     (rung,) = await push.bell.ring(trial.phones, alarm(Language.DE, "https://tekkie.test"))
     assert rung.problem == "refused"
     assert service.calls == 0
 
 
 async def test_a_known_name_that_leads_inside_is_never_called(rt, service, push, monkeypatch):
-    refs = await neighbours(rt, 1)
+    refs = await import_neighbours(rt, 1)
     handset = service.handset("phone")
     loop = asyncio.get_running_loop()
 
@@ -335,13 +335,13 @@ async def test_a_known_name_that_leads_inside_is_never_called(rt, service, push,
     monkeypatch.setattr(loop, "getaddrinfo", inside)
     endpoint = "https://fcm.googleapis.com/fcm/send/x"
     await push_subscriptions.subscribe(rt, refs["f1"], endpoint=endpoint, **handset.keys)
-    trial = await push_subscriptions.begin_trial(rt, refs["f1"])
+    trial = await push_subscriptions.begin_alarm_test(rt, refs["f1"])
     (rung,) = await push.bell.ring(trial.phones, alarm(Language.DE, "https://tekkie.test"))
     assert rung.problem == "refused"
 
 
 async def test_this_machine_is_called_only_where_the_settings_allow_it(rt, service):
-    refs = await neighbours(rt, 1)
+    refs = await import_neighbours(rt, 1)
     handset = service.handset("phone")
     with pytest.raises(EndpointRefused):
         await push_subscriptions.subscribe(

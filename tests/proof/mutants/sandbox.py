@@ -50,7 +50,7 @@ class Unfit(Exception):
 
 
 @dataclass(frozen=True)
-class Field:
+class Sandbox:
     """The copy. `server` is the folder of a running PostgreSQL that its tests share."""
 
     folder: Path

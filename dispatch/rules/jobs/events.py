@@ -1,0 +1,337 @@
+"""Every kind of event that can happen to a booking, declared once.
+
+A declaration says which data an event carries and which messages it calls for; `FIELDS` says what
+each field of data is and who may see it. From this table derive: the messages (`notifications`),
+what each audience sees on its stream and in its lists (`visibility`), the facts that a letter may
+use and how long a message stays valid (`scheduler.senders`), the kinds in the OpenAPI document, and
+the texts that every language must have (tests). `docs/changing.md` says how to add one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Final
+from uuid import UUID
+
+from data.enums import Audience, Channel
+
+CUSTOMER: Final = UUID(int=0)
+"""Stands among recipients for the booking's own customer."""
+
+
+class Shape(StrEnum):
+    """How a field stands in the JSON of an event."""
+
+    ID = "id"
+    IDS = "ids"
+    OFFERS = "offers"
+    CODE = "code"
+    CODES = "codes"
+    FLAG = "flag"
+    COUNT = "count"
+    MINUTES = "minutes"
+    MINOR_UNITS = "minor_units"
+    MOMENT = "moment"
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A field of an event's data; the desk sees every field, the other audiences those named."""
+
+    shape: Shape
+    seen_by: frozenset[Audience] = frozenset()
+
+
+PUBLIC: Final = frozenset({Audience.CUSTOMER, Audience.PARTNER})
+ITS_FRIEND: Final = frozenset({Audience.FRIEND})
+ALL: Final = PUBLIC | ITS_FRIEND
+
+FIELDS: Final[Mapping[str, Field]] = {
+    "award": Field(Shape.ID, ITS_FRIEND),
+    "because": Field(Shape.CODE, PUBLIC),
+    "claimed": Field(Shape.FLAG, ALL),
+    "due_at": Field(Shape.MOMENT, ALL),
+    "ends_at": Field(Shape.MOMENT, ALL),
+    "fee_minor": Field(Shape.MINOR_UNITS, PUBLIC),
+    "friend": Field(Shape.ID),
+    "friends": Field(Shape.IDS),
+    "lost": Field(Shape.IDS),
+    "minutes": Field(Shape.MINUTES, ALL),
+    "offer": Field(Shape.ID),
+    "offers": Field(Shape.OFFERS),
+    "package": Field(Shape.CODE, PUBLIC),
+    "reason": Field(Shape.CODE, PUBLIC),
+    "revision": Field(Shape.COUNT, ALL),
+    "round": Field(Shape.COUNT, PUBLIC),
+    "share_minor": Field(Shape.MINOR_UNITS, ITS_FRIEND),
+    "stars": Field(Shape.COUNT, ALL),
+    "starts_at": Field(Shape.MOMENT, ALL),
+    "tier": Field(Shape.CODE, PUBLIC),
+    "wishes": Field(Shape.CODES, ALL),
+    "withdrawn": Field(Shape.IDS),
+}
+
+
+class Validity(StrEnum):
+    """While what is true a message is worth delivering."""
+
+    ALWAYS = "always"
+    OFFER_OPEN = "offer_open"
+    HELD = "held"
+    CONTACT_AWAITED = "contact_awaited"
+    LATEST_APPOINTMENT = "latest_appointment"
+    MOVE_AWAITED = "move_awaited"
+    BEFORE_VISIT = "before_visit"
+    UNFILLED = "unfilled"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Template:
+    """One kind of message.
+
+    `facts` are what its letter states, all of them and no other: the privacy promise of the letter.
+    A push has a letter too, sent when no phone can be reached, unless `facts` is None.
+    """
+
+    name: str
+    audience: Audience
+    channel: Channel
+    facts: frozenset[str] | None
+    valid: Validity
+
+
+def _letter(
+    audience: Audience, name: str, facts: str, valid: Validity = Validity.ALWAYS
+) -> Template:
+    return Template(
+        name=name,
+        audience=audience,
+        channel=Channel.MAIL,
+        facts=frozenset(facts.split()),
+        valid=valid,
+    )
+
+
+def to_customer(name: str, facts: str, valid: Validity = Validity.ALWAYS) -> Template:
+    """A letter to the customer, stating these facts."""
+    return _letter(Audience.CUSTOMER, name, facts, valid)
+
+
+def to_friend(name: str, facts: str, valid: Validity = Validity.ALWAYS) -> Template:
+    """A letter to a friend, stating these facts."""
+    return _letter(Audience.FRIEND, name, facts, valid)
+
+
+def to_phone(name: str, facts: str | None, valid: Validity = Validity.ALWAYS) -> Template:
+    """A push to a friend, with the facts of the letter that replaces it; None: no letter does."""
+    return Template(
+        name=name,
+        audience=Audience.FRIEND,
+        channel=Channel.PUSH,
+        facts=None if facts is None else frozenset(facts.split()),
+        valid=valid,
+    )
+
+
+Data = Mapping[str, Any]
+Recipients = Callable[[Data], Iterator[tuple[UUID, Data]]]
+"""From an event's data to its recipients, each with the data of the message."""
+
+
+def customer(data: Data) -> Iterator[tuple[UUID, Data]]:
+    """The customer of the booking."""
+    yield CUSTOMER, {}
+
+
+def friend(data: Data) -> Iterator[tuple[UUID, Data]]:
+    """The friend whom the event names, if any."""
+    if data.get("friend"):
+        yield UUID(data["friend"]), {k: v for k, v in data.items() if k in ("award", "due_at")}
+
+
+def offered(data: Data) -> Iterator[tuple[UUID, Data]]:
+    """Every friend who got an offer."""
+    for offer in data["offers"]:
+        yield UUID(offer["friend"]), {"offer": offer["id"], "expires_at": offer["expires_at"]}
+
+
+def listed(name: str) -> Recipients:
+    """Every friend in the field `name`."""
+
+    def read(data: Data) -> Iterator[tuple[UUID, Data]]:
+        for one in data.get(name, ()):
+            yield UUID(one), {}
+
+    return read
+
+
+def where(condition: Callable[[Data], bool], recipients: Recipients) -> Recipients:
+    """These recipients, if the event's data meet the condition."""
+
+    def read(data: Data) -> Iterator[tuple[UUID, Data]]:
+        if condition(data):
+            yield from recipients(data)
+
+    return read
+
+
+def has(name: str) -> Callable[[Data], bool]:
+    """Whether a field is present and not empty."""
+    return lambda data: bool(data.get(name))
+
+
+def lacks(name: str) -> Callable[[Data], bool]:
+    """Whether a field is missing or empty."""
+    return lambda data: not data.get(name)
+
+
+@dataclass(frozen=True, slots=True)
+class EventKind:
+    """What an event of one kind carries, and who gets which message."""
+
+    fields: frozenset[str]
+    messages: tuple[tuple[Template, Recipients], ...]
+
+
+def _kind(fields: str, *messages: tuple[Template, Recipients]) -> EventKind:
+    return EventKind(frozenset(fields.split()), messages)
+
+
+FRIEND_CHANGED = to_customer("friend_changed", "package link")
+JOB_CANCELLED = to_friend("job_cancelled", "package")
+
+EVENTS: Final[Mapping[str, EventKind]] = {
+    "booking.created": _kind(
+        "package", (to_customer("booked", "package price helpers link"), customer)
+    ),
+    "booking.offered": _kind(
+        "round offers",
+        (
+            to_phone("offer", "package pay area distance_m expires_at link", Validity.OFFER_OPEN),
+            offered,
+        ),
+    ),
+    "booking.escalated": _kind("tier"),
+    "booking.unfilled": _kind(
+        "round because", (to_customer("unfilled", "package link", Validity.UNFILLED), customer)
+    ),
+    "booking.redispatched": _kind(
+        "friend", (JOB_CANCELLED, friend), (FRIEND_CHANGED, where(has("friend"), customer))
+    ),
+    "booking.awarded": _kind(
+        "friend award due_at lost",
+        (to_friend("awarded", "package contact_due_at link", Validity.HELD), friend),
+        (to_phone("offer_gone", None), listed("lost")),
+        (
+            to_customer("friend_found", "package first_name contact_due_at link", Validity.HELD),
+            customer,
+        ),
+    ),
+    "booking.contacted": _kind(
+        "friend", (to_customer("contacted", "package first_name link", Validity.HELD), customer)
+    ),
+    "booking.scheduled": _kind(
+        "friend starts_at ends_at revision",
+        (
+            to_friend("appointment", "package starts_at ends_at link", Validity.LATEST_APPOINTMENT),
+            friend,
+        ),
+        (
+            to_customer(
+                "appointment",
+                "package first_name starts_at ends_at link",
+                Validity.LATEST_APPOINTMENT,
+            ),
+            customer,
+        ),
+    ),
+    "booking.on_the_way": _kind(
+        "friend",
+        (to_customer("on_the_way", "package first_name link", Validity.BEFORE_VISIT), customer),
+    ),
+    "booking.delayed": _kind(
+        "friend minutes",
+        (
+            to_customer("delayed", "package first_name minutes link", Validity.BEFORE_VISIT),
+            customer,
+        ),
+    ),
+    "booking.started": _kind(
+        "friend", (to_customer("started", "package first_name link", Validity.HELD), customer)
+    ),
+    "booking.completed": _kind(
+        "friend", (to_customer("completed", "package price link"), customer)
+    ),
+    "booking.incomplete": _kind(
+        "friend reason", (to_customer("incomplete", "package link"), customer)
+    ),
+    "booking.cancelled": _kind(
+        "reason withdrawn friend fee_minor share_minor",
+        (to_phone("offer_withdrawn", None), listed("withdrawn")),
+        (JOB_CANCELLED, where(lacks("fee_minor"), friend)),
+        (to_friend("job_cancelled_late", "package share"), where(has("fee_minor"), friend)),
+        (to_customer("cancelled", "package"), where(lacks("fee_minor"), customer)),
+        (to_customer("cancelled_late", "package fee"), where(has("fee_minor"), customer)),
+    ),
+    "booking.rated": _kind("friend stars", (to_friend("rated", "package stars"), friend)),
+    "booking.handed_back": _kind("friend reason", (FRIEND_CHANGED, customer)),
+    "appointment.move_asked": _kind(
+        "friend wishes revision",
+        (to_phone("move_asked", "package starts_at link", Validity.MOVE_AWAITED), friend),
+    ),
+    "contact.disputed": _kind(
+        "friend claimed",
+        (
+            to_phone(
+                "customer_waits",
+                "package time_left contact_due_at link",
+                Validity.CONTACT_AWAITED,
+            ),
+            where(lacks("claimed"), friend),
+        ),
+    ),
+    "offer.declined": _kind("friend offer"),
+    "offer.expired": _kind("friends"),
+    "contact.reminded": _kind(
+        "friend due_at",
+        (
+            to_phone(
+                "contact_reminder",
+                "package time_left contact_due_at link",
+                Validity.CONTACT_AWAITED,
+            ),
+            friend,
+        ),
+    ),
+    "contact.missed": _kind(
+        "friend award",
+        (to_phone("contact_missed", "package"), friend),
+        (FRIEND_CHANGED, customer),
+    ),
+}
+
+TEMPLATES: Final[Mapping[tuple[Audience, str], Template]] = {
+    (template.audience, template.name): template
+    for kind in EVENTS.values()
+    for template, _ in kind.messages
+}
+
+
+class UndeclaredData(Exception):
+    """A rule gave an event data that its declaration does not list: a bug, never a refusal."""
+
+
+def check(kind: str, data: Data) -> None:
+    """Raise UndeclaredData unless `kind` is declared with every field of `data`."""
+    declared = EVENTS.get(kind)
+    if declared is None or not data.keys() <= declared.fields:
+        raise UndeclaredData(f"{kind} with {', '.join(sorted(data))} is not declared in EVENTS")
+
+
+def seen_by(audience: Audience, data: Data) -> dict[str, Any]:
+    """The part of an event's data that an audience may see."""
+    if audience is Audience.DESK:
+        return dict(data)
+    return {name: value for name, value in data.items() if audience in FIELDS[name].seen_by}
