@@ -30,10 +30,10 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
 CHUNK_BYTES: Final = 1 << 18
-LAST_WORDS: Final = 3
+ERROR_LINES: Final = 3
 VERSION: Final = re.compile(r"\(PostgreSQL\) (\d+)")
-CONTENTS: Final = re.compile(rb"TABLE DATA tekkie bookings ")
-WRITTEN_BY: Final = re.compile(rb"Dumped from database version: (\d+)")
+BOOKINGS_DATA: Final = re.compile(rb"TABLE DATA tekkie bookings ")
+DUMPED_FROM: Final = re.compile(rb"Dumped from database version: (\d+)")
 DEBIAN: Final = "/usr/lib/postgresql/{major}/bin"
 DUMP: Final = (
     "--format=custom",
@@ -55,7 +55,7 @@ class BackupRefused(db.DatabaseError):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Copied:
+class BackupContents:
     """What a backup or a restore holds."""
 
     file: Path
@@ -73,56 +73,58 @@ class _Facts:
     others: int
 
 
-def _silence(_: str) -> None:
+def _ignore_report(_: str) -> None:
     """Report nothing."""
 
 
-async def backup(dsn: str, file: Path, report: Callable[[str], None] = _silence) -> Copied:
+async def backup(
+    dsn: str, file: Path, report: Callable[[str], None] = _ignore_report
+) -> BackupContents:
     """Write the database of its owner's `dsn` to a new file that only its owner may read."""
-    facts = await _facts(dsn)
+    facts = await _read_facts(dsn)
     if not facts.has_tables:
         raise BackupRefused("There is nothing to back up: the database has no tables of tekkie.")
-    _must_be_new(file)
-    bin_ = programs(facts.major)
+    _check_is_new(file)
+    bin_ = programs_folder(facts.major)
     aside = file.with_name(f".{file.name}.{os.getpid()}")
     # pg_dump keeps the permissions of a file that it finds, and writes it through to the disk.
     os.close(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
     try:
         await _dump(bin_, dsn, aside, report)
-        await _contents(bin_, aside)
+        await _dumped_version(bin_, aside)
         _publish(aside, file)
     finally:
         aside.unlink(missing_ok=True)
-    return await _counted(dsn, file)
+    return await _count_contents(dsn, file)
 
 
 async def restore(
-    dsn: str, file: Path, report: Callable[[str], None] = _silence, *, force: bool = False
-) -> Copied:
+    dsn: str, file: Path, report: Callable[[str], None] = _ignore_report, *, force: bool = False
+) -> BackupContents:
     """Fill the empty database of its owner's `dsn` from a backup, whole or not at all.
 
     With `force` tables that hold nobody's data make room; a database with people never does.
     """
-    _must_be_there(file)
-    facts = await _facts(dsn)
-    await _must_be_free(dsn, facts, force)
-    bin_ = programs(facts.major)
-    written_by = await _contents(bin_, file)
+    _check_is_file(file)
+    facts = await _read_facts(dsn)
+    await _check_is_empty(dsn, facts, force)
+    bin_ = programs_folder(facts.major)
+    written_by = await _dumped_version(bin_, file)
     if written_by > facts.major:
         raise BackupRefused(
             f"{file} comes from PostgreSQL {written_by} and this server is {facts.major}: "
             f"restore into a server of version {written_by} or newer."
         )
     await migrate.ensure_role(dsn)
-    await _refill(bin_, dsn, file, report, clear=facts.has_schema)
+    await _load(bin_, dsn, file, report, clear=facts.has_schema)
     await _analyze(dsn)
-    return await _counted(dsn, file)
+    return await _count_contents(dsn, file)
 
 
-def programs(major: int) -> Path:
+def programs_folder(major: int) -> Path:
     """The folder with pg_dump, pg_restore and psql of this version; BackupRefused with the cure."""
-    for folder in _folders(major):
-        if _major(folder / "pg_dump") == major and (folder / "psql").exists():
+    for folder in _candidate_folders(major):
+        if _major_version(folder / "pg_dump") == major and (folder / "psql").exists():
             return folder
     raise BackupRefused(
         f"The server is PostgreSQL {major} and no pg_dump of that version is here: install its "
@@ -130,16 +132,16 @@ def programs(major: int) -> Path:
     )
 
 
-def _folders(major: int) -> list[Path]:
+def _candidate_folders(major: int) -> list[Path]:
     folders = [Path(DEBIAN.format(major=major))]
     if found := shutil.which("pg_dump"):
         folders.insert(0, Path(found).parent)
-    with suppress(layout.ClusterBroken):
-        folders.insert(0, initdb.binaries())
+    with suppress(layout.ClusterUnusable):
+        folders.insert(0, initdb.binaries_folder())
     return folders
 
 
-def _major(program: Path) -> int | None:
+def _major_version(program: Path) -> int | None:
     try:
         said = subprocess.run(
             [program, "--version"], capture_output=True, encoding="utf-8", check=True, timeout=10
@@ -150,24 +152,24 @@ def _major(program: Path) -> int | None:
     return int(found[1]) if found else None
 
 
-def _must_be_new(file: Path) -> None:
+def _check_is_new(file: Path) -> None:
     if file.exists():
         raise BackupRefused(f"{file} exists and is not overwritten: choose another name.")
 
 
-def _must_be_there(file: Path) -> None:
+def _check_is_file(file: Path) -> None:
     if not file.is_file():
         raise BackupRefused(f"{file} is no file: name one that `tekkie backup` has written.")
 
 
-async def _must_be_free(dsn: str, facts: _Facts, force: bool) -> None:
+async def _check_is_empty(dsn: str, facts: _Facts, force: bool) -> None:
     if facts.others:
         raise BackupRefused(
             f"tekkie works on this database ({facts.others} connections): stop it first."
         )
     if not facts.has_schema:
         return
-    people = await _people(dsn) if facts.has_tables else 0
+    people = await _count_people(dsn) if facts.has_tables else 0
     if people:
         raise BackupRefused(
             f"The database holds {people:,} people and is left as it is: restore into another "
@@ -190,92 +192,94 @@ def _publish(aside: Path, file: Path) -> None:
 
 
 @asynccontextmanager
-async def _connected(dsn: str) -> AsyncIterator[db.Connection]:
+async def _connect(dsn: str) -> AsyncIterator[db.Connection]:
     connection = await db.connect(dsn, application="backup")
     try:
-        with db.plainly():
+        with db.translate_errors():
             yield connection
     finally:
         await connection.close(timeout=db.CONNECT_TIMEOUT_S)
 
 
-async def _facts(dsn: str) -> _Facts:
-    async with _connected(dsn) as connection:
+async def _read_facts(dsn: str) -> _Facts:
+    async with _connect(dsn) as connection:
         row = await connection.fetchrow(sql.facts)
     assert row is not None
     return _Facts(**row)
 
 
-async def _counted(dsn: str, file: Path) -> Copied:
-    async with _connected(dsn) as connection:
+async def _count_contents(dsn: str, file: Path) -> BackupContents:
+    async with _connect(dsn) as connection:
         row = await connection.fetchrow(sql.counts)
     assert row is not None
-    return Copied(file=file, bytes=os.stat(file).st_size, **row)
+    return BackupContents(file=file, bytes=os.stat(file).st_size, **row)
 
 
-async def _people(dsn: str) -> int:
-    async with _connected(dsn) as connection:
+async def _count_people(dsn: str) -> int:
+    async with _connect(dsn) as connection:
         row = await connection.fetchrow(sql.counts)
     assert row is not None
     return int(row["people"])
 
 
 async def _analyze(dsn: str) -> None:
-    async with _connected(dsn) as connection:
+    async with _connect(dsn) as connection:
         await connection.execute(sql.analyze)
 
 
 async def _dump(bin_: Path, dsn: str, into: Path, report: Callable[[str], None]) -> None:
     arguments = (*DUMP, f"--file={into}", _target(dsn))
-    async with _running(bin_ / "pg_dump", arguments, dsn, stdout=subprocess.DEVNULL) as process:
-        said = await _listened(process, report)
-        _must_end_well(process, said, "The backup failed and left no file")
+    async with _run_program(bin_ / "pg_dump", arguments, dsn, stdout=subprocess.DEVNULL) as process:
+        said = await _collect_errors(process, report)
+        _check_exit(process, said, "The backup failed and left no file")
 
 
-async def _contents(bin_: Path, file: Path) -> int:
+async def _dumped_version(bin_: Path, file: Path) -> int:
     """The version of the server a backup comes from, after reading its table of contents."""
     program = bin_ / "pg_restore"
-    async with _running(program, ("--list", str(file)), None, stdout=subprocess.PIPE) as process:
+    async with _run_program(
+        program, ("--list", str(file)), None, stdout=subprocess.PIPE
+    ) as process:
         listed, said = await process.communicate()
         lines = said.decode(errors="replace").splitlines()
-        _must_end_well(process, lines, f"{file} cannot be read as a backup")
-    written_by = WRITTEN_BY.search(listed)
-    if written_by is None or not CONTENTS.search(listed):
+        _check_exit(process, lines, f"{file} cannot be read as a backup")
+    written_by = DUMPED_FROM.search(listed)
+    if written_by is None or not BOOKINGS_DATA.search(listed):
         raise BackupRefused(f"{file} is no backup of tekkie: it holds no bookings.")
     return int(written_by[1])
 
 
-async def _refill(
+async def _load(
     bin_: Path, dsn: str, file: Path, report: Callable[[str], None], *, clear: bool
 ) -> None:
     arguments, pipe = (*PSQL, _target(dsn)), subprocess.PIPE
-    async with _running(
+    async with _run_program(
         bin_ / "psql", arguments, dsn, stdout=subprocess.DEVNULL, stdin=pipe
     ) as psql:
         assert psql.stdin is not None
-        said = asyncio.create_task(_listened(psql, _silence))
+        said = asyncio.create_task(_collect_errors(psql, _ignore_report))
         try:
             psql.stdin.write(_lines(sql.begin, *([sql.clear] if clear else [])))
-            await _script(bin_, file, psql.stdin, report)
+            await _write_script(bin_, file, psql.stdin, report)
         except (BrokenPipeError, ConnectionResetError):
             pass  # psql ended first, and has said why
         finally:
             psql.stdin.close()
-        _must_end_well(psql, await said, "The restore failed and was undone")
+        _check_exit(psql, await said, "The restore failed and was undone")
 
 
-async def _script(
+async def _write_script(
     bin_: Path, file: Path, psql: StreamWriter, report: Callable[[str], None]
 ) -> None:
-    await _pour(bin_, file, ("pre-data", "data"), psql, report)
+    await _write_sections(bin_, file, ("pre-data", "data"), psql, report)
     psql.write(_lines(sql.renumber))
     report("building indexes and checking every row …")
-    await _pour(bin_, file, ("post-data",), psql, _silence)
+    await _write_sections(bin_, file, ("post-data",), psql, _ignore_report)
     psql.write(_lines(sql.commit))
     await psql.drain()
 
 
-async def _pour(
+async def _write_sections(
     bin_: Path,
     file: Path,
     sections: Sequence[str],
@@ -284,9 +288,11 @@ async def _pour(
 ) -> None:
     wanted = [f"--section={one}" for one in sections]
     arguments = (*RESTORE, *wanted, str(file))
-    async with _running(bin_ / "pg_restore", arguments, None, stdout=subprocess.PIPE) as process:
+    async with _run_program(
+        bin_ / "pg_restore", arguments, None, stdout=subprocess.PIPE
+    ) as process:
         assert process.stdout is not None
-        said = asyncio.create_task(_listened(process, _silence))
+        said = asyncio.create_task(_collect_errors(process, _ignore_report))
         poured = 0
         while chunk := await process.stdout.read(CHUNK_BYTES):
             psql.write(chunk)
@@ -294,7 +300,7 @@ async def _pour(
             poured += len(chunk)
             report(f"restoring … {poured / 1e6:,.0f} MB")
         # Without its end the script must not be committed.
-        _must_end_well(process, await said, f"{file} is damaged and nothing was restored")
+        _check_exit(process, await said, f"{file} is damaged and nothing was restored")
 
 
 def _lines(*statements: str) -> bytes:
@@ -315,7 +321,7 @@ def _environment(dsn: str | None) -> Mapping[str, str]:
 
 
 @asynccontextmanager
-async def _running(
+async def _run_program(
     program: Path,
     arguments: Sequence[str],
     dsn: str | None,
@@ -342,9 +348,9 @@ async def _running(
         await process.wait()
 
 
-async def _listened(process: Process, report: Callable[[str], None]) -> list[str]:
+async def _collect_errors(process: Process, report: Callable[[str], None]) -> list[str]:
     """The last words of a program that has ended; on the way its tables are reported."""
-    said: deque[str] = deque(maxlen=LAST_WORDS)
+    said: deque[str] = deque(maxlen=ERROR_LINES)
     stderr: StreamReader | None = process.stderr
     assert stderr is not None
     async for line in stderr:
@@ -357,7 +363,7 @@ async def _listened(process: Process, report: Callable[[str], None]) -> list[str
     return list(said)
 
 
-def _must_end_well(process: Process, said: Sequence[str], sentence: str) -> None:
+def _check_exit(process: Process, said: Sequence[str], sentence: str) -> None:
     if process.returncode:
-        words = "; ".join(said[:LAST_WORDS]) or f"exit code {process.returncode}"
+        words = "; ".join(said[:ERROR_LINES]) or f"exit code {process.returncode}"
         raise BackupRefused(f"{sentence}: {words}")

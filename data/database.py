@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from data import db
-from data.postgres.client import Embedded
+from data.postgres.client import EmbeddedPostgres
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -36,7 +36,7 @@ async def database(
     if settings.database_url is not None:
         yield await _external(settings.database_url.get_secret_value())
         return
-    embedded = Embedded(settings.data_dir)
+    embedded = EmbeddedPostgres(settings.data_dir)
     await asyncio.to_thread(embedded.start, report)
     try:
         yield Database(

@@ -44,7 +44,7 @@ TRIES: Final = 3
 # A plan made while a table was small (those of its foreign keys too) would read it from end to end,
 # and is kept while the table grows: each row would make every booking dearer. What no index serves
 # is still read so; it must not look expensive enough to be compiled first.
-BY_INDEX: Final = {"enable_seqscan": "off", "jit": "off"}
+PREFER_INDEXES: Final = {"enable_seqscan": "off", "jit": "off"}
 
 # With a traceback for every try, as long as the database is away; whoever asks it says so once.
 logging.getLogger("asyncpg.pool").setLevel(logging.ERROR)
@@ -57,7 +57,7 @@ class DatabaseError(Exception):
     """Something about the database, not about the request; the text is fit to be shown."""
 
 
-class DatabaseAway(DatabaseError):
+class DatabaseUnavailable(DatabaseError):
     """Nobody answers, or the connection broke; whether a commit happened may be unknown."""
 
 
@@ -70,7 +70,7 @@ class DatabaseConflict(DatabaseError):
 
 
 @dataclass
-class ConstraintBroken(DatabaseError):
+class ConstraintViolation(DatabaseError):
     """A constraint of the schema refused what was to be written; nothing was."""
 
     constraint: str
@@ -93,7 +93,7 @@ class ServerUnfit(DatabaseError):
         return "\n".join(["This PostgreSQL server cannot be used:", *self.problems])
 
 
-AWAY: Final = (
+CONNECTION_ERRORS: Final = (
     OSError,
     asyncpg.PostgresConnectionError,
     asyncpg.CannotConnectNowError,
@@ -103,7 +103,9 @@ AWAY: Final = (
 )
 
 # What asyncpg raises -> what it is called here and how it is said; the first that fits counts.
-SAID: Final[tuple[tuple[tuple[type[BaseException], ...], type[DatabaseError], str], ...]] = (
+TRANSLATIONS: Final[
+    tuple[tuple[tuple[type[BaseException], ...], type[DatabaseError], str], ...]
+] = (
     ((TimeoutError,), DatabaseBusy, "The database did not answer in time; try again."),
     (
         (asyncpg.QueryCanceledError,),
@@ -133,35 +135,35 @@ SAID: Final[tuple[tuple[tuple[type[BaseException], ...], type[DatabaseError], st
             asyncpg.InvalidCatalogNameError,
             asyncpg.ClientConfigurationError,
         ),
-        DatabaseAway,
+        DatabaseUnavailable,
         "The database refuses TEKKIE_DATABASE_URL: {cause}",
     ),
-    (AWAY, DatabaseAway, "The database does not answer: {cause}"),
+    (CONNECTION_ERRORS, DatabaseUnavailable, "The database does not answer: {cause}"),
 )
 
 
 @contextmanager
-def plainly() -> Iterator[None]:
+def translate_errors() -> Iterator[None]:
     """Turn what asyncpg raises about server and connection into this module's errors."""
     try:
         yield
     except asyncpg.IntegrityConstraintViolationError as error:
-        raise ConstraintBroken(str(error.constraint_name)) from error
-    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, *AWAY) as error:
-        for kinds, ours, text in SAID:
+        raise ConstraintViolation(str(error.constraint_name)) from error
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, *CONNECTION_ERRORS) as error:
+        for kinds, ours, text in TRANSLATIONS:
             if isinstance(error, kinds):
                 raise ours(text.format(cause=_cause(error))) from error
         if isinstance(error, asyncpg.InterfaceError) and "closed" in str(error):
-            raise DatabaseAway("The connection to the database broke; try again.") from error
+            raise DatabaseUnavailable("The connection to the database broke; try again.") from error
         raise
 
 
 @contextmanager
-def _role_known(role: str | None) -> Iterator[None]:
+def _translate_role_errors(role: str | None) -> Iterator[None]:
     try:
         yield
     except (asyncpg.InvalidParameterValueError, asyncpg.InsufficientPrivilegeError) as error:
-        raise DatabaseAway(
+        raise DatabaseUnavailable(
             f"The database does not let us act as {role} ({_cause(error)}): run `tekkie migrate`."
         ) from error
 
@@ -179,7 +181,7 @@ async def open_pool(
     statement_timeout_s: float = 5.0,
 ) -> Pool:
     """Open a pool of at most `size` connections acting as `role`; DatabaseAway or DatabaseBusy."""
-    with plainly(), _role_known(role):
+    with translate_errors(), _translate_role_errors(role):
         return await asyncpg.create_pool(
             dsn,
             min_size=1,
@@ -187,9 +189,10 @@ async def open_pool(
             timeout=CONNECT_TIMEOUT_S,
             # The server cancels first, so that the clear error arrives instead of a cut line.
             command_timeout=statement_timeout_s + 1,
-            init=_teach_json,
-            reset=_nothing_to_reset,
-            server_settings=session(role, application, statement_timeout_s) | BY_INDEX,
+            init=_register_json,
+            reset=_skip_reset,
+            server_settings=session_settings(role, application, statement_timeout_s)
+            | PREFER_INDEXES,
         )
 
 
@@ -197,18 +200,20 @@ async def connect(
     dsn: str, *, application: str, role: str | None = None, path: str = "tekkie"
 ) -> asyncpg.Connection[asyncpg.Record]:
     """Open one connection outside any pool and without a statement limit (migrations, checks)."""
-    with plainly():
+    with translate_errors():
         connection: asyncpg.Connection[asyncpg.Record] = await asyncpg.connect(
             dsn,
             timeout=CONNECT_TIMEOUT_S,
-            server_settings=session(role, application, 0)
+            server_settings=session_settings(role, application, 0)
             | {"search_path": path, "lock_timeout": "0"},
         )
-        await _teach_json(connection)
+        await _register_json(connection)
         return connection
 
 
-def session(role: str | None, application: str, statement_timeout_s: float) -> dict[str, str]:
+def session_settings(
+    role: str | None, application: str, statement_timeout_s: float
+) -> dict[str, str]:
     """Return the server settings of one session; the server's own RESET comes back to these."""
     settings = {
         "application_name": application,
@@ -221,17 +226,17 @@ def session(role: str | None, application: str, statement_timeout_s: float) -> d
     return settings if role is None else settings | {"role": role}
 
 
-async def _nothing_to_reset(connection: Connection) -> None:
+async def _skip_reset(connection: Connection) -> None:
     """Sessions hold no state of their callers."""
 
 
-async def _teach_json(connection: Connection) -> None:
+async def _register_json(connection: Connection) -> None:
     await connection.set_type_codec(
-        "jsonb", schema="pg_catalog", encoder=_encode, decoder=json.loads, format="text"
+        "jsonb", schema="pg_catalog", encoder=_encode_json, decoder=json.loads, format="text"
     )
 
 
-_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+_encode_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 @asynccontextmanager
@@ -243,7 +248,7 @@ async def transaction(
     A caller that is cancelled or told DatabaseAway cannot know whether the commit happened: what
     it asked for must be repeatable.
     """
-    with plainly():
+    with translate_errors():
         connection = await _acquire(pool, acquire_timeout_s)
         try:
             async with connection.transaction(isolation="read_committed"):
@@ -253,11 +258,11 @@ async def transaction(
 
 
 @asynccontextmanager
-async def looking(
+async def autocommit(
     pool: Pool, *, acquire_timeout_s: float = ACQUIRE_TIMEOUT_S
 ) -> AsyncIterator[Connection]:
     """Yield a connection for statements that each stand alone; raises the errors above."""
-    with plainly():
+    with translate_errors():
         connection = await _acquire(pool, acquire_timeout_s)
         try:
             yield connection
@@ -270,14 +275,14 @@ async def _acquire(pool: Pool, timeout_s: float) -> PoolConnectionProxy[asyncpg.
         return await pool.acquire(timeout=timeout_s)
     except TimeoutError as error:
         if pool.get_size() < pool.get_max_size():
-            raise DatabaseAway("The database does not answer a new connection.") from error
+            raise DatabaseUnavailable("The database does not answer a new connection.") from error
         raise DatabaseBusy(
             f"All {pool.get_max_size()} database connections are in use; try again, or raise "
             "TEKKIE_POOL_SIZE."
         ) from error
 
 
-async def repeat(
+async def run_with_retries(
     pool: Pool, work: Callable[[Connection], Awaitable[T]], *, jitter_s: Callable[[int], float]
 ) -> T:
     """Run `work` in a transaction, three times at most when others are in the way.
@@ -306,7 +311,7 @@ async def check_server(dsn: str) -> None:
     """Raise ServerUnfit naming everything that keeps tekkie from trusting this server."""
     connection = await connect(dsn, application="tekkie check", path="pg_catalog")
     try:
-        with plainly():
+        with translate_errors():
             row = await connection.fetchrow(server_sql.facts, SERVICE_ROLE)
     finally:
         await connection.close(timeout=CONNECT_TIMEOUT_S)

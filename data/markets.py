@@ -105,9 +105,6 @@ class MarketFacts:
         return self.languages[0]
 
 
-# Taken where a country must be assumed; the first in the lists of the pages.
-HOME: Final = Market.CH
-
 MARKETS: Final[Mapping[Market, MarketFacts]] = {
     Market.CH: MarketFacts(
         currency=Currency.CHF,
@@ -154,3 +151,6 @@ MARKETS: Final[Mapping[Market, MarketFacts]] = {
         frame=Frame(south=48.9, north=55.0, west=14.0, east=24.3),
     ),
 }
+
+# Taken where a country must be assumed.
+HOME: Final = next(iter(MARKETS))

@@ -36,9 +36,9 @@ MOST_MIGRATIONS: Final = 9999
 WORKS_FROM: Final = re.compile(r"^-- works from ([0-9]{4})$", re.MULTILINE)
 LOCK_TRIES: Final = 40
 LONGEST_PAUSE_S: Final = 5.0
-PATH: Final = "tekkie, public"
+SEARCH_PATH: Final = "tekkie, public"
 APPLICATION: Final = "tekkie migrate"
-IN_THE_WAY: Final = (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError)
+LOCK_ERRORS: Final = (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError)
 
 sql = sql_loader.load("migrations")
 
@@ -87,14 +87,14 @@ class Migration:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
+class SchemaStatus:
     """Where a database stands: the files it lacks, or those it has from a newer tekkie."""
 
     missing: list[str]
     ahead: list[str]
 
 
-def _silence(_: str) -> None:
+def _ignore_report(_: str) -> None:
     """Report nothing."""
 
 
@@ -104,7 +104,7 @@ def _pause_s(failed: int) -> float:
 
 async def migrate(
     dsn: str,
-    report: Callable[[str], None] = _silence,
+    report: Callable[[str], None] = _ignore_report,
     *,
     folder: Traversable = MIGRATIONS,
     pause_s: Callable[[int], float] = _pause_s,
@@ -113,14 +113,14 @@ async def migrate(
 
     `pause_s(failed)` says how long to let others pass after so many tries, in seconds.
     """
-    known = read(folder)
-    connection = await db.connect(dsn, application=APPLICATION, path=PATH)
+    known = read_migrations(folder)
+    connection = await db.connect(dsn, application=APPLICATION, path=SEARCH_PATH)
     applied: list[str] = []
     try:
-        with db.plainly():
-            await _found(connection, report)
+        with db.translate_errors():
+            await _bootstrap(connection, report)
             for _ in range(MOST_MIGRATIONS):
-                name = await _patiently(connection, known, report, pause_s)
+                name = await _step_with_retries(connection, known, report, pause_s)
                 if name is None:
                     break
                 applied.append(name)
@@ -129,18 +129,18 @@ async def migrate(
     return applied
 
 
-async def standing(dsn: str, *, folder: Traversable = MIGRATIONS) -> Standing:
+async def schema_status(dsn: str, *, folder: Traversable = MIGRATIONS) -> SchemaStatus:
     """Return what the database lacks and what it has beyond these files; SchemaError."""
-    known = read(folder)
-    connection = await db.connect(dsn, application=APPLICATION, path=PATH)
+    known = read_migrations(folder)
+    connection = await db.connect(dsn, application=APPLICATION, path=SEARCH_PATH)
     try:
-        with db.plainly():
+        with db.translate_errors():
             if not await connection.fetchval(sql.is_founded):
-                return Standing(missing=[migration.name for migration in known], ahead=[])
-            applied = await _agreed(connection, known)
+                return SchemaStatus(missing=[migration.name for migration in known], ahead=[])
+            applied = await _read_applied(connection, known)
     finally:
         await connection.close(timeout=db.CONNECT_TIMEOUT_S)
-    return Standing(
+    return SchemaStatus(
         missing=[migration.name for migration in known[len(applied) :]],
         ahead=[row["name"] for row in applied[len(known) :]],
     )
@@ -148,14 +148,14 @@ async def standing(dsn: str, *, folder: Traversable = MIGRATIONS) -> Standing:
 
 async def pending(dsn: str, *, folder: Traversable = MIGRATIONS) -> list[str]:
     """Return the names of the files the database lacks; SchemaError when they disagree."""
-    return (await standing(dsn, folder=folder)).missing
+    return (await schema_status(dsn, folder=folder)).missing
 
 
 async def check(
-    dsn: str, report: Callable[[str], None] = _silence, *, folder: Traversable = MIGRATIONS
+    dsn: str, report: Callable[[str], None] = _ignore_report, *, folder: Traversable = MIGRATIONS
 ) -> None:
     """Raise SchemaTooOld or SchemaTooNew unless this code can work on the database's schema."""
-    found = await standing(dsn, folder=folder)
+    found = await schema_status(dsn, folder=folder)
     if found.missing:
         raise SchemaTooOld(
             f"The database lacks {len(found.missing)} migration(s), first {found.missing[0]}: "
@@ -170,15 +170,15 @@ async def check(
 
 async def ensure_role(dsn: str) -> None:
     """Make sure that the role of the service exists and this user may work as it; RoleMissing."""
-    connection = await db.connect(dsn, application=APPLICATION, path=PATH)
+    connection = await db.connect(dsn, application=APPLICATION, path=SEARCH_PATH)
     try:
-        with db.plainly():
+        with db.translate_errors():
             await _ensure_role(connection)
     finally:
         await connection.close(timeout=db.CONNECT_TIMEOUT_S)
 
 
-def read(folder: Traversable) -> list[Migration]:
+def read_migrations(folder: Traversable) -> list[Migration]:
     """Return the migrations of a folder in their order; MigrationRefused on a gap or odd name."""
     found = sorted(
         (entry for entry in folder.iterdir() if entry.name.endswith(".sql")),
@@ -198,7 +198,7 @@ def read(folder: Traversable) -> list[Migration]:
     return migrations
 
 
-async def _found(connection: db.Connection, report: Callable[[str], None]) -> None:
+async def _bootstrap(connection: db.Connection, report: Callable[[str], None]) -> None:
     async with connection.transaction():
         if not await connection.fetchval(sql.try_lock):
             report("waiting for another tekkie that is migrating …")
@@ -223,7 +223,7 @@ async def _ensure_role(connection: db.Connection) -> None:
         except (asyncpg.DuplicateObjectError, asyncpg.UniqueViolationError):
             pass
         except asyncpg.InsufficientPrivilegeError as error:
-            raise RoleMissing(_cure("does not exist")) from error
+            raise RoleMissing(_role_instructions("does not exist")) from error
     before_16 = connection.get_server_version().major < 16
     may = sql.may_become_role_before_16 if before_16 else sql.may_become_role
     if await connection.fetchval(may):
@@ -232,17 +232,17 @@ async def _ensure_role(connection: db.Connection) -> None:
         async with connection.transaction():
             await connection.execute(sql.grant_role)
     except asyncpg.InsufficientPrivilegeError as error:
-        raise RoleMissing(_cure("is not granted to this user")) from error
+        raise RoleMissing(_role_instructions("is not granted to this user")) from error
 
 
-def _cure(what: str) -> str:
+def _role_instructions(what: str) -> str:
     return (
         f"The role {db.SERVICE_ROLE} {what}. An administrator must run: "
         f"{sql.create_role.splitlines()[-1]}; GRANT {db.SERVICE_ROLE} TO <user of the URL>;"
     )
 
 
-async def _patiently(
+async def _step_with_retries(
     connection: db.Connection,
     known: Sequence[Migration],
     report: Callable[[str], None],
@@ -252,8 +252,8 @@ async def _patiently(
     for failed in range(1, LOCK_TRIES + 1):
         try:
             return await _step(connection, known, report)
-        except IN_THE_WAY:
-            others = await _in_the_way(connection)
+        except LOCK_ERRORS:
+            others = await _describe_blocker(connection)
         report(
             f"a table is in use{others}: nothing was changed, trying again (try {failed} of "
             f"{LOCK_TRIES}) …"
@@ -265,7 +265,7 @@ async def _patiently(
     )
 
 
-async def _in_the_way(connection: db.Connection) -> str:
+async def _describe_blocker(connection: db.Connection) -> str:
     """Name who has held tables of tekkie for longest; those who are gone by now are not named."""
     row = await connection.fetchrow(sql.in_the_way)
     if row is None:
@@ -283,12 +283,12 @@ async def _step(
         if not missing:
             return None
         await connection.execute(sql.limit_lock_waits)
-        await _complete(connection)
+        await _upgrade_list(connection)
         await _apply(connection, missing[0], report)
         return missing[0].name
 
 
-async def _complete(connection: db.Connection) -> None:
+async def _upgrade_list(connection: db.Connection) -> None:
     # A list of files that an earlier tekkie founded.
     if not await connection.fetchval(sql.says_who_works):
         await connection.execute(sql.say_who_works)
@@ -300,7 +300,7 @@ async def _apply(
     report(f"applying {migration.name} …")
     try:
         await connection.execute(migration.text)
-    except (*IN_THE_WAY, asyncpg.InsufficientResourcesError, *db.AWAY):
+    except (*LOCK_ERRORS, asyncpg.InsufficientResourcesError, *db.CONNECTION_ERRORS):
         raise
     except asyncpg.PostgresError as error:
         raise MigrationRefused(f"{migration.name} failed and was undone: {error}") from error
@@ -311,10 +311,12 @@ async def _apply(
 
 
 async def _missing(connection: db.Connection, known: Sequence[Migration]) -> list[Migration]:
-    return list(known[len(await _agreed(connection, known)) :])
+    return list(known[len(await _read_applied(connection, known)) :])
 
 
-async def _agreed(connection: db.Connection, known: Sequence[Migration]) -> list[asyncpg.Record]:
+async def _read_applied(
+    connection: db.Connection, known: Sequence[Migration]
+) -> list[asyncpg.Record]:
     """Return what was applied; SchemaTooNew and MigrationRefused where the files do not fit it."""
     applied = await connection.fetch(sql.applied)
     if max((row["works_from"] for row in applied), default=0) > len(known):

@@ -18,7 +18,7 @@ def replace(record: R, **values: Any) -> R:
     An unknown field is a KeyError. `__post_init__` does not run: a record has none.
     """
     kind = type(record)
-    slots, setters = _KNOWN.get(kind) or _learnt(kind)
+    slots, setters = _ACCESSORS.get(kind) or _make_accessors(kind)
     copy = object.__new__(kind)
     for get, put in slots:
         put(copy, get(record))
@@ -27,12 +27,12 @@ def replace(record: R, **values: Any) -> R:
     return copy
 
 
-_KNOWN: dict[type, tuple[tuple[tuple[Getter, Setter], ...], Mapping[str, Setter]]] = {}
+_ACCESSORS: dict[type, tuple[tuple[tuple[Getter, Setter], ...], Mapping[str, Setter]]] = {}
 """How to read and to write each field of a record, past the guard that keeps it frozen."""
 
 
-def _learnt(kind: type) -> tuple[tuple[tuple[Getter, Setter], ...], Mapping[str, Setter]]:
+def _make_accessors(kind: type) -> tuple[tuple[tuple[Getter, Setter], ...], Mapping[str, Setter]]:
     slots = {field.name: kind.__dict__[field.name] for field in fields(kind)}
     pairs = tuple((slot.__get__, slot.__set__) for slot in slots.values())
-    _KNOWN[kind] = pairs, {name: slot.__set__ for name, slot in slots.items()}
-    return _KNOWN[kind]
+    _ACCESSORS[kind] = pairs, {name: slot.__set__ for name, slot in slots.items()}
+    return _ACCESSORS[kind]

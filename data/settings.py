@@ -19,7 +19,7 @@ DEFAULT_FOLDER: Final = "tekkie"
 PUSH_HOST: Final = re.compile(r"(\*\.)?[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+|[0-9a-f:]*:[0-9a-f:]*")
 
 
-class SettingsWrong(Exception):
+class SettingsInvalid(Exception):
     """One or more settings cannot be used; each line names the variable and the cure."""
 
 
@@ -157,7 +157,7 @@ class Settings(BaseSettings):
     @field_validator("push_key")
     @classmethod
     def _push_key(cls, key: SecretStr | None) -> SecretStr | None:
-        if key is not None and len(_from_url64(key.get_secret_value())) != SECRET_BYTES:
+        if key is not None and len(_decode_base64url(key.get_secret_value())) != SECRET_BYTES:
             raise ValueError(f"must be {SECRET_BYTES} bytes in base64url: 43 letters and digits")
         return key
 
@@ -200,13 +200,13 @@ class Settings(BaseSettings):
         """Return the key that signs; the first caller of all processes makes and keeps it."""
         if self.secret_key is not None:
             return self.secret_key.get_secret_value().encode()
-        return kept_secret(self.data_dir / "secret")
+        return load_secret(self.data_dir / "secret")
 
     def push_secret(self) -> bytes:
         """Return the key that pushes are signed with, made and kept like the other."""
         if self.push_key is not None:
-            return _from_url64(self.push_key.get_secret_value())
-        return kept_secret(self.data_dir / "push-key")
+            return _decode_base64url(self.push_key.get_secret_value())
+        return load_secret(self.data_dir / "push-key")
 
     @property
     def push_services(self) -> frozenset[str]:
@@ -217,7 +217,7 @@ class Settings(BaseSettings):
         """Return every setting as it is in force, secrets masked."""
         shown = self.model_dump(mode="json")
         if self.database_url is not None:
-            shown["database_url"] = _masked_url(self.database_url.get_secret_value())
+            shown["database_url"] = _mask_url(self.database_url.get_secret_value())
         return shown | {"public_url": self.base_url}
 
 
@@ -227,12 +227,13 @@ def load(**overrides: Any) -> Settings:
         return Settings(**{name: value for name, value in overrides.items() if value is not None})
     except ValidationError as error:
         lines = [
-            f"{_variable(problem['loc'])}{_plain(problem['msg'])}" for problem in error.errors()
+            f"{_variable_name(problem['loc'])}{_strip_prefix(problem['msg'])}"
+            for problem in error.errors()
         ]
-        raise SettingsWrong("\n".join(lines)) from None
+        raise SettingsInvalid("\n".join(lines)) from None
 
 
-def kept_secret(file: Path) -> bytes:
+def load_secret(file: Path) -> bytes:
     """Return the secret in `file`, made there once (mode 0600) however many ask at once."""
     for _ in range(2):
         try:
@@ -240,18 +241,18 @@ def kept_secret(file: Path) -> bytes:
         except FileNotFoundError:
             _make_secret(file)
         except OSError as error:
-            raise SettingsWrong(
+            raise SettingsInvalid(
                 f"{PREFIX}DATA_DIR: {file} cannot be read ({error.strerror}); "
                 "run tekkie as the user that owns it"
             ) from None
         else:
-            return _checked_secret(file, kept)
-    return _checked_secret(file, file.read_bytes())
+            return _check_secret(file, kept)
+    return _check_secret(file, file.read_bytes())
 
 
-def _checked_secret(file: Path, kept: bytes) -> bytes:
+def _check_secret(file: Path, kept: bytes) -> bytes:
     if len(kept) != SECRET_BYTES:
-        raise SettingsWrong(
+        raise SettingsInvalid(
             f"{PREFIX}DATA_DIR: {file} is damaged; delete it (everybody signs in again) "
             "or bring it back from a backup"
         )
@@ -274,28 +275,28 @@ def _make_secret(file: Path) -> None:
         finally:
             aside.unlink()
     except OSError as error:
-        raise SettingsWrong(
+        raise SettingsInvalid(
             f"{PREFIX}DATA_DIR: {file.parent} cannot be written ({error.strerror}); "
             f"name a folder of your own in {PREFIX}DATA_DIR, or set {PREFIX}SECRET_KEY"
         ) from None
 
 
-def _variable(where: tuple[int | str, ...]) -> str:
+def _variable_name(where: tuple[int | str, ...]) -> str:
     return f"{PREFIX}{str(where[0]).upper()}: " if where else ""
 
 
-def _plain(message: str) -> str:
+def _strip_prefix(message: str) -> str:
     return message.removeprefix("Value error, ")
 
 
-def _from_url64(text: str) -> bytes:
+def _decode_base64url(text: str) -> bytes:
     try:
         return base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
     except ValueError:
         return b""
 
 
-def _masked_url(url: str) -> str:
+def _mask_url(url: str) -> str:
     parts = urlsplit(url)
     user, at, host = parts.netloc.rpartition("@")
     name, colon, _ = user.partition(":")

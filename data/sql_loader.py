@@ -49,7 +49,7 @@ class Queries:
         parts, before = [], 0
         for name in names:
             text = self.blocks[name]
-            parts.append(f"{name} AS (\n{_renumbered(text, before)}\n)")
+            parts.append(f"{name} AS (\n{_renumber(text, before)}\n)")
             before += max(map(int, PARAMETER.findall(text)), default=0)
         return "\n".join(["WITH", ",\n".join(parts), "SELECT"])
 
@@ -62,7 +62,7 @@ def load(table: str, *, folder: Traversable = QUERIES) -> Queries:
     except FileNotFoundError:
         raise QueryFileBroken(f"{source} is missing in data/sql/queries") from None
     blocks: dict[str, str] = {}
-    for line, name, body in _blocks(source, text):
+    for line, name, body in _split_blocks(source, text):
         if name in blocks:
             raise QueryFileBroken(f"{source}:{line}: the block '{name}' stands there twice")
         if not body:
@@ -71,11 +71,11 @@ def load(table: str, *, folder: Traversable = QUERIES) -> Queries:
     return Queries(source=source, blocks=MappingProxyType(blocks))
 
 
-def _renumbered(text: str, before: int) -> str:
+def _renumber(text: str, before: int) -> str:
     return PARAMETER.sub(lambda found: f"${int(found[1]) + before}", text)
 
 
-def _blocks(source: str, text: str) -> Iterator[tuple[int, str, str]]:
+def _split_blocks(source: str, text: str) -> Iterator[tuple[int, str, str]]:
     start, name, body = 0, "", list[str]()
     for number, line in enumerate(text.splitlines(), start=1):
         heading = NAME.match(line)
@@ -84,12 +84,12 @@ def _blocks(source: str, text: str) -> Iterator[tuple[int, str, str]]:
             body.append(line)
             continue
         if name:
-            yield start, name, _statement(body)
+            yield start, name, _join_statement(body)
         start, name, body = number, heading["name"], []
         if not name.isidentifier():
             raise QueryFileBroken(f"{source}:{number}: '{name}' is no name; write lock_jobs")
     if name:
-        yield start, name, _statement(body)
+        yield start, name, _join_statement(body)
 
 
 def _refuse_stray(source: str, number: int, line: str, name: str) -> None:
@@ -97,7 +97,7 @@ def _refuse_stray(source: str, number: int, line: str, name: str) -> None:
         raise QueryFileBroken(f"{source}:{number}: SQL before the first '-- name: …' line")
 
 
-def _statement(lines: list[str]) -> str:
+def _join_statement(lines: list[str]) -> str:
     if all(not line.strip() or line.lstrip().startswith("--") for line in lines):
         return ""
     return "\n".join(lines).strip()

@@ -43,7 +43,7 @@ class Address:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Located:
+class GeocodedAddress:
     """Where an address lies, how exactly that is known, and what to show for it."""
 
     point: Point
@@ -56,36 +56,36 @@ class Located:
 class Geocoder(Protocol):
     """Whatever can place an address; an `AddressRefused` when not even its town is known."""
 
-    async def locate(self, address: Address) -> Located: ...
+    async def locate(self, address: Address) -> GeocodedAddress: ...
 
 
 class Cache(Protocol):
     """Answers of a geocoder by the SHA-256 of its name and the address."""
 
-    async def get(self, key: bytes) -> Located | None: ...
+    async def get(self, key: bytes) -> GeocodedAddress | None: ...
 
-    async def put(self, key: bytes, located: Located) -> None: ...
+    async def put(self, key: bytes, located: GeocodedAddress) -> None: ...
 
 
-class Offline:
+class GazetteerGeocoder:
     """The gazetteer alone: the point of the postcode."""
 
     def __init__(self, gazetteer: Gazetteer) -> None:
         self._gazetteer = gazetteer
 
-    async def locate(self, address: Address) -> Located:
+    async def locate(self, address: Address) -> GeocodedAddress:
         """The point of the address's postcode and town."""
-        return _of_place(self._place(address))
+        return _from_place(self._place(address))
 
     def _place(self, address: Address) -> Place:
         return self._gazetteer.find(address.country, address.postcode, address.city)
 
 
-class _Unusable(Exception):
+class _UnusableAnswer(Exception):
     """The geocoder's answer cannot be taken; the text names no part of the address."""
 
 
-class _Online(ABC):
+class _HttpGeocoder(ABC):
     """What Photon and Nominatim share: cache, time limit, distrust and the way back."""
 
     name: str
@@ -106,36 +106,38 @@ class _Online(ABC):
         self._cache = cache
         self._timeout_s = timeout_s
 
-    async def locate(self, address: Address) -> Located:
+    async def locate(self, address: Address) -> GeocodedAddress:
         """The point of the address, or that of its postcode when the geocoder does not help."""
         place = self._gazetteer.find(address.country, address.postcode, address.city)
         if not address.street.strip():
-            return _of_place(place)
+            return _from_place(place)
         key = self._key(address, place)
         known = await self._cache.get(key) if self._cache else None
         if known:
             return known
         try:
             located = await self._asked(address, place)
-        except (_Unusable, httpx2.HTTPError, TimeoutError) as failure:
-            reason = str(failure) if isinstance(failure, _Unusable) else type(failure).__name__
+        except (_UnusableAnswer, httpx2.HTTPError, TimeoutError) as failure:
+            reason = (
+                str(failure) if isinstance(failure, _UnusableAnswer) else type(failure).__name__
+            )
             log.warning("geocoder %s: %s; the postcode's point is used", self.name, reason)
-            return _of_place(place)
+            return _from_place(place)
         if self._cache:
             await self._cache.put(key, located)
         return located
 
-    async def _asked(self, address: Address, place: Place) -> Located:
+    async def _asked(self, address: Address, place: Place) -> GeocodedAddress:
         async with asyncio.timeout(self._timeout_s):
             await self._wait()
             answer = await self._get(self._question(address, place))
         try:
             point, precision = self._understood(answer, place)
         except (LookupError, TypeError, ValueError, AttributeError):
-            raise _Unusable("the answer has another form than expected") from None
+            raise _UnusableAnswer("the answer has another form than expected") from None
         if distance_m(point, place.point) > FARTHEST_FROM_POSTCODE_M:
-            raise _Unusable("the answer lies far from the postcode")
-        return Located(
+            raise _UnusableAnswer("the answer lies far from the postcode")
+        return GeocodedAddress(
             point=point,
             precision=precision,
             radius_m=ADDRESS_RADIUS_M if precision is Precision.ADDRESS else STREET_RADIUS_M,
@@ -149,15 +151,15 @@ class _Online(ABC):
             "GET", url, params=question, headers=self._headers(), follow_redirects=False
         ) as answer:
             if answer.status_code != httpx2.codes.OK:
-                raise _Unusable(f"status {answer.status_code}")
+                raise _UnusableAnswer(f"status {answer.status_code}")
             async for part in answer.aiter_bytes():
                 body += part
                 if len(body) > MOST_BYTES:
-                    raise _Unusable("the answer is too long")
+                    raise _UnusableAnswer("the answer is too long")
         try:
             return json.loads(body)
         except (ValueError, RecursionError):
-            raise _Unusable("the answer is no JSON") from None
+            raise _UnusableAnswer("the answer is no JSON") from None
 
     def _key(self, address: Address, place: Place) -> bytes:
         parts = (self.name, place.country, place.postcode, place.town, address.street)
@@ -176,7 +178,7 @@ class _Online(ABC):
     def _understood(self, answer: Any, place: Place) -> tuple[Point, Precision]: ...
 
 
-class Photon(_Online):
+class Photon(_HttpGeocoder):
     """A Photon server at `url`, asked near the postcode's point."""
 
     name = "photon"
@@ -192,16 +194,16 @@ class Photon(_Online):
 
     def _understood(self, answer: Any, place: Place) -> tuple[Point, Precision]:
         if not answer["features"]:
-            raise _Unusable("the address was not found")
+            raise _UnusableAnswer("the address was not found")
         first = answer["features"][0]
         lon, lat = first["geometry"]["coordinates"]
         if first["properties"].get("countrycode", place.country).upper() != place.country:
-            raise _Unusable("the answer lies in another country")
+            raise _UnusableAnswer("the answer lies in another country")
         kind = first["properties"].get("type")
-        return Point(lat, lon), _exact({"house": 30, "street": 26}.get(kind, 0))
+        return Point(lat, lon), _precision_of_rank({"house": 30, "street": 26}.get(kind, 0))
 
 
-class Nominatim(_Online):
+class Nominatim(_HttpGeocoder):
     """A Nominatim server at `url`; asks once a second at most and names itself, as its rules want.
 
     The pace is kept per process: run one process that geocodes against the public server.
@@ -245,35 +247,37 @@ class Nominatim(_Online):
             "postalcode": place.postcode,
             "city": place.town,
             "countrycodes": place.country.lower(),
-            "viewbox": _box(place.point),
+            "viewbox": _view_box(place.point),
             "format": "jsonv2",
             "limit": "1",
         }
 
     def _understood(self, answer: Any, place: Place) -> tuple[Point, Precision]:
         if not answer:
-            raise _Unusable("the address was not found")
+            raise _UnusableAnswer("the address was not found")
         first = answer[0]
-        return Point(float(first["lat"]), float(first["lon"])), _exact(int(first["place_rank"]))
+        return Point(float(first["lat"]), float(first["lon"])), _precision_of_rank(
+            int(first["place_rank"])
+        )
 
 
-def _exact(rank: int) -> Precision:
+def _precision_of_rank(rank: int) -> Precision:
     """The precision of a place rank: 30 is a house, 26 and 27 are streets."""
     if rank >= 28:
         return Precision.ADDRESS
     if rank >= 26:
         return Precision.STREET
-    raise _Unusable("the answer is no more exact than the postcode")
+    raise _UnusableAnswer("the answer is no more exact than the postcode")
 
 
-def _box(point: Point, degrees: float = 0.3) -> str:
+def _view_box(point: Point, degrees: float = 0.3) -> str:
     west, east = max(point.lon - degrees, -180), min(point.lon + degrees, 180)
     south, north = max(point.lat - degrees, -90), min(point.lat + degrees, 90)
     return f"{west:.4f},{north:.4f},{east:.4f},{south:.4f}"
 
 
-def _of_place(place: Place) -> Located:
-    return Located(
+def _from_place(place: Place) -> GeocodedAddress:
+    return GeocodedAddress(
         point=place.point,
         precision=place.precision,
         radius_m=place.radius_m,

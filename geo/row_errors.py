@@ -8,7 +8,7 @@ NOT_UTF8 = re.compile("[\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Fault:
+class RowError:
     """A line that was not taken: its number (0 is the whole file), the field and the cure."""
 
     line: int
@@ -22,7 +22,7 @@ class Fault:
         return f"{where}{field}: {self.problem}; {self.cure}"
 
 
-class Bad(ValueError):
+class FieldError(ValueError):
     """A field that cannot be taken; becomes a `Fault` where the line is known."""
 
     def __init__(self, field: str, problem: str, cure: str) -> None:
@@ -31,11 +31,11 @@ class Bad(ValueError):
         self.problem = problem
         self.cure = cure
 
-    def at(self, line: int) -> Fault:
+    def at(self, line: int) -> RowError:
         """The fault of that line."""
-        return Fault(line=line, field=self.field, problem=self.problem, cure=self.cure)
+        return RowError(line=line, field=self.field, problem=self.problem, cure=self.cure)
 
 
-def shown(value: str) -> str:
+def quote_value(value: str) -> str:
     """A foreign value cut and escaped, so that it may stand in a message."""
     return repr(value if len(value) <= 40 else f"{value[:40]}…")

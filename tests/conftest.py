@@ -25,11 +25,11 @@ import pytest
 from data import db, migrate, sql_loader
 from data.database import Database
 from data.postgres import layout
-from data.postgres.client import Embedded
+from data.postgres.client import EmbeddedPostgres
 from data.seed import catalogue
 from data.settings import Settings
 from data.store import catalogue as catalogue_rows
-from dispatch.flows.bootstrap import opened
+from dispatch.flows.bootstrap import open_runtime
 from dispatch.runtime import Runtime
 
 # A machine that stalls is no failure: no test is timed.
@@ -39,7 +39,7 @@ hypothesis.settings.load_profile("untimed")
 BEGINNING = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 WORKER = os.environ.get("PYTEST_XDIST_WORKER", "main")
 # Nobody's bookings are lost here: durability is tested on servers of its own.
-HASTY = {
+UNSAFE_SETTINGS = {
     "fsync": "off",
     "synchronous_commit": "off",
     "full_page_writes": "off",
@@ -49,7 +49,7 @@ HASTY = {
 
 FOLDER = "PYTEST_TEKKIE_FOLDER"
 FOLDER_PREFIX = "tekkie-tests-"
-LEFT_BEHIND_S = 3600
+STALE_AFTER_S = 3600
 
 clock_sql = sql_loader.load("clock")
 
@@ -62,16 +62,16 @@ def pytest_configure(config: pytest.Config) -> None:
     memory = Path("/dev/shm")
     base = memory if os.access(memory, os.W_OK) else Path(tempfile.gettempdir())
     for former in base.glob(f"{FOLDER_PREFIX}*"):
-        if former.stat().st_mtime < time.time() - LEFT_BEHIND_S:
-            forget(former)
+        if former.stat().st_mtime < time.time() - STALE_AFTER_S:
+            delete_run_folder(former)
     folder = tempfile.mkdtemp(prefix=FOLDER_PREFIX, dir=base)
     os.environ[FOLDER] = folder
-    config.add_cleanup(lambda: forget(Path(os.environ.pop(FOLDER))))
+    config.add_cleanup(lambda: delete_run_folder(Path(os.environ.pop(FOLDER))))
 
 
-def forget(folder: Path) -> None:
+def delete_run_folder(folder: Path) -> None:
     """Delete the folder of a run unless its server lives."""
-    if os.access(folder, os.W_OK) and not layout.is_held(layout.Place(folder).guardian):
+    if os.access(folder, os.W_OK) and not layout.is_locked(layout.DataFolder(folder).guardian):
         shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -80,7 +80,7 @@ class Server:
     """Makes and drops databases on the server of the run, over one connection."""
 
     admin_dsn: str
-    embedded: Embedded | None
+    embedded: EmbeddedPostgres | None
     runner: asyncio.Runner
     connection: asyncpg.Connection
     prefix: str
@@ -139,18 +139,20 @@ def server() -> Iterator[Server]:
     url = os.environ.get("TEKKIE_TEST_DATABASE_URL")
     if url:
         with asyncio.Runner() as runner:
-            yield from connected(url, None, runner)
+            yield from connect_server(url, None, runner)
         return
-    embedded = Embedded(Path(os.environ[FOLDER]), chosen=HASTY)
+    embedded = EmbeddedPostgres(Path(os.environ[FOLDER]), chosen=UNSAFE_SETTINGS)
     embedded.start()
     try:
         with asyncio.Runner() as runner:
-            yield from connected(embedded.admin_dsn, embedded, runner)
+            yield from connect_server(embedded.admin_dsn, embedded, runner)
     finally:
         embedded.stop()
 
 
-def connected(dsn: str, embedded: Embedded | None, runner: asyncio.Runner) -> Iterator[Server]:
+def connect_server(
+    dsn: str, embedded: EmbeddedPostgres | None, runner: asyncio.Runner
+) -> Iterator[Server]:
     connection = runner.run(db.connect(dsn, application="tests", path="pg_catalog"))
     prefix = f"tekkie_test_{WORKER}_{os.getpid()}"
     try:
@@ -163,12 +165,12 @@ def connected(dsn: str, embedded: Embedded | None, runner: asyncio.Runner) -> It
 def template(server: Server) -> Iterator[str]:
     """The name of a migrated database with the test clock, to be cloned and never touched."""
     name = server.create()
-    server.run(furnish(server.database(name).owner_dsn))
+    server.run(prepare_template(server.database(name).owner_dsn))
     yield name
     server.drop(name)
 
 
-async def furnish(owner_dsn: str) -> None:
+async def prepare_template(owner_dsn: str) -> None:
     await migrate.migrate(owner_dsn)
     connection = await db.connect(owner_dsn, application="tests")
     try:
@@ -226,5 +228,5 @@ async def clock(owner: asyncpg.Connection) -> Clock:
 async def rt(database: Database, clock: Clock, tmp_path: Path) -> AsyncIterator[Runtime]:
     """A runtime on the database of this test, without friends and with the clock standing still."""
     settings = Settings(data_dir=tmp_path, public_url="https://tekkie.test")
-    async with opened(settings, database, application="tests", chance=Random(7)) as runtime:
+    async with open_runtime(settings, database, application="tests", chance=Random(7)) as runtime:
         yield runtime

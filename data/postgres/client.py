@@ -16,15 +16,15 @@ from urllib.parse import quote
 
 from data import db
 from data.postgres import initdb, layout
-from data.postgres.layout import ClusterBroken, Place
+from data.postgres.layout import ClusterUnusable, DataFolder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from types import TracebackType
     from typing import Self
 
-LOOK_EVERY_S: Final = 0.5
-MOST_PATIENCE_S: Final = 30.0
+CHECK_EVERY_S: Final = 0.5
+LONGEST_CHECK_PAUSE_S: Final = 30.0
 START_TIMEOUT_S: Final = 700.0
 STOP_TIMEOUT_S: Final = 60.0
 WAIT_STEP_S: Final = 0.02
@@ -36,11 +36,11 @@ class EmbeddedError(db.DatabaseError):
     """The bundled PostgreSQL cannot run here; the text says why and what helps."""
 
 
-def _silence(_: str) -> None:
+def _ignore_report(_: str) -> None:
     """Report nothing."""
 
 
-class Embedded:
+class EmbeddedPostgres:
     """One user of the bundled PostgreSQL of a data folder.
 
     `start` and `stop` block. Between them a thread looks twice a second whether the server is
@@ -48,7 +48,7 @@ class Embedded:
     """
 
     def __init__(self, data_dir: Path, *, chosen: Mapping[str, str] | None = None) -> None:
-        self.place: Final = Place(data_dir.absolute())
+        self.place: Final = DataFolder(data_dir.absolute())
         self._chosen: Final = [f"{name}={value}" for name, value in (chosen or {}).items()]
         self._users: int | None = None
         self._socket = ""
@@ -76,18 +76,18 @@ class Embedded:
             raise EmbeddedError("The bundled database is not started yet.")
         return f"postgresql://{role}@/{quote(database)}?host={quote(self._socket, safe='')}"
 
-    def start(self, report: Callable[[str], None] = _silence) -> None:
+    def start(self, report: Callable[[str], None] = _ignore_report) -> None:
         """Use the server, starting it when nobody does yet; EmbeddedError with the cure."""
         if self._users is not None:
             return
         try:
-            initdb.prepare(self.place)
+            initdb.prepare_folder(self.place)
             users = self._join(report)
-        except ClusterBroken as error:
+        except ClusterUnusable as error:
             raise EmbeddedError(str(error)) from error
         except OSError as error:
             said = f"{error.filename}: {error.strerror}"
-            raise EmbeddedError(f"{initdb.cure(self.place, said)}") from error
+            raise EmbeddedError(f"{initdb.explain_failure(self.place, said)}") from error
         self._users = users
         self._ended.clear()
         self._keeper = threading.Thread(target=self._keep, name="embedded-keeper", daemon=True)
@@ -121,7 +121,7 @@ class Embedded:
     def _join(self, report: Callable[[str], None]) -> int:
         users = layout.open_lock(self.place.users)
         try:
-            with layout.held(self.place.start):
+            with layout.hold_lock(self.place.start):
                 # Waits for a guardian that is just stopping the server.
                 fcntl.flock(users, fcntl.LOCK_SH)
                 self._ensure(report)
@@ -133,9 +133,9 @@ class Embedded:
     def _ensure(self, report: Callable[[str], None]) -> None:
         """Return when a guarded server answers; called under the start lock."""
         until = time.monotonic() + START_TIMEOUT_S
-        while layout.is_held(self.place.guardian):
-            note = layout.read_note(self.place)
-            if note is not None and layout.answers(note.socket):
+        while layout.is_locked(self.place.guardian):
+            note = layout.read_record(self.place)
+            if note is not None and layout.accepts_connections(note.socket):
                 self._socket = note.socket
                 return
             if time.monotonic() > until:
@@ -150,7 +150,7 @@ class Embedded:
         # -P: a folder `data` where the user happens to stand is not this package.
         command = [sys.executable, "-P", "-m", "data.postgres.supervisor", str(self.place.folder)]
         with (
-            os.fdopen(layout.open_own(self.place.log, os.O_WRONLY | os.O_APPEND), "ab") as errors,
+            os.fdopen(layout.open_file(self.place.log, os.O_WRONLY | os.O_APPEND), "ab") as errors,
             subprocess.Popen(
                 [*command, *self._chosen],
                 env=os.environ | {"PYTHONPATH": os.pathsep.join(paths)},
@@ -167,34 +167,34 @@ class Embedded:
                     raise EmbeddedError(text)
                 if kind == "report":
                     report(text)
-        note = layout.read_note(self.place)
-        if note is None or not layout.is_held(self.place.guardian):
+        note = layout.read_record(self.place)
+        if note is None or not layout.is_locked(self.place.guardian):
             raise EmbeddedError(f"The database's guardian ended at once, see {self.place.log}.")
         self._socket = note.socket
 
     def _keep(self) -> None:
-        patience_s = LOOK_EVERY_S
+        patience_s = CHECK_EVERY_S
         while not self._ended.wait(patience_s):
-            if layout.is_held(self.place.guardian):
-                patience_s = LOOK_EVERY_S
+            if layout.is_locked(self.place.guardian):
+                patience_s = CHECK_EVERY_S
                 continue
             try:
                 log.warning("the bundled database was killed, bringing it back")
-                with layout.held(self.place.start):
+                with layout.hold_lock(self.place.start):
                     self._ensure(log.info)
             except (EmbeddedError, OSError) as error:
                 log.error("the bundled database does not come back: %s", error)
-                patience_s = min(2 * patience_s, MOST_PATIENCE_S)
+                patience_s = min(2 * patience_s, LONGEST_CHECK_PAUSE_S)
 
     def _is_settled(self) -> bool:
         """Say whether the server is gone or somebody else uses it."""
-        if not layout.is_held(self.place.guardian):
+        if not layout.is_locked(self.place.guardian):
             return True
         with_others = layout.open_lock(self.place.users)
         try:
-            if layout.take(with_others, fcntl.LOCK_EX | fcntl.LOCK_NB):
+            if layout.try_lock(with_others, fcntl.LOCK_EX | fcntl.LOCK_NB):
                 return False
             # Others share the lock; the guardian that stops the server holds it alone.
-            return layout.take(with_others, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            return layout.try_lock(with_others, fcntl.LOCK_SH | fcntl.LOCK_NB)
         finally:
             os.close(with_others)

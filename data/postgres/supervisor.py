@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Final
 import psutil
 
 from data.postgres import initdb, layout
-from data.postgres.layout import ClusterBroken, Note, Place
+from data.postgres.layout import ClusterUnusable, DataFolder, ServerRecord
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -35,15 +35,15 @@ if TYPE_CHECKING:
 
 START_TIMEOUT_S: Final = 600.0
 REPORT_EVERY_S: Final = 5.0
-LOOK_EVERY_S: Final = 0.2
-STARTING_LOOK_EVERY_S: Final = 0.02
+CHECK_EVERY_S: Final = 0.2
+CHECK_STARTING_EVERY_S: Final = 0.02
 LEFTOVER_TIMEOUT_S: Final = 20.0
 LOG_BYTES: Final = 10 * 2**20
 TAIL_BYTES: Final = 20_000
 PR_SET_PDEATHSIG: Final = 1
 
 # Fast enough for scripts that follow each other, patient enough for a last checkpoint.
-STOPS: Final = (
+STOP_SIGNALS: Final = (
     (signal.SIGTERM, 1.0),
     (signal.SIGINT, 30.0),
     (signal.SIGQUIT, 10.0),
@@ -73,16 +73,16 @@ def main(arguments: Sequence[str]) -> None:
     if os.fork():
         os._exit(0)
     os.chdir("/")
-    place = Place(Path(arguments[0]))
+    place = DataFolder(Path(arguments[0]))
     chosen = dict(argument.split("=", 1) for argument in arguments[1:])
     try:
-        guard(place, SERVER | chosen)
-    except ClusterBroken as error:
-        _say("failed", str(error))
+        supervise(place, SERVER | chosen)
+    except ClusterUnusable as error:
+        _send_report("failed", str(error))
         sys.exit(1)
 
 
-def guard(place: Place, chosen: dict[str, str]) -> None:
+def supervise(place: DataFolder, chosen: dict[str, str]) -> None:
     """Start the server of `place`, say so, and return when it has ended."""
     asked_to_stop: list[int] = []
 
@@ -91,27 +91,27 @@ def guard(place: Place, chosen: dict[str, str]) -> None:
 
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, remember)
-    with layout.held(place.guardian):
+    with layout.hold_lock(place.guardian):
         server, socket = start(place, chosen)
-        _say("ready", "")
-        _let_go_of_the_starter()
+        _send_report("ready", "")
+        _detach_streams()
         users = layout.open_lock(place.users)
         while server.poll() is None:
-            if asked_to_stop or layout.take(users, fcntl.LOCK_EX | fcntl.LOCK_NB):
+            if asked_to_stop or layout.try_lock(users, fcntl.LOCK_EX | fcntl.LOCK_NB):
                 stop(server)
-                _clear(place, socket)
+                _remove_traces(place, socket)
                 return
-            _trim(place.log)
-            time.sleep(LOOK_EVERY_S)
+            _rotate_log(place.log)
+            time.sleep(CHECK_EVERY_S)
 
 
-def start(place: Place, chosen: dict[str, str]) -> tuple[subprocess.Popen[bytes], str]:
+def start(place: DataFolder, chosen: dict[str, str]) -> tuple[subprocess.Popen[bytes], str]:
     """Start the server and return it with its socket folder once it answers; ClusterBroken."""
-    who = initdb.account(place)
+    who = initdb.choose_account(place)
     running = layout.open_lock(place.running)
-    _outlive_the_former(place, running)
-    initdb.found(place, who, lambda text: _say("report", text))
-    is_again = layout.read_note(place) is not None
+    _end_previous_server(place, running)
+    initdb.ensure_cluster(place, who, lambda text: _send_report("report", text))
+    is_again = layout.read_record(place) is not None
     socket = initdb.socket_folder(place, who)
     # Nobody runs here (the lock says so): what these name is a number somebody else has by now.
     (place.cluster / "postmaster.pid").unlink(missing_ok=True)
@@ -121,27 +121,27 @@ def start(place: Place, chosen: dict[str, str]) -> tuple[subprocess.Popen[bytes]
     server = _launch(place, who, socket, chosen, running)
     os.close(running)
     created_s = psutil.Process(server.pid).create_time()
-    Note(socket=socket, pid=server.pid, created_s=created_s).write(place)
+    ServerRecord(socket=socket, pid=server.pid, created_s=created_s).write(place)
     try:
-        _until_it_answers(place, server, socket, begin)
-    except ClusterBroken:
+        _wait_until_ready(place, server, socket, begin)
+    except ClusterUnusable:
         # Who uses the server already keeps its address for the next try.
         if not is_again:
-            _clear(place, socket)
+            _remove_traces(place, socket)
         raise
     return server, socket
 
 
 def _launch(
-    place: Place, who: Account, socket: str, chosen: dict[str, str], running: int
+    place: DataFolder, who: Account, socket: str, chosen: dict[str, str], running: int
 ) -> subprocess.Popen[bytes]:
-    program = str(initdb.programs(who) / "postgres")
-    options = chosen | {"unix_socket_directories": _quoted(socket)}
-    command = [program, "-D", initdb.told(place.cluster, who)]
+    program = str(initdb.programs_folder(who) / "postgres")
+    options = chosen | {"unix_socket_directories": _quote(socket)}
+    command = [program, "-D", initdb.path_for_server(place.cluster, who)]
     command += [part for name, value in options.items() for part in ("-c", f"{name}={value}")]
     # The server and all its children keep this lock until the last of them is gone.
     fcntl.flock(running, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    with os.fdopen(layout.open_own(place.log, os.O_WRONLY | os.O_APPEND), "ab") as log:
+    with os.fdopen(layout.open_file(place.log, os.O_WRONLY | os.O_APPEND), "ab") as log:
         try:
             return subprocess.Popen(
                 command,
@@ -153,18 +153,18 @@ def _launch(
                 start_new_session=True,
                 pass_fds=(running,),
                 # One thread lives here, so code between fork and exec is safe.
-                preexec_fn=_die_with(os.getpid()),  # noqa: PLW1509
-                **initdb.drop(who),
+                preexec_fn=_stop_with_parent(os.getpid()),  # noqa: PLW1509
+                **initdb.run_as(who),
             )
         except OSError as error:
-            raise ClusterBroken(f"{program} cannot run: {error}") from error
+            raise ClusterUnusable(f"{program} cannot run: {error}") from error
 
 
-def _quoted(socket: str) -> str:
+def _quote(socket: str) -> str:
     return f'"{socket}"' if " " in socket else socket
 
 
-def _die_with(guardian: int) -> Callable[[], None] | None:
+def _stop_with_parent(guardian: int) -> Callable[[], None] | None:
     if sys.platform != "linux":
         return None
     prctl = ctypes.CDLL(None, use_errno=True).prctl
@@ -177,28 +177,30 @@ def _die_with(guardian: int) -> Callable[[], None] | None:
     return ask_the_kernel
 
 
-def _until_it_answers(
-    place: Place, server: subprocess.Popen[bytes], socket: str, begin: int
+def _wait_until_ready(
+    place: DataFolder, server: subprocess.Popen[bytes], socket: str, begin: int
 ) -> None:
     began = time.monotonic()
     told = began
     while time.monotonic() - began < START_TIMEOUT_S:
         if server.poll() is not None:
-            said = _complaint(place.log, begin)
-            raise ClusterBroken(f"The database did not start: {initdb.cure(place, said)}")
-        if layout.answers(socket):
+            said = _last_errors(place.log, begin)
+            raise ClusterUnusable(
+                f"The database did not start: {initdb.explain_failure(place, said)}"
+            )
+        if layout.accepts_connections(socket):
             return
         if time.monotonic() - told > REPORT_EVERY_S:
             told = time.monotonic()
-            _say("report", f"the database is recovering … {told - began:.0f} s")
-        time.sleep(STARTING_LOOK_EVERY_S)
+            _send_report("report", f"the database is recovering … {told - began:.0f} s")
+        time.sleep(CHECK_STARTING_EVERY_S)
     stop(server)
-    raise ClusterBroken(
+    raise ClusterUnusable(
         f"The database did not answer within {START_TIMEOUT_S:.0f} s, see {place.log}."
     )
 
 
-def _complaint(log: Path, begin: int) -> str:
+def _last_errors(log: Path, begin: int) -> str:
     with log.open("rb") as lines:
         lines.seek(max(begin, log.stat().st_size - TAIL_BYTES))
         text = lines.read().decode("utf-8", "replace").splitlines()
@@ -212,7 +214,7 @@ def _complaint(log: Path, begin: int) -> str:
 
 def stop(server: subprocess.Popen[bytes]) -> None:
     """Stop the server: TERM, INT, QUIT, KILL, each with its time, also when it was frozen."""
-    for number, patience_s in STOPS:
+    for number, patience_s in STOP_SIGNALS:
         _signal(server.pid, number)
         with suppress(subprocess.TimeoutExpired):
             server.wait(timeout=patience_s)
@@ -230,32 +232,32 @@ def _signal(pid: int, number: int) -> None:
             process.send_signal(signal.SIGCONT)
 
 
-def _outlive_the_former(place: Place, running: int) -> None:
+def _end_previous_server(place: DataFolder, running: int) -> None:
     """Wait until no process of a former server lives, and end one that will not."""
-    if _free_within(running, LEFTOVER_TIMEOUT_S):
+    if _wait_for_lock(running, LEFTOVER_TIMEOUT_S):
         return
-    note = layout.read_note(place)
-    for number, patience_s in STOPS[1:]:
-        if note is not None and _is_the_noted(note):
+    note = layout.read_record(place)
+    for number, patience_s in STOP_SIGNALS[1:]:
+        if note is not None and _is_recorded_process(note):
             _signal(note.pid, number)
-        if _free_within(running, patience_s):
+        if _wait_for_lock(running, patience_s):
             return
-    raise ClusterBroken(
+    raise ClusterUnusable(
         f"A former database process still works in {place.cluster} and does not end: "
         "restart the machine or end the process."
     )
 
 
-def _free_within(running: int, patience_s: float) -> bool:
+def _wait_for_lock(running: int, patience_s: float) -> bool:
     until = time.monotonic() + patience_s
-    while not layout.take(running, fcntl.LOCK_EX | fcntl.LOCK_NB):
+    while not layout.try_lock(running, fcntl.LOCK_EX | fcntl.LOCK_NB):
         if time.monotonic() > until:
             return False
-        time.sleep(STARTING_LOOK_EVERY_S)
+        time.sleep(CHECK_STARTING_EVERY_S)
     return True
 
 
-def _is_the_noted(note: Note) -> bool:
+def _is_recorded_process(note: ServerRecord) -> bool:
     try:
         created_s: float = psutil.Process(note.pid).create_time()
     except psutil.Error:
@@ -263,26 +265,26 @@ def _is_the_noted(note: Note) -> bool:
     return abs(created_s - note.created_s) < 1.0
 
 
-def _clear(place: Place, socket: str) -> None:
+def _remove_traces(place: DataFolder, socket: str) -> None:
     place.note.unlink(missing_ok=True)
     if Path(socket) != place.socket:
         shutil.rmtree(socket, ignore_errors=True)
 
 
-def _trim(log: Path) -> None:
+def _rotate_log(log: Path) -> None:
     with suppress(FileNotFoundError):
         if log.stat().st_size > LOG_BYTES:
             shutil.copyfile(log, log.with_name(f"{log.name}.1"))
             os.truncate(log, 0)
 
 
-def _say(kind: str, text: str) -> None:
+def _send_report(kind: str, text: str) -> None:
     with suppress(BrokenPipeError):
         sys.stdout.write(json.dumps([kind, text]) + "\n")
         sys.stdout.flush()
 
 
-def _let_go_of_the_starter() -> None:
+def _detach_streams() -> None:
     nowhere = os.open(os.devnull, os.O_RDWR)
     for stream in (0, 1):
         os.dup2(nowhere, stream)

@@ -18,18 +18,13 @@ from types import MappingProxyType
 from typing import Any
 
 from data.enums import PackageTier
-from data.markets import MARKETS, Currency, Language, Market
+from data.markets import MARKETS, Language, Market
 from data.records.catalogue import Package, PackageText
 from data.records.money import Money
 
 CODE = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 LONGEST_MINUTES = 480
 LONGEST_MONTHS = 120
-LOWEST_PRICE_MINOR: Mapping[Currency, int] = {
-    Currency.CHF: 2500,
-    Currency.EUR: 2500,
-    Currency.PLN: 9900,
-}
 PACKAGE_KEYS = frozenset({"tier", "minutes", "certificates", "prices"})
 CERTIFICATE_KEYS = frozenset({"names", "valid_months"})
 
@@ -101,7 +96,7 @@ class _Entry:
     def refuse_other_keys_than(self, known: Set[str]) -> None:
         unknown = sorted(self.table.keys() - known)
         if unknown:
-            raise self.fault(f"has the unknown key {unknown[0]}; known: {_listed(known)}")
+            raise self.fault(f"has the unknown key {unknown[0]}; known: {_join_words(known)}")
 
 
 def _package_entries(folder: Traversable) -> Iterator[tuple[_Entry, str]]:
@@ -147,7 +142,7 @@ def _package(entry: _Entry, category: str, certificates: Set[str]) -> Package:
         category=category,
         tier=_tier(entry),
         minutes=_number(entry, "minutes", LONGEST_MINUTES),
-        certificates=_needed(entry, certificates),
+        certificates=_required_certificates(entry, certificates),
         texts=MappingProxyType({language: _texts(entry, language) for language in Language}),
         prices=MappingProxyType({market: _price(entry, market) for market in Market}),
     )
@@ -156,7 +151,7 @@ def _package(entry: _Entry, category: str, certificates: Set[str]) -> Package:
 def _tier(entry: _Entry) -> PackageTier:
     tier = entry.require("tier", str)
     if tier not in set(PackageTier):
-        raise entry.fault(f"has the unknown tier {tier}; known: {_listed(set(PackageTier))}")
+        raise entry.fault(f"has the unknown tier {tier}; known: {_join_words(set(PackageTier))}")
     return PackageTier(tier)
 
 
@@ -167,7 +162,7 @@ def _number(entry: _Entry, key: str, highest: int) -> int:
     return number
 
 
-def _needed(entry: _Entry, certificates: Set[str]) -> frozenset[str]:
+def _required_certificates(entry: _Entry, certificates: Set[str]) -> frozenset[str]:
     needed = entry.require("certificates", list)
     for code in needed:
         if code not in certificates:
@@ -192,8 +187,7 @@ def _text(entry: _Entry, table: Table, key: str, where: str) -> str:
 
 def _price(entry: _Entry, market: Market) -> Money:
     amount = entry.require("prices", dict).get(market)
-    currency = MARKETS[market].currency
-    lowest = LOWEST_PRICE_MINOR[currency]
+    currency, lowest = MARKETS[market].currency, MARKETS[market].lowest_price_minor
     if not isinstance(amount, int) or amount < lowest:
         raise entry.fault(
             f"prices.{market} is {amount}; write an amount in minor units of {currency},"
@@ -202,5 +196,5 @@ def _price(entry: _Entry, market: Market) -> Money:
     return Money(amount=amount, currency=currency)
 
 
-def _listed(words: Set[str]) -> str:
+def _join_words(words: Set[str]) -> str:
     return ", ".join(sorted(words))

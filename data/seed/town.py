@@ -35,7 +35,7 @@ FARTHEST_M = 700.0
 METRES_PER_DEGREE = 111_320.0
 POPULAR_WEIGHT = 5
 POPULAR = frozenset({"wifi-setup", "new-pc", "new-phone", "printer-setup", "tv-setup"})
-HELD_BY: Mapping[str, tuple[float, float]] = {
+CERTIFICATE_SHARES: Mapping[str, tuple[float, float]] = {
     "wifi": (0.60, 0.95),
     "windows": (0.50, 0.95),
     "mobile": (0.55, 0.80),
@@ -153,15 +153,15 @@ class Town:
     cultures: tuple[Culture, ...]
 
 
-def people(town: str, count: int, chance: Random) -> Iterator[InventedFriend]:
+def invent_friends(town: str, count: int, chance: Random) -> Iterator[InventedFriend]:
     """`count` invented friends of `town`; the same chance draws the same. Raises TownUnknown."""
-    place = named(town)
+    place = load_town(town)
     return (_friend(place, number, chance) for number in range(1, count + 1))
 
 
-def customers(town: str, chance: Random) -> Iterator[InventedCustomer]:
+def invent_customers(town: str, chance: Random) -> Iterator[InventedCustomer]:
     """Invented customers of `town` without end; the same chance draws the same. TownUnknown."""
-    place = named(town)
+    place = load_town(town)
     return (_customer(place, number, chance) for number in counting(1))
 
 
@@ -203,11 +203,11 @@ def _person(
     town: Town, culture: Culture, domain: str, number: int, chance: Random
 ) -> dict[str, Any]:
     quarter = chance.choice(town.quarters)
-    lat, lon = _near(quarter, chance)
+    lat, lon = _point_near(quarter, chance)
     first, last = chance.choice(culture.first), chance.choice(culture.last)
     return {
         "name": f"{first} {last}",
-        "email": f"{_plain(first)}.{_plain(last)}.{number}@{domain}",
+        "email": f"{_ascii_letters(first)}.{_ascii_letters(last)}.{number}@{domain}",
         "street": f"{chance.choice(quarter.streets)} {chance.randint(*town.house_numbers)}",
         "postcode": quarter.postcode,
         "city": town.city,
@@ -218,7 +218,7 @@ def _person(
     }
 
 
-def _near(quarter: Quarter, chance: Random) -> tuple[float, float]:
+def _point_near(quarter: Quarter, chance: Random) -> tuple[float, float]:
     """A point around the middle of the quarter, most within a few hundred metres."""
     north_m, east_m = (
         max(-FARTHEST_M, min(FARTHEST_M, chance.gauss(0.0, SPREAD_M))) for _ in range(2)
@@ -228,7 +228,7 @@ def _near(quarter: Quarter, chance: Random) -> tuple[float, float]:
     return round(lat, 6), round(lon, 6)
 
 
-def _plain(name: str) -> str:
+def _ascii_letters(name: str) -> str:
     folded = normalize("NFKD", name.lower().translate(LETTERS)).encode("ascii", "ignore").decode()
     return "".join(c for c in folded if c.isalnum())
 
@@ -252,7 +252,7 @@ def _languages(culture: Culture, town: Town, chance: Random) -> frozenset[Langua
 def _certificates(tier: Tier, chance: Random) -> frozenset[str]:
     held = {
         code
-        for code, (friends, pros) in HELD_BY.items()
+        for code, (friends, pros) in CERTIFICATE_SHARES.items()
         if chance.random() < (pros if tier is Tier.PRO else friends)
     }
     return frozenset(held)
@@ -288,17 +288,17 @@ HABITS: Mapping[Habit, tuple[int, float, float, tuple[int, int]]] = {
 }
 
 
-def names() -> tuple[str, ...]:
+def town_names() -> tuple[str, ...]:
     """The demo towns there are."""
     folder = files("data.seed") / "towns"
     return tuple(sorted(file.name.removesuffix(".toml") for file in folder.iterdir()))
 
 
 @cache
-def named(town: str) -> Town:
+def load_town(town: str) -> Town:
     """What is known of the demo town `town`; TownUnknown when there is none."""
-    if town not in names():
-        raise TownUnknown(f"no demo town {town}; there are: {', '.join(names())}")
+    if town not in town_names():
+        raise TownUnknown(f"no demo town {town}; there are: {', '.join(town_names())}")
     file = files("data.seed") / "towns" / f"{town}.toml"
     table = tomllib.loads(file.read_text(encoding="utf-8"))
     low, high = table["house_numbers"]

@@ -11,7 +11,7 @@ from data.db import Connection
 sql = sql_loader.load("audit")
 
 
-async def note(
+async def record(
     tx: Connection, *, actor: str, act: str, subject: str, data: Mapping[str, Any] | None = None
 ) -> None:
     """Write one line that nobody can change; `data` holds ids and codes only."""

@@ -22,13 +22,13 @@ async def wall(tx: Connection) -> datetime | None:
     return found
 
 
-async def last_written(tx: Connection) -> datetime | None:
+async def last_event_at(tx: Connection) -> datetime | None:
     """When the event happened that was written last; None when there is none."""
     found: datetime | None = await tx.fetchval(sql.last_written)
     return found
 
 
-async def confirmed(tx: Connection, within: timedelta) -> bool:
+async def is_confirmed(tx: Connection, within: timedelta) -> bool:
     """Whether somebody has said lately that this server's clock is right."""
     found: bool = await tx.fetchval(sql.confirmed, within)
     return found

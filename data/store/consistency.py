@@ -72,22 +72,22 @@ async def counts(tx: Connection) -> Counts:
     return Counts(**row)
 
 
-async def without_timer(tx: Connection) -> list[BookingId]:
+async def bookings_without_timer(tx: Connection) -> list[BookingId]:
     """Bookings that wait for a timer there is not."""
     return [row["id"] for row in await tx.fetch(sql.without_timer)]
 
 
-async def miscounted(tx: Connection) -> list[str]:
+async def friends_miscounted(tx: Connection) -> list[str]:
     """Refs of friends whose counter of open jobs is wrong."""
     return [row["ref"] for row in await tx.fetch(sql.miscounted)]
 
 
-async def unplaced(tx: Connection) -> list[str]:
+async def friends_without_point(tx: Connection) -> list[str]:
     """Refs of friends without a point."""
     return [row["ref"] for row in await tx.fetch(sql.unplaced)]
 
 
-async def parked(tx: Connection, limit: int) -> list[dict[str, Any]]:
+async def parked_messages(tx: Connection, limit: int) -> list[dict[str, Any]]:
     """Messages that were given up, the oldest first."""
     return [dict(row) for row in await tx.fetch(sql.parked, limit)]
 

@@ -22,7 +22,7 @@ class DemandRow:
     unfilled: int
 
 
-async def unmet(
+async def unmet_demand(
     tx: Connection, *, days: int, market: Market | None, package: str | None
 ) -> list[DemandRow]:
     """The bookings of the last days by square kilometre; None asks for every market or package."""

@@ -17,7 +17,7 @@ from data.records.ids import BookingId, FriendId, PersonId
 sql = sql_loader.load("desk")
 
 Row = dict[str, Any]
-Place = tuple[datetime, UUID]
+Position = tuple[datetime, UUID]
 
 COUNTED_MAX: Final = 10_000
 FOUND_MAX: Final = 2_000
@@ -39,7 +39,9 @@ class Queue(StrEnum):
     INCOMPLETE = "incomplete"
 
 
-async def queued(tx: Connection, queue: Queue, *, soon: timedelta, limit: int) -> list[UUID]:
+async def bookings_in_queue(
+    tx: Connection, queue: Queue, *, soon: timedelta, limit: int
+) -> list[UUID]:
     """The bookings that wait in a queue, at most `limit`; one for each of its parked messages.
 
     `soon` is how near a contact deadline must be to count.
@@ -50,7 +52,7 @@ async def queued(tx: Connection, queue: Queue, *, soon: timedelta, limit: int) -
 
 async def search(tx: Connection, words: str) -> list[BookingId]:
     """The newest bookings found by an id, a reference, a friend's ref or the customer's words."""
-    rows = await tx.fetch(sql.search, words, id_in(words), FOUND_MAX)
+    rows = await tx.fetch(sql.search, words, parse_id(words), FOUND_MAX)
     return [BookingId(row["id"]) for row in rows]
 
 
@@ -59,7 +61,7 @@ async def page(
     *,
     state: BookingState | None,
     among: Iterable[UUID] | None,
-    before: Place | None,
+    before: Position | None,
     limit: int,
 ) -> list[Row]:
     """A page of bookings with their friends and customers, the newest first."""
@@ -76,14 +78,14 @@ async def page(
     return [dict(row) for row in rows]
 
 
-async def numbers(tx: Connection, timezone: str, market: Market | None) -> Row:
+async def day_numbers(tx: Connection, timezone: str, market: Market | None) -> Row:
     """What has happened since midnight in a time zone, and the offers that live now."""
     row = await tx.fetchrow(sql.numbers, timezone, market)
     assert row is not None
     return {**row, "live_offers": await tx.fetchval(sql.live_offers, market)}
 
 
-async def about(tx: Connection, booking_id: BookingId) -> Row | None:
+async def booking_details(tx: Connection, booking_id: BookingId) -> Row | None:
     """What of a booking only the desk may know; None when there is none."""
     row = await tx.fetchrow(sql.about, booking_id)
     return dict(row) if row else None
@@ -104,7 +106,7 @@ async def names(tx: Connection, people: Iterable[UUID]) -> Mapping[UUID, str]:
     return {row["id"]: row["name"] for row in rows}
 
 
-async def note_booking(
+async def add_booking_note(
     tx: Connection, booking_id: BookingId, by: PersonId, text: str
 ) -> list[Row] | None:
     """Add a note about a booking and return all; None when there are too many, or no booking."""
@@ -112,7 +114,7 @@ async def note_booking(
     return notes
 
 
-async def note_friend(
+async def add_friend_note(
     tx: Connection, friend_id: FriendId, by: PersonId, text: str
 ) -> list[Row] | None:
     """Add a note about a friend and return all; None when there are too many, or no friend."""
@@ -120,17 +122,17 @@ async def note_friend(
     return notes
 
 
-async def looked(tx: Connection, *, actor: str, act: str, subject: str) -> None:
+async def record_access(tx: Connection, *, actor: str, act: str, subject: str) -> None:
     """Write down that somebody looked at personal data, once in ten minutes."""
     await tx.execute(sql.looked, actor, act, subject)
 
 
-async def on_map(tx: Connection) -> list[Row]:
+async def map_bookings(tx: Connection) -> list[Row]:
     """The bookings under way or of the last seven days, with their points."""
     return [dict(row) for row in await tx.fetch(sql.on_map, MAP_MAX)]
 
 
-async def messages(tx: Connection, state: str, *, after: Place | None, limit: int) -> list[Row]:
+async def messages(tx: Connection, state: str, *, after: Position | None, limit: int) -> list[Row]:
     """A page of parked or pending messages, the longest waiting first."""
     at, last = after or (datetime(1, 1, 1, tzinfo=UTC), UUID(int=0))
     return [dict(row) for row in await tx.fetch(sql.messages, state, at, last, limit)]
@@ -154,7 +156,7 @@ async def friends(
 
 async def search_friends(tx: Connection, words: str) -> list[FriendId]:
     """Friends found by an id, the beginning of a ref, or the words of what is known of them."""
-    rows = await tx.fetch(sql.search_friends, words, id_in(words), FOUND_MAX)
+    rows = await tx.fetch(sql.search_friends, words, parse_id(words), FOUND_MAX)
     return [FriendId(row["id"]) for row in rows]
 
 
@@ -168,7 +170,7 @@ async def friend(tx: Connection, friend_id: FriendId, *, jobs: int) -> Row | Non
     return {**row, "certificates": [*map(dict, held)], "jobs": [*map(dict, done)]}
 
 
-def id_in(words: str) -> UUID | None:
+def parse_id(words: str) -> UUID | None:
     """The id that somebody typed, if it is one."""
     try:
         return UUID(words.strip())

@@ -13,7 +13,7 @@ from typing import Self
 import asyncpg
 
 from data import sql_loader
-from data.db import ACQUIRE_TIMEOUT_S, CONNECT_TIMEOUT_S, Connection, Pool, plainly
+from data.db import ACQUIRE_TIMEOUT_S, CONNECT_TIMEOUT_S, Connection, Pool, translate_errors
 from data.records.ids import BookingId, FriendId, PartnerId
 from data.records.messages import Event
 from data.store.read_models import OfferView, offer
@@ -23,7 +23,7 @@ sql = sql_loader.load("events")
 SNAPSHOT = re.compile(r"[0-9]{1,19}:[0-9]{1,19}:([0-9]{1,19}(,[0-9]{1,19}){0,199})?")
 
 
-class NoSnapshot(ValueError):
+class InvalidSnapshot(ValueError):
     """This text is not a snapshot."""
 
 
@@ -42,7 +42,7 @@ class Snapshot:
     def read(cls, text: str) -> Self:
         """A snapshot from its text; raises NoSnapshot."""
         if not SNAPSHOT.fullmatch(text):
-            raise NoSnapshot(text[:40])
+            raise InvalidSnapshot(text[:40])
         xmin, xmax, running = text.split(":")
         found = cls(
             xmin=int(xmin),
@@ -50,7 +50,7 @@ class Snapshot:
             running=frozenset(map(int, filter(None, running.split(",")))),
         )
         if not 0 < found.xmin <= found.xmax < 2**63:
-            raise NoSnapshot(text[:40])
+            raise InvalidSnapshot(text[:40])
         return found
 
     def __str__(self) -> str:
@@ -62,7 +62,7 @@ class Snapshot:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Happened:
+class CommittedEvent:
     """An event, the transaction that wrote it, and whose booking it is about."""
 
     event: Event
@@ -71,7 +71,7 @@ class Happened:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class FriendOffer:
     """One friend asked about a booking: what he may see, and when his offer was closed."""
 
     friend_id: FriendId
@@ -80,24 +80,24 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class News:
+class EventBatch:
     """What was committed up to `mark`, in order per booking.
 
     `complete_from` is the first transaction of which nothing was left out; 0 when nothing was.
     """
 
     mark: Snapshot
-    happened: Sequence[Happened]
+    happened: Sequence[CommittedEvent]
     complete_from: int
 
 
 @asynccontextmanager
-async def kept(pool: Pool) -> AsyncIterator[Connection]:
+async def dedicated_connection(pool: Pool) -> AsyncIterator[Connection]:
     """A connection kept out of the pool while somebody listens; each statement stands alone.
 
     Whoever looks fifty times a second must not queue behind those who book.
     """
-    with plainly():
+    with translate_errors():
         connection = await pool.acquire(timeout=ACQUIRE_TIMEOUT_S)
         try:
             yield connection
@@ -105,12 +105,12 @@ async def kept(pool: Pool) -> AsyncIterator[Connection]:
             await pool.release(connection, timeout=CONNECT_TIMEOUT_S)
 
 
-async def since(tx: Connection, mark: Snapshot | None, limit: int) -> News:
+async def events_since(tx: Connection, mark: Snapshot | None, limit: int) -> EventBatch:
     """The events committed since `mark`, at most the newest `limit`; without a mark none."""
     rows = await tx.fetch(sql.since, str(mark) if mark else None, limit)
-    happened = [_happened(row) for row in rows if row["booking_id"] is not None]
+    happened = [_committed_event(row) for row in rows if row["booking_id"] is not None]
     full = len(happened) == limit
-    return News(
+    return EventBatch(
         mark=Snapshot.read(rows[0]["mark"]),
         happened=sorted(happened, key=_order),
         complete_from=min(one.xid for one in happened) + 1 if full else 0,
@@ -119,25 +119,25 @@ async def since(tx: Connection, mark: Snapshot | None, limit: int) -> News:
 
 async def offers_of(
     tx: Connection, bookings: Collection[BookingId]
-) -> Mapping[BookingId, Sequence[Asked]]:
+) -> Mapping[BookingId, Sequence[FriendOffer]]:
     """Every offer there ever was for these bookings, as the friends asked may see it."""
-    asked: defaultdict[BookingId, list[Asked]] = defaultdict(list)
+    asked: defaultdict[BookingId, list[FriendOffer]] = defaultdict(list)
     if bookings:
         for row in await tx.fetch(sql.offers_of, bookings):
-            asked[row["booking_id"]].append(_asked(row))
+            asked[row["booking_id"]].append(_friend_offer(row))
     return asked
 
 
-async def good_credentials(tx: Connection, secrets_sha256: Collection[bytes]) -> set[bytes]:
+async def valid_credentials(tx: Connection, secrets_sha256: Collection[bytes]) -> set[bytes]:
     """Which of these hashes are of sessions and partner keys that are still good."""
     return {row["secret"] for row in await tx.fetch(sql.good_credentials, secrets_sha256)}
 
 
-def _order(one: Happened) -> tuple[datetime, BookingId, int]:
+def _order(one: CommittedEvent) -> tuple[datetime, BookingId, int]:
     return one.event.at, one.event.booking_id, one.event.seq
 
 
-def _happened(row: asyncpg.Record) -> Happened:
+def _committed_event(row: asyncpg.Record) -> CommittedEvent:
     event = Event(
         booking_id=BookingId(row["booking_id"]),
         seq=row["seq"],
@@ -146,11 +146,11 @@ def _happened(row: asyncpg.Record) -> Happened:
         actor=row["actor"],
         data=row["data"],
     )
-    return Happened(event=event, xid=int(row["xid"]), partner_id=row["partner_id"])
+    return CommittedEvent(event=event, xid=int(row["xid"]), partner_id=row["partner_id"])
 
 
-def _asked(row: asyncpg.Record) -> Asked:
-    return Asked(
+def _friend_offer(row: asyncpg.Record) -> FriendOffer:
+    return FriendOffer(
         friend_id=FriendId(row["friend_id"]),
         answered_at=row["answered_at"],
         offer=offer(row),

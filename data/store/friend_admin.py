@@ -21,7 +21,7 @@ Pair = tuple[FriendId, str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
+class FriendEntry:
     """A friend as a file describes him."""
 
     id: FriendId
@@ -43,18 +43,18 @@ class Entry:
     capacity: int
 
 
-async def known(tx: Connection, refs: Sequence[str]) -> Mapping[str, FriendId]:
+async def ids_by_ref(tx: Connection, refs: Sequence[str]) -> Mapping[str, FriendId]:
     """The ids of the friends who bear these refs already."""
     return {row["ref"]: row["id"] for row in await tx.fetch(sql.known, refs)}
 
 
-async def emails_taken(tx: Connection, emails: Sequence[str]) -> Mapping[str, str]:
+async def refs_by_email(tx: Connection, emails: Sequence[str]) -> Mapping[str, str]:
     """Which of these folded e-mail addresses belong to a friend, and the ref of that friend."""
     rows = await tx.fetch(sql.emails_taken, emails)
     return {row["email"]: row["ref"] for row in rows}
 
 
-async def put(tx: Connection, entries: Sequence[Entry]) -> set[FriendId]:
+async def put(tx: Connection, entries: Sequence[FriendEntry]) -> set[FriendId]:
     """Write these friends; returns those who are new or were changed by it."""
     if not entries:
         return set()
@@ -65,18 +65,18 @@ async def put(tx: Connection, entries: Sequence[Entry]) -> set[FriendId]:
     return changed
 
 
-def _person_row(e: Entry) -> tuple[object, ...]:
+def _person_row(e: FriendEntry) -> tuple[object, ...]:
     return (
         *(e.id, e.name, e.email, e.phone, e.languages[0], e.postcode, e.city, e.market),
         *(e.lat, e.lon, e.precision, e.precision_m),
     )
 
 
-def _friend_row(e: Entry) -> tuple[object, ...]:
+def _friend_row(e: FriendEntry) -> tuple[object, ...]:
     return (e.id, e.ref, e.tier, e.market, " ".join(e.languages), e.radius_m, e.capacity)
 
 
-async def _put_certificates(tx: Connection, entries: Sequence[Entry]) -> set[FriendId]:
+async def _put_certificates(tx: Connection, entries: Sequence[FriendEntry]) -> set[FriendId]:
     wanted: set[Pair] = {(e.id, code) for e in entries for code in e.certificates}
     rows = await tx.fetch(sql.held_certificates, [e.id for e in entries])
     held: set[Pair] = {(row["friend_id"], row["certificate"]) for row in rows}
@@ -113,7 +113,7 @@ async def profile(tx: Connection, friend_id: FriendId) -> asyncpg.Record | None:
     return await tx.fetchrow(sql.profile, friend_id)
 
 
-async def lock(tx: Connection, friend_id: FriendId) -> bool:
+async def lock_friend(tx: Connection, friend_id: FriendId) -> bool:
     """Lock one friend's row; False when there is none."""
     return await tx.fetchval(sql.lock_one, friend_id) is not None
 
@@ -141,7 +141,7 @@ async def set_base(tx: Connection, friend_id: FriendId, lat: float, lon: float) 
     await tx.execute(sql.set_base, friend_id, lat, lon)
 
 
-async def note_move(tx: Connection, friend_id: FriendId, at: datetime) -> None:
+async def record_base_move(tx: Connection, friend_id: FriendId, at: datetime) -> None:
     """Keep when he last moved his base himself."""
     await tx.execute(sql.note_move, friend_id, at)
 

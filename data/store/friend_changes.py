@@ -16,7 +16,7 @@ sql = sql_loader.load("feed")
 PAGE = 5000
 
 
-class Pulse(NamedTuple):
+class Fingerprint(NamedTuple):
     """Enough of a friend to tell whether a copy of him still holds."""
 
     version: int
@@ -30,18 +30,20 @@ async def live_offers_since(tx: Connection, mark: str, now: datetime) -> Mapping
     return {FriendId(row["friend_id"]): row["live"] for row in rows}
 
 
-async def pulses(tx: Connection, now: datetime) -> AsyncIterator[Mapping[FriendId, Pulse]]:
+async def fingerprints(
+    tx: Connection, now: datetime
+) -> AsyncIterator[Mapping[FriendId, Fingerprint]]:
     """The pulse of every friend with a place, a page at a time, in the order of their ids."""
     last = UUID(int=0)
     while rows := await tx.fetch(sql.pulses, last, PAGE, now):
         yield {
-            FriendId(friend_id): Pulse(version, open_jobs, live_offers)
+            FriendId(friend_id): Fingerprint(version, open_jobs, live_offers)
             for friend_id, version, open_jobs, live_offers in rows
         }
         last = rows[-1]["id"]
 
 
-async def standing(
+async def versions(
     tx: Connection, friends: Collection[FriendId]
 ) -> Mapping[FriendId, tuple[int, int]]:
     """Version and open jobs of these friends, as their rows say."""

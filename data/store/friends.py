@@ -45,25 +45,25 @@ async def facts(
     return {row["id"]: friend(row) for row in await tx.fetch(sql.facts, wanted, now)}
 
 
-Copies = Callable[[FriendId], Friend | None]
+FindCopy = Callable[[FriendId], Friend | None]
 
 
 async def current(
-    tx: Connection, ids: Iterable[FriendId], now: datetime, copy: Copies
+    tx: Connection, ids: Iterable[FriendId], now: datetime, copy: FindCopy
 ) -> Mapping[FriendId, Friend]:
     """These friends as `facts` gives them, but read whole only where `copy` is out of date."""
-    return await _as_pulse(tx, sql.pulse, ids, now, copy)
+    return await _refresh(tx, sql.pulse, ids, now, copy)
 
 
-async def locked(
-    tx: Connection, ids: Iterable[FriendId], now: datetime, copy: Copies
+async def lock_current(
+    tx: Connection, ids: Iterable[FriendId], now: datetime, copy: FindCopy
 ) -> Mapping[FriendId, Friend]:
     """`lock` and `current` at once."""
-    return await _as_pulse(tx, sql.lock_and_pulse, ids, now, copy)
+    return await _refresh(tx, sql.lock_and_pulse, ids, now, copy)
 
 
-async def _as_pulse(
-    tx: Connection, pulse: str, ids: Iterable[FriendId], now: datetime, copy: Copies
+async def _refresh(
+    tx: Connection, pulse: str, ids: Iterable[FriendId], now: datetime, copy: FindCopy
 ) -> Mapping[FriendId, Friend]:
     wanted = list(set(ids))
     if not wanted:
@@ -82,7 +82,7 @@ async def _as_pulse(
     return found
 
 
-async def everyone(tx: Connection, now: datetime) -> AsyncIterator[list[Friend]]:
+async def all_friends(tx: Connection, now: datetime) -> AsyncIterator[list[Friend]]:
     """All friends, a page at a time, in the order of their ids."""
     last = UUID(int=0)
     while ids := [row["id"] for row in await tx.fetch(sql.ids_after, last, PAGE)]:
@@ -101,7 +101,7 @@ async def changed_since(tx: Connection, mark: str) -> list[FriendId]:
     return [row["id"] for row in await tx.fetch(sql.changed_since, mark)]
 
 
-async def id_of(tx: Connection, word: str) -> FriendId | None:
+async def find_id(tx: Connection, word: str) -> FriendId | None:
     """The friend meant by an id or by the `ref` of an imported file."""
     found: UUID | None = await tx.fetchval(sql.id_of, word)
     return FriendId(found) if found else None

@@ -33,4 +33,4 @@ async def facts(tx: Connection) -> Facts:
 
 def version_of_code() -> int:
     """The last migration this code knows."""
-    return migrate.read(migrate.MIGRATIONS)[-1].version
+    return migrate.read_migrations(migrate.MIGRATIONS)[-1].version

@@ -11,11 +11,11 @@ from data.db import Connection
 
 sql = sql_loader.load("answers")
 
-Name = tuple[str, str]
+KeyOfCaller = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class StoredResponse:
     """What a request with an idempotency key was answered, kept to be said again word for word."""
 
     principal: str
@@ -33,12 +33,12 @@ class Claim:
     request_sha256: bytes
 
     @property
-    def name(self) -> Name:
+    def name(self) -> KeyOfCaller:
         """What makes it unique: the caller and his key."""
         return self.principal, self.key
 
 
-async def claim(tx: Connection, claims: Sequence[Claim]) -> Mapping[Name, Answer]:
+async def claim(tx: Connection, claims: Sequence[Claim]) -> Mapping[KeyOfCaller, StoredResponse]:
     """Claim these keys, which must differ; those already answered come back with their answers.
 
     Waits for a twin in another process that has claimed the same key and not yet committed.
@@ -51,7 +51,7 @@ async def claim(tx: Connection, claims: Sequence[Claim]) -> Mapping[Name, Answer
         return {}
     mine = {(row["principal"], row["key"]) for row in rows}
     return {
-        (row["principal"], row["key"]): Answer(
+        (row["principal"], row["key"]): StoredResponse(
             principal=row["principal"],
             key=row["key"],
             request_sha256=row["request_sha256"],
@@ -62,18 +62,18 @@ async def claim(tx: Connection, claims: Sequence[Claim]) -> Mapping[Name, Answer
     }
 
 
-async def keep(tx: Connection, said: Mapping[Name, Mapping[str, Any]]) -> None:
+async def store_responses(tx: Connection, said: Mapping[KeyOfCaller, Mapping[str, Any]]) -> None:
     """Keep what was answered under these claims."""
     if said:
         await tx.execute(sql.keep, [p for p, _ in said], [k for _, k in said], list(said.values()))
 
 
-async def forget(tx: Connection, names: Sequence[Name]) -> None:
+async def release(tx: Connection, names: Sequence[KeyOfCaller]) -> None:
     """Give up claims whose request was refused."""
     if names:
         await tx.execute(sql.forget, [p for p, _ in names], [k for _, k in names])
 
 
-async def forget_old(tx: Connection) -> None:
+async def delete_old(tx: Connection) -> None:
     """Drop at most a thousand answers older than seven days."""
     await tx.execute(sql.forget_old)

@@ -16,15 +16,15 @@ from data.markets import Currency, Language, Market
 from data.records.ids import MessageId, OfferId
 from data.records.jobs import Appointment
 from data.records.money import Money
-from data.store.push_subscriptions import Phone, phone
+from data.store.push_subscriptions import PushSubscription, push_subscription
 
 sql = sql_loader.load("letters")
 
-PHONE = ("id", "endpoint", "p256dh", "auth", "created_at", "rung_at", "problem")
+SUBSCRIPTION_COLUMNS = ("id", "endpoint", "p256dh", "auth", "created_at", "rung_at", "problem")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class OfferNow:
+class CurrentOffer:
     """The offer a message speaks of, as it stands now; `shown_m` is what its friend may see."""
 
     id: OfferId
@@ -34,7 +34,7 @@ class OfferNow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AwardNow:
+class LatestAward:
     """The latest award of this booking to the friend the event speaks of."""
 
     state: AwardState
@@ -44,8 +44,8 @@ class AwardNow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Background:
-    """A message's booking, reader and friend. `said` is the data of its event.
+class MessageContext:
+    """A message's booking, reader and friend. `event_data` is the data of its event.
 
     `email` is None once the reader's data is erased; `address` is the customer's own. `phones` are
     those to be rung, for a message that goes to phones.
@@ -58,28 +58,30 @@ class Background:
     area: str
     price: Money
     pay: Money
-    said: Mapping[str, Any]
+    event_data: Mapping[str, Any]
     email: str | None
-    phones: tuple[Phone, ...]
+    phones: tuple[PushSubscription, ...]
     language: Language
     address: str
     asked: int
     friend_name: str | None
-    offer: OfferNow | None
-    award: AwardNow | None
+    offer: CurrentOffer | None
+    award: LatestAward | None
 
 
-async def background(tx: Connection, ids: Sequence[MessageId]) -> Mapping[MessageId, Background]:
+async def message_contexts(
+    tx: Connection, ids: Sequence[MessageId]
+) -> Mapping[MessageId, MessageContext]:
     """The background of these messages, as of now."""
     if not ids:
         return {}
     rows = await tx.fetch(sql.background, ids)
-    return {MessageId(row["id"]): _background(row) for row in rows}
+    return {MessageId(row["id"]): _message_context(row) for row in rows}
 
 
-def _background(row: asyncpg.Record) -> Background:
+def _message_context(row: asyncpg.Record) -> MessageContext:
     market, currency = Market(row["market"]), Currency(row["currency"])
-    return Background(
+    return MessageContext(
         now=row["now"],
         package=row["package"],
         market=market,
@@ -87,9 +89,9 @@ def _background(row: asyncpg.Record) -> Background:
         area=row["cell_label"],
         price=Money(amount=row["price_minor"], currency=currency),
         pay=Money(amount=row["pay_minor"], currency=currency),
-        said=row["said"] or {},
+        event_data=row["event_data"] or {},
         email=row["email"] or None,
-        phones=_phones(row),
+        phones=_subscriptions(row),
         language=Language(row["language"] or Language.EN),
         address=row["address"] or "",
         asked=row["asked"],
@@ -99,15 +101,18 @@ def _background(row: asyncpg.Record) -> Background:
     )
 
 
-def _phones(row: asyncpg.Record) -> tuple[Phone, ...]:
-    columns = [row[f"phone_{name}"] or () for name in PHONE]
-    return tuple(phone(dict(zip(PHONE, one, strict=True))) for one in zip(*columns, strict=True))
+def _subscriptions(row: asyncpg.Record) -> tuple[PushSubscription, ...]:
+    columns = [row[f"phone_{name}"] or () for name in SUBSCRIPTION_COLUMNS]
+    return tuple(
+        push_subscription(dict(zip(SUBSCRIPTION_COLUMNS, one, strict=True)))
+        for one in zip(*columns, strict=True)
+    )
 
 
-def _offer(row: asyncpg.Record) -> OfferNow | None:
+def _offer(row: asyncpg.Record) -> CurrentOffer | None:
     if row["offer_id"] is None:
         return None
-    return OfferNow(
+    return CurrentOffer(
         id=OfferId(row["offer_id"]),
         state=OfferState(row["offer_state"]),
         shown_m=row["shown_m"],
@@ -115,7 +120,7 @@ def _offer(row: asyncpg.Record) -> OfferNow | None:
     )
 
 
-def _award(row: asyncpg.Record) -> AwardNow | None:
+def _award(row: asyncpg.Record) -> LatestAward | None:
     if row["award_state"] is None:
         return None
     appointment = None
@@ -125,7 +130,7 @@ def _award(row: asyncpg.Record) -> AwardNow | None:
             ends_at=row["ends_at"],
             revision=row["appointment_revision"],
         )
-    return AwardNow(
+    return LatestAward(
         state=AwardState(row["award_state"]),
         contact_due_at=row["contact_due_at"],
         contacted_at=row["contacted_at"],

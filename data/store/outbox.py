@@ -29,7 +29,7 @@ class MessageState(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Claimed:
+class ClaimedMessage:
     """A message that is ours until its lease ends; `tries` counts this one too.
 
     `late` says that it ran out before anybody could send it.
@@ -41,7 +41,7 @@ class Claimed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
+class DeliveryOutcome:
     """What became of a claimed message; pending again after `again_s` seconds when it shall be."""
 
     id: MessageId
@@ -64,15 +64,15 @@ class Backlog:
 
 async def claim(
     tx: Connection, limit: int, *, lease_s: float, busy: Collection[UUID]
-) -> list[Claimed]:
+) -> list[ClaimedMessage]:
     """Claim at most `limit` due messages for `lease_s`, none of them for a reader in `busy`."""
     if limit < 1:
         return []
     rows = await tx.fetch(sql.claim, limit, lease_s, list(busy))
-    return [Claimed(message=_message(r), tries=r["attempts"], late=r["late"]) for r in rows]
+    return [ClaimedMessage(message=_message(r), tries=r["attempts"], late=r["late"]) for r in rows]
 
 
-async def settle(tx: Connection, outcomes: Sequence[Outcome]) -> None:
+async def settle(tx: Connection, outcomes: Sequence[DeliveryOutcome]) -> None:
     """Write what became of claimed messages; repeating it changes nothing."""
     if outcomes:
         await tx.execute(

@@ -17,7 +17,7 @@ sql = sql_loader.load("partners")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Key:
+class PartnerKey:
     """A key as it may be shown: never the key itself."""
 
     prefix: str
@@ -33,7 +33,7 @@ class Partner:
     name: str
     members_only: bool
     created_at: datetime
-    keys: tuple[Key, ...] = ()
+    keys: tuple[PartnerKey, ...] = ()
 
 
 async def insert(
@@ -47,7 +47,7 @@ async def insert(
     return _partner(row)
 
 
-async def by_name(tx: Connection, word: str) -> Partner | None:
+async def find(tx: Connection, word: str) -> Partner | None:
     """A partner by his name or id."""
     row = await tx.fetchrow(sql.by_name, word)
     return _partner(row) if row else None
@@ -67,7 +67,7 @@ async def insert_key(
     await tx.execute(sql.audit, actor, "key.added", str(key_id))
 
 
-async def of_keys(tx: Connection, secrets_sha256: Sequence[bytes]) -> dict[bytes, Partner]:
+async def partners_by_key(tx: Connection, secrets_sha256: Sequence[bytes]) -> dict[bytes, Partner]:
     """Whose keys these are; those that are no longer good are left out."""
     rows = await tx.fetch(sql.of_keys, secrets_sha256)
     return {row["secret_sha256"]: _partner(row) for row in rows}
@@ -83,13 +83,13 @@ async def revoke_key(
     return len(revoked)
 
 
-async def everyone(tx: Connection) -> list[Partner]:
+async def all_partners(tx: Connection) -> list[Partner]:
     """All partners by name, each with his keys."""
     found: dict[PartnerId, Partner] = {}
     for row in await tx.fetch(sql.everyone):
         partner = found.setdefault(PartnerId(row["id"]), _partner(row))
         if row["prefix"] is not None:
-            key = Key(
+            key = PartnerKey(
                 prefix=row["prefix"],
                 created_at=row["key_created_at"],
                 revoked_at=row["revoked_at"],

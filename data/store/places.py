@@ -36,12 +36,12 @@ class GeocodeRow:
     radius_m: int
 
 
-async def imported(tx: Connection) -> list[PostcodeRow]:
+async def imported_postcodes(tx: Connection) -> list[PostcodeRow]:
     """Every imported postcode, in the order of country, code and town."""
     return [PostcodeRow(*row) for row in await tx.fetch(sql.imported)]
 
 
-async def replace(tx: Connection, rows: Sequence[PostcodeRow]) -> None:
+async def replace_postcodes(tx: Connection, rows: Sequence[PostcodeRow]) -> None:
     """Put these rows in the place of all their countries had."""
     await tx.execute(sql.drop_country, sorted({row.country for row in rows}))
     for start in range(0, len(rows), PAGE):
@@ -56,12 +56,12 @@ async def replace(tx: Connection, rows: Sequence[PostcodeRow]) -> None:
         await tx.execute(sql.insert, *map(list, columns))
 
 
-async def remembered(tx: Connection, key: bytes) -> GeocodeRow | None:
+async def cached_answer(tx: Connection, key: bytes) -> GeocodeRow | None:
     """What a geocoder answered to the question with this SHA-256, if not too long ago."""
     row = await tx.fetchrow(sql.remembered, key)
     return GeocodeRow(*row) if row else None
 
 
-async def remember(tx: Connection, key: bytes, answer: GeocodeRow) -> None:
+async def cache_answer(tx: Connection, key: bytes, answer: GeocodeRow) -> None:
     """Keep a geocoder's answer."""
     await tx.execute(sql.remember, key, answer.lat, answer.lon, answer.precision, answer.radius_m)

@@ -30,7 +30,7 @@ class PhoneProblem(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Phone:
+class PushSubscription:
     """Where a phone is rung and with which keys; `p256dh` is an uncompressed point of P-256."""
 
     id: UUID
@@ -43,7 +43,7 @@ class Phone:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
+class FriendStatus:
     """What may keep a friend from being asked, whatever the booking."""
 
     now: datetime
@@ -81,12 +81,12 @@ async def drop(tx: Connection, friend_id: FriendId, endpoint: str) -> None:
     await tx.execute(sql.drop, friend_id, endpoint)
 
 
-async def of_friend(tx: Connection, friend_id: FriendId) -> list[Phone]:
+async def subscriptions_of(tx: Connection, friend_id: FriendId) -> list[PushSubscription]:
     """His phones, the oldest first."""
-    return [phone(row) for row in await tx.fetch(sql.of_friend, friend_id)]
+    return [push_subscription(row) for row in await tx.fetch(sql.of_friend, friend_id)]
 
 
-async def mark_rung(tx: Connection, friend_id: FriendId) -> None:
+async def mark_pushed(tx: Connection, friend_id: FriendId) -> None:
     """All his phones are rung at this moment."""
     await tx.execute(sql.rung, friend_id)
 
@@ -101,7 +101,7 @@ async def settle(
         await tx.execute(sql.note, [one for one, _ in others], [said for _, said in others])
 
 
-async def standing(tx: Connection, friend_id: FriendId) -> Standing | None:
+async def friend_status(tx: Connection, friend_id: FriendId) -> FriendStatus | None:
     """What may keep this friend from being asked; None when there is no such friend."""
     row = await tx.fetchrow(sql.standing, friend_id)
     if row is None:
@@ -109,7 +109,7 @@ async def standing(tx: Connection, friend_id: FriendId) -> Standing | None:
     quiet = None
     if row["quiet_from"] is not None:
         quiet = QuietHours(from_minute=row["quiet_from"], until_minute=row["quiet_until"])
-    return Standing(
+    return FriendStatus(
         now=row["now"],
         state=FriendState(row["state"]),
         market=Market(row["market"]),
@@ -122,9 +122,9 @@ async def standing(tx: Connection, friend_id: FriendId) -> Standing | None:
     )
 
 
-def phone(row: asyncpg.Record | Mapping[str, Any]) -> Phone:
+def push_subscription(row: asyncpg.Record | Mapping[str, Any]) -> PushSubscription:
     """A phone from its row."""
-    return Phone(
+    return PushSubscription(
         id=row["id"],
         endpoint=row["endpoint"],
         p256dh=row["p256dh"],

@@ -54,7 +54,7 @@ async def find(tx: Connection, quote_id: UUID) -> Quote | None:
     return _quote(row) if row else None
 
 
-async def forget_old(tx: Connection) -> None:
+async def delete_old(tx: Connection) -> None:
     """Drop at most a thousand quotes a week after they expired."""
     await tx.execute(sql.forget_old)
 

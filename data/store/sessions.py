@@ -24,7 +24,7 @@ class Login(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Known:
+class Account:
     """Somebody who may sign in, and where his link is to be sent."""
 
     id: PersonId
@@ -34,7 +34,7 @@ class Known:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Visitor:
+class SessionOwner:
     """Who a session belongs to."""
 
     id: PersonId
@@ -42,13 +42,13 @@ class Visitor:
     language: Language
 
 
-async def find_login(tx: Connection, kind: Login, email: str) -> Known | None:
+async def find_login(tx: Connection, kind: Login, email: str) -> Account | None:
     """Who may sign in with this address."""
     row = await tx.fetchrow(sql.find_login, kind, email)
     if row is None:
         return None
     home = row["market"] or row["country"]
-    return Known(
+    return Account(
         id=PersonId(row["id"]),
         email=row["email"],
         language=Language(row["language"]),
@@ -88,17 +88,19 @@ async def insert(
     return (row["expires_at"], Login(row["kind"])) if row else None
 
 
-async def who(tx: Connection, tokens_sha256: Sequence[bytes]) -> dict[bytes, Visitor]:
+async def session_owners(
+    tx: Connection, tokens_sha256: Sequence[bytes]
+) -> dict[bytes, SessionOwner]:
     """Whose sessions these are; those that are no longer good are left out."""
     return {
-        row["token_sha256"]: Visitor(
+        row["token_sha256"]: SessionOwner(
             id=PersonId(row["id"]), kind=Login(row["kind"]), language=Language(row["language"])
         )
         for row in await tx.fetch(sql.who, tokens_sha256)
     }
 
 
-async def current(tx: Connection, token_sha256: bytes) -> tuple[datetime, datetime] | None:
+async def session_expiry(tx: Connection, token_sha256: bytes) -> tuple[datetime, datetime] | None:
     """When a session that is still good expires, and the moment this was read."""
     row = await tx.fetchrow(sql.current, token_sha256)
     return (row["expires_at"], row["now"]) if row else None
@@ -117,6 +119,6 @@ async def insert_operator(
     return PersonId(found) if found else None
 
 
-async def forget_old(tx: Connection) -> None:
+async def delete_old(tx: Connection) -> None:
     """Drop at most a thousand links and sessions a day after they expired."""
     await tx.execute(sql.forget_old)

@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from data import sql_loader
-from data.db import Connection, connect, moment, plainly
+from data.db import Connection, connect, moment, translate_errors
 
 sql = sql_loader.load("clock")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reading:
+class ClockReading:
     """What the clock says: `speed` counts seconds of the trade per second on the wall."""
 
     at: datetime
@@ -28,11 +28,11 @@ class Reading:
 
 
 @asynccontextmanager
-async def as_owner(owner_dsn: str) -> AsyncIterator[Connection]:
+async def owner_connection(owner_dsn: str) -> AsyncIterator[Connection]:
     """A connection that may put a clock in its place."""
     connection = await connect(owner_dsn, application="tekkie clock")
     try:
-        with plainly():
+        with translate_errors():
             yield connection
     finally:
         await connection.close()
@@ -44,11 +44,11 @@ async def is_installed(connection: Connection) -> bool:
     return installed
 
 
-async def read(connection: Connection) -> Reading:
+async def read(connection: Connection) -> ClockReading:
     """What the clock says now."""
     installed = await is_installed(connection)
     speed: float = await connection.fetchval(sql.speed)
-    return Reading(
+    return ClockReading(
         at=await moment(connection),
         wall=await connection.fetchval(sql.server_time),
         speed=speed if installed else 1.0,
@@ -56,7 +56,7 @@ async def read(connection: Connection) -> Reading:
     )
 
 
-async def put(connection: Connection, at: datetime, speed: float) -> None:
+async def set_clock(connection: Connection, at: datetime, speed: float) -> None:
     """Let the clock say `at` and go on from there; installs it where it is not yet."""
     await connection.execute(sql.set_test_clock, at, speed)
     if not await is_installed(connection):
@@ -68,7 +68,7 @@ async def remove(connection: Connection) -> None:
     await connection.execute(sql.remove_test_clock)
 
 
-async def newest_event(connection: Connection) -> datetime | None:
+async def newest_event_at(connection: Connection) -> datetime | None:
     """When the last thing happened to any booking."""
     at: datetime | None = await connection.fetchval(sql.newest_event)
     return at

@@ -56,7 +56,7 @@ def cells_at(lat: Floats, lon: Floats) -> Ints:
 def centres(cells: Ints) -> tuple[Floats, Floats]:
     """Latitudes and longitudes of the cells' centres."""
     rows, columns = np.divmod(cells, ROOM)
-    return _middle(rows), -180 + (columns + 0.5) * 360 / columns_of(rows)
+    return _row_latitudes(rows), -180 + (columns + 0.5) * 360 / columns_of(rows)
 
 
 def bounds(first: Ints, last: Ints) -> tuple[Floats, Floats, Floats, Floats]:
@@ -73,27 +73,27 @@ def bounds(first: Ints, last: Ints) -> tuple[Floats, Floats, Floats, Floats]:
 
 def columns_of(rows: Ints) -> Ints:
     """How many cells make a row."""
-    around_m = 360 * METRES_PER_DEGREE * np.cos(np.radians(_middle(rows)))
+    around_m = 360 * METRES_PER_DEGREE * np.cos(np.radians(_row_latitudes(rows)))
     return np.maximum(1, np.rint(around_m / SIZE_M).astype(np.int64))
 
 
-def touched(circles: Circles) -> tuple[Ints, Ints]:
+def touched_cells(circles: Circles) -> tuple[Ints, Ints]:
     """Pairs of a circle's number and a cell which it may touch; none that it touches is missing."""
     reach_m = circles.radius_m + HALF_DIAGONAL_M
     tall = reach_m / SHORTEST_DEGREE_M
     south = _row_at(circles.lat - tall)
-    who, rows = spread(south, _row_at(circles.lat + tall) - south + 1)
+    who, rows = expand_ranges(south, _row_at(circles.lat + tall) - south + 1)
     farthest = np.minimum(np.abs(circles.lat) + tall, 90)
     narrow_m = SHORTEST_DEGREE_M * np.maximum(np.cos(np.radians(farthest)), 1e-9)
     wide = np.minimum(reach_m / narrow_m, 180)[who]
     columns = columns_of(rows)
     west = np.floor((circles.lon[who] - wide + 180) / 360 * columns).astype(np.int64)
     east = np.floor((circles.lon[who] + wide + 180) / 360 * columns).astype(np.int64)
-    pairs, column = spread(west, np.minimum(east - west + 1, columns))
+    pairs, column = expand_ranges(west, np.minimum(east - west + 1, columns))
     return who[pairs], rows[pairs] * ROOM + column % columns[pairs]
 
 
-def reached(circles: Circles, who: Ints, lat: Floats, lon: Floats) -> tuple[Flags, Floats]:
+def reaches(circles: Circles, who: Ints, lat: Floats, lon: Floats) -> tuple[Flags, Floats]:
     """Whether each circle numbered in `who` reaches the point beside it, and the metres to it.
 
     The chord is corrected by d³/24R² with the Gaussian radius at the base; where five centimetres
@@ -114,7 +114,7 @@ def reached(circles: Circles, who: Ints, lat: Floats, lon: Floats) -> tuple[Flag
     return away_m <= radius_m, away_m
 
 
-def _middle(rows: Ints) -> Floats:
+def _row_latitudes(rows: Ints) -> Floats:
     return np.asarray(-90 + (rows + 0.5) * ROW_DEGREES, dtype=np.float64)
 
 
@@ -122,7 +122,7 @@ def _row_at(lat: Floats) -> Ints:
     return np.clip(np.floor((lat + 90) / ROW_DEGREES).astype(np.int64), 0, ROWS - 1)
 
 
-def spread(first: Ints, count: Ints) -> tuple[Ints, Ints]:
+def expand_ranges(first: Ints, count: Ints) -> tuple[Ints, Ints]:
     """Every whole number from `first` on, `count` of them, each beside the place it comes from."""
     places = np.repeat(np.arange(len(first)), count)
     begun = np.cumsum(count) - count

@@ -41,8 +41,8 @@ SPOTS_AT_ONCE = 500
 FEWEST_FOR_MANY = 5
 FEW, MANY = f"1-{FEWEST_FOR_MANY - 1}", f"{FEWEST_FOR_MANY}+"
 RADIUS_STEP_M = 5_000
-DEGREES_SHOWN = 1e-6
-FEWEST_NAMED = 3
+COORDINATE_STEP_DEGREES = 1e-6
+SMALLEST_COUNT_SHOWN = 3
 MOST_TOWNS = 10
 ENOUGH_FRIENDS = 4
 LAYER = "coverage"
@@ -50,12 +50,12 @@ PARQUET = (".parquet", ".geoparquet")
 ENDINGS = (".geojson", ".json", ".gpkg", *PARQUET, ".csv")
 
 
-class CannotExport(ValueError):
+class ExportError(ValueError):
     """A map cannot be written under this name; the text says why and what helps."""
 
 
 @dataclass(frozen=True, slots=True)
-class Counted:
+class CellCounts:
     """Cells in ascending order, and how many friends reach the centre of each."""
 
     cells: Ints
@@ -71,7 +71,7 @@ class Area:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Served:
+class TownCoverage:
     """A town and how many friends reach its middle."""
 
     town: Town
@@ -85,7 +85,7 @@ class Summary:
     friends: int
     weight: Weight
     shares: dict[str, float]
-    short: tuple[Served, ...]
+    short: tuple[TownCoverage, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,13 +99,13 @@ class Demand:
     unfilled: int
 
 
-def coverage(friends: Iterable[Friend], market: Market, gazetteer: Gazetteer) -> Frame:
+def coverage_map(friends: Iterable[Friend], market: Market, gazetteer: Gazetteer) -> Frame:
     """The cells of a country which these friends' circles touch, with how many reach each centre.
 
     Columns `friends`, `town` (the nearest), `lat`, `lon` (the centre) and the cell as geometry, on
     WGS84. The friends must qualify already.
     """
-    counted, atlas = counted_in_cells(circles_of(friends)), Atlas(gazetteer)
+    counted, atlas = count_by_cell(circles_of(friends)), TownIndex(gazetteer)
     inside = atlas.inside(counted.cells, market)
     cells = counted.cells[inside]
     return _frame(cells, {"friends": counted.friends[inside], "town": atlas.towns(cells)})
@@ -118,29 +118,29 @@ def circles_of(friends: Iterable[Friend]) -> Circles:
     return Circles(lat, lon, radius_m)
 
 
-def counted_in_cells(circles: Circles) -> Counted:
+def count_by_cell(circles: Circles) -> CellCounts:
     """Every cell a circle touches, wherever it lies, with how many reach its centre exactly."""
     cells: list[Ints] = []
     counts: list[Ints] = []
     for start in range(0, len(circles), CIRCLES_AT_ONCE):
         part = circles.part(start, start + CIRCLES_AT_ONCE)
-        who, cell = grid.touched(part)
-        reaches, away_m = grid.reached(part, who, *grid.centres(cell))
+        who, cell = grid.touched_cells(part)
+        reaches, away_m = grid.reaches(part, who, *grid.centres(cell))
         near = away_m <= part.radius_m[who] + grid.HALF_DIAGONAL_M
         found, place = np.unique(cell[near], return_inverse=True)
         cells.append(found)
         counts.append(np.bincount(place, weights=reaches[near]).astype(np.int64))
     if not cells:
-        return Counted(np.zeros(0, np.int64), np.zeros(0, np.int64))
+        return CellCounts(np.zeros(0, np.int64), np.zeros(0, np.int64))
     found, place = np.unique(np.concatenate(cells), return_inverse=True)
     friends = np.bincount(place, weights=np.concatenate(counts)).astype(np.int64)
-    return Counted(found, friends)
+    return CellCounts(found, friends)
 
 
 def summary(friends: Iterable[Friend], towns: Towns) -> Summary:
     """How much of a country these friends serve, by their exact circles and the towns' middles."""
     circles = circles_of(friends)
-    counts = reaching(circles, [town.point for town in towns.towns])
+    counts = count_by_point(circles, [town.point for town in towns.towns])
     sizes = np.array([town.size for town in towns.towns], dtype=np.float64)
     total = max(float(sizes.sum()), 1.0)
     bands = {
@@ -155,11 +155,11 @@ def summary(friends: Iterable[Friend], towns: Towns) -> Summary:
         shares={
             band: round(float(sizes[inside].sum()) / total, 4) for band, inside in bands.items()
         },
-        short=tuple(Served(town=towns.towns[i], friends=int(counts[i])) for i in short),
+        short=tuple(TownCoverage(town=towns.towns[i], friends=int(counts[i])) for i in short),
     )
 
 
-def reaching(circles: Circles, points: Sequence[Point]) -> Ints:
+def count_by_point(circles: Circles, points: Sequence[Point]) -> Ints:
     """How many circles reach each point."""
     lat = np.array([point.lat for point in points], dtype=np.float64)
     lon = np.array([point.lon for point in points], dtype=np.float64)
@@ -168,26 +168,26 @@ def reaching(circles: Circles, points: Sequence[Point]) -> Ints:
     counts = np.zeros(len(points), dtype=np.int64)
     for start in range(0, len(circles), CIRCLES_AT_ONCE):
         part = circles.part(start, start + CIRCLES_AT_ONCE)
-        who, cell = grid.touched(part)
+        who, cell = grid.touched_cells(part)
         first = np.searchsorted(cells[order], cell, side="left")
         inside = np.searchsorted(cells[order], cell, side="right") - first
-        pairs, place = grid.spread(first, inside)
+        pairs, place = grid.expand_ranges(first, inside)
         hit = order[place]
-        reaches, _ = grid.reached(part, who[pairs], lat[hit], lon[hit])
+        reaches, _ = grid.reaches(part, who[pairs], lat[hit], lon[hit])
         counts += np.bincount(hit[reaches], minlength=len(points))
     return counts
 
 
-def areas(friends: Iterable[Friend], market: Market, atlas: "Atlas") -> list[Area]:
+def public_areas(friends: Iterable[Friend], market: Market, atlas: "TownIndex") -> list[Area]:
     """What anybody may see: where a few and where many could come, and never from where."""
-    counted = counted_in_cells(_blurred(circles_of(friends)))
+    counted = count_by_cell(_coarsen(circles_of(friends)))
     here = atlas.inside(counted.cells, market)
     bands = (
         (FEW, here & (counted.friends > 0) & (counted.friends < FEWEST_FOR_MANY)),
         (MANY, here & (counted.friends >= FEWEST_FOR_MANY)),
     )
     return [
-        Area(helpers=helpers, shape=merged(counted.cells[inside]))
+        Area(helpers=helpers, shape=merge_cells(counted.cells[inside]))
         for helpers, inside in bands
         if inside.any()
     ]
@@ -208,17 +208,19 @@ def feature_collection(found: Sequence[Area], package: str, market: Market) -> d
     }
 
 
-def merged(cells: Ints) -> "Polygon | MultiPolygon":
+def merge_cells(cells: Ints) -> "Polygon | MultiPolygon":
     """Cells in ascending order as one shape, in degrees rounded to ten centimetres."""
     breaks = np.flatnonzero(np.diff(cells) != 1) + 1
     first = cells[np.concatenate(([0], breaks))]
     last = cells[np.concatenate((breaks - 1, [len(cells) - 1]))]
-    shape = shapely.union_all(shapely.box(*grid.bounds(first, last)), grid_size=DEGREES_SHOWN)
+    shape = shapely.union_all(
+        shapely.box(*grid.bounds(first, last)), grid_size=COORDINATE_STEP_DEGREES
+    )
     assert isinstance(shape, shapely.Polygon | shapely.MultiPolygon)
     return shape
 
 
-def unmet(demands: Iterable[Demand], gazetteer: Gazetteer) -> Frame:
+def unmet_map(demands: Iterable[Demand], gazetteer: Gazetteer) -> Frame:
     """Cells where bookings went unmet, with how many of all; fewer than three are "<3".
 
     Columns `unmet`, `unfilled` and `bookings` as text, `least` (what `unmet` is at least), `town`,
@@ -232,26 +234,26 @@ def unmet(demands: Iterable[Demand], gazetteer: Gazetteer) -> Frame:
     for name in ("unmet", "unfilled", "bookings"):
         weights = np.array([getattr(row, name) for row in rows], dtype=np.float64)
         sums = np.bincount(place, weights=weights, minlength=len(cells)).astype(np.int64)
-        columns[name] = [few_hidden(int(count)) for count in sums]
+        columns[name] = [mask_small_count(int(count)) for count in sums]
         if name == "unmet":
-            columns["least"] = np.where(sums < FEWEST_NAMED, 1, sums)
-    columns["town"] = Atlas(gazetteer).towns(cells)
+            columns["least"] = np.where(sums < SMALLEST_COUNT_SHOWN, 1, sums)
+    columns["town"] = TownIndex(gazetteer).towns(cells)
     return _frame(cells, columns)
 
 
-def few_hidden(count: int) -> str:
+def mask_small_count(count: int) -> str:
     """A count as it may be read: none, "<3", or the number."""
-    return f"<{FEWEST_NAMED}" if 0 < count < FEWEST_NAMED else str(count)
+    return f"<{SMALLEST_COUNT_SHOWN}" if 0 < count < SMALLEST_COUNT_SHOWN else str(count)
 
 
 def check_ending(path: Path) -> None:
     """Raise CannotExport unless a map can be written under this name."""
     if path.suffix.lower() not in ENDINGS:
-        raise CannotExport(
+        raise ExportError(
             f"{path.name!r} ends in no format that is known; use one of {', '.join(ENDINGS)}"
         )
     if not path.parent.is_dir():
-        raise CannotExport(f"there is no folder {str(path.parent)!r}; make it first")
+        raise ExportError(f"there is no folder {str(path.parent)!r}; make it first")
 
 
 def export(frame: Frame, path: Path) -> None:
@@ -262,7 +264,7 @@ def export(frame: Frame, path: Path) -> None:
         _write(frame, new)
         new.replace(path)
     except ImportError:
-        raise CannotExport(
+        raise ExportError(
             "GeoParquet needs pyarrow; install tekkie[export], or write .geojson, .gpkg or .csv"
         ) from None
     finally:
@@ -280,13 +282,13 @@ def _write(frame: Frame, path: Path) -> None:
         frame.to_file(path, driver="GeoJSON", layer=LAYER, engine="pyogrio", RFC7946="YES")
 
 
-def _blurred(circles: Circles) -> Circles:
+def _coarsen(circles: Circles) -> Circles:
     """Every base in the middle of its cell, every radius rounded up to whole steps."""
     lat, lon = grid.centres(grid.cells_at(circles.lat, circles.lon))
     return Circles(lat, lon, np.ceil(circles.radius_m / RADIUS_STEP_M) * RADIUS_STEP_M)
 
 
-class Atlas:
+class TownIndex:
     """All known towns, to find for many cells at once the one nearest to each on a map."""
 
     def __init__(self, gazetteer: Gazetteer) -> None:

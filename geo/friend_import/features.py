@@ -6,27 +6,29 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from geo.row_errors import Bad, Fault
+from geo.row_errors import FieldError, RowError
 
 if TYPE_CHECKING:
     from geopandas import GeoDataFrame
 
 PARQUET_ENDINGS = {".parquet", ".geoparquet"}
-NAMELESS = {"id", "fid", "geometry", "geom"}
+IGNORED_COLUMNS = {"id", "fid", "geometry", "geom"}
 
 
 def features(
-    path: Path, check_columns: Callable[[Sequence[str]], list[Fault]]
-) -> Iterator[tuple[int, Mapping[str, str] | Fault]]:
+    path: Path, check_columns: Callable[[Sequence[str]], list[RowError]]
+) -> Iterator[tuple[int, Mapping[str, str] | RowError]]:
     """Every feature with its number from 1, its geometry as lat and lon on WGS84."""
     try:
         frame = _frame(path)
-    except Bad as bad:
+    except FieldError as bad:
         yield 0, bad.at(0)
         return
     # The geometry rules: a lat or lon beside it could only contradict.
     columns = [
-        c for c in frame.columns if c != frame.geometry.name and str(c).lower() not in NAMELESS
+        c
+        for c in frame.columns
+        if c != frame.geometry.name and str(c).lower() not in IGNORED_COLUMNS
     ]
     names = [str(column).strip().lower() for column in columns]
     faults = check_columns([*(name for name in names if name not in {"lat", "lon"}), "lat", "lon"])
@@ -37,7 +39,7 @@ def features(
         zip(frame.geometry, *(frame[column] for column in columns), strict=True), start=1
     ):
         cells = {name: _text(value) for name, value in zip(names, values, strict=True)}
-        yield number, _placed(number, cells, shape)
+        yield number, _add_point(number, cells, shape)
 
 
 def _frame(path: Path) -> "GeoDataFrame":
@@ -46,26 +48,26 @@ def _frame(path: Path) -> "GeoDataFrame":
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            frame = _opened(path)
-        except Bad:
+            frame = _open(path)
+        except FieldError:
             raise
         except ImportError:
             cure = "install tekkie[export], or give the friends as CSV"
-            raise Bad("", "GeoParquet needs pyarrow", cure) from None
+            raise FieldError("", "GeoParquet needs pyarrow", cure) from None
         except (OSError, ValueError, TypeError, KeyError, RuntimeError):
             problem = f"the file cannot be read as {path.suffix or 'a file of points'}"
-            raise Bad("", problem, "give CSV, GeoJSON, GeoPackage or GeoParquet") from None
+            raise FieldError("", problem, "give CSV, GeoJSON, GeoPackage or GeoParquet") from None
         if not isinstance(frame, geopandas.GeoDataFrame):
-            raise Bad("geometry", "the file has no geometry", "give a point per friend")
+            raise FieldError("geometry", "the file has no geometry", "give a point per friend")
         if len(frame) == 0:
-            raise Bad("", "the file has no rows", "add a point per friend")
+            raise FieldError("", "the file has no rows", "add a point per friend")
         if frame.crs is None:
             cure = "name it, for example EPSG:4326"
-            raise Bad("geometry", "the file names no coordinate reference system", cure)
+            raise FieldError("geometry", "the file names no coordinate reference system", cure)
         return frame.to_crs(4326)
 
 
-def _opened(path: Path) -> "GeoDataFrame":
+def _open(path: Path) -> "GeoDataFrame":
     import geopandas
 
     if path.suffix.lower() in PARQUET_ENDINGS:
@@ -75,16 +77,18 @@ def _opened(path: Path) -> "GeoDataFrame":
     layers = [str(layer[0]) for layer in pyogrio.list_layers(path)]
     if len(layers) != 1:
         named = ", ".join(layers[:5]) or "none"
-        raise Bad("", f"the file has {len(layers)} layers: {named}", "give a file with one layer")
+        raise FieldError(
+            "", f"the file has {len(layers)} layers: {named}", "give a file with one layer"
+        )
     return geopandas.read_file(path)
 
 
-def _placed(number: int, cells: dict[str, str], shape: Any) -> Mapping[str, str] | Fault:
+def _add_point(number: int, cells: dict[str, str], shape: Any) -> Mapping[str, str] | RowError:
     if shape is None or shape.is_empty or shape.geom_type != "Point":
         kind = "missing" if shape is None or shape.is_empty else f"a {shape.geom_type}"
-        return Bad("geometry", f"the geometry is {kind}", "give a point").at(number)
+        return FieldError("geometry", f"the geometry is {kind}", "give a point").at(number)
     if not (math.isfinite(shape.x) and math.isfinite(shape.y)):
-        return Bad("geometry", "the point is not finite", "give degrees on WGS84").at(number)
+        return FieldError("geometry", "the point is not finite", "give degrees on WGS84").at(number)
     return {**cells, "lat": f"{shape.y:.9f}", "lon": f"{shape.x:.9f}"}
 
 

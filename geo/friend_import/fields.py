@@ -12,7 +12,6 @@ from phonenumbers import (
     NumberParseException,
     PhoneNumber,
     PhoneNumberFormat,
-    country_code_for_region,
     format_number,
     is_valid_number,
     parse,
@@ -20,11 +19,11 @@ from phonenumbers import (
 from rapidfuzz import process
 
 from data.enums import Tier
-from data.markets import Language, Market
+from data.markets import MARKETS, Language, Market
 from geo.gazetteer.addresses import AddressRefused, Place
 from geo.gazetteer.offline import Gazetteer
 from geo.point import Point, PointInvalid
-from geo.row_errors import Bad, shown
+from geo.row_errors import FieldError, quote_value
 
 Cells = Mapping[str, str]
 
@@ -37,7 +36,7 @@ MOST_CERTIFICATES = 40
 _CERTIFICATE = re.compile("[a-z0-9-]{2,40}")
 _LIST = re.compile("[;,|]")
 _NUMBER = re.compile(r"[+-]?[0-9]{1,15}(\.[0-9]{1,20})?")
-_CALLING_CODES = "|".join(str(country_code_for_region(market)) for market in Market)
+_CALLING_CODES = "|".join(sorted({str(facts.calling_code) for facts in MARKETS.values()}))
 _E164 = re.compile(rf"\+({_CALLING_CODES})([1-9][0-9]{{6,11}})")
 _SPACING = re.compile(r"[\s\-./()]")
 # Plain addresses need no parser; whatever else there is goes through email-validator.
@@ -49,18 +48,18 @@ _PLAIN_EMAIL = re.compile(
 
 def text_of(cells: Cells, field: str) -> str:
     """A text that must be there, no longer than its column allows."""
-    value = short(cells, field)
+    value = optional_text(cells, field)
     if not value:
-        raise Bad(field, f"{field} is missing", f"give a {field}")
+        raise FieldError(field, f"{field} is missing", f"give a {field}")
     return value
 
 
-def short(cells: Cells, field: str) -> str:
+def optional_text(cells: Cells, field: str) -> str:
     """A text, perhaps none, no longer than its column allows."""
     value = cells.get(field, "")
     if len(value) > LONGEST[field]:
         problem = f"{field} has {len(value)} characters"
-        raise Bad(field, problem, f"give at most {LONGEST[field]}")
+        raise FieldError(field, problem, f"give at most {LONGEST[field]}")
     return value
 
 
@@ -72,8 +71,8 @@ def email_of(cells: Cells) -> str:
     try:
         return validate_email(value, check_deliverability=False, test_environment=True).normalized
     except EmailNotValidError:
-        problem = f"{shown(value)} is not an e-mail address"
-        raise Bad("email", problem, "give one like ana@example.org") from None
+        problem = f"{quote_value(value)} is not an e-mail address"
+        raise FieldError("email", problem, "give one like ana@example.org") from None
 
 
 def phone_of(cells: Cells, market: Market) -> str:
@@ -88,8 +87,10 @@ def phone_of(cells: Cells, market: Market) -> str:
     except NumberParseException:
         number = PhoneNumber()
     if not is_valid_number(number):
-        problem = f"{shown(value)} is not a phone number"
-        raise Bad("phone", problem, f"give it with its country code, like {_example(market)}")
+        problem = f"{quote_value(value)} is not a phone number"
+        raise FieldError(
+            "phone", problem, f"give it with its country code, like {_example(market)}"
+        )
     return format_number(number, PhoneNumberFormat.E164)
 
 
@@ -98,15 +99,15 @@ def number_of(cells: Cells, field: str, least: float, most: float) -> float:
     value = cells.get(field, "")
     span = f"{least:g} to {most:g}"
     if not value:
-        raise Bad(field, f"{field} is missing", f"give a number from {span}")
+        raise FieldError(field, f"{field} is missing", f"give a number from {span}")
     if not _NUMBER.fullmatch(value):
         cure = (
             "write a decimal point" if _NUMBER.fullmatch(value.replace(",", ".")) else "correct it"
         )
-        raise Bad(field, f"{field} {shown(value)} is not a number", f"{cure}: {span}")
+        raise FieldError(field, f"{field} {quote_value(value)} is not a number", f"{cure}: {span}")
     number = float(value)
     if not least <= number <= most:
-        raise Bad(field, f"{field} is {value[:20]}", f"give a number from {span}")
+        raise FieldError(field, f"{field} is {value[:20]}", f"give a number from {span}")
     return number
 
 
@@ -121,7 +122,7 @@ def capacity_of(cells: Cells) -> int:
         return DEFAULT_CAPACITY
     number = number_of(cells, "capacity", LEAST_CAPACITY, MOST_CAPACITY)
     if number != int(number):
-        raise Bad("capacity", f"capacity is {cells['capacity']}", "give a whole number")
+        raise FieldError("capacity", f"capacity is {cells['capacity']}", "give a whole number")
     return int(number)
 
 
@@ -131,8 +132,8 @@ def tier_of(cells: Cells) -> Tier:
     try:
         return Tier(value.lower())
     except ValueError:
-        problem = f"tier {shown(value)} is not known" if value else "tier is missing"
-        raise Bad("tier", problem, f"give {' or '.join(Tier)}") from None
+        problem = f"tier {quote_value(value)} is not known" if value else "tier is missing"
+        raise FieldError("tier", problem, f"give {' or '.join(Tier)}") from None
 
 
 def languages_of(cells: Cells) -> tuple[Language, ...]:
@@ -144,14 +145,14 @@ def languages_of(cells: Cells) -> tuple[Language, ...]:
 def _languages(value: str) -> tuple[Language, ...]:
     known = ", ".join(Language)
     found: dict[Language, None] = {}
-    for part in _listed(value):
+    for part in _split_list(value):
         try:
             found[Language(part.lower())] = None
         except ValueError:
-            problem = f"language {shown(part)} is not known"
-            raise Bad("languages", problem, f"use {known}, separated by ;") from None
+            problem = f"language {quote_value(part)} is not known"
+            raise FieldError("languages", problem, f"use {known}, separated by ;") from None
     if not found:
-        raise Bad("languages", "languages is missing", f"give at least one of {known}")
+        raise FieldError("languages", "languages is missing", f"give at least one of {known}")
     return tuple(found)
 
 
@@ -160,20 +161,22 @@ def certificates_of(cells: Cells, known: Set[str] | None) -> tuple[str, ...]:
     codes = _certificates(cells.get("certificates", ""))
     for code in codes:
         if known is not None and code not in known:
-            raise Bad("certificates", f"certificate {code} is not known", _nearest(code, known))
+            raise FieldError(
+                "certificates", f"certificate {code} is not known", _suggest(code, known)
+            )
     return codes
 
 
 @lru_cache(maxsize=10_000)
 def _certificates(value: str) -> tuple[str, ...]:
-    codes = tuple(dict.fromkeys(code.lower() for code in _listed(value)))
+    codes = tuple(dict.fromkeys(code.lower() for code in _split_list(value)))
     if len(codes) > MOST_CERTIFICATES:
         problem = f"{len(codes)} certificates are listed"
-        raise Bad("certificates", problem, f"give at most {MOST_CERTIFICATES}")
+        raise FieldError("certificates", problem, f"give at most {MOST_CERTIFICATES}")
     for code in codes:
         if not _CERTIFICATE.fullmatch(code):
-            problem = f"{shown(code)} is not a certificate code"
-            raise Bad("certificates", problem, "use a-z, 0-9 and -, separated by ;")
+            problem = f"{quote_value(code)} is not a certificate code"
+            raise FieldError("certificates", problem, "use a-z, 0-9 and -, separated by ;")
     return codes
 
 
@@ -185,8 +188,8 @@ def market_of(cells: Cells) -> Market | None:
             try:
                 return Market(value.upper())
             except ValueError:
-                problem = f"{field} {shown(value)} is not served"
-                raise Bad(field, problem, f"use one of {', '.join(Market)}") from None
+                problem = f"{field} {quote_value(value)} is not served"
+                raise FieldError(field, problem, f"use one of {', '.join(Market)}") from None
     return None
 
 
@@ -200,10 +203,10 @@ def point_of(cells: Cells) -> Point | None:
         return Point(lat, lon)
     except PointInvalid:
         cure = "lat and lon look swapped" if abs(lon) <= 90 else "give degrees on WGS84"
-        raise Bad("lat", f"lat is {lat:g}, beyond 90 degrees", cure) from None
+        raise FieldError("lat", f"lat is {lat:g}, beyond 90 degrees", cure) from None
 
 
-def located(cells: Cells, market: Market | None, point: Point, gazetteer: Gazetteer) -> Market:
+def market_at(cells: Cells, market: Market | None, point: Point, gazetteer: Gazetteer) -> Market:
     """The market in which the point lies; `Bad` when it lies in none or outside the one named."""
     if market is None:
         market = gazetteer.country_of(point)
@@ -212,37 +215,38 @@ def located(cells: Cells, market: Market | None, point: Point, gazetteer: Gazett
     try:
         gazetteer.plausible(market, point)
     except AddressRefused as refused:
-        raise _bad(refused) from None
+        raise _field_error(refused) from None
     return market
 
 
 def place_of(cells: Cells, market: Market | None, gazetteer: Gazetteer) -> Place:
     """The place of postcode and city; `Bad` when it cannot be found."""
     if market is None:
-        raise Bad("country", "country is missing", f"give one of {', '.join(Market)}")
+        raise FieldError("country", "country is missing", f"give one of {', '.join(Market)}")
     if not cells.get("postcode") and not cells.get("city"):
-        raise Bad("lat", "the place is missing", "give lat and lon, or postcode, city and country")
+        raise FieldError(
+            "lat", "the place is missing", "give lat and lon, or postcode, city and country"
+        )
     try:
         return gazetteer.find(market, cells.get("postcode", ""), cells.get("city"))
     except AddressRefused as refused:
-        raise _bad(refused) from None
+        raise _field_error(refused) from None
 
 
-def _listed(value: str) -> list[str]:
+def _split_list(value: str) -> list[str]:
     return [part for part in (part.strip() for part in _LIST.split(value)) if part]
 
 
-def _nearest(value: str, known: Set[str]) -> str:
+def _suggest(value: str, known: Set[str]) -> str:
     best = process.extractOne(value, sorted(known), score_cutoff=60)
     return f"did you mean {best[0]}?" if best else f"use one of {', '.join(sorted(known))}"
 
 
-def _bad(refused: AddressRefused) -> Bad:
-    return Bad(refused.field, refused.problem, refused.cure)
+def _field_error(refused: AddressRefused) -> FieldError:
+    return FieldError(refused.field, refused.problem, refused.cure)
 
 
 @cache
 def _example(market: Market) -> str:
-    return {"CH": "+41791234567", "DE": "+4915112345678", "AT": "+436641234567"}.get(
-        market, "+48512345678"
-    )
+    number = parse(MARKETS[market].phone_example, market)
+    return format_number(number, PhoneNumberFormat.E164)

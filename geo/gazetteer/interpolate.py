@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from statistics import median
 
 from data.markets import Market
-from geo.gazetteer.addresses import Postcode
+from geo.gazetteer.addresses import Postcode, number_of
 from geo.gazetteer.town_names import fold
 from geo.point import Point, Precision, distance_m
 
@@ -41,28 +41,28 @@ class Locality:
 
 
 @dataclass(frozen=True, slots=True)
-class Named:
+class NamedPlace:
     """A populated place of GeoNames."""
 
     point: Point
     population: int
 
 
-class Names:
+class PlaceNames:
     """Populated places by region and folded name; own names come before alternate ones."""
 
     def __init__(self) -> None:
-        self._own: dict[tuple[str, str], list[Named]] = defaultdict(list)
-        self._other: dict[tuple[str, str], list[Named]] = defaultdict(list)
+        self._own: dict[tuple[str, str], list[NamedPlace]] = defaultdict(list)
+        self._other: dict[tuple[str, str], list[NamedPlace]] = defaultdict(list)
 
-    def add(self, region: str, name: str, alternates: Iterable[str], place: Named) -> None:
+    def add(self, region: str, name: str, alternates: Iterable[str], place: NamedPlace) -> None:
         """Learn one place."""
         own = fold(name)
         self._own[region, own].append(place)
         for other in {fold(alternate) for alternate in alternates} - {own, ""}:
             self._other[region, other].append(place)
 
-    def find(self, region: str, names: Iterable[str]) -> list[Named]:
+    def find(self, region: str, names: Iterable[str]) -> list[NamedPlace]:
         """The places that bear the first of the names which is known at all."""
         for name in names:
             key = region, fold(name)
@@ -73,16 +73,16 @@ class Names:
 
 
 @dataclass(frozen=True, slots=True)
-class _Joined:
+class _Match:
     locality: Locality
-    place: Named | None
+    place: NamedPlace | None
 
 
 def locate(
     country: Market,
     localities: Sequence[Locality],
     *,
-    names: Names,
+    names: PlaceNames,
     own_points: Mapping[str, Point],
     region_names: Mapping[str, str],
     tick: Callable[[int], None] = lambda _: None,
@@ -94,17 +94,17 @@ def locate(
     by_code: dict[str, list[Locality]] = defaultdict(list)
     for locality in localities:
         by_code[locality.postcode].append(locality)
-    first = _certain(by_code, names, own_points)
+    first = _index_unambiguous(by_code, names, own_points)
     joined = {}
     for done, (code, group) in enumerate(sorted(by_code.items())):
         reference = own_points.get(code) or first.around(code, group[0].region)
-        joined[code] = _main_first([_join(one, names, reference) for one in group])
+        joined[code] = _main_first([_match(one, names, reference) for one in group])
         tick(done + 1)
     return _rows(country, joined, own_points, region_names)
 
 
 @dataclass(frozen=True, slots=True)
-class _Numbered:
+class _CodeIndex:
     """Located postcodes of each region in the order of their numbers."""
 
     codes: dict[str, list[int]]
@@ -116,7 +116,7 @@ class _Numbered:
         return _middle(near) if near else None
 
     def nearest(self, code: str, region: str, count: int) -> list[Point]:
-        codes, number = self.codes.get(region, []), _number(code)
+        codes, number = self.codes.get(region, []), number_of(code)
         at = bisect_left(codes, number)
         window = range(max(0, at - count), min(len(codes), at + count + 1))
         others = [index for index in window if codes[index] != number]
@@ -124,9 +124,9 @@ class _Numbered:
         return [self.points[region][index] for index in others[:count]]
 
 
-def _certain(
-    by_code: Mapping[str, Sequence[Locality]], names: Names, own_points: Mapping[str, Point]
-) -> _Numbered:
+def _index_unambiguous(
+    by_code: Mapping[str, Sequence[Locality]], names: PlaceNames, own_points: Mapping[str, Point]
+) -> _CodeIndex:
     """Codes whose point needs no choice: their own, or that of a name which occurs once."""
     located: dict[str, tuple[str, Point]] = {}
     for code, group in by_code.items():
@@ -136,32 +136,32 @@ def _certain(
             located[code] = group[0].region, own_points[code]
         elif points:
             located[code] = group[0].region, _middle(points)
-    return _numbered(located)
+    return _index_codes(located)
 
 
-def _numbered(located: Mapping[str, tuple[str, Point]]) -> _Numbered:
+def _index_codes(located: Mapping[str, tuple[str, Point]]) -> _CodeIndex:
     codes: dict[str, list[int]] = defaultdict(list)
     points: dict[str, list[Point]] = defaultdict(list)
-    for code, (region, point) in sorted(located.items(), key=lambda item: _number(item[0])):
-        codes[region].append(_number(code))
+    for code, (region, point) in sorted(located.items(), key=lambda item: number_of(item[0])):
+        codes[region].append(number_of(code))
         points[region].append(point)
-    return _Numbered(dict(codes), dict(points))
+    return _CodeIndex(dict(codes), dict(points))
 
 
-def _join(locality: Locality, names: Names, reference: Point | None) -> _Joined:
+def _match(locality: Locality, names: PlaceNames, reference: Point | None) -> _Match:
     found = names.find(locality.region, locality.names)
     if not found:
-        return _Joined(locality, None)
+        return _Match(locality, None)
     if reference is None:
-        return _Joined(locality, max(found, key=lambda place: place.population))
+        return _Match(locality, max(found, key=lambda place: place.population))
     best = min(found, key=lambda place: distance_m(place.point, reference))
     if distance_m(best.point, reference) > FARTHEST_JOIN_M:
-        return _Joined(locality, None)
-    return _Joined(locality, best)
+        return _Match(locality, None)
+    return _Match(locality, best)
 
 
-def _main_first(group: list[_Joined]) -> list[_Joined]:
-    def rank(one: _Joined) -> tuple[int, str]:
+def _main_first(group: list[_Match]) -> list[_Match]:
+    def rank(one: _Match) -> tuple[int, str]:
         return (-one.place.population if one.place else 1, one.locality.town)
 
     return sorted(group, key=rank)
@@ -169,7 +169,7 @@ def _main_first(group: list[_Joined]) -> list[_Joined]:
 
 def _rows(
     country: Market,
-    joined: Mapping[str, list[_Joined]],
+    joined: Mapping[str, list[_Match]],
     own_points: Mapping[str, Point],
     region_names: Mapping[str, str],
 ) -> list[Postcode]:
@@ -180,65 +180,67 @@ def _rows(
     located = {
         code: (joined[code][0].locality.region, point) for code, point in points.items() if point
     }
-    numbered, sharing = _numbered(located), Counter(point for _, point in located.values())
+    numbered, sharing = _index_codes(located), Counter(point for _, point in located.values())
     rows: list[Postcode] = []
     for code, group in joined.items():
-        main = _main(code, group[0], points[code], numbered, sharing)
+        main = _place_main(code, group[0], points[code], numbered, sharing)
         if main is None:
             continue
         rows.append(_row(country, group[0].locality, main, region_names))
         for one in group[1:]:
-            found = _of_other(one, main, own=code in own_points)
+            found = _place_other(one, main, own=code in own_points)
             rows.append(_row(country, one.locality, found, region_names))
     return rows
 
 
 @dataclass(frozen=True, slots=True)
-class _Found:
+class _Placement:
     point: Point
     precision: Precision
     radius_m: int
 
 
-def _main(
+def _place_main(
     code: str,
-    first: _Joined,
+    first: _Match,
     point: Point | None,
-    numbered: _Numbered,
+    numbered: _CodeIndex,
     sharing: Mapping[Point, int],
-) -> _Found | None:
+) -> _Placement | None:
     region = first.locality.region
     if point is None:
-        return _by_numbers(numbered.nearest(code, region, NEIGHBOURS))
+        return _place_by_numbers(numbered.nearest(code, region, NEIGHBOURS))
     population = first.place.population if first.place else LARGE_TOWN
     town_m = _town_radius_m(population)
     joined = first.place is not None and first.place.point == point
     if sharing[point] >= CODES_THAT_MAKE_A_TOWN:
-        return _Found(point, Precision.TOWN, max(town_m, SMALLEST_TOWN_M))
+        return _Placement(point, Precision.TOWN, max(town_m, SMALLEST_TOWN_M))
     if joined and town_m > LARGEST_RADIUS_M:
-        return _Found(point, Precision.TOWN, town_m)
+        return _Placement(point, Precision.TOWN, town_m)
     near = numbered.nearest(code, region, NEIGHBOURS)
     apart_m = median(distance_m(point, other) for other in near) / 2 if near else LARGEST_RADIUS_M
-    return _Found(point, Precision.POSTCODE, max(_within(apart_m), town_m if joined else 0))
+    return _Placement(
+        point, Precision.POSTCODE, max(_clamp_radius(apart_m), town_m if joined else 0)
+    )
 
 
-def _by_numbers(near: Sequence[Point]) -> _Found | None:
+def _place_by_numbers(near: Sequence[Point]) -> _Placement | None:
     if not near:
         return None
     middle = _middle(near)
     reach_m = max(distance_m(middle, other) for other in near)
-    return _Found(middle, Precision.DISTRICT, round(max(SMALLEST_DISTRICT_M, 1.5 * reach_m)))
+    return _Placement(middle, Precision.DISTRICT, round(max(SMALLEST_DISTRICT_M, 1.5 * reach_m)))
 
 
-def _of_other(one: _Joined, main: _Found, own: bool) -> _Found:
+def _place_other(one: _Match, main: _Placement, own: bool) -> _Placement:
     place = one.place
     if own or place is None or distance_m(place.point, main.point) > FARTHEST_FROM_MAIN_M:
         return main
-    return _Found(place.point, Precision.POSTCODE, SMALLEST_RADIUS_M)
+    return _Placement(place.point, Precision.POSTCODE, SMALLEST_RADIUS_M)
 
 
 def _row(
-    country: Market, one: Locality, found: _Found, region_names: Mapping[str, str]
+    country: Market, one: Locality, found: _Placement, region_names: Mapping[str, str]
 ) -> Postcode:
     return Postcode(
         country=country,
@@ -257,12 +259,8 @@ def _town_radius_m(population: int) -> int:
     return max(SMALLEST_RADIUS_M, round(1_600 * math.pow(population / 10_000, 0.4)))
 
 
-def _within(radius_m: float) -> int:
+def _clamp_radius(radius_m: float) -> int:
     return round(min(max(radius_m, SMALLEST_RADIUS_M), LARGEST_RADIUS_M))
-
-
-def _number(code: str) -> int:
-    return int(code.replace("-", ""))
 
 
 def _middle(points: Sequence[Point]) -> Point:

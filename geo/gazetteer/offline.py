@@ -19,7 +19,7 @@ import numpy as np
 from rapidfuzz import fuzz, process
 from rtree import index as rtree
 
-from data.markets import Market
+from data.markets import MARKETS, Market
 from geo.gazetteer.addresses import (
     FORMATS,
     AddressRefused,
@@ -30,8 +30,9 @@ from geo.gazetteer.addresses import (
     Postcode,
     UnknownPostcode,
     UnknownTown,
-    normal,
-    served,
+    normalize_postcode,
+    number_of,
+    parse_market,
 )
 from geo.gazetteer.town_names import EXONYMS, fold
 from geo.point import Point, Precision, distance_m, ecef
@@ -57,8 +58,8 @@ FARTHEST_FROM_A_PLACE_M = 40_000
 # Two points that round to one corner of 0.1 degrees lie less than this apart.
 CORNER_M = 16_000
 MOST_CORNERS = 100_000
-ALIKE = 75
-SURELY_MEANT = 80
+SIMILAR_SCORE = 75
+MATCH_SCORE = 80
 
 Key = tuple[str, str]
 
@@ -116,18 +117,18 @@ class Gazetteer:
         Without a postcode the town alone is looked up. Errors: `CountryNotServed`,
         `UnknownPostcode`, `UnknownTown`.
         """
-        market = served(country)
+        market = parse_market(country)
         city = " ".join((city or "").split())
         if not postcode.strip():
             return self._find_town(market, city)
-        code = normal(market, postcode)
+        code = normalize_postcode(market, postcode)
         lines = self._lines.get((market, code))
         if lines is None:
             raise self._unknown(market, code, city)
         towns = [postcode_of(line) for line in lines]
         if not city:
             return _place(towns[0])
-        meant = _meant(city, towns)
+        meant = _match_town(city, towns)
         if meant is not None:
             return _place(meant)
         names = ", ".join(town.town for town in towns[:MOST_SUGGESTIONS])
@@ -136,18 +137,18 @@ class Gazetteer:
 
     def towns(self, country: str, text: str, limit: int = MOST_TOWNS) -> list[Place]:
         """Towns whose name begins like the text, then those spelled alike, the larger first."""
-        market = served(country)
-        typed = _known_as(fold(text[:60]))
+        market = parse_market(country)
+        typed = _own_name(fold(text[:60]))
         if not typed:
             return []
         known = self._names(market)
         beginning = [name for name in known if name.startswith(typed)]
         beginning.sort(key=lambda name: (name != typed, -len(known[name]), name))
-        names = dict.fromkeys([*beginning[:limit], *_alike(typed, known, limit)])
+        names = dict.fromkeys([*beginning[:limit], *_similar_names(typed, known, limit)])
         places = [
             place
             for name in names
-            for place in _regional([postcode_of(line) for line in known[name]])
+            for place in _places_by_region([postcode_of(line) for line in known[name]])
         ]
         return places[:limit]
 
@@ -158,11 +159,9 @@ class Gazetteer:
         """
         if not any(letter.isdigit() for letter in text):
             return self.towns(country, text, limit)
-        market = served(country)
+        market = parse_market(country)
         codes = self._numbers[market][0]
-        typed = normal(market, text[:12])
-        if market is Market.PL and typed.isdigit():
-            typed = f"{typed[:2]}-{typed[2:]}" if len(typed) > 2 else typed
+        typed = normalize_postcode(market, text[:12])
         begin = bisect_left(codes, typed)
         near = codes[begin : begin + limit]
         return [
@@ -174,8 +173,8 @@ class Gazetteer:
 
     def complete(self, country: str, postcode: str) -> list[str]:
         """The towns of a postcode, the main one first; none when the postcode is not known."""
-        market = served(country)
-        lines = self._lines.get((market, normal(market, postcode)), [])
+        market = parse_market(country)
+        lines = self._lines.get((market, normalize_postcode(market, postcode)), [])
         return list(dict.fromkeys(line.split("\t", 3)[2] for line in lines))
 
     def plausible(self, country: str, point: Point) -> None:
@@ -183,7 +182,7 @@ class Gazetteer:
 
         The error says so when latitude and longitude look swapped.
         """
-        market = served(country)
+        market = parse_market(country)
         if self.near(market, point):
             return
         given = f"{point.lat:g}, {point.lon:g}"
@@ -247,8 +246,8 @@ class Gazetteer:
                 "postcode", "the postcode is missing", "give a postcode or a town"
             )
         found = self.towns(market, city)
-        typed = _known_as(fold(city))
-        if found and fuzz.ratio(typed, fold(found[0].town)) >= SURELY_MEANT:
+        typed = _own_name(fold(city))
+        if found and fuzz.ratio(typed, fold(found[0].town)) >= MATCH_SCORE:
             return found[0]
         names = [place.town for place in found[:MOST_SUGGESTIONS]]
         cure = f"did you mean {', '.join(names)}?" if names else "give the postcode"
@@ -269,15 +268,15 @@ class Gazetteer:
         if not digits:
             return []
         codes, numbers = self._numbers[market]
-        width = len(codes[0].replace("-", "")) if codes else 0
+        width = MARKETS[market].postcode.digits
         number = int(digits[:width].ljust(width, "0"))
         middle = bisect_left(numbers, number)
         near = range(max(0, middle - MOST_SUGGESTIONS), min(len(codes), middle + MOST_SUGGESTIONS))
         ranked = sorted(near, key=lambda index: (abs(numbers[index] - number), index))
         of_town = [
-            line.split("\t", 2)[1] for line in self._names(market).get(_known_as(fold(city)), [])
+            line.split("\t", 2)[1] for line in self._names(market).get(_own_name(fold(city)), [])
         ]
-        of_town.sort(key=lambda known: abs(int(known.replace("-", "")) - number))
+        of_town.sort(key=lambda known: abs(number_of(known) - number))
         return list(dict.fromkeys([*of_town, *(codes[i] for i in ranked)]))[:MOST_SUGGESTIONS]
 
     @cached_property
@@ -285,7 +284,7 @@ class Gazetteer:
         found: dict[Market, tuple[list[str], list[int]]] = {}
         for market in Market:
             codes = sorted(code for country, code in self._lines if country == market)
-            found[market] = codes, [int(code.replace("-", "")) for code in codes]
+            found[market] = codes, [number_of(code) for code in codes]
         return found
 
     @cached_property
@@ -357,19 +356,19 @@ def _place(row: Postcode) -> Place:
     )
 
 
-def _known_as(folded: str) -> str:
+def _own_name(folded: str) -> str:
     return EXONYMS.get(folded, folded)
 
 
-def _meant(city: str, towns: list[Postcode]) -> Postcode | None:
-    typed = _known_as(fold(city))
+def _match_town(city: str, towns: list[Postcode]) -> Postcode | None:
+    typed = _own_name(fold(city))
     names = [fold(town.town) for town in towns]
     if typed in names:
         return towns[names.index(typed)]
     for town, name in zip(towns, names, strict=True):
         if typed.startswith(f"{name} ") or name.startswith(f"{typed} "):
             return town
-    best = process.extractOne(typed, names, scorer=fuzz.ratio, score_cutoff=SURELY_MEANT)
+    best = process.extractOne(typed, names, scorer=fuzz.ratio, score_cutoff=MATCH_SCORE)
     return towns[best[2]] if best else None
 
 
@@ -378,16 +377,16 @@ def _main_first(group: list[Postcode]) -> list[Postcode]:
     return sorted(group, key=lambda row: (distance_m(row.point, middle), row.town))
 
 
-def _regional(rows: list[Postcode]) -> list[Place]:
+def _places_by_region(rows: list[Postcode]) -> list[Place]:
     """One place per region for rows of one name: the middle of its postcodes."""
     groups: dict[str, list[Postcode]] = defaultdict(list)
     for row in rows:
         groups[row.region].append(row)
     ranked = sorted(groups.values(), key=lambda group: (-len(group), group[0].postcode))
-    return [_middle(group) for group in ranked]
+    return [_middle_of(group) for group in ranked]
 
 
-def _middle(group: list[Postcode]) -> Place:
+def _middle_of(group: list[Postcode]) -> Place:
     first = _place(group[0])
     if len(group) == 1:
         return first
@@ -397,12 +396,14 @@ def _middle(group: list[Postcode]) -> Place:
     return replace(first, point=point, precision=Precision.TOWN, radius_m=radius_m)
 
 
-def _alike(typed: str, names: Iterable[str], limit: int) -> list[str]:
+def _similar_names(typed: str, names: Iterable[str], limit: int) -> list[str]:
     """Names spelled like the text, wholly or in their first word, the most alike first."""
     scores: dict[str, float] = {}
     words = {name: name.split()[0] for name in names}
     for choices, worth in (({name: name for name in words}, 1.0), (words, 0.95)):
-        hits = process.extract(typed, choices, scorer=fuzz.ratio, limit=limit, score_cutoff=ALIKE)
+        hits = process.extract(
+            typed, choices, scorer=fuzz.ratio, limit=limit, score_cutoff=SIMILAR_SCORE
+        )
         for _, score, name in hits:
             scores[name] = max(scores.get(name, 0), score * worth)
     return sorted(scores, key=lambda name: (-scores[name], name))

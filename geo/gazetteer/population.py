@@ -47,14 +47,14 @@ class Towns:
 
 def towns_of(market: Market, gazetteer: Gazetteer) -> Towns:
     """The towns of a country: by their people where these are known, else by their postcodes."""
-    known = _of_geonames(market)
+    known = _populated_places(market)
     if known:
         return Towns(weight=Weight.PEOPLE, towns=_largest_first(known))
-    counted = by_postcodes(gazetteer.rows(market))
+    counted = count_postcodes(gazetteer.rows(market))
     return Towns(weight=Weight.POSTCODES, towns=_largest_first(counted))
 
 
-def by_postcodes(rows: Iterable[Postcode]) -> list[Town]:
+def count_postcodes(rows: Iterable[Postcode]) -> list[Town]:
     """Every town of the rows once, with the number of its postcodes, where the first of them is."""
     first: dict[tuple[str, str], Postcode] = {}
     codes: Counter[tuple[str, str]] = Counter()
@@ -68,7 +68,7 @@ def by_postcodes(rows: Iterable[Postcode]) -> list[Town]:
     ]
 
 
-def _of_geonames(market: Market) -> list[Town]:
+def _populated_places(market: Market) -> list[Town]:
     regions = {region.geonames: region.name for region in REGIONS[market]}
     found: list[Town] = []
 

@@ -8,7 +8,10 @@ from geo.point import Point
 
 @dataclass(frozen=True, slots=True)
 class Region:
-    """A canton, Land or voivodeship: its code in postal lists, its code in GeoNames, its name."""
+    """A canton, Land or voivodeship: its code in postal lists, its code in GeoNames, its name.
+
+    Postal lists may divide a country more finely: then several codes share one of GeoNames.
+    """
 
     code: str
     geonames: str

@@ -42,8 +42,8 @@ from numpy.typing import NDArray
 
 from data.records.ids import FriendId
 from data.records.people import Friend
-from geo.index.rtrees import EARTH_M, Look, Tree, Vector
-from geo.index.slot_table import NO_SLOT, NOBODY, Hashes, Slots, hashes_of
+from geo.index.rtrees import EARTH_M, Nearest, Tree, Vector
+from geo.index.slot_table import NO_FRIEND, NO_SLOT, Hashes, Slots, hashes_of
 from geo.point import (
     ECCENTRICITY_SQUARED,
     EQUATORIAL_RADIUS_M,
@@ -53,13 +53,13 @@ from geo.point import (
     geodesic_m,
 )
 
-FIRST_LOOK_TIMES: Final = 3
-WIDER_BY: Final = 3
+FIRST_SEARCH_FACTOR: Final = 3
+WIDER_SEARCH_FACTOR: Final = 3
 NEAR_TIE_M: Final = 0.02
 LONGEST_CHORD_TO_CORRECT_M: Final = 100_000.0
 EVERY_TRAIT: Final = 2**62 - 1
-EVERYBODY: Final = None
-OPEN: Final = 1
+ALL_FRIENDS: Final = None
+AVAILABLE: Final = 1
 
 
 class Query(NamedTuple):
@@ -77,7 +77,7 @@ class Query(NamedTuple):
 
 
 Key = str | None
-Found = tuple[float, FriendId]
+Ranked = tuple[float, FriendId]
 
 
 def all_traits(_friend: Friend) -> int:
@@ -117,7 +117,7 @@ class FriendIndex:
         return len(self._slots)
 
     def __iter__(self) -> Iterator[Friend]:
-        return (friend for friend in self._friends if friend is not NOBODY)
+        return (friend for friend in self._friends if friend is not NO_FRIEND)
 
     def get(self, friend_id: FriendId) -> Friend | None:
         """The friend as last put, or None."""
@@ -152,7 +152,7 @@ class FriendIndex:
             return
         old = self._friends[slot]
         bits = self._bits_of(friend)
-        turned = (bits ^ self._bits[slot]) & OPEN
+        turned = (bits ^ self._bits[slot]) & AVAILABLE
         moved = friend.lat != old.lat or friend.lon != old.lon
         if moved or turned or friend.certificates != old.certificates:
             self._replant(slot, friend, bits, moved=moved)
@@ -169,7 +169,7 @@ class FriendIndex:
         friend, place = self._friends[slot], self._place(slot)
         for key in _keys(friend, self._bits[slot]):
             self._trees[key].delete(slot, place)
-        self._friends[slot], self._bits[slot] = NOBODY, 0
+        self._friends[slot], self._bits[slot] = NO_FRIEND, 0
         self._free.append(slot)
         self._uncount_radius(friend.radius_m)
 
@@ -193,7 +193,7 @@ class FriendIndex:
         if tree is None or want < 1:
             return []
         here = ecef(point)
-        look = tree.look(here, FIRST_LOOK_TIMES * want, self._largest_radius_m + NEAR_TIE_M)
+        look = tree.look(here, FIRST_SEARCH_FACTOR * want, self._largest_radius_m + NEAR_TIE_M)
         return self._answer(query, tree, here, look)
 
     def nearest_many(self, queries: Iterable[Query]) -> list[list[Candidate]]:
@@ -207,28 +207,28 @@ class FriendIndex:
             answers.append([])
         reach_m = self._largest_radius_m + NEAR_TIE_M
         for tree, rows in asked.items():
-            count = FIRST_LOOK_TIMES * max(query.want for _, query, _ in rows)
+            count = FIRST_SEARCH_FACTOR * max(query.want for _, query, _ in rows)
             looks = tree.looks([here for _, _, here in rows], count, reach_m)
             for (place, query, here), look in zip(rows, looks, strict=True):
                 answers[place] = self._answer(query, tree, here, look)
         return answers
 
-    def _answer(self, query: Query, tree: Tree, here: Vector, look: Look) -> list[Candidate]:
+    def _answer(self, query: Query, tree: Tree, here: Vector, look: Nearest) -> list[Candidate]:
         """The answer, from a first look into the tree and as many wider ones as it takes."""
-        found: list[Found] = []
+        found: list[Ranked] = []
         reach_m = self._sift(query, here, look.slots, found)
         while not look.whole and look.as_far_as_m <= reach_m:
             seen = len(look.slots)
-            look = tree.look(here, WIDER_BY * seen, self._largest_radius_m + NEAR_TIE_M)
+            look = tree.look(here, WIDER_SEARCH_FACTOR * seen, self._largest_radius_m + NEAR_TIE_M)
             reach_m = self._sift(query, here, look.slots[seen:], found)
         return self._ranked(query.point, found)[: query.want]
 
-    def _sift(self, query: Query, here: Vector, slots: list[int], found: list[Found]) -> float:
+    def _sift(self, query: Query, here: Vector, slots: list[int], found: list[Ranked]) -> float:
         """Add to `found` who of `slots` fits; says how far away the next could be and matter."""
         point, certificates, want, qualifies, required = query
-        required = required << 1 | OPEN
+        required = required << 1 | AVAILABLE
         friends, bits, xs, ys, zs = self._friends, self._bits, self._x, self._y, self._z
-        bend, several = _bend(point), len(certificates) > 1
+        bend, several = _chord_correction(point), len(certificates) > 1
         reach_m = self._reach_m(found, want)
         for slot in slots:
             if bits[slot] & required != required:
@@ -236,7 +236,7 @@ class FriendIndex:
             chord_m, friend = dist(here, (xs[slot], ys[slot], zs[slot])), friends[slot]
             if chord_m > reach_m:
                 break
-            away_m = _away_m(chord_m, bend, friend, point)
+            away_m = _distance_m(chord_m, bend, friend, point)
             gap_m = friend.radius_m - away_m
             if gap_m < NEAR_TIE_M and (gap_m < -NEAR_TIE_M or not _covers(friend, point)):
                 continue
@@ -246,7 +246,7 @@ class FriendIndex:
                     reach_m = found[want - 1][0] + NEAR_TIE_M
         return reach_m
 
-    def _reach_m(self, found: list[Found], want: int) -> float:
+    def _reach_m(self, found: list[Ranked], want: int) -> float:
         """The chord beyond which nobody could be among the `want` nearest."""
         farthest_m = found[want - 1][0] if len(found) >= want else self._largest_radius_m
         return farthest_m + NEAR_TIE_M
@@ -255,7 +255,7 @@ class FriendIndex:
         """How many friends are available and have all traits of `required`."""
         if not self._bits:
             return 0
-        wanted = required << 1 | OPEN
+        wanted = required << 1 | AVAILABLE
         bits = np.frombuffer(self._bits, np.int64)
         return int(np.count_nonzero(bits & wanted == wanted))
 
@@ -263,21 +263,21 @@ class FriendIndex:
         """The `count` nearest friends of any kind, available or not, however far."""
         if count < 1:
             return []
-        tree, here, bend = self._tree(EVERYBODY), ecef(point), _bend(point)
+        tree, here, bend = self._tree(ALL_FRIENDS), ecef(point), _chord_correction(point)
         friends, xs, ys, zs = self._friends, self._x, self._y, self._z
         look = tree.look(here, count + 1, EARTH_M)
         while True:
             found = [
-                (_away_m(chord_m, bend, friends[slot], point), friends[slot].id)
+                (_distance_m(chord_m, bend, friends[slot], point), friends[slot].id)
                 for slot in look.slots
                 for chord_m in (dist(here, (xs[slot], ys[slot], zs[slot])),)
             ]
             found.sort()
             if look.whole or look.as_far_as_m > found[count - 1][0] + NEAR_TIE_M:
                 return self._ranked(point, found)[:count]
-            look = tree.look(here, WIDER_BY * len(look.slots), EARTH_M)
+            look = tree.look(here, WIDER_SEARCH_FACTOR * len(look.slots), EARTH_M)
 
-    def _ranked(self, point: Point, found: list[Found]) -> list[Candidate]:
+    def _ranked(self, point: Point, found: list[Ranked]) -> list[Candidate]:
         """`found` in order; those too close to tell apart are solved, each place once."""
         before_m = -inf
         for away_m, _ in found:
@@ -287,7 +287,7 @@ class FriendIndex:
             before_m = away_m
         return [Candidate(friend_id, away_m) for away_m, friend_id in found]
 
-    def _told_apart(self, point: Point, found: list[Found]) -> list[Found]:
+    def _told_apart(self, point: Point, found: list[Ranked]) -> list[Ranked]:
         solved = cache(geodesic_m)
         gaps = [after[0] - before[0] for before, after in pairwise(found)]
         close = {i + n for i, gap_m in enumerate(gaps) if gap_m < NEAR_TIE_M for n in (0, 1)}
@@ -298,7 +298,7 @@ class FriendIndex:
         return sorted(found)
 
     def _rarest(self, certificates: frozenset[str]) -> Tree | None:
-        trees = [self._trees.get(code) for code in certificates or (EVERYBODY,)]
+        trees = [self._trees.get(code) for code in certificates or (ALL_FRIENDS,)]
         if len(trees) == 1:
             return trees[0]
         known = [tree for tree in trees if tree is not None]
@@ -330,7 +330,7 @@ class FriendIndex:
     def _take_slot(self) -> int:
         if self._free:
             return self._free.pop()
-        self._friends.append(NOBODY)
+        self._friends.append(NO_FRIEND)
         self._bits.append(0)
         for axis in (self._x, self._y, self._z):
             axis.append(0.0)
@@ -360,7 +360,7 @@ class FriendIndex:
         """What is wrong inside, one sentence each; an empty list when all is well."""
         problems: list[str] = []
         for slot, friend in enumerate(self._friends):
-            if friend is not NOBODY:
+            if friend is not NO_FRIEND:
                 problems += self._check_slot(slot, friend)
         if not len(self._slots) == sum(1 for _ in self) == len(self._friends) - len(self._free):
             problems.append("Some slots are neither used nor free.")
@@ -376,7 +376,7 @@ class FriendIndex:
         if self._slots.get(friend_id) != slot:
             yield f"Friend {friend_id} is not in his slot {slot}."
         told = self._bits_of(friend) ^ self._bits[slot]
-        if told == OPEN:
+        if told == AVAILABLE:
             yield f"Friend {friend_id} became available or not, and the index was not told."
         elif told:
             yield f"Friend {friend_id} has other traits, and the index was not told."
@@ -401,38 +401,38 @@ def _members(friends: list[Friend], bits: Sequence[int]) -> dict[Key, array[int]
     """Who belongs into which tree, by his place in the list."""
     members: defaultdict[Key, array[int]] = defaultdict(lambda: array("q"))
     for row, friend in enumerate(friends):
-        if friend is not NOBODY:
-            members[EVERYBODY].append(row)
-        if bits[row] & OPEN:
+        if friend is not NO_FRIEND:
+            members[ALL_FRIENDS].append(row)
+        if bits[row] & AVAILABLE:
             for code in {held.code for held in friend.certificates}:
                 members[code].append(row)
     return members
 
 
 def _keys(friend: Friend, bits: int) -> frozenset[Key]:
-    codes = [held.code for held in friend.certificates] if bits & OPEN else []
-    return frozenset((EVERYBODY, *codes))
+    codes = [held.code for held in friend.certificates] if bits & AVAILABLE else []
+    return frozenset((ALL_FRIENDS, *codes))
 
 
 def _lacks(friend: Friend, certificates: frozenset[str]) -> bool:
     return not certificates <= {held.code for held in friend.certificates}
 
 
-def _away_m(chord_m: float, bend: float, friend: Friend, point: Point) -> float:
+def _distance_m(chord_m: float, bend: float, friend: Friend, point: Point) -> float:
     if chord_m > LONGEST_CHORD_TO_CORRECT_M:
-        return _solved(friend, point)
+        return _geodesic_m(friend, point)
     return chord_m + chord_m * chord_m * chord_m * bend
 
 
-def _solved(friend: Friend, point: Point) -> float:
+def _geodesic_m(friend: Friend, point: Point) -> float:
     return geodesic_m(point, Point(friend.lat, friend.lon))
 
 
 def _covers(friend: Friend, point: Point) -> bool:
-    return _solved(friend, point) <= friend.radius_m
+    return _geodesic_m(friend, point) <= friend.radius_m
 
 
-def _bend(point: Point) -> float:
+def _chord_correction(point: Point) -> float:
     """1/24R² in m⁻², with R the Gaussian radius of curvature at the point."""
     flat = 1 - ECCENTRICITY_SQUARED * sin(radians(point.lat)) ** 2
     return flat * flat / (24 * EQUATORIAL_RADIUS_M**2 * (1 - ECCENTRICITY_SQUARED))

@@ -32,7 +32,7 @@ class IndexBroken(RuntimeError):
     """The R-tree library refused; load the index anew."""
 
 
-class Look(NamedTuple):
+class Nearest(NamedTuple):
     """The nearest slots, and how far away the last of them lies; `whole` when there are no more."""
 
     slots: list[int]
@@ -73,13 +73,13 @@ class Tree:
         self._tree.delete(slot, place)
         self._size -= 1
 
-    def look(self, place: Vector, count: int, reach_m: float) -> Look:
+    def look(self, place: Vector, count: int, reach_m: float) -> Nearest:
         """The `count` nearest slots within `reach_m`, and all as far as the last of them."""
-        return _ROOM.ask(self._address, place, count, reach_m)
+        return _BUFFERS.ask(self._address, place, count, reach_m)
 
-    def looks(self, places: Sequence[Vector], count: int, reach_m: float) -> list[Look]:
+    def looks(self, places: Sequence[Vector], count: int, reach_m: float) -> list[Nearest]:
         """What `look` answers for each of `places`."""
-        return _ROOM.ask_all(self._address, places, count, reach_m)
+        return _BUFFERS.ask_all(self._address, places, count, reach_m)
 
     def check(self, name: str, expected: Iterable[int]) -> Iterator[str]:
         """How the tree differs from the slots it should hold."""
@@ -91,7 +91,7 @@ class Tree:
             yield f"The tree {name} holds other friends than it should."
 
 
-class _Room:
+class _Buffers:
     """Room for questions and answers of libspatialindex, made larger when it is too small."""
 
     def __init__(self, questions: int, slots: int) -> None:
@@ -112,43 +112,43 @@ class _Room:
         answer = (self._slots, self._counts, self._reaches, self._answered)
         self._addresses = (places, places, *(ctypes.addressof(room) for room in answer))
 
-    def ask(self, tree: int, place: Vector, count: int, reach_m: float) -> Look:
+    def ask(self, tree: int, place: Vector, count: int, reach_m: float) -> Nearest:
         self._places[0:3] = [*place]
         self._reaches[0] = reach_m
         if self._call(tree, count, 1, 3, self._size, 3, 1, *self._addresses):
-            raise _broken()
+            raise _library_error()
         found = self._counts[0]
         if found > self._size:
             self._make(self._questions, 2 * found)
             return self.ask(tree, place, count, reach_m)
-        return Look(self._slots[:found], self._reaches[0], found < count)
+        return Nearest(self._slots[:found], self._reaches[0], found < count)
 
     def ask_all(
         self, tree: int, places: Sequence[Vector], count: int, reach_m: float
-    ) -> list[Look]:
+    ) -> list[Nearest]:
         asked = len(places)
         if asked > self._questions:
             self._make(2 * asked, self._size)
         self._places[0 : 3 * asked] = [*chain.from_iterable(places)]
         self._reaches[0:asked] = [reach_m] * asked
         if self._call(tree, count, asked, 3, self._size, 3, 1, *self._addresses):
-            raise _broken()
+            raise _library_error()
         if self._answered.value < asked:
             self._make(self._questions, 2 * self._size)
             return self.ask_all(tree, places, count, reach_m)
         looks, first = [], 0
         for found, as_far_as_m in zip(self._counts[:asked], self._reaches[:asked], strict=True):
             last = first + found
-            looks.append(Look(self._slots[first:last], as_far_as_m, found < count))
+            looks.append(Nearest(self._slots[first:last], as_far_as_m, found < count))
             first = last
         return looks
 
 
-def _broken() -> IndexBroken:
+def _library_error() -> IndexBroken:
     return IndexBroken(core.rt.Error_GetLastErrorMsg().decode())
 
 
-_ROOM = _Room(64, 4096)
+_BUFFERS = _Buffers(64, 4096)
 
 
 def _properties() -> rtree.Property:

@@ -18,9 +18,9 @@ from data.records.ids import FriendId
 from data.records.people import Friend
 
 NO_SLOT: Final = -1
-GONE: Final = -2
+DELETED: Final = -2
 SMALLEST: Final = 16
-NOBODY: Final = cast(Friend, None)
+NO_FRIEND: Final = cast(Friend, None)
 
 Hashes = NDArray[np.int64]
 
@@ -87,6 +87,6 @@ class Slots:
         at = self._place(friend_id)
         slot = self._table[at]
         if slot != NO_SLOT:
-            self._table[at] = GONE
+            self._table[at] = DELETED
             self._count -= 1
         return slot

@@ -5,7 +5,13 @@ import asyncpg
 import pytest
 
 from data import db
-from data.db import DatabaseAway, DatabaseBusy, DatabaseConflict, DatabaseFull, ServerUnfit
+from data.db import (
+    DatabaseBusy,
+    DatabaseConflict,
+    DatabaseFull,
+    DatabaseUnavailable,
+    ServerUnfit,
+)
 
 
 @pytest.fixture
@@ -110,7 +116,7 @@ async def test_a_slow_statement_is_ended_by_the_server(small):
 
 
 async def test_a_server_that_is_away_is_told_plainly():
-    with pytest.raises(DatabaseAway, match="does not answer"):
+    with pytest.raises(DatabaseUnavailable, match="does not answer"):
         await db.open_pool(
             "postgresql://me@/x?host=/nonexistent", role=None, size=1, application="x"
         )
@@ -125,7 +131,7 @@ async def test_a_connection_that_is_cut_is_told_and_the_pool_heals(small, owner)
             await owner.fetchval("SELECT pg_terminate_backend($1, 5000)", pids[0])
             await tx.execute("SELECT 1")
 
-    with pytest.raises(DatabaseAway):
+    with pytest.raises(DatabaseUnavailable):
         await work()
     async with db.transaction(small) as tx:
         assert await tx.fetchval("SELECT pg_backend_pid()") not in pids
@@ -162,7 +168,7 @@ async def test_work_that_met_another_is_repeated_until_it_is_done(pool, code):
         waits.append(attempt)
         return 0.0
 
-    assert await db.repeat(pool, work, jitter_s=jitter_s) == "done"
+    assert await db.run_with_retries(pool, work, jitter_s=jitter_s) == "done"
     assert waits == [1, 2]
 
 
@@ -174,7 +180,7 @@ async def test_work_that_always_meets_another_is_given_up_the_third_time(pool):
         await tx.execute("DO $$ BEGIN RAISE SQLSTATE '40P01'; END $$")
 
     with pytest.raises(DatabaseConflict):
-        await db.repeat(pool, work, jitter_s=lambda _: 0.0)
+        await db.run_with_retries(pool, work, jitter_s=lambda _: 0.0)
     assert len(tries) == 3
 
 
@@ -189,9 +195,9 @@ async def test_a_locked_row_is_a_conflict_and_waited_for_no_longer_than_allowed(
     await holder.start()
     await owner.execute("SELECT n FROM box FOR UPDATE")
     with pytest.raises(DatabaseConflict):
-        await db.repeat(pool, work, jitter_s=lambda _: 0.0)
+        await db.run_with_retries(pool, work, jitter_s=lambda _: 0.0)
     await holder.rollback()
-    assert await db.repeat(pool, work, jitter_s=lambda _: 0.0) == 1
+    assert await db.run_with_retries(pool, work, jitter_s=lambda _: 0.0) == 1
 
 
 @pytest.mark.parametrize("code", ["53100", "53200", "53300"])

@@ -223,8 +223,8 @@ async def test_a_database_one_file_newer_is_worked_on_and_that_is_said(dsn, fold
         "the next may not"
     ]
     assert await migrate.migrate(dsn, folder=folder) == []
-    found = await migrate.standing(dsn, folder=folder)
-    assert found == migrate.Standing(missing=[], ahead=["0002_two.sql"])
+    found = await migrate.schema_status(dsn, folder=folder)
+    assert found == migrate.SchemaStatus(missing=[], ahead=["0002_two.sql"])
 
 
 async def test_a_newer_database_is_refused_and_left_alone(dsn, folder):
@@ -297,5 +297,5 @@ async def test_a_user_without_rights_on_the_database_is_told_what_helps(server, 
 
 async def test_a_database_that_does_not_exist_is_told_plainly(dsn, folder):
     elsewhere = urlsplit(dsn)._replace(path="/nowhere").geturl()
-    with pytest.raises(db.DatabaseAway, match='"nowhere" does not exist'):
+    with pytest.raises(db.DatabaseUnavailable, match='"nowhere" does not exist'):
         await migrate.migrate(elsewhere, folder=folder)

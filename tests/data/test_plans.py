@@ -261,14 +261,14 @@ PENDING = """
 def plans(server: Server, template: str) -> Iterator[Plans]:
     """How a database with history would carry out each hot query."""
     name = server.create(template)
-    yield server.run(explained(server.database(name).owner_dsn))
+    yield server.run(explain_all(server.database(name).owner_dsn))
     server.drop(name)
 
 
-async def explained(dsn: str) -> Plans:
+async def explain_all(dsn: str) -> Plans:
     connection = await db.connect(dsn, application="tests")
     try:
-        await grow_old(connection)
+        await add_history(connection)
         return {
             (table, block): await explain(connection, table, block, asked.args)
             for table, blocks in HOT.items()
@@ -278,7 +278,7 @@ async def explained(dsn: str) -> Plans:
         await connection.close()
 
 
-async def grow_old(connection: asyncpg.Connection) -> None:
+async def add_history(connection: asyncpg.Connection) -> None:
     """Finished jobs in their thousands, and a few that wait for friends."""
     history = sql_loader.load("history", folder=HISTORY)
     await connection.execute(history.ids)

@@ -21,14 +21,14 @@ import pytest
 
 from data import database, db, migrate, settings
 from data.postgres import initdb, layout, supervisor
-from data.postgres.client import Embedded, EmbeddedError
-from data.postgres.layout import Place
+from data.postgres.client import EmbeddedError, EmbeddedPostgres
+from data.postgres.layout import DataFolder
 
 USER = """
 import sys
 from pathlib import Path
-from data.postgres.client import Embedded
-embedded = Embedded(Path(sys.argv[1]))
+from data.postgres.client import EmbeddedPostgres
+embedded = EmbeddedPostgres(Path(sys.argv[1]))
 embedded.start()
 print(embedded.owner_dsn, flush=True)
 sys.stdin.readline()
@@ -53,7 +53,7 @@ def fast():
 def founded(ground):
     """A data folder in which a server was started and stopped once."""
     folder = ground / "founded"
-    with Embedded(folder):
+    with EmbeddedPostgres(folder):
         pass
     return folder
 
@@ -63,8 +63,8 @@ def place(founded, ground):
     """A copy of the founded folder for one test, gone afterwards."""
     folder = ground / f"copy {time.monotonic_ns()}"
     subprocess.run(["cp", "-a", str(founded), str(folder)], check=True)
-    yield Place(folder)
-    gone(Place(folder))
+    yield DataFolder(folder)
+    gone(DataFolder(folder))
     shutil.rmtree(folder)
 
 
@@ -82,17 +82,17 @@ def user(folder):
 
 def guardian_of(place):
     """The pid of the guardian: the parent of the server it noted."""
-    return psutil.Process(layout.read_note(place).pid).ppid()
+    return psutil.Process(layout.read_record(place).pid).ppid()
 
 
 def server_of(place):
-    return layout.read_note(place).pid
+    return layout.read_record(place).pid
 
 
 def gone(place):
     """Wait until neither guardian nor any process of the server lives."""
     for file in (place.guardian, place.running):
-        with layout.held(file, fcntl.LOCK_SH):
+        with layout.hold_lock(file, fcntl.LOCK_SH):
             pass
 
 
@@ -121,7 +121,7 @@ def eventually(ask, patience_s=15.0):
 
 def test_the_first_start_founds_a_whole_database_and_says_so(ground):
     said = []
-    embedded = Embedded(ground / "first")
+    embedded = EmbeddedPostgres(ground / "first")
     embedded.start(said.append)
     try:
         assert said == ["starting the database …", "making the database folder …"]
@@ -142,20 +142,20 @@ def test_the_first_start_founds_a_whole_database_and_says_so(ground):
 
 
 def test_a_second_start_finds_what_was_kept(place):
-    with Embedded(place.folder) as embedded:
+    with EmbeddedPostgres(place.folder) as embedded:
         query(embedded.owner_dsn, "CREATE TABLE kept AS SELECT 1 AS n")
-    with Embedded(place.folder) as embedded:
+    with EmbeddedPostgres(place.folder) as embedded:
         assert query(embedded.owner_dsn, "SELECT n FROM kept") == 1
 
 
 def test_several_processes_on_a_fresh_folder_share_one_server(ground):
-    place = Place(ground / "shared")
+    place = DataFolder(ground / "shared")
     with user(place.folder) as (_, first), user(place.folder) as (_, second):
-        with Embedded(place.folder) as third:
+        with EmbeddedPostgres(place.folder) as third:
             start = "SELECT pg_postmaster_start_time()"
             assert first == second == third.owner_dsn
             assert query(first, start) == query(third.owner_dsn, start)
-        assert layout.answers(layout.read_note(place).socket)
+        assert layout.accepts_connections(layout.read_record(place).socket)
     gone(place)
 
 
@@ -164,12 +164,12 @@ def test_the_server_is_gone_when_its_last_user_was_killed_and_keeps_what_was_com
         query(dsn, "CREATE TABLE kept AS SELECT 1 AS n")
         process.kill()
     gone(place)
-    with Embedded(place.folder) as embedded:
+    with EmbeddedPostgres(place.folder) as embedded:
         assert query(embedded.owner_dsn, "SELECT n FROM kept") == 1
 
 
 def test_a_killed_server_comes_back_at_the_same_address_with_all_that_was_committed(place):
-    with Embedded(place.folder) as embedded:
+    with EmbeddedPostgres(place.folder) as embedded:
         query(embedded.owner_dsn, "CREATE TABLE kept AS SELECT 1 AS n")
         before = server_of(place)
         os.kill(before, signal.SIGKILL)
@@ -178,7 +178,7 @@ def test_a_killed_server_comes_back_at_the_same_address_with_all_that_was_commit
 
 
 def test_every_process_of_the_server_and_its_guardian_killed_at_once_loses_nothing(place):
-    with Embedded(place.folder) as embedded:
+    with EmbeddedPostgres(place.folder) as embedded:
         query(embedded.owner_dsn, "CREATE TABLE kept AS SELECT 1 AS n")
         postmaster = psutil.Process(server_of(place))
         family = [postmaster.parent(), postmaster, *postmaster.children(recursive=True)]
@@ -189,7 +189,7 @@ def test_every_process_of_the_server_and_its_guardian_killed_at_once_loses_nothi
 
 
 def test_a_killed_guardian_is_replaced_while_somebody_uses_the_server(place):
-    with Embedded(place.folder) as embedded:
+    with EmbeddedPostgres(place.folder) as embedded:
         former = guardian_of(place)
         os.kill(former, signal.SIGKILL)
         assert eventually(lambda: other_guardian(place, former))
@@ -198,8 +198,8 @@ def test_a_killed_guardian_is_replaced_while_somebody_uses_the_server(place):
 
 
 def other_guardian(place, former):
-    note = layout.read_note(place)
-    held = layout.is_held(place.guardian) and layout.answers(note.socket)
+    note = layout.read_record(place)
+    held = layout.is_locked(place.guardian) and layout.accepts_connections(note.socket)
     if held and guardian_of(place) != former:
         return True
     raise ConnectionError
@@ -210,7 +210,7 @@ def test_user_and_guardian_killed_together_leave_no_server_behind(place):
         os.kill(guardian_of(place), signal.SIGKILL)
         process.kill()
     gone(place)
-    with Embedded(place.folder) as embedded:
+    with EmbeddedPostgres(place.folder) as embedded:
         assert query(embedded.owner_dsn, "SELECT 1") == 1
 
 
@@ -220,7 +220,7 @@ def test_user_guardian_and_server_killed_together_do_not_stop_the_next_start(pla
         pids = [process.pid, guardian_of(place), server_of(place)]
         for pid in pids:
             os.kill(pid, signal.SIGKILL)
-    with Embedded(place.folder) as embedded:
+    with EmbeddedPostgres(place.folder) as embedded:
         assert query(embedded.owner_dsn, "SELECT n FROM kept") == 1
 
 
@@ -229,8 +229,8 @@ def test_a_stale_pid_file_that_names_a_stranger_harms_neither(place):
         try:
             lines = f"{stranger.pid}\n{place.cluster}\n1\n5432\n{place.socket}\n\n1 1\nready   \n"
             (place.cluster / "postmaster.pid").write_text(lines)
-            layout.Note(socket=str(place.socket), pid=stranger.pid).write(place)
-            with Embedded(place.folder) as embedded:
+            layout.ServerRecord(socket=str(place.socket), pid=stranger.pid).write(place)
+            with EmbeddedPostgres(place.folder) as embedded:
                 assert query(embedded.owner_dsn, "SELECT 1") == 1
             assert stranger.poll() is None
         finally:
@@ -238,7 +238,7 @@ def test_a_stale_pid_file_that_names_a_stranger_harms_neither(place):
 
 
 def test_a_frozen_server_is_stopped_all_the_same(place):
-    embedded = Embedded(place.folder)
+    embedded = EmbeddedPostgres(place.folder)
     embedded.start()
     frozen = server_of(place)
     os.kill(frozen, signal.SIGSTOP)
@@ -255,35 +255,35 @@ def test_a_frozen_server_without_guardian_is_ended_by_the_next_one(place, monkey
         process.kill()
     monkeypatch.setattr(supervisor, "LEFTOVER_TIMEOUT_S", 0.1)
     running = layout.open_lock(place.running)
-    supervisor._outlive_the_former(place, running)
+    supervisor._end_previous_server(place, running)
     os.close(running)
     assert not psutil.pid_exists(frozen) or psutil.Process(frozen).status() == "zombie"
-    with Embedded(place.folder) as embedded:
+    with EmbeddedPostgres(place.folder) as embedded:
         assert query(embedded.owner_dsn, "SELECT 1") == 1
 
 
 def test_a_half_made_folder_of_an_interrupted_first_start_is_made_anew(ground):
-    place = Place(ground / "interrupted")
+    place = DataFolder(ground / "interrupted")
     place.aside.mkdir(parents=True)
     (place.aside / "PG_VERSION").write_text("18\n")
-    with Embedded(place.folder) as embedded:
+    with EmbeddedPostgres(place.folder) as embedded:
         assert query(embedded.owner_dsn, "SELECT 1") == 1
     assert not place.aside.exists()
 
 
 def test_the_socket_lies_where_only_its_owner_can_reach_it(place):
-    with Embedded(place.folder):
-        state = os.stat(layout.read_note(place).socket)
+    with EmbeddedPostgres(place.folder):
+        state = os.stat(layout.read_record(place).socket)
         assert stat.S_IMODE(state.st_mode) == 0o700
         assert state.st_uid == psutil.Process(server_of(place)).uids().real
 
 
 def test_a_path_too_long_for_a_socket_gets_a_short_folder_that_is_gone_afterwards(ground, founded):
-    place = Place(ground / ("long " * 20) / "data")
+    place = DataFolder(ground / ("long " * 20) / "data")
     place.folder.parent.mkdir()
     subprocess.run(["cp", "-a", str(founded), str(place.folder)], check=True)
-    with Embedded(place.folder) as embedded:
-        socket = Path(layout.read_note(place).socket)
+    with EmbeddedPostgres(place.folder) as embedded:
+        socket = Path(layout.read_record(place).socket)
         assert len(os.fsencode(socket / layout.SOCKET_NAME)) <= 107
         assert query(embedded.owner_dsn, "SELECT 1") == 1
     assert not socket.exists()
@@ -302,21 +302,23 @@ def test_a_foreign_or_damaged_folder_is_refused_with_the_cure(place, file, text,
     damaged = place.cluster / file
     damaged.unlink() if text is None else damaged.write_text(text)
     with pytest.raises(EmbeddedError, match=rf"(?s){said}"):
-        Embedded(place.folder).start()
+        EmbeddedPostgres(place.folder).start()
     gone(place)
     assert not place.note.exists()
 
 
 def test_a_full_disk_is_told_before_anything_is_made(tmp_path, monkeypatch):
     monkeypatch.setattr(initdb, "SPACE_BYTES", 2**62)
-    who = initdb.account(Place(tmp_path))
-    with pytest.raises(layout.ClusterBroken, match="make room or name another folder"):
-        initdb.found(Place(tmp_path), who, print)
+    who = initdb.choose_account(DataFolder(tmp_path))
+    with pytest.raises(layout.ClusterUnusable, match="make room or name another folder"):
+        initdb.ensure_cluster(DataFolder(tmp_path), who, print)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_full_disk_in_the_middle_is_told_with_its_cure(tmp_path):
-    said = initdb.cure(Place(tmp_path), "PANIC: could not write: No space left on device")
+    said = initdb.explain_failure(
+        DataFolder(tmp_path), "PANIC: could not write: No space left on device"
+    )
     assert "the disk is full" in said
     assert "make room" in said
 
@@ -324,12 +326,12 @@ def test_a_full_disk_in_the_middle_is_told_with_its_cure(tmp_path):
 def test_a_folder_that_is_a_file_is_refused_with_the_cure(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(EmbeddedError, match="file"):
-        Embedded(tmp_path / "file").start()
+        EmbeddedPostgres(tmp_path / "file").start()
 
 
 def test_an_address_before_the_start_is_refused(tmp_path):
     with pytest.raises(EmbeddedError, match="not started"):
-        _ = Embedded(tmp_path).owner_dsn
+        _ = EmbeddedPostgres(tmp_path).owner_dsn
 
 
 async def test_without_a_url_the_database_is_the_bundled_one(place):
@@ -369,10 +371,10 @@ NOBODY = pwd.getpwnam("nobody")
 @pytest.fixture
 def python_for_all():
     """A Python of this version that nobody may run, and the environment that finds tekkie."""
-    nobody = initdb._named(NOBODY.pw_uid)
+    nobody = initdb._account_of(NOBODY.pw_uid)
     libraries = [Path(db.__file__).parents[1], Path(asyncpg.__file__).parents[1]]
     for candidate in (sys.executable, f"/usr/bin/python3.{sys.version_info.minor}"):
-        if all(initdb.reachable(path, nobody) for path in (Path(candidate), *libraries)):
+        if all(initdb.can_reach(path, nobody) for path in (Path(candidate), *libraries)):
             return candidate, {"HOME": "/root", "PYTHONPATH": ":".join(map(str, libraries))}
     pytest.skip("Python lies where nobody may not go")
 
@@ -383,7 +385,7 @@ needs_root = pytest.mark.skipif(not IS_ROOT, reason="only root can become somebo
 @needs_root
 def test_root_hands_the_server_to_somebody_and_opens_no_folder_to_him(place):
     above = place.folder.parent.stat()
-    with Embedded(place.folder):
+    with EmbeddedPostgres(place.folder):
         assert psutil.Process(server_of(place)).uids().real != 0
     assert place.folder.parent.stat() == above
     assert stat.S_IMODE(place.folder.stat().st_mode) == 0o700
@@ -392,8 +394,8 @@ def test_root_hands_the_server_to_somebody_and_opens_no_folder_to_him(place):
 @needs_root
 def test_another_user_does_not_reach_the_server(place):
     knock = "import socket,sys; socket.socket(socket.AF_UNIX).connect(sys.argv[1])"
-    with Embedded(place.folder):
-        door = os.path.join(layout.read_note(place).socket, layout.SOCKET_NAME)
+    with EmbeddedPostgres(place.folder):
+        door = os.path.join(layout.read_record(place).socket, layout.SOCKET_NAME)
         done = as_nobody(["/usr/bin/env", "python3", "-c", knock, door])
     assert "PermissionError" in done.stderr
 
@@ -403,12 +405,12 @@ def test_an_ordinary_user_runs_his_own_server_without_a_home(python_for_all):
     python, environment = python_for_all
     with tempfile.TemporaryDirectory(prefix="own ", dir="/tmp") as folder:
         os.chown(folder, NOBODY.pw_uid, NOBODY.pw_gid)
-        place = Place(Path(folder, "data"))
+        place = DataFolder(Path(folder, "data"))
         done = as_nobody([python, "-c", USER, str(place.folder)], input="", env=environment)
         assert done.stdout.startswith("postgresql://tekkie_owner@/tekkie?host="), done.stderr
         gone(place)
         # Root may use the folder of another: the server runs as its owner.
-        with Embedded(place.folder) as embedded:
+        with EmbeddedPostgres(place.folder) as embedded:
             assert query(embedded.owner_dsn, "SELECT 1") == 1
             assert psutil.Process(server_of(place)).uids().real == NOBODY.pw_uid
         gone(place)
@@ -418,9 +420,9 @@ def test_an_ordinary_user_runs_his_own_server_without_a_home(python_for_all):
 def test_root_may_come_first_into_the_folder_of_another(python_for_all):
     python, environment = python_for_all
     with tempfile.TemporaryDirectory(prefix="own ", dir="/tmp") as folder:
-        place = Place(Path(folder))
+        place = DataFolder(Path(folder))
         os.chown(folder, NOBODY.pw_uid, NOBODY.pw_gid)
-        with Embedded(place.folder):
+        with EmbeddedPostgres(place.folder):
             assert psutil.Process(server_of(place)).uids().real == NOBODY.pw_uid
         gone(place)
         done = as_nobody([python, "-c", USER, str(place.folder)], input="", env=environment)
@@ -448,8 +450,8 @@ def test_binaries_out_of_the_servers_reach_are_copied_once(tmp_path, monkeypatch
         (tmp_path / "closed").chmod(0o700)
         monkeypatch.setattr(initdb, "binaries", lambda: closed / "bin")
         monkeypatch.setattr(initdb, "COPIES", Path(caches, "tekkie"))
-        nobody = initdb._named(pwd.getpwnam("nobody").pw_uid)
-        first, second = initdb.programs(nobody), initdb.programs(nobody)
+        nobody = initdb._account_of(pwd.getpwnam("nobody").pw_uid)
+        first, second = initdb.programs_folder(nobody), initdb.programs_folder(nobody)
         assert first == second != closed / "bin"
         assert as_nobody([str(first / "postgres")]).stdout == "works\n"
         assert len(list(Path(caches, "tekkie").iterdir())) == 1

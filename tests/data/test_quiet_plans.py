@@ -4,7 +4,7 @@ from uuid import UUID
 
 from data import db
 from tests.conftest import BEGINNING
-from tests.data.test_plans import explain, grow_old, nodes
+from tests.data.test_plans import add_history, explain, nodes
 
 SOME = [UUID(int=n) for n in range(1, 33)]
 COUNTING = {
@@ -18,7 +18,7 @@ COUNTING = {
 async def test_a_friend_s_live_offers_are_never_looked_for_among_all_that_live(database):
     connection = await db.connect(database.owner_dsn, application="tests")
     try:
-        await grow_old(connection)
+        await add_history(connection)
         await connection.execute("UPDATE offers SET state = 'expired' WHERE state = 'live'")
         await connection.execute("VACUUM ANALYZE offers")
         for (table, block), args in COUNTING.items():

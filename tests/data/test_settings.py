@@ -7,7 +7,7 @@ import pytest
 from pydantic import ValidationError
 
 from data import settings
-from data.settings import Settings, SettingsWrong
+from data.settings import Settings, SettingsInvalid
 
 
 @pytest.fixture(autouse=True)
@@ -79,14 +79,14 @@ def test_a_wrong_value_is_refused_by_its_variable_and_never_printed_whole(
     monkeypatch, name, value, said
 ):
     monkeypatch.setenv(f"TEKKIE_{name}", value)
-    with pytest.raises(SettingsWrong, match=said):
+    with pytest.raises(SettingsInvalid, match=said):
         settings.load()
 
 
 def test_nominatim_wants_to_know_who_asks(monkeypatch):
     monkeypatch.setenv("TEKKIE_GEOCODER", "nominatim")
     monkeypatch.setenv("TEKKIE_GEOCODER_URL", "https://places.example/")
-    with pytest.raises(SettingsWrong, match="TEKKIE_GEOCODER_USER_AGENT is needed"):
+    with pytest.raises(SettingsInvalid, match="TEKKIE_GEOCODER_USER_AGENT is needed"):
         settings.load()
 
 
@@ -104,7 +104,7 @@ def test_secrets_are_masked_wherever_settings_are_shown():
 
 
 def test_a_refused_secret_is_not_printed():
-    with pytest.raises(SettingsWrong) as refused:
+    with pytest.raises(SettingsInvalid) as refused:
         settings.load(database_url="mysql://me:hidden@host/x", secret_key="hidden")
     assert "hidden" not in str(refused.value)
 
@@ -127,11 +127,11 @@ def test_a_given_key_is_taken_as_it_is(tmp_path):
 
 def test_a_damaged_key_is_refused_with_its_cure(tmp_path):
     (tmp_path / "secret").write_bytes(b"short")
-    with pytest.raises(SettingsWrong, match="damaged; delete it"):
+    with pytest.raises(SettingsInvalid, match="damaged; delete it"):
         settings.load(data_dir=tmp_path).key()
 
 
 def test_a_data_folder_that_is_a_file_is_refused_with_its_cure(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(SettingsWrong, match=r"TEKKIE_DATA_DIR: .*cannot be"):
+    with pytest.raises(SettingsInvalid, match=r"TEKKIE_DATA_DIR: .*cannot be"):
         settings.load(data_dir=tmp_path / "file").key()

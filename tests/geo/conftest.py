@@ -37,7 +37,7 @@ def row(*values) -> Postcode:
     return Postcode(**dict(zip(FIELDS, values, strict=True)))
 
 
-def packed(path: Path, lines: list[str]) -> Path:
+def write_compressed(path: Path, lines: list[str]) -> Path:
     path.write_bytes(gzip.compress(("\n".join(lines) + "\n").encode(), mtime=0))
     return path
 
@@ -45,7 +45,9 @@ def packed(path: Path, lines: list[str]) -> Path:
 @pytest.fixture(scope="session")
 def small(tmp_path_factory) -> Gazetteer:
     lines = [HEADER, *(line_of(row(*fields)) for fields in MADE_UP)]
-    return Gazetteer.load(packed(tmp_path_factory.mktemp("gazetteer") / "small.dat", lines))
+    return Gazetteer.load(
+        write_compressed(tmp_path_factory.mktemp("gazetteer") / "small.dat", lines)
+    )
 
 
 @pytest.fixture(scope="session")

@@ -5,7 +5,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-GOOD: dict[str, Any] = {
+VALID: dict[str, Any] = {
     "name": "Ana Muster",
     "phone": "+41791234567",
     "radius_km": 12.5,
@@ -15,13 +15,15 @@ GOOD: dict[str, Any] = {
     "capacity": 3,
 }
 SPOT = [8.5213, 47.3775]
-NASTY = [
+HOSTILE_VALUES = [
     *("", " ", "\x00", "a\x00b", "\x1b[2J", "\u202e", "\u2028", "\ud800", "\ufffe", "é" * 300),
     *("'; DROP TABLE friends; --", "=cmd|' /C calc'!A0", "{{7*7}}", "%s%n", "../../etc/passwd"),
     *("x" * 10_000, "1e400", "NaN", "-0", "٣", "+0041", "null", "true", "[1]", "{}", "🧨"),
 ]
 numbers = st.one_of(st.integers(-(10**30), 10**30), st.floats())
-scalars = st.one_of(st.none(), st.booleans(), numbers, st.text(max_size=20), st.sampled_from(NASTY))
+scalars = st.one_of(
+    st.none(), st.booleans(), numbers, st.text(max_size=20), st.sampled_from(HOSTILE_VALUES)
+)
 values = st.recursive(
     scalars,
     lambda inner: st.one_of(
@@ -48,12 +50,12 @@ geometries = st.one_of(
 )
 
 
-def good(number: int) -> dict[str, Any]:
+def valid_feature(number: int) -> dict[str, Any]:
     """A feature that can be taken: ref `good-1` for number 1."""
     told = {"ref": f"good-{number}", "email": f"good-{number}@example.org"}
     return {
         "type": "Feature",
-        "properties": GOOD | told,
+        "properties": VALID | told,
         "geometry": {"type": "Point", "coordinates": SPOT},
     }
 
@@ -61,7 +63,7 @@ def good(number: int) -> dict[str, Any]:
 @st.composite
 def features(draw: st.DrawFn, number: int) -> dict[str, Any]:
     """A feature with some of its values, or its geometry, changed for something odd."""
-    made = good(number)
+    made = valid_feature(number)
     made["properties"] |= {"ref": f"odd-{number}", "email": f"odd-{number}@example.org"}
     odd = draw(st.dictionaries(st.sampled_from(sorted(made["properties"])), values, max_size=3))
     made["properties"] |= odd
@@ -75,13 +77,14 @@ def collections(draw: st.DrawFn) -> tuple[str, list[int]]:
     """The text of a collection, and the lines of the features that are good for certain."""
     kinds = draw(st.lists(st.booleans(), min_size=1, max_size=5))
     made = [
-        good(line) if fine else draw(features(line)) for line, fine in enumerate(kinds, start=1)
+        valid_feature(line) if fine else draw(features(line))
+        for line, fine in enumerate(kinds, start=1)
     ]
     whole = {"type": "FeatureCollection", "features": made}
     return json.dumps(whole), [line for line, fine in enumerate(kinds, start=1) if fine]
 
 
-bent = st.one_of(
+malformed = st.one_of(
     st.text(max_size=200),
     values.map(json.dumps),
     st.fixed_dictionaries(

@@ -15,12 +15,12 @@ from data.markets import Market
 from geo import cells as small_cells
 from geo.coverage import grid, maps
 from geo.coverage.maps import (
-    Atlas,
-    CannotExport,
     Demand,
+    ExportError,
+    TownIndex,
     circles_of,
-    counted_in_cells,
-    merged,
+    count_by_cell,
+    merge_cells,
 )
 from geo.gazetteer import population
 from geo.gazetteer.population import Town, Towns, Weight
@@ -64,7 +64,7 @@ def area_m2(shape):
 
 
 def public(friends, gazetteer):
-    found = maps.areas(friends, Market.CH, Atlas(gazetteer))
+    found = maps.public_areas(friends, Market.CH, TownIndex(gazetteer))
     return json.dumps(maps.feature_collection(found, "wifi-setup", Market.CH))
 
 
@@ -72,7 +72,7 @@ def public(friends, gazetteer):
 @sized(max_examples=25)
 def test_a_cell_counts_exactly_the_friends_who_reach_its_centre(seed, count):
     friends = crowd(seed, count, list(CENTRES.values()))
-    counted = counted_in_cells(circles_of(friends))
+    counted = count_by_cell(circles_of(friends))
     assert np.all(np.diff(counted.cells) > 0)
     for cell, found in zip(counted.cells.tolist(), counted.friends.tolist(), strict=True):
         centre = centre_of(cell)
@@ -83,7 +83,7 @@ def test_a_cell_counts_exactly_the_friends_who_reach_its_centre(seed, count):
 @sized(max_examples=25)
 def test_no_cell_that_a_circle_touches_is_missing(seed):
     chance, friends = Random(seed), crowd(seed, 5)
-    known = set(counted_in_cells(circles_of(friends)).cells.tolist())
+    known = set(count_by_cell(circles_of(friends)).cells.tolist())
     for who in friends:
         for _ in range(40):
             away_m = who.radius_m * math.sqrt(chance.random())
@@ -96,16 +96,16 @@ def test_no_cell_that_a_circle_touches_is_missing(seed):
 @sized(max_examples=20)
 def test_the_map_is_never_smaller_than_the_circles(seed, count):
     friends = crowd(seed, count, [ZURICH])
-    shape = merged(counted_in_cells(circles_of(friends)).cells)
+    shape = merge_cells(count_by_cell(circles_of(friends)).cells)
     circles = shapely.union_all([circle(who) for who in friends])
     assert area_m2(shape) >= area_m2(circles)
-    assert shape.buffer(2 * maps.DEGREES_SHOWN).covers(circles)
+    assert shape.buffer(2 * maps.COORDINATE_STEP_DEGREES).covers(circles)
 
 
 @pytest.mark.parametrize(("radius_m", "loose"), [(10_000, 0.05), (100_000, 0.005)])
 def test_the_cells_that_count_measure_as_much_as_the_circle(radius_m, loose):
     friends = [friend(n, east_of(BERLIN, 613 * n), radius_m=radius_m) for n in range(40)]
-    counted = counted_in_cells(circles_of(friends))
+    counted = count_by_cell(circles_of(friends))
     west, south, east, north = grid.bounds(counted.cells, counted.cells)
     sizes = [
         area_m2(box) * n
@@ -119,7 +119,7 @@ def test_a_centre_exactly_at_the_radius_is_reached_and_a_metre_further_is_not():
     base = east_of(centre_of(cell), 90_000, azimuth=33)
     away_m = geodesic(centre_of(cell), friend(1, base))
     for radius_m, found in ((away_m, 1), (away_m - 0.001, 0), (away_m + 0.001, 1)):
-        counted = counted_in_cells(circles_of([friend(1, base, radius_m=radius_m)]))
+        counted = count_by_cell(circles_of([friend(1, base, radius_m=radius_m)]))
         assert counted.friends[counted.cells == cell].tolist() == [found]
 
 
@@ -131,26 +131,26 @@ def test_towns_are_reached_by_exactly_those_who_reach_their_middle(seed):
         east_of(chance.choice(INHABITED), chance.uniform(0, FAR_M), azimuth=chance.uniform(0, 360))
         for _ in range(30)
     ]
-    counts = maps.reaching(circles_of(friends), spots).tolist()
+    counts = maps.count_by_point(circles_of(friends), spots).tolist()
     assert counts == [sum(geodesic(spot, who) <= who.radius_m for who in friends) for spot in spots]
 
 
 def test_many_friends_are_counted_in_parts_as_they_are_at_once(monkeypatch):
     circles = circles_of(crowd(5, 20, [ZURICH]))
     spots = [east_of(ZURICH, 3_000 * n) for n in range(10)]
-    at_once, towns_at_once = counted_in_cells(circles), maps.reaching(circles, spots)
+    at_once, towns_at_once = count_by_cell(circles), maps.count_by_point(circles, spots)
     monkeypatch.setattr(maps, "CIRCLES_AT_ONCE", 3)
-    parts = counted_in_cells(circles)
+    parts = count_by_cell(circles)
     assert np.array_equal(parts.cells, at_once.cells)
     assert np.array_equal(parts.friends, at_once.friends)
-    assert np.array_equal(maps.reaching(circles, spots), towns_at_once)
+    assert np.array_equal(maps.count_by_point(circles, spots), towns_at_once)
 
 
 def test_nobody_is_sent_abroad(compiled):
     basel = [friend(1, Point(47.5596, 7.5886), radius_m=20_000)]
     found = {}
     for market in (Market.CH, Market.DE):
-        frame = maps.coverage(basel, market, compiled)
+        frame = maps.coverage_map(basel, market, compiled)
         spots = [Point(*spot) for spot in zip(frame.lat, frame.lon, strict=True)]
         assert {compiled.nearest(spot)[0].country for spot in spots} == {market}
         found[market] = set(spots)
@@ -158,11 +158,11 @@ def test_nobody_is_sent_abroad(compiled):
 
 
 def test_without_friends_the_map_is_empty_and_can_be_written(compiled, tmp_path):
-    frame = maps.coverage([], Market.CH, compiled)
+    frame = maps.coverage_map([], Market.CH, compiled)
     assert len(frame) == 0
     maps.export(frame, tmp_path / "map.geojson")
     assert json.loads((tmp_path / "map.geojson").read_text())["features"] == []
-    assert maps.areas([], Market.CH, Atlas(compiled)) == []
+    assert maps.public_areas([], Market.CH, TownIndex(compiled)) == []
 
 
 @given(st.integers(0, 10_000))
@@ -195,8 +195,10 @@ def test_a_single_friend_is_hidden_among_twenty_square_kilometres(small):
 
 def test_the_public_map_tells_few_from_many_and_nothing_else(small):
     four = [friend(n, ZURICH, radius_m=12_000) for n in range(4)]
-    [few] = maps.areas(four, Market.CH, Atlas(small))
-    [many] = maps.areas([*four, friend(9, ZURICH, radius_m=12_000)], Market.CH, Atlas(small))
+    [few] = maps.public_areas(four, Market.CH, TownIndex(small))
+    [many] = maps.public_areas(
+        [*four, friend(9, ZURICH, radius_m=12_000)], Market.CH, TownIndex(small)
+    )
     assert (few.helpers, many.helpers) == ("1-4", "5+")
     assert few.shape.equals(many.shape)
     properties = [one["properties"] for one in json.loads(public(four, small))["features"]]
@@ -206,7 +208,7 @@ def test_the_public_map_tells_few_from_many_and_nothing_else(small):
 def test_where_areas_overlap_each_place_lies_in_one_of_them(small):
     friends = [friend(n, ZURICH, radius_m=5_000) for n in range(5)]
     friends.append(friend(9, ZURICH, radius_m=20_000))
-    few, many = maps.areas(friends, Market.CH, Atlas(small))
+    few, many = maps.public_areas(friends, Market.CH, TownIndex(small))
     assert few.shape.intersection(many.shape).area < 1e-7
     assert few.shape.union(many.shape).contains(shapely.Point(ZURICH.lon, ZURICH.lat))
 
@@ -250,7 +252,7 @@ def test_towns_are_weighed_by_postcodes_where_people_are_not_known(small, monkey
 
 @pytest.mark.parametrize("name", ["map.geojson", "map.json", "map.gpkg", "map.parquet", "MAP.GPKG"])
 def test_a_map_survives_its_file(small, tmp_path, name):
-    frame = maps.coverage(crowd(1, 5, [ZURICH]), Market.CH, small)
+    frame = maps.coverage_map(crowd(1, 5, [ZURICH]), Market.CH, small)
     maps.export(frame, tmp_path / name)
     parquet = name.endswith("parquet")
     again = (geopandas.read_parquet if parquet else geopandas.read_file)(tmp_path / name)
@@ -262,7 +264,7 @@ def test_a_map_survives_its_file(small, tmp_path, name):
 
 
 def test_a_table_has_the_centres_and_no_shapes(small, tmp_path):
-    frame = maps.coverage(crowd(1, 5, [ZURICH]), Market.CH, small)
+    frame = maps.coverage_map(crowd(1, 5, [ZURICH]), Market.CH, small)
     maps.export(frame, tmp_path / "map.csv")
     head, *rows = (tmp_path / "map.csv").read_text().splitlines()
     assert head == "friends,town,lat,lon"
@@ -273,8 +275,8 @@ def test_a_table_has_the_centres_and_no_shapes(small, tmp_path):
     ("name", "cure"), [("map.shp", "use one of .geojson"), ("nowhere/map.csv", "make it first")]
 )
 def test_a_map_that_cannot_be_written_says_what_helps(small, tmp_path, name, cure):
-    with pytest.raises(CannotExport, match=cure):
-        maps.export(maps.coverage([], Market.CH, small), tmp_path / name)
+    with pytest.raises(ExportError, match=cure):
+        maps.export(maps.coverage_map([], Market.CH, small), tmp_path / name)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -288,7 +290,7 @@ def test_a_failed_write_leaves_the_old_map(small, tmp_path, monkeypatch):
 
     monkeypatch.setattr(maps, "_write", broken)
     with pytest.raises(OSError, match="no space"):
-        maps.export(maps.coverage([], Market.CH, small), path)
+        maps.export(maps.coverage_map([], Market.CH, small), path)
     assert path.read_text() == "old"
     assert [one.name for one in tmp_path.iterdir()] == ["map.geojson"]
 
@@ -296,7 +298,7 @@ def test_a_failed_write_leaves_the_old_map(small, tmp_path, monkeypatch):
 def test_unmet_bookings_of_one_cell_are_added_and_few_are_not_named(small):
     here = Demand(lat=ZURICH.lat, lon=ZURICH.lon, bookings=5, unmet=2, unfilled=1)
     there = replace(here, lat=BERLIN.lat, lon=BERLIN.lon)
-    frame = maps.unmet([here, replace(here, bookings=4, unmet=1), there], small)
+    frame = maps.unmet_map([here, replace(here, bookings=4, unmet=1), there], small)
     found = {
         row.town: (row.unmet, row.unfilled, row.bookings, row.least) for row in frame.itertuples()
     }
@@ -305,5 +307,5 @@ def test_unmet_bookings_of_one_cell_are_added_and_few_are_not_named(small):
 
 def test_cells_where_every_booking_was_met_are_not_shown(small):
     met = Demand(lat=ZURICH.lat, lon=ZURICH.lon, bookings=9, unmet=0, unfilled=0)
-    assert len(maps.unmet([met], small)) == 0
-    assert [maps.few_hidden(n) for n in range(4)] == ["0", "<3", "<3", "3"]
+    assert len(maps.unmet_map([met], small)) == 0
+    assert [maps.mask_small_count(n) for n in range(4)] == ["0", "<3", "<3", "3"]

@@ -8,7 +8,7 @@ from shapely import Point as Spot
 from data.markets import Market
 from geo.friend_import.reader import read
 from geo.point import Precision
-from geo.row_errors import Fault
+from geo.row_errors import RowError
 
 PEOPLE = {
     "ref": ["f-1", "f-2"],
@@ -71,7 +71,7 @@ def test_without_a_reference_system_nothing_is_guessed(tmp_path, small):
 )
 def test_a_geometry_that_is_no_point_is_named_by_its_feature(tmp_path, small, name, shape, said):
     ana, fault = read(written(tmp_path / name, frame(spots=[SPOTS[0], shape])), small)
-    assert not isinstance(ana, Fault)
+    assert not isinstance(ana, RowError)
     assert (fault.line, fault.field) == (2, "geometry")
     assert said in fault.problem
 

@@ -10,7 +10,7 @@ from data.enums import Tier
 from data.markets import Language, Market
 from geo.friend_import.reader import COLUMNS, Row, read
 from geo.point import Point, Precision
-from geo.row_errors import Fault
+from geo.row_errors import RowError
 
 BASE = {
     "ref": "f-1",
@@ -183,7 +183,7 @@ def test_a_bad_value_is_named_by_line_and_field_with_its_cure(of, field, value, 
     good, bad = {"market": "CH", **BASE}, {"market": "CH", **BASE, "ref": "f-2", "email": "b@b.ch"}
     first, fault = of(good, bad | {field: value}, known=known)
     assert isinstance(first, Row)
-    assert isinstance(fault, Fault)
+    assert isinstance(fault, RowError)
     assert (fault.line, fault.cure != "") == (3, True)
     assert said in str(fault)
     if field != "lon":
@@ -263,7 +263,7 @@ def test_a_column_given_twice_is_a_fault_of_the_file(raw):
 def test_a_file_that_holds_no_table_says_so(raw, content, said):
     faults = raw(content)
     assert said in " ".join(map(str, faults))
-    assert all(isinstance(fault, Fault) for fault in faults)
+    assert all(isinstance(fault, RowError) for fault in faults)
 
 
 def test_a_file_that_is_not_there_says_so(small, tmp_path):
@@ -307,7 +307,7 @@ def test_a_quote_that_never_closes_ends_the_file_with_a_fault(raw):
 def test_any_bytes_give_faults_and_never_crash(tmp_path_factory, small, content):
     path = tmp_path_factory.mktemp("bytes") / "friends.csv"
     path.write_bytes(content)
-    assert all(isinstance(fault, Fault) for fault in read(path, small))
+    assert all(isinstance(fault, RowError) for fault in read(path, small))
 
 
 @given(st.dictionaries(st.sampled_from(COLUMNS), st.text(max_size=30), min_size=1))
@@ -332,6 +332,6 @@ def test_a_long_file_is_read_in_reasonable_time_and_every_bad_row_is_found(tmp_p
     started = process_time()
     found = list(read(path, small))
     assert process_time() - started < 15 * count / 200_000 * 3
-    faults = [one for one in found if isinstance(one, Fault)]
+    faults = [one for one in found if isinstance(one, RowError)]
     assert [fault.line for fault in faults] == [bad * 400 + 9 for bad in range(10)]
     assert len(found) == count

@@ -16,7 +16,7 @@ from geo.gazetteer.offline import (
     UnknownTown,
 )
 from geo.point import Point, Precision, distance_m
-from tests.geo.conftest import MADE_UP, packed, row
+from tests.geo.conftest import MADE_UP, row, write_compressed
 
 
 def test_a_postcode_has_its_town_region_precision_and_time_zone(small):
@@ -201,7 +201,7 @@ def test_a_missing_broken_or_foreign_gazetteer_names_the_cure(tmp_path):
     with pytest.raises(GazetteerMissing, match="broken"):
         Gazetteer.load(tmp_path / "text.dat")
     with pytest.raises(GazetteerMissing, match="version"):
-        Gazetteer.load(packed(tmp_path / "other.dat", ["a\tb"]))
+        Gazetteer.load(write_compressed(tmp_path / "other.dat", ["a\tb"]))
 
 
 KNOWN = [

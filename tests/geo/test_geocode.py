@@ -11,7 +11,7 @@ import httpx2
 import pytest
 
 from geo.gazetteer.offline import UnknownPostcode
-from geo.geocode import Address, Nominatim, Offline, Photon
+from geo.geocode import Address, GazetteerGeocoder, Nominatim, Photon
 from geo.point import Point, Precision
 
 HOME = Address(street="Langstrasse 12a", postcode="8004", city="Zürich", country="CH")
@@ -100,11 +100,13 @@ def nominatim(server, client, small, **more):
 
 
 async def test_offline_gives_the_point_of_the_postcode(small):
-    located = await Offline(small).locate(HOME)
+    located = await GazetteerGeocoder(small).locate(HOME)
     assert (located.point, located.precision) == (POSTCODE, Precision.POSTCODE)
     assert located.label == "8004 Zürich"
     with pytest.raises(UnknownPostcode):
-        await Offline(small).locate(Address(street="", postcode="9999", city="", country="CH"))
+        await GazetteerGeocoder(small).locate(
+            Address(street="", postcode="9999", city="", country="CH")
+        )
 
 
 async def test_photon_is_asked_near_the_postcode_and_gives_the_door(server, client, small):

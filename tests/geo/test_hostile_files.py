@@ -3,8 +3,8 @@
 from hypothesis import given
 
 from geo.friend_import.reader import Row, read
-from geo.row_errors import Fault
-from tests.geo.hostile import bent, collections
+from geo.row_errors import RowError
+from tests.geo.hostile import collections, malformed
 
 
 def found_in(folder, text, gazetteer):
@@ -17,7 +17,7 @@ def found_in(folder, text, gazetteer):
 def test_every_feature_is_a_friend_or_a_fault_with_its_cure(tmp_path_factory, small, made):
     text, fine = made
     found = found_in(tmp_path_factory, text, small)
-    faults = [one for one in found if isinstance(one, Fault)]
+    faults = [one for one in found if isinstance(one, RowError)]
     assert all(fault.problem and fault.cure for fault in faults)
     if any(fault.line == 0 for fault in faults):
         return
@@ -26,6 +26,6 @@ def test_every_feature_is_a_friend_or_a_fault_with_its_cure(tmp_path_factory, sm
     assert set(fine) <= {one.line for one in found if isinstance(one, Row)}
 
 
-@given(bent)
+@given(malformed)
 def test_what_is_hardly_a_collection_gives_faults_and_no_traceback(tmp_path_factory, small, text):
-    assert all(isinstance(one, Fault) for one in found_in(tmp_path_factory, text, small))
+    assert all(isinstance(one, RowError) for one in found_in(tmp_path_factory, text, small))

@@ -9,7 +9,7 @@ from geo.point import Point, PointInvalid
 from tests.geo.worlds import (
     BERLIN,
     ZURICH,
-    anybody,
+    accept_all,
     available,
     east_of,
     friend,
@@ -23,7 +23,7 @@ def nearest(
     index: FriendIndex, point: Point = ZURICH, *, want: int = 4, certificates: str = ""
 ) -> list[int]:
     codes = frozenset(certificates.split())
-    found = index.nearest(point, certificates=codes, want=want, qualifies=anybody)
+    found = index.nearest(point, certificates=codes, want=want, qualifies=accept_all)
     return [candidate.friend_id.int for candidate in found]
 
 
@@ -286,7 +286,7 @@ def test_traits_spare_the_question_whoever_lacks_them():
 
 def test_a_hundred_questions_that_find_hundreds_each_are_answered():
     index = index_of(friend(n, east_of(ZURICH, 50)) for n in range(300, 0, -1))
-    answers = index.nearest_many([Query(ZURICH, frozenset(), 3, anybody)] * 100)
+    answers = index.nearest_many([Query(ZURICH, frozenset(), 3, accept_all)] * 100)
     assert len(answers) == 100
     assert all([c.friend_id.int for c in answer] == [1, 2, 3] for answer in answers)
 

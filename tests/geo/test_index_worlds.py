@@ -15,15 +15,15 @@ from geo.point import Point
 from tests.geo.worlds import (
     WORLDS,
     World,
-    anybody,
+    accept_all,
     available,
+    brute_force,
     friend,
     friend_id,
     geodesic,
     index_of,
     speaks,
     traits,
-    truth,
 )
 
 CODES = ("a", "b", "c")
@@ -33,9 +33,9 @@ WORDS = Query._fields[1:]
 def agree(index: FriendIndex, friends: list[Friend], point: Point, chance: Random) -> None:
     certificates = frozenset(chance.sample(CODES, chance.choice((0, 1, 1, 1, 2))))
     want = chance.choice((1, 4, 4, 12))
-    qualifies = chance.choice((anybody, speaks(chance.choice(list(Language)))))
+    qualifies = chance.choice((accept_all, speaks(chance.choice(list(Language)))))
     found = index.nearest(point, certificates=certificates, want=want, qualifies=qualifies)
-    true = truth(friends, point, certificates=certificates, want=want, qualifies=qualifies)
+    true = brute_force(friends, point, certificates=certificates, want=want, qualifies=qualifies)
     assert [candidate.friend_id for candidate in found] == [who for _, who in true]
     for candidate, (away_m, _) in zip(found, true, strict=True):
         assert abs(candidate.distance_m - away_m) < (0.000_3 if away_m < 30_000 else 0.008)
@@ -56,12 +56,12 @@ def agree_at_once(
         certificates = frozenset(chance.sample(CODES, chance.choice((0, 1, 1, 2))))
         want = chance.choice((0, 1, 4, 12))
         required = chance.choice((0, 0, 1, 2, 3, 0b10100, 0b01000, 1 << 40))
-        queries.append(Query(point, certificates, want, anybody, required))
+        queries.append(Query(point, certificates, want, accept_all, required))
 
         def has(who: Friend, _away_m: float, required: int = required) -> bool:
             return traits(who) & required == required
 
-        found = truth(friends, point, certificates=certificates, want=want, qualifies=has)
+        found = brute_force(friends, point, certificates=certificates, want=want, qualifies=has)
         true.append([friend_id for _, friend_id in found])
     answers = index.nearest_many(queries)
     assert [[candidate.friend_id for candidate in answer] for answer in answers] == true
@@ -162,8 +162,8 @@ def test_no_order_of_loading_putting_and_removing_confuses_the_index(loaded, ste
     assert index.check() == []
     assert {who.id: who for who in index} == friends
     for certificates in (frozenset(), frozenset("a"), frozenset("ab")):
-        found = index.nearest(point, certificates=certificates, want=want, qualifies=anybody)
-        true = truth(friends.values(), point, certificates=certificates, want=want)
+        found = index.nearest(point, certificates=certificates, want=want, qualifies=accept_all)
+        true = brute_force(friends.values(), point, certificates=certificates, want=want)
         assert [candidate.friend_id for candidate in found] == [who for _, who in true]
     agree_around(index, list(friends.values()), point)
 
@@ -176,5 +176,7 @@ def test_whoever_shares_a_door_is_ranked_by_id_however_he_came(numbers, want):
     index.load([friend(n, door) for n in numbers if came_later.random() < 0.5])
     for n in numbers:
         index.put(friend(n, door))
-    found = index.nearest(Point(47.01, 8.0), certificates=frozenset(), want=want, qualifies=anybody)
+    found = index.nearest(
+        Point(47.01, 8.0), certificates=frozenset(), want=want, qualifies=accept_all
+    )
     assert [candidate.friend_id.int for candidate in found] == sorted(numbers)[:want]

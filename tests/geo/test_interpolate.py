@@ -3,7 +3,7 @@
 import pytest
 
 from data.markets import Market
-from geo.gazetteer.interpolate import Locality, Named, Names, locate
+from geo.gazetteer.interpolate import Locality, NamedPlace, PlaceNames, locate
 from geo.point import Point, Precision, distance_m
 
 REGIONS = {"ZH": "Zürich", "BE": "Bern"}
@@ -14,10 +14,13 @@ def village(postcode, town, region="ZH"):
 
 
 def at(places, region="ZH"):
-    names = Names()
+    names = PlaceNames()
     for name, lat, lon, population in places:
         names.add(
-            region, name, (f"{name} (alias)", "Common alias"), Named(Point(lat, lon), population)
+            region,
+            name,
+            (f"{name} (alias)", "Common alias"),
+            NamedPlace(Point(lat, lon), population),
         )
     return names
 
@@ -94,7 +97,7 @@ def test_an_alternate_name_helps_only_where_no_own_name_does():
     names = at(ROW)
     assert names.find("ZH", ["Anwil (alias)"])[0].point == Point(47.1, 8.1)
     assert len(names.find("ZH", ["Common alias"])) == 3
-    names.add("ZH", "Common alias", (), Named(Point(47.4, 8.4), 1))
+    names.add("ZH", "Common alias", (), NamedPlace(Point(47.4, 8.4), 1))
     assert len(names.find("ZH", ["Common alias"])) == 1
 
 

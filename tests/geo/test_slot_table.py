@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from data.records.ids import FriendId
 from data.records.people import Friend
-from geo.index.slot_table import NO_SLOT, NOBODY, Slots, hashes_of
+from geo.index.slot_table import NO_FRIEND, NO_SLOT, Slots, hashes_of
 from tests.geo.worlds import friend
 
 # Python's hash of whole numbers, and with it of ids, repeats itself after this many.
@@ -34,7 +34,7 @@ def test_whoever_comes_and_goes_the_slots_are_those_of_a_dict(loaded, numbers):
         who = somebody(number)
         if who.id in known:
             assert slots.pop(who.id) == known[who.id]
-            friends[known.pop(who.id)] = NOBODY
+            friends[known.pop(who.id)] = NO_FRIEND
         else:
             known[who.id] = len(friends)
             friends.append(who)

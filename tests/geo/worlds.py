@@ -71,7 +71,7 @@ def available(who: Friend) -> bool:
     return who.state is FriendState.ACTIVE and who.open_jobs < who.capacity
 
 
-def anybody(_who: Friend, _away_m: float) -> bool:
+def accept_all(_who: Friend, _away_m: float) -> bool:
     return True
 
 
@@ -98,13 +98,13 @@ def geodesic(a: Point, who: Friend) -> float:
     return float(EARTH.inv(a.lon, a.lat, who.lon, who.lat)[2])
 
 
-def truth(
+def brute_force(
     friends: Iterable[Friend],
     point: Point,
     *,
     certificates: frozenset[str] = frozenset(),
     want: int = 4,
-    qualifies: Qualifies = anybody,
+    qualifies: Qualifies = accept_all,
 ) -> list[tuple[float, FriendId]]:
     """The answer of `nearest`, by looking at everybody."""
     here = []

@@ -13,7 +13,7 @@ LEFT JOIN bookings b ON b.id = e.booking_id
 -- name: offers_of
 -- What asked friends may see, whatever became of the offers since. Each is looked up by his id: as a join, everybody
 -- would be read for the sake of a few until the statistics say how many there are.
-SELECT o.id, o.booking_id, o.friend_id, o.round, o.shown_m, o.offered_at, o.expires_at, o.answered_at, b.package,
+SELECT o.id, o.booking_id, o.friend_id, o.round, o.shown_m, o.offered_at, o.expires_at, o.answered_at, b.package, b.tier,
        b.pay_minor, b.currency, b.cell_lat, b.cell_lon, b.cell_label, b.wishes,
        (SELECT me.language FROM people me WHERE me.id = o.friend_id) AS language, clock.now
 FROM (SELECT moment() AS now) AS clock, offers o

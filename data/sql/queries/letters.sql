@@ -2,7 +2,7 @@
 -- Everything a letter may need, looked up when it is sent and not when it was called for. The friend and the offer are
 -- those the event speaks of, whoever holds the job by now. An address is read for its own customer alone.
 SELECT m.id, moment() AS now, b.package, b.market, b.state, b.cell_label, b.price_minor, b.pay_minor, b.currency,
-       e.data AS said,
+       e.data AS event_data,
        CASE WHEN r.erased_at IS NULL THEN r.email END AS email, r.language,
        CASE WHEN m.audience = 'customer' THEN concat_ws(', ', nullif(r.street, ''),
          nullif(concat_ws(' ', r.postcode, r.city), '')) END AS address,

@@ -10,21 +10,21 @@ from data.enums import PackageTier, Tier
 from data.markets import Language
 from data.seed.catalogue import load
 from data.seed.town import (
+    CERTIFICATE_SHARES,
     FARTHEST_M,
     HABITS,
-    HELD_BY,
     METRES_PER_DEGREE,
     InventedCustomer,
     InventedFriend,
     InventedPerson,
     TownUnknown,
-    customers,
-    named,
-    names,
-    people,
+    invent_customers,
+    invent_friends,
+    load_town,
+    town_names,
 )
 
-TOWNS = names()
+TOWNS = town_names()
 FICTION = {
     "berlin": r"\+49(3023125|6990009|4066969|2214710|8999998)\d{3}",
     "zurich": r"\+4144000\d{4}",
@@ -32,11 +32,11 @@ FICTION = {
 
 
 def friends_of(town: str, count: int = 1000, seed: int = 1) -> list[InventedFriend]:
-    return list(people(town, count, Random(seed)))
+    return list(invent_friends(town, count, Random(seed)))
 
 
 def customers_of(town: str, count: int = 1000, seed: int = 1) -> list[InventedCustomer]:
-    return list(islice(customers(town, Random(seed)), count))
+    return list(islice(invent_customers(town, Random(seed)), count))
 
 
 def everybody(town: str) -> list[InventedPerson]:
@@ -45,12 +45,12 @@ def everybody(town: str) -> list[InventedPerson]:
 
 def test_zurich_and_berlin_are_there_with_at_least_twelve_quarters() -> None:
     assert set(TOWNS) == {"zurich", "berlin"}
-    assert all(len(named(town).quarters) >= 12 for town in TOWNS)
+    assert all(len(load_town(town).quarters) >= 12 for town in TOWNS)
 
 
 def test_an_unknown_town_is_refused_at_once_with_those_there_are() -> None:
     with pytest.raises(TownUnknown, match="no demo town paris; there are: berlin, zurich"):
-        people("paris", 1, Random(1))
+        invent_friends("paris", 1, Random(1))
 
 
 @pytest.mark.parametrize("town", TOWNS)
@@ -83,7 +83,7 @@ def test_everybody_has_an_address_phone_and_reference_of_his_own(town: str) -> N
 
 @pytest.mark.parametrize("town", TOWNS)
 def test_everybody_lives_in_the_quarter_of_his_postcode(town: str) -> None:
-    quarters = {quarter.name: quarter for quarter in named(town).quarters}
+    quarters = {quarter.name: quarter for quarter in load_town(town).quarters}
     for person in everybody(town):
         quarter = quarters[person.quarter]
         north_m = (person.lat - quarter.lat) * METRES_PER_DEGREE
@@ -96,7 +96,7 @@ def test_everybody_lives_in_the_quarter_of_his_postcode(town: str) -> None:
 @pytest.mark.parametrize("town", TOWNS)
 def test_all_quarters_and_all_languages_are_lived_in(town: str) -> None:
     found = friends_of(town)
-    assert {friend.quarter for friend in found} == {q.name for q in named(town).quarters}
+    assert {friend.quarter for friend in found} == {q.name for q in load_town(town).quarters}
     assert {language for friend in found for language in friend.languages} == set(Language)
     assert all(friend.language in friend.languages for friend in found)
 
@@ -136,11 +136,11 @@ def test_a_customer_always_has_somebody_to_talk_to(town: str) -> None:
 
 
 def test_only_certificates_of_the_catalogue_are_held() -> None:
-    assert set(HELD_BY) == set(load().certificates)
+    assert set(CERTIFICATE_SHARES) == set(load().certificates)
 
 
 def test_the_shares_of_the_cultures_make_a_hundred() -> None:
-    assert [sum(c.share for c in named(town).cultures) for town in TOWNS] == [100, 100]
+    assert [sum(c.share for c in load_town(town).cultures) for town in TOWNS] == [100, 100]
 
 
 def share(facts: Iterable[bool]) -> float:
