@@ -11,7 +11,7 @@ from api.cli.output import AsJson, print_json, reporting, say
 from api.cli.session import run, settings_of
 
 if TYPE_CHECKING:
-    from data.backup import Copied
+    from data.backup import BackupContents
     from data.settings import Settings
 
 NEEDS_KEY = "Keep the secret key beside it: without it every link mailed so far opens nothing."
@@ -57,11 +57,11 @@ def restore(
         say("It comes from an older tekkie: run `tekkie migrate`.")
 
 
-def _told(copied: Copied) -> str:
+def _told(copied: BackupContents) -> str:
     return f"{copied.bookings:,} bookings, {copied.people:,} people and {copied.events:,} events"
 
 
-async def _backup(settings: Settings, file: Path) -> Copied:
+async def _backup(settings: Settings, file: Path) -> BackupContents:
     from data.backup import backup as save
     from data.database import database
 
@@ -70,7 +70,9 @@ async def _backup(settings: Settings, file: Path) -> Copied:
             return await save(place.owner_dsn, file, report)
 
 
-async def _restore(settings: Settings, file: Path, *, force: bool) -> tuple[Copied, list[str]]:
+async def _restore(
+    settings: Settings, file: Path, *, force: bool
+) -> tuple[BackupContents, list[str]]:
     from data import migrate
     from data.backup import restore as bring_back
     from data.database import database

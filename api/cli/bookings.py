@@ -26,7 +26,7 @@ from api.cli.session import at_desk, run
 if TYPE_CHECKING:
     from data.enums import BookingState
     from data.store.consistency import Story
-    from data.store.read_models import BookingView, DecisionView, Line
+    from data.store.read_models import BookingView, DecisionLineView, DecisionView
     from dispatch.runtime import Runtime
 
 LIMIT = 50
@@ -155,7 +155,7 @@ def why(
         )
 
 
-def sentence(decision: DecisionView, line: Line) -> str:
+def sentence(decision: DecisionView, line: DecisionLineView) -> str:
     """One line of a decision in words; by cell the metres are counted to the middle of hers."""
     what = OUTCOMES.get(line.outcome, line.outcome)
     rank = f", number {line.rank} of those who qualified" if line.rank else ""
@@ -165,9 +165,9 @@ def sentence(decision: DecisionView, line: Line) -> str:
 
 async def _list(ctx: typer.Context, state: BookingState | None, limit: int) -> list[BookingView]:
     from data.store import read_models
-    from dispatch.flows.read_only import reading
+    from dispatch.flows.read_only import read_connection
 
-    async with at_desk(ctx) as rt, reading(rt) as tx:
+    async with at_desk(ctx) as rt, read_connection(rt) as tx:
         return await read_models.bookings(
             tx, partner_id=None, state=state, partner_reference=None, before=None, limit=limit
         )
@@ -176,11 +176,11 @@ async def _list(ctx: typer.Context, state: BookingState | None, limit: int) -> l
 async def _show(ctx: typer.Context, booking: UUID) -> tuple[BookingView, Story, Mapping[str, str]]:
     from data.records.ids import BookingId
     from data.store import consistency
-    from dispatch.flows.read_only import reading
+    from dispatch.flows.read_only import read_connection
 
     async with at_desk(ctx) as rt:
         view = await _view(rt, booking)
-        async with reading(rt) as tx:
+        async with read_connection(rt) as tx:
             story = await consistency.story(tx, BookingId(booking))
             ids = {UUID(one) for event in story.events for one in _ids(event)}
             return view, story, await consistency.refs(tx, ids)
@@ -189,10 +189,10 @@ async def _show(ctx: typer.Context, booking: UUID) -> tuple[BookingView, Story, 
 async def _view(rt: Runtime, booking: UUID) -> BookingView:
     from data.records.ids import BookingId
     from data.store import read_models
-    from dispatch.flows.read_only import reading
+    from dispatch.flows.read_only import read_connection
     from dispatch.rules.refusals import NotFound
 
-    async with reading(rt) as tx:
+    async with read_connection(rt) as tx:
         view = await read_models.booking(tx, BookingId(booking))
     if view is None:
         raise NotFound(f"there is no booking {booking}; `tekkie bookings list` shows them")
@@ -205,18 +205,18 @@ async def _why(
     from api.cli.logins import friend_named
     from data.records.ids import BookingId
     from data.store import consistency, read_models
-    from dispatch.flows.read_only import reading
+    from dispatch.flows.read_only import read_connection
 
     async with at_desk(ctx) as rt:
         await _view(rt, booking)
         friend_id = await friend_named(rt, friend) if friend else None
-        async with reading(rt) as tx:
+        async with read_connection(rt) as tx:
             decisions = await read_models.decisions(tx, BookingId(booking))
             refs = await consistency.refs(tx, [friend_id] if friend_id else [])
     return decisions, refs.get(str(friend_id))
 
 
-def _about(decision: DecisionView, ref: str | None) -> Iterator[Line]:
+def _about(decision: DecisionView, ref: str | None) -> Iterator[DecisionLineView]:
     for line in decision.friends:
         if ref is None or line.ref == ref:
             yield line
@@ -251,12 +251,12 @@ def _without_names(view: BookingView) -> dict[str, Any]:
         holder
         and {
             "friend_id": holder.id,
-            "contact_due_at": holder.contact_due_at,
-            "contacted_at": holder.contacted_at,
-            "disputed_at": holder.disputed_at,
-            "appointment": holder.appointment,
-            "move_asked_at": holder.move_asked_at,
-            "on_the_way_at": holder.on_the_way_at,
+            "contact_due_at": holder.award.contact_due_at,
+            "contacted_at": holder.award.contacted_at,
+            "disputed_at": holder.award.disputed_at,
+            "appointment": holder.award.appointment,
+            "move_asked_at": holder.award.move_asked_at,
+            "on_the_way_at": holder.award.on_the_way_at,
         }
     )
     return facts

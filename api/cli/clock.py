@@ -16,7 +16,7 @@ from api.cli.session import prepared, run, settings_of
 
 if TYPE_CHECKING:
     from data.db import Connection
-    from data.store.test_clock import Reading
+    from data.store.test_clock import ClockReading
 
 SPAN = re.compile(r"(?:(\d+)w)?(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?")
 MOST_SPEED = 100_000.0
@@ -104,37 +104,37 @@ def moment_of(text: str) -> datetime:
     return at if at.tzinfo else at.replace(tzinfo=UTC)
 
 
-async def _read(ctx: typer.Context) -> Reading:
+async def _read(ctx: typer.Context) -> ClockReading:
     from data.store import test_clock
 
     async with _owner(ctx) as connection:
         return await test_clock.read(connection)
 
 
-async def _put(ctx: typer.Context, when: object, speed: float | None = None) -> Reading:
+async def _put(ctx: typer.Context, when: object, speed: float | None = None) -> ClockReading:
     from data.store import test_clock
 
     _must_be_allowed(ctx)
     async with _owner(ctx) as connection:
         now = await test_clock.read(connection)
         at = when(now)  # type: ignore[operator]
-        newest = await test_clock.newest_event(connection)
+        newest = await test_clock.newest_event_at(connection)
         if newest is not None and at < newest:
             raise Failed(
                 f"Something happened at {newest:%Y-%m-%dT%H:%M:%SZ}; time cannot go back behind "
                 "it. Set a later time, or begin with an empty database."
             )
-        await test_clock.put(connection, at, now.speed if speed is None else speed)
+        await test_clock.set_clock(connection, at, now.speed if speed is None else speed)
         return await test_clock.read(connection)
 
 
-async def _remove(ctx: typer.Context) -> Reading:
+async def _remove(ctx: typer.Context) -> ClockReading:
     from data.store import test_clock
 
     _must_be_allowed(ctx)
     async with _owner(ctx) as connection:
         now = await test_clock.read(connection)
-        newest = await test_clock.newest_event(connection)
+        newest = await test_clock.newest_event_at(connection)
         if newest is not None and newest > now.wall:
             raise Failed(
                 f"Something happened at {newest:%Y-%m-%dT%H:%M:%SZ}, which is still to come in "
@@ -144,11 +144,11 @@ async def _remove(ctx: typer.Context) -> Reading:
         return await test_clock.read(connection)
 
 
-async def _confirm(ctx: typer.Context) -> Reading:
+async def _confirm(ctx: typer.Context) -> ClockReading:
     from data.store import audit, test_clock
 
     async with _owner(ctx) as connection:
-        await audit.note(connection, actor="system", act="clock.confirmed", subject="clock")
+        await audit.record(connection, actor="system", act="clock.confirmed", subject="clock")
         return await test_clock.read(connection)
 
 
@@ -168,11 +168,11 @@ async def _owner(ctx: typer.Context) -> AsyncIterator[Connection]:
     with reporting("opening the database …") as report:
         async with prepared(settings_of(ctx), report) as place:
             await migrate.check(place.owner_dsn)
-            async with test_clock.as_owner(place.owner_dsn) as connection:
+            async with test_clock.owner_connection(place.owner_dsn) as connection:
                 yield connection
 
 
-def _show(now: Reading, *, as_json: bool) -> None:
+def _show(now: ClockReading, *, as_json: bool) -> None:
     if as_json:
         print_json(now)
         return

@@ -10,15 +10,16 @@ import typer
 from api.cli.exit_codes import Failed, UsedWrongly
 from api.cli.output import AsJson, print_json, print_line, print_table, reporting, say
 from api.cli.session import at_desk, run
+from data.markets import HOME, Market
 
 if TYPE_CHECKING:
-    from data.markets import Market
-    from dispatch.flows.places.coverage import Covered
+    from dispatch.flows.places.coverage import CoverageMap
     from geo.coverage.maps import Frame, Summary
 
 DAYS = 30
 MOST_DAYS = 3660
 CELLS_SHOWN = 20
+COUNTRIES = ", ".join(Market)
 WEIGHTS = {"people": "people", "postcodes": "postcodes (set-up's data on people is not installed)"}
 
 
@@ -30,7 +31,7 @@ def coverage(
     ] = None,
     market: Annotated[
         str | None,
-        typer.Option("--market", help="CH, DE, AT or PL; else CH, and with --unmet all of them."),
+        typer.Option("--market", help=f"{COUNTRIES}; else {HOME}, and with --unmet all of them."),
     ] = None,
     out: Annotated[
         Path | None,
@@ -69,8 +70,7 @@ def coverage(
         raise UsedWrongly("--days belongs to --unmet; add that, or leave it out.")
     if package is None:
         raise UsedWrongly("Name a package, like --package wifi-setup, or ask for --unmet.")
-    where = where or _market("CH")
-    assert where is not None
+    where = where or HOME
     found = run(_covered(ctx, package, where, busy_too=busy_too))
     _write(found.frame, out)
     if as_json:
@@ -131,8 +131,6 @@ def _show_unmet(frame: Frame, *, as_json: bool) -> None:
 
 
 def _market(word: str | None) -> Market | None:
-    from data.markets import Market
-
     if word is None:
         return None
     try:
@@ -142,32 +140,36 @@ def _market(word: str | None) -> Market | None:
 
 
 def _check(out: Path) -> None:
-    from geo.coverage.maps import CannotExport, check_ending
+    from geo.coverage.maps import ExportError, check_ending
 
     try:
         check_ending(out)
-    except CannotExport as cannot:
+    except ExportError as cannot:
         raise UsedWrongly(f"--out: {cannot}.") from None
 
 
 def _write(frame: Frame, out: Path | None) -> None:
-    from geo.coverage.maps import CannotExport, export
+    from geo.coverage.maps import ExportError, export
 
     if out is None:
         return
     try:
         export(frame, out)
-    except CannotExport as cannot:
+    except ExportError as cannot:
         raise Failed(f"--out: {cannot}.") from None
     say(f"{len(frame)} cells written to {out}")
 
 
-async def _covered(ctx: typer.Context, package: str, market: Market, *, busy_too: bool) -> Covered:
+async def _covered(
+    ctx: typer.Context, package: str, market: Market, *, busy_too: bool
+) -> CoverageMap:
     from dispatch.flows.places import coverage
 
     async with at_desk(ctx, places=True) as rt:
         with reporting(f"counting who reaches what in {market} …"):
-            return await coverage.covered(rt, package=package, market=market, busy_too=busy_too)
+            return await coverage.coverage_map(
+                rt, package=package, market=market, include_busy=busy_too
+            )
 
 
 async def _unmet(
@@ -176,4 +178,4 @@ async def _unmet(
     from dispatch.flows.places import coverage
 
     async with at_desk(ctx, places=True) as rt:
-        return await coverage.unmet(rt, days=days, market=market, package=package)
+        return await coverage.unmet_demand(rt, days=days, market=market, package=package)

@@ -41,12 +41,12 @@ def demo(
     """
     import logging
 
-    from api.server import logging as logs
+    from api.server.logging import configure_logging
 
     settings = settings_of(ctx)
-    logs.configure(settings.log_format, level=logging.WARNING)
+    configure_logging(settings.log_format, level=logging.WARNING)
     from api.demo.play import Play, play
-    from api.server.process import in_one_loop
+    from api.server.process import run_in_loop
 
     wish = Play(
         speed=speed,
@@ -56,4 +56,4 @@ def demo(
         last=span_of(last) if last else None,
         fresh=fresh,
     )
-    in_one_loop(play(settings, wish, paper=paper(), report=say))
+    run_in_loop(play(settings, wish, paper=paper(), report=say))

@@ -23,14 +23,14 @@ from typing import Any, Final, Literal
 
 from data import migrate
 from data.database import Database, database
-from data.db import DatabaseError, connect, plainly, server_sql
+from data.db import DatabaseError, connect, server_sql, translate_errors
 from data.postgres import layout
 from data.seed import catalogue
-from data.settings import PREFIX, SECRET_BYTES, Settings, SettingsWrong
+from data.settings import PREFIX, SECRET_BYTES, Settings, SettingsInvalid
 from data.store import consistency, test_clock
 from dispatch.flows import maintenance
-from dispatch.flows.bootstrap import opened
-from dispatch.flows.read_only import reading
+from dispatch.flows.bootstrap import open_runtime
+from dispatch.flows.read_only import read_connection
 from dispatch.runtime import Runtime
 from geo.gazetteer.offline import Gazetteer, GazetteerMissing
 from geo.point import Point, distance_m
@@ -102,7 +102,7 @@ def first_line(error: BaseException) -> str:
 def cure_of(settings: Settings) -> str:
     """What to do when the database cannot be reached."""
     if settings.database_url is None:
-        return f"See {layout.Place(settings.data_dir).log}, then start again."
+        return f"See {layout.DataFolder(settings.data_dir).log}, then start again."
     return f"Check that the server of {PREFIX}DATABASE_URL runs and lets this machine in."
 
 
@@ -193,7 +193,7 @@ def pushes(settings: Settings) -> Iterator[Finding]:
     """The key phones know us by, and whom their services write to."""
     try:
         settings.push_secret()
-    except SettingsWrong as error:
+    except SettingsInvalid as error:
         yield ill("push key", first_line(error), f"Bring it back, or set {PREFIX}PUSH_KEY.")
         return
     said = subject(settings)
@@ -227,7 +227,7 @@ async def server(settings: Settings, place: Database) -> AsyncIterator[Finding]:
     """The PostgreSQL server, its settings that matter, and the schema."""
     connection = await connect(place.owner_dsn, application="tekkie doctor", path="pg_catalog")
     try:
-        with plainly():
+        with translate_errors():
             facts = await connection.fetchrow(server_sql.facts, place.service_role)
     finally:
         await connection.close()
@@ -241,7 +241,7 @@ async def server(settings: Settings, place: Database) -> AsyncIterator[Finding]:
     else:
         yield well("role", f"{place.service_role} is no superuser")
     try:
-        found = await migrate.standing(place.owner_dsn)
+        found = await migrate.schema_status(place.owner_dsn)
     except migrate.SchemaError as error:
         yield ill("schema", first_line(error), "Start the tekkie that fits this database.")
         return
@@ -251,7 +251,7 @@ async def server(settings: Settings, place: Database) -> AsyncIterator[Finding]:
         cure = "Fine while two releases stand side by side; then start the newer tekkie."
         yield odd("schema", f"of a newer tekkie: {', '.join(found.ahead)}", cure)
     else:
-        names = migrate.read(migrate.MIGRATIONS)
+        names = migrate.read_migrations(migrate.MIGRATIONS)
         yield well("schema", f"up to date at {names[-1].name}")
 
 
@@ -267,7 +267,7 @@ def _durability(facts: Mapping[str, Any]) -> Finding:
 
 async def inside(settings: Settings, place: Database) -> AsyncIterator[Finding]:
     """What is in the database: clock, rows, index, timers, messages."""
-    async with opened(settings, place, application="tekkie doctor") as rt:
+    async with open_runtime(settings, place, application="tekkie doctor") as rt:
         async for one in clocks(settings, rt):
             yield one
         async for one in rows(rt):
@@ -280,7 +280,7 @@ async def inside(settings: Settings, place: Database) -> AsyncIterator[Finding]:
 
 async def clocks(settings: Settings, rt: Runtime) -> AsyncIterator[Finding]:
     """The clock of the trade, the server's and this machine's."""
-    async with reading(rt) as tx:
+    async with read_connection(rt) as tx:
         both = await consistency.clocks(tx)
         installed = await test_clock.is_installed(tx)
         ours = datetime.now(UTC)  # noqa: TID251 - this machine's clock is what is compared
@@ -302,11 +302,11 @@ async def clocks(settings: Settings, rt: Runtime) -> AsyncIterator[Finding]:
 
 async def rows(rt: Runtime) -> AsyncIterator[Finding]:
     """Rows that should never be."""
-    async with reading(rt) as tx:
+    async with read_connection(rt) as tx:
         count = await consistency.counts(tx)
-        asleep = await consistency.without_timer(tx)
-        miscounted = await consistency.miscounted(tx)
-        unplaced = await consistency.unplaced(tx)
+        asleep = await consistency.bookings_without_timer(tx)
+        miscounted = await consistency.friends_miscounted(tx)
+        unplaced = await consistency.friends_without_point(tx)
     yield well(
         "rows",
         f"{count.friends:,} friends, {count.bookings:,} bookings, {count.operators} operators, "
@@ -330,7 +330,7 @@ async def index(rt: Runtime) -> AsyncIterator[Finding]:
     problems = rt.index.check()
     differing = await maintenance.index_differences(rt)
     if differing:
-        differing = await maintenance.still_differing(rt, differing)
+        differing = await maintenance.confirm_differences(rt, differing)
     if problems or differing:
         said = "; ".join([*problems[:3], f"{len(differing)} friends differ from their rows"])
         yield ill("index", said, "Restart every tekkie serve; report this if it comes back.")
@@ -355,7 +355,7 @@ def _misjudged(rt: Runtime) -> str:
 
 async def waiting(rt: Runtime) -> AsyncIterator[Finding]:
     """Timers and messages that should have been dealt with."""
-    async with reading(rt) as tx:
+    async with read_connection(rt) as tx:
         timers = await consistency.timers(tx)
     backlog = await maintenance.backlog(rt)
     idle = "Nobody rings them: run tekkie serve or tekkie worker."

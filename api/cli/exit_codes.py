@@ -44,11 +44,11 @@ def explain(error: BaseException) -> tuple[str, int]:
     """The sentence for an error, and the exit code."""
     from data.db import DatabaseError
     from data.seed.town import TownUnknown
-    from data.settings import SettingsWrong
+    from data.settings import SettingsInvalid
     from dispatch.rules.refusals import Refused
     from geo.gazetteer.offline import AddressRefused, GazetteerMissing
 
-    if isinstance(error, UsedWrongly | SettingsWrong):
+    if isinstance(error, UsedWrongly | SettingsInvalid):
         return str(error), USED_WRONGLY
     if isinstance(error, Refused):
         return _refusal(error), REFUSED

@@ -17,10 +17,10 @@ from api.cli.session import at_desk, run
 if TYPE_CHECKING:
     from data.enums import FriendState
     from data.records.people import Friend
-    from dispatch.flows.people.friends import TakenIn
+    from dispatch.flows.people.friends import ImportCounts
     from dispatch.runtime import Runtime
     from geo.friend_import.reader import Row
-    from geo.row_errors import Fault
+    from geo.row_errors import RowError
 
 FAULTS_SHOWN = 50
 LIMIT = 50
@@ -152,7 +152,7 @@ def block(
 
 async def _import(
     ctx: typer.Context, file: Path, *, skip_bad: bool
-) -> tuple[list[Fault], TakenIn | None]:
+) -> tuple[list[RowError], ImportCounts | None]:
     from dispatch.flows.people import friends
 
     async with at_desk(ctx, places=True) as rt:
@@ -161,18 +161,18 @@ async def _import(
         if (faults and not skip_bad) or any(fault.line == 0 for fault in faults):
             return faults, None
         with counting("taking in", len(rows)) as count:
-            return faults, await friends.take_in(rt, rows, actor=ACTOR, progress=count)
+            return faults, await friends.import_friends(rt, rows, actor=ACTOR, progress=count)
 
 
-def _checked(rt: Runtime, file: Path, count: Any) -> tuple[list[Row], list[Fault]]:
+def _checked(rt: Runtime, file: Path, count: Any) -> tuple[list[Row], list[RowError]]:
     from data.seed import catalogue
     from geo.friend_import.reader import read
-    from geo.row_errors import Fault
+    from geo.row_errors import RowError
 
     rows: list[Row] = []
-    faults: list[Fault] = []
+    faults: list[RowError] = []
     for one in read(file, rt.gazetteer, catalogue.load().certificates.keys()):
-        if isinstance(one, Fault):
+        if isinstance(one, RowError):
             faults.append(one)
         else:
             rows.append(one)
@@ -181,7 +181,7 @@ def _checked(rt: Runtime, file: Path, count: Any) -> tuple[list[Row], list[Fault
     return rows, faults
 
 
-def _show_faults(faults: Sequence[Fault], *, taken: bool) -> None:
+def _show_faults(faults: Sequence[RowError], *, taken: bool) -> None:
     if not faults:
         return
     print_table(
@@ -203,7 +203,7 @@ def _show_faults(faults: Sequence[Fault], *, taken: bool) -> None:
         )
 
 
-def _counts(done: TakenIn | None) -> dict[str, Any]:
+def _counts(done: ImportCounts | None) -> dict[str, Any]:
     return {"taken_in": done is not None, **(asdict(done) if done else {})}
 
 
@@ -211,10 +211,10 @@ async def everybody(rt: Runtime) -> AsyncIterator[Friend]:
     """All friends, in the order of their ids."""
     from data.db import moment
     from data.store import friends
-    from dispatch.flows.read_only import reading
+    from dispatch.flows.read_only import read_connection
 
-    async with reading(rt) as tx:
-        async for page in friends.everyone(tx, await moment(tx)):
+    async with read_connection(rt) as tx:
+        async for page in friends.all_friends(tx, await moment(tx)):
             for one in page:
                 yield one
 
@@ -247,12 +247,12 @@ async def _show(ctx: typer.Context, word: str) -> dict[str, Any]:
     from data.db import moment
     from data.store import friends as rows
     from dispatch.flows.people import friends
-    from dispatch.flows.read_only import reading
+    from dispatch.flows.read_only import read_connection
 
     async with at_desk(ctx) as rt:
         friend_id = await friend_named(rt, word)
         profile = dict(await friends.profile(rt, friend_id))
-        async with reading(rt) as tx:
+        async with read_connection(rt) as tx:
             facts = (await rows.facts(tx, [friend_id], await moment(tx))).get(friend_id)
     if facts is not None:
         profile |= {
@@ -270,7 +270,7 @@ async def _block(ctx: typer.Context, word: str, email: str, *, by_friend: bool) 
     async with at_desk(ctx) as rt:
         friend_id = await friend_named(rt, word)
         key = customer_key(email)
-        await friends.keep_apart(rt, friend_id, key, by_friend=by_friend, actor=ACTOR)
+        await friends.block_customer(rt, friend_id, key, by_friend=by_friend, actor=ACTOR)
 
 
 async def _certify(ctx: typer.Context, word: str, code: str, *, holds: bool) -> None:

@@ -104,7 +104,7 @@ async def _link(ctx: typer.Context, kind: Kind, word: str) -> str:
     from dispatch.flows.people import sessions
 
     async with at_desk(ctx) as rt:
-        secret = await sessions.login_link(rt, await person_named(rt, kind, word))
+        secret = await sessions.create_login_link(rt, await person_named(rt, kind, word))
         return f"{rt.settings.base_url}/login#{secret}"
 
 
@@ -113,7 +113,7 @@ async def _token(ctx: typer.Context, kind: Kind, word: str, days: int) -> str:
 
     async with at_desk(ctx) as rt:
         person_id = await person_named(rt, kind, word)
-        return await sessions.token(rt, person_id, timedelta(days=days))
+        return await sessions.create_token(rt, person_id, timedelta(days=days))
 
 
 async def person_named(rt: Runtime, kind: Kind, word: str) -> PersonId:
@@ -122,7 +122,7 @@ async def person_named(rt: Runtime, kind: Kind, word: str) -> PersonId:
     from data.store.sessions import Login
     from dispatch.flows.people import sessions
 
-    if "@" in word and (known := await sessions.known(rt, Login(kind), word)):
+    if "@" in word and (known := await sessions.find_login(rt, Login(kind), word)):
         return known.id
     if kind is Kind.FRIEND:
         return PersonId(await friend_named(rt, word))
@@ -142,14 +142,14 @@ async def friend_named(rt: Runtime, word: str) -> FriendId:
     from data.store import friends
     from data.store.sessions import Login
     from dispatch.flows.people import sessions
-    from dispatch.flows.read_only import reading
+    from dispatch.flows.read_only import read_connection
     from dispatch.rules.refusals import NotFound
 
-    async with reading(rt) as tx:
-        found = await friends.id_of(tx, word.lower() if _is_id(word) else word)
+    async with read_connection(rt) as tx:
+        found = await friends.find_id(tx, word.lower() if _is_id(word) else word)
     if found is not None:
         return found
-    if "@" in word and (known := await sessions.known(rt, Login.FRIEND, word)):
+    if "@" in word and (known := await sessions.find_login(rt, Login.FRIEND, word)):
         return FriendId(known.id)
     raise NotFound(f"there is no friend {word[:80]!r}; `tekkie friends list` shows them")
 

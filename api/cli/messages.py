@@ -52,23 +52,23 @@ def retry(
 
 async def _parked(ctx: typer.Context, limit: int) -> Sequence[dict[str, Any]]:
     from data.store import consistency
-    from dispatch.flows.read_only import reading
+    from dispatch.flows.read_only import read_connection
 
-    async with at_desk(ctx) as rt, reading(rt) as tx:
-        return await consistency.parked(tx, limit)
+    async with at_desk(ctx) as rt, read_connection(rt) as tx:
+        return await consistency.parked_messages(tx, limit)
 
 
 async def _retry(ctx: typer.Context, ids: Sequence[UUID], *, everything: bool) -> int:
     from data.records.ids import MessageId
     from data.store import consistency
     from dispatch.flows import maintenance
-    from dispatch.flows.read_only import reading
+    from dispatch.flows.read_only import read_connection
 
     async with at_desk(ctx) as rt:
         wanted = list(ids)
         if everything:
-            async with reading(rt) as tx:
-                wanted = [row["id"] for row in await consistency.parked(tx, LIMIT * LIMIT)]
+            async with read_connection(rt) as tx:
+                wanted = [row["id"] for row in await consistency.parked_messages(tx, LIMIT * LIMIT)]
         for message_id in wanted:
             await maintenance.unpark(rt, MessageId(message_id))
         return len(wanted)

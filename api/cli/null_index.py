@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from data.records.people import Friend
-from dispatch.rules.jobs.matching import available
+from dispatch.rules.jobs.matching import is_available
 from geo.index.friend_index import FriendIndex
 
 
@@ -11,7 +11,7 @@ class Unindexed(FriendIndex):
     """Stays empty, so that an import of many friends builds no trees to be thrown away."""
 
     def __init__(self) -> None:
-        super().__init__(available)
+        super().__init__(is_available)
 
     def put(self, friend: Friend) -> None:
         """Learn nothing."""

@@ -118,7 +118,7 @@ async def _list(ctx: typer.Context) -> Sequence[Partner]:
     from dispatch.flows.partners import accounts
 
     async with at_desk(ctx) as rt:
-        return await accounts.list(rt)
+        return await accounts.list_partners(rt)
 
 
 async def _key(ctx: typer.Context, name: str) -> str:
@@ -154,7 +154,7 @@ async def _named(rt: Runtime, word: str) -> Partner:
     from dispatch.flows.partners import accounts
     from dispatch.rules.refusals import NotFound
 
-    for one in await accounts.list(rt):
+    for one in await accounts.list_partners(rt):
         if word in (one.name, str(one.id)):
             return one
     raise NotFound(f"there is no partner {word[:60]!r}; see `tekkie partners list`")

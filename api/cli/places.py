@@ -10,15 +10,17 @@ import typer
 from api.cli.exit_codes import REFUSED, UsedWrongly
 from api.cli.output import AsJson, print_json, print_table, reporting, say
 from api.cli.session import at_desk, run
+from data.markets import HOME, Market
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from geo.gazetteer.addresses import Postcode
     from geo.gazetteer.offline import Place
-    from geo.row_errors import Fault
+    from geo.row_errors import RowError
 
 FAULTS_SHOWN = 50
+COUNTRIES = ", ".join(Market)
 
 app = typer.Typer(help="Postcodes and towns: find one, import better ones.")
 
@@ -54,7 +56,7 @@ def import_(
 def find(
     ctx: typer.Context,
     place: Annotated[str, typer.Argument(help="A postcode, a town, or both: '8004 Zürich'.")],
-    country: Annotated[str, typer.Option("--country", help="CH, DE, AT or PL")] = "CH",
+    country: Annotated[str, typer.Option("--country", help=f"One of {COUNTRIES}.")] = HOME,
     as_json: AsJson = False,
 ) -> None:
     """Show where tekkie believes a postcode or a town to be."""
@@ -79,7 +81,7 @@ async def _take_in(ctx: typer.Context, rows: Sequence[Postcode]) -> int:
     from dispatch.flows.places import postcodes
 
     async with at_desk(ctx) as rt:
-        return await postcodes.take_in(rt.pool, rows)
+        return await postcodes.replace_postcodes(rt.pool, rows)
 
 
 async def _find(ctx: typer.Context, text: str, country: str) -> list[Place]:
@@ -93,7 +95,7 @@ async def _find(ctx: typer.Context, text: str, country: str) -> list[Place]:
         return rt.gazetteer.towns(country, town) or [rt.gazetteer.find(country, "", town)]
 
 
-def _show_faults(faults: Sequence[Fault]) -> None:
+def _show_faults(faults: Sequence[RowError]) -> None:
     for fault in faults[:FAULTS_SHOWN]:
         say(str(fault))
     if len(faults) > FAULTS_SHOWN:

@@ -37,16 +37,16 @@ def serve(
     requests, and the first does the rest. Without a database URL PostgreSQL is started too. SIGTERM
     or Ctrl-C ends it: what is begun is finished, within ten seconds.
     """
-    from api.server import logging as logs
+    from api.server.logging import configure_logging
 
     settings = settings_of(ctx)
-    logs.configure(settings.log_format)
+    configure_logging(settings.log_format)
     from api.server.prefork import cores
-    from api.server.process import in_one_loop
-    from api.server.serve import serving
+    from api.server.process import run_in_loop
+    from api.server.serve import serve_api
 
-    in_one_loop(
-        serving(
+    run_in_loop(
+        serve_api(
             settings,
             api_only=api_only,
             migrate=not no_migrate,
@@ -61,14 +61,14 @@ def worker(ctx: typer.Context, no_migrate: NoMigrate = False) -> None:
 
     Run as many as you like beside `tekkie serve --api-only`: each deadline rings once.
     """
-    from api.server import logging as logs
+    from api.server.logging import configure_logging
 
     settings = settings_of(ctx)
-    logs.configure(settings.log_format)
-    from api.server.process import in_one_loop
-    from api.server.serve import working_alone
+    configure_logging(settings.log_format)
+    from api.server.process import run_in_loop
+    from api.server.serve import serve_worker
 
-    in_one_loop(working_alone(settings, migrate=not no_migrate, report=say))
+    run_in_loop(serve_worker(settings, migrate=not no_migrate, report=say))
 
 
 def migrate(ctx: typer.Context, as_json: AsJson = False) -> None:
@@ -87,11 +87,11 @@ def migrate(ctx: typer.Context, as_json: AsJson = False) -> None:
 
 async def _migrate(settings: Settings) -> list[str]:
     from data.database import database
-    from dispatch.flows.bootstrap import prepare
+    from dispatch.flows.bootstrap import prepare_database
 
     # Said line by line, in scripts too: who is in the way of a migration must be read there.
     async with database(settings, say) as place:
-        return await prepare(place, say)
+        return await prepare_database(place, say)
 
 
 def openapi() -> None:

@@ -23,7 +23,7 @@ DESK_CONNECTIONS = 4
 
 
 def settings_of(ctx: typer.Context) -> Settings:
-    """The settings in force: options first, then the environment. Raises SettingsWrong."""
+    """The settings in force: options first, then the environment. Raises SettingsInvalid."""
     from data.settings import load
 
     return load(**(ctx.find_root().obj or {}))
@@ -41,13 +41,13 @@ async def prepared(settings: Settings, report: Report) -> AsyncIterator[Database
     """The database; the bundled one gets its schema here when it is quite new."""
     from data import migrate
     from data.database import database
-    from dispatch.flows.bootstrap import prepare
+    from dispatch.flows.bootstrap import prepare_database
 
     async with database(settings, report) as place:
         if settings.database_url is None:
             missing = await migrate.pending(place.owner_dsn)
-            if len(missing) == len(migrate.read(migrate.MIGRATIONS)):
-                await prepare(place, report)
+            if len(missing) == len(migrate.read_migrations(migrate.MIGRATIONS)):
+                await prepare_database(place, report)
         yield place
 
 
@@ -63,7 +63,7 @@ async def at_desk(ctx: typer.Context, *, places: bool = False) -> AsyncIterator[
     from data.seed import catalogue
     from dispatch.runtime import Runtime
     from geo.gazetteer.offline import Gazetteer
-    from geo.geocode import Offline
+    from geo.geocode import GazetteerGeocoder
 
     settings = settings_of(ctx)
     async with AsyncExitStack() as stack:
@@ -84,13 +84,13 @@ async def at_desk(ctx: typer.Context, *, places: bool = False) -> AsyncIterator[
             index=Unindexed(),
             packages=catalogue.load().packages,
             gazetteer=gazetteer,
-            geocoder=Offline(gazetteer),
+            geocoder=GazetteerGeocoder(gazetteer),
             settings=settings,
         )
 
 
 async def _gazetteer(pool: Pool) -> Gazetteer:
-    from dispatch.flows.places.postcodes import imported
+    from dispatch.flows.places.postcodes import load_imported
     from geo.gazetteer.offline import Gazetteer
 
-    return Gazetteer.load().with_postcodes(await imported(pool))
+    return Gazetteer.load().with_postcodes(await load_imported(pool))

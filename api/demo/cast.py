@@ -68,11 +68,11 @@ class Cast:
 
 def invented(count: int, seed: int) -> list[InventedFriend]:
     """`count` friends, shared out among the towns; the same seed gives the same."""
-    towns = sorted(town.names(), reverse=True)
+    towns = sorted(town.town_names(), reverse=True)
     people: list[InventedFriend] = []
     for number, name in enumerate(towns):
         share = count // len(towns) + (number < count % len(towns))
-        for one in town.people(name, share, Random(f"{seed}:{name}")):  # noqa: S311
+        for one in town.invent_friends(name, share, Random(f"{seed}:{name}")):  # noqa: S311
             local, _, domain = one.email.partition("@")
             people.append(replace(one, email=f"{local}.{name}@{domain}"))
     return people
@@ -81,7 +81,7 @@ def invented(count: int, seed: int) -> list[InventedFriend]:
 async def assemble(rt: Runtime, count: int, seed: int) -> Cast:
     """Bring everybody in; whoever is there already stays."""
     people = invented(count, seed)
-    done = await friends.take_in(rt, [*map(_row, people), _you()], actor=ACTOR)
+    done = await friends.import_friends(rt, [*map(_row, people), _you()], actor=ACTOR)
     ids = {friend.ref: friend.id for friend in rt.index}
     await _quiet_hours(rt, people, ids)
     tokens = await _tokens(rt, [ids[one.ref] for one in people])
@@ -92,10 +92,10 @@ async def assemble(rt: Runtime, count: int, seed: int) -> Cast:
             for one, token in zip(people, tokens, strict=True)
         ],
         names={ids[one.ref]: short(one.name) for one in people} | {ids[YOU]: "YOU"},
-        your_token=await sessions.token(rt, you, LIFE),
-        your_login=await sessions.login_link(rt, you, LIFE),
-        desk_token=await sessions.token(rt, desk, LIFE),
-        desk_login=await sessions.login_link(rt, desk, LIFE),
+        your_token=await sessions.create_token(rt, you, LIFE),
+        your_login=await sessions.create_login_link(rt, you, LIFE),
+        desk_token=await sessions.create_token(rt, desk, LIFE),
+        desk_login=await sessions.create_login_link(rt, desk, LIFE),
         partner_key=await _key(rt),
         new=done.created > 0,
     )
@@ -131,14 +131,14 @@ async def _quiet_hours(
 async def _tokens(rt: Runtime, ids: Sequence[FriendId]) -> list[str]:
     async def make(friend_id: FriendId) -> str:
         async with few:
-            return await sessions.token(rt, PersonId(friend_id), LIFE)
+            return await sessions.create_token(rt, PersonId(friend_id), LIFE)
 
     few = asyncio.Semaphore(AT_ONCE)
     return await asyncio.gather(*map(make, ids))
 
 
 async def _key(rt: Runtime) -> str:
-    for partner in await accounts.list(rt):
+    for partner in await accounts.list_partners(rt):
         if partner.name == PARTNER:
             for former in partner.keys:
                 if former.revoked_at is None:

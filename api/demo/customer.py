@@ -34,7 +34,7 @@ class Customers:
     async def live(self, line: Line) -> None:
         """Book for ever, each customer once."""
         self.line = line
-        people = {name: town.customers(name, self.chance) for name in town.names()}
+        people = {name: town.invent_customers(name, self.chance) for name in town.town_names()}
         async with asyncio.TaskGroup() as tasks:
             await self.time.begun.wait()
             while self.per_minute > 0:

@@ -27,14 +27,14 @@ from api.demo.helper import Helper
 from api.demo.phone import Line
 from api.demo.teller import Teller
 from api.server.app import create_app
-from api.server.process import bound, listen, stopping
+from api.server.process import bind_listener, listen, stop_event
 from data.database import Database, database
 from data.db import DatabaseError
 from data.postgres import layout
 from data.settings import Settings
-from dispatch.flows.bootstrap import opened, prepare
+from dispatch.flows.bootstrap import open_runtime, prepare_database
 from dispatch.runtime import Runtime
-from scheduler.worker import working
+from scheduler.worker import background_worker
 
 log = logging.getLogger(__name__)
 
@@ -74,11 +74,11 @@ async def play(settings: Settings, wish: Play, *, paper: Console, report: Report
             "pool_size": max(settings.pool_size, CONNECTIONS),
         }
     )
-    with stopping(report) as stop, bound(own.host, own.port) as listener:
+    with stop_event(report) as stop, bind_listener(own.host, own.port) as listener:
         if wish.fresh:
             await asyncio.to_thread(forget, own.data_dir)
         async with database(own, report) as place:
-            await prepare(place, report)
+            await prepare_database(place, report)
             time = await clock.stand(place.owner_dsn)
             try:
                 await _perform(own, place, wish, time, listener, stop, paper, report)
@@ -101,7 +101,7 @@ async def _perform(  # noqa: PLR0917
         server = asyncio.create_task(listen(app, listener, over, ready.set))
         await _either(ready, server)
         teller = Teller(paper, rt.packages, cast.names)
-        rt.committed.append(teller.hear)
+        rt.on_commit.append(teller.hear)
 
         async def curtain() -> None:
             paper.print(greeting(own, wish, cast), soft_wrap=True)
@@ -122,7 +122,7 @@ async def _stage(
     """Everything a demo needs, opened; the worker ends first."""
     async with AsyncExitStack() as stack:
         rt = await stack.enter_async_context(
-            opened(
+            open_runtime(
                 own,
                 place,
                 application=APPLICATION,
@@ -132,7 +132,7 @@ async def _stage(
         )
         report("the town wakes up …")
         cast = await casting.assemble(rt, wish.friends, wish.seed)
-        worker = await stack.enter_async_context(working(rt))
+        worker = await stack.enter_async_context(background_worker(rt))
         yield rt, cast, create_app(rt, worker)
 
 
@@ -199,7 +199,7 @@ def forget(folder: Path) -> None:
     """Delete an earlier demo; DemoRuns while somebody plays there."""
     if not folder.exists():
         return
-    if layout.is_held(layout.Place(folder).guardian):
+    if layout.is_locked(layout.DataFolder(folder).guardian):
         raise DemoRuns(f"A demo plays in {folder} already: stop it first.")
     shutil.rmtree(folder)
 

@@ -50,27 +50,27 @@ class Time:
 
 async def stand(owner_dsn: str) -> Time:
     """Let the test clock stand: by day, and never before what has happened in an earlier run."""
-    async with test_clock.as_owner(owner_dsn) as connection:
+    async with test_clock.owner_connection(owner_dsn) as connection:
         wall = (await test_clock.read(connection)).wall
-        newest = await test_clock.newest_event(connection)
+        newest = await test_clock.newest_event_at(connection)
         at = max(daytime(wall), newest + timedelta(seconds=1)) if newest else daytime(wall)
-        await test_clock.put(connection, at, 0.0)
+        await test_clock.set_clock(connection, at, 0.0)
         return Time(at)
 
 
 async def go(owner_dsn: str, time: Time, speed: float) -> None:
     """Let the clock run on from where it stands."""
-    async with test_clock.as_owner(owner_dsn) as connection:
-        await test_clock.put(connection, time.at, speed)
+    async with test_clock.owner_connection(owner_dsn) as connection:
+        await test_clock.set_clock(connection, time.at, speed)
         time.at_s, time.speed = asyncio.get_running_loop().time(), speed
         time.begun.set()
 
 
 async def halt(owner_dsn: str) -> None:
     """Let the clock stand until the next run."""
-    async with test_clock.as_owner(owner_dsn) as connection:
+    async with test_clock.owner_connection(owner_dsn) as connection:
         now = await test_clock.read(connection)
-        await test_clock.put(connection, now.at, 0.0)
+        await test_clock.set_clock(connection, now.at, 0.0)
 
 
 def daytime(wall: datetime) -> datetime:

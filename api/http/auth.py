@@ -1,8 +1,9 @@
-"""Who asks. Everybody is looked up at every request; nothing is remembered, so revoking is at once.
+"""Authentication and authorization of callers.
 
-`Authorization: Bearer` carries a partner's key (`tk_live_…`), a session (`ts_…`) or the token of a
-customer's link. Pages use the session cookie instead; with it, whatever changes something must be
-JSON from our own pages.
+Credentials are looked up at every request and never cached, so that revoking one has immediate
+effect. `Authorization: Bearer` carries a partner's key (`tk_live_…`), a session (`ts_…`) or the
+token of a customer's link. Pages use the session cookie instead; a request that changes something
+with the cookie must be JSON and same-origin.
 """
 
 from __future__ import annotations
@@ -39,33 +40,33 @@ C = TypeVar("C")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Anonymous:
-    """Nobody in particular."""
+    """A caller without credentials."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Customer:
-    """Whoever holds the link of this one booking."""
+    """The holder of the link of one booking."""
 
     booking_id: BookingId
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FriendCaller:
-    """A friend who is signed in."""
+    """A signed-in friend."""
 
     friend_id: FriendId
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operator:
-    """Somebody of the desk who is signed in."""
+    """A signed-in operator of the desk."""
 
     person_id: PersonId
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Partner:
-    """A retailer's program."""
+    """A retailer's program, authenticated by its key."""
 
     partner_id: PartnerId
     members_only: bool
@@ -99,10 +100,10 @@ bearer = HTTPBearer(
 
 
 class SessionCookie(APIKeyCookie):
-    """The session of a page. Who is a friend and sits at the desk too has two of them at once."""
+    """The session cookie of a page; one browser may hold a friend's and an operator's at once."""
 
     async def __call__(self, request: HTTPConnection) -> str | None:
-        """The desk's where the page says that it is the desk's, else a friend's; else the other."""
+        """The operator's cookie for a page of the desk, else the friend's; else the other one."""
         found = {name: request.cookies.get(name) for name in (FRIEND_COOKIE, DESK_COOKIE)}
         first = DESK_COOKIE if request.headers.get(FACE) == "desk" else FRIEND_COOKIE
         return found.pop(first) or found.popitem()[1]
@@ -111,129 +112,130 @@ class SessionCookie(APIKeyCookie):
 cookie = SessionCookie(name=FRIEND_COOKIE, auto_error=False, scheme_name="session")
 
 
-def shown(
+def credential(
     credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)],
     session: Annotated[str | None, Depends(cookie)],
 ) -> str:
-    """The credential a request shows."""
+    """The credential of a request: the bearer token, else the cookie, else empty."""
     return credentials.credentials if credentials else session or ""
 
 
-Shown = Annotated[str, Depends(shown)]
+Credential = Annotated[str, Depends(credential)]
 
 
-async def caller(
+async def current_caller(
     request: Request,
     rt: Rt,
     credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)],
     session: Annotated[str | None, Depends(cookie)],
 ) -> Caller:
-    """Whoever asks; Unauthenticated when what is shown opens nothing."""
+    """The caller of a request. Raises Unauthenticated for an invalid bearer token."""
     if "authorization" in request.headers:
         token = credentials.credentials if credentials else ""
-        return await _by_bearer(rt, request.app.state.secret, token)
+        return await _caller_by_bearer(rt, request.app.state.secret, token)
     if not session:
         return Anonymous()
-    found = await _by_session(rt, session)
+    found = await _caller_by_session(rt, session)
     if found is None:
-        return Anonymous()  # an old cookie must not keep a customer from booking
+        return Anonymous()  # an expired cookie must not keep a customer from booking
     if request.method not in SAFE_METHODS:
-        _must_be_ours(request, rt)
+        _require_own_page(request, rt)
     return found
 
 
-Anybody = Annotated[Caller, Depends(caller)]
+CurrentCaller = Annotated[Caller, Depends(current_caller)]
 
 
-def only(*kinds: type[C]) -> Callable[[Anybody], Awaitable[C]]:
-    """A dependency that lets these kinds of callers in: nobody is 401, another kind is 403."""
+def require(*kinds: type[C]) -> Callable[[CurrentCaller], Awaitable[C]]:
+    """A dependency that admits these kinds of callers: anonymous is 401, another kind is 403."""
 
-    async def check(who: Anybody) -> C:
-        if isinstance(who, kinds):
-            return who
-        if isinstance(who, Anonymous):
+    async def check(caller: CurrentCaller) -> C:
+        if isinstance(caller, kinds):
+            return caller
+        if isinstance(caller, Anonymous):
             raise Unauthenticated
         raise Forbidden
 
     return check
 
 
-AFriend = Annotated[FriendCaller, Depends(only(FriendCaller))]
-AnOperator = Annotated[Operator, Depends(only(Operator))]
-ACustomer = Annotated[Customer, Depends(only(Customer))]
-Insider = Annotated[Customer | Partner | Operator, Depends(only(Customer, Partner, Operator))]
-Party = Annotated[
-    Customer | Partner | Operator | FriendCaller,
-    Depends(only(Customer, Partner, Operator, FriendCaller)),
+CurrentFriend = Annotated[FriendCaller, Depends(require(FriendCaller))]
+CurrentOperator = Annotated[Operator, Depends(require(Operator))]
+CurrentCustomer = Annotated[Customer, Depends(require(Customer))]
+BookingOwner = Annotated[
+    Customer | Partner | Operator, Depends(require(Customer, Partner, Operator))
 ]
-Invited = Annotated[Customer | FriendCaller, Depends(only(Customer, FriendCaller))]
-Lister = Annotated[Partner | Operator, Depends(only(Partner, Operator))]
+BookingViewer = Annotated[
+    Customer | Partner | Operator | FriendCaller,
+    Depends(require(Customer, Partner, Operator, FriendCaller)),
+]
+CustomerOrFriend = Annotated[Customer | FriendCaller, Depends(require(Customer, FriendCaller))]
+PartnerOrOperator = Annotated[Partner | Operator, Depends(require(Partner, Operator))]
 
 
-def must_own(
-    who: Customer | Partner | Operator, booking_id: BookingId, partner_id: PartnerId | None
+def require_ownership(
+    caller: Customer | Partner | Operator, booking_id: BookingId, partner_id: PartnerId | None
 ) -> None:
-    """Raise NotFound unless the booking is this caller's."""
-    if not _owned(who, booking_id, partner_id):
+    """Raise NotFound unless the booking is this caller's own."""
+    if not _is_owner(caller, booking_id, partner_id):
         raise NotFound
 
 
-def must_see(who: Caller, view: BookingView) -> None:
-    """Raise NotFound unless the caller may see this booking: its owner, its friend, the desk."""
-    if isinstance(who, FriendCaller):
-        if view.holder is None or view.holder.id != who.friend_id:
+def require_visibility(caller: Caller, view: BookingView) -> None:
+    """Raise NotFound unless the caller is the booking's owner, its friend or the desk."""
+    if isinstance(caller, FriendCaller):
+        if view.holder is None or view.holder.id != caller.friend_id:
             raise NotFound
         return
-    if isinstance(who, Anonymous):
+    if isinstance(caller, Anonymous):
         raise Unauthenticated
-    must_own(who, view.id, view.partner_id)
+    require_ownership(caller, view.id, view.partner_id)
 
 
-def owns(who: Customer | Partner | Operator) -> Callable[[Job], bool]:
-    """Whether a job is this caller's, for a decision made under its lock."""
+def ownership_test(caller: Customer | Partner | Operator) -> Callable[[Job], bool]:
+    """A test whether a job is this caller's own, for a decision made under its lock."""
+    return lambda job: _is_owner(caller, job.booking.id, job.booking.partner_id)
 
-    return lambda job: _owned(who, job.booking.id, job.booking.partner_id)
 
-
-def _owned(
-    who: Customer | Partner | Operator, booking_id: BookingId, partner_id: PartnerId | None
+def _is_owner(
+    caller: Customer | Partner | Operator, booking_id: BookingId, partner_id: PartnerId | None
 ) -> bool:
-    match who:
+    match caller:
         case Customer():
-            return who.booking_id == booking_id
+            return caller.booking_id == booking_id
         case Partner():
-            return partner_id == who.partner_id
+            return partner_id == caller.partner_id
         case Operator():
             return True
         case _ as never:
             assert_never(never)
 
 
-def actor(who: Caller) -> str:
-    """How a caller is named in events: never by name."""
-    match who:
+def actor(caller: Caller) -> str:
+    """The caller's identifier in events; never a name."""
+    match caller:
         case Partner():
-            return f"partner:{who.partner_id}"
+            return f"partner:{caller.partner_id}"
         case Operator():
-            return f"operator:{who.person_id}"
+            return f"operator:{caller.person_id}"
         case FriendCaller():
-            return f"friend:{who.friend_id}"
+            return f"friend:{caller.friend_id}"
         case Customer() | Anonymous():
             return "customer"
         case _ as never:
             assert_never(never)
 
 
-async def _by_bearer(rt: Runtime, secret: bytes, token: str) -> Caller:
+async def _caller_by_bearer(rt: Runtime, secret: bytes, token: str) -> Caller:
     found: Caller | None = None
     if not token or len(token) > BEARER_MAX:
         raise Unauthenticated
     if token.startswith(accounts.KEY_PREFIX):
-        partner = await accounts.of_key(rt, token)
+        partner = await accounts.find_by_key(rt, token)
         if partner:
             found = Partner(partner_id=partner.id, members_only=partner.members_only)
     elif token.startswith(sessions.SESSION_PREFIX):
-        found = await _by_session(rt, token)
+        found = await _caller_by_session(rt, token)
     elif booking_id := customer_links.booking_of_token(secret, token):
         found = Customer(booking_id=booking_id)
     if found is None:
@@ -241,8 +243,8 @@ async def _by_bearer(rt: Runtime, secret: bytes, token: str) -> Caller:
     return found
 
 
-async def _by_session(rt: Runtime, token: str) -> FriendCaller | Operator | None:
-    visitor = await sessions.who(rt, token)
+async def _caller_by_session(rt: Runtime, token: str) -> FriendCaller | Operator | None:
+    visitor = await sessions.find_session(rt, token)
     if visitor is None:
         return None
     match visitor.kind:
@@ -254,7 +256,7 @@ async def _by_session(rt: Runtime, token: str) -> FriendCaller | Operator | None
             assert_never(never)
 
 
-def _must_be_ours(request: Request, rt: Runtime) -> None:
+def _require_own_page(request: Request, rt: Runtime) -> None:
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "application/json" or not _same_origin(request, rt):
         raise CrossSite
@@ -267,5 +269,5 @@ def _same_origin(request: Request, rt: Runtime) -> bool:
     origin = request.headers.get("origin")
     if origin is None:
         return False
-    ours = {urlsplit(rt.settings.base_url)[:2], (request.url.scheme, request.url.netloc)}
-    return urlsplit(origin)[:2] in ours
+    own_origins = {urlsplit(rt.settings.base_url)[:2], (request.url.scheme, request.url.netloc)}
+    return urlsplit(origin)[:2] in own_origins

@@ -1,4 +1,4 @@
-"""Idempotency keys: one request, however often it arrives, does its work once."""
+"""Idempotency keys: a request that arrives several times takes effect once."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ Key = Annotated[
         min_length=1,
         max_length=255,
         pattern=r"^[\x21-\x7e]+$",
-        description="A name of your own for this request: a repeat gets the first answer again, "
-        "for seven days.",
+        description="A unique key of your own for this request: for seven days, a repeat gets the "
+        "first response again.",
     ),
 ]
 
 
-def principal(who: Caller) -> str:
-    """In whose name a key is claimed: customers without credentials share one."""
-    return actor(who) if isinstance(who, Partner | Operator) else "public"
+def principal(caller: Caller) -> str:
+    """The namespace of a caller's keys; customers without credentials share one."""
+    return actor(caller) if isinstance(caller, Partner | Operator) else "public"
 
 
 def claim(key: str | None, principal: str, request: str, body: BaseModel) -> Claim | None:
-    """The claim of this caller to his key; the order of the fields does not matter."""
+    """The claim of a principal to a key, None without one; the order of fields does not matter."""
     if key is None:
         return None
-    asked = f"{request}\n{body.model_dump_json()}"
-    return Claim(principal=principal, key=key, request_sha256=sha256(asked.encode()).digest())
+    canonical = f"{request}\n{body.model_dump_json()}"
+    return Claim(principal=principal, key=key, request_sha256=sha256(canonical.encode()).digest())

@@ -1,4 +1,4 @@
-"""The door: whoever cannot be served in reasonable time is told so at once, not kept waiting."""
+"""Load shedding: 503 at once when requests wait too long, instead of a growing queue."""
 
 from __future__ import annotations
 
@@ -11,40 +11,40 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from api.http import problems
 from dispatch.flows.group_commit import Overloaded
 
-CROWD: Final = 32
-PATIENCE_S: Final = 1.0
-# A stream is meant to last, and whoever asks how we are must hear it when we are not well.
-ALWAYS_OPEN: Final = frozenset({"/v1/live", "/healthz", "/readyz", "/metrics"})
+CONCURRENT_MIN: Final = 32
+WAIT_MAX_S: Final = 1.0
+# A stream is long-lived by design, and health checks must answer under load.
+EXEMPT: Final = frozenset({"/v1/live", "/healthz", "/readyz", "/metrics"})
 
 
-class Door:
-    """Lets nobody in while a crowd is inside and whoever came first has waited for a second.
+class LoadShedding:
+    """Answers 503 while many requests run and the oldest of them has run for over a second.
 
-    How many are too many depends on how fast they are served, so time is measured and not only
-    heads. A database that does not answer closes the door too.
+    How many requests are too many depends on how fast they are served, so their age is measured
+    and not only their number. A database that does not answer sheds load too.
     """
 
     def __init__(self, app: ASGIApp, *, clock: Callable[[], float] = monotonic) -> None:
         self.app = app
         self._clock = clock
-        self._inside: dict[object, float] = {}
+        self._started: dict[object, float] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["path"] in ALWAYS_OPEN:
+        if scope["type"] != "http" or scope["path"] in EXEMPT:
             await self.app(scope, receive, send)
             return
-        if self._full():
-            await problems.answer(Overloaded())(scope, receive, send)
+        if self._is_overloaded():
+            await problems.error_response(Overloaded())(scope, receive, send)
             return
-        visit = object()
-        self._inside[visit] = self._clock()
+        request = object()
+        self._started[request] = self._clock()
         try:
             await self.app(scope, receive, send)
         finally:
-            del self._inside[visit]
+            del self._started[request]
 
-    def _full(self) -> bool:
-        if len(self._inside) < CROWD:
+    def _is_overloaded(self) -> bool:
+        if len(self._started) < CONCURRENT_MIN:
             return False
-        first_s = next(iter(self._inside.values()))
-        return self._clock() - first_s > PATIENCE_S
+        oldest_s = next(iter(self._started.values()))
+        return self._clock() - oldest_s > WAIT_MAX_S

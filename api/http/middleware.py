@@ -1,4 +1,4 @@
-"""What surrounds every request, as plain ASGI classes: they neither buffer nor detach a stream."""
+"""Middleware around every request, as plain ASGI classes that neither buffer nor detach streams."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ log = logging.getLogger(__name__)
 
 REQUEST_ID = re.compile("[A-Za-z0-9._-]{8,64}")
 BODY_MAX = 64 * 1024
-# A file of five million characters, some of them escaped; only the desk is let in there.
-LARGER: Mapping[str, int] = {"/v1/desk/friends/import": 8 * 1024 * 1024}
+# A file of five million characters, some of them escaped; only operators get there.
+BODY_MAX_BY_PATH: Mapping[str, int] = {"/v1/desk/friends/import": 8 * 1024 * 1024}
 JSON_TYPE = re.compile(r"application/(?:[a-z0-9.+-]+\+)?json\s*(?:;.*)?", re.IGNORECASE)
 HEADERS: Mapping[str, str] = {
     "X-Content-Type-Options": "nosniff",
@@ -31,8 +31,8 @@ HEADERS: Mapping[str, str] = {
 }
 
 
-class Numbered:
-    """Gives each request a number, each answer its headers, and each unforeseen error a 500."""
+class RequestId:
+    """Gives each request an id, each response its headers, and each unexpected error a 500."""
 
     def __init__(self, app: ASGIApp, *, https: bool) -> None:
         self.app = app
@@ -45,48 +45,48 @@ class Numbered:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        number = _number(Headers(scope=scope))
-        begun = False
+        request_id = _request_id(Headers(scope=scope))
+        started = False
 
         async def send_with_headers(message: Message) -> None:
-            nonlocal begun
+            nonlocal started
             if message["type"] == "http.response.start":
-                begun = True
-                given = message["headers"]
-                named = {name for name, _ in given}
-                own = [header for header in self._headers if header[0] not in named]
-                message["headers"] = [*given, (b"x-request-id", number.encode()), *own]
+                started = True
+                own = message["headers"]
+                names = {name for name, _ in own}
+                common = [header for header in self._headers if header[0] not in names]
+                message["headers"] = [*own, (b"x-request-id", request_id.encode()), *common]
             await send(message)
 
-        bound = bind_contextvars(request_id=number)
+        bound = bind_contextvars(request_id=request_id)
         try:
             await self.app(scope, receive, send_with_headers)
         except Exception:
-            log.exception("request %s failed", number)
-            if begun:
+            log.exception("request %s failed", request_id)
+            if started:
                 raise
-            await problems.answer(problems.Internal())(scope, receive, send_with_headers)
+            await problems.error_response(problems.Internal())(scope, receive, send_with_headers)
         finally:
             reset_contextvars(**bound)
 
 
-class OnlyJson:
-    """Lets a body in only when it says that it is JSON and of what fits the limit."""
+class JsonOnly:
+    """Refuses bodies that are not declared as JSON or are larger than the limit."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        most = LARGER.get(scope.get("path", ""), BODY_MAX)
-        if scope["type"] == "http" and (error := _refused(Headers(scope=scope), most)):
-            await problems.answer(error)(scope, receive, send)
+        limit = BODY_MAX_BY_PATH.get(scope.get("path", ""), BODY_MAX)
+        if scope["type"] == "http" and (error := _body_error(Headers(scope=scope), limit)):
+            await problems.error_response(error)(scope, receive, send)
             return
-        await self.app(scope, _limited(receive, most), send)
+        await self.app(scope, _limit_body(receive, limit), send)
 
 
-def _limited(receive: Receive, most: int) -> Receive:
-    """Stops a body that does not say how long it is, as soon as it is too long."""
-    left = most
+def _limit_body(receive: Receive, limit: int) -> Receive:
+    """Stop a body without a declared length as soon as it exceeds the limit."""
+    left = limit
 
     async def receive_within_limit() -> Message:
         nonlocal left
@@ -101,9 +101,9 @@ def _limited(receive: Receive, most: int) -> Receive:
     return receive_within_limit
 
 
-def _refused(headers: Headers, most: int) -> Exception | None:
+def _body_error(headers: Headers, limit: int) -> Exception | None:
     length = headers.get("content-length", "0")
-    if length.isdigit() and int(length) > most:
+    if length.isdigit() and int(length) > limit:
         return problems.TooLarge()
     has_body = length != "0" or "transfer-encoding" in headers
     if has_body and not JSON_TYPE.fullmatch(headers.get("content-type", "").strip()):
@@ -111,6 +111,6 @@ def _refused(headers: Headers, most: int) -> Exception | None:
     return None
 
 
-def _number(headers: Headers) -> str:
+def _request_id(headers: Headers) -> str:
     given = headers.get("x-request-id", "")
     return given if REQUEST_ID.fullmatch(given) else secrets.token_hex(8)

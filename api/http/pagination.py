@@ -1,4 +1,4 @@
-"""Cursors: where a page ended, in a form nobody needs to understand."""
+"""Pages of lists and their opaque cursors."""
 
 from __future__ import annotations
 
@@ -13,82 +13,82 @@ from api.http.problems import InvalidField
 
 PAGE_DEFAULT, PAGE_MAX = 50, 100
 
-Limit = Annotated[int, Query(ge=1, le=PAGE_MAX, description="How many at most.")]
+Limit = Annotated[int, Query(ge=1, le=PAGE_MAX, description="Maximum number of items.")]
 Cursor = Annotated[
-    str | None, Query(max_length=200, description="`next_cursor` of the page before.")
+    str | None, Query(max_length=200, description="`next_cursor` of the previous page.")
 ]
 
 
-def of_moment(at: datetime, last: UUID) -> str:
-    """The cursor after a row sorted by moment and id."""
-    return _packed(at.isoformat(), str(last))
+def encode_time(at: datetime, last: UUID) -> str:
+    """The cursor after a row sorted by time and id."""
+    return _encode(at.isoformat(), str(last))
 
 
-def to_moment(cursor: str | None) -> tuple[datetime, UUID] | None:
-    """Where the page before ended; Unfit when the cursor is none of ours."""
+def decode_time(cursor: str | None) -> tuple[datetime, UUID] | None:
+    """The end of the previous page, None for the first. Raises InvalidField."""
     try:
-        if not (parts := _unpacked(cursor)):
+        if not (parts := _parts(cursor)):
             return None
-        at, last = parts
-        moment = datetime.fromisoformat(at)
-        if moment.tzinfo is None:
-            raise ValueError(at)
-        return moment.astimezone(UTC), UUID(last)
+        text, last = parts
+        at = datetime.fromisoformat(text)
+        if at.tzinfo is None:
+            raise ValueError(text)
+        return at.astimezone(UTC), UUID(last)
     except (ValueError, OverflowError):
-        raise _unfit() from None
+        raise _invalid_cursor() from None
 
 
-def of_number(last: UUID, number: int) -> str:
-    """The cursor after a row sorted by id and number."""
-    return _packed(str(last), str(number))
+def encode_sequence(last: UUID, number: int) -> str:
+    """The cursor after a row sorted by id and sequence number."""
+    return _encode(str(last), str(number))
 
 
-def to_number(cursor: str | None) -> tuple[UUID, int] | None:
-    """Where the page before ended; Unfit when the cursor is none of ours."""
+def decode_sequence(cursor: str | None) -> tuple[UUID, int] | None:
+    """The end of the previous page, None for the first. Raises InvalidField."""
     try:
-        if not (parts := _unpacked(cursor)):
+        if not (parts := _parts(cursor)):
             return None
         last, number = parts
         if not 0 <= int(number) < 2**31:
             raise ValueError(number)
         return UUID(last), int(number)
     except ValueError:
-        raise _unfit() from None
+        raise _invalid_cursor() from None
 
 
-def of_word(last: str) -> str:
-    """The cursor after a row sorted by a word."""
+def encode_text(last: str) -> str:
+    """The cursor after a row sorted by a text."""
     return urlsafe_b64encode(last.encode()).decode().rstrip("=")
 
 
-def to_word(cursor: str | None) -> str:
-    """Where the page before ended, the empty word at first; Unfit when it is none of ours."""
+def decode_text(cursor: str | None) -> str:
+    """The end of the previous page, empty for the first. Raises InvalidField."""
     if cursor is None:
         return ""
     try:
-        word = _decoded(cursor)
+        text = _decode(cursor)
     except ValueError:
-        raise _unfit() from None
-    if not word or "\0" in word:
-        raise _unfit()
-    return word
+        raise _invalid_cursor() from None
+    if not text or "\0" in text:
+        raise _invalid_cursor()
+    return text
 
 
-def _packed(*parts: str) -> str:
+def _encode(*parts: str) -> str:
     return urlsafe_b64encode(" ".join(parts).encode()).decode().rstrip("=")
 
 
-def _unpacked(cursor: str | None) -> list[str]:
+def _parts(cursor: str | None) -> list[str]:
     if cursor is None:
         return []
-    return _decoded(cursor).split(" ", 1)
+    return _decode(cursor).split(" ", 1)
 
 
-def _decoded(cursor: str) -> str:
+def _decode(cursor: str) -> str:
     return urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode()
 
 
-def _unfit() -> InvalidField:
+def _invalid_cursor() -> InvalidField:
     return InvalidField(
-        "cursor", "is not one of ours", "give next_cursor of the page before, unchanged"
+        "cursor", "is not a valid cursor", "send `next_cursor` of the previous page unchanged"
     )

@@ -1,4 +1,4 @@
-"""What the API asks of others, without knowing who does it: letters, calendars, phones."""
+"""Ports: what the API needs of the outside (mail, calendars, push) as Protocols."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from fastapi import Depends, Request
 from data.markets import Language, Market
 from data.records.ids import BookingId
 from data.records.jobs import Appointment
-from data.store.push_subscriptions import Phone, PhoneProblem
+from data.store.push_subscriptions import PhoneProblem, PushSubscription
 from data.store.sessions import Login
 
 
 class SendLoginLink(Protocol):
-    """Mails somebody the address that signs him in."""
+    """Mails a login link."""
 
     async def __call__(
         self, *, kind: Login, email: str, language: Language, market: Market, link: str
     ) -> None: ...
 
 
-class Invitation(Protocol):
+class WriteInvitation(Protocol):
     """Writes an appointment as an .ics file for one reader."""
 
     def __call__(
@@ -42,56 +42,56 @@ class Invitation(Protocol):
     ) -> bytes: ...
 
 
-class Ring(Protocol):
-    """Rings phones to try them; says of each in its turn what was wrong, or None."""
+class SendTestPush(Protocol):
+    """Sends a test push to phones; returns the problem of each in order, None for success."""
 
     async def __call__(
-        self, phones: Sequence[Phone], language: Language
+        self, phones: Sequence[PushSubscription], language: Language
     ) -> list[PhoneProblem | None]: ...
 
 
 class WorkerState(Protocol):
-    """How the worker of this process is; ages in seconds, None for what never happened yet."""
+    """The state of the worker of this process; ages in seconds, None for never."""
 
     @property
     def sweeping(self) -> bool:
-        """Whether due timers were acted on within the last seconds."""
+        """Whether due timers were processed within the last seconds."""
 
     @property
     def swept_s(self) -> float | None:
-        """How long ago due timers were last acted on."""
+        """How long ago due timers were last processed."""
 
     @property
     def clock_trusted(self) -> bool:
-        """Whether the database's clock is believed, so that deadlines are acted on."""
+        """Whether the database's clock is trusted, so that timers are processed."""
 
     @property
     def clock_doubt(self) -> str:
-        """Why it is not, or an empty string."""
+        """Why the clock is not trusted, or an empty string."""
 
 
 class Worker(Protocol):
-    """The worker of this process, which acts on deadlines and delivers messages."""
+    """The worker of this process, which processes timers and delivers messages."""
 
     def state(self) -> WorkerState:
-        """How it is, without asking the database."""
+        """The current state, without a query."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Outside:
-    """Those who do it; `push_key` is the key that phones know them by."""
+class Ports:
+    """The adapters of this process; `push_key` is the public VAPID key."""
 
     send_login_link: SendLoginLink
-    invitation: Invitation
-    ring: Ring
+    write_invitation: WriteInvitation
+    send_test_push: SendTestPush
     push_key: str
 
 
-async def outside(request: Request) -> Outside:
-    """Those who do it in this process."""
-    found = request.app.state.outside
-    assert isinstance(found, Outside)
+async def current_ports(request: Request) -> Ports:
+    """The adapters of this process."""
+    found = request.app.state.ports
+    assert isinstance(found, Ports)
     return found
 
 
-ToOutside = Annotated[Outside, Depends(outside)]
+CurrentPorts = Annotated[Ports, Depends(current_ports)]

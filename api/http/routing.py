@@ -1,14 +1,14 @@
-"""How a request meets its endpoint: FastAPI describes the routes, and this serves them.
+"""Routing: FastAPI describes the routes, and this module serves them.
 
-Theory of operation. FastAPI works out at every request which route a path means, what a signature
-asks for and whether an answer is of the declared kind: more work than a booking is. All of it is
-known when the application is made. So a `Direct` route has its plan from then on: the dependencies
-in order, each called once, then the fields of path, query, header and body, each checked as FastAPI
-would, with the same errors. `Ways` finds it by the segments of a path, one dictionary for each.
+Theory of operation. At every request FastAPI matches the path, resolves the signature and validates
+the response: more work than a booking is. All of it is known when the application is created. So a
+`CompiledRoute` holds a plan from then on: the dependencies in order, each called once, then the
+fields of path, query, header and body, each validated as FastAPI would, with the same errors.
+`RouteTable` finds a route by the segments of the path, one dictionary per segment.
 
-What a plan does not cover (a dependency with fields of its own, or one that yields) is refused
-when the route is made, never met by a request. A path that is nobody's goes on to FastAPI's router,
-which knows how to say so.
+What a plan does not cover (a dependency with fields of its own, or one that yields) raises
+TypeError when the route is created, never at a request. An unknown path goes on to FastAPI's
+router, which answers it with 404.
 """
 
 from __future__ import annotations
@@ -36,13 +36,13 @@ from api.http.problems import MalformedBody, WrongMethod
 
 JSON: Final = (b"content-type", b"application/json")
 NO_BODY: Final = frozenset({204, 304})
-WILD: Final = "{}"
+PARAMETER: Final = "{}"
 
 Errors = list[dict[str, Any]]
 
 
-class Aside(Response):
-    """What an endpoint may say beside its answer: a status, headers, cookies."""
+class ResponseExtras(Response):
+    """What an endpoint may add to its response: a status, headers, cookies."""
 
     def __init__(self) -> None:
         self.status_code = 0
@@ -52,143 +52,142 @@ class Aside(Response):
 
     @property
     def headers(self) -> MutableHeaders:
-        """The headers, to be added to."""
+        """The mutable headers."""
         return MutableHeaders(raw=self.raw_headers)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Call:
-    """A dependency, and which earlier results (by their place) it takes under which names."""
+    """A dependency; `arguments` maps its parameters to earlier results by index."""
 
     call: Callable[..., Any]
-    awaited: bool
+    is_async: bool
     request: str | None
-    takes: tuple[tuple[str, int], ...]
+    arguments: tuple[tuple[str, int], ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Field:
-    """A field of path, query or headers, and how FastAPI checks it."""
+    """A field of path, query or headers, and FastAPI's validator for it."""
 
     name: str
     alias: str
     place: str
     required: bool
     default: Any
-    check: Callable[..., tuple[Any, Errors]]
+    validate: Callable[..., tuple[Any, Errors]]
 
     def read(self, source: Mapping[str, str], errors: Errors) -> Any:
-        """The checked value; what is wrong with it is added to `errors`."""
+        """The validated value; its errors are added to `errors`."""
         value = source.get(self.alias)
         loc = (self.place, self.alias)
         if value is None:
             if self.required:
                 errors.append(_missing(loc))
             return deepcopy(self.default)
-        checked, found = self.check(value, {}, loc=loc)
+        validated, found = self.validate(value, {}, loc=loc)
         errors += found
-        return checked
+        return validated
 
 
 @dataclass(slots=True)
 class _Plan:
-    """All that a signature asks for, in the order in which it is worked out."""
+    """The dependencies of a signature in the order of resolution."""
 
     calls: list[_Call] = field(default_factory=list)
-    places: dict[Callable[..., Any], int] = field(default_factory=dict)
-    fields: list[_Field] = field(default_factory=list)
+    indexes: dict[Callable[..., Any], int] = field(default_factory=dict)
 
     def add(self, dependant: Dependant) -> int:
-        """Plan a dependency after those it depends on; returns the place of its result."""
+        """Plan a dependency after those it depends on; returns the index of its result."""
         call = dependant.call
         assert call is not None
-        if call in self.places:
-            return self.places[call]
-        if _fields(dependant) or dependant.body_params:
+        if call in self.indexes:
+            return self.indexes[call]
+        if _plan_fields(dependant) or dependant.body_params:
             raise TypeError(f"{call} takes fields of its own; only an endpoint may")
         if isgeneratorfunction(call) or isasyncgenfunction(call):
-            raise TypeError(f"{call} yields; nothing would end it")
-        takes = tuple((one.name or "", self.add(one)) for one in dependant.dependencies)
-        awaited = iscoroutinefunction(call) or iscoroutinefunction(type(call).__call__)
+            raise TypeError(f"{call} yields; nothing would resume it")
+        arguments = tuple((one.name or "", self.add(one)) for one in dependant.dependencies)
+        is_async = iscoroutinefunction(call) or iscoroutinefunction(type(call).__call__)
         request = dependant.request_param_name or dependant.http_connection_param_name
-        self.calls.append(_Call(call=call, awaited=awaited, request=request, takes=takes))
-        self.places[call] = len(self.calls) - 1
-        return self.places[call]
+        self.calls.append(_Call(call=call, is_async=is_async, request=request, arguments=arguments))
+        self.indexes[call] = len(self.calls) - 1
+        return self.indexes[call]
 
 
-class Direct(APIRoute):
-    """A route that is served by what was worked out of its signature when it was made."""
+class CompiledRoute(APIRoute):
+    """A route served by a plan made from its signature when the route is created."""
 
-    def __init__(self, path: str, endpoint: Callable[..., Any], **about: Any) -> None:
-        super().__init__(path, endpoint, **about)
+    def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
+        super().__init__(path, endpoint, **options)
         if not iscoroutinefunction(endpoint):
             raise TypeError(f"{endpoint} is not a coroutine function")
         plan, dependant = _Plan(), self.dependant
-        takes = [(one.name or "", plan.add(one)) for one in dependant.dependencies]
+        arguments = [(one.name or "", plan.add(one)) for one in dependant.dependencies]
         self._calls = tuple(plan.calls)
-        self._takes = tuple(takes)
-        self._fields = tuple(_fields(dependant))
+        self._arguments = tuple(arguments)
+        self._fields = tuple(_plan_fields(dependant))
         self._reads_query = any(one.place == "query" for one in self._fields)
 
-    lets_in_first = False
+    authenticates_first = False
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request that has found this route."""
+        """Serve a request that matched this route."""
         if scope["method"] not in (self.methods or ()):
             raise HTTPException(405)
         request = Request(scope, receive, send)
         try:
-            answer = await self._answer(request)
+            response = await self._respond(request)
         except Exception as error:
-            refusal = problems.response(error)
-            if refusal is None:
+            problem = problems.handle_error(error)
+            if problem is None:
                 raise
-            await refusal(scope, receive, send)
+            await problem(scope, receive, send)
             return
-        await answer(scope, receive, send)
+        await response(scope, receive, send)
 
-    async def _answer(self, request: Request) -> ASGIApp:
+    async def _respond(self, request: Request) -> ASGIApp:
         dependant = self.dependant
         body = None
-        if self.body_field and not self.lets_in_first:
-            body = await _body(request.receive)
-        given = await self._solved(request)
-        if self.body_field and self.lets_in_first:
-            body = await _body(request.receive)
-        self._read(request, body, given)
-        aside = tasks = None
+        if self.body_field and not self.authenticates_first:
+            body = await _read_body(request.receive)
+        arguments = await self._resolve(request)
+        if self.body_field and self.authenticates_first:
+            body = await _read_body(request.receive)
+        self._read_fields(request, body, arguments)
+        extras = tasks = None
         if dependant.request_param_name:
-            given[dependant.request_param_name] = request
+            arguments[dependant.request_param_name] = request
         if dependant.response_param_name:
-            given[dependant.response_param_name] = aside = Aside()
+            arguments[dependant.response_param_name] = extras = ResponseExtras()
         if dependant.background_tasks_param_name:
-            given[dependant.background_tasks_param_name] = tasks = BackgroundTasks()
-        said = await self.endpoint(**given)
-        if isinstance(said, Response):
-            return said
-        return _Said(
-            status=(aside and aside.status_code) or self.status_code or 200,
-            body=self._written(said),
-            more=aside.raw_headers if aside else (),
+            arguments[dependant.background_tasks_param_name] = tasks = BackgroundTasks()
+        result = await self.endpoint(**arguments)
+        if isinstance(result, Response):
+            return result
+        return _JsonResponse(
+            status=(extras and extras.status_code) or self.status_code or 200,
+            body=self._serialize(result),
+            headers=extras.raw_headers if extras else (),
             tasks=tasks,
         )
 
-    def _written(self, said: Any) -> bytes:
-        if isinstance(said, bytes):
-            return said
-        return self.response_field.serialize_json(said) if self.response_field else b""
+    def _serialize(self, result: Any) -> bytes:
+        if isinstance(result, bytes):
+            return result
+        return self.response_field.serialize_json(result) if self.response_field else b""
 
-    async def _solved(self, request: Request) -> dict[str, Any]:
+    async def _resolve(self, request: Request) -> dict[str, Any]:
         results: list[Any] = []
         for one in self._calls:
-            given: dict[str, Any] = {name: results[place] for name, place in one.takes}
+            arguments: dict[str, Any] = {name: results[index] for name, index in one.arguments}
             if one.request is not None:
-                given[one.request] = request
-            result = one.call(**given)
-            results.append(await result if one.awaited else result)
-        return {name: results[place] for name, place in self._takes}
+                arguments[one.request] = request
+            result = one.call(**arguments)
+            results.append(await result if one.is_async else result)
+        return {name: results[index] for name, index in self._arguments}
 
-    def _read(self, request: Request, body: Any, given: dict[str, Any]) -> None:
+    def _read_fields(self, request: Request, body: Any, arguments: dict[str, Any]) -> None:
         errors: Errors = []
         if self._fields:
             sources: dict[str, Mapping[str, str]] = {
@@ -198,38 +197,38 @@ class Direct(APIRoute):
             if self._reads_query:
                 sources["query"] = request.query_params
             for one in self._fields:
-                given[one.name] = one.read(sources[one.place], errors)
+                arguments[one.name] = one.read(sources[one.place], errors)
         if self.body_field:
-            asked = self.dependant.body_params[0]
-            name = asked.name
-            if body is MISSING and not asked.field_info.is_required():
-                given[name] = None
+            parameter = self.dependant.body_params[0]
+            name = parameter.name
+            if body is MISSING and not parameter.field_info.is_required():
+                arguments[name] = None
             elif body is MISSING:
                 errors.append(_missing(("body",)))
             else:
-                given[name], found = self.body_field.validate(body, {}, loc=("body",))
+                arguments[name], found = self.body_field.validate(body, {}, loc=("body",))
                 errors += found
         if errors:
             raise RequestValidationError(errors)
 
 
-class Guarded(Direct):
-    """A route with large bodies: it reads nothing from whom it does not let in."""
+class AuthFirstRoute(CompiledRoute):
+    """A route with large bodies: it authenticates the caller before it reads the body."""
 
-    lets_in_first = True
+    authenticates_first = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Said:
-    """JSON that stands ready to be sent."""
+class _JsonResponse:
+    """A response of serialized JSON."""
 
     status: int
     body: bytes
-    more: Iterable[tuple[bytes, bytes]]
+    headers: Iterable[tuple[bytes, bytes]]
     tasks: BackgroundTasks | None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        headers = [JSON, *self.more]
+        headers = [JSON, *self.headers]
         if self.status not in NO_BODY:
             headers.append((b"content-length", b"%d" % len(self.body)))
         start = {"type": "http.response.start", "status": self.status, "headers": headers}
@@ -239,24 +238,24 @@ class _Said:
             await self.tasks()
 
 
-class Ways:
-    """Finds the direct route of a path and method; a path that is nobody's goes on to the router.
+class RouteTable:
+    """Finds the compiled route of a path and method; an unknown path goes on to the router.
 
-    A segment that is written out comes before one that stands for a value, whatever the method, so
-    that a path allows what the document says of it.
+    A literal segment comes before a parameter, whatever the method, so that a path allows the
+    methods that the OpenAPI document lists for it.
     """
 
     def __init__(self, app: ASGIApp, *, routes: Iterable[BaseRoute]) -> None:
         self.app = app
         self._tree: dict[str, Any] = {}
         for route in routes:
-            if isinstance(route, Direct):
+            if isinstance(route, CompiledRoute):
                 self._add(route)
 
-    def _add(self, route: Direct) -> None:
+    def _add(self, route: CompiledRoute) -> None:
         node = self._tree
         for segment in route.path.split("/")[1:]:
-            node = node.setdefault(WILD if segment.startswith("{") else segment, {})
+            node = node.setdefault(PARAMETER if segment.startswith("{") else segment, {})
         by_method = node.setdefault("", {})
         for method in route.methods or ():
             by_method.setdefault(method, route)
@@ -271,14 +270,14 @@ class Ways:
         if route is None:
             scope["route"] = next(iter(by_method.values()))
             allowed = ", ".join(sorted(by_method))
-            await problems.answer(WrongMethod(), {"Allow": allowed})(scope, receive, send)
+            await problems.error_response(WrongMethod(), {"Allow": allowed})(scope, receive, send)
             return
         scope["path_params"] = dict(zip(route.param_convertors, values, strict=True))
         scope["endpoint"] = route.endpoint
         scope["route"] = route
         await route.handle(scope, receive, send)
 
-    def _find(self, path: str) -> tuple[dict[str, Direct], list[str]] | None:
+    def _find(self, path: str) -> tuple[dict[str, CompiledRoute], list[str]] | None:
         node: dict[str, Any] | None = self._tree
         values = []
         for segment in path.split("/")[1:]:
@@ -287,7 +286,7 @@ class Ways:
             if segment in node:
                 node = node[segment]
             else:
-                node = node.get(WILD)
+                node = node.get(PARAMETER)
                 values.append(segment)
         by_method = node.get("") if node else None
         return (by_method, values) if by_method else None
@@ -296,8 +295,8 @@ class Ways:
 MISSING: Final = object()
 
 
-async def _body(receive: Receive) -> Any:
-    """The JSON of a body, MISSING when there is none; MalformedBody."""
+async def _read_body(receive: Receive) -> Any:
+    """The JSON of a body, MISSING without one. Raises MalformedBody."""
     parts, more = [], True
     while more:
         message = await receive()
@@ -318,14 +317,14 @@ def _missing(loc: tuple[str, ...]) -> dict[str, Any]:
     return {"type": "missing", "loc": loc, "msg": "Field required", "input": None}
 
 
-def _fields(dependant: Dependant) -> list[_Field]:
+def _plan_fields(dependant: Dependant) -> list[_Field]:
     places = {
         "path": dependant.path_params,
         "query": dependant.query_params,
         "header": dependant.header_params,
     }
     if dependant.cookie_params:
-        raise TypeError(f"{dependant.call} takes a cookie; that is for api.http.auth alone")
+        raise TypeError(f"{dependant.call} takes a cookie; only api.http.auth may")
     return [
         _Field(
             name=one.name,
@@ -333,7 +332,7 @@ def _fields(dependant: Dependant) -> list[_Field]:
             place=place,
             required=one.field_info.is_required(),
             default=None if one.field_info.is_required() else one.get_default(),
-            check=one.validate,
+            validate=one.validate,
         )
         for place, fields in places.items()
         for one in fields

@@ -1,7 +1,7 @@
-"""The pages: files made by `make setup`, served with what a browser should know.
+"""The pages: static files built by `make setup`, served with caching and security headers.
 
-Only what lay in the folder when the process started is served, so no path leads out of it. A page's
-path is its route: tokens and ids in it are in no metric and no log.
+Only files that existed when the process started are served, so no path leads out of the folder.
+A page is labelled by its route, so tokens and ids in paths appear in no metric and no log.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ PAGES: Final[Mapping[str, tuple[re.Pattern[str], str]]] = {
     "/login": (re.compile(r"/login"), "login"),
 }
 PRIVATE: Final = frozenset({"job", "login"})
-OF_THE_API: Final = re.compile(r"/(?:v1|healthz|readyz|metrics|docs|openapi\.json)(?:/|$)")
+API_PATHS: Final = re.compile(r"/(?:v1|healthz|readyz|metrics|docs|openapi\.json)(?:/|$)")
 TYPES: Final[Mapping[str, str]] = {
     ".html": "text/html; charset=utf-8",
     ".js": "text/javascript; charset=utf-8",
@@ -45,98 +45,100 @@ TYPES: Final[Mapping[str, str]] = {
     ".woff2": "font/woff2",
     ".txt": "text/plain; charset=utf-8",
 }
-PACKED: Final[Mapping[str, str]] = {"br": ".br", "gzip": ".gz"}
+SUFFIXES: Final[Mapping[str, str]] = {"br": ".br", "gzip": ".gz"}
 FOREVER: Final = "public, max-age=31536000, immutable"
 NOT_BUILT: Final = (
     "<!doctype html><html lang=en><meta charset=utf-8><title>tekkie</title>"
     "<h1>The pages were not built</h1><p>The API works. Build the pages with "
-    "<code>make setup</code> (without <code>TEKKIE_WEB=skip</code>), then start tekkie anew."
+    "<code>make setup</code> (without <code>TEKKIE_WEB=skip</code>), then restart tekkie."
 )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class File:
-    """One file as it is sent, plain and packed; `tag` names its content."""
+    """One file, plain and compressed by coding; `tag` is its ETag."""
 
     body: bytes
-    packed: Mapping[str, bytes]
+    compressed: Mapping[str, bytes]
     type: str
     tag: str
 
 
 @dataclass(frozen=True, slots=True)
-class Way:
-    """What a page is called in the metrics."""
+class RouteLabel:
+    """The route of a page in the metrics."""
 
     path: str
 
 
 class Pages:
-    """Answers for everything that is not the API."""
+    """Middleware that serves the pages; requests to the API pass through."""
 
     def __init__(self, app: ASGIApp, *, map_style_url: str | None, dist: Path = DIST) -> None:
         self.app = app
-        self._files = _shelf(dist, map_style_url)
-        self._headers = headers(map_style_url)
+        self._files = _load_files(dist, map_style_url)
+        self._headers = security_headers(map_style_url)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or OF_THE_API.match(scope["path"]):
+        if scope["type"] != "http" or API_PATHS.match(scope["path"]):
             await self.app(scope, receive, send)
             return
-        asked = Headers(scope=scope)
-        found = self._found(scope, asked)
+        request = Headers(scope=scope)
+        found = self._find(scope, request)
         if found is None:
             await self.app(scope, receive, send)
             return
         if scope["method"] not in {"GET", "HEAD"}:
-            await problems.answer(WrongMethod(), {"Allow": "GET, HEAD"})(scope, receive, send)
+            await problems.error_response(WrongMethod(), {"Allow": "GET, HEAD"})(
+                scope, receive, send
+            )
             return
-        answer = found if isinstance(found, Response) else self._page(*found, asked)
+        response = found if isinstance(found, Response) else self._page(*found, request)
         if scope["method"] == "HEAD":
-            answer.body = b""
-        await answer(scope, receive, send)
+            response.body = b""
+        await response(scope, receive, send)
 
-    def _found(self, scope: Scope, asked: Headers) -> Response | tuple[str, int, str] | None:
-        """A file, or the name of a page with its status and how long it may be kept."""
+    def _find(self, scope: Scope, request: Headers) -> Response | tuple[str, int, str] | None:
+        """A file, or the name, status and Cache-Control of a page; None for the API's 404."""
         path = scope["path"]
         for route, (shape, name) in PAGES.items():
             if shape.fullmatch(path):
-                scope["route"] = Way(route)
+                scope["route"] = RouteLabel(route)
                 return name, 200, "no-store" if name in PRIVATE else "no-cache"
         file = self._files.get(path)
         if file is not None and not path.endswith(".html"):
             hashed = path.startswith("/assets/")
-            scope["route"] = Way("/assets" if hashed else path)
-            return self._sent(file, asked, 200, FOREVER if hashed else "no-cache")
-        if scope["method"] in {"GET", "HEAD"} and "text/html" in asked.get("accept", ""):
+            scope["route"] = RouteLabel("/assets" if hashed else path)
+            return self._respond(file, request, 200, FOREVER if hashed else "no-cache")
+        if scope["method"] in {"GET", "HEAD"} and "text/html" in request.get("accept", ""):
             return "missing", 404, "no-store"
         return None
 
-    def _page(self, name: str, status: int, keep: str, asked: Headers) -> Response:
+    def _page(self, name: str, status: int, cache: str, request: Headers) -> Response:
         file = self._files.get(f"/{name}.html")
         if file is None:
             plain = NOT_BUILT.encode()
-            file = File(body=plain, packed={}, type=TYPES[".html"], tag="")
-            status, keep = 503 if status == 200 else status, "no-store"
-        return self._sent(file, asked, status, keep)
+            file = File(body=plain, compressed={}, type=TYPES[".html"], tag="")
+            status, cache = 503 if status == 200 else status, "no-store"
+        return self._respond(file, request, status, cache)
 
-    def _sent(self, file: File, asked: Headers, status: int, keep: str) -> Response:
-        more = {**self._headers, "Cache-Control": keep, "Content-Type": file.type}
-        if keep != "no-store":
-            more |= {"ETag": file.tag, "Vary": "Accept-Encoding"}
-            if status == 200 and _same(file.tag, asked.get("if-none-match", "")):
-                return Response(status_code=304, headers=more)
+    def _respond(self, file: File, request: Headers, status: int, cache: str) -> Response:
+        headers = {**self._headers, "Cache-Control": cache, "Content-Type": file.type}
+        if cache != "no-store":
+            headers |= {"ETag": file.tag, "Vary": "Accept-Encoding"}
+            if status == 200 and _matches(file.tag, request.get("if-none-match", "")):
+                return Response(status_code=304, headers=headers)
         body = file.body
-        for coding in _accepted(asked.get("accept-encoding", "")):
-            if coding in file.packed:
-                body = file.packed[coding]
-                more["Content-Encoding"] = coding
+        for coding in _accepted_codings(request.get("accept-encoding", "")):
+            if coding in file.compressed:
+                body = file.compressed[coding]
+                headers["Content-Encoding"] = coding
                 break
-        return Response(body, status, more)
+        return Response(body, status, headers)
 
 
-def headers(map_style_url: str | None) -> dict[str, str]:
-    """What every page and file tells the browser to keep to."""
+def security_headers(map_style_url: str | None) -> dict[str, str]:
+    """The security headers of every page and file."""
     parts = urlsplit(map_style_url) if map_style_url else None
     maps = f" {parts.scheme}://{parts.netloc}" if parts else ""
     policy = {
@@ -153,7 +155,7 @@ def headers(map_style_url: str | None) -> dict[str, str]:
         "frame-ancestors": "'none'",
     }
     return {
-        "Content-Security-Policy": "; ".join(f"{name} {said}" for name, said in policy.items()),
+        "Content-Security-Policy": "; ".join(f"{name} {value}" for name, value in policy.items()),
         "Cross-Origin-Opener-Policy": "same-origin",
         "Cross-Origin-Resource-Policy": "same-origin",
         "Permissions-Policy": "geolocation=(self), camera=(), microphone=(), payment=()",
@@ -161,16 +163,16 @@ def headers(map_style_url: str | None) -> dict[str, str]:
 
 
 @lru_cache(maxsize=8)
-def _read(dist: Path, stand: str) -> Mapping[str, File]:
-    """Every built file by its path; `stand` is what was built, so that a new build is read."""
+def _read_files(dist: Path, build: str) -> Mapping[str, File]:
+    """Every built file by its path; `build` identifies the build, so that a new one is read."""
     return dict(_files(dist))
 
 
-def _shelf(dist: Path, map_style_url: str | None) -> Mapping[str, File]:
+def _load_files(dist: Path, map_style_url: str | None) -> Mapping[str, File]:
     built = dist / ".built"
     if not built.is_file():
         return {}
-    files = dict(_read(dist, built.read_text("ascii")))
+    files = dict(_read_files(dist, built.read_text("ascii")))
     if map_style_url:
         meta = f'<meta name="map-style" content="{escape(map_style_url)}" />\n  </head>'.encode()
         for path, file in files.items():
@@ -184,28 +186,35 @@ def _files(dist: Path) -> Iterator[tuple[str, File]]:
         kind = TYPES.get(path.suffix)
         if kind is None or not path.is_file():
             continue
-        packed = {
-            coding: aside.read_bytes()
-            for coding, suffix in PACKED.items()
-            if (aside := path.with_name(path.name + suffix)).is_file()
+        compressed = {
+            coding: variant.read_bytes()
+            for coding, suffix in SUFFIXES.items()
+            if (variant := path.with_name(path.name + suffix)).is_file()
         }
-        yield f"/{path.relative_to(dist).as_posix()}", _file(path.read_bytes(), packed, kind)
+        yield f"/{path.relative_to(dist).as_posix()}", _file(path.read_bytes(), compressed, kind)
 
 
-def _file(body: bytes, packed: Mapping[str, bytes], kind: str) -> File:
-    return File(body=body, packed=packed, type=kind, tag=f'"{sha256(body).hexdigest()[:32]}"')
+def _file(body: bytes, compressed: Mapping[str, bytes], kind: str) -> File:
+    return File(
+        body=body, compressed=compressed, type=kind, tag=f'"{sha256(body).hexdigest()[:32]}"'
+    )
 
 
-def _same(tag: str, known: str) -> bool:
-    return known.strip() == "*" or tag in {
-        one.strip().removeprefix("W/") for one in known.split(",")
+def _matches(tag: str, header: str) -> bool:
+    return header.strip() == "*" or tag in {
+        one.strip().removeprefix("W/") for one in header.split(",")
     }
 
 
-def _accepted(header: str) -> list[str]:
-    """The codings a browser takes, ours first."""
-    taken = {}
+def _accepted_codings(header: str) -> list[str]:
+    """The codings that a browser accepts, in our order of preference."""
+    accepted = {}
     for part in header.split(","):
         name, _, weight = part.strip().lower().partition(";")
-        taken[name.strip()] = weight.replace(" ", "") not in {"q=0", "q=0.0", "q=0.00", "q=0.000"}
-    return [coding for coding in PACKED if taken.get(coding)]
+        accepted[name.strip()] = weight.replace(" ", "") not in {
+            "q=0",
+            "q=0.0",
+            "q=0.00",
+            "q=0.000",
+        }
+    return [coding for coding in SUFFIXES if accepted.get(coding)]

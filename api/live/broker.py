@@ -1,23 +1,21 @@
-"""The open streams of this process, and how what happens gets to those concerned.
+"""The open event streams of this process, and the delivery of committed events to them.
 
-Theory of operation. `Streams` reads what was committed since it last looked and hands it to the
-open streams of those concerned, who stand in a dictionary. It looks at once when this process has
-committed something, and five times a second for what others have; nobody listening, it does not
-look at all.
+Theory of operation. `Streams` polls the events committed since its last poll and pushes each to the
+streams of the subscribers concerned, found in a dictionary. It polls at once when this process has
+committed something, five times a second for commits of others, and not at all without streams.
 
-The mark of a look is PostgreSQL's snapshot: which transactions were visible. The next look asks
-for what is visible now and was not then, so that an event written early and committed late is told
-once, like any other. The same mark, packed, is the cursor a client comes back with: what its
-snapshot did not show is told again before anything new. Where that would be too much, or the
-cursor is none of ours, `ready` says `"resumed": false`, and the client reads its lists anew.
+The position of a poll is PostgreSQL's snapshot: which transactions were visible. The next poll asks
+for what is visible now and was not then, so that an event written early and committed late is
+delivered once, like any other. The same snapshot, encoded, is the cursor of a reconnecting client:
+events not visible in it are delivered before anything new. Where those would be too many, or the
+cursor is invalid, `ready` says `"resumed": false`, and the client reads its lists anew.
 
-An event is encoded once for each kind of reader. Comments that keep a line open, and the question
-whether credentials still hold, go round all streams in fifteen seconds, a few at each look. A
-reader who does not read is told nothing more and ends once he has taken what was written before.
+An event is encoded once per kind of subscriber. Heartbeats and the check of credentials rotate
+through all streams in fifteen seconds, a few at each poll. A client that does not read gets no
+further events, and its stream ends once it has read what was written before.
 
-Ten thousand open answers are some hundred thousand objects; going through them, the garbage
-collector would stop all else for most of a second. They leave no cycles behind, so it is told to
-pass them over.
+Ten thousand open streams are some hundred thousand objects; scanning them would stop everything
+else for most of a second. They leave no reference cycles, so they are frozen for the collector.
 """
 
 from __future__ import annotations
@@ -36,69 +34,69 @@ from api.schemas import presenters
 from data.db import Connection, DatabaseError
 from data.records.jobs import Changes
 from data.store import events
-from data.store.events import Asked, Happened, Snapshot
+from data.store.events import CommittedEvent, FriendOffer, Snapshot
 from dispatch.rules.jobs import visibility
-from dispatch.rules.jobs.visibility import Heard, Listener
+from dispatch.rules.jobs.visibility import Subscriber, VisibleEvent
 from dispatch.runtime import Runtime
 
 log = logging.getLogger(__name__)
 
 POLL_S: Final = 0.2
-GAP_S: Final = 0.02
-BEAT_S: Final = 15.0
+PAUSE_MIN_S: Final = 0.02
+HEARTBEAT_S: Final = 15.0
 CHECK_EVERY_S: Final = 1.0
 CLOSE_WITHIN_S: Final = 1.0
 RETRY_MS: Final = (1000, 4000)
-WAITING_BYTES_MAX: Final = 64 * 1024
+BUFFER_MAX: Final = 64 * 1024
 EVENTS_MAX: Final = 5000
-KEPT_AT_ONCE: Final = 250
+FREEZE_EVERY: Final = 250
 CURSOR_MAX: Final = 6000
-ABOUT_OFFERS: Final = frozenset({visibility.OFFER_MADE, visibility.OFFER_GONE})
+OFFER_EVENTS: Final = frozenset({visibility.OFFER_MADE, visibility.OFFER_GONE})
 
-Frame = tuple[Listener, int, bytes]
+Frame = tuple[Subscriber, int, bytes]
 
 
 class Stream:
-    """One open answer and what waits to be written to it; `woken` is called when something does."""
+    """One open stream and its buffer; `notify` is called when there is something to write."""
 
-    __slots__ = ("chunks", "credential", "cursor", "ended", "settled", "size", "to", "woken")
+    __slots__ = ("caught_up", "chunks", "credential", "cursor", "ended", "notify", "size", "to")
 
-    def __init__(self, to: Listener, credential: bytes | None, cursor: Snapshot | None) -> None:
+    def __init__(self, to: Subscriber, credential: bytes | None, cursor: Snapshot | None) -> None:
         self.to = to
         self.credential = credential
         self.cursor = cursor
         self.chunks: list[bytes] = []
         self.size = 0
-        self.settled = self.ended = False
-        self.woken: Callable[[], None] = asleep
+        self.caught_up = self.ended = False
+        self.notify: Callable[[], None] = do_nothing
 
     def push(self, chunk: bytes) -> None:
-        """Write `chunk` when the reader is ready; one who lets too much wait is ended."""
+        """Buffer `chunk`; ends the stream of a client that lets the buffer grow too large."""
         if self.ended:
             return
         self.size += len(chunk)
-        if self.size > WAITING_BYTES_MAX:
+        if self.size > BUFFER_MAX:
             self.chunks.clear()
             self.end()
             return
         self.chunks.append(chunk)
-        self.woken()
+        self.notify()
 
     def end(self) -> None:
-        """Write what waits, then end the answer."""
+        """End the stream once its buffer is written."""
         self.ended = True
-        self.woken()
+        self.notify()
 
     def take(self) -> bytes:
-        """All that waits to be written; nothing when it is empty."""
+        """Remove and return the whole buffer, possibly empty."""
         chunk = b"".join(self.chunks)
         self.chunks.clear()
         self.size = 0
         return chunk
 
 
-def asleep() -> None:
-    """Nobody writes yet, or any more."""
+def do_nothing() -> None:
+    """The callback of a stream that is not being written."""
 
 
 class Streams:
@@ -106,201 +104,212 @@ class Streams:
 
     def __init__(self, rt: Runtime) -> None:
         self._rt = rt
-        self._by: dict[Listener, set[Stream]] = {}
-        self._newcomers: list[Stream] = []
-        self._round: deque[Stream] = deque()
-        self._beaten: set[Stream] = set()
-        self._mark: Snapshot | None = None
-        self._hint = asyncio.Event()
+        self._by_subscriber: dict[Subscriber, set[Stream]] = {}
+        self._joining: list[Stream] = []
+        self._rotation: deque[Stream] = deque()
+        self._unchecked: set[Stream] = set()
+        self._position: Snapshot | None = None
+        self._poll_requested = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
-        self._blind = self._closed = False
-        self._owed = self._checked_s = 0.0
-        self._unkept = 0
-        self._beaten_s = asyncio.get_running_loop().time()
+        self._disconnected = self._closed = False
+        self._heartbeats_due = self._checked_s = 0.0
+        self._unfrozen = 0
+        self._heartbeat_at_s = asyncio.get_running_loop().time()
         self.open = 0
 
-    def join(self, stream: Stream) -> None:
-        """Tell this stream what happens from its cursor on, or from now."""
+    def add(self, stream: Stream) -> None:
+        """Deliver events to this stream from its cursor on, or from now."""
         if self._closed:
             stream.end()
-        # When a server ends, its readers shall not all knock at the next one in the same moment.
+        # When a server ends, its clients must not all reconnect in the same moment.
         stream.push(b"retry: %d\n\n" % self._rt.chance.randint(*RETRY_MS))
         self.open += 1
-        self._newcomers.append(stream)
-        self._round.append(stream)
-        self._hint.set()
+        self._joining.append(stream)
+        self._rotation.append(stream)
+        self._poll_requested.set()
         if self._task is None:
             self._task = asyncio.create_task(self._run())
 
-    def leave(self, stream: Stream) -> None:
-        """Forget a stream whose answer is over."""
+    def remove(self, stream: Stream) -> None:
+        """Forget a stream whose response is complete."""
         stream.end()
         self.open -= 1
-        if others := self._by.get(stream.to):
+        if others := self._by_subscriber.get(stream.to):
             others.discard(stream)
             if not others:
-                del self._by[stream.to]
+                del self._by_subscriber[stream.to]
 
     async def close(self) -> None:
-        """End every stream at once and take no more."""
+        """End every stream and accept no more."""
         self._closed = True
-        for stream in self._round:
+        for stream in self._rotation:
             stream.end()
-        self._hint.set()
+        self._poll_requested.set()
         if self._task is not None:
-            # A look at a database that does not answer holds up nobody's end.
+            # A database that does not answer must not delay the end of the process.
             await asyncio.wait({self._task}, timeout=CLOSE_WITHIN_S)
 
-    def hint(self, changes: Sequence[Changes]) -> None:
-        """Something was committed here: look at once."""
-        self._hint.set()
+    def poll_now(self, changes: Sequence[Changes]) -> None:
+        """Poll at once, since this process has committed something."""
+        self._poll_requested.set()
 
     async def _run(self) -> None:
-        self._rt.committed.append(self.hint)
+        self._rt.on_commit.append(self.poll_now)
         try:
             while self.open and not self._closed:
-                await self._follow_until_it_breaks()
-                self._beat()
+                await self._poll_until_disconnected()
+                self._send_heartbeats()
                 await self._pause()
         except Exception:
-            log.exception("the streams failed; their readers will come back")
+            log.exception("the streams failed; their clients reconnect")
         finally:
-            self._rt.committed.remove(self.hint)
-            self._task = self._mark = None
-            for stream in self._round:
+            self._rt.on_commit.remove(self.poll_now)
+            self._task = self._position = None
+            for stream in self._rotation:
                 stream.end()
-            self._round.clear()
-            self._newcomers.clear()
+            self._rotation.clear()
+            self._joining.clear()
 
-    async def _follow_until_it_breaks(self) -> None:
+    async def _poll_until_disconnected(self) -> None:
         try:
-            async with events.kept(self._rt.pool) as connection:
+            async with events.dedicated_connection(self._rt.pool) as connection:
                 while self.open and not self._closed:
-                    await self._look(connection)
-                    self._blind = False
-                    self._beat()
-                    await self._check(connection)
+                    await self._poll(connection)
+                    self._disconnected = False
+                    self._send_heartbeats()
+                    await self._check_credentials(connection)
                     await self._pause()
         except DatabaseError as error:
-            if not self._blind:
-                log.warning("streams wait for the database: %s", error)
-            self._blind = True
+            if not self._disconnected:
+                log.warning("event streams wait for the database: %s", error)
+            self._disconnected = True
 
     async def _pause(self) -> None:
-        await asyncio.sleep(0 if self._closed else GAP_S)
+        await asyncio.sleep(0 if self._closed else PAUSE_MIN_S)
         with suppress(TimeoutError):
-            async with asyncio.timeout(POLL_S - GAP_S):
-                await self._hint.wait()
-        self._hint.clear()
+            async with asyncio.timeout(POLL_S - PAUSE_MIN_S):
+                await self._poll_requested.wait()
+        self._poll_requested.clear()
 
-    async def _look(self, tx: Connection) -> None:
-        newcomers = [stream for stream in self._newcomers if not stream.ended]
-        news = await events.since(tx, self._mark, EVENTS_MAX)
-        told = await self._frames(tx, news.happened, self._by)
-        missed = await self._missed(tx, newcomers, news.mark)
-        # Nothing below awaits: streams and mark move together.
-        self._tell(told, news.mark, lost=news.complete_from > 0)
-        self._settle(newcomers, missed, news.mark)
+    async def _poll(self, tx: Connection) -> None:
+        joining = [stream for stream in self._joining if not stream.ended]
+        batch = await events.events_since(tx, self._position, EVENTS_MAX)
+        frames = await self._frames(tx, batch.happened, self._by_subscriber)
+        missed = await self._missed_frames(tx, joining, batch.mark)
+        # Nothing below awaits: streams and position advance together.
+        self._deliver(frames, batch.mark, lost=batch.complete_from > 0)
+        self._catch_up(joining, missed, batch.mark)
 
-    async def _missed(
-        self, tx: Connection, newcomers: Sequence[Stream], mark: Snapshot
+    async def _missed_frames(
+        self, tx: Connection, joining: Sequence[Stream], position: Snapshot
     ) -> tuple[Sequence[Frame], int]:
-        """What happened since the oldest cursor, and from which transaction on that is all."""
-        cursors = [stream.cursor.xmin for stream in newcomers if stream.cursor]
+        """The frames since the oldest cursor, and the transaction from which they are complete."""
+        cursors = [stream.cursor.xmin for stream in joining if stream.cursor]
         if not cursors:
             return (), 0
-        past = await events.since(tx, _everything_from(min(cursors)), EVENTS_MAX)
-        visible = [one for one in past.happened if mark.shows(one.xid)]
-        frames = await self._frames(tx, visible, {stream.to for stream in newcomers})
+        past = await events.events_since(tx, _snapshot_before(min(cursors)), EVENTS_MAX)
+        visible = [one for one in past.happened if position.shows(one.xid)]
+        frames = await self._frames(tx, visible, {stream.to for stream in joining})
         return frames, past.complete_from
 
     async def _frames(
-        self, tx: Connection, happened: Sequence[Happened], audience: Collection[Listener]
+        self, tx: Connection, happened: Sequence[CommittedEvent], audience: Collection[Subscriber]
     ) -> Sequence[Frame]:
-        """What those of `audience` hear, each with the transaction that wrote it."""
-        heard = [(one, what) for one in happened for what in _heard(one) if what.to in audience]
-        bookings = {one.event.booking_id for one, what in heard if what.kind in ABOUT_OFFERS}
-        asked = await events.offers_of(tx, bookings)
+        """The frames for the subscribers in `audience`, each with the event's transaction."""
+        seen = [
+            (one, visible)
+            for one in happened
+            for visible in _visible_events(one)
+            if visible.to in audience
+        ]
+        bookings = {one.event.booking_id for one, visible in seen if visible.kind in OFFER_EVENTS}
+        offers = await events.offers_of(tx, bookings)
         return [
-            (what.to, one.xid, _frame(self._rt, one, what, asked.get(one.event.booking_id, ())))
-            for one, what in heard
+            (
+                visible.to,
+                one.xid,
+                _frame(self._rt, one, visible, offers.get(one.event.booking_id, ())),
+            )
+            for one, visible in seen
         ]
 
-    def _tell(self, told: Sequence[Frame], mark: Snapshot, *, lost: bool) -> None:
-        self._mark = mark
+    def _deliver(self, frames: Sequence[Frame], position: Snapshot, *, lost: bool) -> None:
+        self._position = position
         if lost:
-            for stream in self._round:
-                if stream.settled:
-                    stream.push(_ready(mark, resumed=False))
+            for stream in self._rotation:
+                if stream.caught_up:
+                    stream.push(_ready(position, resumed=False))
             return
-        frames: defaultdict[Listener, list[bytes]] = defaultdict(list)
-        for to, _, frame in told:
-            frames[to].append(frame)
-        for to, several in frames.items():
-            chunk = _chunk(several, mark)
-            for stream in self._by.get(to, ()):
+        by_subscriber: defaultdict[Subscriber, list[bytes]] = defaultdict(list)
+        for to, _, frame in frames:
+            by_subscriber[to].append(frame)
+        for to, several in by_subscriber.items():
+            chunk = _chunk(several, position)
+            for stream in self._by_subscriber.get(to, ()):
                 stream.push(chunk)
 
-    def _settle(
-        self, newcomers: Sequence[Stream], missed: tuple[Sequence[Frame], int], mark: Snapshot
+    def _catch_up(
+        self, joining: Sequence[Stream], missed: tuple[Sequence[Frame], int], position: Snapshot
     ) -> None:
         frames, complete_from = missed
-        for stream in newcomers:
+        for stream in joining:
             since = stream.cursor
-            resumed = since is not None and complete_from <= since.xmin <= since.xmax <= mark.xmax
+            resumed = since is not None and (
+                complete_from <= since.xmin <= since.xmax <= position.xmax
+            )
             if since is not None and resumed:
                 for to, xid, frame in frames:
                     if to == stream.to and not since.shows(xid):
                         stream.push(frame)
-            stream.push(_ready(mark, resumed=resumed))
-            stream.settled, stream.cursor = True, None
+            stream.push(_ready(position, resumed=resumed))
+            stream.caught_up, stream.cursor = True, None
             if not stream.ended:
-                self._by.setdefault(stream.to, set()).add(stream)
-        self._newcomers = [one for one in self._newcomers if not (one.settled or one.ended)]
-        self._keep(len(newcomers))
+                self._by_subscriber.setdefault(stream.to, set()).add(stream)
+        self._joining = [one for one in self._joining if not (one.caught_up or one.ended)]
+        self._freeze_streams(len(joining))
 
-    def _keep(self, settled: int) -> None:
-        """Let the collector pass over open answers; what is garbage already goes before."""
-        self._unkept += settled
-        if self._unkept >= KEPT_AT_ONCE:
-            self._unkept = 0
+    def _freeze_streams(self, added: int) -> None:
+        """Exempt open streams from garbage collection, after collecting what is garbage already."""
+        self._unfrozen += added
+        if self._unfrozen >= FREEZE_EVERY:
+            self._unfrozen = 0
             gc.collect()
             gc.freeze()
 
-    def _beat(self) -> None:
-        """Send a comment, with the cursor of now, to as many of the round as it is time for."""
+    def _send_heartbeats(self) -> None:
+        """Send a heartbeat with the current cursor to as many streams as are due."""
         now_s = asyncio.get_running_loop().time()
-        self._owed += len(self._round) * (now_s - self._beaten_s) / BEAT_S
-        self._beaten_s = now_s
-        due = min(int(self._owed), len(self._round))
-        self._owed -= int(self._owed)
-        beat = b":\n%s\n" % _id(self._mark) if self._mark else b":\n\n"
+        self._heartbeats_due += len(self._rotation) * (now_s - self._heartbeat_at_s) / HEARTBEAT_S
+        self._heartbeat_at_s = now_s
+        due = min(int(self._heartbeats_due), len(self._rotation))
+        self._heartbeats_due -= int(self._heartbeats_due)
+        heartbeat = b":\n%s\n" % _id(self._position) if self._position else b":\n\n"
         for _ in range(due):
-            stream = self._round.popleft()
+            stream = self._rotation.popleft()
             if stream.ended:
                 continue
-            stream.push(beat if stream.settled else b":\n\n")
-            self._round.append(stream)
-            self._beaten.add(stream)
+            stream.push(heartbeat if stream.caught_up else b":\n\n")
+            self._rotation.append(stream)
+            self._unchecked.add(stream)
 
-    async def _check(self, tx: Connection) -> None:
-        """End those streams of the round whose credentials no longer open anything."""
+    async def _check_credentials(self, tx: Connection) -> None:
+        """End those of the rotated streams whose credentials are no longer valid."""
         now_s = asyncio.get_running_loop().time()
         if now_s - self._checked_s < CHECK_EVERY_S:
             return
         self._checked_s = now_s
-        asked, self._beaten = self._beaten, set()
-        secrets = {stream.credential for stream in asked if stream.credential}
-        if not secrets:
+        unchecked, self._unchecked = self._unchecked, set()
+        credentials = {stream.credential for stream in unchecked if stream.credential}
+        if not credentials:
             return
-        good = await events.good_credentials(tx, secrets)
-        for stream in asked:
-            if stream.credential is not None and stream.credential not in good:
+        valid = await events.valid_credentials(tx, credentials)
+        for stream in unchecked:
+            if stream.credential is not None and stream.credential not in valid:
                 stream.end()
 
 
-def cursor_of(text: str | None) -> Snapshot | None:
-    """The snapshot a client comes back with; None for what is none of ours."""
+def parse_cursor(text: str | None) -> Snapshot | None:
+    """The snapshot of a client's cursor; None for an invalid one."""
     if not text or len(text) > CURSOR_MAX:
         return None
     try:
@@ -309,67 +318,70 @@ def cursor_of(text: str | None) -> Snapshot | None:
         return None
 
 
-def _everything_from(xmin: int) -> Snapshot:
-    """A snapshot that shows nothing of the transactions from `xmin` on."""
+def _snapshot_before(xmin: int) -> Snapshot:
+    """A snapshot in which no transaction from `xmin` on is visible."""
     return Snapshot(xmin=xmin, xmax=xmin, running=frozenset())
 
 
-def _id(mark: Snapshot) -> bytes:
-    return b"id: %s\n" % urlsafe_b64encode(str(mark).encode()).rstrip(b"=")
+def _id(position: Snapshot) -> bytes:
+    return b"id: %s\n" % urlsafe_b64encode(str(position).encode()).rstrip(b"=")
 
 
-def _chunk(frames: Sequence[bytes], mark: Snapshot) -> bytes:
-    """Several frames, the cursor in the last of them: a cut before it tells all of them again."""
-    return b"".join(frames[:-1]) + _id(mark) + frames[-1]
+def _chunk(frames: Sequence[bytes], position: Snapshot) -> bytes:
+    """Several frames, the cursor in the last: after a disconnect before it, all are sent again."""
+    return b"".join(frames[:-1]) + _id(position) + frames[-1]
 
 
-def _ready(mark: Snapshot, *, resumed: bool) -> bytes:
-    return _id(mark) + _encoded("ready", {"resumed": resumed})
+def _ready(position: Snapshot, *, resumed: bool) -> bytes:
+    return _id(position) + _encode("ready", {"resumed": resumed})
 
 
-def _heard(one: Happened) -> Sequence[Heard]:
+def _visible_events(committed: CommittedEvent) -> Sequence[VisibleEvent]:
     try:
-        return list(visibility.heard(one.event, one.partner_id))
+        return list(visibility.visible_events(committed.event, committed.partner_id))
     except (KeyError, TypeError, ValueError):
-        # One event that cannot be told must not silence all others.
-        log.exception("event %s:%d cannot be told", one.event.booking_id, one.event.seq)
+        # One event that cannot be delivered must not stop all others.
+        log.exception(
+            "event %s:%d cannot be delivered", committed.event.booking_id, committed.event.seq
+        )
         return ()
 
 
-def _frame(rt: Runtime, one: Happened, heard: Heard, asked: Iterable[Asked]) -> bytes:
-    event = one.event
-    said: dict[str, Any] = {
+def _frame(
+    rt: Runtime, committed: CommittedEvent, visible: VisibleEvent, offers: Iterable[FriendOffer]
+) -> bytes:
+    event = committed.event
+    about_offer = visible.kind in OFFER_EVENTS
+    content: dict[str, Any] = {
         "id": f"{event.booking_id}:{event.seq}",
         "booking_id": str(event.booking_id),
         "seq": event.seq,
-        "kind": heard.kind,
+        "kind": visible.kind,
         "at": event.at.isoformat().replace("+00:00", "Z"),
-        "data": _about_offer(rt, one, heard, asked) if heard.kind in ABOUT_OFFERS else heard.data,
+        "data": _offer_data(rt, committed, visible, offers) if about_offer else visible.data,
     }
-    if heard.to == visibility.DESK:
-        said["actor"] = event.actor
-    return _encoded(heard.kind, said)
+    if visible.to == visibility.DESK:
+        content["actor"] = event.actor
+    return _encode(visible.kind, content)
 
 
-def _about_offer(
-    rt: Runtime, one: Happened, heard: Heard, asked: Iterable[Asked]
+def _offer_data(
+    rt: Runtime, committed: CommittedEvent, visible: VisibleEvent, offers: Iterable[FriendOffer]
 ) -> Mapping[str, Any]:
-    told = heard.data.get("offer_id")
-    for his in asked:
-        if visibility.friend(his.friend_id) != heard.to:
+    offer_id = visible.data.get("offer_id")
+    for one in offers:
+        if visibility.friend(one.friend_id) != visible.to:
             continue
-        # An event that ends several offers names the friends; theirs were closed at its moment.
-        if str(his.offer.id) == told or (told is None and his.answered_at == one.event.at):
-            if heard.kind == visibility.OFFER_MADE:
-                return {
-                    "offer": presenters.offer(his.offer, rt.packages, rt.policy).model_dump(
-                        mode="json"
-                    )
-                }
-            return {"offer_id": str(his.offer.id), **heard.data}
-    return heard.data
+        # An event that ends several offers names the friends; their offers were closed at its time.
+        closed_now = offer_id is None and one.answered_at == committed.event.at
+        if str(one.offer.id) == offer_id or closed_now:
+            if visible.kind == visibility.OFFER_MADE:
+                offer = presenters.present_offer(one.offer, rt.packages, rt.policy)
+                return {"offer": offer.model_dump(mode="json")}
+            return {"offer_id": str(one.offer.id), **visible.data}
+    return visible.data
 
 
-def _encoded(kind: str, said: Mapping[str, Any]) -> bytes:
-    data = json.dumps(said, ensure_ascii=False, separators=(",", ":"))
+def _encode(kind: str, content: Mapping[str, Any]) -> bytes:
+    data = json.dumps(content, ensure_ascii=False, separators=(",", ":"))
     return f"event: {kind}\ndata: {data}\n\n".encode()

@@ -1,4 +1,4 @@
-"""Server-sent events: whoever asks is told what happens to what is his, as it happens."""
+"""Server-sent events: every caller receives the events about their own bookings."""
 
 from __future__ import annotations
 
@@ -10,13 +10,20 @@ from typing import Annotated, Any, Final, assert_never
 from fastapi import APIRouter, FastAPI, Header, Query, Request, Response
 from starlette.types import Receive, Scope, Send
 
-from api.http.auth import Customer, FriendCaller, Operator, Partner, Party, Shown
-from api.http.routing import Direct
-from api.live.broker import CURSOR_MAX, Stream, Streams, asleep, cursor_of
+from api.http.auth import (
+    BookingViewer,
+    Credential,
+    Customer,
+    FriendCaller,
+    Operator,
+    Partner,
+)
+from api.http.routing import CompiledRoute
+from api.live.broker import CURSOR_MAX, Stream, Streams, do_nothing, parse_cursor
 from api.openapi.document import problems
 from dispatch.flows.group_commit import Overloaded
 from dispatch.rules.jobs import visibility
-from dispatch.rules.jobs.visibility import Listener
+from dispatch.rules.jobs.visibility import Subscriber
 
 STREAMS_MAX: Final = 20_000
 EVENT: Final[dict[str, Any]] = {
@@ -28,16 +35,16 @@ EVENT: Final[dict[str, Any]] = {
     "additionalProperties": False,
 }
 EVENTS: Final[dict[str, Any]] = {
-    "description": "Server-sent events, one after the other.",
+    "description": "A stream of server-sent events.",
     "content": {"text/event-stream": {"schema": EVENT}},
 }
 
 
-class Answer(Response):
-    """An answer that goes on until its stream ends or its reader has gone.
+class EventStreamResponse(Response):
+    """A response that lasts until its stream ends or the client disconnects.
 
-    Whoever waits, waits in one place for as long as the answer is open: nothing new is made for it
-    that the garbage collector would have to go through. Each writing is a task of its own.
+    It waits on one future for as long as it is open, so that waiting creates no objects for the
+    garbage collector to scan. Each write is a task of its own.
     """
 
     media_type = "text/event-stream"
@@ -51,108 +58,110 @@ class Answer(Response):
         self._writer: asyncio.Task[None] | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Write what the stream has, as fast as it is read."""
+        """Write the stream as fast as the client reads it."""
         stream = self._stream
         start = {"type": "http.response.start", "status": 200, "headers": self.raw_headers}
-        over = asyncio.get_running_loop().create_future()
-        self._streams.join(stream)
-        watch = asyncio.create_task(_until_gone(receive, stream))
+        done = asyncio.get_running_loop().create_future()
+        self._streams.add(stream)
+        watch = asyncio.create_task(_end_on_disconnect(receive, stream))
         try:
             await send(start)
-            stream.woken = partial(self._wake, send, over)
-            stream.woken()
-            await over
+            stream.notify = partial(self._start_writing, send, done)
+            stream.notify()
+            await done
         finally:
-            stream.woken = asleep
+            stream.notify = do_nothing
             watch.cancel()
             if self._writer is not None:
                 self._writer.cancel()
-            self._streams.leave(stream)
+            self._streams.remove(stream)
 
-    def _wake(self, send: Send, over: asyncio.Future[None]) -> None:
+    def _start_writing(self, send: Send, done: asyncio.Future[None]) -> None:
         if self._writer is None:
-            self._writer = asyncio.create_task(self._write(send, over))
+            self._writer = asyncio.create_task(self._write(send, done))
 
-    async def _write(self, send: Send, over: asyncio.Future[None]) -> None:
+    async def _write(self, send: Send, done: asyncio.Future[None]) -> None:
         stream = self._stream
         try:
             while chunk := stream.take():
                 await send({"type": "http.response.body", "body": chunk, "more_body": True})
             if stream.ended:
                 await send({"type": "http.response.body", "body": b"", "more_body": False})
-                _settle(over)
+                _finish(done)
         except Exception as error:
-            _settle(over, error)
+            _finish(done, error)
         finally:
             self._writer = None
 
 
-def _settle(over: asyncio.Future[None], error: Exception | None = None) -> None:
-    if over.done():
+def _finish(done: asyncio.Future[None], error: Exception | None = None) -> None:
+    if done.done():
         return
     if error is None:
-        over.set_result(None)
+        done.set_result(None)
     else:
-        over.set_exception(error)
+        done.set_exception(error)
 
 
-async def _until_gone(receive: Receive, stream: Stream) -> None:
+async def _end_on_disconnect(receive: Receive, stream: Stream) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
     stream.end()
 
 
 def streams_of(app: FastAPI) -> Streams:
-    """The streams of this process, made when the first of them is asked for."""
+    """The streams of this process, created at the first request."""
     found = getattr(app.state, "streams", None)
     if not isinstance(found, Streams):
         found = app.state.streams = Streams(app.state.rt)
     return found
 
 
-router = APIRouter(prefix="/v1", tags=["live"], route_class=Direct)
+router = APIRouter(prefix="/v1", tags=["live"], route_class=CompiledRoute)
 
 
 @router.get(
     "/live",
-    summary="What happens, as it happens",
-    response_class=Answer,
+    summary="Stream live events",
+    response_class=EventStreamResponse,
     responses={200: EVENTS, **problems(Overloaded)},
 )
 async def follow_live(
     request: Request,
-    who: Party,
-    shown: Shown,
+    caller: BookingViewer,
+    credential: Credential,
     last_event_id: Annotated[
-        str | None, Query(max_length=CURSOR_MAX, description="The last `id` you were told.")
+        str | None, Query(max_length=CURSOR_MAX, description="The last `id` you received.")
     ] = None,
     header: Annotated[
-        str | None, Header(alias="Last-Event-ID", description="The same, as browsers send it.")
+        str | None, Header(alias="Last-Event-ID", description="The same, as sent by browsers.")
     ] = None,
-) -> Answer:
-    """Events as `text/event-stream`: the desk hears all, everybody else what is his.
+) -> EventStreamResponse:
+    """Events as `text/event-stream`: the desk receives all, other callers those of their bookings.
 
-    With a cursor first comes what you missed. Then `ready`: unless it says `"resumed": true`, read
-    your lists now. Each event carries an `id` of its own in its data; the line `id` is the cursor
-    to come back with. An event may be told twice, none is left out.
+    With a cursor, missed events come first. Then comes `ready`: unless it says `"resumed": true`,
+    read your lists now. Each event has its own `id` in its data; the line `id` is the cursor for
+    reconnecting. An event may be delivered twice, but none is left out.
     """
     streams = streams_of(request.app)
     if streams.open >= STREAMS_MAX:
         raise Overloaded
-    # A customer's link cannot be revoked; everything else is asked about again and again.
-    secret = None if isinstance(who, Customer) else sha256(shown.encode()).digest()
-    return Answer(streams, Stream(_listener(who), secret, cursor_of(header or last_event_id)))
+    # A customer's link cannot be revoked; all other credentials are checked repeatedly.
+    checked = None if isinstance(caller, Customer) else sha256(credential.encode()).digest()
+    return EventStreamResponse(
+        streams, Stream(_subscriber(caller), checked, parse_cursor(header or last_event_id))
+    )
 
 
-def _listener(who: Customer | Partner | Operator | FriendCaller) -> Listener:
-    match who:
+def _subscriber(caller: Customer | Partner | Operator | FriendCaller) -> Subscriber:
+    match caller:
         case Operator():
             return visibility.DESK
         case FriendCaller():
-            return visibility.friend(who.friend_id)
+            return visibility.friend(caller.friend_id)
         case Partner():
-            return visibility.partner(who.partner_id)
+            return visibility.partner(caller.partner_id)
         case Customer():
-            return visibility.customer_of(who.booking_id)
+            return visibility.customer_of(caller.booking_id)
         case _ as never:
             assert_never(never)

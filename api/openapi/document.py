@@ -31,13 +31,13 @@ from api.http.problems import (
     kind_of,
 )
 from api.openapi.links import links
-from data.db import DatabaseAway, DatabaseBusy, DatabaseConflict, DatabaseFull
+from data.db import DatabaseBusy, DatabaseConflict, DatabaseFull, DatabaseUnavailable
 from dispatch.flows.group_commit import Overloaded
 
 Responses = dict[int | str, dict[str, Any]]
 
 METHODS: Final = ("get", "post", "put", "patch", "delete")
-DATABASE: Final = (DatabaseAway, DatabaseBusy, DatabaseConflict, DatabaseFull)
+DATABASE: Final = (DatabaseUnavailable, DatabaseBusy, DatabaseConflict, DatabaseFull)
 TEXT: Final = {"type": "string"}
 FIELD_PROBLEM: Final[Mapping[str, Any]] = {
     "type": "object",
@@ -108,12 +108,12 @@ def problems(*refusals: type[Exception]) -> Responses:
     return found
 
 
-def may_be_anonymous() -> dict[str, Any]:
+def allows_anonymous() -> dict[str, Any]:
     """The `openapi_extra` of a route that asks for no credentials but takes them."""
     return {"security": [{}]}
 
 
-def stated(router: APIRouter) -> APIRouter:
+def with_status_codes(router: APIRouter) -> APIRouter:
     """A router whose routes all say their status: FastAPI cannot guess it of a class of streams."""
     for route in router.routes:
         if isinstance(route, APIRoute):

@@ -12,9 +12,9 @@ from typing import Any, Final
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse
 
-from api.http.routing import Direct
+from api.http.routing import CompiledRoute
 
-router = APIRouter(include_in_schema=False, route_class=Direct)
+router = APIRouter(include_in_schema=False, route_class=CompiledRoute)
 
 STYLE: Final = (
     "body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}"

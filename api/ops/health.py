@@ -12,13 +12,13 @@ from pydantic import BaseModel
 
 from api.http.auth import Rt
 from api.http.ports import Worker
-from api.http.routing import Direct
+from api.http.routing import CompiledRoute
 from api.ops.metrics import Metrics
 from data.db import DatabaseError
 from data.store import health
 from data.store.health import Facts
 from dispatch.flows import maintenance
-from dispatch.flows.read_only import reading
+from dispatch.flows.read_only import read_connection
 from dispatch.runtime import Runtime
 
 ANSWER_WITHIN_S: Final = 1.0
@@ -28,7 +28,7 @@ T = TypeVar("T")
 
 _late: set[asyncio.Task[Any]] = set()
 
-router = APIRouter(include_in_schema=False, route_class=Direct)
+router = APIRouter(include_in_schema=False, route_class=CompiledRoute)
 
 
 class Check(BaseModel):
@@ -97,7 +97,7 @@ def _forget(task: asyncio.Task[Any]) -> None:
 
 
 async def _facts(rt: Runtime) -> Facts:
-    async with reading(rt) as tx:
+    async with read_connection(rt) as tx:
         return await health.facts(tx)
 
 

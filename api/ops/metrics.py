@@ -15,7 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from api.http.problems import CODE
 from data.records.jobs import Changes
 from data.store.outbox import Backlog
-from dispatch.flows.group_commit import Together
+from dispatch.flows.group_commit import GroupCommit
 from dispatch.runtime import Runtime
 
 SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10)
@@ -59,7 +59,7 @@ class Metrics:
         )
         self.gauges = Gauges(rt, streams_open)
         self.registry.register(self.gauges)
-        rt.committed.append(self.committed)
+        rt.on_commit.append(self.committed)
 
     def committed(self, changes: Sequence[Changes]) -> None:
         """Count what was just committed."""
@@ -96,7 +96,7 @@ class Gauges(Collector):
     def collect(self) -> Iterator[GaugeMetricFamily]:
         """The gauges as they are now."""
         rt = self._rt
-        queue = rt.gathering if isinstance(rt.gathering, Together) else None
+        queue = rt.group_commit if isinstance(rt.group_commit, GroupCommit) else None
         pool = rt.pool
         yield _gauge("index_friends", "Friends in the index.", len(rt.index))
         yield _gauge("streams_open", "Open event streams.", self._streams_open())
@@ -132,7 +132,7 @@ def _gauge(name: str, text: str, value: float) -> GaugeMetricFamily:
     return GaugeMetricFamily(f"tekkie_{name}", text, value=float(value))
 
 
-class Measured:
+class RequestMetrics:
     """Times every answer under its route's template and counts problems by their code."""
 
     def __init__(self, app: ASGIApp, *, metrics: Metrics) -> None:
@@ -175,4 +175,4 @@ def install(app: FastAPI, rt: Runtime, process: int | None) -> None:
         return streams.open if streams is not None else 0
 
     app.state.metrics = Metrics(rt, streams_open, process)
-    app.add_middleware(Measured, metrics=app.state.metrics)
+    app.add_middleware(RequestMetrics, metrics=app.state.metrics)

@@ -1,4 +1,4 @@
-"""Where a package can be had, told so that nobody can be found by it."""
+"""Where a package is available, as a map that discloses nobody's location."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import JSONResponse
 
-from api.http.auth import Anybody, Rt
-from api.http.routing import Direct
-from api.openapi.document import may_be_anonymous, problems
+from api.http.auth import CurrentCaller, Rt
+from api.http.routing import CompiledRoute
+from api.openapi.document import allows_anonymous, problems
 from api.schemas import responses
 from api.schemas.fields import Code
 from data.markets import Market
@@ -20,17 +20,17 @@ from geo.coverage.maps import feature_collection
 
 FRESH_S = 300
 
-router = APIRouter(prefix="/v1", tags=["catalogue"], route_class=Direct)
+router = APIRouter(prefix="/v1", tags=["catalogue"], route_class=CompiledRoute)
 
 
 class GeoJson(JSONResponse):
-    """A map as GeoJSON."""
+    """A response in GeoJSON."""
 
     media_type = "application/geo+json"
 
 
 def public_maps(request: Request, rt: Rt) -> PublicMaps:
-    """The maps that this process has made."""
+    """The coverage maps of this process."""
     state = request.app.state
     if not hasattr(state, "public_maps"):
         state.public_maps = PublicMaps(rt)
@@ -41,19 +41,19 @@ def public_maps(request: Request, rt: Rt) -> PublicMaps:
 
 @router.get(
     "/coverage",
-    summary="Where a package can be had",
+    summary="Get the coverage of a package",
     response_class=GeoJson,
     response_model=responses.CoverageResponse,
-    openapi_extra=may_be_anonymous(),
+    openapi_extra=allows_anonymous(),
     responses=problems(UnknownPackage, NotSoldHere),
 )
 async def show_coverage(
-    who: Anybody,
+    caller: CurrentCaller,
     maps: Annotated[PublicMaps, Depends(public_maps)],
     package: Annotated[Code, Query(description="The package's code.")],
     market: Annotated[Market, Query(description="The country of the addresses.")],
 ) -> GeoJson:
-    """Areas of about 5 km precision in which 1-4 or 5+ helpers could come; a quote says for sure.
+    """Areas of about 5 km precision with 1-4 or 5+ available helpers; a quote is exact.
 
     The map is up to fifteen minutes old.
     """

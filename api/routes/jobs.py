@@ -1,4 +1,4 @@
-"""What the winner does: call, agree, come, finish, or give the job back."""
+"""What the awarded friend does: contact, appointment, work, completion, hand-back."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from uuid import UUID
 from fastapi import APIRouter, Response
 
 from api.http.access import visible_booking
-from api.http.auth import AFriend, FriendCaller, Invited, Rt
-from api.http.ports import ToOutside
-from api.http.routing import Direct
+from api.http.auth import CurrentFriend, CustomerOrFriend, FriendCaller, Rt
+from api.http.ports import CurrentPorts
+from api.http.routing import CompiledRoute
 from api.openapi.document import CALENDAR, problems
 from api.schemas import presenters, requests, responses
 from api.schemas.fields import SUMMARY_MAX
@@ -30,106 +30,121 @@ from dispatch.rules.refusals import NotFound
 from dispatch.rules.trust.disclosure import may_know_customer
 from dispatch.runtime import Runtime
 
-router = APIRouter(prefix="/v1/bookings/{booking_id}", tags=["friends"], route_class=Direct)
+router = APIRouter(prefix="/v1/bookings/{booking_id}", tags=["friends"], route_class=CompiledRoute)
 
 ANY_STEP = problems(NotFound, NotInThisState, ContactDeadlinePassed)
 
 
-@router.post("/contacted", summary="I have reached the customer", responses=ANY_STEP)
-async def report_contact(rt: Rt, who: AFriend, booking_id: UUID) -> responses.ProgressResponse:
-    """Stops the clock of the twelve hours; repeating it changes nothing."""
-    done = await commands.contacted(rt, BookingId(booking_id), who.friend_id)
-    return presenters.progress(done.job, done.job.award)
+@router.post("/contacted", summary="Confirm contact with the customer", responses=ANY_STEP)
+async def report_contact(
+    rt: Rt, caller: CurrentFriend, booking_id: UUID
+) -> responses.ProgressResponse:
+    """Confirm the contact, which ends its deadline. Idempotent."""
+    done = await commands.confirm_contact(rt, BookingId(booking_id), caller.friend_id)
+    return presenters.present_progress(done.job, done.job.award)
 
 
 @router.post(
     "/appointment",
-    summary="We agreed on a time",
+    summary="Set the appointment",
     responses=problems(
         NotFound, NotInThisState, ContactDeadlinePassed, AppointmentUnfit, AppointmentOverlaps
     ),
 )
 async def set_appointment(
-    rt: Rt, who: AFriend, booking_id: UUID, asked: requests.AppointmentRequest
+    rt: Rt, caller: CurrentFriend, booking_id: UUID, body: requests.AppointmentRequest
 ) -> responses.ProgressResponse:
-    """Set or move the appointment; both are told."""
-    done = await commands.agree(
-        rt, BookingId(booking_id), who.friend_id, asked.starts_at, asked.ends_at
+    """Set or move the appointment; the customer and the friend are notified."""
+    done = await commands.schedule(
+        rt, BookingId(booking_id), caller.friend_id, body.starts_at, body.ends_at
     )
-    return presenters.progress(done.job, done.job.award)
+    return presenters.present_progress(done.job, done.job.award)
 
 
-@router.post("/on-the-way", summary="I have set out", responses=ANY_STEP)
-async def report_on_the_way(rt: Rt, who: AFriend, booking_id: UUID) -> responses.ProgressResponse:
-    """The customer is told; repeating it changes nothing, a new appointment takes it back."""
-    done = await commands.on_the_way(rt, BookingId(booking_id), who.friend_id)
-    return presenters.progress(done.job, done.job.award)
+@router.post("/on-the-way", summary="Report being on the way", responses=ANY_STEP)
+async def report_on_the_way(
+    rt: Rt, caller: CurrentFriend, booking_id: UUID
+) -> responses.ProgressResponse:
+    """Notify the customer. Idempotent; a new appointment clears it."""
+    done = await commands.mark_on_the_way(rt, BookingId(booking_id), caller.friend_id)
+    return presenters.present_progress(done.job, done.job.award)
 
 
-@router.post("/start", summary="I am at the door", responses=ANY_STEP)
-async def start_work(rt: Rt, who: AFriend, booking_id: UUID) -> responses.ProgressResponse:
-    """The work begins; repeating it changes nothing."""
-    done = await commands.start(rt, BookingId(booking_id), who.friend_id)
-    return presenters.progress(done.job, done.job.award)
+@router.post("/delay", summary="Report a delay", responses=ANY_STEP)
+async def report_delay(
+    rt: Rt, caller: CurrentFriend, booking_id: UUID, body: requests.DelayRequest
+) -> responses.ProgressResponse:
+    """Inform the customer that you will be late; the same delay again changes nothing."""
+    done = await commands.delay(rt, BookingId(booking_id), caller.friend_id, body.minutes)
+    return presenters.present_progress(done.job, done.job.award)
 
 
-@router.post("/complete", summary="It works again", responses=ANY_STEP)
+@router.post("/start", summary="Start the work", responses=ANY_STEP)
+async def start_work(rt: Rt, caller: CurrentFriend, booking_id: UUID) -> responses.ProgressResponse:
+    """Record the arrival and the start of the work. Idempotent."""
+    done = await commands.start(rt, BookingId(booking_id), caller.friend_id)
+    return presenters.present_progress(done.job, done.job.award)
+
+
+@router.post("/complete", summary="Complete the job", responses=ANY_STEP)
 async def complete_work(
-    rt: Rt, who: AFriend, booking_id: UUID, asked: requests.CompleteRequest
+    rt: Rt, caller: CurrentFriend, booking_id: UUID, body: requests.CompleteRequest
 ) -> responses.ProgressResponse:
-    """The job is done, signed by the customer if she could; she is asked to rate."""
-    protocol = Protocol(summary=asked.summary, minutes=asked.minutes)
-    drawn = asked.signature
+    """Complete the job, with the customer's signature if available; asks for a rating."""
+    protocol = Protocol(summary=body.summary, minutes=body.minutes)
+    drawn = body.signature
     signed = signature.path(drawn.width, drawn.height, drawn.strokes) if drawn else None
-    done = await commands.complete(rt, BookingId(booking_id), who.friend_id, protocol, signed)
-    return presenters.progress(done.job, done.job.award)
+    done = await commands.complete(rt, BookingId(booking_id), caller.friend_id, protocol, signed)
+    return presenters.present_progress(done.job, done.job.award)
 
 
-@router.post("/incomplete", summary="I could not solve it", responses=ANY_STEP)
+@router.post("/incomplete", summary="Report the job as incomplete", responses=ANY_STEP)
 async def report_incomplete(
-    rt: Rt, who: AFriend, booking_id: UUID, asked: requests.IncompleteRequest
+    rt: Rt, caller: CurrentFriend, booking_id: UUID, body: requests.IncompleteRequest
 ) -> responses.ProgressResponse:
-    """The visit did not solve the problem; the desk decides what follows."""
-    reason, text = incomplete_reason(asked.reason, asked.summary)
-    done = await commands.give_up(
+    """Report that the visit did not solve the problem; the desk decides what follows."""
+    reason, text = incomplete_reason(body.reason, body.summary)
+    done = await commands.mark_incomplete(
         rt,
         BookingId(booking_id),
-        who.friend_id,
+        caller.friend_id,
         reason,
         Protocol(summary=text[:SUMMARY_MAX], minutes=0) if text else None,
     )
-    return presenters.progress(done.job, None)
+    return presenters.present_progress(done.job, None)
 
 
-@router.post("/hand-back", summary="I give it back", responses=ANY_STEP)
+@router.post("/hand-back", summary="Hand the job back", responses=ANY_STEP)
 async def hand_back(
-    rt: Rt, who: AFriend, booking_id: UUID, asked: requests.HandBackRequest
+    rt: Rt, caller: CurrentFriend, booking_id: UUID, body: requests.HandBackRequest
 ) -> responses.ProgressResponse:
-    """The job goes out again without me, at once; repeating it changes nothing."""
+    """Give the job back; it is offered to other friends at once. Idempotent."""
     done = await commands.hand_back(
-        rt, BookingId(booking_id), who.friend_id, asked.reason, asked.note
+        rt, BookingId(booking_id), caller.friend_id, body.reason, body.note
     )
-    return presenters.progress(done.job, None)
+    return presenters.present_progress(done.job, None)
 
 
 @router.get(
     "/appointment.ics",
-    summary="The appointment for a calendar",
+    summary="Get the appointment as a calendar file",
     response_class=Response,
     responses={200: CALENDAR, **problems(NotFound)},
 )
-async def get_invitation(rt: Rt, who: Invited, outside: ToOutside, booking_id: UUID) -> Response:
-    """The agreed time as an .ics file, for the customer and for her friend."""
-    view = await visible_booking(rt, who, BookingId(booking_id))
+async def get_invitation(
+    rt: Rt, caller: CustomerOrFriend, ports: CurrentPorts, booking_id: UUID
+) -> Response:
+    """The appointment as an .ics file, for the customer and the friend."""
+    view = await visible_booking(rt, caller, BookingId(booking_id))
     holder, customer = view.holder, view.customer
-    if holder is None or holder.appointment is None or customer is None:
+    if holder is None or holder.award.appointment is None or customer is None:
         raise NotFound
-    for_friend = isinstance(who, FriendCaller)
+    for_friend = isinstance(caller, FriendCaller)
     language = (holder.language if for_friend else None) or view.language
     text = rt.packages[view.package].texts[language]
-    file = outside.invitation(
+    file = ports.write_invitation(
         view.id,
-        holder.appointment,
+        holder.award.appointment,
         summary=text.name,
         description=text.description,
         location=_location(rt, view, holder),
@@ -145,7 +160,7 @@ async def get_invitation(rt: Rt, who: Invited, outside: ToOutside, booking_id: U
 def _location(rt: Runtime, view: BookingView, holder: Holder) -> str:
     if view.customer is None:
         return ""
-    if not may_know_customer(holder.ended_at, view.now, rt.policy):
+    if not may_know_customer(holder.award.ended_at, view.now, rt.policy):
         return ""
     place = f"{view.customer.postcode or ''} {view.customer.city or ''}".strip()
     return ", ".join(filter(None, [view.customer.street, place]))

@@ -1,4 +1,4 @@
-"""The catalogue."""
+"""The catalogue of packages."""
 
 from __future__ import annotations
 
@@ -7,23 +7,24 @@ from typing import Annotated
 from fastapi import APIRouter, Header, Query
 
 from api.http.auth import Rt
-from api.http.routing import Direct
+from api.http.routing import CompiledRoute
 from api.schemas import presenters, responses
 from data.markets import MARKETS, Language, Market
+from dispatch.rules.jobs.matching import first_tier
 
-router = APIRouter(prefix="/v1", tags=["catalogue"], route_class=Direct)
+router = APIRouter(prefix="/v1", tags=["catalogue"], route_class=CompiledRoute)
 
 LANGUAGES_MAX = 20
 
 
-@router.get("/packages", summary="The catalogue with prices")
+@router.get("/packages", summary="List packages with prices")
 async def list_packages(
     rt: Rt,
     market: Annotated[Market, Query(description="The country of the address.")],
-    language: Annotated[Language | None, Query(description="Before `Accept-Language`.")] = None,
+    language: Annotated[Language | None, Query(description="Overrides `Accept-Language`.")] = None,
     accept_language: Annotated[str | None, Header(max_length=500)] = None,
-) -> responses.Page[responses.Package]:
-    """All packages sold in a market, named and described in the asked language."""
+) -> responses.CatalogueResponse:
+    """All packages sold in a market, with texts in the requested language."""
     spoken = language or preferred(accept_language or "") or MARKETS[market].language
     items = [
         responses.Package(
@@ -34,16 +35,19 @@ async def list_packages(
             tier=package.tier,
             minutes=package.minutes,
             certificates=sorted(package.certificates),
-            price=presenters.money(package.prices[market]),
+            price=presenters.present_money(package.prices[market]),
+            **presenters.terms(rt.policy.at(first_tier(package), package.code)),
         )
         for package in rt.packages.values()
         if market in package.prices
     ]
-    return responses.Page(items=items, next_cursor=None)
+    return responses.CatalogueResponse(
+        items=items, next_cursor=None, markets=presenters.present_markets()
+    )
 
 
 def preferred(accepted: str) -> Language | None:
-    """The language of ours that an Accept-Language header likes best."""
+    """The supported language that an Accept-Language header prefers, if any."""
     liked: dict[Language, float] = {}
     for part in accepted.split(",")[:LANGUAGES_MAX]:
         tag, _, weight = part.strip().partition(";q=")

@@ -1,4 +1,4 @@
-"""Postcodes and towns as they are typed, from the offline gazetteer."""
+"""Suggestions for postcodes and towns, from the offline gazetteer."""
 
 from __future__ import annotations
 
@@ -8,40 +8,40 @@ from typing import Annotated, Final
 
 from fastapi import APIRouter, Query, Response
 
-from api.http.auth import Anybody, Rt
-from api.http.routing import Direct
-from api.openapi.document import may_be_anonymous
+from api.http.auth import CurrentCaller, Rt
+from api.http.routing import CompiledRoute
+from api.openapi.document import allows_anonymous
 from api.schemas import responses
 from api.schemas.fields import Word
 from data.markets import Market
 from geo.gazetteer.offline import Gazetteer
 
 FOUND_MAX: Final = 20
-REMEMBERED: Final = 4096
+CACHE_MAX: Final = 4096
 FRESH_S: Final = 3600
 
-router = APIRouter(prefix="/v1", tags=["catalogue"], route_class=Direct)
+router = APIRouter(prefix="/v1", tags=["catalogue"], route_class=CompiledRoute)
 
 
-@router.get("/places", summary="Which place do you mean?", openapi_extra=may_be_anonymous())
+@router.get("/places", summary="Suggest places", openapi_extra=allows_anonymous())
 async def find_places(
     *,
     rt: Rt,
-    who: Anybody,
+    caller: CurrentCaller,
     response: Response,
     country: Annotated[Market, Query(description="The country of the address.")],
     q: Annotated[Word, Query(description="The beginning of a postcode or of a town.")],
     limit: Annotated[int, Query(ge=1, le=FOUND_MAX)] = 8,
 ) -> responses.PlacesResponse:
-    """Places whose postcode or town begins so, typing errors and missing accents forgiven."""
-    # Towns spelled alike are looked for among all of a country: not while others wait.
-    items = await asyncio.to_thread(_found, rt.gazetteer, country, q, limit)
+    """Places whose postcode or town begins with `q`, despite typing errors and missing accents."""
+    # The search for similar spellings scans a whole country: keep it off the event loop.
+    items = await asyncio.to_thread(_suggest, rt.gazetteer, country, q, limit)
     response.headers["Cache-Control"] = f"public, max-age={FRESH_S}"
     return responses.PlacesResponse(items=list(items))
 
 
-@lru_cache(maxsize=REMEMBERED)
-def _found(
+@lru_cache(maxsize=CACHE_MAX)
+def _suggest(
     gazetteer: Gazetteer, country: Market, text: str, limit: int
 ) -> tuple[responses.Place, ...]:
     return tuple(

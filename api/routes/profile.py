@@ -1,4 +1,4 @@
-"""What a friend says about himself: where he starts from, how far he goes, when he sleeps."""
+"""A friend's own profile: base, radius, quiet hours, languages, capacity."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from typing import Any
 
 from fastapi import APIRouter
 
-from api.http.auth import AFriend, Rt
+from api.http.auth import CurrentFriend, Rt
 from api.http.problems import InvalidField
-from api.http.routing import Direct
+from api.http.routing import CompiledRoute
 from api.openapi.document import problems
 from api.schemas import presenters, requests, responses
-from data.db import ConstraintBroken
+from data.db import ConstraintViolation
 from data.enums import FriendState
 from data.markets import Language
 from data.records.ids import FriendId
@@ -26,52 +26,54 @@ from dispatch.runtime import Runtime
 from geo.gazetteer.addresses import AddressRefused
 from geo.point import Point
 
-router = APIRouter(prefix="/v1/me", tags=["friends"], route_class=Direct)
+router = APIRouter(prefix="/v1/me", tags=["friends"], route_class=CompiledRoute)
 
 
-@router.get("/profile", summary="What you know of me", responses=problems(NotFound))
-async def show_my_profile(rt: Rt, who: AFriend) -> responses.ProfileResponse:
-    """All that is kept about me."""
-    return await _shown(rt, who.friend_id, await friends.profile(rt, who.friend_id))
+@router.get("/profile", summary="Get my profile", responses=problems(NotFound))
+async def show_my_profile(rt: Rt, caller: CurrentFriend) -> responses.ProfileResponse:
+    """All data stored about this friend."""
+    return await _present_profile(rt, caller.friend_id, await friends.profile(rt, caller.friend_id))
 
 
 @router.patch(
-    "/profile", summary="Change it", responses=problems(NotFound, InvalidField, BaseMovedLately)
+    "/profile",
+    summary="Change my profile",
+    responses=problems(NotFound, InvalidField, BaseMovedLately),
 )
 async def change_my_profile(
-    rt: Rt, who: AFriend, asked: requests.ProfileRequest
+    rt: Rt, caller: CurrentFriend, body: requests.ProfileRequest
 ) -> responses.ProfileResponse:
-    """What is left out stays; `quiet` is cleared by null. It counts from the next booking on.
+    """Change the given fields; null clears `quiet`. Effective from the next booking on.
 
-    The base can be moved once in 24 hours; the problem says when again.
+    The base can be moved once in 24 hours; the problem says when the next move is possible.
     """
     try:
-        row = await friends.change_profile(rt, who.friend_id, _change(asked))
-    except (CapacityTooLow, ConstraintBroken) as error:
-        if isinstance(error, ConstraintBroken) and error.constraint != "friend_capacity":
+        row = await friends.change_profile(rt, caller.friend_id, _change(body))
+    except (CapacityTooLow, ConstraintViolation) as error:
+        if isinstance(error, ConstraintViolation) and error.constraint != "friend_capacity":
             raise
         raise InvalidField(
             "capacity", "is less than the jobs you hold", "finish or hand back jobs first"
         ) from None
     except AddressRefused as refused:
         raise InvalidField("base", refused.problem, refused.cure) from None
-    return await _shown(rt, who.friend_id, row)
+    return await _present_profile(rt, caller.friend_id, row)
 
 
-def _change(asked: requests.ProfileRequest) -> ProfileChange:
+def _change(body: requests.ProfileRequest) -> ProfileChange:
     return ProfileChange(
-        radius_m=asked.radius_m,
-        base=Point(asked.base.lat, asked.base.lon) if asked.base else None,
-        quiet=_hours(asked.quiet) if asked.quiet else None,
-        clear_quiet="quiet" in asked.model_fields_set and asked.quiet is None,
-        paused=asked.paused,
-        languages=tuple(asked.languages) if asked.languages else None,
-        capacity=asked.capacity,
+        radius_m=body.radius_m,
+        base=Point(body.base.lat, body.base.lon) if body.base else None,
+        quiet=_quiet_hours(body.quiet) if body.quiet else None,
+        clear_quiet="quiet" in body.model_fields_set and body.quiet is None,
+        paused=body.paused,
+        languages=tuple(body.languages) if body.languages else None,
+        capacity=body.capacity,
     )
 
 
-def _hours(asked: requests.QuietHoursUpdate) -> QuietHours:
-    return QuietHours(from_minute=_minute(asked.from_), until_minute=_minute(asked.until))
+def _quiet_hours(body: requests.QuietHoursUpdate) -> QuietHours:
+    return QuietHours(from_minute=_minute(body.from_), until_minute=_minute(body.until))
 
 
 def _minute(time: str) -> int:
@@ -79,7 +81,7 @@ def _minute(time: str) -> int:
     return int(hour) * 60 + int(minute)
 
 
-async def _shown(
+async def _present_profile(
     rt: Runtime, friend_id: FriendId, row: Mapping[str, Any]
 ) -> responses.ProfileResponse:
     held = await profile.certificates(rt, friend_id)
@@ -95,7 +97,7 @@ async def _shown(
         base=None if row["lat"] is None else responses.Base(lat=row["lat"], lon=row["lon"]),
         capacity=row["capacity"],
         open_jobs=row["open_jobs"],
-        quiet=presenters.quiet_hours(row),
+        quiet=presenters.present_quiet_hours(row),
         paused=row["state"] == FriendState.PAUSED,
         certificates=[_certificate(one, Language(row["language"])) for one in held],
         rating=responses.RatingSummary(stars=row["stars"], count=row["ratings"]),

@@ -1,13 +1,13 @@
-"""What it would cost, and whether anybody could come."""
+"""Quotes: price and availability before a booking."""
 
 from __future__ import annotations
 
 from fastapi import APIRouter, Response
 
-from api.http.auth import Anybody, Partner, Rt
+from api.http.auth import CurrentCaller, Partner, Rt
 from api.http.idempotency import REPLAYED, Key, claim, principal
-from api.http.routing import Direct
-from api.openapi.document import REPLAY, may_be_anonymous, problems
+from api.http.routing import CompiledRoute
+from api.openapi.document import REPLAY, allows_anonymous, problems
 from api.schemas import presenters, requests, responses
 from dispatch.flows.execute import KeyReused
 from dispatch.flows.jobs import orders
@@ -16,43 +16,43 @@ from dispatch.rules.jobs.catalogue import UnknownPackage
 from dispatch.rules.money.prices import NotSoldHere
 from geo.gazetteer.addresses import AddressRefused
 
-router = APIRouter(prefix="/v1", tags=["bookings"], route_class=Direct)
+router = APIRouter(prefix="/v1", tags=["bookings"], route_class=CompiledRoute)
 
 
 @router.post(
     "/quotes",
     status_code=201,
-    summary="Ask for a price",
-    openapi_extra=may_be_anonymous(),
+    summary="Create a quote",
+    openapi_extra=allows_anonymous(),
     responses={
         201: REPLAY,
         **problems(UnknownPackage, NotSoldHere, AddressRefused, KeyReused, QuoteExpired),
     },
 )
 async def create_quote(
-    rt: Rt, who: Anybody, asked: requests.QuoteRequest, response: Response, key: Key = None
+    rt: Rt, caller: CurrentCaller, body: requests.QuoteRequest, response: Response, key: Key = None
 ) -> responses.QuoteResponse:
-    """The price, how exactly the address is known, and how many could come; nothing is booked."""
-    address, point = asked.address.located()
-    offered = await orders.quote(
+    """The price, the precision of the address, and the number of helpers; nothing is booked."""
+    address, point = body.address.located()
+    result = await orders.quote(
         rt,
-        package=asked.package,
+        package=body.package,
         address=address,
         point=point,
-        partner_id=who.partner_id if isinstance(who, Partner) else None,
-        claim=claim(key, principal(who), "POST /v1/quotes", asked),
+        partner_id=caller.partner_id if isinstance(caller, Partner) else None,
+        claim=claim(key, principal(caller), "POST /v1/quotes", body),
     )
-    if offered.repeated:
+    if result.repeated:
         response.headers[REPLAYED] = "true"
     return responses.QuoteResponse(
-        id=offered.quote.id,
-        package=offered.quote.package,
-        market=offered.quote.market,
-        serviceable=offered.serviceable,
-        price=presenters.money(offered.quote.price),
-        helpers=offered.helpers,
-        precision=offered.located.precision,
-        label=offered.located.label,
-        note=offered.located.note,
-        expires_at=offered.quote.expires_at,
+        id=result.quote.id,
+        package=result.quote.package,
+        market=result.quote.market,
+        serviceable=result.serviceable,
+        price=presenters.present_money(result.quote.price),
+        helpers=result.helpers,
+        precision=result.located.precision,
+        label=result.located.label,
+        note=result.located.note,
+        expires_at=result.quote.expires_at,
     )

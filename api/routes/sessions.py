@@ -1,4 +1,4 @@
-"""Signing in and out."""
+"""Sessions: signing in by a mailed link, and signing out."""
 
 from __future__ import annotations
 
@@ -6,95 +6,106 @@ from typing import Annotated
 
 from fastapi import APIRouter, BackgroundTasks, Depends, Response
 
-from api.http.auth import DESK_COOKIE, FRIEND_COOKIE, FriendCaller, Operator, Rt, Shown, only
-from api.http.ports import Outside, ToOutside
+from api.http.auth import (
+    DESK_COOKIE,
+    FRIEND_COOKIE,
+    Credential,
+    FriendCaller,
+    Operator,
+    Rt,
+    require,
+)
+from api.http.ports import CurrentPorts, Ports
 from api.http.problems import Unauthenticated
-from api.http.routing import Direct
+from api.http.routing import CompiledRoute
 from api.openapi.document import problems
 from api.schemas import requests, responses
-from data.store.sessions import Known, Login
+from data.store.sessions import Account, Login
 from dispatch.flows.people import push_subscriptions, sessions
 from dispatch.flows.people.sessions import SESSION_LIFE, LinkUsedUp
 from dispatch.runtime import Runtime
 
-router = APIRouter(prefix="/v1", tags=["sessions"], route_class=Direct)
+router = APIRouter(prefix="/v1", tags=["sessions"], route_class=CompiledRoute)
 
 COOKIES = {Login.FRIEND: FRIEND_COOKIE, Login.OPERATOR: DESK_COOKIE}
 
-SignedIn = Annotated[FriendCaller | Operator, Depends(only(FriendCaller, Operator))]
+SignedIn = Annotated[FriendCaller | Operator, Depends(require(FriendCaller, Operator))]
 
 
-@router.post("/login-links", status_code=202, summary="Mail me a link")
+@router.post("/login-links", status_code=202, summary="Request a login link")
 async def request_login_link(
-    rt: Rt, outside: ToOutside, asked: requests.LoginLinkRequest, background: BackgroundTasks
+    rt: Rt, ports: CurrentPorts, body: requests.LoginLinkRequest, background: BackgroundTasks
 ) -> responses.LoginLinkResponse:
-    """A link goes to this address if it is known; the answer is the same if it is not."""
-    known = await sessions.known(rt, asked.kind, asked.email)
+    """Mail a login link if the address is known; the response is the same if it is not."""
+    known = await sessions.find_login(rt, body.kind, body.email)
     if known is not None:
-        background.add_task(_send, rt, outside, asked.kind, known)
+        background.add_task(_send_login_link, rt, ports, body.kind, known)
     return responses.LoginLinkResponse()
 
 
 @router.post("/sessions", status_code=201, summary="Sign in", responses=problems(LinkUsedUp))
 async def create_session(
-    rt: Rt, asked: requests.SessionRequest, response: Response
+    rt: Rt, body: requests.SessionRequest, response: Response
 ) -> responses.SessionCreatedResponse:
-    """Use a link up: the session's token comes in the body and as a cookie.
+    """Consume a login link; the session's token is in the body and in a cookie.
 
-    A friend's is called `tekkie_session`, an operator's `tekkie_desk`: one browser holds both.
+    The cookie is `tekkie_session` for friends and `tekkie_desk` for operators; one browser may hold
+    both.
     """
-    begun = await sessions.log_in(rt, asked.token)
+    session = await sessions.log_in(rt, body.token)
     response.set_cookie(
-        COOKIES[begun.kind],
-        begun.token,
+        COOKIES[session.kind],
+        session.token,
         max_age=int(SESSION_LIFE.total_seconds()),
         httponly=True,
         samesite="lax",
         secure=rt.settings.base_url.startswith("https://"),
     )
     return responses.SessionCreatedResponse(
-        token=begun.token, kind=begun.kind, expires_at=begun.expires_at
+        token=session.token, kind=session.kind, expires_at=session.expires_at
     )
 
 
-@router.get("/sessions/current", summary="Who I am")
-async def show_session(rt: Rt, who: SignedIn, shown: Shown) -> responses.SessionResponse:
-    """Whose session this is and until when: a friend's or an operator's; 401 without one."""
-    found = await sessions.current(rt, shown)
-    if found is None:  # it has ended between the two questions
+@router.get("/sessions/current", summary="Get the current session")
+async def show_session(
+    rt: Rt, caller: SignedIn, credential: Credential
+) -> responses.SessionResponse:
+    """The owner and the end of the current session; 401 without one."""
+    current = await sessions.session_times(rt, credential)
+    if current is None:  # it ended between the two queries
         raise Unauthenticated
     return responses.SessionResponse(
-        kind=_kind(who),
-        id=who.friend_id if isinstance(who, FriendCaller) else who.person_id,
-        expires_at=found[0],
-        server_time=found[1],
+        kind=_kind(caller),
+        id=caller.friend_id if isinstance(caller, FriendCaller) else caller.person_id,
+        expires_at=current[0],
+        server_time=current[1],
     )
 
 
 @router.delete("/sessions/current", status_code=204, summary="Sign out")
 async def delete_session(
     rt: Rt,
-    who: SignedIn,
-    shown: Shown,
+    caller: SignedIn,
+    credential: Credential,
     response: Response,
-    asked: requests.SignOutRequest | None = None,
+    body: requests.SignOutRequest | None = None,
 ) -> None:
-    """End this session at once, everywhere; a phone that is named rings no more."""
-    if asked and asked.endpoint and isinstance(who, FriendCaller):
-        await push_subscriptions.unsubscribe(rt, who.friend_id, asked.endpoint)
-    await sessions.log_out(rt, shown)
-    response.delete_cookie(COOKIES[_kind(who)], httponly=True, samesite="lax")
+    """End this session at once; a given phone gets no more pushes."""
+    if body and body.endpoint and isinstance(caller, FriendCaller):
+        await push_subscriptions.unsubscribe(rt, caller.friend_id, body.endpoint)
+    await sessions.log_out(rt, credential)
+    response.delete_cookie(COOKIES[_kind(caller)], httponly=True, samesite="lax")
 
 
-def _kind(who: FriendCaller | Operator) -> Login:
-    return Login.FRIEND if isinstance(who, FriendCaller) else Login.OPERATOR
+def _kind(caller: FriendCaller | Operator) -> Login:
+    return Login.FRIEND if isinstance(caller, FriendCaller) else Login.OPERATOR
 
 
-async def _send(rt: Runtime, outside: Outside, kind: Login, known: Known) -> None:
-    token = await sessions.asked_link(rt, known.id)
+async def _send_login_link(rt: Runtime, ports: Ports, kind: Login, known: Account) -> None:
+    token = await sessions.request_login_link(rt, known.id)
     if token is None:
         return
-    await outside.send_login_link(
+    await ports.send_login_link(
         kind=kind,
         email=known.email,
         language=known.language,

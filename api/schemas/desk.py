@@ -27,7 +27,7 @@ from data.enums import (
     Tier,
 )
 from data.markets import Language, Market
-from dispatch.rules.jobs.nearby import Standing
+from dispatch.rules.jobs.nearby import DeskOutcome
 
 
 class FrameOutcome(StrEnum):
@@ -192,7 +192,7 @@ class NearbyFriend(ResponseModel):
     lat: float
     lon: float
     distance_m: int
-    outcome: Outcome | Standing
+    outcome: Outcome | DeskOutcome
 
 
 class NearbyFriendsResponse(ResponseModel):

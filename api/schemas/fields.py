@@ -37,30 +37,30 @@ STROKES_MAX, POINTS_MAX, SIDE_MAX = 200, 4000, 4000
 SUMMARY_MAX = 2000
 
 
-def unfit(problem: str, cure: str, field: str = "") -> PydanticCustomError:
+def invalid(problem: str, cure: str, field: str = "") -> PydanticCustomError:
     """What a validator raises: the problem, the cure, and the part concerned of a whole model."""
     context = {"problem": problem, "cure": cure, "field": field}
     return PydanticCustomError("unfit", "{problem}; {cure}", context)
 
 
-def without(control: re.Pattern[str]) -> Callable[[str], str]:
+def refuse_characters(control: re.Pattern[str]) -> Callable[[str], str]:
     """A validator that refuses the characters `control` finds."""
 
     def check(text: str) -> str:
         if found := control.search(text):
             code = f"U+{ord(found[0]):04X}"
-            raise unfit(f"holds the control character {code}", "remove it")
+            raise invalid(f"holds the control character {code}", "remove it")
         return text
 
     return check
 
 
-def as_json(kind: type, what: str) -> BeforeValidator:
+def require_json(kind: type, what: str) -> BeforeValidator:
     """A validator that refuses any other kind of JSON value: nothing is turned into another."""
 
     def check(value: Any) -> Any:
         if not isinstance(value, kind):
-            raise unfit(f"is not {what}", f"give {what}")
+            raise invalid(f"is not {what}", f"give {what}")
         return value
 
     return BeforeValidator(check)
@@ -82,7 +82,7 @@ def _email(address: str) -> str:
         # Reserved names such as .test are for trying things out, and nothing is sent to them.
         parts = validate_email(address, check_deliverability=False, test_environment=True)
     except EmailNotValidError:
-        raise unfit("is not a mail address", "write it like name@example.com") from None
+        raise invalid("is not a mail address", "write it like name@example.com") from None
     return parts.normalized
 
 
@@ -94,19 +94,19 @@ def _ends(domain: str) -> Iterator[str]:
 
 def _year(moment: datetime) -> datetime:
     if not FIRST_YEAR <= moment.year <= LAST_YEAR:
-        raise unfit(f"lies in the year {moment.year}", f"give {FIRST_YEAR} to {LAST_YEAR}")
+        raise invalid(f"lies in the year {moment.year}", f"give {FIRST_YEAR} to {LAST_YEAR}")
     return moment
 
 
 def _once_each(wishes: list[Wish]) -> list[Wish]:
     if len(set(wishes)) < len(wishes):
-        raise unfit("names a wish twice", "name each wish once")
+        raise invalid("names a wish twice", "name each wish once")
     return wishes
 
 
 def _each_once(languages: list[Language]) -> list[Language]:
     if len(set(languages)) < len(languages):
-        raise unfit("names a language twice", "name each language once")
+        raise invalid("names a language twice", "name each language once")
     return languages
 
 
@@ -116,7 +116,7 @@ def _bytes(length: int) -> Callable[[str], bytes]:
     def check(text: str) -> bytes:
         plain = text.rstrip("=")
         if not URL64.fullmatch(plain) or len(plain) != (length * 4 + 2) // 3:
-            raise unfit(f"is not {length} bytes in base64url", "give it as the browser gave it")
+            raise invalid(f"is not {length} bytes in base64url", "give it as the browser gave it")
         return base64.urlsafe_b64decode(plain + "=" * (-len(plain) % 4))
 
     return check
@@ -133,7 +133,7 @@ def e164(phone: str, region: str) -> str:
     except phonenumbers.NumberParseException:
         number = None
     if number is None or not phonenumbers.is_valid_number(number):
-        raise unfit(
+        raise invalid(
             f"is not a telephone number of {region} or abroad",
             "write it with its country code, like +41 44 000 17 39",
             "customer.phone",
@@ -141,9 +141,9 @@ def e164(phone: str, region: str) -> str:
     return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
 
 
-LINE = AfterValidator(without(CONTROL))
-LINES = AfterValidator(without(CONTROL_BUT_LINES))
-MOMENT = as_json(str, "a time like 2026-03-02T14:30:00Z")
+LINE = AfterValidator(refuse_characters(CONTROL))
+LINES = AfterValidator(refuse_characters(CONTROL_BUT_LINES))
+MOMENT = require_json(str, "a time like 2026-03-02T14:30:00Z")
 
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200), LINE]
 City = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=120), LINE]
@@ -175,10 +175,10 @@ Email = Annotated[
 ]
 Endpoint = Annotated[str, StringConstraints(min_length=10, max_length=1000), LINE]
 PhoneKey = Annotated[
-    bytes, BeforeValidator(_bytes(65)), as_json(str, "text"), WithJsonSchema(_url64(87))
+    bytes, BeforeValidator(_bytes(65)), require_json(str, "text"), WithJsonSchema(_url64(87))
 ]
 PhoneSecret = Annotated[
-    bytes, BeforeValidator(_bytes(16)), as_json(str, "text"), WithJsonSchema(_url64(22))
+    bytes, BeforeValidator(_bytes(16)), require_json(str, "text"), WithJsonSchema(_url64(22))
 ]
 Lat = Annotated[float, Strict(), Field(ge=-90, le=90, allow_inf_nan=False)]
 Lon = Annotated[float, Strict(), Field(ge=-180, le=180, allow_inf_nan=False)]
@@ -186,6 +186,7 @@ Lon = Annotated[float, Strict(), Field(ge=-180, le=180, allow_inf_nan=False)]
 WHOLE = BeforeValidator(_whole)
 Stars = Annotated[int, Strict(), Field(ge=1, le=5), WHOLE]
 Minutes = Annotated[int, Strict(), Field(ge=0, le=6000), WHOLE]
+DelayMinutes = Annotated[int, Strict(), Field(ge=5, le=240), WHOLE]
 RadiusM = Annotated[int, Strict(), Field(ge=500, le=100_000), WHOLE]
 Capacity = Annotated[int, Strict(), Field(ge=1, le=20), WHOLE]
 FeeMax = Annotated[int, Strict(), Field(ge=0, le=2**31 - 1), WHOLE]

@@ -10,14 +10,14 @@ from api.http.auth import Caller, Customer, FriendCaller, Operator
 from api.schemas import desk as desk_schemas
 from api.schemas import responses
 from data.enums import BookingState
-from data.markets import Language
+from data.markets import MARKETS, Language
 from data.records import jobs as jobs_records
 from data.records import money as money_records
 from data.records.catalogue import Package
 from data.records.ids import OfferId
 from data.records.jobs import Award, Booking, Job
 from data.store import read_models
-from dispatch.flows.execute import Done
+from dispatch.flows.execute import CommandResult
 from dispatch.rules.jobs import cancellation, matching, visibility
 from dispatch.rules.jobs import job as rules
 from dispatch.rules.policy import Policy
@@ -28,23 +28,41 @@ from geo.point import Point, distance_m
 Catalogue = Mapping[str, Package]
 
 
-def money(amount: money_records.Money) -> responses.Money:
+def present_money(amount: money_records.Money) -> responses.Money:
     """An amount in minor units."""
     return responses.Money(amount=amount.amount, currency=amount.currency)
 
 
-def event(view: read_models.EventView, *, whole: bool) -> responses.Event:
+def present_event(view: read_models.EventView, *, whole: bool) -> responses.Event:
     """A fact of a booking; unless `whole`, without who the friends are."""
-    data = view.data if whole else visibility.without_friends(view.data)
+    data = view.data if whole else visibility.public_data(view.data)
     return responses.Event(seq=view.seq, kind=view.kind, at=view.at, data=dict(data))
 
 
-def package(code: str, language: Language, catalogue: Catalogue) -> responses.PackageName:
+def present_package_name(
+    code: str, language: Language, catalogue: Catalogue
+) -> responses.PackageName:
     """A package by its name in the reader's language."""
     return responses.PackageName(code=code, name=catalogue[code].texts[language].name)
 
 
-def booking_made(done: Done, link: str) -> responses.BookingCreatedResponse:
+def present_markets() -> list[responses.MarketResponse]:
+    """All markets with what a form needs, the home market first."""
+    return [
+        responses.MarketResponse(
+            code=market,
+            currency=facts.currency,
+            timezone=facts.timezone,
+            languages=list(facts.languages),
+            calling_code=facts.calling_code,
+            phone_example=facts.phone_example,
+            postcode_example=facts.postcode.example,
+        )
+        for market, facts in MARKETS.items()
+    ]
+
+
+def present_created_booking(done: CommandResult, link: str) -> responses.BookingCreatedResponse:
     """A booking in the moment it was made."""
     booking = done.job.booking
     return responses.BookingCreatedResponse(
@@ -54,7 +72,7 @@ def booking_made(done: Done, link: str) -> responses.BookingCreatedResponse:
         package=booking.package,
         market=booking.market,
         language=booking.language,
-        price=money(booking.price),
+        price=present_money(booking.price),
         offers=responses.LiveOffers(live=len(done.job.live)),
         wishes=list(booking.wishes),
         partner_reference=booking.partner_reference,
@@ -63,7 +81,7 @@ def booking_made(done: Done, link: str) -> responses.BookingCreatedResponse:
     )
 
 
-def booking(
+def present_booking(
     view: read_models.BookingView,
     policy: Policy,
     *,
@@ -80,28 +98,28 @@ def booking(
         package=view.package,
         market=view.market,
         language=view.language,
-        price=money(view.price),
+        price=present_money(view.price),
         offers=responses.LiveOffers(live=view.live),
         asked_in_all=view.asked,
         wishes=list(view.wishes),
         partner_reference=view.partner_reference,
         created_at=view.created_at,
-        **(_held(holder) if holder else {}),
+        **(terms(policy.at(view.tier, view.package)) | (_held(holder) if holder else {})),
         move_note=view.move_note if with_customer or hers else None,
         cancellation=_cancellation(view, policy, by_desk=by_desk),
-        cancel_fee=money(view.cancel_fee) if view.state is BookingState.CANCELLED else None,
+        cancel_fee=present_money(view.cancel_fee) if view.state is BookingState.CANCELLED else None,
         stars=view.stars,
-        customer=customer(view.customer) if with_customer and view.customer else None,
+        customer=present_customer(view.customer) if with_customer and view.customer else None,
         signature=view.signature if by_desk else None,
         server_time=view.now,
     )
 
 
-def booking_for(
+def present_booking_for(
     who: Caller, view: read_models.BookingView, policy: Policy, *, with_customer: bool = True
 ) -> responses.BookingResponse:
     """A booking as this caller may see it."""
-    return booking(
+    return present_booking(
         view,
         policy,
         with_customer=with_customer and _may_know_customer(who, view, policy),
@@ -115,20 +133,13 @@ def _may_know_customer(who: Caller, view: read_models.BookingView, policy: Polic
         return True
     if not isinstance(who, FriendCaller) or view.holder is None:
         return False
-    return may_know_customer(view.holder.ended_at, view.now, policy)
+    return may_know_customer(view.holder.award.ended_at, view.now, policy)
 
 
 def _held(holder: read_models.Holder) -> dict[str, Any]:
     return {
-        "contact_due_at": holder.contact_due_at,
-        "contacted_at": holder.contacted_at,
-        "disputed_at": holder.disputed_at,
-        "appointment": appointment(holder.appointment),
-        "move_asked_at": holder.move_asked_at,
-        "move_wishes": list(holder.move_wishes),
-        "on_the_way_at": holder.on_the_way_at,
-        "started_at": holder.started_at,
-        "ended_at": holder.ended_at,
+        "contact_within_h": holder.award.contact_within_s // 3600,
+        **_milestones(holder.award),
         "friend": responses.Helper(
             first_name=first_name(holder.name),
             languages=list(holder.languages),
@@ -138,18 +149,39 @@ def _held(holder: read_models.Holder) -> dict[str, Any]:
     }
 
 
+def terms(policy: Policy) -> dict[str, Any]:
+    """The numbers of the policy that texts for customers name."""
+    return {"fan_out": policy.fan_out, "contact_within_h": policy.contact_within_h}
+
+
+def _milestones(award: Award) -> dict[str, Any]:
+    """How far an award has come, as far as everybody concerned may know."""
+    return {
+        "contact_due_at": award.contact_due_at,
+        "contacted_at": award.contacted_at,
+        "disputed_at": award.disputed_at,
+        "appointment": present_appointment(award.appointment),
+        "move_asked_at": award.move_asked_at,
+        "move_wishes": list(award.move_wishes),
+        "on_the_way_at": award.on_the_way_at,
+        **award.marks,
+        "started_at": award.started_at,
+        "ended_at": award.ended_at,
+    }
+
+
 def _cancellation(
     view: read_models.BookingView, policy: Policy, *, by_desk: bool
 ) -> responses.Cancellation | None:
     holder = view.holder
-    found = cancellation.cancellation(
+    found = cancellation.cancellation_terms(
         view.state,
         view.price,
-        None if by_desk or holder is None else holder.appointment,
-        disowned=holder is not None
-        and cancellation.disowned(holder.contacted_at, holder.disputed_at),
+        None if by_desk or holder is None else holder.award.appointment,
+        contact_disputed=holder is not None
+        and cancellation.is_contact_disputed(holder.award.contacted_at, holder.award.disputed_at),
         now=view.now,
-        policy=policy,
+        policy=policy.at(view.tier, view.package),
     )
     return responses.Cancellation.model_validate(found) if found else None
 
@@ -159,12 +191,12 @@ def first_name(name: str) -> str:
     return name.split(maxsplit=1)[0]
 
 
-def appointment(met: jobs_records.Appointment | None) -> responses.Appointment | None:
+def present_appointment(met: jobs_records.Appointment | None) -> responses.Appointment | None:
     """An appointment, if there is one."""
     return responses.Appointment.model_validate(met) if met else None
 
 
-def customer(contact: read_models.Contact) -> responses.Customer:
+def present_customer(contact: read_models.Contact) -> responses.Customer:
     """Who the friend is to call, and where he is to come."""
     return responses.Customer(
         name=contact.name,
@@ -182,19 +214,22 @@ def customer(contact: read_models.Contact) -> responses.Customer:
     )
 
 
-def offer(view: read_models.OfferView, catalogue: Catalogue, policy: Policy) -> responses.Offer:
+def present_offer(
+    view: read_models.OfferView, catalogue: Catalogue, policy: Policy
+) -> responses.Offer:
     """What an asked friend may see, and no more."""
     return responses.Offer(
         id=view.id,
         booking_id=view.booking_id,
-        package=package(view.package, view.language, catalogue),
+        package=present_package_name(view.package, view.language, catalogue),
         round=view.round,
-        pay=money(view.pay),
+        pay=present_money(view.pay),
         cell=responses.Cell(
             lat=view.cell_lat, lon=view.cell_lon, size_m=cells.SIZE_M, label=view.cell_label
         ),
         distance_m=view.shown_m,
         minutes=matching.travel_minutes(view.shown_m, policy),
+        contact_within_h=policy.at(view.tier, view.package).contact_within_h,
         wishes=list(view.wishes),
         offered_at=view.offered_at,
         expires_at=view.expires_at,
@@ -202,31 +237,24 @@ def offer(view: read_models.OfferView, catalogue: Catalogue, policy: Policy) -> 
     )
 
 
-def job(view: read_models.JobView, catalogue: Catalogue, policy: Policy) -> responses.Job:
+def present_job(view: read_models.JobView, catalogue: Catalogue, policy: Policy) -> responses.Job:
     """A job as the friend who holds it sees it."""
-    known = may_know_customer(view.ended_at, view.now, policy)
+    known = may_know_customer(view.award.ended_at, view.now, policy)
     return responses.Job(
         booking_id=view.booking_id,
-        offer_id=view.offer_id,
-        award_id=view.award_id,
+        offer_id=view.award.offer_id,
+        award_id=view.award.id,
         state=view.state,
-        round=view.round,
-        package=package(view.package, view.language, catalogue),
-        pay=money(view.pay),
+        round=view.award.round,
+        package=present_package_name(view.package, view.language, catalogue),
+        pay=present_money(view.pay),
         wishes=list(view.wishes),
-        awarded_at=view.awarded_at,
-        contact_due_at=view.contact_due_at,
-        contacted_at=view.contacted_at,
-        disputed_at=view.disputed_at,
-        appointment=appointment(view.appointment),
-        move_asked_at=view.move_asked_at,
-        move_wishes=list(view.move_wishes),
+        awarded_at=view.award.awarded_at,
+        contact_within_h=view.award.contact_within_s // 3600,
+        **_milestones(view.award),
         move_note=view.move_note if known else None,
-        on_the_way_at=view.on_the_way_at,
-        started_at=view.started_at,
-        ended_at=view.ended_at,
         distance_m=_away_m(view) if known else None,
-        customer=customer(view.customer) if known else None,
+        customer=present_customer(view.customer) if known else None,
         server_time=view.now,
     )
 
@@ -238,7 +266,7 @@ def _away_m(view: read_models.JobView) -> int | None:
     return int(distance_m(Point(*view.base), Point(lat=lat, lon=lon)))
 
 
-def awarded(
+def present_award(
     booking: Booking, held: Award, offer_id: OfferId, contact: read_models.Contact | None
 ) -> responses.AcceptResponse:
     """The winner's answer: made of what does not change, so that it is always the same."""
@@ -250,28 +278,25 @@ def awarded(
         state=BookingState.AWARDED,
         round=award.round,
         package=booking.package,
-        pay=money(booking.pay),
+        pay=present_money(booking.pay),
         awarded_at=award.awarded_at,
         contact_due_at=award.contact_due_at,
-        customer=customer(contact) if contact else None,
+        customer=present_customer(contact) if contact else None,
     )
 
 
-def progress(job: Job, award: Award | None) -> responses.ProgressResponse:
+def present_progress(job: Job, award: Award | None) -> responses.ProgressResponse:
     """How far a job has come; of a job that was given back only its state."""
     return responses.ProgressResponse(
         booking_id=job.booking.id,
         state=job.booking.state,
-        contact_due_at=award.contact_due_at if award else None,
-        contacted_at=award.contacted_at if award else None,
-        appointment=appointment(award.appointment) if award else None,
-        on_the_way_at=award.on_the_way_at if award else None,
-        started_at=award.started_at if award else None,
-        ended_at=award.ended_at if award else None,
+        **(_milestones(award) if award else {}),
     )
 
 
-def notes(kept: Sequence[Mapping[str, Any]], names: Mapping[UUID, str]) -> list[desk_schemas.Note]:
+def present_notes(
+    kept: Sequence[Mapping[str, Any]], names: Mapping[UUID, str]
+) -> list[desk_schemas.Note]:
     """Notes with the names of those who wrote them."""
     return [
         desk_schemas.Note(
@@ -281,7 +306,7 @@ def notes(kept: Sequence[Mapping[str, Any]], names: Mapping[UUID, str]) -> list[
     ]
 
 
-def quiet_hours(row: Mapping[str, Any]) -> responses.QuietHours | None:
+def present_quiet_hours(row: Mapping[str, Any]) -> responses.QuietHours | None:
     """Quiet hours from the row of a friend."""
     if row["quiet_from"] is None:
         return None

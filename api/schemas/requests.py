@@ -21,6 +21,7 @@ from api.schemas.fields import (
     City,
     Code,
     Comment,
+    DelayMinutes,
     Email,
     Endpoint,
     FeeMax,
@@ -49,7 +50,7 @@ from api.schemas.fields import (
     Wishes,
     Word,
     e164,
-    unfit,
+    invalid,
 )
 from api.schemas.responses import RequestModel, example
 from data.enums import FriendState
@@ -60,13 +61,13 @@ from dispatch.rules.jobs.reasons import HandBackReason
 from geo import geocode
 from geo.point import Point
 
-BAHNHOFSTRASSE = {
+ADDRESS_EXAMPLE = {
     "street": "Bahnhofstrasse 1",
     "postcode": "8001",
     "city": "Zürich",
     "country": "CH",
 }
-ANNA = {
+CUSTOMER_EXAMPLE = {
     "name": "Anna Muster",
     "email": "anna.muster@example.com",
     "phone": "+41 44 000 17 39",
@@ -82,7 +83,7 @@ class _Place(RequestModel):
     def _both_or_neither(self) -> Self:
         if (self.lat is None) != (self.lon is None):
             missing = "lat" if self.lat is None else "lon"
-            raise unfit("is missing beside the other coordinate", "give both or neither", missing)
+            raise invalid("is missing beside the other coordinate", "give both or neither", missing)
         return self
 
 
@@ -122,7 +123,7 @@ class BookingCustomer(RequestModel):
 class QuoteRequest(RequestModel):
     """For which package and place a price is wanted."""
 
-    model_config = example({"package": "wifi-setup", "address": BAHNHOFSTRASSE})
+    model_config = example({"package": "wifi-setup", "address": ADDRESS_EXAMPLE})
 
     package: Code
     address: QuoteAddress
@@ -134,8 +135,8 @@ class BookingRequest(RequestModel):
     model_config = example(
         {
             "package": "wifi-setup",
-            "customer": ANNA,
-            "address": BAHNHOFSTRASSE,
+            "customer": CUSTOMER_EXAMPLE,
+            "address": ADDRESS_EXAMPLE,
             "notes": "Ring twice, second floor.",
             "wishes": ["soon", "evening"],
         }
@@ -188,6 +189,14 @@ class AppointmentRequest(RequestModel):
     ends_at: Moment | None = None
 
 
+class DelayRequest(RequestModel):
+    """By how many minutes the friend is late for the appointment."""
+
+    model_config = example({"minutes": 20})
+
+    minutes: DelayMinutes
+
+
 class Signature(RequestModel):
     """A signature as it was drawn: strokes of x, y, x, y, … within a box of this size."""
 
@@ -198,11 +207,11 @@ class Signature(RequestModel):
     @model_validator(mode="after")
     def _within(self) -> Self:
         if sum(map(len, self.strokes)) > 2 * POINTS_MAX:
-            raise unfit(f"has more than {POINTS_MAX} points", "leave points out", "strokes")
+            raise invalid(f"has more than {POINTS_MAX} points", "leave points out", "strokes")
         for number, stroke in enumerate(self.strokes):
             outside = max(stroke[::2]) > self.width or max(stroke[1::2]) > self.height
             if len(stroke) % 2 or outside:
-                raise unfit(
+                raise invalid(
                     "is not pairs of x and y within the box",
                     "give x up to the width and y up to the height",
                     f"strokes.{number}",
@@ -273,14 +282,14 @@ class LoginLinkRequest(RequestModel):
     kind: Login
 
 
-class PhoneKeys(RequestModel):
+class PushKeys(RequestModel):
     """The keys of a phone, in base64url: only it can read what is sealed with them."""
 
     p256dh: PhoneKey
     auth: PhoneSecret
 
 
-PHONE = "https://fcm.googleapis.com/fcm/send/f1b0:APA91bExample"
+ENDPOINT_EXAMPLE = "https://fcm.googleapis.com/fcm/send/f1b0:APA91bExample"
 
 
 class PhoneRequest(RequestModel):
@@ -288,7 +297,7 @@ class PhoneRequest(RequestModel):
 
     model_config = example(
         {
-            "endpoint": PHONE,
+            "endpoint": ENDPOINT_EXAMPLE,
             "keys": {
                 "p256dh": "BCVxsr7N_eNgVRqvHtD0zTZsEc6-VV-JvLexhqUzORcx"
                 "aOzi6-AYWXvTBHm4bjyPjs7Vd8pZGH6SRpkNtoIAiw4",
@@ -298,13 +307,13 @@ class PhoneRequest(RequestModel):
     )
 
     endpoint: Endpoint
-    keys: PhoneKeys
+    keys: PushKeys
 
 
 class RemovePhoneRequest(RequestModel):
     """A phone of yours."""
 
-    model_config = example({"endpoint": PHONE})
+    model_config = example({"endpoint": ENDPOINT_EXAMPLE})
 
     endpoint: Endpoint
 
@@ -312,7 +321,7 @@ class RemovePhoneRequest(RequestModel):
 class SignOutRequest(RequestModel):
     """What else ends with a session: this phone's ringing."""
 
-    model_config = example({"endpoint": PHONE})
+    model_config = example({"endpoint": ENDPOINT_EXAMPLE})
 
     endpoint: Endpoint | None = None
 
@@ -344,7 +353,7 @@ class FriendStateRequest(RequestModel):
 
 def _known_ending(filename: str) -> str:
     if PurePath(filename).suffix.lower() not in ENDINGS:
-        raise unfit("is not the name of a CSV or GeoJSON file", "let it end in .csv or .geojson")
+        raise invalid("is not the name of a CSV or GeoJSON file", "let it end in .csv or .geojson")
     return filename
 
 
@@ -394,11 +403,11 @@ class QuietHoursUpdate(RequestModel):
     @model_validator(mode="after")
     def _some_hours(self) -> Self:
         if self.from_ == self.until:
-            raise unfit("is as late as `from`", "give another time, or set `paused`", "until")
+            raise invalid("is as late as `from`", "give another time, or set `paused`", "until")
         return self
 
 
-EXAMPLE: Final = {
+PROFILE_EXAMPLE: Final = {
     "radius_m": 8000,
     "base": {"lat": 47.3769, "lon": 8.5417},
     "quiet": {"from": "22:00", "until": "07:00"},
@@ -414,7 +423,7 @@ def _as_taken(schema: dict[str, Any]) -> None:
         field.pop("default", None)
         if name != "quiet":
             field.update(field.pop("anyOf")[0])
-    schema["examples"] = [EXAMPLE]
+    schema["examples"] = [PROFILE_EXAMPLE]
 
 
 class ProfileRequest(RequestModel):
@@ -433,5 +442,5 @@ class ProfileRequest(RequestModel):
     @classmethod
     def _not_null(cls, value: Any) -> Any:
         if value is None:
-            raise unfit("is null", "give a value, or leave it out to keep what is")
+            raise invalid("is null", "give a value, or leave it out to keep what is")
         return value

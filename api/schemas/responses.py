@@ -7,16 +7,20 @@ from datetime import datetime
 from typing import Annotated, Any, Generic, Literal, TypeVar
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
-from data.enums import BookingState, OfferState, PackageTier, Tier, Wish
+from data.enums import BookingState, OfferState, Outcome, PackageTier, Tier, Wish
 from data.markets import Currency, Language, Market
 from data.store.push_subscriptions import PhoneProblem
 from data.store.sessions import Login
-from dispatch.rules.jobs.outcomes import Told
+from dispatch.rules.jobs.outcomes import FRIEND_OUTCOMES, Nearness
 from dispatch.rules.people.reachability import Obstacle
 
 T = TypeVar("T")
+
+FriendOutcome = Annotated[
+    Outcome | Nearness, WithJsonSchema({"type": "string", "enum": FRIEND_OUTCOMES})
+]
 
 
 class RequestModel(BaseModel):
@@ -61,6 +65,26 @@ class Package(ResponseModel):
     minutes: int
     certificates: list[str]
     price: Money
+    fan_out: int
+    contact_within_h: int
+
+
+class MarketResponse(ResponseModel):
+    """A country that is served; the examples are written as they are at home."""
+
+    code: Market
+    currency: Currency
+    timezone: str
+    languages: list[Language]
+    calling_code: int
+    phone_example: str
+    postcode_example: str
+
+
+class CatalogueResponse(Page[Package]):
+    """The packages of a market; and all markets, the home market first."""
+
+    markets: list[MarketResponse]
 
 
 class PackageName(ResponseModel):
@@ -136,7 +160,22 @@ class Customer(ResponseModel):
     notes: str | None
 
 
-class BookingResponse(ResponseModel):
+class Milestones(ResponseModel):
+    """How far a job has come, for everybody who may see it; all null before the award."""
+
+    contact_due_at: datetime | None = None
+    contacted_at: datetime | None = None
+    disputed_at: datetime | None = None
+    appointment: Appointment | None = None
+    move_asked_at: datetime | None = None
+    move_wishes: list[Wish] = Field(default_factory=list)
+    on_the_way_at: datetime | None = None
+    delayed_minutes: int | None = None
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+
+
+class BookingResponse(Milestones):
     """A booking as whoever may see it sees it; `customer` is for its friend and the desk.
 
     `cancellation` is null when it cannot be cancelled; once cancelled, `cancel_fee` is what it
@@ -155,16 +194,9 @@ class BookingResponse(ResponseModel):
     wishes: list[Wish]
     partner_reference: str | None
     created_at: datetime
-    contact_due_at: datetime | None = None
-    contacted_at: datetime | None = None
-    disputed_at: datetime | None = None
-    appointment: Appointment | None = None
-    move_asked_at: datetime | None = None
-    move_wishes: list[Wish] = Field(default_factory=list)
+    fan_out: int
+    contact_within_h: int
     move_note: str | None = None
-    on_the_way_at: datetime | None = None
-    started_at: datetime | None = None
-    ended_at: datetime | None = None
     friend: Helper | None = None
     cancellation: Cancellation | None = None
     cancel_fee: Money | None = None
@@ -220,6 +252,7 @@ class Offer(ResponseModel):
     cell: Cell
     distance_m: int
     minutes: int
+    contact_within_h: int
     wishes: list[Wish]
     offered_at: datetime
     expires_at: datetime
@@ -249,7 +282,7 @@ class DeclineResponse(ResponseModel):
     state: OfferState
 
 
-class Job(ResponseModel):
+class Job(Milestones):
     """A job you hold or have done; `distance_m` from your base to her door, while you know it."""
 
     booking_id: UUID
@@ -262,31 +295,18 @@ class Job(ResponseModel):
     wishes: list[Wish]
     awarded_at: datetime
     contact_due_at: datetime
-    contacted_at: datetime | None
-    disputed_at: datetime | None
-    appointment: Appointment | None
-    move_asked_at: datetime | None
-    move_wishes: list[Wish]
+    contact_within_h: int
     move_note: str | None
-    on_the_way_at: datetime | None
-    started_at: datetime | None
-    ended_at: datetime | None
     distance_m: int | None
     customer: Customer | None
     server_time: datetime
 
 
-class ProgressResponse(ResponseModel):
+class ProgressResponse(Milestones):
     """How far a job has come."""
 
     booking_id: UUID
     state: BookingState
-    contact_due_at: datetime | None
-    contacted_at: datetime | None
-    appointment: Appointment | None
-    on_the_way_at: datetime | None
-    started_at: datetime | None
-    ended_at: datetime | None
 
 
 class RatingResponse(ResponseModel):
@@ -305,7 +325,7 @@ class DecisionOutcome(ResponseModel):
     round: int
     at: datetime
     package: str
-    outcome: Told
+    outcome: FriendOutcome
 
 
 class LoginLinkResponse(ResponseModel):

@@ -1,1 +1,1 @@
-"""Processes that serve, and the adapters between the API and the scheduler."""
+"""Server processes, and the adapters between the API and the scheduler."""

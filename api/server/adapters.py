@@ -1,17 +1,17 @@
-"""Lets the senders of the scheduler do what the API asks of others."""
+"""Adapters: the scheduler's senders behind the ports of the API."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
 
-from api.http.ports import Outside
+from api.http.ports import Ports
 from data.db import moment
 from data.enums import Audience
 from data.markets import MARKETS, Language, Market
-from data.store.push_subscriptions import Phone, PhoneProblem
+from data.store.push_subscriptions import PhoneProblem, PushSubscription
 from data.store.sessions import Login
-from dispatch.flows.read_only import reading
+from dispatch.flows.read_only import read_connection
 from dispatch.runtime import Runtime
 from scheduler.senders import Sent
 from scheduler.senders.calendar import invitation
@@ -24,8 +24,8 @@ log = logging.getLogger(__name__)
 READERS = {Login.FRIEND: Audience.FRIEND, Login.OPERATOR: Audience.DESK}
 
 
-def by_mail(rt: Runtime) -> Outside:
-    """Letters by the mail server of the settings, calendars by icalendar, phones by push."""
+def build_ports(rt: Runtime) -> Ports:
+    """The ports of this runtime: configured mail server, icalendar, web push."""
     mail = carrier(rt.settings)
 
     async def send_login_link(
@@ -33,23 +33,26 @@ def by_mail(rt: Runtime) -> Outside:
     ) -> None:
         facts = {"timezone": MARKETS[market].timezone, "link": link}
         letter = render("login_link", language, facts, audience=READERS[kind])
-        async with reading(rt) as tx:
+        async with read_connection(rt) as tx:
             now = await moment(tx)
-        result = await mail.carry(
-            compose(letter, sender=rt.settings.mail_from, to=email, mail_id=rt.new_id(), at=now)
+        message = compose(
+            letter, sender=rt.settings.mail_from, to=email, mail_id=rt.new_id(), at=now
         )
+        result = await mail.carry(message, email)
         if not isinstance(result, Sent):
             log.warning("a login link was not sent: %s", result)
 
     bell = Bell.of(rt)
 
-    async def ring(phones: Sequence[Phone], language: Language) -> list[PhoneProblem | None]:
-        rung = await bell.ring(phones, alarm(language, rt.settings.base_url))
-        return [one.problem for one in rung]
+    async def send_test_push(
+        phones: Sequence[PushSubscription], language: Language
+    ) -> list[PhoneProblem | None]:
+        results = await bell.ring(phones, alarm(language, rt.settings.base_url))
+        return [one.problem for one in results]
 
-    return Outside(
+    return Ports(
         send_login_link=send_login_link,
-        invitation=invitation,
-        ring=ring,
+        write_invitation=invitation,
+        send_test_push=send_test_push,
         push_key=bell.vapid.public,
     )

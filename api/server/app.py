@@ -1,22 +1,23 @@
-"""The whole API, read from top to bottom."""
+"""Assemble the application: routers, middleware and the state of one process."""
 
 from __future__ import annotations
 
 from importlib.metadata import version
 
 from api.http import problems
-from api.http.load_shedding import Door
-from api.http.middleware import Numbered, OnlyJson
-from api.http.ports import Outside, Worker
-from api.http.routing import Ways
+from api.http.load_shedding import LoadShedding
+from api.http.middleware import JsonOnly, RequestId
+from api.http.ports import Ports, Worker
+from api.http.routing import RouteTable
 from api.http.static_files import Pages
 from api.live import sse
 from api.openapi import page
-from api.openapi.document import Api, stated
+from api.openapi.document import Api, with_status_codes
 from api.ops import health, metrics
 from api.routes import (
     bookings,
     coverage,
+    jobs,
     offers,
     packages,
     phones,
@@ -25,28 +26,13 @@ from api.routes import (
     quotes,
     sessions,
 )
-from api.routes import (
-    jobs as work,
-)
-from api.routes.desk import (
-    actions as desk,
-)
-from api.routes.desk import (
-    bookings as desk_bookings,
-)
-from api.routes.desk import (
-    friends as desk_friends,
-)
-from api.routes.desk import (
-    map as desk_map,
-)
-from api.routes.desk import (
-    messages as desk_messages,
-)
-from api.routes.desk import (
-    partners as desk_partners,
-)
-from api.server.adapters import by_mail
+from api.routes.desk import bookings as desk_bookings
+from api.routes.desk import dispatching as desk_dispatching
+from api.routes.desk import friends as desk_friends
+from api.routes.desk import map as desk_map
+from api.routes.desk import messages as desk_messages
+from api.routes.desk import partners as desk_partners
+from api.server.adapters import build_ports
 from dispatch.runtime import Runtime
 
 ROUTERS = (
@@ -56,10 +42,10 @@ ROUTERS = (
     coverage.router,
     bookings.router,
     offers.router,
-    work.router,
+    jobs.router,
     profile.router,
     phones.router,
-    desk.router,
+    desk_dispatching.router,
     desk_bookings.router,
     desk_map.router,
     desk_messages.router,
@@ -77,13 +63,13 @@ def create_app(
     rt: Runtime | None = None,
     worker: Worker | None = None,
     *,
-    outside: Outside | None = None,
+    ports: Ports | None = None,
     process: int | None = None,
 ) -> Api:
-    """The API on a runtime; without one it can only describe itself (`.openapi()`).
+    """The application on a runtime; without one only `.openapi()` works.
 
-    `worker` is this process's own, when it has one; `outside` sends letters and writes calendars;
-    `process` is its number among several on one socket.
+    `worker` is the worker of this process, if any; `ports` default to the real adapters; `process`
+    is the number of this process among several on one socket.
     """
     app = Api(
         title="tekkie",
@@ -94,18 +80,20 @@ def create_app(
         generate_unique_id_function=lambda route: route.name,
     )
     for router in ROUTERS:
-        app.include_router(stated(router))
-    problems.install(app)
+        app.include_router(with_status_codes(router))
+    problems.install_handlers(app)
     if rt is not None:
         app.state.rt = rt
         app.state.worker = worker
         app.state.secret = rt.settings.key()
-        app.state.outside = outside or by_mail(rt)
-        # The last added is the first a request meets.
-        app.add_middleware(Ways, routes=[route for router in ROUTERS for route in router.routes])
-        app.add_middleware(OnlyJson)
-        app.add_middleware(Door)
+        app.state.ports = ports or build_ports(rt)
+        # The middleware added last runs first.
+        app.add_middleware(
+            RouteTable, routes=[route for router in ROUTERS for route in router.routes]
+        )
+        app.add_middleware(JsonOnly)
+        app.add_middleware(LoadShedding)
         app.add_middleware(Pages, map_style_url=rt.settings.map_style_url)
-        app.add_middleware(Numbered, https=rt.settings.base_url.startswith("https://"))
+        app.add_middleware(RequestId, https=rt.settings.base_url.startswith("https://"))
         metrics.install(app, rt, process)
     return app

@@ -1,4 +1,4 @@
-"""A child of prefork: `python -m api.server.child DESCRIPTOR NUMBER` answers requests."""
+"""A child process of `prefork`: `python -m api.server.child DESCRIPTOR NUMBER`."""
 
 from __future__ import annotations
 
@@ -9,49 +9,49 @@ import sys
 from contextlib import AsyncExitStack
 from signal import SIGTERM
 
-from api.server import logging as logs
 from api.server.app import create_app
+from api.server.logging import configure_logging
 from api.server.prefork import LISTENING
 from api.server.process import (
-    hands,
-    in_one_loop,
     listen,
     raise_file_limit,
+    run_in_loop,
     runtime,
-    stopping,
+    start_worker,
+    stop_event,
 )
 from data.settings import Settings, load
-from dispatch.flows.bootstrap import quiet
+from dispatch.flows.bootstrap import discard_report
 
 
-async def serving(settings: Settings, descriptor: int, number: int) -> None:
-    """Be a sibling: answer requests until told to stop, or until the first process is gone."""
+async def serve_child(settings: Settings, descriptor: int, number: int) -> None:
+    """Serve requests until SIGTERM, or until the parent process has ended."""
     raise_file_limit()
-    with stopping(quiet) as stop, socket.socket(fileno=descriptor) as listener:
-        asyncio.get_running_loop().add_reader(sys.stdin, _end_with_the_first)
+    with stop_event(discard_report) as stop, socket.socket(fileno=descriptor) as listener:
+        asyncio.get_running_loop().add_reader(sys.stdin, _end_with_parent)
         async with AsyncExitStack() as stack:
             rt = await stack.enter_async_context(
-                runtime(settings, "tekkie serve", migrate=False, report=quiet)
+                runtime(settings, "tekkie serve", migrate=False, report=discard_report)
             )
-            await hands(stack, rt, api_only=True)
+            await start_worker(stack, rt, api_only=True)
             app = create_app(rt, process=number)
-            await listen(app, listener, stop, _say_listening)
+            await listen(app, listener, stop, _report_listening)
 
 
-def _end_with_the_first() -> None:
+def _end_with_parent() -> None:
     asyncio.get_running_loop().remove_reader(sys.stdin)
     os.kill(os.getpid(), SIGTERM)
 
 
-def _say_listening() -> None:
+def _report_listening() -> None:
     os.write(sys.stdout.fileno(), LISTENING)
 
 
 def main() -> None:
-    """Run a child on the inherited socket `argv[1]` under the number `argv[2]`."""
+    """Run a child on the inherited socket `argv[1]` with the number `argv[2]`."""
     settings = load()
-    logs.configure(settings.log_format)
-    in_one_loop(serving(settings, int(sys.argv[1]), int(sys.argv[2])))
+    configure_logging(settings.log_format)
+    run_in_loop(serve_child(settings, int(sys.argv[1]), int(sys.argv[2])))
 
 
 if __name__ == "__main__":

@@ -1,8 +1,7 @@
-"""How log lines are written: structured, on stderr, with the request's number, about nobody.
+"""Logging: structured lines on stderr with the request id and without personal data.
 
-Ids may stand in a line. What looks like a mail address, a telephone number or a key is blacked out
-wherever it stands; tracebacks carry no values of variables, and nothing of the rows that PostgreSQL
-quotes when it refuses one.
+Ids may appear. Anything like a mail address, a telephone number or a key is redacted; tracebacks
+contain no values of variables and nothing of the rows that PostgreSQL quotes in its errors.
 """
 
 from __future__ import annotations
@@ -26,8 +25,8 @@ CAUSES_MAX: Final = 20
 Entry = MutableMapping[str, Any]
 
 
-def configure(log_format: str, *, level: int = logging.INFO) -> None:
-    """Send everything logged in this process to stderr, as text for people or as JSON."""
+def configure_logging(log_format: str, *, level: int = logging.INFO) -> None:
+    """Log everything in this process to stderr, as text or (`log_format` "json") as JSON."""
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
@@ -53,7 +52,7 @@ def configure(log_format: str, *, level: int = logging.INFO) -> None:
     for name in NOISY:
         noisy = logging.getLogger(name)
         noisy.setLevel(max(logging.WARNING, noisy.level))
-    # Each of its lines carries a path, and with it an id or a customer's token.
+    # Its lines contain paths, and with them ids and customers' tokens.
     logging.getLogger("uvicorn.access").disabled = True
     structlog.configure(
         processors=[
@@ -69,18 +68,18 @@ def configure(log_format: str, *, level: int = logging.INFO) -> None:
 def _renderer(log_format: str) -> Processor:
     if log_format == "json":
         return structlog.processors.JSONRenderer(ensure_ascii=False)
-    # Its own choice of formatter would print the values of variables.
+    # The default formatter would print the values of variables.
     return structlog.dev.ConsoleRenderer(
         colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
     )
 
 
 def without_personal_data(logger: object, method: str, entry: Entry) -> Entry:
-    """Black out what looks like an address, a number or a key, wherever it stands."""
-    return {key: _clean(value) for key, value in entry.items()}
+    """Redact mail addresses, telephone numbers and keys in every value."""
+    return {key: _redact(value) for key, value in entry.items()}
 
 
-def _clean(value: Any) -> Any:
+def _redact(value: Any) -> Any:
     if not isinstance(value, str):
         return value
     value = QUOTED.sub(r"\1: …", value)
@@ -90,24 +89,24 @@ def _clean(value: Any) -> Any:
 
 
 def _without_quoted_rows(logger: Any, method: str, entry: Entry) -> Entry:
-    details = list(_details(_raised(entry)))
+    details = list(_error_details(_exception(entry)))
     entry = structlog.processors.format_exc_info(logger, method, entry)
     for detail in details:
         entry["exception"] = entry["exception"].replace(detail, "…")
     return entry
 
 
-def _raised(entry: Entry) -> BaseException | None:
-    given = entry.get("exc_info")
-    if isinstance(given, tuple):
-        given = given[1]
-    if isinstance(given, BaseException):
-        return given
-    return sys.exc_info()[1] if given else None
+def _exception(entry: Entry) -> BaseException | None:
+    info = entry.get("exc_info")
+    if isinstance(info, tuple):
+        info = info[1]
+    if isinstance(info, BaseException):
+        return info
+    return sys.exc_info()[1] if info else None
 
 
-def _details(error: BaseException | None) -> Iterator[str]:
-    """What PostgreSQL said about rows, in however many lines, along the chain of causes."""
+def _error_details(error: BaseException | None) -> Iterator[str]:
+    """The details of PostgreSQL's errors along the chain of causes; they quote rows."""
     for _ in range(CAUSES_MAX):
         if error is None:
             return

@@ -1,12 +1,12 @@
-"""Several processes that answer requests on one socket: the first keeps the others.
+"""Prefork: several processes serve requests on one socket; the parent supervises the children.
 
-The first process binds the address, and each other one inherits the listening socket: the kernel
-gives a new connection to whoever takes it. The first alone may work too; the others answer requests
-and follow the friends' changes, as with `--api-only`. Truth is in the database, so one that dies
-takes nothing with it but the answers it had begun; another takes its place.
+The parent binds the address and each child inherits the listening socket; the kernel distributes
+new connections. Only the parent may run a worker; children serve requests and follow the friends'
+changes, as with `--api-only`. All state is in the database, so a child that dies loses only the
+responses it had begun, and is replaced.
 
-A sibling's standard input is a pipe that nobody writes to. It ends when the first process ends,
-however that happens, and the sibling with it.
+A child's standard input is a pipe that nobody writes to. It reaches its end when the parent ends,
+in whatever way, and the child ends with it.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from pydantic import SecretStr
 
 from data.settings import PREFIX, Settings
 
-AGAIN_AFTER_S: Final = 1.0
+RESTART_AFTER_S: Final = 1.0
 END_WITHIN_S: Final = 9.0
 LISTENING: Final = b"listening\n"
 
@@ -32,14 +32,14 @@ Report = Callable[[str], None]
 
 
 def cores() -> int:
-    """How many processors this process may use."""
+    """The number of processors this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
-class Siblings:
-    """The other processes of one service, each started again when it ends by itself."""
+class ProcessPool:
+    """The child processes of one service, each restarted when it ends by itself."""
 
     def __init__(
         self, settings: Settings, listener: socket.socket, stop: asyncio.Event, report: Report
@@ -50,23 +50,23 @@ class Siblings:
         self._report = report
         self._running: set[Process] = set()
 
-    async def keep(self, number: int) -> None:
-        """Keep the sibling of this number alive until told to stop."""
+    async def supervise(self, number: int) -> None:
+        """Run the child of this number, restarting it until `stop` is set."""
         while not self._stop.is_set():
             process = await self._start(number)
             self._running.add(process)
             if self._stop.is_set():
                 process.terminate()
-            await self._attend(number, process)
+            await self._read_output(number, process)
             code = await process.wait()
             self._running.discard(process)
             if not self._stop.is_set():
-                self._report(f"process {number} ended with {code}; another takes its place")
+                self._report(f"process {number} ended with {code}; restarting it")
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(self._stop.wait(), AGAIN_AFTER_S)
+                    await asyncio.wait_for(self._stop.wait(), RESTART_AFTER_S)
 
-    def end(self, how: Callable[[Process], None]) -> None:
-        """Let all of them end, `Process.terminate` or `Process.kill`."""
+    def end_all(self, how: Callable[[Process], None]) -> None:
+        """End every child by `Process.terminate` or `Process.kill`."""
         for process in self._running:
             with suppress(ProcessLookupError):
                 how(process)
@@ -79,19 +79,19 @@ class Siblings:
             stdin=PIPE,
             stdout=PIPE,
             pass_fds=(descriptor,),
-            # Ctrl-C is for the first process, which tells the others.
+            # Ctrl-C must reach only the parent, which ends the children.
             start_new_session=True,
         )
 
-    async def _attend(self, number: int, process: Process) -> None:
+    async def _read_output(self, number: int, process: Process) -> None:
         assert process.stdout is not None
         while line := await process.stdout.readline():
             if line == LISTENING:
-                self._report(f"process {number} is {process.pid} and listens too")
+                self._report(f"process {number} (pid {process.pid}) is listening")
 
 
 @asynccontextmanager
-async def siblings(
+async def child_processes(
     count: int,
     *,
     settings: Settings,
@@ -99,37 +99,37 @@ async def siblings(
     stop: asyncio.Event,
     report: Report,
 ) -> AsyncIterator[None]:
-    """Keep `count` other processes while inside; they are told to end as soon as `stop` is set."""
+    """Run `count` children for the duration of the context; `stop` ends them."""
     if count == 0:
         yield
         return
-    family = Siblings(settings, listener, stop, report)
-    keepers = [asyncio.create_task(family.keep(number)) for number in range(1, count + 1)]
-    told = asyncio.create_task(_tell(family, stop))
+    pool = ProcessPool(settings, listener, stop, report)
+    supervisors = [asyncio.create_task(pool.supervise(number)) for number in range(1, count + 1)]
+    termination = asyncio.create_task(_terminate_on(stop, pool))
     try:
         yield
     finally:
         stop.set()
-        await told
-        _, late = await asyncio.wait(keepers, timeout=END_WITHIN_S)
+        await termination
+        _, late = await asyncio.wait(supervisors, timeout=END_WITHIN_S)
         if late:
-            family.end(Process.kill)
-        await asyncio.gather(*keepers)
+            pool.end_all(Process.kill)
+        await asyncio.gather(*supervisors)
 
 
-async def _tell(family: Siblings, stop: asyncio.Event) -> None:
+async def _terminate_on(stop: asyncio.Event, pool: ProcessPool) -> None:
     await stop.wait()
-    family.end(Process.terminate)
+    pool.end_all(Process.terminate)
 
 
 def environment(settings: Settings) -> dict[str, str]:
-    """This process's environment with exactly these settings in it."""
-    stated = {}
+    """The environment of this process with exactly these settings."""
+    own = {}
     for name in type(settings).model_fields:
         value = getattr(settings, name)
         if isinstance(value, SecretStr):
             value = value.get_secret_value()
         if value is not None:
-            stated[f"{PREFIX}{name.upper()}"] = str(value)
+            own[f"{PREFIX}{name.upper()}"] = str(value)
     others = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
-    return others | stated
+    return others | own

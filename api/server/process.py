@@ -1,4 +1,4 @@
-"""What every serving process does: open a runtime, listen, and stop within ten seconds."""
+"""What every server process does: open a runtime, listen, and stop within ten seconds."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from data.database import Database, database
 from data.db import DatabaseError, connect
 from data.settings import Settings
 from data.store import test_clock
-from dispatch.flows.bootstrap import opened, prepare
+from dispatch.flows.bootstrap import open_runtime, prepare_database
 from dispatch.runtime import Runtime
-from scheduler.worker import Worker, following, working
+from scheduler.worker import Worker, background_worker, follow_index
 
 log = logging.getLogger(__name__)
 
@@ -39,20 +39,20 @@ class CannotListen(OSError):
 
 
 class CannotServe(DatabaseError):
-    """The application refused to start."""
+    """The application did not start."""
 
 
 class TestClockInstalled(DatabaseError):
-    """The trade of this database goes by a test clock."""
+    """The database has a test clock that the settings do not allow."""
 
 
-def in_one_loop(work: Coroutine[Any, Any, None]) -> None:
-    """Run a service in the fastest event loop there is; returns when it has ended."""
-    with asyncio.Runner(loop_factory=_fastest_loop()) as runner:
+def run_in_loop(work: Coroutine[Any, Any, None]) -> None:
+    """Run a service to its end, in uvloop where it is installed."""
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         runner.run(work)
 
 
-def _fastest_loop() -> Callable[[], asyncio.AbstractEventLoop]:
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
     try:
         from uvloop import new_event_loop
     except ImportError:
@@ -61,7 +61,7 @@ def _fastest_loop() -> Callable[[], asyncio.AbstractEventLoop]:
 
 
 def raise_file_limit() -> None:
-    """Allow as many open files as this user may have: every phone that listens is one."""
+    """Raise the limit of open files to the hard limit: every event stream is one."""
     try:
         import resource
     except ImportError:  # Windows
@@ -72,34 +72,34 @@ def raise_file_limit() -> None:
             resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
-async def hands(stack: AsyncExitStack, rt: Runtime, *, api_only: bool) -> Worker | None:
-    """The worker beside the API; with `api_only` nothing but the feed that keeps its index new."""
+async def start_worker(stack: AsyncExitStack, rt: Runtime, *, api_only: bool) -> Worker | None:
+    """Start the worker beside the API; with `api_only` only the feed that updates the index."""
     if api_only:
-        await stack.enter_async_context(following(rt))
+        await stack.enter_async_context(follow_index(rt))
         return None
-    return await stack.enter_async_context(working(rt))
+    return await stack.enter_async_context(background_worker(rt))
 
 
 @asynccontextmanager
 async def runtime(
     settings: Settings, application: str, *, migrate: bool, report: Report
 ) -> AsyncIterator[Runtime]:
-    """A runtime on the database of the settings, brought up to date when `migrate`."""
+    """A runtime on the configured database, migrated first if `migrate`."""
     async with database(settings, report) as place:
         if migrate:
-            await prepare(place, report)
+            await prepare_database(place, report)
         else:
             await schema.check(place.service_dsn)
-        await mind_the_clock(settings, place, report)
-        async with opened(settings, place, application=application, report=report) as rt:
-            # What was loaded stays. The collector would go through all of it again and again:
-            # an eighth of a second a time for a hundred thousand friends.
+        await check_test_clock(settings, place, report)
+        async with open_runtime(settings, place, application=application, report=report) as rt:
+            # What was loaded stays alive; scanning it costs the garbage collector an eighth of a
+            # second each time for a hundred thousand friends.
             gc.freeze()
             yield rt
 
 
-async def mind_the_clock(settings: Settings, place: Database, report: Report) -> None:
-    """Refuse a database with a test clock unless the settings allow it, and then say so."""
+async def check_test_clock(settings: Settings, place: Database, report: Report) -> None:
+    """Report a test clock in the database. Raises TestClockInstalled unless it is allowed."""
     connection = await connect(place.owner_dsn, application="tekkie check")
     try:
         clock = await test_clock.read(connection)
@@ -109,20 +109,20 @@ async def mind_the_clock(settings: Settings, place: Database, report: Report) ->
         return
     if not settings.test_clock:
         raise TestClockInstalled(
-            "This database goes by a test clock, so its deadlines mean nothing: set "
-            "TEKKIE_TEST_CLOCK=1 if that is meant, run `tekkie clock remove` to go by real time, "
+            "This database has a test clock, so its deadlines are not real: set "
+            "TEKKIE_TEST_CLOCK=1 if that is intended, run `tekkie clock remove` for real time, "
             "or use another database."
         )
     report(
         f"TEST CLOCK: it is {clock.at:%Y-%m-%d %H:%M:%S} UTC here, at {clock.speed:g} times "
-        "the speed of real time; nothing in this database is worth believing"
+        "the speed of real time; no time in this database is real"
     )
 
 
 async def listen(
     app: FastAPI, listener: socket.socket, stop: asyncio.Event, listening: Callable[[], None]
 ) -> None:
-    """Serve `app` until `stop`, then let requests end; calls `listening` once it really does."""
+    """Serve `app` until `stop`, then let requests finish; calls `listening` once it listens."""
     config = uvicorn.Config(
         app,
         log_config=None,
@@ -136,7 +136,7 @@ async def listen(
     waiting = asyncio.create_task(stop.wait())
     await asyncio.wait({task, waiting}, return_when=asyncio.FIRST_COMPLETED)
     waiting.cancel()
-    # Streams never end by themselves; their readers come back to whoever listens then.
+    # Streams never end by themselves; their clients reconnect.
     await streams_of(app).close()
     server.should_exit = True
     await task
@@ -145,7 +145,7 @@ async def listen(
 
 
 class _Server(uvicorn.Server):
-    """Leaves signals to us, and says when it listens."""
+    """Uvicorn without signal handlers, with a callback once it listens."""
 
     def __init__(self, config: uvicorn.Config, listening: Callable[[], None]) -> None:
         super().__init__(config)
@@ -157,15 +157,15 @@ class _Server(uvicorn.Server):
         yield
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Begin to listen, then say so."""
+        """Start, then call back."""
         await super().startup(sockets)
         if self.started:
             self._listening()
 
 
 @contextmanager
-def bound(host: str, port: int) -> Iterator[socket.socket]:
-    """A socket bound to the address before anything else is begun; CannotListen with the cure."""
+def bind_listener(host: str, port: int) -> Iterator[socket.socket]:
+    """A socket bound to the address. Raises CannotListen."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -174,15 +174,15 @@ def bound(host: str, port: int) -> Iterator[socket.socket]:
         except OSError as error:
             raise CannotListen(
                 error.errno,
-                f"{error.strerror}: nothing can listen there, choose another --port or --host",
+                f"{error.strerror}: cannot listen there; choose another --port or --host",
                 f"{host}:{port}",
             ) from None
         yield listener
 
 
 @contextmanager
-def stopping(report: Report) -> Iterator[asyncio.Event]:
-    """An event that SIGTERM and Ctrl-C set; whoever has not ended ten seconds later is cut off."""
+def stop_event(report: Report) -> Iterator[asyncio.Event]:
+    """An event set by SIGTERM and Ctrl-C; the process is ended ten seconds later at the latest."""
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
 
@@ -191,7 +191,7 @@ def stopping(report: Report) -> Iterator[asyncio.Event]:
             return
         report("stopping …")
         stop.set()
-        loop.call_later(ENDS_WITHIN_S - 0.5, _cut_off)
+        loop.call_later(ENDS_WITHIN_S - 0.5, _exit_now)
 
     signals = (signal.SIGTERM, signal.SIGINT)
     for number in signals:
@@ -203,7 +203,7 @@ def stopping(report: Report) -> Iterator[asyncio.Event]:
             loop.remove_signal_handler(number)
 
 
-def _cut_off() -> None:
-    log.warning("not everything ended in ten seconds; what was begun is undone by the database")
-    # Nothing is lost: whatever was answered is committed, and whatever was not is rolled back.
+def _exit_now() -> None:
+    log.warning("not everything ended in ten seconds; open transactions are rolled back")
+    # Nothing is lost: what was answered is committed.
     os._exit(0)

@@ -1,30 +1,38 @@
-"""The commands `tekkie serve` and `tekkie worker` as processes."""
+"""The processes behind `tekkie serve` and `tekkie worker`."""
 
 from __future__ import annotations
 
 from contextlib import AsyncExitStack
 
 from api.server.app import create_app
-from api.server.prefork import siblings
-from api.server.process import Report, bound, hands, listen, raise_file_limit, runtime, stopping
+from api.server.prefork import child_processes
+from api.server.process import (
+    Report,
+    bind_listener,
+    listen,
+    raise_file_limit,
+    runtime,
+    start_worker,
+    stop_event,
+)
 from data.settings import Settings
-from scheduler.worker import working
+from scheduler.worker import background_worker
 
 
-async def serving(
+async def serve_api(
     settings: Settings, *, api_only: bool, migrate: bool, report: Report, processes: int = 1
 ) -> None:
-    """Serve until told to stop, with so many processes. Raises CannotListen, DatabaseError."""
+    """Serve the API until SIGTERM. Raises CannotListen, DatabaseError."""
     raise_file_limit()
-    with stopping(report) as stop, bound(settings.host, settings.port) as listener:
+    with stop_event(report) as stop, bind_listener(settings.host, settings.port) as listener:
         async with AsyncExitStack() as stack:
             rt = await stack.enter_async_context(
                 runtime(settings, "tekkie serve", migrate=migrate, report=report)
             )
-            worker = await hands(stack, rt, api_only=api_only)
+            worker = await start_worker(stack, rt, api_only=api_only)
             app = create_app(rt, worker, process=0 if processes > 1 else None)
             await stack.enter_async_context(
-                siblings(
+                child_processes(
                     processes - 1, settings=settings, listener=listener, stop=stop, report=report
                 )
             )
@@ -32,11 +40,11 @@ async def serving(
     report("stopped")
 
 
-async def working_alone(settings: Settings, *, migrate: bool, report: Report) -> None:
-    """Ring deadlines and deliver messages until told to stop."""
-    with stopping(report) as stop:
-        own = runtime(settings, "tekkie worker", migrate=migrate, report=report)
-        async with own as rt, working(rt):
+async def serve_worker(settings: Settings, *, migrate: bool, report: Report) -> None:
+    """Process deadlines and deliver messages until SIGTERM."""
+    with stop_event(report) as stop:
+        opened = runtime(settings, "tekkie worker", migrate=migrate, report=report)
+        async with opened as rt, background_worker(rt):
             report("working")
             await stop.wait()
     report("stopped")

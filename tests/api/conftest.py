@@ -9,7 +9,7 @@ import httpx2
 import pytest
 
 from api.openapi.document import Api
-from api.server.adapters import by_mail
+from api.server.adapters import build_ports
 from api.server.app import create_app
 from data.markets import Language
 from data.records.ids import FriendId, PersonId
@@ -18,7 +18,7 @@ from dispatch.flows.people import sessions
 from dispatch.runtime import Runtime
 from geo.gazetteer.addresses import Postcode
 from geo.gazetteer.offline import Gazetteer
-from tests.builders import neighbours
+from tests.builders import import_neighbours
 
 BASE = "https://tekkie.test"
 BOOKING = {
@@ -69,7 +69,7 @@ class House:
     async def friend(self, ref: str) -> "Caller":
         if ref not in self.tokens:
             person = PersonId(self.friends[ref])
-            self.tokens[ref] = await sessions.token(self.rt, person)
+            self.tokens[ref] = await sessions.create_token(self.rt, person)
         return self.client(self.tokens[ref])
 
     async def operator(self) -> "Caller":
@@ -77,7 +77,7 @@ class House:
             person = await sessions.add_operator(
                 self.rt, "Olga Pult", "desk@example.com", Language.EN
             )
-            self.tokens["operator"] = await sessions.token(self.rt, person)
+            self.tokens["operator"] = await sessions.create_token(self.rt, person)
         return self.client(self.tokens["operator"])
 
     async def partner(self, name: str = "Radio Meier", *, members_only: bool = False) -> "Caller":
@@ -157,10 +157,10 @@ def one_gazetteer(monkeypatch: pytest.MonkeyPatch) -> None:
 async def house(rt: Runtime) -> AsyncIterator[House]:
     """The API and six friends at 100 m to 600 m from the customer."""
     letters = Letters()
-    app = create_app(rt, outside=replace(by_mail(rt), send_login_link=letters))
+    app = create_app(rt, ports=replace(build_ports(rt), send_login_link=letters))
     transport = httpx2.ASGITransport(app=app, raise_app_exceptions=True)
     async with httpx2.AsyncClient(transport=transport, base_url=BASE) as http:
-        friends = await neighbours(rt, 6, capacity=20)
+        friends = await import_neighbours(rt, 6, capacity=20)
         yield House(rt, app, letters, http, friends)
 
 

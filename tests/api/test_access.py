@@ -173,7 +173,7 @@ async def people(house, clock, owner):
     starts_at = (await clock.now() + timedelta(days=1)).isoformat()
     assert (await winner.post(f"{at}/appointment", {"starts_at": starts_at})).status_code == 200
     parked = "UPDATE messages SET state = 'parked' WHERE booking_id = $1 RETURNING id"
-    [shop] = await accounts.list(house.rt)
+    [shop] = await accounts.list_partners(house.rt)
     callers = {
         "nobody": house.client(),
         "customer": house.client(booking["token"]),

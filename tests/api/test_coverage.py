@@ -12,7 +12,7 @@ from dispatch.flows.people.friends import ProfileChange
 from dispatch.flows.places.coverage import PUBLIC_MAP_LIFE_S, PublicMaps
 from geo.coverage import maps
 from geo.point import Point
-from tests.builders import ZURICH, friend_row, neighbours, north, take_in
+from tests.builders import ZURICH, friend_row, import_friends, import_neighbours, north
 
 ASKED = {"package": "wifi-setup", "market": "CH"}
 HOME = shapely.Point(ZURICH.lon, ZURICH.lat)
@@ -64,7 +64,7 @@ async def test_a_question_that_makes_no_sense_names_the_field(house, problem, as
 
 
 async def test_who_is_busy_does_not_show(rt):
-    await neighbours(rt, 2, capacity=1)
+    await import_neighbours(rt, 2, capacity=1)
     before = await PublicMaps(rt).areas("wifi-setup", Market.CH)
     for one in list(rt.index):
         rt.index.put(replace(one, open_jobs=1, live_offers=99))
@@ -74,7 +74,7 @@ async def test_who_is_busy_does_not_show(rt):
 
 
 async def test_a_friend_who_moves_within_his_cell_does_not_show(rt):
-    refs = await take_in(rt, [friend_row("alone", Point(lat=47.3667, lon=8.5410))])
+    refs = await import_friends(rt, [friend_row("alone", Point(lat=47.3667, lon=8.5410))])
     before = await PublicMaps(rt).areas("wifi-setup", Market.CH)
     moved = ProfileChange(base=north(900), radius_m=17_000)
     await friends.change_profile(rt, FriendId(refs["alone"]), moved)
@@ -82,7 +82,7 @@ async def test_a_friend_who_moves_within_his_cell_does_not_show(rt):
 
 
 async def test_a_paused_friend_is_on_no_map(rt):
-    refs = await neighbours(rt, 1)
+    refs = await import_neighbours(rt, 1)
     await friends.change_profile(rt, refs["f1"], ProfileChange(paused=True))
     assert await PublicMaps(rt).areas("wifi-setup", Market.CH) == []
 
@@ -94,11 +94,11 @@ async def test_a_map_is_made_once_in_a_quarter_of_an_hour(rt, monkeypatch):
         made.append(len(able))
         return []
 
-    monkeypatch.setattr(maps, "areas", counted)
+    monkeypatch.setattr(maps, "public_areas", counted)
     now = [1000.0]
     public = PublicMaps(rt, lambda: now[0])
     await public.areas("wifi-setup", Market.CH)
-    await neighbours(rt, 3)
+    await import_neighbours(rt, 3)
     now[0] += PUBLIC_MAP_LIFE_S
     await public.areas("wifi-setup", Market.CH)
     assert made == [0]

@@ -11,7 +11,7 @@ from dispatch.flows.jobs import commands
 from dispatch.flows.people import friends
 from geo.point import Point
 from tests.api.conftest import BOOKING, expect
-from tests.builders import friend_row, north, take_in
+from tests.builders import friend_row, import_friends, north
 
 ALICE = {
     "name": "Zoë d'Alice-Müller",
@@ -65,7 +65,7 @@ async def waiting(house, clock, owner):
     missed, _ = await house.win("f1")
     made["missed"] = missed["id"]
     await clock.advance(timedelta(hours=12))
-    await commands.ring(house.rt, limit=10)
+    await commands.fire_due_timers(house.rt, limit=10)
     made["contact_due_soon"] = (await house.win("f2"))[0]["id"]
     await clock.advance(timedelta(hours=9))
     disputed, _ = await house.win("f3")
@@ -194,7 +194,7 @@ async def test_everybody_near_has_one_outcome_as_of_now(house, clock):
     booking = await house.book()
     desk = await house.operator()
     await friends.set_state(house.rt, house.friends["f6"], FriendState.PAUSED, actor="desk")
-    await take_in(house.rt, [friend_row("far", north(9000), radius_m=5000)])
+    await import_friends(house.rt, [friend_row("far", north(9000), radius_m=5000)])
     near = (await desk.get(f"/v1/desk/bookings/{booking['id']}/around")).json()["items"]
     asked = [(f"f{n}", "OFFERED") for n in range(1, 5)]
     others = [("f5", "FITS"), ("f6", "INACTIVE"), ("far", "OUT_OF_RADIUS")]
@@ -216,7 +216,7 @@ async def test_the_map_shows_everybody_in_columns_and_packs_them(house, clock):
     await clock.advance(timedelta(days=8))
     desk = await house.operator()
     await friends.set_state(house.rt, house.friends["f1"], FriendState.SUSPENDED, actor="desk")
-    await take_in(house.rt, [friend_row("new", Point(lat=46.2, lon=6.15))])
+    await import_friends(house.rt, [friend_row("new", Point(lat=46.2, lon=6.15))])
     answer = await desk.get("/v1/desk/map")
     assert answer.headers["content-encoding"] == "gzip"
     assert answer.headers["vary"] == "Accept-Encoding"

@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from api.http.middleware import LARGER
+from api.http.middleware import BODY_MAX_BY_PATH
 from tests.api.conftest import expect
-from tests.builders import friend_row, take_in
+from tests.builders import friend_row, import_friends
 
 COLUMNS = "ref,name,email,phone,radius_km,languages,lat,lon\n"
 BEA = "zh-900,Bea Beispiel,bea@example.org,+41 44 000 17 39,8,de;en,47.37,8.54\n"
@@ -21,7 +21,9 @@ async def found(desk, **params):
 
 async def test_friends_are_found_by_ref_name_mail_and_town(house):
     desk = await house.operator()
-    await take_in(house.rt, [friend_row("be-1", name="Jörg Ötzi", city="Bern", postcode="3011")])
+    await import_friends(
+        house.rt, [friend_row("be-1", name="Jörg Ötzi", city="Bern", postcode="3011")]
+    )
     for q in ("be-", "BE-1", "otzi", "jörg öt", "be-1@example.org", "bern", "3011"):
         assert await found(desk, q=q) == ["be-1"], q
     assert await found(desk, q=str(house.friends["f3"])) == ["f3"]
@@ -182,6 +184,6 @@ async def test_only_the_desk_may_send_much_and_nothing_is_read_of_others(house):
     assert read == []
     [error] = expect(await desk.post(IMPORT, body), 422, "validation-failed")["errors"]
     assert error["field"] == "content"
-    too_large = {"filename": "f.csv", "content": "x" * LARGER[IMPORT]}
+    too_large = {"filename": "f.csv", "content": "x" * BODY_MAX_BY_PATH[IMPORT]}
     expect(await desk.post(IMPORT, too_large), 413, "too-large")
     expect(await desk.post("/v1/desk/partners", {"name": "x" * 70_000}), 413, "too-large")

@@ -8,12 +8,12 @@ import httpx2
 import pytest
 
 from api.ops import health
-from api.ops.metrics import Measured, Metrics
+from api.ops.metrics import Metrics, RequestMetrics
 from api.server.app import create_app
 from data.store.outbox import Backlog
 from dispatch.flows.jobs import commands
 from scheduler.worker import State
-from tests.builders import booked, live
+from tests.builders import book_job, live_offers_of
 
 UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-")
 QUIET = Backlog(pending=0, parked=0, pending_late_s=0.0, overdue=0, overdue_s=0.0)
@@ -148,7 +148,7 @@ async def test_bookings_accepts_and_refusals_are_counted(house, rt):
 
 
 async def test_what_waits_is_shown(house, rt, clock):
-    await booked(rt)
+    await book_job(rt)
     await clock.advance(timedelta(minutes=61))
     seen = await figures(house.client())
     assert seen["tekkie_database_up"] == 1
@@ -160,7 +160,7 @@ async def test_what_waits_is_shown(house, rt, clock):
     assert seen["tekkie_streams_open"] == 0
     assert seen["tekkie_gathering_waiting"] == 0
     assert seen["tekkie_pool_max"] == rt.pool.get_max_size()
-    await commands.ring(rt, 10)
+    await commands.fire_due_timers(rt, 10)
     assert (await figures(house.client()))["tekkie_timers_overdue"] == 0
 
 
@@ -177,7 +177,7 @@ async def test_no_label_names_anybody(house, rt):
     await nobody.get(f"/v1/bookings/{booking['id']}")
     await nobody.get(f"/nowhere/{offer}/vera@example.com")
     await nobody.send("WONDER", "/v1/packages")
-    await commands.decline(rt, live(await booked(rt))[0].id, house.friends["f1"])
+    await commands.decline(rt, live_offers_of(await book_job(rt))[0].id, house.friends["f1"])
     text = (await nobody.get("/metrics")).text
     assert not UUID.search(text)
     assert not [word for word in ("Vera", "vera", "@", "WONDER", booking["token"]) if word in text]
@@ -190,7 +190,7 @@ async def test_a_refusal_that_is_no_problem_of_ours_counts_as_other(rt):
         await send({"type": "http.response.body", "body": b""})
 
     metrics = Metrics(rt, lambda: 0)
-    app = Measured(refuse, metrics=metrics)
+    app = RequestMetrics(refuse, metrics=metrics)
     transport = httpx2.ASGITransport(app=app)
     async with httpx2.AsyncClient(transport=transport, base_url="https://tekkie.test") as http:
         await http.get("/")

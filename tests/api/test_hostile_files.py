@@ -5,7 +5,7 @@ import json
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from tests.geo.hostile import NASTY, bent, collections
+from tests.geo.hostile import HOSTILE_VALUES, collections, malformed
 
 IMPORT = "/v1/desk/friends/import"
 here = settings(
@@ -15,7 +15,7 @@ here = settings(
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 tables = st.lists(
-    st.lists(st.sampled_from([*NASTY, "f9", "47.3", ",", '"', "\n"]), max_size=9)
+    st.lists(st.sampled_from([*HOSTILE_VALUES, "f9", "47.3", ",", '"', "\n"]), max_size=9)
 ).map(
     lambda rows: "\n".join(
         ["ref,name,email,phone,radius_km,languages,lat,lon", *map(",".join, rows)]
@@ -25,7 +25,7 @@ tables = st.lists(
 
 @here
 @given(
-    content=st.one_of(bent, tables, collections().map(lambda made: made[0])),
+    content=st.one_of(malformed, tables, collections().map(lambda made: made[0])),
     filename=st.sampled_from(["f.geojson", "f.json", "f.csv", "f.tsv", "f.txt"]),
     skip_bad=st.booleans(),
 )

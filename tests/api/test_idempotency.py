@@ -6,7 +6,7 @@ from httpx2 import ASGITransport, AsyncClient
 
 from api.server.app import create_app
 from data.settings import Settings
-from dispatch.flows.bootstrap import opened
+from dispatch.flows.bootstrap import open_runtime
 from tests.api.conftest import BASE, BOOKING
 
 KEY = {"Idempotency_Key": "till-7-receipt-1"}
@@ -41,7 +41,7 @@ async def test_fifty_at_once_make_one_booking(house, owner):
 
 async def test_fifty_at_once_over_two_processes_make_one_booking(house, database, tmp_path, owner):
     settings = Settings(data_dir=tmp_path, public_url=BASE)
-    async with opened(settings, database, application="tests 2") as other:
+    async with open_runtime(settings, database, application="tests 2") as other:
         transport = ASGITransport(app=create_app(other))
         async with AsyncClient(transport=transport, base_url=BASE) as http:
             headers = {"Idempotency-Key": "twice"}
@@ -122,7 +122,7 @@ async def test_one_reference_over_two_processes_is_one_booking(house, database, 
     partner = await house.partner()
     headers = {"Authorization": f"Bearer {partner.token}"}
     settings = Settings(data_dir=tmp_path, public_url=BASE)
-    async with opened(settings, database, application="tests 2") as other:
+    async with open_runtime(settings, database, application="tests 2") as other:
         transport = ASGITransport(app=create_app(other))
         async with AsyncClient(transport=transport, base_url=BASE) as http:
             for number in range(10):

@@ -161,7 +161,7 @@ async def test_a_missed_deadline_takes_the_job_away(house, clock, problem):
     at = f"/v1/bookings/{booking['id']}"
     await clock.advance(timedelta(hours=12))
     problem(await friend.post(f"{at}/contacted"), 409, "contact-deadline-passed")
-    assert await commands.ring(house.rt, 10) == 1
+    assert await commands.fire_due_timers(house.rt, 10) == 1
     problem(await friend.post(f"{at}/contacted"), 409, "contact-deadline-passed")
     problem(await friend.post(f"/v1/offers/{offer}/accept"), 409, "offer-gone")
     problem(await friend.get(at), 404, "not-found")

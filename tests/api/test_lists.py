@@ -3,10 +3,10 @@
 import pytest
 
 from api.routes.packages import preferred
-from data.markets import Language
+from data.markets import Language, Market
 from geo.point import Point
 from tests.api.conftest import BOOKING
-from tests.builders import friend_row, take_in
+from tests.builders import friend_row, import_friends
 
 
 async def test_pages_lead_through_all_bookings_once(house):
@@ -101,6 +101,22 @@ async def test_the_catalogue_speaks_the_asked_language(house):
         assert found["wifi-setup"]["price"] == {"amount": 6900, "currency": "CHF"}
 
 
+async def test_the_catalogue_lists_all_markets_beside_the_packages_of_one(house):
+    answer = (await house.client().get("/v1/packages", market="PL")).json()
+    assert {item["price"]["currency"] for item in answer["items"]} == {"PLN"}
+    assert answer["next_cursor"] is None
+    assert [market["code"] for market in answer["markets"]] == [*Market]
+    assert answer["markets"][0] == {
+        "code": "CH",
+        "currency": "CHF",
+        "timezone": "Europe/Zurich",
+        "languages": ["de", "fr", "it"],
+        "calling_code": 41,
+        "phone_example": "044 123 45 67",
+        "postcode_example": "8004",
+    }
+
+
 @pytest.mark.parametrize(
     ("header", "wanted"),
     [
@@ -120,7 +136,7 @@ def test_an_accept_language_header_is_read_kindly(header, wanted):
 
 async def test_a_friend_far_away_was_not_looked_at(house):
     crowd = [friend_row(f"crowd{n}", Point(lat=47.37, lon=8.54)) for n in range(100)]
-    await take_in(house.rt, [friend_row("far", Point(lat=46.2, lon=6.15)), *crowd])
+    await import_friends(house.rt, [friend_row("far", Point(lat=46.2, lon=6.15)), *crowd])
     booking = await house.book()
     desk = await house.operator()
     path = f"/v1/bookings/{booking['id']}/decisions"

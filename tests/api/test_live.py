@@ -14,16 +14,16 @@ import pytest
 
 from api.live import broker as streaming
 from api.live.broker import Stream
-from api.live.sse import Answer, streams_of
-from data.db import DatabaseAway, transaction
+from api.live.sse import EventStreamResponse, streams_of
+from data.db import DatabaseUnavailable, transaction
 from data.store import sessions as session_rows
-from dispatch.flows.bootstrap import opened
+from dispatch.flows.bootstrap import open_runtime
 from dispatch.flows.jobs import commands
 from dispatch.flows.partners import accounts
 from dispatch.rules.jobs import visibility
 from dispatch.rules.jobs.customer_links import customer_token
 from tests.api.listening import listening, ready, served
-from tests.builders import booked, live
+from tests.builders import book_job, live_offers_of
 
 # The number whole, as written and as kept: three digits of it stand in one id of a hundred.
 NUMBER = ("044 000", "000 17 39", "0001739", "+4144")
@@ -76,15 +76,15 @@ CUSTOMER = {"name": "Vera Beispiel", "phone": "044 000 17 39", "language": "de"}
 
 async def test_an_expired_a_withdrawn_and_a_declined_offer_are_gone(house, url, rt, clock):
     async with ready(url, await token(house, "f1")) as phone:
-        offer = live(await booked(rt))[0]
+        offer = live_offers_of(await book_job(rt))[0]
         assert (await phone.next()).name == "offer.made"
         await clock.advance(timedelta(minutes=61))
-        await commands.ring(rt, 10)
+        await commands.fire_due_timers(rt, 10)
         gone = await phone.next()
         assert gone.said["data"] == {"offer_id": str(offer.id), "because": "expired"}
 
         for end, because in ((cancelled, "withdrawn"), (declined, "declined")):
-            offer = live(await booked(rt))[0]
+            offer = live_offers_of(await book_job(rt))[0]
             assert (await phone.next()).name == "offer.made"
             await end(rt, offer)
             gone = await phone.next()
@@ -93,7 +93,7 @@ async def test_an_expired_a_withdrawn_and_a_declined_offer_are_gone(house, url, 
 
 async def cancelled(rt, offer):
     await commands.cancel(
-        rt, offer.booking_id, actor="customer", reason="solved", mine=lambda job: True
+        rt, offer.booking_id, actor="customer", reason="solved", may_act=lambda job: True
     )
 
 
@@ -104,8 +104,8 @@ async def declined(rt, offer):
 async def test_everybody_hears_of_his_own_and_the_desk_of_all(house, url, rt):
     partner, key = await accounts.add(rt, "Radio Meier")
     desk = await house.operator()
-    mine = await booked(rt, partner_id=partner.id)
-    other = await booked(rt)
+    mine = await book_job(rt, partner_id=partner.id)
+    other = await book_job(rt)
     link = customer_token(rt.settings.key(), mine.job.booking.id)
     async with (
         ready(url, key) as till,
@@ -113,7 +113,7 @@ async def test_everybody_hears_of_his_own_and_the_desk_of_all(house, url, rt):
         ready(url, desk.token) as board,
     ):
         for done in (other, mine):
-            offer = live(done)[0]
+            offer = live_offers_of(done)[0]
             await commands.accept(rt, offer.id, offer.friend_id)
         for reader in (till, customer):
             told = await reader.next()
@@ -166,20 +166,20 @@ async def test_no_stream_tells_who_anybody_is_or_who_else_was_asked(house, url, 
 async def test_what_another_process_commits_arrives_too(house, url, database, rt):
     async with (
         ready(url, await token(house, "f1")) as phone,
-        opened(rt.settings, database, application="tests", chance=Random(8)) as other,
+        open_runtime(rt.settings, database, application="tests", chance=Random(8)) as other,
     ):
-        done = await booked(other)
+        done = await book_job(other)
         told = await phone.next()
         assert told.said["booking_id"] == str(done.job.booking.id)
 
 
 async def test_an_event_written_early_and_committed_late_is_told(house, url, rt, owner):
-    first = await booked(rt)
+    first = await book_job(rt)
     async with ready(url, (await house.operator()).token) as board:
         late = owner.transaction()
         await late.start()
         await remind(owner, first)
-        await booked(rt)
+        await book_job(rt)
         assert (await board.until("booking.offered")).said["booking_id"] != str(id_of(first))
         await late.commit()
         told = await board.next()
@@ -187,16 +187,16 @@ async def test_an_event_written_early_and_committed_late_is_told(house, url, rt,
 
 
 async def test_after_a_cut_nothing_is_missing_and_nothing_told_twice(house, url, rt, owner):
-    first = await booked(rt)
+    first = await book_job(rt)
     desk = (await house.operator()).token
     late = owner.transaction()
     async with ready(url, desk) as board:
         await late.start()
         await remind(owner, first)
-        seen = await booked(rt)
+        seen = await book_job(rt)
         await board.until("booking.offered")
     await late.commit()
-    missed = await booked(rt)
+    missed = await book_job(rt)
     async with listening(url, desk, board.cursor) as board:
         told = [await board.next() for _ in range(4)]
         assert {(t.name, t.said["booking_id"]) for t in told[:3]} == {
@@ -206,7 +206,7 @@ async def test_after_a_cut_nothing_is_missing_and_nothing_told_twice(house, url,
         }
         assert (told[3].name, told[3].said) == ("ready", {"resumed": True})
         assert str(id_of(seen)) not in "\n".join(board.seen)
-    again = await booked(rt)
+    again = await book_job(rt)
     async with listening(url, desk, None, **{"Last-Event-ID": board.cursor}) as board:
         assert (await board.next()).said["booking_id"] == str(id_of(again))
 
@@ -231,7 +231,7 @@ async def test_a_cursor_that_is_none_of_ours_begins_anew(house, url, rt, cursor)
     async with listening(url, (await house.operator()).token, header) as board:
         told = await board.next()
         assert (told.name, told.said) == ("ready", {"resumed": False})
-        await booked(rt)
+        await book_job(rt)
         assert (await board.next()).name == "booking.created"
 
 
@@ -239,7 +239,7 @@ async def test_a_cursor_in_the_address_counts_unless_the_browser_sends_one(house
     desk = (await house.operator()).token
     async with ready(url, desk) as board:
         pass
-    await booked(rt)
+    await book_job(rt)
     async with listening(f"{url}/v1/live?last_event_id={board.cursor}#", desk) as board:
         assert (await board.next()).name == "booking.created"
 
@@ -249,16 +249,16 @@ async def test_too_much_missed_is_said_instead_of_told(house, url, rt, monkeypat
     async with ready(url, desk) as board:
         pass
     for _ in range(3):
-        await booked(rt)
+        await book_job(rt)
     monkeypatch.setattr(streaming, "EVENTS_MAX", 4)
     async with listening(url, desk, board.cursor) as board:
         assert (await board.next()).said == {"resumed": False}
-        await booked(rt)
+        await book_job(rt)
         assert (await board.next()).name == "booking.created"
 
 
 async def test_too_much_at_once_is_said_to_those_who_listen(house, url, rt, owner, monkeypatch):
-    first = await booked(rt)
+    first = await book_job(rt)
     async with ready(url, (await house.operator()).token) as board:
         monkeypatch.setattr(streaming, "EVENTS_MAX", 1)
         await remind(owner, first)
@@ -276,7 +276,7 @@ async def test_a_cookie_opens_the_stream_as_a_token_does(house, url, rt):
     cookie = {"Cookie": f"tekkie_session={await token(house, 'f1')}"}
     async with listening(url, None, **cookie) as phone:
         assert (await phone.next()).name == "ready"
-        await booked(rt)
+        await book_job(rt)
         assert (await phone.next()).name == "offer.made"
 
 
@@ -295,7 +295,7 @@ async def test_a_revoked_session_ends_its_stream_and_no_other(house, url, rt, mo
         await accounts.revoke_key(rt, key[:16])
         assert await phone.next() is None
         assert await till.next() is None
-        await booked(rt)
+        await book_job(rt)
         assert (await other.next()).name == "offer.made"
 
 
@@ -303,7 +303,7 @@ async def test_an_idle_stream_hears_comments_with_the_cursor_of_now(house, url, 
     monkeypatch.setattr(streaming, "BEAT_S", 0.2)
     desk = (await house.operator()).token
     async with ready(url, await token(house, "f6")) as phone, ready(url, desk) as board:
-        await booked(rt)
+        await book_job(rt)
         await board.until("booking.offered")
         before = phone.comments
         while phone.comments < before + 3:
@@ -338,9 +338,9 @@ async def test_who_does_not_read_is_ended_and_costs_no_more(house, rt, monkeypat
     async def receive():
         await asyncio.Event().wait()
 
-    answer = asyncio.create_task(Answer(hub, stream)({"type": "http"}, receive, send))
+    answer = asyncio.create_task(EventStreamResponse(hub, stream)({"type": "http"}, receive, send))
     while not stream.ended:
-        await booked(rt)
+        await book_job(rt)
         await asyncio.sleep(0)
     assert stream.size > 3000
     assert stream.chunks == []
@@ -352,16 +352,16 @@ async def test_who_does_not_read_is_ended_and_costs_no_more(house, rt, monkeypat
 
 
 async def test_streams_outlive_a_database_that_is_away(house, url, rt, monkeypatch, caplog):
-    since, times = streaming.events.since, iter(range(3))
+    since, times = streaming.events.events_since, iter(range(3))
 
     async def away(*words):
         if next(times, None) is not None:
-            raise DatabaseAway("gone")
+            raise DatabaseUnavailable("gone")
         return await since(*words)
 
     async with ready(url, await token(house, "f1")) as phone:
-        monkeypatch.setattr(streaming.events, "since", away)
-        await booked(rt)
+        monkeypatch.setattr(streaming.events, "events_since", away)
+        await book_job(rt)
         assert (await phone.next()).name == "offer.made"
     assert [r.message for r in caplog.records if "streams wait" in r.message] == [
         "streams wait for the database: gone"
@@ -372,11 +372,11 @@ async def test_when_nobody_listens_nobody_looks(house, url, rt):
     hub = streams_of(house.app)
     async with ready(url, await token(house, "f1")):
         assert hub.open == 1
-        assert hub.hint in rt.committed
+        assert hub.hint in rt.on_commit
         running = hub._task
     await asyncio.wait_for(running, 5)
     assert hub.open == 0
-    assert hub.hint not in rt.committed
+    assert hub.hint not in rt.on_commit
 
 
 async def test_streams_end_at_once_when_the_server_stops(house, rt):
@@ -390,7 +390,7 @@ async def test_streams_end_at_once_when_the_server_stops(house, rt):
 
 
 async def test_an_event_nobody_can_tell_silences_no_other(house, url, rt, owner, caplog):
-    first = await booked(rt)
+    first = await book_job(rt)
     async with ready(url, (await house.operator()).token) as board:
         await owner.execute(
             "INSERT INTO events (booking_id, seq, kind, at, actor, data) "
@@ -398,7 +398,7 @@ async def test_an_event_nobody_can_tell_silences_no_other(house, url, rt, owner,
             id_of(first),
             first.job.booking.event_seq + 1,
         )
-        await booked(rt)
+        await book_job(rt)
         assert (await board.next()).name == "booking.created"
     assert "cannot be told" in caplog.text
 
@@ -422,7 +422,7 @@ async def test_a_thousand_streams_cost_little_and_all_hear(house, url, rt, recor
                 await told(client, b"event: ready")
             assert hub.open == wanted
         each = (resident_bytes() - before) / MANY
-        await booked(rt)
+        await book_job(rt)
         for client in clients:
             await told(client, b"event: offer.made")
     finally:

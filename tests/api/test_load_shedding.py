@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from api.http.load_shedding import CROWD, PATIENCE_S, Door
+from api.http.load_shedding import CONCURRENT_MIN, WAIT_MAX_S, LoadShedding
 
 
 class House:
@@ -13,7 +13,7 @@ class House:
     def __init__(self) -> None:
         self.now_s = 0.0
         self.served = asyncio.Event()
-        self.door = Door(self._app, clock=lambda: self.now_s)
+        self.door = LoadShedding(self._app, clock=lambda: self.now_s)
         self.visitors: list[asyncio.Task[list[dict]]] = []
 
     async def _app(self, scope, receive, send) -> None:
@@ -30,7 +30,7 @@ class House:
         return said
 
     async def crowd(self) -> None:
-        self.visitors = [asyncio.create_task(self.visit()) for _ in range(CROWD)]
+        self.visitors = [asyncio.create_task(self.visit()) for _ in range(CONCURRENT_MIN)]
         await asyncio.sleep(0)
 
 
@@ -44,7 +44,7 @@ async def house():
 
 async def test_a_crowd_that_waits_too_long_closes_the_door(house):
     await house.crowd()
-    house.now_s = PATIENCE_S + 0.01
+    house.now_s = WAIT_MAX_S + 0.01
     [start, *_] = await house.visit()
     assert start["status"] == 503
     assert (b"retry-after", b"1") in start["headers"]
@@ -52,7 +52,7 @@ async def test_a_crowd_that_waits_too_long_closes_the_door(house):
 
 async def test_a_crowd_that_is_served_in_time_closes_nothing(house):
     await house.crowd()
-    house.now_s = PATIENCE_S
+    house.now_s = WAIT_MAX_S
     task = asyncio.create_task(house.visit())
     await asyncio.sleep(0)
     assert not task.done()
@@ -62,7 +62,7 @@ async def test_a_crowd_that_is_served_in_time_closes_nothing(house):
 
 async def test_the_door_opens_again_when_they_have_gone(house):
     await house.crowd()
-    house.now_s = PATIENCE_S + 1
+    house.now_s = WAIT_MAX_S + 1
     house.served.set()
     await asyncio.gather(*house.visitors)
     assert (await house.visit())[0]["status"] == 200

@@ -4,7 +4,7 @@ import logging
 import pytest
 import structlog
 
-from api.server import logging as logs
+from api.server.logging import configure_logging
 
 
 @pytest.fixture
@@ -18,7 +18,7 @@ def log():
 
 @pytest.mark.parametrize("how", ["text", "json"])
 def test_no_line_carries_an_address_a_number_or_a_key(log, capsys, how):
-    logs.configure(how)
+    configure_logging(how)
     # Not in the line that raises: a traceback shows source, which holds nobody's name.
     row = "Key (email)=(ana@example.org) exists\nDETAIL:  Key (name)=(Ana Muster)"
     try:
@@ -32,7 +32,7 @@ def test_no_line_carries_an_address_a_number_or_a_key(log, capsys, how):
 
 
 def test_json_lines_are_json_with_time_level_and_place(log, capsys):
-    logs.configure("json")
+    configure_logging("json")
     logging.getLogger("scheduler.relay").warning("%d messages", 3)
     entry = json.loads(capsys.readouterr().err)
     assert (entry["event"], entry["level"], entry["logger"]) == (
@@ -44,14 +44,14 @@ def test_json_lines_are_json_with_time_level_and_place(log, capsys):
 
 
 def test_libraries_speak_only_when_something_is_wrong(log, capsys):
-    logs.configure("text")
+    configure_logging("text")
     logging.getLogger("apscheduler.executors").info("running job")
     assert capsys.readouterr().err == ""
 
 
 @pytest.mark.parametrize("how", ["text", "json"])
 async def test_a_row_that_postgresql_quotes_is_left_out_whole(log, capsys, owner, how):
-    logs.configure(how)
+    configure_logging(how)
     secret = "Ana\n\nMuster of Bahnhofstrasse"
     person = "INSERT INTO people (id, kind, name, email, language, notes)"
     values = "VALUES (gen_random_uuid(), 'friend', $1, 'x', 'de', 'n')"
@@ -70,7 +70,7 @@ async def test_a_row_that_postgresql_quotes_is_left_out_whole(log, capsys, owner
 
 
 def test_a_line_carries_the_number_of_its_request(log, capsys):
-    logs.configure("json")
+    configure_logging("json")
     with structlog.contextvars.bound_contextvars(request_id="abc12345"):
         logging.getLogger("api").warning("odd")
         structlog.get_logger("api").warning("odd", booking="b1")
@@ -79,6 +79,6 @@ def test_a_line_carries_the_number_of_its_request(log, capsys):
 
 
 def test_requests_are_not_logged_by_their_paths(log, capsys):
-    logs.configure("text")
+    configure_logging("text")
     logging.getLogger("uvicorn.access").error("GET /job/token")
     assert capsys.readouterr().err == ""

@@ -54,7 +54,7 @@ async def test_a_phone_rings_for_the_last_who_asked_and_stands_there_once(servic
         assert (await caller.post(ROUTE, phone.subscription)).status_code == 201
     assert await phones() == [("f2", "phone")]
     index = house.rt.index
-    await friends.refresh(house.rt, house.friends.values())
+    await friends.refresh_index(house.rt, house.friends.values())
     assert index.get(house.friends["f1"]).channels == {Channel.MAIL}
     assert index.get(house.friends["f2"]).channels == {Channel.MAIL, Channel.PUSH}
     assert (await drop(f1, ROUTE, phone.endpoint)).status_code == 204
@@ -181,7 +181,7 @@ async def test_who_can_be_reached_by_nothing_is_not_asked(service, house, owner)
     friend_id = house.friends["f1"]
     rt = house.rt
     await owner.execute("UPDATE people SET erased_at = moment() WHERE id = $1", friend_id)
-    await friends.refresh(rt, [friend_id])
+    await friends.refresh_index(rt, [friend_id])
     assert rt.index.get(friend_id).channels == frozenset()
     assert rt.index.get(friend_id).state is FriendState.ACTIVE
     assert "f1" not in await house.offers(await house.book())

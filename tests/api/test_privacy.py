@@ -7,7 +7,7 @@ from dispatch.rules.policy import RankBy
 from geo import cells
 from geo.point import Point
 from tests.api.conftest import BOOKING
-from tests.builders import ZURICH, friend_row, north, take_in
+from tests.builders import ZURICH, friend_row, import_friends, north
 
 PRIVATE = (
     "Vera",
@@ -123,7 +123,7 @@ async def test_a_friends_own_radius_is_no_ruler(house, owner):
     await owner.execute("UPDATE friends SET radius_m = 500 WHERE ref IN ('f4', 'f6')")
     await owner.execute("UPDATE friends SET quiet_from = 0, quiet_until = 1439 WHERE ref ~ '[34]'")
     rows = [friend_row(f"g{n}", north(-50 * n)) for n in (1, 2)]
-    house.friends |= await take_in(house.rt, rows)
+    house.friends |= await import_friends(house.rt, rows)
     booking = await house.book()
     desk = await house.operator()
     [decision] = (await desk.get(f"/v1/bookings/{booking['id']}/decisions")).json()
@@ -143,7 +143,7 @@ async def test_a_friend_kept_apart_from_one_customer_does_not_learn_that_she_boo
         """INSERT INTO blocks SELECT id, encode(sha256('vera@example.com'), 'hex'), true, moment()
         FROM friends WHERE ref = 'f1'"""
     )
-    await take_in(house.rt, [friend_row("f1", north(100), capacity=19)])
+    await import_friends(house.rt, [friend_row("f1", north(100), capacity=19)])
     booking = await house.book()
     desk = await house.operator()
     [decision] = (await desk.get(f"/v1/bookings/{booking['id']}/decisions", friend="f1")).json()
@@ -183,7 +183,7 @@ async def doors(house):
         )
         for n, (up, right) in enumerate([(1, 1), (1, -1), (-1, 1), (-1, -1)] * 4, start=1)
     ]
-    house.friends |= await take_in(house.rt, rows)
+    house.friends |= await import_friends(house.rt, rows)
     found = [
         Point(round(centre.lat + side * 0.004, 6), round(centre.lon + side * 0.006, 6))
         for side in (1, -1)

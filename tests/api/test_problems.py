@@ -8,13 +8,13 @@ import pytest
 
 from api.http import problems
 from data.db import (
-    ConstraintBroken,
-    DatabaseAway,
+    ConstraintViolation,
     DatabaseBusy,
     DatabaseConflict,
     DatabaseFull,
+    DatabaseUnavailable,
 )
-from dispatch.flows.group_commit import Overloaded, together
+from dispatch.flows.group_commit import Overloaded, group_commit
 from dispatch.flows.jobs import commands
 from dispatch.rules.refusals import NotFound, Refused
 from tests.api.conftest import BOOKING
@@ -54,7 +54,7 @@ def test_names_are_unique_and_statuses_sensible():
 @pytest.mark.parametrize(
     ("error", "code"),
     [
-        (DatabaseAway(SECRET), "database-away"),
+        (DatabaseUnavailable(SECRET), "database-away"),
         (DatabaseBusy(SECRET), "database-busy"),
         (DatabaseConflict(SECRET), "database-conflict"),
         (DatabaseFull(SECRET), "database-full"),
@@ -73,7 +73,7 @@ async def test_what_passes_is_503_and_says_when_to_come_back(house, monkeypatch,
     assert SECRET not in answer.text
 
 
-@pytest.mark.parametrize("error", [RuntimeError(SECRET), ConstraintBroken("awards_one_living")])
+@pytest.mark.parametrize("error", [RuntimeError(SECRET), ConstraintViolation("awards_one_living")])
 async def test_a_fault_of_ours_is_500_with_a_number_and_nothing_else(
     house, monkeypatch, caplog, error
 ):
@@ -107,7 +107,7 @@ async def test_a_database_that_went_away_is_503_and_comes_back_by_itself(house, 
 
 
 async def test_an_overfull_house_says_so_at_once(house, monkeypatch, problem):
-    monkeypatch.setattr("dispatch.flows.group_commit.WAITING_MAX", 0)
+    monkeypatch.setattr("dispatch.flows.group_commit.QUEUE_MAX", 0)
     problem(await house.client().post("/v1/bookings", BOOKING), 503, "overloaded")
 
 
@@ -136,18 +136,18 @@ async def test_every_answer_is_numbered_and_guarded(house):
 async def test_whoever_hangs_up_does_not_undo_what_was_begun(house, owner):
     task = asyncio.create_task(house.client().post("/v1/bookings", BOOKING))
     for _ in range(1000):
-        if together(house.rt).writers:
+        if group_commit(house.rt).writers:
             break
         await asyncio.sleep(0)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    await together(house.rt).close()
+    await group_commit(house.rt).close()
     assert await owner.fetchval("SELECT count(*) FROM bookings") == 1
 
 
 def test_missing_and_foreign_are_said_with_the_same_words():
-    first = problems.answer(NotFound("booking 4711 of Vera"))
-    second = problems.answer(NotFound())
+    first = problems.error_response(NotFound("booking 4711 of Vera"))
+    second = problems.error_response(NotFound())
     assert first.body == second.body
     assert "Vera" not in json.loads(first.body)["detail"]

@@ -7,17 +7,17 @@ import pytest
 
 from api.server import process
 from data.settings import Settings
-from dispatch.flows.bootstrap import opened
-from tests.builders import friend_row, take_in
+from dispatch.flows.bootstrap import open_runtime
+from tests.builders import friend_row, import_friends
 
 
 @pytest.mark.parametrize("api_only", [True, False], ids=["api only", "with a worker"])
 async def test_an_api_process_hears_of_friends_another_took_in(rt, database, tmp_path, api_only):
     settings = Settings(data_dir=tmp_path)
     async with AsyncExitStack() as stack:
-        await process.hands(stack, rt, api_only=api_only)
-        async with opened(settings, database, application="another") as other:
-            await take_in(other, [friend_row("new")])
+        await process.start_worker(stack, rt, api_only=api_only)
+        async with open_runtime(settings, database, application="another") as other:
+            await import_friends(other, [friend_row("new")])
         async with asyncio.timeout(10):
             while not len(rt.index):  # noqa: ASYNC110 - an index tells nobody that it has grown
                 await asyncio.sleep(0.02)

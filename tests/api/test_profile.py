@@ -7,7 +7,7 @@ import pytest
 from data.records.ids import FriendId
 from dispatch.flows.people import friends
 from dispatch.rules.refusals import NotFound
-from tests.builders import awarded, friend_row, north, take_in
+from tests.builders import book_and_accept, friend_row, import_friends, north
 
 PATH = "/v1/me/profile"
 
@@ -108,8 +108,8 @@ async def test_what_cannot_be_names_the_field_and_the_cure(house, problem, body,
 
 
 async def test_nobody_takes_fewer_jobs_than_he_holds(house, rt, problem):
-    await awarded(rt)
-    await awarded(rt)
+    await book_and_accept(rt)
+    await book_and_accept(rt)
     me = await house.friend("f1")
     said = problem(await patch(me, {"capacity": 1}), 422, "validation-failed")
     assert said["errors"][0] == {
@@ -174,9 +174,9 @@ async def test_to_say_where_one_starts_for_the_first_time_is_no_move(house, owne
 async def test_an_import_moves_a_base_whenever_it_likes(house, rt, problem):
     me = await house.friend("f1")
     for base in (north(10), north(20)):
-        await take_in(rt, [friend_row("f1", base)])
+        await import_friends(rt, [friend_row("f1", base)])
         assert (await me.get(PATH)).json()["base"]["lat"] == base.lat
     await patch(me, {"base": HERE})
-    await take_in(rt, [friend_row("f1", north(30))])
+    await import_friends(rt, [friend_row("f1", north(30))])
     assert (await me.get(PATH)).json()["base"]["lat"] == north(30).lat
     problem(await patch(me, {"base": THERE}), 409, "base-moved-lately")

@@ -11,7 +11,7 @@ from fastapi.routing import APIRoute
 from pydantic import BaseModel, ConfigDict, Field
 
 from api.http import problems
-from api.http.routing import Direct, Ways
+from api.http.routing import CompiledRoute, RouteTable
 from api.server.app import ROUTERS
 
 
@@ -37,7 +37,7 @@ async def endpoint(
 def answered(kind, *, path, query=b"", headers=(), body=b'{"name":"ana"}'):
     """What a route of this kind answers: status and body."""
     app = FastAPI()
-    problems.install(app)
+    problems.install_handlers(app)
     app.router.routes.append(kind("/x/{number}", endpoint, methods=["POST"]))
     said = []
 
@@ -81,14 +81,14 @@ REQUESTS = [
 
 @pytest.mark.parametrize("request_", REQUESTS, ids=str)
 def test_a_request_is_answered_as_fastapi_answers_it(request_):
-    assert answered(Direct, **request_) == answered(APIRoute, **request_)
+    assert answered(CompiledRoute, **request_) == answered(APIRoute, **request_)
 
 
 def test_every_route_is_direct_and_found_by_its_path():
     routes = [route for router in ROUTERS for route in router.routes]
-    ways = Ways(None, routes=routes)
+    ways = RouteTable(None, routes=routes)
     for route in routes:
-        assert isinstance(route, Direct), route
+        assert isinstance(route, CompiledRoute), route
         for method in route.methods:
             path = re.sub("{[a-z_]+}", GOOD, route.path)
             found, values = ways._find(path)
@@ -100,7 +100,7 @@ def test_every_route_is_direct_and_found_by_its_path():
     "path", ["/", "", "//", "/v1", "/v1/", "/v1/bookings/", "/v1/offers//accept", "/v1/x/y/z"]
 )
 def test_a_path_that_is_nobodys_is_found_nowhere(path):
-    ways = Ways(None, routes=[route for router in ROUTERS for route in router.routes])
+    ways = RouteTable(None, routes=[route for router in ROUTERS for route in router.routes])
     assert ways._find(path) is None
 
 
@@ -118,9 +118,9 @@ def test_what_a_plan_does_not_cover_is_refused_when_the_route_is_made():
         async def asks(found: Annotated[int, Depends(dependency)]) -> None: ...
 
         with pytest.raises(TypeError):
-            Direct("/x", asks)
+            CompiledRoute("/x", asks)
 
     def waits() -> None: ...
 
     with pytest.raises(TypeError):
-        Direct("/x", waits)
+        CompiledRoute("/x", waits)

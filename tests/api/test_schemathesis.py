@@ -15,12 +15,12 @@ import uvicorn
 from api.server.app import create_app
 from data.database import Database
 from data.settings import Settings
-from dispatch.flows.bootstrap import opened
+from dispatch.flows.bootstrap import open_runtime
 from dispatch.runtime import Runtime
-from tests.builders import take_in
+from tests.builders import import_friends
 from tests.proof.fuzz.attack import attack
-from tests.proof.fuzz.callers import KINDS, Caller, made
-from tests.proof.house import groups
+from tests.proof.fuzz.callers import KINDS, Caller, create_callers
+from tests.proof.deployment import friend_groups
 
 BASE = "https://tekkie.test"
 EXAMPLES = 1
@@ -51,7 +51,7 @@ class Whole:
 
     async def serve(self) -> None:
         chosen = Settings(data_dir=self.folder, public_url=BASE)
-        async with opened(chosen, self.database, application="tests", chance=Random(7)) as rt:
+        async with open_runtime(chosen, self.database, application="tests", chance=Random(7)) as rt:
             await self.furnish(rt)
             config = uvicorn.Config(create_app(rt), log_config=None, lifespan="on")
             self.server = uvicorn.Server(config)
@@ -60,8 +60,8 @@ class Whole:
             await self.server.serve(sockets=[self.listener])
 
     async def furnish(self, rt: Runtime) -> None:
-        await take_in(rt, groups(len(KINDS)))
-        self.callers = await made(rt, KINDS, seed=1, jobs_each=6)
+        await import_friends(rt, friend_groups(len(KINDS)))
+        self.callers = await create_callers(rt, KINDS, seed=1, jobs_each=6)
 
 
 @pytest.fixture(scope="module")

@@ -87,14 +87,14 @@ async def test_a_suspended_friend_is_out_at_once(house, owner, problem):
     await house.client().post("/v1/login-links", FRIEND)
     assert len(house.letters.sent) == 1
     with pytest.raises(NotFound):
-        await sessions.token(house.rt, PersonId(house.friends["f1"]))
+        await sessions.create_token(house.rt, PersonId(house.friends["f1"]))
 
 
 async def test_a_session_ends_by_time_and_by_hand(house, clock, problem):
     friend = await house.friend("f1")
     assert (await friend.delete("/v1/sessions/current")).status_code == 204
     problem(await friend.get("/v1/me/offers"), 401, "unauthenticated")
-    brief = await sessions.token(house.rt, PersonId(house.friends["f1"]), timedelta(hours=1))
+    brief = await sessions.create_token(house.rt, PersonId(house.friends["f1"]), timedelta(hours=1))
     assert (await house.client(brief).get("/v1/me/offers")).status_code == 200
     await clock.advance(timedelta(hours=1))
     problem(await house.client(brief).get("/v1/me/offers"), 401, "unauthenticated")
@@ -107,21 +107,21 @@ async def test_an_operator_signs_in_and_is_added_once(house):
     token = await link(house, email="desk@example.com", kind="operator")
     begun = await house.client().post("/v1/sessions", {"token": token})
     assert begun.json()["kind"] == "operator"
-    by_hand = await sessions.login_link(house.rt, first)
+    by_hand = await sessions.create_login_link(house.rt, first)
     assert (await house.client().post("/v1/sessions", {"token": by_hand})).status_code == 201
 
 
 async def test_nobody_gets_a_link_for_a_customer(house, owner):
     await house.book()
     person = await owner.fetchval("SELECT customer_id FROM bookings")
-    for make in (sessions.login_link, sessions.token):
+    for make in (sessions.create_login_link, sessions.create_token):
         with pytest.raises(NotFound):
             await make(house.rt, PersonId(person))
 
 
 async def signed_in(house, ref="f1"):
     """The cookie of a friend."""
-    token = await sessions.token(house.rt, PersonId(house.friends[ref]))
+    token = await sessions.create_token(house.rt, PersonId(house.friends[ref]))
     return {"Cookie": f"tekkie_session={token}"}
 
 
@@ -180,7 +180,7 @@ async def test_a_revoked_key_opens_nothing_from_then_on(house, owner, problem):
     await accounts.revoke_key(house.rt, key[:16])
     problem(await house.client(key).get("/v1/bookings"), 401, "unauthenticated")
     assert (await house.client(second).get("/v1/bookings")).status_code == 200
-    [listed] = await accounts.list(house.rt)
+    [listed] = await accounts.list_partners(house.rt)
     assert listed.id == partner.id
     assert [bool(known.revoked_at) for known in listed.keys] == [True, False]
     kept = str(await owner.fetch("SELECT * FROM partner_keys"))
@@ -227,7 +227,7 @@ async def test_a_session_says_whose_it_is_and_until_when(house, clock, problem):
 
 async def test_one_browser_holds_a_friend_s_session_and_the_desk_s(house):
     person = await sessions.add_operator(house.rt, "Dora Desk", "dora@example.org")
-    link = await sessions.login_link(house.rt, person)
+    link = await sessions.create_login_link(house.rt, person)
     begun = await house.http.post("/v1/sessions", json={"token": link})
     at_desk = begun.headers["set-cookie"].partition(";")[0]
     assert at_desk.startswith("tekkie_desk=ts_")

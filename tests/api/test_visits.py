@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from dispatch.rules.jobs.notifications import NEWS
+from dispatch.rules.jobs.events import EVENTS
 
 FEE = {"amount": 1725, "currency": "CHF"}
 FREE = {"amount": 0, "currency": "CHF"}
@@ -214,4 +214,4 @@ async def test_every_event_is_one_of_those_that_are_told(house, clock, owner):
     await customer.post(f"{at}/move", {"wishes": []})
     await winner.post(f"{at}/on-the-way")
     kinds = {row["kind"] for row in await owner.fetch("SELECT kind FROM events")}
-    assert {"appointment.move_asked", "booking.on_the_way"} <= kinds <= NEWS.keys()
+    assert {"appointment.move_asked", "booking.on_the_way"} <= kinds <= EVENTS.keys()

@@ -13,7 +13,7 @@ from data.database import Database
 from data.db import connect
 from data.settings import load as load_settings
 from data.sql_loader import load
-from dispatch.flows.bootstrap import opened
+from dispatch.flows.bootstrap import open_runtime
 from dispatch.runtime import Runtime
 
 Tekkie = Callable[..., Result]
@@ -40,7 +40,7 @@ def in_service(
 
     async def work(do: Callable[[Runtime], Awaitable[Any]]) -> Any:
         settings = load_settings(data_dir=tmp_path / "data", public_url="https://tekkie.test")
-        async with opened(settings, database, application="tests") as rt:
+        async with open_runtime(settings, database, application="tests") as rt:
             return await do(rt)
 
     return lambda do: asyncio.run(work(do))

@@ -2,13 +2,13 @@
 
 import json
 
-from tests.builders import booked, neighbours
+from tests.builders import book_job, import_neighbours
 
 
 def test_a_backup_goes_to_a_new_file_and_says_what_it_holds(tekkie, in_service, tmp_path):
     async def work(rt):
-        await neighbours(rt, 4)
-        await booked(rt)
+        await import_neighbours(rt, 4)
+        await book_job(rt)
 
     in_service(work)
     file = tmp_path / "one.backup"
@@ -30,7 +30,7 @@ def test_words_tell_that_the_key_is_not_in_it(tekkie, tmp_path):
 
 
 def test_a_restore_over_people_is_refused_with_the_cure(tekkie, in_service, tmp_path):
-    in_service(lambda rt: neighbours(rt, 2))
+    in_service(lambda rt: import_neighbours(rt, 2))
     file = tmp_path / "one.backup"
     assert tekkie("backup", file).exit_code == 0
     for words in (("restore", file), ("restore", file, "--force")):

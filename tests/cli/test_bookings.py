@@ -11,7 +11,13 @@ from data.records.ids import BookingId
 from data.records.jobs import Protocol
 from data.store import jobs as store
 from dispatch.flows.jobs import commands
-from tests.builders import awarded, friend_row, neighbours, north, take_in
+from tests.builders import (
+    book_and_accept,
+    friend_row,
+    import_friends,
+    import_neighbours,
+    north,
+)
 
 
 @pytest.fixture
@@ -19,10 +25,10 @@ def booking(in_service):
     """A booking that f1 has accepted; f6 is too far away."""
 
     async def make(rt):
-        await neighbours(rt, 5)
-        await take_in(rt, [friend_row("f6", north(9_000), radius_m=1_000)])
-        booking_id, offer = await awarded(rt)
-        await commands.contacted(rt, booking_id, offer.friend_id)
+        await import_neighbours(rt, 5)
+        await import_friends(rt, [friend_row("f6", north(9_000), radius_m=1_000)])
+        booking_id, offer = await book_and_accept(rt)
+        await commands.confirm_contact(rt, booking_id, offer.friend_id)
         return str(booking_id)
 
     return in_service(make)
@@ -65,8 +71,10 @@ def test_what_a_customer_wrote_or_signed_is_not_printed(tekkie, booking, in_serv
     async def finish(rt):
         job = await load(rt, booking)
         who, soon = job.award.friend_id, job.award.awarded_at + timedelta(days=30)
-        await commands.agree(rt, job.booking.id, who, soon, None)
-        await commands.ask_move(rt, job.booking.id, wishes=(Wish.EVENING,), note="Ask for Vera.")
+        await commands.schedule(rt, job.booking.id, who, soon, None)
+        await commands.request_move(
+            rt, job.booking.id, wishes=(Wish.EVENING,), note="Ask for Vera."
+        )
         done = Protocol(summary="Done.", minutes=5)
         await commands.complete(rt, job.booking.id, who, done, "M1 1L2 2")
 

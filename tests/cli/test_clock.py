@@ -6,7 +6,7 @@ import pytest
 from api.cli.clock import moment_of, span_of
 from api.cli.exit_codes import UsedWrongly
 from dispatch.flows import maintenance
-from tests.builders import booked, neighbours
+from tests.builders import book_job, import_neighbours
 from tests.conftest import BEGINNING
 
 
@@ -51,8 +51,8 @@ def test_time_runs_as_fast_as_asked(tekkie):
 
 def test_time_does_not_go_back_behind_what_has_happened(tekkie, in_service):
     async def one_booking(rt):
-        await neighbours(rt, 4)
-        await booked(rt)
+        await import_neighbours(rt, 4)
+        await book_job(rt)
 
     in_service(one_booking)
     back = tekkie("clock", "set", "2026-03-01T00:00:00Z", "--test-clock")
@@ -63,11 +63,11 @@ def test_time_does_not_go_back_behind_what_has_happened(tekkie, in_service):
 def test_a_clock_that_is_doubted_can_be_confirmed_where_no_test_clock_is_allowed(
     tekkie, in_service
 ):
-    assert in_service(maintenance.clock_confirmed) is False
+    assert in_service(maintenance.is_clock_confirmed) is False
     done = tekkie("clock", "confirm", "--json")
     assert done.exit_code == 0, done.stderr
     assert at(done) == BEGINNING
-    assert in_service(maintenance.clock_confirmed) is True
+    assert in_service(maintenance.is_clock_confirmed) is True
 
 
 def test_a_clock_is_installed_by_moving_it_and_taken_out_again(tekkie, real_time):

@@ -12,10 +12,10 @@ import data.database
 from api.cli.root import app
 from data import db
 from data.settings import Settings
-from dispatch.flows.bootstrap import opened
+from dispatch.flows.bootstrap import open_runtime
 from dispatch.flows.jobs import commands
 from geo.point import Point
-from tests.builders import booked, friend_row, neighbours, north, take_in
+from tests.builders import book_job, friend_row, import_friends, import_neighbours, north
 from tests.conftest import BEGINNING, Clock
 
 BERN = Point(46.9481, 7.4474)
@@ -44,7 +44,7 @@ def with_runtime(database, tmp_path):
 
     async def working(work):
         settings = Settings(data_dir=tmp_path / "data")
-        async with opened(settings, database, application="tests") as rt:
+        async with open_runtime(settings, database, application="tests") as rt:
             return await work(rt)
 
     return lambda work: asyncio.run(working(work))
@@ -56,7 +56,7 @@ def facts(result):
 
 
 def test_the_summary_says_what_share_is_covered_and_which_towns_are_not(tekkie, with_runtime):
-    with_runtime(lambda rt: neighbours(rt, 4))
+    with_runtime(lambda rt: import_neighbours(rt, 4))
     found = facts(tekkie("coverage", *WIFI, "--json"))
     assert (found["package"], found["market"], found["friends"]) == ("wifi-setup", "CH", 4)
     assert found["weighted_by"] == "people"
@@ -71,7 +71,7 @@ def test_the_summary_says_what_share_is_covered_and_which_towns_are_not(tekkie, 
 
 
 def test_people_read_the_same_as_a_table(tekkie, with_runtime):
-    with_runtime(lambda rt: neighbours(rt, 4))
+    with_runtime(lambda rt: import_neighbours(rt, 4))
     result = tekkie("coverage", *WIFI, "--market", "ch")
     assert result.exit_code == 0, result.output
     assert "wifi-setup in CH: 4 friends" in result.stdout
@@ -80,7 +80,7 @@ def test_people_read_the_same_as_a_table(tekkie, with_runtime):
 
 
 def test_the_map_is_written_with_exact_counts(tekkie, with_runtime, tmp_path):
-    with_runtime(lambda rt: take_in(rt, [friend_row(f"b{n}", BERN) for n in range(3)]))
+    with_runtime(lambda rt: import_friends(rt, [friend_row(f"b{n}", BERN) for n in range(3)]))
     path = tmp_path / "map.geojson"
     result = tekkie("coverage", *WIFI, "--out", str(path))
     assert result.exit_code == 0, result.output
@@ -91,7 +91,7 @@ def test_the_map_is_written_with_exact_counts(tekkie, with_runtime, tmp_path):
 
 def test_friends_with_full_hands_count_only_when_asked(tekkie, with_runtime):
     async def full(rt):
-        refs = await neighbours(rt, 1, capacity=1)
+        refs = await import_neighbours(rt, 1, capacity=1)
         async with db.transaction(rt.pool) as tx:
             await tx.execute("UPDATE friends SET open_jobs = 1 WHERE id = $1", refs["f1"])
 
@@ -102,12 +102,12 @@ def test_friends_with_full_hands_count_only_when_asked(tekkie, with_runtime):
 
 def test_bookings_that_reached_nobody_or_too_few_are_unmet(tekkie, with_runtime):
     async def some(rt):
-        await booked(rt)
-        await neighbours(rt, 3)
+        await book_job(rt)
+        await import_neighbours(rt, 3)
         for n in range(2):
-            await booked(rt, email=f"few{n}@example.com")
-        await take_in(rt, [friend_row("f9", north(900))])
-        await booked(rt, email="enough@example.com")
+            await book_job(rt, email=f"few{n}@example.com")
+        await import_friends(rt, [friend_row("f9", north(900))])
+        await book_job(rt, email="enough@example.com")
 
     with_runtime(some)
     [cell] = facts(tekkie("coverage", "--unmet", "--json"))
@@ -121,8 +121,8 @@ def test_bookings_that_reached_nobody_or_too_few_are_unmet(tekkie, with_runtime)
 
 def test_a_booking_that_found_somebody_later_was_unmet_all_the_same(tekkie, with_runtime):
     async def late(rt):
-        done = await booked(rt)
-        await neighbours(rt, 4)
+        done = await book_job(rt)
+        await import_neighbours(rt, 4)
         await commands.redispatch(rt, done.job.booking.id, actor="system")
 
     with_runtime(late)
@@ -138,7 +138,7 @@ def test_bookings_before_the_last_days_do_not_count(tekkie, with_runtime, databa
         finally:
             await connection.close()
 
-    with_runtime(booked)
+    with_runtime(book_job)
     asyncio.run(later())
     assert facts(tekkie("coverage", "--unmet", "--json")) == []
     assert len(facts(tekkie("coverage", "--unmet", "--days", "32", "--json"))) == 1

@@ -4,7 +4,7 @@ from datetime import timedelta
 import pytest
 
 from data.db import transaction
-from tests.builders import booked, neighbours
+from tests.builders import book_job, import_neighbours
 
 UNWELL = [
     ("UPDATE friends SET open_jobs = 1 WHERE ref = 'f1'", "counters", "f1"),
@@ -20,8 +20,8 @@ def states(done):
 
 def one_booking(in_service, statement=None):
     async def make(rt):
-        await neighbours(rt, 5)
-        await booked(rt)
+        await import_neighbours(rt, 5)
+        await book_job(rt)
         if statement:
             async with transaction(rt.pool) as tx:
                 await tx.execute(statement)

@@ -3,7 +3,7 @@ import json
 import pytest
 
 from data.enums import Outcome
-from tests.builders import booked
+from tests.builders import book_job
 from tests.cli.conftest import FRIENDS
 
 
@@ -114,7 +114,7 @@ def test_a_friend_kept_apart_from_a_customer_is_not_asked_for_her(tekkie, file, 
     assert refused.exit_code == 2
 
     async def outcomes(rt):
-        done = await booked(rt, email="vera@example.com")
+        done = await book_job(rt, email="vera@example.com")
         [decision] = done.changes.decisions
         return {rt.index.get(f.friend_id).ref: f.outcome for f in decision.friends}
 

@@ -17,7 +17,7 @@ def test_a_token_opens_what_it_should(tekkie, file, in_service):
 
     tekkie("friends", "import", file)
     made = json.loads(tekkie("token", "friend", "ana", "--days", "3", "--json").stdout)
-    visitor = in_service(lambda rt: sessions.who(rt, made["token"]))
+    visitor = in_service(lambda rt: sessions.find_session(rt, made["token"]))
     assert visitor is not None
     assert visitor.kind == "friend"
     assert timedelta(days=made["days"]) == timedelta(days=3)

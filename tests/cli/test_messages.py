@@ -4,7 +4,7 @@ import pytest
 
 from data.db import transaction
 from data.store import consistency
-from tests.builders import booked, neighbours
+from tests.builders import book_job, import_neighbours
 
 PARK = "UPDATE messages SET state = 'parked', problem = 'the mail server refused it: 550'"
 
@@ -14,11 +14,11 @@ def parked(in_service):
     """How many messages are parked."""
 
     async def make(rt):
-        await neighbours(rt, 2)
-        await booked(rt)
+        await import_neighbours(rt, 2)
+        await book_job(rt)
         async with transaction(rt.pool) as tx:
             await tx.execute(PARK)
-            return len(await consistency.parked(tx, 100))
+            return len(await consistency.parked_messages(tx, 100))
 
     return in_service(make)
 

@@ -6,21 +6,21 @@ from dispatch.flows.partners import accounts
 def test_a_key_is_told_once_opens_and_is_revoked_at_once(tekkie, in_service):
     key = tekkie("partners", "add", "Radio Huber", "--members-only").stdout.strip()
     assert key.startswith("tk_live_")
-    found = in_service(lambda rt: accounts.of_key(rt, key))
+    found = in_service(lambda rt: accounts.find_by_key(rt, key))
     assert found is not None
     assert found.members_only
     listed = tekkie("partners", "list")
     assert key not in listed.output
     [partner] = json.loads(tekkie("partners", "list", "--json").stdout)
     assert tekkie("partners", "revoke", partner["keys"][0]["prefix"]).exit_code == 0
-    assert in_service(lambda rt: accounts.of_key(rt, key)) is None
+    assert in_service(lambda rt: accounts.find_by_key(rt, key)) is None
 
 
 def test_a_second_key_works_beside_the_first(tekkie, in_service):
     first = json.loads(tekkie("partners", "add", "Shop", "--json").stdout)["key"]
     second = tekkie("partners", "key", "Shop").stdout.strip()
     for key in (first, second):
-        assert in_service(lambda rt, key=key: accounts.of_key(rt, key)) is not None
+        assert in_service(lambda rt, key=key: accounts.find_by_key(rt, key)) is not None
 
 
 def test_a_name_is_taken_once_and_an_unknown_one_is_said(tekkie):

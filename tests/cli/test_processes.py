@@ -25,7 +25,7 @@ __all__ = ["folder", "town"]  # fixtures
 
 CALLS_MAX = 400
 OWN = re.compile(r'tekkie_index_friends\{process="(\d)"\}')
-SIBLING = re.compile(r"process (\d) is (\d+) and listens too")
+CHILD = re.compile(r"process (\d) \(pid (\d+)\) is listening")
 
 pytestmark = [pytest.mark.xdist_group("serving"), pytest.mark.timeout(150)]
 
@@ -48,7 +48,7 @@ def until_all_have_answered(url, wanted):
 def siblings_of(said, count):
     """The numbers and process ids of those that began to listen, once there were so many."""
     until = time.monotonic() + STARTS_WITHIN_S
-    while len(found := SIBLING.findall(said.read_text())) < count:
+    while len(found := CHILD.findall(said.read_text())) < count:
         assert time.monotonic() < until, said.read_text()
         time.sleep(0.05)
     return [(int(number), int(pid)) for number, pid in found]
@@ -66,7 +66,7 @@ def test_all_processes_answer_and_one_that_is_killed_comes_back(town):
         os.kill(first[1], signal.SIGKILL)
         answered = {who_answers(url) for _ in range(40)}
         assert 0 in answered
-        wait_for(process, said, "another takes its place")
+        wait_for(process, said, "restarting it")
         again = siblings_of(said, 3)[2]
         assert again[0] == first[0]
         assert again[1] != first[1]

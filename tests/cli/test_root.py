@@ -106,7 +106,7 @@ def test_a_fault_of_our_own_is_said_as_such(tekkie, monkeypatch):
     async def broken(rt):
         raise RuntimeError("oh")
 
-    monkeypatch.setattr(accounts, "list", broken)
+    monkeypatch.setattr(accounts, "list_partners", broken)
     done = tekkie("partners", "list")
     assert done.exit_code == 1
     assert "A fault of tekkie itself (RuntimeError: oh); --debug shows where." in done.stderr
@@ -118,7 +118,7 @@ def test_ctrl_c_ends_with_130_and_without_a_word(tekkie, monkeypatch):
     async def interrupted(rt):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(accounts, "list", interrupted)
+    monkeypatch.setattr(accounts, "list_partners", interrupted)
     done = tekkie("partners", "list")
     assert done.exit_code == 130
     assert "Traceback" not in done.output

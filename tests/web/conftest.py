@@ -22,10 +22,10 @@ from api.http.static_files import DIST
 from api.server.app import create_app
 from data.database import Database
 from data.settings import Settings
-from dispatch.flows.bootstrap import opened
+from dispatch.flows.bootstrap import open_runtime
 from dispatch.runtime import Runtime
 from tests.api.conftest import House, Letters, one_gazetteer
-from tests.builders import neighbours
+from tests.builders import import_neighbours
 from tests.proxy import Proxy
 
 __all__ = ["one_gazetteer"]
@@ -167,7 +167,7 @@ async def line(listener: socket.socket) -> AsyncIterator[Proxy]:
 async def rt(database: Database, clock: Any, tmp_path: Path, line: Proxy) -> AsyncIterator[Runtime]:
     """A runtime that knows under which address its pages are."""
     settings = Settings(data_dir=tmp_path, port=line.port)
-    async with opened(settings, database, application="tests", chance=Random(7)) as runtime:
+    async with open_runtime(settings, database, application="tests", chance=Random(7)) as runtime:
         yield runtime
 
 
@@ -178,12 +178,12 @@ async def site(
     """The pages and the API with six friends at 100 m to 600 m from the customer."""
     letters = Letters()
     app = create_app(rt)
-    app.state.outside = replace(app.state.outside, send_login_link=letters)
+    app.state.ports = replace(app.state.ports, send_login_link=letters)
     server = uvicorn.Server(uvicorn.Config(app, log_config=None, lifespan="on"))
     task = asyncio.create_task(server.serve(sockets=[listener]))
     # Callers who are no browser do without the line, which may be cut.
     async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{listener.getsockname()[1]}") as http:
-        friends = await neighbours(rt, 6, capacity=20)
+        friends = await import_neighbours(rt, 6, capacity=20)
         yield Site(rt.settings.base_url, House(rt, app, letters, http, friends), line)
     # Streams of pages stay open until their browser ends: nobody waits for them here.
     server.should_exit = server.force_exit = True

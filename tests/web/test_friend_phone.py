@@ -106,7 +106,7 @@ async def test_the_alarm_rings_this_phone_and_says_what_is_in_the_way(tabs, site
         return [None for _ in phones]
 
     app = site.house.app
-    app.state.outside = replace(app.state.outside, ring=ring)
+    app.state.ports = replace(app.state.ports, send_test_push=ring)
     page = await phone(tabs, site)
     await page.context.grant_permissions(["notifications"])
     await page.add_init_script(SUBSCRIBED)

@@ -1,4 +1,4 @@
-"""Bookings as the desk sees them: the day in numbers, queues, a search, one booking whole."""
+"""Bookings for the desk: numbers of the day, queues, search, details, notes."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from uuid import UUID
 from fastapi import APIRouter, Query
 
 from api.http import pagination
-from api.http.auth import AnOperator, Rt, actor
+from api.http.auth import CurrentOperator, Rt, actor
 from api.http.pagination import Cursor, Limit
-from api.http.routing import Direct
+from api.http.routing import CompiledRoute
 from api.openapi.document import problems
 from api.schemas import desk as desk_schemas
 from api.schemas import presenters, requests, responses
 from api.schemas.fields import Word
 from data.enums import BookingState
-from data.markets import MARKETS, Market
+from data.markets import HOME, MARKETS, Market
 from data.records.ids import BookingId
 from data.store.desk import Queue
 from dispatch.flows import desk
@@ -25,72 +25,76 @@ from dispatch.rules.jobs.matching import TRAITS
 from dispatch.rules.people.desk_notes import NotesFull
 from dispatch.rules.refusals import NotFound
 
-router = APIRouter(prefix="/v1", tags=["desk"], route_class=Direct)
+router = APIRouter(prefix="/v1", tags=["desk"], route_class=CompiledRoute)
 
 
-@router.get("/desk/numbers", summary="The day in numbers")
+@router.get("/desk/numbers", summary="Get the numbers of the day")
 async def show_numbers(
     rt: Rt,
-    who: AnOperator,
+    caller: CurrentOperator,
     market: Annotated[
-        Market | None, Query(description="Only this country, by its own midnight.")
+        Market | None, Query(description="Only this country, since its local midnight.")
     ] = None,
 ) -> desk_schemas.NumbersResponse:
-    """What has happened since midnight; without a market everywhere, since midnight in Zurich."""
-    row = await desk.numbers(rt, MARKETS[market or Market.CH].timezone, market)
+    """What has happened since midnight; without a market in all, since midnight in Zurich."""
+    row = await desk.numbers(rt, MARKETS[market or HOME].timezone, market)
     free = rt.index.how_many_open(TRAITS[market] if market else 0)
     server_time = row.pop("now")
     return desk_schemas.NumbersResponse(friends_available=free, server_time=server_time, **row)
 
 
-@router.get("/desk/queues", summary="What waits for a person")
-async def show_queues(rt: Rt, who: AnOperator) -> desk_schemas.QueuesResponse:
-    """How much waits in each queue."""
+@router.get("/desk/queues", summary="Count the queues of the desk")
+async def show_queues(rt: Rt, caller: CurrentOperator) -> desk_schemas.QueuesResponse:
+    """The number of items in each queue."""
     return desk_schemas.QueuesResponse.model_validate(
         {str(q): n for q, n in (await desk.queue_counts(rt)).items()}
     )
 
 
-@router.get("/desk/bookings", summary="Bookings in a queue, in a state, or found")
+@router.get("/desk/bookings", summary="Search bookings")
 async def find_bookings(
     *,
     rt: Rt,
-    who: AnOperator,
-    queue: Annotated[Queue | None, Query(description="Only what waits in this queue.")] = None,
+    caller: CurrentOperator,
+    queue: Annotated[Queue | None, Query(description="Only bookings in this queue.")] = None,
     state: Annotated[BookingState | None, Query()] = None,
     q: Annotated[
         Word | None,
         Query(
-            description="An id, a partner's reference, a friend's `ref`, or beginnings of words "
-            "of name, mail, telephone number, postcode and town; the newest 2,000 are found."
+            description="An id, a partner's reference, a friend's `ref`, or prefixes of words of "
+            "name, mail, telephone number, postcode and town; finds at most the newest 2,000."
         ),
     ] = None,
     limit: Limit = pagination.PAGE_DEFAULT,
     cursor: Cursor = None,
 ) -> responses.Page[desk_schemas.BookingRow]:
-    """The newest first. That somebody looked is written down."""
+    """Bookings by queue, state or text, newest first. The access is logged."""
     found = await desk.bookings(
         rt,
         queue=queue,
         state=state,
         words=q,
-        before=pagination.to_moment(cursor),
+        before=pagination.decode_time(cursor),
         limit=limit + 1,
-        actor=actor(who),
+        actor=actor(caller),
     )
     page = found[:limit]
     more = len(found) > limit
-    last = pagination.of_moment(page[-1]["created_at"], page[-1]["id"]) if more else None
+    last = pagination.encode_time(page[-1]["created_at"], page[-1]["id"]) if more else None
     return responses.Page(items=[_row(row) for row in page], next_cursor=last)
 
 
-@router.get("/desk/bookings/{booking_id}", summary="One whole", responses=problems(NotFound))
+@router.get(
+    "/desk/bookings/{booking_id}",
+    summary="Get a booking's details",
+    responses=problems(NotFound),
+)
 async def open_booking(
-    rt: Rt, who: AnOperator, booking_id: UUID
+    rt: Rt, caller: CurrentOperator, booking_id: UUID
 ) -> desk_schemas.BookingDetailsResponse:
-    """Everything about a booking. That somebody looked is written down."""
-    whole = await desk.open_booking(rt, BookingId(booking_id), actor=actor(who))
-    said = presenters.booking(whole.view, rt.policy, with_customer=True, by_desk=True)
+    """All data about a booking. The access is logged."""
+    whole = await desk.open_booking(rt, BookingId(booking_id), actor=actor(caller))
+    said = presenters.present_booking(whole.view, rt.policy, with_customer=True, by_desk=True)
     about, story = whole.about, whole.story
     return desk_schemas.BookingDetailsResponse.model_validate(
         {
@@ -102,22 +106,24 @@ async def open_booking(
             "events": story["events"],
             "offers_made": story["offers"],
             "awards": story["awards"],
-            "notes": presenters.notes(about["desk_notes"], whole.names),
+            "notes": presenters.present_notes(about["desk_notes"], whole.names),
         }
     )
 
 
 @router.get(
-    "/desk/bookings/{booking_id}/around", summary="Who is near", responses=problems(NotFound)
+    "/desk/bookings/{booking_id}/around",
+    summary="List friends nearby",
+    responses=problems(NotFound),
 )
 async def list_neighbours(
     rt: Rt,
-    who: AnOperator,
+    caller: CurrentOperator,
     booking_id: UUID,
-    limit: Annotated[int, Query(ge=1, le=200, description="How many at most.")] = 50,
+    limit: Annotated[int, Query(ge=1, le=200, description="Maximum number of items.")] = 50,
 ) -> desk_schemas.NearbyFriendsResponse:
-    """The nearest friends of any kind with what each is to this booking now; nothing is decided."""
-    near = await desk.around(rt, BookingId(booking_id), limit=limit, actor=actor(who))
+    """The nearest friends of any kind with their present outcome; nothing is decided."""
+    near = await desk.friends_nearby(rt, BookingId(booking_id), limit=limit, actor=actor(caller))
     items = [
         desk_schemas.NearbyFriend(
             friend_id=one.friend_id,
@@ -128,7 +134,7 @@ async def list_neighbours(
             distance_m=one.distance_m,
             outcome=one.outcome,
         )
-        for one in near.neighbours
+        for one in near.nearby
     ]
     return desk_schemas.NearbyFriendsResponse(items=items, server_time=near.now)
 
@@ -136,17 +142,17 @@ async def list_neighbours(
 @router.post(
     "/bookings/{booking_id}/notes",
     status_code=201,
-    summary="Note something down",
+    summary="Add a note to a booking",
     responses=problems(NotFound, NotesFull),
 )
 async def note_booking(
-    rt: Rt, who: AnOperator, booking_id: UUID, asked: requests.NoteRequest
+    rt: Rt, caller: CurrentOperator, booking_id: UUID, body: requests.NoteRequest
 ) -> desk_schemas.NotesResponse:
-    """Add a note that only the desk sees; returns all notes about this booking."""
-    kept, names = await desk.note(
-        rt, BookingId(booking_id), asked.text, by=who.person_id, actor=actor(who)
+    """Add a note visible only to the desk; returns all notes about this booking."""
+    kept, names = await desk.add_note(
+        rt, BookingId(booking_id), body.text, by=caller.person_id, actor=actor(caller)
     )
-    return desk_schemas.NotesResponse(items=presenters.notes(kept, names))
+    return desk_schemas.NotesResponse(items=presenters.present_notes(kept, names))
 
 
 def _row(row: Mapping[str, Any]) -> desk_schemas.BookingRow:

@@ -1,4 +1,4 @@
-"""The desk's map: everybody's place at once, in columns, packed."""
+"""The desk's map: the location of every friend and booking, in columns, compressed."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Header, Response
 from pydantic_core import to_json
 
-from api.http.auth import AnOperator, Rt, actor
-from api.http.routing import Direct
+from api.http.auth import CurrentOperator, Rt, actor
+from api.http.routing import CompiledRoute
 from api.schemas import desk as desk_schemas
 from data.enums import FriendState, Tier
 from data.records.people import Friend
@@ -20,42 +20,44 @@ from dispatch.flows import desk
 from dispatch.rules.jobs import matching
 from dispatch.rules.policy import Policy
 
-PACKED: Final = 1
+GZIP_LEVEL: Final = 1
 DIGITS: Final = 5
-"""Of a degree: about a metre."""
+"""Decimals of a degree: about a metre."""
 
 
-# Members of an enumeration take longer to write than all the rest.
+# Serializing members of an enumeration would take longer than all the rest.
 BUSY: Final = desk_schemas.MapState.BUSY.value
 STATES: Final[Mapping[FriendState, str]] = {one: one.value for one in FriendState}
 TIERS: Final[Mapping[Tier, str]] = {one: one.value for one in Tier}
 
-router = APIRouter(prefix="/v1/desk", tags=["desk"], route_class=Direct)
+router = APIRouter(prefix="/v1/desk", tags=["desk"], route_class=CompiledRoute)
 
 
-@router.get("/map", summary="Where everybody is", response_model=desk_schemas.MapResponse)
+@router.get("/map", summary="Get the map", response_model=desk_schemas.MapResponse)
 async def show_map(
     rt: Rt,
-    who: AnOperator,
+    caller: CurrentOperator,
     accept_encoding: Annotated[str, Header(include_in_schema=False)] = "",
 ) -> Response:
-    """Friends by this process's index and bookings by the rows; packed for whoever takes gzip."""
-    bookings, now = await desk.on_map(rt, actor=actor(who))
-    packed = "gzip" in accept_encoding
-    body = await asyncio.to_thread(_drawn, list(rt.index), bookings, now, rt.policy, packed=packed)
-    headers = {"Vary": "Accept-Encoding"} | ({"Content-Encoding": "gzip"} if packed else {})
+    """Friends from the index of this process and bookings from the database; gzip if accepted."""
+    bookings, now = await desk.map_bookings(rt, actor=actor(caller))
+    compress = "gzip" in accept_encoding
+    body = await asyncio.to_thread(
+        _encode, list(rt.index), bookings, now, rt.policy, compress=compress
+    )
+    headers = {"Vary": "Accept-Encoding"} | ({"Content-Encoding": "gzip"} if compress else {})
     return Response(body, media_type="application/json", headers=headers)
 
 
-def _drawn(
+def _encode(
     friends: Sequence[Friend],
     bookings: Sequence[Mapping[str, Any]],
     now: datetime,
     policy: Policy,
     *,
-    packed: bool,
+    compress: bool,
 ) -> bytes:
-    drawn = {
+    content = {
         "friends": {
             "id": [str(one.id) for one in friends],
             "lat": [round(one.lat, DIGITS) for one in friends],
@@ -71,12 +73,12 @@ def _drawn(
         },
         "server_time": now,
     }
-    body = to_json(drawn)
-    return gzip.compress(body, PACKED, mtime=0) if packed else body
+    body = to_json(content)
+    return gzip.compress(body, GZIP_LEVEL, mtime=0) if compress else body
 
 
 def _states(friends: Sequence[Friend], policy: Policy) -> list[str]:
-    askable = matching.askable(policy)
+    askable = matching.askable_filter(policy)
     return [
         BUSY if one.state is FriendState.ACTIVE and not askable(one) else STATES[one.state]
         for one in friends
