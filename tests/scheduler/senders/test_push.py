@@ -3,6 +3,7 @@
 import asyncio
 import json
 from datetime import timedelta
+from email import message_from_bytes, policy
 from types import SimpleNamespace
 from uuid import UUID
 
@@ -32,8 +33,8 @@ class Box:
     def __init__(self):
         self.mails = []
 
-    async def carry(self, mail):
-        self.mails.append(mail)
+    async def carry(self, mail, to):
+        self.mails.append(message_from_bytes(mail.as_bytes(), policy=policy.default))
         return Sent()
 
     def subjects(self, to=None):
