@@ -22,7 +22,7 @@ import logging
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Final, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 
 import asyncpg
 from asyncpg.pool import PoolConnectionProxy
@@ -232,11 +232,21 @@ async def _skip_reset(connection: Connection) -> None:
 
 async def _register_json(connection: Connection) -> None:
     await connection.set_type_codec(
-        "jsonb", schema="pg_catalog", encoder=_encode_json, decoder=json.loads, format="text"
+        "jsonb", schema="pg_catalog", encoder=_encode_json, decoder=_decode_json, format="binary"
     )
 
 
-_encode_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+# The binary form is a version and the text: only in it can jsonb stand within a row or an array.
+_JSONB_VERSION: Final = b"\x01"
+_json_text = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
+
+def _encode_json(value: Any) -> bytes:
+    return _JSONB_VERSION + _json_text(value).encode()
+
+
+def _decode_json(data: bytes) -> Any:
+    return json.loads(data[1:].decode())
 
 
 @asynccontextmanager

@@ -135,7 +135,7 @@ async def schema_status(dsn: str, *, folder: Traversable = MIGRATIONS) -> Schema
     connection = await db.connect(dsn, application=APPLICATION, path=SEARCH_PATH)
     try:
         with db.translate_errors():
-            if not await connection.fetchval(sql.is_founded):
+            if not await connection.fetchval(sql.schema_exists):
                 return SchemaStatus(missing=[migration.name for migration in known], ahead=[])
             applied = await _read_applied(connection, known)
     finally:
@@ -204,9 +204,9 @@ async def _bootstrap(connection: db.Connection, report: Callable[[str], None]) -
             report("waiting for another tekkie that is migrating …")
             await connection.execute(sql.lock)
         await _ensure_role(connection)
-        if not await connection.fetchval(sql.is_founded):
+        if not await connection.fetchval(sql.schema_exists):
             try:
-                await connection.execute(sql.found)
+                await connection.execute(sql.create_schema)
             except asyncpg.InsufficientPrivilegeError as error:
                 raise SchemaError(
                     f"The schema tekkie cannot be created ({error}): an administrator must run "
@@ -267,7 +267,7 @@ async def _step_with_retries(
 
 async def _describe_blocker(connection: db.Connection) -> str:
     """Name who has held tables of tekkie for longest; those who are gone by now are not named."""
-    row = await connection.fetchrow(sql.in_the_way)
+    row = await connection.fetchrow(sql.blocking_session)
     if row is None:
         return ""
     name = row["application_name"] or "without a name"
@@ -290,8 +290,8 @@ async def _step(
 
 async def _upgrade_list(connection: db.Connection) -> None:
     # A list of files that an earlier tekkie founded.
-    if not await connection.fetchval(sql.says_who_works):
-        await connection.execute(sql.say_who_works)
+    if not await connection.fetchval(sql.has_works_from):
+        await connection.execute(sql.add_works_from)
 
 
 async def _apply(

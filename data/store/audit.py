@@ -15,4 +15,4 @@ async def record(
     tx: Connection, *, actor: str, act: str, subject: str, data: Mapping[str, Any] | None = None
 ) -> None:
     """Write one line that nobody can change; `data` holds ids and codes only."""
-    await tx.execute(sql.note, actor, act, subject, dict(data or {}))
+    await tx.execute(sql.record, actor, act, subject, dict(data or {}))

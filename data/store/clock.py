@@ -24,11 +24,11 @@ async def wall(tx: Connection) -> datetime | None:
 
 async def last_event_at(tx: Connection) -> datetime | None:
     """When the event happened that was written last; None when there is none."""
-    found: datetime | None = await tx.fetchval(sql.last_written)
+    found: datetime | None = await tx.fetchval(sql.last_event_at)
     return found
 
 
 async def is_confirmed(tx: Connection, within: timedelta) -> bool:
     """Whether somebody has said lately that this server's clock is right."""
-    found: bool = await tx.fetchval(sql.confirmed, within)
+    found: bool = await tx.fetchval(sql.is_confirmed, within)
     return found

@@ -12,7 +12,7 @@ from data import sql_loader
 from data.db import Connection
 from data.records.ids import BookingId, FriendId
 
-sql = sql_loader.load("checks")
+sql = sql_loader.load("consistency")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,22 +74,22 @@ async def counts(tx: Connection) -> Counts:
 
 async def bookings_without_timer(tx: Connection) -> list[BookingId]:
     """Bookings that wait for a timer there is not."""
-    return [row["id"] for row in await tx.fetch(sql.without_timer)]
+    return [row["id"] for row in await tx.fetch(sql.bookings_without_timer)]
 
 
 async def friends_miscounted(tx: Connection) -> list[str]:
     """Refs of friends whose counter of open jobs is wrong."""
-    return [row["ref"] for row in await tx.fetch(sql.miscounted)]
+    return [row["ref"] for row in await tx.fetch(sql.friends_miscounted)]
 
 
 async def friends_without_point(tx: Connection) -> list[str]:
     """Refs of friends without a point."""
-    return [row["ref"] for row in await tx.fetch(sql.unplaced)]
+    return [row["ref"] for row in await tx.fetch(sql.friends_without_point)]
 
 
 async def parked_messages(tx: Connection, limit: int) -> list[dict[str, Any]]:
     """Messages that were given up, the oldest first."""
-    return [dict(row) for row in await tx.fetch(sql.parked, limit)]
+    return [dict(row) for row in await tx.fetch(sql.parked_messages, limit)]
 
 
 async def story(tx: Connection, booking_id: BookingId) -> Story:

@@ -26,4 +26,4 @@ async def unmet_demand(
     tx: Connection, *, days: int, market: Market | None, package: str | None
 ) -> list[DemandRow]:
     """The bookings of the last days by square kilometre; None asks for every market or package."""
-    return [DemandRow(**row) for row in await tx.fetch(sql.unmet, days, market, package)]
+    return [DemandRow(**row) for row in await tx.fetch(sql.unmet_demand, days, market, package)]

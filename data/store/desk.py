@@ -80,14 +80,14 @@ async def page(
 
 async def day_numbers(tx: Connection, timezone: str, market: Market | None) -> Row:
     """What has happened since midnight in a time zone, and the offers that live now."""
-    row = await tx.fetchrow(sql.numbers, timezone, market)
+    row = await tx.fetchrow(sql.day_numbers, timezone, market)
     assert row is not None
     return {**row, "live_offers": await tx.fetchval(sql.live_offers, market)}
 
 
 async def booking_details(tx: Connection, booking_id: BookingId) -> Row | None:
     """What of a booking only the desk may know; None when there is none."""
-    row = await tx.fetchrow(sql.about, booking_id)
+    row = await tx.fetchrow(sql.booking_details, booking_id)
     return dict(row) if row else None
 
 
@@ -110,7 +110,7 @@ async def add_booking_note(
     tx: Connection, booking_id: BookingId, by: PersonId, text: str
 ) -> list[Row] | None:
     """Add a note about a booking and return all; None when there are too many, or no booking."""
-    notes: list[Row] | None = await tx.fetchval(sql.note_booking, booking_id, by, text, NOTES_MAX)
+    notes: list[Row] | None = await tx.fetchval(sql.add_booking_note, booking_id, by, text, NOTES_MAX)
     return notes
 
 
@@ -118,18 +118,18 @@ async def add_friend_note(
     tx: Connection, friend_id: FriendId, by: PersonId, text: str
 ) -> list[Row] | None:
     """Add a note about a friend and return all; None when there are too many, or no friend."""
-    notes: list[Row] | None = await tx.fetchval(sql.note_friend, friend_id, by, text, NOTES_MAX)
+    notes: list[Row] | None = await tx.fetchval(sql.add_friend_note, friend_id, by, text, NOTES_MAX)
     return notes
 
 
 async def record_access(tx: Connection, *, actor: str, act: str, subject: str) -> None:
     """Write down that somebody looked at personal data, once in ten minutes."""
-    await tx.execute(sql.looked, actor, act, subject)
+    await tx.execute(sql.record_access, actor, act, subject)
 
 
 async def map_bookings(tx: Connection) -> list[Row]:
     """The bookings under way or of the last seven days, with their points."""
-    return [dict(row) for row in await tx.fetch(sql.on_map, MAP_MAX)]
+    return [dict(row) for row in await tx.fetch(sql.map_bookings, MAP_MAX)]
 
 
 async def messages(tx: Connection, state: str, *, after: Position | None, limit: int) -> list[Row]:

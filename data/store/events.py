@@ -107,7 +107,7 @@ async def dedicated_connection(pool: Pool) -> AsyncIterator[Connection]:
 
 async def events_since(tx: Connection, mark: Snapshot | None, limit: int) -> EventBatch:
     """The events committed since `mark`, at most the newest `limit`; without a mark none."""
-    rows = await tx.fetch(sql.since, str(mark) if mark else None, limit)
+    rows = await tx.fetch(sql.events_since, str(mark) if mark else None, limit)
     happened = [_committed_event(row) for row in rows if row["booking_id"] is not None]
     full = len(happened) == limit
     return EventBatch(
@@ -130,7 +130,7 @@ async def offers_of(
 
 async def valid_credentials(tx: Connection, secrets_sha256: Collection[bytes]) -> set[bytes]:
     """Which of these hashes are of sessions and partner keys that are still good."""
-    return {row["secret"] for row in await tx.fetch(sql.good_credentials, secrets_sha256)}
+    return {row["secret"] for row in await tx.fetch(sql.valid_credentials, secrets_sha256)}
 
 
 def _order(one: CommittedEvent) -> tuple[datetime, BookingId, int]:

@@ -45,12 +45,12 @@ class FriendEntry:
 
 async def ids_by_ref(tx: Connection, refs: Sequence[str]) -> Mapping[str, FriendId]:
     """The ids of the friends who bear these refs already."""
-    return {row["ref"]: row["id"] for row in await tx.fetch(sql.known, refs)}
+    return {row["ref"]: row["id"] for row in await tx.fetch(sql.ids_by_ref, refs)}
 
 
 async def refs_by_email(tx: Connection, emails: Sequence[str]) -> Mapping[str, str]:
     """Which of these folded e-mail addresses belong to a friend, and the ref of that friend."""
-    rows = await tx.fetch(sql.emails_taken, emails)
+    rows = await tx.fetch(sql.refs_by_email, emails)
     return {row["email"]: row["ref"] for row in rows}
 
 
@@ -115,7 +115,7 @@ async def profile(tx: Connection, friend_id: FriendId) -> asyncpg.Record | None:
 
 async def lock_friend(tx: Connection, friend_id: FriendId) -> bool:
     """Lock one friend's row; False when there is none."""
-    return await tx.fetchval(sql.lock_one, friend_id) is not None
+    return await tx.fetchval(sql.lock_friend, friend_id) is not None
 
 
 async def set_state(tx: Connection, friend_id: FriendId, state: FriendState) -> bool:
@@ -143,7 +143,7 @@ async def set_base(tx: Connection, friend_id: FriendId, lat: float, lon: float) 
 
 async def record_base_move(tx: Connection, friend_id: FriendId, at: datetime) -> None:
     """Keep when he last moved his base himself."""
-    await tx.execute(sql.note_move, friend_id, at)
+    await tx.execute(sql.record_base_move, friend_id, at)
 
 
 async def set_capacity(tx: Connection, friend_id: FriendId, capacity: int) -> None:

@@ -11,7 +11,7 @@ from data import sql_loader
 from data.db import Connection
 from data.records.ids import FriendId
 
-sql = sql_loader.load("feed")
+sql = sql_loader.load("friend_changes")
 
 PAGE = 5000
 
@@ -35,7 +35,7 @@ async def fingerprints(
 ) -> AsyncIterator[Mapping[FriendId, Fingerprint]]:
     """The pulse of every friend with a place, a page at a time, in the order of their ids."""
     last = UUID(int=0)
-    while rows := await tx.fetch(sql.pulses, last, PAGE, now):
+    while rows := await tx.fetch(sql.fingerprints, last, PAGE, now):
         yield {
             FriendId(friend_id): Fingerprint(version, open_jobs, live_offers)
             for friend_id, version, open_jobs, live_offers in rows
@@ -49,5 +49,5 @@ async def versions(
     """Version and open jobs of these friends, as their rows say."""
     if not friends:
         return {}
-    rows = await tx.fetch(sql.standing, friends)
+    rows = await tx.fetch(sql.versions, friends)
     return {FriendId(friend_id): (version, open_jobs) for friend_id, version, open_jobs in rows}

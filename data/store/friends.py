@@ -52,14 +52,14 @@ async def current(
     tx: Connection, ids: Iterable[FriendId], now: datetime, copy: FindCopy
 ) -> Mapping[FriendId, Friend]:
     """These friends as `facts` gives them, but read whole only where `copy` is out of date."""
-    return await _refresh(tx, sql.pulse, ids, now, copy)
+    return await _refresh(tx, sql.fingerprint, ids, now, copy)
 
 
 async def lock_current(
     tx: Connection, ids: Iterable[FriendId], now: datetime, copy: FindCopy
 ) -> Mapping[FriendId, Friend]:
     """`lock` and `current` at once."""
-    return await _refresh(tx, sql.lock_and_pulse, ids, now, copy)
+    return await _refresh(tx, sql.lock_and_fingerprint, ids, now, copy)
 
 
 async def _refresh(
@@ -103,7 +103,7 @@ async def changed_since(tx: Connection, mark: str) -> list[FriendId]:
 
 async def find_id(tx: Connection, word: str) -> FriendId | None:
     """The friend meant by an id or by the `ref` of an imported file."""
-    found: UUID | None = await tx.fetchval(sql.id_of, word)
+    found: UUID | None = await tx.fetchval(sql.find_id, word)
     return FriendId(found) if found else None
 
 

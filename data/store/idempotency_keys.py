@@ -9,7 +9,7 @@ from typing import Any
 from data import sql_loader
 from data.db import Connection
 
-sql = sql_loader.load("answers")
+sql = sql_loader.load("idempotency_keys")
 
 KeyOfCaller = tuple[str, str]
 
@@ -57,7 +57,7 @@ async def claim(tx: Connection, claims: Sequence[Claim]) -> Mapping[KeyOfCaller,
             request_sha256=row["request_sha256"],
             body=row["body"],
         )
-        for row in await tx.fetch(sql.said, *columns)
+        for row in await tx.fetch(sql.stored, *columns)
         if (row["principal"], row["key"]) not in mine
     }
 
@@ -65,15 +65,15 @@ async def claim(tx: Connection, claims: Sequence[Claim]) -> Mapping[KeyOfCaller,
 async def store_responses(tx: Connection, said: Mapping[KeyOfCaller, Mapping[str, Any]]) -> None:
     """Keep what was answered under these claims."""
     if said:
-        await tx.execute(sql.keep, [p for p, _ in said], [k for _, k in said], list(said.values()))
+        await tx.execute(sql.store, [p for p, _ in said], [k for _, k in said], list(said.values()))
 
 
 async def release(tx: Connection, names: Sequence[KeyOfCaller]) -> None:
     """Give up claims whose request was refused."""
     if names:
-        await tx.execute(sql.forget, [p for p, _ in names], [k for _, k in names])
+        await tx.execute(sql.release, [p for p, _ in names], [k for _, k in names])
 
 
 async def delete_old(tx: Connection) -> None:
     """Drop at most a thousand answers older than seven days."""
-    await tx.execute(sql.forget_old)
+    await tx.execute(sql.delete_old)

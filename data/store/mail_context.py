@@ -18,7 +18,7 @@ from data.records.jobs import Appointment
 from data.records.money import Money
 from data.store.push_subscriptions import PushSubscription, push_subscription
 
-sql = sql_loader.load("letters")
+sql = sql_loader.load("mail_context")
 
 SUBSCRIPTION_COLUMNS = ("id", "endpoint", "p256dh", "auth", "created_at", "rung_at", "problem")
 
@@ -75,7 +75,7 @@ async def message_contexts(
     """The background of these messages, as of now."""
     if not ids:
         return {}
-    rows = await tx.fetch(sql.background, ids)
+    rows = await tx.fetch(sql.message_contexts, ids)
     return {MessageId(row["id"]): _message_context(row) for row in rows}
 
 

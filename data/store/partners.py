@@ -49,7 +49,7 @@ async def insert(
 
 async def find(tx: Connection, word: str) -> Partner | None:
     """A partner by his name or id."""
-    row = await tx.fetchrow(sql.by_name, word)
+    row = await tx.fetchrow(sql.find, word)
     return _partner(row) if row else None
 
 
@@ -69,7 +69,7 @@ async def insert_key(
 
 async def partners_by_key(tx: Connection, secrets_sha256: Sequence[bytes]) -> dict[bytes, Partner]:
     """Whose keys these are; those that are no longer good are left out."""
-    rows = await tx.fetch(sql.of_keys, secrets_sha256)
+    rows = await tx.fetch(sql.partners_by_key, secrets_sha256)
     return {row["secret_sha256"]: _partner(row) for row in rows}
 
 
@@ -86,7 +86,7 @@ async def revoke_key(
 async def all_partners(tx: Connection) -> list[Partner]:
     """All partners by name, each with his keys."""
     found: dict[PartnerId, Partner] = {}
-    for row in await tx.fetch(sql.everyone):
+    for row in await tx.fetch(sql.all_partners):
         partner = found.setdefault(PartnerId(row["id"]), _partner(row))
         if row["prefix"] is not None:
             key = PartnerKey(

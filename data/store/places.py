@@ -38,7 +38,7 @@ class GeocodeRow:
 
 async def imported_postcodes(tx: Connection) -> list[PostcodeRow]:
     """Every imported postcode, in the order of country, code and town."""
-    return [PostcodeRow(*row) for row in await tx.fetch(sql.imported)]
+    return [PostcodeRow(*row) for row in await tx.fetch(sql.imported_postcodes)]
 
 
 async def replace_postcodes(tx: Connection, rows: Sequence[PostcodeRow]) -> None:
@@ -58,10 +58,10 @@ async def replace_postcodes(tx: Connection, rows: Sequence[PostcodeRow]) -> None
 
 async def cached_answer(tx: Connection, key: bytes) -> GeocodeRow | None:
     """What a geocoder answered to the question with this SHA-256, if not too long ago."""
-    row = await tx.fetchrow(sql.remembered, key)
+    row = await tx.fetchrow(sql.cached_answer, key)
     return GeocodeRow(*row) if row else None
 
 
 async def cache_answer(tx: Connection, key: bytes, answer: GeocodeRow) -> None:
     """Keep a geocoder's answer."""
-    await tx.execute(sql.remember, key, answer.lat, answer.lon, answer.precision, answer.radius_m)
+    await tx.execute(sql.cache_answer, key, answer.lat, answer.lon, answer.precision, answer.radius_m)

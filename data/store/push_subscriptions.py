@@ -83,12 +83,12 @@ async def drop(tx: Connection, friend_id: FriendId, endpoint: str) -> None:
 
 async def subscriptions_of(tx: Connection, friend_id: FriendId) -> list[PushSubscription]:
     """His phones, the oldest first."""
-    return [push_subscription(row) for row in await tx.fetch(sql.of_friend, friend_id)]
+    return [push_subscription(row) for row in await tx.fetch(sql.subscriptions_of, friend_id)]
 
 
 async def mark_pushed(tx: Connection, friend_id: FriendId) -> None:
     """All his phones are rung at this moment."""
-    await tx.execute(sql.rung, friend_id)
+    await tx.execute(sql.mark_pushed, friend_id)
 
 
 async def settle(
@@ -96,14 +96,14 @@ async def settle(
 ) -> None:
     """Forget the phones that are gone, and write down how the others did."""
     if gone:
-        await tx.execute(sql.forget_gone, gone)
+        await tx.execute(sql.delete_gone, gone)
     if others:
-        await tx.execute(sql.note, [one for one, _ in others], [said for _, said in others])
+        await tx.execute(sql.record_results, [one for one, _ in others], [said for _, said in others])
 
 
 async def friend_status(tx: Connection, friend_id: FriendId) -> FriendStatus | None:
     """What may keep this friend from being asked; None when there is no such friend."""
-    row = await tx.fetchrow(sql.standing, friend_id)
+    row = await tx.fetchrow(sql.friend_status, friend_id)
     if row is None:
         return None
     quiet = None

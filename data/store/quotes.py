@@ -56,7 +56,7 @@ async def find(tx: Connection, quote_id: UUID) -> Quote | None:
 
 async def delete_old(tx: Connection) -> None:
     """Drop at most a thousand quotes a week after they expired."""
-    await tx.execute(sql.forget_old)
+    await tx.execute(sql.delete_old)
 
 
 def _quote(row: asyncpg.Record) -> Quote:

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from data import sql_loader
 from data.db import Connection
-from data.markets import Language, Market
+from data.markets import HOME, Language, Market
 from data.records.ids import PersonId
 
 sql = sql_loader.load("sessions")
@@ -52,7 +52,7 @@ async def find_login(tx: Connection, kind: Login, email: str) -> Account | None:
         id=PersonId(row["id"]),
         email=row["email"],
         language=Language(row["language"]),
-        market=Market(home) if home in set(Market) else Market.CH,
+        market=Market(home) if home in set(Market) else HOME,
     )
 
 
@@ -96,13 +96,13 @@ async def session_owners(
         row["token_sha256"]: SessionOwner(
             id=PersonId(row["id"]), kind=Login(row["kind"]), language=Language(row["language"])
         )
-        for row in await tx.fetch(sql.who, tokens_sha256)
+        for row in await tx.fetch(sql.session_owners, tokens_sha256)
     }
 
 
 async def session_expiry(tx: Connection, token_sha256: bytes) -> tuple[datetime, datetime] | None:
     """When a session that is still good expires, and the moment this was read."""
-    row = await tx.fetchrow(sql.current, token_sha256)
+    row = await tx.fetchrow(sql.session_expiry, token_sha256)
     return (row["expires_at"], row["now"]) if row else None
 
 
@@ -121,4 +121,4 @@ async def insert_operator(
 
 async def delete_old(tx: Connection) -> None:
     """Drop at most a thousand links and sessions a day after they expired."""
-    await tx.execute(sql.forget_old)
+    await tx.execute(sql.delete_old)

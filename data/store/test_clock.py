@@ -70,5 +70,5 @@ async def remove(connection: Connection) -> None:
 
 async def newest_event_at(connection: Connection) -> datetime | None:
     """When the last thing happened to any booking."""
-    at: datetime | None = await connection.fetchval(sql.newest_event)
+    at: datetime | None = await connection.fetchval(sql.newest_event_at)
     return at

@@ -97,15 +97,15 @@ HOT: Mapping[str, Mapping[str, Hot]] = {
         ),
         "lock": hot(FEW, by="friends_pkey"),
         "ids_after": hot(ONE, 100, by="friends_pkey"),
-        "pulse": hot(FEW, BEGINNING, by="friends_pkey offers_inbox"),
-        "lock_and_pulse": hot(FEW, BEGINNING, by="friends_pkey offers_inbox"),
+        "fingerprint": hot(FEW, BEGINNING, by="friends_pkey offers_inbox"),
+        "lock_and_fingerprint": hot(FEW, BEGINNING, by="friends_pkey offers_inbox"),
         "hurry_retries": hot(FEW, by="bookings_unfilled timers_pkey"),
         "hurry_markets": hot(["CH"], by="bookings_unfilled timers_pkey"),
         "changed_since": hot("99999999", by="friends_changed"),
     },
-    "feed": {
-        "pulses": hot(ONE, 100, BEGINNING, by="friends_pkey people_pkey offers_inbox"),
-        "standing": hot(FEW, by="friends_pkey"),
+    "friend_changes": {
+        "fingerprints": hot(ONE, 100, BEGINNING, by="friends_pkey people_pkey offers_inbox"),
+        "versions": hot(FEW, by="friends_pkey"),
     },
     "messages": {
         "claim": hot(20, 120.0, [], by="messages_due messages_order messages_pkey"),
@@ -113,33 +113,33 @@ HOT: Mapping[str, Mapping[str, Hot]] = {
         "backlog": hot(100, by="messages_due messages_parked timers_due"),
     },
     "sessions": {
-        "who": hot([b"\0" * 32], by="sessions_pkey people_pkey friends_pkey"),
-        "current": hot(b"\0" * 32, by="sessions_pkey"),
+        "session_owners": hot([b"\0" * 32], by="sessions_pkey people_pkey friends_pkey"),
+        "session_expiry": hot(b"\0" * 32, by="sessions_pkey"),
     },
-    "answers": {
-        "said": hot(["public"], ["k"], by="answers_pkey"),
-        "keep": hot(["public"], ["k"], [{}], by="answers_pkey"),
-        "forget": hot(["public"], ["k"], by="answers_pkey"),
-        "forget_old": hot(by="answers_age"),
+    "idempotency_keys": {
+        "stored": hot(["public"], ["k"], by="answers_pkey"),
+        "store": hot(["public"], ["k"], [{}], by="answers_pkey"),
+        "release": hot(["public"], ["k"], by="answers_pkey"),
+        "delete_old": hot(by="answers_age"),
     },
     "events": {
-        "since": hot("99999990:99999999:", 100, by="events_xid bookings_pkey"),
+        "events_since": hot("99999990:99999999:", 100, by="events_xid bookings_pkey"),
         "offers_of": hot(FEW, by="offer_once_a_round bookings_pkey people_pkey"),
     },
-    "letters": {
-        "background": hot(
+    "mail_context": {
+        "message_contexts": hot(
             FEW, by="messages_pkey bookings_pkey events_pkey people_pkey awards_booking"
         ),
     },
     "push_subscriptions": {
-        "rung": hot(ONE, by="push_subscriptions_friend"),
-        "note": hot([ONE], [None], by="push_subscriptions_pkey"),
-        "forget_gone": hot(FEW, by="push_subscriptions_pkey"),
+        "mark_pushed": hot(ONE, by="push_subscriptions_friend"),
+        "record_results": hot([ONE], [None], by="push_subscriptions_pkey"),
+        "delete_gone": hot(FEW, by="push_subscriptions_pkey"),
         "take_over": hot(SOUND, ONE, by="push_subscriptions_endpoint_key"),
         "drop_oldest": hot(ONE, ONE, 5, by="push_subscriptions_friend push_subscriptions_pkey"),
         "drop": hot(ONE, SOUND, by="push_subscriptions_endpoint_key|push_subscriptions_friend"),
-        "of_friend": hot(ONE, by="push_subscriptions_friend"),
-        "standing": hot(
+        "subscriptions_of": hot(ONE, by="push_subscriptions_friend"),
+        "friend_status": hot(
             ONE,
             by="friends_pkey people_pkey friend_certificates_pkey|"
             "friend_certificates_friend_id_certificate_valid_excl",
@@ -162,7 +162,7 @@ HOT: Mapping[str, Mapping[str, Hot]] = {
         "missed": hot(10, by="awards_missed bookings_pkey"),
         "disputed": hot(10, by="awards_disputed"),
         "parked_messages": hot(10, by="messages_parked"),
-        "about": hot(ONE, by="bookings_pkey people_pkey"),
+        "booking_details": hot(ONE, by="bookings_pkey people_pkey"),
         "events_of": hot(ONE, 100, by="events_pkey"),
         "offers_of": hot(ONE, 100, by="offer_once_a_round friends_pkey people_pkey"),
         "awards_of": hot(ONE, 100, by="awards_booking friends_pkey people_pkey"),
@@ -192,35 +192,35 @@ OPTIONAL: Mapping[str, frozenset[str]] = {
     "friends": frozenset(
         [
             "horizon",
-            "id_of",
-            "known",
-            "emails_taken",
+            "find_id",
+            "ids_by_ref",
+            "refs_by_email",
             "held_certificates",
             "end_certificates",
             "set_state",
             "set_quiet",
             "set_reach",
             "set_base",
-            "note_move",
+            "record_base_move",
             "set_capacity",
             "remove_members",
             "profile",
-            "lock_one",
+            "lock_friend",
         ]
     ),
     "messages": frozenset({"unpark"}),
-    "events": frozenset({"good_credentials"}),
-    "views": frozenset({"apart", "why"}),
+    "events": frozenset({"valid_credentials"}),
+    "views": frozenset({"positions", "outcomes"}),
     "desk": frozenset(
         [
-            *("note_booking", "note_friend", "search_friends", "certificates_of"),
+            *("add_booking_note", "add_friend_note", "search_friends", "certificates_of"),
             # They read much of what there is at the moment, and little of what was.
-            *("unsure_addresses", "numbers", "live_offers", "on_map"),
+            *("unsure_addresses", "day_numbers", "live_offers", "map_bookings"),
         ]
     ),
-    "answers": frozenset(),
+    "idempotency_keys": frozenset(),
     "push_subscriptions": frozenset(),
-    "letters": frozenset(),
+    "mail_context": frozenset(),
 }
 """What people do by hand and now and then; nobody waits for it in a crowd."""
 

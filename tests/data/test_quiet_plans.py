@@ -8,10 +8,10 @@ from tests.data.test_plans import add_history, explain, nodes
 
 SOME = [UUID(int=n) for n in range(1, 33)]
 COUNTING = {
-    ("friends", "pulse"): (SOME, BEGINNING),
+    ("friends", "fingerprint"): (SOME, BEGINNING),
     ("friends", "facts"): (SOME, BEGINNING),
-    ("feed", "pulses"): (UUID(int=0), 5000, BEGINNING),
-    ("feed", "live_offers_since"): ("1", BEGINNING),
+    ("friend_changes", "fingerprints"): (UUID(int=0), 5000, BEGINNING),
+    ("friend_changes", "live_offers_since"): ("1", BEGINNING),
 }
 
 

@@ -1,2 +1,2 @@
--- name: note
+-- name: record
 INSERT INTO audit (at, actor, act, subject, data) VALUES (moment(), $1, $2, $3, $4)

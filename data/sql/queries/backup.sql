@@ -1,5 +1,5 @@
 -- name: facts
--- What a backup and a restore must know beforehand; `others` are sessions of tekkie beside this one.
+-- What a backup and a restore check beforehand; `others` counts the other sessions of tekkie.
 SELECT current_setting('server_version_num')::int / 10000 AS major,
        to_regnamespace('tekkie') IS NOT NULL AS has_schema,
        to_regclass('tekkie.bookings') IS NOT NULL AS has_tables,
@@ -12,16 +12,16 @@ SELECT (SELECT count(*) FROM bookings) AS bookings, (SELECT count(*) FROM people
        (SELECT count(*) FROM events) AS events
 
 -- name: begin
--- Everything or nothing: a restore that is killed leaves no half of a database behind.
+-- One transaction: a restore that is killed leaves nothing behind.
 BEGIN;
 
 -- name: clear
--- Only ever where there is nobody's data.
+-- Only where the tables hold no people.
 DROP SCHEMA tekkie CASCADE;
 
 -- name: renumber
--- Transaction ids mean something on the server that gave them alone. One that lies ahead of this server would look like
--- a change still to come: streams would tell old events for ever, and every friend would seem to have changed just now.
+-- Transaction ids are valid only on the server that assigned them. One ahead of this server would look like a future
+-- change: streams would resend old events for ever, and every friend would seem to have changed just now.
 UPDATE tekkie.events SET xid = pg_current_xact_id() WHERE xid > pg_current_xact_id();
 UPDATE tekkie.friends SET changed = pg_current_xact_id() WHERE changed > pg_current_xact_id();
 

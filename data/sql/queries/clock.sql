@@ -2,7 +2,7 @@
 SELECT moment()
 
 -- name: install_test_clock
--- Replaces the one clock by one that reads the table `clock`; only the owner may, and only where it is allowed.
+-- Replaces `moment()` by one that reads the table `clock`; only the owner may, and only where it is allowed.
 CREATE OR REPLACE FUNCTION tekkie.moment() RETURNS timestamptz LANGUAGE sql STABLE AS
   'SELECT shown_at + (clock_timestamp() - real_at) * speed FROM tekkie.clock'
 
@@ -21,21 +21,21 @@ SELECT prosrc LIKE '%tekkie.clock%' FROM pg_proc WHERE oid = 'tekkie.moment()'::
 SELECT coalesce((SELECT speed FROM clock), 1.0)
 
 -- name: wall
--- The server's own clock, to be compared with one that cannot be set; NULL where a test clock rules.
+-- The server's own clock, to be compared with a monotonic one; NULL while a test clock is installed.
 SELECT CASE WHEN prosrc LIKE '%tekkie.clock%' THEN NULL ELSE clock_timestamp() END
 FROM pg_proc WHERE oid = 'tekkie.moment()'::regprocedure
 
 -- name: server_time
 SELECT clock_timestamp()
 
--- name: newest_event
--- Time may not go back behind what is written: nothing could happen to those bookings any more.
+-- name: newest_event_at
+-- The clock may not be set before this: bookings with later events could not change any more.
 SELECT max(at) FROM tekkie.events
 
--- name: last_written
--- When what was last written happened; the newest would stay ahead for hours after a clock that was wrong was set right.
+-- name: last_event_at
+-- The time of the event written last. The greatest time would stay ahead for hours after a wrong clock was corrected.
 SELECT at FROM events ORDER BY xid DESC LIMIT 1
 
--- name: confirmed
+-- name: is_confirmed
 SELECT EXISTS (SELECT FROM audit a WHERE a.subject = 'clock' AND a.act = 'clock.confirmed'
   AND a.at BETWEEN (SELECT moment()) - $1::interval AND (SELECT moment()))

@@ -1,5 +1,5 @@
 -- name: create_owner
--- Owns the database and its schema, is no superuser, and may act as the service.
+-- Owns the database and its schema, is no superuser, and may set the role of the service.
 CREATE ROLE tekkie_owner LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE
 
 -- name: create_service

@@ -1,4 +1,4 @@
--- name: unmet
+-- name: unmet_demand
 -- By square kilometre, never by address. Unmet: it ever was unfilled, or fewer than four friends were asked about it.
 SELECT t.cell_lat AS lat, t.cell_lon AS lon, count(*) AS bookings,
        count(*) FILTER (WHERE t.unfilled OR t.asked < 4) AS unmet,

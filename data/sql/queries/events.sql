@@ -1,6 +1,6 @@
--- name: since
--- What is visible now and was not in the snapshot $1: exactly what was committed in between, however long before it
--- was written. One row at least, so that the new snapshot is always told; the newest $2 events, should there be more.
+-- name: events_since
+-- Events visible now and not in the snapshot $1: exactly those committed in between, whenever they were written. At
+-- least one row, so that the new snapshot is always known; at most the newest $2 events.
 SELECT clock.mark, e.booking_id, e.seq, e.kind, e.at, e.actor, e.data, e.xid::text, b.partner_id
 FROM (SELECT pg_current_snapshot()::text AS mark) AS clock
 LEFT JOIN LATERAL (
@@ -11,8 +11,8 @@ LEFT JOIN LATERAL (
 LEFT JOIN bookings b ON b.id = e.booking_id
 
 -- name: offers_of
--- What asked friends may see, whatever became of the offers since. Each is looked up by his id: as a join, everybody
--- would be read for the sake of a few until the statistics say how many there are.
+-- What friends may see of their offers, whatever the offers' state. The language is looked up by id: as a join, the
+-- planner would read all people until statistics exist.
 SELECT o.id, o.booking_id, o.friend_id, o.round, o.shown_m, o.offered_at, o.expires_at, o.answered_at, b.package, b.tier,
        b.pay_minor, b.currency, b.cell_lat, b.cell_lon, b.cell_label, b.wishes,
        (SELECT me.language FROM people me WHERE me.id = o.friend_id) AS language, clock.now
@@ -20,8 +20,8 @@ FROM (SELECT moment() AS now) AS clock, offers o
 JOIN bookings b ON b.id = o.booking_id
 WHERE o.booking_id = ANY($1::uuid[]) AND b.id = ANY($1::uuid[])
 
--- name: good_credentials
--- Which of these sessions and partner keys still open anything, all in one question.
+-- name: valid_credentials
+-- Which of these sessions and partner keys are still valid, in one query.
 SELECT s.token_sha256 AS secret FROM sessions s
 JOIN people p ON p.id = s.person_id LEFT JOIN friends f ON f.id = p.id
 WHERE s.token_sha256 = ANY($1::bytea[]) AND s.revoked_at IS NULL AND s.expires_at > (SELECT moment())

@@ -13,24 +13,24 @@ SELECT f.id, f.ref, f.state, f.tier, f.market, f.languages, f.radius_m, f.capaci
 FROM friends f JOIN people p ON p.id = f.id
 WHERE f.id = ANY($1::uuid[]) AND p.lat IS NOT NULL
 
--- name: pulse
--- Whether a copy of a friend still holds, and his counters, which a copy may have by hearsay.
+-- name: fingerprint
+-- Version and counters of friends, to find stale copies; the counters of a copy may be out of date.
 SELECT f.id, f.changed::text::bigint AS version, f.open_jobs,
        (SELECT count(*) FROM offers o WHERE o.friend_id = f.id AND o.state = 'live' AND o.expires_at > $2) AS live_offers
 FROM friends f WHERE f.id = ANY($1::uuid[])
 
 -- name: lock
--- In the order of ids and after the bookings, so that no two batches wait in a circle.
+-- In the order of ids and after the bookings, so that no two batches deadlock.
 SELECT id FROM friends WHERE id = ANY($1::uuid[]) ORDER BY id FOR NO KEY UPDATE
 
--- name: lock_and_pulse
--- Both at once: a row that had to be waited for is told as it was left.
+-- name: lock_and_fingerprint
+-- Both at once: a row whose lock was waited for is returned as the other transaction left it.
 SELECT f.id, f.changed::text::bigint AS version, f.open_jobs,
        (SELECT count(*) FROM offers o WHERE o.friend_id = f.id AND o.state = 'live' AND o.expires_at > $2) AS live_offers
 FROM friends f WHERE f.id = ANY($1::uuid[]) ORDER BY f.id FOR NO KEY UPDATE OF f
 
 -- name: ids_after
--- Pages through all friends for a full load of the index.
+-- Pages through all friends to load the index.
 SELECT id FROM friends WHERE id > $1 ORDER BY id LIMIT $2
 
 -- name: horizon
@@ -38,16 +38,16 @@ SELECT id FROM friends WHERE id > $1 ORDER BY id LIMIT $2
 SELECT pg_snapshot_xmin(pg_current_snapshot())::text
 
 -- name: changed_since
--- By transaction id from the oldest still running then: a row committed late is not passed over.
+-- From the oldest transaction that was still running: a row committed late is not missed.
 SELECT id FROM friends WHERE changed >= $1::text::xid8
 
--- name: id_of
+-- name: find_id
 SELECT id FROM friends WHERE ref = $1 OR id::text = $1
 
--- name: known
+-- name: ids_by_ref
 SELECT ref, id FROM friends WHERE ref = ANY($1::text[])
 
--- name: emails_taken
+-- name: refs_by_email
 SELECT lower(p.email) AS email, f.ref FROM people p JOIN friends f ON f.id = p.id
 WHERE p.kind = 'friend' AND p.erased_at IS NULL AND lower(p.email) = ANY($1::text[])
 
@@ -66,7 +66,7 @@ WHERE (people.name, people.email, people.phone, people.language, people.postcode
 RETURNING id
 
 -- name: put_friends
--- A friend who holds more jobs than his file now allows keeps them: his capacity follows when they are done.
+-- A friend who holds more jobs than the file allows keeps them; the capacity stays at that number.
 INSERT INTO friends (id, ref, tier, market, languages, radius_m, capacity, created_at)
 SELECT i, r, t, m, string_to_array(l, ' ')::language[], ra, c, moment()
 FROM unnest($1::uuid[], $2::text[], $3::tier[], $4::market[], $5::text[], $6::int[], $7::smallint[])
@@ -83,7 +83,7 @@ SELECT friend_id, certificate FROM friend_certificates
 WHERE friend_id = ANY($1::uuid[]) AND (upper(valid) IS NULL OR upper(valid) > moment())
 
 -- name: add_certificates
--- Valid from now for as many months as its kind says, or without an end.
+-- Valid from now for the months of its kind, or without end.
 INSERT INTO friend_certificates (friend_id, certificate, valid)
 SELECT t.f, t.c, tstzrange(moment(), moment() + make_interval(months => k.valid_months))
 FROM unnest($1::uuid[], $2::text[]) AS t (f, c) JOIN certificates k ON k.code = t.c
@@ -104,7 +104,7 @@ UPDATE friends SET radius_m = $2, languages = $3 WHERE id = $1
 -- name: set_base
 UPDATE people SET lat = $2, lon = $3, precision = 'address', radius_m = 0 WHERE id = $1
 
--- name: note_move
+-- name: record_base_move
 UPDATE friends SET base_moved_at = $2 WHERE id = $1
 
 -- name: set_capacity
@@ -126,11 +126,11 @@ SELECT f.id, f.ref, f.state, f.tier, f.market, f.languages, f.radius_m, f.capaci
        (SELECT count(*) FROM ratings r WHERE r.friend_id = f.id) AS ratings
 FROM friends f JOIN people p ON p.id = f.id WHERE f.id = $1
 
--- name: lock_one
+-- name: lock_friend
 SELECT id FROM friends WHERE id = $1 FOR NO KEY UPDATE
 
 -- name: hurry_retries
--- Unfilled bookings these friends may reach are tried at once; the margin covers that a cell stands for the address.
+-- Unfilled bookings these friends may reach are retried now; the margin allows for the cell in place of the address.
 WITH hurried AS (
   SELECT b.id FROM bookings b
   WHERE b.state = 'unfilled' AND EXISTS (

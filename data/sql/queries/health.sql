@@ -1,5 +1,5 @@
 -- name: facts
--- `works_from`: see data/migrate.py; a database that an earlier tekkie migrated has no column for it.
+-- `works_from`: see data/migrate.py; a database migrated by an earlier release has no such column.
 SELECT coalesce((SELECT max(version) FROM migrations), 0) AS version,
   coalesce((SELECT max(coalesce((to_jsonb(m) ->> 'works_from')::integer, version - 1)) FROM migrations m), 0)
     AS works_from,

@@ -1,7 +1,7 @@
 -- name: claim
--- By state, never by an id greater than the last one: a row committed late would be passed over. Not while an earlier
--- one to the same reader about the same booking is under way. A lease and a back-off are meant on the wall: a test
--- clock that runs fast may not shorten them.
+-- By state, never by an id greater than the last one: a row committed late would be missed. Not while an earlier
+-- message to the same recipient about the same booking is pending. Leases and back-off are wall-clock time: a test
+-- clock that runs fast must not shorten them.
 WITH due AS MATERIALIZED (
   SELECT m.id FROM messages m
   WHERE m.state = 'pending' AND m.next_at <= (SELECT moment()) AND m.recipient_id <> ALL($3::uuid[])
@@ -16,8 +16,8 @@ FROM due WHERE m.id = due.id
 RETURNING m.*, coalesce(m.expires_at <= moment(), false) AS late
 
 -- name: settle
--- Whoever was too slow and lost his lease may still say that he sent it, but not that it failed. A message that runs
--- out while it waits is looked at when it does, since those behind it wait too.
+-- A sender whose lease ran out may still report success, but not failure. A message that expires while it waits is due
+-- at its expiry, since later messages to the same recipient wait for it.
 UPDATE messages m
 SET state = t.s, problem = t.p, sent_at = CASE WHEN t.s = 'sent' THEN moment() END,
     next_at = CASE WHEN t.s <> 'pending' THEN m.next_at
@@ -31,7 +31,7 @@ UPDATE messages SET state = 'pending', attempts = 0, next_at = moment(), problem
 WHERE id = $1 AND state = 'parked' RETURNING id
 
 -- name: backlog
--- Counts stop at $1: nobody needs to know it more exactly than that, least of all an overloaded server.
+-- Counts stop at $1: exact numbers beyond that are not needed and would cost an overloaded server time.
 SELECT (SELECT count(*) FROM (SELECT FROM messages WHERE state = 'pending' LIMIT $1) AS m) AS pending,
        (SELECT count(*) FROM (SELECT FROM messages WHERE state = 'parked' LIMIT $1) AS m) AS parked,
        (SELECT extract(epoch FROM moment() - min(next_at))::float8 FROM messages

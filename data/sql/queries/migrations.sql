@@ -1,18 +1,18 @@
 -- name: lock
--- Held to the end of the transaction: one migrator at a time, however many start at once.
+-- Held until the transaction ends: one migrator at a time.
 SELECT pg_advisory_xact_lock(hashtextextended('tekkie migrations', 0))
 
 -- name: try_lock
 SELECT pg_try_advisory_xact_lock(hashtextextended('tekkie migrations', 0))
 
 -- name: limit_lock_waits
--- After the advisory lock, which may take long: a change of a table must not queue behind a long
--- reader, because everybody else then queues behind the change. Shorter than deadlock_timeout (1 s),
--- so that in a deadlock with the service it is never the service that is undone.
+-- Set after the advisory lock, which may be waited for long. An ALTER TABLE must not queue behind a long reader,
+-- because all later statements queue behind it. Shorter than deadlock_timeout (1 s), so that a deadlock with the
+-- service undoes the migration and never the service's transaction.
 SET LOCAL lock_timeout = '300ms'
 
--- name: found
--- The schema and the list of what was applied to it.
+-- name: create_schema
+-- The schema and the list of applied migrations.
 CREATE SCHEMA IF NOT EXISTS tekkie;
 CREATE TABLE IF NOT EXISTS tekkie.migrations (
   version integer PRIMARY KEY,
@@ -24,17 +24,18 @@ CREATE TABLE IF NOT EXISTS tekkie.migrations (
 GRANT USAGE ON SCHEMA tekkie TO tekkie_service;
 GRANT SELECT ON tekkie.migrations TO tekkie_service
 
--- name: is_founded
+-- name: schema_exists
 SELECT to_regclass('tekkie.migrations') IS NOT NULL
 
--- name: says_who_works
+-- name: has_works_from
 SELECT EXISTS (SELECT FROM pg_attribute WHERE attrelid = 'tekkie.migrations'::regclass AND attname = 'works_from')
 
--- name: say_who_works
+-- name: add_works_from
 ALTER TABLE tekkie.migrations ADD COLUMN works_from integer
 
--- name: in_the_way
--- The begin of others' transactions is not shown to everybody, their locks are. Who waits for a lock is in nobody's way.
+-- name: blocking_session
+-- The start of others' transactions is visible to some roles only, their locks to all. A session that waits for a lock
+-- itself is not the blocker.
 SELECT a.pid, a.application_name, coalesce(extract(epoch FROM clock_timestamp() - a.xact_start), 0)::float8 AS held_s
 FROM pg_stat_activity a
 WHERE a.pid <> pg_backend_pid() AND a.pid IN (
@@ -61,7 +62,7 @@ SELECT pg_has_role(current_user, 'tekkie_service', 'MEMBER')
 GRANT tekkie_service TO CURRENT_USER
 
 -- name: applied
--- A database that an earlier tekkie migrated has no column for who works on it.
+-- A database migrated by an earlier release has no column `works_from`.
 SELECT version, name, sha256, coalesce((to_jsonb(m) ->> 'works_from')::integer, version - 1) AS works_from
 FROM tekkie.migrations m ORDER BY version
 

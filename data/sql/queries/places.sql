@@ -1,4 +1,4 @@
--- name: imported
+-- name: imported_postcodes
 SELECT country, postcode, town, region, lat, lon, precision, radius_m FROM postcodes
 ORDER BY country, postcode, town
 
@@ -10,12 +10,12 @@ INSERT INTO postcodes (country, postcode, town, region, lat, lon, precision, rad
 SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::float8[], $6::float8[], $7::text[], $8::int[])
 ON CONFLICT (country, postcode, town) DO NOTHING
 
--- name: remembered
--- An answer is asked for again after ninety days: houses are built, and geocoders learn.
+-- name: cached_answer
+-- Cached for ninety days: houses are built, and geocoders improve.
 SELECT lat, lon, precision, radius_m FROM geocodes
 WHERE query_sha256 = $1 AND at > moment() - interval '90 days'
 
--- name: remember
+-- name: cache_answer
 INSERT INTO geocodes (query_sha256, lat, lon, precision, radius_m, at) VALUES ($1, $2, $3, $4, $5, moment())
 ON CONFLICT (query_sha256) DO UPDATE SET lat = excluded.lat, lon = excluded.lon, precision = excluded.precision,
   radius_m = excluded.radius_m, at = excluded.at

@@ -1,5 +1,5 @@
 -- name: take_over
--- A phone that changed hands rings for its new owner alone.
+-- An endpoint belongs to the friend who registered it last.
 DELETE FROM push_subscriptions WHERE endpoint = $1 AND friend_id <> $2
 
 -- name: put
@@ -8,29 +8,29 @@ ON CONFLICT (endpoint) DO UPDATE SET p256dh = excluded.p256dh, auth = excluded.a
 RETURNING id, created_at
 
 -- name: drop_oldest
--- The one that was just put is among those kept, however old it is.
+-- The subscription just registered is always kept, however old it is.
 DELETE FROM push_subscriptions WHERE id IN (
   SELECT id FROM push_subscriptions WHERE friend_id = $1 ORDER BY id = $2 DESC, created_at DESC, id DESC OFFSET $3)
 
 -- name: drop
 DELETE FROM push_subscriptions WHERE friend_id = $1 AND endpoint = $2
 
--- name: of_friend
+-- name: subscriptions_of
 SELECT id, endpoint, p256dh, auth, created_at, rung_at, problem FROM push_subscriptions
 WHERE friend_id = $1 ORDER BY created_at, id
 
--- name: rung
+-- name: mark_pushed
 UPDATE push_subscriptions SET rung_at = moment() WHERE friend_id = $1
 
--- name: forget_gone
+-- name: delete_gone
 DELETE FROM push_subscriptions WHERE id = ANY($1::uuid[])
 
--- name: note
+-- name: record_results
 UPDATE push_subscriptions s SET problem = t.p, rung_at = CASE WHEN t.p IS NULL THEN moment() ELSE s.rung_at END
 FROM unnest($1::uuid[], $2::text[]) AS t (i, p) WHERE s.id = t.i
 
--- name: standing
--- What may keep a friend from being asked, whatever the booking.
+-- name: friend_status
+-- What may prevent offers to a friend, whatever the booking.
 SELECT moment() AS now, f.state, f.market, f.quiet_from, f.quiet_until, f.open_jobs, f.capacity, p.language,
        p.lat IS NOT NULL AS placed,
        EXISTS (SELECT FROM friend_certificates c WHERE c.friend_id = f.id AND c.valid @> moment()) AS certified

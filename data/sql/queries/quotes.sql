@@ -6,6 +6,6 @@ RETURNING *
 -- name: find
 SELECT * FROM quotes WHERE id = $1
 
--- name: forget_old
+-- name: delete_old
 DELETE FROM quotes WHERE id IN (SELECT id FROM quotes WHERE expires_at < moment() - interval '7 days'
                                 ORDER BY expires_at LIMIT 1000)

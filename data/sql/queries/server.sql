@@ -1,5 +1,5 @@
 -- name: facts
--- What tekkie must know before it trusts a server; pg_settings shows what a new session gets.
+-- What `check_server` requires of a server.
 SELECT current_setting('server_version_num')::int AS version,
        current_setting('server_version') AS version_text,
        current_setting('fsync') AS fsync,

@@ -1,5 +1,5 @@
 -- name: find_login
--- Who may sign in with this address: never a suspended friend, never anybody erased.
+-- The account with this address: never a suspended friend, never an erased person.
 SELECT p.id, p.email, p.language, p.country, f.market
 FROM people p LEFT JOIN friends f ON f.id = p.id
 WHERE p.kind = $1 AND lower(p.email) = lower($2) AND p.erased_at IS NULL AND f.state IS DISTINCT FROM 'suspended'
@@ -11,14 +11,14 @@ WHERE p.id = $2 AND p.kind <> 'customer' AND p.erased_at IS NULL
 RETURNING expires_at
 
 -- name: insert_link_under_limit
--- Counted and written in one statement: asking often from many sides fills nobody's letter box.
+-- Counted and written in one statement, so that concurrent requests cannot exceed the limit.
 INSERT INTO login_links (token_sha256, person_id, created_at, expires_at)
 SELECT $1, $2, clock.now, clock.now + $3 FROM (SELECT moment() AS now) AS clock
 WHERE (SELECT count(*) FROM login_links l WHERE l.person_id = $2 AND l.created_at > clock.now - interval '1 hour') < $4
 RETURNING expires_at
 
 -- name: use_link
--- Only one can use it: whoever comes second waits for the row and then finds it used.
+-- A link works once: a second request waits for the row and then finds it used.
 UPDATE login_links l SET used_at = clock.now FROM (SELECT moment() AS now) AS clock
 WHERE l.token_sha256 = $1 AND l.used_at IS NULL AND l.expires_at > clock.now
 RETURNING l.person_id
@@ -30,21 +30,21 @@ FROM (SELECT moment() AS now) AS clock, people p LEFT JOIN friends f ON f.id = p
 WHERE p.id = $2 AND p.kind <> 'customer' AND p.erased_at IS NULL AND f.state IS DISTINCT FROM 'suspended'
 RETURNING expires_at, (SELECT kind FROM people k WHERE k.id = sessions.person_id) AS kind
 
--- name: who
--- Asked at every request, so that a revoked session or a suspended friend is out at once.
+-- name: session_owners
+-- Read at every request, so that revocation and suspension take effect at once.
 SELECT s.token_sha256, p.id, p.kind, p.language
 FROM sessions s JOIN people p ON p.id = s.person_id LEFT JOIN friends f ON f.id = p.id
 WHERE s.token_sha256 = ANY ($1) AND s.revoked_at IS NULL AND s.expires_at > moment() AND p.erased_at IS NULL
   AND f.state IS DISTINCT FROM 'suspended'
 
--- name: current
+-- name: session_expiry
 SELECT expires_at, moment() AS now FROM sessions WHERE token_sha256 = $1 AND revoked_at IS NULL AND expires_at > moment()
 
 -- name: revoke
 UPDATE sessions SET revoked_at = moment() WHERE token_sha256 = $1 AND revoked_at IS NULL
 
 -- name: insert_operator
--- An operator who exists already stays as he is.
+-- An operator who exists already is left unchanged.
 WITH known AS (SELECT id FROM people WHERE kind = 'operator' AND lower(email) = lower($3) AND erased_at IS NULL),
      person AS (INSERT INTO people (id, kind, name, email, language)
                 SELECT $1, 'operator', $2, $3, $4 WHERE NOT EXISTS (SELECT FROM known)
@@ -54,8 +54,8 @@ WITH known AS (SELECT id FROM people WHERE kind = 'operator' AND lower(email) = 
               SELECT moment(), 'system', 'operator.added', id::text FROM person)
 SELECT id FROM person UNION ALL SELECT id FROM known
 
--- name: forget_old
--- Links and sessions that can no longer be used, at most a thousand of each.
+-- name: delete_old
+-- Expired links and sessions, at most a thousand of each.
 WITH links AS (DELETE FROM login_links WHERE token_sha256 IN
                  (SELECT token_sha256 FROM login_links WHERE expires_at < moment() - interval '1 day' LIMIT 1000))
 DELETE FROM sessions WHERE token_sha256 IN
