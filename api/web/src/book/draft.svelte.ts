@@ -2,21 +2,20 @@
 import { api, type Once, type Schema } from '../shared/api';
 import { language, type Language } from '../shared/i18n.svelte';
 import type { Place } from '../shared/map/layers';
+import { HOME, markets, type Market } from '../shared/markets.svelte';
 
-export type Market = 'CH' | 'DE' | 'AT' | 'PL';
 export type Wish = 'soon' | 'morning' | 'afternoon' | 'evening' | 'weekend';
 export type Quote = Schema<'QuoteResponse'>;
 export interface Centre extends Place {
   radius_m: number;
 }
 
-export const MARKETS: readonly Market[] = ['CH', 'DE', 'AT', 'PL'];
 export const WISHES: readonly Wish[] = ['soon', 'morning', 'afternoon', 'evening', 'weekend'];
 
 const KEPT = 'tekkie.draft';
 
 const EMPTY = {
-  country: home(),
+  country: '' as Market | '',
   package: '',
   street: '',
   postcode: '',
@@ -61,13 +60,21 @@ function kept(): Partial<Draft> {
   }
 }
 
+export function country(): Market {
+  return draft.country || HOME;
+}
+
 /** The country of `?country=`, or the one the browser is set to, if it is served. */
-function home(): Market {
+export function settleCountry(): void {
+  if (draft.country) return;
   const asked = new URLSearchParams(location.search).get('country')?.toUpperCase();
-  const regions = navigator.languages.map((tag) => tag.split('-')[1]?.toUpperCase());
-  const known = (code: string | undefined) => MARKETS.find((market) => market === code);
-  const polish = navigator.languages[0]?.startsWith('pl') ? 'PL' : 'CH';
-  return known(asked) ?? regions.map(known).find(Boolean) ?? polish;
+  const tags = navigator.languages.map((tag) => tag.split('-'));
+  const served = (code: string | undefined) => markets().find((market) => market.code === code);
+  const found =
+    served(asked) ??
+    tags.map(([, region]) => served(region?.toUpperCase())).find(Boolean) ??
+    markets().find(({ languages }) => languages[0] === tags[0]?.[0]);
+  draft.country = found?.code ?? HOME;
 }
 
 export function spoken(): Language {
@@ -75,9 +82,10 @@ export function spoken(): Language {
 }
 
 function address() {
-  const { street, postcode, city, country, pin } = draft;
+  const { street, postcode, city, pin } = draft;
   const point = pin ? { lat: pin.lat, lon: pin.lon } : {};
-  return { street: street.trim(), postcode: postcode.trim(), city: city.trim(), country, ...point };
+  const town = { postcode: postcode.trim(), city: city.trim(), country: country() };
+  return { street: street.trim(), ...town, ...point };
 }
 
 /** Whether the price that is known is for this package and this place. */

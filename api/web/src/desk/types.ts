@@ -1,4 +1,4 @@
-// The nouns of the desk, as the API says them.
+// Short names for the API's types that the desk uses.
 import type { Schema } from '../shared/api';
 
 export type Row = Schema<'BookingRow'>;
@@ -23,5 +23,3 @@ export const QUEUES = [
   'unsure_addresses',
   'parked_messages',
 ] as const satisfies readonly Queue[];
-
-export const MARKETS = ['CH', 'DE', 'AT', 'PL'] as const satisfies readonly Market[];

@@ -1,13 +1,14 @@
 // What a package means in the language of the page: from the catalogue, which is the same for everybody.
-import { api, type Schema } from '../shared/api';
+import type { Schema } from '../shared/api';
 import { language } from '../shared/i18n.svelte';
+import { readCatalogue, type Market } from '../shared/markets.svelte';
 import { mine } from './mine.svelte';
 
 class Catalogue {
   #all = $state<Record<string, Record<string, Schema<'Package'>>>>({});
   #asked = new Set<string>();
 
-  about(code: string, market: Schema<'Market'> | undefined): Schema<'Package'> | undefined {
+  about(code: string, market: Market | undefined): Schema<'Package'> | undefined {
     if (!market) return undefined;
     const name = `${market} ${language()}`;
     if (!this.#asked.has(name)) void this.#read(name, market);
@@ -19,11 +20,10 @@ class Catalogue {
     return this.about(code, mine.profile?.market)?.name ?? name;
   }
 
-  async #read(name: string, market: Schema<'Market'>): Promise<void> {
+  async #read(name: string, market: Market): Promise<void> {
     this.#asked.add(name);
     try {
-      const query = { market, language: language() };
-      const { items } = await api.get('/v1/packages', { query });
+      const items = await readCatalogue(market);
       this.#all[name] = Object.fromEntries(items.map((one) => [one.code, one]));
     } catch {
       this.#asked.delete(name);
