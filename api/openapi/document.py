@@ -1,7 +1,7 @@
 """The OpenAPI document: every status and every kind of problem of every operation, and no more.
 
-A route names the refusals of its own rules with `problems(…)`. What follows from its shape (a body
-may be malformed, a credential wrong, the database away) is added here for all of them alike.
+A route names the refusals of its own rules with `problems(…)`. Problems that follow from its shape
+(malformed body, invalid credential, database not available) are added here for all routes alike.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ TEXT: Final = {"type": "string"}
 FIELD_PROBLEM: Final[Mapping[str, Any]] = {
     "type": "object",
     "title": "FieldProblem",
-    "description": "What is wrong with one field, and what to do about it.",
+    "description": "What is wrong with one field, and how to correct it.",
     "required": ["field", "problem", "cure"],
     "properties": {
         "field": TEXT,
@@ -55,7 +55,7 @@ FIELD_PROBLEM: Final[Mapping[str, Any]] = {
 PROBLEM: Final[Mapping[str, Any]] = {
     "type": "object",
     "title": "Problem",
-    "description": "Why a request was not granted (RFC 9457); `code` and `type` never change.",
+    "description": "Why a request failed (RFC 9457); `code` and `type` are stable.",
     "required": ["type", "title", "status", "detail", "code"],
     "properties": {
         "type": {"type": "string", "format": "uri"},
@@ -66,7 +66,7 @@ PROBLEM: Final[Mapping[str, Any]] = {
         "errors": {"type": "array", "items": {"$ref": "#/components/schemas/FieldProblem"}},
         "fee": {
             "allOf": [{"$ref": "#/components/schemas/Money"}],
-            "description": "With `fee-changed`: what cancelling costs now.",
+            "description": "With `fee-changed`: the present fee for cancelling.",
         },
     },
     "additionalProperties": False,
@@ -74,7 +74,7 @@ PROBLEM: Final[Mapping[str, Any]] = {
 REPLAY: Final[dict[str, Any]] = {
     "headers": {
         REPLAYED: {
-            "description": "`true` when the first answer to this Idempotency-Key is said again.",
+            "description": "`true` for a repeat of the first response to this Idempotency-Key.",
             "schema": {"type": "string", "enum": ["true"]},
         }
     }
@@ -84,24 +84,24 @@ CALENDAR: Final[dict[str, Any]] = {
     "content": {"text/calendar": {"schema": TEXT}},
 }
 TAGS: Final = [
-    {"name": "catalogue", "description": "What can be booked, and for how much."},
+    {"name": "catalogue", "description": "Packages, prices and coverage."},
     {"name": "bookings", "description": "For customers and partners."},
-    {"name": "friends", "description": "For those who are asked, and who come."},
-    {"name": "desk", "description": "For the staff."},
-    {"name": "sessions", "description": "Signing in and out."},
-    {"name": "live", "description": "Events as they happen."},
+    {"name": "friends", "description": "Offers, jobs and profile of a friend."},
+    {"name": "desk", "description": "For the operators of the desk."},
+    {"name": "sessions", "description": "Sign in and out."},
+    {"name": "live", "description": "Live events."},
 ]
 DESCRIPTION: Final = """\
-Book a package, and the four nearest friends who qualify are asked; the first to accept gets the
-job and contacts the customer within twelve hours.
+Book a package, and the nearest qualified friends get offers; the first to accept gets the job and
+contacts the customer within the hours that the booking states.
 
-Money is in minor units, times are RFC 3339 in UTC, lists are pages. Whoever sends a request twice
-with the same `Idempotency-Key` gets the first answer twice. Every answer that is not a success is
+Money is in minor units, times are RFC 3339 in UTC, lists are pages. A request repeated with the
+same `Idempotency-Key` gets the first response again. Every response that is not a success is
 `application/problem+json`."""
 
 
 def problems(*refusals: type[Exception]) -> Responses:
-    """The `responses` of a route whose rules may refuse so."""
+    """The `responses` of a route for the refusals of its rules."""
     found: Responses = {}
     for refusal in refusals:
         _add(found, refusal, key=int)
@@ -109,12 +109,12 @@ def problems(*refusals: type[Exception]) -> Responses:
 
 
 def allows_anonymous() -> dict[str, Any]:
-    """The `openapi_extra` of a route that asks for no credentials but takes them."""
+    """The `openapi_extra` of a route with optional authentication."""
     return {"security": [{}]}
 
 
 def with_status_codes(router: APIRouter) -> APIRouter:
-    """A router whose routes all say their status: FastAPI cannot guess it of a class of streams."""
+    """The router with an explicit status on every route, which FastAPI cannot infer for streams."""
     for route in router.routes:
         if isinstance(route, APIRoute):
             route.status_code = route.status_code or 200
@@ -122,33 +122,33 @@ def with_status_codes(router: APIRouter) -> APIRouter:
 
 
 class Api(FastAPI):
-    """FastAPI with this document instead of its own, and without what it wraps around requests.
+    """FastAPI with this document instead of its own, and without its layers around requests.
 
-    Its layers record telemetry that is not used, limit bodies (api.http.middleware does), and keep
-    what its own way of serving a route needs (api.http.routing serves ours).
+    Those layers record unused telemetry, limit bodies (api.http.middleware does), and hold what
+    FastAPI's way of serving a route needs (api.http.routing serves ours).
     """
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Take a request."""
+        """Serve a request."""
         await Starlette.__call__(self, scope, receive, send)
 
     def build_middleware_stack(self) -> ASGIApp:
-        """Our own layers around the router."""
+        """The middleware around the router, without FastAPI's own."""
         app: ASGIApp = ExceptionMiddleware(self.router, handlers=self.exception_handlers)
         for layer, arguments, options in reversed(self.user_middleware):
             app = layer(app, *arguments, **options)
         return app
 
     def openapi(self) -> dict[str, Any]:
-        """The document, made once."""
+        """The document, built once."""
         if self.openapi_schema is None:
             self.openapi_schema = document(self)
         return self.openapi_schema
 
 
 def document(app: FastAPI) -> dict[str, Any]:
-    """The OpenAPI document of an app."""
-    made = get_openapi(
+    """Build the OpenAPI document of an app."""
+    built = get_openapi(
         title="tekkie",
         version=app.version,
         summary="The nearest friend who can help with technology.",
@@ -156,20 +156,20 @@ def document(app: FastAPI) -> dict[str, Any]:
         routes=app.routes,
         tags=TAGS,
     )
-    schemas = made.setdefault("components", {}).setdefault("schemas", {})
-    operations = list(_operations(made))
+    schemas = built.setdefault("components", {}).setdefault("schemas", {})
+    operations = list(_operations(built))
     for operation in operations:
         _complete(operation)
-        _exemplify(operation, schemas)
-        _lead_on(operation, {one["operationId"] for one in operations})
+        _add_example(operation, schemas)
+        _add_links(operation, {one["operationId"] for one in operations})
     schemas |= {"Problem": dict(PROBLEM), "FieldProblem": dict(FIELD_PROBLEM)}
     for unused in ("HTTPValidationError", "ValidationError"):
         schemas.pop(unused, None)
-    return made
+    return built
 
 
-def _operations(made: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    for path in made.get("paths", {}).values():
+def _operations(document: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    for path in document.get("paths", {}).values():
         for method in METHODS:
             if method in path:
                 operation = path[method]
@@ -187,19 +187,19 @@ def _complete(operation: dict[str, Any]) -> None:
     operation["responses"] = dict(sorted(responses.items(), key=lambda item: str(item[0])))
 
 
-def _lead_on(operation: Mapping[str, Any], known: Collection[str]) -> None:
-    granted = next(status for status in operation["responses"] if str(status).startswith("2"))
-    if onward := links(operation["operationId"], known):
-        operation["responses"][granted]["links"] = onward
+def _add_links(operation: Mapping[str, Any], known: Collection[str]) -> None:
+    success = next(status for status in operation["responses"] if str(status).startswith("2"))
+    if found := links(operation["operationId"], known):
+        operation["responses"][success]["links"] = found
 
 
-def _exemplify(operation: Mapping[str, Any], schemas: Mapping[str, Any]) -> None:
+def _add_example(operation: Mapping[str, Any], schemas: Mapping[str, Any]) -> None:
     content = operation.get("requestBody", {}).get("content", {}).get("application/json")
     if content is None:
         return
-    # A body that may be left out may be null as well.
-    either = [content["schema"], *content["schema"].get("anyOf", ())]
-    named = next((one["$ref"] for one in either if "$ref" in one), None)
+    # An optional body may be null.
+    schemas_of_body = [content["schema"], *content["schema"].get("anyOf", ())]
+    named = next((one["$ref"] for one in schemas_of_body if "$ref" in one), None)
     if named is None:
         return
     schema = schemas[named.rpartition("/")[2]]
@@ -239,7 +239,7 @@ def _add(responses: Responses, error: type[Exception], *, key: type[int] | type[
     if kind.code not in codes:
         codes.append(kind.code)
         content["examples"][kind.code] = {"summary": kind.title, "value": body(kind)}
-        said = [response["description"], f"`{kind.code}`: {kind.title}."]
-        response["description"] = " ".join(filter(None, said))
+        texts = [response["description"], f"`{kind.code}`: {kind.title}."]
+        response["description"] = " ".join(filter(None, texts))
     if kind.headers:
         response["headers"] = {name: {"schema": TEXT} for name in kind.headers}

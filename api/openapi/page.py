@@ -1,4 +1,4 @@
-"""The document as a page for people: plain HTML that asks nobody else for anything."""
+"""The OpenAPI document as a plain HTML page without external resources."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ POLICY: Final = (
 
 @router.get("/docs")
 async def docs(request: Request) -> HTMLResponse:
-    """Every operation with what it takes and how it may end."""
+    """Every operation with its parameters and responses."""
     page = "\n".join(_page(request.app.openapi()))
     return HTMLResponse(page, headers={"Content-Security-Policy": POLICY})
 
@@ -45,7 +45,7 @@ def _page(document: Mapping[str, Any]) -> Iterator[str]:
     yield f"<h1>{escape(info['title'])} <small>{escape(info['version'])}</small></h1>"
     for paragraph in info["description"].split("\n\n"):
         yield f"<p>{escape(paragraph)}</p>"
-    yield '<p><a href="/openapi.json">openapi.json</a> has all of it for programs.</p>'
+    yield '<p><a href="/openapi.json">openapi.json</a> is the same for programs.</p>'
     for tag in document["tags"]:
         yield f"<h2>{escape(tag['name'])}</h2><p>{escape(tag['description'])}</p>"
         for path, methods in document["paths"].items():

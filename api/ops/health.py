@@ -1,4 +1,4 @@
-"""How this process is, for those who look after it: alive, ready, and in figures."""
+"""Health of this process for operations: liveness, readiness, metrics."""
 
 from __future__ import annotations
 
@@ -32,34 +32,34 @@ router = APIRouter(include_in_schema=False, route_class=CompiledRoute)
 
 
 class Check(BaseModel):
-    """One thing that must be well; `detail` says what is wrong and what to do."""
+    """One check; `detail` says what is wrong and how to correct it."""
 
     ok: bool
     detail: str = ""
 
 
 class Readiness(BaseModel):
-    """Whether this process should be given work."""
+    """Whether this process should get requests."""
 
     ready: bool
     checks: dict[str, Check]
 
 
 class Alive(BaseModel):
-    """This process runs its loop."""
+    """Liveness: the event loop runs."""
 
     alive: bool = True
 
 
 @router.get("/healthz")
 async def is_alive() -> Alive:
-    """Answers as long as the process does; asks nobody else."""
+    """Liveness of the process, without any dependency."""
     return Alive()
 
 
 @router.get("/readyz")
 async def is_ready(request: Request, rt: Rt, response: Response) -> Readiness:
-    """200 when all is well, 503 when something is not; every check is named."""
+    """200 when every check passes, else 503; all checks are listed."""
     checks = await _database(rt) | _worker(request.app.state.worker)
     ready = all(check.ok for check in checks.values())
     response.status_code = 200 if ready else 503
@@ -68,7 +68,7 @@ async def is_ready(request: Request, rt: Rt, response: Response) -> Readiness:
 
 @router.get("/metrics")
 async def show_metrics(request: Request, rt: Rt) -> Response:
-    """Figures in Prometheus' text format; they name nobody."""
+    """Metrics in Prometheus' text format, without personal data."""
     metrics = request.app.state.metrics
     assert isinstance(metrics, Metrics)
     try:
@@ -78,9 +78,9 @@ async def show_metrics(request: Request, rt: Rt) -> Response:
     return Response(metrics.text(backlog), media_type=CONTENT_TYPE_LATEST)
 
 
-async def _in_time(asking: Coroutine[Any, Any, T]) -> T:
-    """The answer of the database, or TimeoutError; a connection to a frozen one closes later."""
-    task = asyncio.create_task(asking)
+async def _in_time(query: Coroutine[Any, Any, T]) -> T:
+    """The result of a query. Raises TimeoutError; a frozen connection is closed later."""
+    task = asyncio.create_task(query)
     _late.add(task)
     task.add_done_callback(_forget)
     done, _ = await asyncio.wait({task}, timeout=ANSWER_WITHIN_S)
@@ -105,8 +105,8 @@ async def _database(rt: Runtime) -> dict[str, Check]:
     try:
         facts = await _in_time(_facts(rt))
     except TimeoutError:
-        away = f"it did not answer within {ANSWER_WITHIN_S:g} s; look at its load and the network"
-        return {"database": Check(ok=False, detail=away)}
+        slow = f"no answer within {ANSWER_WITHIN_S:g} s; check its load and the network"
+        return {"database": Check(ok=False, detail=slow)}
     except DatabaseError as error:
         return {"database": Check(ok=False, detail=f"{type(error).__name__}; see the log")}
     return {"database": Check(ok=True), "schema": _schema(facts), "index": _index(rt, facts)}
@@ -124,7 +124,9 @@ def _schema(facts: Facts) -> Check:
 def _index(rt: Runtime, facts: Facts) -> Check:
     if len(rt.index) or not facts.has_friends:
         return Check(ok=True)
-    return Check(ok=False, detail="no friend of the database is in it; restart this process")
+    return Check(
+        ok=False, detail="it has none of the friends in the database; restart this process"
+    )
 
 
 def _worker(worker: Worker | None) -> dict[str, Check]:
@@ -132,10 +134,10 @@ def _worker(worker: Worker | None) -> dict[str, Check]:
         return {}
     state = worker.state()
     when = "never" if state.swept_s is None else f"{state.swept_s:.0f} s ago"
-    late = f"deadlines were last acted on {when}; see the log"
-    jumped = "the database's clock jumped and no deadline is acted on; set it right, or wait"
+    late = f"deadlines were last processed {when}; see the log"
+    jumped = "the database's clock jumped, so deadlines are paused; correct it, or wait"
     if state.clock_doubt:
-        jumped = f"{state.clock_doubt}; set it right, or run `tekkie clock confirm` if it is"
+        jumped = f"{state.clock_doubt}; correct it, or run `tekkie clock confirm` if it is right"
     return {
         "deadlines": Check(ok=state.sweeping, detail="" if state.sweeping else late),
         "clock": Check(ok=state.clock_trusted, detail="" if state.clock_trusted else jumped),

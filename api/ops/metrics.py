@@ -1,4 +1,4 @@
-"""What is counted, for Prometheus. Labels are routes, kinds and codes: no id, no name."""
+"""Metrics for Prometheus. Labels are routes, kinds and codes, never ids or names."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ OTHER: Final = "other"
 
 
 class Metrics:
-    """The counters and gauges of one process; its number among several stands in every label."""
+    """The metrics of one process; with several, its number is in every label."""
 
     def __init__(
         self, rt: Runtime, streams_open: Callable[[], int], process: int | None = None
@@ -34,26 +34,26 @@ class Metrics:
         self.registry = CollectorRegistry()
         self.answers = Histogram(
             "tekkie_http_seconds",
-            "Seconds until an answer began.",
+            "Seconds until the response started.",
             ("method", "route", "status"),
             buckets=SECONDS,
             registry=self.registry,
         )
         self.problems = Counter(
             "tekkie_problems",
-            "Requests not granted, by the code of the problem.",
+            "Failed requests by the code of the problem.",
             ("code",),
             registry=self.registry,
         )
         self.events = Counter(
             "tekkie_events",
-            "Events this process committed: booking.created, booking.awarded and all others.",
+            "Events committed by this process, by kind.",
             ("kind",),
             registry=self.registry,
         )
         self.batches = Histogram(
             "tekkie_batch_bookings",
-            "Bookings decided and written together in one transaction.",
+            "Bookings committed together in one transaction.",
             buckets=BOOKINGS,
             registry=self.registry,
         )
@@ -62,7 +62,7 @@ class Metrics:
         rt.on_commit.append(self.committed)
 
     def committed(self, changes: Sequence[Changes]) -> None:
-        """Count what was just committed."""
+        """Count committed changes."""
         if changes:
             self.batches.observe(len(changes))
         for change in changes:
@@ -70,12 +70,12 @@ class Metrics:
                 self.events.labels(event.kind).inc()
 
     def text(self, backlog: Backlog | None) -> bytes:
-        """Everything in Prometheus' text format; without a backlog the database counts as down."""
+        """All metrics in Prometheus' text format; without a backlog the database counts as down."""
         self.gauges.backlog = backlog
         return generate_latest(self)
 
     def collect(self) -> Iterator[Metric]:
-        """All figures, each with the number of this process where there are several."""
+        """All metrics, with the number of this process where there are several."""
         for figure in self.registry.collect():
             if self._process is not None:
                 own = {"process": str(self._process)}
@@ -86,7 +86,7 @@ class Metrics:
 
 
 class Gauges(Collector):
-    """What is read when it is asked for."""
+    """Gauges read at every scrape."""
 
     def __init__(self, rt: Runtime, streams_open: Callable[[], int]) -> None:
         self._rt = rt
@@ -94,7 +94,7 @@ class Gauges(Collector):
         self.backlog: Backlog | None = None
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
-        """The gauges as they are now."""
+        """The current gauges."""
         rt = self._rt
         queue = rt.group_commit if isinstance(rt.group_commit, GroupCommit) else None
         pool = rt.pool
@@ -102,30 +102,30 @@ class Gauges(Collector):
         yield _gauge("streams_open", "Open event streams.", self._streams_open())
         yield _gauge(
             "gathering_waiting",
-            "Requests that wait to be written.",
+            "Requests waiting for a group commit.",
             len(queue.waiting) if queue else 0,
         )
         yield _gauge(
             "gathering_writers",
-            "Transactions under way for them.",
+            "Group commits in progress.",
             len(queue.writers) if queue else 0,
         )
         yield _gauge(
             "pool_in_use", "Database connections in use.", pool.get_size() - pool.get_idle_size()
         )
-        yield _gauge("pool_max", "Database connections there may be.", pool.get_max_size())
+        yield _gauge("pool_max", "Maximum number of database connections.", pool.get_max_size())
         yield from self._backlog()
 
     def _backlog(self) -> Iterator[GaugeMetricFamily]:
-        waits = self.backlog
-        yield _gauge("database_up", "Whether the database answered.", waits is not None)
-        if waits is None:
+        backlog = self.backlog
+        yield _gauge("database_up", "Whether the database answered.", backlog is not None)
+        if backlog is None:
             return
-        yield _gauge("timers_overdue", "Timers due and not acted on.", waits.overdue)
-        yield _gauge("timers_overdue_seconds", "Lateness of the latest.", waits.overdue_s)
-        yield _gauge("messages_pending", "Messages to be sent.", waits.pending)
-        yield _gauge("messages_late_seconds", "Lateness of the latest.", waits.pending_late_s)
-        yield _gauge("messages_parked", "Messages given up until the desk looks.", waits.parked)
+        yield _gauge("timers_overdue", "Timers due and not processed.", backlog.overdue)
+        yield _gauge("timers_overdue_seconds", "Lateness of the latest.", backlog.overdue_s)
+        yield _gauge("messages_pending", "Messages to be sent.", backlog.pending)
+        yield _gauge("messages_late_seconds", "Lateness of the latest.", backlog.pending_late_s)
+        yield _gauge("messages_parked", "Messages parked for the desk.", backlog.parked)
 
 
 def _gauge(name: str, text: str, value: float) -> GaugeMetricFamily:
@@ -133,7 +133,7 @@ def _gauge(name: str, text: str, value: float) -> GaugeMetricFamily:
 
 
 class RequestMetrics:
-    """Times every answer under its route's template and counts problems by their code."""
+    """Middleware that times responses by route template and counts problems by code."""
 
     def __init__(self, app: ASGIApp, *, metrics: Metrics) -> None:
         self.app = app
@@ -145,19 +145,19 @@ class RequestMetrics:
             await self.app(scope, receive, send)
             return
         clock = asyncio.get_running_loop().time
-        begun_s = clock()
+        started_s = clock()
 
-        async def measured(message: Message) -> None:
+        async def send_measured(message: Message) -> None:
             if message["type"] == "http.response.start":
-                self._observe(scope, message["status"], clock() - begun_s)
+                self._observe(scope, message["status"], clock() - started_s)
             await send(message)
 
-        await self.app(scope, receive, measured)
+        await self.app(scope, receive, send_measured)
 
     def _observe(self, scope: Scope, status: int, seconds: float) -> None:
         method = scope["method"] if scope["method"] in METHODS else OTHER
         labels = (method, getattr(scope.get("route"), "path", OTHER), status)
-        # Looking a counter up by its labels costs more than counting; there are few of them.
+        # Looking up a child metric by labels costs more than counting; there are few of them.
         answers = self._answers.get(labels)
         if answers is None:
             answers = self.metrics.answers.labels(*map(str, labels))
@@ -168,7 +168,7 @@ class RequestMetrics:
 
 
 def install(app: FastAPI, rt: Runtime, process: int | None) -> None:
-    """Measure every request of `app` from outside all other middleware; add it last."""
+    """Measure every request of `app`, outside all other middleware; add it last."""
 
     def streams_open() -> int:
         streams = getattr(app.state, "streams", None)

@@ -267,7 +267,7 @@ def _order(body: requests.BookingRequest, caller: Caller) -> Order:
         raise InvalidField(
             "partner_reference", "is only for partners", "send your partner key, or leave it out"
         )
-    address, point = body.address.located()
+    address, point = body.address.to_geocode()
     customer = body.customer
     return Order(
         package=body.package,

@@ -33,7 +33,7 @@ async def create_quote(
     rt: Rt, caller: CurrentCaller, body: requests.QuoteRequest, response: Response, key: Key = None
 ) -> responses.QuoteResponse:
     """The price, the precision of the address, and the number of helpers; nothing is booked."""
-    address, point = body.address.located()
+    address, point = body.address.to_geocode()
     result = await orders.quote(
         rt,
         package=body.package,

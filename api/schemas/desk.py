@@ -1,4 +1,4 @@
-"""What the desk is told: the JSON of its answers."""
+"""The JSON of responses for the desk."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ from dispatch.rules.jobs.nearby import DeskOutcome
 
 
 class FrameOutcome(StrEnum):
-    """What became of a friend in a decision: an outcome, or that he was not looked at."""
+    """The outcome of a friend who was not among those considered."""
 
     OUT_OF_FRAME = "OUT_OF_FRAME"
 
 
 class ConsideredFriend(ResponseModel):
-    """One friend in the frame with his one outcome; `rank` counts those who qualified."""
+    """One considered friend with the outcome; `rank` counts the qualified ones."""
 
     friend_id: UUID
     ref: str
@@ -47,7 +47,7 @@ class ConsideredFriend(ResponseModel):
 
 
 class Decision(ResponseModel):
-    """One fan-out: who was considered, who was asked and why the others were not."""
+    """One fan-out: who was considered, who got an offer, and why the others did not."""
 
     seq: int
     round: int
@@ -58,7 +58,7 @@ class Decision(ResponseModel):
 
 
 class NumbersResponse(ResponseModel):
-    """What has happened since midnight: bookings, each counted once of a kind; and what is now."""
+    """Events since midnight, each booking counted once per kind; and present totals."""
 
     since: datetime
     booked: int
@@ -75,7 +75,7 @@ class NumbersResponse(ResponseModel):
 
 
 class QueuesResponse(ResponseModel):
-    """How much waits in each queue, counted to ten thousand."""
+    """The number of items in each queue, counted up to ten thousand."""
 
     unfilled: int
     contact_due_soon: int
@@ -87,7 +87,7 @@ class QueuesResponse(ResponseModel):
 
 
 class FriendName(ResponseModel):
-    """A friend as the desk calls him."""
+    """A friend with ref and first name."""
 
     id: UUID
     ref: str
@@ -95,14 +95,14 @@ class FriendName(ResponseModel):
 
 
 class Town(ResponseModel):
-    """Where a booking is, roughly."""
+    """The approximate location of a booking."""
 
     postcode: str | None
     city: str | None
 
 
 class BookingRow(ResponseModel):
-    """A booking in a list of the desk."""
+    """A booking in a list."""
 
     id: UUID
     state: BookingState
@@ -118,13 +118,13 @@ class BookingRow(ResponseModel):
 
 
 class DeskEvent(Event):
-    """A fact with who brought it about."""
+    """An event with its actor."""
 
     actor: str
 
 
 class OfferRow(ResponseModel):
-    """One friend asked about a booking, and what became of it."""
+    """One offer of a booking, and its end."""
 
     id: UUID
     round: int
@@ -139,7 +139,7 @@ class OfferRow(ResponseModel):
 
 
 class AwardRow(ResponseModel):
-    """One friend who held the job, how that ended, and what he wrote down."""
+    """One award of a booking, its end, and the friend's protocol."""
 
     id: UUID
     round: int
@@ -156,7 +156,7 @@ class AwardRow(ResponseModel):
 
 
 class Note(ResponseModel):
-    """What an operator noted down; nothing is changed later."""
+    """A note by an operator; notes are never changed."""
 
     at: datetime
     by: UUID
@@ -165,13 +165,13 @@ class Note(ResponseModel):
 
 
 class NotesResponse(ResponseModel):
-    """All notes, the first one first."""
+    """All notes, oldest first."""
 
     items: list[Note]
 
 
 class BookingDetailsResponse(BookingResponse):
-    """Everything about one booking."""
+    """All data about one booking."""
 
     partner: str | None
     address_precision: str | None
@@ -184,7 +184,7 @@ class BookingDetailsResponse(BookingResponse):
 
 
 class NearbyFriend(ResponseModel):
-    """A friend near a booking with what he is to it now: an outcome, FITS or HOLDS_IT."""
+    """A friend near a booking with the present outcome, `FITS` or `HOLDS_IT`."""
 
     friend_id: UUID
     ref: str
@@ -196,14 +196,14 @@ class NearbyFriend(ResponseModel):
 
 
 class NearbyFriendsResponse(ResponseModel):
-    """Friends near a booking, the nearest first."""
+    """Friends near a booking, nearest first."""
 
     items: list[NearbyFriend]
     server_time: datetime
 
 
 class FriendRow(ResponseModel):
-    """A friend in a list of the desk, with the certificates that are valid now."""
+    """A friend in a list, with the currently valid certificates."""
 
     id: UUID
     ref: str
@@ -221,7 +221,7 @@ class FriendRow(ResponseModel):
 
 
 class HeldCertificate(ResponseModel):
-    """A certificate he holds or held; without an end `valid_until` is null."""
+    """A present or past certificate of a friend; `valid_until` is null without an end."""
 
     code: str
     valid_from: datetime
@@ -229,7 +229,7 @@ class HeldCertificate(ResponseModel):
 
 
 class JobRow(ResponseModel):
-    """A job he holds or held."""
+    """A present or past job of a friend."""
 
     booking_id: UUID
     state: AwardState
@@ -240,7 +240,7 @@ class JobRow(ResponseModel):
 
 
 class FriendDetailsResponse(ResponseModel):
-    """Everything about one friend, with his last twenty jobs."""
+    """All data about one friend, with the last twenty jobs."""
 
     id: UUID
     ref: str
@@ -270,7 +270,7 @@ class FriendDetailsResponse(ResponseModel):
 
 
 class RowProblem(ResponseModel):
-    """A row that cannot be taken: its line (0 is the whole file), what is wrong, and the cure."""
+    """A bad row: its line (0 is the whole file), the problem and the cure."""
 
     line: int
     field: str
@@ -279,9 +279,9 @@ class RowProblem(ResponseModel):
 
 
 class ImportResponse(ResponseModel):
-    """What an import did, or in a dry run would do; nothing while a row is bad."""
+    """The result of an import, or of a dry run; all counts are 0 while a row is bad."""
 
-    taken_in: int = Field(description="Friends who are new.")
+    taken_in: int = Field(description="Newly created friends.")
     changed: int
     unchanged: int
     dry_run: bool
@@ -289,7 +289,7 @@ class ImportResponse(ResponseModel):
 
 
 class MapState(StrEnum):
-    """How a friend stands: as `active` as can be asked now, or `busy` and asked no more for now."""
+    """A friend's state; `busy` is active without free capacity for offers."""
 
     ACTIVE = "active"
     BUSY = "busy"
@@ -298,7 +298,7 @@ class MapState(StrEnum):
 
 
 class FriendColumns(ResponseModel):
-    """All friends; what stands at one place in each column belongs together."""
+    """All friends in columns; equal indexes belong together."""
 
     id: list[UUID]
     lat: list[float]
@@ -308,7 +308,7 @@ class FriendColumns(ResponseModel):
 
 
 class BookingColumns(ResponseModel):
-    """The bookings under way or of the last seven days, at most 20,000 together, in columns."""
+    """Open bookings and those of the last seven days, at most 20,000 together, in columns."""
 
     id: list[UUID]
     lat: list[float]
@@ -317,7 +317,7 @@ class BookingColumns(ResponseModel):
 
 
 class MapResponse(ResponseModel):
-    """Where everybody is."""
+    """The locations of all friends and bookings."""
 
     friends: FriendColumns
     bookings: BookingColumns
@@ -325,14 +325,14 @@ class MapResponse(ResponseModel):
 
 
 class MessageState(StrEnum):
-    """What a message waits for: a person, or its turn."""
+    """Whether a message needs a person or is waiting for delivery."""
 
     PARKED = "parked"
     PENDING = "pending"
 
 
 class MessageRow(ResponseModel):
-    """A message that has not left; `since` is when it was last tried, or is to be."""
+    """An unsent message; `since` is its last attempt, or its next one."""
 
     id: UUID
     booking_id: UUID
@@ -346,7 +346,7 @@ class MessageRow(ResponseModel):
 
 
 class PartnerKey(ResponseModel):
-    """A key by its beginning; all of it is told only when it is made."""
+    """The prefix of a key; the key itself is only in the response that created it."""
 
     prefix: str
     created_at: datetime
@@ -354,7 +354,7 @@ class PartnerKey(ResponseModel):
 
 
 class Partner(ResponseModel):
-    """A retailer who books for his customers."""
+    """A retailer who books for customers."""
 
     id: UUID
     name: str
@@ -364,20 +364,20 @@ class Partner(ResponseModel):
 
 
 class PartnersResponse(ResponseModel):
-    """All partners by name."""
+    """All partners sorted by name."""
 
     items: list[Partner]
 
 
 class KeyCreatedResponse(ResponseModel):
-    """A key, told only now; `prefix` is what is shown of it later."""
+    """A new key, contained only in this response; `prefix` identifies it later."""
 
     key: str
     prefix: str
 
 
 class PartnerCreatedResponse(KeyCreatedResponse):
-    """A new partner with his first key, which is told only now."""
+    """A new partner with the first key, contained only in this response."""
 
     id: UUID
     name: str

@@ -1,4 +1,4 @@
-"""The kinds of fields in requests: what each may hold, and the cure when it does not."""
+"""The types of fields in requests: their constraints, and the cure for each violation."""
 
 from __future__ import annotations
 
@@ -38,13 +38,13 @@ SUMMARY_MAX = 2000
 
 
 def invalid(problem: str, cure: str, field: str = "") -> PydanticCustomError:
-    """What a validator raises: the problem, the cure, and the part concerned of a whole model."""
+    """The error for a validator to raise; `field` names the part concerned of a whole model."""
     context = {"problem": problem, "cure": cure, "field": field}
-    return PydanticCustomError("unfit", "{problem}; {cure}", context)
+    return PydanticCustomError("invalid", "{problem}; {cure}", context)
 
 
 def refuse_characters(control: re.Pattern[str]) -> Callable[[str], str]:
-    """A validator that refuses the characters `control` finds."""
+    """A validator that refuses characters matching `control`."""
 
     def check(text: str) -> str:
         if found := control.search(text):
@@ -56,7 +56,7 @@ def refuse_characters(control: re.Pattern[str]) -> Callable[[str], str]:
 
 
 def require_json(kind: type, what: str) -> BeforeValidator:
-    """A validator that refuses any other kind of JSON value: nothing is turned into another."""
+    """A validator that refuses any other type of JSON value: there is no coercion."""
 
     def check(value: Any) -> Any:
         if not isinstance(value, kind):
@@ -67,26 +67,26 @@ def require_json(kind: type, what: str) -> BeforeValidator:
 
 
 def _whole(value: Any) -> Any:
-    """JSON knows one kind of number: 5.0 is a whole one, as JSON Schema has it."""
+    """Accept 5.0 as an integer, as JSON Schema does."""
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _email(address: str) -> str:
-    # What the library finds out about almost every address, at a twentieth of its price.
+    # The result of the library for almost every address, at a twentieth of its cost.
     if PLAIN_EMAIL.fullmatch(address) and len(address) <= 254:
         name, _, domain = address.rpartition("@")
         domain = domain.lower()
-        if not RESERVED.intersection(_ends(domain)):
+        if not RESERVED.intersection(_suffixes(domain)):
             return f"{name}@{domain}"
     try:
-        # Reserved names such as .test are for trying things out, and nothing is sent to them.
+        # Reserved names such as .test are for testing, and nothing is sent to them.
         parts = validate_email(address, check_deliverability=False, test_environment=True)
     except EmailNotValidError:
         raise invalid("is not a mail address", "write it like name@example.com") from None
     return parts.normalized
 
 
-def _ends(domain: str) -> Iterator[str]:
+def _suffixes(domain: str) -> Iterator[str]:
     while domain:
         yield domain
         _, _, domain = domain.partition(".")
@@ -94,29 +94,31 @@ def _ends(domain: str) -> Iterator[str]:
 
 def _year(moment: datetime) -> datetime:
     if not FIRST_YEAR <= moment.year <= LAST_YEAR:
-        raise invalid(f"lies in the year {moment.year}", f"give {FIRST_YEAR} to {LAST_YEAR}")
+        raise invalid(f"is in the year {moment.year}", f"give {FIRST_YEAR} to {LAST_YEAR}")
     return moment
 
 
-def _once_each(wishes: list[Wish]) -> list[Wish]:
+def _unique_wishes(wishes: list[Wish]) -> list[Wish]:
     if len(set(wishes)) < len(wishes):
-        raise invalid("names a wish twice", "name each wish once")
+        raise invalid("contains a wish twice", "give each wish once")
     return wishes
 
 
-def _each_once(languages: list[Language]) -> list[Language]:
+def _unique_languages(languages: list[Language]) -> list[Language]:
     if len(set(languages)) < len(languages):
-        raise invalid("names a language twice", "name each language once")
+        raise invalid("contains a language twice", "give each language once")
     return languages
 
 
 def _bytes(length: int) -> Callable[[str], bytes]:
-    """A validator that takes so many bytes in base64url, with or without padding."""
+    """A validator for `length` bytes in base64url, with or without padding."""
 
     def check(text: str) -> bytes:
         plain = text.rstrip("=")
         if not URL64.fullmatch(plain) or len(plain) != (length * 4 + 2) // 3:
-            raise invalid(f"is not {length} bytes in base64url", "give it as the browser gave it")
+            raise invalid(
+                f"is not {length} bytes in base64url", "send it exactly as the browser returns it"
+            )
         return base64.urlsafe_b64decode(plain + "=" * (-len(plain) % 4))
 
     return check
@@ -127,7 +129,7 @@ def _url64(length: int) -> dict[str, Any]:
 
 
 def e164(phone: str, region: str) -> str:
-    """A telephone number in international form, read as people of `region` write it."""
+    """A telephone number in E.164 form, parsed by the conventions of `region`. Raises `invalid`."""
     try:
         number = phonenumbers.parse(phone, region)
     except phonenumbers.NumberParseException:
@@ -135,7 +137,7 @@ def e164(phone: str, region: str) -> str:
     if number is None or not phonenumbers.is_valid_number(number):
         raise invalid(
             f"is not a telephone number of {region} or abroad",
-            "write it with its country code, like +41 44 000 17 39",
+            "write it with the country code, like +41 44 000 17 39",
             "customer.phone",
         )
     return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
@@ -182,7 +184,7 @@ PhoneSecret = Annotated[
 ]
 Lat = Annotated[float, Strict(), Field(ge=-90, le=90, allow_inf_nan=False)]
 Lon = Annotated[float, Strict(), Field(ge=-180, le=180, allow_inf_nan=False)]
-# Last in its row: a bound that stands behind it is not told by the document.
+# Last in each annotation: OpenAPI would omit a bound that follows it.
 WHOLE = BeforeValidator(_whole)
 Stars = Annotated[int, Strict(), Field(ge=1, le=5), WHOLE]
 Minutes = Annotated[int, Strict(), Field(ge=0, le=6000), WHOLE]
@@ -198,12 +200,12 @@ Moment = Annotated[AwareDatetime, MOMENT, AfterValidator(_year)]
 Wishes = Annotated[
     list[Wish],
     Field(max_length=len(Wish), json_schema_extra={"uniqueItems": True}),
-    AfterValidator(_once_each),
+    AfterValidator(_unique_wishes),
 ]
 Languages = Annotated[
     list[Language],
     Field(min_length=1, max_length=len(Language), json_schema_extra={"uniqueItems": True}),
-    AfterValidator(_each_once),
+    AfterValidator(_unique_languages),
 ]
 LocalTime = Annotated[str, StringConstraints(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")]
 Flag = Annotated[bool, Strict()]

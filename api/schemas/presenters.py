@@ -1,4 +1,4 @@
-"""From what was read to what is said: who sees which part is decided here and in auth."""
+"""Presenters: from read models to responses, with only the parts the caller may see."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def present_money(amount: money_records.Money) -> responses.Money:
 
 
 def present_event(view: read_models.EventView, *, whole: bool) -> responses.Event:
-    """A fact of a booking; unless `whole`, without who the friends are."""
+    """An event; unless `whole`, without the identities of friends."""
     data = view.data if whole else visibility.public_data(view.data)
     return responses.Event(seq=view.seq, kind=view.kind, at=view.at, data=dict(data))
 
@@ -47,7 +47,7 @@ def present_package_name(
 
 
 def present_markets() -> list[responses.MarketResponse]:
-    """All markets with what a form needs, the home market first."""
+    """All markets with the data that forms need, the home market first."""
     return [
         responses.MarketResponse(
             code=market,
@@ -63,7 +63,7 @@ def present_markets() -> list[responses.MarketResponse]:
 
 
 def present_created_booking(done: CommandResult, link: str) -> responses.BookingCreatedResponse:
-    """A booking in the moment it was made."""
+    """A booking as just created."""
     booking = done.job.booking
     return responses.BookingCreatedResponse(
         id=booking.id,
@@ -87,9 +87,9 @@ def present_booking(
     *,
     with_customer: bool = False,
     by_desk: bool = False,
-    hers: bool = False,
+    own: bool = False,
 ) -> responses.BookingResponse:
-    """A booking as it is now; `hers` when its own customer asks."""
+    """A booking as it is now; `own` for its own customer."""
     holder = view.holder
     return responses.BookingResponse(
         id=view.id,
@@ -104,8 +104,8 @@ def present_booking(
         wishes=list(view.wishes),
         partner_reference=view.partner_reference,
         created_at=view.created_at,
-        **(terms(policy.at(view.tier, view.package)) | (_held(holder) if holder else {})),
-        move_note=view.move_note if with_customer or hers else None,
+        **(terms(policy.at(view.tier, view.package)) | (_holder_fields(holder) if holder else {})),
+        move_note=view.move_note if with_customer or own else None,
         cancellation=_cancellation(view, policy, by_desk=by_desk),
         cancel_fee=present_money(view.cancel_fee) if view.state is BookingState.CANCELLED else None,
         stars=view.stars,
@@ -116,27 +116,27 @@ def present_booking(
 
 
 def present_booking_for(
-    who: Caller, view: read_models.BookingView, policy: Policy, *, with_customer: bool = True
+    caller: Caller, view: read_models.BookingView, policy: Policy, *, with_customer: bool = True
 ) -> responses.BookingResponse:
     """A booking as this caller may see it."""
     return present_booking(
         view,
         policy,
-        with_customer=with_customer and _may_know_customer(who, view, policy),
-        by_desk=isinstance(who, Operator),
-        hers=isinstance(who, Customer),
+        with_customer=with_customer and _may_know_customer(caller, view, policy),
+        by_desk=isinstance(caller, Operator),
+        own=isinstance(caller, Customer),
     )
 
 
-def _may_know_customer(who: Caller, view: read_models.BookingView, policy: Policy) -> bool:
-    if isinstance(who, Operator):
+def _may_know_customer(caller: Caller, view: read_models.BookingView, policy: Policy) -> bool:
+    if isinstance(caller, Operator):
         return True
-    if not isinstance(who, FriendCaller) or view.holder is None:
+    if not isinstance(caller, FriendCaller) or view.holder is None:
         return False
     return may_know_customer(view.holder.award.ended_at, view.now, policy)
 
 
-def _held(holder: read_models.Holder) -> dict[str, Any]:
+def _holder_fields(holder: read_models.Holder) -> dict[str, Any]:
     return {
         "contact_within_h": holder.award.contact_within_s // 3600,
         **_milestones(holder.award),
@@ -150,12 +150,12 @@ def _held(holder: read_models.Holder) -> dict[str, Any]:
 
 
 def terms(policy: Policy) -> dict[str, Any]:
-    """The numbers of the policy that texts for customers name."""
+    """The numbers of the policy that appear in texts for customers."""
     return {"fan_out": policy.fan_out, "contact_within_h": policy.contact_within_h}
 
 
 def _milestones(award: Award) -> dict[str, Any]:
-    """How far an award has come, as far as everybody concerned may know."""
+    """The progress of an award, as far as all parties may see it."""
     return {
         "contact_due_at": award.contact_due_at,
         "contacted_at": award.contacted_at,
@@ -187,17 +187,17 @@ def _cancellation(
 
 
 def first_name(name: str) -> str:
-    """By what a friend is called."""
+    """The first name of a friend."""
     return name.split(maxsplit=1)[0]
 
 
 def present_appointment(met: jobs_records.Appointment | None) -> responses.Appointment | None:
-    """An appointment, if there is one."""
+    """An appointment, None without one."""
     return responses.Appointment.model_validate(met) if met else None
 
 
 def present_customer(contact: read_models.Contact) -> responses.Customer:
-    """Who the friend is to call, and where he is to come."""
+    """The contact data and the address of the customer."""
     return responses.Customer(
         name=contact.name,
         phone=contact.phone,
@@ -217,7 +217,7 @@ def present_customer(contact: read_models.Contact) -> responses.Customer:
 def present_offer(
     view: read_models.OfferView, catalogue: Catalogue, policy: Policy
 ) -> responses.Offer:
-    """What an asked friend may see, and no more."""
+    """An offer with only what the friend may see before an award."""
     return responses.Offer(
         id=view.id,
         booking_id=view.booking_id,
@@ -238,8 +238,8 @@ def present_offer(
 
 
 def present_job(view: read_models.JobView, catalogue: Catalogue, policy: Policy) -> responses.Job:
-    """A job as the friend who holds it sees it."""
-    known = may_know_customer(view.award.ended_at, view.now, policy)
+    """A job as its friend may see it."""
+    disclosed = may_know_customer(view.award.ended_at, view.now, policy)
     return responses.Job(
         booking_id=view.booking_id,
         offer_id=view.award.offer_id,
@@ -252,14 +252,14 @@ def present_job(view: read_models.JobView, catalogue: Catalogue, policy: Policy)
         awarded_at=view.award.awarded_at,
         contact_within_h=view.award.contact_within_s // 3600,
         **_milestones(view.award),
-        move_note=view.move_note if known else None,
-        distance_m=_away_m(view) if known else None,
-        customer=present_customer(view.customer) if known else None,
+        move_note=view.move_note if disclosed else None,
+        distance_m=_distance_m(view) if disclosed else None,
+        customer=present_customer(view.customer) if disclosed else None,
         server_time=view.now,
     )
 
 
-def _away_m(view: read_models.JobView) -> int | None:
+def _distance_m(view: read_models.JobView) -> int | None:
     lat, lon = view.customer.lat, view.customer.lon
     if view.base is None or lat is None or lon is None:
         return None
@@ -269,7 +269,7 @@ def _away_m(view: read_models.JobView) -> int | None:
 def present_award(
     booking: Booking, held: Award, offer_id: OfferId, contact: read_models.Contact | None
 ) -> responses.AcceptResponse:
-    """The winner's answer: made of what does not change, so that it is always the same."""
+    """The response to an accept, made only of immutable data so that repeats are equal."""
     award = rules.initial_award(held)
     return responses.AcceptResponse(
         booking_id=award.booking_id,
@@ -286,7 +286,7 @@ def present_award(
 
 
 def present_progress(job: Job, award: Award | None) -> responses.ProgressResponse:
-    """How far a job has come; of a job that was given back only its state."""
+    """The progress of a job; only its state without an award."""
     return responses.ProgressResponse(
         booking_id=job.booking.id,
         state=job.booking.state,
@@ -295,19 +295,19 @@ def present_progress(job: Job, award: Award | None) -> responses.ProgressRespons
 
 
 def present_notes(
-    kept: Sequence[Mapping[str, Any]], names: Mapping[UUID, str]
+    stored: Sequence[Mapping[str, Any]], names: Mapping[UUID, str]
 ) -> list[desk_schemas.Note]:
-    """Notes with the names of those who wrote them."""
+    """Notes with the names of their authors."""
     return [
         desk_schemas.Note(
             at=one["at"], by=(by := UUID(one["by"])), name=names.get(by, ""), text=one["text"]
         )
-        for one in kept
+        for one in stored
     ]
 
 
 def present_quiet_hours(row: Mapping[str, Any]) -> responses.QuietHours | None:
-    """Quiet hours from the row of a friend."""
+    """Quiet hours from a friend's row, None without."""
     if row["quiet_from"] is None:
         return None
     hours = {"from": _time(row["quiet_from"]), "until": _time(row["quiet_until"])}

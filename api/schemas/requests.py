@@ -1,4 +1,4 @@
-"""What is asked: the JSON of every request."""
+"""The JSON of requests."""
 
 from __future__ import annotations
 
@@ -80,23 +80,25 @@ class _Place(RequestModel):
     lon: Lon | None = None
 
     @model_validator(mode="after")
-    def _both_or_neither(self) -> Self:
+    def _check_coordinates(self) -> Self:
         if (self.lat is None) != (self.lon is None):
             missing = "lat" if self.lat is None else "lon"
-            raise invalid("is missing beside the other coordinate", "give both or neither", missing)
+            raise invalid(
+                "is missing while the other coordinate is given", "give both or neither", missing
+            )
         return self
 
 
 class Address(_Place):
-    """Where the friend is to come; a point given with it is taken as it is."""
+    """The address of the visit; given coordinates are taken as they are."""
 
     street: Name
     postcode: Postcode
     city: City
     country: Market
 
-    def located(self) -> tuple[geocode.Address, Point | None]:
-        """The address, and the point given with it."""
+    def to_geocode(self) -> tuple[geocode.Address, Point | None]:
+        """The address to geocode, and the given point, if any."""
         address = geocode.Address(
             street=self.street, postcode=self.postcode, city=self.city, country=self.country
         )
@@ -106,13 +108,13 @@ class Address(_Place):
 
 
 class QuoteAddress(Address):
-    """Where help is wanted; a point given with it is taken as it is."""
+    """Where help is wanted; given coordinates are taken as they are."""
 
     street: OptionalLine = ""
 
 
 class BookingCustomer(RequestModel):
-    """Who books."""
+    """The customer who books."""
 
     name: Name
     email: Email
@@ -121,7 +123,7 @@ class BookingCustomer(RequestModel):
 
 
 class QuoteRequest(RequestModel):
-    """For which package and place a price is wanted."""
+    """The package and place to quote."""
 
     model_config = example({"package": "wifi-setup", "address": ADDRESS_EXAMPLE})
 
@@ -130,7 +132,7 @@ class QuoteRequest(RequestModel):
 
 
 class BookingRequest(RequestModel):
-    """A booking: one package, one person, one place."""
+    """A booking: one package, one customer, one address."""
 
     model_config = example(
         {
@@ -151,28 +153,28 @@ class BookingRequest(RequestModel):
     quote_id: UUID | None = None
 
     @model_validator(mode="after")
-    def _telephone(self) -> Self:
+    def _format_phone(self) -> Self:
         self.customer.phone = e164(self.customer.phone, self.address.country)
         return self
 
 
 class CancelRequest(RequestModel):
-    """Why a booking ends."""
+    """The reason of a cancellation."""
 
     model_config = example({"reason": "changed_mind"})
 
     reason: Reason = Field(
         "other",
-        description="`changed_mind`, `solved`, `too_long`, `mistake` or `other`; any other words "
-        "count as `other` and are not kept, so that no event tells who somebody is.",
+        description="`changed_mind`, `solved`, `too_long`, `mistake` or `other`; any other text "
+        "counts as `other` and is not stored, so that events hold no personal data.",
     )
     fee_minor_max: FeeMax = Field(
-        0, description="The fee the customer was shown, in minor units; more is refused."
+        0, description="The highest accepted fee in minor units; a higher one is refused."
     )
 
 
 class MoveRequest(RequestModel):
-    """Which other time would suit the customer; the note is for her friend."""
+    """The preferred other times; the note is for the friend."""
 
     model_config = example({"wishes": ["evening"], "note": "After six, please."})
 
@@ -181,7 +183,7 @@ class MoveRequest(RequestModel):
 
 
 class AppointmentRequest(RequestModel):
-    """When the friend comes; without an end it lasts as long as the package says."""
+    """The agreed time; without an end the package's duration applies."""
 
     model_config = example({"starts_at": "2026-03-03T14:00:00Z", "ends_at": "2026-03-03T15:00:00Z"})
 
@@ -198,16 +200,16 @@ class DelayRequest(RequestModel):
 
 
 class Signature(RequestModel):
-    """A signature as it was drawn: strokes of x, y, x, y, … within a box of this size."""
+    """A drawn signature: strokes of x, y, x, y, … within a box of this size."""
 
     width: Side
     height: Side
     strokes: Strokes
 
     @model_validator(mode="after")
-    def _within(self) -> Self:
+    def _check_strokes(self) -> Self:
         if sum(map(len, self.strokes)) > 2 * POINTS_MAX:
-            raise invalid(f"has more than {POINTS_MAX} points", "leave points out", "strokes")
+            raise invalid(f"has more than {POINTS_MAX} points", "send fewer points", "strokes")
         for number, stroke in enumerate(self.strokes):
             outside = max(stroke[::2]) > self.width or max(stroke[1::2]) > self.height
             if len(stroke) % 2 or outside:
@@ -220,7 +222,7 @@ class Signature(RequestModel):
 
 
 class CompleteRequest(RequestModel):
-    """What was done, and the customer's signature if she could sign."""
+    """What was done, and the customer's signature if available."""
 
     model_config = example(
         {
@@ -242,13 +244,13 @@ class IncompleteRequest(RequestModel):
 
     reason: Reason = Field(
         description="`not_solvable`, `parts_missing`, `nobody_there`, `needs_pro` or `other`; any "
-        "other words are kept with the summary and count as `other`.",
+        "other text counts as `other` and is stored with the summary.",
     )
     summary: Summary | None = None
 
 
 class HandBackRequest(RequestModel):
-    """Why the job goes back; the note is for the desk."""
+    """Why the job is handed back; the note is for the desk."""
 
     model_config = example({"reason": "no_time", "note": "I am ill."})
 
@@ -257,7 +259,7 @@ class HandBackRequest(RequestModel):
 
 
 class RatingRequest(RequestModel):
-    """One to five stars."""
+    """A rating of one to five stars."""
 
     model_config = example({"stars": 5, "comment": "Quick and kind."})
 
@@ -266,7 +268,7 @@ class RatingRequest(RequestModel):
 
 
 class AwardRequest(RequestModel):
-    """Who gets the job: the friend's id or his `ref`."""
+    """The awarded friend, by id or `ref`."""
 
     model_config = example({"friend": "zh-001"})
 
@@ -274,7 +276,7 @@ class AwardRequest(RequestModel):
 
 
 class LoginLinkRequest(RequestModel):
-    """Whose login link is to be mailed."""
+    """The account to mail a login link to."""
 
     model_config = example({"email": "friend@example.com", "kind": "friend"})
 
@@ -283,7 +285,7 @@ class LoginLinkRequest(RequestModel):
 
 
 class PushKeys(RequestModel):
-    """The keys of a phone, in base64url: only it can read what is sealed with them."""
+    """The public keys of a phone in base64url; only the phone can decrypt its pushes."""
 
     p256dh: PhoneKey
     auth: PhoneSecret
@@ -293,7 +295,7 @@ ENDPOINT_EXAMPLE = "https://fcm.googleapis.com/fcm/send/f1b0:APA91bExample"
 
 
 class PhoneRequest(RequestModel):
-    """A phone to be rung, as PushManager.subscribe describes it."""
+    """A push subscription as returned by PushManager.subscribe."""
 
     model_config = example(
         {
@@ -311,7 +313,7 @@ class PhoneRequest(RequestModel):
 
 
 class RemovePhoneRequest(RequestModel):
-    """A phone of yours."""
+    """The endpoint of one of your phones."""
 
     model_config = example({"endpoint": ENDPOINT_EXAMPLE})
 
@@ -319,7 +321,7 @@ class RemovePhoneRequest(RequestModel):
 
 
 class SignOutRequest(RequestModel):
-    """What else ends with a session: this phone's ringing."""
+    """The endpoint of this phone, to unsubscribe it too."""
 
     model_config = example({"endpoint": ENDPOINT_EXAMPLE})
 
@@ -335,15 +337,15 @@ class SessionRequest(RequestModel):
 
 
 class NoteRequest(RequestModel):
-    """What is to be noted down."""
+    """The text of a note."""
 
-    model_config = example({"text": "She asks to be called after six."})
+    model_config = example({"text": "Please call after six."})
 
     text: Summary
 
 
 class FriendStateRequest(RequestModel):
-    """How a friend shall stand from now on; the reason is kept among the notes about him."""
+    """The new state of a friend; the reason is kept as a note."""
 
     model_config = example({"state": "paused", "reason": "On holiday until August."})
 
@@ -351,14 +353,16 @@ class FriendStateRequest(RequestModel):
     reason: Reason | None = None
 
 
-def _known_ending(filename: str) -> str:
+def _check_extension(filename: str) -> str:
     if PurePath(filename).suffix.lower() not in ENDINGS:
-        raise invalid("is not the name of a CSV or GeoJSON file", "let it end in .csv or .geojson")
+        raise invalid(
+            "is not the name of a CSV or GeoJSON file", "use a name that ends in .csv or .geojson"
+        )
     return filename
 
 
 class ImportRequest(RequestModel):
-    """A file of friends; a dry run says what would be, and changes nothing."""
+    """A file of friends; a dry run reports its effect and changes nothing."""
 
     model_config = example(
         {
@@ -369,17 +373,17 @@ class ImportRequest(RequestModel):
         }
     )
 
-    filename: Annotated[Word, AfterValidator(_known_ending)]
+    filename: Annotated[Word, AfterValidator(_check_extension)]
     content: Annotated[str, StringConstraints(min_length=1, max_length=FILE_MAX)]
     dry_run: Flag = False
-    skip_bad: Flag = Field(False, description="Take in the good rows and leave out the bad ones.")
+    skip_bad: Flag = Field(False, description="Import the good rows and skip the bad ones.")
 
 
 FILE_MAX: Final = 5_000_000
 
 
 class PartnerRequest(RequestModel):
-    """Who is to be a partner; `members_only` asks only the friends of his community."""
+    """A new partner; with `members_only`, only friends of the partner's community get offers."""
 
     model_config = example({"name": "Elektro Muster", "members_only": False})
 
@@ -388,20 +392,20 @@ class PartnerRequest(RequestModel):
 
 
 class BaseUpdate(RequestModel):
-    """The point a friend starts from, in degrees."""
+    """The location of a friend's base in degrees."""
 
     lat: Lat
     lon: Lon
 
 
 class QuietHoursUpdate(RequestModel):
-    """Local times between which nobody is to ask him; over midnight when `until` is earlier."""
+    """Local times without offers; over midnight when `until` is earlier."""
 
     from_: LocalTime = Field(alias="from")
     until: LocalTime
 
     @model_validator(mode="after")
-    def _some_hours(self) -> Self:
+    def _check_hours(self) -> Self:
         if self.from_ == self.until:
             raise invalid("is as late as `from`", "give another time, or set `paused`", "until")
         return self
@@ -417,8 +421,8 @@ PROFILE_EXAMPLE: Final = {
 }
 
 
-def _as_taken(schema: dict[str, Any]) -> None:
-    """Null, which stands for what is left out, is taken for quiet hours alone."""
+def _only_quiet_nullable(schema: dict[str, Any]) -> None:
+    """Remove null, the default of omitted fields, from all types except quiet hours."""
     for name, field in schema["properties"].items():
         field.pop("default", None)
         if name != "quiet":
@@ -427,9 +431,9 @@ def _as_taken(schema: dict[str, Any]) -> None:
 
 
 class ProfileRequest(RequestModel):
-    """What is to change; what is left out stays."""
+    """The fields to change; omitted ones stay."""
 
-    model_config = ConfigDict(extra="forbid", json_schema_extra=_as_taken)
+    model_config = ConfigDict(extra="forbid", json_schema_extra=_only_quiet_nullable)
 
     radius_m: RadiusM | None = None
     base: BaseUpdate | None = None
@@ -440,7 +444,7 @@ class ProfileRequest(RequestModel):
 
     @field_validator("radius_m", "base", "paused", "languages", "capacity", mode="before")
     @classmethod
-    def _not_null(cls, value: Any) -> Any:
+    def _refuse_null(cls, value: Any) -> Any:
         if value is None:
-            raise invalid("is null", "give a value, or leave it out to keep what is")
+            raise invalid("is null", "give a value, or omit it to keep the present one")
         return value

@@ -1,4 +1,4 @@
-"""What is said: the JSON of every answer, the desk aside, and what all of them are made of."""
+"""The JSON of responses, except those for the desk."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ FriendOutcome = Annotated[
 
 
 class RequestModel(BaseModel):
-    """Part of a request: unknown fields are refused."""
+    """Base of all parts of requests; unknown fields are refused."""
 
     model_config = ConfigDict(extra="forbid")
 
 
 class ResponseModel(BaseModel):
-    """Part of an answer."""
+    """Base of all parts of responses."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, from_attributes=True)
 
 
 def example(value: Mapping[str, Any]) -> ConfigDict:
-    """A request model with an example that works as it stands."""
+    """The configuration of a request model with a working example."""
     return ConfigDict(extra="forbid", json_schema_extra={"examples": [dict(value)]})
 
 
@@ -48,14 +48,14 @@ class Money(ResponseModel):
 
 
 class Page(ResponseModel, Generic[T]):
-    """Part of a list; `next_cursor` asks for what follows, and is null at the end."""
+    """One page of a list; `next_cursor` requests the next page and is null on the last."""
 
     items: list[T]
     next_cursor: str | None
 
 
 class Package(ResponseModel):
-    """A service package in the asked language, priced for the asked market."""
+    """A service package in the requested language with its price in the requested market."""
 
     code: str
     category: str
@@ -70,7 +70,7 @@ class Package(ResponseModel):
 
 
 class MarketResponse(ResponseModel):
-    """A country that is served; the examples are written as they are at home."""
+    """A served country; the examples are in its national notation."""
 
     code: Market
     currency: Currency
@@ -82,20 +82,20 @@ class MarketResponse(ResponseModel):
 
 
 class CatalogueResponse(Page[Package]):
-    """The packages of a market; and all markets, the home market first."""
+    """The packages of a market, and all markets with the home market first."""
 
     markets: list[MarketResponse]
 
 
 class PackageName(ResponseModel):
-    """Which package, in the reader's language."""
+    """A package with its name in the reader's language."""
 
     code: str
     name: str
 
 
 class QuoteResponse(ResponseModel):
-    """A price that holds until it expires; `helpers` is `0`, `1-4` or `5+`."""
+    """A price valid until it expires; `helpers` is `0`, `1-4` or `5+`."""
 
     id: UUID
     package: str
@@ -110,13 +110,13 @@ class QuoteResponse(ResponseModel):
 
 
 class LiveOffers(ResponseModel):
-    """How many friends are being asked now."""
+    """The number of live offers."""
 
     live: int
 
 
 class Appointment(ResponseModel):
-    """When the friend comes; `revision` grows each time it is moved."""
+    """The agreed time of the visit; `revision` grows with every change."""
 
     starts_at: datetime
     ends_at: datetime
@@ -124,7 +124,7 @@ class Appointment(ResponseModel):
 
 
 class Helper(ResponseModel):
-    """The friend who has the job, as his customer knows him; `stars` of all his ratings so far."""
+    """The awarded friend as shown to the customer; `stars` is the mean of all ratings."""
 
     first_name: str
     languages: list[Language]
@@ -133,14 +133,14 @@ class Helper(ResponseModel):
 
 
 class Cancellation(ResponseModel):
-    """What cancelling costs now; `free_until` is 24 hours before an agreed appointment."""
+    """The fee for cancelling now; `free_until` is null without an agreed appointment."""
 
     fee: Money
     free_until: datetime | None
 
 
 class CustomerAddress(ResponseModel):
-    """Where the friend is to come."""
+    """The address of the visit."""
 
     street: str | None
     postcode: str | None
@@ -151,7 +151,7 @@ class CustomerAddress(ResponseModel):
 
 
 class Customer(ResponseModel):
-    """Who the friend is to call: told to the winner only, until fourteen days after the end."""
+    """Contact data of the customer: only for the awarded friend, and only for a limited time."""
 
     name: str
     phone: str | None
@@ -176,10 +176,10 @@ class Milestones(ResponseModel):
 
 
 class BookingResponse(Milestones):
-    """A booking as whoever may see it sees it; `customer` is for its friend and the desk.
+    """A booking as visible to the caller; `customer` is only for its friend and the desk.
 
-    `cancellation` is null when it cannot be cancelled; once cancelled, `cancel_fee` is what it
-    cost. `signature`, the path of an SVG in a box of 600 x 200, is for the desk alone.
+    `cancellation` is null when the booking cannot be cancelled; `cancel_fee` is what a cancellation
+    cost. `signature`, an SVG path in a box of 600 x 200, is only for the desk.
     """
 
     id: UUID
@@ -207,7 +207,7 @@ class BookingResponse(Milestones):
 
 
 class BookingCreatedResponse(ResponseModel):
-    """A new booking with the link by which its customer follows it."""
+    """A new booking with its customer's link."""
 
     id: UUID
     state: BookingState
@@ -224,7 +224,7 @@ class BookingCreatedResponse(ResponseModel):
 
 
 class Event(ResponseModel):
-    """A fact, numbered without gaps."""
+    """An event of a booking; `seq` has no gaps."""
 
     seq: int
     kind: str
@@ -233,7 +233,7 @@ class Event(ResponseModel):
 
 
 class Cell(ResponseModel):
-    """A square of `size_m` metres around this point; nothing nearer is told before an award."""
+    """A square of `size_m` metres around this point; all that is disclosed before an award."""
 
     lat: float
     lon: float
@@ -242,7 +242,7 @@ class Cell(ResponseModel):
 
 
 class Offer(ResponseModel):
-    """A job on offer; `distance_m` and the `minutes` of the way count to the middle of the cell."""
+    """An offer; `distance_m` and `minutes` of travel are measured to the centre of the cell."""
 
     id: UUID
     booking_id: UUID
@@ -260,7 +260,7 @@ class Offer(ResponseModel):
 
 
 class AcceptResponse(ResponseModel):
-    """The job you won: the same answer however often it is asked for."""
+    """The awarded job; every repeat of the request gets the same response."""
 
     booking_id: UUID
     offer_id: UUID
@@ -275,7 +275,7 @@ class AcceptResponse(ResponseModel):
 
 
 class DeclineResponse(ResponseModel):
-    """The offer you declined."""
+    """The declined offer."""
 
     booking_id: UUID
     offer_id: UUID
@@ -283,7 +283,7 @@ class DeclineResponse(ResponseModel):
 
 
 class Job(Milestones):
-    """A job you hold or have done; `distance_m` from your base to her door, while you know it."""
+    """A current or past job; `distance_m` from the base to the address while it is disclosed."""
 
     booking_id: UUID
     offer_id: UUID | None
@@ -303,14 +303,14 @@ class Job(Milestones):
 
 
 class ProgressResponse(Milestones):
-    """How far a job has come."""
+    """The progress of a job."""
 
     booking_id: UUID
     state: BookingState
 
 
 class RatingResponse(ResponseModel):
-    """What the customer thinks."""
+    """The customer's rating."""
 
     booking_id: UUID
     stars: int
@@ -319,7 +319,7 @@ class RatingResponse(ResponseModel):
 
 
 class DecisionOutcome(ResponseModel):
-    """What became of you in one decision."""
+    """The outcome of one decision for the friend who asks."""
 
     booking_id: UUID
     round: int
@@ -329,32 +329,32 @@ class DecisionOutcome(ResponseModel):
 
 
 class LoginLinkResponse(ResponseModel):
-    """Said whether or not somebody has this address."""
+    """The same response whether or not the address is known."""
 
     message: str = "If this address is known, a link is on its way; it works for 15 minutes."
 
 
 class PushKeyResponse(ResponseModel):
-    """The key by which phones know who rings them, an uncompressed point in base64url."""
+    """The public VAPID key of the server, an uncompressed point in base64url."""
 
     key: str
 
 
 class PhoneResponse(ResponseModel):
-    """A phone that rings for you."""
+    """A subscribed phone."""
 
     added_at: datetime
 
 
 class PhoneTestResult(ResponseModel):
-    """How one of your phones did; what is gone is forgotten."""
+    """The result of the test for one phone; a phone with problem `gone` is removed."""
 
     added_at: datetime
     problem: PhoneProblem | None
 
 
 class AlarmTestResponse(ResponseModel):
-    """How many of your phones were rung, and what would keep a new job from reaching you."""
+    """How many phones got the push, and what prevents offers from reaching the friend."""
 
     rang: int
     phones: list[PhoneTestResult]
@@ -362,7 +362,7 @@ class AlarmTestResponse(ResponseModel):
 
 
 class SessionCreatedResponse(ResponseModel):
-    """A session; the token stands in a cookie too."""
+    """A new session; the token is in a cookie too."""
 
     token: str
     kind: Login
@@ -370,7 +370,7 @@ class SessionCreatedResponse(ResponseModel):
 
 
 class SessionResponse(ResponseModel):
-    """Who is signed in; the server's time tells how long the session still lasts."""
+    """The current session; compare `expires_at` with the server's time."""
 
     kind: Login
     id: UUID
@@ -379,7 +379,7 @@ class SessionResponse(ResponseModel):
 
 
 class Place(ResponseModel):
-    """A town under its postcode; the point is good to about `radius_m` metres."""
+    """A town with a postcode; `radius_m` is the precision of the point in metres."""
 
     postcode: str
     town: str
@@ -391,20 +391,20 @@ class Place(ResponseModel):
 
 
 class PlacesResponse(ResponseModel):
-    """The places that may be meant, the likeliest first."""
+    """The matching places, the most likely first."""
 
     items: list[Place]
 
 
 class Base(ResponseModel):
-    """The point a friend starts from, in degrees; null when nobody knows it."""
+    """The location of a friend's base in degrees; null when unknown."""
 
     lat: float
     lon: float
 
 
 class QuietHours(ResponseModel):
-    """Local times between which nobody asks him."""
+    """Local times between which the friend gets no offers."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, serialize_by_alias=True)
 
@@ -413,7 +413,7 @@ class QuietHours(ResponseModel):
 
 
 class Certificate(ResponseModel):
-    """A kind of work he is certified for; without an end `valid_until` is null."""
+    """A certificate of a friend; `valid_until` is null without an end."""
 
     code: str
     name: str
@@ -421,14 +421,14 @@ class Certificate(ResponseModel):
 
 
 class RatingSummary(ResponseModel):
-    """The mean of his ratings, and of how many; null before the first."""
+    """The mean and the number of all ratings; null before the first."""
 
     stars: float | None
     count: int
 
 
 class ProfileResponse(ResponseModel):
-    """All that is kept about a friend and that he may see."""
+    """All data about a friend that they may see."""
 
     ref: str
     name: str
@@ -448,7 +448,7 @@ class ProfileResponse(ResponseModel):
 
 
 class CoverageArea(ResponseModel):
-    """How many helpers could come to an area; it is never told exactly."""
+    """The approximate number of helpers available in an area; never exact."""
 
     helpers: Literal["1-4", "5+"]
     package: str
@@ -456,14 +456,14 @@ class CoverageArea(ResponseModel):
 
 
 class CoverageShape(ResponseModel):
-    """A shape of RFC 7946, longitude before latitude, on WGS84."""
+    """A geometry of RFC 7946: WGS84, longitude before latitude."""
 
     type: Literal["Polygon", "MultiPolygon"]
     coordinates: list[Any]
 
 
 class CoverageFeature(ResponseModel):
-    """An area of RFC 7946."""
+    """A feature of RFC 7946."""
 
     type: Literal["Feature"]
     properties: CoverageArea
@@ -471,7 +471,7 @@ class CoverageFeature(ResponseModel):
 
 
 class CoverageResponse(ResponseModel):
-    """Areas of RFC 7946; places in none of them cannot be served."""
+    """A feature collection of RFC 7946; places outside all areas cannot be served."""
 
     type: Literal["FeatureCollection"]
     features: list[CoverageFeature]
