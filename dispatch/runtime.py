@@ -1,4 +1,4 @@
-"""What a flow may use."""
+"""What a flow may use: connections, index, catalogue, policy and listeners."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ Listener = Callable[[Sequence[Changes]], None]
 
 @dataclass(kw_only=True)
 class Runtime:
-    """One process's share of tekkie. Truth is only in the database; all else here can be lost.
+    """The resources of one process. All state that matters is in the database; this can be lost.
 
-    `committed` are told of decisions after their commit: a hint to look now, never the only way.
-    `gathering` is where flows.together keeps its queue, `lookups` those of flows.lookups; `mark` is
-    from where to follow changes of friends once the index is loaded. `http` goes straight out, by
-    no proxy that the environment names and after no redirect; the command line has none.
+    `on_commit` are called with decisions after their commit: a hint to look now, never relied on.
+    `group_commit` and `lookups` belong to the flows of these names. `mark` is the position from
+    which to follow changes of friends once the index is loaded. `http` uses no proxy of the
+    environment and follows no redirect; the command line has none.
     """
 
     pool: Pool
@@ -55,13 +55,13 @@ class Runtime:
     def adjust_counters(
         self, friend_id: FriendId, *, open_jobs: int = 0, live_offers: int = 0
     ) -> None:
-        """Let this process's copy of a friend know at once by how much his counters changed."""
+        """Change the counters of this process's copy of a friend by these amounts."""
         if friend := self.index.get(friend_id):
             jobs = min(max(friend.open_jobs + open_jobs, 0), friend.capacity)
             offers = max(friend.live_offers + live_offers, 0)
             self.index.put(replace(friend, open_jobs=jobs, live_offers=offers))
 
     def notify(self, changes: Sequence[Changes]) -> None:
-        """Hint to the listeners of this process that these decisions are committed."""
+        """Call the listeners of this process: these decisions are committed."""
         for listener in self.on_commit:
             listener(changes)

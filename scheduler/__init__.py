@@ -1,1 +1,1 @@
-"""What happens when nobody asks: due timers, deliveries and the feed of the index."""
+"""Background work: due timers, delivery of messages, updates of the index."""

@@ -1,29 +1,28 @@
-"""Deadlines: what happens at its moment although nobody asks.
+"""Deadlines: timers that are acted on when they are due.
 
-Theory of operation. Every deadline is a row in `timers`: the end of an offer's life, a reminder,
-the twelve hours for contact, the next attempt for an unfilled booking. A sweep asks the flow `ring`
-to act on those that are due, a hundred bookings at a time, until none is left. `ring` takes the
-bookings' locks, passes over those that another process holds, and changes timer and booking in one
-transaction. So any number of processes may sweep, and each timer fires once: whoever comes second
-finds the timer gone or moved. A process killed in the middle has done nothing, and the next sweep
-of any other does it again.
+Theory of operation. Every deadline is a row in `timers`: the expiry of an offer, a contact
+reminder, the contact deadline, the next attempt for an unfilled booking. A sweep calls the flow
+`fire_due_timers` for a hundred bookings at a time until none is due. It locks the bookings, skips
+those that another process has locked, and changes timer and booking in one transaction. So any
+number of processes may sweep, and each timer fires once: the second process finds it gone or moved.
+A process killed during a sweep has changed nothing, and the next sweep of any other does the work.
 
-Nothing is remembered between two sweeps. apscheduler ticks once a second; after each sweep the
-database is asked when the next timer is due, and if that is sooner the next tick is moved there.
-A tick that comes late or twice does no harm, one that fails is followed by the next. Sweeping has
-a tick of its own, in which nothing else is done, and no mail, no feed and no page delays it.
+No state is kept between sweeps. apscheduler ticks once a second. After each sweep the database is
+asked when the next timer is due; if that is sooner, the next tick is moved forward. A tick that
+comes late or twice does no harm, and one that fails is followed by the next. Sweeps have a tick of
+their own, so that no mail, index update or request delays them.
 
-What time it is says the database alone, read after the locks. Should its clock jump, deadlines
-would pass that nobody has missed, so a sentinel compares it with a clock that cannot be set. While
-the two disagree nothing is rung, for five minutes at most: whoever set the clock on purpose need
-not do anything, whoever did not has the time to set it right.
+The only time that counts is the database's, read after the locks. If its clock jumped, deadlines
+would pass that nobody missed, so a sentinel compares it with a monotonic clock. While the two
+disagree no timer fires, for five minutes at most: a jump made on purpose needs no further action,
+and one made by mistake can be corrected in that time.
 
-A process that starts has nothing to compare with, and asks what it can know. Two clocks that do not
-know of each other, the database's and this host's, must agree; the event written last must not lie
-in the future; and on a machine that has not been started anew, what a process before it trusted
-still holds. A machine that was off for a week passes all three. Where one of the first two fails
-nothing is rung until they agree or somebody says with `tekkie clock confirm` that the database is
-right: to ring late can be mended, to take jobs from those who have time left cannot.
+A starting process has nothing to compare with and checks what it can. The clocks of the database
+and of this host must agree; the last event must not lie in the future; and as long as the machine
+has not been rebooted, the offset trusted by an earlier process still holds. A machine that was off
+for a week passes all three. If one of the first two fails, no timer fires until they agree or
+`tekkie clock confirm` states that the database is right: a late timer can be made up for, a job
+taken from a friend too early cannot.
 """
 
 from __future__ import annotations
@@ -55,17 +54,17 @@ BOOT = Path("/proc/sys/kernel/random/boot_id")
 
 
 def since_boot_s() -> float:
-    """Seconds in a clock that nobody can set and that runs on while the machine sleeps."""
+    """Seconds of a clock that cannot be set and that includes suspended time."""
     return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
 
 
 def host_s() -> float:
-    """This host's wall clock, which the trade never asks: only whether the database's agrees."""
+    """This host's wall clock; used only to check the database's clock."""
     return time.time()  # noqa: TID251
 
 
 def boot_id() -> str:
-    """A name for the time since this machine was started; empty where the system gives none."""
+    """The id of the current boot; empty where the system provides none."""
     with suppress(OSError):
         return BOOT.read_text("ascii").strip()
     return ""
@@ -73,9 +72,9 @@ def boot_id() -> str:
 
 @dataclass(slots=True)
 class TrustedOffset:
-    """How far the database's clock was ahead of the steady one when it was last trusted.
+    """The offset of the database's clock from the monotonic one, in seconds, when last trusted.
 
-    Kept in a file, for the next process; it holds until the machine is started anew.
+    Stored in a file for the next process; valid until the machine is rebooted.
     """
 
     file: Path
@@ -83,7 +82,7 @@ class TrustedOffset:
     kept_s: float | None = None
 
     def load(self) -> float | None:
-        """What a process before this one kept; None when there is nothing."""
+        """The offset stored by an earlier process during this boot, or None."""
         with suppress(OSError, ValueError):
             boot, ahead_s = self.file.read_text("ascii").split()
             if boot == self.boot:
@@ -91,7 +90,7 @@ class TrustedOffset:
         return self.kept_s
 
     def save(self, ahead_s: float) -> None:
-        """Remember, where there is something new."""
+        """Store the offset if it has changed by a second or more."""
         if not self.boot or (self.kept_s is not None and abs(ahead_s - self.kept_s) < 1.0):
             return
         self.kept_s = ahead_s
@@ -102,18 +101,18 @@ class TrustedOffset:
 
 
 class ClockSentinel:
-    """Tells whether the wall clock may be believed: asks at the beginning, then compares."""
+    """Whether the database's clock can be trusted: checked at the start, then compared."""
 
     def __init__(
         self,
         steady_s: Callable[[], float] = since_boot_s,
         *,
         host_s: Callable[[], float] = host_s,
-        memory: TrustedOffset | None = None,
+        stored: TrustedOffset | None = None,
     ) -> None:
         self._steady_s = steady_s
         self._host_s = host_s
-        self._memory = memory
+        self._stored = stored
         self._trusted_s: float | None = None
         self._doubted: tuple[float, float] | None = None
         self._confirmed = False
@@ -121,31 +120,31 @@ class ClockSentinel:
 
     @property
     def trusted(self) -> bool:
-        """What the last look found."""
+        """The result of the last check."""
         return self._doubted is None and not self.doubt
 
     @property
     def started(self) -> bool:
-        """Whether it has something to compare with."""
+        """Whether there is an offset to compare with."""
         return self._trusted_s is not None
 
     def start(self, wall: datetime, last_written: datetime | None, *, confirmed: bool) -> bool:
-        """The first look, and every one until it is believed; then it is as `look`."""
+        """The first check, repeated until the clock is trusted; then the same as `check`."""
         doubt = "" if confirmed or self._confirmed else "; ".join(self._doubts(wall, last_written))
         if doubt:
             if not self.doubt:
                 log.critical(
-                    "%s: no deadline is acted on until that is mended, or `tekkie clock confirm` "
-                    "says that the database's clock is right",
+                    "%s: no deadline is acted on until that is corrected, or `tekkie clock "
+                    "confirm` states that the database's clock is right",
                     doubt,
                 )
             self.doubt = doubt
             return False
         if self.doubt:
-            log.warning("the database's clock is believed: deadlines are acted on")
+            log.warning("the database's clock is trusted: deadlines are acted on")
         self.doubt = ""
-        if self._memory is not None and not (confirmed or self._confirmed):
-            self._trusted_s = self._memory.load()
+        if self._stored is not None and not (confirmed or self._confirmed):
+            self._trusted_s = self._stored.load()
         return self.check(wall)
 
     def _doubts(self, wall: datetime, last_written: datetime | None) -> Iterator[str]:
@@ -158,7 +157,7 @@ class ClockSentinel:
                 yield f"the last event lies {early_s:.0f} s in the future of the database's clock"
 
     def check(self, wall: datetime) -> bool:
-        """Compare `wall`, just read, with the steady clock; False while it is not believed."""
+        """Compare `wall`, just read, with the monotonic clock; False while it is not trusted."""
         steady_s = self._steady_s()
         ahead_s = wall.timestamp() - steady_s
         if self._trusted_s is None or _is_close(ahead_s, self._trusted_s):
@@ -172,23 +171,23 @@ class ClockSentinel:
             )
             self._doubted = (ahead_s, steady_s)
         elif steady_s - self._doubted[1] >= DISTRUST_S:
-            self._trust(ahead_s, "has stayed where it is and is believed")
+            self._trust(ahead_s, "has been steady since and is trusted")
         return self.trusted
 
     def confirm(self) -> None:
-        """Somebody says that the clock is right as it is: the next look believes it."""
+        """Trust the clock as it is at the next check: an operator has confirmed it."""
         self._trusted_s, self._confirmed = None, True
 
     def _trust(self, ahead_s: float, why: str) -> None:
         if self._doubted is not None:
             log.warning("the database's clock %s: deadlines are acted on again", why)
         self._trusted_s, self._doubted, self._confirmed = ahead_s, None, False
-        if self._memory is not None:
-            self._memory.save(ahead_s)
+        if self._stored is not None:
+            self._stored.save(ahead_s)
 
 
 class Deadlines:
-    """Sweeps at every tick, and asks for the next tick when the next timer is due."""
+    """Sweeps at every tick, and moves the next tick to the next due timer."""
 
     def __init__(
         self, rt: Runtime, *, sooner: Callable[[float], None], sentinel: ClockSentinel | None = None
@@ -196,18 +195,18 @@ class Deadlines:
         self._rt = rt
         self._sooner = sooner
         self.sentinel = sentinel or ClockSentinel(
-            memory=TrustedOffset(rt.settings.data_dir / OFFSET_FILE, boot_id())
+            stored=TrustedOffset(rt.settings.data_dir / OFFSET_FILE, boot_id())
         )
 
     async def tick(self) -> None:
-        """Act on what is due; DatabaseError when the database is away."""
+        """Act on due timers. Raises DatabaseError when the database is unavailable."""
         wall = await maintenance.wall_clock(self._rt)
         if wall is not None and not await self._is_clock_trusted(wall):
             return
         acted = await sweep(self._rt)
         due_s = await maintenance.next_due_s(self._rt)
         if due_s is not None and due_s < EVERY_S:
-            # What is due and was not acted on lies in another's hands: no reason to hurry.
+            # What is due and was not acted on is locked by another process: no need to hurry.
             self._sooner(max(due_s, SOONEST_S if acted or due_s > 0 else STUCK_S))
 
     async def _is_clock_trusted(self, wall: datetime) -> bool:
@@ -221,12 +220,12 @@ class Deadlines:
 
 
 async def sweep(rt: Runtime) -> int:
-    """Act on all due timers, five thousand bookings at most; returns on how many."""
+    """Act on all due timers, of at most five thousand bookings; returns how many."""
     acted = 0
     for _ in range(BATCHES_MAX):
-        rung = await commands.fire_due_timers(rt, BATCH)
-        acted += rung
-        if rung == 0:
+        count = await commands.fire_due_timers(rt, BATCH)
+        acted += count
+        if count == 0:
             break
     return acted
 

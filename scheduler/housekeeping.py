@@ -1,4 +1,4 @@
-"""Housekeeping: rows that nobody needs any more are forgotten, a little at a time."""
+"""Housekeeping: deletes rows that are no longer needed, in small batches."""
 
 from __future__ import annotations
 
@@ -10,6 +10,6 @@ BATCHES = 10
 
 
 async def delete_old_rows(rt: Runtime) -> None:
-    """Forget at most ten thousand old rows of each kind, in short transactions."""
+    """Delete at most ten thousand old rows of each kind, in short transactions."""
     for _ in range(BATCHES):
         await maintenance.delete_old_rows(rt)

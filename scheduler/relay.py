@@ -1,9 +1,9 @@
-"""The relay: messages leave after their commit, at least once, in order per booking and reader.
+"""The relay: delivers messages after their commit, at least once, in order per booking and reader.
 
-At each tick one short transaction writes what has become of the messages under way and claims as
-many new ones as there are free free. Sending happens outside any transaction; whoever is slow
-keeps one hand busy and nobody else waiting. A claim is a lease: if this process dies, the message
-is due again when the lease ends, with the same id.
+At each tick one short transaction records the outcomes of finished deliveries and claims as many
+messages as there are free slots. Sending happens outside any transaction; a slow recipient occupies
+one slot and delays nobody else. A claim is a lease: if this process dies, the message is due again
+when the lease ends, with the same id.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from scheduler.senders import GiveUp, Moot, Post, Result, Retry, Sender, Sent
 log = logging.getLogger(__name__)
 
 EVERY_S = 1.0
-# Long enough for free that come free together to be settled and filled in one exchange.
+# Long enough for deliveries that end together to be settled in one transaction.
 DEBOUNCE_S = 0.03
 CONCURRENCY = 20
 SEND_TIMEOUT_S = 45.0
@@ -33,7 +33,7 @@ BACK_OFF_S = (5.0, 30.0, 120.0, 600.0, 3600.0, 21_600.0, 21_600.0, 21_600.0)
 
 
 class Relay:
-    """Delivers messages through `senders`; `wake` asks for a tick at once."""
+    """Delivers messages through `senders`; `request_tick` asks for a tick soon."""
 
     def __init__(
         self,
@@ -51,7 +51,7 @@ class Relay:
         self._outcomes: list[DeliveryOutcome] = []
 
     async def tick(self) -> None:
-        """Settle what has come back, claim what is due, and begin to send it."""
+        """Settle finished deliveries, claim due messages, and start to deliver them."""
         free = CONCURRENCY - len(self._under_way)
         claimed, about = await self._settle_and_claim(free)
         for one in claimed:
@@ -60,7 +60,7 @@ class Relay:
             self._request_tick()
 
     async def finish(self, within_s: float) -> None:
-        """End what is being sent, cut what takes longer than `within_s`, and write it down."""
+        """Await deliveries in progress, cancel those over `within_s`, and record the outcomes."""
         if self._under_way:
             _, late = await asyncio.wait(self._under_way, timeout=within_s)
             for task in late:
@@ -109,14 +109,14 @@ class Relay:
     async def _result(self, post: Post) -> Result:
         sender = self._senders.get(post.message.channel)
         if sender is None:
-            return GiveUp(f"nobody delivers on the channel {post.message.channel}")
+            return GiveUp(f"there is no sender for the channel {post.message.channel}")
         try:
             async with asyncio.timeout(self._send_timeout_s):
                 return await sender.send(post)
         except TimeoutError:
             return Retry(f"it took longer than {self._send_timeout_s:g} s")
         except Exception as error:
-            # Its text may hold an address: the kind of error and the place must do.
+            # Its text may contain an address, so only the kind and the place are logged.
             kind, place = type(error).__name__, _place(error)
             log.error("message %s failed with %s at %s", post.message.id, kind, place)
             return Retry(f"{kind} at {place}")
@@ -126,7 +126,7 @@ class Relay:
 
 
 def outcome(claimed: ClaimedMessage, result: Result) -> DeliveryOutcome:
-    """What a result means for a message: sent, expired, parked, or again after a back-off."""
+    """The new state of a message: sent, expired, parked, or pending after a back-off."""
     state, problem, again_s = MessageState.SENT, None, 0.0
     match result:
         case Sent():
@@ -139,9 +139,9 @@ def outcome(claimed: ClaimedMessage, result: Result) -> DeliveryOutcome:
             state, problem = MessageState.PARKED, result.problem
             if claimed.tries <= len(BACK_OFF_S):
                 state = MessageState.PENDING
-                # Never later than by our own last back-off, whatever a stranger says.
-                said_s = min(result.after_s or 0.0, BACK_OFF_S[-1])
-                again_s = max(BACK_OFF_S[claimed.tries - 1], said_s)
+                # Capped at our own last back-off, whatever the remote side asks for.
+                requested_s = min(result.after_s or 0.0, BACK_OFF_S[-1])
+                again_s = max(BACK_OFF_S[claimed.tries - 1], requested_s)
     if state is MessageState.PARKED:
         log.error("message %s is parked: %s", claimed.message.id, problem)
     return DeliveryOutcome(

@@ -1,8 +1,8 @@
-"""The clockwork: named jobs that tick every so often and carry nothing; work lies in tables.
+"""The ticker: calls named jobs at intervals. Jobs carry no data; their work is in tables.
 
-apscheduler reckons in this host's wall clock, which somebody may set. Forwards does no harm. Set
-back, every job would wait until the old time comes round again, for hours perhaps: so a second
-look, in a clock that only runs forwards, calls such jobs back.
+apscheduler uses this host's wall clock, which can be set. Set forwards does no harm. Set back,
+every job would wait until the old time is reached again; a check by the monotonic clock
+reschedules them.
 """
 
 from __future__ import annotations
@@ -23,36 +23,36 @@ log = logging.getLogger(__name__)
 Tick = Callable[[], Awaitable[object]]
 
 CLOCK_CHECK_S = 1.0
-# apscheduler says at every tick that it ticks, and that it skipped one which was still running.
+# apscheduler logs every tick, and every one it skips because a job is still running.
 logging.getLogger("apscheduler").setLevel(logging.ERROR)
 
 
 @dataclass(slots=True)
 class _Job:
-    """One named job; `wish_s` remembers that somebody asked for the next tick during this one."""
+    """One named job; `requested_s` is a next tick requested while it was running."""
 
     tick: Tick
     every_s: float
     running: asyncio.Task[None] | None = None
-    wish_s: float | None = None
+    requested_s: float | None = None
     failure: type[Exception] | None = None
     succeeded_at_s: float | None = None
 
 
 class Ticker:
-    """Ticks named jobs, never the same one twice at a time, until it is stopped."""
+    """Calls named jobs, each never twice at a time, until it is stopped."""
 
     def __init__(self) -> None:
         self._scheduler = AsyncIOScheduler(timezone="UTC")
         self._jobs: dict[str, _Job] = {}
-        self._second_look: asyncio.Task[None] | None = None
+        self._clock_check: asyncio.Task[None] | None = None
 
     def every(self, every_s: float, name: str, tick: Tick) -> None:
-        """Tick every `every_s` seconds, at once for the first time; to be called before start."""
+        """Add a job that runs every `every_s` seconds, first at once; call before `start`."""
         self._jobs[name] = _Job(tick, every_s)
 
     def start(self) -> None:
-        """Begin to tick on the running event loop."""
+        """Start ticking on the running event loop."""
         for name, job in self._jobs.items():
             self._scheduler.add_job(
                 self._run,
@@ -65,14 +65,14 @@ class Ticker:
                 misfire_grace_time=None,
             )
         self._scheduler.start()
-        self._second_look = asyncio.create_task(self._look_again())
+        self._clock_check = asyncio.create_task(self._check_clock())
 
     async def stop(self, within_s: float) -> None:
-        """Begin no more ticks, let those begun end; what takes longer than `within_s` is cut."""
-        if self._second_look is None:
+        """Start no more ticks and await running ones; those over `within_s` are cancelled."""
+        if self._clock_check is None:
             return
-        self._second_look.cancel()
-        self._second_look = None
+        self._clock_check.cancel()
+        self._clock_check = None
         self._scheduler.pause()
         await asyncio.sleep(0)
         running = [job.running for job in self._jobs.values() if job.running]
@@ -80,18 +80,18 @@ class Ticker:
             await asyncio.wait(running, timeout=within_s)
         self._scheduler.shutdown()
         cut = [task for task in running if not task.done()]
-        # One turn of the loop for the scheduler, which shuts down and cancels in the next one.
+        # The scheduler shuts down and cancels in the next iteration of the event loop.
         await asyncio.sleep(0)
         await asyncio.gather(*cut, return_exceptions=True)
 
     def sooner(self, name: str, in_s: float = 0.0) -> None:
-        """Move the next tick to `in_s` seconds from now, if it would come later than that."""
+        """Move the next tick to `in_s` seconds from now unless it is sooner anyway."""
         job = self._jobs[name]
-        if self._second_look is None:
+        if self._clock_check is None:
             return
         if job.running is not None:
-            # A job that is due while it runs is skipped: ask again when it has ended.
-            job.wish_s = in_s if job.wish_s is None else min(job.wish_s, in_s)
+            # A job that is due while it runs is skipped: request again when it has ended.
+            job.requested_s = in_s if job.requested_s is None else min(job.requested_s, in_s)
             return
         at = self._now() + timedelta(seconds=in_s)
         planned = self._scheduler.get_job(name)
@@ -99,7 +99,7 @@ class Ticker:
             self._scheduler.modify_job(name, next_run_time=at)
 
     def since_s(self, name: str) -> float | None:
-        """Seconds since this job last ended well; None when it never did."""
+        """Seconds since this job last succeeded; None when it never did."""
         succeeded_at_s = self._jobs[name].succeeded_at_s
         if succeeded_at_s is None:
             return None
@@ -119,12 +119,12 @@ class Ticker:
             job.failure = None
         finally:
             job.running = None
-            wish_s, job.wish_s = job.wish_s, None
-            if wish_s is not None:
-                # After this task has ended: until then apscheduler takes it for running.
-                asyncio.get_running_loop().call_later(wish_s, self.sooner, name)
+            requested_s, job.requested_s = job.requested_s, None
+            if requested_s is not None:
+                # After this task has ended: until then apscheduler counts it as running.
+                asyncio.get_running_loop().call_later(requested_s, self.sooner, name)
 
-    async def _look_again(self) -> None:
+    async def _check_clock(self) -> None:
         while True:
             await asyncio.sleep(CLOCK_CHECK_S)
             for name, job in self._jobs.items():
@@ -135,16 +135,16 @@ class Ticker:
                     self._scheduler.modify_job(name, next_run_time=self._now())
 
     def _now(self) -> datetime:
-        """This host's wall clock, which apscheduler reckons in; the trade never asks it."""
+        """This host's wall clock, which apscheduler uses; dispatching never does."""
         return datetime.now(self._scheduler.timezone)  # noqa: TID251
 
 
 def _log_failure(name: str, job: _Job, error: Exception) -> None:
-    """Once for a row of like failures: a database that is away for an hour fills no disk."""
+    """Log once per series of equal failures, so that a long outage does not fill the disk."""
     if type(error) is job.failure:
         return
     job.failure = type(error)
     if isinstance(error, DatabaseError):
-        log.warning("%s cannot work and tries on: %s", name, error)
+        log.warning("%s cannot work and keeps trying: %s", name, error)
     else:
-        log.error("%s failed and tries on", name, exc_info=error)
+        log.error("%s failed and keeps trying", name, exc_info=error)

@@ -1,4 +1,4 @@
-"""The worker: everything that happens when nobody asks, started and stopped together."""
+"""The worker: all background work of one process, started and stopped together."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ SENDING_ENDS_WITHIN_S = 4.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class State:
-    """How the worker is: ages in seconds on the wall, None for what never happened yet."""
+    """The state of a worker: ages in real seconds, None for what has not happened yet."""
 
     swept_s: float | None
     clock_trusted: bool
@@ -39,7 +39,7 @@ class State:
 
     @property
     def sweeping(self) -> bool:
-        """Whether due timers were acted on within the last SWEPT_WITHIN_S seconds."""
+        """Whether a sweep has succeeded within the last SWEPT_WITHIN_S seconds."""
         return self.swept_s is not None and self.swept_s < SWEPT_WITHIN_S
 
     @property
@@ -49,13 +49,13 @@ class State:
 
 
 def default_senders(rt: Runtime) -> Mapping[Channel, Sender]:
-    """Who delivers on which channel."""
+    """The senders of each channel."""
     mail = Mail.of(rt)
     return {Channel.MAIL: mail, Channel.PUSH: Push.of(rt, mail)}
 
 
 class Worker:
-    """One process's share of the work."""
+    """The background work of one process."""
 
     def __init__(
         self,
@@ -77,22 +77,22 @@ class Worker:
         ticker.every(deadlines.EVERY_S, "deadlines", self._deadlines.tick)
         ticker.every(relay.EVERY_S, "relay", self._relay.tick)
         _feed(ticker, IndexFeed(rt, mark or rt.mark))
-        ticker.every(housekeeping.EVERY_S, "housekeeping", self._tidy)
-        ticker.every(BACKLOG_EVERY_S, "backlog", self._count)
+        ticker.every(housekeeping.EVERY_S, "housekeeping", self._delete_old_rows)
+        ticker.every(BACKLOG_EVERY_S, "backlog", self._update_backlog)
 
     def start(self) -> None:
-        """Begin to work, and listen for hints from this process."""
-        self._rt.on_commit.append(self._hint)
+        """Start the jobs, and listen to commits of this process."""
+        self._rt.on_commit.append(self._on_commit)
         self._ticker.start()
 
     async def stop(self) -> None:
-        """End what is begun, within ten seconds."""
-        self._rt.on_commit.remove(self._hint)
+        """Finish running jobs, within ten seconds."""
+        self._rt.on_commit.remove(self._on_commit)
         await self._ticker.stop(TICKS_END_WITHIN_S)
         await self._relay.finish(SENDING_ENDS_WITHIN_S)
 
     def state(self) -> State:
-        """How the worker is, without asking the database."""
+        """The state of the worker, without asking the database."""
         return State(
             swept_s=self._ticker.since_s("deadlines"),
             clock_trusted=self._deadlines.sentinel.trusted,
@@ -103,16 +103,16 @@ class Worker:
         )
 
     def confirm_clock(self) -> None:
-        """Somebody says that the database's clock is right: deadlines are acted on again."""
+        """Trust the database's clock as it is, so that deadlines are acted on again."""
         self._deadlines.sentinel.confirm()
 
-    def _hint(self, changes: Sequence[Changes]) -> None:
+    def _on_commit(self, changes: Sequence[Changes]) -> None:
         self._ticker.sooner("relay", relay.DEBOUNCE_S)
 
-    async def _tidy(self) -> None:
+    async def _delete_old_rows(self) -> None:
         await housekeeping.delete_old_rows(self._rt)
 
-    async def _count(self) -> None:
+    async def _update_backlog(self) -> None:
         self._backlog = await maintenance.backlog(self._rt)
 
 
@@ -125,9 +125,9 @@ def _feed(ticker: Ticker, feed: IndexFeed) -> None:
 async def follow_index(
     rt: Runtime, *, mark: str | None = None
 ) -> AsyncIterator[Callable[[], float | None]]:
-    """Keep the index of a process current that leaves all other work to workers elsewhere.
+    """Keep the index current in a process that leaves all other work to workers elsewhere.
 
-    Yields a function that says how many seconds ago it last was; None when it never was yet.
+    Yields a function for the seconds since the last update; it returns None before the first.
     """
     ticker = Ticker()
     _feed(ticker, IndexFeed(rt, mark or rt.mark))
@@ -146,7 +146,7 @@ async def background_worker(
     mark: str | None = None,
     sentinel: ClockSentinel | None = None,
 ) -> AsyncIterator[Worker]:
-    """Work while inside, and end within ten seconds; `mark` is what `load_index` returned."""
+    """Run a worker inside the context; it stops within ten seconds. `mark` as in IndexFeed."""
     worker = Worker(rt, senders=senders or default_senders(rt), mark=mark, sentinel=sentinel)
     worker.start()
     try:

@@ -1,1 +1,1 @@
-"""One public function per verb, and the only place where a transaction begins and ends."""
+"""One public function per action; the only place where transactions begin and end."""

@@ -1,8 +1,7 @@
-"""Look-ups of many callers gathered into one query, and nothing remembered.
+"""Look-ups of concurrent callers in one query; nothing is cached.
 
-While one query is under way the next callers gather; nobody waits for company, so that a lone
-caller loses nothing. Each is answered from a query that began after he asked: what was revoked
-before that opens nothing.
+While one query runs, the next callers queue; a lone caller is served at once. Each is answered from
+a query that began after the call, so that a revoked session or key is never accepted.
 """
 
 from __future__ import annotations
@@ -39,9 +38,9 @@ class _Caller(Generic[K, V]):
 
 @dataclass(slots=True, eq=False)
 class BatchedLookup(Generic[K, V]):
-    """Looks one kind of thing up by key; `ask` is one query for as many keys as have gathered.
+    """Looks up one kind of record by key; `query` serves all queued keys at once.
 
-    `coming` is whether a reader is on his way who will take along whoever waits.
+    `reader_pending` is whether a reader has started that will still take queued callers.
     """
 
     rt: Runtime
@@ -51,12 +50,12 @@ class BatchedLookup(Generic[K, V]):
     reader_pending: bool = False
 
     async def get(self, key: K) -> V | None:
-        """What there is under this key now; raises DatabaseError."""
+        """The record with this key now, or None. Raises DatabaseError."""
         future: asyncio.Future[V | None] = asyncio.get_running_loop().create_future()
         self.waiting.append(_Caller(key, future))
         if not self.reader_pending and len(self.readers) < READERS:
             self.reader_pending = True
-            # It asks for many callers and carries nobody's context, such as a request's number.
+            # It serves many callers, so it runs in no caller's context (such as a request id).
             self.readers.add(asyncio.create_task(self._read(), context=Context()))
         return await future
 
@@ -69,7 +68,7 @@ class BatchedLookup(Generic[K, V]):
                 self.reader_pending = True
                 await self._read_batch()
         finally:
-            # In this step, not in a callback: a caller in between would count on a reader gone.
+            # Not in a done callback: a caller in between would rely on a reader that has ended.
             self.readers.discard(me)
 
     async def _read_batch(self) -> None:
@@ -94,20 +93,20 @@ class BatchedLookup(Generic[K, V]):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Lookups:
-    """What requests look up one by one, in one process."""
+    """The batched look-ups of one process."""
 
     rt: Runtime
-    visitors: BatchedLookup[bytes, SessionOwner]
+    session_owners: BatchedLookup[bytes, SessionOwner]
     partners: BatchedLookup[bytes, Partner]
     customers: BatchedLookup[BookingId, Contact]
 
 
 def lookups(rt: Runtime) -> Lookups:
-    """The look-ups of this runtime, made at the first call."""
+    """The look-ups of this runtime, created at the first call."""
     if not isinstance(rt.lookups, Lookups) or rt.lookups.rt is not rt:
         rt.lookups = Lookups(
             rt=rt,
-            visitors=BatchedLookup(rt, sessions.session_owners),
+            session_owners=BatchedLookup(rt, sessions.session_owners),
             partners=BatchedLookup(rt, partners.partners_by_key),
             customers=BatchedLookup(rt, read_models.customers),
         )

@@ -1,4 +1,4 @@
-"""Opens one process's share of tekkie and closes it again."""
+"""Prepares the database, and opens and closes the runtime of one process."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ CALL_TIMEOUT_S = 10.0
 
 
 def discard_report(line: str) -> None:
-    """Report to nobody."""
+    """Ignore a progress report."""
 
 
 async def prepare_database(database: Database, report: Report = discard_report) -> list[str]:
-    """Migrate the schema and bring the catalogue's rows up to date; returns what was applied.
+    """Migrate the schema and update the catalogue's rows; returns the migrations applied.
 
-    What a newer tekkie has put there is left as it is.
+    A database of a newer version is left as it is.
     """
     applied = await migrate.migrate(database.owner_dsn, report)
     if (await migrate.schema_status(database.owner_dsn)).ahead:
@@ -62,7 +62,7 @@ async def open_runtime(
     chance: Random | None = None,
     report: Report = discard_report,
 ) -> AsyncIterator[Runtime]:
-    """A runtime on a migrated database, its index loaded; raises SchemaTooOld or SchemaTooNew."""
+    """A runtime on a migrated database, its index loaded. Raises SchemaTooOld or SchemaTooNew."""
     await migrate.check(database.service_dsn, report)
     pool = await open_pool(
         database.service_dsn,
@@ -83,7 +83,7 @@ async def open_runtime(
             settings=settings,
             http=http,
             policy=policy,
-            chance=chance or Random(),  # noqa: S311 - spreads retries, guards nothing
+            chance=chance or Random(),  # noqa: S311 - for jitter, not for secrets
         )
         rt.mark = await load_index(rt, report)
         try:
@@ -93,7 +93,7 @@ async def open_runtime(
 
 
 def direct_client(trusted: ssl.SSLContext) -> httpx2.AsyncClient:
-    """A client that calls whom it is told to call and nobody in between or beyond."""
+    """A client that uses no proxy and follows no redirect."""
     limits = httpx2.Limits(
         max_connections=CONNECTIONS_MAX, max_keepalive_connections=CONNECTIONS_MAX // 2
     )
@@ -121,7 +121,7 @@ async def load_index(rt: Runtime, report: Report = discard_report) -> str:
 
 @contextmanager
 def _pause_gc() -> Iterator[None]:
-    """While all that is made is meant to stay: to look for garbage in it takes longer than it."""
+    """Disable the garbage collector: traversing the growing index costs more than loading it."""
     was_on = gc.isenabled()
     gc.disable()
     try:

@@ -1,4 +1,4 @@
-"""What the desk looks at and writes down; looking at personal data leaves a line in the audit."""
+"""Reads and notes of the desk; reading personal data is recorded in the audit."""
 
 from __future__ import annotations
 
@@ -16,8 +16,7 @@ from data.store import audit, desk, friends, jobs, read_models
 from data.store.desk import Position, Queue, Row
 from data.store.read_models import BookingView
 from dispatch.rules.jobs.matching import Nearby, booking_reference_point
-from dispatch.rules.jobs.nearby import NearbyFriend
-from dispatch.rules.jobs.nearby import classify_nearby as judged
+from dispatch.rules.jobs.nearby import NearbyFriend, classify_nearby
 from dispatch.rules.people.desk_notes import NotesFull
 from dispatch.rules.refusals import NotFound
 from dispatch.runtime import Runtime
@@ -25,12 +24,12 @@ from geo.point import Point, distance_m
 
 DUE_SOON: Final = timedelta(hours=4)
 JOBS_LISTED: Final = 20
-EVERYBODY: Final = "desk"
+ALL_RECORDS: Final = "desk"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BookingDetails:
-    """All there is about one booking, and how the operators and friends in it are called."""
+    """Everything about one booking; `names` are those of its operators and friends."""
 
     view: BookingView
     about: Row
@@ -40,16 +39,16 @@ class BookingDetails:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FriendsNearby:
-    """Who is near a booking, and where he starts from; `names` are theirs."""
+    """The friends near a booking, with their rows and names, as of `now`."""
 
-    neighbours: Sequence[NearbyFriend]
+    nearby: Sequence[NearbyFriend]
     friends: Mapping[FriendId, Any]
     names: Mapping[UUID, str]
     now: datetime
 
 
 async def queue_counts(rt: Runtime) -> dict[Queue, int]:
-    """How much waits in each queue, counted to ten thousand."""
+    """The length of each queue, counted up to COUNTED_MAX."""
     async with transaction(rt.pool) as tx:
         return {
             queue: len(
@@ -69,10 +68,10 @@ async def bookings(
     limit: int,
     actor: str,
 ) -> list[Row]:
-    """A page of bookings in a queue, in a state, and found by words, the newest first."""
+    """A page of bookings by queue, state and search words, the newest first."""
     among: set[UUID] | None = None
     async with transaction(rt.pool) as tx:
-        await desk.record_access(tx, actor=actor, act="bookings.listed", subject=EVERYBODY)
+        await desk.record_access(tx, actor=actor, act="bookings.listed", subject=ALL_RECORDS)
         if queue is not None:
             among = {
                 *await desk.bookings_in_queue(tx, queue, soon=DUE_SOON, limit=desk.COUNTED_MAX)
@@ -84,13 +83,13 @@ async def bookings(
 
 
 async def numbers(rt: Runtime, timezone: str, market: Market | None) -> Row:
-    """What has happened today."""
+    """The figures of today."""
     async with transaction(rt.pool) as tx:
         return await desk.day_numbers(tx, timezone, market)
 
 
 async def open_booking(rt: Runtime, booking_id: BookingId, *, actor: str) -> BookingDetails:
-    """A booking with everything about it, or NotFound; who opened it is written down."""
+    """Everything about a booking; recorded in the audit. Raises NotFound."""
     async with transaction(rt.pool) as tx:
         view, about = (
             await read_models.booking(tx, booking_id),
@@ -104,7 +103,7 @@ async def open_booking(rt: Runtime, booking_id: BookingId, *, actor: str) -> Boo
 
 
 async def record_opened(rt: Runtime, booking_id: BookingId, *, actor: str) -> None:
-    """Write down that an operator has seen whose booking this is."""
+    """Record that an operator has seen the customer of a booking."""
     async with transaction(rt.pool) as tx:
         await desk.record_access(tx, actor=actor, act="booking.opened", subject=str(booking_id))
 
@@ -112,7 +111,7 @@ async def record_opened(rt: Runtime, booking_id: BookingId, *, actor: str) -> No
 async def add_note(
     rt: Runtime, booking_id: BookingId, text: str, *, by: PersonId, actor: str
 ) -> tuple[list[Row], Mapping[UUID, str]]:
-    """Note something about a booking; returns all notes and who wrote them. Raises NotesFull."""
+    """Add a note to a booking; returns all notes and their authors' names. Raises NotesFull."""
     async with transaction(rt.pool) as tx:
         notes = await desk.add_booking_note(tx, booking_id, by, text)
         if notes is None:
@@ -126,9 +125,9 @@ async def add_note(
 async def friends_nearby(
     rt: Runtime, booking_id: BookingId, *, limit: int, actor: str
 ) -> FriendsNearby:
-    """Who is near a booking, each with his one outcome as of now; nothing is locked or decided.
+    """The friends near a booking, each with one outcome as of now; nothing is locked or decided.
 
-    The index says who is near, the rows say how each stands.
+    They are found by the index; their outcomes come from their rows.
     """
     async with transaction(rt.pool) as tx:
         job = await jobs.read(tx, booking_id, rt.packages)
@@ -141,14 +140,14 @@ async def friends_nearby(
         rows = await friends.current(tx, ids, now, rt.index.get)
         names = await desk.names(tx, rows)
     nearby = [Nearby(one, distance_m(here, Point(one.lat, one.lon))) for one in rows.values()]
-    found = judged(job, nearby, now, rt.policy)
-    return FriendsNearby(neighbours=found, friends=rows, names=names, now=now)
+    found = classify_nearby(job, nearby, now, rt.policy)
+    return FriendsNearby(nearby=found, friends=rows, names=names, now=now)
 
 
 async def map_bookings(rt: Runtime, *, actor: str) -> tuple[list[Row], datetime]:
-    """The bookings of the map with their points, and the moment."""
+    """The bookings of the map with their points, and the time of reading."""
     async with transaction(rt.pool) as tx:
-        await desk.record_access(tx, actor=actor, act="map.opened", subject=EVERYBODY)
+        await desk.record_access(tx, actor=actor, act="map.opened", subject=ALL_RECORDS)
         return await desk.map_bookings(tx), await moment(tx)
 
 
@@ -161,9 +160,9 @@ async def messages(rt: Runtime, state: str, *, after: Position | None, limit: in
 async def friend_rows(
     rt: Runtime, *, state: str | None, words: str | None, after: str, limit: int, actor: str
 ) -> list[Row]:
-    """A page of friends in a state and found by words, in the order of their refs."""
+    """A page of friends by state and search words, in the order of their refs."""
     async with transaction(rt.pool) as tx:
-        await desk.record_access(tx, actor=actor, act="friends.listed", subject=EVERYBODY)
+        await desk.record_access(tx, actor=actor, act="friends.listed", subject=ALL_RECORDS)
         among = await desk.search_friends(tx, words) if words else None
         return await desk.friends(tx, state=state, among=among, after=after, limit=limit)
 
@@ -171,7 +170,7 @@ async def friend_rows(
 async def open_friend(
     rt: Runtime, friend_id: FriendId, *, actor: str
 ) -> tuple[Row, Mapping[UUID, str]]:
-    """A friend whole and who wrote notes about him, or NotFound; who looked is written down."""
+    """A friend and the names of their notes' authors; recorded in the audit. Raises NotFound."""
     async with transaction(rt.pool) as tx:
         row = await desk.friend(tx, friend_id, jobs=JOBS_LISTED)
         if row is None:

@@ -1,9 +1,9 @@
-"""Lock and load, decide, write: one transaction for as many commands as have gathered.
+"""Executes a batch of commands in one transaction: lock and load, decide, write.
 
-Every command is decided one by one by the pure rules, in the order of arrival, on facts that carry
-what the commands before it decided; all of it is then written at once. A command that is refused
-does not touch its neighbours. A second change to the same booking waits for the next batch, so that
-each row sees one transition at a time.
+The rules decide the commands one by one in the order of arrival, each on facts that include the
+decisions before it; everything is then written at once. A refused command does not affect the
+others. A second change to the same booking is deferred to the next batch, so that each row makes
+one transition at a time.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class ReferenceTaken(Refused):
 
 @dataclass(slots=True)
 class Facts:
-    """What one transaction has read, kept up with what it has decided."""
+    """What a transaction has read, updated with what it has decided."""
 
     now: datetime
     jobs: dict[BookingId, Job]
@@ -60,7 +60,7 @@ class Facts:
     bookings: Mapping[tuple[OfferId, FriendId], BookingId] = field(default_factory=dict)
 
     def booking_id(self, command: Command) -> BookingId:
-        """The booking a command is about, or NotFound when the offer is not the caller's own."""
+        """The booking of a command. Raises NotFound when the offer is not the caller's own."""
         if command.booking_id is not None:
             return command.booking_id
         if command.offer is not None and command.offer in self.bookings:
@@ -68,14 +68,14 @@ class Facts:
         raise NotFound("there is no such offer, or it is not yours")
 
     def friend(self, friend_id: FriendId) -> Friend:
-        """A friend read under his lock, or NotFound."""
+        """A friend whose row is locked. Raises NotFound."""
         try:
             return self.friends[friend_id]
         except KeyError:
             raise NotFound("there is no such friend") from None
 
     def apply(self, verdict: Changes | PendingFanOut) -> None:
-        """Carry a decision on to those that come after it."""
+        """Update the facts with a decision, for the commands after it."""
         if isinstance(verdict, PendingFanOut):
             self.jobs[verdict.booking.id] = verdict.job
             return
@@ -92,12 +92,12 @@ class Facts:
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class Command:
-    """One caller's wish: which booking (or whose offer), who acts, and the rule that decides.
+    """A request to change one booking: the booking or offer, the actor and the rule.
 
-    A new booking is made by `make` from the moment of the transaction. `friend` is locked and read
-    before the decision, with his appointments where `calendar` asks for them; where `held`, a
-    booking that was never his is not found, and asked for like one that does not exist. `said`
-    turns the job into the answer that is kept under `claim`.
+    `create` makes a new booking at the moment of the transaction. `friend` is locked and read
+    before the decision, `with_appointments` if needed; with `holder_only`, a booking that the
+    friend never held is not found and read like one that does not exist. `build_response` makes
+    the response that is stored under `claim`.
     """
 
     actor: str
@@ -115,9 +115,9 @@ class Command:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommandResult:
-    """A command carried out: the job as it is now, what changed, and when it was decided.
+    """An executed command: the job as it is now, what changed, and when it was decided.
 
-    `said` is the answer kept under the idempotency key: the first one, word for word.
+    `response` is what was stored under the idempotency key.
     """
 
     job: Job
@@ -128,13 +128,13 @@ class CommandResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredResponse:
-    """The request was answered before, with these words."""
+    """The response stored for an earlier request with this idempotency key."""
 
     response: Mapping[str, Any]
 
 
 class Deferred:
-    """The booking has changed in this very batch: decide in the next."""
+    """The booking has changed in this batch: execute the command in the next."""
 
 
 Result = CommandResult | StoredResponse | Refused | Deferred | Exception
@@ -143,7 +143,7 @@ Result = CommandResult | StoredResponse | Refused | Deferred | Exception
 async def execute_all(
     rt: Runtime, tx: Connection, commands: Sequence[Command]
 ) -> tuple[list[Result], list[Changes]]:
-    """Carry out these commands inside `tx`; one result for each, and what was written."""
+    """Execute commands inside `tx`; returns one result for each, and what was written."""
     results: dict[Command, Result] = {}
     first = _first_per_key(commands, results)
     replies = await idempotency_keys.claim(tx, [c.claim for c in first if c.claim is not None])
@@ -181,7 +181,7 @@ async def _load(rt: Runtime, tx: Connection, commands: Sequence[Command]) -> Fac
     offers = [c.offer for c in commands if c.offer is not None]
     loaded, now = await jobs.lock(tx, known, rt.packages, offers=offers, held=held)
     facts = Facts(now=now, jobs=loaded, bookings=_by_offer(loaded.values()))
-    # All friends whose counters may change, in one order, or two batches could wait in a circle.
+    # All friends whose counters may change, locked in one order: two batches must not deadlock.
     wanted = {c.friend for c in commands if c.friend is not None}
     wanted |= {job.award.friend_id for job in loaded.values() if job.award is not None}
     if wanted:
@@ -206,7 +206,7 @@ def _decide(
         try:
             case = _build_case(rt, facts, command)
             before = touched.get(case.job.booking.id)
-            # A job that waits to hear who is near is between two states: nothing is judged by it.
+            # A job with a pending fan-out is between two states: nothing is decided on it.
             verdict = None if isinstance(before, PendingFanOut) else command.decide(case, facts)
         except Refused as refused:
             results[command] = refused
@@ -243,17 +243,16 @@ def _build_case(rt: Runtime, facts: Facts, command: Command) -> Case:
 async def complete_fan_outs(
     rt: Runtime, tx: Connection, facts: Facts, verdicts: Mapping[K, Changes | PendingFanOut]
 ) -> dict[K, Changes]:
-    """Finish the decisions that wait to hear who is near, one by one in the order of arrival.
+    """Finish the decisions that wait for candidates, one by one in the order of arrival.
 
-    Between two of them everybody else has a turn: whoever is to be turned away hears it now, and
-    not after the sixty-fourth.
+    Other tasks run between two of them, so that requests are shed without waiting for the batch.
     """
     askings = [v for v in verdicts.values() if isinstance(v, PendingFanOut) and v.want > 0]
-    around = await find_candidates(rt, tx, facts.now, facts.friends, askings)
+    candidates_of = await find_candidates(rt, tx, facts.now, facts.friends, askings)
     decided: dict[K, Changes] = {}
     for key, verdict in verdicts.items():
         if isinstance(verdict, PendingFanOut):
-            changes = fan_out.finish(verdict, await around(verdict))
+            changes = fan_out.finish(verdict, await candidates_of(verdict))
             facts.apply(changes)
             decided[key] = changes
             await asyncio.sleep(0)

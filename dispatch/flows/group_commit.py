@@ -1,11 +1,10 @@
-"""Callers queue, a writer takes whatever has gathered and commits it in one transaction.
+"""Group commit: commands queue, and a writer executes all queued ones in one transaction.
 
-While one batch commits, the next gathers; nobody waits for company, so that a lone caller loses
-nothing. A second writer helps when a whole batch waits, or the first is held up: two at any time
-would halve the batches, and a batch costs its ways to the database whatever its size. Each is
-answered only after the commit. A batch that fails, for any other reason than the database being
-away or busy, is carried out again one by one: then only the command that broke a constraint, or has
-met a bug, hears of it.
+While one batch commits, the next one queues; a lone command is executed at once. A second writer
+starts when a whole batch is queued or the first writer is stalled: two at all times would halve the
+batches, and a batch costs the same round trips whatever its size. A caller gets its result only
+after the commit. A batch that fails, except because the database is unavailable or busy, is
+executed again one by one, so that only the command that broke a constraint or met a bug fails.
 """
 
 from __future__ import annotations
@@ -45,7 +44,7 @@ REFUSALS: dict[str, Callable[[], Refused]] = {
 
 
 class Overloaded(Exception):
-    """More requests wait than can be carried out in reasonable time; try again in a moment."""
+    """Too many commands are queued; try again in a moment."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -56,7 +55,7 @@ class _QueuedCommand:
 
 @dataclass(slots=True)
 class GroupCommit:
-    """The queue of one process."""
+    """The command queue of one process; `stalled` are batches that take too long."""
 
     rt: Runtime
     waiting: deque[_QueuedCommand] = field(default_factory=deque)
@@ -64,7 +63,7 @@ class GroupCommit:
     stalled: set[int] = field(default_factory=set)
 
     async def execute(self, command: Command) -> CommandResult | StoredResponse:
-        """Carry out a command and return after its commit; raises what the rules refuse."""
+        """Execute a command; returns after its commit. Raises Overloaded, or what rules refuse."""
         if len(self.waiting) >= QUEUE_MAX:
             raise Overloaded
         future: asyncio.Future[CommandResult | StoredResponse] = (
@@ -76,13 +75,13 @@ class GroupCommit:
         return await future
 
     async def close(self) -> None:
-        """Finish what has been begun."""
+        """Wait until all queued commands are executed."""
         while self.writers:
             await asyncio.gather(*self.writers)
 
     def _start_writer(self) -> None:
         if self.waiting and len(self.writers) < WRITERS:
-            # It works for many callers and carries nobody's context, such as a request's number.
+            # It serves many callers, so it runs in no caller's context (such as a request id).
             self.writers.add(asyncio.create_task(self._write(), context=Context()))
 
     async def _write(self) -> None:
@@ -94,7 +93,7 @@ class GroupCommit:
                     [self.waiting.popleft() for _ in range(min(BATCH, len(self.waiting)))]
                 )
         finally:
-            # In this step, not in a callback: a caller in between would count on a writer gone.
+            # Not in a done callback: a caller in between would rely on a writer that has ended.
             self.writers.discard(me)
 
     async def _write_batch(self, batch: Sequence[_QueuedCommand]) -> None:
@@ -141,14 +140,14 @@ class GroupCommit:
 
 
 def group_commit(rt: Runtime) -> GroupCommit:
-    """The queue of this process, made at the first call."""
+    """The queue of this runtime, created at the first call."""
     if not isinstance(rt.group_commit, GroupCommit):
         rt.group_commit = GroupCommit(rt)
     return rt.group_commit
 
 
 def publish_changes(rt: Runtime, changes: Sequence[Changes]) -> None:
-    """After a commit: keep this process's index up with it, and hint to whoever listens."""
+    """After a commit: update the counters in this process's index and notify its listeners."""
     for change in changes:
         for friend_id, by in change.open_jobs.items():
             rt.adjust_counters(friend_id, open_jobs=by)

@@ -1,4 +1,4 @@
-"""What is looked after when nobody asks: clocks, stale copies, rows to forget, what waits."""
+"""Background upkeep: clocks, index updates, deletion of old rows, the backlog."""
 
 from __future__ import annotations
 
@@ -28,25 +28,25 @@ CONFIRMED_FOR = timedelta(hours=1)
 
 
 async def wall_clock(rt: Runtime) -> datetime | None:
-    """The database server's own clock; None where a test clock rules."""
+    """The database server's clock; None where a test clock is set."""
     async with transaction(rt.pool) as tx:
         return await clock.wall(tx)
 
 
 async def last_event_at(rt: Runtime) -> datetime | None:
-    """When the event happened that was written last; None when there is none."""
+    """The time of the last event; None when there is none."""
     async with transaction(rt.pool) as tx:
         return await clock.last_event_at(tx)
 
 
 async def is_clock_confirmed(rt: Runtime) -> bool:
-    """Whether somebody has said within the last hour that the database's clock is right."""
+    """Whether the database's clock was confirmed within the last hour."""
     async with transaction(rt.pool) as tx:
         return await clock.is_confirmed(tx, CONFIRMED_FOR)
 
 
 async def next_due_s(rt: Runtime) -> float | None:
-    """Seconds on the wall until the next timer is due; None when there is none, or time stands."""
+    """Real seconds until the next timer is due; None without one, or while a test clock stands."""
     async with transaction(rt.pool) as tx:
         due_s = await jobs.next_due_s(tx)
         speed = await clock.speed(tx)
@@ -56,17 +56,17 @@ async def next_due_s(rt: Runtime) -> float | None:
 
 
 async def horizon(rt: Runtime) -> str:
-    """A mark in the stream of changes of friends, from which to follow them."""
+    """The current position in the stream of friend changes."""
     async with transaction(rt.pool) as tx:
         return await friends.horizon(tx)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FriendChanges:
-    """What happened to friends at or after a mark; `mark` is where to ask from the next time.
+    """Friend changes at or after a mark; `mark` is where to continue.
 
-    `changed` are those whose copy in the index is no longer what their row says; `live_offers` the
-    counts of those who were asked, or are so no longer.
+    `changed` are the friends whose copy in the index is outdated; `live_offers` the new counts of
+    those whose number of live offers may have changed.
     """
 
     changed: list[FriendId]
@@ -75,9 +75,9 @@ class FriendChanges:
 
 
 async def read_friend_changes(rt: Runtime, mark: str) -> FriendChanges:
-    """What happened to friends at or after `mark` and the index does not know; none is missed."""
+    """The friend changes at or after `mark` that the index lacks; none is missed."""
     async with transaction(rt.pool) as tx:
-        # Before the changes are read: what commits in between lies after it and is told again.
+        # Before the changes are read: what commits in between is read again the next time.
         later = await friends.horizon(tx)
         rows = await friend_changes.versions(tx, await friends.changed_since(tx, mark))
         changed = [one for one, row in rows.items() if _version_and_jobs(rt.index.get(one)) != row]
@@ -86,38 +86,40 @@ async def read_friend_changes(rt: Runtime, mark: str) -> FriendChanges:
 
 
 async def index_differences(rt: Runtime) -> set[FriendId]:
-    """The friends whose copy in the index is not what their row says, or is on its way there."""
+    """The friends whose copy in the index differs from their row, even if only for a moment."""
     differing: set[FriendId] = set()
     seen: set[FriendId] = set()
     async with transaction(rt.pool) as tx:
         async for page in friend_changes.fingerprints(tx, await moment(tx)):
             seen |= page.keys()
-            differing |= {one for one, pulse in page.items() if _pulse(rt.index.get(one)) != pulse}
+            differing |= {
+                one for one, row in page.items() if _fingerprint(rt.index.get(one)) != row
+            }
     return differing | {friend.id for friend in rt.index if friend.id not in seen}
 
 
 async def confirm_differences(rt: Runtime, suspects: Collection[FriendId]) -> set[FriendId]:
-    """Those of `suspects` whose copy still is not what their row says, live offers apart."""
+    """Those of `suspects` whose copy still differs from their row, apart from live offers."""
     async with transaction(rt.pool) as tx:
         rows = await friends.facts(tx, suspects, await moment(tx))
     return {one for one in suspects if not _is_same(rt.index.get(one), rows.get(one))}
 
 
 async def delete_old_rows(rt: Runtime) -> None:
-    """Drop at most a thousand of each: old answers and quotes, dead sessions and login links."""
-    for forget_old in (idempotency_keys.delete_old, quotes.delete_old, sessions.delete_old):
+    """Delete old idempotency keys, quotes, sessions and login links, at most a thousand of each."""
+    for delete_old in (idempotency_keys.delete_old, quotes.delete_old, sessions.delete_old):
         async with transaction(rt.pool) as tx:
-            await forget_old(tx)
+            await delete_old(tx)
 
 
 async def backlog(rt: Runtime) -> Backlog:
-    """What waits to be sent and to be rung."""
+    """The messages waiting to be sent, and the timers that are due."""
     async with transaction(rt.pool) as tx:
         return await outbox.backlog(tx)
 
 
 async def unpark(rt: Runtime, message_id: MessageId, *, actor: str = "desk") -> None:
-    """The desk has a parked message sent again. Raises NotFound."""
+    """Send a parked message again, for the desk. Raises NotFound."""
     async with transaction(rt.pool) as tx:
         if not await outbox.unpark(tx, message_id):
             raise NotFound("there is no such parked message")
@@ -129,14 +131,14 @@ def _version_and_jobs(copy: Friend | None) -> tuple[int, int] | None:
     return (copy.version, copy.open_jobs) if copy else None
 
 
-def _pulse(copy: Friend | None) -> friend_changes.Fingerprint | None:
+def _fingerprint(copy: Friend | None) -> friend_changes.Fingerprint | None:
     return (
         friend_changes.Fingerprint(copy.version, copy.open_jobs, copy.live_offers) if copy else None
     )
 
 
 def _is_same(copy: Friend | None, row: Friend | None) -> bool:
-    """Live offers come and go without a change of the friend, and run out without an event."""
+    """Compare all but live offers, which change without a change of the friend."""
     if copy is None or row is None:
         return copy is row
     return replace(copy, live_offers=row.live_offers) == row

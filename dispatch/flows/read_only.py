@@ -1,4 +1,4 @@
-"""Reading without deciding."""
+"""Connections for reads outside a transaction."""
 
 from __future__ import annotations
 
@@ -11,6 +11,6 @@ from dispatch.runtime import Runtime
 
 @asynccontextmanager
 async def read_connection(rt: Runtime) -> AsyncIterator[Connection]:
-    """A connection for views of one statement each; raises DatabaseUnavailable, DatabaseBusy."""
+    """A connection for reads of one statement each. Raises DatabaseUnavailable, DatabaseBusy."""
     async with autocommit(rt.pool) as connection:
         yield connection

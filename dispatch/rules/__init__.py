@@ -1,1 +1,1 @@
-"""Pure rules: facts, arguments and a moment in, changes or a refusal out."""
+"""Pure rules: from facts, arguments and a moment to changes or a refusal."""

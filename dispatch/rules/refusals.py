@@ -1,13 +1,13 @@
-"""The two ways a rule says no. Each refusal is a class beside the rule that raises it."""
+"""The base classes of refusals. Each refusal is a class beside the rule that raises it."""
 
 from __future__ import annotations
 
 
 class Refused(Exception):
-    """The rules say no.
+    """A rule does not allow the request.
 
-    The docstring of a subclass is its title, `code` its stable name outside, `field` the part of
-    the request to mend where there is one. The message is the detail, and names the cure.
+    The docstring of a subclass is its title, `code` its stable public name, `field` the part of the
+    request to correct, if any. The message is the detail and says what to do.
     """
 
     code = "refused"
@@ -15,6 +15,6 @@ class Refused(Exception):
 
 
 class NotFound(Refused):
-    """There is no such thing, or it is not yours."""
+    """It does not exist, or it is not yours."""
 
     code = "not-found"

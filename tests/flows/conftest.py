@@ -40,8 +40,8 @@ async def other(rt: Runtime, database) -> AsyncIterator[Runtime]:
             pool=pool,
             index=FriendIndex(askable_filter(rt.policy)),
             chance=Random(8),
-            committed=[],
-            gathering=None,
+            on_commit=[],
+            group_commit=None,
         )
         await load_index(twin)
         yield twin

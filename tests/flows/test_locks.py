@@ -113,7 +113,7 @@ async def test_one_connection_is_enough_for_every_verb(rt, database):
         database.service_dsn, role=database.service_role, size=1, application="tests"
     )
     async with pool:
-        alone = replace(rt, pool=pool, gathering=None, committed=[])
+        alone = replace(rt, pool=pool, group_commit=None, on_commit=[])
         booking_id, offer = await book_and_accept(alone)
         await commands.confirm_contact(alone, booking_id, offer.friend_id)
         start = offer.offered_at + timedelta(days=1)

@@ -4,9 +4,11 @@ import json
 import re
 from uuid import UUID
 
+import pytest
+
 from data.enums import Audience, Channel, Wish
 from data.records.ids import derived_id
-from dispatch.rules.jobs import fan_out, notifications, visit
+from dispatch.rules.jobs import events, fan_out, visit
 from dispatch.rules.jobs import job as rules
 from tests.rules.facts import BOOKING, Story, friends
 from tests.rules.test_job import DONE, HOUR
@@ -18,11 +20,11 @@ def kinds_in_rules() -> set[str]:
     """Every event kind that a rule notes, read from the source."""
     calls = [
         node
-        for module in (rules, visit)
+        for module in (rules, fan_out, visit)
         for node in ast.walk(ast.parse(inspect.getsource(module)))
         if isinstance(node, ast.Call)
         and isinstance(node.func, ast.Attribute)
-        and node.func.attr == "event"
+        and node.func.attr == "add_event"
     ]
     return {call.args[0].value for call in calls if isinstance(call.args[0], ast.Constant)}
 
@@ -48,8 +50,36 @@ def whole_story() -> Story:
     return story
 
 
-def test_every_event_of_the_rules_says_who_is_told_and_nothing_more_is_listed():
-    assert kinds_in_rules() == set(notifications.NEWS)
+def test_every_event_of_the_rules_is_declared_and_nothing_else_is():
+    assert kinds_in_rules() == set(events.EVENTS)
+
+
+def test_an_event_with_undeclared_data_is_refused():
+    with pytest.raises(events.UndeclaredData, match=r"booking\.started with friend, street"):
+        events.check("booking.started", {"friend": "f1", "street": "Bahnhofstrasse 1"})
+    with pytest.raises(events.UndeclaredData):
+        events.check("booking.unknown", {})
+
+
+def test_every_declared_field_is_carried_by_an_event():
+    assert {name for kind in events.EVENTS.values() for name in kind.fields} == set(events.FIELDS)
+
+
+def test_one_name_means_one_template():
+    seen = [template for kind in events.EVENTS.values() for template, _ in kind.messages]
+    assert all(events.TEMPLATES[one.audience, one.name] is one for one in seen)
+
+
+@pytest.mark.parametrize("audience", [Audience.CUSTOMER, Audience.PARTNER, Audience.FRIEND])
+def test_only_the_desk_sees_which_friends_an_event_names(audience):
+    of_friends = {
+        name
+        for name, field in events.FIELDS.items()
+        if field.shape in (events.Shape.IDS, events.Shape.OFFERS) or name in ("friend", "offer")
+    }
+    whole = dict.fromkeys(events.FIELDS, 0)
+    assert events.seen_by(audience, whole).keys().isdisjoint(of_friends)
+    assert events.seen_by(Audience.DESK, whole) == whole
 
 
 def test_messages_carry_ids_and_moments_only():

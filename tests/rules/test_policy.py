@@ -2,7 +2,10 @@ from datetime import timedelta
 
 import pytest
 
-from dispatch.rules.policy import POLICY, Policy, RankBy
+from data.enums import PackageTier, Tier
+from dispatch.rules.jobs import job as rules
+from dispatch.rules.policy import FAN_OUT_MAX, POLICY, Override, Policy, RankBy
+from tests.rules.facts import NOW, Story, friends, package
 
 HOUR = timedelta(hours=1)
 
@@ -15,10 +18,11 @@ def test_four_are_asked_and_have_twelve_hours():
 @pytest.mark.parametrize(
     ("numbers", "named"),
     [
-        ({"fan_out": 5}, "fan_out"),
+        ({"fan_out": FAN_OUT_MAX + 1}, "fan_out"),
         ({"fan_out": 0}, "fan_out"),
-        ({"contact_within": timedelta(hours=11)}, "contact_within"),
-        ({"contact_within": timedelta(days=1)}, "contact_within"),
+        ({"contact_within": timedelta(minutes=90)}, "contact_within"),
+        ({"contact_within": timedelta(hours=49)}, "contact_within"),
+        ({"contact_within": 4 * HOUR}, "contact_reminders"),
         ({"contact_reminders": (12 * HOUR,)}, "contact_reminders"),
         ({"contact_reminders": (timedelta(0),)}, "contact_reminders"),
         ({"contact_reminders": (HOUR, 4 * HOUR)}, "contact_reminders"),
@@ -31,6 +35,9 @@ def test_four_are_asked_and_have_twelve_hours():
         ({"commission_percent": -1}, "commission_percent"),
         ({"rank_by": "street"}, "rank_by"),
         ({"base_moves_every": timedelta(seconds=-1)}, "base_moves_every"),
+        ({"overrides": (Override(numbers={"fan_uot": 6}),)}, "fan_uot"),
+        ({"overrides": (Override(numbers={"fan_out": 0}),)}, "fan_out"),
+        ({"overrides": (Override(numbers={"privacy_after": HOUR}),)}, "privacy_after"),
     ],
 )
 def test_numbers_that_contradict_a_promise_are_refused_by_name(numbers, named):
@@ -42,6 +49,8 @@ def test_numbers_that_contradict_a_promise_are_refused_by_name(numbers, named):
     "numbers",
     [
         {"fan_out": 1},
+        {"fan_out": FAN_OUT_MAX},
+        {"contact_within": 24 * HOUR},
         {"contact_reminders": ()},
         {"contact_reminders": (11 * HOUR, HOUR)},
         {"rounds": 1},
@@ -59,3 +68,54 @@ def test_nearness_is_counted_to_the_door_unless_the_policy_says_otherwise():
     assert POLICY.rank_by is RankBy.DOOR
     assert POLICY.name == "2026-11 by door"
     assert Policy(rank_by=RankBy.CELL).name == "2026-11 by cell"
+
+
+def test_pros_have_eight_hours():
+    assert POLICY.at(Tier.PRO, "wifi-setup").contact_within == 8 * HOUR
+    assert POLICY.at(Tier.FRIEND, "wifi-setup").contact_within == 12 * HOUR
+
+
+def test_an_override_holds_for_its_tier_and_package_and_the_later_one_wins():
+    policy = Policy(
+        overrides=(
+            Override(tier=Tier.PRO, numbers={"fan_out": 2, "rounds": 3}),
+            Override(package="new-mac", numbers={"fan_out": 6}),
+        )
+    )
+    assert policy.at(Tier.FRIEND, "wifi-setup") == Policy()
+    assert policy.at(Tier.PRO, "wifi-setup") == Policy(fan_out=2, rounds=3)
+    assert policy.at(Tier.FRIEND, "new-mac") == Policy(fan_out=6)
+    assert policy.at(Tier.PRO, "new-mac") == Policy(fan_out=6, rounds=3)
+
+
+def test_a_package_may_have_six_offers_and_its_friends_six_slots():
+    wanted = package()
+    policy = Policy(overrides=(Override(package=wanted.code, numbers={"fan_out": 6}),))
+    story = Story(*friends(8), package=wanted, policy=policy).booked()
+    assert [(offer.slot, offer.slots) for offer in story.live] == [(n, 6) for n in range(1, 7)]
+    story.tell(rules.decline, story.live[0].id)
+    assert len(story.live) == 6
+
+
+def test_after_escalation_the_numbers_of_the_pros_hold():
+    policy = Policy(
+        overrides=(Override(tier=Tier.PRO, numbers={"fan_out": 2, "contact_within": 8 * HOUR}),)
+    )
+    story = Story(
+        *friends(3, tier=Tier.PRO), package=package(tier=PackageTier.FRIEND_THEN_PRO), policy=policy
+    ).booked()
+    assert len(story.live) == 2
+    story.accepts(story.live[0])
+    award = story.job.award
+    assert award.contact_due_at == NOW + 8 * HOUR
+    assert award.contact_within_s == 8 * 3600
+    story.later(hours=8)
+    story.tell(rules.forfeit)
+    assert "contact.missed" in story.kinds
+
+
+def test_the_pro_to_whom_the_desk_awards_a_job_has_the_time_of_a_pro():
+    friend = next(iter(friends(1, tier=Tier.PRO)))
+    story = Story(friend).booked()
+    story.tell(rules.award_by_hand, friend)
+    assert story.job.award.contact_due_at == NOW + 8 * HOUR

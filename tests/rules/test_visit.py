@@ -4,9 +4,10 @@ from datetime import timedelta
 
 import pytest
 
-from data.enums import Wish
+from data.enums import Audience, Wish
 from dispatch.rules.jobs import job as rules
 from dispatch.rules.jobs import matching, signature, visit
+from dispatch.rules.jobs.refusals import NotInThisState
 from dispatch.rules.jobs.visibility import customer_of, friend, visible_events
 from dispatch.rules.policy import POLICY
 from tests.rules.facts import BOOKING, NOW, Story, friends
@@ -91,6 +92,28 @@ def test_setting_out_is_told_to_the_customer_once():
     assert story.tell(visit.mark_on_the_way) is None
     story.tell(rules.start)
     assert story.tell(visit.mark_on_the_way) is None, "a phone may say it late"
+
+
+def test_a_delay_is_reported_to_the_customer_once_and_cleared_by_a_new_appointment():
+    story = scheduled()
+    told = story.tell(visit.delay, 20)
+    assert [(m.template, m.audience) for m in told.messages] == [("delayed", Audience.CUSTOMER)]
+    assert [(e.kind, e.data["minutes"]) for e in told.events] == [("booking.delayed", 20)]
+    assert story.tell(visit.delay, 20) is None
+    assert story.tell(visit.delay, 45).events[0].data["minutes"] == 45
+    assert story.job.award.marks == {"delayed_minutes": 45}
+    story.tell(rules.schedule, NOW + 34 * HOUR, NOW + 35 * HOUR, ())
+    assert story.job.award.marks == {}
+
+
+def test_a_delay_needs_an_appointment_and_ends_with_the_visit():
+    story = Story(*friends(4)).awarded()
+    with pytest.raises(NotInThisState):
+        story.tell(visit.delay, 20)
+    story = scheduled()
+    story.tell(rules.start)
+    with pytest.raises(NotInThisState):
+        story.tell(visit.delay, 20)
 
 
 def test_streams_tell_each_his_part():

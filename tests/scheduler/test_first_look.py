@@ -39,7 +39,7 @@ class Machine:
         return ClockSentinel(
             lambda: self.steady_s,
             host_s=self.host_s,
-            memory=TrustedOffset(self.file, self.boot),
+            stored=TrustedOffset(self.file, self.boot),
         )
 
 

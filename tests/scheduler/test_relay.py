@@ -192,7 +192,7 @@ async def test_a_channel_without_a_sender_is_parked(rt, notebook, messages):
     await relay.tick()
     await relay.finish(5)
     row = (await messages(template="offer"))[0]
-    assert (row["state"], row["problem"]) == ("parked", "nobody delivers on the channel push")
+    assert (row["state"], row["problem"]) == ("parked", "there is no sender for the channel push")
 
 
 async def test_a_slow_reader_holds_up_nobody(rt, notebook, relay, messages):

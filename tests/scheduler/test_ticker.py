@@ -126,7 +126,7 @@ async def test_a_database_that_is_away_is_told_once_and_its_return_once(ticker, 
     ticker.start()
     await counter.reaches(7)
     assert [r.message for r in caplog.records] == [
-        "job cannot work and tries on: gone",
+        "job cannot work and keeps trying: gone",
         "job works again",
     ]
     assert caplog.records[0].exc_info is None

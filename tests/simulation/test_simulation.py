@@ -72,7 +72,7 @@ def test_the_whole_run_fails_when_something_was_never_seen_or_told_otherwise(
 
 PLANTED = {
     "an expired offer can be accepted": lambda m: m.setattr(
-        rules, "_must_be_live", lambda draft, offer: None
+        rules, "_check_live", lambda draft, offer: None
     ),
     "who refused is asked again": lambda m: m.setattr(matching, "REFUSED_BY_FRIEND", frozenset()),
     "the others keep their offers": lambda m: m.setattr(

@@ -1,4 +1,4 @@
-"""One public function per verb of a job. Each is a command: which booking, who acts, which rule."""
+"""The commands on a job, one public function each: which booking, who acts, which rule."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ UNKNOWN = "there is no such booking, or it is not yours"
 async def book(
     rt: Runtime, order: Order, *, actor: str, claim: Claim | None, build_response: ResponseBuilder
 ) -> CommandResult | StoredResponse:
-    """Place an order and ask the four nearest; a repeat under the same claim gets the first answer.
+    """Create a booking and ask the nearest friends; a repeat under its claim changes nothing.
 
     Raises NotSoldHere, AddressRefused, QuoteExpired, ReferenceTaken, KeyReused.
     """
@@ -61,7 +61,10 @@ async def book(
 
 
 async def accept(rt: Runtime, offer_id: OfferId, friend_id: FriendId) -> CommandResult:
-    """Accept one's own live offer: the first gets the job. Raises OfferGone, OfferExpired."""
+    """Accept the friend's live offer; the first to accept is awarded the job.
+
+    Raises OfferGone, OfferExpired, AtCapacity, NotFound.
+    """
     return await _on_offer(
         rt,
         offer_id,
@@ -71,14 +74,14 @@ async def accept(rt: Runtime, offer_id: OfferId, friend_id: FriendId) -> Command
 
 
 async def decline(rt: Runtime, offer_id: OfferId, friend_id: FriendId) -> CommandResult:
-    """Decline one's own live offer: the next nearest is asked at once."""
+    """Decline the friend's live offer; the next nearest is asked at once."""
     return await _on_offer(
         rt, offer_id, friend_id, lambda case, facts: rules.decline(case, offer_id)
     )
 
 
 async def confirm_contact(rt: Runtime, booking_id: BookingId, friend_id: FriendId) -> CommandResult:
-    """The friend has reached the customer. Raises ContactDeadlinePassed."""
+    """Record that the friend has reached the customer. Raises ContactDeadlinePassed."""
     return await _by_holder(
         rt, booking_id, friend_id, lambda case, facts: rules.confirm_contact(case)
     )
@@ -91,7 +94,7 @@ async def schedule(
     starts_at: datetime,
     ends_at: datetime | None,
 ) -> CommandResult:
-    """Set or move the appointment; without an end it lasts as long as the package says."""
+    """Set or move the appointment; without an end it lasts the package's minutes."""
 
     def decide(case: Case, facts: Facts) -> Verdict:
         until = ends_at or visit.appointment_end(starts_at, case.job.package.minutes)
@@ -103,7 +106,7 @@ async def schedule(
 
 
 async def mark_on_the_way(rt: Runtime, booking_id: BookingId, friend_id: FriendId) -> CommandResult:
-    """The friend has set out."""
+    """Record that the friend has set out."""
     return await _by_holder(
         rt, booking_id, friend_id, lambda case, facts: visit.mark_on_the_way(case)
     )
@@ -119,7 +122,7 @@ async def delay(
 
 
 async def start(rt: Runtime, booking_id: BookingId, friend_id: FriendId) -> CommandResult:
-    """The friend begins the work."""
+    """Record that the visit has begun."""
     return await _by_holder(rt, booking_id, friend_id, lambda case, facts: rules.start(case))
 
 
@@ -130,7 +133,7 @@ async def complete(
     protocol: Protocol,
     signature: str | None = None,
 ) -> CommandResult:
-    """The work is done; `signature` is the customer's, as the path of an SVG."""
+    """Complete the job; `signature` is the customer's, as an SVG path."""
     return await _by_holder(
         rt, booking_id, friend_id, lambda case, facts: rules.complete(case, protocol, signature)
     )
@@ -139,7 +142,7 @@ async def complete(
 async def mark_incomplete(
     rt: Runtime, booking_id: BookingId, friend_id: FriendId, reason: str, protocol: Protocol | None
 ) -> CommandResult:
-    """The visit did not solve the problem; said twice it changes nothing."""
+    """Mark a visit that did not solve the problem; repeating it changes nothing."""
 
     def decide(case: Case, facts: Facts) -> Verdict:
         released = _is_former(case.job, friend_id, AwardState.RELEASED)
@@ -154,7 +157,7 @@ async def mark_incomplete(
 async def hand_back(
     rt: Runtime, booking_id: BookingId, friend_id: FriendId, reason: str, note: str | None
 ) -> CommandResult:
-    """The friend gives the job back; it goes out again without him."""
+    """Hand the job back; others are asked. Repeating it changes nothing."""
 
     def decide(case: Case, facts: Facts) -> Verdict:
         returned = _is_former(case.job, friend_id, AwardState.HANDED_BACK)
@@ -175,21 +178,21 @@ async def cancel(
     may_act: Permission,
     fee_minor_max: int = 0,
 ) -> CommandResult:
-    """End a booking; `mine` says whether this caller may. Raises FeeChanged."""
+    """Cancel a booking; `may_act` is whether this caller may. Raises FeeChanged."""
     return await _by_permitted(
         rt, booking_id, actor, may_act, lambda case: rules.cancel(case, reason, fee_minor_max)
     )
 
 
 async def report_no_call(rt: Runtime, booking_id: BookingId) -> CommandResult:
-    """The customer says that nobody has called her."""
+    """Record the customer's report that nobody has called."""
     return await _by_permitted(rt, booking_id, "customer", lambda job: True, visit.report_no_call)
 
 
 async def request_move(
     rt: Runtime, booking_id: BookingId, *, wishes: tuple[Wish, ...], note: str | None
 ) -> CommandResult:
-    """The customer asks for another time than the one agreed."""
+    """Record the customer's request for another time."""
 
     def rule(case: Case) -> Verdict:
         return visit.request_move(case, wishes, note)
@@ -198,14 +201,14 @@ async def request_move(
 
 
 async def redispatch(rt: Runtime, booking_id: BookingId, *, actor: str) -> CommandResult:
-    """The desk sends a booking out again."""
+    """Ask friends for a booking again, for the desk."""
     return await _by_permitted(rt, booking_id, actor, lambda job: True, rules.redispatch)
 
 
 async def award_by_hand(
     rt: Runtime, booking_id: BookingId, friend_id: FriendId, *, actor: str
 ) -> CommandResult:
-    """The desk gives a booking to a friend."""
+    """Award a booking to a friend, for the desk. Raises FriendUnfit."""
     return await _execute(
         rt,
         Command(
@@ -226,7 +229,7 @@ async def rate(
     claim: Claim | None,
     build_response: ResponseBuilder,
 ) -> CommandResult | StoredResponse:
-    """The customer rates once. Raises AlreadyRated."""
+    """Rate a completed job once. Raises AlreadyRated."""
     return await group_commit(rt).execute(
         Command(
             booking_id=booking_id,
@@ -247,9 +250,9 @@ TIMER_RULES: Mapping[TimerKind, Callable[[Case], Verdict]] = {
 
 
 async def fire_due_timers(rt: Runtime, limit: int) -> int:
-    """Act on at most `limit` bookings with due timers; returns on how many.
+    """Act on at most `limit` bookings with due timers; returns how many.
 
-    A booking whose timer cannot be acted on steps back and holds up nobody.
+    A booking whose timer fails is postponed and does not block the others.
     """
     try:
         async with transaction(rt.pool) as tx:
@@ -274,7 +277,7 @@ async def _fire_singly(rt: Runtime, limit: int) -> int:
                 loaded, now = await jobs.lock(tx, [booking_id], rt.packages)
                 changes = await _fire(rt, tx, loaded, now)
         except Exception:
-            log.exception("timers of booking %s failed; they step back", booking_id)
+            log.exception("timers of booking %s failed; they are postponed", booking_id)
             async with transaction(rt.pool) as tx:
                 await jobs.postpone(tx, booking_id)
         else:
@@ -306,9 +309,7 @@ def _apply_due_rule(rt: Runtime, job: Job, now: datetime) -> Verdict:
 
 async def _execute(rt: Runtime, command: Command) -> CommandResult:
     result = await group_commit(rt).execute(command)
-    assert isinstance(
-        result, CommandResult
-    )  # only a command with a claim is answered with a repetition
+    assert isinstance(result, CommandResult)  # only a command with a claim has a stored response
     return result
 
 
@@ -334,12 +335,12 @@ async def _by_holder(
     *,
     with_appointments: bool = False,
 ) -> CommandResult:
-    def only_winner(case: Case, facts: Facts) -> Verdict:
+    def decide_for_holder(case: Case, facts: Facts) -> Verdict:
         _check_holder(case.job, friend_id)
         return decide(case, facts)
 
     return await _by_any_holder(
-        rt, booking_id, friend_id, only_winner, with_appointments=with_appointments
+        rt, booking_id, friend_id, decide_for_holder, with_appointments=with_appointments
     )
 
 
@@ -351,7 +352,7 @@ async def _by_any_holder(
     *,
     with_appointments: bool = False,
 ) -> CommandResult:
-    """By whoever holds the job or has held it; to all others there is none."""
+    """Run a command of a friend who holds or has held the job; for others there is none."""
     return await _execute(
         rt,
         Command(

@@ -1,4 +1,4 @@
-"""From what a customer asks for to a booking: where, for how much, and what may be shown."""
+"""Quotes and new bookings: locate the address, find the price, prepare the booking."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class QuoteExpired(Refused):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """A customer's wish, checked in form: one package, one place, one person."""
+    """A validated request for a booking: one package, one place, one customer."""
 
     package: str
     address: Address
@@ -58,7 +58,7 @@ class Order:
 
     @property
     def reference(self) -> tuple[PartnerId, str] | None:
-        """The partner and his own reference, when he gave one."""
+        """The partner and the partner's own reference, if given."""
         if self.partner_id is None or self.partner_reference is None:
             return None
         return self.partner_id, self.partner_reference
@@ -66,7 +66,7 @@ class Order:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QuoteResult:
-    """What a quote says: the price, how many could come, and how exactly the place is known."""
+    """A quote, how many helpers could come, and where the address lies."""
 
     quote: Quote
     helpers: str
@@ -75,7 +75,7 @@ class QuoteResult:
 
     @property
     def serviceable(self) -> bool:
-        """Whether anybody could come at all."""
+        """Whether at least one helper could come."""
         return self.helpers != "0"
 
 
@@ -83,7 +83,7 @@ BookingFactory = Callable[[BookingId, datetime], tuple[Booking, Person]]
 
 
 async def locate(rt: Runtime, address: Address, point: Point | None) -> GeocodedAddress:
-    """Where an address lies; a point given with it is taken as it is, if it lies in the country."""
+    """Where an address lies; a given point is used as it is if it lies in the country."""
     if point is None:
         return await rt.geocoder.locate(address)
     rt.gazetteer.plausible(address.country, point)
@@ -99,7 +99,7 @@ async def quote(
     partner_id: PartnerId | None,
     claim: Claim | None = None,
 ) -> QuoteResult:
-    """Price and reach for an address; the price holds until the quote expires.
+    """Price and number of helpers for an address; the price is valid until the quote expires.
 
     A repeat under the same claim gets the same quote. Raises KeyReused.
     """
@@ -129,19 +129,19 @@ async def quote(
 async def _find_repeated_quote(
     tx: Connection, claim: Claim, located: GeocodedAddress
 ) -> QuoteResult | None:
-    said = (await idempotency_keys.claim(tx, [claim])).get(claim.name)
-    if said is None:
+    stored = (await idempotency_keys.claim(tx, [claim])).get(claim.name)
+    if stored is None:
         return None
-    if said.request_sha256 != claim.request_sha256:
+    if stored.request_sha256 != claim.request_sha256:
         raise KeyReused
-    kept = await quotes.find(tx, UUID(said.body["quote"]))
+    kept = await quotes.find(tx, UUID(stored.body["quote"]))
     if kept is None:
-        raise QuoteExpired("it is long gone; ask for a new one under a new key")
-    return QuoteResult(quote=kept, helpers=said.body["helpers"], located=located, repeated=True)
+        raise QuoteExpired("ask for a new one under a new key")
+    return QuoteResult(quote=kept, helpers=stored.body["helpers"], located=located, repeated=True)
 
 
 async def prepare_booking(rt: Runtime, order: Order) -> BookingFactory:
-    """Find the place and the price of an order; returns what makes its booking at a moment."""
+    """Find the place and price of an order; returns a function that makes its booking."""
     package = package_named(rt.packages, order.package)
     market = Market(order.address.country)
     catalogue_price = prices.price(package, market)
@@ -151,7 +151,7 @@ async def prepare_booking(rt: Runtime, order: Order) -> BookingFactory:
 
     tier = matching.first_tier(package)
 
-    def make(booking_id: BookingId, now: datetime) -> tuple[Booking, Person]:
+    def create(booking_id: BookingId, now: datetime) -> tuple[Booking, Person]:
         price = _check_quote(order, market, quoted, now) if quoted else catalogue_price
         customer = _customer(rt, order, located)
         booking = Booking(
@@ -179,7 +179,7 @@ async def prepare_booking(rt: Runtime, order: Order) -> BookingFactory:
         )
         return booking, customer
 
-    return make
+    return create
 
 
 async def _load_quote(rt: Runtime, order: Order) -> Quote:
@@ -220,7 +220,7 @@ def _customer(rt: Runtime, order: Order, located: GeocodedAddress) -> Person:
 
 
 def _count_helpers(rt: Runtime, package: Package, located: GeocodedAddress, kept: Quote) -> str:
-    """How many could come now, by the index alone: '0', '1-4' or '5+', never nearer than that."""
+    """How many could come now by the index, on purpose only as '0', '1-4' or '5+'."""
     needs = matching.quote_needs(package, kept.market, kept.created_at, rt.policy)
     cell = cells.cell(located.point, rt.gazetteer)
     found = rt.index.nearest(

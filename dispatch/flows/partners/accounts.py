@@ -1,4 +1,4 @@
-"""Partners and their keys. A key is told once, when it is made; later only its hash is known."""
+"""Partners and their keys. A key is available once, when created; only its hash is stored."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ PREFIX_LENGTH = len(KEY_PREFIX) + 8
 
 
 class NameTaken(Refused):
-    """There is a partner of this name."""
+    """There is a partner with this name."""
 
     code = "name-taken"
     field = "name"
 
     def __str__(self) -> str:
-        return "Choose another name, or add a key to the partner there is."
+        return "Choose another name, or add a key to the existing partner."
 
 
 async def add(
     rt: Runtime, name: str, *, members_only: bool = False, actor: str = "system"
 ) -> tuple[Partner, str]:
-    """Add a partner with a first key, which is told only now. Raises NameTaken."""
+    """Add a partner; returns it with its first key. Raises NameTaken."""
     key = _key()
     async with transaction(rt.pool) as tx:
         partner = await partners.insert(
@@ -45,7 +45,7 @@ async def add(
 
 
 async def add_key(rt: Runtime, partner: str, *, actor: str = "system") -> str:
-    """Add a key to a partner, named by name or id, beside those he has. Raises NotFound."""
+    """Add another key to a partner, given by name or id; returns the key. Raises NotFound."""
     key = _key()
     async with transaction(rt.pool) as tx:
         found = await partners.find(tx, partner)
@@ -71,22 +71,22 @@ async def _insert_key(
 async def revoke_key(
     rt: Runtime, prefix: str, *, partner_id: PartnerId | None = None, actor: str = "system"
 ) -> None:
-    """Revoke a key, named by its first characters as listed; from now on it opens nothing.
+    """Revoke a key, given by its prefix as listed; with `partner_id` only a key of this partner.
 
-    With `partner_id` only a key of this partner.
+    Raises NotFound.
     """
     async with transaction(rt.pool) as tx:
         if not await partners.revoke_key(tx, prefix, partner_id=partner_id, actor=actor):
-            raise NotFound(f"no good key begins with {prefix[:20]!r}; see `tekkie partners list`")
+            raise NotFound(f"no valid key begins with {prefix[:20]!r}; see `tekkie partners list`")
 
 
 async def find_by_key(rt: Runtime, key: str) -> Partner | None:
-    """Whose key this is, if it is still good."""
+    """The partner of a key that is still valid, or None."""
     return await lookups(rt).partners.get(_hash(key))
 
 
 async def list_partners(rt: Runtime) -> Sequence[Partner]:
-    """All partners by name, each with the beginnings of his keys."""
+    """All partners by name, each with the prefixes of its keys."""
     async with transaction(rt.pool) as tx:
         return await partners.all_partners(tx)
 

@@ -1,1 +1,1 @@
-"""Friends and everybody who signs in."""
+"""Friends, their devices, and sign-in."""

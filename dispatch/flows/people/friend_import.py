@@ -1,4 +1,4 @@
-"""Friends taken in from the text of a file, as the desk's page sends it."""
+"""Imports friends from the text of a file, as the desk's page sends it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ NO_CHANGES: Final = ImportCounts(created=0, changed=0, unchanged=0)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImportReport:
-    """What became of a file: how many friends it made or changed, and its bad rows."""
+    """The result of an import: counts of friends, and the rejected rows."""
 
     done: ImportCounts
     faults: Sequence[RowError]
@@ -32,7 +32,7 @@ class ImportReport:
 async def import_text(
     rt: Runtime, filename: str, text: str, *, dry_run: bool, skip_bad: bool, actor: str
 ) -> ImportReport:
-    """Take in a file; nothing when a row is bad, unless `skip_bad`. A dry run only says what would.
+    """Import a file; nothing when a row is rejected, unless `skip_bad`. A dry run writes nothing.
 
     `filename` ends in one of ENDINGS.
     """
@@ -44,13 +44,13 @@ async def import_text(
             return ImportReport(done=await friends.preview_import(rt, rows), faults=faults)
         return ImportReport(done=await friends.import_friends(rt, rows, actor=actor), faults=faults)
     except EmailTaken as taken:
-        cure = "give each friend an address of his own"
+        cure = "give each friend a different address"
         fault = RowError(line=taken.line, field="email", problem=taken.problem, cure=cure)
         return ImportReport(done=NO_CHANGES, faults=[*faults, fault])
 
 
 def _check_rows(filename: str, text: str, gazetteer: Gazetteer) -> tuple[list[Row], list[RowError]]:
-    """The good and the bad rows; what checks files reads them from a folder that is soon gone."""
+    """The valid and the rejected rows; the reader needs a file, so one is written temporarily."""
     rows: list[Row] = []
     faults: list[RowError] = []
     with TemporaryDirectory(prefix="tekkie-") as folder:

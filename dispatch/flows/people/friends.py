@@ -1,4 +1,4 @@
-"""Friends: taken in from a file, and what they and the desk change about them."""
+"""Friends: import, and the changes that they and the desk make."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ FEW = 200
 class EmailTaken(Refused):
     """Another friend has this e-mail address.
 
-    `line` is where it stands in a file, or 0.
+    `line` is its line in an imported file, or 0.
     """
 
     code = "email-taken"
@@ -42,7 +42,7 @@ class EmailTaken(Refused):
 
 
 class CapacityTooLow(Refused):
-    """He has more open jobs than that."""
+    """The friend has more open jobs than that."""
 
     code = "capacity-too-low"
     field = "capacity"
@@ -50,7 +50,7 @@ class CapacityTooLow(Refused):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImportCounts:
-    """What an import did."""
+    """How many friends an import created, changed and left unchanged."""
 
     created: int
     changed: int
@@ -59,7 +59,7 @@ class ImportCounts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProfileChange:
-    """What a friend changes about himself; what is None stays."""
+    """Changes to a friend's profile; None leaves a field as it is."""
 
     radius_m: int | None = None
     base: Point | None = None
@@ -71,12 +71,12 @@ class ProfileChange:
 
 
 class _RollBack(Exception):
-    """What an import would do is known, and it shall not be done."""
+    """Rolls the transaction of an import preview back."""
 
 
 @dataclass(slots=True, kw_only=True)
 class _ImportProgress:
-    """How far an import has come."""
+    """What an import has done so far; `progress` is called with the number of rows."""
 
     progress: Callable[[int], None] = lambda rows: None
     rows: int = 0
@@ -84,8 +84,8 @@ class _ImportProgress:
     changed: set[FriendId] = field(default_factory=set)
     markets: set[Market] = field(default_factory=set)
 
-    def told(self) -> ImportCounts:
-        """What the import did."""
+    def counts(self) -> ImportCounts:
+        """The counts so far."""
         return ImportCounts(
             created=self.created,
             changed=len(self.changed) - self.created,
@@ -98,43 +98,43 @@ async def import_friends(
     rows: Iterable[Row],
     *,
     actor: str,
-    progress: Callable[[int], None] = lambda done: None,
+    progress: Callable[[int], None] = lambda rows: None,
 ) -> ImportCounts:
-    """Create or change friends by their `ref`, all or none; raises EmailTaken."""
-    seen = _ImportProgress(progress=progress)
+    """Create or change friends by their `ref`, all or none. Raises EmailTaken."""
+    done = _ImportProgress(progress=progress)
     async with transaction(rt.pool) as tx:
-        await _import_rows(rt, tx, rows, seen)
-        await audit.record(tx, actor=actor, act="friends.imported", subject=str(seen.rows))
-    await _refresh_and_retry(rt, seen.changed, seen.markets)
-    return seen.told()
+        await _import_rows(rt, tx, rows, done)
+        await audit.record(tx, actor=actor, act="friends.imported", subject=str(done.rows))
+    await _refresh_and_retry(rt, done.changed, done.markets)
+    return done.counts()
 
 
 async def preview_import(rt: Runtime, rows: Iterable[Row]) -> ImportCounts:
-    """What `import_friends` would do: it is done, counted and undone."""
-    seen = _ImportProgress()
+    """What `import_friends` would do: it is executed, counted and rolled back."""
+    done = _ImportProgress()
     with suppress(_RollBack):
         async with transaction(rt.pool) as tx:
-            await _import_rows(rt, tx, rows, seen)
+            await _import_rows(rt, tx, rows, done)
             raise _RollBack
-    return seen.told()
+    return done.counts()
 
 
 async def _import_rows(
-    rt: Runtime, tx: Connection, rows: Iterable[Row], seen: _ImportProgress
+    rt: Runtime, tx: Connection, rows: Iterable[Row], done: _ImportProgress
 ) -> None:
     stream = iter(rows)
     while page := list(islice(stream, PAGE)):
         entries, created = await _entries(rt, tx, page)
         try:
             with translate_errors():
-                seen.changed |= await friend_admin.put(tx, entries)
+                done.changed |= await friend_admin.put(tx, entries)
         except ConstraintViolation as broken:
             if broken.constraint != "people_login":
                 raise
             raise EmailTaken("two friends of the file exchange their addresses") from None
-        seen.created, seen.rows = seen.created + created, seen.rows + len(page)
-        seen.markets |= {row.market for row in page}
-        seen.progress(seen.rows)
+        done.created, done.rows = done.created + created, done.rows + len(page)
+        done.markets |= {row.market for row in page}
+        done.progress(done.rows)
 
 
 async def _entries(
@@ -173,7 +173,7 @@ async def _entries(
 
 
 async def profile(rt: Runtime, friend_id: FriendId) -> Any:
-    """A friend's own view of himself, as a row."""
+    """A friend's own profile, as a row."""
     async with transaction(rt.pool) as tx:
         row = await friend_admin.profile(tx, friend_id)
     if row is None:
@@ -182,7 +182,7 @@ async def profile(rt: Runtime, friend_id: FriendId) -> Any:
 
 
 async def change_profile(rt: Runtime, friend_id: FriendId, change: ProfileChange) -> Any:
-    """Change what is given; returns the new view. Raises CapacityTooLow, BaseMovedLately."""
+    """Change a profile; returns the new one. Raises CapacityTooLow, BaseMovedLately."""
     if change.base is not None:
         row = await profile(rt, friend_id)
         rt.gazetteer.plausible(row["market"], change.base)
@@ -246,10 +246,10 @@ async def set_state(
     actor: str,
     reason: tuple[PersonId, str] | None = None,
 ) -> None:
-    """The desk pauses, activates or suspends a friend; repeating it changes nothing.
+    """Pause, activate or suspend a friend, for the desk; repeating it changes nothing.
 
-    `reason` is who says why, in words that are kept with the friend's notes: they may name people.
-    Raises NotesFull.
+    `reason` is an author and a text; it is kept with the friend's notes, because it may name
+    people. Raises NotesFull.
     """
     async with transaction(rt.pool) as tx:
         if not await friend_admin.lock_friend(tx, friend_id):
@@ -264,7 +264,7 @@ async def set_state(
 
 
 async def certify(rt: Runtime, friend_id: FriendId, code: str, *, actor: str) -> None:
-    """Give a friend a certificate from now on; one who holds it keeps it as it is."""
+    """Give a friend a certificate from now on; one already held stays as it is."""
     async with transaction(rt.pool) as tx:
         if not await friend_admin.lock_friend(tx, friend_id):
             raise NotFound("there is no such friend")
@@ -277,11 +277,11 @@ async def certify(rt: Runtime, friend_id: FriendId, code: str, *, actor: str) ->
 
 
 async def uncertify(rt: Runtime, friend_id: FriendId, code: str, *, actor: str) -> None:
-    """Take a certificate from a friend; the jobs he holds stay his. NotFound if he has none."""
+    """Take a certificate from a friend, who keeps current jobs. Raises NotFound."""
     async with transaction(rt.pool) as tx:
         await friend_admin.lock_friend(tx, friend_id)
         if not await friend_admin.uncertify(tx, friend_id, code):
-            raise NotFound("he does not hold this certificate")
+            raise NotFound("this friend does not hold this certificate")
         await _note_certificate(tx, friend_id, "friend.uncertified", code, actor)
     await _refresh_and_retry(rt, {friend_id}, set())
 
@@ -296,7 +296,7 @@ async def _note_certificate(
 async def set_membership(
     rt: Runtime, partner: PartnerId, members: Sequence[FriendId], *, member: bool, actor: str
 ) -> None:
-    """Put friends into a partner's community, or take them out."""
+    """Add friends to a partner's community, or remove them."""
     act = "partner.members_added" if member else "partner.members_removed"
     async with transaction(rt.pool) as tx:
         if member:
@@ -310,7 +310,7 @@ async def set_membership(
 async def block_customer(
     rt: Runtime, friend_id: FriendId, customer: CustomerKey, *, by_friend: bool, actor: str
 ) -> None:
-    """Never ask this friend for this customer again."""
+    """Block a friend and a customer for each other: the friend is never asked again."""
     async with transaction(rt.pool) as tx:
         await friend_admin.block(tx, friend_id, customer, by_friend)
         await audit.record(tx, actor=actor, act="friend.blocked", subject=str(friend_id))
@@ -318,7 +318,7 @@ async def block_customer(
 
 
 async def refresh_index(rt: Runtime, changed: Iterable[FriendId]) -> None:
-    """Bring this process's index up to these friends' rows; those gone are removed."""
+    """Update these friends in this process's index; deleted ones are removed."""
     wanted = list(changed)
     for start in range(0, len(wanted), PAGE):
         page = wanted[start : start + PAGE]
@@ -332,7 +332,7 @@ async def refresh_index(rt: Runtime, changed: Iterable[FriendId]) -> None:
 
 
 async def _refresh_and_retry(rt: Runtime, changed: set[FriendId], markets: set[Market]) -> None:
-    """After the commit: the index follows, and unfilled bookings are tried again."""
+    """After the commit: update the index, and retry unfilled bookings soon."""
     await refresh_index(rt, changed)
     async with transaction(rt.pool) as tx:
         if markets and len(changed) > FEW:

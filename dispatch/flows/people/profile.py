@@ -1,4 +1,4 @@
-"""What a friend may know of himself beside his profile's own row."""
+"""Parts of a friend's profile that are not in its row."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dispatch.runtime import Runtime
 
 
 async def certificates(rt: Runtime, friend_id: FriendId) -> tuple[HeldCertificate, ...]:
-    """The certificates he holds, also those no longer valid."""
+    """The certificates a friend holds, including expired ones."""
     async with transaction(rt.pool) as tx:
         rows = await friends.facts(tx, [friend_id], await moment(tx))
     return rows[friend_id].certificates if friend_id in rows else ()

@@ -1,4 +1,4 @@
-"""Phones that ring: taken in, rung to try them, and forgotten."""
+"""Phones that receive push messages: subscribed, tested and removed."""
 
 from __future__ import annotations
 
@@ -21,26 +21,26 @@ PAUSE_S = 10
 
 
 class TestedJustNow(Refused):
-    """Your phones were rung a moment ago."""
+    """Your phones were tested a moment ago."""
 
     code = "rung-just-now"
 
     def __str__(self) -> str:
-        return f"Wait {PAUSE_S} seconds between two tries."
+        return f"Wait {PAUSE_S} seconds between two tests."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AlarmTest:
-    """A friend who wants his alarm tried, and his phones."""
+    """A test of a friend's alarm: the friend's status and phones."""
 
-    standing: FriendStatus
+    status: FriendStatus
     phones: Sequence[PushSubscription]
 
 
 async def subscribe(
     rt: Runtime, friend_id: FriendId, *, endpoint: str, p256dh: bytes, auth: bytes
 ) -> datetime:
-    """Let a phone ring for him; returns since when. Raises EndpointRefused."""
+    """Subscribe a phone of a friend; returns since when. Raises EndpointRefused."""
     check_push_endpoint(endpoint, rt.settings.push_services)
     async with transaction(rt.pool) as tx:
         if not await friend_admin.lock_friend(tx, friend_id):
@@ -59,41 +59,41 @@ async def subscribe(
 
 
 async def unsubscribe(rt: Runtime, friend_id: FriendId, endpoint: str) -> None:
-    """Ring this phone of his no more; repeating it changes nothing."""
+    """Unsubscribe a phone of a friend; repeating it changes nothing."""
     async with transaction(rt.pool) as tx:
         await push_subscriptions.drop(tx, friend_id, endpoint)
     await friends.refresh_index(rt, [friend_id])
 
 
 async def begin_alarm_test(rt: Runtime, friend_id: FriendId) -> AlarmTest:
-    """His phones, to be rung now. Raises RungJustNow."""
+    """The friend's phones, to be tested now. Raises TestedJustNow."""
     async with transaction(rt.pool) as tx:
         if not await friend_admin.lock_friend(tx, friend_id):
             raise NotFound("there is no such friend")
-        standing = await push_subscriptions.friend_status(tx, friend_id)
-        assert standing is not None
-        his = await push_subscriptions.subscriptions_of(tx, friend_id)
+        status = await push_subscriptions.friend_status(tx, friend_id)
+        assert status is not None
+        phones = await push_subscriptions.subscriptions_of(tx, friend_id)
         if any(
-            one.rung_at and standing.now - one.rung_at < timedelta(seconds=PAUSE_S) for one in his
+            one.rung_at and status.now - one.rung_at < timedelta(seconds=PAUSE_S) for one in phones
         ):
             raise TestedJustNow
         await push_subscriptions.mark_pushed(tx, friend_id)
-    return AlarmTest(standing=standing, phones=his)
+    return AlarmTest(status=status, phones=phones)
 
 
 async def finish_alarm_test(
-    rt: Runtime, trial: AlarmTest, said: Sequence[PhoneProblem | None]
+    rt: Runtime, test: AlarmTest, problems: Sequence[PhoneProblem | None]
 ) -> int:
-    """Write down how the phones did; returns how many are left to be rung."""
+    """Record the results of a test; returns how many phones remain subscribed."""
     await record_results(
-        rt, [(one.id, problem) for one, problem in zip(trial.phones, said, strict=True)]
+        rt, [(one.id, problem) for one, problem in zip(test.phones, problems, strict=True)]
     )
-    return len(said) - said.count(PhoneProblem.GONE)
+    return len(problems) - problems.count(PhoneProblem.GONE)
 
 
-async def record_results(rt: Runtime, rung: Sequence[tuple[UUID, PhoneProblem | None]]) -> None:
-    """Write down how these phones did; those that are gone are forgotten."""
-    gone = [one for one, problem in rung if problem is PhoneProblem.GONE]
-    others = [(one, problem) for one, problem in rung if problem is not PhoneProblem.GONE]
+async def record_results(rt: Runtime, results: Sequence[tuple[UUID, PhoneProblem | None]]) -> None:
+    """Record the results of sending to phones; expired subscriptions are deleted."""
+    gone = [one for one, problem in results if problem is PhoneProblem.GONE]
+    others = [(one, problem) for one, problem in results if problem is not PhoneProblem.GONE]
     async with transaction(rt.pool) as tx:
         await push_subscriptions.settle(tx, gone, others)

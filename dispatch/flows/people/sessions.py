@@ -1,4 +1,4 @@
-"""Signing in: a link that works once, then a session; of both only hashes are kept."""
+"""Sign-in: a single-use link, then a session; only hashes of their tokens are stored."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ UNKNOWN_PERSON = "there is no friend or operator with this id who may sign in"
 
 
 class LinkUsedUp(Refused):
-    """This link does not work any more."""
+    """This link is no longer valid."""
 
     code = "link-used-up"
     field = "token"
@@ -38,7 +38,7 @@ class LinkUsedUp(Refused):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Session:
-    """A new session; the token is told once and never again."""
+    """A new session; its token is available only here."""
 
     token: str
     kind: Login
@@ -46,13 +46,13 @@ class Session:
 
 
 async def find_login(rt: Runtime, kind: Login, email: str) -> Account | None:
-    """Who may sign in with this address."""
+    """The person who may sign in with this address, or None."""
     async with transaction(rt.pool) as tx:
         return await sessions.find_login(tx, kind, email)
 
 
 async def request_login_link(rt: Runtime, person_id: PersonId) -> str | None:
-    """The token of a new login link; None when he was given five of them within the hour."""
+    """The token of a new login link; None after LINKS_AN_HOUR links within the hour."""
     create_token = _secret()
     async with transaction(rt.pool) as tx:
         kept = await sessions.insert_link_under_limit(
@@ -62,7 +62,7 @@ async def request_login_link(rt: Runtime, person_id: PersonId) -> str | None:
 
 
 async def create_login_link(rt: Runtime, person_id: PersonId, life: timedelta = LINK_LIFE) -> str:
-    """The token of a login link made by hand, or NotFound."""
+    """The token of a login link without that limit, for the command line. Raises NotFound."""
     create_token = _secret()
     async with transaction(rt.pool) as tx:
         kept = await sessions.insert_link(tx, _hash(create_token), person_id, life)
@@ -72,7 +72,7 @@ async def create_login_link(rt: Runtime, person_id: PersonId, life: timedelta = 
 
 
 async def log_in(rt: Runtime, link_token: str) -> Session:
-    """Use a login link up and begin a session. Raises LinkUsedUp."""
+    """Use a login link and begin a session. Raises LinkUsedUp."""
     create_token = _session_token()
     async with transaction(rt.pool) as tx:
         person_id = await sessions.use_link(tx, _hash(link_token))
@@ -85,7 +85,7 @@ async def log_in(rt: Runtime, link_token: str) -> Session:
 
 
 async def create_token(rt: Runtime, person_id: PersonId, life: timedelta = SESSION_LIFE) -> str:
-    """A bearer token for scripts, good for `life` (at most 400 days), or NotFound."""
+    """A bearer token for scripts, valid for `life` (at most 400 days). Raises NotFound."""
     made = _session_token()
     async with transaction(rt.pool) as tx:
         begun = await sessions.insert(tx, _hash(made), person_id, min(life, TOKEN_LIFE_MAX))
@@ -95,12 +95,12 @@ async def create_token(rt: Runtime, person_id: PersonId, life: timedelta = SESSI
 
 
 async def find_session(rt: Runtime, session_token: str) -> SessionOwner | None:
-    """Whose session this is, if it is still good."""
-    return await lookups(rt).visitors.get(_hash(session_token))
+    """The owner of a session that is still valid, or None."""
+    return await lookups(rt).session_owners.get(_hash(session_token))
 
 
 async def session_times(rt: Runtime, session_token: str) -> tuple[datetime, datetime] | None:
-    """When a session that is still good expires, and what time it is now."""
+    """When a valid session expires, and the time now; None for an invalid one."""
     async with read_connection(rt) as tx:
         return await sessions.session_expiry(tx, _hash(session_token))
 
@@ -114,12 +114,12 @@ async def log_out(rt: Runtime, session_token: str) -> None:
 async def add_operator(
     rt: Runtime, name: str, email: str, language: Language = Language.EN
 ) -> PersonId:
-    """Add an operator; one with this address stays as he is, and his id is returned."""
+    """Add an operator; returns the id. One with this address is left unchanged."""
     async with transaction(rt.pool) as tx:
         found = await sessions.insert_operator(
             tx, PersonId(rt.new_id()), name=name, email=email, language=language
         )
-    if found is None:  # another process added him in this very moment
+    if found is None:  # another process added this operator just now
         return await add_operator(rt, name, email, language)
     return found
 

@@ -1,4 +1,4 @@
-"""Where a package can be served and where it could not: the desk's maps and everybody's."""
+"""Coverage maps: where a package can be served, for the desk and for the public."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ Key = tuple[frozenset[str], PackageTier, Market]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CoverageMap:
-    """A map of cells with the number of friends in each, and what it says about the country."""
+    """A map of cells with the number of friends in each, and a summary for the country."""
 
     frame: Frame
     summary: Summary
@@ -41,9 +41,9 @@ class CoverageMap:
 async def coverage_map(
     rt: Runtime, *, package: str, market: Market, include_busy: bool
 ) -> CoverageMap:
-    """The desk's map of who could come, by the rows; UnknownPackage, NotSoldHere.
+    """The desk's map of friends who could come. Raises UnknownPackage, NotSoldHere.
 
-    `include_busy` counts friends whose hands are full at the moment.
+    `include_busy` counts friends without free capacity, too.
     """
     wanted = _find_sold(rt, package, market)
     able: list[Friend] = []
@@ -58,7 +58,7 @@ async def coverage_map(
 async def unmet_demand(
     rt: Runtime, *, days: int, market: Market | None, package: str | None
 ) -> Frame:
-    """The desk's map of bookings of the last days that found nobody or fewer than four."""
+    """The desk's map of bookings of the last days that found nobody or too few friends."""
     if package is not None:
         package_named(rt.packages, package)
     async with transaction(rt.pool) as tx:
@@ -70,22 +70,22 @@ async def unmet_demand(
 def filter_qualified(
     candidates: Iterable[Friend], needs: Sequence[Need], *, include_busy: bool
 ) -> list[Friend]:
-    """Those who meet one of the needs somewhere within their radius, whatever the address."""
-    bearable = BUSY if include_busy else frozenset[Outcome]()
+    """The friends who meet one of the needs, wherever in their radius."""
+    acceptable = BUSY if include_busy else frozenset[Outcome]()
     return [
         friend
         for friend in candidates
         if any(
-            (reason := matching.reason(friend, 0.0, need)) is None or reason in bearable
+            (reason := matching.reason(friend, 0.0, need)) is None or reason in acceptable
             for need in needs
         )
     ]
 
 
 class PublicMaps:
-    """What anybody may see, by this process's index; kept a while, and made one at a time.
+    """The public maps, from this process's index; cached, and computed one at a time.
 
-    Who is busy makes no difference, so that nobody's comings and goings show on the map.
+    Busy friends are counted, so that the map does not reveal when a friend is busy.
     """
 
     def __init__(self, rt: Runtime, clock: Callable[[], float] = monotonic) -> None:
@@ -93,13 +93,13 @@ class PublicMaps:
         self._clock = clock
         self._atlas: TownIndex | None = None
         self._made: dict[Key, tuple[float, list[Area]]] = {}
-        self._one_at_a_time = asyncio.Lock()
+        self._lock = asyncio.Lock()
 
     async def areas(self, package: str, market: Market) -> list[Area]:
-        """The areas of a package in a market; raises UnknownPackage, NotSoldHere."""
+        """The areas of a package in a market. Raises UnknownPackage, NotSoldHere."""
         wanted = _find_sold(self._rt, package, market)
         key = wanted.certificates, wanted.tier, market
-        async with self._one_at_a_time:
+        async with self._lock:
             made_at, found = self._made.get(key, (None, []))
             if made_at is None or self._clock() - made_at > PUBLIC_MAP_LIFE_S:
                 found = await self._make(wanted, market)
@@ -109,16 +109,16 @@ class PublicMaps:
     async def _make(self, package: Package, market: Market) -> list[Area]:
         async with transaction(self._rt.pool) as tx:
             now = await moment(tx)
-        everybody = list(self._rt.index)
-        return await asyncio.to_thread(self._areas, everybody, package, market, now)
+        all_friends = list(self._rt.index)
+        return await asyncio.to_thread(self._areas, all_friends, package, market, now)
 
     def _areas(
-        self, everybody: list[Friend], package: Package, market: Market, now: datetime
+        self, all_friends: list[Friend], package: Package, market: Market, now: datetime
     ) -> list[Area]:
         if self._atlas is None:
             self._atlas = TownIndex(self._rt.gazetteer)
         needs = matching.quote_needs(package, market, now, self._rt.policy)
-        able = filter_qualified(everybody, needs, include_busy=True)
+        able = filter_qualified(all_friends, needs, include_busy=True)
         return maps.public_areas(able, market, self._atlas)
 
 

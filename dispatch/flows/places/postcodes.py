@@ -1,4 +1,4 @@
-"""Places an operator imported, and the memory of the geocoder."""
+"""Imported postcodes, and the cache of the geocoder."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from geo.point import Point, Precision
 
 
 async def load_imported(pool: Pool) -> list[Postcode]:
-    """The postcodes an operator imported, which go before the compiled ones."""
+    """The postcodes an operator imported; they take precedence over the compiled ones."""
     async with transaction(pool) as tx:
         rows = await places.imported_postcodes(tx)
     return [
@@ -34,7 +34,7 @@ async def load_imported(pool: Pool) -> list[Postcode]:
 
 
 async def replace_postcodes(pool: Pool, rows: Iterable[Postcode]) -> int:
-    """Put these postcodes in the place of all their countries had before; returns how many."""
+    """Replace all imported postcodes of these countries; returns how many were written."""
     plain = [
         PostcodeRow(
             *(row.country, row.postcode, row.town, row.region),
@@ -55,7 +55,7 @@ class GeocodeCache:
         self._pool = pool
 
     async def get(self, key: bytes) -> GeocodedAddress | None:
-        """What was answered to this question before."""
+        """The cached answer to a question, or None."""
         async with transaction(self._pool) as tx:
             row = await places.cached_answer(tx, key)
         if row is None:
@@ -69,7 +69,7 @@ class GeocodeCache:
         )
 
     async def put(self, key: bytes, located: GeocodedAddress) -> None:
-        """Keep an answer; its label holds an address and is not kept."""
+        """Cache an answer without its label, which contains an address."""
         answer = GeocodeRow(
             located.point.lat, located.point.lon, located.precision, located.radius_m
         )

@@ -1,7 +1,7 @@
-"""What cancelling costs: nothing until a day before the appointment, later a part of the price.
+"""The cancellation fee: none until some time before the appointment, then a part of the price.
 
-It costs nothing either when the friend has let the customer wait beyond the appointment's end, when
-she says that the contact he claims never was, or when the desk cancels.
+There is no fee either after the appointment's end (the friend has not come), when the customer
+disputes the contact that the friend has reported, or when the desk cancels.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ DESK = "operator:"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CancellationTerms:
-    """What cancelling costs at a moment; `free_until` is when an appointment begins to bind."""
+    """The fee of cancelling at a moment, and until when it is free."""
 
     fee: Money
     free_until: datetime | None
@@ -39,9 +39,9 @@ def cancellation_terms(
     now: datetime,
     policy: Policy,
 ) -> CancellationTerms | None:
-    """What it costs the customer to cancel `now`; None when it cannot be cancelled.
+    """The terms of cancelling `now`; None when the booking cannot be cancelled.
 
-    `appointment` is the appointment agreed, `contact_disputed` whether she says that she was never contacted.
+    `contact_disputed` is the result of `is_contact_disputed`.
     """
     if BookingState.CANCELLED not in states.BOOKING[state]:
         return None
@@ -56,12 +56,12 @@ def cancellation_terms(
 
 
 def is_contact_disputed(contacted_at: datetime | None, disputed_at: datetime | None) -> bool:
-    """Whether the customer said, after the friend claimed contact, that there was none."""
+    """Whether the customer reported, after the friend confirmed contact, that nobody called."""
     return contacted_at is not None and disputed_at is not None and disputed_at >= contacted_at
 
 
 def charge_fee(draft: Draft, fee_minor_max: int) -> dict[str, Any]:
-    """Fix the fee of a cancel and charge it; returns what its event says of it. FeeChanged."""
+    """Charge the cancellation fee; returns the fields for the event. Raises FeeChanged."""
     fee = _fee(draft)
     if fee.amount > fee_minor_max:
         raise FeeChanged(fee)

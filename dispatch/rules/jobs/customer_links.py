@@ -1,4 +1,4 @@
-"""The customer's link: it names her booking and proves that it was mailed to her."""
+"""Customer links: a token that names a booking and proves that we issued it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def is_customer_token_valid(secret: bytes, booking_id: BookingId, token: str) ->
 
 
 def booking_of_token(secret: bytes, token: str) -> BookingId | None:
-    """The booking a token opens, or None for one that we did not make."""
+    """The booking of a token, or None for a token that we did not issue."""
     if len(token) != ID_LENGTH + MAC_LENGTH or not token.isascii():
         return None
     try:

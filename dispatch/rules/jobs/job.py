@@ -58,7 +58,7 @@ def accept(case: Case, offer_id: OfferId, friend: Friend) -> Verdict:
     offer = _offer(case, offer_id)
     if offer.state is OfferState.ACCEPTED:
         return None
-    _must_be_live(draft, offer)
+    _check_live(draft, offer)
     if friend.state is FriendState.SUSPENDED:
         raise OfferGone
     if friend.open_jobs >= friend.capacity:
@@ -87,7 +87,7 @@ def decline(case: Case, offer_id: OfferId) -> Verdict:
     offer = _offer(case, offer_id)
     if offer.state is OfferState.DECLINED:
         return None
-    _must_be_live(draft, offer)
+    _check_live(draft, offer)
     draft.close_offer(offer, OfferState.DECLINED)
     draft.add_event("offer.declined", friend=str(offer.friend_id), offer=str(offer.id))
     return fan_out.begin(draft)
@@ -327,7 +327,7 @@ def _offer(case: Case, offer_id: OfferId) -> Offer:
     return next(offer for offer in case.job.offers if offer.id == offer_id)
 
 
-def _must_be_live(draft: Draft, offer: Offer) -> None:
+def _check_live(draft: Draft, offer: Offer) -> None:
     over = offer.state is OfferState.LIVE and draft.now >= offer.expires_at
     if over or offer.state is OfferState.EXPIRED:
         raise OfferExpired

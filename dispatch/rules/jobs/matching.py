@@ -1,8 +1,8 @@
-"""Who may be asked, why another may not, and in which order.
+"""Which friends may be asked, why others may not, and in which order.
 
-Filter first, then take the nearest: `reason` is the only place that says why a friend is passed
-over, and it is asked both of the copy in the spatial index (to search) and of the rows read inside
-the transaction (to decide). `vantage` is the only place that says from where nearness is counted.
+Filter first, then take the nearest. `reason` alone says why a friend is not asked; it is applied to
+the copy in the spatial index (to search) and to the row read inside the transaction (to decide).
+`reference_point` alone says from which point distances are measured.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ from dispatch.rules.policy import Policy, RankBy
 from geo.point import Point, distance_m
 
 TRAITS: Mapping[str, int] = {word: 1 << bit for bit, word in enumerate([*Market, *Tier, *Language])}
-"""What can be said of a friend whatever the booking, a bit each: the index sorts out by them."""
+"""Properties of a friend that need no booking, one bit each; the index filters by them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Need:
-    """What one fan-out looks for; None where anything will do."""
+    """What one fan-out looks for; None where there is no requirement."""
 
     certificates: frozenset[str]
     tier: Tier
@@ -45,13 +45,13 @@ class Need:
 
     @property
     def traits(self) -> int:
-        """The traits that a friend must have, as bits; having them all is not yet enough."""
+        """The traits required, as bits: necessary, but not sufficient."""
         spoken = 0 if self.language is None else TRAITS[self.language]
         return TRAITS[self.market] | TRAITS[self.tier] | spoken
 
 
 class Nearby(NamedTuple):
-    """A friend with his geodesic distance from the point he is asked from, in metres."""
+    """A friend and the geodesic distance from the reference point, in metres."""
 
     friend: Friend
     distance_m: float
@@ -59,46 +59,46 @@ class Nearby(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ranking:
-    """The friends to ask, nearest first, and one line for everybody who was considered."""
+    """The friends to ask, nearest first, and one line for each friend considered."""
 
     chosen: tuple[Nearby, ...]
     considered: tuple[DecisionLine, ...]
 
 
 def is_available(friend: Friend) -> bool:
-    """Whether a friend could be given any job: active, reachable, below capacity."""
+    """Whether a friend could be awarded any job: active, reachable, below capacity."""
     return _unavailable(friend) is None and friend.open_jobs < friend.capacity
 
 
 def askable_filter(policy: Policy) -> Callable[[Friend], bool]:
-    """Whether a friend could be asked about any job: available, and not asked too often already."""
+    """A filter for friends who could be asked: available, and below the limit of live offers."""
     most = policy.live_offers_max
     return lambda friend: is_available(friend) and friend.live_offers < most
 
 
 def traits(friend: Friend) -> int:
-    """The traits a friend has, as bits."""
+    """The traits of a friend, as bits."""
     return (
         TRAITS[friend.market] | TRAITS[friend.tier] | sum(TRAITS[one] for one in friend.languages)
     )
 
 
 def reference_point(door: Point, cell: Point, policy: Policy) -> Point:
-    """The point friends are asked from: where radii, ranks and all distances are counted to."""
+    """The point that radii, ranks and distances refer to: the address or its coarse cell."""
     return cell if policy.rank_by == RankBy.CELL else door
 
 
 def booking_reference_point(booking: Booking, policy: Policy) -> Point:
-    """The `vantage` of a booking."""
+    """The `reference_point` of a booking."""
     door = Point(lat=booking.lat, lon=booking.lon)
     return reference_point(door, Point(lat=booking.cell_lat, lon=booking.cell_lon), policy)
 
 
 def needs(job: Job, now: datetime, policy: Policy) -> tuple[Need, ...]:
-    """What to look for, in order: the tier asked so far, then the pros where the package allows.
+    """What to look for, in order: the current tier, then pros where the package allows them.
 
-    While offers are live only the present tier is topped up; the pros come when nobody is left or
-    the rounds are spent.
+    While offers are live, only the current tier is asked; pros follow when nobody is left or the
+    rounds are used up.
     """
     booking = job.booking
     tiers = [booking.tier]
@@ -128,7 +128,7 @@ def needs(job: Job, now: datetime, policy: Policy) -> tuple[Need, ...]:
 def quote_needs(
     package: Package, market: Market, now: datetime, policy: Policy
 ) -> tuple[Need, ...]:
-    """What it takes to come at all, of either tier: for a quote, before the customer is known."""
+    """What to look for when quoting a price, before the customer is known."""
     tiers = [first_tier(package)]
     if package.tier is PackageTier.FRIEND_THEN_PRO:
         tiers.append(Tier.PRO)
@@ -150,9 +150,9 @@ def quote_needs(
 
 
 def reason(friend: Friend, distance_m: float, need: Need) -> Outcome | None:
-    """The first reason why this friend may not be asked, or None if he may.
+    """The first reason why this friend may not be asked, or None.
 
-    How far he lives comes last: whatever else he is told of himself says nothing about where.
+    Distance comes last: an outcome that friends may see then reveals nothing about the address.
     """
     return (
         _unavailable(friend)
@@ -222,10 +222,10 @@ def _too_far(friend: Friend, distance_m: float) -> Outcome | None:
 def rank(
     nearby: Sequence[Nearby], tried: Sequence[Need], *, asked: Iterable[FriendId], want: int
 ) -> Ranking:
-    """The nearest `want` who meet the last need tried, and one outcome for each in the frame.
+    """The nearest `want` who meet the last need tried, and one outcome for each friend nearby.
 
-    Ties go by friend id. A friend of a tier tried earlier is judged by that need. `asked` are those
-    whose offer is still live: they count as offered and are not asked twice.
+    Ties are broken by friend id. A friend of a tier tried earlier is checked against that need.
+    `asked` have a live offer: their outcome is OFFERED, and they are not asked again.
     """
     already = frozenset(asked)
     by_tier = {need.tier: need for need in tried}
@@ -248,18 +248,18 @@ def rank(
 
 
 def first_tier(package: Package) -> Tier:
-    """The tier asked first: pros for a package only they may do, friends for every other."""
+    """The tier asked first: pros for a package that needs one, else friends."""
     return Tier.PRO if package.tier is PackageTier.PRO else Tier.FRIEND
 
 
 def travel_minutes(away_m: int, policy: Policy) -> int:
-    """About how long the way takes, by roads and not as the crow flies, in steps of five."""
+    """Estimated travel time by road, in minutes, rounded up to steps of five."""
     hours = away_m * policy.travel_detour_percent / 100 / (policy.travel_kmh * 1000)
     return max(ceil(hours * 60 / 5), 1) * 5
 
 
 def rounded_distance_m(booking: Booking, friend: Friend, policy: Policy) -> int:
-    """What an asked friend is told: metres from his base to the cell's centre, in whole steps."""
+    """Metres from a friend's base to the centre of the cell, rounded up: what offers show."""
     centre = Point(lat=booking.cell_lat, lon=booking.cell_lon)
     step = policy.shown_step_m
     return ceil(distance_m(Point(lat=friend.lat, lon=friend.lon), centre) / step) * step

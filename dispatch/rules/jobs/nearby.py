@@ -1,4 +1,4 @@
-"""What a friend near a booking is to it at this moment: why he could have it, or why not."""
+"""The friends near a booking at this moment: whether each could be awarded it, or why not."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from dispatch.rules.policy import Policy
 
 
 class DeskOutcome(StrEnum):
-    """What no fan-out says of a friend: he holds the job, or nothing speaks against him."""
+    """Outcomes that no fan-out has: the friend holds the job, or could be asked now."""
 
     HOLDS_IT = "HOLDS_IT"
     FITS = "FITS"
@@ -27,7 +27,7 @@ NearbyOutcome: TypeAlias = Outcome | DeskOutcome
 
 
 class NearbyFriend(NamedTuple):
-    """A friend near a booking with the one outcome that is his now."""
+    """A friend near a booking, the distance in metres, and the outcome now."""
 
     friend_id: FriendId
     distance_m: int
@@ -37,7 +37,7 @@ class NearbyFriend(NamedTuple):
 def classify_nearby(
     job: Job, nearby: Iterable[Nearby], now: datetime, policy: Policy
 ) -> list[NearbyFriend]:
-    """Everybody nearby with his one outcome as of `now`, nearest first, ties by id."""
+    """Each friend nearby with one outcome as of `now`, nearest first, ties by id."""
     needs = _needs(job, now, policy)
     by_tier = {need.tier: need for need in needs}
     asked = {offer.friend_id for offer in job.live if offer.expires_at > now}
@@ -58,6 +58,6 @@ def classify_nearby(
 
 
 def _needs(job: Job, now: datetime, policy: Policy) -> tuple[Need, ...]:
-    """What another round would look for, also when the rounds are spent: the desk can begin one."""
+    """What another round would look for, even after the last one: the desk can begin one."""
     again = replace(job.booking, round_limit=job.booking.round + 1)
     return matching.needs(replace(job, booking=again), now, policy)

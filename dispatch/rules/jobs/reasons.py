@@ -1,6 +1,6 @@
-"""Why a job ends, is handed back or stays unsolved: the reasons that events may carry.
+"""The reasons for cancelling, handing back and not solving a job, as events carry them.
 
-An event must not tell who somebody is, so free text never becomes a reason.
+An event must not contain personal data, so free text never becomes a reason.
 """
 
 from __future__ import annotations

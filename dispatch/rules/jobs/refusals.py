@@ -1,4 +1,4 @@
-"""What the rules of a job refuse. The docstring is the title, `code` the name outside."""
+"""What the rules of a job refuse. The docstring is the title, `code` the public name."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ class OfferGone(Refused):
     code = "offer-gone"
 
     def __str__(self) -> str:
-        return "Another friend has the job, or it was withdrawn; nothing is left to do."
+        return "Another friend has the job, or it was withdrawn; there is nothing to do."
 
 
 class OfferExpired(Refused):
@@ -21,29 +21,29 @@ class OfferExpired(Refused):
     code = "offer-expired"
 
     def __str__(self) -> str:
-        return "The time to answer is over; nothing is left to do."
+        return "The time to answer is over; there is nothing to do."
 
 
 class AtCapacity(Refused):
-    """You have as many open jobs as you said you can take."""
+    """You have as many open jobs as your capacity allows."""
 
     code = "at-capacity"
 
 
 class FriendUnfit(Refused):
-    """This friend cannot be given the job."""
+    """This friend cannot be awarded the job."""
 
     code = "friend-unfit"
     field = "friend"
 
 
 class ContactDeadlinePassed(Refused):
-    """The twelve hours to contact the customer are over."""
+    """The time to contact the customer is over."""
 
     code = "contact-deadline-passed"
 
     def __str__(self) -> str:
-        return "The job is leaving you and goes out to others."
+        return "The job is offered to others."
 
 
 class AppointmentOverlaps(Refused):
@@ -70,7 +70,7 @@ class NotInThisState(Refused):
 
 
 class FeeChanged(Refused):
-    """Cancelling costs more by now."""
+    """Cancelling costs more now."""
 
     code = "fee-changed"
     field = "fee_minor_max"
@@ -80,7 +80,7 @@ class FeeChanged(Refused):
         self.fee = fee
 
     def __str__(self) -> str:
-        return f"Nothing was cancelled; to cancel for {self.fee.amount}, send that as the most."
+        return f"Nothing was cancelled; to cancel for {self.fee.amount}, send it as fee_minor_max."
 
 
 class AlreadyRated(Refused):
@@ -89,4 +89,4 @@ class AlreadyRated(Refused):
     code = "already-rated"
 
     def __str__(self) -> str:
-        return "A booking is rated once."
+        return "A booking can be rated once."

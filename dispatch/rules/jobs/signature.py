@@ -16,5 +16,5 @@ def path(width: float, height: float, strokes: Sequence[Sequence[float]]) -> str
 def _stroke(values: Sequence[int]) -> str:
     points = list(zip(values[::2], values[1::2], strict=True))
     first, *rest = [f"{x} {y}" for x, y in points]
-    # A line to where it began shows a dot where somebody only tapped.
+    # A single tap becomes a line to its own start, which is drawn as a dot.
     return f"M{first}" + "".join(f"L{point}" for point in rest or [first])

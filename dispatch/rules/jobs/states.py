@@ -1,12 +1,12 @@
-"""State machines of booking, offer and award, as tables. What is not listed cannot happen.
+"""State machines of booking, offer and award, as tables. What is not listed is not allowed.
 
-A booking is `open` while friends are asked, `awarded` once the first has accepted, and walks from
-there to `completed`. It falls back to `open` (or to `unfilled`, when nobody is left to ask) when
-its friend forfeits, hands back or is released. `unfilled` is not an end: it is tried again when a
+A booking is `open` while friends are asked, `awarded` once the first has accepted, and then moves
+towards `completed`. It returns to `open` (or to `unfilled`, when nobody is left to ask) when
+its friend forfeits, hands back or is released. `unfilled` is not final: it is tried again when a
 suitable friend appears. `incomplete` is a visit that did not solve the problem; the desk decides.
-Ends are `completed` and `cancelled`.
+Final states are `completed` and `cancelled`.
 
-An offer is `live` until exactly one thing happens to it. The accepted one stays `accepted` for as
+An offer is `live` until it is closed, once. The accepted one stays `accepted` for as
 long as its friend holds the job.
 
 An award is `live` from acceptance to the end of the job.
@@ -114,11 +114,11 @@ State = TypeVar("State", bound=StrEnum)
 
 
 class IllegalTransition(Exception):
-    """A rule tried to move a record where its table does not lead: a bug, never a refusal."""
+    """A rule attempted a transition that is not in the table: a bug, never a refusal."""
 
 
 def step(table: Mapping[State, frozenset[State]], old: State, new: State) -> State:
-    """`new`, if the table leads from `old` to it; else IllegalTransition."""
+    """`new`, if the table allows it after `old`. Raises IllegalTransition."""
     if new not in table[old]:
         raise IllegalTransition(f"{type(old).__name__} cannot go from {old} to {new}")
     return new

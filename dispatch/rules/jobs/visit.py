@@ -1,7 +1,7 @@
-"""From the award to the door: a call that never came, another time, and the way there.
+"""Between award and visit: a missing call, a request for another time, and the friend's way.
 
-None of these is a state of the booking: they are marks on the award, and a new appointment takes
-back that he is on his way and that another time was asked for.
+None of these is a state of the booking; they are marks on the award. A new appointment clears the
+mark that the friend is on the way and the request for another time.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from dispatch.rules.jobs.refusals import NotInThisState
 
 
 def report_no_call(case: Case) -> Verdict:
-    """The customer says that nobody has called; a repeat changes nothing.
+    """Record the customer's report that nobody has called; a repeat changes nothing.
 
-    Once before the friend has claimed contact, which reminds him, and once after it: then the desk
-    looks into it.
+    It is accepted once before the friend has confirmed contact, and reminds the friend; and once
+    after it, which is a dispute for the desk.
     """
     draft = Draft(case)
     draft.require_state(BookingState.AWARDED, BookingState.CONTACTED, BookingState.UNDER_WAY)
@@ -27,16 +27,16 @@ def report_no_call(case: Case) -> Verdict:
     if draft.held.disputed_at is not None:
         return None
     claimed = draft.held.contacted_at is not None
-    # A clock that was set back must not keep a customer from saying so.
+    # A clock that was set back must not keep a customer from reporting it.
     draft.amend_award(disputed_at=max(case.now, draft.held.contacted_at or draft.held.awarded_at))
     draft.add_event("contact.disputed", friend=str(draft.held.friend_id), claimed=claimed)
     return draft.changes()
 
 
 def request_move(case: Case, wishes: tuple[Wish, ...], note: str | None) -> Verdict:
-    """The customer asks for another time; the friend is told and answers with an appointment.
+    """Record the customer's request for another time; the friend answers with an appointment.
 
-    Asked again with the same wishes, nobody is told twice: only the note is replaced.
+    A repeat with the same wishes notifies nobody again; it only replaces the note.
     """
     draft = Draft(case)
     draft.require_state(BookingState.CONTACTED, BookingState.SCHEDULED)
@@ -59,7 +59,7 @@ def request_move(case: Case, wishes: tuple[Wish, ...], note: str | None) -> Verd
 
 
 def mark_on_the_way(case: Case) -> Verdict:
-    """The friend has set out; the customer is told. A repeat changes nothing."""
+    """Record that the friend has set out, and notify the customer; a repeat changes nothing."""
     draft = Draft(case)
     if case.job.award and case.job.award.on_the_way_at:
         return None
@@ -85,5 +85,5 @@ def delay(case: Case, minutes: int) -> Verdict:
 
 
 def appointment_end(starts_at: datetime, minutes: int) -> datetime:
-    """When an appointment ends if nobody says otherwise: after the package's own minutes."""
+    """The default end of an appointment: after the package's minutes."""
     return starts_at + timedelta(minutes=minutes)

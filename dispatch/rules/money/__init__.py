@@ -1,1 +1,1 @@
-"""The rules about prices and pay."""
+"""Rules about prices and pay."""

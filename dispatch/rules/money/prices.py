@@ -1,4 +1,4 @@
-"""What a package costs, and what of it the friend earns."""
+"""The price of a package and the friend's share of it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class NotSoldHere(Refused):
 
 
 def price(package: Package, market: Market) -> Money:
-    """The catalogue price in `market`, or NotSoldHere."""
+    """The catalogue price in `market`. Raises NotSoldHere."""
     try:
         return package.prices[market]
     except KeyError:

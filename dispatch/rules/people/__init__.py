@@ -1,1 +1,1 @@
-"""The rules about friends: when and where they can be reached."""
+"""Rules about people: quiet hours, reachability, push endpoints, the desk's notes."""

@@ -6,10 +6,10 @@ from dispatch.rules.refusals import Refused
 
 
 class NotesFull(Refused):
-    """There are as many notes as are kept."""
+    """There is no room for another note."""
 
     code = "notes-full"
 
     def __init__(self, field: str) -> None:
-        super().__init__("Two hundred are kept, and none is changed; say this elsewhere.")
+        super().__init__("At most two hundred are kept, and notes are never deleted.")
         self.field = field

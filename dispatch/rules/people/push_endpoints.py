@@ -1,7 +1,7 @@
-"""Which addresses a phone may be rung at: those of push services, and nobody else's.
+"""Which push endpoints are allowed: those of known push services only.
 
-Whoever subscribes names an address that we shall call. Only hosts we know are called, over TLS and
-on its own port, so that nobody sends us into a network of ours or at a stranger.
+A subscriber chooses the URL that this server will call. To prevent server-side request forgery,
+only known hosts are called, over TLS and on the default port.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ HTTPS_PORTS = frozenset({None, 443})
 
 
 class EndpointRefused(Refused):
-    """This is no address of a push service we know."""
+    """This is not the endpoint of a known push service."""
 
     code = "endpoint-refused"
     field = "endpoint"
@@ -35,7 +35,7 @@ class EndpointRefused(Refused):
 
 
 def check_push_endpoint(endpoint: str, more: Collection[str] = ()) -> None:
-    """Raise EndpointRefused unless a phone may be rung there; `more` are hosts also allowed."""
+    """Raise EndpointRefused unless the endpoint is allowed; `more` are further allowed hosts."""
     try:
         parts = urlsplit(endpoint)
         fit = _is_allowed(parts, frozenset(more))
@@ -60,7 +60,7 @@ def _is_allowed(parts: SplitResult, more: frozenset[str]) -> bool:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether this is the machine itself, by number."""
+    """Whether a host is a loopback address, given as a number."""
     return _is_address(host) and ip_address(host).is_loopback
 
 

@@ -1,4 +1,4 @@
-"""Local time: whether a friend sleeps now. Deadlines are elapsed time and need none of this."""
+"""Quiet hours in local time. Deadlines are elapsed time and do not depend on it."""
 
 from __future__ import annotations
 

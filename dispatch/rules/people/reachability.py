@@ -1,4 +1,4 @@
-"""Whether a friend could be asked at all: what he hears when he tries his alarm."""
+"""Obstacles that keep offers from a friend, as reported by the alarm test."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from dispatch.rules.people.quiet_hours import is_quiet, local_minute
 
 
 class Obstacle(StrEnum):
-    """What keeps every offer from him, or his phone from ringing."""
+    """What keeps offers, or their push messages, from a friend."""
 
     NO_PHONE = "no_phone"
     PAUSED = "paused"
@@ -25,7 +25,7 @@ class Obstacle(StrEnum):
 
 
 class FriendStatus(Protocol):
-    """What is known of him."""
+    """The facts about a friend that decide about obstacles."""
 
     @property
     def now(self) -> datetime: ...
@@ -46,7 +46,7 @@ class FriendStatus(Protocol):
 
 
 def obstacles(friend: FriendStatus, *, phones: int) -> tuple[Obstacle, ...]:
-    """All that stands in the way of his next offer while so many phones ring for him."""
+    """All obstacles to the next offer of a friend with this number of subscribed phones."""
     hindered = {
         Obstacle.NO_PHONE: phones == 0,
         Obstacle.PAUSED: friend.state is FriendState.PAUSED,

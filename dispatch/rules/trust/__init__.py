@@ -1,1 +1,1 @@
-"""The rules that protect people from one another: who may know what, and for how long."""
+"""Rules that protect personal data: who may see what, and for how long."""

@@ -1,8 +1,8 @@
-"""python -m tests.proof.clocks: odd nights, clocks that jump, machines that sleep."""
+"""python -m tests.proof.clocks: daylight saving, clocks that jump, a suspended machine."""
 
 import sys
 
 from tests.proof import report
 
 if __name__ == "__main__":
-    sys.exit(report.whole("clocks"))
+    sys.exit(report.run_whole("clocks"))

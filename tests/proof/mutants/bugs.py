@@ -272,9 +272,9 @@ BUGS: tuple[Mutant, ...] = (
         "scheduler/relay.py",
         "            if claimed.tries <= len(BACK_OFF_S):\n"
         "                state = MessageState.PENDING\n"
-        "                # Never later than by our own last back-off, whatever a stranger says.\n"
-        "                said_s = min(result.after_s or 0.0, BACK_OFF_S[-1])\n"
-        "                again_s = max(BACK_OFF_S[claimed.tries - 1], said_s)\n",
+        "                # Capped at our own last back-off, whatever the remote side asks for.\n"
+        "                requested_s = min(result.after_s or 0.0, BACK_OFF_S[-1])\n"
+        "                again_s = max(BACK_OFF_S[claimed.tries - 1], requested_s)\n",
         "            state = MessageState.PENDING\n"
         "            again_s = max(BACK_OFF_S[min(claimed.tries, 8) - 1], result.after_s or 0.0)\n",
         RELAY,
@@ -283,7 +283,7 @@ BUGS: tuple[Mutant, ...] = (
         "a failed message is tried at once",
         "a sick mail server is knocked down",
         "scheduler/relay.py",
-        "again_s = max(BACK_OFF_S[claimed.tries - 1], said_s)",
+        "again_s = max(BACK_OFF_S[claimed.tries - 1], requested_s)",
         "again_s = 0.0",
         RELAY,
     ),
@@ -464,7 +464,7 @@ BUGS: tuple[Mutant, ...] = (
                 "            location=about.address,\n",
             ),
             Patch(
-                "data/sql/queries/letters.sql",
+                "data/sql/queries/mail_context.sql",
                 "       CASE WHEN m.audience = 'customer' "
                 "THEN concat_ws(', ', nullif(r.street, ''),\n"
                 "         nullif(concat_ws(' ', r.postcode, r.city), '')) END AS address,\n",

@@ -1,4 +1,4 @@
-"""Both nights of the year in which a clock on the wall is changed, in every market."""
+"""Both nights of the year in which local time changes, in every market."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -12,10 +12,10 @@ from dispatch.runtime import Runtime
 from geo.geocode import Address
 from geo.point import Point
 from scheduler.deadlines import sweep
-from tests.builders import booked, friend_row, live, north, take_in
+from tests.builders import book_job, friend_row, import_friends, live_offers_of, north
 from tests.conftest import Clock
 
-# By the wall, wherever it hangs.
+# In local time of each market.
 EVENINGS = tuple(map(datetime.fromisoformat, ("2026-03-28T20:30", "2026-10-24T20:30")))
 LATER_H = (0, 1.5, 3, 4.5)
 PLACES = {
@@ -28,27 +28,27 @@ TWELVE_HOURS_S = 43_200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Night:
-    """One award in such a night: by the wall and in truth."""
+class ClockChangeNight:
+    """One award in such a night, in local and elapsed time."""
 
     market: Market
     awarded: datetime
     due: datetime
     elapsed_s: float
-    on_the_wall_s: float
-    early: int
-    at_the_moment: int
-    again: int
+    local_s: float
+    fired_early: int
+    fired_in_time: int
+    fired_again: int
 
     @property
-    def well(self) -> bool:
-        """Exactly twelve hours passed, rung once and not a microsecond before."""
-        rung = (self.early, self.at_the_moment, self.again)
-        return self.elapsed_s == TWELVE_HOURS_S and rung == (0, 1, 0)
+    def is_right(self) -> bool:
+        """Exactly twelve hours elapsed; fired once and not a microsecond early."""
+        fired = (self.fired_early, self.fired_in_time, self.fired_again)
+        return self.elapsed_s == TWELVE_HOURS_S and fired == (0, 1, 0)
 
 
-async def settle_everywhere(rt: Runtime) -> None:
-    """Two friends in each market, who live where it is night."""
+async def create_friends(rt: Runtime) -> None:
+    """Create two friends in each market."""
     rows = [
         friend_row(
             f"{market.lower()}{number}",
@@ -59,41 +59,43 @@ async def settle_everywhere(rt: Runtime) -> None:
         for market, (place, _, _) in PLACES.items()
         for number in (1, 2)
     ]
-    await take_in(rt, rows)
+    await import_friends(rt, rows)
 
 
-async def sleep_through(
+async def run_night(
     rt: Runtime, owner: asyncpg.Connection, clock: Clock, *, market: Market, at: datetime
-) -> Night:
-    """Award a job at this moment of the wall, and let the night pass up to its deadline."""
+) -> ClockChangeNight:
+    """Award a job at this local time and let the night pass up to its deadline."""
     zone = ZoneInfo(MARKETS[market].timezone)
     await clock.set(at.replace(tzinfo=zone).astimezone(UTC))
     place, postcode, city = PLACES[market]
     address = Address(street="Allee 1", postcode=postcode, city=city, country=market.value)
-    done = await booked(rt, point=place, address=address)
-    offer = live(done)[0]
+    done = await book_job(rt, point=place, address=address)
+    offer = live_offers_of(done)[0]
     job = (await commands.accept(rt, offer.id, offer.friend_id)).job
     assert job.award is not None
     awarded, due = job.award.awarded_at, job.award.contact_due_at
-    rung = []
+    fired = []
     for then in (due - timedelta(microseconds=1), due, due + timedelta(hours=2)):
         before = await _missed(owner, job.booking.id)
         await clock.set(then)
         await sweep(rt)
-        rung.append(await _missed(owner, job.booking.id) - before)
+        fired.append(await _missed(owner, job.booking.id) - before)
     await commands.cancel(
-        rt, job.booking.id, actor="customer", reason="solved", mine=lambda job: True
+        rt, job.booking.id, actor="customer", reason="solved", may_act=lambda job: True
     )
-    wall = due.astimezone(zone).replace(tzinfo=None) - awarded.astimezone(zone).replace(tzinfo=None)
-    return Night(
+    local = due.astimezone(zone).replace(tzinfo=None) - awarded.astimezone(zone).replace(
+        tzinfo=None
+    )
+    return ClockChangeNight(
         market=market,
         awarded=awarded,
         due=due,
         elapsed_s=(due - awarded).total_seconds(),
-        on_the_wall_s=wall.total_seconds(),
-        early=rung[0],
-        at_the_moment=rung[1],
-        again=rung[2],
+        local_s=local.total_seconds(),
+        fired_early=fired[0],
+        fired_in_time=fired[1],
+        fired_again=fired[2],
     )
 
 

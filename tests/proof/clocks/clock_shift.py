@@ -1,4 +1,4 @@
-"""The database server's wall clock, moved while it runs, as an operator or bad NTP does."""
+"""Shifts the wall clock of a running database server, as an operator or bad NTP would."""
 
 import mmap
 import shutil
@@ -6,15 +6,15 @@ import struct
 import subprocess
 from pathlib import Path
 
-SOURCE = Path(__file__).with_name("shift.c")
+SOURCE = Path(__file__).with_name("clock_shift.c")
 
 
 class NoCompiler(Exception):
-    """Moving a clock takes a C compiler, and there is none."""
+    """There is no C compiler, which shifting a clock needs."""
 
 
-class Shift:
-    """A library for LD_PRELOAD and the file that says by how many seconds its clock is wrong."""
+class ClockShift:
+    """A library for LD_PRELOAD and the file that holds its shift in seconds."""
 
     def __init__(self, folder: Path) -> None:
         compiler = shutil.which("cc") or shutil.which("gcc")
@@ -39,10 +39,10 @@ class Shift:
 
     @property
     def preload(self) -> dict[str, str]:
-        """The environment of the process whose clock is to be moved."""
+        """The environment of the process whose clock is shifted."""
         return {"LD_PRELOAD": str(self.library), "SHIFT_FILE": str(self.file)}
 
-    def by(self, seconds: int) -> None:
-        """Let it be so many seconds ahead of the truth, from now on, all at once."""
-        with self.file.open("r+b") as file, mmap.mmap(file.fileno(), 8) as seen:
-            seen[:8] = struct.pack("q", seconds)
+    def set_seconds(self, seconds: int) -> None:
+        """Shift the clock by so many seconds from now on, at once."""
+        with self.file.open("r+b") as file, mmap.mmap(file.fileno(), 8) as mapped:
+            mapped[:8] = struct.pack("q", seconds)
