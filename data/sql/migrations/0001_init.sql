@@ -387,7 +387,7 @@ CREATE TABLE geocodes (
   at timestamptz NOT NULL
 );
 
--- Only listed transitions can happen. `dispatch/rules/jobs/states.py` says the same; a test compares them.
+-- Only listed transitions can happen. `dispatch/rules/states.py` says the same; a test compares them.
 CREATE TABLE transitions (
   machine text NOT NULL,
   from_state text NOT NULL,
