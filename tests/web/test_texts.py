@@ -10,13 +10,14 @@ from babel import Locale
 
 from api.schemas.desk import FrameOutcome
 from data.enums import Audience, Channel, Outcome, Wish
+from data.markets import Language
 from data.seed.catalogue import load
-from dispatch.rules.jobs.nearby import Standing
-from dispatch.rules.jobs.notifications import NEWS
+from dispatch.rules.jobs.events import EVENTS, TEMPLATES
+from dispatch.rules.jobs.nearby import DeskOutcome
 from geo.point import Precision
 
 SOURCES = Path(__file__).parents[2] / "api" / "web" / "src"
-LANGUAGES = ["de", "en", "fr", "it", "pl"]
+LANGUAGES = sorted(Language)
 FOLDERS = sorted(folder for folder in SOURCES.glob("**/texts") if folder.is_dir())
 PLACE = re.compile(r"\{(\w+)\}")
 WORD = re.compile(r"""['"`]([\w.-]+)['"`]""")
@@ -26,9 +27,9 @@ COMPOSED = re.compile(r"`([\w.-]*\$\{[^`]*)`")
 FORMS = {code: {*Locale(code).plural_form.tags, "other"} for code in LANGUAGES}
 # Codes that the desk tells in words: whatever has none would stand there as the code.
 CODES = {
-    "outcome": [*Outcome, *FrameOutcome, *Standing],
+    "outcome": [*Outcome, *FrameOutcome, *DeskOutcome],
     "certificate": load().certificates,
-    "template": {line.template for lines in NEWS.values() for line in lines},
+    "template": {template.name for template in TEMPLATES.values()},
     "channel": Channel,
     "audience": Audience,
     "precision": Precision,
@@ -109,4 +110,4 @@ def test_the_desk_has_a_word_for_every_code_and_none_too_many(kind):
 
 def test_the_desk_tells_every_event():
     listed = texts(SOURCES / "desk" / "texts", "en")
-    assert {f"event.{kind}" for kind in NEWS} <= set(listed)
+    assert {f"event.{kind}" for kind in EVENTS} <= set(listed)

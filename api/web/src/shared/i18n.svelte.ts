@@ -1,39 +1,49 @@
-// Five languages: texts are loaded for the chosen one alone, and whatever is shown follows it.
+// Only the texts of the current language are loaded, and what is displayed follows it.
+import type { Schema } from './api';
 import { clock } from './clock.svelte';
 
-export const LANGUAGES = ['de', 'en', 'fr', 'it', 'pl'] as const;
-export type Language = (typeof LANGUAGES)[number];
-export const NAMES: Record<Language, string> = {
-  de: 'Deutsch',
-  en: 'English',
-  fr: 'Français',
-  it: 'Italiano',
-  pl: 'Polski',
-};
+export type Language = Schema<'Language'>;
+/** The languages with texts; `tests/web/test_texts.py` compares them with the API's. */
+export const LANGUAGES = Object.keys(import.meta.glob('./texts/*.json')).map((path) =>
+  path.slice('./texts/'.length, -'.json'.length),
+) as Language[];
+/** Every language by its own name. */
+export const NAMES = Object.fromEntries(LANGUAGES.map((code) => [code, ownName(code)])) as Record<
+  Language,
+  string
+>;
 
 type Forms = Partial<Record<Intl.LDMLPluralRule, string>>;
 type Catalogue = Record<string, string | Forms>;
 type Loaders = Record<string, () => Promise<unknown>>;
 export type Values = Record<string, string | number>;
 
-const KEPT = 'tekkie.language';
+const STORAGE_KEY = 'tekkie.language';
 const current = $state<{ language: Language; locale: string }>({ language: 'en', locale: 'en' });
-const books: Texts<string>[] = [];
+const loaded: Texts<string>[] = [];
 
-/** The texts of one face: `say('key', { name })`; with `count` the plural form follows it. */
+/**
+ * The texts of one face: `say('key', { name })`; with `count` the plural form follows it. A key or a
+ * value that is missing is an error on the console, which fails every browser test.
+ */
 export class Texts<Key extends string> {
   #loaders: Loaders;
   #catalogue = $state.raw<Catalogue>({});
 
   constructor(loaders: Loaders) {
     this.#loaders = loaders;
-    books.push(this as unknown as Texts<string>);
+    loaded.push(this as unknown as Texts<string>);
   }
 
   say = (key: Key, values: Values = {}): string => {
     const found = this.#catalogue[key];
     const text = typeof found === 'object' ? this.#form(found, values) : found;
-    return (text ?? key).replace(/\{(\w+)\}/g, (_, name: string) => shown(values[name]));
+    if (text === undefined) return missing(key, 'text');
+    return text.replace(/\{(\w+)\}/g, (_, name: string) => {
+      const value = values[name];
+      if (value === undefined) return missing(key, `value {${name}}`);
+      return typeof value === 'number' ? number(value) : value;
+    });
   };
 
   async load(language: Language): Promise<() => void> {
@@ -51,50 +61,57 @@ export class Texts<Key extends string> {
   }
 }
 
-function shown(value: string | number | undefined): string {
-  return typeof value === 'number' ? number(value) : (value ?? '');
+function missing(key: string, what: string): string {
+  console.error(`no ${what} for ${key} in ${current.language}`);
+  return key;
 }
 
 type SharedKey = keyof typeof import('./texts/en.json');
 export const shared = new Texts<SharedKey>(import.meta.glob('./texts/*.json'));
+
+function ownName(code: Language): string {
+  const name = new Intl.DisplayNames([code], { type: 'language' }).of(code) ?? code;
+  return name.charAt(0).toLocaleUpperCase(code) + name.slice(1);
+}
 
 /** The language the pages are in. */
 export function language(): Language {
   return current.language;
 }
 
-/** Speak another language from now on, and after the next visit. */
-export async function speak(chosen: Language): Promise<void> {
-  const ready = await Promise.all(books.map((book) => book.load(chosen)));
-  ready.forEach((show) => show());
+/** Load the texts of a language and display the page in it. */
+export async function setLanguage(chosen: Language): Promise<void> {
+  const ready = await Promise.all(loaded.map((texts) => texts.load(chosen)));
+  ready.forEach((apply) => apply());
   current.language = chosen;
   current.locale = localeOf(chosen);
   document.documentElement.lang = chosen;
 }
 
-export async function choose(chosen: Language): Promise<void> {
-  await speak(chosen);
+/** Set the language and store it for the next visit. */
+export async function chooseLanguage(chosen: Language): Promise<void> {
+  await setLanguage(chosen);
   try {
-    localStorage.setItem(KEPT, chosen);
+    localStorage.setItem(STORAGE_KEY, chosen);
   } catch {
-    // Private windows may keep nothing; the choice then ends with the page.
+    // Private windows may refuse storage: the choice then holds for this page only.
   }
 }
 
 /** The language of `?lang=`, of the last choice, or of the browser. */
-export function preferred(): Language {
-  const asked = new URLSearchParams(location.search).get('lang');
-  const wishes = [asked, kept(), ...navigator.languages];
-  for (const wish of wishes) {
-    const code = wish?.slice(0, 2).toLowerCase();
+export function preferredLanguage(): Language {
+  const requested = new URLSearchParams(location.search).get('lang');
+  const candidates = [requested, storedLanguage(), ...navigator.languages];
+  for (const candidate of candidates) {
+    const code = candidate?.slice(0, 2).toLowerCase();
     if (LANGUAGES.includes(code as Language)) return code as Language;
   }
   return 'en';
 }
 
-function kept(): string | null {
+function storedLanguage(): string | null {
   try {
-    return localStorage.getItem(KEPT);
+    return localStorage.getItem(STORAGE_KEY);
   } catch {
     return null;
   }
@@ -121,7 +138,7 @@ export function money({ amount, currency }: { amount: number; currency: string }
   return format.format(amount / 10 ** digits);
 }
 
-/** A moment in the reader's own zone, unless another is named. */
+/** A moment in the reader's time zone, unless another is given. */
 export function time(
   at: string | number | Date,
   options: Intl.DateTimeFormatOptions = { dateStyle: 'medium', timeStyle: 'short' },
