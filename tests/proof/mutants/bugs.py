@@ -184,8 +184,8 @@ BUGS: tuple[Mutant, ...] = (
         "keys are shared by all callers",
         "one caller gets another's answer",
         "api/routes/bookings.py",
-        '        claim=claim(key, principal(who), "POST /v1/bookings", asked),\n',
-        '        claim=claim(key, "anybody", "POST /v1/bookings", asked),\n',
+        '        claim=claim(key, principal(caller), "POST /v1/bookings", body),\n',
+        '        claim=claim(key, "anybody", "POST /v1/bookings", body),\n',
         "tests/api/test_idempotency.py",
     ),
     mutant(
@@ -201,8 +201,8 @@ BUGS: tuple[Mutant, ...] = (
         "403 for what is another's",
         "a stranger learns what exists",
         "api/http/auth.py",
-        "    if not _owned(who, booking_id, partner_id):\n        raise NotFound\n",
-        "    if not _owned(who, booking_id, partner_id):\n        raise Forbidden\n",
+        "    if not _is_owner(caller, booking_id, partner_id):\n        raise NotFound\n",
+        "    if not _is_owner(caller, booking_id, partner_id):\n        raise Forbidden\n",
         "tests/api/test_access.py",
     ),
     mutant(
@@ -440,7 +440,7 @@ BUGS: tuple[Mutant, ...] = (
         "a partner sees everybody's bookings",
         "one retailer reads another's list",
         "api/routes/bookings.py",
-        "            partner_id=who.partner_id if isinstance(who, Partner) else None,\n"
+        "            partner_id=caller.partner_id if isinstance(caller, Partner) else None,\n"
         "            state=state,\n",
         "            partner_id=None,\n            state=state,\n",
         "tests/api/test_lists.py",
