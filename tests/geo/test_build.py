@@ -43,7 +43,7 @@ def sources(monkeypatch):
                 "latitude": point and point[0],
                 "longitude": point and point[1],
             }
-            for code, name, region, point in LISTS[country]
+            for code, name, region, point in LISTS.get(country, [])
         ]
 
     monkeypatch.setattr(compiling, "read_names", lambda: names)

@@ -1,7 +1,9 @@
 """Both nights of the year in which local time changes, in every market."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from zoneinfo import ZoneInfo
 
 import asyncpg
@@ -9,8 +11,8 @@ import asyncpg
 from data.markets import MARKETS, Market
 from dispatch.flows.jobs import commands
 from dispatch.runtime import Runtime
+from geo.gazetteer.offline import Gazetteer, Place
 from geo.geocode import Address
-from geo.point import Point
 from scheduler.deadlines import sweep
 from tests.builders import book_job, friend_row, import_friends, live_offers_of, north
 from tests.conftest import Clock
@@ -18,12 +20,6 @@ from tests.conftest import Clock
 # In local time of each market.
 EVENINGS = tuple(map(datetime.fromisoformat, ("2026-03-28T20:30", "2026-10-24T20:30")))
 LATER_H = (0, 1.5, 3, 4.5)
-PLACES = {
-    Market.CH: (Point(lat=47.3667, lon=8.5410), "8001", "Zürich"),
-    Market.DE: (Point(lat=52.5200, lon=13.4050), "10178", "Berlin"),
-    Market.AT: (Point(lat=48.2082, lon=16.3738), "1010", "Wien"),
-    Market.PL: (Point(lat=52.2297, lon=21.0122), "00-001", "Warszawa"),
-}
 TWELVE_HOURS_S = 43_200
 
 
@@ -47,16 +43,25 @@ class ClockChangeNight:
         return self.elapsed_s == TWELVE_HOURS_S and fired == (0, 1, 0)
 
 
+@cache
+def places() -> Mapping[Market, Place]:
+    """The place of every market's example of a postcode."""
+    gazetteer = Gazetteer.load()
+    return {
+        market: gazetteer.find(market, facts.postcode.example) for market, facts in MARKETS.items()
+    }
+
+
 async def create_friends(rt: Runtime) -> None:
     """Create two friends in each market."""
     rows = [
         friend_row(
             f"{market.lower()}{number}",
-            north(200 * number, place),
+            north(200 * number, place.point),
             market=market,
             capacity=20,
         )
-        for market, (place, _, _) in PLACES.items()
+        for market, place in places().items()
         for number in (1, 2)
     ]
     await import_friends(rt, rows)
@@ -68,9 +73,11 @@ async def run_night(
     """Award a job at this local time and let the night pass up to its deadline."""
     zone = ZoneInfo(MARKETS[market].timezone)
     await clock.set(at.replace(tzinfo=zone).astimezone(UTC))
-    place, postcode, city = PLACES[market]
-    address = Address(street="Allee 1", postcode=postcode, city=city, country=market.value)
-    done = await book_job(rt, point=place, address=address)
+    place = places()[market]
+    address = Address(
+        street="Allee 1", postcode=place.postcode, city=place.town, country=market.value
+    )
+    done = await book_job(rt, point=place.point, address=address)
     offer = live_offers_of(done)[0]
     job = (await commands.accept(rt, offer.id, offer.friend_id)).job
     assert job.award is not None
