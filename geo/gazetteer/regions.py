@@ -19,7 +19,11 @@ class Region:
 
 
 def _regions(table: str) -> tuple[Region, ...]:
-    return tuple(Region(*line.split(maxsplit=2)) for line in table.strip().splitlines())
+    """A line has the codes of postal lists between commas, the code of GeoNames and the name."""
+    lines = (line.split(maxsplit=2) for line in table.strip().splitlines())
+    return tuple(
+        Region(code, geonames, name) for codes, geonames, name in lines for code in codes.split(",")
+    )
 
 
 REGIONS: dict[Market, tuple[Region, ...]] = {
