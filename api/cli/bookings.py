@@ -1,4 +1,4 @@
-"""Bookings: a list, the story of one, and why a friend was or was not asked."""
+"""Bookings: list, history of one, and why a friend got an offer or not."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from uuid import UUID
 
 import typer
 
-from api.cli.exit_codes import UsedWrongly
+from api.cli.exit_codes import UsageError
 from api.cli.output import (
     AsJson,
-    paper,
-    plain,
+    format_cell,
     print_json,
     print_line,
+    print_message,
     print_table,
-    say,
-    shown,
+    stdout_console,
+    to_json,
 )
-from api.cli.session import at_desk, run
+from api.cli.session import command_runtime, run
 
 if TYPE_CHECKING:
     from data.enums import BookingState
@@ -34,28 +34,28 @@ ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 BookingId = Annotated[UUID, typer.Argument(metavar="BOOKING", help="The booking's id.")]
 
 OUTCOMES: Mapping[str, str] = {
-    "OFFERED": "was asked",
+    "OFFERED": "got an offer",
     "RANKED_BELOW_K": "qualified, but others were nearer",
     "INACTIVE": "is paused or suspended",
     "UNREACHABLE": "has no working channel",
     "WRONG_MARKET": "works in another country",
-    "WRONG_TIER": "is of the tier that was not asked then",
-    "NOT_CERTIFIED": "lacks a certificate the package needs, valid at that time",
+    "WRONG_TIER": "is of a tier that got no offers then",
+    "NOT_CERTIFIED": "had no valid certificate for the package",
     "NO_SHARED_LANGUAGE": "does not speak the customer's language",
     "NOT_A_MEMBER": "is not in the partner's community",
-    "OUT_OF_RADIUS": "does not go that far",
-    "BLOCKED": "and the customer are kept apart",
-    "EXCLUDED": "had declined, missed or given back this booking",
-    "AT_CAPACITY": "had as many open jobs as he takes",
-    "TOO_MANY_OFFERS": "had as many live offers as the policy allows",
-    "QUIET_HOURS": "was in his quiet hours",
+    "OUT_OF_RADIUS": "was too far away for the own radius",
+    "BLOCKED": "is blocked for the customer",
+    "EXCLUDED": "had declined, missed or handed back this booking",
+    "AT_CAPACITY": "had reached the own limit of open jobs",
+    "TOO_MANY_OFFERS": "had reached the limit of live offers",
+    "QUIET_HOURS": "had quiet hours",
 }
 
-app = typer.Typer(help="What customers have booked, and what became of it.")
+app = typer.Typer(help="Bookings and their history.")
 
 
 @app.command("list")
-def list_some(
+def list_bookings(
     ctx: typer.Context,
     state: Annotated[
         str | None,
@@ -64,13 +64,13 @@ def list_some(
     limit: Annotated[int, typer.Option("--limit", min=1, max=10_000)] = LIMIT,
     as_json: AsJson = False,
 ) -> None:
-    """List bookings, the newest first."""
+    """List bookings, newest first."""
     from data.enums import BookingState
 
     try:
         wanted = BookingState(state) if state else None
     except ValueError:
-        raise UsedWrongly(f"--state must be one of {', '.join(BookingState)}.") from None
+        raise UsageError(f"--state must be one of {', '.join(BookingState)}.") from None
     found = run(_list(ctx, wanted, limit))
     if as_json:
         print_json([_without_names(one) for one in found])
@@ -84,13 +84,13 @@ def list_some(
             )
             for b in found
         ),
-        none="No such booking.",
+        none="No bookings found.",
     )
 
 
 @app.command()
 def show(ctx: typer.Context, booking: BookingId, as_json: AsJson = False) -> None:
-    """Tell the story of a booking: events, offers, timers, messages."""
+    """Show the history of a booking: events, offers, timers, messages."""
     view, story, refs = run(_show(ctx, booking))
     if as_json:
         print_json({**_without_names(view), "story": story})
@@ -98,7 +98,7 @@ def show(ctx: typer.Context, booking: BookingId, as_json: AsJson = False) -> Non
     print_line(f"{view.id}  {view.state}  {view.package}  round {view.round}")
     _heading("Events")
     for event in story.events:
-        print_line(f"{shown(event['at'])}  {event['seq']:>3}  {_told(event, refs)}")
+        print_line(f"{format_cell(event['at'])}  {event['seq']:>3}  {_describe_event(event, refs)}")
     _heading("Offers")
     print_table(
         ["round", "friend", "metres", "state", "offered", "expires", "answered"],
@@ -109,13 +109,13 @@ def show(ctx: typer.Context, booking: BookingId, as_json: AsJson = False) -> Non
             )
             for o in story.offers
         ),
-        none="No offer yet.",
+        none="No offers yet.",
     )
-    _heading("To come")
+    _heading("Timers")
     print_table(
         ["what", "due", "failed before"],
         ((t["kind"], t["due_at"], t["attempts"]) for t in story.timers),
-        none="No timer runs.",
+        none="No timers.",
     )
     _heading("Messages")
     print_table(
@@ -124,7 +124,7 @@ def show(ctx: typer.Context, booking: BookingId, as_json: AsJson = False) -> Non
             (m["seq"], m["audience"], m["template"], m["channel"], m["state"], m["problem"])
             for m in story.messages
         ),
-        none="No message.",
+        none="No messages.",
     )
 
 
@@ -132,42 +132,45 @@ def why(
     ctx: typer.Context,
     booking: BookingId,
     friend: Annotated[
-        str | None, typer.Argument(help="The friend's ref, id or e-mail; everybody without.")
+        str | None, typer.Argument(help="The friend's ref, id or e-mail; all friends without.")
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Say why a friend was asked about a booking, or why not, in every round."""
+    """Explain why a friend got an offer for a booking, or why not, in every round."""
     found, ref = run(_why(ctx, booking, friend))
-    lines = [(decision, line) for decision in found for line in _about(decision, ref)]
+    lines = [(decision, line) for decision in found for line in _lines_of(decision, ref)]
     if as_json:
         print_json(
-            [{"round": d.round, "at": d.at, "policy": d.policy, **plain(line)} for d, line in lines]
+            [
+                {"round": d.round, "at": d.at, "policy": d.policy, **to_json(line)}
+                for d, line in lines
+            ]
         )
         return
     for decision, line in lines:
-        print_line(sentence(decision, line))
+        print_line(describe_line(decision, line))
     if not lines:
-        say(
-            "He was not in the frame of any decision: not among those nearest who could come, "
-            "nor among the hundred nearest of any kind."
+        print_message(
+            "No decision considered this friend: they were not among the nearest available, nor "
+            "among the hundred nearest of any kind."
             if ref
-            else "No decision was made about this booking yet."
+            else "There is no decision about this booking yet."
         )
 
 
-def sentence(decision: DecisionView, line: DecisionLineView) -> str:
-    """One line of a decision in words; by cell the metres are counted to the middle of hers."""
-    what = OUTCOMES.get(line.outcome, line.outcome)
-    rank = f", number {line.rank} of those who qualified" if line.rank else ""
-    made = f"{shown(decision.at)}  round {decision.round} ({decision.policy})"
-    return f"{made}: {line.ref}, {line.distance_m} m away, {what}{rank}"
+def describe_line(decision: DecisionView, line: DecisionLineView) -> str:
+    """One line of a decision in words; by cell, the metres are to the centre of the cell."""
+    what = OUTCOMES[line.outcome]
+    rank = f", rank {line.rank} of the qualified" if line.rank else ""
+    heading = f"{format_cell(decision.at)}  round {decision.round} ({decision.policy})"
+    return f"{heading}: {line.ref}, {line.distance_m} m away, {what}{rank}"
 
 
 async def _list(ctx: typer.Context, state: BookingState | None, limit: int) -> list[BookingView]:
     from data.store import read_models
     from dispatch.flows.read_only import read_connection
 
-    async with at_desk(ctx) as rt, read_connection(rt) as tx:
+    async with command_runtime(ctx) as rt, read_connection(rt) as tx:
         return await read_models.bookings(
             tx, partner_id=None, state=state, partner_reference=None, before=None, limit=limit
         )
@@ -178,7 +181,7 @@ async def _show(ctx: typer.Context, booking: UUID) -> tuple[BookingView, Story, 
     from data.store import consistency
     from dispatch.flows.read_only import read_connection
 
-    async with at_desk(ctx) as rt:
+    async with command_runtime(ctx) as rt:
         view = await _view(rt, booking)
         async with read_connection(rt) as tx:
             story = await consistency.story(tx, BookingId(booking))
@@ -202,34 +205,34 @@ async def _view(rt: Runtime, booking: UUID) -> BookingView:
 async def _why(
     ctx: typer.Context, booking: UUID, friend: str | None
 ) -> tuple[list[DecisionView], str | None]:
-    from api.cli.logins import friend_named
+    from api.cli.logins import find_friend
     from data.records.ids import BookingId
     from data.store import consistency, read_models
     from dispatch.flows.read_only import read_connection
 
-    async with at_desk(ctx) as rt:
+    async with command_runtime(ctx) as rt:
         await _view(rt, booking)
-        friend_id = await friend_named(rt, friend) if friend else None
+        friend_id = await find_friend(rt, friend) if friend else None
         async with read_connection(rt) as tx:
             decisions = await read_models.decisions(tx, BookingId(booking))
             refs = await consistency.refs(tx, [friend_id] if friend_id else [])
     return decisions, refs.get(str(friend_id))
 
 
-def _about(decision: DecisionView, ref: str | None) -> Iterator[DecisionLineView]:
+def _lines_of(decision: DecisionView, ref: str | None) -> Iterator[DecisionLineView]:
     for line in decision.friends:
         if ref is None or line.ref == ref:
             yield line
 
 
-def _told(event: Mapping[str, Any], refs: Mapping[str, str]) -> str:
-    """An event with the friends' refs in the place of their ids."""
-    parts = [f"{event['kind']:<22}", *(f"{k}={v}" for k, v in _said(event["data"]))]
+def _describe_event(event: Mapping[str, Any], refs: Mapping[str, str]) -> str:
+    """An event with the friends' refs instead of their ids."""
+    parts = [f"{event['kind']:<22}", *(f"{k}={v}" for k, v in _event_fields(event["data"]))]
     who = "" if event["actor"] == "system" else f"  by {event['actor']}"
     return ID.sub(lambda found: refs.get(found[0], found[0]), "  ".join(parts) + who)
 
 
-def _said(data: Mapping[str, Any]) -> Iterator[tuple[str, object]]:
+def _event_fields(data: Mapping[str, Any]) -> Iterator[tuple[str, object]]:
     for key, value in data.items():
         if key == "offers":
             yield "friends", ", ".join(offer["friend"] for offer in value)
@@ -242,12 +245,12 @@ def _ids(event: Mapping[str, Any]) -> Sequence[str]:
 
 
 def _without_names(view: BookingView) -> dict[str, Any]:
-    """The booking as JSON; who the customer and the friend are is not for a script's log."""
-    facts: dict[str, Any] = plain({**asdict(view), "customer": None, "holder": None})
-    for hers in ("customer", "move_note", "signature", "now"):
-        del facts[hers]
+    """The booking as JSON without personal data of the customer and the friend."""
+    facts: dict[str, Any] = to_json({**asdict(view), "customer": None, "holder": None})
+    for private in ("customer", "move_note", "signature", "now"):
+        del facts[private]
     holder = view.holder
-    facts["holder"] = plain(
+    facts["holder"] = to_json(
         holder
         and {
             "friend_id": holder.id,
@@ -263,4 +266,4 @@ def _without_names(view: BookingView) -> dict[str, Any]:
 
 
 def _heading(text: str) -> None:
-    paper().print(f"\n[bold]{text}[/]")
+    stdout_console().print(f"\n[bold]{text}[/]")

@@ -1,4 +1,4 @@
-"""Where a package can be served, by how many friends, and where customers are turned away."""
+"""Coverage: where a package is available, by how many friends, and where demand is unmet."""
 
 from __future__ import annotations
 
@@ -7,9 +7,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from api.cli.exit_codes import Failed, UsedWrongly
-from api.cli.output import AsJson, print_json, print_line, print_table, reporting, say
-from api.cli.session import at_desk, run
+from api.cli.exit_codes import CommandFailed, UsageError
+from api.cli.output import (
+    AsJson,
+    print_json,
+    print_line,
+    print_message,
+    print_table,
+    status_spinner,
+)
+from api.cli.session import command_runtime, run
 from data.markets import HOME, Market
 
 if TYPE_CHECKING:
@@ -17,17 +24,18 @@ if TYPE_CHECKING:
     from geo.coverage.maps import Frame, Summary
 
 DAYS = 30
-MOST_DAYS = 3660
+DAYS_MAX = 3660
 CELLS_SHOWN = 20
 COUNTRIES = ", ".join(Market)
-WEIGHTS = {"people": "people", "postcodes": "postcodes (set-up's data on people is not installed)"}
+WEIGHTS = {"people": "people", "postcodes": "postcodes (the population data is not installed)"}
 
 
 def coverage(
     ctx: typer.Context,
     *,
     package: Annotated[
-        str | None, typer.Option("--package", help="Its code, for example wifi-setup.")
+        str | None,
+        typer.Option("--package", help="The code of the package, for example wifi-setup."),
     ] = None,
     market: Annotated[
         str | None,
@@ -38,7 +46,7 @@ def coverage(
         typer.Option("--out", help="Also write the map: .geojson, .gpkg, .parquet or .csv."),
     ] = None,
     busy_too: Annotated[
-        bool, typer.Option("--busy-too", help="Count friends whose hands are full just now.")
+        bool, typer.Option("--busy-too", help="Include friends without free capacity.")
     ] = False,
     unmet: Annotated[
         bool, typer.Option("--unmet", help="Show where bookings found nobody or fewer than four.")
@@ -48,28 +56,28 @@ def coverage(
         typer.Option(
             "--days",
             min=1,
-            max=MOST_DAYS,
-            help="How far back --unmet looks.",
+            max=DAYS_MAX,
+            help="The number of past days for --unmet.",
             show_default=str(DAYS),
         ),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show where a package can be served and by how many, or where customers were turned away."""
+    """Show where a package is available and from how many friends, or where demand is unmet."""
     where = _market(market)
     if out is not None:
         _check(out)
     if unmet:
         if busy_too:
-            raise UsedWrongly("--busy-too belongs to --package alone; leave it out.")
+            raise UsageError("--busy-too works only with --package; leave it out.")
         frame = run(_unmet(ctx, package, where, days or DAYS))
         _write(frame, out)
         _show_unmet(frame, as_json=as_json)
         return
     if days is not None:
-        raise UsedWrongly("--days belongs to --unmet; add that, or leave it out.")
+        raise UsageError("--days works only with --unmet; add that, or leave it out.")
     if package is None:
-        raise UsedWrongly("Name a package, like --package wifi-setup, or ask for --unmet.")
+        raise UsageError("Give a package, like --package wifi-setup, or --unmet.")
     where = where or HOME
     found = run(_covered(ctx, package, where, busy_too=busy_too))
     _write(found.frame, out)
@@ -82,7 +90,7 @@ def coverage(
 def _show(summary: Summary, package: str, market: Market) -> None:
     print_line(f"{package} in {market}: {summary.friends} friends")
     print_table(
-        ["friends who reach them", f"share of {WEIGHTS[summary.weight]}"],
+        ["friends in reach", f"share of {WEIGHTS[summary.weight]}"],
         ((band, f"{share:.1%}") for band, share in summary.shares.items()),
         none="",
     )
@@ -124,10 +132,10 @@ def _show_unmet(frame: Frame, *, as_json: bool) -> None:
     print_table(
         ["near", "lat", "lon", "unmet", "of these unfilled", "of bookings"],
         ([row[column] for column in columns] for row in rows[:CELLS_SHOWN]),
-        none="No booking went unmet.",
+        none="No unmet demand.",
     )
     if len(rows) > CELLS_SHOWN:
-        say(f"… and {len(rows) - CELLS_SHOWN} more cells; --out or --json has all.")
+        print_message(f"… and {len(rows) - CELLS_SHOWN} more cells; --out or --json has all.")
 
 
 def _market(word: str | None) -> Market | None:
@@ -136,7 +144,7 @@ def _market(word: str | None) -> Market | None:
     try:
         return Market(word.strip().upper())
     except ValueError:
-        raise UsedWrongly(f"--market must be one of {', '.join(Market)}.") from None
+        raise UsageError(f"--market must be one of {', '.join(Market)}.") from None
 
 
 def _check(out: Path) -> None:
@@ -145,7 +153,7 @@ def _check(out: Path) -> None:
     try:
         check_ending(out)
     except ExportError as cannot:
-        raise UsedWrongly(f"--out: {cannot}.") from None
+        raise UsageError(f"--out: {cannot}.") from None
 
 
 def _write(frame: Frame, out: Path | None) -> None:
@@ -156,8 +164,8 @@ def _write(frame: Frame, out: Path | None) -> None:
     try:
         export(frame, out)
     except ExportError as cannot:
-        raise Failed(f"--out: {cannot}.") from None
-    say(f"{len(frame)} cells written to {out}")
+        raise CommandFailed(f"--out: {cannot}.") from None
+    print_message(f"{len(frame)} cells written to {out}")
 
 
 async def _covered(
@@ -165,8 +173,8 @@ async def _covered(
 ) -> CoverageMap:
     from dispatch.flows.places import coverage
 
-    async with at_desk(ctx, places=True) as rt:
-        with reporting(f"counting who reaches what in {market} …"):
+    async with command_runtime(ctx, places=True) as rt:
+        with status_spinner(f"computing the coverage of {market} …"):
             return await coverage.coverage_map(
                 rt, package=package, market=market, include_busy=busy_too
             )
@@ -177,5 +185,5 @@ async def _unmet(
 ) -> Frame:
     from dispatch.flows.places import coverage
 
-    async with at_desk(ctx, places=True) as rt:
+    async with command_runtime(ctx, places=True) as rt:
         return await coverage.unmet_demand(rt, days=days, market=market, package=package)

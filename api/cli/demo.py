@@ -6,11 +6,11 @@ from typing import Annotated
 
 import typer
 
-from api.cli.clock import span_of
-from api.cli.output import paper, say
-from api.cli.session import settings_of
+from api.cli.clock import parse_span
+from api.cli.output import print_message, stdout_console
+from api.cli.session import load_settings
 
-MOST_SPEED = 50_000
+SPEED_MAX = 50_000
 
 
 def demo(
@@ -18,42 +18,47 @@ def demo(
     *,
     speed: Annotated[
         float,
-        typer.Option("--speed", min=0.1, max=MOST_SPEED, help="720: twelve hours in a minute."),
+        typer.Option("--speed", min=0.1, max=SPEED_MAX, help="720: twelve hours in a minute."),
     ] = 1.0,
     friends: Annotated[
-        int, typer.Option("--friends", min=4, max=5_000, help="How many helpers there are.")
+        int, typer.Option("--friends", min=4, max=5_000, help="The number of helpers.")
     ] = 300,
-    seed: Annotated[int, typer.Option("--seed", help="Who they are and what they do.")] = 1,
+    seed: Annotated[
+        int, typer.Option("--seed", help="The seed of the helpers and of their behaviour.")
+    ] = 1,
     bookings_per_minute: Annotated[
         float,
-        typer.Option("--bookings-per-minute", min=0, max=6_000, help="On your clock, by day."),
+        typer.Option(
+            "--bookings-per-minute", min=0, max=6_000, help="Per minute of your time, by day."
+        ),
     ] = 12.0,
     last: Annotated[
-        str | None, typer.Option("--for", help="How long on your clock: 30s, 5m. [default: ever]")
+        str | None,
+        typer.Option("--for", help="How long in your time: 30s, 5m. [default: until Ctrl-C]"),
     ] = None,
-    fresh: Annotated[bool, typer.Option("--fresh", help="Forget the demo before.")] = False,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Delete the previous demo.")] = False,
 ) -> None:
-    """Play a town: friends who live by themselves, and the API open to play with.
+    """Simulate a town with automatic friends, and open the API for trying it out.
 
-    Zurich and Berlin with a few hundred invented helpers on real places. Some accept quickly, some
-    decline, some sleep, one in ten misses the deadline; all of them through the public API. It has
-    a database of its own in the data folder, kept until the next time.
+    Zurich and Berlin with a few hundred invented helpers at real places. Some accept quickly, some
+    decline, some sleep, one in ten misses the deadline; all use the public API. The demo has its
+    own database in the data folder, kept until the next run.
     """
     import logging
 
     from api.server.logging import configure_logging
 
-    settings = settings_of(ctx)
+    settings = load_settings(ctx)
     configure_logging(settings.log_format, level=logging.WARNING)
     from api.demo.play import Play, play
     from api.server.process import run_in_loop
 
-    wish = Play(
+    options = Play(
         speed=speed,
         friends=friends,
         seed=seed,
         bookings_per_minute=bookings_per_minute,
-        last=span_of(last) if last else None,
+        last=parse_span(last) if last else None,
         fresh=fresh,
     )
-    run_in_loop(play(settings, wish, paper=paper(), report=say))
+    run_in_loop(play(settings, options, paper=stdout_console(), report=print_message))

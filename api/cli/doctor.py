@@ -1,4 +1,4 @@
-"""`tekkie doctor`: looks at everything and says what to do."""
+"""`tekkie doctor` and `tekkie settings`."""
 
 from __future__ import annotations
 
@@ -7,8 +7,15 @@ from typing import TYPE_CHECKING
 import typer
 
 from api.cli.exit_codes import REFUSED
-from api.cli.output import AsJson, paper, print_json, print_table, reporting, say
-from api.cli.session import run, settings_of
+from api.cli.output import (
+    AsJson,
+    print_json,
+    print_message,
+    print_table,
+    status_spinner,
+    stdout_console,
+)
+from api.cli.session import load_settings, run
 
 if TYPE_CHECKING:
     from api.cli.doctor_checks import Finding
@@ -21,11 +28,11 @@ def doctor(ctx: typer.Context, as_json: AsJson = False) -> None:
 
     Changes nothing. Exit code 1 when something failed.
     """
-    from api.cli.doctor_checks import examine
+    from api.cli.doctor_checks import run_checks
 
-    settings = settings_of(ctx)
-    with reporting("looking …") as report:
-        findings = run(examine(settings, report))
+    settings = load_settings(ctx)
+    with status_spinner("checking …") as report:
+        findings = run(run_checks(settings, report))
     failed = any(one.state == "failed" for one in findings)
     if as_json:
         print_json({"ok": not failed, "settings": settings.effective(), "findings": findings})
@@ -40,15 +47,15 @@ def settings(ctx: typer.Context, as_json: AsJson = False) -> None:
 
     Each can be given as an option or as a variable: --data-dir is TEKKIE_DATA_DIR.
     """
-    from api.cli.options import SETTINGS, word
+    from api.cli.options import SETTINGS, option_name
 
-    effective = settings_of(ctx).effective()
+    effective = load_settings(ctx).effective()
     if as_json:
         print_json(effective)
         return
     print_table(
         ["option", "value", "meaning"],
-        ((word(name), effective[name], text) for name, text in SETTINGS.items()),
+        ((option_name(name), effective[name], text) for name, text in SETTINGS.items()),
         none="",
     )
 
@@ -58,10 +65,12 @@ def _print(findings: list[Finding]) -> None:
 
     for one in findings:
         colour = COLOURS[one.state]
-        paper().print(
+        stdout_console().print(
             f"[{colour}]{one.state:<8}[/] [bold]{escape(one.what):<14}[/] {escape(one.found)}"
         )
         if one.cure:
-            paper().print(f"{'':<24}[{colour}]→[/] {escape(one.cure)}")
+            stdout_console().print(f"{'':<24}[{colour}]→[/] {escape(one.cure)}")
     bad = sum(one.state != "ok" for one in findings)
-    say("All is well." if not bad else f"{bad} of {len(findings)} need a look.")
+    print_message(
+        "All checks passed." if not bad else f"{bad} of {len(findings)} checks need attention."
+    )

@@ -1,4 +1,4 @@
-"""Every failure as one clear sentence with its cure, and the exit code that goes with it."""
+"""Failures of commands: one clear sentence with the cure, and an exit code."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from typing import Final
 import typer
 
 REFUSED: Final = 1
-USED_WRONGLY: Final = 2
+USAGE: Final = 2
 INTERRUPTED: Final = 130
 
 
-class Failed(Exception):
-    """A command cannot do what was asked; the text says why and what helps."""
+class CommandFailed(Exception):
+    """A command failed; the text says why and what helps."""
 
 
-class UsedWrongly(Failed):
-    """What was typed makes no sense; the text says what would."""
+class UsageError(CommandFailed):
+    """Invalid usage; the text says what is valid."""
 
 
 @contextmanager
-def said(*, debug: bool) -> Iterator[None]:
+def report_errors(*, debug: bool) -> Iterator[None]:
     """Turn exceptions into a sentence on stderr and an exit code, unless `debug`."""
     try:
         yield
@@ -31,33 +31,35 @@ def said(*, debug: bool) -> Iterator[None]:
     except BrokenPipeError:
         raise
     except Exception as error:
-        if debug or _is_typers_own(error):
+        if debug or _is_typer_error(error):
             raise
-        sentence, code = explain(error)
-        from api.cli.output import words
+        sentence, code = describe_error(error)
+        from api.cli.output import stderr_console
 
-        words().print(f"[bold red]error[/] {_escaped(sentence)}", highlight=False)
+        stderr_console().print(f"[bold red]error[/] {_escaped(sentence)}", highlight=False)
         raise typer.Exit(code) from None
 
 
-def explain(error: BaseException) -> tuple[str, int]:
-    """The sentence for an error, and the exit code."""
+def describe_error(error: BaseException) -> tuple[str, int]:
+    """The sentence and the exit code for an error."""
     from data.db import DatabaseError
     from data.seed.town import TownUnknown
     from data.settings import SettingsInvalid
     from dispatch.rules.refusals import Refused
     from geo.gazetteer.offline import AddressRefused, GazetteerMissing
 
-    if isinstance(error, UsedWrongly | SettingsInvalid):
-        return str(error), USED_WRONGLY
+    if isinstance(error, UsageError | SettingsInvalid):
+        return str(error), USAGE
     if isinstance(error, Refused):
         return _refusal(error), REFUSED
-    if isinstance(error, Failed | DatabaseError | AddressRefused | GazetteerMissing | TownUnknown):
+    if isinstance(
+        error, CommandFailed | DatabaseError | AddressRefused | GazetteerMissing | TownUnknown
+    ):
         return str(error), REFUSED
     if isinstance(error, OSError) and error.strerror:
         return f"{error.filename or 'the system'}: {error.strerror}.", REFUSED
     kind = type(error).__name__
-    return f"A fault of tekkie itself ({kind}: {error}); --debug shows where.", REFUSED
+    return f"Internal error ({kind}: {error}); --debug shows the traceback.", REFUSED
 
 
 def _refusal(refused: Exception) -> str:
@@ -80,5 +82,5 @@ def _escaped(text: str) -> str:
     return escape(text)
 
 
-def _is_typers_own(error: Exception) -> bool:
+def _is_typer_error(error: Exception) -> bool:
     return isinstance(error, typer.Exit | typer.Abort | typer.TyperException)

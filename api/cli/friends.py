@@ -1,4 +1,4 @@
-"""Friends: taken in from a file, listed, paused and brought back."""
+"""Friends: import, list, show, state, certificates, blocks."""
 
 from __future__ import annotations
 
@@ -9,10 +9,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from api.cli.exit_codes import REFUSED, UsedWrongly
-from api.cli.logins import checked_email, friend_named
-from api.cli.output import AsJson, counting, plain, print_json, print_table, say, words
-from api.cli.session import at_desk, run
+from api.cli.exit_codes import REFUSED, UsageError
+from api.cli.logins import find_friend, parse_email
+from api.cli.output import (
+    AsJson,
+    print_json,
+    print_message,
+    print_table,
+    progress_bar,
+    stderr_console,
+    to_json,
+)
+from api.cli.session import command_runtime, run
 
 if TYPE_CHECKING:
     from data.enums import FriendState
@@ -22,16 +30,18 @@ if TYPE_CHECKING:
     from geo.friend_import.reader import Row
     from geo.row_errors import RowError
 
-FAULTS_SHOWN = 50
+ERRORS_MAX = 50
 LIMIT = 50
 STEP = 500
 ACTOR = "desk"
 
-Who = Annotated[str, typer.Argument(metavar="ID", help="The friend's ref, id or e-mail address.")]
+FriendArgument = Annotated[
+    str, typer.Argument(metavar="ID", help="The friend's ref, id or e-mail address.")
+]
 
 Certificate = Annotated[str, typer.Argument(metavar="CODE", help="The certificate's code.")]
 
-app = typer.Typer(help="The helpers: import, list, pause and bring back.")
+app = typer.Typer(help="The helpers: import, list, show, pause, activate, certify.")
 
 
 @app.command("import")
@@ -39,40 +49,43 @@ def import_(
     ctx: typer.Context,
     file: Annotated[Path, typer.Argument(help="CSV, GeoJSON, GeoPackage or GeoParquet.")],
     skip_bad: Annotated[
-        bool, typer.Option("--skip-bad", help="Take in the good rows and leave out the bad ones.")
+        bool, typer.Option("--skip-bad", help="Import the good rows and skip the bad ones.")
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Create or change friends by the file's own column `ref`.
+    """Create or change friends by the column `ref` of a file.
 
     Columns: ref, name, email, phone, radius_km, languages; lat and lon, or postcode, city and
-    country; and as you wish certificates, tier, capacity, market. Lists are separated by `;`.
+    country; optional: certificates, tier, capacity, market. Lists are separated by `;`.
 
-    Every row is checked first. When one is bad nothing is taken in, unless --skip-bad. The same
-    file again changes nothing.
+    Every row is validated first. A bad row stops the import unless --skip-bad. Idempotent.
     """
     faults, done = run(_import(ctx, file, skip_bad=skip_bad))
     if as_json:
         print_json({"faults": faults, **_counts(done)})
     else:
-        _show_faults(faults, taken=done is not None)
+        _print_errors(faults, imported=done is not None)
         if done is not None:
-            say(f"{done.created} created, {done.changed} changed, {done.unchanged} unchanged.")
+            print_message(
+                f"{done.created} created, {done.changed} changed, {done.unchanged} unchanged."
+            )
     if done is None:
         raise typer.Exit(REFUSED)
 
 
 @app.command("list")
-def list_some(
+def list_friends(
     ctx: typer.Context,
     *,
     state: Annotated[str | None, typer.Option("--state", help="active, paused, suspended")] = None,
     market: Annotated[str | None, typer.Option("--market", help="CH, DE, AT, PL")] = None,
-    certificate: Annotated[str | None, typer.Option("--certificate", help="Who holds it.")] = None,
+    certificate: Annotated[
+        str | None, typer.Option("--certificate", help="Only friends with this certificate.")
+    ] = None,
     limit: Annotated[int, typer.Option("--limit", min=1, max=1_000_000)] = LIMIT,
     as_json: AsJson = False,
 ) -> None:
-    """List friends with what decides whether they are asked."""
+    """List friends with the facts that decide about offers."""
     wanted = {"state": state, "market": market and market.upper(), "certificate": certificate}
     found = run(_list(ctx, {name: word for name, word in wanted.items() if word}, limit))
     if as_json:
@@ -88,16 +101,16 @@ def list_some(
             )
             for f in found
         ),
-        none="No such friend; `tekkie friends import FILE` takes some in.",
+        none="No friends found; `tekkie friends import FILE` adds some.",
     )
     if len(found) == limit:
-        say(f"The first {limit}; --limit shows more.")
+        print_message(f"The first {limit}; --limit shows more.")
 
 
 @app.command()
-def show(ctx: typer.Context, who: Who, as_json: AsJson = False) -> None:
-    """Show one friend whole."""
-    found = run(_show(ctx, who))
+def show(ctx: typer.Context, friend: FriendArgument, as_json: AsJson = False) -> None:
+    """Show all data about a friend."""
+    found = run(_show(ctx, friend))
     if as_json:
         print_json(found)
     else:
@@ -105,49 +118,49 @@ def show(ctx: typer.Context, who: Who, as_json: AsJson = False) -> None:
 
 
 @app.command()
-def pause(ctx: typer.Context, who: Who) -> None:
-    """Ask a friend no more until he is active again."""
-    _set_state(ctx, who, "paused")
+def pause(ctx: typer.Context, friend: FriendArgument) -> None:
+    """Stop offers to a friend until reactivated."""
+    _set_state(ctx, friend, "paused")
 
 
 @app.command()
-def activate(ctx: typer.Context, who: Who) -> None:
-    """Ask a friend again."""
-    _set_state(ctx, who, "active")
+def activate(ctx: typer.Context, friend: FriendArgument) -> None:
+    """Resume offers to a friend."""
+    _set_state(ctx, friend, "active")
 
 
 @app.command()
-def suspend(ctx: typer.Context, who: Who) -> None:
-    """Ask a friend no more and shut him out; only the desk can bring him back."""
-    _set_state(ctx, who, "suspended")
+def suspend(ctx: typer.Context, friend: FriendArgument) -> None:
+    """Stop offers to a friend and block the sign-in; only the desk can undo it."""
+    _set_state(ctx, friend, "suspended")
 
 
 @app.command()
-def certify(ctx: typer.Context, who: Who, code: Certificate) -> None:
-    """Give a friend a certificate from now on; one he holds stays as it is."""
-    run(_certify(ctx, who, code, holds=True))
-    say(f"{who} holds {code}.")
+def certify(ctx: typer.Context, friend: FriendArgument, code: Certificate) -> None:
+    """Give a friend a certificate from now on; an existing one stays unchanged."""
+    run(_certify(ctx, friend, code, add=True))
+    print_message(f"{friend} now has {code}.")
 
 
 @app.command()
-def uncertify(ctx: typer.Context, who: Who, code: Certificate) -> None:
-    """Take a certificate from a friend; the jobs he holds stay his."""
-    run(_certify(ctx, who, code, holds=False))
-    say(f"{who} does not hold {code} any more.")
+def uncertify(ctx: typer.Context, friend: FriendArgument, code: Certificate) -> None:
+    """Remove a certificate of a friend; open jobs stay."""
+    run(_certify(ctx, friend, code, add=False))
+    print_message(f"{friend} no longer has {code}.")
 
 
 @app.command()
 def block(
     ctx: typer.Context,
-    who: Who,
+    friend: FriendArgument,
     customer: Annotated[str, typer.Argument(metavar="EMAIL", help="The customer's address.")],
     by_friend: Annotated[
-        bool, typer.Option("--by-friend", help="It was the friend's wish.")
+        bool, typer.Option("--by-friend", help="At the request of the friend.")
     ] = False,
 ) -> None:
-    """Never again ask a friend for a customer."""
-    run(_block(ctx, who, checked_email(customer), by_friend=by_friend))
-    say(f"{who} is not asked for this customer any more.")
+    """Never again offer bookings of a customer to a friend."""
+    run(_block(ctx, friend, parse_email(customer), by_friend=by_friend))
+    print_message(f"{friend} gets no more offers of this customer.")
 
 
 async def _import(
@@ -155,16 +168,16 @@ async def _import(
 ) -> tuple[list[RowError], ImportCounts | None]:
     from dispatch.flows.people import friends
 
-    async with at_desk(ctx, places=True) as rt:
-        with counting(f"checking {file.name}", None) as count:
-            rows, faults = _checked(rt, file, count)
+    async with command_runtime(ctx, places=True) as rt:
+        with progress_bar(f"validating {file.name}", None) as count:
+            rows, faults = _read_rows(rt, file, count)
         if (faults and not skip_bad) or any(fault.line == 0 for fault in faults):
             return faults, None
-        with counting("taking in", len(rows)) as count:
+        with progress_bar("importing", len(rows)) as count:
             return faults, await friends.import_friends(rt, rows, actor=ACTOR, progress=count)
 
 
-def _checked(rt: Runtime, file: Path, count: Any) -> tuple[list[Row], list[RowError]]:
+def _read_rows(rt: Runtime, file: Path, count: Any) -> tuple[list[Row], list[RowError]]:
     from data.seed import catalogue
     from geo.friend_import.reader import read
     from geo.row_errors import RowError
@@ -181,25 +194,24 @@ def _checked(rt: Runtime, file: Path, count: Any) -> tuple[list[Row], list[RowEr
     return rows, faults
 
 
-def _show_faults(faults: Sequence[RowError], *, taken: bool) -> None:
+def _print_errors(faults: Sequence[RowError], *, imported: bool) -> None:
     if not faults:
         return
     print_table(
         ["line", "field", "problem", "cure"],
-        ((f.line or "file", f.field, f.problem, f.cure) for f in faults[:FAULTS_SHOWN]),
+        ((f.line or "file", f.field, f.problem, f.cure) for f in faults[:ERRORS_MAX]),
         none="",
     )
     bad = f"{len(faults)} bad row{'' if len(faults) == 1 else 's'}"
-    if len(faults) > FAULTS_SHOWN:
-        bad += f", the first {FAULTS_SHOWN} shown; --json lists all"
-    if taken:
-        words().print(f"[yellow]{bad}[/]; they were left out.")
+    if len(faults) > ERRORS_MAX:
+        bad += f", the first {ERRORS_MAX} shown; --json lists all"
+    if imported:
+        stderr_console().print(f"[yellow]{bad}[/] skipped.")
     elif faults[0].line == 0:
-        words().print("[bold red]Nothing was taken in.[/]")
+        stderr_console().print("[bold red]Nothing was imported.[/]")
     else:
-        words().print(
-            f"[bold red]{bad}: nothing was taken in.[/] Mend them, or leave them out with "
-            "--skip-bad."
+        stderr_console().print(
+            f"[bold red]{bad}: nothing was imported.[/] Correct them, or skip them with --skip-bad."
         )
 
 
@@ -207,8 +219,8 @@ def _counts(done: ImportCounts | None) -> dict[str, Any]:
     return {"taken_in": done is not None, **(asdict(done) if done else {})}
 
 
-async def everybody(rt: Runtime) -> AsyncIterator[Friend]:
-    """All friends, in the order of their ids."""
+async def all_friends(rt: Runtime) -> AsyncIterator[Friend]:
+    """All friends, sorted by id."""
     from data.db import moment
     from data.store import friends
     from dispatch.flows.read_only import read_connection
@@ -221,24 +233,24 @@ async def everybody(rt: Runtime) -> AsyncIterator[Friend]:
 
 async def _list(ctx: typer.Context, wanted: dict[str, str], limit: int) -> list[Friend]:
     found: list[Friend] = []
-    async with at_desk(ctx) as rt:
-        async for one in everybody(rt):
-            if all(_fits(one, name, word) for name, word in wanted.items()):
+    async with command_runtime(ctx) as rt:
+        async for one in all_friends(rt):
+            if all(_matches(one, name, word) for name, word in wanted.items()):
                 found.append(one)
             if len(found) >= limit:
                 break
     return found
 
 
-def _fits(friend: Friend, name: str, word: str) -> bool:
+def _matches(friend: Friend, name: str, word: str) -> bool:
     if name == "certificate":
         return any(held.code == word for held in friend.certificates)
     return str(getattr(friend, name)) == word
 
 
 def _facts(friend: Friend) -> dict[str, Any]:
-    facts: dict[str, Any] = plain(friend)
-    # Blocks are kept under a pseudonym of the customer; nobody needs it outside.
+    facts: dict[str, Any] = to_json(friend)
+    # Blocks are stored under a pseudonym of the customer, which is of no use here.
     del facts["blocked"]
     return facts
 
@@ -249,8 +261,8 @@ async def _show(ctx: typer.Context, word: str) -> dict[str, Any]:
     from dispatch.flows.people import friends
     from dispatch.flows.read_only import read_connection
 
-    async with at_desk(ctx) as rt:
-        friend_id = await friend_named(rt, word)
+    async with command_runtime(ctx) as rt:
+        friend_id = await find_friend(rt, word)
         profile = dict(await friends.profile(rt, friend_id))
         async with read_connection(rt) as tx:
             facts = (await rows.facts(tx, [friend_id], await moment(tx))).get(friend_id)
@@ -267,22 +279,22 @@ async def _block(ctx: typer.Context, word: str, email: str, *, by_friend: bool) 
     from data.records.ids import customer_key
     from dispatch.flows.people import friends
 
-    async with at_desk(ctx) as rt:
-        friend_id = await friend_named(rt, word)
+    async with command_runtime(ctx) as rt:
+        friend_id = await find_friend(rt, word)
         key = customer_key(email)
         await friends.block_customer(rt, friend_id, key, by_friend=by_friend, actor=ACTOR)
 
 
-async def _certify(ctx: typer.Context, word: str, code: str, *, holds: bool) -> None:
+async def _certify(ctx: typer.Context, word: str, code: str, *, add: bool) -> None:
     from data.seed import catalogue
     from dispatch.flows.people import friends
 
     codes = catalogue.load().certificates.keys()
     if code not in codes:
-        raise UsedWrongly(f"CODE must be one of {', '.join(sorted(codes))}.")
-    async with at_desk(ctx) as rt:
-        friend_id = await friend_named(rt, word)
-        change = friends.certify if holds else friends.uncertify
+        raise UsageError(f"CODE must be one of {', '.join(sorted(codes))}.")
+    async with command_runtime(ctx) as rt:
+        friend_id = await find_friend(rt, word)
+        change = friends.certify if add else friends.uncertify
         await change(rt, friend_id, code, actor=ACTOR)
 
 
@@ -290,14 +302,14 @@ def _set_state(ctx: typer.Context, word: str, state: str) -> None:
     from data.enums import FriendState
 
     ref = run(_state(ctx, word, FriendState(state)))
-    say(f"{ref} is {state}.")
+    print_message(f"{ref} is {state}.")
 
 
 async def _state(ctx: typer.Context, word: str, state: FriendState) -> str:
     from dispatch.flows.people import friends
 
-    async with at_desk(ctx) as rt:
-        friend_id = await friend_named(rt, word)
+    async with command_runtime(ctx) as rt:
+        friend_id = await find_friend(rt, word)
         await friends.set_state(rt, friend_id, state, actor=ACTOR)
         ref: str = (await friends.profile(rt, friend_id))["ref"]
         return ref

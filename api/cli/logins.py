@@ -1,4 +1,4 @@
-"""Who may sign in: operators, login links and tokens."""
+"""Sign-in: operators, login links and tokens."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from uuid import UUID
 
 import typer
 
-from api.cli.exit_codes import UsedWrongly
-from api.cli.output import AsJson, print_json, print_line, say
-from api.cli.session import at_desk, run
+from api.cli.exit_codes import UsageError
+from api.cli.output import AsJson, print_json, print_line, print_message
+from api.cli.session import command_runtime, run
 
 if TYPE_CHECKING:
     from data.records.ids import FriendId, PersonId
@@ -21,44 +21,48 @@ DAYS = 30
 
 
 class Kind(StrEnum):
-    """Who can sign in."""
+    """The kinds of accounts."""
 
     FRIEND = "friend"
     OPERATOR = "operator"
 
 
-Who = Annotated[Kind, typer.Argument(help="Which kind of person.", show_default=False)]
-Person = Annotated[
+KindArgument = Annotated[Kind, typer.Argument(help="The kind of account.", show_default=False)]
+PersonArgument = Annotated[
     str, typer.Argument(metavar="ID", help="A friend's ref, an id or an e-mail address.")
 ]
 
-operators = typer.Typer(help="The staff at the desk.", no_args_is_help=True)
+operators = typer.Typer(help="The operators of the desk.", no_args_is_help=True)
 
 
 @operators.callback()
 def _operators() -> None:
-    """The staff at the desk."""
+    """The operators of the desk."""
 
 
 @operators.command()
 def add(
     ctx: typer.Context,
-    email: Annotated[str, typer.Argument(help="Where the login links go.")],
-    name: Annotated[str, typer.Option("--name", help="As the others call her.")] = "",
+    email: Annotated[str, typer.Argument(help="The address for login links.")],
+    name: Annotated[
+        str, typer.Option("--name", help="The name shown to the other operators.")
+    ] = "",
     as_json: AsJson = False,
 ) -> None:
-    """Add somebody to the staff; one who is there stays as she is."""
+    """Add an operator; an existing one stays unchanged."""
     name = name or email.partition("@")[0]
-    person_id = run(_add_operator(ctx, checked_email(email), name))
+    person_id = run(_add_operator(ctx, parse_email(email), name))
     if as_json:
         print_json({"id": person_id, "email": email, "name": name})
     else:
         print_line(str(person_id))
-        say(f"{email} may sign in; `tekkie login-link operator {email}` makes a link.")
+        print_message(f"{email} may sign in; `tekkie login-link operator {email}` prints a link.")
 
 
-def login_link(ctx: typer.Context, kind: Who, person: Person, as_json: AsJson = False) -> None:
-    """Print a link that signs somebody in, once and within fifteen minutes."""
+def login_link(
+    ctx: typer.Context, kind: KindArgument, person: PersonArgument, as_json: AsJson = False
+) -> None:
+    """Print a login link, valid once and for a limited time."""
     link = run(_link(ctx, kind, person))
     if as_json:
         print_json({"link": link})
@@ -68,9 +72,9 @@ def login_link(ctx: typer.Context, kind: Who, person: Person, as_json: AsJson = 
 
 def token(
     ctx: typer.Context,
-    kind: Who,
-    person: Person,
-    days: Annotated[int, typer.Option("--days", min=1, max=400, help="How long it works.")] = DAYS,
+    kind: KindArgument,
+    person: PersonArgument,
+    days: Annotated[int, typer.Option("--days", min=1, max=400, help="Validity in days.")] = DAYS,
     as_json: AsJson = False,
 ) -> None:
     """Print a bearer token for scripts: Authorization: Bearer …"""
@@ -81,43 +85,43 @@ def token(
         print_line(made)
 
 
-def checked_email(text: str) -> str:
-    """An e-mail address in its usual form. Raises UsedWrongly."""
+def parse_email(text: str) -> str:
+    """A normalized e-mail address. Raises UsageError."""
     from email_validator import EmailNotValidError, validate_email
 
     try:
         return validate_email(text, check_deliverability=False, test_environment=True).normalized
     except EmailNotValidError as error:
-        raise UsedWrongly(f"{text[:80]!r} is no e-mail address: {error}") from None
+        raise UsageError(f"{text[:80]!r} is not an e-mail address: {error}") from None
 
 
 async def _add_operator(ctx: typer.Context, email: str, name: str) -> PersonId:
     from dispatch.flows.people import sessions
 
     if not name.strip() or len(name) > 200:
-        raise UsedWrongly("--name must have 1 to 200 characters.")
-    async with at_desk(ctx) as rt:
+        raise UsageError("--name must have 1 to 200 characters.")
+    async with command_runtime(ctx) as rt:
         return await sessions.add_operator(rt, name.strip(), email)
 
 
 async def _link(ctx: typer.Context, kind: Kind, word: str) -> str:
     from dispatch.flows.people import sessions
 
-    async with at_desk(ctx) as rt:
-        secret = await sessions.create_login_link(rt, await person_named(rt, kind, word))
+    async with command_runtime(ctx) as rt:
+        secret = await sessions.create_login_link(rt, await find_person(rt, kind, word))
         return f"{rt.settings.base_url}/login#{secret}"
 
 
 async def _token(ctx: typer.Context, kind: Kind, word: str, days: int) -> str:
     from dispatch.flows.people import sessions
 
-    async with at_desk(ctx) as rt:
-        person_id = await person_named(rt, kind, word)
+    async with command_runtime(ctx) as rt:
+        person_id = await find_person(rt, kind, word)
         return await sessions.create_token(rt, person_id, timedelta(days=days))
 
 
-async def person_named(rt: Runtime, kind: Kind, word: str) -> PersonId:
-    """Whom an id, a ref or an e-mail address means. Raises NotFound."""
+async def find_person(rt: Runtime, kind: Kind, word: str) -> PersonId:
+    """The account for an id, a ref or an e-mail address. Raises NotFound."""
     from data.records.ids import PersonId
     from data.store.sessions import Login
     from dispatch.flows.people import sessions
@@ -125,7 +129,7 @@ async def person_named(rt: Runtime, kind: Kind, word: str) -> PersonId:
     if "@" in word and (known := await sessions.find_login(rt, Login(kind), word)):
         return known.id
     if kind is Kind.FRIEND:
-        return PersonId(await friend_named(rt, word))
+        return PersonId(await find_friend(rt, word))
     try:
         return PersonId(UUID(word))
     except ValueError:
@@ -136,8 +140,8 @@ async def person_named(rt: Runtime, kind: Kind, word: str) -> PersonId:
         ) from None
 
 
-async def friend_named(rt: Runtime, word: str) -> FriendId:
-    """The friend an id, a ref or an e-mail address means. Raises NotFound."""
+async def find_friend(rt: Runtime, word: str) -> FriendId:
+    """The friend for an id, a ref or an e-mail address. Raises NotFound."""
     from data.records.ids import FriendId
     from data.store import friends
     from data.store.sessions import Login

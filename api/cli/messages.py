@@ -7,8 +7,8 @@ from uuid import UUID
 
 import typer
 
-from api.cli.output import AsJson, print_json, print_table, say
-from api.cli.session import at_desk, run
+from api.cli.output import AsJson, print_json, print_message, print_table
+from api.cli.session import command_runtime, run
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,13 +18,13 @@ LIMIT = 100
 app = typer.Typer(help="Messages that could not be delivered.")
 
 
-@app.command()
-def parked(
+@app.command("parked")
+def list_parked(
     ctx: typer.Context,
     limit: Annotated[int, typer.Option("--limit", min=1, max=10_000)] = LIMIT,
     as_json: AsJson = False,
 ) -> None:
-    """List messages that were tried to the end and wait for a person, the oldest first."""
+    """List messages that failed on every attempt and need a person, oldest first."""
     found = run(_parked(ctx, limit))
     if as_json:
         print_json(found)
@@ -35,7 +35,7 @@ def parked(
             (r["id"], r["booking_id"], r["audience"], r["template"], *r["since"], r["problem"])
             for r in ({**row, "since": (row["next_at"], row["attempts"])} for row in found)
         ),
-        none="No message is parked.",
+        none="No parked messages.",
     )
 
 
@@ -45,16 +45,16 @@ def retry(
     ids: Annotated[list[UUID] | None, typer.Argument(metavar="[ID]...")] = None,
     everything: Annotated[bool, typer.Option("--all", help="Every parked message.")] = False,
 ) -> None:
-    """Try parked messages anew, once what stood in their way is mended."""
+    """Retry parked messages, once the cause of the failure is corrected."""
     count = run(_retry(ctx, ids or [], everything=everything))
-    say(f"{count} message{'' if count == 1 else 's'} will be tried again.")
+    print_message(f"{count} message{'' if count == 1 else 's'} will be retried.")
 
 
 async def _parked(ctx: typer.Context, limit: int) -> Sequence[dict[str, Any]]:
     from data.store import consistency
     from dispatch.flows.read_only import read_connection
 
-    async with at_desk(ctx) as rt, read_connection(rt) as tx:
+    async with command_runtime(ctx) as rt, read_connection(rt) as tx:
         return await consistency.parked_messages(tx, limit)
 
 
@@ -64,7 +64,7 @@ async def _retry(ctx: typer.Context, ids: Sequence[UUID], *, everything: bool) -
     from dispatch.flows import maintenance
     from dispatch.flows.read_only import read_connection
 
-    async with at_desk(ctx) as rt:
+    async with command_runtime(ctx) as rt:
         wanted = list(ids)
         if everything:
             async with read_connection(rt) as tx:

@@ -1,4 +1,4 @@
-"""An index for whoever asks nobody: it knows no friend and learns of none."""
+"""A null object for the friend index: it finds no friend and stores none."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from dispatch.rules.jobs.matching import is_available
 from geo.index.friend_index import FriendIndex
 
 
-class Unindexed(FriendIndex):
-    """Stays empty, so that an import of many friends builds no trees to be thrown away."""
+class NullIndex(FriendIndex):
+    """Stays empty, so that an import of many friends builds no trees."""
 
     def __init__(self) -> None:
         super().__init__(is_available)
 
     def put(self, friend: Friend) -> None:
-        """Learn nothing."""
+        """Do nothing."""

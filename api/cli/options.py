@@ -1,7 +1,7 @@
-"""Every setting as an option of the same word, before the command or after it.
+"""Every setting as an option, before or after the command.
 
-The texts stand here too, although `data.settings` has them: reading them from there would cost
-help a quarter of a second. A test compares the two.
+The help texts are repeated here, although `data.settings` has them: importing that would cost help
+a quarter of a second. A test compares the two.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ SETTINGS: Final = {
     "smtp_password": "Password at the mail server.",
     "smtp_tls": "Encryption towards the mail server.",
     "mail_from": "Sender of every mail.",
-    "push_key": "Key by which phones know who rings them (VAPID): 32 bytes in base64url, the same "
-    "on every machine and for ever; by default made once and kept in the data folder.",
+    "push_key": "VAPID key that signs push messages: 32 bytes in base64url, the same on every "
+    "machine and for ever; by default made once and kept in the data folder.",
     "push_hosts": "Push services also allowed, by host and separated by spaces, beside those of "
     "Google, Apple, Microsoft and Mozilla.",
-    "geocoder": "Who turns an address into a point.",
+    "geocoder": "Service that turns an address into a point.",
     "geocoder_url": "Address of the Photon or Nominatim server; needed unless offline.",
-    "geocoder_user_agent": "How tekkie names itself to the geocoder; Nominatim's rules demand it.",
-    "map_style_url": "Style of a MapLibre map for the pages; without it they draw their own.",
+    "geocoder_user_agent": "User agent sent to the geocoder; required by Nominatim's usage policy.",
+    "map_style_url": "Style of a MapLibre map for the pages; without it they use a built-in map.",
     "pool_size": "Most database connections of one process.",
     "log_format": "How log lines are written.",
     "test_clock": "Allow `tekkie clock` to move the time; never in production.",
@@ -56,49 +56,49 @@ METAVARS: Final = {
 }
 
 
-def word(setting: str) -> str:
+def option_name(setting: str) -> str:
     """The option of a setting."""
     return f"--{setting.replace('_', '-')}"
 
 
-VALUED: Final = frozenset(word(name) for name in SETTINGS if name not in FLAGS)
-ALONE: Final = frozenset({*map(word, FLAGS), "--debug"})
+VALUE_OPTIONS: Final = frozenset(option_name(name) for name in SETTINGS if name not in FLAGS)
+FLAG_OPTIONS: Final = frozenset({*map(option_name, FLAGS), "--debug"})
 
 
-def hoisted(arguments: Sequence[str]) -> list[str]:
-    """The same arguments with every setting in front of the command."""
+def move_settings_first(arguments: Sequence[str]) -> list[str]:
+    """The same arguments with all settings before the command."""
     front: list[str] = []
     rest: list[str] = []
-    words = iter(arguments)
-    for one in words:
+    remaining = iter(arguments)
+    for one in remaining:
         if one == "--":
-            rest += [one, *words]
-        elif one in VALUED:
-            front += [one, *([value] if (value := next(words, None)) is not None else [])]
-        elif one in ALONE or one.partition("=")[0] in VALUED:
+            rest += [one, *remaining]
+        elif one in VALUE_OPTIONS:
+            front += [one, *([value] if (value := next(remaining, None)) is not None else [])]
+        elif one in FLAG_OPTIONS or one.partition("=")[0] in VALUE_OPTIONS:
             front.append(one)
         else:
             rest.append(one)
     return front + rest
 
 
-class Root(TyperGroup):
-    """The command itself: understands settings wherever they stand, and says what failed."""
+class RootGroup(TyperGroup):
+    """The root command: accepts settings anywhere, and reports failures."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Put the settings in front of the command."""
-        return super().parse_args(ctx, hoisted(args))
+        """Move the settings before the command."""
+        return super().parse_args(ctx, move_settings_first(args))
 
     def invoke(self, ctx: Any) -> object:
-        """Run the command that was named."""
-        from api.cli.exit_codes import said
+        """Run the given command."""
+        from api.cli.exit_codes import report_errors
 
-        with said(debug=bool(ctx.params.get("debug"))):
+        with report_errors(debug=bool(ctx.params.get("debug"))):
             return super().invoke(ctx)
 
 
 def with_settings(callback: Callable[..., None]) -> Callable[..., None]:
-    """Give a callback that takes `**settings` one option per setting, none of them required."""
+    """Give a callback that takes `**settings` one optional option per setting."""
     own = [
         one
         for one in inspect.signature(callback, eval_str=True).parameters.values()
@@ -111,7 +111,7 @@ def with_settings(callback: Callable[..., None]) -> Callable[..., None]:
             annotation=bool | None if name in FLAGS else str | None,
             default=typer.Option(
                 None,
-                word(name),
+                option_name(name),
                 help=text,
                 metavar=None if name in FLAGS else METAVARS.get(name, "TEXT"),
                 hidden=True,

@@ -1,4 +1,4 @@
-"""What a command prints: data on stdout, words and progress on stderr."""
+"""Output of commands: data on stdout, messages and progress on stderr."""
 
 from __future__ import annotations
 
@@ -22,42 +22,42 @@ AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON on s
 
 Report = Callable[[str], None]
 
-WIDE = 200
+WIDTH = 200
 
 
 @cache
-def words() -> Console:
-    """Where words go: stderr."""
+def stderr_console() -> Console:
+    """The console for messages: stderr."""
     from rich.console import Console
 
     return Console(stderr=True, highlight=False, soft_wrap=True)
 
 
 @cache
-def paper() -> Console:
-    """Where data goes: stdout."""
+def stdout_console() -> Console:
+    """The console for data: stdout."""
     from rich.console import Console
 
-    return Console(highlight=False, width=None if sys.stdout.isatty() else WIDE)
+    return Console(highlight=False, width=None if sys.stdout.isatty() else WIDTH)
 
 
-def say(text: str) -> None:
-    """One line of words, as it is."""
-    words().print(text, markup=False)
+def print_message(text: str) -> None:
+    """Print one line to stderr, without markup."""
+    stderr_console().print(text, markup=False)
 
 
 def print_json(value: Any) -> None:
-    """A value as JSON on stdout."""
-    sys.stdout.write(json.dumps(plain(value), indent=2, ensure_ascii=False) + "\n")
+    """Print a value as JSON to stdout."""
+    sys.stdout.write(json.dumps(to_json(value), indent=2, ensure_ascii=False) + "\n")
 
 
 def print_line(text: str) -> None:
-    """One datum on stdout, as it is, to be taken by a script."""
+    """Print one datum to stdout, for scripts."""
     sys.stdout.write(text + "\n")
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, none: str) -> None:
-    """Rows under a heading, or the words `none` when there are none."""
+    """Print rows under a heading, or the message `none` without rows."""
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
     from rich.text import Text
@@ -66,15 +66,15 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, non
     for column in columns:
         table.add_column(column, overflow="fold")
     for row in rows:
-        table.add_row(*(Text(shown(cell)) for cell in row))
+        table.add_row(*(Text(format_cell(cell)) for cell in row))
     if table.row_count:
-        paper().print(table)
+        stdout_console().print(table)
     else:
-        say(none)
+        print_message(none)
 
 
-def shown(value: object) -> str:
-    """A value as a person reads it in a table."""
+def format_cell(value: object) -> str:
+    """A value as text in a table."""
     if value is None:
         return "-"
     if isinstance(value, bool):
@@ -82,44 +82,44 @@ def shown(value: object) -> str:
     if isinstance(value, datetime):
         return value.strftime("%Y-%m-%d %H:%M:%S")
     if isinstance(value, set | frozenset | tuple | list):
-        return ", ".join(sorted(map(shown, value))) or "-"
+        return ", ".join(sorted(map(format_cell, value))) or "-"
     return str(value)
 
 
-def plain(value: Any) -> Any:
-    """A value of records as JSON knows it."""
+def to_json(value: Any) -> Any:
+    """A value of records as JSON types."""
     if value is None or isinstance(value, bool | int | float):
         return value
-    for kind, turn in PLAIN:
+    for kind, convert in CONVERSIONS:
         if isinstance(value, kind):
-            return turn(value)
+            return convert(value)
     if is_dataclass(value):
-        return {field.name: plain(getattr(value, field.name)) for field in fields(value)}
-    return [plain(one) for one in value]
+        return {field.name: to_json(getattr(value, field.name)) for field in fields(value)}
+    return [to_json(one) for one in value]
 
 
-PLAIN: tuple[tuple[Any, Callable[[Any], Any]], ...] = (
+CONVERSIONS: tuple[tuple[Any, Callable[[Any], Any]], ...] = (
     (datetime, lambda at: at.isoformat().replace("+00:00", "Z")),
     (timedelta, lambda span: span.total_seconds()),
     ((str, UUID, Path), str),
-    (Mapping, lambda table: {str(key): plain(value) for key, value in table.items()}),
-    (Set, lambda few: sorted(map(plain, few))),
+    (Mapping, lambda table: {str(key): to_json(value) for key, value in table.items()}),
+    (Set, lambda items: sorted(map(to_json, items))),
 )
 
 
 @contextmanager
-def reporting(first: str) -> Iterator[Report]:
-    """A spinner on a terminal, silence elsewhere; yields what tells it the news."""
-    if not words().is_terminal:
+def status_spinner(first: str) -> Iterator[Report]:
+    """Show a spinner on a terminal, nothing elsewhere; yields the function that updates it."""
+    if not stderr_console().is_terminal:
         yield lambda line: None
         return
-    with words().status(first) as status:
+    with stderr_console().status(first) as status:
         yield status.update
 
 
 @contextmanager
-def counting(what: str, total: int | None) -> Iterator[Callable[[int], None]]:
-    """A bar that counts up to `total`, or without an end; yields what sets it."""
+def progress_bar(what: str, total: int | None) -> Iterator[Callable[[int], None]]:
+    """Show a progress bar up to `total`, if known; yields the function that sets it."""
     from rich.progress import (
         BarColumn,
         MofNCompleteColumn,
@@ -134,7 +134,7 @@ def counting(what: str, total: int | None) -> Iterator[Callable[[int], None]]:
         MofNCompleteColumn(),
         TimeElapsedColumn(),
     )
-    silent = not words().is_terminal
-    with Progress(*columns, console=words(), transient=True, disable=silent) as progress:
+    silent = not stderr_console().is_terminal
+    with Progress(*columns, console=stderr_console(), transient=True, disable=silent) as progress:
         task = progress.add_task(what, total=total)
         yield lambda done: progress.update(task, completed=done)

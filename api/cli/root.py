@@ -1,4 +1,4 @@
-"""The command `tekkie` and all its words."""
+"""The command `tekkie` and all its subcommands."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from api.cli import (
     places,
     serve,
 )
-from api.cli.options import Root, with_settings
+from api.cli.options import RootGroup, with_settings
 
 EPILOG = (
-    "Every setting is an option too, before the command or after it: tekkie serve --port 9000. "
+    "Every setting is also an option, before or after the command: tekkie serve --port 9000. "
     "`tekkie settings` lists them."
 )
 
 app = typer.Typer(
-    cls=Root,
+    cls=RootGroup,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
@@ -37,8 +37,8 @@ app = typer.Typer(
 )
 
 
-def _version(wanted: bool) -> None:
-    if wanted:
+def _print_version(requested: bool) -> None:
+    if requested:
         from importlib.metadata import version
 
         typer.echo(f"tekkie {version('tekkie')}")
@@ -50,10 +50,13 @@ def _version(wanted: bool) -> None:
 def tekkie(
     ctx: typer.Context,
     debug: Annotated[
-        bool, typer.Option("--debug", help="Show where a failure comes from.")
+        bool, typer.Option("--debug", help="Show the traceback of a failure.")
     ] = False,
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version."
+        ),
     ] = False,
     **settings: str | bool | None,
 ) -> None:
@@ -63,7 +66,7 @@ def tekkie(
 
 SERVICE = "The service"
 DESK = "The desk"
-UPKEEP = "Upkeep"
+MAINTENANCE = "Maintenance"
 
 app.command("demo", rich_help_panel=SERVICE)(demo.demo)
 app.command("serve", rich_help_panel=SERVICE)(serve.serve)
@@ -76,12 +79,12 @@ app.command("coverage", rich_help_panel=DESK)(coverage.coverage)
 app.command("why", rich_help_panel=DESK)(bookings.why)
 app.command("login-link", rich_help_panel=DESK)(logins.login_link)
 app.command("token", rich_help_panel=DESK)(logins.token)
-app.command("doctor", rich_help_panel=UPKEEP)(doctor.doctor)
-app.command("migrate", rich_help_panel=UPKEEP)(serve.migrate)
-app.command("backup", rich_help_panel=UPKEEP)(backup.backup)
-app.command("restore", rich_help_panel=UPKEEP)(backup.restore)
-app.add_typer(places.app, name="geo", rich_help_panel=UPKEEP)
-app.add_typer(messages.app, name="messages", rich_help_panel=UPKEEP)
-app.add_typer(clock.app, name="clock", rich_help_panel=UPKEEP)
-app.command("settings", rich_help_panel=UPKEEP)(doctor.settings)
-app.command("openapi", rich_help_panel=UPKEEP)(serve.openapi)
+app.command("doctor", rich_help_panel=MAINTENANCE)(doctor.doctor)
+app.command("migrate", rich_help_panel=MAINTENANCE)(serve.migrate)
+app.command("backup", rich_help_panel=MAINTENANCE)(backup.backup)
+app.command("restore", rich_help_panel=MAINTENANCE)(backup.restore)
+app.add_typer(places.app, name="geo", rich_help_panel=MAINTENANCE)
+app.add_typer(messages.app, name="messages", rich_help_panel=MAINTENANCE)
+app.add_typer(clock.app, name="clock", rich_help_panel=MAINTENANCE)
+app.command("settings", rich_help_panel=MAINTENANCE)(doctor.settings)
+app.command("openapi", rich_help_panel=MAINTENANCE)(serve.openapi)

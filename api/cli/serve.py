@@ -1,4 +1,4 @@
-"""The service: everything in one process, or the API and the worker apart."""
+"""The service: one process for everything, or API and worker in separate processes."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from api.cli.output import AsJson, print_json, say
-from api.cli.session import run, settings_of
+from api.cli.output import AsJson, print_json, print_message
+from api.cli.session import load_settings, run
 
 if TYPE_CHECKING:
     from data.settings import Settings
 
 NoMigrate = Annotated[
     bool,
-    typer.Option("--no-migrate", help="Refuse to start on an old schema instead of updating it."),
+    typer.Option("--no-migrate", help="Refuse to start on an old schema instead of migrating it."),
 ]
 
 
@@ -27,19 +27,19 @@ def serve(
     processes: Annotated[
         int,
         typer.Option(
-            "--processes", min=0, help="How many processes answer requests; 0 is one a core."
+            "--processes", min=0, help="Number of processes that serve requests; 0 is one per core."
         ),
     ] = 1,
 ) -> None:
-    """Serve the API, and ring deadlines and deliver messages beside it.
+    """Serve the API, process deadlines and deliver messages.
 
-    Everything runs in this one process unless you ask for several: then all of them answer
-    requests, and the first does the rest. Without a database URL PostgreSQL is started too. SIGTERM
-    or Ctrl-C ends it: what is begun is finished, within ten seconds.
+    Everything runs in one process by default; with --processes, all of them serve requests and the
+    first does the rest. Without a database URL, PostgreSQL is started too. SIGTERM or Ctrl-C ends
+    the service within ten seconds; running requests are finished.
     """
     from api.server.logging import configure_logging
 
-    settings = settings_of(ctx)
+    settings = load_settings(ctx)
     configure_logging(settings.log_format)
     from api.server.prefork import cores
     from api.server.process import run_in_loop
@@ -50,48 +50,48 @@ def serve(
             settings,
             api_only=api_only,
             migrate=not no_migrate,
-            report=say,
+            report=print_message,
             processes=processes or cores(),
         )
     )
 
 
 def worker(ctx: typer.Context, no_migrate: NoMigrate = False) -> None:
-    """Ring deadlines and deliver messages, without the API.
+    """Process deadlines and deliver messages, without the API.
 
-    Run as many as you like beside `tekkie serve --api-only`: each deadline rings once.
+    Run as many as you like beside `tekkie serve --api-only`: each deadline is processed once.
     """
     from api.server.logging import configure_logging
 
-    settings = settings_of(ctx)
+    settings = load_settings(ctx)
     configure_logging(settings.log_format)
     from api.server.process import run_in_loop
     from api.server.serve import serve_worker
 
-    run_in_loop(serve_worker(settings, migrate=not no_migrate, report=say))
+    run_in_loop(serve_worker(settings, migrate=not no_migrate, report=print_message))
 
 
 def migrate(ctx: typer.Context, as_json: AsJson = False) -> None:
     """Bring the schema and the catalogue in the database up to date.
 
-    Repeating it changes nothing; of many at once one does the work and the others wait.
+    Idempotent; of several concurrent runs one does the work and the others wait.
     """
-    applied = run(_migrate(settings_of(ctx)))
+    applied = run(_migrate(load_settings(ctx)))
     if as_json:
         print_json({"applied": applied})
     elif applied:
-        say(f"Applied {', '.join(applied)}; the catalogue is up to date.")
+        print_message(f"Applied {', '.join(applied)}; the catalogue is up to date.")
     else:
-        say("Nothing to apply; the catalogue is up to date.")
+        print_message("Nothing to apply; the catalogue is up to date.")
 
 
 async def _migrate(settings: Settings) -> list[str]:
     from data.database import database
     from dispatch.flows.bootstrap import prepare_database
 
-    # Said line by line, in scripts too: who is in the way of a migration must be read there.
-    async with database(settings, say) as place:
-        return await prepare_database(place, say)
+    # Reported line by line, in scripts too: what blocks a migration must be visible there.
+    async with database(settings, print_message) as place:
+        return await prepare_database(place, print_message)
 
 
 def openapi() -> None:

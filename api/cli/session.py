@@ -1,4 +1,4 @@
-"""How a command comes to its settings and its database."""
+"""The settings and the database of a command."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import typer
 
-from api.cli.output import Report, reporting
+from api.cli.output import Report, status_spinner
 
 if TYPE_CHECKING:
     from data.database import Database
@@ -22,23 +22,23 @@ T = TypeVar("T")
 DESK_CONNECTIONS = 4
 
 
-def settings_of(ctx: typer.Context) -> Settings:
-    """The settings in force: options first, then the environment. Raises SettingsInvalid."""
+def load_settings(ctx: typer.Context) -> Settings:
+    """The effective settings: options first, then the environment. Raises SettingsInvalid."""
     from data.settings import load
 
     return load(**(ctx.find_root().obj or {}))
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:
-    """Run a command's work to its end."""
+    """Run a command's coroutine to its end."""
     import asyncio
 
     return asyncio.run(work)
 
 
 @asynccontextmanager
-async def prepared(settings: Settings, report: Report) -> AsyncIterator[Database]:
-    """The database; the bundled one gets its schema here when it is quite new."""
+async def open_database(settings: Settings, report: Report) -> AsyncIterator[Database]:
+    """Open the database; a new bundled one gets its schema here."""
     from data import migrate
     from data.database import database
     from dispatch.flows.bootstrap import prepare_database
@@ -52,12 +52,12 @@ async def prepared(settings: Settings, report: Report) -> AsyncIterator[Database
 
 
 @asynccontextmanager
-async def at_desk(ctx: typer.Context, *, places: bool = False) -> AsyncIterator[Runtime]:
-    """A runtime that looks up and changes rows, and asks nobody: its index stays empty.
+async def command_runtime(ctx: typer.Context, *, places: bool = False) -> AsyncIterator[Runtime]:
+    """A runtime for queries and changes by commands; its index stays empty, so it makes no offers.
 
-    The gazetteer is read only when `places` are wanted.
+    The gazetteer is loaded only with `places`.
     """
-    from api.cli.null_index import Unindexed
+    from api.cli.null_index import NullIndex
     from data import migrate
     from data.db import open_pool
     from data.seed import catalogue
@@ -65,10 +65,10 @@ async def at_desk(ctx: typer.Context, *, places: bool = False) -> AsyncIterator[
     from geo.gazetteer.offline import Gazetteer
     from geo.geocode import GazetteerGeocoder
 
-    settings = settings_of(ctx)
+    settings = load_settings(ctx)
     async with AsyncExitStack() as stack:
-        with reporting("opening the database …") as report:
-            place = await stack.enter_async_context(prepared(settings, report))
+        with status_spinner("opening the database …") as report:
+            place = await stack.enter_async_context(open_database(settings, report))
             await migrate.check(place.service_dsn)
             pool = await stack.enter_async_context(
                 await open_pool(
@@ -81,7 +81,7 @@ async def at_desk(ctx: typer.Context, *, places: bool = False) -> AsyncIterator[
             gazetteer = await _gazetteer(pool) if places else Gazetteer({})
         yield Runtime(
             pool=pool,
-            index=Unindexed(),
+            index=NullIndex(),
             packages=catalogue.load().packages,
             gazetteer=gazetteer,
             geocoder=GazetteerGeocoder(gazetteer),

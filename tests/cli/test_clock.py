@@ -3,8 +3,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from api.cli.clock import moment_of, span_of
-from api.cli.exit_codes import UsedWrongly
+from api.cli.clock import parse_span, parse_time
+from api.cli.exit_codes import UsageError
 from dispatch.flows import maintenance
 from tests.builders import book_job, import_neighbours
 from tests.conftest import BEGINNING
@@ -14,19 +14,19 @@ from tests.conftest import BEGINNING
     ("text", "hours"), [("12h", 12), ("90m", 1.5), ("2d", 48), ("1h30m", 1.5), ("1w", 168)]
 )
 def test_lengths_of_time_are_read_as_people_write_them(text, hours):
-    assert span_of(text) == timedelta(hours=hours)
+    assert parse_span(text) == timedelta(hours=hours)
 
 
 @pytest.mark.parametrize("text", ["", "0h", "12", "-1h", "soon", "9999999999w", "1h1h"])
 def test_other_lengths_are_refused_with_an_example(text):
-    with pytest.raises(UsedWrongly, match="12h"):
-        span_of(text)
+    with pytest.raises(UsageError, match="12h"):
+        parse_span(text)
 
 
 def test_a_moment_without_a_zone_is_utc():
-    assert moment_of("2026-03-02T09:00:00") == datetime(2026, 3, 2, 9, tzinfo=UTC)
-    with pytest.raises(UsedWrongly, match="2026-03-02T09:00:00Z"):
-        moment_of("tomorrow")
+    assert parse_time("2026-03-02T09:00:00") == datetime(2026, 3, 2, 9, tzinfo=UTC)
+    with pytest.raises(UsageError, match="2026-03-02T09:00:00Z"):
+        parse_time("tomorrow")
 
 
 def at(done):

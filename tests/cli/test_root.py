@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from api.cli.options import FLAGS, SETTINGS, hoisted, word
+from api.cli.options import FLAGS, SETTINGS, move_settings_first, option_name
 from data.settings import Settings
 
 SLOW = {"pydantic", "asyncpg", "fastapi", "uvicorn", "shapely", "numpy", "httpx2", "asyncio"}
@@ -31,7 +31,7 @@ def test_flags_are_the_settings_that_are_true_or_false():
 
 @pytest.mark.parametrize("name", sorted(SETTINGS))
 def test_every_option_is_known_to_the_command(tekkie, name):
-    words = [word(name)] if name in FLAGS else [word(name), ""]
+    words = [option_name(name)] if name in FLAGS else [option_name(name), ""]
     assert "No such option" not in tekkie(*words, "settings").output
 
 
@@ -47,7 +47,7 @@ def test_every_option_is_known_to_the_command(tekkie, name):
     ],
 )
 def test_a_setting_may_stand_behind_the_command(typed, meant):
-    assert hoisted(typed) == meant
+    assert move_settings_first(typed) == meant
 
 
 def test_settings_are_listed_with_their_values_and_secrets_masked(tekkie):
