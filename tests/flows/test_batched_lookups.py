@@ -55,7 +55,7 @@ async def test_sixty_four_callers_share_one_query(rt):
     assert len(archive.queries) == 1
 
 
-async def test_a_lone_caller_asks_at_once_and_nothing_is_left_behind(rt):
+async def test_a_lone_caller_is_served_at_once_and_nothing_remains_queued(rt):
     gathered = BatchedLookup(rt, Archive(a=1))
     assert await gathered.get("a") == 1
     assert await gathered.get("b") is None
@@ -64,7 +64,7 @@ async def test_a_lone_caller_asks_at_once_and_nothing_is_left_behind(rt):
     assert not gathered.reader_pending
 
 
-async def test_nobody_is_answered_by_a_query_that_began_before_he_asked(rt):
+async def test_no_call_is_answered_by_a_query_that_began_before_it(rt):
     archive = Archive(a="good")
     archive.let.clear()
     gathered = BatchedLookup(rt, archive)
@@ -80,7 +80,7 @@ async def test_nobody_is_answered_by_a_query_that_began_before_he_asked(rt):
     assert await after is None
 
 
-async def test_while_two_queries_are_under_way_all_others_gather_for_the_next(rt):
+async def test_while_two_queries_run_all_others_wait_for_the_next(rt):
     archive = Archive()
     archive.let.clear()
     gathered = BatchedLookup(rt, archive)
@@ -96,7 +96,7 @@ async def test_while_two_queries_are_under_way_all_others_gather_for_the_next(rt
     assert [len(keys) for keys in archive.queries] == [1, 1, 9]
 
 
-async def test_more_than_a_batch_is_asked_for_in_several(rt, monkeypatch):
+async def test_more_keys_than_a_batch_need_several_queries(rt, monkeypatch):
     monkeypatch.setattr(gathering, "BATCH", 4)
     archive = Archive(**{f"k{n}": n for n in range(10)})
     gathered = BatchedLookup(rt, archive)
@@ -114,7 +114,7 @@ async def test_an_error_reaches_everybody_of_its_query_and_nobody_else(rt):
     assert await gathered.get("c") == 3
 
 
-async def test_without_a_connection_everybody_who_waits_is_told(rt):
+async def test_without_a_connection_every_waiting_call_fails(rt):
     gathered = BatchedLookup(rt, Archive())
     rt.pool.terminate()
     asked = (gathered.get(key) for key in "abc")
@@ -123,7 +123,7 @@ async def test_without_a_connection_everybody_who_waits_is_told(rt):
     assert not gathered.waiting
 
 
-async def test_a_caller_who_hangs_up_harms_nobody(rt):
+async def test_a_cancelled_call_does_not_affect_others(rt):
     archive = Archive(a=1)
     archive.let.clear()
     gathered = BatchedLookup(rt, archive)
@@ -137,7 +137,7 @@ async def test_a_caller_who_hangs_up_harms_nobody(rt):
     assert await gathered.get("a") == 1
 
 
-async def test_a_session_that_ended_opens_nothing_from_the_next_request_on(rt):
+async def test_an_ended_session_is_invalid_from_the_next_request_on(rt):
     operator = await sessions.add_operator(rt, "Olga Pult", "desk@example.com")
     tokens = [await sessions.create_token(rt, operator) for _ in range(8)]
     found = await asyncio.gather(*(sessions.find_session(rt, token) for token in tokens))
@@ -147,7 +147,7 @@ async def test_a_session_that_ended_opens_nothing_from_the_next_request_on(rt):
     assert [visitor is None for visitor in found] == [number == 3 for number in range(8)]
 
 
-async def test_each_key_opens_its_own_partner(rt, monkeypatch):
+async def test_each_key_leads_to_its_own_partner(rt, monkeypatch):
     queries = []
     monkeypatch.setattr(
         gathering.partners, "partners_by_key", counted(partner_rows.partners_by_key, queries)
@@ -167,7 +167,7 @@ def counted(ask, queries):
     return asked
 
 
-async def test_a_runtime_with_another_pool_asks_by_that_one(rt, database):
+async def test_a_runtime_with_another_pool_uses_that_pool(rt, database):
     before = lookups(rt)
     other = await open_pool(
         database.service_dsn, role=database.service_role, size=1, application="tests"

@@ -35,7 +35,7 @@ async def load(rt, booking_id):
         return loaded[booking_id]
 
 
-async def test_who_let_a_job_given_by_hand_pass_is_not_asked_for_it_again(rt, owner, clock):
+async def test_a_friend_who_forfeited_a_job_awarded_by_hand_is_not_asked_again(rt, owner, clock):
     refs = await import_neighbours(rt, 6)
     booking_id, friend = await by_hand(rt, refs)
     await clock.advance(rt.policy.contact_within)
@@ -52,7 +52,7 @@ async def test_who_let_a_job_given_by_hand_pass_is_not_asked_for_it_again(rt, ow
     await all_is_well(owner)
 
 
-async def test_a_hand_back_said_twice_is_the_same_even_when_another_has_the_job(rt, owner):
+async def test_a_repeated_hand_back_changes_nothing_even_when_another_has_the_job(rt, owner):
     refs = await import_neighbours(rt, 6)
     booking_id, friend = await by_hand(rt, refs)
     done = await commands.hand_back(rt, booking_id, friend, "cannot_help", None)
@@ -67,7 +67,7 @@ async def test_a_hand_back_said_twice_is_the_same_even_when_another_has_the_job(
     await all_is_well(owner)
 
 
-async def test_a_clock_set_back_does_not_mix_up_which_of_his_two_awards_came_last(rt, clock):
+async def test_a_clock_set_back_does_not_confuse_two_awards_of_one_friend(rt, clock):
     refs = await import_neighbours(rt, 2)
     booking_id = (await book_job(rt)).job.booking.id
     await commands.award_by_hand(rt, booking_id, refs["f1"], actor="system")
@@ -81,7 +81,7 @@ async def test_a_clock_set_back_does_not_mix_up_which_of_his_two_awards_came_las
     assert (await load(rt, booking_id)).former[refs["f1"]] is AwardState.HANDED_BACK
 
 
-async def test_a_friend_suspended_after_he_was_asked_wins_nothing(rt, owner):
+async def test_a_friend_suspended_after_being_asked_cannot_accept(rt, owner):
     await import_neighbours(rt, 4)
     offer = live_offers_of(await book_job(rt))[0]
     await friends.set_state(rt, offer.friend_id, "suspended", actor="system")
@@ -90,7 +90,7 @@ async def test_a_friend_suspended_after_he_was_asked_wins_nothing(rt, owner):
     assert await owner.fetchval("SELECT count(*) FROM awards") == 0
 
 
-async def test_sent_out_again_by_the_desk_a_job_leaves_its_friend_at_once(rt, owner, clock):
+async def test_a_job_redispatched_by_the_desk_leaves_its_friend_at_once(rt, owner, clock):
     refs = await import_neighbours(rt, 6)
     booking_id, offer = await book_and_accept(rt)
     done = await commands.redispatch(rt, booking_id, actor="system")

@@ -55,7 +55,7 @@ async def bookings(owner):
     return await owner.fetchval("SELECT count(*) FROM bookings")
 
 
-async def test_a_command_with_a_bug_harms_nobody_else_in_its_batch(rt, owner):
+async def test_a_command_with_a_bug_does_not_affect_its_batch(rt, owner):
     await import_neighbours(rt, 4)
 
     def breaks(case, facts):
@@ -72,7 +72,7 @@ async def test_a_command_with_a_bug_harms_nobody_else_in_its_batch(rt, owner):
 
 
 @pytest.mark.parametrize("where", ["ask", "said", "write"])
-async def test_a_bug_after_the_decision_harms_nobody_else(rt, owner, monkeypatch, where):
+async def test_a_bug_after_the_decision_does_not_affect_the_batch(rt, owner, monkeypatch, where):
     await import_neighbours(rt, 4)
     bad_said, ask = said, fan_out.finish
 
@@ -100,7 +100,7 @@ async def test_a_bug_after_the_decision_harms_nobody_else(rt, owner, monkeypatch
     await all_is_well(owner)
 
 
-async def test_a_command_that_breaks_a_constraint_harms_nobody_else(rt, owner):
+async def test_a_command_that_breaks_a_constraint_does_not_affect_the_batch(rt, owner):
     await import_neighbours(rt, 4)
     id_ = (await book_job(rt)).job.booking.id
 
@@ -117,7 +117,7 @@ async def test_a_command_that_breaks_a_constraint_harms_nobody_else(rt, owner):
     await all_is_well(owner)
 
 
-async def test_a_refused_command_is_told_why_and_the_others_are_carried_out(rt, owner):
+async def test_a_refused_command_gets_its_refusal_and_the_others_are_executed(rt, owner):
     refs = await import_neighbours(rt, 5)
     offer = live_offers_of(await book_job(rt))[0]
     stranger = commands.accept(rt, offer.id, refs["f5"])
@@ -199,7 +199,7 @@ async def test_several_changes_of_one_booking_happen_in_the_order_they_came(rt, 
 
 
 @pytest.mark.parametrize("after", ["cancel", "complete", "redispatch"])
-async def test_what_comes_while_a_job_goes_out_again_is_judged_after_it_has_gone(rt, owner, after):
+async def test_a_command_during_a_fan_out_is_decided_after_it(rt, owner, after):
     await import_neighbours(rt, 5)
     done = await book_job(rt)
     winner = live_offers_of(done)[0]
@@ -225,7 +225,7 @@ async def test_what_comes_while_a_job_goes_out_again_is_judged_after_it_has_gone
     await index_agrees(rt)
 
 
-async def test_more_than_can_be_done_in_time_are_told_so_at_once(rt, owner, monkeypatch):
+async def test_commands_beyond_the_queue_limit_fail_at_once(rt, owner, monkeypatch):
     monkeypatch.setattr(gathering, "QUEUE_MAX", 10)
     results = await asyncio.gather(*(book(rt) for _ in range(15)), return_exceptions=True)
     assert [type(r) for r in results].count(Overloaded) == 5
@@ -233,7 +233,7 @@ async def test_more_than_can_be_done_in_time_are_told_so_at_once(rt, owner, monk
     assert isinstance(await book(rt), CommandResult)
 
 
-async def test_between_two_decisions_of_a_batch_everybody_else_has_a_turn(rt, owner, monkeypatch):
+async def test_other_tasks_run_between_two_decisions_of_a_batch(rt, owner, monkeypatch):
     await import_neighbours(rt, 4, capacity=20)
     turns, seen, ask = [0], [], fan_out.finish
 
@@ -267,7 +267,7 @@ def failing(times, error, work):
     return fails
 
 
-async def test_work_that_met_another_is_repeated_and_happens_once(rt, owner, monkeypatch):
+async def test_work_that_met_a_conflict_is_repeated_and_takes_effect_once(rt, owner, monkeypatch):
     await import_neighbours(rt, 4)
     conflict = DatabaseConflict("planted")
     monkeypatch.setattr(execute.jobs, "write", failing(2, conflict, execute.jobs.write))
@@ -278,9 +278,7 @@ async def test_work_that_met_another_is_repeated_and_happens_once(rt, owner, mon
     await all_is_well(owner)
 
 
-async def test_work_that_always_meets_another_is_given_up_and_nothing_happened(
-    rt, owner, monkeypatch
-):
+async def test_work_that_always_meets_conflicts_fails_without_effect(rt, owner, monkeypatch):
     await import_neighbours(rt, 4)
     conflict = DatabaseConflict("planted")
     monkeypatch.setattr(execute.jobs, "write", failing(3, conflict, execute.jobs.write))
@@ -290,7 +288,7 @@ async def test_work_that_always_meets_another_is_given_up_and_nothing_happened(
     assert isinstance(await book(rt, claim()), CommandResult)
 
 
-async def test_what_a_caller_who_went_away_has_asked_for_is_done_all_the_same(rt, owner):
+async def test_a_command_of_a_disconnected_caller_is_still_executed(rt, owner):
     await import_neighbours(rt, 4)
     callers = [asyncio.create_task(book(rt)) for _ in range(3)]
     queue = group_commit(rt)
@@ -307,9 +305,7 @@ async def test_what_a_caller_who_went_away_has_asked_for_is_done_all_the_same(rt
     assert await bookings(owner) == 3
 
 
-async def test_whoever_comes_while_a_batch_is_held_up_is_served_by_another_writer(
-    rt, owner, monkeypatch
-):
+async def test_while_a_batch_is_stalled_another_writer_serves_new_commands(rt, owner, monkeypatch):
     monkeypatch.setattr(gathering, "STALLED_AFTER_S", 0)
     await import_neighbours(rt, 8)
     stuck, free = await book_job(rt), await book_job(rt)
@@ -326,7 +322,7 @@ async def test_whoever_comes_while_a_batch_is_held_up_is_served_by_another_write
     assert not rt.group_commit.stalled
 
 
-async def test_nobody_is_forgotten_when_two_writers_end_at_the_same_moment(rt, monkeypatch):
+async def test_no_command_is_lost_when_two_writers_end_at_the_same_moment(rt, monkeypatch):
     """A caller who comes between the end of both writers and the loop's notice of it is served."""
     monkeypatch.setattr(gathering, "BATCH", 1)
     queue, gate = GroupCommit(rt), asyncio.Event()
@@ -370,7 +366,7 @@ async def test_one_reference_makes_one_booking(rt, other, owner, processes):
     assert await bookings(owner) == 1
 
 
-async def test_one_bad_apple_among_a_full_batch_costs_nobody_his_answer(rt, owner):
+async def test_one_bad_command_costs_no_other_of_a_full_batch_its_result(rt, owner):
     await import_neighbours(rt, 4)
     results = await asyncio.gather(
         *(book(rt) for _ in range(30)),

@@ -44,9 +44,7 @@ async def taken(rt, owner, text, **how):
 
 @here
 @given(made=collections())
-async def test_one_bad_feature_keeps_all_out_and_the_good_ones_come_when_it_is_left_out(
-    rt, owner, made
-):
+async def test_one_bad_feature_stops_an_import_unless_bad_rows_are_skipped(rt, owner, made):
     text, fine = made
     await owner.execute(FORGET)
     await import_neighbours(rt, 2)
@@ -69,7 +67,7 @@ async def test_one_bad_feature_keeps_all_out_and_the_good_ones_come_when_it_is_l
 
 @here
 @given(text=malformed, skip_bad=st.booleans())
-async def test_what_is_hardly_a_collection_changes_nothing(rt, owner, text, skip_bad):
+async def test_an_odd_collection_changes_nothing(rt, owner, text, skip_bad):
     report, before, after = await taken(rt, owner, text, skip_bad=skip_bad)
     assert [fault.line for fault in report.faults] != []
     assert after == before

@@ -66,7 +66,7 @@ async def test_of_four_who_accept_at_once_exactly_one_wins(rt):
         assert sum(not isinstance(r, Exception) for r in results) == 1
 
 
-async def test_the_winner_may_say_it_again(rt):
+async def test_a_repeated_accept_is_answered_again(rt):
     await import_neighbours(rt, 4)
     booking_id, offer = await book_and_accept(rt)
     again = await commands.accept(rt, offer.id, offer.friend_id)
@@ -81,7 +81,7 @@ async def test_a_stranger_finds_no_offer(rt):
         await commands.accept(rt, offer.id, refs["f5"])
 
 
-async def test_a_decline_calls_the_next_nearest_at_once(rt):
+async def test_after_a_decline_the_next_nearest_is_asked_at_once(rt):
     refs = await import_neighbours(rt, 6)
     offers = live_offers_of(await book_job(rt))
     done = await commands.decline(rt, offers[0].id, offers[0].friend_id)
@@ -100,7 +100,7 @@ async def test_an_offer_can_be_accepted_until_it_expires_and_not_a_moment_later(
     assert done.job.booking.state is BookingState.AWARDED
 
 
-async def test_at_the_end_of_their_life_offers_expire_and_the_next_are_asked(rt, clock):
+async def test_offers_expire_in_time_and_the_next_are_asked(rt, clock):
     refs = await import_neighbours(rt, 7)
     first = await book_job(rt)
     await clock.advance(rt.policy.offer_life)
@@ -114,7 +114,7 @@ async def test_at_the_end_of_their_life_offers_expire_and_the_next_are_asked(rt,
     assert (await load(rt, first.job.booking.id)).booking.state is BookingState.UNFILLED
 
 
-async def test_twelve_hours_without_contact_forfeit_the_job_which_goes_out_again(rt, clock):
+async def test_after_twelve_hours_without_contact_the_job_is_forfeited_and_offered_again(rt, clock):
     refs = await import_neighbours(rt, 6)
     booking_id, offer = await book_and_accept(rt)
     await clock.advance(timedelta(hours=8))
@@ -199,7 +199,7 @@ async def test_pros_are_asked_when_no_friend_is_left(rt):
     assert asked_refs(done, refs) == ["pro"]
 
 
-async def test_an_unfilled_booking_goes_out_when_a_suitable_friend_appears(rt, clock):
+async def test_an_unfilled_booking_is_offered_when_a_suitable_friend_appears(rt, clock):
     done = await book_job(rt)
     assert done.job.booking.state is BookingState.UNFILLED
     assert await commands.fire_due_timers(rt, 100) == 0

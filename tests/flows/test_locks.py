@@ -23,12 +23,12 @@ from tests.builders import (
     live_offers_of,
     order,
 )
-from tests.rules.facts import Story, friends
+from tests.rules.facts import Scenario, friends
 
 A_MOMENT_S = 0.2
 
 
-async def test_a_decision_waits_for_its_booking_and_judges_by_the_clock_after_it(
+async def test_a_decision_waits_for_its_booking_and_uses_the_time_after_the_lock(
     rt, owner, database, clock
 ):
     await import_neighbours(rt, 4)
@@ -43,7 +43,7 @@ async def test_a_decision_waits_for_its_booking_and_judges_by_the_clock_after_it
         await accepting
 
 
-async def test_an_award_waits_for_its_friend_and_then_tells_him_the_rule(rt, owner):
+async def test_an_award_waits_for_its_friend_and_then_checks_capacity(rt, owner):
     await import_neighbours(rt, 4, capacity=1)
     offer = live_offers_of(await book_job(rt))[0]
     async with owner.transaction():
@@ -84,7 +84,7 @@ async def test_a_key_whose_work_failed_leaves_no_trace(rt, owner, monkeypatch):
     assert await owner.fetchval("SELECT count(*) FROM bookings") == 1
 
 
-async def test_a_sweep_passes_over_a_booking_that_somebody_holds(rt, owner, clock):
+async def test_a_sweep_skips_a_locked_booking(rt, owner, clock):
     await import_neighbours(rt, 4)
     held, other = [(await book_job(rt)).job.booking.id for _ in range(2)]
     await clock.advance(timedelta(hours=1))
@@ -96,7 +96,7 @@ async def test_a_sweep_passes_over_a_booking_that_somebody_holds(rt, owner, cloc
     assert await commands.fire_due_timers(rt, 10) == 1
 
 
-async def test_a_relay_passes_over_a_message_that_another_is_claiming(rt, owner):
+async def test_a_relay_skips_a_message_that_another_is_claiming(rt, owner):
     await import_neighbours(rt, 4)
     await book_job(rt)
     async with owner.transaction():
@@ -107,7 +107,7 @@ async def test_a_relay_passes_over_a_message_that_another_is_claiming(rt, owner)
     assert held not in {one.message.id for one in claimed}
 
 
-async def test_one_connection_is_enough_for_every_verb(rt, database):
+async def test_one_connection_is_enough_for_every_command(rt, database):
     await import_neighbours(rt, 4)
     pool = await db.open_pool(
         database.service_dsn, role=database.service_role, size=1, application="tests"
@@ -124,7 +124,7 @@ async def test_one_connection_is_enough_for_every_verb(rt, database):
         await group_commit(alone).close()
 
 
-async def test_a_revoked_key_opens_nothing_from_the_next_request_on(rt):
+async def test_a_revoked_key_is_invalid_from_the_next_request_on(rt):
     _, key = await accounts.add(rt, "Radio Meier")
     assert await accounts.find_by_key(rt, key) is not None
     await accounts.revoke_key(rt, key[: accounts.PREFIX_LENGTH])
@@ -142,7 +142,7 @@ def test_the_deadline_is_twelve_elapsed_hours_in_both_nights_of_the_year(night):
     assert story.job.timers[TimerKind.CONTACT_DEADLINE] == story.now + timedelta(seconds=43_200)
 
 
-async def test_a_booking_that_cannot_be_rung_steps_out_of_the_way(rt, clock, monkeypatch):
+async def test_a_booking_whose_timer_fails_is_postponed(rt, clock, monkeypatch):
     await import_neighbours(rt, 4)
     poisoned = (await book_job(rt)).job.booking.id
     await clock.advance(timedelta(seconds=1))

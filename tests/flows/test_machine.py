@@ -117,7 +117,7 @@ def world(server, template, tmp_path):
 
 
 @pytest.mark.parametrize("rank_by", RankBy)
-def test_whatever_happens_in_whatever_order_the_promises_hold(world: World, rank_by: RankBy):
+def test_the_invariants_hold_after_any_sequence_of_steps(world: World, rank_by: RankBy):
     run_state_machine_as_test(
         machine_of(world, rank_by),
         settings=settings(
@@ -135,7 +135,7 @@ def test_whatever_happens_in_whatever_order_the_promises_hold(world: World, rank
 
 
 @pytest.mark.parametrize("rank_by", RankBy)
-def test_a_walk_with_a_seed_goes_everywhere_and_the_promises_hold(world: World, rank_by: RankBy):
+def test_a_seeded_walk_covers_all_steps_and_the_invariants_hold(world: World, rank_by: RankBy):
     began_s = time.monotonic()
     walk(world, rank_by, STEPS, SEED)
     if report.is_whole():
@@ -147,7 +147,7 @@ def test_a_walk_with_a_seed_goes_everywhere_and_the_promises_hold(world: World, 
     assert {state for state, _ in world.met} == set(BookingState)
 
 
-def test_every_verb_that_changes_a_job_or_a_friend_is_a_rule_of_the_machine():
+def test_every_command_on_jobs_and_friends_is_a_rule_of_the_machine():
     for module, verbs in VERBS.items():
         public = {
             name

@@ -24,7 +24,7 @@ async def whole_life(rt) -> BookingState:
     return done.job.booking.state
 
 
-async def test_columns_that_come_while_it_works_disturb_nobody(rt, database, owner, tmp_path):
+async def test_columns_added_while_it_runs_do_no_harm(rt, database, owner, tmp_path):
     folder = tmp_path / "migrations"
     shutil.copytree(str(migrate.MIGRATIONS), folder)
     later = releases.add_later(folder)

@@ -29,7 +29,7 @@ def quiet(caplog):
 
 @pytest.mark.parametrize("fault", [bug, gap])
 @pytest.mark.usefixtures("quiet")
-async def test_a_poisoned_timer_steps_back_and_holds_up_nobody(
+async def test_a_failing_timer_is_postponed_and_delays_no_other(
     rt, owner, clock, monkeypatch, fault
 ):
     await import_neighbours(rt, 4)
@@ -65,7 +65,7 @@ async def test_a_poisoned_timer_steps_back_and_holds_up_nobody(
     await all_is_well(owner)
 
 
-async def test_however_many_wait_for_another_attempt_no_deadline_waits_for_them(rt, owner, clock):
+async def test_deadlines_do_not_wait_for_retries(rt, owner, clock):
     await import_neighbours(rt, 1, capacity=1)
     booking_id, _ = await book_and_accept(rt)
     others = [(await book_job(rt)).job.booking.id for _ in range(3)]
@@ -94,9 +94,7 @@ async def test_of_many_sweepers_in_two_processes_one_acts_on_each_timer(rt, othe
     await all_is_well(owner)
 
 
-async def test_a_sweeper_passes_over_what_another_holds_and_takes_the_next_in_line(
-    rt, owner, clock
-):
+async def test_a_sweeper_skips_what_another_has_locked(rt, owner, clock):
     await import_neighbours(rt, 4)
     held = [(await book_job(rt)).job.booking.id for _ in range(2)]
     await clock.advance(timedelta(seconds=1))

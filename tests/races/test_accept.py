@@ -157,7 +157,7 @@ async def test_an_accept_and_an_expiry_at_the_same_moment(rt, other, owner, cloc
     await all_is_well(owner)
 
 
-async def test_a_decline_and_an_expiry_call_one_next_friend_each(rt, other, owner, clock):
+async def test_a_decline_and_an_expiry_ask_one_next_friend_each(rt, other, owner, clock):
     await import_neighbours(rt, 12, capacity=20)
     for _ in range(6):
         await follow(rt, other)
@@ -231,7 +231,7 @@ async def test_a_hand_back_against_a_completion_has_one_outcome(rt, other, owner
     await all_is_well(owner)
 
 
-async def test_a_friend_with_one_place_who_accepts_two_jobs_at_once_gets_one(rt, other, owner):
+async def test_a_friend_with_capacity_for_one_gets_one_of_two_jobs(rt, other, owner):
     await import_neighbours(rt, 1, capacity=1)
     for number in range(8):
         await follow(rt, other)

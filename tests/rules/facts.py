@@ -1,4 +1,4 @@
-"""Facts invented for the pure rules: friends north of a customer, a job, and a story told of it."""
+"""Invented facts for the pure rules: friends north of a customer, and scenarios of one job."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
@@ -42,7 +42,7 @@ def package(tier: PackageTier = PackageTier.FRIEND_THEN_PRO, *certificates: str)
 
 
 def friend(number: int, **changes: Any) -> Friend:
-    """Friend number n stands n times 100 m north of the customer and may be asked."""
+    """Friend number n lives n times 100 m north of the customer and may be asked."""
     fields: dict[str, Any] = {
         "id": FriendId(UUID(int=number)),
         "ref": f"f{number}",
@@ -109,8 +109,8 @@ def near(*friends: Friend) -> tuple[Nearby, ...]:
     )
 
 
-class Story:
-    """One job, its friends and its clock; `tell` applies a rule and keeps what it changed."""
+class Scenario:
+    """One job, its friends and its clock; `apply` runs a rule and keeps its changes."""
 
     def __init__(
         self,
@@ -127,12 +127,12 @@ class Story:
         self.policy = policy
         self.actor = actor
         self.now = NOW
-        self.told: list[Changes] = []
+        self.applied: list[Changes] = []
 
     def case(self) -> Case:
         return Case(job=self.job, now=self.now, policy=self.policy, actor=self.actor)
 
-    def tell(self, rule: Callable[..., Verdict], *args: Any) -> Changes | None:
+    def apply(self, rule: Callable[..., Verdict], *args: Any) -> Changes | None:
         verdict = rule(self.case(), *args)
         if isinstance(verdict, PendingFanOut):
             verdict = fan_out.finish(verdict, near(*self.friends.values()))
@@ -142,30 +142,30 @@ class Story:
 
     def _keep(self, changes: Changes) -> None:
         self.job = self.job.after(changes)
-        self.told.append(changes)
+        self.applied.append(changes)
         for friend_id, by in changes.open_jobs.items():
             friend = self.friends[friend_id]
             self.friends[friend_id] = replace(friend, open_jobs=friend.open_jobs + by)
 
-    def booked(self) -> "Story":
-        self.tell(rules.book)
+    def book(self) -> "Scenario":
+        self.apply(rules.book)
         return self
 
-    def awarded(self) -> "Story":
+    def award(self) -> "Scenario":
         """The nearest asked friend accepts."""
-        self.booked()
-        return self.accepts(self.live[0])
+        self.book()
+        return self.accept(self.live[0])
 
-    def accepts(self, offer: Offer) -> "Story":
-        self.tell(rules.accept, offer.id, self.friends[offer.friend_id])
+    def accept(self, offer: Offer) -> "Scenario":
+        self.apply(rules.accept, offer.id, self.friends[offer.friend_id])
         return self
 
-    def contacted(self) -> "Story":
-        self.awarded()
-        self.tell(rules.confirm_contact)
+    def contact(self) -> "Scenario":
+        self.award()
+        self.apply(rules.confirm_contact)
         return self
 
-    def later(self, **by: float) -> "Story":
+    def advance(self, **by: float) -> "Scenario":
         self.now += timedelta(**by)
         return self
 
@@ -183,7 +183,7 @@ class Story:
 
     @property
     def events(self) -> list[Event]:
-        return [event for changes in self.told for event in changes.events]
+        return [event for changes in self.applied for event in changes.events]
 
     @property
     def kinds(self) -> list[str]:

@@ -19,22 +19,22 @@ def test_a_base_is_moved_when_it_was_somewhere_else():
 
 
 @pytest.mark.parametrize("ago", [DAY, DAY + MOMENT, None])
-def test_after_a_day_of_rest_it_may_be_moved(ago):
+def test_a_day_after_the_last_move_the_base_may_be_moved(ago):
     check_move_allowed(None if ago is None else NOW - ago, NOW, POLICY)
 
 
 @pytest.mark.parametrize("ago", [timedelta(0), DAY - MOMENT, -DAY])
-def test_before_it_is_refused(ago):
+def test_an_earlier_move_is_refused(ago):
     with pytest.raises(BaseMovedLately):
         check_move_allowed(NOW - ago, NOW, POLICY)
 
 
-def test_whoever_comes_back_when_he_was_told_may_move_it():
+def test_a_move_at_the_time_named_in_the_refusal_is_allowed():
     moved_at = NOW - DAY + timedelta(seconds=90, microseconds=1)
     with pytest.raises(BaseMovedLately, match="again at 2026-03-02T09:01:31Z"):
         check_move_allowed(moved_at, NOW, POLICY)
     check_move_allowed(moved_at, NOW + timedelta(seconds=91), POLICY)
 
 
-def test_how_long_is_a_number_of_the_policy():
+def test_the_interval_is_set_by_the_policy():
     check_move_allowed(NOW, NOW, Policy(base_moves_every=timedelta(0)))

@@ -1,4 +1,4 @@
-"""What cancelling costs, moment by moment, and who is paid for it."""
+"""The cancellation fee at each moment, and who is paid."""
 
 from datetime import timedelta
 
@@ -12,7 +12,7 @@ from dispatch.rules.jobs import cancellation, visit
 from dispatch.rules.jobs import job as rules
 from dispatch.rules.jobs.refusals import FeeChanged
 from dispatch.rules.policy import POLICY, Policy
-from tests.rules.facts import NOW, Story, friends
+from tests.rules.facts import NOW, Scenario, friends
 from tests.rules.test_job import HOUR
 
 PRICE = Money(amount=6900, currency=Currency.CHF)
@@ -46,22 +46,24 @@ def test_it_is_free_until_a_day_before_and_again_when_the_friend_has_not_come(at
     assert cost(at) == cancellation.CancellationTerms(fee=fee, free_until=MET.starts_at - DAY)
 
 
-def test_without_an_appointment_or_a_contact_that_was_it_is_free_at_any_time():
+def test_without_appointment_or_with_disputed_contact_cancelling_is_free():
     nothing = cancellation.CancellationTerms(fee=FREE, free_until=None)
     assert cost(MET.starts_at, appointment=None, state=BookingState.CONTACTED) == nothing
     assert cost(MET.starts_at, contact_disputed=True) == nothing
     assert cancellation.is_contact_disputed(NOW, NOW)
-    assert not cancellation.is_contact_disputed(NOW, NOW - TICK), "she complained before he called"
+    assert not cancellation.is_contact_disputed(NOW, NOW - TICK), (
+        "reported before the contact was confirmed"
+    )
     assert not cancellation.is_contact_disputed(None, NOW)
     assert not cancellation.is_contact_disputed(NOW, None)
 
 
-def test_what_cannot_be_cancelled_costs_neither_something_nor_nothing():
+def test_a_booking_that_cannot_be_cancelled_has_no_terms():
     ended = {BookingState.UNDER_WAY, BookingState.COMPLETED, BookingState.CANCELLED}
     assert {state for state in BookingState if cost(NOW, state=state) is None} == ended
 
 
-def test_the_numbers_are_the_policys_and_fees_round_in_favour_of_the_customer():
+def test_the_fee_follows_the_policy_and_is_rounded_down():
     strict = Policy(cancel_free_until=3 * DAY, cancel_late_percent=33)
     assert cost(NOW, policy=strict).fee.amount == 2277
     odd = Money(amount=101, currency=Currency.PLN)
@@ -71,48 +73,48 @@ def test_the_numbers_are_the_policys_and_fees_round_in_favour_of_the_customer():
     assert found.fee == Money(amount=25, currency=Currency.PLN)
 
 
-def scheduled(actor: str = "customer") -> Story:
-    story = Story(*friends(4), actor=actor).contacted()
-    story.tell(rules.schedule, NOW + 2 * HOUR, NOW + 3 * HOUR, ())
-    return story
+def scheduled(actor: str = "customer") -> Scenario:
+    scenario = Scenario(*friends(4), actor=actor).contact()
+    scenario.apply(rules.schedule, NOW + 2 * HOUR, NOW + 3 * HOUR, ())
+    return scenario
 
 
-def test_a_late_cancel_is_charged_once_and_its_friend_gets_his_share():
-    story = scheduled()
-    friend = story.job.award.friend_id
-    told = story.tell(rules.cancel, "other", 1725)
-    assert told.charge.price == FEE
-    assert told.charge.pay == Money(amount=1380, currency=Currency.CHF)
-    assert told.charge.friend_id == friend
-    assert told.booking.cancel_fee_minor == 1725
-    data = story.events[-1].data
+def test_a_late_cancel_is_charged_once_and_its_friend_gets_a_share():
+    scenario = scheduled()
+    friend = scenario.job.award.friend_id
+    result = scenario.apply(rules.cancel, "other", 1725)
+    assert result.charge.price == FEE
+    assert result.charge.pay == Money(amount=1380, currency=Currency.CHF)
+    assert result.charge.friend_id == friend
+    assert result.booking.cancel_fee_minor == 1725
+    data = scenario.events[-1].data
     assert (data["fee_minor"], data["share_minor"]) == (1725, 1380)
-    letters = {message.template for message in told.messages}
+    letters = {message.template for message in result.messages}
     assert letters == {"cancelled_late", "job_cancelled_late"}
-    assert story.tell(rules.cancel, "other", 0) is None, "a repeat is never refused"
+    assert scenario.apply(rules.cancel, "other", 0) is None, "a repeat is never refused"
 
 
-def test_a_fee_above_the_one_she_was_shown_is_refused_and_nothing_happens():
-    story = scheduled()
-    before = story.job
-    for shown in ((), (0,), (1724,)):
+def test_a_fee_above_the_confirmed_one_is_refused_and_changes_nothing():
+    scenario = scheduled()
+    before = scenario.job
+    for confirmed in ((), (0,), (1724,)):
         with pytest.raises(FeeChanged, match="1725") as refused:
-            story.tell(rules.cancel, "other", *shown)
+            scenario.apply(rules.cancel, "other", *confirmed)
         assert refused.value.fee == FEE
-        assert story.job == before
-    assert story.tell(rules.cancel, "other", 1725) is not None
+        assert scenario.job == before
+    assert scenario.apply(rules.cancel, "other", 1725) is not None
 
 
-def test_an_early_cancel_and_the_desks_cost_nothing_and_charge_nobody():
-    early = Story(*friends(4), actor="customer").contacted()
-    early.tell(rules.schedule, NOW + DAY + HOUR, NOW + DAY + 2 * HOUR, ())
+def test_an_early_cancel_and_a_cancel_by_the_desk_are_free():
+    early = Scenario(*friends(4), actor="customer").contact()
+    early.apply(rules.schedule, NOW + DAY + HOUR, NOW + DAY + 2 * HOUR, ())
     desk = scheduled("operator:0197f0a0-0000-7000-8000-000000000009")
-    disputed = Story(*friends(4), actor="customer").contacted()
-    disputed.tell(visit.report_no_call)
-    disputed.tell(rules.schedule, NOW + 2 * HOUR, NOW + 3 * HOUR, ())
-    for story in (early, desk, disputed):
-        told = story.tell(rules.cancel, "other", 0)
-        assert told.charge is None
-        assert told.booking.cancel_fee_minor == 0
-        assert "fee_minor" not in story.events[-1].data
-        assert {m.template for m in told.messages} == {"cancelled", "job_cancelled"}
+    disputed = Scenario(*friends(4), actor="customer").contact()
+    disputed.apply(visit.report_no_call)
+    disputed.apply(rules.schedule, NOW + 2 * HOUR, NOW + 3 * HOUR, ())
+    for scenario in (early, desk, disputed):
+        result = scenario.apply(rules.cancel, "other", 0)
+        assert result.charge is None
+        assert result.booking.cancel_fee_minor == 0
+        assert "fee_minor" not in scenario.events[-1].data
+        assert {m.template for m in result.messages} == {"cancelled", "job_cancelled"}

@@ -22,18 +22,18 @@ def test_a_token_leads_to_its_booking():
     assert token.replace("-", "").replace("_", "").isalnum()
 
 
-def test_a_token_opens_no_other_booking():
+def test_a_token_is_valid_for_no_other_booking():
     other = BookingId(uuid4())
     assert not is_customer_token_valid(SECRET, other, customer_token(SECRET, BOOKING))
     forged = customer_token(SECRET, other)[:22] + customer_token(SECRET, BOOKING)[22:]
     assert booking_of_token(SECRET, forged) is None
 
 
-def test_another_secret_opens_nothing():
+def test_a_token_of_another_secret_is_invalid():
     assert booking_of_token(b"x" * 32, customer_token(SECRET, BOOKING)) is None
 
 
-def test_one_changed_character_opens_nothing():
+def test_a_token_with_one_changed_character_is_invalid():
     token = customer_token(SECRET, BOOKING)
     for place, was in enumerate(token):
         changed = token[:place] + ("A" if was != "A" else "B") + token[place + 1 :]
@@ -41,12 +41,12 @@ def test_one_changed_character_opens_nothing():
 
 
 @given(st.text(max_size=80))
-def test_anything_else_opens_nothing(token: str):
+def test_any_other_text_is_invalid(token: str):
     assert booking_of_token(SECRET, token) is None
 
 
 @given(st.text(alphabet="AQgw-_é=", min_size=65, max_size=65))
-def test_what_looks_like_a_token_opens_nothing(token: str):
+def test_a_forged_token_is_invalid(token: str):
     assert booking_of_token(SECRET, token) is None
 
 

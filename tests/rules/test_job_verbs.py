@@ -1,4 +1,4 @@
-"""Every verb in every state: it happens, it was so already, or it is refused by its name."""
+"""Every action in every state: it takes effect, changes nothing, or is refused."""
 
 import pytest
 
@@ -6,48 +6,48 @@ from data.enums import BookingState, Wish
 from dispatch.rules.jobs import job as rules
 from dispatch.rules.jobs import visit
 from dispatch.rules.jobs.refusals import AlreadyRated, NotInThisState
-from tests.rules.facts import NOW, Story, friend, friends
+from tests.rules.facts import NOW, Scenario, friend, friends
 from tests.rules.test_job import DONE, HOUR
 
 
-def scheduled() -> Story:
-    story = Story(*friends(6)).contacted()
-    story.tell(rules.schedule, NOW + HOUR, NOW + 2 * HOUR, ())
-    return story
+def scheduled() -> Scenario:
+    scenario = Scenario(*friends(6)).contact()
+    scenario.apply(rules.schedule, NOW + HOUR, NOW + 2 * HOUR, ())
+    return scenario
 
 
-def under_way() -> Story:
-    story = scheduled()
-    story.tell(rules.start)
-    return story
+def under_way() -> Scenario:
+    scenario = scheduled()
+    scenario.apply(rules.start)
+    return scenario
 
 
-def completed() -> Story:
-    story = under_way()
-    story.tell(rules.complete, DONE)
-    return story
+def completed() -> Scenario:
+    scenario = under_way()
+    scenario.apply(rules.complete, DONE)
+    return scenario
 
 
-def incomplete() -> Story:
-    story = under_way()
-    story.tell(rules.mark_incomplete, "needs_parts", None)
-    return story
+def incomplete() -> Scenario:
+    scenario = under_way()
+    scenario.apply(rules.mark_incomplete, "needs_parts", None)
+    return scenario
 
 
-def cancelled() -> Story:
-    story = Story(*friends(6)).booked()
-    story.tell(rules.cancel, "changed_mind")
-    return story
+def cancelled() -> Scenario:
+    scenario = Scenario(*friends(6)).book()
+    scenario.apply(rules.cancel, "changed_mind")
+    return scenario
 
 
 IN = {
-    BookingState.OPEN: lambda: Story(*friends(6)).booked(),
-    BookingState.AWARDED: lambda: Story(*friends(6)).awarded(),
-    BookingState.CONTACTED: lambda: Story(*friends(6)).contacted(),
+    BookingState.OPEN: lambda: Scenario(*friends(6)).book(),
+    BookingState.AWARDED: lambda: Scenario(*friends(6)).award(),
+    BookingState.CONTACTED: lambda: Scenario(*friends(6)).contact(),
     BookingState.SCHEDULED: scheduled,
     BookingState.UNDER_WAY: under_way,
     BookingState.COMPLETED: completed,
-    BookingState.UNFILLED: lambda: Story().booked(),
+    BookingState.UNFILLED: lambda: Scenario().book(),
     BookingState.INCOMPLETE: incomplete,
     BookingState.CANCELLED: cancelled,
 }
@@ -66,7 +66,7 @@ VERBS = {
     "award_by_hand": (rules.award_by_hand, friend(6)),
     "rate": (rules.rate, 5, None),
 }
-# In the order of IN: a state it leads to, "same" when it was so already, "-" when it is refused.
+# In the order of IN: the state it leads to, "same" when nothing changes, "-" when refused.
 EXPECTED = {
     "contacted": "- contacted same same same same - - -",
     "agree": "- - scheduled scheduled - - - - -",
@@ -86,30 +86,30 @@ EXPECTED = {
 
 @pytest.mark.parametrize("state", IN)
 @pytest.mark.parametrize("verb", VERBS)
-def test_a_verb_does_in_each_state_what_the_table_says(verb: str, state: BookingState):
-    story = IN[state]()
-    assert story.state is state
-    story.friends.setdefault(friend(6).id, friend(6))
+def test_an_action_does_in_each_state_what_the_table_lists(verb: str, state: BookingState):
+    scenario = IN[state]()
+    assert scenario.state is state
+    scenario.friends.setdefault(friend(6).id, friend(6))
     if verb == "redispatch" and state is BookingState.UNFILLED:
-        story.friends.clear()
+        scenario.friends.clear()
     expected = EXPECTED[verb].split()[list(IN).index(state)]
-    before = story.job
+    before = scenario.job
     if expected == "-":
         with pytest.raises(NotInThisState, match=f"it is {state}"):
-            story.tell(*VERBS[verb])
-        assert story.job == before
+            scenario.apply(*VERBS[verb])
+        assert scenario.job == before
         return
-    told = story.tell(*VERBS[verb])
+    result = scenario.apply(*VERBS[verb])
     if expected == "same":
-        assert told is None
-        assert story.job == before
+        assert result is None
+        assert scenario.job == before
     else:
-        assert expected == str(story.state)
-        assert told is not None
+        assert expected == str(scenario.state)
+        assert result is not None
 
 
 def test_a_booking_is_rated_once():
-    story = completed()
-    story.tell(rules.rate, 4, "Kind.")
+    scenario = completed()
+    scenario.apply(rules.rate, 4, "Kind.")
     with pytest.raises(AlreadyRated):
-        story.tell(rules.rate, 1, None)
+        scenario.apply(rules.rate, 1, None)

@@ -17,13 +17,13 @@ from dispatch.rules.jobs import matching
 from dispatch.rules.jobs.matching import Nearby
 from dispatch.rules.policy import POLICY
 from geo.point import Point, distance_m
-from tests.rules.facts import HERE, NOW, VERA, WIFI, Story, booking, friend, near, need, package
+from tests.rules.facts import HERE, NOW, VERA, WIFI, Scenario, booking, friend, near, need, package
 
 CLUB = PartnerId(UUID(int=77))
 PAST = HeldCertificate(code="wifi", valid_from=NOW - timedelta(days=9), valid_until=NOW)
 FUTURE = HeldCertificate(code="wifi", valid_from=NOW + timedelta(microseconds=1), valid_until=None)
 
-# Each reason alone: what makes it true of a friend who could be asked, and of what is looked for.
+# Each reason alone: the changes that make it apply to a friend, and those to the need.
 ALONE = {
     Outcome.INACTIVE: ({"state": FriendState.PAUSED}, {}),
     Outcome.UNREACHABLE: ({"channels": frozenset()}, {}),
@@ -74,7 +74,7 @@ def test_each_reason_alone_keeps_a_friend_from_being_asked(outcome: Outcome):
         ({"quiet": QuietHours(from_minute=540, until_minute=601)}, {"minute": None}),
     ],
 )
-def test_at_the_very_edge_he_may_still_be_asked(of_friend, of_need):
+def test_a_friend_exactly_at_a_limit_may_be_asked(of_friend, of_need):
     assert matching.reason(friend(1, **of_friend), 100.0, need(**of_need)) is None
 
 
@@ -85,8 +85,8 @@ def test_every_certificate_is_needed_not_one_of_them():
     assert matching.reason(friend(1, certificates=(WIFI, mac)), 1.0, both) is None
 
 
-# What cures each reason: only the attribute it names changes, just past the threshold it names.
-def cure(outcome: Outcome, person: matching.Friend, away_m: float, wanted: matching.Need):
+# Removes one reason: changes only the attribute it names, just past the threshold.
+def remove_reason(outcome: Outcome, person: matching.Friend, away_m: float, wanted: matching.Need):
     friends = {
         Outcome.INACTIVE: {"state": FriendState.ACTIVE},
         Outcome.UNREACHABLE: {"channels": frozenset({Channel.MAIL})},
@@ -146,20 +146,20 @@ wishes = st.builds(
 
 
 @given(people, st.floats(0, 25_000), wishes)
-def test_cured_of_what_is_named_a_friend_is_no_longer_kept_away_by_it(person, away_m, wanted):
+def test_a_reason_disappears_when_its_cause_is_removed(person, away_m, wanted):
     outcome = matching.reason(person, away_m, wanted)
     assume(outcome is not None)
-    cured, anew = cure(outcome, person, away_m, wanted)
-    assert matching.reason(cured, away_m, anew) is not outcome
+    changed, need_now = remove_reason(outcome, person, away_m, wanted)
+    assert matching.reason(changed, away_m, need_now) is not outcome
 
 
 @given(people, st.floats(0, 25_000), wishes)
-def test_cured_of_everything_that_is_named_a_friend_may_be_asked(person, away_m, wanted):
+def test_a_friend_without_any_reason_left_may_be_asked(person, away_m, wanted):
     named = []
     while (outcome := matching.reason(person, away_m, wanted)) is not None:
         assert outcome not in named
         named.append(outcome)
-        person, wanted = cure(outcome, person, away_m, wanted)
+        person, wanted = remove_reason(outcome, person, away_m, wanted)
 
 
 @pytest.mark.parametrize(
@@ -171,13 +171,13 @@ def test_cured_of_everything_that_is_named_a_friend_may_be_asked(person, away_m,
         ({}, {"language": Language.IT}),
     ],
 )
-def test_traits_sort_out_whoever_lacks_one(changes, wanted):
+def test_friends_who_lack_a_trait_are_filtered_out(changes, wanted):
     asked = need(**wanted).traits
     assert matching.traits(friend(1, **changes)) & asked != asked
 
 
 @given(people, st.floats(0, 25_000), wishes)
-def test_traits_never_sort_out_whoever_may_be_asked(person, away_m, wanted):
+def test_traits_never_filter_out_a_friend_who_may_be_asked(person, away_m, wanted):
     sorted_out = matching.traits(person) & wanted.traits != wanted.traits
     assert not (sorted_out and matching.reason(person, away_m, wanted) is None)
 
@@ -199,10 +199,10 @@ def test_everybody_in_the_frame_has_one_outcome_and_the_nearest_fit_are_chosen(
     fit.sort(key=lambda n: (n.distance_m, n.friend.id))
     fresh = [n for n in fit if n.friend.id not in asked]
     assert list(ranking.chosen) == fresh[: max(want, 0)]
-    told = {line.friend_id: line for line in ranking.considered}
-    offered = {i for i, line in told.items() if line.outcome is Outcome.OFFERED}
+    result = {line.friend_id: line for line in ranking.considered}
+    offered = {i for i, line in result.items() if line.outcome is Outcome.OFFERED}
     assert offered == asked | {n.friend.id for n in ranking.chosen}
-    below = {i for i, line in told.items() if line.outcome is Outcome.RANKED_BELOW_K}
+    below = {i for i, line in result.items() if line.outcome is Outcome.RANKED_BELOW_K}
     assert below == {n.friend.id for n in fresh[max(want, 0) :]}
     ranks = [line.rank for line in ranking.considered if line.rank is not None]
     assert ranks == list(range(1, len(offered | below) + 1))
@@ -214,7 +214,7 @@ def test_equal_distances_go_by_friend_id():
     assert [n.friend.id.int for n in ranking.chosen] == [1, 3, 5, 7]
 
 
-def test_nineteen_busy_of_the_twenty_nearest_do_not_keep_the_twentieth_and_the_next_from_it():
+def test_the_next_are_asked_when_the_nearest_nineteen_are_busy():
     busy = [friend(n, open_jobs=3) for n in range(1, 20)]
     free = [friend(n) for n in range(20, 26)]
     ranking = matching.rank(near(*busy, *free), [need()], asked=(), want=4)
@@ -222,7 +222,7 @@ def test_nineteen_busy_of_the_twenty_nearest_do_not_keep_the_twentieth_and_the_n
     assert [line.outcome for line in ranking.considered].count(Outcome.AT_CAPACITY) == 19
 
 
-def test_who_is_asked_already_counts_as_offered_and_is_not_asked_twice():
+def test_a_friend_with_a_live_offer_is_not_asked_twice():
     world = [friend(n) for n in range(1, 7)]
     asked = [world[0].id, world[2].id]
     ranking = matching.rank(near(*world), [need()], asked=asked, want=2)
@@ -231,7 +231,7 @@ def test_who_is_asked_already_counts_as_offered_and_is_not_asked_twice():
     assert outcomes == [Outcome.OFFERED] * 4 + [Outcome.RANKED_BELOW_K] * 2
 
 
-def test_when_pros_are_tried_friends_are_still_judged_as_friends():
+def test_when_pros_are_asked_friends_keep_the_outcome_of_their_tier():
     world = [
         friend(1, open_jobs=3),
         friend(2, tier=Tier.PRO),
@@ -239,9 +239,9 @@ def test_when_pros_are_tried_friends_are_still_judged_as_friends():
     ]
     tried = [need(), need(tier=Tier.PRO)]
     ranking = matching.rank(near(*world), tried, asked=(), want=4)
-    told = {line.friend_id: line.outcome for line in ranking.considered}
-    assert told[world[0].id] is Outcome.AT_CAPACITY
-    assert told[world[1].id] is Outcome.OFFERED
+    result = {line.friend_id: line.outcome for line in ranking.considered}
+    assert result[world[0].id] is Outcome.AT_CAPACITY
+    assert result[world[1].id] is Outcome.OFFERED
     assert [n.friend.ref for n in ranking.chosen] == ["f2", "f3"]
 
 
@@ -263,7 +263,7 @@ def test_the_package_says_which_tiers_are_asked_and_in_which_order(tier, expecte
     assert {n.customer_key for n in anybody} == {None}
 
 
-def test_a_spent_tier_is_not_asked_again():
+def test_a_tier_without_rounds_left_is_not_asked_again():
     spent = Job(booking=booking(round=5, round_limit=5), package=package())
     assert [n.tier for n in matching.needs(spent, NOW, POLICY)] == [Tier.PRO]
     only_friends = Job(booking=booking(round=5, round_limit=5), package=package(PackageTier.FRIEND))
@@ -271,20 +271,20 @@ def test_a_spent_tier_is_not_asked_again():
 
 
 @given(st.floats(46, 48), st.floats(7, 9), st.integers(1, 200))
-def test_the_distance_shown_is_counted_to_the_cells_centre_in_whole_steps(lat, lon, number):
+def test_the_rounded_distance_is_measured_to_the_cell_centre_in_whole_steps(lat, lon, number):
     person = friend(number)
     place = booking(cell_lat=lat, cell_lon=lon, lat=0.0, lon=0.0)
-    shown = matching.rounded_distance_m(place, person, POLICY)
+    rounded = matching.rounded_distance_m(place, person, POLICY)
     exact = distance_m(Point(lat=person.lat, lon=person.lon), Point(lat=lat, lon=lon))
-    assert shown % POLICY.shown_step_m == 0
-    assert 0 <= shown - exact < POLICY.shown_step_m
+    assert rounded % POLICY.shown_step_m == 0
+    assert 0 <= rounded - exact < POLICY.shown_step_m
 
 
-def test_somebody_who_refused_in_any_way_is_excluded_and_a_loser_is_not():
-    story = Story(*(friend(n) for n in range(1, 5))).booked()
+def test_friends_who_refused_are_excluded_and_those_who_lost_are_not():
+    scenario = Scenario(*(friend(n) for n in range(1, 5))).book()
     for state in OfferState:
-        offers = (replace(story.job.offers[0], state=state),)
-        job = replace(story.job, offers=offers)
+        offers = (replace(scenario.job.offers[0], state=state),)
+        job = replace(scenario.job, offers=offers)
         excluded = matching.needs(job, NOW, POLICY)[0].excluded
         asked_again = state in (
             OfferState.LIVE,
@@ -295,7 +295,7 @@ def test_somebody_who_refused_in_any_way_is_excluded_and_a_loser_is_not():
         assert (offers[0].friend_id not in excluded) is asked_again
 
 
-def test_zurich_is_not_taken_for_somalia():
+def test_a_friend_with_swapped_coordinates_is_out_of_radius():
     swapped = Nearby(
         friend=friend(1, lat=8.541, lon=47.3667),
         distance_m=distance_m(HERE, Point(lat=8.541, lon=47.3667)),

@@ -5,7 +5,7 @@ import pytest
 from data.enums import PackageTier, Tier
 from dispatch.rules.jobs import job as rules
 from dispatch.rules.policy import FAN_OUT_MAX, POLICY, Override, Policy, RankBy
-from tests.rules.facts import NOW, Story, friends, package
+from tests.rules.facts import NOW, Scenario, friends, package
 
 HOUR = timedelta(hours=1)
 
@@ -64,7 +64,7 @@ def test_numbers_that_agree_are_taken(numbers):
     assert Policy(**numbers)
 
 
-def test_nearness_is_counted_to_the_door_unless_the_policy_says_otherwise():
+def test_distances_refer_to_the_address_unless_the_policy_says_otherwise():
     assert POLICY.rank_by is RankBy.DOOR
     assert POLICY.name == "2026-11 by door"
     assert Policy(rank_by=RankBy.CELL).name == "2026-11 by cell"
@@ -91,31 +91,31 @@ def test_an_override_holds_for_its_tier_and_package_and_the_later_one_wins():
 def test_a_package_may_have_six_offers_and_its_friends_six_slots():
     wanted = package()
     policy = Policy(overrides=(Override(package=wanted.code, numbers={"fan_out": 6}),))
-    story = Story(*friends(8), package=wanted, policy=policy).booked()
-    assert [(offer.slot, offer.slots) for offer in story.live] == [(n, 6) for n in range(1, 7)]
-    story.tell(rules.decline, story.live[0].id)
-    assert len(story.live) == 6
+    scenario = Scenario(*friends(8), package=wanted, policy=policy).book()
+    assert [(offer.slot, offer.slots) for offer in scenario.live] == [(n, 6) for n in range(1, 7)]
+    scenario.apply(rules.decline, scenario.live[0].id)
+    assert len(scenario.live) == 6
 
 
 def test_after_escalation_the_numbers_of_the_pros_hold():
     policy = Policy(
         overrides=(Override(tier=Tier.PRO, numbers={"fan_out": 2, "contact_within": 8 * HOUR}),)
     )
-    story = Story(
+    scenario = Scenario(
         *friends(3, tier=Tier.PRO), package=package(tier=PackageTier.FRIEND_THEN_PRO), policy=policy
-    ).booked()
-    assert len(story.live) == 2
-    story.accepts(story.live[0])
-    award = story.job.award
+    ).book()
+    assert len(scenario.live) == 2
+    scenario.accept(scenario.live[0])
+    award = scenario.job.award
     assert award.contact_due_at == NOW + 8 * HOUR
     assert award.contact_within_s == 8 * 3600
-    story.later(hours=8)
-    story.tell(rules.forfeit)
-    assert "contact.missed" in story.kinds
+    scenario.advance(hours=8)
+    scenario.apply(rules.forfeit)
+    assert "contact.missed" in scenario.kinds
 
 
 def test_the_pro_to_whom_the_desk_awards_a_job_has_the_time_of_a_pro():
     friend = next(iter(friends(1, tier=Tier.PRO)))
-    story = Story(friend).booked()
-    story.tell(rules.award_by_hand, friend)
-    assert story.job.award.contact_due_at == NOW + 8 * HOUR
+    scenario = Scenario(friend).book()
+    scenario.apply(rules.award_by_hand, friend)
+    assert scenario.job.award.contact_due_at == NOW + 8 * HOUR

@@ -31,7 +31,7 @@ def test_a_span_inside_a_day_is_quiet_from_its_first_minute_until_before_its_las
     assert is_quiet(NOON, minute) is quiet
 
 
-def test_who_named_no_quiet_hours_is_never_quiet():
+def test_a_friend_without_quiet_hours_is_never_quiet():
     assert not any(is_quiet(None, minute) for minute in range(1440))
 
 
@@ -78,7 +78,7 @@ def test_twelve_hours_are_elapsed_seconds_over_both_nights(market: Market, turn:
     due = accepted + POLICY.contact_within
     assert (due - accepted).total_seconds() == 43_200
     zone = ZoneInfo(MARKETS[market].timezone)
-    shown = due.astimezone(zone).replace(tzinfo=None) - accepted.astimezone(zone).replace(
+    local = due.astimezone(zone).replace(tzinfo=None) - accepted.astimezone(zone).replace(
         tzinfo=None
     )
-    assert shown == timedelta(hours=13 if turn is SPRING else 11)
+    assert local == timedelta(hours=13 if turn is SPRING else 11)

@@ -1,4 +1,4 @@
-"""Which obstacles a friend is told of, and at which addresses phones may be rung."""
+"""The obstacles of a friend, and the push endpoints that are allowed."""
 
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -13,7 +13,7 @@ from dispatch.rules.people.reachability import Obstacle, obstacles
 
 
 @dataclass(frozen=True, kw_only=True)
-class Known:
+class Status:
     now: datetime = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
     state: FriendState = FriendState.ACTIVE
     market: Market = Market.CH
@@ -37,8 +37,8 @@ class Known:
         ({"certified": False}, (Obstacle.NO_CERTIFICATE,)),
     ],
 )
-def test_each_obstacle_is_told(change, found):
-    friend = replace(Known(), **change)
+def test_each_obstacle_is_reported(change, found):
+    friend = replace(Status(), **change)
     assert obstacles(friend, phones=1) == found
     assert obstacles(friend, phones=0) == (Obstacle.NO_PHONE, *found)
 
@@ -105,7 +105,7 @@ BAD = [
 
 
 @pytest.mark.parametrize("endpoint", BAD)
-def test_nobody_sends_us_elsewhere(endpoint):
+def test_no_other_endpoint_is_allowed(endpoint):
     with pytest.raises(EndpointRefused):
         check_push_endpoint(endpoint)
     with pytest.raises(EndpointRefused):

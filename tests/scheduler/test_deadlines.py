@@ -69,7 +69,7 @@ async def test_a_sweep_is_bounded(rt, clock, monkeypatch):
     assert await sweep(rt) == 1
 
 
-async def test_a_deadline_is_rung_at_its_moment_and_not_before(rt, clock, owner):
+async def test_a_deadline_fires_at_its_time_and_not_before(rt, clock, owner):
     await import_neighbours(rt, 4)
     booking_id, _ = await book_and_accept(rt)
     due = await owner.fetchval(
@@ -90,7 +90,7 @@ async def state(owner, booking_id):
     return await owner.fetchval("SELECT state FROM bookings WHERE id = $1", booking_id)
 
 
-async def test_many_sweepers_ring_every_deadline_once(rt, database, clock, owner, tmp_path):
+async def test_many_sweepers_fire_every_deadline_once(rt, database, clock, owner, tmp_path):
     await import_neighbours(rt, 4, capacity=20)
     bookings = [(await book_and_accept(rt))[0] for _ in range(12)]
     await clock.advance(timedelta(hours=12))
@@ -150,7 +150,7 @@ def sweeper(database, folder: Path, stop: str) -> subprocess.Popen[str]:
     )
 
 
-async def test_a_sweeper_killed_in_the_middle_has_done_nothing_and_another_does_all(
+async def test_a_killed_sweeper_has_done_nothing_and_another_does_all(
     rt, database, clock, owner, tmp_path
 ):
     await import_neighbours(rt, 4, capacity=20)
@@ -197,7 +197,7 @@ async def terminate(owner) -> None:
     )
 
 
-async def test_a_poisoned_booking_holds_up_nobody(rt, clock, owner, monkeypatch, caplog):
+async def test_a_failing_booking_does_not_block_others(rt, clock, owner, monkeypatch, caplog):
     await import_neighbours(rt, 4, capacity=20)
     bookings = [(await book_and_accept(rt))[0] for _ in range(4)]
     rule = flow.TIMER_RULES[TimerKind.CONTACT_DEADLINE]
@@ -207,7 +207,9 @@ async def test_a_poisoned_booking_holds_up_nobody(rt, clock, owner, monkeypatch,
             raise RuntimeError("poison")
         return rule(case)
 
-    monkeypatch.setattr(flow, "TIMER_RULES", {**flow.TIMER_RULES, TimerKind.CONTACT_DEADLINE: poisoned})
+    monkeypatch.setattr(
+        flow, "TIMER_RULES", {**flow.TIMER_RULES, TimerKind.CONTACT_DEADLINE: poisoned}
+    )
     await clock.advance(timedelta(hours=12))
     await sweep(rt)
     await sweep(rt)
@@ -230,7 +232,7 @@ async def test_the_next_tick_comes_when_the_next_timer_is_due(rt, clock):
     assert 0 < asked[0] <= 0.5
 
 
-async def test_far_timers_ask_for_no_tick(rt):
+async def test_distant_timers_request_no_tick(rt):
     asked: list[float] = []
     await import_neighbours(rt, 4)
     await book_job(rt)
@@ -238,7 +240,7 @@ async def test_far_timers_ask_for_no_tick(rt):
     assert asked == []
 
 
-async def test_a_standing_clock_brings_no_timer_nearer(rt, clock):
+async def test_a_stopped_clock_requests_no_tick(rt, clock):
     await import_neighbours(rt, 4)
     await book_job(rt)
     assert await maintenance.next_due_s(rt) is None
@@ -248,7 +250,7 @@ async def test_a_standing_clock_brings_no_timer_nearer(rt, clock):
     assert await maintenance.next_due_s(rt) == 0
 
 
-async def test_timers_in_another_s_hands_are_no_reason_to_hurry(rt, clock, owner):
+async def test_timers_locked_elsewhere_request_no_fast_tick(rt, clock, owner):
     asked: list[float] = []
     await import_neighbours(rt, 4)
     booking_id, _ = await book_and_accept(rt)
@@ -282,7 +284,7 @@ async def test_the_server_s_own_clock_is_watched(rt, owner, steady, sentinel, ca
     assert "jumped by +46800 s" in caplog.text
 
 
-async def test_nothing_is_rung_while_the_clock_is_not_trusted(rt, clock, owner, monkeypatch):
+async def test_no_timer_fires_while_the_clock_is_not_trusted(rt, clock, owner, monkeypatch):
     await import_neighbours(rt, 4)
     booking_id, _ = await book_and_accept(rt)
     wall = datetime(2026, 3, 2, 9, tzinfo=UTC)
@@ -307,7 +309,7 @@ async def test_nothing_is_rung_while_the_clock_is_not_trusted(rt, clock, owner, 
     assert await state(owner, booking_id) != "awarded"
 
 
-def test_the_first_look_is_trusted_and_time_passing_is_too(sentinel, steady):
+def test_the_first_check_and_passing_time_are_trusted(sentinel, steady):
     wall = BEGINNING
     assert sentinel.check(wall)
     for seconds in (1, 3600, 86_400, 30, 29):
@@ -336,13 +338,13 @@ def test_small_steps_are_tolerated(sentinel, steady):
     assert sentinel.check(BEGINNING + timedelta(seconds=1))
 
 
-def test_a_clock_set_right_again_is_trusted_at_once(sentinel, steady):
+def test_a_corrected_clock_is_trusted_at_once(sentinel, steady):
     sentinel.check(BEGINNING)
     assert not sentinel.check(BEGINNING + timedelta(hours=13))
     assert sentinel.check(pass_by(steady, BEGINNING, 60))
 
 
-def test_a_second_jump_begins_the_five_minutes_anew(sentinel, steady):
+def test_a_second_jump_restarts_the_five_minutes(sentinel, steady):
     sentinel.check(BEGINNING)
     sentinel.check(BEGINNING + timedelta(hours=13))
     wall = pass_by(steady, BEGINNING + timedelta(hours=26), 200)
@@ -350,7 +352,7 @@ def test_a_second_jump_begins_the_five_minutes_anew(sentinel, steady):
     assert not sentinel.check(pass_by(steady, wall, 200))
 
 
-def test_a_person_may_confirm_the_clock(sentinel):
+def test_an_operator_may_confirm_the_clock(sentinel):
     sentinel.check(BEGINNING)
     assert not sentinel.check(BEGINNING + timedelta(hours=13))
     sentinel.confirm()
@@ -358,7 +360,7 @@ def test_a_person_may_confirm_the_clock(sentinel):
     assert not sentinel.check(BEGINNING)
 
 
-def test_the_steady_clock_runs():
+def test_the_monotonic_clock_runs():
     before = since_boot_s()
     assert since_boot_s() >= before > 0
 

@@ -54,12 +54,12 @@ def begins(sentinel: ClockSentinel, wall: datetime, written: datetime | None = N
 
 @pytest.mark.parametrize("ahead", [timedelta(0), timedelta(seconds=30), -timedelta(seconds=29)])
 @pytest.mark.parametrize("written", [None, NOON - timedelta(days=400), NOON])
-def test_clocks_that_agree_are_believed_at_once(machine, ahead, written):
+def test_clocks_that_agree_are_trusted_at_once(machine, ahead, written):
     assert begins(machine.sentinel(), NOON + ahead, written)
 
 
 @pytest.mark.parametrize("ahead", [13 * HOUR, -HOUR, timedelta(seconds=31)])
-def test_two_clocks_that_disagree_are_doubted_until_they_agree(machine, ahead, caplog):
+def test_clocks_that_disagree_are_not_trusted_until_they_agree(machine, ahead, caplog):
     sentinel = machine.sentinel()
     for _ in range(100):
         assert not begins(sentinel, machine.pass_by(timedelta(minutes=1)) + ahead)
@@ -71,7 +71,7 @@ def test_two_clocks_that_disagree_are_doubted_until_they_agree(machine, ahead, c
     assert sentinel.doubt == ""
 
 
-def test_what_is_written_in_the_future_is_doubted_until_that_moment_comes(machine):
+def test_a_last_event_in_the_future_is_not_trusted_until_then(machine):
     sentinel = machine.sentinel()
     written = NOON + HOUR
     assert not begins(sentinel, NOON, written)
@@ -79,7 +79,7 @@ def test_what_is_written_in_the_future_is_doubted_until_that_moment_comes(machin
     assert begins(sentinel, machine.pass_by(HOUR), written)
 
 
-def test_a_person_may_say_that_the_database_is_right(machine):
+def test_an_operator_may_confirm_the_database_clock(machine):
     assert machine.sentinel().start(NOON + 13 * HOUR, None, confirmed=True)
     sentinel = machine.sentinel()
     assert not begins(sentinel, NOON - HOUR, NOON)
@@ -95,7 +95,7 @@ def test_a_machine_that_was_off_for_a_week_starts_without_alarm(machine, caplog)
     assert caplog.records == []
 
 
-def test_a_machine_that_slept_for_a_week_starts_without_alarm(machine, caplog):
+def test_a_machine_suspended_for_a_week_starts_without_alarm(machine, caplog):
     assert begins(machine.sentinel(), NOON)
     assert begins(machine.sentinel(), machine.pass_by(timedelta(days=7)), NOON)
     assert caplog.records == []
@@ -116,13 +116,13 @@ def test_a_jump_between_two_processes_is_a_jump(machine, jump, caplog):
 
 
 @pytest.mark.parametrize("text", ["", "nonsense", "first not-a-number", "first 1 2", "\x00"])
-def test_a_memory_that_cannot_be_read_is_none(machine, text):
+def test_an_unreadable_stored_offset_is_ignored(machine, text):
     machine.file.write_text(text)
     assert TrustedOffset(machine.file, "first").load() is None
     assert begins(machine.sentinel(), NOON)
 
 
-def test_a_memory_is_written_once_and_not_at_every_look(machine):
+def test_the_offset_is_stored_once_and_not_at_every_check(machine):
     sentinel = machine.sentinel()
     begins(sentinel, NOON)
     machine.file.unlink()
@@ -132,17 +132,17 @@ def test_a_memory_is_written_once_and_not_at_every_look(machine):
     assert not list(machine.file.parent.glob("clock.*"))
 
 
-def test_a_folder_that_is_not_there_is_no_reason_to_stop(machine, tmp_path):
+def test_a_missing_folder_is_tolerated(machine, tmp_path):
     machine.file = tmp_path / "nowhere" / "clock"
     assert begins(machine.sentinel(), NOON)
 
 
-def test_the_boot_has_a_name_that_stays():
+def test_the_boot_id_is_stable():
     assert boot_id() == boot_id()
     assert " " not in boot_id()
 
 
-async def test_a_worker_that_starts_on_a_wrong_clock_rings_nothing_until_it_is_confirmed(
+async def test_a_worker_started_on_a_wrong_clock_waits_for_confirmation(
     rt, clock, owner, monkeypatch, caplog
 ):
     await import_neighbours(rt, 4)
@@ -178,7 +178,7 @@ async def test_a_confirmation_holds_for_an_hour(rt, clock, owner):
     assert not await maintenance.is_clock_confirmed(rt)
 
 
-async def test_the_event_written_last_is_known(rt, clock, owner):
+async def test_the_time_of_the_last_event_is_known(rt, clock, owner):
     assert await maintenance.last_event_at(rt) is None
     await import_neighbours(rt, 4)
     await book_and_accept(rt)

@@ -3,7 +3,7 @@ from datetime import timedelta
 from scheduler.housekeeping import delete_old_rows
 
 
-async def test_old_rows_are_forgotten_and_young_ones_kept(rt, owner, clock):
+async def test_old_rows_are_deleted_and_recent_ones_kept(rt, owner, clock):
     for day in range(3):
         await owner.execute(
             "INSERT INTO answers (principal, key, request_sha256, created_at)"
@@ -22,7 +22,7 @@ async def test_old_rows_are_forgotten_and_young_ones_kept(rt, owner, clock):
     assert await owner.fetchval("SELECT count(*) FROM quotes") == 1
 
 
-async def test_dead_sessions_and_login_links_are_forgotten(rt, owner, clock):
+async def test_expired_sessions_and_login_links_are_deleted(rt, owner, clock):
     person = await owner.fetchval(
         "INSERT INTO people (id, kind, name, email, language)"
         " VALUES (gen_random_uuid(), 'operator', 'Op', 'op@example.org', 'en') RETURNING id"

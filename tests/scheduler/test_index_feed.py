@@ -46,7 +46,7 @@ async def test_a_friend_without_a_place_leaves_the_index(rt, owner):
     assert len(rt.index) == 1
 
 
-async def test_a_change_that_commits_late_is_not_passed_over(rt, owner, database):
+async def test_a_change_that_commits_late_is_not_missed(rt, owner, database):
     refs = await import_neighbours(rt, 2)
     feed = await ready(rt)
     late = owner.transaction()
@@ -62,7 +62,7 @@ async def test_a_change_that_commits_late_is_not_passed_over(rt, owner, database
     assert rt.index.get(refs["f1"]).radius_m == 5000
 
 
-async def test_an_older_row_put_over_a_newer_one_is_put_right(rt, owner):
+async def test_an_older_row_over_a_newer_one_is_corrected(rt, owner):
     refs = await import_neighbours(rt, 1)
     feed = await ready(rt)
     old = rt.index.get(refs["f1"])
@@ -102,7 +102,7 @@ async def test_a_feed_without_a_mark_begins_with_a_comparison(rt, owner):
     assert rt.index.get(refs["f1"]).radius_m == 6000
 
 
-async def test_what_differs_is_mended_and_told(rt, caplog):
+async def test_differences_are_corrected_and_logged(rt, caplog):
     refs = await import_neighbours(rt, 3)
     feed = await ready(rt)
     rt.index.remove(refs["f1"])
@@ -115,7 +115,7 @@ async def test_what_differs_is_mended_and_told(rt, caplog):
     assert await feed.reconcile() == 0
 
 
-async def test_a_friend_without_a_row_is_taken_out(rt, caplog):
+async def test_a_friend_without_a_row_is_removed(rt, caplog):
     refs = await import_neighbours(rt, 1)
     feed = await ready(rt)
     ghost = replace(rt.index.get(refs["f1"]), id=uuid4())
@@ -124,7 +124,7 @@ async def test_a_friend_without_a_row_is_taken_out(rt, caplog):
     assert rt.index.get(ghost.id) is None
 
 
-async def test_what_is_merely_on_its_way_is_no_difference(rt, owner, caplog):
+async def test_a_change_in_transit_is_no_difference(rt, owner, caplog):
     refs = await import_neighbours(rt, 1)
     feed = await ready(rt)
     await owner.execute("UPDATE friends SET radius_m = 5000 WHERE ref = 'f1'")
@@ -167,7 +167,7 @@ async def test_offers_made_and_ended_by_another_process_are_counted(rt, database
         assert counts() == [0, 0, 0, 0]
 
 
-async def test_who_is_known_already_is_not_read_again(rt, owner, monkeypatch):
+async def test_friends_already_up_to_date_are_not_read_again(rt, owner, monkeypatch):
     refs = await import_neighbours(rt, 2)
     feed = await ready(rt)
     read: list[list] = []

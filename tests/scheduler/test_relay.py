@@ -31,7 +31,7 @@ async def test_every_message_is_sent_once(rt, notebook, deliver, messages):
     assert len(notebook.posts) == len(rows)
 
 
-async def test_a_reader_hears_of_a_booking_in_order(rt, notebook, deliver):
+async def test_a_reader_gets_the_messages_of_a_booking_in_order(rt, notebook, deliver):
     await import_neighbours(rt, 4)
     booking_id, offer = await book_and_accept(rt)
     await commands.confirm_contact(rt, booking_id, offer.friend_id)
@@ -47,7 +47,7 @@ async def test_a_reader_hears_of_a_booking_in_order(rt, notebook, deliver):
     assert notebook.templates(customer) == ["booked", "friend_found", "contacted"]
 
 
-async def test_what_comes_later_waits_for_what_failed(rt, clock, notebook, deliver):
+async def test_later_messages_wait_for_a_failed_one(rt, clock, notebook, deliver):
     await import_neighbours(rt, 4)
     _, offer = await book_and_accept(rt)
     notebook.answers["offer"] = refuse(Retry("not now"))
@@ -101,7 +101,7 @@ async def test_a_sender_may_ask_for_more_time(rt, clock, notebook, deliver, mess
     assert row["next_at"] == await clock.now() + timedelta(seconds=900)
 
 
-async def test_what_can_never_work_is_parked_at_once_and_holds_up_nobody(
+async def test_a_permanent_failure_is_parked_at_once_and_delays_no_other(
     rt, notebook, deliver, messages
 ):
     await import_neighbours(rt, 4)
@@ -131,9 +131,7 @@ async def test_the_desk_can_have_a_parked_message_sent_again(rt, notebook, deliv
         await maintenance.unpark(rt, uuid4())
 
 
-async def test_an_offer_nobody_can_answer_any_more_is_not_sent(
-    rt, clock, notebook, deliver, messages
-):
+async def test_an_expired_offer_is_not_sent(rt, clock, notebook, deliver, messages):
     await import_neighbours(rt, 4)
     await book_job(rt)
     await clock.advance(rt.policy.offer_life)
@@ -143,7 +141,7 @@ async def test_an_offer_nobody_can_answer_any_more_is_not_sent(
     assert notebook.templates() == ["booked"]
 
 
-async def test_an_offer_that_failed_is_given_up_when_it_runs_out(
+async def test_a_failed_offer_message_ends_when_the_offer_expires(
     rt, clock, notebook, deliver, messages
 ):
     await import_neighbours(rt, 1)
@@ -158,7 +156,7 @@ async def test_an_offer_that_failed_is_given_up_when_it_runs_out(
     assert (await messages(template="offer"))[0]["state"] == "expired"
 
 
-async def test_what_is_no_longer_true_is_not_sent(rt, notebook, deliver, messages):
+async def test_an_obsolete_message_is_not_sent(rt, notebook, deliver, messages):
     await import_neighbours(rt, 1)
     await book_job(rt)
     notebook.answers["booked"] = refuse(Moot())
@@ -166,7 +164,7 @@ async def test_what_is_no_longer_true_is_not_sent(rt, notebook, deliver, message
     assert (await messages(template="booked"))[0]["state"] == "expired"
 
 
-async def test_a_poisoned_message_stops_no_batch_and_tells_no_name(
+async def test_a_failing_message_stops_no_batch_and_logs_no_name(
     rt, notebook, deliver, messages, caplog
 ):
     await import_neighbours(rt, 4)
@@ -195,7 +193,7 @@ async def test_a_channel_without_a_sender_is_parked(rt, notebook, messages):
     assert (row["state"], row["problem"]) == ("parked", "there is no sender for the channel push")
 
 
-async def test_a_slow_reader_holds_up_nobody(rt, notebook, relay, messages):
+async def test_a_slow_recipient_delays_no_other(rt, notebook, relay, messages):
     await import_neighbours(rt, 4)
     slow = live_offers_of(await book_job(rt))[0].friend_id
     notebook.hold[slow] = asyncio.Event()
@@ -213,7 +211,7 @@ async def test_a_slow_reader_holds_up_nobody(rt, notebook, relay, messages):
     await relay.finish(5)
 
 
-async def test_a_sender_that_never_answers_is_cut_and_tried_again(rt, notebook, messages):
+async def test_a_sender_that_never_answers_times_out_and_is_retried(rt, notebook, messages):
     await import_neighbours(rt, 1)
     await book_job(rt)
     relay = Relay(rt, {Channel.MAIL: notebook}, request_tick=lambda: None, send_timeout_s=0.01)
@@ -225,7 +223,7 @@ async def test_a_sender_that_never_answers_is_cut_and_tried_again(rt, notebook, 
     assert (row["state"], row["problem"]) == ("pending", "it took longer than 0.01 s")
 
 
-async def test_no_more_is_begun_than_there_are_hands(rt, notebook, messages):
+async def test_no_more_deliveries_run_than_there_are_slots(rt, notebook, messages):
     await import_neighbours(rt, 4, capacity=20)
     for number in range(10):
         await book_job(rt, email=f"c{number}@example.com")
@@ -268,7 +266,7 @@ async def test_many_relays_send_every_message_once(rt, notebook, messages):
     assert len(notebook.posts) == len(rows)
 
 
-async def test_a_dead_relay_s_messages_are_sent_by_another_when_the_lease_ends(
+async def test_messages_of_a_dead_relay_are_sent_by_another_after_the_lease(
     rt, clock, notebook, deliver, messages
 ):
     await import_neighbours(rt, 1)
@@ -295,7 +293,7 @@ async def test_a_fast_clock_shortens_no_lease(rt, clock, notebook, messages):
     assert all(row["next_at"] - before >= timedelta(seconds=600 * module.LEASE_S) for row in rows)
 
 
-async def test_whoever_lost_his_lease_may_say_sent_but_not_failed(
+async def test_after_a_lost_lease_sent_is_recorded_but_failed_is_not(
     rt, clock, notebook, deliver, messages
 ):
     await import_neighbours(rt, 1)
@@ -315,9 +313,7 @@ async def test_whoever_lost_his_lease_may_say_sent_but_not_failed(
     assert {row["state"] for row in await messages()} == {"sent"}
 
 
-async def test_what_was_sent_while_the_database_was_away_is_written_later(
-    rt, owner, notebook, relay, messages
-):
+async def test_outcomes_during_an_outage_are_recorded_later(rt, owner, notebook, relay, messages):
     await import_neighbours(rt, 4)
     await book_and_accept(rt)
     await relay.tick()
@@ -342,9 +338,7 @@ async def test_what_was_sent_while_the_database_was_away_is_written_later(
     await relay.finish(5)
 
 
-async def test_finishing_ends_what_is_begun_and_cuts_what_takes_too_long(
-    rt, notebook, relay, messages
-):
+async def test_finishing_awaits_deliveries_and_cancels_slow_ones(rt, notebook, relay, messages):
     await import_neighbours(rt, 2)
     offers = live_offers_of(await book_job(rt))
     notebook.hold[offers[0].friend_id] = asyncio.Event()

@@ -60,7 +60,7 @@ async def test_a_job_ticks_at_once_and_again(ticker, counter):
     assert counter.most_at_once == 1
 
 
-async def test_a_tick_can_be_had_sooner(ticker, counter):
+async def test_a_tick_can_be_requested_sooner(ticker, counter):
     ticker.every(3600, "job", counter.tick)
     ticker.start()
     await counter.reaches(1)
@@ -78,7 +78,7 @@ async def test_sooner_never_means_later(ticker, counter):
     await counter.reaches(2)
 
 
-async def test_what_is_asked_for_during_a_tick_comes_after_it(ticker, counter):
+async def test_a_tick_requested_during_a_tick_comes_after_it(ticker, counter):
     ticker.every(3600, "job", counter.tick)
     counter.gate.clear()
     ticker.start()
@@ -90,7 +90,7 @@ async def test_what_is_asked_for_during_a_tick_comes_after_it(ticker, counter):
     assert counter.most_at_once == 1
 
 
-async def test_many_wishes_make_one_tick(ticker, counter):
+async def test_many_requests_make_one_tick(ticker, counter):
     ticker.every(3600, "job", counter.tick)
     ticker.start()
     await counter.reaches(1)
@@ -111,7 +111,7 @@ async def test_a_slow_job_does_not_delay_another(ticker, counter):
     slow.gate.set()
 
 
-async def test_a_failure_ends_no_chain(ticker, counter):
+async def test_a_failure_does_not_end_the_series(ticker, counter):
     counter.fail = [ValueError("first"), DatabaseUnavailable("second"), KeyError("third")]
     ticker.every(0.02, "job", counter.tick)
     ticker.start()
@@ -119,7 +119,7 @@ async def test_a_failure_ends_no_chain(ticker, counter):
     assert ticker.since_s("job") is not None
 
 
-async def test_a_database_that_is_away_is_told_once_and_its_return_once(ticker, counter, caplog):
+async def test_an_outage_and_its_end_are_logged_once_each(ticker, counter, caplog):
     caplog.set_level(logging.WARNING)
     counter.fail = [DatabaseUnavailable("gone") for _ in range(4)]
     ticker.every(0.01, "job", counter.tick)
@@ -132,7 +132,7 @@ async def test_a_database_that_is_away_is_told_once_and_its_return_once(ticker, 
     assert caplog.records[0].exc_info is None
 
 
-async def test_a_mistake_is_told_with_its_place(ticker, counter, caplog):
+async def test_a_bug_is_logged_with_its_traceback(ticker, counter, caplog):
     counter.fail = [ValueError("what")]
     ticker.every(0.01, "job", counter.tick)
     ticker.start()
@@ -140,7 +140,7 @@ async def test_a_mistake_is_told_with_its_place(ticker, counter, caplog):
     assert caplog.records[0].exc_info
 
 
-async def test_stopping_lets_a_tick_end(counter):
+async def test_stopping_awaits_a_running_tick(counter):
     ticker = Ticker()
     ticker.every(0.01, "job", counter.tick)
     counter.gate.clear()
@@ -155,7 +155,7 @@ async def test_stopping_lets_a_tick_end(counter):
     assert counter.count == 1
 
 
-async def test_stopping_cuts_a_tick_that_takes_too_long(counter, caplog):
+async def test_stopping_cancels_a_tick_that_takes_too_long(counter, caplog):
     ticker = Ticker()
     ticker.every(0.01, "job", counter.tick)
     counter.gate.clear()
@@ -166,7 +166,7 @@ async def test_stopping_cuts_a_tick_that_takes_too_long(counter, caplog):
     assert ticker.since_s("job") is None
 
 
-async def test_stopping_what_never_started_is_no_fault(counter):
+async def test_stopping_without_a_start_is_allowed(counter):
     ticker = Ticker()
     ticker.every(1, "job", counter.tick)
     await ticker.stop(1)

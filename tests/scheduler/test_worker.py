@@ -47,7 +47,7 @@ def ready(worker):
     return look
 
 
-async def test_news_leaves_within_a_moment_of_its_commit(rt, owner, notebook, through):
+async def test_a_message_leaves_soon_after_its_commit(rt, owner, notebook, through):
     await import_neighbours(rt, 4)
     async with background_worker(rt, senders=through):
         await until(lambda: owner.fetchval("SELECT 1"), 1)
@@ -58,7 +58,7 @@ async def test_news_leaves_within_a_moment_of_its_commit(rt, owner, notebook, th
     assert sorted(notebook.templates()) == ["booked", "offer", "offer", "offer", "offer"]
 
 
-async def test_a_missed_deadline_is_acted_on_when_nobody_asks(rt, owner, clock, through):
+async def test_a_missed_deadline_is_acted_on_without_a_request(rt, owner, clock, through):
     await import_neighbours(rt, 4)
     booking_id, _ = await book_and_accept(rt)
     async with background_worker(rt, senders=through) as worker:
@@ -83,9 +83,7 @@ async def test_a_day_passes_in_seconds_under_a_fast_clock(rt, owner, clock, thro
     assert rung["late"] / 20_000 < timedelta(seconds=1)
 
 
-async def test_it_works_again_by_itself_after_every_connection_was_cut(
-    rt, owner, clock, through, caplog
-):
+async def test_it_recovers_after_every_connection_was_closed(rt, owner, clock, through, caplog):
     await import_neighbours(rt, 4)
     first, _ = await book_and_accept(rt)
     async with background_worker(rt, senders=through) as worker:
@@ -120,7 +118,7 @@ async def test_two_workers_share_and_repeat_nothing(rt, owner, clock, notebook, 
     assert len({p.message.id for p in notebook.posts}) == len(notebook.posts)
 
 
-async def test_its_state_says_what_waits_and_since_when(rt, owner, notebook, through, monkeypatch):
+async def test_its_state_reports_the_backlog(rt, owner, notebook, through, monkeypatch):
     monkeypatch.setattr(module, "BACKLOG_EVERY_S", 0.05)
     await import_neighbours(rt, 3)
     async with background_worker(rt, senders=through) as worker:
@@ -172,7 +170,7 @@ async def test_it_is_not_ready_when_it_starts_on_a_clock_that_its_host_does_not_
         assert worker.state().clock_doubt == ""
 
 
-async def test_stopping_ends_what_is_begun(rt, owner, notebook, through):
+async def test_stopping_finishes_running_deliveries(rt, owner, notebook, through):
     await import_neighbours(rt, 1)
     offer = live_offers_of(await book_job(rt))[0]
     notebook.hold[offer.friend_id] = asyncio.Event()
@@ -184,7 +182,7 @@ async def test_stopping_ends_what_is_begun(rt, owner, notebook, through):
     assert await unsent(owner)() == 0
 
 
-async def test_mails_lie_in_the_folder_when_there_is_no_server(rt, owner, tmp_path):
+async def test_mails_are_written_to_the_folder_without_a_server(rt, owner, tmp_path):
     await import_neighbours(rt, 4)
     await book_job(rt)
     async with background_worker(rt):

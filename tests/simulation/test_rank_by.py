@@ -13,7 +13,7 @@ def test_no_promise_breaks_where_friends_are_ranked_by_the_cell():
     assert len({town.digest for town in by_cell} | {Town(0).live().digest}) == 4
 
 
-def test_whoever_ranks_by_the_door_where_the_policy_says_cell_is_caught(monkeypatch):
+def test_ranking_by_the_address_against_the_policy_is_detected(monkeypatch):
     monkeypatch.setattr(matching, "reference_point", lambda door, cell, policy: door)
     with pytest.raises(Broken, match="the nearest who are fit"):
         Town(0, RankBy.CELL).live()

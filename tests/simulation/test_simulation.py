@@ -32,12 +32,12 @@ def test_no_promise_breaks_and_everything_interesting_happens(towns: list[Town])
     assert never_reached(seen) == []
 
 
-def test_a_seed_tells_the_same_story_again(towns: list[Town]):
+def test_a_seed_gives_the_same_run_again(towns: list[Town]):
     assert [Town(seed).live().digest for seed in (0, 1)] == [t.digest for t in towns[:2]]
     assert len({town.digest for town in towns}) == TOWNS
 
 
-def test_a_seed_tells_the_same_story_in_a_process_that_hashes_otherwise(towns: list[Town]):
+def test_a_seed_gives_the_same_run_with_another_hash_seed(towns: list[Town]):
     command = "from tests.simulation.town import Town; print(Town(0).live().digest)"
     told = subprocess.run(
         [sys.executable, "-c", command],
@@ -50,7 +50,7 @@ def test_a_seed_tells_the_same_story_in_a_process_that_hashes_otherwise(towns: l
     assert told.stdout.strip() == towns[0].digest
 
 
-def test_the_whole_run_fails_when_something_was_never_seen_or_told_otherwise(
+def test_the_run_fails_when_something_was_never_seen_or_differs(
     monkeypatch, capsys, towns: list[Town]
 ):
     def lived(*_):
@@ -89,7 +89,7 @@ PLANTED = {
 
 
 @pytest.mark.parametrize("bug", PLANTED)
-def test_a_planted_bug_does_not_live_long(monkeypatch, bug: str):
+def test_a_planted_bug_is_detected(monkeypatch, bug: str):
     PLANTED[bug](monkeypatch)
     with pytest.raises((Broken, IllegalTransition)):
         live_in_towns(3)
