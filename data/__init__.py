@@ -1,1 +1,1 @@
-"""What is so: records, settings and the SQL that keeps them."""
+"""Records, settings, the database and its SQL."""

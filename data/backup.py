@@ -1,10 +1,10 @@
-"""Backup and restore by PostgreSQL's own programs, of the server's own version.
+"""Backup and restore by the PostgreSQL client programs of the server's version.
 
-A backup is one file in pg_dump's custom format: the schema `tekkie` as it was at one moment, while
-everybody goes on working. It appears under its name only when it is complete and was read again.
+A backup is one file in pg_dump's custom format: a consistent snapshot of the schema `tekkie`, taken
+while the service runs. The file appears under its name only when it is complete and was read back.
 
-A restore is one transaction. pg_restore only writes the script and psql runs it, so that the
-transaction ids in the rows can be brought in line between the rows and their triggers.
+A restore is one transaction. pg_restore writes a script and psql runs it, so that the transaction
+ids in the rows can be corrected after the data and before the triggers.
 """
 
 from __future__ import annotations
@@ -51,12 +51,12 @@ sql = sql_loader.load("backup")
 
 
 class BackupRefused(db.DatabaseError):
-    """A backup or a restore cannot be made; nothing was changed, and the text says what helps."""
+    """A backup or restore is not possible; nothing was changed. The message names the cure."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BackupContents:
-    """What a backup or a restore holds."""
+    """The file of a backup or restore and the numbers of rows in it."""
 
     file: Path
     bytes: int
@@ -74,55 +74,55 @@ class _Facts:
 
 
 def _ignore_report(_: str) -> None:
-    """Report nothing."""
+    """Do nothing."""
 
 
 async def backup(
     dsn: str, file: Path, report: Callable[[str], None] = _ignore_report
 ) -> BackupContents:
-    """Write the database of its owner's `dsn` to a new file that only its owner may read."""
+    """Write the database at the owner's `dsn` to a new file with mode 0600."""
     facts = await _read_facts(dsn)
     if not facts.has_tables:
         raise BackupRefused("There is nothing to back up: the database has no tables of tekkie.")
     _check_is_new(file)
-    bin_ = programs_folder(facts.major)
-    aside = file.with_name(f".{file.name}.{os.getpid()}")
-    # pg_dump keeps the permissions of a file that it finds, and writes it through to the disk.
-    os.close(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+    programs = programs_folder(facts.major)
+    temporary = file.with_name(f".{file.name}.{os.getpid()}")
+    # pg_dump keeps the permissions of an existing file and syncs it to disk.
+    os.close(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
     try:
-        await _dump(bin_, dsn, aside, report)
-        await _dumped_version(bin_, aside)
-        _publish(aside, file)
+        await _dump(programs, dsn, temporary, report)
+        await _dumped_version(programs, temporary)
+        _publish(temporary, file)
     finally:
-        aside.unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
     return await _count_contents(dsn, file)
 
 
 async def restore(
     dsn: str, file: Path, report: Callable[[str], None] = _ignore_report, *, force: bool = False
 ) -> BackupContents:
-    """Fill the empty database of its owner's `dsn` from a backup, whole or not at all.
+    """Fill the empty database at the owner's `dsn` from a backup, completely or not at all.
 
-    With `force` tables that hold nobody's data make room; a database with people never does.
+    With `force`, tables without people are replaced; a database with people never is.
     """
     _check_is_file(file)
     facts = await _read_facts(dsn)
     await _check_is_empty(dsn, facts, force)
-    bin_ = programs_folder(facts.major)
-    written_by = await _dumped_version(bin_, file)
-    if written_by > facts.major:
+    programs = programs_folder(facts.major)
+    version = await _dumped_version(programs, file)
+    if version > facts.major:
         raise BackupRefused(
-            f"{file} comes from PostgreSQL {written_by} and this server is {facts.major}: "
-            f"restore into a server of version {written_by} or newer."
+            f"{file} comes from PostgreSQL {version} and this server is {facts.major}: "
+            f"restore into a server of version {version} or newer."
         )
     await migrate.ensure_role(dsn)
-    await _load(bin_, dsn, file, report, clear=facts.has_schema)
+    await _load(programs, dsn, file, report, clear=facts.has_schema)
     await _analyze(dsn)
     return await _count_contents(dsn, file)
 
 
 def programs_folder(major: int) -> Path:
-    """The folder with pg_dump, pg_restore and psql of this version; BackupRefused with the cure."""
+    """Return the folder of pg_dump, pg_restore and psql of this version. Raises BackupRefused."""
     for folder in _candidate_folders(major):
         if _major_version(folder / "pg_dump") == major and (folder / "psql").exists():
             return folder
@@ -143,13 +143,13 @@ def _candidate_folders(major: int) -> list[Path]:
 
 def _major_version(program: Path) -> int | None:
     try:
-        said = subprocess.run(
+        output = subprocess.run(
             [program, "--version"], capture_output=True, encoding="utf-8", check=True, timeout=10
         ).stdout
     except (OSError, subprocess.SubprocessError):
         return None
-    found = VERSION.search(said)
-    return int(found[1]) if found else None
+    match = VERSION.search(output)
+    return int(match[1]) if match else None
 
 
 def _check_is_new(file: Path) -> None:
@@ -159,7 +159,7 @@ def _check_is_new(file: Path) -> None:
 
 def _check_is_file(file: Path) -> None:
     if not file.is_file():
-        raise BackupRefused(f"{file} is no file: name one that `tekkie backup` has written.")
+        raise BackupRefused(f"{file} is not a file: name one that `tekkie backup` has written.")
 
 
 async def _check_is_empty(dsn: str, facts: _Facts, force: bool) -> None:
@@ -181,9 +181,9 @@ async def _check_is_empty(dsn: str, facts: _Facts, force: bool) -> None:
         )
 
 
-def _publish(aside: Path, file: Path) -> None:
-    # A link, not a rename: it fails where somebody has made a file of this name meanwhile.
-    os.link(aside, file)
+def _publish(temporary: Path, file: Path) -> None:
+    # A link, not a rename: it fails if a file of this name was created meanwhile.
+    os.link(temporary, file)
     folder = os.open(file.parent, os.O_RDONLY)
     try:
         os.fsync(folder)
@@ -227,80 +227,81 @@ async def _analyze(dsn: str) -> None:
         await connection.execute(sql.analyze)
 
 
-async def _dump(bin_: Path, dsn: str, into: Path, report: Callable[[str], None]) -> None:
+async def _dump(programs: Path, dsn: str, into: Path, report: Callable[[str], None]) -> None:
     arguments = (*DUMP, f"--file={into}", _target(dsn))
-    async with _run_program(bin_ / "pg_dump", arguments, dsn, stdout=subprocess.DEVNULL) as process:
-        said = await _collect_errors(process, report)
-        _check_exit(process, said, "The backup failed and left no file")
+    async with _run_program(
+        programs / "pg_dump", arguments, dsn, stdout=subprocess.DEVNULL
+    ) as process:
+        errors = await _collect_errors(process, report)
+        _check_exit(process, errors, "The backup failed and left no file")
 
 
-async def _dumped_version(bin_: Path, file: Path) -> int:
-    """The version of the server a backup comes from, after reading its table of contents."""
-    program = bin_ / "pg_restore"
+async def _dumped_version(programs: Path, file: Path) -> int:
+    """Return the server version a backup was made from; reads and checks its table of contents."""
+    program = programs / "pg_restore"
     async with _run_program(
         program, ("--list", str(file)), None, stdout=subprocess.PIPE
     ) as process:
-        listed, said = await process.communicate()
-        lines = said.decode(errors="replace").splitlines()
+        contents, errors = await process.communicate()
+        lines = errors.decode(errors="replace").splitlines()
         _check_exit(process, lines, f"{file} cannot be read as a backup")
-    written_by = DUMPED_FROM.search(listed)
-    if written_by is None or not BOOKINGS_DATA.search(listed):
-        raise BackupRefused(f"{file} is no backup of tekkie: it holds no bookings.")
-    return int(written_by[1])
+    version = DUMPED_FROM.search(contents)
+    if version is None or not BOOKINGS_DATA.search(contents):
+        raise BackupRefused(f"{file} is not a backup of tekkie: it holds no bookings.")
+    return int(version[1])
 
 
 async def _load(
-    bin_: Path, dsn: str, file: Path, report: Callable[[str], None], *, clear: bool
+    programs: Path, dsn: str, file: Path, report: Callable[[str], None], *, clear: bool
 ) -> None:
     arguments, pipe = (*PSQL, _target(dsn)), subprocess.PIPE
     async with _run_program(
-        bin_ / "psql", arguments, dsn, stdout=subprocess.DEVNULL, stdin=pipe
+        programs / "psql", arguments, dsn, stdout=subprocess.DEVNULL, stdin=pipe
     ) as psql:
         assert psql.stdin is not None
-        said = asyncio.create_task(_collect_errors(psql, _ignore_report))
+        errors = asyncio.create_task(_collect_errors(psql, _ignore_report))
         try:
             psql.stdin.write(_lines(sql.begin, *([sql.clear] if clear else [])))
-            await _write_script(bin_, file, psql.stdin, report)
+            await _write_script(programs, file, psql.stdin, report)
         except (BrokenPipeError, ConnectionResetError):
-            pass  # psql ended first, and has said why
+            pass  # psql ended first; its errors are reported below
         finally:
             psql.stdin.close()
-        _check_exit(psql, await said, "The restore failed and was undone")
+        _check_exit(psql, await errors, "The restore failed and was undone")
 
 
 async def _write_script(
-    bin_: Path, file: Path, psql: StreamWriter, report: Callable[[str], None]
+    programs: Path, file: Path, psql: StreamWriter, report: Callable[[str], None]
 ) -> None:
-    await _write_sections(bin_, file, ("pre-data", "data"), psql, report)
+    await _write_sections(programs, file, ("pre-data", "data"), psql, report)
     psql.write(_lines(sql.renumber))
     report("building indexes and checking every row …")
-    await _write_sections(bin_, file, ("post-data",), psql, _ignore_report)
+    await _write_sections(programs, file, ("post-data",), psql, _ignore_report)
     psql.write(_lines(sql.commit))
     await psql.drain()
 
 
 async def _write_sections(
-    bin_: Path,
+    programs: Path,
     file: Path,
     sections: Sequence[str],
     psql: StreamWriter,
     report: Callable[[str], None],
 ) -> None:
-    wanted = [f"--section={one}" for one in sections]
-    arguments = (*RESTORE, *wanted, str(file))
+    arguments = (*RESTORE, *(f"--section={section}" for section in sections), str(file))
     async with _run_program(
-        bin_ / "pg_restore", arguments, None, stdout=subprocess.PIPE
+        programs / "pg_restore", arguments, None, stdout=subprocess.PIPE
     ) as process:
         assert process.stdout is not None
-        said = asyncio.create_task(_collect_errors(process, _ignore_report))
-        poured = 0
+        errors = asyncio.create_task(_collect_errors(process, _ignore_report))
+        written = 0
         while chunk := await process.stdout.read(CHUNK_BYTES):
             psql.write(chunk)
             await psql.drain()
-            poured += len(chunk)
-            report(f"restoring … {poured / 1e6:,.0f} MB")
-        # Without its end the script must not be committed.
-        _check_exit(process, await said, f"{file} is damaged and nothing was restored")
+            written += len(chunk)
+            report(f"restoring … {written / 1e6:,.0f} MB")
+        # An incomplete script must not be committed.
+        _check_exit(process, await errors, f"{file} is damaged and nothing was restored")
 
 
 def _lines(*statements: str) -> bytes:
@@ -308,7 +309,7 @@ def _lines(*statements: str) -> bytes:
 
 
 def _target(dsn: str) -> str:
-    """The address without its password: arguments can be read by everybody on the machine."""
+    """Return the address without its password, since arguments are visible to all local users."""
     parts = urlsplit(dsn)
     user, at, host = parts.netloc.rpartition("@")
     return "--dbname=" + parts._replace(netloc=user.partition(":")[0] + at + host).geturl()
@@ -316,8 +317,8 @@ def _target(dsn: str) -> str:
 
 def _environment(dsn: str | None) -> Mapping[str, str]:
     password = urlsplit(dsn).password if dsn else None
-    plain = {**os.environ, "LC_ALL": "C"}
-    return plain if password is None else {**plain, "PGPASSWORD": unquote(password)}
+    environment = {**os.environ, "LC_ALL": "C"}
+    return environment if password is None else {**environment, "PGPASSWORD": unquote(password)}
 
 
 @asynccontextmanager
@@ -342,28 +343,28 @@ async def _run_program(
     finally:
         if process.returncode is None:
             process.kill()
-        # asyncio counts a process as ended when its pipes are read to their ends.
+        # asyncio regards a process as ended only when its pipes are read to the end.
         while process.stdout is not None and await process.stdout.read(CHUNK_BYTES):
             pass
         await process.wait()
 
 
 async def _collect_errors(process: Process, report: Callable[[str], None]) -> list[str]:
-    """The last words of a program that has ended; on the way its tables are reported."""
-    said: deque[str] = deque(maxlen=ERROR_LINES)
+    """Return the last error lines of a program after it ends; report each table on the way."""
+    errors: deque[str] = deque(maxlen=ERROR_LINES)
     stderr: StreamReader | None = process.stderr
     assert stderr is not None
     async for line in stderr:
-        words = line.decode(errors="replace").strip()
-        if "dumping contents of table" in words:
-            report(f"saving {words.rpartition('.')[2].strip(chr(34))} …")
-        elif any(mark in words for mark in ("error", "ERROR", "FATAL")):
-            said.append(words)
+        text = line.decode(errors="replace").strip()
+        if "dumping contents of table" in text:
+            report(f"saving {text.rpartition('.')[2].strip(chr(34))} …")
+        elif any(word in text for word in ("error", "ERROR", "FATAL")):
+            errors.append(text)
     await process.wait()
-    return list(said)
+    return list(errors)
 
 
-def _check_exit(process: Process, said: Sequence[str], sentence: str) -> None:
+def _check_exit(process: Process, errors: Sequence[str], problem: str) -> None:
     if process.returncode:
-        words = "; ".join(said[:ERROR_LINES]) or f"exit code {process.returncode}"
-        raise BackupRefused(f"{sentence}: {words}")
+        details = "; ".join(errors[:ERROR_LINES]) or f"exit code {process.returncode}"
+        raise BackupRefused(f"{problem}: {details}")

@@ -1,4 +1,4 @@
-"""Which PostgreSQL it is: the bundled one, or the one named by TEKKIE_DATABASE_URL."""
+"""The database to use: the bundled PostgreSQL, or the server in TEKKIE_DATABASE_URL."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ class Database:
 async def database(
     settings: Settings, report: Callable[[str], None] = lambda _: None
 ) -> AsyncIterator[Database]:
-    """Yield the database of these settings, kept running while inside; EmbeddedError, ServerUnfit.
+    """Yield the database of these settings and keep it running meanwhile.
 
-    The schema may be missing or old: `data.migrate` says and does what is needed.
+    The schema may be missing or old: see `data.migrate`. Raises EmbeddedError, ServerUnfit.
     """
     if settings.database_url is not None:
         yield await _external(settings.database_url.get_secret_value())

@@ -1,17 +1,17 @@
-"""The pool, the transaction and what may go wrong with them, in words.
+"""The connection pool, transactions and the errors of the database.
 
-    DatabaseError                something about the database, not about the request
-    ├── DatabaseAway             nobody answers, or the connection broke; the outcome may be unknown
+    DatabaseError                an error of the database, not of the request
+    ├── DatabaseUnavailable      no answer, or the connection broke; the outcome may be unknown
     ├── DatabaseBusy             no free connection, or a statement took too long
-    ├── DatabaseConflict         deadlock, lock timeout or serialization; the same work may repeat
-    ├── ConstraintBroken         the schema refused a row: the same work never succeeds
+    ├── DatabaseConflict         deadlock, lock timeout or serialization; a retry may succeed
+    ├── ConstraintViolation      the schema refused a row; a retry never succeeds
     ├── DatabaseFull             no disk or memory left on the server
-    ├── ServerUnfit              a server tekkie cannot keep its promises on (check_server)
+    ├── ServerUnfit              a server that does not meet tekkie's requirements (check_server)
     └── SchemaError              (data.migrate) too old, too new, or migration files that disagree
 
-asyncpg's pool would send `RESET ALL` with every release, which doubles the price of a short read.
-It is left out, because there is nothing to reset: no statement of tekkie sets, listens, or takes a
-session's advisory lock, and a test reads all statements for that.
+asyncpg's pool would send `RESET ALL` with every release, which doubles the cost of a short read.
+It is skipped, because there is nothing to reset: no statement of tekkie sets session parameters,
+listens, or takes a session-level advisory lock. A test checks all statements for that.
 """
 
 from __future__ import annotations
@@ -41,12 +41,12 @@ OLDEST_SERVER: Final = 150000
 CONNECT_TIMEOUT_S: Final = 5.0
 ACQUIRE_TIMEOUT_S: Final = 1.5
 TRIES: Final = 3
-# A plan made while a table was small (those of its foreign keys too) would read it from end to end,
-# and is kept while the table grows: each row would make every booking dearer. What no index serves
-# is still read so; it must not look expensive enough to be compiled first.
+# A plan made while a table is small (for foreign keys too) would be a sequential scan, and stay
+# cached while the table grows and slows every booking. Where no index fits, a sequential scan is
+# still used; its inflated cost must not trigger JIT compilation.
 PREFER_INDEXES: Final = {"enable_seqscan": "off", "jit": "off"}
 
-# With a traceback for every try, as long as the database is away; whoever asks it says so once.
+# asyncpg logs a traceback for every attempt while the database is unavailable; callers log it once.
 logging.getLogger("asyncpg.pool").setLevel(logging.ERROR)
 
 clock_sql = sql_loader.load("clock")
@@ -54,24 +54,24 @@ server_sql = sql_loader.load("server")
 
 
 class DatabaseError(Exception):
-    """Something about the database, not about the request; the text is fit to be shown."""
+    """An error of the database, not of the request; the message may be shown to users."""
 
 
 class DatabaseUnavailable(DatabaseError):
-    """Nobody answers, or the connection broke; whether a commit happened may be unknown."""
+    """The server does not answer or the connection broke; a commit may have happened or not."""
 
 
 class DatabaseBusy(DatabaseError):
-    """No connection became free, or a statement ran into its time limit."""
+    """No connection became free, or a statement exceeded its time limit."""
 
 
 class DatabaseConflict(DatabaseError):
-    """Another transaction was in the way and this one was undone: the same work may repeat."""
+    """Rolled back because of a concurrent transaction; a retry may succeed."""
 
 
 @dataclass
 class ConstraintViolation(DatabaseError):
-    """A constraint of the schema refused what was to be written; nothing was."""
+    """A constraint of the schema was violated; nothing was written."""
 
     constraint: str
 
@@ -85,7 +85,7 @@ class DatabaseFull(DatabaseError):
 
 @dataclass
 class ServerUnfit(DatabaseError):
-    """A server on which tekkie cannot keep its promises: one sentence with its cure each."""
+    """A server that does not meet tekkie's requirements: one sentence with its cure per problem."""
 
     problems: list[str]
 
@@ -102,7 +102,7 @@ CONNECTION_ERRORS: Final = (
     asyncpg.InternalClientError,
 )
 
-# What asyncpg raises -> what it is called here and how it is said; the first that fits counts.
+# asyncpg's exceptions -> this module's exception and its message; the first match counts.
 TRANSLATIONS: Final[
     tuple[tuple[tuple[type[BaseException], ...], type[DatabaseError], str], ...]
 ] = (
@@ -117,7 +117,7 @@ TRANSLATIONS: Final[
             asyncpg.SerializationError,
             asyncpg.DeadlockDetectedError,
             asyncpg.LockNotAvailableError,
-            # A migration gave a table a column: plans made before it are thrown away and made anew.
+            # A migration changed a table: cached plans are discarded and made anew.
             asyncpg.InvalidCachedStatementError,
             asyncpg.OutdatedSchemaCacheError,
         ),
@@ -144,7 +144,7 @@ TRANSLATIONS: Final[
 
 @contextmanager
 def translate_errors() -> Iterator[None]:
-    """Turn what asyncpg raises about server and connection into this module's errors."""
+    """Raise this module's errors in place of asyncpg's errors of server and connection."""
     try:
         yield
     except asyncpg.IntegrityConstraintViolationError as error:
@@ -164,7 +164,7 @@ def _translate_role_errors(role: str | None) -> Iterator[None]:
         yield
     except (asyncpg.InvalidParameterValueError, asyncpg.InsufficientPrivilegeError) as error:
         raise DatabaseUnavailable(
-            f"The database does not let us act as {role} ({_cause(error)}): run `tekkie migrate`."
+            f"The database does not permit the role {role} ({_cause(error)}): run `tekkie migrate`."
         ) from error
 
 
@@ -180,14 +180,17 @@ async def open_pool(
     application: str,
     statement_timeout_s: float = 5.0,
 ) -> Pool:
-    """Open a pool of at most `size` connections acting as `role`; DatabaseAway or DatabaseBusy."""
+    """Open a pool of at most `size` connections with the role `role`.
+
+    Raises DatabaseUnavailable, DatabaseBusy.
+    """
     with translate_errors(), _translate_role_errors(role):
         return await asyncpg.create_pool(
             dsn,
             min_size=1,
             max_size=size,
             timeout=CONNECT_TIMEOUT_S,
-            # The server cancels first, so that the clear error arrives instead of a cut line.
+            # The server cancels first, so that its error arrives instead of a lost connection.
             command_timeout=statement_timeout_s + 1,
             init=_register_json,
             reset=_skip_reset,
@@ -199,7 +202,7 @@ async def open_pool(
 async def connect(
     dsn: str, *, application: str, role: str | None = None, path: str = "tekkie"
 ) -> asyncpg.Connection[asyncpg.Record]:
-    """Open one connection outside any pool and without a statement limit (migrations, checks)."""
+    """Open one connection outside any pool, without a statement timeout (migrations, checks)."""
     with translate_errors():
         connection: asyncpg.Connection[asyncpg.Record] = await asyncpg.connect(
             dsn,
@@ -214,7 +217,7 @@ async def connect(
 def session_settings(
     role: str | None, application: str, statement_timeout_s: float
 ) -> dict[str, str]:
-    """Return the server settings of one session; the server's own RESET comes back to these."""
+    """Return the server settings of one session; RESET returns to these values."""
     settings = {
         "application_name": application,
         "search_path": "tekkie",
@@ -227,7 +230,7 @@ def session_settings(
 
 
 async def _skip_reset(connection: Connection) -> None:
-    """Sessions hold no state of their callers."""
+    """Do nothing: sessions hold no state of their callers."""
 
 
 async def _register_json(connection: Connection) -> None:
@@ -255,8 +258,8 @@ async def transaction(
 ) -> AsyncIterator[Connection]:
     """Yield a connection in one READ COMMITTED transaction; raises the errors above.
 
-    A caller that is cancelled or told DatabaseAway cannot know whether the commit happened: what
-    it asked for must be repeatable.
+    A caller that is cancelled or gets DatabaseUnavailable cannot know whether the commit happened:
+    its work must be idempotent.
     """
     with translate_errors():
         connection = await _acquire(pool, acquire_timeout_s)
@@ -271,7 +274,7 @@ async def transaction(
 async def autocommit(
     pool: Pool, *, acquire_timeout_s: float = ACQUIRE_TIMEOUT_S
 ) -> AsyncIterator[Connection]:
-    """Yield a connection for statements that each stand alone; raises the errors above."""
+    """Yield a connection in which each statement commits by itself; raises the errors above."""
     with translate_errors():
         connection = await _acquire(pool, acquire_timeout_s)
         try:
@@ -295,10 +298,10 @@ async def _acquire(pool: Pool, timeout_s: float) -> PoolConnectionProxy[asyncpg.
 async def run_with_retries(
     pool: Pool, work: Callable[[Connection], Awaitable[T]], *, jitter_s: Callable[[int], float]
 ) -> T:
-    """Run `work` in a transaction, three times at most when others are in the way.
+    """Run `work` in a transaction, at most three times while it raises DatabaseConflict.
 
-    `jitter_s(attempt)` says how many seconds to wait after the failed attempt 1 or 2: it is where
-    chance comes in. The third DatabaseConflict goes to the caller.
+    `jitter_s(attempt)` returns the seconds to wait after failed attempt 1 or 2, the only source of
+    randomness here. The third DatabaseConflict is raised to the caller.
     """
     for attempt in range(1, TRIES):
         try:
@@ -311,14 +314,14 @@ async def run_with_retries(
 
 
 async def moment(tx: Connection) -> datetime:
-    """Return the moment it is for the trade, in UTC; read it after the lock, never before."""
+    """Return the current time of the trade in UTC; read it after taking locks, never before."""
     now = await tx.fetchval(clock_sql.moment)
     assert isinstance(now, datetime)
     return now
 
 
 async def check_server(dsn: str) -> None:
-    """Raise ServerUnfit naming everything that keeps tekkie from trusting this server."""
+    """Raise ServerUnfit with every requirement that this server does not meet."""
     connection = await connect(dsn, application="tekkie check", path="pg_catalog")
     try:
         with translate_errors():
@@ -331,7 +334,7 @@ async def check_server(dsn: str) -> None:
 
 
 def _problems(row: asyncpg.Record) -> Iterator[str]:
-    found = {
+    checks = {
         f"It is PostgreSQL {row['version_text']}: tekkie needs 15 or newer.": (
             row["version"] < OLDEST_SERVER
         ),
@@ -339,7 +342,7 @@ def _problems(row: asyncpg.Record) -> Iterator[str]:
         "full_page_writes is off, so a crash may tear pages: set full_page_writes = on.": (
             row["full_page_writes"] != "on"
         ),
-        "synchronous_commit is off, so a crash loses what was answered: "
+        "synchronous_commit is off, so a crash loses confirmed requests: "
         "set synchronous_commit = on.": row["synchronous_commit"] == "off",
         "It is a read-only standby: name the primary in TEKKIE_DATABASE_URL.": row["in_recovery"],
         f"The database has the encoding {row['encoding']}: "
@@ -347,10 +350,10 @@ def _problems(row: asyncpg.Record) -> Iterator[str]:
         "The extension btree_gist is missing: install the contrib package of the server.": (
             not row["btree_gist"]
         ),
-        f"The role {SERVICE_ROLE} is a superuser, whom no constraint of rights stops: "
+        f"The role {SERVICE_ROLE} is a superuser, which no permission limits: "
         f"ALTER ROLE {SERVICE_ROLE} NOSUPERUSER.": row["service_is_superuser"],
-        f"The URL connects as the superuser {row['user_name']}: make a role for tekkie (CREATE "
+        f"The URL connects as the superuser {row['user_name']}: create a role for tekkie (CREATE "
         f"ROLE tekkie LOGIN CREATEROLE PASSWORD '…'; ALTER DATABASE \"{row['database']}\" OWNER TO "
         "tekkie) and connect as that.": row["is_superuser"],
     }
-    return (sentence for sentence, wrong in found.items() if wrong)
+    return (sentence for sentence, failed in checks.items() if failed)

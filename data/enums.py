@@ -1,4 +1,4 @@
-"""The closed sets of values that rows may hold; each equals an SQL enum of the same values."""
+"""Enumerations of the values in rows; each equals an SQL enum."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class TimerKind(StrEnum):
 
 
 class Outcome(StrEnum):
-    """Why a friend in the frame was asked, or was not: exactly one each."""
+    """Why a friend in the frame was asked or not: exactly one per friend."""
 
     OFFERED = "OFFERED"
     RANKED_BELOW_K = "RANKED_BELOW_K"
@@ -95,7 +95,7 @@ class Audience(StrEnum):
 
 
 class Wish(StrEnum):
-    """When the customer would like the visit; never free text, which could tell who she is."""
+    """When the customer would like the visit; no free text, which could identify the customer."""
 
     SOON = "soon"
     MORNING = "morning"

@@ -1,16 +1,16 @@
-"""Brings the schema up to date: plain SQL files in order, each in its own transaction.
+"""Applies schema migrations: plain SQL files in order, each in its own transaction.
 
-Every step takes the advisory lock anew, reads what was applied and applies at most one file, so
-that any number of starters may run at once and one of them does each step. The lock ends with the
-transaction and therefore also works behind a transaction pooler.
+Every step takes the advisory lock, reads the list of applied files and applies at most one, so that
+any number of processes may migrate at once. The lock ends with the transaction and therefore also
+works behind a transaction pooler.
 
-Everybody queues behind a change of a table that waits for one long reader. So a file waits for its
-tables only shortly, less than the server waits before it looks for a deadlock, lets the others pass
-and tries again, more and more rarely; and says who is in the way.
+An ALTER TABLE that waits for a long reader blocks all later statements. So the lock timeout of a
+migration is shorter than `deadlock_timeout`; on failure it is retried with growing pauses, and the
+blocking session is reported.
 
-Of every file is recorded which file a tekkie must know at least to go on working after it: the one
-before it, unless its line `-- works from NNNN` names another. So a release may be started on the
-schema of the next one, and refuses what is newer.
+For every file it is recorded which migration the code must know at least to work after it: the file
+before, unless a line `-- works from NNNN` names another. So a release can run on the schema of the
+next one, and refuses newer schemas.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ sql = sql_loader.load("migrations")
 
 
 class SchemaError(db.DatabaseError):
-    """The schema in the database and the migration files of this tekkie do not go together."""
+    """The schema of the database and the migration files of this release do not match."""
 
 
 class SchemaTooOld(SchemaError):
@@ -52,15 +52,15 @@ class SchemaTooOld(SchemaError):
 
 
 class SchemaTooNew(SchemaError):
-    """The database was migrated by a newer tekkie, and this one cannot work on it."""
+    """The database was migrated by a newer release, and this one cannot work on it."""
 
 
 class TablesInUse(SchemaError):
-    """Somebody held a table for so long that a migration gave up; nothing of it stays."""
+    """A table stayed locked until the migration gave up; it was rolled back."""
 
 
 class MigrationRefused(SchemaError):
-    """A migration file was changed, is missing, out of order or failed; nothing of it stays."""
+    """A migration file was changed, is missing, out of order or failed; it was rolled back."""
 
 
 class RoleMissing(SchemaError):
@@ -69,7 +69,7 @@ class RoleMissing(SchemaError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Migration:
-    """One file of SQL: its number, its name and what is in it."""
+    """One SQL file: its number, its name and its text."""
 
     version: int
     name: str
@@ -81,21 +81,21 @@ class Migration:
 
     @property
     def works_from(self) -> int:
-        """The last file that a tekkie must know to work on the schema after this one."""
-        said = WORKS_FROM.search(self.text)
-        return self.version - 1 if said is None else int(said[1])
+        """The last migration that the code must know to work on the schema after this one."""
+        match = WORKS_FROM.search(self.text)
+        return self.version - 1 if match is None else int(match[1])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SchemaStatus:
-    """Where a database stands: the files it lacks, or those it has from a newer tekkie."""
+    """The files a database lacks, or those it has from a newer release."""
 
     missing: list[str]
     ahead: list[str]
 
 
 def _ignore_report(_: str) -> None:
-    """Report nothing."""
+    """Do nothing."""
 
 
 def _pause_s(failed: int) -> float:
@@ -109,18 +109,18 @@ async def migrate(
     folder: Traversable = MIGRATIONS,
     pause_s: Callable[[int], float] = _pause_s,
 ) -> list[str]:
-    """Apply what is missing and return the names of the files applied here; SchemaError.
+    """Apply the missing files and return the names of those applied here. Raises SchemaError.
 
-    `pause_s(failed)` says how long to let others pass after so many tries, in seconds.
+    `pause_s(failed)` returns the seconds to wait after that many failed attempts.
     """
-    known = read_migrations(folder)
+    migrations = read_migrations(folder)
     connection = await db.connect(dsn, application=APPLICATION, path=SEARCH_PATH)
     applied: list[str] = []
     try:
         with db.translate_errors():
             await _bootstrap(connection, report)
             for _ in range(MOST_MIGRATIONS):
-                name = await _step_with_retries(connection, known, report, pause_s)
+                name = await _step_with_retries(connection, migrations, report, pause_s)
                 if name is None:
                     break
                 applied.append(name)
@@ -130,24 +130,24 @@ async def migrate(
 
 
 async def schema_status(dsn: str, *, folder: Traversable = MIGRATIONS) -> SchemaStatus:
-    """Return what the database lacks and what it has beyond these files; SchemaError."""
-    known = read_migrations(folder)
+    """Return the files the database lacks and those it has beyond these. Raises SchemaError."""
+    migrations = read_migrations(folder)
     connection = await db.connect(dsn, application=APPLICATION, path=SEARCH_PATH)
     try:
         with db.translate_errors():
             if not await connection.fetchval(sql.schema_exists):
-                return SchemaStatus(missing=[migration.name for migration in known], ahead=[])
-            applied = await _read_applied(connection, known)
+                return SchemaStatus(missing=[migration.name for migration in migrations], ahead=[])
+            applied = await _read_applied(connection, migrations)
     finally:
         await connection.close(timeout=db.CONNECT_TIMEOUT_S)
     return SchemaStatus(
-        missing=[migration.name for migration in known[len(applied) :]],
-        ahead=[row["name"] for row in applied[len(known) :]],
+        missing=[migration.name for migration in migrations[len(applied) :]],
+        ahead=[row["name"] for row in applied[len(migrations) :]],
     )
 
 
 async def pending(dsn: str, *, folder: Traversable = MIGRATIONS) -> list[str]:
-    """Return the names of the files the database lacks; SchemaError when they disagree."""
+    """Return the names of the files the database lacks. Raises SchemaError."""
     return (await schema_status(dsn, folder=folder)).missing
 
 
@@ -155,21 +155,24 @@ async def check(
     dsn: str, report: Callable[[str], None] = _ignore_report, *, folder: Traversable = MIGRATIONS
 ) -> None:
     """Raise SchemaTooOld or SchemaTooNew unless this code can work on the database's schema."""
-    found = await schema_status(dsn, folder=folder)
-    if found.missing:
+    status = await schema_status(dsn, folder=folder)
+    if status.missing:
         raise SchemaTooOld(
-            f"The database lacks {len(found.missing)} migration(s), first {found.missing[0]}: "
+            f"The database lacks {len(status.missing)} migration(s), first {status.missing[0]}: "
             "run `tekkie migrate`."
         )
-    if found.ahead:
+    if status.ahead:
         report(
-            f"the database was migrated to {found.ahead[-1]} by a newer tekkie; this one still "
+            f"the database was migrated to {status.ahead[-1]} by a newer tekkie; this one still "
             "works on it, the next may not"
         )
 
 
 async def ensure_role(dsn: str) -> None:
-    """Make sure that the role of the service exists and this user may work as it; RoleMissing."""
+    """Create the role of the service if needed and check that this user may set it.
+
+    Raises RoleMissing.
+    """
     connection = await db.connect(dsn, application=APPLICATION, path=SEARCH_PATH)
     try:
         with db.translate_errors():
@@ -179,19 +182,22 @@ async def ensure_role(dsn: str) -> None:
 
 
 def read_migrations(folder: Traversable) -> list[Migration]:
-    """Return the migrations of a folder in their order; MigrationRefused on a gap or odd name."""
-    found = sorted(
+    """Return the migrations of a folder in order. Raises MigrationRefused on a gap or odd name."""
+    entries = sorted(
         (entry for entry in folder.iterdir() if entry.name.endswith(".sql")),
         key=lambda entry: entry.name,
     )
     migrations: list[Migration] = []
-    for number, entry in enumerate(found, start=1):
+    for number, entry in enumerate(entries, start=1):
         match = FILE_NAME.match(entry.name)
         if match is None:
-            raise MigrationRefused(f"{entry.name} is no migration: name it NNNN_what_it_does.sql")
+            raise MigrationRefused(
+                f"{entry.name} is not a migration: name it NNNN_what_it_does.sql"
+            )
         if int(match["version"]) != number:
             raise MigrationRefused(
-                f"{entry.name} stands where number {number:04} belongs: leave no gap and no twin"
+                f"{entry.name} stands where number {number:04} belongs: "
+                "leave no gap and no duplicate"
             )
         text = entry.read_text(encoding="utf-8")
         migrations.append(Migration(version=number, name=entry.name, text=text))
@@ -217,7 +223,7 @@ async def _bootstrap(connection: db.Connection, report: Callable[[str], None]) -
 async def _ensure_role(connection: db.Connection) -> None:
     if not await connection.fetchval(sql.role_exists):
         try:
-            # Roles belong to the whole server and the lock only to this database.
+            # Roles belong to the whole server, the lock only to this database.
             async with connection.transaction():
                 await connection.execute(sql.create_role)
         except (asyncpg.DuplicateObjectError, asyncpg.UniqueViolationError):
@@ -225,8 +231,8 @@ async def _ensure_role(connection: db.Connection) -> None:
         except asyncpg.InsufficientPrivilegeError as error:
             raise RoleMissing(_role_instructions("does not exist")) from error
     before_16 = connection.get_server_version().major < 16
-    may = sql.may_become_role_before_16 if before_16 else sql.may_become_role
-    if await connection.fetchval(may):
+    check_membership = sql.may_become_role_before_16 if before_16 else sql.may_become_role
+    if await connection.fetchval(check_membership):
         return
     try:
         async with connection.transaction():
@@ -235,38 +241,38 @@ async def _ensure_role(connection: db.Connection) -> None:
         raise RoleMissing(_role_instructions("is not granted to this user")) from error
 
 
-def _role_instructions(what: str) -> str:
+def _role_instructions(problem: str) -> str:
     return (
-        f"The role {db.SERVICE_ROLE} {what}. An administrator must run: "
+        f"The role {db.SERVICE_ROLE} {problem}. An administrator must run: "
         f"{sql.create_role.splitlines()[-1]}; GRANT {db.SERVICE_ROLE} TO <user of the URL>;"
     )
 
 
 async def _step_with_retries(
     connection: db.Connection,
-    known: Sequence[Migration],
+    migrations: Sequence[Migration],
     report: Callable[[str], None],
     pause_s: Callable[[int], float],
 ) -> str | None:
-    others = ""
+    blocker = ""
     for failed in range(1, LOCK_TRIES + 1):
         try:
-            return await _step(connection, known, report)
+            return await _step(connection, migrations, report)
         except LOCK_ERRORS:
-            others = await _describe_blocker(connection)
+            blocker = await _describe_blocker(connection)
         report(
-            f"a table is in use{others}: nothing was changed, trying again (try {failed} of "
+            f"a table is in use{blocker}: nothing was changed, trying again (try {failed} of "
             f"{LOCK_TRIES}) …"
         )
         await asyncio.sleep(pause_s(failed))
     raise TablesInUse(
-        f"A table stayed in use{others} over {LOCK_TRIES} tries and nothing was changed: wait "
+        f"A table stayed in use{blocker} over {LOCK_TRIES} tries and nothing was changed: wait "
         "until that has ended, or end it, and run `tekkie migrate` again."
     )
 
 
 async def _describe_blocker(connection: db.Connection) -> str:
-    """Name who has held tables of tekkie for longest; those who are gone by now are not named."""
+    """Describe the session that has held tables of tekkie for longest; empty if it has ended."""
     row = await connection.fetchrow(sql.blocking_session)
     if row is None:
         return ""
@@ -275,11 +281,11 @@ async def _describe_blocker(connection: db.Connection) -> str:
 
 
 async def _step(
-    connection: db.Connection, known: Sequence[Migration], report: Callable[[str], None]
+    connection: db.Connection, migrations: Sequence[Migration], report: Callable[[str], None]
 ) -> str | None:
     async with connection.transaction():
         await connection.execute(sql.lock)
-        missing = await _missing(connection, known)
+        missing = await _missing(connection, migrations)
         if not missing:
             return None
         await connection.execute(sql.limit_lock_waits)
@@ -289,7 +295,7 @@ async def _step(
 
 
 async def _upgrade_list(connection: db.Connection) -> None:
-    # A list of files that an earlier tekkie founded.
+    # A table made by an earlier release.
     if not await connection.fetchval(sql.has_works_from):
         await connection.execute(sql.add_works_from)
 
@@ -310,21 +316,21 @@ async def _apply(
     await connection.execute(sql.record, *facts)
 
 
-async def _missing(connection: db.Connection, known: Sequence[Migration]) -> list[Migration]:
-    return list(known[len(await _read_applied(connection, known)) :])
+async def _missing(connection: db.Connection, migrations: Sequence[Migration]) -> list[Migration]:
+    return list(migrations[len(await _read_applied(connection, migrations)) :])
 
 
 async def _read_applied(
-    connection: db.Connection, known: Sequence[Migration]
+    connection: db.Connection, migrations: Sequence[Migration]
 ) -> list[asyncpg.Record]:
-    """Return what was applied; SchemaTooNew and MigrationRefused where the files do not fit it."""
+    """Return the applied files. Raises SchemaTooNew, MigrationRefused where these files differ."""
     applied = await connection.fetch(sql.applied)
-    if max((row["works_from"] for row in applied), default=0) > len(known):
+    if max((row["works_from"] for row in applied), default=0) > len(migrations):
         raise SchemaTooNew(
             f"The database was migrated to {applied[-1]['name']} by a newer tekkie and this one "
-            f"knows {len(known)} migration(s): start the newer tekkie."
+            f"knows {len(migrations)} migration(s): start the newer tekkie."
         )
-    for row, migration in zip(applied, known, strict=False):
+    for row, migration in zip(applied, migrations, strict=False):
         if row["name"] != migration.name:
             raise MigrationRefused(
                 f"The database has {row['name']} where this tekkie has {migration.name}: "

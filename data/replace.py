@@ -1,4 +1,4 @@
-"""Changed copies of frozen records: `dataclasses.replace` at less than half its price."""
+"""Changed copies of frozen records: `dataclasses.replace` at less than half its cost."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ Setter = Callable[[Any, Any], None]
 
 
 def replace(record: R, **values: Any) -> R:
-    """A copy of a record (a frozen dataclass with slots) with other values in some fields.
+    """Return a copy of a record (a frozen dataclass with slots) with some fields changed.
 
-    An unknown field is a KeyError. `__post_init__` does not run: a record has none.
+    An unknown field raises KeyError. `__post_init__` does not run: records have none.
     """
     kind = type(record)
     slots, setters = _ACCESSORS.get(kind) or _make_accessors(kind)
@@ -28,7 +28,7 @@ def replace(record: R, **values: Any) -> R:
 
 
 _ACCESSORS: dict[type, tuple[tuple[tuple[Getter, Setter], ...], Mapping[str, Setter]]] = {}
-"""How to read and to write each field of a record, past the guard that keeps it frozen."""
+"""The getter and setter of each field of a record; they bypass the check that it is frozen."""
 
 
 def _make_accessors(kind: type) -> tuple[tuple[tuple[Getter, Setter], ...], Mapping[str, Setter]]:

@@ -1,4 +1,4 @@
-"""The settings of tekkie, read once from TEKKIE_… and from the same words as options."""
+"""The settings, read once from TEKKIE_… variables and command-line options of the same names."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ PUSH_HOST: Final = re.compile(r"(\*\.)?[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+|[0-9a-f:]
 
 
 class SettingsInvalid(Exception):
-    """One or more settings cannot be used; each line names the variable and the cure."""
+    """One or more settings are invalid; each line names the variable and the cure."""
 
 
 def default_data_dir() -> Path:
-    """Return the user's own folder for data, or ./var where there is no usable home."""
+    """Return the user's data folder, or ./var without a usable home folder."""
     stated = os.environ.get("XDG_DATA_HOME", "")
     if Path(stated).is_absolute():
         return Path(stated) / DEFAULT_FOLDER
@@ -35,7 +35,7 @@ def default_data_dir() -> Path:
 
 
 class Settings(BaseSettings):
-    """What can be set from outside; every field is TEKKIE_ and its name in capitals."""
+    """All settings; the variable of a field is TEKKIE_ and its name in capitals."""
 
     model_config = SettingsConfigDict(
         env_prefix=PREFIX,
@@ -80,8 +80,8 @@ class Settings(BaseSettings):
     )
     push_key: SecretStr | None = Field(
         None,
-        description="Key by which phones know who rings them (VAPID): 32 bytes in base64url, the "
-        "same on every machine and for ever; by default made once and kept in the data folder.",
+        description="VAPID key that signs push messages: 32 bytes in base64url, the same on every "
+        "machine and for ever; by default made once and kept in the data folder.",
     )
     push_hosts: str = Field(
         "",
@@ -89,17 +89,17 @@ class Settings(BaseSettings):
         "Google, Apple, Microsoft and Mozilla.",
     )
     geocoder: Literal["offline", "photon", "nominatim"] = Field(
-        "offline", description="Who turns an address into a point."
+        "offline", description="Service that turns an address into a point."
     )
     geocoder_url: str | None = Field(
         None, description="Address of the Photon or Nominatim server; needed unless offline."
     )
     geocoder_user_agent: str | None = Field(
-        None, description="How tekkie names itself to the geocoder; Nominatim's rules demand it."
+        None, description="User agent sent to the geocoder; required by Nominatim's usage policy."
     )
     map_style_url: str | None = Field(
         None,
-        description="Style of a MapLibre map for the pages; without it they draw their own.",
+        description="Style of a MapLibre map for the pages; without it they use a built-in map.",
     )
     pool_size: int = Field(
         10, ge=2, le=200, description="Most database connections of one process."
@@ -184,26 +184,26 @@ class Settings(BaseSettings):
         if self.geocoder == "nominatim" and self.geocoder_user_agent is None:
             raise ValueError(
                 f"{PREFIX}GEOCODER_USER_AGENT is needed with {PREFIX}GEOCODER=nominatim: "
-                "name your service and an address, as its rules demand"
+                "name your service and a contact address, as its usage policy requires"
             )
         return self
 
     @property
     def base_url(self) -> str:
-        """The address in mailed links, without a slash at its end."""
+        """The address in mailed links, without a trailing slash."""
         if self.public_url is not None:
             return self.public_url
         host = "127.0.0.1" if self.host in {"0.0.0.0", "::"} else self.host  # noqa: S104
         return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
 
     def key(self) -> bytes:
-        """Return the key that signs; the first caller of all processes makes and keeps it."""
+        """Return the key that signs sessions and links; it is created on first use."""
         if self.secret_key is not None:
             return self.secret_key.get_secret_value().encode()
         return load_secret(self.data_dir / "secret")
 
     def push_secret(self) -> bytes:
-        """Return the key that pushes are signed with, made and kept like the other."""
+        """Return the VAPID key; it is created on first use."""
         if self.push_key is not None:
             return _decode_base64url(self.push_key.get_secret_value())
         return load_secret(self.data_dir / "push-key")
@@ -214,15 +214,15 @@ class Settings(BaseSettings):
         return frozenset(self.push_hosts.split())
 
     def effective(self) -> dict[str, Any]:
-        """Return every setting as it is in force, secrets masked."""
-        shown = self.model_dump(mode="json")
+        """Return all settings in effect, secrets masked."""
+        values = self.model_dump(mode="json")
         if self.database_url is not None:
-            shown["database_url"] = _mask_url(self.database_url.get_secret_value())
-        return shown | {"public_url": self.base_url}
+            values["database_url"] = _mask_url(self.database_url.get_secret_value())
+        return values | {"public_url": self.base_url}
 
 
 def load(**overrides: Any) -> Settings:
-    """Return the settings of the environment, `overrides` first; SettingsWrong with the cure."""
+    """Return the settings from `overrides`, then the environment. Raises SettingsInvalid."""
     try:
         return Settings(**{name: value for name, value in overrides.items() if value is not None})
     except ValidationError as error:
@@ -234,10 +234,10 @@ def load(**overrides: Any) -> Settings:
 
 
 def load_secret(file: Path) -> bytes:
-    """Return the secret in `file`, made there once (mode 0600) however many ask at once."""
+    """Return the secret in `file`, created (mode 0600) if missing; safe for concurrent callers."""
     for _ in range(2):
         try:
-            kept = file.read_bytes()
+            secret = file.read_bytes()
         except FileNotFoundError:
             _make_secret(file)
         except OSError as error:
@@ -246,38 +246,40 @@ def load_secret(file: Path) -> bytes:
                 "run tekkie as the user that owns it"
             ) from None
         else:
-            return _check_secret(file, kept)
+            return _check_secret(file, secret)
     return _check_secret(file, file.read_bytes())
 
 
-def _check_secret(file: Path, kept: bytes) -> bytes:
-    if len(kept) != SECRET_BYTES:
+def _check_secret(file: Path, secret: bytes) -> bytes:
+    if len(secret) != SECRET_BYTES:
         raise SettingsInvalid(
-            f"{PREFIX}DATA_DIR: {file} is damaged; delete it (everybody signs in again) "
-            "or bring it back from a backup"
+            f"{PREFIX}DATA_DIR: {file} is damaged; delete it (all users must sign in again) "
+            "or restore it from a backup"
         )
-    return kept
+    return secret
 
 
 def _make_secret(file: Path) -> None:
-    # A complete file appears under its name at once: os.link refuses when another was first.
-    aside = file.with_name(f"{file.name}.{os.getpid()}.{secrets.token_hex(4)}")
+    # The file appears complete under its name: os.link fails if another process was first.
+    temporary = file.with_name(f"{file.name}.{os.getpid()}.{secrets.token_hex(4)}")
     try:
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with os.fdopen(os.open(aside, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as out:
+        with os.fdopen(
+            os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb"
+        ) as out:
             out.write(secrets.token_bytes(SECRET_BYTES))
             out.flush()
             os.fsync(out.fileno())
         try:
-            os.link(aside, file)
+            os.link(temporary, file)
         except FileExistsError:
             pass
         finally:
-            aside.unlink()
+            temporary.unlink()
     except OSError as error:
         raise SettingsInvalid(
             f"{PREFIX}DATA_DIR: {file.parent} cannot be written ({error.strerror}); "
-            f"name a folder of your own in {PREFIX}DATA_DIR, or set {PREFIX}SECRET_KEY"
+            f"name a writable folder in {PREFIX}DATA_DIR, or set {PREFIX}SECRET_KEY"
         ) from None
 
 

@@ -1,4 +1,4 @@
-"""Reads the named SQL blocks of `data/sql/queries`, so that no SQL stands in Python."""
+"""Reads the named SQL blocks of `data/sql/queries`; Python files hold no SQL."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ QUERIES = files("data") / "sql" / "queries"
 
 
 class QueryFileBroken(Exception):
-    """A file of named SQL blocks cannot be read; the text names file, line and cure."""
+    """A file of named SQL blocks is invalid; the message names file, line and cure."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,23 +39,23 @@ class Queries:
                 f"{self.source} has no block '-- name: {name}'; it has: {known}"
             ) from None
 
-    def at_once(self, *names: str) -> str:
-        """One statement that carries out several blocks and returns nothing.
+    def combine(self, *names: str) -> str:
+        """Return one statement that executes several blocks as CTEs and returns no rows.
 
-        They all see the rows as they were before, and number their parameters one after another.
+        All blocks see the rows as they were offset. Their parameters are numbered consecutively.
         """
         if len(names) == 1:
             return self.blocks[names[0]]
-        parts, before = [], 0
+        parts, offset = [], 0
         for name in names:
             text = self.blocks[name]
-            parts.append(f"{name} AS (\n{_renumber(text, before)}\n)")
-            before += max(map(int, PARAMETER.findall(text)), default=0)
+            parts.append(f"{name} AS (\n{_renumber(text, offset)}\n)")
+            offset += max(map(int, PARAMETER.findall(text)), default=0)
         return "\n".join(["WITH", ",\n".join(parts), "SELECT"])
 
 
 def load(table: str, *, folder: Traversable = QUERIES) -> Queries:
-    """Return the named blocks of `<table>.sql`, read once; QueryFileBroken when it is unfit."""
+    """Return the named blocks of `<table>.sql`. Raises QueryFileBroken."""
     source = f"{table}.sql"
     try:
         text = (folder / source).read_text(encoding="utf-8")
@@ -64,15 +64,15 @@ def load(table: str, *, folder: Traversable = QUERIES) -> Queries:
     blocks: dict[str, str] = {}
     for line, name, body in _split_blocks(source, text):
         if name in blocks:
-            raise QueryFileBroken(f"{source}:{line}: the block '{name}' stands there twice")
+            raise QueryFileBroken(f"{source}:{line}: the block '{name}' occurs twice")
         if not body:
             raise QueryFileBroken(f"{source}:{line}: the block '{name}' is empty")
         blocks[name] = body
     return Queries(source=source, blocks=MappingProxyType(blocks))
 
 
-def _renumber(text: str, before: int) -> str:
-    return PARAMETER.sub(lambda found: f"${int(found[1]) + before}", text)
+def _renumber(text: str, offset: int) -> str:
+    return PARAMETER.sub(lambda match: f"${int(match[1]) + offset}", text)
 
 
 def _split_blocks(source: str, text: str) -> Iterator[tuple[int, str, str]]:
@@ -87,14 +87,16 @@ def _split_blocks(source: str, text: str) -> Iterator[tuple[int, str, str]]:
             yield start, name, _join_statement(body)
         start, name, body = number, heading["name"], []
         if not name.isidentifier():
-            raise QueryFileBroken(f"{source}:{number}: '{name}' is no name; write lock_jobs")
+            raise QueryFileBroken(
+                f"{source}:{number}: '{name}' is not a name; write one like lock_jobs"
+            )
     if name:
         yield start, name, _join_statement(body)
 
 
 def _refuse_stray(source: str, number: int, line: str, name: str) -> None:
     if not name and line.strip() and not line.startswith("--"):
-        raise QueryFileBroken(f"{source}:{number}: SQL before the first '-- name: …' line")
+        raise QueryFileBroken(f"{source}:{number}: SQL offset the first '-- name: …' line")
 
 
 def _join_statement(lines: list[str]) -> str:

@@ -71,7 +71,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def delete_run_folder(folder: Path) -> None:
     """Delete the folder of a run unless its server lives."""
-    if os.access(folder, os.W_OK) and not layout.is_locked(layout.DataFolder(folder).guardian):
+    if os.access(folder, os.W_OK) and not layout.is_locked(layout.DataFolder(folder).supervisor):
         shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -141,7 +141,7 @@ def server() -> Iterator[Server]:
         with asyncio.Runner() as runner:
             yield from connect_server(url, None, runner)
         return
-    embedded = EmbeddedPostgres(Path(os.environ[FOLDER]), chosen=UNSAFE_SETTINGS)
+    embedded = EmbeddedPostgres(Path(os.environ[FOLDER]), options=UNSAFE_SETTINGS)
     embedded.start()
     try:
         with asyncio.Runner() as runner:

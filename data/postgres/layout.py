@@ -1,13 +1,13 @@
-"""The folder of the bundled PostgreSQL: which file means what, who holds which lock.
+"""The files and locks of the bundled PostgreSQL in the data folder.
 
-Four locks, all `flock`, so that the kernel lets go of them whatever is killed:
+Four locks, all `flock`, so that the kernel releases them when a process dies:
 
-    postgres.start      exclusive while somebody starts the server; starters queue here
-    postgres.users      shared by every process that uses the server; the guardian stops the
-                        server when it gets this one exclusively
-    postgres.guardian   exclusive while a guardian lives
+    postgres.start      exclusive while a process starts the server; starters queue here
+    postgres.users      shared by every process that uses the server; the supervisor stops the
+                        server when it gets this lock exclusively
+    postgres.guardian   exclusive while a supervisor runs
     postgres.running    exclusive while any process of the server lives: the server inherits the
-                        open file and with it the lock. No pid is ever believed for this
+                        open file and with it the lock. No pid is trusted for this
 """
 
 from __future__ import annotations
@@ -36,81 +36,81 @@ TERMINATE: Final = b"X\0\0\0\4"
 
 
 class ClusterUnusable(Exception):
-    """The bundled PostgreSQL cannot run here; the text says why and what helps."""
+    """The bundled PostgreSQL cannot run here; the message names the reason and the cure."""
 
 
 @dataclass(frozen=True, slots=True)
 class DataFolder:
-    """The data folder and the names in it."""
+    """The paths in a data folder; file names are fixed, as other releases use the same folder."""
 
-    folder: Path
+    path: Path
 
     @property
     def cluster(self) -> Path:
-        return self.folder / "postgres"
+        return self.path / "postgres"
 
     @property
-    def aside(self) -> Path:
-        return self.folder / "postgres.new"
+    def staging(self) -> Path:
+        return self.path / "postgres.new"
 
     @property
     def socket(self) -> Path:
-        return self.folder / "socket"
+        return self.path / "socket"
 
     @property
     def log(self) -> Path:
-        return self.folder / "postgres.log"
+        return self.path / "postgres.log"
 
     @property
-    def note(self) -> Path:
-        return self.folder / "postgres.note"
+    def record(self) -> Path:
+        return self.path / "postgres.note"
 
     @property
     def start(self) -> Path:
-        return self.folder / "postgres.start"
+        return self.path / "postgres.start"
 
     @property
     def users(self) -> Path:
-        return self.folder / "postgres.users"
+        return self.path / "postgres.users"
 
     @property
-    def guardian(self) -> Path:
-        return self.folder / "postgres.guardian"
+    def supervisor(self) -> Path:
+        return self.path / "postgres.guardian"
 
     @property
     def running(self) -> Path:
-        return self.folder / "postgres.running"
+        return self.path / "postgres.running"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerRecord:
-    """What a guardian leaves for others: where the socket lies and whom it started."""
+    """What a supervisor writes down for other processes: its socket folder and server process."""
 
     socket: str
     pid: int = 0
     created_s: float = 0.0
 
-    def write(self, place: DataFolder) -> None:
-        aside = place.note.with_name(f"{place.note.name}.new")
-        aside.unlink(missing_ok=True)
+    def write(self, data_folder: DataFolder) -> None:
+        temporary = data_folder.record.with_name(f"{data_folder.record.name}.new")
+        temporary.unlink(missing_ok=True)
         content = {"socket": self.socket, "pid": self.pid, "created_s": self.created_s}
-        with os.fdopen(open_file(aside, os.O_WRONLY | os.O_EXCL), "w", encoding="utf-8") as out:
+        with os.fdopen(open_file(temporary, os.O_WRONLY | os.O_EXCL), "w", encoding="utf-8") as out:
             json.dump(content, out)
-        aside.replace(place.note)
+        temporary.replace(data_folder.record)
 
 
-def read_record(place: DataFolder) -> ServerRecord | None:
-    """Return the note of the last guardian, None when there is none or it cannot be read."""
+def read_record(data_folder: DataFolder) -> ServerRecord | None:
+    """Return the record of the last supervisor; None if it is missing or unreadable."""
     try:
-        content: dict[str, Any] = json.loads(place.note.read_text(encoding="utf-8"))
+        content: dict[str, Any] = json.loads(data_folder.record.read_text(encoding="utf-8"))
         return ServerRecord(**content)
     except (OSError, ValueError, TypeError):
         return None
 
 
 def open_file(file: Path, flags: int) -> int:
-    """Open or make a file of the data folder; under root it belongs to the folder's owner."""
-    # No link is followed: root may work here in a folder that somebody else can write to.
+    """Open or create a file of the data folder; as root, give it to the folder's owner."""
+    # Links are not followed: root may work here in a folder that another user can write to.
     descriptor = os.open(file, flags | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     if os.geteuid() == 0:
         owner = file.parent.stat()
@@ -119,12 +119,12 @@ def open_file(file: Path, flags: int) -> int:
 
 
 def open_lock(file: Path) -> int:
-    """Open a lock file and return its descriptor, which no child inherits by itself."""
+    """Open a lock file and return its descriptor, which is closed on exec."""
     return open_file(file, os.O_RDWR)
 
 
 def try_lock(descriptor: int, how: int) -> bool:
-    """Take a lock; False when LOCK_NB was asked and somebody else holds it."""
+    """Take a lock; return False when LOCK_NB is set and another process holds it."""
     try:
         fcntl.flock(descriptor, how)
     except BlockingIOError:
@@ -134,7 +134,7 @@ def try_lock(descriptor: int, how: int) -> bool:
 
 @contextmanager
 def hold_lock(file: Path, how: int = fcntl.LOCK_EX) -> Iterator[int]:
-    """Hold the lock of a file, waiting for it."""
+    """Wait for the lock of a file and hold it."""
     descriptor = open_lock(file)
     try:
         fcntl.flock(descriptor, how)
@@ -144,7 +144,7 @@ def hold_lock(file: Path, how: int = fcntl.LOCK_EX) -> Iterator[int]:
 
 
 def is_locked(file: Path) -> bool:
-    """Say whether somebody holds the lock of a file exclusively."""
+    """Return whether a process holds the lock of a file exclusively."""
     descriptor = open_lock(file)
     try:
         return not try_lock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -153,16 +153,16 @@ def is_locked(file: Path) -> bool:
 
 
 def accepts_connections(folder: str) -> bool:
-    """Say whether a server behind the socket in `folder` lets the service in right now."""
+    """Return whether the server at the socket in `folder` accepts the service role now."""
     parameters = f"user\0{SERVICE}\0database\0{DATABASE}\0\0".encode()
-    hello = struct.pack("!ii", len(parameters) + 8, PROTOCOL_3) + parameters
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as line:
-        line.settimeout(ANSWER_TIMEOUT_S)
+    startup = struct.pack("!ii", len(parameters) + 8, PROTOCOL_3) + parameters
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+        connection.settimeout(ANSWER_TIMEOUT_S)
         try:
-            line.connect(os.path.join(folder, SOCKET_NAME))
-            line.sendall(hello)
-            welcome = line.recv(8192)
-            line.sendall(TERMINATE)
+            connection.connect(os.path.join(folder, SOCKET_NAME))
+            connection.sendall(startup)
+            reply = connection.recv(8192)
+            connection.sendall(TERMINATE)
         except OSError:
             return False
-        return welcome.startswith(b"R")
+        return reply.startswith(b"R")

@@ -1,10 +1,9 @@
-"""The parent of the bundled PostgreSQL: starts it, watches it, stops it when nobody uses it.
+"""The parent process of the bundled PostgreSQL: starts it, watches it, stops it when unused.
 
-One guardian lives per data folder, detached from whoever started it. It ends with its server and
-the server with it (the kernel sends the server the signal to stop when the guardian is killed).
-It never restarts anything: whoever still uses the server notices and starts a new guardian. So
-there is one way to recover, and after any kill either somebody uses the server and it comes back,
-or nobody does and it is gone.
+One supervisor runs per data folder, detached from the process that started it. It ends with its
+server and the server with it (the kernel signals the server when the supervisor is killed). It
+never restarts anything: a remaining user notices and starts a new supervisor. So there is a single
+way to recover: after any kill the server is restarted if it has users, and gone if not.
 """
 
 from __future__ import annotations
@@ -42,7 +41,7 @@ LOG_BYTES: Final = 10 * 2**20
 TAIL_BYTES: Final = 20_000
 PR_SET_PDEATHSIG: Final = 1
 
-# Fast enough for scripts that follow each other, patient enough for a last checkpoint.
+# Fast enough for short scripts in sequence, long enough for a last checkpoint.
 STOP_SIGNALS: Final = (
     (signal.SIGTERM, 1.0),
     (signal.SIGINT, 30.0),
@@ -69,92 +68,92 @@ SERVER: Final = {
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Detach and guard the data folder `arguments[0]`; further arguments are `name=value`."""
+    """Detach and supervise the data folder `arguments[0]`; the others are options `name=value`."""
     if os.fork():
         os._exit(0)
     os.chdir("/")
-    place = DataFolder(Path(arguments[0]))
-    chosen = dict(argument.split("=", 1) for argument in arguments[1:])
+    data_folder = DataFolder(Path(arguments[0]))
+    options = dict(argument.split("=", 1) for argument in arguments[1:])
     try:
-        supervise(place, SERVER | chosen)
+        supervise(data_folder, SERVER | options)
     except ClusterUnusable as error:
         _send_report("failed", str(error))
         sys.exit(1)
 
 
-def supervise(place: DataFolder, chosen: dict[str, str]) -> None:
-    """Start the server of `place`, say so, and return when it has ended."""
-    asked_to_stop: list[int] = []
+def supervise(data_folder: DataFolder, options: dict[str, str]) -> None:
+    """Start the server of `data_folder`, report that it is ready, and return when it has ended."""
+    stop_signals: list[int] = []
 
-    def remember(number: int, _: FrameType | None) -> None:
-        asked_to_stop.append(number)
+    def request_stop(number: int, _: FrameType | None) -> None:
+        stop_signals.append(number)
 
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, remember)
-    with layout.hold_lock(place.guardian):
-        server, socket = start(place, chosen)
+        signal.signal(number, request_stop)
+    with layout.hold_lock(data_folder.supervisor):
+        server, socket = start(data_folder, options)
         _send_report("ready", "")
         _detach_streams()
-        users = layout.open_lock(place.users)
+        users = layout.open_lock(data_folder.users)
         while server.poll() is None:
-            if asked_to_stop or layout.try_lock(users, fcntl.LOCK_EX | fcntl.LOCK_NB):
+            if stop_signals or layout.try_lock(users, fcntl.LOCK_EX | fcntl.LOCK_NB):
                 stop(server)
-                _remove_traces(place, socket)
+                _remove_record(data_folder, socket)
                 return
-            _rotate_log(place.log)
+            _rotate_log(data_folder.log)
             time.sleep(CHECK_EVERY_S)
 
 
-def start(place: DataFolder, chosen: dict[str, str]) -> tuple[subprocess.Popen[bytes], str]:
-    """Start the server and return it with its socket folder once it answers; ClusterBroken."""
-    who = initdb.choose_account(place)
-    running = layout.open_lock(place.running)
-    _end_previous_server(place, running)
-    initdb.ensure_cluster(place, who, lambda text: _send_report("report", text))
-    is_again = layout.read_record(place) is not None
-    socket = initdb.socket_folder(place, who)
-    # Nobody runs here (the lock says so): what these name is a number somebody else has by now.
-    (place.cluster / "postmaster.pid").unlink(missing_ok=True)
+def start(data_folder: DataFolder, options: dict[str, str]) -> tuple[subprocess.Popen[bytes], str]:
+    """Start the server and return it with its socket folder when ready. Raises ClusterUnusable."""
+    account = initdb.choose_account(data_folder)
+    running = layout.open_lock(data_folder.running)
+    _end_previous_server(data_folder, running)
+    initdb.ensure_cluster(data_folder, account, lambda text: _send_report("report", text))
+    is_restart = layout.read_record(data_folder) is not None
+    socket = initdb.socket_folder(data_folder, account)
+    # No server runs here (we hold the lock): a pid in these files belongs to another process.
+    (data_folder.cluster / "postmaster.pid").unlink(missing_ok=True)
     for name in (layout.SOCKET_NAME, f"{layout.SOCKET_NAME}.lock"):
         Path(socket, name).unlink(missing_ok=True)
-    begin = place.log.stat().st_size if place.log.exists() else 0
-    server = _launch(place, who, socket, chosen, running)
+    begin = data_folder.log.stat().st_size if data_folder.log.exists() else 0
+    server = _launch(data_folder, account, socket, options, running)
     os.close(running)
     created_s = psutil.Process(server.pid).create_time()
-    ServerRecord(socket=socket, pid=server.pid, created_s=created_s).write(place)
+    ServerRecord(socket=socket, pid=server.pid, created_s=created_s).write(data_folder)
     try:
-        _wait_until_ready(place, server, socket, begin)
+        _wait_until_ready(data_folder, server, socket, begin)
     except ClusterUnusable:
-        # Who uses the server already keeps its address for the next try.
-        if not is_again:
-            _remove_traces(place, socket)
+        # Existing users keep the address of the server for the next attempt.
+        if not is_restart:
+            _remove_record(data_folder, socket)
         raise
     return server, socket
 
 
 def _launch(
-    place: DataFolder, who: Account, socket: str, chosen: dict[str, str], running: int
+    data_folder: DataFolder, account: Account, socket: str, options: dict[str, str], running: int
 ) -> subprocess.Popen[bytes]:
-    program = str(initdb.programs_folder(who) / "postgres")
-    options = chosen | {"unix_socket_directories": _quote(socket)}
-    command = [program, "-D", initdb.path_for_server(place.cluster, who)]
-    command += [part for name, value in options.items() for part in ("-c", f"{name}={value}")]
-    # The server and all its children keep this lock until the last of them is gone.
+    program = str(initdb.programs_folder(account) / "postgres")
+    settings = options | {"unix_socket_directories": _quote(socket)}
+    command = [program, "-D", initdb.path_for_server(data_folder.cluster, account)]
+    command += [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
+    # The server and all its children keep this lock until the last of them ends.
     fcntl.flock(running, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    with os.fdopen(layout.open_file(place.log, os.O_WRONLY | os.O_APPEND), "ab") as log:
+    with os.fdopen(layout.open_file(data_folder.log, os.O_WRONLY | os.O_APPEND), "ab") as log:
         try:
             return subprocess.Popen(
                 command,
-                cwd=place.cluster,
+                cwd=data_folder.cluster,
                 env=initdb.ENVIRONMENT,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
                 pass_fds=(running,),
-                # One thread lives here, so code between fork and exec is safe.
+                # This process has one thread, so code between fork and exec is safe.
                 preexec_fn=_stop_with_parent(os.getpid()),  # noqa: PLW1509
-                **initdb.run_as(who),
+                **initdb.run_as(account),
             )
         except OSError as error:
             raise ClusterUnusable(f"{program} cannot run: {error}") from error
@@ -164,39 +163,37 @@ def _quote(socket: str) -> str:
     return f'"{socket}"' if " " in socket else socket
 
 
-def _stop_with_parent(guardian: int) -> Callable[[], None] | None:
+def _stop_with_parent(supervisor: int) -> Callable[[], None] | None:
     if sys.platform != "linux":
         return None
     prctl = ctypes.CDLL(None, use_errno=True).prctl
 
-    def ask_the_kernel() -> None:
+    def set_parent_death_signal() -> None:
         prctl(PR_SET_PDEATHSIG, signal.SIGINT)
-        if os.getppid() != guardian:
+        if os.getppid() != supervisor:
             os._exit(1)
 
-    return ask_the_kernel
+    return set_parent_death_signal
 
 
 def _wait_until_ready(
-    place: DataFolder, server: subprocess.Popen[bytes], socket: str, begin: int
+    data_folder: DataFolder, server: subprocess.Popen[bytes], socket: str, begin: int
 ) -> None:
-    began = time.monotonic()
-    told = began
-    while time.monotonic() - began < START_TIMEOUT_S:
+    started_s = time.monotonic()
+    reported_s = started_s
+    while time.monotonic() - started_s < START_TIMEOUT_S:
         if server.poll() is not None:
-            said = _last_errors(place.log, begin)
-            raise ClusterUnusable(
-                f"The database did not start: {initdb.explain_failure(place, said)}"
-            )
+            problem = initdb.explain_failure(data_folder, _last_errors(data_folder.log, begin))
+            raise ClusterUnusable(f"The database did not start: {problem}")
         if layout.accepts_connections(socket):
             return
-        if time.monotonic() - told > REPORT_EVERY_S:
-            told = time.monotonic()
-            _send_report("report", f"the database is recovering … {told - began:.0f} s")
+        if time.monotonic() - reported_s > REPORT_EVERY_S:
+            reported_s = time.monotonic()
+            _send_report("report", f"the database is recovering … {reported_s - started_s:.0f} s")
         time.sleep(CHECK_STARTING_EVERY_S)
     stop(server)
     raise ClusterUnusable(
-        f"The database did not answer within {START_TIMEOUT_S:.0f} s, see {place.log}."
+        f"The database did not answer within {START_TIMEOUT_S:.0f} s, see {data_folder.log}."
     )
 
 
@@ -204,52 +201,52 @@ def _last_errors(log: Path, begin: int) -> str:
     with log.open("rb") as lines:
         lines.seek(max(begin, log.stat().st_size - TAIL_BYTES))
         text = lines.read().decode("utf-8", "replace").splitlines()
-    grave = [
+    errors = [
         line
         for line in text
         if any(word in line for word in ("PANIC:", "FATAL:")) and "is starting up" not in line
     ]
-    return " ".join((grave or text)[-2:])
+    return " ".join((errors or text)[-2:])
 
 
 def stop(server: subprocess.Popen[bytes]) -> None:
-    """Stop the server: TERM, INT, QUIT, KILL, each with its time, also when it was frozen."""
-    for number, patience_s in STOP_SIGNALS:
+    """Stop the server, even if frozen: TERM, INT, QUIT, KILL, each with its timeout."""
+    for number, timeout_s in STOP_SIGNALS:
         _signal(server.pid, number)
         with suppress(subprocess.TimeoutExpired):
-            server.wait(timeout=patience_s)
+            server.wait(timeout=timeout_s)
             return
 
 
 def _signal(pid: int, number: int) -> None:
     try:
-        family = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
-        family[0].send_signal(number)
+        processes = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
+        processes[0].send_signal(number)
     except psutil.NoSuchProcess:
         return
-    for process in family:
+    for process in processes:
         with suppress(psutil.NoSuchProcess):
             process.send_signal(signal.SIGCONT)
 
 
-def _end_previous_server(place: DataFolder, running: int) -> None:
-    """Wait until no process of a former server lives, and end one that will not."""
+def _end_previous_server(data_folder: DataFolder, running: int) -> None:
+    """Wait until the processes of a previous server have ended; kill them after a timeout."""
     if _wait_for_lock(running, LEFTOVER_TIMEOUT_S):
         return
-    note = layout.read_record(place)
-    for number, patience_s in STOP_SIGNALS[1:]:
-        if note is not None and _is_recorded_process(note):
-            _signal(note.pid, number)
-        if _wait_for_lock(running, patience_s):
+    record = layout.read_record(data_folder)
+    for number, timeout_s in STOP_SIGNALS[1:]:
+        if record is not None and _is_recorded_process(record):
+            _signal(record.pid, number)
+        if _wait_for_lock(running, timeout_s):
             return
     raise ClusterUnusable(
-        f"A former database process still works in {place.cluster} and does not end: "
+        f"A previous database process still runs in {data_folder.cluster} and does not end: "
         "restart the machine or end the process."
     )
 
 
-def _wait_for_lock(running: int, patience_s: float) -> bool:
-    until = time.monotonic() + patience_s
+def _wait_for_lock(running: int, timeout_s: float) -> bool:
+    until = time.monotonic() + timeout_s
     while not layout.try_lock(running, fcntl.LOCK_EX | fcntl.LOCK_NB):
         if time.monotonic() > until:
             return False
@@ -257,17 +254,17 @@ def _wait_for_lock(running: int, patience_s: float) -> bool:
     return True
 
 
-def _is_recorded_process(note: ServerRecord) -> bool:
+def _is_recorded_process(record: ServerRecord) -> bool:
     try:
-        created_s: float = psutil.Process(note.pid).create_time()
+        created_s: float = psutil.Process(record.pid).create_time()
     except psutil.Error:
         return False
-    return abs(created_s - note.created_s) < 1.0
+    return abs(created_s - record.created_s) < 1.0
 
 
-def _remove_traces(place: DataFolder, socket: str) -> None:
-    place.note.unlink(missing_ok=True)
-    if Path(socket) != place.socket:
+def _remove_record(data_folder: DataFolder, socket: str) -> None:
+    data_folder.record.unlink(missing_ok=True)
+    if Path(socket) != data_folder.socket:
         shutil.rmtree(socket, ignore_errors=True)
 
 
@@ -285,10 +282,10 @@ def _send_report(kind: str, text: str) -> None:
 
 
 def _detach_streams() -> None:
-    nowhere = os.open(os.devnull, os.O_RDWR)
+    null = os.open(os.devnull, os.O_RDWR)
     for stream in (0, 1):
-        os.dup2(nowhere, stream)
-    os.close(nowhere)
+        os.dup2(null, stream)
+    os.close(null)
 
 
 if __name__ == "__main__":

@@ -40,7 +40,7 @@ class Snapshot:
 
     @classmethod
     def read(cls, text: str) -> Self:
-        """A snapshot from its text; raises NoSnapshot."""
+        """A snapshot from its text; raises InvalidSnapshot."""
         if not SNAPSHOT.fullmatch(text):
             raise InvalidSnapshot(text[:40])
         xmin, xmax, running = text.split(":")

@@ -147,7 +147,7 @@ async def record_base_move(tx: Connection, friend_id: FriendId, at: datetime) ->
 
 
 async def set_capacity(tx: Connection, friend_id: FriendId, capacity: int) -> None:
-    """Set how many open jobs he takes; ConstraintBroken when he has more."""
+    """Set how many open jobs he takes; ConstraintViolation when he has more."""
     await tx.execute(sql.set_capacity, friend_id, capacity)
 
 

@@ -247,7 +247,7 @@ def mask_small_count(count: int) -> str:
 
 
 def check_ending(path: Path) -> None:
-    """Raise CannotExport unless a map can be written under this name."""
+    """Raise ExportError unless a map can be written under this name."""
     if path.suffix.lower() not in ENDINGS:
         raise ExportError(
             f"{path.name!r} ends in no format that is known; use one of {', '.join(ENDINGS)}"

@@ -220,7 +220,7 @@ async def test_a_hasty_server_is_refused_with_every_reason_at_once(server, datab
 async def test_a_superuser_is_refused_with_the_statements_that_help(server):
     if server.embedded is None:
         pytest.skip("the user of this server is not ours")
-    with pytest.raises(ServerUnfit, match="superuser tekkie_admin: make a role"):
+    with pytest.raises(ServerUnfit, match="superuser tekkie_admin: create a role"):
         await db.check_server(server.admin_dsn)
 
 

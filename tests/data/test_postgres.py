@@ -1,4 +1,4 @@
-"""Kills what can be killed, always by the pid of something this test started."""
+"""The bundled PostgreSQL under kills and damage; processes are killed by pid, and only our own."""
 
 import asyncio
 import fcntl
@@ -39,38 +39,38 @@ IS_ROOT = os.geteuid() == 0
 
 
 @pytest.fixture(scope="module")
-def ground():
-    """A folder with a space in its name, closed to everybody else, outside the run's own."""
-    with tempfile.TemporaryDirectory(prefix="tekkie ground ", dir=fast()) as folder:
+def base_folder():
+    """A private folder with a space in its name, outside the folder of the run."""
+    with tempfile.TemporaryDirectory(prefix="tekkie base ", dir=memory_folder()) as folder:
         yield Path(folder)
 
 
-def fast():
+def memory_folder():
     return "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
 
 
 @pytest.fixture(scope="module")
-def founded(ground):
+def initialized(base_folder):
     """A data folder in which a server was started and stopped once."""
-    folder = ground / "founded"
+    folder = base_folder / "initialized"
     with EmbeddedPostgres(folder):
         pass
     return folder
 
 
 @pytest.fixture
-def place(founded, ground):
-    """A copy of the founded folder for one test, gone afterwards."""
-    folder = ground / f"copy {time.monotonic_ns()}"
-    subprocess.run(["cp", "-a", str(founded), str(folder)], check=True)
+def data_folder(initialized, base_folder):
+    """A copy of the initialized folder for one test, deleted afterwards."""
+    folder = base_folder / f"copy {time.monotonic_ns()}"
+    subprocess.run(["cp", "-a", str(initialized), str(folder)], check=True)
     yield DataFolder(folder)
-    gone(DataFolder(folder))
+    wait_until_gone(DataFolder(folder))
     shutil.rmtree(folder)
 
 
 @contextmanager
-def user(folder):
-    """Another process that uses the server of a folder; yields it and the address it was given."""
+def user_process(folder):
+    """Run another process that uses the server of a folder; yield it and its address."""
     command = [sys.executable, "-c", USER, str(folder)]
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     with process:
@@ -80,18 +80,18 @@ def user(folder):
             process.kill()
 
 
-def guardian_of(place):
-    """The pid of the guardian: the parent of the server it noted."""
-    return psutil.Process(layout.read_record(place).pid).ppid()
+def supervisor_pid(data_folder):
+    """The pid of the supervisor: the parent of the recorded server."""
+    return psutil.Process(layout.read_record(data_folder).pid).ppid()
 
 
-def server_of(place):
-    return layout.read_record(place).pid
+def server_pid(data_folder):
+    return layout.read_record(data_folder).pid
 
 
-def gone(place):
-    """Wait until neither guardian nor any process of the server lives."""
-    for file in (place.guardian, place.running):
+def wait_until_gone(data_folder):
+    """Wait until the supervisor and all processes of the server have ended."""
+    for file in (data_folder.supervisor, data_folder.running):
         with layout.hold_lock(file, fcntl.LOCK_SH):
             pass
 
@@ -107,9 +107,9 @@ def query(dsn, text):
     return asyncio.run(ask())
 
 
-def eventually(ask, patience_s=15.0):
-    """Return what `ask` says as soon as it says it without an error of the connection."""
-    until = time.monotonic() + patience_s
+def eventually(ask, timeout_s=15.0):
+    """Return the result of `ask` as soon as it raises no connection error."""
+    until = time.monotonic() + timeout_s
     while True:
         try:
             return ask()
@@ -119,178 +119,184 @@ def eventually(ask, patience_s=15.0):
             PAUSE.wait(0.02)
 
 
-def test_the_first_start_founds_a_whole_database_and_says_so(ground):
-    said = []
-    embedded = EmbeddedPostgres(ground / "first")
-    embedded.start(said.append)
+def test_the_first_start_creates_a_complete_database_and_reports_it(base_folder):
+    message = []
+    embedded = EmbeddedPostgres(base_folder / "first")
+    embedded.start(message.append)
     try:
-        assert said == ["starting the database …", "making the database folder …"]
+        assert message == ["starting the database …", "making the database folder …"]
         assert query(embedded.owner_dsn, "SHOW data_checksums") == "on"
         assert query(embedded.owner_dsn, "SHOW listen_addresses") == ""
         assert query(embedded.owner_dsn, "SHOW fsync") == "on"
         assert query(embedded.owner_dsn, "SELECT lower('ÄÖÜŁ')") == "äöül".replace("l", "ł")
         assert query(embedded.owner_dsn, "SELECT 'a' > 'B'")
         for dsn in (embedded.owner_dsn, embedded.service_dsn):
-            mighty = "SELECT rolsuper OR rolcreaterole FROM pg_roles WHERE rolname = current_user"
-            assert query(dsn, mighty) is False
+            privileged = (
+                "SELECT rolsuper OR rolcreaterole FROM pg_roles WHERE rolname = current_user"
+            )
+            assert query(dsn, privileged) is False
         asyncio.run(db.check_server(embedded.owner_dsn))
         assert "0001_init.sql" in asyncio.run(migrate.migrate(embedded.owner_dsn))
     finally:
         embedded.stop()
-    gone(embedded.place)
-    assert "database system is shut down" in embedded.place.log.read_text()
+    wait_until_gone(embedded.folder)
+    assert "database system is shut down" in embedded.folder.log.read_text()
 
 
-def test_a_second_start_finds_what_was_kept(place):
-    with EmbeddedPostgres(place.folder) as embedded:
+def test_a_second_start_finds_the_stored_data(data_folder):
+    with EmbeddedPostgres(data_folder.path) as embedded:
         query(embedded.owner_dsn, "CREATE TABLE kept AS SELECT 1 AS n")
-    with EmbeddedPostgres(place.folder) as embedded:
+    with EmbeddedPostgres(data_folder.path) as embedded:
         assert query(embedded.owner_dsn, "SELECT n FROM kept") == 1
 
 
-def test_several_processes_on_a_fresh_folder_share_one_server(ground):
-    place = DataFolder(ground / "shared")
-    with user(place.folder) as (_, first), user(place.folder) as (_, second):
-        with EmbeddedPostgres(place.folder) as third:
+def test_several_processes_on_a_fresh_folder_share_one_server(base_folder):
+    data_folder = DataFolder(base_folder / "shared")
+    with (
+        user_process(data_folder.path) as (_, first),
+        user_process(data_folder.path) as (_, second),
+    ):
+        with EmbeddedPostgres(data_folder.path) as third:
             start = "SELECT pg_postmaster_start_time()"
             assert first == second == third.owner_dsn
             assert query(first, start) == query(third.owner_dsn, start)
-        assert layout.accepts_connections(layout.read_record(place).socket)
-    gone(place)
+        assert layout.accepts_connections(layout.read_record(data_folder).socket)
+    wait_until_gone(data_folder)
 
 
-def test_the_server_is_gone_when_its_last_user_was_killed_and_keeps_what_was_committed(place):
-    with user(place.folder) as (process, dsn):
+def test_the_server_is_gone_when_its_last_user_was_killed_and_keeps_what_was_committed(data_folder):
+    with user_process(data_folder.path) as (process, dsn):
         query(dsn, "CREATE TABLE kept AS SELECT 1 AS n")
         process.kill()
-    gone(place)
-    with EmbeddedPostgres(place.folder) as embedded:
+    wait_until_gone(data_folder)
+    with EmbeddedPostgres(data_folder.path) as embedded:
         assert query(embedded.owner_dsn, "SELECT n FROM kept") == 1
 
 
-def test_a_killed_server_comes_back_at_the_same_address_with_all_that_was_committed(place):
-    with EmbeddedPostgres(place.folder) as embedded:
+def test_a_killed_server_comes_back_at_the_same_address_with_all_that_was_committed(data_folder):
+    with EmbeddedPostgres(data_folder.path) as embedded:
         query(embedded.owner_dsn, "CREATE TABLE kept AS SELECT 1 AS n")
-        before = server_of(place)
+        before = server_pid(data_folder)
         os.kill(before, signal.SIGKILL)
         assert eventually(lambda: query(embedded.owner_dsn, "SELECT n FROM kept")) == 1
-        assert server_of(place) != before
+        assert server_pid(data_folder) != before
 
 
-def test_every_process_of_the_server_and_its_guardian_killed_at_once_loses_nothing(place):
-    with EmbeddedPostgres(place.folder) as embedded:
+def test_every_process_of_the_server_and_its_supervisor_killed_at_once_loses_nothing(data_folder):
+    with EmbeddedPostgres(data_folder.path) as embedded:
         query(embedded.owner_dsn, "CREATE TABLE kept AS SELECT 1 AS n")
-        postmaster = psutil.Process(server_of(place))
-        family = [postmaster.parent(), postmaster, *postmaster.children(recursive=True)]
-        for process in family:
+        postmaster = psutil.Process(server_pid(data_folder))
+        processes = [postmaster.parent(), postmaster, *postmaster.children(recursive=True)]
+        for process in processes:
             with suppress(psutil.NoSuchProcess):
                 process.kill()
         assert eventually(lambda: query(embedded.owner_dsn, "SELECT n FROM kept")) == 1
 
 
-def test_a_killed_guardian_is_replaced_while_somebody_uses_the_server(place):
-    with EmbeddedPostgres(place.folder) as embedded:
-        former = guardian_of(place)
-        os.kill(former, signal.SIGKILL)
-        assert eventually(lambda: other_guardian(place, former))
+def test_a_killed_supervisor_is_replaced_while_the_server_is_in_use(data_folder):
+    with EmbeddedPostgres(data_folder.path) as embedded:
+        previous = supervisor_pid(data_folder)
+        os.kill(previous, signal.SIGKILL)
+        assert eventually(lambda: new_supervisor(data_folder, previous))
         assert query(embedded.owner_dsn, "SELECT 1") == 1
-    gone(place)
+    wait_until_gone(data_folder)
 
 
-def other_guardian(place, former):
-    note = layout.read_record(place)
-    held = layout.is_locked(place.guardian) and layout.accepts_connections(note.socket)
-    if held and guardian_of(place) != former:
+def new_supervisor(data_folder, previous):
+    record = layout.read_record(data_folder)
+    held = layout.is_locked(data_folder.supervisor) and layout.accepts_connections(record.socket)
+    if held and supervisor_pid(data_folder) != previous:
         return True
     raise ConnectionError
 
 
-def test_user_and_guardian_killed_together_leave_no_server_behind(place):
-    with user(place.folder) as (process, _):
-        os.kill(guardian_of(place), signal.SIGKILL)
+def test_user_and_supervisor_killed_together_leave_no_server_behind(data_folder):
+    with user_process(data_folder.path) as (process, _):
+        os.kill(supervisor_pid(data_folder), signal.SIGKILL)
         process.kill()
-    gone(place)
-    with EmbeddedPostgres(place.folder) as embedded:
+    wait_until_gone(data_folder)
+    with EmbeddedPostgres(data_folder.path) as embedded:
         assert query(embedded.owner_dsn, "SELECT 1") == 1
 
 
-def test_user_guardian_and_server_killed_together_do_not_stop_the_next_start(place):
-    with user(place.folder) as (process, dsn):
+def test_user_supervisor_and_server_killed_together_do_not_stop_the_next_start(data_folder):
+    with user_process(data_folder.path) as (process, dsn):
         query(dsn, "CREATE TABLE kept AS SELECT 1 AS n")
-        pids = [process.pid, guardian_of(place), server_of(place)]
+        pids = [process.pid, supervisor_pid(data_folder), server_pid(data_folder)]
         for pid in pids:
             os.kill(pid, signal.SIGKILL)
-    with EmbeddedPostgres(place.folder) as embedded:
+    with EmbeddedPostgres(data_folder.path) as embedded:
         assert query(embedded.owner_dsn, "SELECT n FROM kept") == 1
 
 
-def test_a_stale_pid_file_that_names_a_stranger_harms_neither(place):
-    with subprocess.Popen(["sleep", "600"]) as stranger:
+def test_a_stale_pid_file_with_the_pid_of_another_process_harms_neither(data_folder):
+    with subprocess.Popen(["sleep", "600"]) as other:
         try:
-            lines = f"{stranger.pid}\n{place.cluster}\n1\n5432\n{place.socket}\n\n1 1\nready   \n"
-            (place.cluster / "postmaster.pid").write_text(lines)
-            layout.ServerRecord(socket=str(place.socket), pid=stranger.pid).write(place)
-            with EmbeddedPostgres(place.folder) as embedded:
+            fields = (other.pid, data_folder.cluster, 1, 5432, data_folder.socket)
+            lines = [*map(str, fields), "", "1 1", "ready   ", ""]
+            (data_folder.cluster / "postmaster.pid").write_text("\n".join(lines))
+            layout.ServerRecord(socket=str(data_folder.socket), pid=other.pid).write(data_folder)
+            with EmbeddedPostgres(data_folder.path) as embedded:
                 assert query(embedded.owner_dsn, "SELECT 1") == 1
-            assert stranger.poll() is None
+            assert other.poll() is None
         finally:
-            stranger.kill()
+            other.kill()
 
 
-def test_a_frozen_server_is_stopped_all_the_same(place):
-    embedded = EmbeddedPostgres(place.folder)
+def test_a_frozen_server_is_stopped_too(data_folder):
+    embedded = EmbeddedPostgres(data_folder.path)
     embedded.start()
-    frozen = server_of(place)
+    frozen = server_pid(data_folder)
     os.kill(frozen, signal.SIGSTOP)
     embedded.stop()
     assert not psutil.pid_exists(frozen)
-    gone(place)
+    wait_until_gone(data_folder)
 
 
-def test_a_frozen_server_without_guardian_is_ended_by_the_next_one(place, monkeypatch):
-    with user(place.folder) as (process, _):
-        frozen = server_of(place)
+def test_a_frozen_server_without_supervisor_is_ended_by_the_next_one(data_folder, monkeypatch):
+    with user_process(data_folder.path) as (process, _):
+        frozen = server_pid(data_folder)
         os.kill(frozen, signal.SIGSTOP)
-        os.kill(guardian_of(place), signal.SIGKILL)
+        os.kill(supervisor_pid(data_folder), signal.SIGKILL)
         process.kill()
     monkeypatch.setattr(supervisor, "LEFTOVER_TIMEOUT_S", 0.1)
-    running = layout.open_lock(place.running)
-    supervisor._end_previous_server(place, running)
+    running = layout.open_lock(data_folder.running)
+    supervisor._end_previous_server(data_folder, running)
     os.close(running)
     assert not psutil.pid_exists(frozen) or psutil.Process(frozen).status() == "zombie"
-    with EmbeddedPostgres(place.folder) as embedded:
+    with EmbeddedPostgres(data_folder.path) as embedded:
         assert query(embedded.owner_dsn, "SELECT 1") == 1
 
 
-def test_a_half_made_folder_of_an_interrupted_first_start_is_made_anew(ground):
-    place = DataFolder(ground / "interrupted")
-    place.aside.mkdir(parents=True)
-    (place.aside / "PG_VERSION").write_text("18\n")
-    with EmbeddedPostgres(place.folder) as embedded:
+def test_a_half_made_folder_of_an_interrupted_first_start_is_replaced(base_folder):
+    data_folder = DataFolder(base_folder / "interrupted")
+    data_folder.staging.mkdir(parents=True)
+    (data_folder.staging / "PG_VERSION").write_text("18\n")
+    with EmbeddedPostgres(data_folder.path) as embedded:
         assert query(embedded.owner_dsn, "SELECT 1") == 1
-    assert not place.aside.exists()
+    assert not data_folder.staging.exists()
 
 
-def test_the_socket_lies_where_only_its_owner_can_reach_it(place):
-    with EmbeddedPostgres(place.folder):
-        state = os.stat(layout.read_record(place).socket)
+def test_the_socket_lies_where_only_its_owner_can_reach_it(data_folder):
+    with EmbeddedPostgres(data_folder.path):
+        state = os.stat(layout.read_record(data_folder).socket)
         assert stat.S_IMODE(state.st_mode) == 0o700
-        assert state.st_uid == psutil.Process(server_of(place)).uids().real
+        assert state.st_uid == psutil.Process(server_pid(data_folder)).uids().real
 
 
-def test_a_path_too_long_for_a_socket_gets_a_short_folder_that_is_gone_afterwards(ground, founded):
-    place = DataFolder(ground / ("long " * 20) / "data")
-    place.folder.parent.mkdir()
-    subprocess.run(["cp", "-a", str(founded), str(place.folder)], check=True)
-    with EmbeddedPostgres(place.folder) as embedded:
-        socket = Path(layout.read_record(place).socket)
+def test_a_path_too_long_for_a_socket_gets_a_short_temporary_folder(base_folder, initialized):
+    data_folder = DataFolder(base_folder / ("long " * 20) / "data")
+    data_folder.path.parent.mkdir()
+    subprocess.run(["cp", "-a", str(initialized), str(data_folder.path)], check=True)
+    with EmbeddedPostgres(data_folder.path) as embedded:
+        socket = Path(layout.read_record(data_folder).socket)
         assert len(os.fsencode(socket / layout.SOCKET_NAME)) <= 107
         assert query(embedded.owner_dsn, "SELECT 1") == 1
     assert not socket.exists()
 
 
 @pytest.mark.parametrize(
-    ("file", "text", "said"),
+    ("file", "text", "message"),
     [
         ("PG_VERSION", "17\n", "written by PostgreSQL 17 and this tekkie brings 18: dump it"),
         ("PG_VERSION", None, "PG_VERSION cannot be read.*from a backup, or move it away"),
@@ -298,16 +304,16 @@ def test_a_path_too_long_for_a_socket_gets_a_short_folder_that_is_gone_afterward
         ("global/pg_control", "x" * 8192, "did not start: .*from a backup, or move it away"),
     ],
 )
-def test_a_foreign_or_damaged_folder_is_refused_with_the_cure(place, file, text, said):
-    damaged = place.cluster / file
+def test_a_foreign_or_damaged_folder_is_refused_with_the_cure(data_folder, file, text, message):
+    damaged = data_folder.cluster / file
     damaged.unlink() if text is None else damaged.write_text(text)
-    with pytest.raises(EmbeddedError, match=rf"(?s){said}"):
-        EmbeddedPostgres(place.folder).start()
-    gone(place)
-    assert not place.note.exists()
+    with pytest.raises(EmbeddedError, match=rf"(?s){message}"):
+        EmbeddedPostgres(data_folder.path).start()
+    wait_until_gone(data_folder)
+    assert not data_folder.record.exists()
 
 
-def test_a_full_disk_is_told_before_anything_is_made(tmp_path, monkeypatch):
+def test_a_full_disk_is_reported_before_anything_is_created(tmp_path, monkeypatch):
     monkeypatch.setattr(initdb, "SPACE_BYTES", 2**62)
     who = initdb.choose_account(DataFolder(tmp_path))
     with pytest.raises(layout.ClusterUnusable, match="make room or name another folder"):
@@ -315,12 +321,12 @@ def test_a_full_disk_is_told_before_anything_is_made(tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_full_disk_in_the_middle_is_told_with_its_cure(tmp_path):
-    said = initdb.explain_failure(
+def test_a_disk_that_fills_up_is_reported_with_the_cure(tmp_path):
+    message = initdb.explain_failure(
         DataFolder(tmp_path), "PANIC: could not write: No space left on device"
     )
-    assert "the disk is full" in said
-    assert "make room" in said
+    assert "the disk is full" in message
+    assert "make room" in message
 
 
 def test_a_folder_that_is_a_file_is_refused_with_the_cure(tmp_path):
@@ -334,8 +340,8 @@ def test_an_address_before_the_start_is_refused(tmp_path):
         _ = EmbeddedPostgres(tmp_path).owner_dsn
 
 
-async def test_without_a_url_the_database_is_the_bundled_one(place):
-    chosen = settings.load(data_dir=place.folder)
+async def test_without_a_url_the_database_is_the_bundled_one(data_folder):
+    chosen = settings.load(data_dir=data_folder.path)
     async with database.database(chosen) as found:
         pool = await db.open_pool(
             found.service_dsn, role=found.service_role, size=2, application="tests"
@@ -348,7 +354,7 @@ async def test_without_a_url_the_database_is_the_bundled_one(place):
             as_service = await db.connect(url, application="tests", role=same.service_role)
             assert await as_service.fetchval("SELECT current_user::text") == "tekkie_service"
             await as_service.close()
-    gone(place)
+    wait_until_gone(data_folder)
 
 
 def as_nobody(command, **more):
@@ -370,68 +376,68 @@ NOBODY = pwd.getpwnam("nobody")
 
 @pytest.fixture
 def python_for_all():
-    """A Python of this version that nobody may run, and the environment that finds tekkie."""
+    """A Python of this version that the user `nobody` may run, and an environment for it."""
     nobody = initdb._account_of(NOBODY.pw_uid)
     libraries = [Path(db.__file__).parents[1], Path(asyncpg.__file__).parents[1]]
     for candidate in (sys.executable, f"/usr/bin/python3.{sys.version_info.minor}"):
         if all(initdb.can_reach(path, nobody) for path in (Path(candidate), *libraries)):
             return candidate, {"HOME": "/root", "PYTHONPATH": ":".join(map(str, libraries))}
-    pytest.skip("Python lies where nobody may not go")
+    pytest.skip("the user nobody cannot reach a Python")
 
 
-needs_root = pytest.mark.skipif(not IS_ROOT, reason="only root can become somebody else")
-
-
-@needs_root
-def test_root_hands_the_server_to_somebody_and_opens_no_folder_to_him(place):
-    above = place.folder.parent.stat()
-    with EmbeddedPostgres(place.folder):
-        assert psutil.Process(server_of(place)).uids().real != 0
-    assert place.folder.parent.stat() == above
-    assert stat.S_IMODE(place.folder.stat().st_mode) == 0o700
+needs_root = pytest.mark.skipif(not IS_ROOT, reason="only root can change user")
 
 
 @needs_root
-def test_another_user_does_not_reach_the_server(place):
-    knock = "import socket,sys; socket.socket(socket.AF_UNIX).connect(sys.argv[1])"
-    with EmbeddedPostgres(place.folder):
-        door = os.path.join(layout.read_record(place).socket, layout.SOCKET_NAME)
-        done = as_nobody(["/usr/bin/env", "python3", "-c", knock, door])
+def test_under_root_the_server_runs_as_another_user_and_no_permission_changes(data_folder):
+    above = data_folder.path.parent.stat()
+    with EmbeddedPostgres(data_folder.path):
+        assert psutil.Process(server_pid(data_folder)).uids().real != 0
+    assert data_folder.path.parent.stat() == above
+    assert stat.S_IMODE(data_folder.path.stat().st_mode) == 0o700
+
+
+@needs_root
+def test_another_user_does_not_reach_the_server(data_folder):
+    connect = "import socket,sys; socket.socket(socket.AF_UNIX).connect(sys.argv[1])"
+    with EmbeddedPostgres(data_folder.path):
+        socket = os.path.join(layout.read_record(data_folder).socket, layout.SOCKET_NAME)
+        done = as_nobody(["/usr/bin/env", "python3", "-c", connect, socket])
     assert "PermissionError" in done.stderr
 
 
 @needs_root
-def test_an_ordinary_user_runs_his_own_server_without_a_home(python_for_all):
+def test_an_ordinary_user_runs_a_server_without_a_home_folder(python_for_all):
     python, environment = python_for_all
     with tempfile.TemporaryDirectory(prefix="own ", dir="/tmp") as folder:
         os.chown(folder, NOBODY.pw_uid, NOBODY.pw_gid)
-        place = DataFolder(Path(folder, "data"))
-        done = as_nobody([python, "-c", USER, str(place.folder)], input="", env=environment)
+        data_folder = DataFolder(Path(folder, "data"))
+        done = as_nobody([python, "-c", USER, str(data_folder.path)], input="", env=environment)
         assert done.stdout.startswith("postgresql://tekkie_owner@/tekkie?host="), done.stderr
-        gone(place)
+        wait_until_gone(data_folder)
         # Root may use the folder of another: the server runs as its owner.
-        with EmbeddedPostgres(place.folder) as embedded:
+        with EmbeddedPostgres(data_folder.path) as embedded:
             assert query(embedded.owner_dsn, "SELECT 1") == 1
-            assert psutil.Process(server_of(place)).uids().real == NOBODY.pw_uid
-        gone(place)
+            assert psutil.Process(server_pid(data_folder)).uids().real == NOBODY.pw_uid
+        wait_until_gone(data_folder)
 
 
 @needs_root
-def test_root_may_come_first_into_the_folder_of_another(python_for_all):
+def test_root_may_be_the_first_to_use_the_folder_of_another_user(python_for_all):
     python, environment = python_for_all
     with tempfile.TemporaryDirectory(prefix="own ", dir="/tmp") as folder:
-        place = DataFolder(Path(folder))
+        data_folder = DataFolder(Path(folder))
         os.chown(folder, NOBODY.pw_uid, NOBODY.pw_gid)
-        with EmbeddedPostgres(place.folder):
-            assert psutil.Process(server_of(place)).uids().real == NOBODY.pw_uid
-        gone(place)
-        done = as_nobody([python, "-c", USER, str(place.folder)], input="", env=environment)
+        with EmbeddedPostgres(data_folder.path):
+            assert psutil.Process(server_pid(data_folder)).uids().real == NOBODY.pw_uid
+        wait_until_gone(data_folder)
+        done = as_nobody([python, "-c", USER, str(data_folder.path)], input="", env=environment)
         assert done.returncode == 0, done.stderr
-        gone(place)
+        wait_until_gone(data_folder)
 
 
 @needs_root
-def test_an_ordinary_user_is_told_that_the_folder_is_not_his(python_for_all):
+def test_an_ordinary_user_gets_a_cure_for_a_folder_that_is_not_writable(python_for_all):
     python, environment = python_for_all
     with tempfile.TemporaryDirectory(dir="/tmp") as folder:
         os.chmod(folder, 0o755)
@@ -441,15 +447,15 @@ def test_an_ordinary_user_is_told_that_the_folder_is_not_his(python_for_all):
 
 
 @needs_root
-def test_binaries_out_of_the_servers_reach_are_copied_once(tmp_path, monkeypatch):
+def test_binaries_the_server_cannot_reach_are_copied_once(tmp_path, monkeypatch):
     with tempfile.TemporaryDirectory(dir="/tmp") as caches:
         os.chmod(caches, 0o755)
         closed = tmp_path / "closed" / initdb.PACKAGE / "pginstall"
         (closed / "bin").mkdir(parents=True)
         (closed / "bin" / "postgres").write_text("#!/bin/sh\necho works\n")
         (tmp_path / "closed").chmod(0o700)
-        monkeypatch.setattr(initdb, "binaries", lambda: closed / "bin")
-        monkeypatch.setattr(initdb, "COPIES", Path(caches, "tekkie"))
+        monkeypatch.setattr(initdb, "binaries_folder", lambda: closed / "bin")
+        monkeypatch.setattr(initdb, "COPIES_FOLDER", Path(caches, "tekkie"))
         nobody = initdb._account_of(pwd.getpwnam("nobody").pw_uid)
         first, second = initdb.programs_folder(nobody), initdb.programs_folder(nobody)
         assert first == second != closed / "bin"

@@ -34,7 +34,7 @@ def test_an_unknown_name_is_refused_with_the_file_and_the_names_it_has(folder):
         ("-- name: one\n-- name: two\nSELECT 2\n", r"jobs\.sql:1: .*'one' is empty"),
         ("-- name: one\n-- only words\n", r"jobs\.sql:1: .*'one' is empty"),
         ("SELECT 1\n-- name: one\nSELECT 1\n", r"jobs\.sql:1: SQL before the first"),
-        ("-- name: lock jobs\nSELECT 1\n", r"jobs\.sql:1: 'lock jobs' is no name"),
+        ("-- name: lock jobs\nSELECT 1\n", r"jobs\.sql:1: 'lock jobs' is not a name"),
     ],
 )
 def test_an_unfit_file_is_refused_with_its_line(folder, text, said):
@@ -51,14 +51,14 @@ async def test_several_blocks_are_carried_out_as_one_statement(folder, owner):
     )
     await owner.execute("CREATE TABLE box (n int); CREATE TABLE jar (a int, b int, c text)")
     await owner.execute("INSERT INTO box VALUES (7)")
-    await owner.execute(sql.at_once("boxes", "jars", "drop"), 12, 100, 3, "three", 7)
+    await owner.execute(sql.combine("boxes", "jars", "drop"), 12, 100, 3, "three", 7)
     boxes = [row["n"] for row in await owner.fetch("SELECT n FROM box ORDER BY n")]
     assert boxes == list(range(101, 113))
     assert tuple(await owner.fetchrow("SELECT * FROM jar")) == (3, 3, "three")
 
 
 def test_a_block_alone_is_itself(folder):
-    assert folder("-- name: one\nSELECT $1\n").at_once("one") == "SELECT $1"
+    assert folder("-- name: one\nSELECT $1\n").combine("one") == "SELECT $1"
 
 
 def test_a_missing_file_is_named(tmp_path):
