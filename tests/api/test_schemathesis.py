@@ -90,7 +90,7 @@ def test_generated_requests_get_documented_answers(whole, caller):
         examples=EXAMPLES,
         phases=("examples", "fuzzing", "stateful"),
     )
-    assert report.failed == []
+    assert report.failures == []
     assert 500 not in report.statuses
 
 
@@ -107,4 +107,4 @@ def test_the_whole_run_notices_what_the_document_does_not_say(whole):
         examples=3,
         phases=("fuzzing",),
     )
-    assert [check for check, *_ in found.wrong] == ["status_code_conformance"]
+    assert [check for check, *_ in found.violations] == ["status_code_conformance"]

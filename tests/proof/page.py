@@ -1,4 +1,4 @@
-"""A section of docs/proof.md with its heading: when, on what machine, by which command."""
+"""Writes a section of docs/proof.md headed by date, machine and command."""
 
 import os
 import platform
@@ -10,7 +10,7 @@ from tests.proof import report
 
 
 def write(section: str, title: str, command: str, lines: Iterable[str]) -> None:
-    """Put a section into the page, in place of its former self."""
+    """Write a section into the page, replacing the one of the same name."""
     report.write(section, "\n".join([f"## {title}", "", f"{_when()}: `{command}`", "", *lines]))
 
 

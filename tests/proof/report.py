@@ -1,7 +1,7 @@
-"""What the runs of the test house write into docs/proof.md, each between its own two marks.
+"""Writes the results of proofs into docs/proof.md, each between its own two markers.
 
-A slice of each part runs with all other tests and writes nothing; `whole` sets the mark in the
-environment by which the same tests run at full length and write what they measured.
+A short slice of each proof runs with all other tests and writes nothing; `run_whole` sets the
+environment variable by which the same tests run at full length and write what they measured.
 """
 
 import fcntl
@@ -19,11 +19,11 @@ HEADING = "# Proof\n\nEvery figure on this page was written by the run that meas
 
 
 def is_whole() -> bool:
-    """Whether the part runs at full length."""
+    """Whether the proof runs at full length."""
     return os.environ.get(WHOLE) == "whole"
 
 
-def whole(folder: str, *arguments: str) -> int:
+def run_whole(folder: str, *arguments: str) -> int:
     """Run the tests of a folder of tests/proof at full length; returns pytest's exit code."""
     os.environ[WHOLE] = "whole"
     return pytest.main([str(ROOT / "tests" / "proof" / folder), "-q", *arguments])
@@ -36,7 +36,7 @@ def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
 
 
 def write(section: str, text: str, *, page: Path = PROOF) -> None:
-    """Put `text` between the marks of `section`, at the end of the page when it is new there."""
+    """Put `text` between the markers of `section`; a new section goes to the end of the page."""
     begin, end = f"<!-- begin {section} -->", f"<!-- end {section} -->"
     block = f"{begin}\n{text.strip()}\n{end}"
     page.parent.mkdir(parents=True, exist_ok=True)

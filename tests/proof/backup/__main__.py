@@ -1,5 +1,5 @@
-"""`python -m tests.proof.backup`: the drill with more data, written down in docs/proof.md."""
+"""`python -m tests.proof.backup`: the restore drill with more data, for docs/proof.md."""
 
-from tests.proof.report import whole
+from tests.proof.report import run_whole
 
-raise SystemExit(whole("backup", "-p", "no:randomly"))
+raise SystemExit(run_whole("backup", "-p", "no:randomly"))

@@ -1,4 +1,4 @@
-"""Backup of a database at work, restore on another server, and the service at work on the copy."""
+"""Back up a database under load, restore it on another server, and run the service there."""
 
 import asyncio
 import os
@@ -11,36 +11,42 @@ import asyncpg
 import pytest
 
 from data import db, migrate
-from data.backup import BackupRefused, Copied, backup, restore
+from data.backup import BackupContents, BackupRefused, backup, restore
 from data.database import Database
 from data.postgres import layout
-from data.postgres.client import Embedded
+from data.postgres.client import EmbeddedPostgres
 from data.settings import Settings
 from data.store import events, friends
-from dispatch.flows.bootstrap import opened
+from dispatch.flows.bootstrap import open_runtime
 from dispatch.flows.jobs import commands
-from tests.builders import booked, friend_row, live, neighbours, take_in
-from tests.conftest import HASTY, Clock
-from tests.flows.invariants import all_is_well, index_agrees
-from tests.proof.backup.life import A_WHILE, Life
+from tests.builders import (
+    book_job,
+    friend_row,
+    import_friends,
+    import_neighbours,
+    live_offers_of,
+)
+from tests.conftest import UNSAFE_SETTINGS, Clock
+from tests.flows.invariants import check_invariants, check_index
+from tests.proof.backup.workload import A_WHILE, Workload
 from tests.proof.report import is_whole, table, write
 
 BOOKINGS = 4_000 if is_whole() else 60
-LEDGER = ("events", "decisions", "charges", "ratings", "audit")
+APPEND_ONLY = ("events", "decisions", "charges", "ratings", "audit")
 pytestmark = pytest.mark.timeout(300)
 
 
 @pytest.fixture(scope="module")
-def second(tmp_path_factory) -> Embedded:
-    """Another server, which has never seen these people."""
-    embedded = Embedded(tmp_path_factory.mktemp("second"), chosen=HASTY)
+def second(tmp_path_factory) -> EmbeddedPostgres:
+    """Another server without these rows."""
+    embedded = EmbeddedPostgres(tmp_path_factory.mktemp("second"), options=UNSAFE_SETTINGS)
     embedded.start()
     yield embedded
     embedded.stop()
 
 
 @pytest.fixture
-async def copy(second: Embedded) -> AsyncIterator[Database]:
+async def copy(second: EmbeddedPostgres) -> AsyncIterator[Database]:
     """An empty database there."""
     admin = await asyncpg.connect(second.admin_dsn)
     await admin.execute(f"CREATE DATABASE copy OWNER {layout.OWNER}")
@@ -62,34 +68,34 @@ async def there(copy: Database) -> AsyncIterator[asyncpg.Connection]:
 
 
 @pytest.fixture
-async def saved(rt, owner, database, tmp_path) -> tuple[Copied, int]:
-    """A backup made while people went on, and how many bookings there were when it began."""
-    # A server that has worked for longer than the one on which the copy will stand.
+async def saved(rt, owner, database, tmp_path) -> tuple[BackupContents, int]:
+    """A backup made under load, and the number of bookings when it began."""
+    # This server has used more transaction ids than the one the copy goes to.
     await owner.execute(
         "DO $$ BEGIN FOR n IN 1..3000 LOOP PERFORM pg_current_xact_id(); COMMIT; END LOOP; END $$"
     )
-    return await lived_and_saved(rt, database, tmp_path, BOOKINGS)
+    return await backup_under_load(rt, database, tmp_path, BOOKINGS)
 
 
 @pytest.fixture
-async def few(rt, database, tmp_path) -> Copied:
+async def few(rt, database, tmp_path) -> BackupContents:
     """A backup of a few bookings."""
-    copied, _ = await lived_and_saved(rt, database, tmp_path, 8)
+    copied, _ = await backup_under_load(rt, database, tmp_path, 8)
     return copied
 
 
-async def lived_and_saved(rt, database, tmp_path, count: int) -> tuple[Copied, int]:
-    await neighbours(rt, 12 + count // 25, capacity=20)
-    life = Life(rt, seed=1)
-    await life.so_many(count)
-    before = len(life.booked)
-    going_on = asyncio.create_task(life.go_on())
+async def backup_under_load(rt, database, tmp_path, count: int) -> tuple[BackupContents, int]:
+    await import_neighbours(rt, 12 + count // 25, capacity=20)
+    workload = Workload(rt, seed=1)
+    await workload.create(count)
+    before = len(workload.booked)
+    running = asyncio.create_task(workload.run())
     try:
-        saved = await backup(database.owner_dsn, tmp_path / "tekkie.backup")
+        copied = await backup(database.owner_dsn, tmp_path / "tekkie.backup")
     finally:
-        life.stop()
-        await going_on
-    return saved, before
+        workload.stop()
+        await running
+    return copied, before
 
 
 async def test_a_copy_holds_every_promise_and_the_service_works_on_it(
@@ -103,22 +109,22 @@ async def test_a_copy_holds_every_promise_and_the_service_works_on_it(
     took_s = perf_counter() - began
     assert any("MB" in line for line in report)
     assert before <= restored.bookings <= copied.bookings
-    await all_is_well(there)
-    rows = await ledger_agrees(owner, there)
-    await xids_lie_behind(owner, there)
-    await rights_are_the_same(there)
-    await the_service_works(copy, there, tmp_path)
-    await all_is_well(there)
+    await check_invariants(there)
+    rows = await check_append_only_rows(owner, there)
+    await check_transaction_ids(owner, there)
+    await check_privileges(there)
+    await check_service(copy, there, tmp_path)
+    await check_invariants(there)
     if is_whole():
         began = perf_counter()
         again = await backup(database.owner_dsn, tmp_path / "again.backup")
-        say(again, restored, (before, rows), (perf_counter() - began, took_s))
+        write_figures(again, restored, (before, rows), (perf_counter() - began, took_s))
 
 
-async def ledger_agrees(here: asyncpg.Connection, there: asyncpg.Connection) -> int:
-    """Every row of the append-only tables that the copy has stands word for word in the source."""
+async def check_append_only_rows(here: asyncpg.Connection, there: asyncpg.Connection) -> int:
+    """Every row in an append-only table of the copy must be in the source, word for word."""
     total = 0
-    for name in LEDGER:
+    for name in APPEND_ONLY:
         question = f"SELECT (to_jsonb(t) - 'xid')::text FROM {name} t"
         source = {row[0] for row in await here.fetch(question)}
         copied = {row[0] for row in await there.fetch(question)}
@@ -128,16 +134,16 @@ async def ledger_agrees(here: asyncpg.Connection, there: asyncpg.Connection) -> 
     return total
 
 
-async def xids_lie_behind(here: asyncpg.Connection, there: asyncpg.Connection) -> None:
-    """A transaction id of the source would lie ahead of the copy, and none of the copy does."""
+async def check_transaction_ids(here: asyncpg.Connection, there: asyncpg.Connection) -> None:
+    """Transaction ids of the source would lie ahead of the copy's server; none of the copy may."""
     now = int(await there.fetchval("SELECT pg_current_xact_id()::text"))
     assert int(await here.fetchval("SELECT max(xid)::text FROM events")) > now
     assert int(await there.fetchval("SELECT max(xid)::text FROM events")) < now
     assert int(await there.fetchval("SELECT max(changed)::text FROM friends")) < now
 
 
-async def rights_are_the_same(there: asyncpg.Connection) -> None:
-    """What was append-only still is, and the service may not delete what it might not before."""
+async def check_privileges(there: asyncpg.Connection) -> None:
+    """Append-only tables stay so, and the service role has no new privileges."""
     with pytest.raises(asyncpg.InsufficientPrivilegeError):
         await there.execute("DELETE FROM events")
     async with there.transaction():
@@ -148,46 +154,46 @@ async def rights_are_the_same(there: asyncpg.Connection) -> None:
         assert await there.fetchval("SELECT count(*) > 0 FROM bookings")
 
 
-async def the_service_works(copy: Database, there: asyncpg.Connection, folder: Path) -> None:
-    """It tells no old event as new, rings what has come due, and gives a new job to a friend."""
+async def check_service(copy: Database, there: asyncpg.Connection, folder: Path) -> None:
+    """It publishes no old event as new, fires due timers, and awards a new job."""
     settings = Settings(data_dir=folder / "there", public_url="https://tekkie.test")
-    async with opened(settings, copy, application="tests", chance=Random(3)) as rt:
-        await index_agrees(rt)
+    async with open_runtime(settings, copy, application="tests", chance=Random(3)) as rt:
+        await check_index(rt)
         async with db.transaction(rt.pool) as tx:
-            mark = (await events.since(tx, None, 100)).mark
+            mark = (await events.events_since(tx, None, 100)).mark
             horizon = await friends.horizon(tx)
         await Clock(there).advance(A_WHILE)
-        while await commands.ring(rt, 100):
+        while await commands.fire_due_timers(rt, 100):
             pass
-        newcomer = (await take_in(rt, [friend_row("newcomer")]))["newcomer"]
-        done = await booked(rt)
-        offer = next(one for one in live(done) if one.friend_id == newcomer)
+        newcomer = (await import_friends(rt, [friend_row("newcomer")]))["newcomer"]
+        done = await book_job(rt)
+        offer = next(one for one in live_offers_of(done) if one.friend_id == newcomer)
         await commands.accept(rt, offer.id, offer.friend_id)
         async with db.transaction(rt.pool) as tx:
-            news = await events.since(tx, mark, 100_000)
+            news = await events.events_since(tx, mark, 100_000)
             changed = await friends.changed_since(tx, horizon)
-        told = {(one.event.booking_id, one.event.seq) for one in news.happened}
-        assert (done.job.booking.id, 1) in told
-        assert len(told) == len(news.happened)
-        assert min(one.event.at for one in news.happened) >= await Clock(there).now() - A_WHILE
+        seen = {(one.event.booking_id, one.event.seq) for one in news.events}
+        assert (done.job.booking.id, 1) in seen
+        assert len(seen) == len(news.events)
+        assert min(one.event.at for one in news.events) >= await Clock(there).now() - A_WHILE
         assert offer.friend_id in changed
 
 
-async def test_a_database_with_people_is_left_as_it_is(few, copy, there):
+async def test_a_database_with_people_is_left_unchanged(few, copy, there):
     await restore(copy.owner_dsn, few.file)
     for force in (False, True):
         with pytest.raises(BackupRefused, match="TEKKIE_DATA_DIR"):
             await restore(copy.owner_dsn, few.file, force=force)
-    await all_is_well(there)
+    await check_invariants(there)
 
 
-async def test_tables_without_anybody_make_room_when_forced(few, copy, there):
+async def test_tables_without_people_are_replaced_when_forced(few, copy, there):
     await migrate.migrate(copy.owner_dsn)
     with pytest.raises(BackupRefused, match="--force"):
         await restore(copy.owner_dsn, few.file)
     again = await restore(copy.owner_dsn, few.file, force=True)
     assert again.bookings > 0
-    await all_is_well(there)
+    await check_invariants(there)
 
 
 async def test_a_damaged_file_leaves_the_database_empty(few, copy, there, tmp_path):
@@ -200,20 +206,20 @@ async def test_a_damaged_file_leaves_the_database_empty(few, copy, there, tmp_pa
         assert await there.fetchval("SELECT to_regnamespace('tekkie') IS NULL")
 
 
-async def test_a_restore_that_is_cut_leaves_nothing(few, copy, there):
+async def test_an_interrupted_restore_leaves_nothing(few, copy, there):
     for moment in ("MB", "indexes"):
 
-        def cut(line: str, moment: str = moment) -> None:
+        def interrupt(line: str, moment: str = moment) -> None:
             if moment in line:
-                raise Cut
+                raise Interrupted
 
-        with pytest.raises(Cut):
-            await restore(copy.owner_dsn, few.file, cut)
+        with pytest.raises(Interrupted):
+            await restore(copy.owner_dsn, few.file, interrupt)
         assert await there.fetchval("SELECT to_regnamespace('tekkie') IS NULL")
 
 
-class Cut(Exception):
-    """Somebody ends the restore in the middle."""
+class Interrupted(Exception):
+    """The restore was interrupted."""
 
 
 async def test_a_file_that_is_there_is_never_overwritten(few, database, tmp_path):
@@ -224,7 +230,7 @@ async def test_a_file_that_is_there_is_never_overwritten(few, database, tmp_path
     assert [name for name in os.listdir(tmp_path) if "backup" in name] == ["tekkie.backup"]
 
 
-async def test_a_restore_waits_for_nobody_who_works_there(few, copy):
+async def test_a_restore_is_refused_while_a_process_uses_the_database(few, copy):
     working = await db.connect(copy.owner_dsn, application="tekkie serve")
     with pytest.raises(BackupRefused, match="stop it first"):
         await restore(copy.owner_dsn, few.file)
@@ -237,15 +243,18 @@ async def test_an_empty_database_has_nothing_to_back_up(empty_database, tmp_path
     assert not (tmp_path / "none").exists()
 
 
-def say(
-    again: Copied, restored: Copied, counts: tuple[int, int], took_s: tuple[float, float]
+def write_figures(
+    again: BackupContents,
+    restored: BackupContents,
+    counts: tuple[int, int],
+    took_s: tuple[float, float],
 ) -> None:
     before, rows = counts
-    rows_said = [
+    figures = [
         ("bookings when the backup began", f"{before:,}"),
         ("bookings in the copy", f"{restored.bookings:,}"),
         ("rows of the append-only tables, each found word for word in the source", f"{rows:,}"),
-        ("promises of tests/flows/invariants.py broken in the copy", 0),
+        ("invariants of tests/flows/invariants.py violated in the copy", 0),
         ("size of the file", f"{again.bytes / 1e6:.1f} MB"),
         ("backup, one more on the quiet database", f"{took_s[0]:.1f} s"),
         ("restore with all checks", f"{took_s[1]:.1f} s"),
@@ -253,10 +262,10 @@ def say(
     write(
         "backup",
         "## Backup and restore\n\n"
-        "`python -m tests.proof.backup`: a backup is made while four hands go on booking, is "
-        "restored on a second server, every promise is asked of the copy, and the service rings "
-        "what has come due there and gives a new job to a friend. Transaction ids that lie ahead "
-        "of the second server are brought in line: streams tell no old event again. A damaged "
-        "file, and a restore that is cut at any moment, leave the database empty.\n\n"
-        + table(["", ""], rows_said),
+        "`python -m tests.proof.backup`: a backup is made while four workers go on booking and is "
+        "restored on a second server. Every invariant is checked on the copy, and the service "
+        "fires the due timers there and awards a new job. Transaction ids that lie ahead of the "
+        "second server are adjusted, so that streams repeat no old event. A damaged file, or a "
+        "restore interrupted at any moment, leaves the database empty.\n\n"
+        + table(["", ""], figures),
     )

@@ -1,4 +1,4 @@
-"""What must be true afterwards: of the tables, and of all that callers were told."""
+"""Checks the tables and the recorded answers against each other after a run."""
 
 import json
 from collections import defaultdict
@@ -10,8 +10,8 @@ from typing import NamedTuple
 import asyncpg
 
 from tests.flows.invariants import violations
-from tests.proof.chaos.ledger import Entry, Ledger
-from tests.proof.races.linear import Accept, Said, check_round
+from tests.proof.chaos.history import History, Operation
+from tests.proof.races.linearizability import Accept, Outcome, check_round
 
 OFFERS = """
 SELECT o.id::text, o.booking_id::text AS booking, o.round, o.state::text, f.ref,
@@ -21,9 +21,9 @@ AWARDS = """
 SELECT a.booking_id::text AS booking, f.ref, a.state::text, a.contacted_at
 FROM awards a JOIN friends f ON f.id = a.friend_id"""
 BOOKINGS = "SELECT id::text, state::text FROM bookings"
-# Each statement names what is wrong; the promises of tests/flows are asked beside them.
-NEVER = {
-    "acted on after it was cancelled": """
+# Each query returns violations; the invariants of tests/flows are checked beside them.
+VIOLATION_QUERIES = {
+    "changed after it was cancelled": """
         SELECT b.id FROM bookings b JOIN events e ON e.booking_id = b.id
         WHERE b.state = 'cancelled' AND e.seq > (SELECT min(c.seq) FROM events c
           WHERE c.booking_id = b.id AND c.kind = 'booking.cancelled')
@@ -44,7 +44,7 @@ NEVER = {
           SELECT FROM events e WHERE e.booking_id = a.booking_id AND e.kind = 'contact.missed'
           AND e.data ->> 'award' = a.id::text)""",
     "contact after its deadline": "SELECT id FROM awards WHERE contacted_at >= contact_due_at",
-    "a deadline that passed and was never rung": """
+    "a deadline that passed and never fired": """
         SELECT id FROM awards
         WHERE state = 'live' AND contacted_at IS NULL AND contact_due_at < moment()
         UNION ALL SELECT id FROM offers WHERE state = 'live' AND expires_at < moment()""",
@@ -53,27 +53,27 @@ NEVER = {
     "an accept after the offer's end": """
         SELECT a.id FROM awards a JOIN offers o ON o.id = a.offer_id
         WHERE a.awarded_at >= o.expires_at""",
-    "a message without an end": """
+    "a message that was parked": """
         SELECT id FROM messages WHERE state = 'parked'""",
     "twelve hours that are not": """
         SELECT id FROM awards WHERE extract(epoch FROM contact_due_at - awarded_at) <> 43200""",
 }
 CLOCK = "SELECT extract(epoch FROM real_at)::float8 AS real_s, shown_at, speed FROM clock"
-RUNG = """
+FIRED_CONTACTS = """
 SELECT extract(epoch FROM a.contact_due_at - $2)::float8 AS due_s,
-       extract(epoch FROM e.at - $2)::float8 AS rung_s
+       extract(epoch FROM e.at - $2)::float8 AS fired_s
 FROM events e JOIN awards a ON a.id = (e.data ->> 'award')::uuid
 WHERE e.kind = 'contact.missed' AND a.contact_due_at < $1"""
-RUNG_OFFERS = """
+FIRED_OFFERS = """
 SELECT extract(epoch FROM expires_at - $2)::float8 AS due_s,
-       extract(epoch FROM answered_at - $2)::float8 AS rung_s FROM offers
+       extract(epoch FROM answered_at - $2)::float8 AS fired_s FROM offers
 WHERE state = 'expired' AND expires_at < $1"""
 OVERDUE = """
 SELECT count(*) FROM timers WHERE not_before < moment() - make_interval(secs => $1)"""
 
 
-# What may be answered to whom who does nothing wrong; anything else is a surprise.
-ORDINARY = {
+# What a client that does nothing wrong may be answered.
+EXPECTED_CODES = {
     "book": {"ok"},
     "book again": {"ok"},
     "accept": {"ok", "offer-gone", "offer-expired", "at-capacity"},
@@ -85,91 +85,97 @@ ORDINARY = {
 }
 
 
-class Rung(NamedTuple):
-    """A deadline: when it was due and when it was acted on, in seconds of this host's clock."""
+class FiredDeadline(NamedTuple):
+    """A deadline: when it was due and when it fired, in seconds of this host's clock."""
 
     due_s: float
-    rung_s: float
+    fired_s: float
 
 
 @dataclass(frozen=True, slots=True)
 class Clock:
-    """How the trade's time runs beside this host's."""
+    """How the test clock runs against this host's clock."""
 
     real_s: float
     shown_at: datetime
     speed: float
 
     @classmethod
-    async def of(cls, owner: asyncpg.Connection) -> "Clock":
-        """As it is set now."""
+    async def read(cls, owner: asyncpg.Connection) -> "Clock":
+        """The setting stored now."""
         return cls(**dict(await owner.fetchrow(CLOCK)))
 
-    def rung(self, row: asyncpg.Record) -> Rung:
-        """A row of RUNG in real seconds."""
-        return Rung(*(self.real_s + row[name] / self.speed for name in ("due_s", "rung_s")))
+    def convert(self, row: asyncpg.Record) -> FiredDeadline:
+        """A row of FIRED_CONTACTS or FIRED_OFFERS in real seconds."""
+        return FiredDeadline(
+            *(self.real_s + row[name] / self.speed for name in ("due_s", "fired_s"))
+        )
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """What was found: everything wrong, and when deadlines were due and acted on."""
+class Findings:
+    """All violations, and when deadlines were due and fired."""
 
-    wrong: list[str]
-    contacts: list[Rung]
-    offers: list[Rung]
+    violations: list[str]
+    contacts: list[FiredDeadline]
+    offers: list[FiredDeadline]
 
 
 async def check(
     owner: asyncpg.Connection,
-    ledger: Ledger,
+    history: History,
     clock: Clock,
-    flowed: datetime,
+    until: datetime,
     keys: Mapping[str, str],
-) -> Found:
-    """Compare what callers were told with what the tables say.
+) -> Findings:
+    """Compare the recorded answers with the tables.
 
-    Until `flowed` time flowed as `clock` says; `keys` are the bookings of all idempotency keys
-    that were ever kept.
+    `clock` held until the moment `until`; `keys` maps every idempotency key that was ever stored
+    to its booking.
     """
-    wrong = [*ledger.bad, *await violations(owner)]
-    for promise, question in NEVER.items():
-        wrong += [f"{promise}: {row[0]}" for row in await owner.fetch(question)]
+    found = [*history.errors, *await violations(owner)]
+    for name, query in VIOLATION_QUERIES.items():
+        found += [f"{name}: {row[0]}" for row in await owner.fetch(query)]
     offers = {row["id"]: row for row in await owner.fetch(OFFERS)}
     bookings = {row["id"]: row["state"] for row in await owner.fetch(BOOKINGS)}
-    wrong += _bookings(ledger, bookings, keys)
-    wrong += _answers(ledger, offers)
-    wrong += _rounds(ledger, offers)
-    wrong += _deeds(ledger, bookings, await owner.fetch(AWARDS))
-    wrong += _surprises(ledger)
-    return Found(
-        wrong=wrong,
-        contacts=[clock.rung(row) for row in await owner.fetch(RUNG, flowed, clock.shown_at)],
-        offers=[clock.rung(row) for row in await owner.fetch(RUNG_OFFERS, flowed, clock.shown_at)],
+    found += _check_bookings(history, bookings, keys)
+    found += _check_offer_answers(history, offers)
+    found += _check_rounds(history, offers)
+    found += _check_actions(history, bookings, await owner.fetch(AWARDS))
+    found += _check_codes(history)
+    return Findings(
+        violations=found,
+        contacts=[
+            clock.convert(row) for row in await owner.fetch(FIRED_CONTACTS, until, clock.shown_at)
+        ],
+        offers=[
+            clock.convert(row) for row in await owner.fetch(FIRED_OFFERS, until, clock.shown_at)
+        ],
     )
 
 
-def _bookings(
-    ledger: Ledger, bookings: Mapping[str, str], keys: Mapping[str, str]
+def _check_bookings(
+    history: History, bookings: Mapping[str, str], keys: Mapping[str, str]
 ) -> Iterator[str]:
-    """Every acknowledged booking is there, once for its key, and none without a key."""
-    told: defaultdict[str, set[str]] = defaultdict(set)
-    for entry in ledger.of("book", "book again"):
-        told[entry.subject].add(json.loads(entry.body)["id"])
-    for key, ids in told.items():
+    """Every acknowledged booking exists, once per key, and no booking exists without a key."""
+    acknowledged: defaultdict[str, set[str]] = defaultdict(set)
+    for operation in history.of("book", "book again"):
+        acknowledged[operation.subject].add(json.loads(operation.body)["id"])
+    for key, ids in acknowledged.items():
         if len(ids) > 1:
             yield f"{key} made {len(ids)} bookings"
         for id_ in ids - bookings.keys():
             yield f"lost: booking {id_} of {key} was acknowledged"
         if keys.get(key) not in ids:
-            yield f"{key} was told {ids}, the database keeps {keys.get(key)}"
+            yield f"{key} was answered {ids}, the database has {keys.get(key)}"
     for id_ in bookings.keys() - set(keys.values()):
         yield f"booking {id_} belongs to no request"
 
 
-def _answers(ledger: Ledger, offers: dict[str, asyncpg.Record]) -> Iterator[str]:
-    """What was said about an offer is what became of it."""
+def _check_offer_answers(history: History, offers: dict[str, asyncpg.Record]) -> Iterator[str]:
+    """What was answered about an offer agrees with its state."""
     won = ("accepted", "forfeited", "handed_back", "released")
-    fits = {
+    allowed = {
         ("accept", "ok"): won,
         ("decline", "ok"): ("declined",),
         ("accept", "offer-gone"): ("lost", "withdrawn", "declined"),
@@ -177,70 +183,75 @@ def _answers(ledger: Ledger, offers: dict[str, asyncpg.Record]) -> Iterator[str]
         ("accept", "offer-expired"): ("expired",),
         ("decline", "offer-expired"): ("expired",),
     }
-    for entry in ledger.entries:
-        wanted = fits.get((entry.verb, entry.code or ""))
-        state = offers[entry.subject]["state"] if entry.subject in offers else "missing"
-        if entry.code == "offer-expired" and offers[entry.subject]["was_over"]:
-            continue  # it was closed with the others after its end, before it was rung
+    for operation in history.operations:
+        wanted = allowed.get((operation.verb, operation.code or ""))
+        state = offers[operation.subject]["state"] if operation.subject in offers else "missing"
+        if operation.code == "offer-expired" and offers[operation.subject]["was_over"]:
+            continue  # closed with the others after its end, before its timer fired
         if wanted is not None and state not in wanted:
-            yield f"{entry.who} was told {entry.code} to {entry.verb}, the offer is {state}"
+            answer = f"{operation.code} to {operation.verb}"
+            yield f"{operation.who} was answered {answer}, the offer is {state}"
 
 
-def _rounds(ledger: Ledger, offers: dict[str, asyncpg.Record]) -> Iterator[str]:
-    """Each round is a register written once."""
-    said = {"ok": Said.WON, "offer-gone": Said.LOST, None: Said.UNKNOWN}
+def _check_rounds(history: History, offers: dict[str, asyncpg.Record]) -> Iterator[str]:
+    """Each round is linearizable as a register that is written once."""
+    outcomes = {"ok": Outcome.WON, "offer-gone": Outcome.LOST, None: Outcome.UNKNOWN}
     accepts: defaultdict[tuple[str, int], list[Accept]] = defaultdict(list)
     winners: dict[tuple[str, int], str] = {}
     for row in offers.values():
         if row["award"] is not None:
             winners[row["booking"], row["round"]] = row["ref"]
-    for entry in ledger.of("accept", code="ok"):
-        accepts[_round(entry, offers)].append(_accept(entry, Said.WON))
+    for operation in history.of("accept", code="ok"):
+        accepts[_round(operation, offers)].append(_accept(operation, Outcome.WON))
     for code in ("offer-gone", None):
-        for entry in ledger.of("accept", code=code):
-            row = offers.get(entry.subject)
-            # A round that nobody won was ended by the customer: that is checked by the states.
+        for operation in history.of("accept", code=code):
+            row = offers.get(operation.subject)
+            # A round without a winner was ended by the customer; the states are checked elsewhere.
             if row is not None and row["state"] not in ("withdrawn", "declined"):
-                accepts[_round(entry, offers)].append(_accept(entry, said[code]))
+                accepts[_round(operation, offers)].append(_accept(operation, outcomes[code]))
     for where, calls in accepts.items():
         yield from (f"{where}: {text}" for text in check_round(calls, winners.get(where)))
 
 
-def _round(entry: Entry, offers: dict[str, asyncpg.Record]) -> tuple[str, int]:
-    row = offers[entry.subject]
+def _round(operation: Operation, offers: dict[str, asyncpg.Record]) -> tuple[str, int]:
+    row = offers[operation.subject]
     return row["booking"], row["round"]
 
 
-def _accept(entry: Entry, said: Said) -> Accept:
-    return Accept(entry.who, entry.invoked_s, entry.returned_s, said)
+def _accept(operation: Operation, outcome: Outcome) -> Accept:
+    return Accept(operation.who, operation.invoked_s, operation.returned_s, outcome)
 
 
-def _deeds(ledger: Ledger, bookings: dict[str, str], awards: list[asyncpg.Record]) -> Iterator[str]:
-    """Every acknowledged contact, completion, hand-back and cancellation is there."""
+def _check_actions(
+    history: History, bookings: dict[str, str], awards: list[asyncpg.Record]
+) -> Iterator[str]:
+    """Every acknowledged contact, completion, hand-back and cancellation is stored."""
     held = {(row["booking"], row["ref"]): row for row in awards}
-    for entry in ledger.of("cancel"):
-        if bookings.get(entry.subject) != "cancelled":
-            yield f"lost: {entry.subject} was cancelled and is {bookings.get(entry.subject)}"
-    for entry in ledger.of("contacted", "complete", "hand-back"):
-        row = held.get((entry.subject, entry.who))
+    for operation in history.of("cancel"):
+        if bookings.get(operation.subject) != "cancelled":
+            state = bookings.get(operation.subject)
+            yield f"lost: {operation.subject} was cancelled and is {state}"
+    for operation in history.of("contacted", "complete", "hand-back"):
+        row = held.get((operation.subject, operation.who))
         kept = (
             row is not None
             and {
                 "contacted": row["contacted_at"] is not None,
                 "complete": row["state"] == "done",
                 "hand-back": row["state"] == "handed_back",
-            }[entry.verb]
+            }[operation.verb]
         )
         if not kept:
-            yield f"lost: {entry.verb} of {entry.subject} by {entry.who}"
-    for entry in ledger.of("contacted", "complete", "hand-back", code="not-found"):
-        row = held.get((entry.subject, entry.who))
+            yield f"lost: {operation.verb} of {operation.subject} by {operation.who}"
+    for operation in history.of("contacted", "complete", "hand-back", code="not-found"):
+        row = held.get((operation.subject, operation.who))
         if row is None or row["state"] in ("live", "done"):
-            yield f"{entry.who} was told that {entry.subject} is not his, and it is"
+            yield f"{operation.who} was answered not-found for {operation.subject} and holds it"
 
 
-def _surprises(ledger: Ledger) -> Iterator[str]:
-    """Answers that nobody could expect who did nothing wrong."""
-    for entry in ledger.entries:
-        if entry.code is not None and entry.code not in ORDINARY[entry.verb]:
-            yield f"{entry.verb} of {entry.subject} was answered {entry.code}: {entry.body[:200]!r}"
+def _check_codes(history: History) -> Iterator[str]:
+    """Every answer is one that a correct client may get."""
+    for operation in history.operations:
+        if operation.code is not None and operation.code not in EXPECTED_CODES[operation.verb]:
+            about = f"{operation.verb} of {operation.subject}"
+            yield f"{about} was answered {operation.code}: {operation.body[:200]!r}"

@@ -1,4 +1,4 @@
-"""A disk that can be filled: small, in memory, and for the database server alone."""
+"""A small in-memory disk for the database server alone, which can be filled."""
 
 import contextlib
 import os
@@ -12,7 +12,7 @@ SIZE_MB = 1_000
 
 @contextlib.contextmanager
 def small_disk() -> Iterator[Path | None]:
-    """A folder with a disk of its own; None where this user may not mount one."""
+    """A folder on its own disk; None where this user may not mount one."""
     folder = Path(tempfile.mkdtemp(prefix="tekkie-disk-"))
     mounted = False
     try:
@@ -22,14 +22,14 @@ def small_disk() -> Iterator[Path | None]:
         yield folder if mounted else None
     finally:
         if mounted:
-            # Lazily: a process of the server may still be on its way out.
+            # Lazily: a process of the server may still be ending.
             subprocess.run(["umount", "-l", str(folder)], check=False, capture_output=True)
         with contextlib.suppress(OSError):
             folder.rmdir()
 
 
 def fill(folder: Path) -> Path:
-    """Leave no room at all; returns the file to be deleted."""
+    """Use up all free space; returns the file to delete afterwards."""
     ballast = folder / "ballast"
     room = os.statvfs(folder)
     with contextlib.suppress(OSError), ballast.open("wb") as out:

@@ -1,4 +1,4 @@
-"""Far more callers than can be served: are they told so at once, and all served again after?"""
+"""A flood of far more clients than can be served, as one fault among others."""
 
 import asyncio
 import itertools
@@ -7,67 +7,71 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.proof.chaos.ledger import Entry, Ledger
-from tests.proof.house import House, order
-from tests.proof.line import Line, Reply, Unanswered
+from tests.proof.chaos.history import History, Operation
+from tests.proof.connection import Connection, Reply, Unanswered
+from tests.proof.deployment import Deployment, booking_body
 
-AGAIN_S = 0.2
+RETRY_PAUSE_S = 0.2
 SHED = frozenset({429, 503})
 
 
 @dataclass
 class Flood:
-    """Many who book at the same time, and again at once; who is turned away waits a little.
+    """Clients that book at the same time and again at once; a shed one pauses first.
 
-    `booked` hears of every booking that was made.
+    `booked` is called with every booking that was made.
     """
 
-    house: House
-    ledger: Ledger
+    deployment: Deployment
+    history: History
     booked: Callable[[Any], None]
-    callers: int = 300
+    clients: int = 300
     lasts_s: float = 2.0
     served: list[float] = field(default_factory=list)
     shed: list[float] = field(default_factory=list)
     unanswered: int = 0
     _numbers: Iterator[int] = field(default_factory=lambda: itertools.count(10_000_000))
 
-    async def strike(self) -> bool:
-        """Let them all in, and return when they have gone."""
-        alive = [api for api in self.house.apis if not api.dead and api.at_work()]
+    async def inject(self) -> bool:
+        """Run all clients and return when they have ended."""
+        alive = [api for api in self.deployment.apis if not api.is_dead and api.is_ready()]
         if not alive:
             return False
         until_s = time.monotonic() + self.lasts_s
-        lines = [Line(alive[n % len(alive)].port, patience_s=5) for n in range(self.callers)]
-        await asyncio.gather(*(self._call(line, until_s) for line in lines))
+        connections = [
+            Connection(alive[n % len(alive)].port, timeout_s=5) for n in range(self.clients)
+        ]
+        await asyncio.gather(*(self._call(connection, until_s) for connection in connections))
         return True
 
-    async def _call(self, line: Line, until_s: float) -> None:
+    async def _call(self, connection: Connection, until_s: float) -> None:
         try:
             while time.monotonic() < until_s:
-                await self._book(line)
+                await self._book(connection)
         finally:
-            line.close()
+            connection.close()
 
-    async def _book(self, line: Line) -> None:
+    async def _book(self, connection: Connection) -> None:
         number = next(self._numbers)
         key = f"flood-{number}"
         began_s = time.monotonic()
         reply: Reply | None = None
         try:
-            reply = await line.ask("POST", "/v1/bookings", key=key, body=order(number))
+            reply = await connection.request(
+                "POST", "/v1/bookings", key=key, body=booking_body(number)
+            )
         except Unanswered:
             self.unanswered += 1
         else:
-            self.ledger.seen(reply)
+            self.history.record(reply)
             took_s = reply.ended_s - reply.began_s
             (self.shed if reply.status in SHED else self.served).append(took_s)
             if reply.status in SHED:
-                await asyncio.sleep(AGAIN_S)
-            if reply.ok:
-                self.booked(reply.said)
-        known = reply is not None and reply.definite
+                await asyncio.sleep(RETRY_PAUSE_S)
+            if reply.is_ok:
+                self.booked(reply.json)
+        known = reply is not None and reply.is_definite
         code = reply.code if known and reply is not None else None
         body = reply.body if known and reply is not None else b""
         now_s = time.monotonic()
-        self.ledger.entries.append(Entry("book", "flood", key, began_s, now_s, code, body))
+        self.history.operations.append(Operation("book", "flood", key, began_s, now_s, code, body))

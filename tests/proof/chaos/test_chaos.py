@@ -1,4 +1,4 @@
-"""A short slice of `python -m tests.proof.chaos`, and what it is made of."""
+"""A short slice of `python -m tests.proof.chaos`, and tests of its proxy and disk."""
 
 import asyncio
 import os
@@ -19,8 +19,8 @@ KINDS = (
 
 @pytest.mark.timeout(300)
 @pytest.mark.xdist_group("proof")
-async def test_nothing_acknowledged_is_lost_whoever_is_killed():
-    story = await run(
+async def test_nothing_acknowledged_is_lost_whatever_is_killed():
+    result = await run(
         Plan(
             seed=1,
             lasts_s=6,
@@ -35,14 +35,14 @@ async def test_nothing_acknowledged_is_lost_whoever_is_killed():
             only=KINDS,
         )
     )
-    assert story.wrong == []
-    assert sum(story.kills) >= 1
-    assert story.ledger.count("book") >= 1
+    assert result.violations == []
+    assert sum(result.kills) >= 1
+    assert result.history.count("book") >= 1
 
 
 @pytest.fixture
 async def echo(tmp_path):
-    """Somebody on a Unix socket who says everything back."""
+    """A proxy to a Unix socket that echoes everything."""
 
     async def serve(reader, writer):
         while data := await reader.read(1000):
@@ -57,7 +57,7 @@ async def echo(tmp_path):
     server.close()
 
 
-async def say(proxy, text=b"hello"):
+async def send(proxy, text=b"hello"):
     reader, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
     try:
         writer.write(text)
@@ -71,12 +71,12 @@ async def say(proxy, text=b"hello"):
     "weather",
     [FAIR, Weather(latency_s=0.05), Weather(slice_bytes=1), Weather(bytes_a_second=1000)],
 )
-async def test_in_any_weather_but_the_dark_everything_arrives(echo, weather):
+async def test_everything_arrives_unless_the_proxy_is_a_black_hole(echo, weather):
     echo.change(weather)
-    assert await say(echo) == b"hello"
+    assert await send(echo) == b"hello"
 
 
-async def test_a_black_hole_swallows_and_gives_back_what_it_held(echo):
+async def test_a_black_hole_holds_bytes_back_until_it_is_healed(echo):
     reader, writer = await asyncio.open_connection("127.0.0.1", echo.port)
     echo.change(Weather(dark=True))
     writer.write(b"hello")
@@ -88,7 +88,7 @@ async def test_a_black_hole_swallows_and_gives_back_what_it_held(echo):
     writer.transport.abort()
 
 
-async def test_a_reset_is_a_reset(echo):
+async def test_a_reset_breaks_the_connection(echo):
     reader, writer = await asyncio.open_connection("127.0.0.1", echo.port)
     writer.write(b"hello")
     await reader.readexactly(5)
@@ -99,7 +99,7 @@ async def test_a_reset_is_a_reset(echo):
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount a small disk")
-def test_a_full_disk_is_full_until_the_ballast_goes():
+def test_a_filled_disk_stays_full_until_the_file_is_deleted():
     with small_disk() as disk:
         if disk is None:
             pytest.skip("no disk may be mounted here")

@@ -1,19 +1,19 @@
-"""The checker is checked: every way to lose what was acknowledged is seen."""
+"""The checker finds every way to lose what was acknowledged."""
 
 import json
 
 import pytest
 
 from tests.proof.chaos import checker
-from tests.proof.chaos.ledger import Entry, Ledger
+from tests.proof.chaos.history import History, Operation
 
 
-def entry(verb, subject, code="ok", *, who="f1", body=b"") -> Entry:
-    return Entry(verb, who, subject, 0.0, 1.0, code, body)
+def operation(verb, subject, code="ok", *, who="f1", body=b"") -> Operation:
+    return Operation(verb, who, subject, 0.0, 1.0, code, body)
 
 
-def booked(key, id_) -> Entry:
-    return entry("book", key, body=json.dumps({"id": id_}).encode())
+def booked(key, id_) -> Operation:
+    return operation("book", key, body=json.dumps({"id": id_}).encode())
 
 
 def offer(state, ref="f1", award=None, was_over=False) -> dict:
@@ -27,26 +27,26 @@ def offer(state, ref="f1", award=None, was_over=False) -> dict:
     }
 
 
-def test_bookings_that_are_all_there_are_well():
-    ledger = Ledger([booked("k", "b"), booked("k", "b")])
-    assert list(checker._bookings(ledger, {"b": "open"}, {"k": "b"})) == []
+def test_complete_bookings_pass():
+    history = History([booked("k", "b"), booked("k", "b")])
+    assert list(checker._check_bookings(history, {"b": "open"}, {"k": "b"})) == []
 
 
 @pytest.mark.parametrize(
-    ("entries", "bookings", "keys", "word"),
+    ("operations", "bookings", "keys", "word"),
     [
         ([booked("k", "b")], {}, {"k": "b"}, "lost: booking b"),
-        ([booked("k", "b")], {"b": "open"}, {}, "keeps None"),
+        ([booked("k", "b")], {"b": "open"}, {}, "has None"),
         ([booked("k", "b"), booked("k", "c")], {"b": "", "c": ""}, {"k": "b"}, "2 bookings"),
         ([], {"b": "open"}, {}, "no request"),
     ],
 )
-def test_a_lost_or_doubled_booking_is_seen(entries, bookings, keys, word):
-    assert word in " ".join(checker._bookings(Ledger(entries), bookings, keys))
+def test_a_lost_or_doubled_booking_is_found(operations, bookings, keys, word):
+    assert word in " ".join(checker._check_bookings(History(operations), bookings, keys))
 
 
 @pytest.mark.parametrize(
-    ("said", "state", "well"),
+    ("answered", "state", "is_right"),
     [
         (("accept", "ok"), "accepted", True),
         (("accept", "ok"), "forfeited", True),
@@ -60,21 +60,21 @@ def test_a_lost_or_doubled_booking_is_seen(entries, bookings, keys, word):
         (("decline", "ok"), "live", False),
     ],
 )
-def test_what_was_said_about_an_offer_must_be_what_became_of_it(said, state, well):
-    ledger = Ledger([entry(said[0], "o", said[1])])
-    assert (list(checker._answers(ledger, {"o": offer(state)})) == []) is well
+def test_an_answer_about_an_offer_must_agree_with_its_state(answered, state, is_right):
+    history = History([operation(answered[0], "o", answered[1])])
+    assert (list(checker._check_offer_answers(history, {"o": offer(state)})) == []) is is_right
 
 
-def test_two_winners_of_a_round_are_seen():
+def test_two_winners_of_a_round_are_found():
     offers = {"o1": offer("accepted", "f1", "live"), "o2": offer("lost", "f2")}
-    both = Ledger([entry("accept", "o1"), entry("accept", "o2", who="f2")])
-    assert "2 friends" in " ".join(checker._rounds(both, offers))
-    one = Ledger([entry("accept", "o1"), entry("accept", "o2", "offer-gone", who="f2")])
-    assert list(checker._rounds(one, offers)) == []
+    both = History([operation("accept", "o1"), operation("accept", "o2", who="f2")])
+    assert "2 friends" in " ".join(checker._check_rounds(both, offers))
+    one = History([operation("accept", "o1"), operation("accept", "o2", "offer-gone", who="f2")])
+    assert list(checker._check_rounds(one, offers)) == []
 
 
 @pytest.mark.parametrize(
-    ("verb", "award", "well"),
+    ("verb", "award", "is_right"),
     [
         ("contacted", {"state": "live", "contacted_at": 1}, True),
         ("contacted", {"state": "live", "contacted_at": None}, False),
@@ -84,22 +84,29 @@ def test_two_winners_of_a_round_are_seen():
         ("hand-back", {"state": "live", "contacted_at": None}, False),
     ],
 )
-def test_a_lost_deed_is_seen(verb, award, well):
+def test_a_lost_action_is_found(verb, award, is_right):
     rows = [award | {"booking": "b", "ref": "f1"}]
-    ledger = Ledger([entry(verb, "b")])
-    assert (list(checker._deeds(ledger, {"b": "open"}, rows)) == []) is well
+    history = History([operation(verb, "b")])
+    assert (list(checker._check_actions(history, {"b": "open"}, rows)) == []) is is_right
 
 
-def test_a_cancelled_booking_that_lives_is_seen():
-    assert "lost" in " ".join(checker._deeds(Ledger([entry("cancel", "b")]), {"b": "open"}, []))
+def test_a_cancelled_booking_that_is_open_is_found():
+    assert "lost" in " ".join(
+        checker._check_actions(History([operation("cancel", "b")]), {"b": "open"}, [])
+    )
 
 
-def test_a_friend_who_loses_his_own_job_is_seen():
+def test_a_friend_who_is_refused_their_own_job_is_found():
     rows = [{"booking": "b", "ref": "f1", "state": "live", "contacted_at": None}]
-    ledger = Ledger([entry("contacted", "b", "not-found")])
-    assert "not his" in " ".join(checker._deeds(ledger, {"b": "awarded"}, rows))
+    history = History([operation("contacted", "b", "not-found")])
+    assert "holds it" in " ".join(checker._check_actions(history, {"b": "awarded"}, rows))
 
 
-def test_an_answer_nobody_expects_is_seen():
-    assert "validation" in " ".join(checker._surprises(Ledger([entry("book", "k", "validation")])))
-    assert list(checker._surprises(Ledger([entry("book", "k"), entry("book", "k", None)]))) == []
+def test_an_unexpected_answer_is_found():
+    assert "validation" in " ".join(
+        checker._check_codes(History([operation("book", "k", "validation")]))
+    )
+    assert (
+        list(checker._check_codes(History([operation("book", "k"), operation("book", "k", None)])))
+        == []
+    )

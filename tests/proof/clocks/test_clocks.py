@@ -15,7 +15,7 @@ import pytest
 
 from data.db import moment
 from data.markets import Market
-from tests.flows.invariants import all_is_well, violations
+from tests.flows.invariants import check_invariants, violations
 from tests.proof import page, report
 from tests.proof.chaos.checker import VIOLATION_QUERIES
 from tests.proof.clocks import daylight_saving
@@ -57,7 +57,7 @@ async def test_twelve_hours_are_twelve_hours_in_both_nights_of_the_year(rt, owne
     assert [night for night in passed if not night.is_right] == []
     # In local time thirteen hours pass in spring and eleven in autumn.
     assert Counter(night.local_s for night in passed).keys() == {46_800.0, 39_600.0}
-    await all_is_well(owner)
+    await check_invariants(owner)
     findings += [
         "Awards in the evening and night before local time changes, swept a microsecond before",
         "their deadline (nothing fires), at it (once), two hours later (nothing more):",

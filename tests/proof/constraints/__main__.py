@@ -1,7 +1,7 @@
-"""python -m tests.proof.constraints: every forbidden row and step, tried on a real server.
+"""python -m tests.proof.constraints: every forbidden row and transition, tried on a real server.
 
-TEKKIE_TEST_DATABASE_URL takes another server than the bundled one, as for all tests. The figures of
-both stand side by side.
+TEKKIE_TEST_DATABASE_URL names a server other than the bundled one, as for all tests; its figures
+get a section of their own.
 """
 
 import asyncio
@@ -15,15 +15,15 @@ from pathlib import Path
 import pytest
 
 from data import db
-from data.postgres.client import Embedded
+from data.postgres.client import EmbeddedPostgres
 from tests.proof import page, report
 
 BATTERY = report.ROOT / "tests" / "data" / "test_constraints.py"
 FORBIDDEN = re.compile("refused|rewritten|later_state|may_not|predecessor|no_value")
 
 
-class Heard:
-    """Counts what became of each act."""
+class ResultCounter:
+    """Counts the outcome of each statement tried."""
 
     def __init__(self) -> None:
         self.refused: Counter[str] = Counter()
@@ -44,53 +44,53 @@ class Heard:
 
 
 def main() -> None:
-    """Try all of it, and write how it went into docs/proof.md; exit code 1 when one was let in."""
-    heard = Heard()
-    code = pytest.main([str(BATTERY), "-q", "-p", "no:randomly"], plugins=[heard])
-    name = asyncio.run(_version())
+    """Try all and write the figures into docs/proof.md; exit code 1 when one was accepted."""
+    counter = ResultCounter()
+    code = pytest.main([str(BATTERY), "-q", "-p", "no:randomly"], plugins=[counter])
+    name = asyncio.run(_server_version())
     lines = [
-        "Each act differs from one that is accepted in one thing; the accepted ones are tried too.",
+        "Each statement differs in one respect from one that is accepted; those are tried too.",
         "",
         report.table(
-            ("server", "forbidden, as service", "as owner", "all", "refused", "permitted acts"),
+            ("server", "forbidden, as service", "as owner", "all", "refused", "permitted"),
             [
                 (
                     name,
-                    heard.refused["service"],
-                    heard.refused["owner"],
-                    heard.refused.total() + len(heard.failed),
-                    heard.refused.total(),
-                    heard.accepted.total(),
+                    counter.refused["service"],
+                    counter.refused["owner"],
+                    counter.refused.total() + len(counter.failed),
+                    counter.refused.total(),
+                    counter.accepted.total(),
                 )
             ],
         ),
         "",
-        f"**Let in, or failed otherwise: {len(heard.failed)}.**",
-        *(f"- `{one}`" for one in heard.failed[:20]),
+        f"**Accepted, or failed otherwise: {len(counter.failed)}.**",
+        *(f"- `{one}`" for one in counter.failed[:20]),
     ]
     where = "another server" if "TEKKIE_TEST_DATABASE_URL" in os.environ else "the bundled server"
     section = "constraints-other" if where == "another server" else "constraints"
     page.write(
-        section, f"Constraints attacked on {where}", "python -m tests.proof.constraints", lines
+        section, f"Forbidden statements on {where}", "python -m tests.proof.constraints", lines
     )
     sys.exit(code)
 
 
-async def _version() -> str:
-    """What the server calls itself."""
+async def _server_version() -> str:
+    """The version of the server tested."""
     url = os.environ.get("TEKKIE_TEST_DATABASE_URL")
     if url:
-        return await _asked(url)
+        return await _read_version(url)
     with tempfile.TemporaryDirectory() as folder:
-        server = Embedded(Path(folder))
+        server = EmbeddedPostgres(Path(folder))
         server.start()
         try:
-            return await _asked(server.admin_dsn)
+            return await _read_version(server.admin_dsn)
         finally:
             server.stop()
 
 
-async def _asked(dsn: str) -> str:
+async def _read_version(dsn: str) -> str:
     connection = await db.connect(dsn, application="proof", path="pg_catalog")
     try:
         return f"PostgreSQL {await connection.fetchval('SHOW server_version')}"

@@ -1,4 +1,4 @@
-"""One caller's run of schemathesis: every phase, every check, and what came of it."""
+"""One caller's run of schemathesis: every phase, every check, and its report."""
 
 import re
 from collections import Counter
@@ -13,10 +13,10 @@ from schemathesis import AuthContext, AuthProvider, Case, CheckContext, Config, 
 from schemathesis.engine import events, from_schema
 from schemathesis.hooks import GLOBAL_HOOK_DISPATCHER
 
-from tests.proof.fuzz.callers import Caller, positive
+from tests.proof.fuzz.callers import Caller, is_positive
 
-# Of a well-formed request, what the rules refuse under this code no schema can say.
-UNSAID = re.compile(
+# What the rules refuse with this code in well-formed requests and no schema can express.
+NOT_IN_SCHEMA = re.compile(
     "holds the control character|is not one of ours|lies in the year|km from the nearest|"
     "telephone number|is for partners alone|is less than the jobs you hold|is no e-mail|"
     "is not the name of a CSV|is missing beside|is not a mail address|is as late as|"
@@ -28,47 +28,51 @@ ACCEPTED = ["2xx", "401", "403", "404", "409", "422", "429"]
 PHASES = ("examples", "coverage", "fuzzing", "stateful")
 
 
-class NotTold(AssertionError):
-    """A well-formed request was refused for something the document could have said."""
+class UndocumentedRefusal(AssertionError):
+    """A request that the document allows was refused for what a schema could have expressed."""
 
 
 @schemathesis.check
 def refused_only_by_a_rule(context: CheckContext, response: Response, case: Case) -> None:
-    """What the document allows is refused only for what no schema can say."""
-    if response.status_code != 422 or not positive(case):
+    """What the document allows is refused only for what no schema can express."""
+    if response.status_code != 422 or not is_positive(case):
         return
-    said = response.json()
-    if said["code"] == "validation-failed":
-        untold = [one for one in said["errors"] if not UNSAID.search(one["problem"])]
-        if untold:
-            raise NotTold(f"{case.operation.label}: {untold}")
+    problem = response.json()
+    if problem["code"] == "validation-failed":
+        others = [one for one in problem["errors"] if not NOT_IN_SCHEMA.search(one["problem"])]
+        if others:
+            raise UndocumentedRefusal(f"{case.operation.label}: {others}")
 
 
 @dataclass
 class Report:
-    """What one caller asked, and what was wrong with the answers."""
+    """What one caller requested, and what was wrong with the answers."""
 
     kind: str
     operations: int = 0
     cases: Counter[str] = field(default_factory=Counter)
-    met: set[str] = field(default_factory=set)
+    requested: set[str] = field(default_factory=set)
     granted: set[str] = field(default_factory=set)
     linked: set[str] = field(default_factory=set)
     links: int = 0
     followed: Counter[str] = field(default_factory=Counter)
     statuses: Counter[int] = field(default_factory=Counter)
-    wrong: dict[tuple[str, str, str], str] = field(default_factory=dict)
+    violations: dict[tuple[str, str, str], str] = field(default_factory=dict)
     errors: list[str] = field(default_factory=list)
     took_s: float = 0.0
 
     @property
-    def failed(self) -> list[str]:
-        """Everything that must not have been: what was wrong, what broke, what was never asked."""
-        unmet = self.operations - len(self.met)
+    def failures(self) -> list[str]:
+        """Violations, errors of the run, and operations that were never requested."""
+        unrequested = self.operations - len(self.requested)
         return [
-            *(f"{self.kind}: {' '.join(key)}: {said}" for key, said in self.wrong.items()),
-            *(f"{self.kind}: {said}" for said in self.errors),
-            *([f"{self.kind}: {unmet} operations were never asked"] if unmet else []),
+            *(f"{self.kind}: {' '.join(key)}: {text}" for key, text in self.violations.items()),
+            *(f"{self.kind}: {text}" for text in self.errors),
+            *(
+                [f"{self.kind}: {unrequested} operations were never requested"]
+                if unrequested
+                else []
+            ),
         ]
 
 
@@ -82,18 +86,18 @@ def attack(
     seconds: int | None = None,
     phases: Collection[str] = PHASES,
 ) -> Report:
-    """Ask as this caller, for about so long or once through; returns what came of it."""
+    """Send requests as this caller, for about so many seconds or once through."""
     settings = _settings(caller, url, examples, phases) | {"seed": seed}
     if seconds is not None:
         settings["max-time"] = seconds
     schema = schemathesis.openapi.from_dict(deepcopy(document), config=Config.from_dict(settings))
     if caller.token is not None:
-        schema.auth.auth(refresh_interval=None)(credential(caller.token))
+        schema.auth.auth(refresh_interval=None)(bearer_auth(caller.token))
 
     report = Report(caller.kind, operations=schema.statistic.operations.total)
-    with asking_as(caller):
+    with requests_of(caller):
         for event in from_schema(schema).execute():
-            _heard(report, event)
+            _record_event(report, event)
     return report
 
 
@@ -108,7 +112,7 @@ def _settings(caller: Caller, url: str, examples: int, phases: Collection[str]) 
             "no-shrink": True,
             "database": "none",
             "deterministic": True,
-            # Whoever has no credential shows none: an invented one opens nothing.
+            # A caller without a credential sends none: an invented one grants nothing.
             "with-security-parameters": caller.token is not None,
         },
         "phases": {name: {"enabled": name in phases} for name in PHASES},
@@ -119,8 +123,8 @@ def _settings(caller: Caller, url: str, examples: int, phases: Collection[str]) 
     }
 
 
-def credential(token: str) -> type[AuthProvider[str]]:
-    """What schemathesis shows with every request but those by which it tries to come in without."""
+def bearer_auth(token: str) -> type[AuthProvider[str]]:
+    """The credential of every request except those that test access without one."""
 
     class Bearer:
         def get(self, case: Case, context: AuthContext) -> str:
@@ -133,11 +137,11 @@ def credential(token: str) -> type[AuthProvider[str]]:
 
 
 @contextmanager
-def asking_as(caller: Caller) -> Iterator[None]:
-    """Let the caller change every request of schemathesis in this process before it is sent."""
+def requests_of(caller: Caller) -> Iterator[None]:
+    """Let the caller adapt every request of schemathesis in this process before it is sent."""
 
     def before_call(context: Any, case: Any, kwargs: Any) -> None:
-        caller.before(case)
+        caller.adapt(case)
 
     schemathesis.hook(before_call)
     try:
@@ -146,9 +150,9 @@ def asking_as(caller: Caller) -> Iterator[None]:
         GLOBAL_HOOK_DISPATCHER.unregister(before_call)
 
 
-def _heard(report: Report, event: events.EngineEvent) -> None:
+def _record_event(report: Report, event: events.EngineEvent) -> None:
     if isinstance(event, events.ScenarioFinished):
-        _scenario(report, event)
+        _record_scenario(report, event)
     elif isinstance(event, events.NonFatalError):
         report.errors.append(f"{event.label}: {event.value!r}"[:500])
     elif isinstance(event, events.FatalError):
@@ -159,17 +163,17 @@ def _heard(report: Report, event: events.EngineEvent) -> None:
         report.took_s = event.running_time
 
 
-def _scenario(report: Report, event: events.ScenarioFinished) -> None:
+def _record_scenario(report: Report, event: events.ScenarioFinished) -> None:
     recorder = event.recorder
     for id_, node in recorder.cases.items():
-        told = recorder.interactions.get(id_)
-        if told is None or told.response is None:
+        interaction = recorder.interactions.get(id_)
+        if interaction is None or interaction.response is None:
             continue
         label = node.value.operation.label
         report.cases[event.phase.value] += 1
-        report.statuses[told.response.status_code] += 1
-        report.met.add(label)
-        if told.response.status_code < 300:
+        report.statuses[interaction.response.status_code] += 1
+        report.requested.add(label)
+        if interaction.response.status_code < 300:
             report.granted.add(label)
         if node.transition is not None and (
             node.is_transition_applied or not node.transition.parameters
@@ -181,5 +185,5 @@ def _scenario(report: Report, event: events.ScenarioFinished) -> None:
             if check.failure_info is not None:
                 failure = check.failure_info.failure
                 key = (check.name, failure.operation, failure.title)
-                said = f"{failure.message}\n{check.failure_info.code_sample}"
-                report.wrong.setdefault(key, said)
+                text = f"{failure.message}\n{check.failure_info.code_sample}"
+                report.violations.setdefault(key, text)

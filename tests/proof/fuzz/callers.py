@@ -1,7 +1,7 @@
-"""A caller of every kind, with what is his and what is another's, to be asked for by generated ids.
+"""Callers of every kind with their own and others' ids, to replace generated ids.
 
-A generated id names nothing. So most of them are changed, at the last moment, for one that exists:
-mostly the caller's own, sometimes another's. What a link of the document carries stays.
+A generated id names nothing. So most are replaced just before sending by one that exists: mostly
+the caller's own, sometimes another's. Ids that come from a link of the document stay.
 """
 
 import asyncio
@@ -18,21 +18,21 @@ from schemathesis import Case
 
 from data.records.ids import BookingId, FriendId, PartnerId, PersonId
 from data.records.jobs import Protocol
-from dispatch.flows.execute import Done
+from dispatch.flows.execute import CommandResult
 from dispatch.flows.jobs import commands
 from dispatch.flows.partners import accounts
 from dispatch.flows.people import sessions
 from dispatch.rules.jobs.customer_links import customer_token
 from dispatch.rules.refusals import Refused
 from dispatch.runtime import Runtime
-from tests.builders import booked, live, north
-from tests.proof.house import order
+from tests.builders import book_job, live_offers_of, north
+from tests.proof.deployment import booking_body
 
 KINDS = ("anonymous", "customer", "friend", "winner", "partner", "operator")
-OWN, ANOTHERS = 0.7, 0.2
-# Of a request line of 64 KB, or a message without an end, the server says 400 in plain words
-# before it is anybody's.
-WORDS_MAX = 4_000
+OWN, OTHERS = 0.7, 0.2
+# A request line of 64 KB, or a message without an end, is refused with 400 in plain text before
+# it reaches the application.
+QUERY_LENGTH_MAX = 4_000
 DONE = Protocol(summary="It works again.", minutes=30)
 HOURS = count()
 PACKAGES = ("wifi-setup", "printer-setup")
@@ -41,7 +41,7 @@ Ids = dict[str, list[str]]
 
 @dataclass
 class Caller:
-    """Who asks: his credential, his own ids and other people's, and what can be used up once."""
+    """One caller: its credential, its own and others' ids, and one-time secrets."""
 
     kind: str
     chance: Random
@@ -51,37 +51,37 @@ class Caller:
     address: dict[str, Any] = field(default_factory=dict)
     friend: str = ""
     own: Ids = field(default_factory=dict)
-    anothers: Ids = field(default_factory=dict)
+    others: Ids = field(default_factory=dict)
     sessions: Iterator[str] = field(default_factory=lambda: iter(()))
     links: Iterator[str] = field(default_factory=lambda: iter(()))
 
-    def before(self, case: Case) -> None:
-        """Put ids that exist in the place of generated ones, and use one-time secrets once."""
+    def adapt(self, case: Case) -> None:
+        """Replace generated ids by existing ones, and use one-time secrets once."""
         name = case.operation.definition.raw["operationId"]
         for word, value in (case.query or {}).items():
             if isinstance(value, str):
-                case.query[word] = value[:WORDS_MAX]
+                case.query[word] = value[:QUERY_LENGTH_MAX]
         for framing in {"content-length", "transfer-encoding"} & {*map(str.lower, case.headers)}:
             del case.headers[framing]
         for place, value in (case.path_parameters or {}).items():
-            if place in self.own and well_formed(value) and not from_a_link(case, place):
-                case.path_parameters[place] = self._id(place, value)
+            if place in self.own and is_well_formed(value) and not is_from_link(case, place):
+                case.path_parameters[place] = self._replace_id(place, value)
         if case.headers.get("Authorization") == f"Bearer {self.token}":
             case.headers["Authorization"] = f"Bearer {self._credential(name, case)}"
-        if isinstance(case.body, dict) and positive(case) and self.chance.random() < OWN:
-            case.body |= self._meant(name, case.body)
+        if isinstance(case.body, dict) and is_positive(case) and self.chance.random() < OWN:
+            case.body |= self._valid_fields(name, case.body)
 
-    def _meant(self, name: str, body: Mapping[str, Any]) -> dict[str, Any]:
-        """What a body would have to say to be about something that exists."""
+    def _valid_fields(self, name: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Values with which a body refers to something that exists."""
         if name in {"create_quote", "create_booking"}:
             known = body.get("quote_id") if body.get("package") in PACKAGES else None
-            said = {"package": (known and body["package"]) or self.chance.choice(PACKAGES)}
+            fields = {"package": (known and body["package"]) or self.chance.choice(PACKAGES)}
             if name == "create_quote":
-                return said | {"address": self.address}
+                return fields | {"address": self.address}
             person = {**body["customer"], "phone": "+41440001739"}
             reference = body.get("partner_reference") if self.kind == "partner" else None
             own = {"address": self.address, "customer": person, "quote_id": known}
-            return said | own | {"partner_reference": reference}
+            return fields | own | {"partner_reference": reference}
         if name == "create_session":
             return {"token": token} if (token := next(self.links, None)) else {}
         if name == "set_appointment":
@@ -89,12 +89,12 @@ class Caller:
             return {"starts_at": starts_at.isoformat(), "ends_at": None}
         return {"friend": self.friend} if name == "award_booking" else {}
 
-    def _id(self, place: str, generated: str) -> str:
+    def _replace_id(self, place: str, generated: str) -> str:
         drawn = self.chance.random()
         if drawn < OWN and self.own[place]:
             return self.chance.choice(self.own[place])
-        if drawn < OWN + ANOTHERS and self.anothers[place]:
-            return self.chance.choice(self.anothers[place])
+        if drawn < OWN + OTHERS and self.others[place]:
+            return self.chance.choice(self.others[place])
         return generated
 
     def _credential(self, name: str, case: Case) -> str | None:
@@ -105,12 +105,12 @@ class Caller:
         return self.token
 
 
-def positive(case: Case) -> bool:
+def is_positive(case: Case) -> bool:
     """Whether the document allows this request."""
     return case.meta is not None and case.meta.generation.mode.is_positive
 
 
-def well_formed(value: Any) -> bool:
+def is_well_formed(value: Any) -> bool:
     """Whether it could be an id."""
     try:
         UUID(str(value))
@@ -119,57 +119,65 @@ def well_formed(value: Any) -> bool:
     return True
 
 
-def from_a_link(case: Case, place: str) -> bool:
-    """Whether a link of the document gave this id."""
+def is_from_link(case: Case, place: str) -> bool:
+    """Whether this id comes from a link of the document."""
     return place in (case._override.path_parameters or {})
 
 
-async def made(rt: Runtime, kinds: Sequence[str], seed: int, jobs_each: int) -> list[Caller]:
+async def create_callers(
+    rt: Runtime, kinds: Sequence[str], seed: int, jobs_each: int
+) -> list[Caller]:
     """The callers, each in a group of friends of its own, each with `jobs_each` bookings."""
     return [
-        await _caller(rt, kind, group, Random(f"{seed} {kind}"), jobs_each)
+        await _create_caller(rt, kind, group, Random(f"{seed} {kind}"), jobs_each)
         for group, kind in enumerate(kinds)
     ]
 
 
-async def book_on(rt: Runtime, caller: Caller, group: int, ended: asyncio.Event) -> None:
-    """Book in the caller's group until `ended`: somebody is always asked, the winner holds jobs."""
-    near, _ = _two(rt, group)
+async def keep_booking(rt: Runtime, caller: Caller, group: int, ended: asyncio.Event) -> None:
+    """Book in the caller's group until `ended`, so that offers and jobs keep coming."""
+    near, _ = _nearest_and_farthest(rt, group)
     while not ended.is_set():
-        made = [await _booked(rt, group, None) for _ in range(3)]
+        results = [await _book(rt, group, None) for _ in range(3)]
         with suppress(TimeoutError):
             await asyncio.wait_for(ended.wait(), timeout=2.0)
-        for done in made:
+        for done in results:
             with suppress(Refused):
                 if caller.kind == "winner":
-                    await _step_on(rt, done, near, 1)
+                    await _advance(rt, done, near, 1)
                 else:
                     await commands.cancel(
                         rt,
                         done.job.booking.id,
                         actor="customer",
                         reason="other",
-                        mine=lambda job: job.award is None,
+                        may_act=lambda job: job.award is None,
                     )
 
 
-async def _caller(rt: Runtime, kind: str, group: int, chance: Random, jobs_each: int) -> Caller:
-    near, far = _two(rt, group)
+async def _create_caller(
+    rt: Runtime, kind: str, group: int, chance: Random, jobs_each: int
+) -> Caller:
+    near, far = _nearest_and_farthest(rt, group)
     partner, key = await accounts.add(rt, f"Radio {kind}")
     desk = await sessions.add_operator(rt, "Olga Pult", "desk@example.com")
-    now = (await _booked(rt, group, None)).now
+    now = (await _book(rt, group, None)).now
     person = {"friend": far, "winner": near, "operator": desk}.get(kind)
-    caller = Caller(kind, chance, now, address=order(0, group)["address"], friend=f"g{group:02}n1")
+    caller = Caller(
+        kind, chance, now, address=booking_body(0, group)["address"], friend=f"g{group:02}n1"
+    )
     if person is not None:
-        caller.token = await sessions.token(rt, PersonId(person))
-        spare = [await sessions.token(rt, PersonId(person)) for _ in range(20 * jobs_each)]
+        caller.token = await sessions.create_token(rt, PersonId(person))
+        spare = [await sessions.create_token(rt, PersonId(person)) for _ in range(20 * jobs_each)]
         caller.sessions = iter(spare)
     if kind == "partner":
         caller.token = key
-    caller.links = iter([await sessions.login_link(rt, PersonId(near)) for _ in range(jobs_each)])
+    caller.links = iter(
+        [await sessions.create_login_link(rt, PersonId(near)) for _ in range(jobs_each)]
+    )
     partner_id = partner.id if kind == "partner" else None
-    caller.own = await _bookings(rt, group, partner_id, kind, jobs_each)
-    caller.anothers = await _bookings(rt, group, None, "", 2)
+    caller.own = await _create_bookings(rt, group, partner_id, kind, jobs_each)
+    caller.others = await _create_bookings(rt, group, None, "", 2)
     if kind == "customer":
         secret, ids = rt.settings.key(), caller.own["booking_id"]
         caller.tokens = {one: customer_token(secret, BookingId(UUID(one))) for one in ids}
@@ -177,34 +185,34 @@ async def _caller(rt: Runtime, kind: str, group: int, chance: Random, jobs_each:
     return caller
 
 
-async def _bookings(
+async def _create_bookings(
     rt: Runtime, group: int, partner_id: PartnerId | None, kind: str, how_many: int
 ) -> Ids:
-    near, far = _two(rt, group)
+    near, far = _nearest_and_farthest(rt, group)
     ids: Ids = {"booking_id": [], "offer_id": []}
     for number in range(how_many):
-        done = await _booked(rt, group, partner_id)
+        done = await _book(rt, group, partner_id)
         asked = near if kind == "winner" else far
         ids["booking_id"].append(str(done.job.booking.id))
-        ids["offer_id"] += [str(one.id) for one in live(done) if one.friend_id == asked]
-        await _step_on(rt, done, near, number % 6)
+        ids["offer_id"] += [str(one.id) for one in live_offers_of(done) if one.friend_id == asked]
+        await _advance(rt, done, near, number % 6)
     return ids
 
 
-async def _booked(rt: Runtime, group: int, partner_id: PartnerId | None) -> Done:
-    return await booked(rt, point=north(5_000 * group), partner_id=partner_id)
+async def _book(rt: Runtime, group: int, partner_id: PartnerId | None) -> CommandResult:
+    return await book_job(rt, point=north(5_000 * group), partner_id=partner_id)
 
 
-async def _step_on(rt: Runtime, done: Done, friend: FriendId, steps: int) -> None:
-    """Let the friend accept, reach the customer, agree, begin and end: so many steps of it."""
+async def _advance(rt: Runtime, done: CommandResult, friend: FriendId, steps: int) -> None:
+    """Take so many steps: accept, confirm contact, schedule, start, complete."""
     booking = done.job.booking.id
-    offers = [one for one in live(done) if one.friend_id == friend]
+    offers = [one for one in live_offers_of(done) if one.friend_id == friend]
     if steps > 0 and offers:
         starts_at = done.now + timedelta(hours=6 + 2 * next(HOURS))
         await commands.accept(rt, offers[0].id, friend)
         verbs = [
-            lambda: commands.contacted(rt, booking, friend),
-            lambda: commands.agree(rt, booking, friend, starts_at, None),
+            lambda: commands.confirm_contact(rt, booking, friend),
+            lambda: commands.schedule(rt, booking, friend, starts_at, None),
             lambda: commands.start(rt, booking, friend),
             lambda: commands.complete(rt, booking, friend, DONE),
         ]
@@ -212,6 +220,6 @@ async def _step_on(rt: Runtime, done: Done, friend: FriendId, steps: int) -> Non
             await verb()
 
 
-def _two(rt: Runtime, group: int) -> tuple[FriendId, FriendId]:
+def _nearest_and_farthest(rt: Runtime, group: int) -> tuple[FriendId, FriendId]:
     by_ref = {one.ref: one.id for one in rt.index}
     return by_ref[f"g{group:02}n0"], by_ref[f"g{group:02}n3"]

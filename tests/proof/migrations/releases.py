@@ -1,4 +1,4 @@
-"""Releases out of git's history, each unpacked into a folder of its own, and processes of them."""
+"""Releases from the git history, each unpacked into a folder, and their processes."""
 
 import asyncio
 import io
@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.proof.children import ENDS_WITHIN_S, ROOT, Tekkie
+from tests.proof.processes import ENDS_WITHIN_S, ROOT, TekkieProcess
 
 MIGRATIONS = Path("data/sql/migrations")
 GAZETTEER = Path("geo/gazetteer/gazetteer.dat")
@@ -21,11 +21,11 @@ GAZETTEER_SOURCES = (
 )  # fmt: skip
 # Newest first: earlier releases name the module that builds the gazetteer differently.
 BUILDERS = ("geo.gazetteer.build", "geo.compile")
-AS_TEKKIE = """import ctypes
+RUN_TEKKIE = """import ctypes
 ctypes.CDLL(None).prctl(1, 9)
 from api.__main__ import main
 main()"""
-# What a later release might do to tables that everybody uses, in the way the handbook asks for.
+# What a later release might do to busy tables, in the way docs/operations.md prescribes.
 LATER = {
     "columns": """
 ALTER TABLE bookings ADD COLUMN later_note text, ADD COLUMN later_count integer NOT NULL DEFAULT 0;
@@ -46,7 +46,7 @@ CREATE INDEX later_notes ON offers (friend_id, later_note) WHERE later_note <> '
 
 
 class NoHistory(Exception):
-    """Git does not know the release before this one."""
+    """The git history lacks the previous release."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,33 +58,33 @@ class Release:
 
     @property
     def files(self) -> list[str]:
-        """Its migrations in their order."""
+        """Its migrations in order."""
         return sorted(file.name for file in (self.folder / MIGRATIONS).glob("*.sql"))
 
     @property
-    def looks_ahead(self) -> bool:
-        """Whether it can tell a newer schema that it may work on from one that it may not."""
+    def supports_newer_schema(self) -> bool:
+        """Whether it recognizes a newer schema that it can work on."""
         return "works_from" in (self.folder / "data/migrate.py").read_text("utf-8")
 
     def environment(self, **settings: str) -> dict[str, str]:
-        """This process's environment, with this release's code before any other."""
+        """This process's environment with this release's code first in the path."""
         own = {name: value for name, value in os.environ.items() if not name.startswith("TEKKIE_")}
         return own | {"PYTHONPATH": str(self.folder), "PYTHONUNBUFFERED": "1"} | settings
 
 
 @dataclass
-class Released(Tekkie):
-    """A `tekkie …` of a release."""
+class ReleaseProcess(TekkieProcess):
+    """A `tekkie …` process of a release."""
 
     child: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        """Start it; it is at work once `at_work` says so."""
-        self._said_before = self.log.stat().st_size if self.log.exists() else 0
-        self._began = False
+        """Start it; `is_ready` tells when it works."""
+        self._log_offset = self.log.stat().st_size if self.log.exists() else 0
+        self._ready = False
         with self.log.open("ab") as log:
             self.child = subprocess.Popen(
-                [sys.executable, "-P", "-c", AS_TEKKIE, *self.words],
+                [sys.executable, "-P", "-c", RUN_TEKKIE, *self.words],
                 cwd=self.log.parent,
                 env=dict(self.env),
                 stdin=subprocess.DEVNULL,
@@ -94,7 +94,7 @@ class Released(Tekkie):
         self.starts += 1
 
     @property
-    def dead(self) -> bool:
+    def is_dead(self) -> bool:
         return self.child is None or self.child.poll() is not None
 
     def kill(self) -> None:
@@ -103,8 +103,8 @@ class Released(Tekkie):
             self.child.kill()
             self.child.wait()
 
-    def end(self) -> int | None:
-        """Stop it in order; kill it when it takes longer than it may. Returns its exit code."""
+    def stop(self) -> int | None:
+        """Send SIGTERM, SIGKILL after ENDS_WITHIN_S; returns the exit code."""
         if self.child is None:
             return None
         self.child.send_signal(signal.SIGTERM)
@@ -114,58 +114,64 @@ class Released(Tekkie):
             self.kill()
             return self.child.returncode
 
-    async def finished(self) -> int:
-        """Start it, wait for its own end and return its exit code."""
+    async def run(self) -> int:
+        """Start it, wait until it ends and return its exit code."""
         self.start()
         assert self.child is not None
         return await asyncio.to_thread(self.child.wait, 120)
 
-    def said(self) -> str:
-        """What it said since it was last started."""
-        return self.log.read_bytes()[self._said_before :].decode("utf-8", "replace")
+    def read_log(self) -> str:
+        """Its log since the last start."""
+        return self.log.read_bytes()[self._log_offset :].decode("utf-8", "replace")
 
 
-def before_and_now() -> tuple[str, str]:
-    """The newest commit with fewer migrations, those as they are now, and this one; NoHistory."""
+def find_releases() -> tuple[str, str]:
+    """The newest commit with fewer migrations, and this one. Raises NoHistory."""
     try:
         now = _git("rev-parse", "HEAD").strip()
-        files = _files(now)
+        files = _list_migrations(now)
         for commit in _git("log", "--format=%H", now, "--", str(MIGRATIONS)).split():
             before = _git("rev-parse", "--verify", f"{commit}^").strip()
-            earlier = _files(before)
+            earlier = _list_migrations(before)
             if len(earlier) < len(files) and earlier == files[: len(earlier)]:
                 return before, now
-        raise NoHistory("There is one migration only: no release before it has another schema.")
+        raise NoHistory("There is only one migration: no previous release has another schema.")
     except (OSError, subprocess.CalledProcessError) as error:
         raise NoHistory(
-            "This proof takes the release before this one from git's history, and cannot "
+            "This proof takes the previous release from the git history, and cannot "
             f"({error}). It needs a clone with its history: git fetch --unshallow."
         ) from error
 
 
-def unpacked(commit: str, name: str, folder: Path) -> Release:
-    """A release as it was committed."""
+def first_version(path: str) -> str:
+    """The text of a file as it was first committed."""
+    commit = _git("log", "--diff-filter=A", "--format=%H", "--", path).split()[-1]
+    return _git("show", f"{commit}:{path}")
+
+
+def unpack(commit: str, name: str, folder: Path) -> Release:
+    """A release as committed."""
     archive = subprocess.run(
         ["git", "archive", "--format=tar", commit], cwd=ROOT, check=True, capture_output=True
     )
     with tarfile.open(fileobj=io.BytesIO(archive.stdout)) as tar:
         tar.extractall(folder, filter="data")
     release = Release(name, folder)
-    _gazetteer(release)
+    _provide_gazetteer(release)
     return release
 
 
-def later(now: Release, name: str, folder: Path, kinds: Sequence[str]) -> Release:
-    """A release after this one: the same code, and migrations that touch all that is hot."""
+def make_later(now: Release, name: str, folder: Path, kinds: Sequence[str]) -> Release:
+    """A later release: the same code, and migrations of all busy tables."""
     shutil.copytree(now.folder, folder)
     add_later(folder / MIGRATIONS, kinds)
     return Release(name, folder)
 
 
 def add_later(migrations: Path, kinds: Sequence[str] = tuple(LATER)) -> list[str]:
-    """Put files of a later release into a folder of migrations; returns their names.
+    """Add migrations of a later release to a folder; returns their names.
 
-    Each says that the release before all of them goes on working.
+    Each declares that the release before them keeps working.
     """
     last = len(list(migrations.glob("*.sql")))
     names = []
@@ -176,12 +182,12 @@ def add_later(migrations: Path, kinds: Sequence[str] = tuple(LATER)) -> list[str
     return names
 
 
-def _gazetteer(release: Release) -> None:
-    """What is made at set-up: copied where it would be the same, made anew where it would not."""
-    if all(_same(release, GAZETTEER.with_name(f"{name}.py")) for name in GAZETTEER_SOURCES):
+def _provide_gazetteer(release: Release) -> None:
+    """Copy the compiled gazetteer where its sources are unchanged, or compile it."""
+    if all(_is_unchanged(release, GAZETTEER.with_name(f"{name}.py")) for name in GAZETTEER_SOURCES):
         shutil.copy(ROOT / GAZETTEER, release.folder / GAZETTEER)
         return
-    builder = next(name for name in BUILDERS if _exists(release, name))
+    builder = next(name for name in BUILDERS if _has_module(release, name))
     subprocess.run(
         [sys.executable, "-P", "-m", builder],
         cwd=release.folder,
@@ -191,17 +197,17 @@ def _gazetteer(release: Release) -> None:
     )
 
 
-def _same(release: Release, path: Path) -> bool:
+def _is_unchanged(release: Release, path: Path) -> bool:
     file = release.folder / path
     return file.exists() and file.read_bytes() == (ROOT / path).read_bytes()
 
 
-def _exists(release: Release, module: str) -> bool:
+def _has_module(release: Release, module: str) -> bool:
     return (release.folder / f"{module.replace('.', '/')}.py").exists()
 
 
-def _files(commit: str) -> list[str]:
-    """Its migrations in their order, each with what is in it."""
+def _list_migrations(commit: str) -> list[str]:
+    """Its migrations in order, each with its content hash."""
     return _git("ls-tree", commit, f"{MIGRATIONS}/").splitlines()
 
 

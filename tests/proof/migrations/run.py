@@ -1,4 +1,4 @@
-"""From release to release while everybody works, and back each time."""
+"""Migrates from release to release under load, and goes back one release each time."""
 
 import asyncio
 import sys
@@ -9,21 +9,21 @@ from dataclasses import dataclass, field
 from data import db
 from data.postgres import layout
 from data.store import test_clock
-from tests.proof.house import BEGINNING
-from tests.proof.migrations.catalogue import catalogue, differences
-from tests.proof.migrations.pace import Waited
+from tests.proof.deployment import START
+from tests.proof.migrations.latency import WaitSummary
+from tests.proof.migrations.release_deployment import ReleaseDeployment
 from tests.proof.migrations.releases import Release
-from tests.proof.migrations.town import Town
+from tests.proof.migrations.schema_dump import diff_schemas, dump_schema
 
 HELD_TRIES = 3
-PATIENT = "SET LOCAL idle_in_transaction_session_timeout = 0"
+NO_TIMEOUT = "SET LOCAL idle_in_transaction_session_timeout = 0"
 HOLD = "SELECT count(*) FROM offers WHERE state = 'live'"
 IN_USE = "trying again"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """How many friends and customers, how large a stock, and how long each pairing lasts."""
+    """The numbers of friends, customers and stored jobs, and how long each pairing lasts."""
 
     seed: int = 1
     each_s: float = 5.0
@@ -36,170 +36,182 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Pairing:
-    """Who worked with whom on which schema."""
+    """APIs and workers of these releases together on a schema."""
 
     schema: str
     apis: str
     workers: str
     bookings: int
-    waited: Waited
+    waits: WaitSummary
 
 
 @dataclass
-class Story:
-    """What happened on the way."""
+class UpgradeResult:
+    """What happened, and every violation found."""
 
     stored: int = 0
-    migrations: list[Waited] = field(default_factory=list)
-    said: list[str] = field(default_factory=list)
+    migrations: list[WaitSummary] = field(default_factory=list)
+    output: list[str] = field(default_factory=list)
     pairings: list[Pairing] = field(default_factory=list)
     refusals: list[tuple[str, str]] = field(default_factory=list)
     unanswered: int = 0
     unanswered_then: int = 0
     pause_s: float | None = None
     lines: int = 0
-    wrong: list[str] = field(default_factory=list)
+    violations: list[str] = field(default_factory=list)
 
 
 @dataclass
-class Way:
-    """Goes from release to release in one town and tells the story."""
+class Upgrade:
+    """Goes from release to release in one deployment and collects the result."""
 
-    town: Town
+    deployment: ReleaseDeployment
     plan: Plan
-    story: Story
+    result: UpgradeResult
     began_s: float = field(default_factory=time.monotonic)
 
     async def migrate(self, to: Release, *, held: bool) -> None:
-        """`tekkie migrate` of a release while another serves, behind a long transaction if held."""
-        unanswered = self.town.pace.unanswered
-        self.say(f"migrate to {to.name}")
-        process = self.town.process(to, "migrate", "migrate")
+        """Run `tekkie migrate` of a release while another serves, `held` up by a transaction."""
+        unanswered = self.deployment.history.unanswered
+        self.log(f"migrate to {to.name}")
+        process = self.deployment.process(to, "migrate", "migrate")
         began_s = time.monotonic()
         if held:
-            async with self.town.house.owner() as reader, reader.transaction():
-                await reader.execute(PATIENT)
+            async with self.deployment.deployment.owner() as reader, reader.transaction():
+                await reader.execute(NO_TIMEOUT)
                 await reader.fetchval(HOLD)
                 process.start()
-                await _until(lambda: process.said().count(IN_USE) >= HELD_TRIES or process.dead)
-                self._expect(not process.dead, "a migration passed a transaction that held a table")
+                await _wait_until(
+                    lambda: process.read_log().count(IN_USE) >= HELD_TRIES or process.is_dead
+                )
+                self._expect(
+                    not process.is_dead,
+                    "a migration did not wait for a transaction that held a table",
+                )
         else:
             process.start()
-        await _until(lambda: process.dead)
+        await _wait_until(lambda: process.is_dead)
         ended_s = time.monotonic()
-        # Who came behind the change shows only when he is answered.
+        # A request that waited for the change is recorded only when it is answered.
         await asyncio.sleep(1.0)
         assert process.child is not None
-        self._expect(process.child.returncode == 0, f"migrate failed: {process.said()}")
+        self._expect(process.child.returncode == 0, f"migrate failed: {process.read_log()}")
         what = f"`tekkie migrate` to {to.files[-1]}" + (", a transaction open" if held else "")
-        self.story.migrations.append(self.town.pace.between(what, began_s, ended_s))
-        self.story.said += process.said().strip().splitlines()
-        cut = self.town.pace.unanswered - unanswered
-        self.story.unanswered_then += cut
+        self.result.migrations.append(self.deployment.history.between(what, began_s, ended_s))
+        self.result.output += process.read_log().strip().splitlines()
+        cut = self.deployment.history.unanswered - unanswered
+        self.result.unanswered_then += cut
         self._expect(cut == 0, f"{cut} requests were not answered while it migrated")
 
     async def pair(self, schema: Release, apis: Release, workers: Release) -> None:
-        """Let these work together for a while; every promise holds and all are ready."""
-        self.say(f"schema {schema.name}, apis {apis.name}, workers {workers.name}")
+        """Let these work together for a while; every invariant must hold and all be ready."""
+        self.log(f"schema {schema.name}, apis {apis.name}, workers {workers.name}")
         began_s = time.monotonic()
         await asyncio.sleep(self.plan.each_s)
         ended_s = time.monotonic()
         where = f"schema {schema.name}, apis {apis.name}, workers {workers.name}"
-        ready = await self.town.readiness()
+        ready = await self.deployment.readiness()
         self._expect(
-            set(ready) == {200} or not apis.looks_ahead, f"{where}: /readyz answered {ready}"
+            set(ready) == {200} or not apis.supports_newer_schema,
+            f"{where}: /readyz answered {ready}",
         )
-        count = await self.town.promises(where, schema)
-        waited = self.town.pace.between(where, began_s, ended_s)
-        self._expect(waited.requests > 0, f"{where}: nobody was answered")
-        self.story.pairings.append(Pairing(schema.name, apis.name, workers.name, count, waited))
+        count = await self.deployment.check_invariants(where, schema)
+        waits = self.deployment.history.between(where, began_s, ended_s)
+        self._expect(waits.requests > 0, f"{where}: no request was answered")
+        self.result.pairings.append(Pairing(schema.name, apis.name, workers.name, count, waits))
 
-    async def refused(self, release: Release, why: str, *words: str, saying: str) -> None:
-        """A release that must not start on the schema that is there, and says so."""
-        said = await self.town.refusal(release, *words)
-        self._expect(saying in said, f"{why}: said {said!r}")
-        self.story.refusals.append((why, said.splitlines()[-1] if said else "started"))
+    async def expect_refusal(self, release: Release, why: str, *words: str, message: str) -> None:
+        """A release must refuse to start on the present schema with this message."""
+        text = await self.deployment.read_refusal(release, *words)
+        self._expect(message in text, f"{why}: {text!r}")
+        self.result.refusals.append((why, text.splitlines()[-1] if text else "started"))
 
-    async def forth_and_back(self, one: Release, two: Release) -> None:
-        """From one release, which works on its own schema, to the next, and back on its schema."""
+    async def upgrade_and_back(self, one: Release, two: Release) -> None:
+        """Upgrade from one release to the next process by process, and back on the new schema."""
         await self.pair(one, one, one)
         why = f"{two.name} on the schema of {one.name}"
-        await self.refused(two, why, "worker", "--no-migrate", saying="run `tekkie migrate`")
+        await self.expect_refusal(
+            two, why, "worker", "--no-migrate", message="run `tekkie migrate`"
+        )
         await self.migrate(two, held=False)
-        await self.town.change(workers=two)
+        await self.deployment.replace(workers=two)
         await self.pair(two, one, two)
-        await self.town.change(apis=two)
+        await self.deployment.replace(apis=two)
         await self.pair(two, two, two)
-        await self.town.change(workers=one)
+        await self.deployment.replace(workers=one)
         await self.pair(two, two, one)
-        await self.town.change(apis=one)
+        await self.deployment.replace(apis=one)
         await self.pair(two, one, one)
 
-    async def with_a_pause(self, one: Release, two: Release) -> None:
-        """From a release that does not know the next one's schema, as its own handbook says."""
+    async def upgrade_with_stop(self, one: Release, two: Release) -> None:
+        """Upgrade from a release that does not support a newer schema: with a stop."""
         await self.pair(one, one, one)
         why = f"{two.name} on the schema of {one.name}"
-        await self.refused(two, why, "worker", "--no-migrate", saying="run `tekkie migrate`")
-        self.say("a pause")
+        await self.expect_refusal(
+            two, why, "worker", "--no-migrate", message="run `tekkie migrate`"
+        )
+        self.log("a stop")
         began_s = time.monotonic()
-        await self.town.leave()
-        process = self.town.process(two, "migrate", "migrate")
-        self._expect(await process.finished() == 0, f"migrate failed: {process.said()}")
-        self.story.said += process.said().strip().splitlines()
-        await self.town.come(two)
-        self.story.pause_s = time.monotonic() - began_s
+        await self.deployment.stop_all()
+        process = self.deployment.process(two, "migrate", "migrate")
+        self._expect(await process.run() == 0, f"migrate failed: {process.read_log()}")
+        self.result.output += process.read_log().strip().splitlines()
+        await self.deployment.start_again(two)
+        self.result.pause_s = time.monotonic() - began_s
 
-    async def same_schema(self, last: Release) -> None:
-        """A new database by the last release is what this one became step by step."""
-        house = self.town.house
-        async with house.owner(layout.ADMIN) as admin:
+    async def compare_schemas(self, last: Release) -> None:
+        """The schema migrated step by step must equal a new one of the last release."""
+        deployment = self.deployment.deployment
+        async with deployment.owner(layout.ADMIN) as admin:
             await admin.execute(f"CREATE DATABASE fresh OWNER {layout.OWNER}")
-        fresh = self.town.process(last, "fresh", "migrate")
-        url = house.postmaster.dsn(layout.OWNER, "fresh")
+        fresh = self.deployment.process(last, "fresh", "migrate")
+        url = deployment.postmaster.dsn(layout.OWNER, "fresh")
         fresh.env = {**fresh.env, "TEKKIE_DATABASE_URL": url}
-        self._expect(await fresh.finished() == 0, f"a new database failed: {fresh.said()}")
+        self._expect(await fresh.run() == 0, f"migrating a new database failed: {fresh.read_log()}")
         other = await db.connect(url, application="proof")
-        async with house.owner() as owner:
-            await test_clock.put(other, BEGINNING, 0.0)
-            one, two = await catalogue(owner), await catalogue(other)
+        async with deployment.owner() as owner:
+            await test_clock.set_clock(other, START, 0.0)
+            one, two = await dump_schema(owner), await dump_schema(other)
         await other.close()
-        self.story.lines = len(two)
-        self.story.wrong += [f"the schemas differ: {line}" for line in differences(one, two)]
+        self.result.lines = len(two)
+        self.result.violations += [f"the schemas differ: {line}" for line in diff_schemas(one, two)]
 
-    def say(self, text: str) -> None:
-        """Tell whoever waits for the whole run."""
+    def log(self, text: str) -> None:
+        """Write progress to stderr."""
         sys.stderr.write(f"{time.monotonic() - self.began_s:5.0f} s  {text}\n")
 
-    def _expect(self, well: bool, otherwise: str) -> None:
-        if not well:
-            self.story.wrong.append(otherwise)
+    def _expect(self, condition: bool, otherwise: str) -> None:
+        if not condition:
+            self.result.violations.append(otherwise)
 
 
-async def travel(
-    town: Town, plan: Plan, releases: tuple[Release, Release, Release, Release]
-) -> Story:
-    """The whole way; what is wrong stands in the story."""
+async def run_upgrades(
+    deployment: ReleaseDeployment, plan: Plan, releases: tuple[Release, Release, Release, Release]
+) -> UpgradeResult:
+    """Run all upgrades; violations are in the result."""
     before, now, after, still_later = releases
-    way = Way(town, plan, Story(stored=town.stored))
-    await town.open(before)
-    town.crowd.begin(plan.customers)
-    if before.looks_ahead:
-        await way.forth_and_back(before, now)
-        await town.change(apis=now, workers=now)
+    upgrade = Upgrade(deployment, plan, UpgradeResult(stored=deployment.stored))
+    await deployment.start(before)
+    deployment.clients.start(plan.customers)
+    if before.supports_newer_schema:
+        await upgrade.upgrade_and_back(before, now)
+        await deployment.replace(apis=now, workers=now)
     else:
-        await way.with_a_pause(before, now)
-    await way.forth_and_back(now, after)
-    await way.migrate(still_later, held=True)
+        await upgrade.upgrade_with_stop(before, now)
+    await upgrade.upgrade_and_back(now, after)
+    await upgrade.migrate(still_later, held=True)
     why = "before on the schema of after"
-    await way.refused(before, why, "worker", "--no-migrate", saying="start the newer tekkie")
-    await town.close()
-    await way.same_schema(still_later)
-    way.story.unanswered = town.pace.unanswered
-    way.story.wrong += town.wrong
-    return way.story
+    await upgrade.expect_refusal(
+        before, why, "worker", "--no-migrate", message="start the newer tekkie"
+    )
+    await deployment.finish()
+    await upgrade.compare_schemas(still_later)
+    upgrade.result.unanswered = deployment.history.unanswered
+    upgrade.result.violations += deployment.violations
+    return upgrade.result
 
 
-async def _until(well: Callable[[], bool], within_s: float = 90.0) -> None:
+async def _wait_until(is_done: Callable[[], bool], within_s: float = 90.0) -> None:
     async with asyncio.timeout(within_s):
-        while not well():  # noqa: ASYNC110
+        while not is_done():  # noqa: ASYNC110
             await asyncio.sleep(0.05)

@@ -1,4 +1,4 @@
-"""`python -m tests.proof.mutants`: plant every bug, one by one, and write who catches it."""
+"""`python -m tests.proof.mutants`: plant every bug, one by one, and write which test fails."""
 
 from tests.proof.report import run_whole
 

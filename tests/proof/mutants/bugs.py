@@ -1,4 +1,4 @@
-"""The bugs that are planted: the mistakes people make when they build such a thing."""
+"""The planted bugs: plausible mistakes, each with the tests that must notice it."""
 
 from tests.proof.mutants.leaks import LEAKS
 from tests.proof.mutants.sandbox import Mutant, Patch, mutant
@@ -9,7 +9,7 @@ FLOWS = "tests/flows/test_jobs.py"
 RELAY = "tests/scheduler/test_relay.py"
 LIFE = "tests/api/test_life.py"
 LOCKS = "tests/flows/test_locks.py"
-SCAN = "tests/proof/privacy/test_scan.py::test_nobody_reads_what_he_may_not_in_a_whole_life"
+SCAN = "tests/proof/privacy/test_scan.py::test_no_reader_gets_what_they_may_not_see"
 
 BUGS: tuple[Mutant, ...] = (
     *LEAKS,
@@ -35,7 +35,7 @@ BUGS: tuple[Mutant, ...] = (
     ),
     mutant(
         "another's booking is read before it is refused",
-        "by the time of an answer a friend learns what exists",
+        "response times tell a friend what exists",
         "dispatch/flows/execute.py",
         "if c.booking_id is not None and not c.holder_only}",
         "if c.booking_id is not None}",
@@ -43,7 +43,7 @@ BUGS: tuple[Mutant, ...] = (
     ),
     mutant(
         "no lock on the friend",
-        "two awards at once exceed a capacity, and one caller hears of a fault",
+        "two awards at once exceed a capacity, and one caller gets an error",
         "dispatch/flows/execute.py",
         "await friends.lock_current(tx, wanted, now, rt.index.get)",
         "await friends.current(tx, wanted, now, rt.index.get)",
@@ -51,15 +51,15 @@ BUGS: tuple[Mutant, ...] = (
     ),
     mutant(
         "an expired offer can be accepted",
-        "the time of an offer means nothing",
+        "the expiry of an offer has no effect",
         JOB,
         "    over = offer.state is OfferState.LIVE and draft.now >= offer.expires_at\n",
         "    over = False\n",
         RULES,
     ),
     mutant(
-        "an offer lives a moment too long",
-        "the last moment belongs to nobody",
+        "an offer is live a moment too long",
+        "the moment of expiry is undefined",
         JOB,
         "draft.now >= offer.expires_at\n",
         "draft.now > offer.expires_at\n",
@@ -67,7 +67,7 @@ BUGS: tuple[Mutant, ...] = (
     ),
     mutant(
         "the rule forgets the capacity",
-        "a friend hears of a constraint instead of what to do",
+        "a friend gets a constraint error instead of what to do",
         JOB,
         "    if friend.open_jobs >= friend.capacity:\n"
         '        raise AtCapacity(f"you have {friend.open_jobs} open jobs; finish or hand back one '
@@ -76,16 +76,16 @@ BUGS: tuple[Mutant, ...] = (
         RULES,
     ),
     mutant(
-        "who refused is asked again",
-        "a friend is rung for what he declined, missed or lost",
+        "a friend who refused is asked again",
+        "a friend is notified of what they declined, missed or lost",
         "dispatch/rules/jobs/matching.py",
         "excluded=refused | job.former.keys(),",
         "excluded=frozenset(),",
         RULES,
     ),
     mutant(
-        "forfeit looks at no state",
-        "a deadline that rings late takes a job from who made contact",
+        "forfeit ignores the state",
+        "a deadline that fires late takes a job from a friend who made contact",
         JOB,
         "    if draft.booking.state is not BookingState.AWARDED:\n"
         "        draft.set_timer(TimerKind.CONTACT_DEADLINE, None)\n"
@@ -94,8 +94,8 @@ BUGS: tuple[Mutant, ...] = (
         RULES,
     ),
     mutant(
-        "forfeit looks at no clock",
-        "a timer that rings early takes the job",
+        "forfeit ignores the clock",
+        "a timer that fires early takes the job",
         JOB,
         "    if case.now < draft.held.contact_due_at:\n"
         "        draft.set_timer(TimerKind.CONTACT_DEADLINE, draft.held.contact_due_at)\n"
@@ -105,7 +105,7 @@ BUGS: tuple[Mutant, ...] = (
     ),
     mutant(
         "reminders come early",
-        "eight hours before the end somebody is told that four are left",
+        "eight hours before the deadline a friend is told that four are left",
         JOB,
         "    ahead = (due - before for before in draft.case.policy.contact_reminders)",
         "    ahead = (due - 2 * before for before in draft.case.policy.contact_reminders)",
@@ -121,7 +121,7 @@ BUGS: tuple[Mutant, ...] = (
         LOCKS,
     ),
     mutant(
-        "winter time for ever",
+        "standard time all year",
         "quiet hours are an hour off all summer",
         "dispatch/rules/people/quiet_hours.py",
         "    local = now.astimezone(_zone(market))\n",
@@ -131,7 +131,7 @@ BUGS: tuple[Mutant, ...] = (
     ),
     mutant(
         "events are numbered anew",
-        "two events of one booking bear one number",
+        "two events of one booking have the same number",
         "dispatch/rules/jobs/draft.py",
         "        self.seq = case.job.booking.event_seq\n",
         "        self.seq = 0\n",
@@ -140,7 +140,7 @@ BUGS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "messages in a second transaction",
-        "a kill in between, and nobody is told",
+        "after a kill in between nobody is notified",
         (
             Patch(
                 "data/store/jobs.py",
@@ -165,7 +165,7 @@ BUGS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "the idempotency key is committed before the work",
-        "after a kill the repeat is answered with nothing",
+        "after a kill the repeat has no answer",
         (
             Patch(
                 "dispatch/flows/execute.py",
@@ -190,7 +190,7 @@ BUGS: tuple[Mutant, ...] = (
     ),
     mutant(
         "a broken constraint counts as success",
-        "what was refused is answered with yes",
+        "a refused write is answered as done",
         "data/db.py",
         "        raise ConstraintViolation(str(error.constraint_name)) from error\n",
         "        return\n",
@@ -199,7 +199,7 @@ BUGS: tuple[Mutant, ...] = (
     ),
     mutant(
         "403 for what is another's",
-        "a stranger learns what exists",
+        "an unauthorized caller learns what exists",
         "api/http/auth.py",
         "    if not _is_owner(caller, booking_id, partner_id):\n        raise NotFound\n",
         "    if not _is_owner(caller, booking_id, partner_id):\n        raise Forbidden\n",
@@ -215,16 +215,16 @@ BUGS: tuple[Mutant, ...] = (
         "tests/api/test_privacy.py",
     ),
     mutant(
-        "the distance is counted to the door",
-        "four friends find the house",
+        "distances are measured to the address",
+        "four friends can locate the address",
         "dispatch/rules/jobs/matching.py",
         "    centre = Point(lat=booking.cell_lat, lon=booking.cell_lon)\n",
         "    centre = Point(lat=booking.lat, lon=booking.lon)\n",
         "tests/rules/test_matching.py",
     ),
     mutant(
-        "the cell is named after the door",
-        "two houses of one cell are told apart by its label",
+        "the cell is labelled after the address",
+        "two addresses in one cell differ in its label",
         "geo/cells.py",
         "        label=_label(middle, gazetteer),\n",
         "        label=_label(point, gazetteer),\n",
@@ -242,7 +242,7 @@ BUGS: tuple[Mutant, ...] = (
     ),
     mutant(
         "one bad booking blocks the sweep",
-        "no deadline behind it ever rings",
+        "no deadline behind it ever fires",
         "dispatch/flows/jobs/commands.py",
         "                await jobs.postpone(tx, booking_id)\n",
         "                pass\n",
@@ -268,7 +268,7 @@ BUGS: tuple[Mutant, ...] = (
     ),
     mutant(
         "a message is tried for ever",
-        "nobody hears of a mail that cannot be sent",
+        "a mail that cannot be sent is never reported",
         "scheduler/relay.py",
         "            if claimed.tries <= len(BACK_OFF_S):\n"
         "                state = MessageState.PENDING\n"
@@ -281,7 +281,7 @@ BUGS: tuple[Mutant, ...] = (
     ),
     mutant(
         "a failed message is tried at once",
-        "a sick mail server is knocked down",
+        "a failing mail server is overloaded",
         "scheduler/relay.py",
         "again_s = max(BACK_OFF_S[claimed.tries - 1], requested_s)",
         "again_s = 0.0",
@@ -289,7 +289,7 @@ BUGS: tuple[Mutant, ...] = (
     ),
     mutant(
         "marked as sent before sending",
-        "a mail that failed counts as told",
+        "a mail that failed counts as sent",
         "scheduler/relay.py",
         "        task = asyncio.create_task(self._deliver(claimed, post))\n",
         "        self._settle(claimed, Sent())\n"
@@ -310,10 +310,8 @@ BUGS: tuple[Mutant, ...] = (
         (
             Patch(
                 "dispatch/flows/execute.py",
-                "    if calendars := [c.friend for c in commands if c.with_appointments and c.friend is not "
-                "None]:\n        facts.appointments = await jobs.appointments(tx, calendars)\n",
-                "    if calendars := [c.friend for c in commands if c.with_appointments and c.friend is not "
-                "None]:\n        from data.db import transaction\n\n"
+                "        facts.appointments = await jobs.appointments(tx, calendars)\n",
+                "        from data.db import transaction\n\n"
                 "        async with transaction(rt.pool) as own:\n"
                 "            facts.appointments = await jobs.appointments(own, calendars)\n",
             ),
@@ -322,14 +320,14 @@ BUGS: tuple[Mutant, ...] = (
     ),
     mutant(
         "expired offers are listed",
-        "phones knock on dead offers until the sweep comes",
+        "friends try to accept expired offers until the sweep",
         "data/sql/queries/views.sql",
         "WHERE o.friend_id = $1 AND o.state = 'live' AND o.expires_at > clock.now\n",
         "WHERE o.friend_id = $1 AND o.state = 'live'\n",
         LIFE,
     ),
     mutant(
-        "the losers' offers stay open",
+        "the losers' offers stay live",
         "three more friends win",
         JOB,
         "    lost = draft.close_live_offers(OfferState.LOST)\n",
@@ -337,8 +335,8 @@ BUGS: tuple[Mutant, ...] = (
         RULES,
     ),
     mutant(
-        "a decline calls nobody",
-        "three are left to ring, then two",
+        "a decline asks nobody else",
+        "three offers are left, then two",
         JOB,
         '    draft.add_event("offer.declined", friend=str(offer.friend_id), offer=str(offer.id))\n'
         "    return fan_out.begin(draft)\n",
@@ -348,7 +346,7 @@ BUGS: tuple[Mutant, ...] = (
     ),
     mutant(
         "a cancelled booking keeps its timers",
-        "a booking that is over is rung about",
+        "timers of a finished booking fire",
         JOB,
         "    draft.stop_timers()\n    draft.move(BookingState.CANCELLED)\n",
         "    draft.move(BookingState.CANCELLED)\n",
@@ -356,8 +354,8 @@ BUGS: tuple[Mutant, ...] = (
         FLOWS,
     ),
     mutant(
-        "an ended job is never counted off",
-        "a friend is full with jobs he does not hold",
+        "an ended job is never subtracted",
+        "a friend is at capacity with jobs they do not hold",
         "dispatch/rules/jobs/draft.py",
         "        self._count(award.friend_id, -1)\n",
         "        self._count(award.friend_id, 0)\n",
@@ -365,7 +363,7 @@ BUGS: tuple[Mutant, ...] = (
     ),
     mutant(
         "the radius is forgotten",
-        "friends are asked to places they never go to",
+        "friends are asked to places outside their radius",
         "dispatch/rules/jobs/matching.py",
         "    if distance_m > friend.radius_m:\n",
         "    if distance_m > 10 * friend.radius_m:\n",
@@ -400,7 +398,7 @@ BUGS: tuple[Mutant, ...] = (
     ),
     mutant(
         "a revoked key is remembered",
-        "a partner who is out stays in",
+        "a revoked partner keeps access",
         "dispatch/flows/partners/accounts.py",
         "    return await lookups(rt).partners.get(_hash(key))\n",
         '    known = rt.__dict__.setdefault("known", {})\n'
@@ -414,7 +412,7 @@ BUGS: tuple[Mutant, ...] = (
     ),
     mutant(
         "a login link works twice",
-        "whoever finds the mail later is in too",
+        "anybody who finds the mail later can sign in too",
         "data/sql/queries/sessions.sql",
         "WHERE l.token_sha256 = $1 AND l.used_at IS NULL AND l.expires_at > clock.now",
         "WHERE l.token_sha256 = $1 AND l.expires_at > clock.now",
@@ -422,14 +420,14 @@ BUGS: tuple[Mutant, ...] = (
     ),
     mutant(
         "a login link never ends",
-        "a mail of last year opens the door",
+        "a mail of last year signs in",
         "data/sql/queries/sessions.sql",
         "WHERE l.token_sha256 = $1 AND l.used_at IS NULL AND l.expires_at > clock.now",
         "WHERE l.token_sha256 = $1 AND l.used_at IS NULL",
         "tests/api/test_sessions.py",
     ),
     mutant(
-        "a friend knows his customer for ever",
+        "a friend sees the customer's data for ever",
         "names and streets stay on every phone",
         "dispatch/rules/trust/disclosure.py",
         "    return ended_at is None or now < ended_at + policy.privacy_after\n",
@@ -456,7 +454,7 @@ BUGS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "the street is mailed to the friend",
-        "what he may know for a time lies in his mail for ever",
+        "what a friend may see for a time stays in their mail for ever",
         (
             Patch(
                 "scheduler/senders/mail.py",
@@ -475,7 +473,7 @@ BUGS: tuple[Mutant, ...] = (
     ),
     mutant(
         "the schema lets two win",
-        "a bug in the rule becomes two friends at one door",
+        "a bug in the rule sends two friends to one address",
         "data/sql/migrations/0001_init.sql",
         "CREATE UNIQUE INDEX offers_one_winner ON offers (booking_id) WHERE state = 'accepted';\n",
         "CREATE INDEX offers_one_winner ON offers (booking_id) WHERE state = 'accepted';\n",
@@ -483,7 +481,7 @@ BUGS: tuple[Mutant, ...] = (
     ),
     mutant(
         "history can be rewritten",
-        "an event changes after it was told",
+        "an event changes after it was published",
         "data/sql/migrations/0001_init.sql",
         "CREATE TRIGGER append_only BEFORE UPDATE OR DELETE ON %I",
         "CREATE TRIGGER append_only BEFORE DELETE ON %I",
@@ -491,7 +489,7 @@ BUGS: tuple[Mutant, ...] = (
     ),
     mutant(
         "a restore keeps foreign transaction ids",
-        "on the new server every old event is told as new",
+        "on the new server every old event is published as new",
         "data/sql/queries/backup.sql",
         "UPDATE tekkie.events SET xid = pg_current_xact_id() WHERE xid > pg_current_xact_id();\n",
         "",

@@ -1,4 +1,4 @@
-"""A copy of the tree in which bugs are planted, and the named tests run on it."""
+"""A copy of the tree in which bugs are planted and tests are run."""
 
 import os
 import re
@@ -16,14 +16,14 @@ FOLDERS = ("api", "data", "dispatch", "geo", "scheduler", "tests")
 FILES = ("pyproject.toml", "Makefile", "README.md", "requirements.lock", "requirements-dev.lock")
 CAUGHT = re.compile(r"^(?:FAILED|ERROR) (tests/\S+?)(?:\[.*?)?(?: - .*)?$", re.MULTILINE)
 RUN_TIMEOUT_S = 240
-# Only the two plugins that the tests cannot do without: a start is twice as quick.
+# Only the two plugins that the tests need: pytest starts twice as fast.
 PLUGINS = ("-p", "pytest_asyncio.plugin", "-p", "pytest_timeout")
 PYTEST = ("-x", "-q", *PLUGINS, "-p", "no:cacheprovider", "--tb=no", "-o", "timeout=40")
 
 
 @dataclass(frozen=True)
 class Patch:
-    """A piece of text that stands once in a file, and what replaces it."""
+    """A text that occurs once in a file, and its replacement."""
 
     file: str
     old: str
@@ -32,7 +32,7 @@ class Patch:
 
 @dataclass(frozen=True)
 class Mutant:
-    """A planted bug: what it breaks, and the tests of which one must fail."""
+    """A planted bug: what it breaks, and tests of which one must fail."""
 
     name: str
     breaks: str
@@ -41,23 +41,23 @@ class Mutant:
 
 
 def mutant(name: str, breaks: str, file: str, old: str, new: str, *tests: str) -> Mutant:
-    """A mutant of one patch."""
+    """A mutant with a single patch."""
     return Mutant(name, breaks, (Patch(file, old, new),), tests)
 
 
-class Unfit(Exception):
-    """A mutant does not apply any more, or breaks more than it means to."""
+class CannotApply(Exception):
+    """A mutant no longer applies, or breaks more than intended."""
 
 
 @dataclass(frozen=True)
 class Sandbox:
-    """The copy. `server` is the folder of a running PostgreSQL that its tests share."""
+    """The copy; `server` is the folder of a running PostgreSQL for its tests."""
 
     folder: Path
     server: Path
 
     @classmethod
-    def sown(cls, folder: Path, server: Path) -> "Field":
+    def create(cls, folder: Path, server: Path) -> "Sandbox":
         """Copy what the tests need."""
         for name in FOLDERS:
             ignored = shutil.ignore_patterns("__pycache__", "node_modules", "proof.md")
@@ -66,13 +66,13 @@ class Sandbox:
             shutil.copy(ROOT / name, folder / name)
         return cls(folder, server)
 
-    def caught_by(self, planted: Mutant) -> str | None:
-        """The test that fails with this bug, or None when it survives."""
+    def find_failure(self, planted: Mutant) -> str | None:
+        """The test that fails with this bug; None when it survives."""
         with self._planted(planted):
             return self._first_failure(planted.tests)
 
-    def is_well(self, test: str) -> bool:
-        """Whether this test passes without any bug."""
+    def passes(self, test: str) -> bool:
+        """Whether this test passes without a bug."""
         return self._first_failure((test,)) is None
 
     def _first_failure(self, tests: tuple[str, ...]) -> str | None:
@@ -93,7 +93,7 @@ class Sandbox:
             return None
         found = CAUGHT.search(done.stdout)
         if done.returncode != 1 or found is None or "::" not in found[1]:
-            raise Unfit(f"the tests cannot run: {done.stdout[-2000:]}{done.stderr[-2000:]}")
+            raise CannotApply(f"the tests cannot run: {done.stdout[-2000:]}{done.stderr[-2000:]}")
         return found[1]
 
     def _environment(self) -> dict[str, str]:
@@ -120,7 +120,7 @@ class Sandbox:
             text = path.read_text(encoding="utf-8")
             before.setdefault(path, text)
             if text.count(patch.old) != 1 or not all(map(self._is_there, planted.tests)):
-                raise Unfit(
+                raise CannotApply(
                     f"{planted.name}: {patch.file} holds the text {text.count(patch.old)} times, "
                     f"not once, or one of {planted.tests} is gone: {patch.old!r}"
                 )

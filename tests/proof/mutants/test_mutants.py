@@ -1,4 +1,4 @@
-"""Every planted bug is caught: all of them in the whole run, three drawn by lot among the tests."""
+"""Every planted bug is caught: all in a whole run, three random ones among the tests."""
 
 import random
 import time
@@ -8,7 +8,7 @@ import pytest
 from data.postgres.client import EmbeddedPostgres
 from tests.conftest import UNSAFE_SETTINGS
 from tests.proof.mutants.bugs import BUGS
-from tests.proof.mutants.sandbox import Mutant, Sandbox, Unfit, mutant
+from tests.proof.mutants.sandbox import CannotApply, Mutant, Sandbox, mutant
 from tests.proof.report import is_whole, table, write
 
 QUICK = [bug for bug in BUGS if all(test.startswith("tests/rules/") for test in bug.tests)]
@@ -16,60 +16,60 @@ pytestmark = pytest.mark.timeout(3600)
 
 
 @pytest.fixture
-def field(tmp_path) -> Sandbox:
+def sandbox(tmp_path) -> Sandbox:
     """A fresh copy of the tree."""
-    return Sandbox.sown(tmp_path / "field", tmp_path / "server")
+    return Sandbox.create(tmp_path / "copy", tmp_path / "server")
 
 
-def test_every_bug_can_still_be_planted(field):
+def test_every_bug_can_still_be_planted(sandbox):
     assert len(BUGS) >= 30
     assert len({bug.name for bug in BUGS}) == len(BUGS)
     for bug in BUGS:
-        with field._planted(bug):
+        with sandbox._planted(bug):
             pass
 
 
 @pytest.mark.skipif(is_whole(), reason="the whole run plants them all")
-def test_three_bugs_drawn_by_lot_are_caught(field):
+def test_three_random_bugs_are_caught(sandbox):
     drawn = random.sample(QUICK, 3)
-    survivors = [bug.name for bug in drawn if field.caught_by(bug) is None]
+    survivors = [bug.name for bug in drawn if sandbox.find_failure(bug) is None]
     assert survivors == []
 
 
-def test_a_bug_that_no_longer_applies_fails_the_run(field):
+def test_a_bug_that_no_longer_applies_fails_the_run(sandbox):
     gone = mutant("gone", "", "geo/cells.py", "no such text", "", "tests/geo/test_cells.py")
-    with pytest.raises(Unfit, match="0 times"):
-        field.caught_by(gone)
+    with pytest.raises(CannotApply, match="0 times"):
+        sandbox.find_failure(gone)
 
 
 @pytest.mark.skipif(not is_whole(), reason="takes minutes: python -m tests.proof.mutants")
-def test_every_planted_bug_is_caught(field):
-    with EmbeddedPostgres(field.server, chosen=UNSAFE_SETTINGS):
+def test_every_planted_bug_is_caught(sandbox):
+    with EmbeddedPostgres(sandbox.server, options=UNSAFE_SETTINGS):
         began = time.monotonic()
-        caught = {bug: said(bug, outcome(field, bug)) for bug in BUGS}
+        caught = {bug: report(bug, find_test(sandbox, bug)) for bug in BUGS}
         took_s = time.monotonic() - began
-    write("mutants", page(caught, took_s))
+    write("mutants", format_page(caught, took_s))
     assert [bug.name for bug, by in caught.items() if by is None] == []
 
 
-def outcome(field: Sandbox, bug: Mutant) -> str | None:
-    """Who catches it: a test that fails with the bug and passes without it."""
-    by = field.caught_by(bug)
-    if by is not None and "never ends" not in by and not field.is_well(by):
+def find_test(sandbox: Sandbox, bug: Mutant) -> str | None:
+    """The test that fails with the bug and passes without it."""
+    by = sandbox.find_failure(bug)
+    if by is not None and "never ends" not in by and not sandbox.passes(by):
         print(f"{by} fails without the bug too", flush=True)  # noqa: T201
         return None
     return by
 
 
-def said(bug: Mutant, by: str | None) -> str | None:
+def report(bug: Mutant, by: str | None) -> str | None:
     print(f"{'caught' if by else 'SURVIVED':9} {bug.name}: {by}", flush=True)  # noqa: T201
     return by
 
 
-def page(caught: dict[Mutant, str | None], took_s: float) -> str:
+def format_page(caught: dict[Mutant, str | None], took_s: float) -> str:
     found = sum(by is not None for by in caught.values())
     rows = [
-        (bug.name, bug.breaks, f"`{by.removeprefix('tests/')}`" if by else "**nobody**")
+        (bug.name, bug.breaks, f"`{by.removeprefix('tests/')}`" if by else "**no test**")
         for bug, by in caught.items()
     ]
     return (

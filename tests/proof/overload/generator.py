@@ -1,9 +1,9 @@
-"""Whoever floods the service, in a process of its own: requests at fixed moments, answered or not.
+"""Generates load in a separate process: requests at fixed moments, answered or not.
 
     python -m tests.proof.overload.generator < plan > answers
 
-Requests are due at their moments whatever the server does; one that finds no connection free opens
-another. Once so many callers wait that no further one is to be had, a request is not asked at all.
+Requests are due at their moments whatever the server does; one that finds no free connection opens
+another. Once CLIENTS_MAX connections wait, a request is not sent at all.
 """
 
 import asyncio
@@ -18,33 +18,33 @@ from typing import Any, NamedTuple
 
 import uvloop
 
-from tests.proof.children import ROOT
-from tests.proof.house import order
+from tests.proof.deployment import booking_body
+from tests.proof.processes import ROOT
 
-CALLERS_MAX = 1_000
-UNASKED = -1
-GIVES_UP_AFTER_S = 15.0
-# The server hangs up after five seconds without a word.
+CLIENTS_MAX = 1_000
+NOT_SENT = -1
+GIVE_UP_AFTER_S = 15.0
+# The server closes a connection after five idle seconds.
 IDLE_S = 3.0
 
 
 class Phase(NamedTuple):
-    """So many requests a second for so long; without a rate, `callers` who ask again at once."""
+    """So many requests a second for so long; without a rate, `clients` in a closed loop."""
 
     seconds: float
     rate: float | None = None
-    callers: int = 0
+    clients: int = 0
 
 
 class Answer(NamedTuple):
-    """One request, in seconds of the steady clock; status 0: not answered, UNASKED: not asked."""
+    """One request, in monotonic seconds; status 0: not answered, NOT_SENT: not sent."""
 
     phase: int
     due_s: float
     sent_s: float
     ended_s: float
     status: int
-    says_when: bool
+    has_retry_after: bool
 
     @property
     def took_s(self) -> float:
@@ -61,8 +61,8 @@ class Plan:
     spread_m: float
 
 
-def flood(plan: Plan) -> "subprocess.Popen[bytes]":
-    """Begin to carry out a plan; `answers` waits for its end."""
+def start_flood(plan: Plan) -> "subprocess.Popen[bytes]":
+    """Start a plan; `read_answers` waits for its end."""
     process = subprocess.Popen(
         [sys.executable, "-m", "tests.proof.overload.generator"],
         cwd=ROOT,
@@ -75,19 +75,19 @@ def flood(plan: Plan) -> "subprocess.Popen[bytes]":
     return process
 
 
-def answers(process: "subprocess.Popen[bytes]") -> list[Answer]:
-    """What was answered, in the order of the answers."""
+def read_answers(process: "subprocess.Popen[bytes]") -> list[Answer]:
+    """All answers in the order of their arrival."""
     assert process.stdout is not None
     with process.stdout:
-        said = process.stdout.read()
+        output = process.stdout.read()
     if process.wait():
         raise RuntimeError("the generator failed")
-    return [Answer(*row) for row in pickle.loads(said)]
+    return [Answer(*row) for row in pickle.loads(output)]
 
 
-def words(plan: Plan, number: int) -> bytes:
-    """One booking as bytes."""
-    body = json.dumps(order(number, away_m=number * 7 % (2 * plan.spread_m) - plan.spread_m))
+def encode_booking(plan: Plan, number: int) -> bytes:
+    """One booking as an HTTP request."""
+    body = json.dumps(booking_body(number, away_m=number * 7 % (2 * plan.spread_m) - plan.spread_m))
     head = (
         f"POST /v1/bookings HTTP/1.1\r\nHost: tekkie\r\nIdempotency-Key: overload-{number}\r\n"
         f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
@@ -95,127 +95,127 @@ def words(plan: Plan, number: int) -> bytes:
     return (head + body).encode()
 
 
-class Caller(asyncio.Protocol):
-    """One kept connection."""
+class Client(asyncio.Protocol):
+    """One keep-alive connection."""
 
-    def __init__(self, crowd: "Crowd") -> None:
-        self._crowd = crowd
-        self._heard = bytearray()
-        self._asked: tuple[int, float, float] | None = None
+    def __init__(self, pool: "ClientPool") -> None:
+        self._pool = pool
+        self._received = bytearray()
+        self._request: tuple[int, float, float] | None = None
         self.since_s = 0.0
         self.transport: Any = None
 
     def connection_made(self, transport: Any) -> None:
         self.transport = transport
 
-    def ask(self, phase: int, due_s: float, what: bytes) -> None:
-        self._asked = phase, due_s, time.monotonic()
-        self.transport.write(what)
+    def send(self, phase: int, due_s: float, content: bytes) -> None:
+        self._request = phase, due_s, time.monotonic()
+        self.transport.write(content)
 
     def data_received(self, data: bytes) -> None:
-        heard = self._heard
-        heard += data
-        end = heard.find(b"\r\n\r\n")
+        received = self._received
+        received += data
+        end = received.find(b"\r\n\r\n")
         if end < 0:
             return
-        head = bytes(heard[:end]).lower()
+        head = bytes(received[:end]).lower()
         length = head.find(b"content-length:")
-        if len(heard) < end + 4 + int(head[length + 15 :].split(b"\r", 1)[0]):
+        if len(received) < end + 4 + int(head[length + 15 :].split(b"\r", 1)[0]):
             return
-        self._heard = bytearray()
+        self._received = bytearray()
         self._end(int(head[9:12]), b"\r\nretry-after:" in head)
         self.since_s = time.monotonic()
-        self._crowd.free(self)
+        self._pool.release(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._end(0, False)
-        self._crowd.gone(self)
+        self._pool.remove(self)
 
-    def _end(self, status: int, says_when: bool) -> None:
-        if self._asked is not None:
-            phase, due_s, sent_s = self._asked
-            self._asked = None
+    def _end(self, status: int, has_retry_after: bool) -> None:
+        if self._request is not None:
+            phase, due_s, sent_s = self._request
+            self._request = None
             now_s = time.monotonic()
-            self._crowd.said.append((phase, due_s, sent_s, now_s, status, says_when))
+            self._pool.answers.append((phase, due_s, sent_s, now_s, status, has_retry_after))
 
 
 @dataclass
-class Crowd:
-    """All callers of a plan."""
+class ClientPool:
+    """All clients of a plan."""
 
     plan: Plan
-    said: list[tuple[Any, ...]] = field(default_factory=list)
-    idle: list[Caller] = field(default_factory=list)
-    all_: set[Caller] = field(default_factory=set)
+    answers: list[tuple[Any, ...]] = field(default_factory=list)
+    idle: list[Client] = field(default_factory=list)
+    all_: set[Client] = field(default_factory=set)
     number: int = 0
-    again: tuple[int, float] | None = None
+    loop_until: tuple[int, float] | None = None
 
-    async def carry_out(self) -> list[tuple[Any, ...]]:
+    async def run(self) -> list[tuple[Any, ...]]:
         self.number = self.plan.first
         for number, phase in enumerate(self.plan.phases):
             begun_s = time.monotonic()
             if phase.rate is None:
-                self.again = number, begun_s + phase.seconds
-                for _ in range(phase.callers):
+                self.loop_until = number, begun_s + phase.seconds
+                for _ in range(phase.clients):
                     await self._send(number, begun_s)
                 await asyncio.sleep(begun_s + phase.seconds - time.monotonic())
-                self.again = None
+                self.loop_until = None
                 continue
             for count in range(int(phase.rate * phase.seconds)):
                 due_s = begun_s + count / phase.rate
                 while (ahead_s := due_s - time.monotonic()) > 0:  # noqa: ASYNC110
                     await asyncio.sleep(ahead_s)
                 await self._send(number, due_s)
-        until_s = time.monotonic() + GIVES_UP_AFTER_S
+        until_s = time.monotonic() + GIVE_UP_AFTER_S
         while len(self.idle) < len(self.all_) and time.monotonic() < until_s:  # noqa: ASYNC110
             await asyncio.sleep(0.05)
-        for caller in list(self.all_):
-            caller.transport.abort()
+        for client in list(self.all_):
+            client.transport.abort()
         await asyncio.sleep(0.05)
-        return self.said
+        return self.answers
 
-    def free(self, caller: Caller) -> None:
-        """This caller has his answer."""
-        if self.again is not None and time.monotonic() < self.again[1]:
-            caller.ask(self.again[0], time.monotonic(), self._next())
+    def release(self, client: Client) -> None:
+        """A client has its answer: use it again in a closed loop, or keep it idle."""
+        if self.loop_until is not None and time.monotonic() < self.loop_until[1]:
+            client.send(self.loop_until[0], time.monotonic(), self._next())
         else:
-            self.idle.append(caller)
+            self.idle.append(client)
 
-    def gone(self, caller: Caller) -> None:
-        """The server hung up."""
-        self.all_.discard(caller)
-        if caller in self.idle:
-            self.idle.remove(caller)
+    def remove(self, client: Client) -> None:
+        """The server closed a connection."""
+        self.all_.discard(client)
+        if client in self.idle:
+            self.idle.remove(client)
 
     async def _send(self, phase: int, due_s: float) -> None:
-        what = self._next()
-        caller = self._free_one()
-        if caller is None and len(self.all_) >= CALLERS_MAX:
-            self.said.append((phase, due_s, due_s, due_s, UNASKED, False))
+        content = self._next()
+        client = self._take_idle()
+        if client is None and len(self.all_) >= CLIENTS_MAX:
+            self.answers.append((phase, due_s, due_s, due_s, NOT_SENT, False))
             return
-        if caller is None:
+        if client is None:
             loop = asyncio.get_running_loop()
-            _, caller = await loop.create_connection(
-                lambda: Caller(self), "127.0.0.1", self.plan.port
+            _, client = await loop.create_connection(
+                lambda: Client(self), "127.0.0.1", self.plan.port
             )
-            self.all_.add(caller)
-        caller.ask(phase, due_s, what)
+            self.all_.add(client)
+        client.send(phase, due_s, content)
 
-    def _free_one(self) -> Caller | None:
+    def _take_idle(self) -> Client | None:
         while self.idle:
-            caller = self.idle.pop()
-            if time.monotonic() - caller.since_s < IDLE_S:
-                return caller
-            self.all_.discard(caller)
-            caller.transport.abort()
+            client = self.idle.pop()
+            if time.monotonic() - client.since_s < IDLE_S:
+                return client
+            self.all_.discard(client)
+            client.transport.abort()
         return None
 
     def _next(self) -> bytes:
         self.number += 1
-        return words(self.plan, self.number)
+        return encode_booking(self.plan, self.number)
 
 
 if __name__ == "__main__":
-    asked: Plan = pickle.load(sys.stdin.buffer)
+    plan: Plan = pickle.load(sys.stdin.buffer)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        sys.stdout.buffer.write(pickle.dumps(runner.run(Crowd(asked).carry_out())))
+        sys.stdout.buffer.write(pickle.dumps(runner.run(ClientPool(plan).run())))

@@ -1,5 +1,5 @@
 """`python -m tests.proof.privacy`: who reads what, and what many friends find out together."""
 
-from tests.proof.report import whole
+from tests.proof.report import run_whole
 
-raise SystemExit(whole("privacy", "-p", "no:randomly"))
+raise SystemExit(run_whole("privacy", "-p", "no:randomly"))

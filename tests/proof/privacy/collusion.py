@@ -1,10 +1,10 @@
-"""Friends who put together all they are shown, to find out where a customer lives.
+"""Friends who collude: they combine all they are shown to locate a customer.
 
-Every one of them knows his own base and radius, the cell, the distance he was shown, and what
-`GET /v1/me/offers` and `/v1/me/why` say became of him in each decision that considered him: the
-rules, the cell and the words are the product's own. They draw every conclusion that is true where
-friends are ranked by the door. A guess is the middle of all points of the cell that agree with what
-they know; who knows nothing more than the cell guesses its middle.
+Each knows their own base and radius, the cell, the distance shown, and their outcome in each
+decision that considered them, as `GET /v1/me/offers` and `/v1/me/why` give it; rules, cells and
+outcomes are the product's own. They draw every conclusion that holds where friends are ranked by
+the address. A guess is the mean of all points of the cell that agree with what they know; without
+further knowledge it is the centre of the cell.
 """
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -23,7 +23,7 @@ from data.records.jobs import Booking
 from data.records.people import Friend
 from dispatch.rules.jobs import matching
 from dispatch.rules.jobs.matching import Nearby
-from dispatch.rules.jobs.outcomes import Told, told
+from dispatch.rules.jobs.outcomes import Nearness, friend_outcome
 from dispatch.rules.policy import POLICY, Policy, RankBy
 from geo import cells
 from geo.point import Point, distance_m, ecef
@@ -38,79 +38,79 @@ CLOSER_M = (600.0, 250.0, 100.0, 50.0, 50.0)
 GRID = 31
 METRES = 111_195.0
 WITHIN_M = (50.0, 100.0, 200.0, 300.0)
-HARDLY_EVER = 1e-4
+SIGNIFICANCE = 1e-4
 
 Array = NDArray[np.float64]
-# For every point of the cell by how many metres it contradicts what is known: 0 where it agrees.
-Doubt = NDArray[np.float64]
-Words = Mapping[FriendId, Told]
+# For each point of the cell, by how many metres it contradicts what is known; 0 where it agrees.
+Residuals = NDArray[np.float64]
+Outcomes = Mapping[FriendId, Outcome | Nearness]
 
 
 @dataclass
 class World:
-    """A customer, the friends around her, and what some of them know together."""
+    """A customer, the friends nearby, and the colluders among them."""
 
     customer: Point
     order: Booking
     policy: Policy
     friends: list[Friend]
-    band: list[Friend]
+    colluders: list[Friend]
     grid: list[Point]
     _away_m: dict[Point, float] = field(default_factory=dict)
     _away: dict[Point, Array] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self._there = matching.asked_from(self.order, self.policy)
+        self._reference = matching.booking_reference_point(self.order, self.policy)
         self._places = np.array([ecef(point) for point in self.grid])
 
     def away(self, one: Friend) -> Array:
-        """Chords from a friend's base to every point of the grid; they order as geodesics do."""
+        """Chords in metres from a friend's base to all points; they order as geodesics do."""
         at = base(one)
         if at not in self._away:
             self._away[at] = np.linalg.norm(self._places - np.array(ecef(at)), axis=1)
         return self._away[at]
 
     def away_m(self, one: Friend) -> float:
-        """How far a friend lives from where the policy counts."""
+        """The distance of a friend's base from the point by which the policy ranks."""
         at = base(one)
         if at not in self._away_m:
-            self._away_m[at] = distance_m(self._there, at)
+            self._away_m[at] = distance_m(self._reference, at)
         return self._away_m[at]
 
-    def told(self, gone: Collection[FriendId] = ()) -> Words:
-        """What everybody in the frame of a fan-out is told of himself, by the rules."""
+    def decide(self, excluded: Collection[FriendId] = ()) -> Outcomes:
+        """The outcome that each friend in the frame of a fan-out is shown, by the rules."""
         nearby = [Nearby(one, self.away_m(one)) for one in self.friends]
         nearby.sort(key=lambda near: near.distance_m)
-        wanted = need(excluded=frozenset(gone))
+        wanted = need(excluded=frozenset(excluded))
         ranking = matching.rank(nearby, [wanted], asked=(), want=self.policy.fan_out)
         frame = {near.friend.id for near in nearby[: self.policy.frame]}
         return {
-            line.friend_id: told(line.outcome)
+            line.friend_id: friend_outcome(line.outcome)
             for line in ranking.considered
             if line.friend_id in frame or line.outcome is Outcome.OFFERED
         }
 
-    def guess(self, doubt: Doubt) -> Point:
-        """The middle of the points that agree best."""
-        best = [p for p, d in zip(self.grid, doubt, strict=True) if d <= doubt.min() + 1e-6]
+    def guess(self, residuals: Residuals) -> Point:
+        """The mean of the points that agree best."""
+        best = [p for p, d in zip(self.grid, residuals, strict=True) if d <= residuals.min() + 1e-6]
         return Point(
             sum(point.lat for point in best) / len(best),
             sum(point.lon for point in best) / len(best),
         )
 
-    def rearrange(self, band: list[Friend]) -> None:
-        """The band changes its bases or radii."""
-        self.band = band
-        self.friends = [*band, *self.friends[len(band) :]]
+    def replace_colluders(self, colluders: list[Friend]) -> None:
+        """Replace the colluders by copies with other bases or radii."""
+        self.colluders = colluders
+        self.friends = [*colluders, *self.friends[len(colluders) :]]
 
 
 def base(one: Friend) -> Point:
-    """Where a friend starts from."""
+    """The base of a friend."""
     return Point(one.lat, one.lon)
 
 
 def near(point: Point, within_m: float, chance: Random) -> Point:
-    """A point at random in the circle."""
+    """A random point in the circle."""
     away, turn = within_m * sqrt(chance.random()), 2 * pi * chance.random()
     return Point(
         point.lat + away * cos(turn) / METRES,
@@ -122,52 +122,54 @@ def world(
     chance: Random,
     *,
     rank_by: RankBy = RankBy.DOOR,
-    band: int = MANY,
+    colluders: int = MANY,
     gathered: bool = False,
-    doors: Random | None = None,
+    address_chance: Random | None = None,
 ) -> World:
-    """Friends all over a town; the band is scattered like them, or has moved around the cell.
+    """Friends all over a town; colluders live among them, or have `gathered` around the cell.
 
-    The customer lives anywhere in her cell; `doors` draws where, and nothing else.
+    The customer lives anywhere in the cell; `address_chance` draws where, and nothing else.
     """
     centre = cells.centre(near(TOWN, TOWN_M / 2, chance))
-    friends = [placed(n, near(TOWN, TOWN_M, chance), chance) for n in range(1, FRIENDS + 1)]
+    friends = [create_friend(n, near(TOWN, TOWN_M, chance), chance) for n in range(1, FRIENDS + 1)]
     if gathered:
-        friends[:band] = [moved(one, near(centre, GATHERED_M, chance)) for one in friends[:band]]
-    door = anywhere(centre, doors or chance)
-    order = booking(lat=door.lat, lon=door.lon, cell_lat=centre.lat, cell_lon=centre.lon)
+        friends[:colluders] = [
+            move(one, near(centre, GATHERED_M, chance)) for one in friends[:colluders]
+        ]
+    address = random_point(centre, address_chance or chance)
+    order = booking(lat=address.lat, lon=address.lon, cell_lat=centre.lat, cell_lon=centre.lon)
     policy = replace(POLICY, rank_by=rank_by)
-    return World(door, order, policy, friends, friends[:band], cell_grid(centre))
+    return World(address, order, policy, friends, friends[:colluders], cell_grid(centre))
 
 
-def placed(number: int, at: Point, chance: Random) -> Friend:
-    """A friend at this point who goes some kilometres."""
+def create_friend(number: int, at: Point, chance: Random) -> Friend:
+    """A friend at this point with a radius of 1 to 8 km."""
     radius_m = chance.randrange(1_000, 8_000)
     return friend(number, id=FriendId(UUID(int=number)), lat=at.lat, lon=at.lon, radius_m=radius_m)
 
 
-def moved(one: Friend, to: Point) -> Friend:
-    """The friend with his base there."""
+def move(one: Friend, to: Point) -> Friend:
+    """The friend with another base."""
     return replace(one, lat=to.lat, lon=to.lon)
 
 
-def anywhere(centre: Point, chance: Random) -> Point:
-    """A point at random in a cell."""
-    up, right = edge(centre, 1, 0), edge(centre, 0, 1)
+def random_point(centre: Point, chance: Random) -> Point:
+    """A random point in a cell."""
+    up, right = edge_distance(centre, 1, 0), edge_distance(centre, 0, 1)
     return Point(
         centre.lat + up * chance.uniform(-1, 1), centre.lon + right * chance.uniform(-1, 1)
     )
 
 
 def cell_grid(centre: Point) -> list[Point]:
-    """Points all over a cell."""
-    up, right = edge(centre, 1, 0), edge(centre, 0, 1)
+    """A grid of points over a cell."""
+    up, right = edge_distance(centre, 1, 0), edge_distance(centre, 0, 1)
     steps = [(n + 0.5) / GRID * 2 - 1 for n in range(GRID)]
     return [Point(centre.lat + a * up, centre.lon + b * right) for a in steps for b in steps]
 
 
-def edge(centre: Point, north: int, east: int) -> float:
-    """How many degrees it is from the centre to the edge of the cell, by walking there."""
+def edge_distance(centre: Point, north: int, east: int) -> float:
+    """Degrees from the centre to the edge of the cell, by bisection."""
     low, high = 0.0, 0.05
     for _ in range(40):
         middle = (low + high) / 2
@@ -177,8 +179,8 @@ def edge(centre: Point, north: int, east: int) -> float:
 
 
 def area_m2(centre: Point) -> float:
-    """The area of a cell."""
-    up, right = edge(centre, 1, 0), edge(centre, 0, 1)
+    """The area of a cell in square metres."""
+    up, right = edge_distance(centre, 1, 0), edge_distance(centre, 0, 1)
     height_m = distance_m(Point(centre.lat - up, centre.lon), Point(centre.lat + up, centre.lon))
     width_m = distance_m(
         Point(centre.lat, centre.lon - right), Point(centre.lat, centre.lon + right)
@@ -186,120 +188,124 @@ def area_m2(centre: Point) -> float:
     return height_m * width_m
 
 
-def by_cell(at: World, chance: Random) -> Doubt:
-    """Whoever knows the cell alone."""
+def by_cell(at: World, chance: Random) -> Residuals:
+    """Know the cell alone."""
     return np.zeros(len(at.grid))
 
 
-def by_rings(at: World, chance: Random) -> Doubt:
-    """The four who were asked take the distances they were shown for distances to the door."""
-    words = at.told()
-    doubt = np.zeros(len(at.grid))
+def by_rings(at: World, chance: Random) -> Residuals:
+    """The four who were asked take the distances shown as distances to the address."""
+    outcomes = at.decide()
+    residuals = np.zeros(len(at.grid))
     for one in at.friends:
-        if words.get(one.id) is Told.OFFERED:
-            shown_m = matching.shown_distance_m(at.order, one, at.policy)
-            doubt += (at.away(one) - shown_m + at.policy.shown_step_m / 2) ** 2
-    return doubt
+        if outcomes.get(one.id) is Outcome.OFFERED:
+            shown_m = matching.rounded_distance_m(at.order, one, at.policy)
+            residuals += (at.away(one) - shown_m + at.policy.shown_step_m / 2) ** 2
+    return residuals
 
 
-def by_words(at: World, chance: Random) -> Doubt:
-    """The band is told once what became of each."""
-    return concluded(at, at.told())
+def by_outcomes(at: World, chance: Random) -> Residuals:
+    """The colluders combine their outcomes of one decision."""
+    return conclude(at, at.decide())
 
 
-def by_declining(at: World, chance: Random) -> Doubt:
-    """The band declines one after another, and sees in which order its members are asked."""
-    return _in_turn(at, lambda doubt, gone: None)
+def by_declining(at: World, chance: Random) -> Residuals:
+    """The colluders decline one after another and see in which order they are asked."""
+    return _decline_in_turn(at, lambda residuals, excluded: None)
 
 
-def by_radii(at: World, chance: Random) -> Doubt:
-    """Beside that, each sets before every decision the radius that would halve what is left."""
+def by_radii(at: World, chance: Random) -> Residuals:
+    """They decline, and set radii before every decision that halve what is left."""
 
-    def halve(doubt: Doubt, gone: Collection[FriendId]) -> None:
-        left = doubt <= doubt.min() + 1e-6
-        at.rearrange(
+    def halve(residuals: Residuals, excluded: Collection[FriendId]) -> None:
+        left = residuals <= residuals.min() + 1e-6
+        at.replace_colluders(
             [
                 one
-                if one.id in gone
+                if one.id in excluded
                 else replace(one, radius_m=max(500, int(np.median(at.away(one)[left]))))
-                for one in at.band
+                for one in at.colluders
             ]
         )
 
-    return _in_turn(at, halve)
+    return _decline_in_turn(at, halve)
 
 
-def _in_turn(at: World, prepare: Callable[[Doubt, Collection[FriendId]], None]) -> Doubt:
-    doubt, gone = np.zeros(len(at.grid)), set[FriendId]()
+def _decline_in_turn(
+    at: World, prepare: Callable[[Residuals, Collection[FriendId]], None]
+) -> Residuals:
+    residuals, excluded = np.zeros(len(at.grid)), set[FriendId]()
     for _ in range(2 * MANY):
-        prepare(doubt, gone)
-        words = at.told(gone)
-        doubt = doubt + concluded(at, words)
-        asked = [one.id for one in at.band if words.get(one.id) is Told.OFFERED]
+        prepare(residuals, excluded)
+        outcomes = at.decide(excluded)
+        residuals = residuals + conclude(at, outcomes)
+        asked = [one.id for one in at.colluders if outcomes.get(one.id) is Outcome.OFFERED]
         if not asked:
             break
-        gone.add(asked[0])
-    return doubt
+        excluded.add(asked[0])
+    return residuals
 
 
-def by_days(at: World, chance: Random) -> Doubt:
-    """Nobody takes the job; day after day those not asked yet move around the band's guess."""
-    words, gone = at.told(), set[FriendId]()
-    doubt = concluded(at, words)
+def by_days(at: World, chance: Random) -> Residuals:
+    """Nobody accepts; day after day those not asked yet move around the present guess."""
+    outcomes, excluded = at.decide(), set[FriendId]()
+    residuals = conclude(at, outcomes)
     for within_m in CLOSER_M:
-        gone |= {friend_id for friend_id, what in words.items() if what is Told.OFFERED}
-        guess = at.guess(doubt)
-        at.rearrange(
+        excluded |= {
+            friend_id for friend_id, outcome in outcomes.items() if outcome is Outcome.OFFERED
+        }
+        guess = at.guess(residuals)
+        at.replace_colluders(
             [
-                one if one.id in gone else moved(one, near(guess, within_m, chance))
-                for one in at.band
+                one if one.id in excluded else move(one, near(guess, within_m, chance))
+                for one in at.colluders
             ]
         )
-        words = at.told(gone)
-        doubt = doubt + concluded(at, words)
-    return doubt
+        outcomes = at.decide(excluded)
+        residuals = residuals + conclude(at, outcomes)
+    return residuals
 
 
-def concluded(at: World, words: Words) -> Doubt:
-    """All that the band may conclude from one decision, were it ranked by the door."""
-    asked = [one for one in at.band if words.get(one.id) is Told.OFFERED]
-    far = [one for one in at.band if words.get(one.id) is Told.NOT_NEAR_ENOUGH]
-    framed = [one for one in at.band if words.get(one.id) not in (None, Told.OFFERED)]
-    unseen = [one for one in at.band if one.id not in words]
-    doubt = np.zeros(len(at.grid))
-    for one in asked:  # she lives within his radius
-        doubt += np.maximum(0, at.away(one) - one.radius_m)
-    if asked:  # whoever was passed over lives farther away than they, or than he goes
+def conclude(at: World, outcomes: Outcomes) -> Residuals:
+    """All that follows from the outcomes of one decision ranked by the address."""
+    asked = [one for one in at.colluders if outcomes.get(one.id) is Outcome.OFFERED]
+    far = [one for one in at.colluders if outcomes.get(one.id) is Nearness.NOT_NEAR_ENOUGH]
+    framed = [one for one in at.colluders if outcomes.get(one.id) not in (None, Outcome.OFFERED)]
+    unseen = [one for one in at.colluders if one.id not in outcomes]
+    residuals = np.zeros(len(at.grid))
+    for one in asked:  # the customer lives within their radius
+        residuals += np.maximum(0, at.away(one) - one.radius_m)
+    if asked:  # those passed over live farther away than these, or than their own radius
         farthest = np.max([at.away(one) for one in asked], axis=0)
         for one in far:
             away = at.away(one)
-            doubt += np.maximum(0, np.minimum(one.radius_m - away, farthest - away))
+            residuals += np.maximum(0, np.minimum(one.radius_m - away, farthest - away))
     if framed and unseen:  # the frame holds the nearest of any kind
         outermost = np.max([at.away(one) for one in framed], axis=0)
-        doubt += np.maximum(0, outermost - np.min([at.away(one) for one in unseen], axis=0))
-    return doubt
+        residuals += np.maximum(0, outermost - np.min([at.away(one) for one in unseen], axis=0))
+    return residuals
 
 
 @dataclass(frozen=True, kw_only=True)
 class Attack:
-    """Who puts together what; `gathered` bands have moved around the cell before."""
+    """How many collude by what; `gathered` ones have moved around the cell before."""
 
-    by: Callable[[World, Random], Doubt]
-    band: int = MANY
+    by: Callable[[World, Random], Residuals]
+    colluders: int = MANY
     gathered: bool = False
 
 
 ATTACKS: dict[str, Attack] = {
-    "nobody: the middle of the cell is guessed": Attack(by=by_cell),
+    "nobody: guess the centre of the cell": Attack(by=by_cell),
     "the four who were asked, by the distances shown": Attack(by=by_rings),
-    "4 of 60 in the town, by what each is told": Attack(by=by_words, band=FEW),
+    "4 of 60 in the town, by their outcomes": Attack(by=by_outcomes, colluders=FEW),
     "4 moved around the cell once, and decline in turn": Attack(
-        by=by_declining, band=FEW, gathered=True
+        by=by_declining, colluders=FEW, gathered=True
     ),
-    "24 of 60 in the town, by what each is told": Attack(by=by_words),
+    "24 of 60 in the town, by their outcomes": Attack(by=by_outcomes),
     "24 of 60, and decline in turn": Attack(by=by_declining),
     "24 of 60, and change their radii between": Attack(by=by_radii),
-    "24 moved around the cell once, by what each is told": Attack(by=by_words, gathered=True),
+    "24 moved around the cell once, by their outcomes": Attack(by=by_outcomes, gathered=True),
     "24 moved once, and decline in turn": Attack(by=by_declining, gathered=True),
     "24 moved once a day, five days, nobody takes it": Attack(by=by_days, gathered=True),
 }
@@ -307,7 +313,7 @@ ATTACKS: dict[str, Attack] = {
 
 @dataclass(frozen=True)
 class Result:
-    """How near an attack comes, over all worlds."""
+    """The errors of an attack over all worlds."""
 
     name: str
     errors_m: tuple[float, ...]
@@ -321,15 +327,15 @@ class Result:
         return sorted(self.errors_m)[len(self.errors_m) // 10]
 
     @property
-    def luck(self) -> float:
-        """How probable it is to come so near by luck, at the most improbable of WITHIN_M.
+    def p_value(self) -> float:
+        """The smallest probability over WITHIN_M of so many hits without further knowledge.
 
-        Customers live anywhere in their cell. So a guess that knows no more than the cell, whatever
-        it is, lies within r of a door with the probability πr² / area, and never a greater one.
+        Customers live anywhere in their cell. So any guess from the cell alone lies within r of an
+        address with a probability of at most πr² / area.
         """
         smallest_m2 = 0.99 * area_m2(cells.centre(TOWN))
         return min(
-            at_least(
+            probability_of_at_least(
                 sum(error <= r for error in self.errors_m),
                 len(self.errors_m),
                 pi * r * r / smallest_m2,
@@ -338,12 +344,12 @@ class Result:
         )
 
     @property
-    def is_luck(self) -> bool:
-        """Whether this is not better than uniform within the cell."""
-        return self.luck >= HARDLY_EVER
+    def is_uniform(self) -> bool:
+        """Whether the guesses are no better than uniform within the cell."""
+        return self.p_value >= SIGNIFICANCE
 
 
-def at_least(hits: int, tries: int, each: float) -> float:
+def probability_of_at_least(hits: int, tries: int, each: float) -> float:
     """The probability of as many hits or more among so many tries."""
 
     def exactly(k: int) -> float:
@@ -353,7 +359,7 @@ def at_least(hits: int, tries: int, each: float) -> float:
     return sum(exactly(k) for k in range(hits, tries + 1))
 
 
-def attacked(name: str, rank_by: RankBy, worlds: int, seed: int) -> Result:
+def run_attack(name: str, rank_by: RankBy, worlds: int, seed: int) -> Result:
     """One attack on so many customers."""
     return Result(name, tuple(_errors(ATTACKS[name], rank_by, worlds, seed)))
 
@@ -361,15 +367,15 @@ def attacked(name: str, rank_by: RankBy, worlds: int, seed: int) -> Result:
 def _errors(attack: Attack, rank_by: RankBy, worlds: int, seed: int) -> Iterator[float]:
     for number in range(worlds):
         chance = Random(f"{seed}:{number}")
-        at = world(chance, rank_by=rank_by, band=attack.band, gathered=attack.gathered)
+        at = world(chance, rank_by=rank_by, colluders=attack.colluders, gathered=attack.gathered)
         yield distance_m(at.customer, at.guess(attack.by(at, chance)))
 
 
-def price_of_the_cell(worlds: int, seed: int) -> tuple[float, float]:
+def cost_of_ranking_by_cell(worlds: int, seed: int) -> tuple[float, float]:
     """What it costs to rank by the cell.
 
-    The share of bookings of which other friends are asked, and how many metres farther from her
-    the four live on average.
+    The share of bookings for which other friends are asked, and how many metres farther from the
+    customer the four live on average.
     """
     others, farther_m = 0, 0.0
     for number in range(worlds):
@@ -382,8 +388,8 @@ def price_of_the_cell(worlds: int, seed: int) -> tuple[float, float]:
 
 
 def _asked(at: World) -> list[Friend]:
-    words = at.told()
-    return [one for one in at.friends if words.get(one.id) is Told.OFFERED]
+    outcomes = at.decide()
+    return [one for one in at.friends if outcomes.get(one.id) is Outcome.OFFERED]
 
 
 def _mean_m(customer: Point, friends: Sequence[Friend]) -> float:

@@ -1,42 +1,42 @@
-"""Who may see what: one table of reader and state, and the state read from the rows themselves."""
+"""Who may see what: one table by reader and state; the state is read from the rows."""
 
 import asyncio
 from collections.abc import Mapping
 
 import asyncpg
 
-from tests.proof.privacy.marks import PARTS, Found
+from tests.proof.privacy.markers import PARTS, Found
 
 ALL = frozenset(PARTS)
 NOTHING: frozenset[str] = frozenset()
-HER_CALENDAR = frozenset({"email", "street"})
-CALLED = frozenset({"first_name"})
+CALENDAR_FILE = frozenset({"email", "street"})
+FIRST_NAME = frozenset({"first_name"})
 
-# reader, how he stands to the booking -> parts of its customer, parts of the friend who holds it.
-# A friend and an operator see all of themselves beside this.
+# reader, relation to the booking -> parts of its customer, parts of the friend who holds it.
+# Friends and operators also see all of their own data.
 RIGHTS: Mapping[tuple[str, str], tuple[frozenset[str], frozenset[str]]] = {
     ("anybody", "none"): (NOTHING, NOTHING),
-    ("customer", "own, nobody holds it"): (HER_CALENDAR, NOTHING),
-    ("customer", "own, held or done"): (HER_CALENDAR, CALLED),
+    ("customer", "own, nobody holds it"): (CALENDAR_FILE, NOTHING),
+    ("customer", "own, held or done"): (CALENDAR_FILE, FIRST_NAME),
     ("customer", "another's"): (NOTHING, NOTHING),
     ("friend", "asked, lost, declined or never asked"): (NOTHING, NOTHING),
-    ("friend", "holds it"): (ALL, CALLED),
-    ("friend", "done, 14 days not over"): (ALL, CALLED),
-    ("friend", "done, 14 days over"): (NOTHING, CALLED),
+    ("friend", "holds it"): (ALL, FIRST_NAME),
+    ("friend", "done, 14 days not over"): (ALL, FIRST_NAME),
+    ("friend", "done, 14 days over"): (NOTHING, FIRST_NAME),
     ("friend", "forfeited, handed back, taken away or cancelled"): (NOTHING, NOTHING),
     ("partner", "own, nobody holds it"): (NOTHING, NOTHING),
-    ("partner", "own, held or done"): (NOTHING, CALLED),
+    ("partner", "own, held or done"): (NOTHING, FIRST_NAME),
     ("partner", "another's"): (NOTHING, NOTHING),
     ("operator", "nobody holds it"): (ALL, NOTHING),
-    ("operator", "held or done"): (ALL, CALLED),
-    ("mail to a customer", "own, nobody ever held it"): (HER_CALENDAR, NOTHING),
-    ("mail to a customer", "own, somebody has held it"): (HER_CALENDAR, CALLED),
+    ("operator", "held or done"): (ALL, FIRST_NAME),
+    ("mail to a customer", "own, nobody ever held it"): (CALENDAR_FILE, NOTHING),
+    ("mail to a customer", "own, somebody has held it"): (CALENDAR_FILE, FIRST_NAME),
     ("mail to a friend", "any"): (NOTHING, NOTHING),
     ("push", "any"): (NOTHING, NOTHING),
     ("logs, metrics, health, streams, documents", "any"): (NOTHING, NOTHING),
 }
 
-STANDING = """
+RELATIONS = """
 SELECT b.id::text AS booking, c.email AS customer, f.email AS holder, b.partner_id::text AS partner,
        a.ended_at IS NOT NULL AND a.ended_at + interval '14 days' <= moment() AS over,
        a.state::text AS award,
@@ -50,44 +50,46 @@ LEFT JOIN awards a ON a.id = b.award_id LEFT JOIN people f ON f.id = a.friend_id
 
 
 class Rights:
-    """What each reader may see at this moment, by the table and the rows."""
+    """What each reader may see now, by the table and the rows."""
 
     def __init__(self, owner: asyncpg.Connection, emails: Mapping[str, str]) -> None:
         self._owner = owner
-        self._one_at_a_time = asyncio.Lock()
+        self._lock = asyncio.Lock()
         self._who = emails
         self.used: set[tuple[str, str]] = set()
 
     async def of(self, kind: str, who: str) -> set[Found]:
-        """The marks that this reader may see; `who` is a person's or a partner's name here."""
+        """The markers that this reader may see; `who` is the name of a person or partner."""
         allowed = {Found(who, part) for part in ALL} if kind in ("friend", "operator") else set()
         if kind.startswith("mail"):
             allowed = {Found(who, "email"), Found(who, "first_name")}
-        async with self._one_at_a_time:
-            rows = await self._owner.fetch(STANDING)
+        async with self._lock:
+            rows = await self._owner.fetch(RELATIONS)
         for row in rows:
             customer, holder = self._who[row["customer"]], self._who.get(row["holder"])
-            stands = _stands(kind, who, row, self._who)
-            self.used.add(stands)
-            of_customer, of_friend = RIGHTS[stands]
+            relation = _relation(kind, who, row, self._who)
+            self.used.add(relation)
+            of_customer, of_friend = RIGHTS[relation]
             allowed |= {Found(customer, part) for part in of_customer}
             friends = {self._who[email] for email in row["ever"]} if "mail" in kind else {holder}
             allowed |= {Found(one, part) for one in friends if one for part in of_friend}
         return allowed
 
 
-def _stands(kind: str, who: str, row: asyncpg.Record, names: Mapping[str, str]) -> tuple[str, str]:
+def _relation(
+    kind: str, who: str, row: asyncpg.Record, names: Mapping[str, str]
+) -> tuple[str, str]:
     held = row["holder"] is not None
     own = who in (names[row["customer"]], row["partner"])
-    stands = {
-        "friend": lambda: _as_friend(who, row, names),
+    relations = {
+        "friend": lambda: _friend_relation(who, row, names),
         "operator": lambda: "held or done" if held else "nobody holds it",
         "mail to a friend": lambda: "any",
         "anybody": lambda: "none",
         "push": lambda: "any",
     }
-    if kind in stands:
-        return kind, stands[kind]()
+    if kind in relations:
+        return kind, relations[kind]()
     if kind in ("customer", "partner", "mail to a customer") and not own:
         return kind.replace("mail to a ", ""), "another's"
     if kind == "mail to a customer":
@@ -97,7 +99,7 @@ def _stands(kind: str, who: str, row: asyncpg.Record, names: Mapping[str, str]) 
     return "logs, metrics, health, streams, documents", "any"
 
 
-def _as_friend(who: str, row: asyncpg.Record, names: Mapping[str, str]) -> str:
+def _friend_relation(who: str, row: asyncpg.Record, names: Mapping[str, str]) -> str:
     if names.get(row["holder"]) == who:
         if row["award"] == "live":
             return "holds it"

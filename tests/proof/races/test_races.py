@@ -5,20 +5,20 @@ from random import Random
 import pytest
 
 from tests.flows.invariants import violations
-from tests.proof.house import groups, house
-from tests.proof.races import duels, rounds
+from tests.proof.deployment import deploy, friend_groups
+from tests.proof.races import conflicts, rounds
 
 
 @pytest.mark.timeout(300)
 @pytest.mark.xdist_group("proof")
-async def test_of_eight_accepts_at_once_one_wins_and_every_duel_has_one_outcome():
+async def test_of_eight_accepts_at_once_one_wins_and_every_conflict_has_one_outcome():
     chance = Random(1)
-    async with house(groups(4), apis=2, workers=1) as made:
-        played = await rounds.run(made, 100, chance, within_s=6)
-        assert len(played) >= 4
-        assert [text for one in played for text in one.wrong] == []
-        scores = await duels.run(made, 4, chance, timed=("together",))
-        assert [text for score in scores.values() for text in score.wrong] == []
-        async with made.owner() as owner:
+    async with deploy(friend_groups(4), apis=2, workers=1) as deployment:
+        results = await rounds.run(deployment, 100, chance, within_s=6)
+        assert len(results) >= 4
+        assert [text for one in results for text in one.violations] == []
+        tallies = await conflicts.run(deployment, 4, chance, timed=("together",))
+        assert [text for tally in tallies.values() for text in tally.violations] == []
+        async with deployment.owner() as owner:
             assert await violations(owner) == []
-        assert await rounds.deadlocks(made) == 0
+        assert await rounds.count_deadlocks(deployment) == 0

@@ -1,7 +1,6 @@
-"""What a schema is, as the server itself tells it: two databases with the same rows are the same.
+"""A schema as rows of the system catalogues: two databases with equal rows have equal schemas.
 
-Applying times and the order in which rights were given are left out, and so is what stands in the
-tables.
+Times of migration, the order of grants, and the contents of tables are left out.
 """
 
 from collections import Counter
@@ -55,13 +54,13 @@ SELECT 'file', m.name, concat_ws(' ', m.version, m.sha256,
   coalesce(m.works_from, m.version - 1)) FROM tekkie.migrations m"""
 
 
-async def catalogue(connection: asyncpg.Connection) -> list[str]:
-    """One line for everything the schema is made of, in order."""
+async def dump_schema(connection: asyncpg.Connection) -> list[str]:
+    """One line for each object of the schema, sorted."""
     return sorted(f"{kind} {name}: {what}" for kind, name, what in await connection.fetch(ALL))
 
 
-def differences(one: list[str], other: list[str]) -> list[str]:
-    """What only one of two schemas has, each line with its side."""
+def diff_schemas(one: list[str], other: list[str]) -> list[str]:
+    """The lines that only one of two schemas has, marked - or +."""
     left, right = Counter(one), Counter(other)
     return [f"- {line}" for line in (left - right).elements()] + [
         f"+ {line}" for line in (right - left).elements()

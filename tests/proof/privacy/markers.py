@@ -1,4 +1,4 @@
-"""Somebody whose every datum bears a mark that stands nowhere else, and the search for marks."""
+"""People whose every datum contains a unique marker, and the search for markers."""
 
 import base64
 import quopri
@@ -12,8 +12,8 @@ from geo.point import Point
 
 PARTS = ("first_name", "name", "email", "phone", "street", "notes", "lat", "lon")
 LETTERS = "bcdfghjkmnpqrstvwxz"
-# The seconds of a moment (09:12:47.36885) are no latitude.
-LIKE_A_MARK = re.compile(
+# The seconds of a timestamp (09:12:47.36885) are no latitude.
+MARKER = re.compile(
     rf"(?=((?:fi|na|em|no)[{LETTERS}]{{6}}|st[{LETTERS}]{{6}}weg|4466\d{{5}}"
     r"|(?<!\d)(?<!\d:)(?:47|8)\.\d{5}))"
 )
@@ -24,50 +24,50 @@ ENCODED = re.compile(
 
 
 @dataclass(frozen=True)
-class Marked:
-    """Somebody, and the mark in each part of what is known about him."""
+class MarkedPerson:
+    """A person, and the marker in each part of their data."""
 
     who: str
     point: Point
-    marks: Mapping[str, str]
+    markers: Mapping[str, str]
 
     @property
     def name(self) -> str:
-        return f"{self.marks['first_name']} {self.marks['name']}"
+        return f"{self.markers['first_name']} {self.markers['name']}"
 
     @property
     def email(self) -> str:
-        return f"{self.marks['email']}@example.org"
+        return f"{self.markers['email']}@example.org"
 
     @property
     def phone(self) -> str:
-        return f"+41{self.marks['phone']}"
+        return f"+41{self.markers['phone']}"
 
     @property
     def street(self) -> str:
-        return f"{self.marks['street']} 7"
+        return f"{self.markers['street']} 7"
 
     @property
     def notes(self) -> str:
-        return f"Ring at {self.marks['notes']}, third floor."
+        return f"Ring at {self.markers['notes']}, third floor."
 
 
-def marked(who: str, number: int, point: Point) -> Marked:
-    """Somebody near `point`; the same number gives the same marks."""
+def create_person(who: str, number: int, point: Point) -> MarkedPerson:
+    """A person near `point`; the same number gives the same markers."""
     lat, lon = round(point.lat, 3) + number * 1.37e-5, round(point.lon, 3) + number * 1.73e-5
     at = Point(lat=round(lat + 7e-7, 7), lon=round(lon + 3e-7, 7))
     word = _word(number)
-    return Marked(
+    return MarkedPerson(
         who=who,
         point=at,
-        marks={
+        markers={
             "first_name": f"Fi{word}",
             "name": f"Na{word}",
             "email": f"em{word}",
             "phone": f"4466{(number * 7919 + 18_057) % 100_000:05}",
             "street": f"St{word}weg",
             "notes": f"no{word}",
-            # Five decimals are a metre: whoever knows them knows the door.
+            # Five decimals are a metre, which is enough to find the address.
             "lat": f"{at.lat:.7f}"[:8],
             "lon": f"{at.lon:.7f}"[:7],
         },
@@ -84,31 +84,31 @@ def _word(number: int) -> str:
 
 @dataclass(frozen=True)
 class Found:
-    """A mark: whose, which part of what is known about him."""
+    """A marker found: whose, and of which part of their data."""
 
     who: str
     part: str
 
 
 class Scanner:
-    """Finds marks in whatever form they leave: folded, escaped, in base64, with spaces between."""
+    """Finds markers however encoded: folded, escaped, in base64, with spaces."""
 
-    def __init__(self, people: Iterable[Marked]) -> None:
+    def __init__(self, people: Iterable[MarkedPerson]) -> None:
         self.people = {one.who: one for one in people}
-        self._marks = {
-            mark.casefold(): Found(one.who, part)
+        self._markers = {
+            marker.casefold(): Found(one.who, part)
             for one in self.people.values()
-            for part, mark in one.marks.items()
+            for part, marker in one.markers.items()
         }
-        assert all(LIKE_A_MARK.match(mark) for mark in self._marks)
+        assert all(MARKER.match(marker) for marker in self._markers)
         self.bytes_seen = 0
 
-    def found(self, text: str) -> set[Found]:
-        """Every mark in the text."""
+    def find(self, text: str) -> set[Found]:
+        """Every marker in the text."""
         self.bytes_seen += len(text)
         forms = "\n".join(set(_forms(text))).casefold()
-        alike = {match[1] for match in LIKE_A_MARK.finditer(forms)}
-        return {self._marks[mark] for mark in alike & self._marks.keys()}
+        candidates = {match[1] for match in MARKER.finditer(forms)}
+        return {self._markers[marker] for marker in candidates & self._markers.keys()}
 
 
 def _forms(text: str) -> Iterator[str]:
@@ -123,8 +123,8 @@ def _forms(text: str) -> Iterator[str]:
         yield plain.replace("\r\n ", "")
 
 
-def order_of(one: Marked, **changes: Any) -> dict[str, Any]:
-    """The body of a booking by somebody marked."""
+def booking_body(one: MarkedPerson, **changes: Any) -> dict[str, Any]:
+    """The JSON body of a booking by a marked person."""
     body: dict[str, Any] = {
         "package": "wifi-setup",
         "customer": {

@@ -1,16 +1,16 @@
-"""How long everybody waited, and when: the answers of a crowd by the time they fell into."""
+"""Records how long clients waited, by time of the request."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from tests.proof import page
-from tests.proof.chaos.ledger import Ledger
-from tests.proof.line import Reply
+from tests.proof.chaos.history import History
+from tests.proof.connection import Reply
 
 
 @dataclass(frozen=True, slots=True)
-class Waited:
-    """The requests that were waiting at any moment of a stretch of time."""
+class WaitSummary:
+    """The requests in flight during an interval."""
 
     what: str
     lasted_s: float
@@ -22,21 +22,21 @@ class Waited:
 
 
 @dataclass
-class Pace(Ledger):
-    """A ledger that keeps when every single request was asked and answered."""
+class TimedHistory(History):
+    """A history that also keeps the start and end of every single request."""
 
     replies: list[tuple[float, float, int]] = field(default_factory=list)
 
-    def seen(self, reply: Reply) -> None:
+    def record(self, reply: Reply) -> None:
         """Count an answer and keep its times."""
-        super().seen(reply)
+        super().record(reply)
         self.replies.append((reply.began_s, reply.ended_s, reply.status))
 
-    def between(self, what: str, from_s: float, until_s: float) -> Waited:
-        """The requests that overlap this stretch; `busy` counts those that were told to wait."""
+    def between(self, what: str, from_s: float, until_s: float) -> WaitSummary:
+        """The requests that overlap an interval; `busy` counts those that were shed."""
         mine = [one for one in self.replies if one[0] < until_s and one[1] > from_s]
         took_s: Sequence[float] = [ended_s - began_s for began_s, ended_s, _ in mine]
-        return Waited(
+        return WaitSummary(
             what=what,
             lasted_s=until_s - from_s,
             requests=len(mine),

@@ -1,9 +1,9 @@
-"""Whether what callers saw could have happened one thing after the other.
+"""Linearizability: whether the answers could have come from one call after another.
 
-Two checkers. `check_round` knows the one case there are many of, a round of offers as a register
-that is written once, and runs in linear time. `explains` takes any small machine and searches for
-an order (Wing and Gong): a call may have taken effect at any moment between its question and its
-answer, and one that was never answered at any later moment, or never.
+`check_round` handles the common case, a round of offers as a register that is written once, in
+linear time. `is_linearizable` searches for an order under any small state machine (Wing and Gong):
+a call takes effect at some moment between its invocation and its return; an unanswered one at any
+later moment, or never.
 """
 
 from collections.abc import Callable, Hashable, Sequence
@@ -15,8 +15,8 @@ from typing import TypeVar
 S = TypeVar("S", bound=Hashable)
 
 
-class Said(StrEnum):
-    """What an accept was answered."""
+class Outcome(StrEnum):
+    """The outcome of an accept as answered."""
 
     WON = "won"
     LOST = "lost"
@@ -25,46 +25,48 @@ class Said(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Accept:
-    """One accept as its caller saw it; `returned_s` of an unknown one is when he gave up."""
+    """One accept as seen by its client; `returned_s` of an unknown one is when it gave up."""
 
     friend: str
     invoked_s: float
     returned_s: float
-    said: Said
+    outcome: Outcome
 
 
 def check_round(
     accepts: Sequence[Accept], winner: str | None, closed_s: float | None = None
 ) -> list[str]:
-    """Everything about one round that no order explains; `winner` is whom the database names.
+    """Everything about one round that no order explains; `winner` is the database's.
 
-    `closed_s` is the first moment at which somebody else, who cancelled, asked to end the round.
+    `closed_s` is when a cancellation of the round was first requested.
     """
     wrong = []
-    won = {call.friend for call in accepts if call.said is Said.WON}
+    won = {call.friend for call in accepts if call.outcome is Outcome.WON}
     if len(won) > 1:
-        wrong.append(f"{len(won)} friends were told that they had won: {sorted(won)}")
+        wrong.append(f"{len(won)} friends were answered that they won: {sorted(won)}")
     if lost := won - {winner}:
-        wrong.append(f"{sorted(lost)} were told that they had won, the database says {winner}")
+        wrong.append(f"{sorted(lost)} were answered that they won, the database has {winner}")
     wins = [
-        call for call in accepts if call.friend == winner and call.said in (Said.WON, Said.UNKNOWN)
+        call
+        for call in accepts
+        if call.friend == winner and call.outcome in (Outcome.WON, Outcome.UNKNOWN)
     ]
     if winner is not None and not wins:
-        wrong.append(f"{winner} has won and never asked to")
+        wrong.append(f"{winner} won without a request")
     began_s = min((call.invoked_s for call in wins), default=inf)
     for call in accepts:
-        if call.said is not Said.LOST:
+        if call.outcome is not Outcome.LOST:
             continue
         if call.friend == winner and closed_s is None:
-            wrong.append(f"{winner} has won and was told that he had lost")
+            wrong.append(f"{winner} won and was answered that it lost")
         elif call.returned_s < min(began_s, inf if closed_s is None else closed_s):
-            wrong.append(f"{call.friend} was told that he had lost before anybody could have won")
+            wrong.append(f"{call.friend} was answered that it lost before anybody could have won")
     return wrong
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One question, its answer (None: never answered), and when it was under way."""
+    """One call, its answer (None: never answered), and when it was in flight."""
 
     verb: str
     answer: str | None
@@ -72,14 +74,14 @@ class Call:
     returned_s: float
 
 
-def explains(
+def is_linearizable(
     calls: Sequence[Call],
     step: Callable[[S, str], tuple[S, str]],
     begin: S,
     *,
     end: S | None = None,
 ) -> bool:
-    """Whether some order of `calls` gives these answers and leaves the machine in `end`."""
+    """Whether some order of `calls` gives these answers and ends in state `end`."""
     seen: set[tuple[S, frozenset[int]]] = set()
 
     def search(state: S, left: frozenset[int]) -> bool:
@@ -88,7 +90,7 @@ def explains(
         seen.add((state, left))
         if all(calls[one].answer is None for one in left) and end in (None, state):
             return True
-        # Nothing may be put before a call that had returned when it was invoked.
+        # A call cannot take effect before one that had returned when it was invoked.
         latest_s = min((calls[one].returned_s for one in left if calls[one].answer), default=inf)
         for one in left:
             call = calls[one]

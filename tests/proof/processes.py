@@ -1,7 +1,7 @@
-"""Processes of a proof: each a child of this one, so that nothing is left however it ends.
+"""The tekkie processes of a proof: children of this process, which end when it ends.
 
-Everything is ended, frozen and killed by its own number, never by a name. tekkie's processes are
-forked from one that has imported the code and done nothing else: a start costs 0.3 s, not two.
+Each is stopped, frozen and killed by its own pid, never by name. They are forked from a process
+that has only imported the code, so that a start takes 0.3 s instead of two.
 """
 
 import contextlib
@@ -22,8 +22,8 @@ ROOT = Path(__file__).parents[2]
 STARTS_WITHIN_S = 60.0
 ENDS_WITHIN_S = 12.0
 PR_SET_PDEATHSIG = 1
-# The tie is cut when the account changes: the account comes first.
-AS_ACCOUNT = """import ctypes, os, sys
+# Changing the account clears the parent-death signal, so the account is changed first.
+RUN_AS_ACCOUNT = """import ctypes, os, sys
 uid, gid = int(sys.argv[1]), int(sys.argv[2])
 if uid != os.geteuid():
     os.setgroups([])
@@ -36,7 +36,7 @@ os.execve(sys.argv[3], sys.argv[3:], settings)
 
 
 def free_port() -> int:
-    """A port nobody listens on."""
+    """A TCP port that is free."""
     with socket.socket() as one:
         one.bind(("127.0.0.1", 0))
         port: int = one.getsockname()[1]
@@ -44,20 +44,20 @@ def free_port() -> int:
 
 
 def environment(**settings: str) -> dict[str, str]:
-    """This process's environment without its own settings of tekkie, and with these."""
+    """This process's environment with its TEKKIE_ settings replaced by these."""
     own = {name: value for name, value in os.environ.items() if not name.startswith("TEKKIE_")}
     paths = os.pathsep.join(filter(None, [str(ROOT), own.get("PYTHONPATH")]))
     return own | {"PYTHONPATH": paths, "PYTHONUNBUFFERED": "1"} | settings
 
 
-forked = multiprocessing.get_context("forkserver")
-forked.set_forkserver_preload(
+forkserver = multiprocessing.get_context("forkserver")
+forkserver.set_forkserver_preload(
     ["api.server.app", "api.server.process", "api.cli.root", "api.server.logging"]
 )
 
 
-def run(words: Sequence[str], env: Mapping[str, str], log: str) -> None:
-    """Be `tekkie` from here on: its words, its settings, its output."""
+def run_tekkie(words: Sequence[str], env: Mapping[str, str], log: str) -> None:
+    """Turn this forked process into `tekkie` with these arguments, settings and log file."""
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     os.environ.clear()
@@ -73,8 +73,8 @@ def run(words: Sequence[str], env: Mapping[str, str], log: str) -> None:
 
 
 @dataclass
-class Tekkie:
-    """One `tekkie serve` or `tekkie worker`; `word` is what it says when it is at work."""
+class TekkieProcess:
+    """One `tekkie serve` or `tekkie worker`; it logs `word` once it is ready."""
 
     name: str
     words: Sequence[str]
@@ -85,17 +85,17 @@ class Tekkie:
     starts: int = 0
     frozen: bool = False
     process: multiprocessing.process.BaseProcess | None = None
-    _said_before: int = 0
-    _began: bool = False
+    _log_offset: int = 0
+    _ready: bool = False
 
     def start(self) -> None:
-        """Start it; it is at work once `at_work` says so."""
-        self._said_before = self.log.stat().st_size if self.log.exists() else 0
-        self._began = False
+        """Start it; `is_ready` tells when it works."""
+        self._log_offset = self.log.stat().st_size if self.log.exists() else 0
+        self._ready = False
         if self.process is not None:
             self.process.close()
-        self.process = forked.Process(
-            target=run, args=(list(self.words), dict(self.env), str(self.log)), daemon=True
+        self.process = forkserver.Process(
+            target=run_tekkie, args=(list(self.words), dict(self.env), str(self.log)), daemon=True
         )
         self.process.start()
         self.starts += 1
@@ -108,46 +108,46 @@ class Tekkie:
         return self.process.pid
 
     @property
-    def dead(self) -> bool:
+    def is_dead(self) -> bool:
         return self.process is None or not self.process.is_alive()
 
-    def at_work(self) -> bool:
-        """Whether it has said so since it was last started."""
-        if not self._began and self.log.exists():
+    def is_ready(self) -> bool:
+        """Whether it has logged its ready word since the last start."""
+        if not self._ready and self.log.exists():
             with self.log.open("rb") as log:
-                log.seek(self._said_before)
-                self._began = self.word.encode() in log.read()
-        return self._began
+                log.seek(self._log_offset)
+                self._ready = self.word.encode() in log.read()
+        return self._ready
 
     def wait(self) -> None:
-        """Return when it is at work; AssertionError with its words when it is not in time."""
+        """Return when it is ready; AssertionError with its log when that takes too long."""
         until = time.monotonic() + STARTS_WITHIN_S
-        while not self.at_work():
-            assert not self.dead, f"{self.name} ended; see {self.log}"
+        while not self.is_ready():
+            assert not self.is_dead, f"{self.name} ended; see {self.log}"
             assert time.monotonic() < until, self.log.read_text("utf-8", "replace")[-3000:]
             time.sleep(0.05)
 
     def kill(self) -> None:
-        """kill -9."""
+        """Send SIGKILL."""
         if self.process is not None:
             self.process.kill()
             self.process.join()
         self.frozen = False
 
     def freeze(self) -> None:
-        """SIGSTOP: alive, holding all it holds, and saying nothing."""
-        if not self.dead:
+        """Send SIGSTOP: it keeps its locks and connections and does nothing."""
+        if not self.is_dead:
             os.kill(self.pid, signal.SIGSTOP)
             self.frozen = True
 
     def thaw(self) -> None:
-        """SIGCONT."""
-        if self.frozen and not self.dead:
+        """Send SIGCONT."""
+        if self.frozen and not self.is_dead:
             os.kill(self.pid, signal.SIGCONT)
         self.frozen = False
 
-    def end(self) -> int | None:
-        """Stop it in order; kill it when it takes longer than it may. Returns its exit code."""
+    def stop(self) -> int | None:
+        """Send SIGTERM, SIGKILL after ENDS_WITHIN_S; returns the exit code."""
         if self.process is None:
             return None
         self.thaw()
@@ -158,8 +158,8 @@ class Tekkie:
         return self.process.exitcode
 
 
-def family(pid: int) -> list[psutil.Process]:
-    """A process and all its descendants, those that just ended left out."""
+def process_tree(pid: int) -> list[psutil.Process]:
+    """A process and all its descendants that still run."""
     with contextlib.suppress(psutil.NoSuchProcess):
         first = psutil.Process(pid)
         return [first, *first.children(recursive=True)]

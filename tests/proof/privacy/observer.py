@@ -1,10 +1,11 @@
-"""Somebody who reads along: every byte that leaves, with who reads it and what he may see then."""
+"""Scans everything the service sends out for markers that its reader may not see then."""
 
 import asyncio
 import json
 from collections import Counter
 from dataclasses import dataclass, field
 from email import message_from_bytes, policy
+from email.message import EmailMessage
 from typing import Any
 
 import asyncpg
@@ -16,18 +17,16 @@ from dispatch.flows.partners import accounts
 from dispatch.flows.people import sessions
 from dispatch.runtime import Runtime
 from scheduler.senders import Result, Retry, Sent
-from scheduler.senders.mime import Written
-from tests.proof.privacy.marks import Found, Marked, Scanner
+from tests.proof.privacy.markers import Found, MarkedPerson, Scanner
 from tests.proof.privacy.rights import Rights
 
-# The only table that holds personal data; what a friend writes about his visit and a customer about
-# him is theirs to write, and stands in a column of its own.
+# The only table of personal data, and the two columns of free text about a visit.
 FREE = {("people", None), ("awards", "summary"), ("ratings", "comment")}
 
 
 @dataclass(frozen=True)
 class Leak:
-    """A mark where it may not be."""
+    """A marker where it must not be."""
 
     reader: str
     where: str
@@ -35,13 +34,13 @@ class Leak:
 
 
 @dataclass
-class Watch:
-    """Calls the API as everybody, and scans what each of them reads."""
+class Observer:
+    """Calls the API as every kind of reader and scans what each of them gets."""
 
     rt: Runtime
     http: httpx2.AsyncClient
     owner: asyncpg.Connection
-    people: dict[str, Marked]
+    people: dict[str, MarkedPerson]
     scanner: Scanner
     rights: Rights
     tokens: dict[str, str] = field(default_factory=dict)
@@ -50,25 +49,27 @@ class Watch:
     leaks: list[Leak] = field(default_factory=list)
     answers: Counter[int] = field(default_factory=Counter)
     scanned: Counter[str] = field(default_factory=Counter)
-    sick: bool = False
+    is_mail_failing: bool = False
 
-    async def admit(self, friends: dict[str, FriendId]) -> None:
-        """Give everybody his token."""
+    async def create_readers(self, friends: dict[str, FriendId]) -> None:
+        """Create a credential for every reader."""
         for who, friend_id in friends.items():
-            await self._enter(who, "friend", await sessions.token(self.rt, PersonId(friend_id)))
+            await self._add_reader(
+                who, "friend", await sessions.create_token(self.rt, PersonId(friend_id))
+            )
         desk = self.people["desk"]
         person = await sessions.add_operator(self.rt, desk.name, desk.email, Language.EN)
-        await self._enter("desk", "operator", await sessions.token(self.rt, person))
+        await self._add_reader("desk", "operator", await sessions.create_token(self.rt, person))
         for name in ("shop", "other shop"):
             partner, key = await accounts.add(self.rt, name)
-            await self._enter(name, "partner", key, str(partner.id))
+            await self._add_reader(name, "partner", key, str(partner.id))
         self.kinds["nobody"], self.names["nobody"] = "anybody", "nobody"
 
-    async def _enter(self, who: str, kind: str, token: str, name: str | None = None) -> None:
+    async def _add_reader(self, who: str, kind: str, token: str, name: str | None = None) -> None:
         self.tokens[who], self.kinds[who], self.names[who] = token, kind, name or who
 
-    def customer(self, who: str, link: str) -> None:
-        """Let somebody in by the link of her booking."""
+    def add_customer(self, who: str, link: str) -> None:
+        """Add a customer as a reader by the link of their booking."""
         self.tokens[who], self.kinds[who], self.names[who] = (
             link.rpartition("/")[2],
             "customer",
@@ -76,7 +77,7 @@ class Watch:
         )
 
     async def call(self, who: str, method: str, path: str, **options: Any) -> httpx2.Response:
-        """One request; all of its answer is scanned, as of what the caller may see after it."""
+        """One request; its whole answer is scanned by what the caller may see after it."""
         headers = dict(options.pop("headers", {}))
         if who in self.tokens:
             headers["Authorization"] = f"Bearer {self.tokens[who]}"
@@ -99,14 +100,14 @@ class Watch:
         return await self.call(who, "POST", path, headers=named, **options)
 
     async def scan(self, kind: str, who: str, where: str, text: str) -> None:
-        """Look for marks that this reader may not see now."""
+        """Search for markers that this reader may not see now."""
         self.scanned[kind] += 1
-        if found := self.scanner.found(text):
+        if found := self.scanner.find(text):
             allowed = await self.rights.of(kind, who)
             self.leaks += [Leak(f"{kind} {who}", where, one) for one in found - allowed]
 
-    async def look_around(self, bookings: list[str], readers: list[str]) -> None:
-        """These read everything there is to read, their own and what is not theirs."""
+    async def read_everything(self, bookings: list[str], readers: list[str]) -> None:
+        """Read every path as each of these readers, their own resources and others'."""
         mine = ("/v1/me/offers", "/v1/me/jobs", "/v1/me/why", "/v1/me/profile", "/v1/bookings")
         about = ("", "/events", "/appointment.ics", "/decisions")
         for who in readers:
@@ -116,22 +117,22 @@ class Watch:
             for booking in bookings:
                 for path in about:
                     await self.get(who, f"/v1/bookings/{booking}{path}")
-            # Rows that stand to him in some way are counted even where nothing of them was read.
+            # Relations to rows are counted even where nothing was read.
             await self.rights.of(self.kinds[who], self.names[who])
         for path in ("/metrics", "/readyz", "/healthz"):
             await self.get("nobody", path)
 
-    async def carry(self, mail: Written) -> Result:
-        """Take a mail on its way, and read it; a sick mail server names the address it refused."""
-        if self.sick:
-            return Retry(f"the mail server asks to wait: 451 {len(mail['To'])}")
-        who = next(one for one in self.people.values() if one.email == mail["To"])
+    async def carry(self, mail: EmailMessage, to: str) -> Result:
+        """Scan a mail instead of sending it; a failing mail server asks to wait."""
+        if self.is_mail_failing:
+            return Retry(f"the mail server asks to wait: 451 {len(to)}")
+        who = next(one for one in self.people.values() if one.email == to)
         kind = "mail to a friend" if who.who.startswith("f") else "mail to a customer"
-        await self.scan(kind, who.who, f"mail {mail['Subject']}", _legible(mail.as_bytes()))
+        await self.scan(kind, who.who, f"mail {mail['Subject']}", _decode(mail.as_bytes()))
         return Sent()
 
     async def scan_tables(self) -> None:
-        """Nothing personal lies anywhere but in `people`."""
+        """Scan every table: personal data may be in `people` alone."""
         tables = await self.owner.fetch(
             "SELECT table_name AS name FROM information_schema.tables WHERE table_schema = 'tekkie'"
         )
@@ -144,12 +145,12 @@ class Watch:
             )
             self.scanned["rows"] += len(rows)
             for row in rows:
-                found = self.scanner.found(row[0])
+                found = self.scanner.find(row[0])
                 self.leaks += [Leak("the database", f"table {name}", one) for one in found]
 
 
-def _legible(mail: bytes) -> str:
-    """A mail as it travels, and its headers and texts decoded."""
+def _decode(mail: bytes) -> str:
+    """A mail as sent, followed by its decoded headers and texts."""
     read = message_from_bytes(mail, policy=policy.default)
     decoded = [f"{name}: {value}" for name, value in read.items()]
     for part in read.walk():
@@ -158,27 +159,27 @@ def _legible(mail: bytes) -> str:
     return "\n".join([mail.decode(), *decoded])
 
 
-async def listen(watch: Watch, url: str, who: str, told: list[str]) -> None:
-    """Read somebody's stream until it ends; what it told is scanned by the caller."""
-    headers = {"Authorization": f"Bearer {watch.tokens[who]}"}
+async def read_stream(observer: Observer, url: str, who: str, lines: list[str]) -> None:
+    """Append the lines of a reader's event stream until it ends; the caller scans them."""
+    headers = {"Authorization": f"Bearer {observer.tokens[who]}"}
     async with (
         httpx2.AsyncClient(timeout=60) as http,
         http.stream("GET", f"{url}/v1/live", headers=headers) as response,
     ):
         async for line in response.aiter_lines():
-            told.append(line)
+            lines.append(line)
 
 
-async def until(told: list[str], word: str) -> None:
-    """Wait until a stream has said this word."""
+async def wait_for_line(lines: list[str], word: str) -> None:
+    """Wait until a line of a stream contains this word."""
     async with asyncio.timeout(20):
-        while not any(word in line for line in told):  # noqa: ASYNC110 - it comes over the wire
+        while not any(word in line for line in lines):  # noqa: ASYNC110 - lines arrive over HTTP
             await asyncio.sleep(0.02)
 
 
-def offers_in(story: list[dict[str, Any]]) -> dict[str, str]:
-    """The offers that events tell of: the friend's id and the offer's."""
-    offered = (e["data"]["offers"] for e in story if e["kind"] == "booking.offered")
+def read_offers(events: list[dict[str, Any]]) -> dict[str, str]:
+    """The offers in a list of events: friend id to offer id."""
+    offered = (e["data"]["offers"] for e in events if e["kind"] == "booking.offered")
     return {offer["friend"]: offer["id"] for several in offered for offer in several}
 
 

@@ -1,4 +1,4 @@
-"""A whole house in real processes: a database server, APIs and workers, friends who can sign in."""
+"""A whole deployment in real processes: database server, proxies, APIs, workers, friends."""
 
 import asyncio
 import shutil
@@ -17,18 +17,18 @@ from data import db
 from data.database import Database
 from data.postgres import layout
 from data.records.ids import FriendId, PersonId
-from data.settings import Settings, kept_secret
+from data.settings import Settings, load_secret
 from data.store import test_clock
-from dispatch.flows.bootstrap import opened, prepare
+from dispatch.flows.bootstrap import open_runtime, prepare_database
 from dispatch.flows.people import friends, sessions
 from dispatch.runtime import Runtime
 from geo.friend_import.reader import Row
 from tests.builders import ZURICH, friend_row, north
-from tests.proof.children import Tekkie, environment, free_port
 from tests.proof.postmaster import Postmaster
+from tests.proof.processes import TekkieProcess, environment, free_port
 from tests.proxy import Proxy
 
-BEGINNING = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
+START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 PUBLIC_URL = "http://tekkie.test"
 FOREVER = timedelta(days=400)
 MEMORY = Path("/dev/shm")
@@ -36,7 +36,7 @@ MEMORY = Path("/dev/shm")
 
 @dataclass
 class Friend:
-    """Somebody who can be asked."""
+    """A friend with a session token."""
 
     ref: str
     id: FriendId
@@ -44,25 +44,25 @@ class Friend:
 
 
 @dataclass
-class House:
-    """Everything that runs, and how to reach it."""
+class Deployment:
+    """Everything that runs, and how to reach it; `is_disk_full` while a nemesis fills the disk."""
 
     folder: Path
     postmaster: Postmaster
     proxies: list[Proxy]
-    apis: list[Tekkie] = field(default_factory=list)
-    workers: list[Tekkie] = field(default_factory=list)
+    apis: list[TekkieProcess] = field(default_factory=list)
+    workers: list[TekkieProcess] = field(default_factory=list)
     friends: list[Friend] = field(default_factory=list)
     operator: str = ""
-    full: bool = False
+    is_disk_full: bool = False
 
     @property
-    def processes(self) -> list[Tekkie]:
+    def processes(self) -> list[TekkieProcess]:
         return [*self.apis, *self.workers]
 
     @asynccontextmanager
     async def owner(self, role: str = layout.OWNER) -> AsyncIterator[asyncpg.Connection]:
-        """A connection past the proxies, to look and to set the clock."""
+        """A connection that bypasses the proxies, to read the tables and set the clock."""
         connection = await db.connect(self.postmaster.dsn(role), application="proof")
         try:
             yield connection
@@ -70,12 +70,12 @@ class House:
             await connection.close()
 
     async def set_clock(self, at: datetime, speed: float) -> None:
-        """Let the trade's time be `at`, and pass `speed` times as fast as real time."""
+        """Set the test clock to `at`, running `speed` times as fast as real time."""
         async with self.owner() as owner:
-            await test_clock.put(owner, at, speed)
+            await test_clock.set_clock(owner, at, speed)
 
     async def start(self) -> None:
-        """Start every process and return when all are at work."""
+        """Start every process and return when all are ready."""
         for process in self.processes:
             process.start()
         for process in self.processes:
@@ -83,53 +83,55 @@ class House:
 
 
 @asynccontextmanager
-async def house(
+async def deploy(
     rows: Sequence[Row],
     *,
     apis: int = 2,
     workers: int = 0,
     speed: float | None = 1.0,
-    at: datetime = BEGINNING,
+    at: datetime = START,
     base: Path | None = MEMORY,
     disk: Path | None = None,
     postmaster: dict[str, Any] | None = None,
     **settings: str,
-) -> AsyncIterator[House]:
-    """A house with these friends, at work; all of it is ended and its folder deleted afterwards.
+) -> AsyncIterator[Deployment]:
+    """A running deployment with these friends; stopped and deleted afterwards.
 
-    The trade goes by a test clock of this `speed`; None leaves real time in its place. The
-    database lies on `disk`, if given, all else in a folder made in `base`.
+    It goes by a test clock of this `speed`; None means real time. The database lies on `disk`, if
+    given, everything else in a folder deployment in `base`.
     """
     folder = _folder(base)
     server = Postmaster(disk or folder, **(postmaster or {}))
-    made = House(folder, server, [])
+    deployment = Deployment(folder, server, [])
     loop, task = asyncio.get_running_loop(), asyncio.current_task()
     assert task is not None
-    # Whoever is told to end ends its house first.
+    # On SIGTERM the deployment is torn down before this process ends.
     loop.add_signal_handler(signal.SIGTERM, task.cancel)
     try:
-        await asyncio.to_thread(server.found)
+        await asyncio.to_thread(server.create_cluster)
         server.start()
         await asyncio.to_thread(server.wait)
-        await _furnish(made, rows, speed, at)
-        made.proxies = [Proxy(server.socket), Proxy(server.socket)]
-        for proxy in made.proxies:
+        await _fill(deployment, rows, speed, at)
+        deployment.proxies = [Proxy(server.socket), Proxy(server.socket)]
+        for proxy in deployment.proxies:
             await proxy.open()
-        _people(made, apis, workers, environment(**_clock(speed), **settings))
-        await made.start()
-        yield made
+        _create_processes(
+            deployment, apis, workers, environment(**_clock_settings(speed), **settings)
+        )
+        await deployment.start()
+        yield deployment
     finally:
-        for process in made.processes:
+        for process in deployment.processes:
             process.kill()
-        for proxy in made.proxies:
+        for proxy in deployment.proxies:
             await proxy.close()
         server.kill()
         shutil.rmtree(folder, ignore_errors=True)
         loop.remove_signal_handler(signal.SIGTERM)
 
 
-def _database(made: House) -> Database:
-    server = made.postmaster
+def _database(deployment: Deployment) -> Database:
+    server = deployment.postmaster
     return Database(
         owner_dsn=server.dsn(layout.OWNER),
         service_dsn=server.dsn(layout.SERVICE),
@@ -138,10 +140,10 @@ def _database(made: House) -> Database:
 
 
 @asynccontextmanager
-async def service(made: House) -> AsyncIterator[Runtime]:
-    """A runtime of this process on the house's database, past the proxies."""
-    settings = Settings(data_dir=made.folder / "data")
-    async with opened(settings, _database(made), application="proof") as rt:
+async def connect_runtime(deployment: Deployment) -> AsyncIterator[Runtime]:
+    """A runtime in this process on the deployment's database, bypassing the proxies."""
+    settings = Settings(data_dir=deployment.folder / "data")
+    async with open_runtime(settings, _database(deployment), application="proof") as rt:
         yield rt
 
 
@@ -150,47 +152,49 @@ def _folder(base: Path | None) -> Path:
     return Path(tempfile.mkdtemp(prefix="tekkie-proof-", dir=usable))
 
 
-def _clock(speed: float | None) -> dict[str, str]:
+def _clock_settings(speed: float | None) -> dict[str, str]:
     return {} if speed is None else {"TEKKIE_TEST_CLOCK": "1"}
 
 
-def _people(made: House, apis: int, workers: int, env: dict[str, str]) -> None:
-    """One half of the processes reaches the database through each of the proxies."""
+def _create_processes(deployment: Deployment, apis: int, workers: int, env: dict[str, str]) -> None:
+    """Each proxy carries the connections of half of the processes."""
 
-    def tekkie(kind: str, number: int, words: list[str], word: str, port: int = 0) -> Tekkie:
-        proxy = made.proxies[number % len(made.proxies)]
+    def tekkie(kind: str, number: int, words: list[str], word: str, port: int = 0) -> TekkieProcess:
+        proxy = deployment.proxies[number % len(deployment.proxies)]
         url = f"postgresql://{layout.OWNER}@127.0.0.1:{proxy.port}/{layout.DATABASE}"
         own = {
             "TEKKIE_DATABASE_URL": url,
-            "TEKKIE_DATA_DIR": str(made.folder / "data"),
+            "TEKKIE_DATA_DIR": str(deployment.folder / "data"),
             "TEKKIE_PUBLIC_URL": PUBLIC_URL,
         }
         name = f"{kind} {number + 1}"
-        log = made.folder / f"{kind}{number + 1}.log"
-        return Tekkie(name, words, env | own, log, word, port)
+        log = deployment.folder / f"{kind}{number + 1}.log"
+        return TekkieProcess(name, words, env | own, log, word, port)
 
     for number in range(apis):
         port = free_port()
         words = ["serve", "--api-only", "--port", str(port)]
-        made.apis.append(tekkie("api", number, words, "listening", port))
+        deployment.apis.append(tekkie("api", number, words, "listening", port))
     for number in range(workers):
-        made.workers.append(tekkie("worker", number, ["worker"], "working"))
+        deployment.workers.append(tekkie("worker", number, ["worker"], "working"))
 
 
-async def _furnish(made: House, rows: Sequence[Row], speed: float | None, at: datetime) -> None:
-    kept_secret(made.folder / "data" / "secret")
-    await prepare(_database(made))
+async def _fill(
+    deployment: Deployment, rows: Sequence[Row], speed: float | None, at: datetime
+) -> None:
+    load_secret(deployment.folder / "data" / "secret")
+    await prepare_database(_database(deployment))
     if speed is not None:
-        await made.set_clock(at, speed)
-    async with service(made) as rt:
-        await friends.take_in(rt, rows, actor="system")
+        await deployment.set_clock(at, speed)
+    async with connect_runtime(deployment) as rt:
+        await friends.import_friends(rt, rows, actor="system")
         for friend in sorted(rt.index, key=lambda one: one.ref):
-            token = await sessions.token(rt, PersonId(friend.id), FOREVER)
-            made.friends.append(Friend(friend.ref, friend.id, token))
+            token = await sessions.create_token(rt, PersonId(friend.id), FOREVER)
+            deployment.friends.append(Friend(friend.ref, friend.id, token))
 
 
-def groups(count: int, size: int = 4, **changes: Any) -> list[Row]:
-    """Friends in groups five kilometres apart: whoever books in one asks nobody of another."""
+def friend_groups(count: int, size: int = 4, **changes: Any) -> list[Row]:
+    """Friends in groups five kilometres apart: a booking in one asks nobody of another."""
     return [
         friend_row(
             f"g{group:02}n{number}",
@@ -202,8 +206,8 @@ def groups(count: int, size: int = 4, **changes: Any) -> list[Row]:
     ]
 
 
-def order(number: int, group: int = 0, away_m: float = 0.0) -> dict[str, Any]:
-    """The body of a booking in the middle of a group."""
+def booking_body(number: int, group: int = 0, away_m: float = 0.0) -> dict[str, Any]:
+    """The JSON body of a booking in the middle of a group."""
     point = north(5_000 * group + away_m, ZURICH)
     return {
         "package": "wifi-setup",
@@ -225,5 +229,5 @@ def order(number: int, group: int = 0, away_m: float = 0.0) -> dict[str, Any]:
 
 
 def link_token(booking: dict[str, Any]) -> str:
-    """What a customer shows to be known: the end of her link."""
+    """The customer's token: the end of their link."""
     return str(booking["customer_link"]).rpartition("/")[2]

@@ -1,4 +1,4 @@
-"""One caller's connection to the API, kept alive: what was asked, what was answered, and when."""
+"""A keep-alive HTTP connection to the API that records when each request began and ended."""
 
 import asyncio
 import contextlib
@@ -7,20 +7,20 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-PATIENCE_S = 10.0
-# The server hangs up after five seconds without a word.
+TIMEOUT_S = 10.0
+# The server closes a connection after five idle seconds.
 IDLE_S = 2.0
-# What a server says when it cannot tell, or does not want to, whether anything has happened.
+# After these answers the client cannot know whether the request had an effect.
 INDEFINITE = frozenset({500, 502, 503, 504, 429})
 
 
 class Unanswered(Exception):
-    """The connection broke or nobody answered in time: what was asked may have happened."""
+    """The connection broke or timed out: the request may or may not have had an effect."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """An answer, and between which moments of the steady clock it was waited for."""
+    """An answer, with the start and end of the wait on the monotonic clock."""
 
     status: int
     headers: dict[str, str]
@@ -29,34 +29,34 @@ class Reply:
     ended_s: float
 
     @property
-    def ok(self) -> bool:
+    def is_ok(self) -> bool:
         return 200 <= self.status < 300
 
     @property
-    def definite(self) -> bool:
+    def is_definite(self) -> bool:
         return self.status not in INDEFINITE
 
     @property
-    def said(self) -> Any:
+    def json(self) -> Any:
         return json.loads(self.body)
 
     @property
     def code(self) -> str:
-        """'ok', or the stable name of the problem."""
-        return "ok" if self.ok else str(self.said.get("code", self.status))
+        """'ok', or the code of the problem."""
+        return "ok" if self.is_ok else str(self.json.get("code", self.status))
 
 
-class Line:
-    """A keep-alive connection to one address, opened anew after it broke."""
+class Connection:
+    """A keep-alive connection to one port, reopened after it broke."""
 
-    def __init__(self, port: int, *, patience_s: float = PATIENCE_S) -> None:
+    def __init__(self, port: int, *, timeout_s: float = TIMEOUT_S) -> None:
         self.port = port
-        self._patience_s = patience_s
+        self._timeout_s = timeout_s
         self._reader: asyncio.StreamReader | None = None
         self._writer: asyncio.StreamWriter | None = None
         self._used_s = 0.0
 
-    async def ask(
+    async def request(
         self,
         method: str,
         path: str,
@@ -65,14 +65,14 @@ class Line:
         key: str | None = None,
         body: Any = None,
     ) -> Reply:
-        """Ask and wait for the answer. Raises Unanswered."""
-        request = _written(method, path, token, key, body)
+        """Send a request and wait for the answer. Raises Unanswered."""
+        request = _encode(method, path, token, key, body)
         began_s = time.monotonic()
         if began_s - self._used_s > IDLE_S:
             self.close()
         try:
-            async with asyncio.timeout(self._patience_s):
-                status, headers, said = await self._exchange(request)
+            async with asyncio.timeout(self._timeout_s):
+                status, headers, content = await self._exchange(request)
         except (OSError, EOFError, ValueError, TimeoutError) as error:
             self.close()
             raise Unanswered(f"{type(error).__name__}: {error}") from error
@@ -82,17 +82,17 @@ class Line:
         if headers.get("connection", "").lower() == "close":
             self.close()
         self._used_s = time.monotonic()
-        return Reply(status, headers, said, began_s, self._used_s)
+        return Reply(status, headers, content, began_s, self._used_s)
 
     def close(self) -> None:
-        """Let go of the connection."""
+        """Abort the connection."""
         if self._writer is not None:
             with contextlib.suppress(Exception):
                 self._writer.transport.abort()
         self._reader = self._writer = None
 
     async def open(self) -> None:
-        """Connect now, so that the next request begins at once."""
+        """Connect now, so that the next request need not."""
         if self._writer is None:
             self._reader, self._writer = await asyncio.open_connection("127.0.0.1", self.port)
             self._used_s = time.monotonic()
@@ -109,7 +109,7 @@ class Line:
         return status, headers, await self._reader.readexactly(int(headers["content-length"]))
 
 
-def _written(method: str, path: str, token: str | None, key: str | None, body: Any) -> bytes:
+def _encode(method: str, path: str, token: str | None, key: str | None, body: Any) -> bytes:
     lines = [f"{method} {path} HTTP/1.1", "Host: tekkie"]
     if token is not None:
         lines.append(f"Authorization: Bearer {token}")

@@ -1,10 +1,16 @@
-"""The checkers are checked: they let good histories pass and catch each way to be wrong."""
+"""The checkers accept linearizable histories and reject each kind of violation."""
 
 import pytest
 
-from tests.proof.races.linear import Accept, Call, Said, check_round, explains
+from tests.proof.races.linearizability import (
+    Accept,
+    Call,
+    Outcome,
+    check_round,
+    is_linearizable,
+)
 
-WON, LOST, UNKNOWN = Said.WON, Said.LOST, Said.UNKNOWN
+WON, LOST, UNKNOWN = Outcome.WON, Outcome.LOST, Outcome.UNKNOWN
 
 
 @pytest.mark.parametrize(
@@ -13,7 +19,7 @@ WON, LOST, UNKNOWN = Said.WON, Said.LOST, Said.UNKNOWN
         ([], None),
         ([Accept("a", 0, 9, WON), Accept("b", 0, 9, LOST)], "a"),
         ([Accept("a", 0, 5, WON), Accept("a", 6, 7, WON), Accept("b", 8, 9, LOST)], "a"),
-        # The loser heard of it before the winner did.
+        # The loser was answered before the winner.
         ([Accept("a", 0, 9, WON), Accept("b", 1, 2, LOST)], "a"),
         ([Accept("a", 0, 1, UNKNOWN), Accept("b", 2, 3, LOST)], "a"),
         ([Accept("a", 0, 1, UNKNOWN), Accept("b", 2, 3, WON)], "b"),
@@ -21,7 +27,7 @@ WON, LOST, UNKNOWN = Said.WON, Said.LOST, Said.UNKNOWN
         ([Accept("a", 0, 1, UNKNOWN), Accept("a", 2, 3, WON)], "a"),
     ],
 )
-def test_what_an_order_explains_passes(accepts, winner):
+def test_a_linearizable_round_passes(accepts, winner):
     assert check_round(accepts, winner) == []
 
 
@@ -29,17 +35,17 @@ def test_what_an_order_explains_passes(accepts, winner):
     ("accepts", "winner", "word"),
     [
         ([Accept("a", 0, 1, WON), Accept("b", 0, 1, WON)], "a", "2 friends"),
-        ([Accept("a", 0, 1, WON)], None, "database says None"),
-        ([Accept("a", 0, 1, WON)], "b", "database says b"),
-        ([Accept("b", 0, 1, LOST)], "a", "never asked"),
+        ([Accept("a", 0, 1, WON)], None, "database has None"),
+        ([Accept("a", 0, 1, WON)], "b", "database has b"),
+        ([Accept("b", 0, 1, LOST)], "a", "without a request"),
         ([Accept("b", 0, 1, LOST), Accept("a", 2, 3, WON)], "a", "before anybody"),
         ([Accept("b", 0, 1, LOST), Accept("a", 2, 3, UNKNOWN)], "a", "before anybody"),
         ([Accept("b", 0, 1, LOST)], None, "before anybody"),
-        ([Accept("a", 0, 1, WON), Accept("a", 2, 3, LOST)], "a", "was told that he had lost"),
+        ([Accept("a", 0, 1, WON), Accept("a", 2, 3, LOST)], "a", "was answered that it lost"),
         ([Accept("a", 0, 1, UNKNOWN), Accept("b", 2, 3, LOST)], None, "before anybody"),
     ],
 )
-def test_what_no_order_explains_is_caught(accepts, winner, word):
+def test_a_round_that_no_order_explains_is_rejected(accepts, winner, word):
     assert word in " ".join(check_round(accepts, winner))
 
 
@@ -50,7 +56,7 @@ def test_a_cancelled_round_is_lost_by_all_and_not_before_it_was_cancelled():
 
 
 def register(state: str, verb: str) -> tuple[str, str]:
-    """A word that is written once."""
+    """A register that is written once."""
     if verb == "read":
         return state, state
     return (verb, "ok") if state in ("", verb) else (state, "taken")
@@ -67,7 +73,7 @@ def register(state: str, verb: str) -> tuple[str, str]:
     ],
 )
 def test_the_search_finds_an_order_where_there_is_one(calls):
-    assert explains(calls, register, "")
+    assert is_linearizable(calls, register, "")
 
 
 @pytest.mark.parametrize(
@@ -82,11 +88,11 @@ def test_the_search_finds_an_order_where_there_is_one(calls):
     ],
 )
 def test_the_search_finds_none_where_there_is_none(calls):
-    assert not explains(calls, register, "")
+    assert not is_linearizable(calls, register, "")
 
 
-def test_the_search_looks_at_the_end_too():
+def test_the_search_checks_the_final_state_too():
     calls = [Call("a", None, 0, 1)]
-    assert explains(calls, register, "", end="a")
-    assert explains(calls, register, "", end="")
-    assert not explains(calls, register, "", end="b")
+    assert is_linearizable(calls, register, "", end="a")
+    assert is_linearizable(calls, register, "", end="")
+    assert not is_linearizable(calls, register, "", end="b")
