@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from zoneinfo import available_timezones
 
 import phonenumbers
@@ -14,6 +15,7 @@ from data.seed.catalogue import CatalogueInvalid, load
 from geo.gazetteer.offline import PATH, Gazetteer
 from geo.gazetteer.regions import REGIONS
 
+LAND = Path(__file__).parents[2] / "api" / "web" / "scripts" / "land.ts"
 ENUMS = re.compile(r"CREATE TYPE (\w+) AS ENUM \(([^)]*)\)|ALTER TYPE (\w+) ADD VALUE '(\w+)'")
 
 
@@ -45,6 +47,7 @@ def lacks(market: Market, gazetteer: Gazetteer) -> Iterator[str]:
         yield f"no migration adds '{facts.currency}' to the SQL type currency"
     yield from lacks_in_forms(market)
     yield from lacks_in_gazetteer(market, gazetteer)
+    yield from lacks_on_map(market)
     for language in facts.languages:
         if market not in Locale(language).territories:
             yield f"babel has no name of it in {language}"
@@ -73,6 +76,16 @@ def lacks_in_gazetteer(market: Market, gazetteer: Gazetteer) -> Iterator[str]:
     outside = [r for r in rows if not (south <= r.lat <= north and west <= r.lon <= east)]
     if outside:
         yield f"its frame does not hold {outside[0].postcode} {outside[0].town}"
+
+
+def lacks_on_map(market: Market) -> Iterator[str]:
+    edges = dict(
+        re.findall(r"const (WEST|SOUTH|EAST|NORTH) = (\d+(?:\.\d+)?);", LAND.read_text("utf-8"))
+    )
+    south, north, west, east = MARKETS[market].frame
+    inside = float(edges["SOUTH"]) <= south and north <= float(edges["NORTH"])
+    if not (inside and float(edges["WEST"]) <= west and east <= float(edges["EAST"])):
+        yield f"the map of {LAND.name} ends within its frame"
 
 
 def test_every_market_has_an_entry_in_the_table_the_home_market_first():
