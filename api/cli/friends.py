@@ -21,6 +21,7 @@ from api.cli.output import (
     to_json,
 )
 from api.cli.session import command_runtime, run
+from data.markets import Market
 
 if TYPE_CHECKING:
     from data.enums import FriendState
@@ -78,7 +79,7 @@ def list_friends(
     ctx: typer.Context,
     *,
     state: Annotated[str | None, typer.Option("--state", help="active, paused, suspended")] = None,
-    market: Annotated[str | None, typer.Option("--market", help="CH, DE, AT, PL")] = None,
+    market: Annotated[str | None, typer.Option("--market", help=", ".join(Market))] = None,
     certificate: Annotated[
         str | None, typer.Option("--certificate", help="Only friends with this certificate.")
     ] = None,
