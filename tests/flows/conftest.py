@@ -1,4 +1,4 @@
-"""Another process's worth of runtime on the database of the test."""
+"""A second runtime on the database of the test."""
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -20,16 +20,16 @@ READ = cache(Gazetteer.load)
 
 @pytest.fixture(autouse=True)
 def one_gazetteer(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nobody here imports postcodes: all share one gazetteer, which takes long to build."""
+    """Share one gazetteer, which takes long to build: no test here imports postcodes."""
     monkeypatch.setattr(Gazetteer, "load", READ)
     monkeypatch.setattr(Gazetteer, "with_postcodes", lambda gazetteer, rows: gazetteer)
 
 
 @pytest.fixture
 async def other(rt: Runtime, database) -> AsyncIterator[Runtime]:
-    """As if a second process served: its own pool, queue and index, the same database.
+    """A runtime like that of a second process: own pool, queue and index, same database.
 
-    Its index knows the friends there were when the fixture was made: `await load_index(other)`.
+    Its index holds the friends of when the fixture was made; reload with `load_index(other)`.
     """
     pool = await db.open_pool(
         database.service_dsn, role=database.service_role, size=10, application="other"

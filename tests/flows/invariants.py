@@ -1,4 +1,4 @@
-"""What must be true of the database after every transaction, whatever happened: asked in SQL."""
+"""The invariants of the database after every transaction, as SQL."""
 
 import asyncpg
 
@@ -8,8 +8,8 @@ from dispatch.rules.policy import RankBy
 from dispatch.runtime import Runtime
 from geo.point import Point, distance_m
 
-# Each statement returns the ids of what is wrong.
-NEVER = {
+# Each statement returns the rows that violate it.
+VIOLATIONS = {
     "more than one living award": """
         SELECT booking_id FROM awards WHERE state IN ('live', 'done')
         GROUP BY booking_id HAVING count(*) > 1""",
@@ -38,7 +38,7 @@ NEVER = {
                AND a.state IS DISTINCT FROM 'live')
            OR (b.state = 'completed' AND a.state IS DISTINCT FROM 'done')
            OR (b.state IN ('open', 'unfilled', 'incomplete', 'cancelled') AND a.id IS NOT NULL)""",
-    "a living award that its booking does not know": """
+    "a living award that is not the one of its booking": """
         SELECT a.id FROM awards a JOIN bookings b ON b.id = a.booking_id
         WHERE a.state IN ('live', 'done') AND b.award_id IS DISTINCT FROM a.id""",
     "an award that is not of the accepted offer": """
@@ -96,19 +96,19 @@ NEVER = {
     "another time asked for, or set out, where nothing was agreed": """
         SELECT id FROM awards WHERE (move_asked_at IS NOT NULL AND appointment IS NULL)
         OR (on_the_way_at IS NOT NULL AND contacted_at IS NULL)""",
-    "a dispute that is not told once": """
+    "a dispute without exactly one event": """
         SELECT a.id FROM awards a WHERE a.disputed_at IS NOT NULL AND 1 <>
           (SELECT count(*) FROM events e WHERE e.booking_id = a.booking_id AND e.at = a.disputed_at
            AND e.kind = 'contact.disputed' AND e.data ->> 'friend' = a.friend_id::text
            AND e.data -> 'claimed' = to_jsonb(a.contacted_at IS NOT NULL))""",
-    "a dispute forgotten before he claimed contact": """
+    "a dispute removed before the friend confirmed contact": """
         SELECT e.booking_id FROM events e WHERE e.kind = 'contact.disputed' AND NOT EXISTS (
           SELECT FROM awards a WHERE a.booking_id = e.booking_id AND a.disputed_at = e.at
           AND a.friend_id::text = e.data ->> 'friend')
         AND (e.data -> 'claimed' = 'true' OR NOT EXISTS (
           SELECT FROM events c WHERE c.booking_id = e.booking_id AND c.seq > e.seq
           AND c.kind = 'booking.contacted' AND c.data ->> 'friend' = e.data ->> 'friend'))""",
-    "a dispute that a claim has answered and that stands all the same": """
+    "a dispute that a later confirmed contact did not remove": """
         SELECT id FROM awards WHERE disputed_at < contacted_at""",
     "a rating of a booking that is not completed": """
         SELECT r.booking_id FROM ratings r JOIN bookings b ON b.id = r.booking_id
@@ -120,24 +120,24 @@ NEVER = {
     "a message that no event called for": """
         SELECT m.id FROM messages m LEFT JOIN events e USING (booking_id, seq)
         WHERE e.seq IS NULL""",
-    "a claim without an answer": "SELECT key FROM answers WHERE body IS NULL",
+    "an idempotency key without a response": "SELECT key FROM answers WHERE body IS NULL",
 }
 
 
 ALL = " UNION ALL ".join(
-    f"SELECT {number} AS promise, row(wrong.*)::text AS what FROM ({question}) AS wrong"
-    for number, question in enumerate(NEVER.values())
+    f"SELECT {number} AS invariant, row(wrong.*)::text AS what FROM ({question}) AS wrong"
+    for number, question in enumerate(VIOLATIONS.values())
 )
 
 
 async def violations(connection: asyncpg.Connection) -> list[str]:
-    """Every promise of NEVER that is broken, with what breaks it."""
-    promises = list(NEVER)
-    return [f"{promises[row['promise']]}: {row['what']}" for row in await connection.fetch(ALL)]
+    """The invariants that are violated, each with a row that violates it."""
+    invariants = list(VIOLATIONS)
+    return [f"{invariants[row['invariant']]}: {row['what']}" for row in await connection.fetch(ALL)]
 
 
-async def all_is_well(connection: asyncpg.Connection) -> None:
-    """AssertionError naming every promise that is broken; deadlocks count as well."""
+async def check_invariants(connection: asyncpg.Connection) -> None:
+    """Assert that no invariant is violated and that no deadlock has occurred."""
     broken = await violations(connection)
     assert broken == [], broken
     deadlocks = await connection.fetchval(
@@ -146,20 +146,20 @@ async def all_is_well(connection: asyncpg.Connection) -> None:
     assert deadlocks == 0
 
 
-async def index_agrees(rt: Runtime) -> None:
-    """This process's copies of the friends count what their rows count, if it works alone."""
+async def check_index(rt: Runtime) -> None:
+    """Assert that the index agrees with the rows; for a process that works alone."""
     async with transaction(rt.pool) as tx:
         rows = [f async for page in friend_rows.all_friends(tx, await moment(tx)) for f in page]
     for row in rows:
         copy = rt.index.get(row.id)
         assert copy is not None
         assert copy.open_jobs == row.open_jobs
-        # Too low does no harm, the rows decide; too high would hide a friend.
+        # Too low is harmless, because the rows decide; too high would exclude a friend.
         assert copy.live_offers <= row.live_offers, row.ref
 
 
-async def distances_hold(connection: asyncpg.Connection, rank_by: RankBy = RankBy.DOOR) -> None:
-    """Every offer's distance is the geodesic from where the policy counts to the friend's base."""
+async def check_distances(connection: asyncpg.Connection, rank_by: RankBy = RankBy.DOOR) -> None:
+    """Assert that each offer's distance is the geodesic to the policy's reference point."""
     for row in await connection.fetch(
         """SELECT o.distance_m, f.lat AS f_lat, f.lon AS f_lon,
         CASE WHEN $1 = 'cell' THEN b.cell_lat ELSE c.lat END AS lat,

@@ -19,7 +19,7 @@ from tests.builders import (
     import_neighbours,
     live_offers_of,
 )
-from tests.flows.invariants import all_is_well
+from tests.flows.invariants import check_invariants
 
 
 async def by_hand(rt, refs, ref="f1"):
@@ -49,7 +49,7 @@ async def test_a_friend_who_forfeited_a_job_awarded_by_hand_is_not_asked_again(r
         await commands.decline(rt, offer.id, offer.friend_id)
     rows = await owner.fetch("SELECT friend_id FROM offers WHERE offered_at > '2026-03-02 10:00Z'")
     assert {row["friend_id"] for row in rows} == set(refs.values()) - {friend}
-    await all_is_well(owner)
+    await check_invariants(owner)
 
 
 async def test_a_repeated_hand_back_changes_nothing_even_when_another_has_the_job(rt, owner):
@@ -64,7 +64,7 @@ async def test_a_repeated_hand_back_changes_nothing_even_when_another_has_the_jo
     assert again.changes is None
     with pytest.raises(NotFound):
         await commands.hand_back(rt, booking_id, refs["f6"], "cannot_help", None)
-    await all_is_well(owner)
+    await check_invariants(owner)
 
 
 async def test_a_clock_set_back_does_not_confuse_two_awards_of_one_friend(rt, clock):
@@ -103,4 +103,4 @@ async def test_a_job_redispatched_by_the_desk_leaves_its_friend_at_once(rt, owne
         await commands.confirm_contact(rt, booking_id, offer.friend_id)
     await clock.advance(timedelta(hours=13))
     await commands.fire_due_timers(rt, 10)
-    await all_is_well(owner)
+    await check_invariants(owner)

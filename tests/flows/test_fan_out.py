@@ -29,7 +29,7 @@ from tests.builders import (
     north,
     order,
 )
-from tests.flows.invariants import all_is_well, distances_hold, index_agrees
+from tests.flows.invariants import check_distances, check_index, check_invariants
 
 WGS84 = Geod(ellps="WGS84")
 # A wide choice for each attribute; most friends could come.
@@ -193,7 +193,7 @@ async def test_the_offers_go_to_the_nearest_four_of_all_friends(
             else:
                 assert outcome in against
         assert told["policy"].endswith(f" by {rank_by}")
-    await distances_hold(owner, rank_by)
+    await check_distances(owner, rank_by)
 
 
 async def test_by_cell_a_friend_is_asked_by_the_cell_alone(rt):
@@ -265,7 +265,7 @@ async def test_the_search_continues_past_friends_with_too_many_offers(rt, other,
         await book_job(other)
     done = await book_job(rt)
     assert asked_refs(done, refs) == ["f29", "f30"]
-    await all_is_well(owner)
+    await check_invariants(owner)
 
 
 async def test_a_stale_copy_alone_never_leaves_a_booking_unfilled(rt, other, owner):
@@ -279,7 +279,7 @@ async def test_a_stale_copy_alone_never_leaves_a_booking_unfilled(rt, other, own
             other, done.job.booking.id, actor="customer", reason="other", may_act=lambda job: True
         )
     assert asked_refs(await book_job(rt), refs) == ["f1", "f2", "f3", "f4"]
-    await all_is_well(owner)
+    await check_invariants(owner)
 
 
 async def test_a_stale_copy_alone_never_reduces_the_number_of_offers(rt, owner):
@@ -287,7 +287,7 @@ async def test_a_stale_copy_alone_never_reduces_the_number_of_offers(rt, owner):
     refs = await import_neighbours(rt, 4)
     rt.adjust_counters(refs["f1"], live_offers=rt.policy.live_offers_max)
     assert asked_refs(await book_job(rt), refs) == ["f1", "f2", "f3", "f4"]
-    await all_is_well(owner)
+    await check_invariants(owner)
 
 
 async def test_a_stale_copy_alone_never_prevents_an_accept(rt, owner):
@@ -298,7 +298,7 @@ async def test_a_stale_copy_alone_never_prevents_an_accept(rt, owner):
     [mine] = [offer for offer in live_offers_of(done) if offer.friend_id == refs["f1"]]
     won = await commands.accept(rt, mine.id, mine.friend_id)
     assert won.job.award.friend_id == refs["f1"]
-    await all_is_well(owner)
+    await check_invariants(owner)
 
 
 async def test_one_batch_respects_the_limit_of_offers_and_leaves_no_slot_empty(rt, owner):
@@ -308,8 +308,8 @@ async def test_one_batch_respects_the_limit_of_offers_and_leaves_no_slot_empty(r
     counts = Counter(offer.friend_id for one in done for offer in live_offers_of(one))
     assert set(counts.values()) == {2}
     assert all(len(live_offers_of(one)) == 4 for one in done)
-    await all_is_well(owner)
-    await index_agrees(rt)
+    await check_invariants(owner)
+    await check_index(rt)
 
 
 async def test_a_friend_asked_in_this_batch_is_not_asked_from_a_stale_copy(rt, owner):
@@ -334,7 +334,7 @@ async def test_pros_are_asked_when_a_batch_has_used_up_the_friends(rt, owner):
     assert asked_refs(one, refs) == ["f1", "f2", "f3", "f4"]
     assert asked_refs(two, refs) == ["p1", "p2", "p3", "p4"]
     assert two.job.booking.tier is Tier.PRO
-    await all_is_well(owner)
+    await check_invariants(owner)
 
 
 async def test_an_order_with_swapped_coordinates_is_refused(rt):

@@ -29,7 +29,7 @@ from dispatch.rules.jobs.refusals import NotInThisState, OfferGone
 from dispatch.rules.jobs.states import IllegalTransition
 from dispatch.rules.refusals import NotFound
 from tests.builders import book_job, import_neighbours, live_offers_of, order
-from tests.flows.invariants import all_is_well, index_agrees
+from tests.flows.invariants import check_index, check_invariants
 
 pytestmark = pytest.mark.usefixtures("clock")
 
@@ -68,7 +68,7 @@ async def test_a_command_with_a_bug_does_not_affect_its_batch(rt, owner):
     assert isinstance(one, CommandResult)
     assert isinstance(other, CommandResult)
     assert await bookings(owner) == 3
-    await all_is_well(owner)
+    await check_invariants(owner)
 
 
 @pytest.mark.parametrize("where", ["ask", "said", "write"])
@@ -97,7 +97,7 @@ async def test_a_bug_after_the_decision_does_not_affect_the_batch(rt, owner, mon
     assert isinstance(one, CommandResult), one
     assert isinstance(other, CommandResult), other
     assert await bookings(owner) == 2
-    await all_is_well(owner)
+    await check_invariants(owner)
 
 
 async def test_a_command_that_breaks_a_constraint_does_not_affect_the_batch(rt, owner):
@@ -114,7 +114,7 @@ async def test_a_command_that_breaks_a_constraint_does_not_affect_the_batch(rt, 
     assert broken.constraint == "events_without_gaps"
     assert isinstance(one, CommandResult)
     assert isinstance(other, CommandResult)
-    await all_is_well(owner)
+    await check_invariants(owner)
 
 
 async def test_a_refused_command_gets_its_refusal_and_the_others_are_executed(rt, owner):
@@ -136,7 +136,7 @@ async def test_fifty_identical_requests_at_once_in_two_processes_make_one_bookin
     again = await book(other, claim())
     assert isinstance(again, StoredResponse)
     assert again.response == results[0].response
-    await all_is_well(owner)
+    await check_invariants(owner)
 
 
 async def test_a_key_used_with_another_body_is_refused_even_at_the_same_time(rt, owner):
@@ -194,8 +194,8 @@ async def test_several_changes_of_one_booking_happen_in_the_order_they_came(rt, 
         "booking.offered",
         "booking.awarded",
     ]
-    await all_is_well(owner)
-    await index_agrees(rt)
+    await check_invariants(owner)
+    await check_index(rt)
 
 
 @pytest.mark.parametrize("after", ["cancel", "complete", "redispatch"])
@@ -221,8 +221,8 @@ async def test_a_command_during_a_fan_out_is_decided_after_it(rt, owner, after):
     assert isinstance(back, CommandResult)
     expected = {"cancel": CommandResult, "complete": NotFound, "redispatch": NotInThisState}
     assert isinstance(second, expected[after])
-    await all_is_well(owner)
-    await index_agrees(rt)
+    await check_invariants(owner)
+    await check_index(rt)
 
 
 async def test_commands_beyond_the_queue_limit_fail_at_once(rt, owner, monkeypatch):
@@ -251,7 +251,7 @@ async def test_other_tasks_run_between_two_decisions_of_a_batch(rt, owner, monke
     await asyncio.gather(*(book(rt) for _ in range(5)))
     task.cancel()
     assert len(seen) == len(set(seen)) == 5
-    await all_is_well(owner)
+    await check_invariants(owner)
 
 
 def failing(times, error, work):
@@ -275,7 +275,7 @@ async def test_work_that_met_a_conflict_is_repeated_and_takes_effect_once(rt, ow
     assert isinstance(done, CommandResult)
     assert isinstance(other, CommandResult)
     assert await bookings(owner) == 2
-    await all_is_well(owner)
+    await check_invariants(owner)
 
 
 async def test_work_that_always_meets_conflicts_fails_without_effect(rt, owner, monkeypatch):
@@ -377,4 +377,4 @@ async def test_one_bad_command_costs_no_other_of_a_full_batch_its_result(rt, own
     assert sum(isinstance(r, CommandResult) for r in results) == 60
     states = await owner.fetch("SELECT DISTINCT state FROM bookings")
     assert {row["state"] for row in states} <= {BookingState.OPEN, BookingState.UNFILLED}
-    await all_is_well(owner)
+    await check_invariants(owner)

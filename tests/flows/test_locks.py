@@ -133,27 +133,29 @@ async def test_a_revoked_key_is_invalid_from_the_next_request_on(rt):
 
 @pytest.mark.parametrize("night", ["2026-03-28T20:00", "2026-10-24T20:00"])
 def test_the_deadline_is_twelve_elapsed_hours_in_both_nights_of_the_year(night):
-    story = Story(*friends(4))
-    story.now = datetime.fromisoformat(night).replace(tzinfo=UTC)
-    story.awarded()
-    award = story.job.award
+    scenario = Scenario(*friends(4))
+    scenario.now = datetime.fromisoformat(night).replace(tzinfo=UTC)
+    scenario.award()
+    award = scenario.job.award
     assert award is not None
-    assert award.contact_due_at.astimezone(UTC) - story.now == timedelta(seconds=43_200)
-    assert story.job.timers[TimerKind.CONTACT_DEADLINE] == story.now + timedelta(seconds=43_200)
+    assert award.contact_due_at.astimezone(UTC) - scenario.now == timedelta(seconds=43_200)
+    assert scenario.job.timers[TimerKind.CONTACT_DEADLINE] == scenario.now + timedelta(
+        seconds=43_200
+    )
 
 
 async def test_a_booking_whose_timer_fails_is_postponed(rt, clock, monkeypatch):
     await import_neighbours(rt, 4)
-    poisoned = (await book_job(rt)).job.booking.id
+    failing = (await book_job(rt)).job.booking.id
     await clock.advance(timedelta(seconds=1))
     await book_job(rt)
     await clock.advance(timedelta(hours=1))
-    rung = commands._apply_due_rule
+    apply_due_rule = commands._apply_due_rule
 
-    def poison(rt, job, now):
-        if job.booking.id == poisoned:
-            raise RuntimeError("poisoned")
-        return rung(rt, job, now)
+    def fail_for_one(rt, job, now):
+        if job.booking.id == failing:
+            raise RuntimeError("planted")
+        return apply_due_rule(rt, job, now)
 
-    monkeypatch.setattr(commands, "_apply_due_rule", poison)
+    monkeypatch.setattr(commands, "_apply_due_rule", fail_for_one)
     assert [await commands.fire_due_timers(rt, 1) for _ in range(2)] == [0, 1]

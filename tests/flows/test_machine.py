@@ -1,7 +1,7 @@
-"""Every public verb in any order, by anybody, at any time: after each step all promises hold.
+"""Every public command in any order, by anybody, at any time: all invariants hold after each step.
 
-Hypothesis looks for a story that breaks one, and a walk with a seed goes everywhere, both on a
-real database with the clock in their hands. `python -m tests.proof.states` is the long walk.
+Hypothesis looks for a run that breaks one, and a seeded walk covers all steps, both on a real
+database with a test clock. `python -m tests.proof.states` is the long walk.
 """
 
 import os
@@ -26,75 +26,69 @@ from dispatch import flows
 from dispatch.flows.jobs import commands
 from dispatch.flows.people import friends
 from dispatch.rules.policy import RankBy
-from tests.flows.story import ALTERED, BOOKING, RULES, UNFILLED, Story, World
+from tests.flows.steps import ALTERATIONS, BOOKING, RULES, UNFILLED, Bench, Run
 from tests.flows.walk import OF_A_BOOKING, walk
 from tests.proof import page, report
 
 EXAMPLES = int(os.environ.get("TEKKIE_TEST_EXAMPLES", "8"))
 STEPS = int(os.environ.get("TEKKIE_PROOF_STEPS", "600"))
 SEED = int(os.environ.get("TEKKIE_PROOF_SEED", "1"))
-# Every pair of steps and every verb in every state, in a walk of full length.
+# In a full walk, the minimum for each pair of steps and each action in each state.
 OFTEN = 5
-# The rule by which each verb is driven.
-VERBS = {
+# The step by which each command is run.
+COMMANDS = {
     commands: {
         "book": "book",
         "accept": "accept",
         "decline": "decline",
-        "contacted": "contacted",
-        "agree": "agree",
-        "on_the_way": "leave",
+        "confirm_contact": "confirm_contact",
+        "schedule": "schedule",
+        "mark_on_the_way": "leave",
+        "delay": "delay",
         "start": "work",
         "hand_back": "work",
         "complete": "finish",
-        "give_up": "finish",
+        "mark_incomplete": "finish",
         "cancel": "desk",
         "redispatch": "desk",
         "award_by_hand": "desk",
-        "not_called": "complain",
-        "ask_move": "complain",
+        "report_no_call": "complain",
+        "request_move": "complain",
         "rate": "rate",
-        "ring": "sweep",
+        "fire_due_timers": "sweep",
     },
-    friends: {"set_state": "pause", **dict.fromkeys(ALTERED, "alter")},
+    friends: {"set_state": "pause", **dict.fromkeys(ALTERATIONS, "alter")},
 }
 # Read only, or the same transaction rolled back.
-NO_VERBS = {"profile", "try_in"}
-# Whose verbs change no job and nobody who is asked.
-APART = {
-    *(
-        "coverage",
-        "deciding",
-        "desk",
-        "friend_files",
-        "look_around",
-        "lookups",
-        "opening",
-        "orders",
-        "partners",
-    ),
-    *("phones", "places", "profile", "reading", "sessions", "together", "upkeep"),
+NO_COMMANDS = {"profile", "preview_import"}
+# Modules whose functions change neither a job nor a friend who may be asked.
+OTHER_MODULES = {
+    *("batched_lookups", "bootstrap", "candidates", "desk", "execute", "group_commit"),
+    *("maintenance", "read_only", "jobs.orders", "partners.accounts", "people.friend_import"),
+    *("people.profile", "people.push_subscriptions", "people.sessions"),
+    *("places.coverage", "places.postcodes"),
 }
-# What every walk does, however short: each verb of a job's life at least once.
+# What every walk does, however short: each action of a job's life at least once.
 LIFE = [
-    *("book", "accept", "decline", "contacted", "agree", "on_the_way", "start", "hand_back"),
-    *("complete", "give_up", "cancel", "out", "by hand", "not called", "another time", "rate"),
+    *("book", "accept", "decline", "confirm_contact", "schedule", "mark_on_the_way", "start"),
+    *("hand_back", "complete", "mark_incomplete", "cancel", "redispatch", "award_by_hand"),
+    *("report_no_call", "request_move", "delay", "rate"),
 ]
 
 
-def machine_of(world: World, rank_by: RankBy) -> type[RuleBasedStateMachine]:
-    """The rules of a story as hypothesis wants them."""
+def machine_of(bench: Bench, rank_by: RankBy) -> type[RuleBasedStateMachine]:
+    """The steps as a rule-based state machine of hypothesis."""
     bookings = Bundle("bookings")
 
-    @initialize(target=bookings, far=st.integers(0, UNFILLED))
-    def begin(machine, far):
-        machine.story = None
-        machine.story = Story(world, rank_by, far)
-        return machine.story.bookings[0]
+    @initialize(target=bookings, start=st.integers(0, UNFILLED))
+    def begin(machine, start):
+        machine.run = None
+        machine.run = Run(bench, rank_by, start)
+        return machine.run.bookings[0]
 
     def of(name, choices):
         def act(machine, **drawn):
-            return machine.story.tell(name, **drawn)
+            return machine.run.take(name, **drawn)
 
         act.__name__ = name
         drawn = {
@@ -102,104 +96,106 @@ def machine_of(world: World, rank_by: RankBy) -> type[RuleBasedStateMachine]:
             for word, ones in choices.items()
         }
         made = rule(**({"target": bookings} if name == "book" else {}), **drawn)(act)
-        return precondition(lambda machine: machine.story.may(name))(made)
+        return precondition(lambda machine: machine.run.is_possible(name))(made)
 
     rules = {name: of(name, choices) for name, choices in RULES.items()}
-    end = {"teardown": lambda machine: machine.story and machine.story.end()}
+    end = {"teardown": lambda machine: machine.run and machine.run.finish_run()}
     return type("Jobs", (RuleBasedStateMachine,), {"begin": begin, **rules, **end})
 
 
 @pytest.fixture
-def world(server, template, tmp_path):
-    made = World(server, template, tmp_path)
+def bench(server, template, tmp_path):
+    made = Bench(server, template, tmp_path)
     yield made
     made.close()
 
 
 @pytest.mark.parametrize("rank_by", RankBy)
-def test_the_invariants_hold_after_any_sequence_of_steps(world: World, rank_by: RankBy):
+def test_the_invariants_hold_after_any_sequence_of_steps(bench: Bench, rank_by: RankBy):
     run_state_machine_as_test(
-        machine_of(world, rank_by),
+        machine_of(bench, rank_by),
         settings=settings(
             max_examples=EXAMPLES,
             stateful_step_count=45,
             deadline=None,
             database=None,
-            # To shrink a story of 45 steps on a real database takes longer than to read it.
+            # Shrinking a run of 45 steps on a real database takes longer than reading it.
             phases=[Phase.generate],
             derandomize=True,
             suppress_health_check=list(HealthCheck),
         ),
     )
-    assert world.steps.total() >= EXAMPLES
+    assert bench.steps.total() >= EXAMPLES
 
 
 @pytest.mark.parametrize("rank_by", RankBy)
-def test_a_seeded_walk_covers_all_steps_and_the_invariants_hold(world: World, rank_by: RankBy):
+def test_a_seeded_walk_covers_all_steps_and_the_invariants_hold(bench: Bench, rank_by: RankBy):
     began_s = time.monotonic()
-    walk(world, rank_by, STEPS, SEED)
+    walk(bench, rank_by, STEPS, SEED)
     if report.is_whole():
-        write(world, rank_by, time.monotonic() - began_s)
-        assert min(pairs(world)) >= OFTEN
-        assert min(met(world)) >= OFTEN
-    assert [name for name in RULES if world.steps[name] < 10] == []
-    assert [verb for verb in LIFE if not world.seen[f"{verb} done"]] == []
-    assert {state for state, _ in world.met} == set(BookingState)
+        write(bench, rank_by, time.monotonic() - began_s)
+        assert min(pairs(bench)) >= OFTEN
+        assert min(attempts(bench)) >= OFTEN
+    assert [name for name in RULES if bench.steps[name] < 10] == []
+    assert [action for action in LIFE if not bench.seen[f"{action} done"]] == []
+    assert {state for state, _ in bench.tried} == set(BookingState)
 
 
 def test_every_command_on_jobs_and_friends_is_a_rule_of_the_machine():
-    for module, verbs in VERBS.items():
+    for module, steps in COMMANDS.items():
         public = {
             name
             for name, made in getmembers(module, iscoroutinefunction)
             if made.__module__ == module.__name__ and not name.startswith("_")
         }
-        assert public - NO_VERBS == verbs.keys(), module.__name__
-        assert set(verbs.values()) <= RULES.keys()
-    modules = {one.name for one in pkgutil.iter_modules(flows.__path__)}
-    assert modules == APART | {module.__name__.rpartition(".")[2] for module in VERBS}
+        assert public - NO_COMMANDS == steps.keys(), module.__name__
+        assert set(steps.values()) <= RULES.keys()
+    prefix = f"{flows.__name__}."
+    found = pkgutil.walk_packages(flows.__path__, prefix)
+    modules = {one.name.removeprefix(prefix) for one in found if not one.ispkg}
+    assert modules == OTHER_MODULES | {one.__name__.removeprefix(prefix) for one in COMMANDS}
 
 
-def pairs(world: World) -> list[int]:
-    """How often each step followed each, and the beginning of a story."""
-    return [world.pairs[one, other] for one in ["begin", *RULES] for other in RULES]
+def pairs(bench: Bench) -> list[int]:
+    """How often each step followed each other, and the start of a run."""
+    return [bench.pairs[one, other] for one in ["begin", *RULES] for other in RULES]
 
 
-def met(world: World) -> list[int]:
-    """How often each verb was tried on a booking in each state."""
-    return [world.met[state, verb] for state in BookingState for verb in OF_A_BOOKING]
+def attempts(bench: Bench) -> list[int]:
+    """How often each action was tried on a booking in each state."""
+    return [bench.tried[state, action] for state in BookingState for action in OF_A_BOOKING]
 
 
 WRITTEN: list[tuple[str, ...]] = []
 
 
-def write(world: World, rank_by: RankBy, took_s: float) -> None:
+def write(bench: Bench, rank_by: RankBy, took_s: float) -> None:
     """Add this walk to the section of docs/proof.md."""
-    followed, tried = pairs(world), met(world)
-    rarest = min(LIFE, key=lambda verb: world.seen[f"{verb} done"])
+    followed, tried = pairs(bench), attempts(bench)
+    rarest = min(LIFE, key=lambda action: bench.seen[f"{action} done"])
     WRITTEN.append(
         (
             rank_by,
-            f"{world.steps.total():,}",
-            f"{sum(times for what, times in world.seen.items() if what.endswith('done')):,}",
-            f"{sum(times for what, times in world.seen.items() if 'refused' in what):,}",
+            f"{bench.steps.total():,}",
+            f"{sum(times for what, times in bench.seen.items() if what.endswith('done')):,}",
+            f"{sum(times for what, times in bench.seen.items() if 'refused' in what):,}",
             f"{sum(map(bool, followed))} of {len(followed)}, {min(followed)}",
             f"{sum(map(bool, tried))} of {len(tried)}, {min(tried)}",
-            f"{rarest}, {world.seen[f'{rarest} done']:,}",
+            f"{rarest}, {bench.seen[f'{rarest} done']:,}",
             f"{took_s:.0f}",
         )
     )
     head = ("ranked by", "steps", "done", "refused", "pairs, the rarest")
-    head = (*head, "verb in a state, the rarest", "least often done", "seconds")
+    head = (*head, "action in a state, the rarest", "least often done", "seconds")
     lines = [
-        "A walk with a seed takes every public verb of the flows on jobs and on friends,",
-        "and moves the clock, on real PostgreSQL, in stories of up to five bookings; after every",
-        "step every promise of `tests/flows/invariants.py` is asked. A pair is one step straight",
-        "after another, the beginning of a story among them: how many of those that can follow",
-        "did, and how often the rarest. Then each verb on a booking in each state. Hypothesis",
-        f"tells {EXAMPLES} stories more of either kind. Promises broken: 0.",
+        "A seeded walk runs every public command of the flows on jobs and on friends, and",
+        "moves the clock, on real PostgreSQL, in runs of up to five bookings; after every step",
+        "every invariant of `tests/flows/invariants.py` is checked. A pair is one step straight",
+        "after another, the start of a run included: how many of the possible ones occurred,",
+        "and how often the rarest. Then each action on a booking in each state. Hypothesis adds",
+        f"{EXAMPLES} runs of either kind. Invariants violated: 0.",
         "",
         report.table(head, WRITTEN),
     ]
     command = f"python -m tests.proof.states --steps {STEPS} --seed {SEED}"
-    page.write("states", "Every verb in every order", command, lines)
+    page.write("states", "Every command in every order", command, lines)

@@ -7,7 +7,7 @@ from data.enums import BookingState
 from data.records.jobs import Protocol
 from dispatch.flows.jobs import commands
 from tests.builders import book_job, import_neighbours, live_offers_of
-from tests.flows.invariants import all_is_well
+from tests.flows.invariants import check_invariants
 from tests.proof.migrations import releases
 
 DONE = Protocol(summary="Works again.", minutes=30)
@@ -34,4 +34,4 @@ async def test_columns_added_while_it_runs_do_no_harm(rt, database, owner, tmp_p
     assert await migrate.migrate(database.owner_dsn, folder=folder) == later
     for _ in range(OFTEN_ENOUGH_TO_BE_PREPARED):
         assert await whole_life(rt) is BookingState.COMPLETED
-    await all_is_well(owner)
+    await check_invariants(owner)

@@ -10,7 +10,7 @@ from data.enums import BookingState, TimerKind
 from dispatch.flows.jobs import commands
 from dispatch.rules.jobs import fan_out
 from tests.builders import book_and_accept, book_job, import_neighbours
-from tests.flows.invariants import all_is_well
+from tests.flows.invariants import check_invariants
 
 
 def bug(changes):
@@ -62,7 +62,7 @@ async def test_a_failing_timer_is_postponed_and_delays_no_other(
     await clock.advance(timedelta(hours=1))
     await commands.fire_due_timers(rt, 100)
     assert await owner.fetchval("SELECT state FROM bookings WHERE id = $1", poisoned) == "unfilled"
-    await all_is_well(owner)
+    await check_invariants(owner)
 
 
 async def test_deadlines_do_not_wait_for_retries(rt, owner, clock):
@@ -77,7 +77,7 @@ async def test_deadlines_do_not_wait_for_retries(rt, owner, clock):
     missed = "SELECT booking_id FROM events WHERE kind = 'contact.missed'"
     assert await owner.fetchval(missed) == booking_id
     assert await commands.fire_due_timers(rt, 100) == 3
-    await all_is_well(owner)
+    await check_invariants(owner)
 
 
 async def test_of_many_sweepers_in_two_processes_one_acts_on_each_timer(rt, other, owner, clock):
@@ -91,7 +91,7 @@ async def test_of_many_sweepers_in_two_processes_one_acts_on_each_timer(rt, othe
             "SELECT booking_id FROM events WHERE kind = $1 AND booking_id = ANY($2)", kind, bookings
         )
         assert len({row["booking_id"] for row in rows}) == len(rows) == 5
-    await all_is_well(owner)
+    await check_invariants(owner)
 
 
 async def test_a_sweeper_skips_what_another_has_locked(rt, owner, clock):
@@ -128,4 +128,4 @@ async def test_everything_due_at_once_is_one_step_each(rt, owner, clock):
     await commands.fire_due_timers(rt, 10)
     row = await owner.fetchrow("SELECT * FROM timers WHERE booking_id = $1", booking_id)
     assert row["kind"] == TimerKind.RETRY
-    await all_is_well(owner)
+    await check_invariants(owner)

@@ -1,8 +1,8 @@
-"""A walk with a seed over the steps of a story: what leads on more often, and what was seldom.
+"""A seeded walk over the steps of a run: common next steps, and rare ones.
 
-Hypothesis looks for what is odd and tells much alike; a walk goes everywhere. Of three steps one
-leads its booking on, one follows as seldom a step has followed the one before, and one is what
-seldom happened to a booking in this state.
+Hypothesis looks for odd sequences and repeats similar ones; a walk covers everything. One step in
+three leads its booking on, one is the step that most rarely followed the one before, and one is the
+action that was most rarely tried on a booking in this state.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,70 +11,70 @@ from typing import Any
 
 from data.enums import BookingState
 from dispatch.rules.policy import RankBy
-from tests.flows.story import BOOKING, RULES, UNFILLED, Story, World, verb_of
+from tests.flows.steps import BOOKING, RULES, UNFILLED, Bench, Run, action_of
 
 LENGTH = 45
-# What leads a booking on, by its state.
+# The steps that lead a booking on, by its state.
 ONWARD: Mapping[str, Sequence[str]] = {
-    BookingState.OPEN: ("accept", "accept", "all_accept_at_once", "decline", "by hand"),
-    BookingState.UNFILLED: ("active", "out", "by hand", "sweep"),
-    BookingState.AWARDED: ("contacted", "contacted", "not called"),
-    BookingState.CONTACTED: ("agree", "agree", "agree", "start"),
-    BookingState.SCHEDULED: ("another time", "another time", "leave", "start"),
-    BookingState.UNDER_WAY: ("complete", "give_up", "hand_back"),
+    BookingState.OPEN: ("accept", "accept", "all_accept_at_once", "decline", "award_by_hand"),
+    BookingState.UNFILLED: ("active", "redispatch", "award_by_hand", "sweep"),
+    BookingState.AWARDED: ("confirm_contact", "confirm_contact", "report_no_call"),
+    BookingState.CONTACTED: ("schedule", "schedule", "schedule", "start"),
+    BookingState.SCHEDULED: ("request_move", "delay", "leave", "start"),
+    BookingState.UNDER_WAY: ("complete", "mark_incomplete", "hand_back"),
     BookingState.COMPLETED: ("rate", "book"),
-    BookingState.INCOMPLETE: ("out", "by hand"),
+    BookingState.INCOMPLETE: ("redispatch", "award_by_hand"),
     BookingState.CANCELLED: ("book", "sweep"),
 }
 
 
-def _verbs() -> Iterator[tuple[str, str, Mapping[str, Any]]]:
+def _actions() -> Iterator[tuple[str, str, Mapping[str, Any]]]:
     for name, choices in RULES.items():
-        word = next((word for word in ("verb", "word") if word in choices), None)
-        for said in [{word: one} for one in choices[word]] if word else [{}]:
-            yield verb_of(name, said), name, said
+        word = next((word for word in ("action", "word") if word in choices), None)
+        for given in [{word: one} for one in choices[word]] if word else [{}]:
+            yield action_of(name, given), name, given
 
 
-# The step by which each verb is done, and the word that this step is told with.
-VERBS = {verb: (name, said) for verb, name, said in _verbs()}
-OF_A_BOOKING = [verb for verb, (name, _) in VERBS.items() if "booking" in RULES[name]]
+# The step of each action, and the argument that selects the action.
+ACTIONS = {action: (name, given) for action, name, given in _actions()}
+OF_A_BOOKING = [action for action, (name, _) in ACTIONS.items() if "booking" in RULES[name]]
 
 
-def walk(world: World, rank_by: RankBy, steps: int, seed: int) -> None:
-    """Take so many steps in stories of LENGTH; a failure says with which seed and what was told."""
+def walk(bench: Bench, rank_by: RankBy, steps: int, seed: int) -> None:
+    """Take so many steps in runs of LENGTH; a failure notes the seed and the steps."""
     chance = Random(seed)
     for number, done in enumerate(range(0, steps, LENGTH)):
         length = min(LENGTH, steps - done)
-        # The beginnings take turns, so that a short walk too has been everywhere.
-        story = Story(world, rank_by, (number + seed) % (UNFILLED + 1))
+        # The starting states alternate, so that a short walk covers them all.
+        run = Run(bench, rank_by, (number + seed) % (UNFILLED + 1))
         try:
             for _ in range(length):
-                booking = chance.choice(story.bookings)
-                name, said = _next(story, booking, chance)
-                story.tell(name, **(_drawn(name, booking, chance) | said))
-            story.end()
+                booking = chance.choice(run.bookings)
+                name, given = _next(run, booking, chance)
+                run.take(name, **(_arguments(name, booking, chance) | given))
+            run.finish_run()
         except BaseException as error:
-            error.add_note("\n".join([f"seed {seed}:", *story.told]))
+            error.add_note("\n".join([f"seed {seed}:", *run.log]))
             raise
 
 
-def _next(story: Story, booking: Any, chance: Random) -> tuple[str, Mapping[str, Any]]:
-    world, state = story.world, story.state(booking)
+def _next(run: Run, booking: Any, chance: Random) -> tuple[str, Mapping[str, Any]]:
+    bench, state = run.bench, run.state(booking)
     match chance.randrange(3):
         case 0:
-            verb = chance.choice(ONWARD[state])
-            return VERBS[verb if story.may(VERBS[verb][0]) else "sweep"]
+            action = chance.choice(ONWARD[state])
+            return ACTIONS[action if run.is_possible(ACTIONS[action][0]) else "sweep"]
         case 1:
-            possible = [name for name in RULES if story.may(name)]
-            pairs = world.pairs
-            return min(possible, key=lambda name: (pairs[story.before, name], chance.random())), {}
+            possible = [name for name in RULES if run.is_possible(name)]
+            pairs = bench.pairs
+            return min(possible, key=lambda name: (pairs[run.before, name], chance.random())), {}
         case _:
-            met = world.met
-            verb = min(OF_A_BOOKING, key=lambda verb: (met[state, verb], chance.random()))
-            return VERBS[verb]
+            tried = bench.tried
+            action = min(OF_A_BOOKING, key=lambda action: (tried[state, action], chance.random()))
+            return ACTIONS[action]
 
 
-def _drawn(name: str, booking: Any, chance: Random) -> dict[str, Any]:
+def _arguments(name: str, booking: Any, chance: Random) -> dict[str, Any]:
     return {
         word: booking if choices is BOOKING else chance.choice(choices)
         for word, choices in RULES[name].items()

@@ -1,0 +1,335 @@
+"""The steps of random runs on one real database, and the arguments of each.
+
+Hypothesis (`test_machine.py`) and a seeded walk (`walk.py`) both draw from RULES. A step that the
+rules refuse is counted; after each one every invariant of `invariants.py` must hold.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from datetime import timedelta
+from random import Random
+from typing import Any
+
+from data import db
+from data.db import transaction
+from data.enums import FriendState, Tier
+from data.records.ids import CustomerKey, customer_key
+from data.records.jobs import Job, Protocol
+from data.settings import Settings
+from data.store import jobs as store
+from dispatch.flows.bootstrap import open_runtime
+from dispatch.flows.jobs import commands
+from dispatch.flows.partners import accounts
+from dispatch.flows.people import friends
+from dispatch.flows.people.friends import ProfileChange
+from dispatch.rules.policy import RankBy
+from dispatch.rules.refusals import Refused
+from tests.builders import book_job, friend_row, import_friends, north
+from tests.conftest import BEGINNING, Clock
+from tests.flows.invariants import check_distances, check_index, check_invariants
+
+KEYS = (CustomerKey("a" * 64), customer_key("vera@example.com"))
+# More bookings in one run only dilute it.
+BOOKINGS = 5
+UNFILLED = 6
+# More than any fee: the customer accepts every fee.
+ANY_FEE = 1_000_000
+DONE = Protocol(summary="New channel.", minutes=40)
+JUMPS = [
+    timedelta(microseconds=1),
+    timedelta(minutes=7),
+    timedelta(minutes=60),
+    timedelta(hours=4),
+    timedelta(hours=12) - timedelta(microseconds=1),
+    timedelta(hours=12),
+]
+# Changes of friends that change who is asked, by function.
+ALTERATIONS = {
+    "import_friends": lambda bench, n: friends.import_friends(
+        bench.rt, bench.rows[: n + 1], actor="system"
+    ),
+    "change_profile": lambda bench, n: friends.change_profile(
+        bench.rt, bench.friends[n], ProfileChange(radius_m=500 + 3000 * n, capacity=1 + n % 3)
+    ),
+    "certify": lambda bench, n: friends.certify(bench.rt, bench.friends[n], "wifi", actor="system"),
+    "uncertify": lambda bench, n: friends.uncertify(
+        bench.rt, bench.friends[n], "wifi", actor="system"
+    ),
+    "set_membership": lambda bench, n: friends.set_membership(
+        bench.rt, bench.partner, bench.friends[:n], member=n % 2 == 0, actor="system"
+    ),
+    "block_customer": lambda bench, n: friends.block_customer(
+        bench.rt, bench.friends[n], KEYS[n == 0], by_friend=True, actor="system"
+    ),
+    "refresh_index": lambda bench, n: friends.refresh_index(bench.rt, bench.friends[:n]),
+}
+WIPE = "TRUNCATE bookings, people, messages, answers CASCADE"
+STATE = "SELECT state FROM bookings WHERE id = $1"
+NUMBERS = range(7)
+BOOKING: Sequence[Any] = ("a booking of the run",)
+RULES: dict[str, Mapping[str, Sequence[Any]]] = {}
+"""The steps by name, with the choices for each argument; BOOKING is a booking of the run."""
+
+
+class Bench:
+    """One database and one runtime for all runs, emptied between them."""
+
+    def __init__(self, server, template, folder) -> None:
+        self.server, self.name = server, server.create(template)
+        self.where = server.database(self.name)
+        self.folder = folder
+        self.runner = asyncio.Runner()
+        self.seen: Counter[str] = Counter()
+        self.steps: Counter[str] = Counter()
+        self.pairs: Counter[tuple[str, str]] = Counter()
+        self.tried: Counter[tuple[str, str]] = Counter()
+        self.runner.run(self._open())
+
+    async def _open(self) -> None:
+        self.owner = await db.connect(self.where.owner_dsn, application="tests")
+        for table in ("events", "decisions", "charges", "ratings"):
+            await self.owner.execute(f"ALTER TABLE {table} DISABLE TRIGGER append_only_truncate")
+        chosen = Settings(data_dir=self.folder, public_url="https://tekkie.test")
+        self._opened = open_runtime(chosen, self.where, application="tests", chance=Random(7))
+        self.rt = await self._opened.__aenter__()
+        self.partner = (await accounts.add(self.rt, "Radio Meier"))[0].id
+
+    async def reset(self, rank_by: RankBy) -> None:
+        self.rt.policy = replace(self.rt.policy, rank_by=rank_by)
+        await self.owner.execute(WIPE)
+        self.rt.index.load([])
+        self.clock = Clock(self.owner)
+        await self.clock.set(BEGINNING)
+        rows = [friend_row(f"f{n}", north(100 * n), capacity=1 + n % 2) for n in range(1, 7)]
+        rows.append(friend_row("pro", north(50), tier=Tier.PRO, capacity=1))
+        refs = await import_friends(self.rt, rows)
+        self.rows, self.friends = rows, [refs[row.ref] for row in rows]
+
+    def close(self) -> None:
+        self.runner.run(self._opened.__aexit__(None, None, None))
+        self.runner.run(self.owner.close())
+        self.runner.close()
+        self.server.drop(self.name)
+
+
+def step(**choices: Sequence[Any]) -> Callable[[Any], Any]:
+    """Register a step, with the choices for each of its arguments."""
+
+    def register(act: Any) -> Any:
+        RULES[act.__name__] = choices
+        return act
+
+    return register
+
+
+def action_of(name: str, drawn: Mapping[str, Any]) -> str:
+    """The action of a step: for some steps an argument decides."""
+    return str(drawn.get("action") or drawn.get("word") or name)
+
+
+def sort_offers(job: Job) -> Job:
+    """The same job with its offers in a fixed order, for comparison."""
+    return replace(job, offers=tuple(sorted(job.offers, key=lambda offer: offer.id)))
+
+
+class Run:
+    """A run with six friends, a pro and up to five bookings; `log` is what happened."""
+
+    def __init__(self, bench: Bench, rank_by: RankBy, start: int) -> None:
+        """Start with a booking in a state: 0 is open, 5 under way, 6 unfilled."""
+        self.bench, self.rank_by = bench, rank_by
+        self.run = bench.runner.run
+        self.log = [f"begin({rank_by=!s}, {start=})"]
+        self.bookings: list[Any] = []
+        self.before = "begin"
+        self.run(bench.reset(rank_by))
+        for friend in bench.friends if start == UNFILLED else ():
+            self.run(friends.set_state(bench.rt, friend, FriendState.PAUSED, actor="system"))
+        booking = self.book()
+        steps = (self.accept, self.confirm_contact, self.schedule, self.leave, self.work)
+        for action in steps[: start % UNFILLED]:
+            extra = {self.schedule: {"hours": 5}, self.work: {"action": "start"}}.get(action, {})
+            action(booking=booking, number=1, **extra)
+        self.run(check_invariants(bench.owner))
+
+    def take(self, name: str, **drawn: Any) -> Any:
+        """Take a step, and check all invariants."""
+        bench = self.bench
+        self.log.append(f"{name}({', '.join(f'{k}={v}' for k, v in drawn.items())})")
+        bench.steps[name] += 1
+        bench.pairs[self.before, name] += 1
+        self.before = name
+        if "booking" in drawn:
+            bench.tried[self.state(drawn["booking"]), action_of(name, drawn)] += 1
+        done = getattr(self, name)(**drawn)
+        self.run(check_invariants(bench.owner))
+        return done
+
+    def is_possible(self, name: str) -> bool:
+        """Whether this step is possible now."""
+        return name != "book" or len(self.bookings) < BOOKINGS
+
+    def state(self, booking: Any) -> str:
+        """The state of a booking."""
+        return str(self.run(self.bench.owner.fetchval(STATE, booking)))
+
+    def finish_run(self) -> None:
+        """Fire all due timers, and check everything once more."""
+        self.run(self._finish())
+
+    async def _finish(self) -> None:
+        while await commands.fire_due_timers(self.bench.rt, 100):
+            pass
+        await check_invariants(self.bench.owner)
+        await check_distances(self.bench.owner, self.rank_by)
+        await check_index(self.bench.rt)
+
+    def attempt(self, action, work):
+        try:
+            done = self.run(work)
+        except Refused as refused:
+            self.bench.seen[f"{action} refused: {refused.code}"] += 1
+            return None
+        self.bench.seen[f"{action} done"] += 1
+        assert sort_offers(done.job) == sort_offers(self.job(done.job.booking.id))
+        return done
+
+    def job(self, booking) -> Job:
+        return self.run(self._job(booking))
+
+    async def _job(self, booking):
+        async with transaction(self.bench.rt.pool) as tx:
+            loaded, _ = await store.lock(tx, [booking], self.bench.rt.packages)
+            return loaded[booking]
+
+    def holder(self, booking, number):
+        """The holder of the job six times out of seven, else a friend by number."""
+        award = self.job(booking).award
+        return award.friend_id if award and number else self.bench.friends[number]
+
+    def of_holder(self, action, booking, number, *args):
+        """Run a command that only the holder may use."""
+        act = getattr(commands, action)
+        self.attempt(action, act(self.bench.rt, booking, self.holder(booking, number), *args))
+
+    @step()
+    def book(self):
+        self.bookings.append(self.attempt("book", book_job(self.bench.rt)).job.booking.id)
+        return self.bookings[-1]
+
+    @step(booking=BOOKING, number=NUMBERS)
+    def accept(self, booking, number):
+        self.answer("accept", commands.accept, booking, number)
+
+    @step(booking=BOOKING, number=NUMBERS)
+    def decline(self, booking, number):
+        self.answer("decline", commands.decline, booking, number)
+
+    def answer(self, name, action, booking, number):
+        job = self.job(booking)
+        offers = job.live or job.offers
+        if offers:
+            offer = offers[number % len(offers)]
+            self.attempt(name, action(self.bench.rt, offer.id, offer.friend_id))
+
+    @step(booking=BOOKING)
+    def all_accept_at_once(self, booking):
+        offers, rt = self.job(booking).live, self.bench.rt
+
+        async def at_once():
+            return await asyncio.gather(
+                *(commands.accept(rt, o.id, o.friend_id) for o in (*offers, *offers)),
+                return_exceptions=True,
+            )
+
+        results = self.run(at_once())
+        won = [one for one in results if not isinstance(one, BaseException)]
+        assert [one for one in results if one not in won and not isinstance(one, Refused)] == []
+        assert len(won) in (0, 2)
+        self.bench.seen[f"all accept: {len(won)}"] += 1
+
+    @step(booking=BOOKING, number=NUMBERS)
+    def confirm_contact(self, booking, number):
+        self.of_holder("confirm_contact", booking, number)
+
+    @step(booking=BOOKING, number=NUMBERS, hours=range(-1, 31))
+    def schedule(self, booking, number, hours):
+        starts_at = self.run(self.bench.clock.now()) + timedelta(hours=hours)
+        self.of_holder("schedule", booking, number, starts_at, None)
+
+    @step(booking=BOOKING, number=NUMBERS)
+    def leave(self, booking, number):
+        self.of_holder("mark_on_the_way", booking, number)
+
+    @step(booking=BOOKING, number=NUMBERS, minutes=[10, 30])
+    def delay(self, booking, number, minutes):
+        self.of_holder("delay", booking, number, minutes)
+
+    @step(booking=BOOKING, number=NUMBERS, action=["start", "hand_back"])
+    def work(self, booking, number, action):
+        self.of_holder(
+            action, booking, number, *{"hand_back": ("cannot_help", None)}.get(action, ())
+        )
+
+    @step(booking=BOOKING, number=NUMBERS, action=["complete", "mark_incomplete"])
+    def finish(self, booking, number, action):
+        self.of_holder(action, booking, number, *{"complete": (DONE,)}.get(action, ("other", None)))
+
+    @step(booking=BOOKING, number=NUMBERS, word=["cancel", "redispatch", "award_by_hand"])
+    def desk(self, booking, number, word):
+        rt, friend = self.bench.rt, self.bench.friends[number]
+        # The desk cannot award a job to one friend twice within a microsecond.
+        self.run(self.bench.clock.advance(JUMPS[0]))
+        acts = {
+            "cancel": lambda: commands.cancel(
+                rt,
+                booking,
+                actor="customer",
+                reason="other",
+                may_act=lambda job: True,
+                fee_minor_max=ANY_FEE,
+            ),
+            "redispatch": lambda: commands.redispatch(rt, booking, actor="system"),
+            "award_by_hand": lambda: commands.award_by_hand(rt, booking, friend, actor="system"),
+        }
+        self.attempt(word, acts[word]())
+
+    @step(booking=BOOKING, word=["report_no_call", "request_move"])
+    def complain(self, booking, word):
+        rt = self.bench.rt
+        if word == "report_no_call":
+            self.attempt(word, commands.report_no_call(rt, booking))
+        else:
+            self.attempt(word, commands.request_move(rt, booking, wishes=(), note="Later."))
+
+    @step(booking=BOOKING, stars=range(1, 6))
+    def rate(self, booking, stars):
+        arguments = {"comment": None, "claim": None, "build_response": lambda done: {}}
+        self.attempt("rate", commands.rate(self.bench.rt, booking, stars=stars, **arguments))
+
+    @step(number=NUMBERS, word=[str(FriendState.ACTIVE), str(FriendState.PAUSED)])
+    def pause(self, number, word):
+        friend, state = self.bench.friends[number], FriendState(word)
+        self.run(friends.set_state(self.bench.rt, friend, state, actor="system"))
+        self.bench.seen[f"{word} done"] += 1
+
+    @step(number=NUMBERS, word=sorted(ALTERATIONS))
+    def alter(self, number, word):
+        try:
+            self.run(ALTERATIONS[word](self.bench, number))
+        except Refused as refused:
+            self.bench.seen[f"{word} refused: {refused.code}"] += 1
+        else:
+            self.bench.seen[f"{word} done"] += 1
+
+    @step(by=JUMPS)
+    def time_passes(self, by):
+        self.run(self.bench.clock.advance(by))
+
+    @step()
+    def sweep(self):
+        self.bench.seen[
+            f"fired: {min(self.run(commands.fire_due_timers(self.bench.rt, 100)), 2)}"
+        ] += 1
