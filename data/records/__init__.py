@@ -1,1 +1,1 @@
-"""Frozen records, one per table, by subject."""
+"""Frozen records, by subject."""

@@ -1,4 +1,4 @@
-"""Identifiers, one type per table, and the ids that follow from others."""
+"""Identifiers, one type per table, and derived ids."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ CustomerKey = NewType("CustomerKey", str)
 
 
 def derived_id(booking_id: UUID, *parts: object) -> UUID:
-    """An id that follows from the booking's own and `parts`, so that a decision draws no chance.
+    """Return an id derived from the booking's id and `parts`, so that decisions need no randomness.
 
-    The first 48 bits are the booking's (its moment, when it is a UUIDv7), which keeps rows of one
-    time together in an index; the rest is a hash. Version 8 of RFC 9562.
+    The first 48 bits are the booking's (its timestamp, if it is a UUIDv7), which keeps rows of the
+    same time together in an index; the rest is a hash. Version 8 of RFC 9562.
     """
     digest = sha256(booking_id.bytes + repr(parts).encode()).digest()
     raw = bytearray(booking_id.bytes[:6] + digest[:10])
@@ -30,5 +30,5 @@ def derived_id(booking_id: UUID, *parts: object) -> UUID:
 
 
 def customer_key(email: str) -> CustomerKey:
-    """The pseudonym under which a customer is known to blocks: a hash of her folded address."""
+    """Return the pseudonym of a customer in blocks: a hash of the case-folded e-mail address."""
     return CustomerKey(sha256(email.strip().casefold().encode()).hexdigest())

@@ -1,4 +1,4 @@
-"""Events that happened to a booking, and the messages that they call for."""
+"""Events of a booking and the messages they cause."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from data.records.ids import BookingId, MessageId
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
-    """A fact that happened to a booking, numbered from 1 without gaps; `data` holds ids only."""
+    """An event of a booking, numbered from 1 without gaps; `data` holds ids only."""
 
     booking_id: BookingId
     seq: int
@@ -26,7 +26,7 @@ class Event:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
-    """An intent to tell somebody something, delivered after the commit, in order per booking."""
+    """A message to be delivered after the commit, in order per booking."""
 
     id: MessageId
     booking_id: BookingId

@@ -1,4 +1,4 @@
-"""Amounts of money, and what a booking costs and earns."""
+"""Amounts of money and the charge of a booking."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Money:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Charge:
-    """What a booking costs the customer and earns the friend, at its end; once per booking."""
+    """The final price for the customer and pay of the friend; once per booking."""
 
     booking_id: BookingId
     friend_id: FriendId

@@ -12,7 +12,7 @@ from data.records.ids import CustomerKey, FriendId, PartnerId, PersonId
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Person:
-    """All personal data of a customer, a friend or an operator; kept in this table alone."""
+    """All personal data of a customer, friend or operator; stored in this table only."""
 
     id: PersonId
     name: str
@@ -36,14 +36,14 @@ class HeldCertificate:
     valid_from: datetime
     valid_until: datetime | None
 
-    def valid(self, now: datetime) -> bool:
-        """Whether it is valid at `now`: from inclusive, until exclusive."""
+    def is_valid(self, now: datetime) -> bool:
+        """Return whether it is valid at `now`: from inclusive, until exclusive."""
         return self.valid_from <= now and (self.valid_until is None or now < self.valid_until)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QuietHours:
-    """A daily span of local minutes since midnight, over midnight when `until` is not later."""
+    """A daily span in local minutes since midnight; past midnight if `until` is not later."""
 
     from_minute: int
     until_minute: int
@@ -51,7 +51,7 @@ class QuietHours:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Friend:
-    """A neighbourhood helper with everything that decides whether he may be asked."""
+    """A neighbourhood helper with all facts that decide whether to make an offer."""
 
     id: FriendId
     ref: str

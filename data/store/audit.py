@@ -1,4 +1,4 @@
-"""Who changed what about friends, partners and operators; bookings have events instead."""
+"""The audit log of changes to friends, partners and operators; bookings have events instead."""
 
 from __future__ import annotations
 
@@ -14,5 +14,5 @@ sql = sql_loader.load("audit")
 async def record(
     tx: Connection, *, actor: str, act: str, subject: str, data: Mapping[str, Any] | None = None
 ) -> None:
-    """Write one line that nobody can change; `data` holds ids and codes only."""
+    """Append one line, which is immutable; `data` holds ids and codes only."""
     await tx.execute(sql.record, actor, act, subject, dict(data or {}))

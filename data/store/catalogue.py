@@ -1,4 +1,4 @@
-"""Keeps the rows of the catalogue equal to the catalogue."""
+"""Writes the catalogue to its tables."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ sql = sql_loader.load("catalogue")
 
 
 async def put(tx: Connection, catalogue: Catalogue) -> None:
-    """Write what changed; packages no longer sold stay for the bookings that name them."""
+    """Write what changed; packages no longer sold become inactive, as bookings refer to them."""
     await tx.executemany(
         sql.put_certificate,
         [

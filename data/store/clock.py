@@ -1,4 +1,4 @@
-"""How fast the trade's clock runs, and what the server's own clock says."""
+"""The speed of the trade's clock, and the server's own clock."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ sql = sql_loader.load("clock")
 
 
 async def speed(tx: Connection) -> float:
-    """Seconds of the trade that pass in a second on the wall: 1.0 unless a test clock rules."""
+    """Return the seconds of the trade per wall-clock second: 1.0 without a test clock."""
     found: float = await tx.fetchval(sql.speed)
     return found
 
 
-async def wall(tx: Connection) -> datetime | None:
-    """The server's own clock; None where a test clock rules, which may be moved at will."""
+async def wall_time(tx: Connection) -> datetime | None:
+    """Return the server's own clock; None with a test clock, which may be set at will."""
     found: datetime | None = await tx.fetchval(sql.wall)
     return found
 
 
 async def last_event_at(tx: Connection) -> datetime | None:
-    """When the event happened that was written last; None when there is none."""
+    """Return the time of the event written last; None without events."""
     found: datetime | None = await tx.fetchval(sql.last_event_at)
     return found
 
 
 async def is_confirmed(tx: Connection, within: timedelta) -> bool:
-    """Whether somebody has said lately that this server's clock is right."""
+    """Return whether an operator has confirmed the server's clock within this time."""
     found: bool = await tx.fetchval(sql.is_confirmed, within)
     return found

@@ -1,4 +1,4 @@
-"""What the desk and the doctor look at: rows as they are, and what should never be among them."""
+"""Reads for the desk and the doctor: numbers of rows, and rows that break invariants."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ sql = sql_loader.load("consistency")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Clocks:
-    """The server's own clock and the clock of the trade, read together."""
+    """The server's own clock and the trade's clock, read together."""
 
     wall: datetime
     trade: datetime
@@ -25,7 +25,7 @@ class Clocks:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timers:
-    """Timers that are due (how many, and since how many seconds), and those that failed before."""
+    """Due timers: their number and the seconds since the first; and timers that have failed."""
 
     overdue: int
     overdue_s: float
@@ -43,7 +43,7 @@ class Counts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Story:
-    """Everything that is written about one booking, apart from who the customer is."""
+    """All rows of one booking without personal data of the customer."""
 
     events: list[dict[str, Any]]
     offers: list[dict[str, Any]]
@@ -52,48 +52,48 @@ class Story:
 
 
 async def clocks(tx: Connection) -> Clocks:
-    """Both clocks."""
+    """Read both clocks."""
     row = await tx.fetchrow(sql.clocks)
     assert row is not None
     return Clocks(**row)
 
 
 async def timers(tx: Connection) -> Timers:
-    """How the timers stand."""
+    """Read the state of the timers."""
     row = await tx.fetchrow(sql.timers)
     assert row is not None
     return Timers(**row)
 
 
 async def counts(tx: Connection) -> Counts:
-    """How much there is."""
+    """Count the rows of the main tables."""
     row = await tx.fetchrow(sql.counts)
     assert row is not None
     return Counts(**row)
 
 
 async def bookings_without_timer(tx: Connection) -> list[BookingId]:
-    """Bookings that wait for a timer there is not."""
+    """Return the bookings whose timer is missing."""
     return [row["id"] for row in await tx.fetch(sql.bookings_without_timer)]
 
 
 async def friends_miscounted(tx: Connection) -> list[str]:
-    """Refs of friends whose counter of open jobs is wrong."""
+    """Return the refs of friends whose counter of open jobs is wrong."""
     return [row["ref"] for row in await tx.fetch(sql.friends_miscounted)]
 
 
 async def friends_without_point(tx: Connection) -> list[str]:
-    """Refs of friends without a point."""
+    """Return the refs of friends without a point."""
     return [row["ref"] for row in await tx.fetch(sql.friends_without_point)]
 
 
 async def parked_messages(tx: Connection, limit: int) -> list[dict[str, Any]]:
-    """Messages that were given up, the oldest first."""
+    """Return the messages that were given up, oldest first."""
     return [dict(row) for row in await tx.fetch(sql.parked_messages, limit)]
 
 
 async def story(tx: Connection, booking_id: BookingId) -> Story:
-    """What happened to a booking, and what is still to come."""
+    """Read the story of a booking: events, offers, timers and messages."""
     parts = {}
     for name in ("events", "offers", "timers", "messages"):
         block = sql.story if name == "events" else getattr(sql, f"{name}_of")
@@ -102,5 +102,5 @@ async def story(tx: Connection, booking_id: BookingId) -> Story:
 
 
 async def refs(tx: Connection, ids: Iterable[FriendId | UUID]) -> Mapping[str, str]:
-    """The refs of friends by their ids as text."""
+    """Return the refs of friends by their ids as text."""
     return {str(row["id"]): row["ref"] for row in await tx.fetch(sql.refs, list(set(ids)))}

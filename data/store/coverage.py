@@ -1,4 +1,4 @@
-"""Where bookings could not be served as promised."""
+"""Demand that could not be served, by place."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ sql = sql_loader.load("coverage")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DemandRow:
-    """What was booked in one square kilometre: all, those unmet, and of these the unfilled."""
+    """Bookings in one square kilometre: all, the unmet, and of these the unfilled."""
 
     lat: float
     lon: float
@@ -25,5 +25,5 @@ class DemandRow:
 async def unmet_demand(
     tx: Connection, *, days: int, market: Market | None, package: str | None
 ) -> list[DemandRow]:
-    """The bookings of the last days by square kilometre; None asks for every market or package."""
+    """Return the demand of the last `days` by square kilometre; None matches all."""
     return [DemandRow(**row) for row in await tx.fetch(sql.unmet_demand, days, market, package)]

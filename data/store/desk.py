@@ -1,4 +1,4 @@
-"""What the desk sees of bookings: queues, searches, one booking whole, the map, its own notes."""
+"""Reads for the desk: queues, searches, single bookings and friends, the map, notes."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ END_OF_TIME: Final = (datetime(9999, 1, 1, tzinfo=UTC), UUID(int=0))
 
 
 class Queue(StrEnum):
-    """What waits for a person at the desk."""
+    """The work lists of the desk."""
 
     UNFILLED = "unfilled"
     CONTACT_DUE_SOON = "contact_due_soon"
@@ -42,16 +42,16 @@ class Queue(StrEnum):
 async def bookings_in_queue(
     tx: Connection, queue: Queue, *, soon: timedelta, limit: int
 ) -> list[UUID]:
-    """The bookings that wait in a queue, at most `limit`; one for each of its parked messages.
+    """Return at most `limit` bookings of a queue; a booking once per parked message.
 
-    `soon` is how near a contact deadline must be to count.
+    `soon` is the time before a contact deadline that counts as due soon.
     """
     args = (limit, soon) if queue is Queue.CONTACT_DUE_SOON else (limit,)
     return [row["id"] for row in await tx.fetch(getattr(sql, queue), *args)]
 
 
 async def search(tx: Connection, words: str) -> list[BookingId]:
-    """The newest bookings found by an id, a reference, a friend's ref or the customer's words."""
+    """Find the newest bookings by id, reference, a friend's ref or words of the customer's data."""
     rows = await tx.fetch(sql.search, words, parse_id(words), FOUND_MAX)
     return [BookingId(row["id"]) for row in rows]
 
@@ -64,7 +64,7 @@ async def page(
     before: Position | None,
     limit: int,
 ) -> list[Row]:
-    """A page of bookings with their friends and customers, the newest first."""
+    """Return a page of bookings with their friends and customers, newest first."""
     at, last = before or END_OF_TIME
     if among is not None:
         found = await tx.fetch(sql.page_among, at, last, limit, list(among), state)
@@ -79,20 +79,20 @@ async def page(
 
 
 async def day_numbers(tx: Connection, timezone: str, market: Market | None) -> Row:
-    """What has happened since midnight in a time zone, and the offers that live now."""
+    """Count the events since midnight in a time zone and the live offers."""
     row = await tx.fetchrow(sql.day_numbers, timezone, market)
     assert row is not None
     return {**row, "live_offers": await tx.fetchval(sql.live_offers, market)}
 
 
 async def booking_details(tx: Connection, booking_id: BookingId) -> Row | None:
-    """What of a booking only the desk may know; None when there is none."""
+    """Return the data of a booking that only the desk may see; None if there is no such booking."""
     row = await tx.fetchrow(sql.booking_details, booking_id)
     return dict(row) if row else None
 
 
 async def story(tx: Connection, booking_id: BookingId) -> Mapping[str, list[Row]]:
-    """The events, offers and awards of a booking, each in its order."""
+    """Return the events, offers and awards of a booking, each in order."""
     blocks = {"events": sql.events_of, "offers": sql.offers_of, "awards": sql.awards_of}
     return {
         name: [dict(row) for row in await tx.fetch(block, booking_id, STORY_MAX)]
@@ -101,7 +101,7 @@ async def story(tx: Connection, booking_id: BookingId) -> Mapping[str, list[Row]
 
 
 async def names(tx: Connection, people: Iterable[UUID]) -> Mapping[UUID, str]:
-    """How these people are called."""
+    """Return the names of people by id."""
     rows = await tx.fetch(sql.names, list(set(people)))
     return {row["id"]: row["name"] for row in rows}
 
@@ -109,31 +109,33 @@ async def names(tx: Connection, people: Iterable[UUID]) -> Mapping[UUID, str]:
 async def add_booking_note(
     tx: Connection, booking_id: BookingId, by: PersonId, text: str
 ) -> list[Row] | None:
-    """Add a note about a booking and return all; None when there are too many, or no booking."""
-    notes: list[Row] | None = await tx.fetchval(sql.add_booking_note, booking_id, by, text, NOTES_MAX)
+    """Add a note to a booking and return all notes; None if there are too many or no booking."""
+    notes: list[Row] | None = await tx.fetchval(
+        sql.add_booking_note, booking_id, by, text, NOTES_MAX
+    )
     return notes
 
 
 async def add_friend_note(
     tx: Connection, friend_id: FriendId, by: PersonId, text: str
 ) -> list[Row] | None:
-    """Add a note about a friend and return all; None when there are too many, or no friend."""
+    """Add a note to a friend and return all notes; None if there are too many or no friend."""
     notes: list[Row] | None = await tx.fetchval(sql.add_friend_note, friend_id, by, text, NOTES_MAX)
     return notes
 
 
 async def record_access(tx: Connection, *, actor: str, act: str, subject: str) -> None:
-    """Write down that somebody looked at personal data, once in ten minutes."""
+    """Record an access to personal data in the audit log, at most once in ten minutes."""
     await tx.execute(sql.record_access, actor, act, subject)
 
 
 async def map_bookings(tx: Connection) -> list[Row]:
-    """The bookings under way or of the last seven days, with their points."""
+    """Return the unfinished bookings and those of the last seven days, with their points."""
     return [dict(row) for row in await tx.fetch(sql.map_bookings, MAP_MAX)]
 
 
 async def messages(tx: Connection, state: str, *, after: Position | None, limit: int) -> list[Row]:
-    """A page of parked or pending messages, the longest waiting first."""
+    """Return a page of parked or pending messages, the longest waiting first."""
     at, last = after or (datetime(1, 1, 1, tzinfo=UTC), UUID(int=0))
     return [dict(row) for row in await tx.fetch(sql.messages, state, at, last, limit)]
 
@@ -146,7 +148,7 @@ async def friends(
     after: str,
     limit: int,
 ) -> list[Row]:
-    """A page of friends in the order of their refs."""
+    """Return a page of friends, ordered by ref."""
     if among is None:
         rows = await tx.fetch(sql.friends, after, state, limit)
     else:
@@ -155,13 +157,13 @@ async def friends(
 
 
 async def search_friends(tx: Connection, words: str) -> list[FriendId]:
-    """Friends found by an id, the beginning of a ref, or the words of what is known of them."""
+    """Find friends by id, prefix of the ref, or words of their data."""
     rows = await tx.fetch(sql.search_friends, words, parse_id(words), FOUND_MAX)
     return [FriendId(row["id"]) for row in rows]
 
 
 async def friend(tx: Connection, friend_id: FriendId, *, jobs: int) -> Row | None:
-    """A friend whole, with his certificates and his last `jobs` jobs."""
+    """Return a friend with all certificates and the last `jobs` jobs."""
     row = await tx.fetchrow(sql.friend, friend_id)
     if row is None:
         return None
@@ -171,7 +173,7 @@ async def friend(tx: Connection, friend_id: FriendId, *, jobs: int) -> Row | Non
 
 
 def parse_id(words: str) -> UUID | None:
-    """The id that somebody typed, if it is one."""
+    """Return the id in a search text, if it is one."""
     try:
         return UUID(words.strip())
     except ValueError:

@@ -1,4 +1,4 @@
-"""What has happened since somebody last looked, for streams; events are written by `jobs`."""
+"""Committed events since a snapshot, for streams; `jobs` writes them."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ SNAPSHOT = re.compile(r"[0-9]{1,19}:[0-9]{1,19}:([0-9]{1,19}(,[0-9]{1,19}){0,199
 
 
 class InvalidSnapshot(ValueError):
-    """This text is not a snapshot."""
+    """The text is not a snapshot."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
-    """Which transactions were seen as committed at a moment, as PostgreSQL writes it.
+    """The transactions visible at one time, in PostgreSQL's text form.
 
     All below `xmin`, none from `xmax` on, and in between all but those that were `running`.
     """
@@ -39,31 +39,31 @@ class Snapshot:
     running: frozenset[int]
 
     @classmethod
-    def read(cls, text: str) -> Self:
-        """A snapshot from its text; raises InvalidSnapshot."""
+    def parse(cls, text: str) -> Self:
+        """Parse a snapshot. Raises InvalidSnapshot."""
         if not SNAPSHOT.fullmatch(text):
             raise InvalidSnapshot(text[:40])
         xmin, xmax, running = text.split(":")
-        found = cls(
+        snapshot = cls(
             xmin=int(xmin),
             xmax=int(xmax),
             running=frozenset(map(int, filter(None, running.split(",")))),
         )
-        if not 0 < found.xmin <= found.xmax < 2**63:
+        if not 0 < snapshot.xmin <= snapshot.xmax < 2**63:
             raise InvalidSnapshot(text[:40])
-        return found
+        return snapshot
 
     def __str__(self) -> str:
         return f"{self.xmin}:{self.xmax}:{','.join(map(str, sorted(self.running)))}"
 
-    def shows(self, xid: int) -> bool:
-        """Whether what this transaction wrote was visible."""
+    def includes(self, xid: int) -> bool:
+        """Return whether the writes of this transaction were visible."""
         return xid < self.xmin or (xid < self.xmax and xid not in self.running)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommittedEvent:
-    """An event, the transaction that wrote it, and whose booking it is about."""
+    """An event, its transaction, and the partner of its booking."""
 
     event: Event
     xid: int
@@ -72,7 +72,7 @@ class CommittedEvent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FriendOffer:
-    """One friend asked about a booking: what he may see, and when his offer was closed."""
+    """An offer as its friend may see it, and when it was closed."""
 
     friend_id: FriendId
     offer: OfferView
@@ -81,21 +81,21 @@ class FriendOffer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventBatch:
-    """What was committed up to `mark`, in order per booking.
+    """The events committed up to `mark`, in order per booking.
 
-    `complete_from` is the first transaction of which nothing was left out; 0 when nothing was.
+    `complete_from` is the first transaction from which on no event was dropped; 0 if none was.
     """
 
     mark: Snapshot
-    happened: Sequence[CommittedEvent]
+    events: Sequence[CommittedEvent]
     complete_from: int
 
 
 @asynccontextmanager
 async def dedicated_connection(pool: Pool) -> AsyncIterator[Connection]:
-    """A connection kept out of the pool while somebody listens; each statement stands alone.
+    """Yield a connection reserved for one task; each statement commits by itself.
 
-    Whoever looks fifty times a second must not queue behind those who book.
+    A stream that polls fifty times a second must not queue behind bookings.
     """
     with translate_errors():
         connection = await pool.acquire(timeout=ACQUIRE_TIMEOUT_S)
@@ -106,30 +106,30 @@ async def dedicated_connection(pool: Pool) -> AsyncIterator[Connection]:
 
 
 async def events_since(tx: Connection, mark: Snapshot | None, limit: int) -> EventBatch:
-    """The events committed since `mark`, at most the newest `limit`; without a mark none."""
+    """Return the events committed since `mark`, at most the newest `limit`; none without a mark."""
     rows = await tx.fetch(sql.events_since, str(mark) if mark else None, limit)
-    happened = [_committed_event(row) for row in rows if row["booking_id"] is not None]
-    full = len(happened) == limit
+    events = [_committed_event(row) for row in rows if row["booking_id"] is not None]
+    is_full = len(events) == limit
     return EventBatch(
-        mark=Snapshot.read(rows[0]["mark"]),
-        happened=sorted(happened, key=_order),
-        complete_from=min(one.xid for one in happened) + 1 if full else 0,
+        mark=Snapshot.parse(rows[0]["mark"]),
+        events=sorted(events, key=_order),
+        complete_from=min(one.xid for one in events) + 1 if is_full else 0,
     )
 
 
 async def offers_of(
     tx: Connection, bookings: Collection[BookingId]
 ) -> Mapping[BookingId, Sequence[FriendOffer]]:
-    """Every offer there ever was for these bookings, as the friends asked may see it."""
-    asked: defaultdict[BookingId, list[FriendOffer]] = defaultdict(list)
+    """Return all offers of these bookings, as their friends may see them."""
+    offers: defaultdict[BookingId, list[FriendOffer]] = defaultdict(list)
     if bookings:
         for row in await tx.fetch(sql.offers_of, bookings):
-            asked[row["booking_id"]].append(_friend_offer(row))
-    return asked
+            offers[row["booking_id"]].append(_friend_offer(row))
+    return offers
 
 
 async def valid_credentials(tx: Connection, secrets_sha256: Collection[bytes]) -> set[bytes]:
-    """Which of these hashes are of sessions and partner keys that are still good."""
+    """Return the hashes that belong to valid sessions and partner keys."""
     return {row["secret"] for row in await tx.fetch(sql.valid_credentials, secrets_sha256)}
 
 

@@ -1,4 +1,4 @@
-"""The roster: friends taken in from a file, and what they change about themselves."""
+"""Writes to friends: imports from files, and changes of profile and state."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Pair = tuple[FriendId, str]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FriendEntry:
-    """A friend as a file describes him."""
+    """A friend as imported from a file."""
 
     id: FriendId
     ref: str
@@ -44,18 +44,18 @@ class FriendEntry:
 
 
 async def ids_by_ref(tx: Connection, refs: Sequence[str]) -> Mapping[str, FriendId]:
-    """The ids of the friends who bear these refs already."""
+    """Return the ids of the existing friends with these refs."""
     return {row["ref"]: row["id"] for row in await tx.fetch(sql.ids_by_ref, refs)}
 
 
 async def refs_by_email(tx: Connection, emails: Sequence[str]) -> Mapping[str, str]:
-    """Which of these folded e-mail addresses belong to a friend, and the ref of that friend."""
+    """Return the refs of the friends with these case-folded e-mail addresses."""
     rows = await tx.fetch(sql.refs_by_email, emails)
     return {row["email"]: row["ref"] for row in rows}
 
 
 async def put(tx: Connection, entries: Sequence[FriendEntry]) -> set[FriendId]:
-    """Write these friends; returns those who are new or were changed by it."""
+    """Insert or update these friends; return those new or changed."""
     if not entries:
         return set()
     people = await tx.fetch(sql.put_people, *_columns(map(_person_row, entries)))
@@ -90,7 +90,7 @@ async def _put_certificates(tx: Connection, entries: Sequence[FriendEntry]) -> s
 
 
 async def certify(tx: Connection, friend_id: FriendId, code: str) -> bool | None:
-    """Give a certificate from now on; False when he holds it, None when there is no such kind."""
+    """Add a certificate from now on; False if the friend holds it, None if the kind is unknown."""
     held = await tx.fetch(sql.held_certificates, [friend_id])
     if any(row["certificate"] == code for row in held):
         return False
@@ -99,7 +99,7 @@ async def certify(tx: Connection, friend_id: FriendId, code: str) -> bool | None
 
 
 async def uncertify(tx: Connection, friend_id: FriendId, code: str) -> bool:
-    """Take a certificate away; False when he does not hold it."""
+    """Remove a certificate; False if the friend does not hold it."""
     done = await tx.execute(sql.end_certificates, [friend_id], [code])
     return not done.endswith(" 0")
 
@@ -109,22 +109,22 @@ def _columns(rows: Iterable[tuple[object, ...]]) -> list[list[object]]:
 
 
 async def profile(tx: Connection, friend_id: FriendId) -> asyncpg.Record | None:
-    """Everything a friend may see and change about himself, with his mean stars."""
+    """Return a friend's own profile, with mean stars; None if unknown."""
     return await tx.fetchrow(sql.profile, friend_id)
 
 
 async def lock_friend(tx: Connection, friend_id: FriendId) -> bool:
-    """Lock one friend's row; False when there is none."""
+    """Lock one friend's row; False if there is none."""
     return await tx.fetchval(sql.lock_friend, friend_id) is not None
 
 
 async def set_state(tx: Connection, friend_id: FriendId, state: FriendState) -> bool:
-    """Pause, activate or suspend a friend; False when he was so already."""
+    """Set a friend's state; False if it is unchanged."""
     return await tx.fetchval(sql.set_state, friend_id, state) is not None
 
 
 async def set_quiet(tx: Connection, friend_id: FriendId, quiet: QuietHours | None) -> None:
-    """Set or clear his quiet hours."""
+    """Set or clear a friend's quiet hours."""
     span = (quiet.from_minute, quiet.until_minute) if quiet else (None, None)
     await tx.execute(sql.set_quiet, friend_id, *span)
 
@@ -132,45 +132,45 @@ async def set_quiet(tx: Connection, friend_id: FriendId, quiet: QuietHours | Non
 async def set_reach(
     tx: Connection, friend_id: FriendId, radius_m: int, languages: Sequence[Language]
 ) -> None:
-    """Set how far he goes and which languages he speaks."""
+    """Set a friend's radius and languages."""
     await tx.execute(sql.set_reach, friend_id, radius_m, languages)
 
 
 async def set_base(tx: Connection, friend_id: FriendId, lat: float, lon: float) -> None:
-    """Move his base."""
+    """Move a friend's base."""
     await tx.execute(sql.set_base, friend_id, lat, lon)
 
 
 async def record_base_move(tx: Connection, friend_id: FriendId, at: datetime) -> None:
-    """Keep when he last moved his base himself."""
+    """Record when a friend last moved the base."""
     await tx.execute(sql.record_base_move, friend_id, at)
 
 
 async def set_capacity(tx: Connection, friend_id: FriendId, capacity: int) -> None:
-    """Set how many open jobs he takes; ConstraintViolation when he has more."""
+    """Set the limit of open jobs. Raises ConstraintViolation if the friend has more."""
     await tx.execute(sql.set_capacity, friend_id, capacity)
 
 
 async def add_members(tx: Connection, partner: PartnerId, friends: Sequence[FriendId]) -> None:
-    """Make these friends members of a partner's community."""
+    """Add friends to a partner's community."""
     await tx.execute(sql.add_members, partner, friends)
 
 
 async def remove_members(tx: Connection, partner: PartnerId, friends: Sequence[FriendId]) -> None:
-    """Take these friends out of a partner's community."""
+    """Remove friends from a partner's community."""
     await tx.execute(sql.remove_members, partner, friends)
 
 
 async def block(tx: Connection, friend: FriendId, customer: CustomerKey, by_friend: bool) -> None:
-    """Keep a friend and a customer apart from now on."""
+    """Block offers between a friend and a customer from now on."""
     await tx.execute(sql.block, friend, customer, by_friend)
 
 
 async def hurry_retries(tx: Connection, friends: Sequence[FriendId]) -> None:
-    """Have unfilled bookings near these friends tried again at once."""
+    """Retry the unfilled bookings near these friends now."""
     await tx.execute(sql.hurry_retries, friends)
 
 
 async def hurry_markets(tx: Connection, markets: Sequence[Market]) -> None:
-    """Have all unfilled bookings of these markets tried again at once."""
+    """Retry all unfilled bookings of these markets now."""
     await tx.execute(sql.hurry_markets, markets)

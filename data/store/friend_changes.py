@@ -1,4 +1,4 @@
-"""What changed about friends since a mark, beside their own rows."""
+"""Changes of friends since a mark that are not in their own rows, and fingerprints of all."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PAGE = 5000
 
 
 class Fingerprint(NamedTuple):
-    """Enough of a friend to tell whether a copy of him still holds."""
+    """The fields that show whether a copy of a friend is up to date."""
 
     version: int
     open_jobs: int
@@ -25,7 +25,7 @@ class Fingerprint(NamedTuple):
 
 
 async def live_offers_since(tx: Connection, mark: str, now: datetime) -> Mapping[FriendId, int]:
-    """How many live offers those friends have whose bookings moved at or after `mark`."""
+    """Return the live offers of friends whose bookings changed at or after `mark`."""
     rows = await tx.fetch(sql.live_offers_since, mark, now)
     return {FriendId(row["friend_id"]): row["live"] for row in rows}
 
@@ -33,7 +33,7 @@ async def live_offers_since(tx: Connection, mark: str, now: datetime) -> Mapping
 async def fingerprints(
     tx: Connection, now: datetime
 ) -> AsyncIterator[Mapping[FriendId, Fingerprint]]:
-    """The pulse of every friend with a place, a page at a time, in the order of their ids."""
+    """Yield the fingerprints of all friends with a point in pages, ordered by id."""
     last = UUID(int=0)
     while rows := await tx.fetch(sql.fingerprints, last, PAGE, now):
         yield {
@@ -46,7 +46,7 @@ async def fingerprints(
 async def versions(
     tx: Connection, friends: Collection[FriendId]
 ) -> Mapping[FriendId, tuple[int, int]]:
-    """Version and open jobs of these friends, as their rows say."""
+    """Return version and open jobs of these friends from their rows."""
     if not friends:
         return {}
     rows = await tx.fetch(sql.versions, friends)

@@ -1,4 +1,4 @@
-"""Friends as the dispatcher sees them."""
+"""Friends with the facts that dispatch needs."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ CHANNELS = {
     (True, False): frozenset({Channel.MAIL}),
     (True, True): frozenset({Channel.MAIL, Channel.PUSH}),
 }
-"""By which ways somebody is reached who has mail, a phone, or both; the copies share them."""
+"""The channels of a friend by (has mail, has phone); the copies share these sets."""
 
 
 async def lock(tx: Connection, ids: Iterable[FriendId]) -> None:
-    """Lock these friends' rows in the order of their ids, so that their counters stand still."""
+    """Lock these friends' rows in the order of their ids, so that their counters cannot change."""
     wanted = sorted(set(ids))
     if wanted:
         await tx.fetch(sql.lock, wanted)
@@ -38,7 +38,7 @@ async def lock(tx: Connection, ids: Iterable[FriendId]) -> None:
 async def facts(
     tx: Connection, ids: Iterable[FriendId], now: datetime
 ) -> Mapping[FriendId, Friend]:
-    """These friends as their rows say now; live offers are counted as of `now`."""
+    """Return these friends from their rows; live offers are counted as of `now`."""
     wanted = list(set(ids))
     if not wanted:
         return {}
@@ -51,14 +51,14 @@ FindCopy = Callable[[FriendId], Friend | None]
 async def current(
     tx: Connection, ids: Iterable[FriendId], now: datetime, copy: FindCopy
 ) -> Mapping[FriendId, Friend]:
-    """These friends as `facts` gives them, but read whole only where `copy` is out of date."""
+    """Return the same as `facts`, but read in full only friends whose `copy` is out of date."""
     return await _refresh(tx, sql.fingerprint, ids, now, copy)
 
 
 async def lock_current(
     tx: Connection, ids: Iterable[FriendId], now: datetime, copy: FindCopy
 ) -> Mapping[FriendId, Friend]:
-    """`lock` and `current` at once."""
+    """Do `lock` and `current` in one query."""
     return await _refresh(tx, sql.lock_and_fingerprint, ids, now, copy)
 
 
@@ -68,22 +68,22 @@ async def _refresh(
     wanted = list(set(ids))
     if not wanted:
         return {}
-    found: dict[FriendId, Friend] = {}
+    fresh: dict[FriendId, Friend] = {}
     stale = []
     for friend_id, version, open_jobs, live_offers in await tx.fetch(pulse, wanted, now):
-        known = copy(friend_id)
-        if known is None or known.version != version:
+        cached = copy(friend_id)
+        if cached is None or cached.version != version:
             stale.append(friend_id)
-        elif (known.open_jobs, known.live_offers) != (open_jobs, live_offers):
-            found[friend_id] = replace(known, open_jobs=open_jobs, live_offers=live_offers)
+        elif (cached.open_jobs, cached.live_offers) != (open_jobs, live_offers):
+            fresh[friend_id] = replace(cached, open_jobs=open_jobs, live_offers=live_offers)
         else:
-            found[friend_id] = known
-    found.update(await facts(tx, stale, now))
-    return found
+            fresh[friend_id] = cached
+    fresh.update(await facts(tx, stale, now))
+    return fresh
 
 
 async def all_friends(tx: Connection, now: datetime) -> AsyncIterator[list[Friend]]:
-    """All friends, a page at a time, in the order of their ids."""
+    """Yield all friends in pages, ordered by id."""
     last = UUID(int=0)
     while ids := [row["id"] for row in await tx.fetch(sql.ids_after, last, PAGE)]:
         yield list((await facts(tx, ids, now)).values())
@@ -91,25 +91,25 @@ async def all_friends(tx: Connection, now: datetime) -> AsyncIterator[list[Frien
 
 
 async def horizon(tx: Connection) -> str:
-    """A mark in the stream of changes: whatever is not visible yet will lie at or after it."""
+    """Return a mark: every change not visible yet will be at or after it."""
     mark: str = await tx.fetchval(sql.horizon)
     return mark
 
 
 async def changed_since(tx: Connection, mark: str) -> list[FriendId]:
-    """The friends changed at or after `mark`; some may be told twice, none is missed."""
+    """Return the friends changed at or after `mark`: none is missed, some may come twice."""
     return [row["id"] for row in await tx.fetch(sql.changed_since, mark)]
 
 
 async def find_id(tx: Connection, word: str) -> FriendId | None:
-    """The friend meant by an id or by the `ref` of an imported file."""
+    """Find a friend by id or ref."""
     found: UUID | None = await tx.fetchval(sql.find_id, word)
     return FriendId(found) if found else None
 
 
 def friend(row: asyncpg.Record) -> Friend:
-    """A friend from a row of `facts`."""
-    quiet = row["quiet_from"] is not None
+    """Build a friend from a row of `facts`."""
+    has_quiet_hours = row["quiet_from"] is not None
     return Friend(
         id=FriendId(row["id"]),
         ref=row["ref"],
@@ -128,7 +128,7 @@ def friend(row: asyncpg.Record) -> Friend:
             for code, valid in zip(row["certificates"], row["valid"], strict=True)
         ),
         quiet=QuietHours(from_minute=row["quiet_from"], until_minute=row["quiet_until"])
-        if quiet
+        if has_quiet_hours
         else None,
         communities=frozenset(row["communities"]),
         blocked=frozenset(row["blocked"]),

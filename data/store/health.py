@@ -1,4 +1,4 @@
-"""What tells whether this process and its database go together."""
+"""Reads that show whether this process can work on its database."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ sql = sql_loader.load("health")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """The last migration the database has, and whether there is any friend in it.
+    """The last migration of the database, and whether it has friends.
 
-    `works_from` is the last one that the code must know to work there.
+    `works_from` is the last migration that the code must know to work on it.
     """
 
     version: int
@@ -23,7 +23,7 @@ class Facts:
 
 
 async def facts(tx: Connection) -> Facts:
-    """Read both in one question."""
+    """Read the facts in one query."""
     row = await tx.fetchrow(sql.facts)
     assert row is not None
     return Facts(
@@ -32,5 +32,5 @@ async def facts(tx: Connection) -> Facts:
 
 
 def version_of_code() -> int:
-    """The last migration this code knows."""
+    """Return the last migration this code knows."""
     return migrate.read_migrations(migrate.MIGRATIONS)[-1].version

@@ -1,4 +1,4 @@
-"""Idempotency keys: claimed first, answered in the same transaction as the work."""
+"""Idempotency keys: claimed first; the response is stored in the transaction of the work."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ KeyOfCaller = tuple[str, str]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredResponse:
-    """What a request with an idempotency key was answered, kept to be said again word for word."""
+    """The stored response to a request with an idempotency key, replayed unchanged."""
 
     principal: str
     key: str
@@ -26,7 +26,7 @@ class StoredResponse:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """Who asks, under which key, and the hash of what is asked."""
+    """The caller, the key and the hash of a request."""
 
     principal: str
     key: str
@@ -34,14 +34,14 @@ class Claim:
 
     @property
     def name(self) -> KeyOfCaller:
-        """What makes it unique: the caller and his key."""
+        """The caller and the key, which are unique together."""
         return self.principal, self.key
 
 
 async def claim(tx: Connection, claims: Sequence[Claim]) -> Mapping[KeyOfCaller, StoredResponse]:
-    """Claim these keys, which must differ; those already answered come back with their answers.
+    """Claim these distinct keys; return the stored responses of keys already used.
 
-    Waits for a twin in another process that has claimed the same key and not yet committed.
+    Waits for another process that has claimed the same key and not yet committed.
     """
     if not claims:
         return {}
@@ -49,7 +49,7 @@ async def claim(tx: Connection, claims: Sequence[Claim]) -> Mapping[KeyOfCaller,
     rows = await tx.fetch(sql.claim, *columns, [c.request_sha256 for c in claims])
     if len(rows) == len(claims):
         return {}
-    mine = {(row["principal"], row["key"]) for row in rows}
+    claimed = {(row["principal"], row["key"]) for row in rows}
     return {
         (row["principal"], row["key"]): StoredResponse(
             principal=row["principal"],
@@ -58,22 +58,25 @@ async def claim(tx: Connection, claims: Sequence[Claim]) -> Mapping[KeyOfCaller,
             body=row["body"],
         )
         for row in await tx.fetch(sql.stored, *columns)
-        if (row["principal"], row["key"]) not in mine
+        if (row["principal"], row["key"]) not in claimed
     }
 
 
-async def store_responses(tx: Connection, said: Mapping[KeyOfCaller, Mapping[str, Any]]) -> None:
-    """Keep what was answered under these claims."""
-    if said:
-        await tx.execute(sql.store, [p for p, _ in said], [k for _, k in said], list(said.values()))
+async def store_responses(
+    tx: Connection, responses: Mapping[KeyOfCaller, Mapping[str, Any]]
+) -> None:
+    """Store the responses of these claims."""
+    if responses:
+        callers, keys = zip(*responses, strict=True)
+        await tx.execute(sql.store, callers, keys, list(responses.values()))
 
 
 async def release(tx: Connection, names: Sequence[KeyOfCaller]) -> None:
-    """Give up claims whose request was refused."""
+    """Release claims whose request was refused."""
     if names:
         await tx.execute(sql.release, [p for p, _ in names], [k for _, k in names])
 
 
 async def delete_old(tx: Connection) -> None:
-    """Drop at most a thousand answers older than seven days."""
+    """Delete at most a thousand responses older than seven days."""
     await tx.execute(sql.delete_old)

@@ -1,4 +1,4 @@
-"""What a letter may need to know, looked up at the moment it is sent."""
+"""The data of a message, read when it is sent."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SUBSCRIPTION_COLUMNS = ("id", "endpoint", "p256dh", "auth", "created_at", "rung_
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CurrentOffer:
-    """The offer a message speaks of, as it stands now; `shown_m` is what its friend may see."""
+    """The current state of a message's offer; `shown_m` is the distance its friend may see."""
 
     id: OfferId
     state: OfferState
@@ -35,7 +35,7 @@ class CurrentOffer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LatestAward:
-    """The latest award of this booking to the friend the event speaks of."""
+    """The latest award of the booking to the friend of the event."""
 
     state: AwardState
     contact_due_at: datetime
@@ -45,10 +45,10 @@ class LatestAward:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MessageContext:
-    """A message's booking, reader and friend. `event_data` is the data of its event.
+    """A message's booking, recipient and friend, with the data of its event.
 
-    `email` is None once the reader's data is erased; `address` is the customer's own. `phones` are
-    those to be rung, for a message that goes to phones.
+    `email` is None once the recipient's data is erased; `address` is the customer's own.
+    `push_subscriptions` are those of the recipient, for a push message only.
     """
 
     now: datetime
@@ -60,7 +60,7 @@ class MessageContext:
     pay: Money
     event_data: Mapping[str, Any]
     email: str | None
-    phones: tuple[PushSubscription, ...]
+    push_subscriptions: tuple[PushSubscription, ...]
     language: Language
     address: str
     asked: int
@@ -72,7 +72,7 @@ class MessageContext:
 async def message_contexts(
     tx: Connection, ids: Sequence[MessageId]
 ) -> Mapping[MessageId, MessageContext]:
-    """The background of these messages, as of now."""
+    """Return the contexts of these messages, as of now."""
     if not ids:
         return {}
     rows = await tx.fetch(sql.message_contexts, ids)
@@ -91,7 +91,7 @@ def _message_context(row: asyncpg.Record) -> MessageContext:
         pay=Money(amount=row["pay_minor"], currency=currency),
         event_data=row["event_data"] or {},
         email=row["email"] or None,
-        phones=_subscriptions(row),
+        push_subscriptions=_subscriptions(row),
         language=Language(row["language"] or Language.EN),
         address=row["address"] or "",
         asked=row["asked"],

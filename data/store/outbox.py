@@ -1,4 +1,4 @@
-"""Messages on their way out: claimed for a while, then settled."""
+"""The outbox: messages are claimed under a lease and then settled."""
 
 from __future__ import annotations
 
@@ -30,30 +30,30 @@ class MessageState(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClaimedMessage:
-    """A message that is ours until its lease ends; `tries` counts this one too.
+    """A message claimed until its lease ends; `tries` includes this attempt.
 
-    `late` says that it ran out before anybody could send it.
+    `is_expired` tells that it expired before this attempt.
     """
 
     message: Message
     tries: int
-    late: bool
+    is_expired: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeliveryOutcome:
-    """What became of a claimed message; pending again after `again_s` seconds when it shall be."""
+    """The result of an attempt; one still pending is due again after `retry_after_s` seconds."""
 
     id: MessageId
     tries: int
     state: MessageState
     problem: str | None = None
-    again_s: float = 0.0
+    retry_after_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Backlog:
-    """What waits, in rows (counted to ten thousand) and in seconds of the trade."""
+    """The backlog in rows (counted up to ten thousand) and in seconds of the trade."""
 
     pending: int
     parked: int
@@ -65,15 +65,17 @@ class Backlog:
 async def claim(
     tx: Connection, limit: int, *, lease_s: float, busy: Collection[UUID]
 ) -> list[ClaimedMessage]:
-    """Claim at most `limit` due messages for `lease_s`, none of them for a reader in `busy`."""
+    """Claim at most `limit` due messages for `lease_s`, none for a recipient in `busy`."""
     if limit < 1:
         return []
     rows = await tx.fetch(sql.claim, limit, lease_s, list(busy))
-    return [ClaimedMessage(message=_message(r), tries=r["attempts"], late=r["late"]) for r in rows]
+    return [
+        ClaimedMessage(message=_message(r), tries=r["attempts"], is_expired=r["late"]) for r in rows
+    ]
 
 
 async def settle(tx: Connection, outcomes: Sequence[DeliveryOutcome]) -> None:
-    """Write what became of claimed messages; repeating it changes nothing."""
+    """Write the results of claimed messages. Idempotent."""
     if outcomes:
         await tx.execute(
             sql.settle,
@@ -81,17 +83,17 @@ async def settle(tx: Connection, outcomes: Sequence[DeliveryOutcome]) -> None:
             [o.tries for o in outcomes],
             [o.state for o in outcomes],
             [o.problem[:PROBLEM_LONGEST] if o.problem else None for o in outcomes],
-            [o.again_s for o in outcomes],
+            [o.retry_after_s for o in outcomes],
         )
 
 
 async def unpark(tx: Connection, message_id: MessageId) -> bool:
-    """Let a parked message be tried anew, from the first try; False when it is not parked."""
+    """Reset a parked message to its first attempt; False if it is not parked."""
     return await tx.fetchval(sql.unpark, message_id) is not None
 
 
 async def backlog(tx: Connection) -> Backlog:
-    """What waits to be sent and to be rung."""
+    """Read the backlog of messages and timers."""
     row = await tx.fetchrow(sql.backlog, COUNTED_MAX)
     assert row is not None
     return Backlog(

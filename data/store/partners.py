@@ -1,4 +1,4 @@
-"""Partners and their keys; of a key only its beginning and its hash are kept."""
+"""Partners and their keys; only the prefix and the hash of a key are stored."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ sql = sql_loader.load("partners")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PartnerKey:
-    """A key as it may be shown: never the key itself."""
+    """The public part of a key, never the key itself."""
 
     prefix: str
     created_at: datetime
@@ -27,7 +27,7 @@ class PartnerKey:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Partner:
-    """A retailer who books for his customers; `members_only` asks the friends of his community."""
+    """A retailer that books for its customers; `members_only` limits offers to its community."""
 
     id: PartnerId
     name: str
@@ -39,7 +39,7 @@ class Partner:
 async def insert(
     tx: Connection, partner_id: PartnerId, *, name: str, members_only: bool, actor: str
 ) -> Partner | None:
-    """Add a partner; None when the name is taken."""
+    """Add a partner; None if the name is taken."""
     row = await tx.fetchrow(sql.insert, partner_id, name, members_only)
     if row is None:
         return None
@@ -48,7 +48,7 @@ async def insert(
 
 
 async def find(tx: Connection, word: str) -> Partner | None:
-    """A partner by his name or id."""
+    """Find a partner by name or id."""
     row = await tx.fetchrow(sql.find, word)
     return _partner(row) if row else None
 
@@ -62,13 +62,13 @@ async def insert_key(
     secret_sha256: bytes,
     actor: str,
 ) -> None:
-    """Keep the hash of a new key."""
+    """Store the hash of a new key."""
     await tx.execute(sql.insert_key, key_id, partner_id, prefix, secret_sha256)
     await tx.execute(sql.audit, actor, "key.added", str(key_id))
 
 
 async def partners_by_key(tx: Connection, secrets_sha256: Sequence[bytes]) -> dict[bytes, Partner]:
-    """Whose keys these are; those that are no longer good are left out."""
+    """Return the partners of these keys by hash; revoked keys are left out."""
     rows = await tx.fetch(sql.partners_by_key, secrets_sha256)
     return {row["secret_sha256"]: _partner(row) for row in rows}
 
@@ -76,7 +76,7 @@ async def partners_by_key(tx: Connection, secrets_sha256: Sequence[bytes]) -> di
 async def revoke_key(
     tx: Connection, prefix: str, *, partner_id: PartnerId | None, actor: str
 ) -> int:
-    """Revoke the good keys that begin so, of one partner or of all; returns how many."""
+    """Revoke the valid keys with this prefix, of one partner or of all; return their number."""
     revoked = [row["id"] for row in await tx.fetch(sql.revoke_key, prefix, partner_id)]
     for key_id in revoked:
         await tx.execute(sql.audit, actor, "key.revoked", str(key_id))
@@ -84,18 +84,18 @@ async def revoke_key(
 
 
 async def all_partners(tx: Connection) -> list[Partner]:
-    """All partners by name, each with his keys."""
-    found: dict[PartnerId, Partner] = {}
+    """Return all partners with their keys, ordered by name."""
+    partners: dict[PartnerId, Partner] = {}
     for row in await tx.fetch(sql.all_partners):
-        partner = found.setdefault(PartnerId(row["id"]), _partner(row))
+        partner = partners.setdefault(PartnerId(row["id"]), _partner(row))
         if row["prefix"] is not None:
             key = PartnerKey(
                 prefix=row["prefix"],
                 created_at=row["key_created_at"],
                 revoked_at=row["revoked_at"],
             )
-            found[partner.id] = replace(partner, keys=(*partner.keys, key))
-    return list(found.values())
+            partners[partner.id] = replace(partner, keys=(*partner.keys, key))
+    return list(partners.values())
 
 
 def _partner(row: asyncpg.Record) -> Partner:

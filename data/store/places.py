@@ -1,6 +1,6 @@
-"""Postcodes an operator imported, and what a geocoder answered before.
+"""Imported postcodes and the cache of geocoder answers.
 
-Rows are plain values here: what a postcode means is for the folder `geo` to say.
+Rows hold plain values here; their types are defined in `geo`.
 """
 
 from __future__ import annotations
@@ -37,12 +37,12 @@ class GeocodeRow:
 
 
 async def imported_postcodes(tx: Connection) -> list[PostcodeRow]:
-    """Every imported postcode, in the order of country, code and town."""
+    """Return all imported postcodes, ordered by country, code and town."""
     return [PostcodeRow(*row) for row in await tx.fetch(sql.imported_postcodes)]
 
 
 async def replace_postcodes(tx: Connection, rows: Sequence[PostcodeRow]) -> None:
-    """Put these rows in the place of all their countries had."""
+    """Replace all rows of these rows' countries."""
     await tx.execute(sql.drop_country, sorted({row.country for row in rows}))
     for start in range(0, len(rows), PAGE):
         page = rows[start : start + PAGE]
@@ -57,11 +57,13 @@ async def replace_postcodes(tx: Connection, rows: Sequence[PostcodeRow]) -> None
 
 
 async def cached_answer(tx: Connection, key: bytes) -> GeocodeRow | None:
-    """What a geocoder answered to the question with this SHA-256, if not too long ago."""
+    """Return the cached answer to the request with this SHA-256, unless it is too old."""
     row = await tx.fetchrow(sql.cached_answer, key)
     return GeocodeRow(*row) if row else None
 
 
 async def cache_answer(tx: Connection, key: bytes, answer: GeocodeRow) -> None:
-    """Keep a geocoder's answer."""
-    await tx.execute(sql.cache_answer, key, answer.lat, answer.lon, answer.precision, answer.radius_m)
+    """Store a geocoder's answer."""
+    await tx.execute(
+        sql.cache_answer, key, answer.lat, answer.lon, answer.precision, answer.radius_m
+    )

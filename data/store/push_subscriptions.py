@@ -1,4 +1,4 @@
-"""Phones that ring: the push subscriptions of friends."""
+"""Push subscriptions of friends, one per phone (RFC 8030, RFC 8291)."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ sql = sql_loader.load("push_subscriptions")
 
 
 class PhoneProblem(StrEnum):
-    """Why a phone did not ring: its service no longer knows it, will not, or did not answer."""
+    """Why a push failed: the subscription is gone, the service refused it or did not answer."""
 
     GONE = "gone"
     REFUSED = "refused"
@@ -31,7 +31,7 @@ class PhoneProblem(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PushSubscription:
-    """Where a phone is rung and with which keys; `p256dh` is an uncompressed point of P-256."""
+    """The endpoint and keys of a phone; `p256dh` is an uncompressed point of P-256."""
 
     id: UUID
     endpoint: str
@@ -44,7 +44,7 @@ class PushSubscription:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FriendStatus:
-    """What may keep a friend from being asked, whatever the booking."""
+    """The facts that may prevent offers to a friend, whatever the booking."""
 
     now: datetime
     state: FriendState
@@ -59,50 +59,51 @@ class FriendStatus:
 
 async def put(
     tx: Connection,
-    phone_id: UUID,
+    subscription_id: UUID,
     friend_id: FriendId,
     *,
     endpoint: str,
     p256dh: bytes,
     auth: bytes,
-    most: int,
+    limit: int,
 ) -> datetime:
-    """Let this phone ring for him and nobody else; of more than `most` the oldest goes."""
+    """Register a phone for this friend only; beyond `limit` phones the oldest is deleted."""
     await tx.execute(sql.take_over, endpoint, friend_id)
-    row = await tx.fetchrow(sql.put, phone_id, friend_id, endpoint, p256dh, auth)
+    row = await tx.fetchrow(sql.put, subscription_id, friend_id, endpoint, p256dh, auth)
     assert row is not None
-    await tx.execute(sql.drop_oldest, friend_id, row["id"], most)
+    await tx.execute(sql.drop_oldest, friend_id, row["id"], limit)
     added_at: datetime = row["created_at"]
     return added_at
 
 
 async def drop(tx: Connection, friend_id: FriendId, endpoint: str) -> None:
-    """Ring this phone of his no more; nothing happens when it is not his."""
+    """Delete a subscription of this friend, if it exists."""
     await tx.execute(sql.drop, friend_id, endpoint)
 
 
 async def subscriptions_of(tx: Connection, friend_id: FriendId) -> list[PushSubscription]:
-    """His phones, the oldest first."""
+    """Return the subscriptions of a friend, oldest first."""
     return [push_subscription(row) for row in await tx.fetch(sql.subscriptions_of, friend_id)]
 
 
 async def mark_pushed(tx: Connection, friend_id: FriendId) -> None:
-    """All his phones are rung at this moment."""
+    """Record a push to all phones of a friend now."""
     await tx.execute(sql.mark_pushed, friend_id)
 
 
 async def settle(
     tx: Connection, gone: Sequence[UUID], others: Sequence[tuple[UUID, PhoneProblem | None]]
 ) -> None:
-    """Forget the phones that are gone, and write down how the others did."""
+    """Delete the subscriptions that are gone and record the results of the others."""
     if gone:
         await tx.execute(sql.delete_gone, gone)
     if others:
-        await tx.execute(sql.record_results, [one for one, _ in others], [said for _, said in others])
+        ids, problems = zip(*others, strict=True)
+        await tx.execute(sql.record_results, ids, problems)
 
 
 async def friend_status(tx: Connection, friend_id: FriendId) -> FriendStatus | None:
-    """What may keep this friend from being asked; None when there is no such friend."""
+    """Read these facts of a friend; None if there is no such friend."""
     row = await tx.fetchrow(sql.friend_status, friend_id)
     if row is None:
         return None
@@ -123,7 +124,7 @@ async def friend_status(tx: Connection, friend_id: FriendId) -> FriendStatus | N
 
 
 def push_subscription(row: asyncpg.Record | Mapping[str, Any]) -> PushSubscription:
-    """A phone from its row."""
+    """Build a subscription from its row."""
     return PushSubscription(
         id=row["id"],
         endpoint=row["endpoint"],

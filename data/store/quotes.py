@@ -1,4 +1,4 @@
-"""Quotes: a price that holds for a while."""
+"""Quotes: prices that hold for a limited time."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ sql = sql_loader.load("quotes")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quote:
-    """A price for one package in one market, promised until `expires_at`; holds no address."""
+    """A price for one package in one market, valid until `expires_at`; holds no address."""
 
     id: UUID
     package: str
@@ -38,24 +38,24 @@ async def insert(
     market: Market,
     price: Money,
     partner_id: PartnerId | None,
-    life: timedelta,
+    lifetime: timedelta,
 ) -> Quote:
-    """Keep a quote for `life` from now."""
+    """Store a quote valid for `lifetime` from now."""
     row = await tx.fetchrow(
-        sql.insert, quote_id, package, market, partner_id, price.amount, price.currency, life
+        sql.insert, quote_id, package, market, partner_id, price.amount, price.currency, lifetime
     )
     assert row is not None
     return _quote(row)
 
 
 async def find(tx: Connection, quote_id: UUID) -> Quote | None:
-    """A quote by its id, expired or not."""
+    """Find a quote by id, expired or not."""
     row = await tx.fetchrow(sql.find, quote_id)
     return _quote(row) if row else None
 
 
 async def delete_old(tx: Connection) -> None:
-    """Drop at most a thousand quotes a week after they expired."""
+    """Delete at most a thousand quotes that expired a week ago."""
     await tx.execute(sql.delete_old)
 
 

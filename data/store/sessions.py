@@ -1,4 +1,4 @@
-"""Login links and sessions: only hashes of their tokens are kept."""
+"""Login links and sessions; only hashes of their tokens are stored."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ sql = sql_loader.load("sessions")
 
 
 class Login(StrEnum):
-    """Who can sign in; a customer comes by the link of her booking instead."""
+    """The kinds of accounts; customers use the link of their booking instead."""
 
     FRIEND = "friend"
     OPERATOR = "operator"
@@ -25,7 +25,7 @@ class Login(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
-    """Somebody who may sign in, and where his link is to be sent."""
+    """An account that may sign in, with its mail address."""
 
     id: PersonId
     email: str
@@ -35,7 +35,7 @@ class Account:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionOwner:
-    """Who a session belongs to."""
+    """The owner of a session."""
 
     id: PersonId
     kind: Login
@@ -43,7 +43,7 @@ class SessionOwner:
 
 
 async def find_login(tx: Connection, kind: Login, email: str) -> Account | None:
-    """Who may sign in with this address."""
+    """Find the account with this address."""
     row = await tx.fetchrow(sql.find_login, kind, email)
     if row is None:
         return None
@@ -57,41 +57,43 @@ async def find_login(tx: Connection, kind: Login, email: str) -> Account | None:
 
 
 async def insert_link(
-    tx: Connection, token_sha256: bytes, person_id: PersonId, life: timedelta
+    tx: Connection, token_sha256: bytes, person_id: PersonId, lifetime: timedelta
 ) -> datetime | None:
-    """Keep a login link; returns when it expires, or None when nobody has this id."""
-    expires_at: datetime | None = await tx.fetchval(sql.insert_link, token_sha256, person_id, life)
+    """Store a login link; return its expiry, or None if nobody has this id."""
+    expires_at: datetime | None = await tx.fetchval(
+        sql.insert_link, token_sha256, person_id, lifetime
+    )
     return expires_at
 
 
 async def insert_link_under_limit(
-    tx: Connection, token_sha256: bytes, person_id: PersonId, life: timedelta, *, an_hour: int
+    tx: Connection, token_sha256: bytes, person_id: PersonId, lifetime: timedelta, *, per_hour: int
 ) -> datetime | None:
-    """Keep a login link unless he was given `an_hour` of them within the hour: then None."""
+    """Store a login link, or return None if the account got `per_hour` links in the last hour."""
     expires_at: datetime | None = await tx.fetchval(
-        sql.insert_link_under_limit, token_sha256, person_id, life, an_hour
+        sql.insert_link_under_limit, token_sha256, person_id, lifetime, per_hour
     )
     return expires_at
 
 
 async def use_link(tx: Connection, token_sha256: bytes) -> PersonId | None:
-    """Use a link up; returns whose it was, or None when it is unknown, used or expired."""
+    """Use a link up; return its owner, or None if it is unknown, used or expired."""
     found: UUID | None = await tx.fetchval(sql.use_link, token_sha256)
     return PersonId(found) if found else None
 
 
 async def insert(
-    tx: Connection, token_sha256: bytes, person_id: PersonId, life: timedelta
+    tx: Connection, token_sha256: bytes, person_id: PersonId, lifetime: timedelta
 ) -> tuple[datetime, Login] | None:
-    """Begin a session; returns when it expires, or None when this person may not sign in."""
-    row = await tx.fetchrow(sql.insert, token_sha256, person_id, life)
+    """Start a session; return its expiry, or None if this person may not sign in."""
+    row = await tx.fetchrow(sql.insert, token_sha256, person_id, lifetime)
     return (row["expires_at"], Login(row["kind"])) if row else None
 
 
 async def session_owners(
     tx: Connection, tokens_sha256: Sequence[bytes]
 ) -> dict[bytes, SessionOwner]:
-    """Whose sessions these are; those that are no longer good are left out."""
+    """Return the owners of these sessions by hash; invalid sessions are left out."""
     return {
         row["token_sha256"]: SessionOwner(
             id=PersonId(row["id"]), kind=Login(row["kind"]), language=Language(row["language"])
@@ -101,24 +103,24 @@ async def session_owners(
 
 
 async def session_expiry(tx: Connection, token_sha256: bytes) -> tuple[datetime, datetime] | None:
-    """When a session that is still good expires, and the moment this was read."""
+    """Return the expiry of a valid session and the current time."""
     row = await tx.fetchrow(sql.session_expiry, token_sha256)
     return (row["expires_at"], row["now"]) if row else None
 
 
 async def revoke(tx: Connection, token_sha256: bytes) -> None:
-    """End a session; ending it twice is no fault."""
+    """Revoke a session. Idempotent."""
     await tx.execute(sql.revoke, token_sha256)
 
 
 async def insert_operator(
     tx: Connection, person_id: PersonId, *, name: str, email: str, language: Language
 ) -> PersonId | None:
-    """Add an operator; one with this address stays as he is, and his id is returned."""
+    """Add an operator; one with this address is left unchanged and the id returned."""
     found: UUID | None = await tx.fetchval(sql.insert_operator, person_id, name, email, language)
     return PersonId(found) if found else None
 
 
 async def delete_old(tx: Connection) -> None:
-    """Drop at most a thousand links and sessions a day after they expired."""
+    """Delete at most a thousand links and sessions that expired a day ago."""
     await tx.execute(sql.delete_old)

@@ -1,7 +1,7 @@
 """The test clock: a clock of the trade that can be set, moved and sped up.
 
-Only the owner of the schema may install it. Whether it may be there at all is for the caller to
-say: with it in place deadlines pass when somebody wishes, and nothing is worth believing.
+Only the owner of the schema may install it. The caller decides whether it is permitted: with a test
+clock deadlines pass at will, so recorded times are not evidence.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ sql = sql_loader.load("clock")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClockReading:
-    """What the clock says: `speed` counts seconds of the trade per second on the wall."""
+    """The state of the clock; `speed` is seconds of the trade per wall-clock second."""
 
     at: datetime
     wall: datetime
@@ -29,7 +29,7 @@ class ClockReading:
 
 @asynccontextmanager
 async def owner_connection(owner_dsn: str) -> AsyncIterator[Connection]:
-    """A connection that may put a clock in its place."""
+    """Yield a connection of the owner, which may install the clock."""
     connection = await connect(owner_dsn, application="tekkie clock")
     try:
         with translate_errors():
@@ -39,13 +39,13 @@ async def owner_connection(owner_dsn: str) -> AsyncIterator[Connection]:
 
 
 async def is_installed(connection: Connection) -> bool:
-    """Whether the trade goes by a test clock."""
+    """Return whether the test clock is installed."""
     installed: bool = await connection.fetchval(sql.test_clock_installed)
     return installed
 
 
 async def read(connection: Connection) -> ClockReading:
-    """What the clock says now."""
+    """Read the clock."""
     installed = await is_installed(connection)
     speed: float = await connection.fetchval(sql.speed)
     return ClockReading(
@@ -57,18 +57,18 @@ async def read(connection: Connection) -> ClockReading:
 
 
 async def set_clock(connection: Connection, at: datetime, speed: float) -> None:
-    """Let the clock say `at` and go on from there; installs it where it is not yet."""
+    """Set the clock to `at` and run it from there; install it if missing."""
     await connection.execute(sql.set_test_clock, at, speed)
     if not await is_installed(connection):
         await connection.execute(sql.install_test_clock)
 
 
 async def remove(connection: Connection) -> None:
-    """Let the trade go by the server's own time again."""
+    """Remove the test clock: the trade uses the server's time again."""
     await connection.execute(sql.remove_test_clock)
 
 
 async def newest_event_at(connection: Connection) -> datetime | None:
-    """When the last thing happened to any booking."""
+    """Return the time of the newest event."""
     at: datetime | None = await connection.fetchval(sql.newest_event_at)
     return at
