@@ -1,4 +1,4 @@
-// The friend's service worker: one classic script of its own, after the pages, because it has to know their files.
+// The friend's service worker: one classic script, built after the pages because it lists their files.
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { defineConfig } from 'vite';
@@ -7,7 +7,7 @@ const folder = process.env.PAGES ?? 'dist';
 const assets = readdirSync(join(folder, 'assets')).filter((name) => /\.(?:js|css)$/.test(name));
 const named = (text: string) => assets.filter((name) => text.includes(name));
 
-/** What the friend's page names, and what that imports, however deep; lazily loaded parts too. */
+/** The assets of the friend's page and all their imports, lazily loaded parts included. */
 function files(): string[] {
   const found = new Set<string>();
   const waiting = named(readFileSync(join(folder, 'friend.html'), 'utf8'));
@@ -16,7 +16,7 @@ function files(): string[] {
     found.add(name);
     waiting.push(...named(readFileSync(join(folder, 'assets', name), 'utf8')));
   }
-  return [...found].filter((name) => !/maplibre|ground|canvas|virtual_land/.test(name)).sort();
+  return [...found].filter((name) => !/maplibre|basemap|canvas|virtual_land/.test(name)).sort();
 }
 
 export default defineConfig({

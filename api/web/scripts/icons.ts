@@ -1,4 +1,4 @@
-// The icons phones want as pictures, drawn from public/icon.svg: rectangles, circles, and paths of straight lines.
+// PNG icons drawn from public/icon.svg: rectangles, circles, and paths of straight lines.
 import { readFileSync } from 'node:fs';
 import { crc32, deflateSync } from 'node:zlib';
 import type { Plugin } from 'vite';
@@ -20,9 +20,9 @@ export function icons(): Plugin {
     apply: 'build',
     buildStart() {
       const shapes = read(readFileSync('public/icon.svg', 'utf8'));
-      const [ground, ...marks] = shapes;
-      if (!ground) throw new Error('public/icon.svg has no background');
-      const whole = [{ ...ground, has: () => true }, ...marks.map(shrunk)];
+      const [background, ...marks] = shapes;
+      if (!background) throw new Error('public/icon.svg has no background');
+      const whole = [{ ...background, has: () => true }, ...marks.map(shrunk)];
       const mark = marks.map((shape) => ({ ...shape, fill: WHITE }));
       const files: [string, number, Shape[]][] = [
         ['icon-192.png', 192, shapes],
@@ -38,7 +38,7 @@ export function icons(): Plugin {
   };
 }
 
-/** A mask of any shape leaves the middle four fifths. */
+/** Shrunk to the area that every mask leaves visible. */
 function shrunk(shape: Shape): Shape {
   const wide = (value: number) => (value - BOX / 2) / SAFE + BOX / 2;
   return { ...shape, has: (x, y) => shape.has(wide(x), wide(y)) };
@@ -46,16 +46,16 @@ function shrunk(shape: Shape): Shape {
 
 function read(svg: string): Shape[] {
   return [...svg.matchAll(/<(rect|path|circle) ([^>]*)\/>/g)].map(([, kind, text = '']) => {
-    const said = Object.fromEntries(
+    const attributes = Object.fromEntries(
       [...text.matchAll(/([\w-]+)="([^"]*)"/g)].map((m) => [m[1], m[2]]),
     );
-    const number = (name: string) => Number(said[name] ?? 0);
-    const fill = colour(said.fill ?? '');
+    const number = (name: string) => Number(attributes[name] ?? 0);
+    const fill = colour(attributes.fill ?? '');
     if (kind === 'circle') {
       const [x0, y0, r] = [number('cx'), number('cy'), number('r')];
       return { fill, has: (x, y) => Math.hypot(x - x0, y - y0) <= r };
     }
-    if (kind === 'path') return { fill, has: inside(corners(said.d ?? '')) };
+    if (kind === 'path') return { fill, has: inside(corners(attributes.d ?? '')) };
     return { fill, has: rounded(number('width'), number('height'), number('rx')) };
   });
 }
@@ -116,7 +116,7 @@ function png(size: number, shapes: Shape[]): Buffer {
   return Buffer.concat([signature, chunk('IHDR', head), chunk('IDAT', data), chunk('IEND')]);
 }
 
-/** The mean of what the samples within a pixel hit; nothing hit is transparent. */
+/** The mean colour of the samples within a pixel; transparent where no shape is hit. */
 function pixel(x: number, y: number, size: number, shapes: Shape[]): number[] {
   const top = (across: number, down: number) => {
     const [px, py] = [((x + across) * BOX) / size, ((y + down) * BOX) / size];

@@ -1,4 +1,4 @@
-// Land and borders of Natural Earth around our four countries, as small as a calm map needs them.
+// Land and borders of Natural Earth around the markets, simplified for the built-in map style.
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { feature, mesh } from 'topojson-client';
@@ -13,7 +13,7 @@ const NORTH = 57;
 const inside = ([x = 0, y = 0]: Position) => x >= WEST && x <= EAST && y >= SOUTH && y <= NORTH;
 const short = ([x = 0, y = 0]: Position) => [Math.round(x * 1e3) / 1e3, Math.round(y * 1e3) / 1e3];
 
-/** `import('virtual:land')` gives the two shapes. */
+/** Provides `import('virtual:land')`: the two shapes. */
 export function land(): Plugin {
   return {
     name: 'land',
@@ -30,10 +30,10 @@ function quoted(value: unknown): string {
 function shapes(): object {
   const file = createRequire(import.meta.url).resolve('world-atlas/countries-10m.json');
   const atlas = JSON.parse(readFileSync(file, 'utf8'));
-  const ground = feature(atlas, atlas.objects.land) as unknown as {
+  const land = feature(atlas, atlas.objects.land) as unknown as {
     features: { geometry: { coordinates: Position[][][] } }[];
   };
-  const polygons = ground.features.flatMap(({ geometry }) => geometry.coordinates);
+  const polygons = land.features.flatMap(({ geometry }) => geometry.coordinates);
   const borders = mesh(atlas, atlas.objects.countries, (a, b) => a !== b);
   return {
     land: { type: 'MultiPolygon', coordinates: polygons.map(clipped).filter((one) => one.length) },
@@ -44,7 +44,7 @@ function shapes(): object {
 /** A polygon's rings inside the frame, by the method of Sutherland and Hodgman. */
 function clipped(rings: Position[][]): Position[][] {
   return rings
-    .map((ring) => EDGES.reduce((left, edge) => keep(left, edge), ring).map(short))
+    .map((ring) => EDGES.reduce((left, edge) => clipAt(left, edge), ring).map(short))
     .filter((ring) => ring.length > 3)
     .map((ring) => [...ring, ring[0] as Position]);
 }
@@ -61,7 +61,7 @@ const EDGES: Edge[] = [
   { axis: 1, at: NORTH, sign: -1 },
 ];
 
-function keep(ring: Position[], { axis, at, sign }: Edge): Position[] {
+function clipAt(ring: Position[], { axis, at, sign }: Edge): Position[] {
   const within = (point: Position) => ((point[axis] ?? 0) - at) * sign >= 0;
   return ring.flatMap((point, place) => {
     const before = ring.at(place - 1) as Position;

@@ -1,4 +1,4 @@
-// Beside every built text file its brotli and gzip form, so that the server only has to choose.
+// Writes the brotli and gzip versions of every built text file, for the server to choose from.
 import { readFile, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { brotliCompressSync, constants, gzipSync } from 'node:zlib';

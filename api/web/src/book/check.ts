@@ -1,4 +1,4 @@
-// What can be seen to be wrong before anything is sent; the API says the rest.
+// Checks of the contact details before anything is sent; the API checks the rest.
 import { draft } from './draft.svelte';
 
 export type Fault = 'name' | 'email' | 'phone';

@@ -1,4 +1,4 @@
-// What she has said so far: kept in this tab, so that neither a reload nor a step back loses it.
+// The customer's answers so far, stored in this tab: neither a reload nor a step back loses them.
 import { api, type Once, type Schema } from '../shared/api';
 import { language, type Language } from '../shared/i18n.svelte';
 import type { Place } from '../shared/map/layers';
@@ -12,7 +12,7 @@ export interface Centre extends Place {
 
 export const WISHES: readonly Wish[] = ['soon', 'morning', 'afternoon', 'evening', 'weekend'];
 
-const KEPT = 'tekkie.draft';
+const STORAGE_KEY = 'tekkie.draft';
 
 const EMPTY = {
   country: '' as Market | '',
@@ -30,31 +30,31 @@ const EMPTY = {
   spoken: '' as Language | '',
   quote: null as Quote | null,
   quotedFor: '',
-  /** She has seen everything once: whatever she changes leads back to the last step. */
+  /** All steps have been completed once: each change leads back to the last step. */
   checked: false,
-  /** Sent, and nobody has answered yet: nothing may change until somebody does. */
+  /** Sent, without a response yet: nothing may change until there is one. */
   sent: false,
 };
 export type Draft = typeof EMPTY;
 
-export const draft = $state<Draft>({ ...EMPTY, ...kept() });
+export const draft = $state<Draft>({ ...EMPTY, ...stored() });
 
-export function keep(): void {
+export function store(): void {
   try {
-    sessionStorage.setItem(KEPT, JSON.stringify(draft));
+    sessionStorage.setItem(STORAGE_KEY, JSON.stringify(draft));
   } catch {
-    // Where nothing can be kept, the page itself still remembers.
+    // Without storage the draft lasts as long as the page.
   }
 }
 
-export function forget(): void {
+export function clear(): void {
   Object.assign(draft, structuredClone({ ...EMPTY, country: draft.country }));
-  keep();
+  store();
 }
 
-function kept(): Partial<Draft> {
+function stored(): Partial<Draft> {
   try {
-    return JSON.parse(sessionStorage.getItem(KEPT) ?? '{}') as Partial<Draft>;
+    return JSON.parse(sessionStorage.getItem(STORAGE_KEY) ?? '{}') as Partial<Draft>;
   } catch {
     return {};
   }
@@ -88,17 +88,17 @@ function address() {
   return { street: street.trim(), ...town, ...point };
 }
 
-/** Whether the price that is known is for this package and this place. */
+/** Whether the quote is for the current package and address. */
 export function quoted(): boolean {
-  return draft.quote !== null && draft.quotedFor === wanted();
+  return draft.quote !== null && draft.quotedFor === quoteKey();
 }
 
-function wanted(): string {
+function quoteKey(): string {
   return JSON.stringify([draft.package, address()]);
 }
 
-export async function askQuote(): Promise<Quote> {
-  const quotedFor = wanted();
+export async function requestQuote(): Promise<Quote> {
+  const quotedFor = quoteKey();
   const body = { package: draft.package, address: address() };
   const quote = await api.post('/v1/quotes', { body });
   draft.quote = quote;
@@ -106,7 +106,7 @@ export async function askQuote(): Promise<Quote> {
   return quote;
 }
 
-/** Book it; returns the path of her own page. */
+/** Create the booking; returns the path of the customer's page. */
 export async function book(once: Once): Promise<string> {
   const { name, email, phone, notes, wishes, quote } = draft;
   const customer = { name: name.trim(), email: email.trim(), phone: phone.trim() };

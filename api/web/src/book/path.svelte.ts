@@ -1,4 +1,4 @@
-// From question to question: each is an entry of the browser's history, so that “back” is back.
+// The steps of the booking: each is an entry of the browser's history, so that its back button works.
 import { tick } from 'svelte';
 import { draft, quoted } from './draft.svelte';
 import { faults } from './check';
@@ -9,7 +9,7 @@ export type Step = (typeof STEPS)[number];
 interface Entry {
   step: Step;
   category: string;
-  /** How many entries of ours lie before this one. */
+  /** How many entries of this page precede this one. */
   depth: number;
 }
 
@@ -24,10 +24,10 @@ const ANSWERED: Record<Step, () => boolean> = {
   check: () => true,
 };
 
-/** Where she is after a reload or a step in the history: never beyond what she has answered. */
-export function arrive(): void {
+/** Restore the step after a reload or a step in the history: never beyond the first unanswered one. */
+export function restore(): void {
   const entry = history.state as Entry | null;
-  // The link that skips to the content makes an entry too, and leads nowhere else.
+  // The link that skips to the content makes an entry too, without a step.
   if (entry?.step) Object.assign(path, entry);
   if (draft.sent) path.step = 'check';
   const missing = STEPS.find((step) => !ANSWERED[step]());
@@ -38,7 +38,7 @@ export function arrive(): void {
 export function go(step: Step, category = ''): void {
   Object.assign(path, { step, category, depth: path.depth + 1 });
   history.pushState({ ...path }, '');
-  void settle();
+  void focusHeading();
 }
 
 export function next(): void {
@@ -55,18 +55,18 @@ export function back(): void {
   const before = STEPS[Math.max(0, STEPS.indexOf(path.step) - 1)] ?? 'what';
   Object.assign(path, { step: before, category: '' });
   history.replaceState({ ...path }, '');
-  void settle();
+  void focusHeading();
 }
 
-/** A new question begins at its heading, for the eye and for the ear. */
-export async function settle(): Promise<void> {
+/** Scroll to the top and focus the heading of the new step, for screen readers too. */
+export async function focusHeading(): Promise<void> {
   await tick();
   scrollTo(0, 0);
   document.querySelector<HTMLElement>('h1')?.focus({ preventScroll: true });
 }
 
-/** To the first field that has to be mended. */
-export async function toFault(): Promise<void> {
+/** Focus the first invalid field. */
+export async function focusFault(): Promise<void> {
   await tick();
   document.querySelector<HTMLElement>('[aria-invalid="true"]')?.focus();
 }

@@ -1,4 +1,4 @@
-// What the API refused when she booked: shown where it can be mended.
+// The fields that the API refused when booking, displayed at the step that corrects them.
 import type { Refused } from '../shared/api';
 import type { Step } from './path.svelte';
 
@@ -14,8 +14,8 @@ const STEP_OF: [string, Step][] = [
   ['wishes', 'when'],
 ];
 
-/** Remember what was refused; returns the step at which it can be mended. */
-export function take(error: Refused): Step | undefined {
+/** Keep the refused fields; returns the step that corrects them. */
+export function keepRefusal(error: Refused): Step | undefined {
   refusals.fields = error.errors.map(({ field }) => field);
   refusals.suggestions = error.errors.flatMap(({ suggestions }) => suggestions ?? []);
   return STEP_OF.find(([part]) => refusals.fields.some((field) => field.startsWith(part)))?.[1];
@@ -25,6 +25,6 @@ export function refused(field: string): boolean {
   return refusals.fields.includes(field);
 }
 
-export function forgive(field: string): void {
+export function clearRefusal(field: string): void {
   refusals.fields = refusals.fields.filter((one) => one !== field);
 }

@@ -1,4 +1,4 @@
-// Finds packages by what people say: typing errors, missing accents and other languages forgiven.
+// Finds packages by free text; tolerates typing errors, missing accents and other languages.
 import type { Schema } from '../shared/api';
 import synonyms from './synonyms.json';
 
@@ -10,11 +10,11 @@ const INSIDE_MIN = 4;
 const TYPO_FROM = 5;
 const TWO_TYPOS_FROM = 8;
 const KEPT_SHARE = 0.45;
-const TROUBLE_SHARE = 0.3;
+const FAULT_SHARE = 0.3;
 const CORE = 2;
 const SPECIAL: Record<string, string> = { ß: 'ss', ł: 'l', æ: 'ae', œ: 'oe', ø: 'o' };
-// Said in every sentence, and about nothing.
-const IDLE = new Set(
+// Words too common to carry meaning.
+const STOP_WORDS = new Set(
   (
     'ich mein meine meinen meiner mir mich der die das den dem ein eine einen und oder mit zu im in am an auf ist ' +
     'habe hat haben bitte hilfe mehr wie was kann es von fur bei uber nach aus ' +
@@ -25,8 +25,8 @@ const IDLE = new Set(
   ).split(' '),
 );
 
-// That something is amiss says little about what.
-const TROUBLE = new Set(
+// Words for “not working” say little about the subject: they weigh less.
+const FAULT_WORDS = new Set(
   'geht funktioniert kaputt defekt problem lauft work works working broken marche fonctionne panne probleme funziona problema guasto dziala zepsuty'.split(
     ' ',
   ),
@@ -66,18 +66,18 @@ function entryOf(one: Package): Entry {
   return { one, weights };
 }
 
-/** The packages that are meant, the likeliest first. */
-export function search(packages: readonly Package[], said: string): Package[] {
-  const spoken = words(said);
-  const telling = spoken.filter((word) => !IDLE.has(word));
-  const asked = telling.length ? telling : spoken;
+/** The packages that match a query, best match first. */
+export function search(packages: readonly Package[], query: string): Package[] {
+  const all = words(query);
+  const specific = all.filter((word) => !STOP_WORDS.has(word));
+  const terms = specific.length ? specific : all;
   const entries = packages.map(entryOf);
   const scores = new Map<Package, number>(packages.map((one) => [one, 0]));
-  for (const word of asked) {
+  for (const word of terms) {
     const hits = entries.map(({ one, weights }) => [one, best(word, weights)] as const);
     const rare = Math.log(1 + entries.length / (1 + hits.filter(([, hit]) => hit > 0).length));
-    const worth = rare * (TROUBLE.has(word) ? TROUBLE_SHARE : 1);
-    for (const [one, hit] of hits) scores.set(one, (scores.get(one) ?? 0) + hit * worth);
+    const weight = rare * (FAULT_WORDS.has(word) ? FAULT_SHARE : 1);
+    for (const [one, hit] of hits) scores.set(one, (scores.get(one) ?? 0) + hit * weight);
   }
   const ranked = [...scores].sort(([, a], [, b]) => b - a);
   const top = ranked[0]?.[1] ?? 0;
@@ -96,7 +96,7 @@ function best(word: string, weights: ReadonlyMap<string, number>): number {
   return found;
 }
 
-/** 1 for the same word, less for its beginning, a compound and a typing error, else 0. */
+/** 1 for the same word, less for a prefix, a compound or a typing error, else 0. */
 function likeness(word: string, known: string): number {
   if (word === known) return 1;
   if (word.length >= PREFIX_MIN && known.startsWith(word)) return 0.85;
@@ -109,7 +109,7 @@ function likeness(word: string, known: string): number {
   return typed !== known && typos(word, typed, 1) <= 1 ? 0.45 : 0;
 }
 
-/** Letters wrong, missing, too many or exchanged; `most + 1` as soon as it is more than `most`. */
+/** Edit distance (substitution, insertion, deletion, transposition), at most `most + 1`. */
 export function typos(a: string, b: string, most: number): number {
   if (Math.abs(a.length - b.length) > most) return most + 1;
   let before: number[] = [];

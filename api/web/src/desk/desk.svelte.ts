@@ -1,19 +1,18 @@
-// What the desk knows: counts, numbers of the day, the map, and the stream that moves them.
+// The state of the desk: queue counts, numbers of the day, the map, and the stream that updates them.
 import { api } from '../shared/api';
-import { language } from '../shared/i18n.svelte';
-import { Live, type Heard } from '../shared/live.svelte';
+import { Live, type LiveEvent } from '../shared/live.svelte';
+import { HOME, markets, readCatalogue } from '../shared/markets.svelte';
 import type { Schema } from '../shared/api';
-import { Soon } from './soon';
+import { Debounced } from './debounced';
 import type { BookingState, Columns, Market, Queues } from './types';
-import { MARKETS } from './types';
 
 const COUNT_MS = [300, 2000] as const;
 const MAP_MS = [400, 8000] as const;
 const DRAW_MS = [100, 500] as const;
 const NUMBERS_MS = 60_000;
 
-/** The state a booking is in after a fact. */
-const MOVES: Record<string, BookingState> = {
+/** The state of a booking after an event. */
+const STATE_AFTER: Record<string, BookingState> = {
   'booking.offered': 'open',
   'booking.awarded': 'awarded',
   'booking.contacted': 'contacted',
@@ -25,7 +24,7 @@ const MOVES: Record<string, BookingState> = {
   'booking.cancelled': 'cancelled',
 };
 
-type Hearer = (bookingId: string, heard: Heard) => void;
+type Listener = (bookingId: string, event: LiveEvent) => void;
 
 export class Desk {
   queues = $state.raw<Queues>();
@@ -36,17 +35,23 @@ export class Desk {
   packages = $state.raw<Record<string, string>>({});
   certificates = $state.raw<string[]>([]);
   live: Live;
-  #hearers = new Set<Hearer>();
-  #mapWanted = false;
-  #count = new Soon(async () => (this.queues = await api.get('/v1/desk/queues')), ...COUNT_MS);
-  #map = new Soon(() => this.#readMap(), ...MAP_MS);
-  #draw = new Soon(async () => (this.columns = this.columns && { ...this.columns }), ...DRAW_MS);
+  #listeners = new Set<Listener>();
+  #mapRequired = false;
+  #count = new Debounced(async () => (this.queues = await api.get('/v1/desk/queues')), ...COUNT_MS);
+  #map = new Debounced(() => this.#readMap(), ...MAP_MS);
+  #draw = new Debounced(
+    async () => (this.columns = this.columns && { ...this.columns }),
+    ...DRAW_MS,
+  );
   #places = new Map<string, number>();
   #minute: ReturnType<typeof setInterval>;
 
   constructor() {
-    this.live = new Live({ heard: (heard) => this.#heard(heard), reload: () => this.reload() });
-    this.#minute = setInterval(() => void this.count(), NUMBERS_MS);
+    this.live = new Live({
+      onevent: (event) => this.#handle(event),
+      onreload: () => this.reload(),
+    });
+    this.#minute = setInterval(() => void this.loadNumbers(), NUMBERS_MS);
   }
 
   close(): void {
@@ -56,45 +61,44 @@ export class Desk {
   }
 
   reload(): void {
-    void this.#count.now();
-    void this.count();
-    if (this.#mapWanted) void this.#map.now();
-    for (const hearer of this.#hearers) hearer('', { event: 'reload', data: {} });
+    void this.#count.runNow();
+    void this.loadNumbers();
+    if (this.#mapRequired) void this.#map.runNow();
+    for (const listener of this.#listeners) listener('', { event: 'reload', data: {} });
   }
 
-  /** Hear of every fact; returns how to stop. An empty id: anything may have happened. */
-  hear(hearer: Hearer): () => void {
-    this.#hearers.add(hearer);
-    return () => this.#hearers.delete(hearer);
+  /** Call `listener` on every event; returns how to stop. An empty id: read everything again. */
+  subscribe(listener: Listener): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
   }
 
-  /** The numbers of the day are dear: once a minute, and when another market is chosen. */
-  async count(market = this.market): Promise<void> {
+  /** The numbers of the day are expensive: once a minute, and when another market is chosen. */
+  async loadNumbers(market = this.market): Promise<void> {
     this.market = market;
     try {
       const query = market ? { market } : {};
       const numbers = await api.get('/v1/desk/numbers', { query });
       if (market === this.market) this.numbers = numbers;
     } catch {
-      // The former numbers stay; the next minute asks again.
+      // The former numbers stay; the next minute tries again.
     }
   }
 
-  wantMap(): void {
-    if (this.#mapWanted) return;
-    this.#mapWanted = true;
-    void this.#map.now();
+  requireMap(): void {
+    if (this.#mapRequired) return;
+    this.#mapRequired = true;
+    void this.#map.runNow();
   }
 
-  mapAgain = (): void => void this.#map.now();
+  reloadMap = (): void => void this.#map.runNow();
 
   /** Names of packages and codes of certificates, in the language of the reader. */
-  async learn(): Promise<void> {
-    const asked = language();
-    const pages = await Promise.all(
-      MARKETS.map((market) => api.get('/v1/packages', { query: { market, language: asked } })),
-    );
-    const all = pages.flatMap((page) => page.items);
+  async loadCatalogue(): Promise<void> {
+    const first = await readCatalogue(HOME);
+    const others = markets().filter(({ code }) => code !== HOME);
+    const pages = await Promise.all(others.map(({ code }) => readCatalogue(code)));
+    const all = [first, ...pages].flat();
     this.packages = Object.fromEntries(all.map((one) => [one.code, one.name]));
     this.certificates = [...new Set(all.flatMap((one) => one.certificates))].sort();
   }
@@ -109,22 +113,22 @@ export class Desk {
     }
   }
 
-  #heard(heard: Heard): void {
-    const id = String(heard.data.booking_id ?? '');
-    this.#count.ask();
-    const state = MOVES[heard.event];
-    if (state) this.#move(id, state);
-    for (const hearer of this.#hearers) hearer(id, heard);
+  #handle(event: LiveEvent): void {
+    const id = String(event.data.booking_id ?? '');
+    this.#count.schedule();
+    const state = STATE_AFTER[event.event];
+    if (state) this.#setState(id, state);
+    for (const listener of this.#listeners) listener(id, event);
   }
 
-  #move(id: string, state: BookingState): void {
+  #setState(id: string, state: BookingState): void {
     if (!this.columns) return;
     const at = this.#places.get(id);
     if (at === undefined) {
-      this.#map.ask();
+      this.#map.schedule();
       return;
     }
     this.columns.bookings.state[at] = state;
-    this.#draw.ask();
+    this.#draw.schedule();
   }
 }

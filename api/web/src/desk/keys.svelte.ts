@@ -1,5 +1,5 @@
-// The keyboard: single letters act only while nobody writes, and can be switched off.
-const KEPT = 'tekkie.desk.keys';
+// The keyboard: single letters act only outside of fields, and can be switched off.
+const STORAGE_KEY = 'tekkie.desk.keys';
 const LEADER_MS = 1500;
 
 export type Action = () => void;
@@ -9,7 +9,7 @@ class Keys {
   #layers: Record<string, Action>[] = [];
   #leader = -Infinity;
 
-  /** Let these keys act until the returned function is called; later ones go before. */
+  /** Bind keys until the returned function is called; the latest binding of a key wins. */
   bind(actions: Record<string, Action>): () => void {
     this.#layers.push(actions);
     return () => {
@@ -20,9 +20,9 @@ class Keys {
   toggle(on: boolean): void {
     this.on = on;
     try {
-      localStorage.setItem(KEPT, on ? 'on' : 'off');
+      localStorage.setItem(STORAGE_KEY, on ? 'on' : 'off');
     } catch {
-      // Then it holds for this page alone.
+      // Without storage it holds for this page only.
     }
   }
 
@@ -36,7 +36,7 @@ class Keys {
     this.#leader = !led && event.key === 'g' ? event.timeStamp : -Infinity;
     const name = led ? `g ${event.key}` : event.key;
     const layer = this.#layers.findLast((actions) => name in actions);
-    // A button that has the focus keeps its own Enter.
+    // A focused button handles Enter itself.
     if (!layer || (name === 'Enter' && isControl(event.target))) return;
     event.preventDefault();
     layer[name]?.();
@@ -54,7 +54,7 @@ function isControl(target: EventTarget | null): boolean {
 
 function read(): boolean {
   try {
-    return localStorage.getItem(KEPT) !== 'off';
+    return localStorage.getItem(STORAGE_KEY) !== 'off';
   } catch {
     return true;
   }

@@ -1,4 +1,4 @@
-// Where the reader is, kept in the address: ids and queues only, never a name that was looked for.
+// The current view, kept in the URL: ids and queues only, never a name that was searched.
 export const VIEWS = ['today', 'list', 'map', 'friends', 'partners'] as const;
 export type View = (typeof VIEWS)[number];
 
@@ -13,7 +13,7 @@ class Place {
     addEventListener('popstate', () => this.#read());
   }
 
-  /** Go somewhere; what is not named stays as it is. */
+  /** Change the view; what is not given stays as it is. */
   go(to: Partial<Record<'queue' | 'booking' | 'friend', string | null>> & { view?: View }): void {
     const before = this.address();
     if (to.view !== undefined) this.view = to.view;

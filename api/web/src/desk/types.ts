@@ -1,12 +1,12 @@
 // Short names for the API's types that the desk uses.
 import type { Schema } from '../shared/api';
 
-export type Row = Schema<'BookingRow'>;
-export type Whole = Schema<'BookingDetailsResponse'>;
-export type Fact = Schema<'DeskEvent'>;
-export type OfferMade = Schema<'OfferRow'>;
-export type Neighbour = Schema<'NearbyFriend'>;
-export type FriendWhole = Schema<'FriendDetailsResponse'>;
+export type BookingRow = Schema<'BookingRow'>;
+export type BookingDetails = Schema<'BookingDetailsResponse'>;
+export type DeskEvent = Schema<'DeskEvent'>;
+export type OfferRow = Schema<'OfferRow'>;
+export type NearbyFriend = Schema<'NearbyFriend'>;
+export type FriendDetails = Schema<'FriendDetailsResponse'>;
 export type FriendRow = Schema<'FriendRow'>;
 export type Columns = Schema<'MapResponse'>;
 export type Market = Schema<'Market'>;

@@ -1,4 +1,4 @@
-// Walking through a list by keyboard: the focus itself is what is chosen.
+// Moving through a list by keyboard: the focus marks the current row.
 export function walk(list: HTMLElement | undefined, step: 1 | -1): void {
   const rows = [...(list?.querySelectorAll<HTMLElement>('[data-row]') ?? [])];
   if (!rows.length) return;
@@ -8,7 +8,7 @@ export function walk(list: HTMLElement | undefined, step: 1 | -1): void {
   rows[Math.max(0, Math.min(rows.length - 1, next))]?.focus();
 }
 
-/** The keys of a list. */
+/** The key bindings of a list. */
 export function walking(list: () => HTMLElement | undefined): Record<string, () => void> {
   const down = () => walk(list(), 1);
   const up = () => walk(list(), -1);

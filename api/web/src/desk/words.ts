@@ -1,6 +1,7 @@
-// What the API says in codes, in the words of the reader.
+// The API's codes and moments in the reader's language.
 import { clock } from '../shared/clock.svelte';
 import { time } from '../shared/i18n.svelte';
+import { factsOf } from '../shared/markets.svelte';
 import { say, type Key } from './say';
 import type { BookingState, Market } from './types';
 
@@ -18,30 +19,34 @@ export const STATES: Record<BookingState, { tone: Tone; icon: string }> = {
   cancelled: { tone: 'plain', icon: '✕' },
 };
 
-const ZONES: Record<Market, string> = {
-  CH: 'Europe/Zurich',
-  DE: 'Europe/Berlin',
-  AT: 'Europe/Vienna',
-  PL: 'Europe/Warsaw',
-};
+/** The kinds of codes with labels: `kind.code` is a text for every code (tests/web/test_texts.py). */
+export type LabelKind =
+  | 'audience'
+  | 'award'
+  | 'by'
+  | 'certificate'
+  | 'channel'
+  | 'outcome'
+  | 'precision'
+  | 'reason'
+  | 'template'
+  | 'wish';
 
-/** A word for a code; the code itself where there is none yet. */
-export function word(kind: string, code: string | null | undefined): string {
-  if (!code) return '';
-  const key = `${kind}.${code}` as Key;
-  const said = say(key);
-  return said === key ? code.replaceAll('_', ' ').toLowerCase() : said;
+/** The label of a code, empty without a code. */
+export function label(kind: LabelKind, code: string | null | undefined): string {
+  return code ? say(`${kind}.${code}` as Key) : '';
 }
 
-/** A moment in the reader's zone, and in the market's where its clocks show something else. */
+/** A moment in the reader's time zone, and in the market's where that differs. */
 export function when(at: string, market: Market): string {
   const here = time(at, { dateStyle: 'medium', timeStyle: 'short' });
   const clock: Intl.DateTimeFormatOptions = { dateStyle: 'medium', timeStyle: 'short' };
-  const there = time(at, { ...clock, timeZone: ZONES[market] });
+  const timeZone = factsOf(market)?.timezone;
+  const there = time(at, { ...clock, timeZone });
   if (there === here) return here;
   return say('time.there', {
     here,
-    there: time(at, { timeStyle: 'short', timeZone: ZONES[market] }),
+    there: time(at, { timeStyle: 'short', timeZone }),
     market,
   });
 }

@@ -1,11 +1,11 @@
-// Whether this phone can ring, and what its owner would have to do.
+// Whether this phone can ring, and what prevents it.
 import { api } from '../shared/api';
 
-/** Why this very phone would not ring. */
+/** Why this phone cannot ring. */
 export type Hindrance =
   'home_screen' | 'no_push' | 'insecure' | 'denied' | 'dismissed' | 'no_service';
 
-const PATIENCE_MS = 12_000;
+const TIMEOUT_MS = 12_000;
 
 export function isApple(): boolean {
   return /iPhone|iPad|iPod/.test(navigator.userAgent);
@@ -15,7 +15,7 @@ function installed(): boolean {
   return matchMedia('(display-mode: standalone)').matches;
 }
 
-/** Ask, subscribe and tell the server; to be called in the tap, or the browser does not ask. */
+/** Ask for permission and subscribe; must be called in a tap, or the browser does not ask. */
 export async function enable(): Promise<Hindrance | undefined> {
   if (isApple() && !installed()) return 'home_screen';
   if (!isSecureContext) return 'insecure';
@@ -23,7 +23,7 @@ export async function enable(): Promise<Hindrance | undefined> {
   const allowed = await Notification.requestPermission();
   if (allowed !== 'granted') return allowed === 'denied' ? 'denied' : 'dismissed';
   try {
-    await soon(subscribe());
+    await withTimeout(subscribe());
     return undefined;
   } catch (error) {
     if (error instanceof DOMException) return 'no_service';
@@ -36,7 +36,7 @@ async function subscribe(): Promise<void> {
   const { key } = await api.get('/v1/push-key');
   const applicationServerKey = bytes(key);
   const former = await worker.pushManager.getSubscription();
-  if (former && !same(former.options.applicationServerKey, applicationServerKey)) {
+  if (former && !equal(former.options.applicationServerKey, applicationServerKey)) {
     await former.unsubscribe();
   }
   const options = { userVisibleOnly: true, applicationServerKey };
@@ -46,10 +46,10 @@ async function subscribe(): Promise<void> {
   await api.post('/v1/me/push-subscriptions', { body });
 }
 
-/** Browsers without a push service may never answer. */
-function soon<T>(work: Promise<T>): Promise<T> {
+/** Browsers without a push service may never respond. */
+function withTimeout<T>(work: Promise<T>): Promise<T> {
   const late = new Promise<never>((_, failed) =>
-    setTimeout(() => failed(new DOMException('late', 'AbortError')), PATIENCE_MS),
+    setTimeout(() => failed(new DOMException('late', 'AbortError')), TIMEOUT_MS),
   );
   return Promise.race([work, late]);
 }
@@ -59,7 +59,7 @@ function bytes(base64url: string): Uint8Array<ArrayBuffer> {
   return Uint8Array.from(text, (letter) => letter.charCodeAt(0));
 }
 
-function same(one: ArrayBuffer | null, other: Uint8Array): boolean {
+function equal(one: ArrayBuffer | null, other: Uint8Array): boolean {
   const have = new Uint8Array(one ?? new ArrayBuffer(0));
   return have.length === other.length && have.every((byte, place) => byte === other[place]);
 }

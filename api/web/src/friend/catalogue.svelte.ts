@@ -1,4 +1,4 @@
-// What a package means in the language of the page: from the catalogue, which is the same for everybody.
+// Names and descriptions of packages in the language of the page.
 import type { Schema } from '../shared/api';
 import { language } from '../shared/i18n.svelte';
 import { readCatalogue, type Market } from '../shared/markets.svelte';

@@ -1,8 +1,8 @@
-// What is mine: offers, jobs and profile, read when something happened to them.
+// The friend's own offers, jobs and profile, read again on every event.
 import { api, Refused, Unreachable, type Schema } from '../shared/api';
 import { clock } from '../shared/clock.svelte';
-import { Live, type Heard } from '../shared/live.svelte';
-import { offers as kept } from './keep';
+import { Live, type LiveEvent } from '../shared/live.svelte';
+import { offers as stored } from './storage';
 import { ring } from './ring';
 
 export type Offer = Schema<'Offer'>;
@@ -20,36 +20,39 @@ class Mine {
   profile = $state.raw<Profile>();
   error = $state.raw<unknown>();
   signedOut = $state(false);
-  /** Whether there are older jobs than those read. */
+  /** The cursor of the next page of jobs, if there are older ones. */
   older = $state<string | null>(null);
   /** How an offer ended while this page was open. */
   ends = $state<Record<string, End>>({});
   live = $state.raw<Live>();
-  /** Every offer seen, so that one which has gone still has a name. */
-  #seen = new Map<string, Offer>();
+  /** Every offer received, so that an ended one can still be displayed. */
+  #received = new Map<string, Offer>();
   #loading: Promise<void> | undefined;
   #stale = false;
 
   begin(): () => void {
-    if (!navigator.onLine) void this.#remember();
+    if (!navigator.onLine) void this.#restore();
     void this.load();
-    const live = new Live({ heard: (heard) => this.#heard(heard), reload: () => void this.load() });
+    const live = new Live({
+      onevent: (event) => this.#handle(event),
+      onreload: () => void this.load(),
+    });
     this.live = live;
     return () => live.close();
   }
 
   known(offerId: string): Offer | undefined {
-    return this.#seen.get(offerId);
+    return this.#received.get(offerId);
   }
 
-  /** Read all of it; whoever asks while it is being read gets it read once more. */
+  /** Read everything; a call during a reading makes it read once more. */
   load(): Promise<void> {
     this.#stale = true;
     this.#loading ??= this.#load().finally(() => (this.#loading = undefined));
     return this.#loading;
   }
 
-  /** A job, however old; undefined when it is not mine, or no longer. */
+  /** A job of any age; undefined when it is not this friend's. */
   async job(bookingId: string): Promise<Job | undefined> {
     await this.#loading;
     for (let page = 0; page < PAGES_MAX; page += 1) {
@@ -83,40 +86,40 @@ class Mine {
           api.get('/v1/me/jobs', { query: { limit: PAGE } }),
           api.get('/v1/me/profile'),
         ]);
-        this.#show(offers.items, asked);
+        this.#setOffers(offers.items, asked);
         this.jobs = jobs.items;
         this.older = jobs.next_cursor;
         this.profile = profile;
         this.error = undefined;
         const ahead_ms = clock.read() - Date.now();
-        await kept.put({ all: offers.items, ahead_ms }).catch(() => undefined);
+        await stored.put({ all: offers.items, ahead_ms }).catch(() => undefined);
       } catch (error) {
         this.failed(error);
-        if (error instanceof Unreachable && !this.offers) await this.#remember();
+        if (error instanceof Unreachable && !this.offers) await this.#restore();
       }
     }
   }
 
-  #show(offers: Offer[], asked: number): void {
-    const fresh = offers.some((offer) => !this.#seen.has(offer.id));
-    for (const offer of offers) this.#seen.set(offer.id, offer);
-    // What rang before this page was opened rang on the phone.
+  #setOffers(offers: Offer[], asked: number): void {
+    const fresh = offers.some((offer) => !this.#received.has(offer.id));
+    for (const offer of offers) this.#received.set(offer.id, offer);
+    // Offers from before the page was opened have already rung by push.
     if (fresh && this.offers) ring();
     this.offers = offers;
     const last = offers.at(-1);
-    if (last) clock.tell(last.server_time, asked);
+    if (last) clock.sync(last.server_time, asked);
   }
 
-  /** Without network at least what was on offer is there to be answered. */
-  async #remember(): Promise<void> {
-    const before = await kept.get().catch(() => undefined);
+  /** Without network use the stored offers, so that they can be answered. */
+  async #restore(): Promise<void> {
+    const before = await stored.get().catch(() => undefined);
     if (!before || this.offers) return;
-    for (const offer of before.all) this.#seen.set(offer.id, offer);
-    clock.tell(new Date(Date.now() + before.ahead_ms).toISOString());
+    for (const offer of before.all) this.#received.set(offer.id, offer);
+    clock.sync(new Date(Date.now() + before.ahead_ms).toISOString());
     this.offers = before.all;
   }
 
-  #heard({ event, data }: Heard): void {
+  #handle({ event, data }: LiveEvent): void {
     const { offer_id, because } = (data.data ?? {}) as { offer_id?: string; because?: End };
     if (event === 'offer.gone' && offer_id && ENDS.has(because)) {
       this.ends[offer_id] = because as End;

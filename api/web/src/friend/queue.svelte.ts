@@ -1,5 +1,5 @@
-// Every answer is kept before it is sent, so that no tunnel, cellar or empty battery loses it.
-import { answers as kept, type Answer, type Outcome, type Reply } from './keep';
+// The friend's answers: each is stored before it is sent, so that a lost network loses none.
+import { answers as stored, type Answer, type Outcome, type Reply } from './storage';
 import { mine, type Offer } from './mine.svelte';
 import { send } from './reply';
 import { say } from './say';
@@ -7,12 +7,12 @@ import { say } from './say';
 const AGAIN_MS = 5000;
 
 class Queue {
-  /** By the offer's id: without an outcome it waits for the network. */
+  /** By the offer's id; an answer without an outcome is not sent yet. */
   all = $state<Record<string, Answer>>({});
   #sending: Promise<void> | undefined;
   #again: ReturnType<typeof setTimeout> | undefined;
 
-  get told(): Answer[] {
+  get list(): Answer[] {
     return Object.values(this.all);
   }
 
@@ -32,51 +32,51 @@ class Queue {
   }
 
   async read(): Promise<void> {
-    for (const answer of await kept.all().catch(() => [])) this.all[answer.offer_id] = answer;
+    for (const answer of await stored.all().catch(() => [])) this.all[answer.offer_id] = answer;
     await this.flush();
   }
 
-  async give(offer: Offer, reply: Reply): Promise<void> {
+  async answer(offer: Offer, reply: Reply): Promise<void> {
     const { id: offer_id, booking_id, package: what } = offer;
-    const answer: Answer = { offer_id, booking_id, name: what.name, reply, told: words() };
+    const answer: Answer = { offer_id, booking_id, name: what.name, reply, told: outcomeTexts() };
     this.all[offer_id] = answer;
-    await kept.put(answer).catch(() => undefined);
+    await stored.put(answer).catch(() => undefined);
     await this.flush();
   }
 
-  /** Send what waits, one after the other. */
+  /** Send the unsent answers, one after the other. */
   flush(): Promise<void> {
     this.#sending ??= this.#flush().finally(() => (this.#sending = undefined));
     return this.#sending;
   }
 
-  /** It stands on the screen: the next visit need not tell it once more. */
-  async shown(offerId: string): Promise<void> {
-    await kept.drop(offerId).catch(() => undefined);
+  /** The outcome is displayed: it need not be displayed again on the next visit. */
+  async markDisplayed(offerId: string): Promise<void> {
+    await stored.drop(offerId).catch(() => undefined);
   }
 
-  /** It was read. */
-  async seen(offerId: string): Promise<void> {
+  /** Remove an answer whose outcome has been read. */
+  async dismiss(offerId: string): Promise<void> {
     if (!this.all[offerId]?.outcome) return;
-    await this.shown(offerId);
+    await this.markDisplayed(offerId);
     delete this.all[offerId];
   }
 
   async #flush(): Promise<void> {
     clearTimeout(this.#again);
     for (;;) {
-      const next = this.told.find((answer) => !answer.outcome);
+      const next = this.list.find((answer) => !answer.outcome);
       if (!next) return;
-      const said = await send($state.snapshot(next));
-      if (said === 'signed_out') {
+      const result = await send($state.snapshot(next));
+      if (result === 'signed_out') {
         mine.signedOut = true;
         return;
       }
-      if (said === 'later') {
+      if (result === 'later') {
         await this.#wait();
         return;
       }
-      await this.#settle(next.offer_id, said);
+      await this.#settle(next.offer_id, result);
     }
   }
 
@@ -84,11 +84,11 @@ class Queue {
     const answer = this.all[offerId];
     if (!answer) return;
     answer.outcome = outcome;
-    await kept.put($state.snapshot(answer)).catch(() => undefined);
+    await stored.put($state.snapshot(answer)).catch(() => undefined);
     await mine.load();
   }
 
-  /** The browser sends it when it can, also when this page is closed by then; else we ask. */
+  /** The browser sends it when it can, even after this page is closed; without that, by timer. */
   async #wait(): Promise<void> {
     this.#again = setTimeout(() => void this.flush(), AGAIN_MS);
     const worker = await navigator.serviceWorker?.getRegistration('/friend').catch(() => undefined);
@@ -97,7 +97,7 @@ class Queue {
   }
 }
 
-function words(): Record<Outcome, string> {
+function outcomeTexts(): Record<Outcome, string> {
   return {
     won: say('won'),
     declined: say('ended.declined'),

@@ -1,5 +1,5 @@
-// One answer on its way, from the page or from the worker: sent again it changes nothing.
-import type { Answer, Outcome } from './keep';
+// Sends one answer, from the page or from the worker; sending it again changes nothing.
+import type { Answer, Outcome } from './storage';
 
 const TIMEOUT_MS = 15_000;
 const CODES: Record<string, Outcome> = {
@@ -9,23 +9,24 @@ const CODES: Record<string, Outcome> = {
   'not-found': 'gone',
 };
 
-/** What became of it; `later` when nobody could say, `signed_out` when nobody knows who asks. */
+/** The outcome; `later` when it is unknown (no network, overload), `signed_out` without a session. */
 export async function send(answer: Answer): Promise<Outcome | 'later' | 'signed_out'> {
-  let said: Response;
+  let response: Response;
   let code: unknown;
   try {
-    said = await fetch(`/v1/offers/${answer.offer_id}/${answer.reply}`, {
+    response = await fetch(`/v1/offers/${answer.offer_id}/${answer.reply}`, {
       method: 'POST',
       headers: { 'Content-Type': 'application/json' },
       signal: AbortSignal.timeout(TIMEOUT_MS),
       cache: 'no-store',
     });
-    code = ((await said.json()) as { code?: unknown }).code;
+    code = ((await response.json()) as { code?: unknown }).code;
   } catch {
     return 'later';
   }
-  if (said.ok) return answer.reply === 'accept' ? 'won' : 'declined';
-  if (said.status === 401) return 'signed_out';
-  if (said.status === 408 || said.status === 429 || said.status >= 500) return 'later';
+  if (response.ok) return answer.reply === 'accept' ? 'won' : 'declined';
+  const { status } = response;
+  if (status === 401) return 'signed_out';
+  if (status === 408 || status === 429 || status >= 500) return 'later';
   return CODES[String(code)] ?? 'refused';
 }

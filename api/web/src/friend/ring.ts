@@ -1,4 +1,4 @@
-// Sound and vibration of the open page. Browsers allow them after the first tap, so nothing is asked before.
+// Sound and vibration of the open page. Browsers allow them only after the first tap.
 const TONES: [frequency: number, from: number][] = [
   [880, 0],
   [1175, 0.18],

@@ -1,4 +1,4 @@
-// Which screen: the path says it, so that a reload, a notification and the back key agree.
+// The current screen, derived from the path: reloads, notifications and the back key work.
 export type Screen =
   { name: 'home' | 'alarm' | 'profile' | 'why' } | { name: 'offer' | 'job'; id: string };
 
@@ -7,18 +7,18 @@ class Route {
   readonly screen = $derived(screenOf(this.path));
 
   begin(): () => void {
-    const moved = () => (this.path = location.pathname);
+    const navigated = () => (this.path = location.pathname);
     const clicked = (event: MouseEvent) => this.#clicked(event);
-    const told = (event: MessageEvent<{ kind?: string; path?: string }>) => {
+    const onMessage = (event: MessageEvent<{ kind?: string; path?: string }>) => {
       if (event.data?.kind === 'go' && event.data.path) this.go(event.data.path);
     };
-    addEventListener('popstate', moved);
+    addEventListener('popstate', navigated);
     document.addEventListener('click', clicked);
-    navigator.serviceWorker?.addEventListener('message', told);
+    navigator.serviceWorker?.addEventListener('message', onMessage);
     return () => {
-      removeEventListener('popstate', moved);
+      removeEventListener('popstate', navigated);
       document.removeEventListener('click', clicked);
-      navigator.serviceWorker?.removeEventListener('message', told);
+      navigator.serviceWorker?.removeEventListener('message', onMessage);
     };
   }
 

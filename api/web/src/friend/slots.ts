@@ -1,4 +1,4 @@
-// Times that suit her wishes: the next few, none of them past.
+// Suggested times for an appointment: the next few that match the customer's wishes.
 import type { Wish } from './words';
 
 const HOURS: Record<Wish, number[]> = {
@@ -34,12 +34,12 @@ function hoursOf(wishes: readonly Wish[]): number[] {
   return [...new Set(asked.flatMap((wish) => HOURS[wish]))].sort((one, other) => one - other);
 }
 
-/** Whether a time is one of those she wished for. */
-export function suits(at: Date, wishes: readonly Wish[]): boolean {
+/** Whether a time matches the customer's wishes. */
+export function matches(at: Date, wishes: readonly Wish[]): boolean {
   if (wishes.includes('weekend') && !isWeekend(at)) return false;
   const ofDay = wishes.filter((wish) => wish !== 'soon' && wish !== 'weekend');
   const hour = at.getHours();
-  const part = hour < 12 ? 'morning' : hour < 17 ? 'afternoon' : 'evening';
+  const part = hour < 12 ? 'morning' : hour < 18 ? 'afternoon' : 'evening';
   return !ofDay.length || ofDay.includes(part);
 }
 
@@ -48,7 +48,7 @@ function isWeekend(at: Date): boolean {
 }
 
 const two = (value: number) => String(value).padStart(2, '0');
-/** 2026-03-02 and 14:00 in the phone's own zone, as date and time fields have it. */
+/** 2026-03-02 and 14:00 in the phone's time zone, as date and time fields use them. */
 export const dayOf = (at: Date) =>
   `${at.getFullYear()}-${two(at.getMonth() + 1)}-${two(at.getDate())}`;
 export const hourOf = (at: Date) => `${two(at.getHours())}:${two(at.getMinutes())}`;

@@ -1,4 +1,4 @@
-// Moments and wishes as a neighbour would say them.
+// Moments and wishes as text.
 import type { Schema } from '../shared/api';
 import { clock } from '../shared/clock.svelte';
 import { time } from '../shared/i18n.svelte';

@@ -1,12 +1,12 @@
-// The friend's service worker: rings, opens what rang, sends answers that waited, and keeps the page itself.
-// Nothing that the API says is ever kept here.
-import { answers } from './keep';
+// The friend's service worker: displays pushes, opens their pages, sends stored answers, caches the page.
+// Responses of the API are never cached.
+import { answers } from './storage';
 import { send } from './reply';
 
 declare const self: ServiceWorkerGlobalScope;
 declare const __FILES__: string[];
 
-interface Said {
+interface PushContent {
   title: string;
   navigate: string;
   body?: string;
@@ -22,7 +22,7 @@ interface SyncEvent extends ExtendableEvent {
 }
 
 const PAGE = '/friend';
-const AROUND = [PAGE, '/friend.webmanifest', '/icon.svg', '/icon-192.png', '/badge.png'];
+const FIXED_FILES = [PAGE, '/friend.webmanifest', '/icon.svg', '/icon-192.png', '/badge.png'];
 const CACHE = `tekkie-friend-${hashed(__FILES__.join())}`;
 const SLOW_MS = 4000;
 const RING = [250, 120, 250, 120, 400];
@@ -34,14 +34,14 @@ function hashed(text: string): string {
 }
 
 self.addEventListener('install', (event) => {
-  event.waitUntil(caches.open(CACHE).then((cache) => cache.addAll([...AROUND, ...__FILES__])));
+  event.waitUntil(caches.open(CACHE).then((cache) => cache.addAll([...FIXED_FILES, ...__FILES__])));
 });
 
 self.addEventListener('activate', (event) => {
-  event.waitUntil(forgetFormer().then(() => self.clients.claim()));
+  event.waitUntil(deleteFormerCaches().then(() => self.clients.claim()));
 });
 
-async function forgetFormer(): Promise<void> {
+async function deleteFormerCaches(): Promise<void> {
   const names = await caches.keys();
   const former = names.filter((name) => name.startsWith('tekkie-friend-') && name !== CACHE);
   await Promise.all(former.map((name) => caches.delete(name)));
@@ -53,57 +53,57 @@ self.addEventListener('fetch', (event) => {
   if (request.method !== 'GET' || origin !== self.location.origin) return;
   if (request.mode === 'navigate' && /^\/friend(\/|$)/.test(pathname)) {
     event.respondWith(page(request));
-  } else if (AROUND.includes(pathname) || __FILES__.includes(pathname)) {
-    event.respondWith(kept(pathname).then((found) => found ?? fetch(request)));
+  } else if (FIXED_FILES.includes(pathname) || __FILES__.includes(pathname)) {
+    event.respondWith(cached(pathname).then((found) => found ?? fetch(request)));
   }
 });
 
-/** The newest page there is; the kept one without network, or when the network only seems to be there. */
+/** The page from the network; the cached one without network, or when it does not respond in time. */
 async function page(request: Request): Promise<Response> {
   try {
     const answer = await fetch(request, { signal: AbortSignal.timeout(SLOW_MS) });
     if (answer.ok) return answer;
-    return (await kept(PAGE)) ?? answer;
+    return (await cached(PAGE)) ?? answer;
   } catch (error) {
-    const found = await kept(PAGE);
+    const found = await cached(PAGE);
     if (found) return found;
     throw error;
   }
 }
 
-async function kept(path: string): Promise<Response | undefined> {
+async function cached(path: string): Promise<Response | undefined> {
   return (await caches.open(CACHE)).match(path);
 }
 
 self.addEventListener('push', (event) => {
-  event.waitUntil(show(read(event.data)));
+  event.waitUntil(display(read(event.data)));
 });
 
-function read(data: PushMessageData | null): Said {
+function read(data: PushMessageData | null): PushContent {
   try {
-    const { notification } = data?.json() as { notification?: Said };
+    const { notification } = data?.json() as { notification?: PushContent };
     if (notification?.title) return notification;
   } catch {
-    // A push nobody understands still has to show something, or the phone forbids the next one.
+    // A push must display something even if it cannot be read, or the browser revokes the permission.
   }
   return { title: 'tekkie', navigate: PAGE };
 }
 
-/** What is over lies down, silently, on what rang: both bear the tag of the booking. */
-async function show(said: Said): Promise<void> {
-  const loud = said.silent !== true;
+/** Display a push; one about the end of an offer replaces it silently, by the tag of the booking. */
+async function display(content: PushContent): Promise<void> {
+  const loud = content.silent !== true;
   const options: NotificationOptions & { renotify?: boolean; vibrate?: number[] } = {
-    ...(said.body ? { body: said.body } : {}),
-    ...(said.lang ? { lang: said.lang } : {}),
-    ...(said.tag ? { tag: said.tag, renotify: loud && said.renotify === true } : {}),
+    ...(content.body ? { body: content.body } : {}),
+    ...(content.lang ? { lang: content.lang } : {}),
+    ...(content.tag ? { tag: content.tag, renotify: loud && content.renotify === true } : {}),
     ...(loud ? { vibrate: RING } : {}),
     silent: !loud,
-    requireInteraction: loud && said.requireInteraction === true,
+    requireInteraction: loud && content.requireInteraction === true,
     icon: '/icon-192.png',
     badge: '/badge.png',
-    data: { ...said.data, navigate: said.navigate },
+    data: { ...content.data, navigate: content.navigate },
   };
-  await self.registration.showNotification(said.title, options);
+  await self.registration.showNotification(content.title, options);
 }
 
 self.addEventListener('notificationclick', (event) => {
@@ -133,16 +133,16 @@ self.addEventListener('sync' as 'message', (event) => {
 async function sendWaiting(): Promise<void> {
   for (const answer of await answers.all()) {
     if (answer.outcome) continue;
-    const said = await send(answer);
-    // Failing has the browser ask again.
-    if (said === 'later') throw new Error('no network yet');
-    if (said === 'signed_out') continue;
-    await answers.put({ ...answer, outcome: said });
-    await tell(answer.name, answer.told[said], said === 'won' ? 'jobs' : 'offers', answer);
+    const result = await send(answer);
+    // On failure the browser calls again.
+    if (result === 'later') throw new Error('no network yet');
+    if (result === 'signed_out') continue;
+    await answers.put({ ...answer, outcome: result });
+    await notify(answer.name, answer.told[result], result === 'won' ? 'jobs' : 'offers', answer);
   }
 }
 
-async function tell(
+async function notify(
   body: string,
   title: string,
   folder: 'jobs' | 'offers',
@@ -153,5 +153,5 @@ async function tell(
   if (windows.some((one) => one.visibilityState === 'visible')) return;
   if (Notification.permission !== 'granted') return;
   const navigate = `${PAGE}/${folder}/${folder === 'jobs' ? booking_id : offer_id}`;
-  await show({ title, body, tag: booking_id, navigate });
+  await display({ title, body, tag: booking_id, navigate });
 }

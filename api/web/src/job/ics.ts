@@ -1,4 +1,4 @@
-// The appointment for her calendar (RFC 5545): the same UID each time, so that a later one replaces it.
+// The appointment as a calendar file (RFC 5545): a constant UID, so that a later one replaces it.
 import type { Job } from './job.svelte';
 
 const LINE_BYTES = 73;
@@ -29,7 +29,7 @@ function stamp(at: string): string {
   return new Date(at).toISOString().replace(/[-:]|\.\d{3}/g, '');
 }
 
-/** No line is longer than 75 bytes; what follows begins with a space. */
+/** Folds a line at 75 bytes; a continuation begins with a space. */
 function folded(line: string): string {
   const parts: string[] = [];
   let part = '';
@@ -43,7 +43,7 @@ function folded(line: string): string {
   return [...parts, part].join('\r\n ');
 }
 
-/** Hand a file to the browser. */
+/** Download a file. */
 export function download(name: string, text: string, type: string): void {
   const link = document.createElement('a');
   link.href = URL.createObjectURL(new Blob([text], { type }));

@@ -1,24 +1,24 @@
-// Her job as it is now: read by the secret link, renewed by the stream, remembered without a network.
+// The customer's booking: read by the secret link, renewed by the stream, stored for use offline.
 import { api, Refused, type Schema } from '../shared/api';
 import { Live } from '../shared/live.svelte';
 
 export type Job = Schema<'BookingResponse'>;
-export type Fact = Schema<'Event'>;
+export type JobEvent = Schema<'Event'>;
 
-interface Kept {
+interface Stored {
   job: Job;
-  facts: Fact[];
+  events: JobEvent[];
 }
 
 const PAGE = 100;
 const PAGES_MAX = 5;
-const KEPT_MAX = 5;
-const KEPT = 'tekkie.job.';
+const STORED_MAX = 5;
+const STORAGE_PREFIX = 'tekkie.job.';
 
 export class Following {
   job = $state.raw<Job>();
-  facts = $state.raw<Fact[]>([]);
-  /** When what is shown was true; empty as soon as it is true now. */
+  events = $state.raw<JobEvent[]>([]);
+  /** The time of the displayed state while it may be stale; else empty. */
   asOf = $state('');
   missing = $state(false);
   error = $state.raw<unknown>();
@@ -31,8 +31,8 @@ export class Following {
   constructor(id: string, token: string) {
     this.#id = id;
     this.#token = token;
-    this.#remember();
-    this.live = new Live({ token, heard: this.renew, reload: this.renew });
+    this.#restore();
+    this.live = new Live({ token, onevent: this.renew, onreload: this.renew });
     void this.renew();
   }
 
@@ -44,7 +44,7 @@ export class Following {
     return this.#token;
   }
 
-  /** Read it anew: one reading at a time, and one more when something has happened meanwhile. */
+  /** Read it again: one request at a time, and another one if it is called meanwhile. */
   renew = async (): Promise<void> => {
     if (this.#reading) {
       this.#again = true;
@@ -58,8 +58,8 @@ export class Following {
     this.#reading = 0;
   };
 
-  /** What an answer says of it. */
-  take(job: Job): void {
+  /** Use the booking of a response. */
+  use(job: Job): void {
     this.job = job;
     void this.renew();
   }
@@ -71,12 +71,12 @@ export class Following {
   async #read(): Promise<void> {
     try {
       const asked = { path: this.path, token: this.#token };
-      const [job, facts] = await Promise.all([
+      const [job, events] = await Promise.all([
         api.get('/v1/bookings/{booking_id}', asked),
-        this.#facts(),
+        this.#readEvents(),
       ]);
-      Object.assign(this, { job, facts, asOf: '', error: undefined });
-      this.#keep({ job, facts });
+      Object.assign(this, { job, events, asOf: '', error: undefined });
+      this.#store({ job, events });
     } catch (error) {
       const gone = error instanceof Refused && [401, 403, 404].includes(error.status);
       if (gone) this.#forget();
@@ -85,8 +85,8 @@ export class Following {
     }
   }
 
-  async #facts(): Promise<Fact[]> {
-    const found: Fact[] = [];
+  async #readEvents(): Promise<JobEvent[]> {
+    const found: JobEvent[] = [];
     for (let page = 0; page < PAGES_MAX; page += 1) {
       const after = found.at(-1)?.seq ?? 0;
       const { items, next_cursor } = await api.get('/v1/bookings/{booking_id}/events', {
@@ -100,23 +100,23 @@ export class Following {
     return found;
   }
 
-  #remember(): void {
+  #restore(): void {
     try {
-      const kept = JSON.parse(localStorage.getItem(KEPT + this.#id) ?? 'null') as Kept | null;
-      if (!kept) return;
-      Object.assign(this, { ...kept, asOf: kept.job.server_time });
+      const text = localStorage.getItem(STORAGE_PREFIX + this.#id);
+      const stored = JSON.parse(text ?? 'null') as Stored | null;
+      if (stored) Object.assign(this, { ...stored, asOf: stored.job.server_time });
     } catch {
-      // Nothing is remembered where nothing can be kept.
+      // Without storage there is nothing to restore.
     }
   }
 
-  #keep(kept: Kept): void {
+  #store(stored: Stored): void {
     try {
-      const others = Object.keys(localStorage).filter((name) => name.startsWith(KEPT));
-      if (others.length > KEPT_MAX) others.forEach((name) => localStorage.removeItem(name));
-      localStorage.setItem(KEPT + this.#id, JSON.stringify(kept));
+      const others = Object.keys(localStorage).filter((name) => name.startsWith(STORAGE_PREFIX));
+      if (others.length > STORED_MAX) others.forEach((name) => localStorage.removeItem(name));
+      localStorage.setItem(STORAGE_PREFIX + this.#id, JSON.stringify(stored));
     } catch {
-      // A full or closed store costs no more than the memory of it.
+      // Storage is full or not allowed: the page works without it.
     }
   }
 
@@ -124,9 +124,9 @@ export class Following {
     this.missing = true;
     this.job = undefined;
     try {
-      localStorage.removeItem(KEPT + this.#id);
+      localStorage.removeItem(STORAGE_PREFIX + this.#id);
     } catch {
-      // Where nothing can be kept, nothing has to be forgotten.
+      // Without storage there is nothing to remove.
     }
   }
 }

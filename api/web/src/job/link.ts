@@ -1,4 +1,4 @@
-// The customer's link: 22 letters of her booking's id, then what proves that it was sent to her.
+// The customer's link: 22 characters of the booking's id, then the secret.
 const ID_LETTERS = 22;
 const TOKEN = /^\/job\/([\w-]{65})$/;
 

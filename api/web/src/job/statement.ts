@@ -1,4 +1,4 @@
-// What is now, in one sentence and one more: the same for the page and for the title of its tab.
+// The current state in a title and a sentence, for the page and for the title of its tab.
 import { clock } from '../shared/clock.svelte';
 import { money, time } from '../shared/i18n.svelte';
 import type { Job } from './job.svelte';

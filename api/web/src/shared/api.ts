@@ -27,7 +27,7 @@ type Body<O> = O extends { requestBody?: infer B }
   : never;
 
 interface Always {
-  /** The token of a customer's link; without it the session cookie speaks. */
+  /** The token of a customer's link; without it the session cookie is used. */
   token?: string | undefined;
   /** Keeps the idempotency key of a create over its retries. */
   once?: Once;
@@ -49,7 +49,7 @@ export interface FieldError {
   suggestions?: string[];
 }
 
-/** The API said no: `code` is stable, `errors` names the fields that can be mended. */
+/** The API refused: `code` is stable, `errors` names the fields to correct. */
 export class Refused extends Error {
   override name = 'Refused';
   constructor(
@@ -69,7 +69,7 @@ export class Refused extends Error {
   }
 }
 
-/** Nobody answered: no network, no server, or too slow. */
+/** No response: no network, no server, or too slow. */
 export class Unreachable extends Error {
   override name = 'Unreachable';
   constructor(readonly why: 'offline' | 'timeout' | 'server') {
@@ -78,8 +78,8 @@ export class Unreachable extends Error {
 }
 
 /**
- * One intention to create something: its key stays while the same body is sent again. With a name
- * it outlives a reload of the tab too.
+ * The idempotency key of one create: it stays while the same body is sent again. With a name it
+ * survives a reload of the tab too.
  */
 export class Once {
   #key = '';
@@ -107,7 +107,7 @@ export class Once {
   }
 }
 
-/** Not randomUUID: over plain http in a home network browsers do not have it. */
+/** Not randomUUID: browsers do not offer it over plain http. */
 function newKey(): string {
   const bytes = crypto.getRandomValues(new Uint8Array(16));
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
@@ -126,7 +126,7 @@ function keepPair(name: string, pair: string[]): void {
     if (pair.length) sessionStorage.setItem(name, JSON.stringify(pair));
     else sessionStorage.removeItem(name);
   } catch {
-    // Where nothing can be kept, a reload is a new intention.
+    // Without storage a reload begins a new create.
   }
 }
 
@@ -151,13 +151,13 @@ async function call(method: Method, template: string, asked: Plain): Promise<unk
       asked.once?.done();
       return answer;
     } catch (error) {
-      if (attempt >= again || asked.signal?.aborted || !passing(error)) throw error;
+      if (attempt >= again || asked.signal?.aborted || !isTransient(error)) throw error;
       await pause(WAIT_MS * 2 ** (attempt - 1) * (0.5 + Math.random()));
     }
   }
 }
 
-/** Which face asks: whoever is a friend and sits at the desk too has two sessions at once. */
+/** Which face sends the request: a friend who also works at the desk has two sessions at once. */
 export function face(): string {
   return location.pathname.split('/', 2)[1] || 'book';
 }
@@ -185,23 +185,23 @@ async function one(
   const init: RequestInit = { method: method.toUpperCase(), headers, signal, cache: 'no-store' };
   if (body !== undefined) init.body = body;
   const sent = Date.now();
-  let answer: Response;
-  let said: unknown;
+  let response: Response;
+  let data: unknown;
   try {
-    answer = await fetch(url, init);
-    said = await read(answer);
+    response = await fetch(url, init);
+    data = await read(response);
   } catch (error) {
     if (asked.signal?.aborted) throw error;
     if (late.aborted) throw new Unreachable('timeout');
     throw new Unreachable(navigator.onLine ? 'server' : 'offline');
   }
-  if (!answer.ok) throw refused(answer.status, said);
-  if (isObject(said) && typeof said.server_time === 'string') clock.tell(said.server_time, sent);
-  return said;
+  if (!response.ok) throw refused(response.status, data);
+  if (isObject(data) && typeof data.server_time === 'string') clock.sync(data.server_time, sent);
+  return data;
 }
 
-async function read(answer: Response): Promise<unknown> {
-  const text = await answer.text();
+async function read(response: Response): Promise<unknown> {
+  const text = await response.text();
   try {
     return text ? JSON.parse(text) : undefined;
   } catch {
@@ -209,15 +209,15 @@ async function read(answer: Response): Promise<unknown> {
   }
 }
 
-function refused(status: number, said: unknown): Error {
-  if (!isObject(said) || typeof said.code !== 'string') {
+function refused(status: number, problem: unknown): Error {
+  if (!isObject(problem) || typeof problem.code !== 'string') {
     return BUSY.has(status) ? new Unreachable('server') : new Refused(status, 'unknown', '');
   }
-  const errors = Array.isArray(said.errors) ? (said.errors as FieldError[]) : [];
-  return new Refused(status, said.code, String(said.detail ?? ''), errors, said);
+  const errors = Array.isArray(problem.errors) ? (problem.errors as FieldError[]) : [];
+  return new Refused(status, problem.code, String(problem.detail ?? ''), errors, problem);
 }
 
-function passing(error: unknown): boolean {
+function isTransient(error: unknown): boolean {
   if (error instanceof Refused) return BUSY.has(error.status);
   return error instanceof Unreachable && error.why !== 'offline';
 }

@@ -1,20 +1,20 @@
-// The server's clock: countdowns count by it, whatever the device believes.
-const SOON_MS = 1000;
+// The server's clock, which countdowns use: the clock of the device may be wrong.
+const TICK_MS = 1000;
 const LEAP_MS = 20_000;
 
 class Clock {
   /** Milliseconds the server is ahead of this device. */
   #ahead = 0;
-  /** The server's time, renewed every second while somebody looks. */
+  /** The server's time, renewed every second while it is watched. */
   now = $state(Date.now());
   #watching = 0;
   #timer: ReturnType<typeof setInterval> | undefined;
 
-  /** `asked`: this device's time when it was asked for. A device that slept until the answer goes by that. */
-  tell(serverTime: string, asked = Date.now()): void {
-    const said = Date.parse(serverTime);
+  /** `asked`: this device's time of the request, used instead of now when the device slept since. */
+  sync(serverTime: string, asked = Date.now()): void {
+    const server = Date.parse(serverTime);
     const now = Date.now();
-    if (Number.isFinite(said)) this.#ahead = said - (now - asked > LEAP_MS ? asked : now);
+    if (Number.isFinite(server)) this.#ahead = server - (now - asked > LEAP_MS ? asked : now);
     this.#tick();
   }
 
@@ -22,11 +22,11 @@ class Clock {
     return Date.now() + this.#ahead;
   }
 
-  /** Let `now` run; returns how to stop. Meant for `$effect(() => clock.watch())`. */
+  /** Keep `now` up to date; returns a function that stops it: `$effect(() => clock.watch())`. */
   watch(): () => void {
     if (this.#watching++ === 0) {
       this.#tick();
-      this.#timer = setInterval(() => this.#tick(), SOON_MS);
+      this.#timer = setInterval(() => this.#tick(), TICK_MS);
     }
     return () => {
       if (--this.#watching === 0) clearInterval(this.#timer);

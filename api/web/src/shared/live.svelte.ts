@@ -1,79 +1,79 @@
-// What happens, as it happens: one stream per tab, which comes back by itself and misses nothing.
+// The event stream of the API: one per tab; it reconnects by itself and resumes where it ended.
 import { face } from './api';
 import { clock } from './clock.svelte';
 
 export type LiveState = 'connecting' | 'live' | 'reconnecting' | 'offline' | 'refused';
 
-export interface Heard {
+export interface LiveEvent {
   event: string;
   data: Record<string, unknown>;
 }
 
-export interface Listening {
-  /** The token of a customer's link; without it the session cookie speaks. */
+export interface LiveOptions {
+  /** The token of a customer's link; without it the session cookie is used. */
   token?: string | undefined;
-  /** Something happened. It may be told twice. */
-  heard: (heard: Heard) => void;
-  /** The stream could not go on where it ended: read your lists anew. */
-  reload: () => void;
+  /** An event arrived; the same one may arrive twice. */
+  onevent: (event: LiveEvent) => void;
+  /** The stream could not be resumed: read the lists again. */
+  onreload: () => void;
 }
 
-// The server writes at least a comment every 15 seconds.
+// The server writes at least one comment within this time.
 const SILENCE_MS = 40_000;
 const STALE_MS = 20_000;
 const WAIT_MS = 1000;
 const WAIT_MAX_MS = 30_000;
-const LOOK_MS = 5000;
+const CHECK_MS = 5000;
 
 export class Live {
   state = $state<LiveState>('connecting');
-  #listening: Listening;
+  #options: LiveOptions;
   #cursor = '';
   #failures = 0;
-  #heardAt = 0;
-  #line: AbortController | undefined;
+  #receivedAt = 0;
+  #connection: AbortController | undefined;
   #retry: ReturnType<typeof setTimeout> | undefined;
   #watch: ReturnType<typeof setInterval>;
-  #leave = new AbortController();
+  #closed = new AbortController();
 
-  constructor(listening: Listening) {
-    this.#listening = listening;
-    const { signal } = this.#leave;
-    const wake = () => this.#wake();
-    document.addEventListener('visibilitychange', wake, { signal });
-    for (const name of ['online', 'pageshow', 'focus']) addEventListener(name, wake, { signal });
+  constructor(options: LiveOptions) {
+    this.#options = options;
+    const { signal } = this.#closed;
+    const resume = () => this.#resume();
+    document.addEventListener('visibilitychange', resume, { signal });
+    for (const name of ['online', 'pageshow', 'focus']) addEventListener(name, resume, { signal });
     addEventListener('offline', () => this.#lost(), { signal });
-    // Timers stand still while a machine sleeps: the first look afterwards sees the silence.
-    this.#watch = setInterval(() => this.#look(), LOOK_MS);
+    // Timers do not run while a device sleeps: the first check afterwards notices the silence.
+    this.#watch = setInterval(() => this.#check(), CHECK_MS);
     void this.#connect();
   }
 
   close(): void {
-    this.#leave.abort();
+    this.#closed.abort();
     clearInterval(this.#watch);
     clearTimeout(this.#retry);
-    this.#line?.abort();
+    this.#connection?.abort();
   }
 
   async #connect(): Promise<void> {
     clearTimeout(this.#retry);
-    const line = new AbortController();
-    this.#line = line;
-    this.#heardAt = Date.now();
+    const connection = new AbortController();
+    this.#connection = connection;
+    this.#receivedAt = Date.now();
     try {
-      await this.#follow(line.signal);
+      await this.#read(connection.signal);
     } catch (error) {
       if (error instanceof Denied) {
         this.state = 'refused';
         return;
       }
     }
-    if (this.#line === line && !this.#leave.signal.aborted) this.#lost();
+    if (this.#connection === connection && !this.#closed.signal.aborted) this.#lost();
   }
 
-  async #follow(signal: AbortSignal): Promise<void> {
+  async #read(signal: AbortSignal): Promise<void> {
     const headers: Record<string, string> = { Accept: 'text/event-stream' };
-    if (this.#listening.token) headers.Authorization = `Bearer ${this.#listening.token}`;
+    if (this.#options.token) headers.Authorization = `Bearer ${this.#options.token}`;
     else headers['Tekkie-Face'] = face();
     if (this.#cursor) headers['Last-Event-ID'] = this.#cursor;
     let asked: number | undefined = Date.now();
@@ -85,15 +85,15 @@ export class Live {
     for (;;) {
       const { done, value } = await reader.read();
       if (done) return;
-      this.#heardAt = Date.now();
+      this.#receivedAt = Date.now();
       const frames = (rest + value).split('\n\n');
       rest = frames.pop() ?? '';
-      for (const frame of frames) this.#take(frame, asked);
+      for (const frame of frames) this.#dispatch(frame, asked);
       asked = undefined;
     }
   }
 
-  #take(frame: string, asked?: number): void {
+  #dispatch(frame: string, asked?: number): void {
     const fields: Record<string, string> = {};
     for (const line of frame.split('\n')) {
       const colon = line.indexOf(':');
@@ -102,20 +102,20 @@ export class Live {
     if (fields.id) this.#cursor = fields.id;
     if (!fields.data) return;
     const data = JSON.parse(fields.data) as Record<string, unknown>;
-    if (typeof data.server_time === 'string') clock.tell(data.server_time, asked);
+    if (typeof data.server_time === 'string') clock.sync(data.server_time, asked);
     if (fields.event === 'ready') this.#ready(data);
-    else this.#listening.heard({ event: fields.event ?? 'message', data });
+    else this.#options.onevent({ event: fields.event ?? 'message', data });
   }
 
   #ready(data: Record<string, unknown>): void {
     this.#failures = 0;
     this.state = 'live';
-    if (data.resumed !== true) this.#listening.reload();
+    if (data.resumed !== true) this.#options.onreload();
   }
 
   #lost(): void {
-    this.#line?.abort();
-    this.#line = undefined;
+    this.#connection?.abort();
+    this.#connection = undefined;
     clearTimeout(this.#retry);
     this.state = navigator.onLine ? 'reconnecting' : 'offline';
     const wait = Math.min(WAIT_MS * 2 ** this.#failures, WAIT_MAX_MS) * (0.5 + Math.random() / 2);
@@ -123,17 +123,17 @@ export class Live {
     this.#retry = setTimeout(() => void this.#connect(), wait);
   }
 
-  #look(): void {
-    if (this.#line && Date.now() - this.#heardAt > SILENCE_MS) this.#lost();
+  #check(): void {
+    if (this.#connection && Date.now() - this.#receivedAt > SILENCE_MS) this.#lost();
   }
 
-  /** Back in front of somebody, or back in the network: do not wait for the back-off. */
-  #wake(): void {
+  /** The page is visible again or the network is back: do not wait for the back-off. */
+  #resume(): void {
     if (document.visibilityState === 'hidden' || this.state === 'refused') return;
-    const stale = Date.now() - this.#heardAt > STALE_MS;
-    if (this.#line && !stale) return;
+    const stale = Date.now() - this.#receivedAt > STALE_MS;
+    if (this.#connection && !stale) return;
     this.#failures = 0;
-    this.#line?.abort();
+    this.#connection?.abort();
     void this.#connect();
   }
 }

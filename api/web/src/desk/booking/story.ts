@@ -1,22 +1,22 @@
-// The story of a booking: every fact as a sentence, with who did it and what became of the offers.
-import { distance, money, number } from '../../shared/i18n.svelte';
+// The story of a booking: each event as a sentence, with its actor and the results of its offers.
+import { distance, minutes, money, number, shared, type Values } from '../../shared/i18n.svelte';
 import { say, type Key } from '../say';
-import type { Fact, OfferMade, Whole } from '../types';
-import { shortTime, when, word, type Tone } from '../words';
+import type { DeskEvent, OfferRow, BookingDetails } from '../types';
+import { label, shortTime, when, type Tone } from '../words';
 
-export interface Asked {
-  who: string;
-  away: string;
-  became: string;
+export interface StoryOffer {
+  friend: string;
+  distance: string;
+  result: string;
   tone: Tone;
 }
-export interface Chapter {
+export interface StoryEntry {
   seq: number;
   at: string;
   text: string;
   by: string;
   tone: Tone;
-  asked: Asked[];
+  offers: StoryOffer[];
 }
 
 type Names = Map<string, string>;
@@ -38,55 +38,48 @@ const TONES: Record<string, Tone> = {
 };
 const OFFER_TONES: Record<string, Tone> = { live: 'accent', accepted: 'good', released: 'plain' };
 
-export function story(whole: Whole, packages: Record<string, string>, me: string): Chapter[] {
-  const people = [...whole.offers_made, ...whole.awards];
+export function story(
+  booking: BookingDetails,
+  packages: Record<string, string>,
+  me: string,
+): StoryEntry[] {
+  const people = [...booking.offers_made, ...booking.awards];
   const names: Names = new Map(people.map((one) => [one.friend_id, one.name]));
-  const offers = new Map(whole.offers_made.map((one) => [one.id, one]));
-  return whole.events.map((fact) => ({
-    seq: fact.seq,
-    at: fact.at,
-    text: sentence(fact, whole, names, packages),
-    by: doer(fact.actor, names, me),
-    tone: TONES[fact.kind] ?? 'plain',
-    asked: fact.kind === 'booking.offered' ? asked(fact, offers) : [],
+  const offers = new Map(booking.offers_made.map((one) => [one.id, one]));
+  return booking.events.map((event) => ({
+    seq: event.seq,
+    at: event.at,
+    text: say(keyOf(event) as Key, values(event, booking, names, packages)),
+    by: actorName(event.actor, names, me),
+    tone: TONES[event.kind] ?? 'plain',
+    offers: event.kind === 'booking.offered' ? offersOf(event, offers) : [],
   }));
 }
 
-function doer(actor: string, names: Names, me: string): string {
+function actorName(actor: string, names: Names, me: string): string {
   const [kind = '', id = ''] = actor.split(':');
   if (kind === 'friend') return names.get(id) ?? say('by.friend');
   if (kind === 'operator' && id === me) return say('by.you');
-  return word('by', kind);
+  return label('by', kind);
 }
 
-function asked(fact: Fact, offers: Map<string, OfferMade>): Asked[] {
-  const listed = (fact.data.offers ?? []) as { id: string }[];
+function offersOf(event: DeskEvent, offers: Map<string, OfferRow>): StoryOffer[] {
+  const listed = (event.data.offers ?? []) as { id: string }[];
   return listed.flatMap(({ id }) => {
     const offer = offers.get(id);
     if (!offer) return [];
     const at = offer.answered_at ? shortTime(offer.answered_at) : shortTime(offer.expires_at);
     return {
-      who: offer.name,
-      away: distance(offer.distance_m),
-      became: say(`offer.${offer.state}`, { at }),
+      friend: offer.name,
+      distance: distance(offer.distance_m),
+      result: say(`offer.${offer.state}`, { at }),
       tone: OFFER_TONES[offer.state] ?? 'plain',
     };
   });
 }
 
-function sentence(
-  fact: Fact,
-  whole: Whole,
-  names: Names,
-  packages: Record<string, string>,
-): string {
-  const key = keyOf(fact);
-  const said = say(key as Key, values(fact, whole, names, packages));
-  return said === key ? fact.kind : said;
-}
-
-/** Some facts are told in another sentence when a datum says so. */
-function keyOf({ kind, data }: Fact): string {
+/** The text of an event; the data of some kinds choose another one. */
+function keyOf({ kind, data }: DeskEvent): string {
   if (kind === 'booking.scheduled' && Number(data.revision) > 1) return 'event.booking.moved';
   if (kind === 'booking.redispatched' && data.friend) return 'event.booking.taken';
   if (kind === 'contact.disputed' && data.claimed) return 'event.contact.denied';
@@ -95,21 +88,26 @@ function keyOf({ kind, data }: Fact): string {
   return `event.${kind}`;
 }
 
-function values(fact: Fact, whole: Whole, names: Names, packages: Record<string, string>) {
-  const { data } = fact;
+function values(
+  { data }: DeskEvent,
+  booking: BookingDetails,
+  names: Names,
+  packages: Record<string, string>,
+): Values {
   const friends = (data.friends ?? []) as string[];
   const moment = data.starts_at ?? data.due_at;
-  const fee = { amount: Number(data.fee_minor ?? 0), currency: whole.price.currency };
+  const fee = { amount: Number(data.fee_minor ?? 0), currency: booking.price.currency };
   return {
     package: packages[String(data.package)] ?? String(data.package ?? ''),
     friend: names.get(String(data.friend)) ?? say('by.friend'),
     friends: friends.map((id) => names.get(id) ?? say('by.friend')).join(', '),
     count: ((data.offers ?? friends) as unknown[]).length,
     round: number(Number(data.round ?? 0)),
-    when: typeof moment === 'string' ? when(moment, whole.market) : '',
-    reason: word('reason', data.reason as string),
-    wishes: ((data.wishes ?? []) as string[]).map((wish) => word('wish', wish)).join(', ') || '–',
-    stars: Number(data.stars ?? 0),
+    when: typeof moment === 'string' ? when(moment, booking.market) : '',
+    reason: label('reason', data.reason as string),
+    wishes: ((data.wishes ?? []) as string[]).map((wish) => label('wish', wish)).join(', ') || '–',
+    stars: shared.say('stars', { count: Number(data.stars ?? 0) }),
+    minutes: minutes(Number(data.minutes ?? 0)),
     fee: money(fee),
   };
 }

@@ -1,4 +1,4 @@
-// How a friend stands, in colour and shape.
+// The colour and the icon of a friend's state.
 import type { FriendRow } from '../types';
 import type { Tone } from '../words';
 

@@ -1,12 +1,12 @@
-// The live map itself: loaded only where it is shown.
+// The live map; loaded only by the view that displays it.
 import { LngLatBounds } from 'maplibre-gl';
 import type { GeoJSONSource, MapMouseEvent } from 'maplibre-gl';
-import { ground, type Words } from '../../shared/map/ground';
+import { createBasemap, type Labels } from '../../shared/map/basemap';
 import type { BookingState, Columns } from '../types';
 import type { MapState } from './icons';
-import * as sheets from './sheets';
+import * as layers from './layers';
 
-export interface Shown {
+export interface Filter {
   booking: (state: BookingState) => boolean;
   friend: (state: MapState) => boolean;
 }
@@ -17,13 +17,13 @@ const REACH_PX = 8;
 const EDGE_PX = 40;
 const FIT_ZOOM = 12;
 const CENTRE: [number, number] = [8.5, 49];
-const PICKED = [sheets.BOOKINGS, sheets.BOOKING_CLUSTERS, sheets.FRIENDS, sheets.FRIEND_CLUSTERS];
+const PICKED = [layers.BOOKINGS, layers.BOOKING_CLUSTERS, layers.FRIENDS, layers.FRIEND_CLUSTERS];
 
 export class LiveChart {
-  #ground: ReturnType<typeof ground>;
+  #basemap: ReturnType<typeof createBasemap>;
   #columns: Columns | undefined;
   #friends: Columns['friends'] | undefined;
-  #shown: Shown;
+  #filter: Filter;
   #chosen: string | null = null;
   #ready = false;
   #fitted = false;
@@ -31,46 +31,46 @@ export class LiveChart {
 
   constructor(
     readonly container: HTMLElement,
-    words: Words,
-    shown: Shown,
-    readonly picked: (kind: 'booking' | 'friend', id: string) => void,
-    failed: () => void,
+    labels: Labels,
+    filter: Filter,
+    readonly onpick: (kind: 'booking' | 'friend', id: string) => void,
+    onerror: () => void,
   ) {
-    this.#shown = shown;
+    this.#filter = filter;
     const view = { center: CENTRE, zoom: 4.6, fadeDuration: 0 };
-    const lay = (dark: boolean) => {
-      sheets.lay(this.#map, dark);
+    const onstyle = (dark: boolean) => {
+      layers.addLayers(this.#map, dark);
       this.#ready = true;
       this.#friends = undefined;
       this.#fill();
     };
-    this.#ground = ground({ container, words, view, lay, failed });
+    this.#basemap = createBasemap({ container, labels, view, onstyle, onerror });
     this.#map.on('click', (event) => void this.#clicked(event));
-    this.#map.on('idle', () => this.#tell());
+    this.#map.on('idle', () => this.#publishCounts());
   }
 
   get #map() {
-    return this.#ground.map;
+    return this.#basemap.map;
   }
 
   close(): void {
-    this.#ground.close();
+    this.#basemap.close();
   }
 
-  show(columns: Columns, shown: Shown): void {
+  show(columns: Columns, filter: Filter): void {
     this.#columns = columns;
-    if (shown !== this.#shown) this.#friends = undefined;
-    this.#shown = shown;
+    if (filter !== this.#filter) this.#friends = undefined;
+    this.#filter = filter;
     this.#fill();
   }
 
   choose(id: string | null): void {
-    const news = id !== this.#chosen;
+    const changed = id !== this.#chosen;
     this.#chosen = id;
     if (!this.#ready || !this.#columns) return;
-    const at = sheets.whereIs(this.#columns, id);
-    sheets.mark(this.#map, at);
-    if (!at || !news) return;
+    const at = layers.locate(this.#columns, id);
+    layers.highlight(this.#map, at);
+    if (!at || !changed) return;
     const zoom = Math.max(this.#map.getZoom(), NEAR_ZOOM);
     this.#map.easeTo({ center: [at.lon, at.lat], zoom, duration: this.#still ? 0 : FLY_MS });
   }
@@ -78,15 +78,15 @@ export class LiveChart {
   #fill(): void {
     if (!this.#ready || !this.#columns) return;
     const { friends, bookings } = this.#columns;
-    // Twenty thousand friends are laid out only when they have changed.
+    // Setting tens of thousands of friends is slow: only when they have changed.
     if (friends !== this.#friends) {
-      sheets.put(this.#map, sheets.FRIENDS, friends, this.#shown.friend);
+      layers.setPoints(this.#map, layers.FRIENDS, friends, this.#filter.friend);
       this.#friends = friends;
     }
-    sheets.put(this.#map, sheets.BOOKINGS, bookings, this.#shown.booking);
+    layers.setPoints(this.#map, layers.BOOKINGS, bookings, this.#filter.booking);
     if (!this.#fitted) this.#fit();
     const chosen = this.#chosen;
-    sheets.mark(this.#map, sheets.whereIs(this.#columns, chosen));
+    layers.highlight(this.#map, layers.locate(this.#columns, chosen));
   }
 
   #fit(): void {
@@ -95,7 +95,7 @@ export class LiveChart {
     for (const { lat, lon } of [this.#columns.bookings, this.#columns.friends]) {
       lon.forEach((x, at) => box.extend([x, lat[at] ?? 0]));
     }
-    const at = sheets.whereIs(this.#columns, this.#chosen);
+    const at = layers.locate(this.#columns, this.#chosen);
     if (at) this.#map.jumpTo({ center: [at.lon, at.lat], zoom: NEAR_ZOOM });
     else if (!box.isEmpty()) {
       this.#map.fitBounds(box, { padding: EDGE_PX, maxZoom: FIT_ZOOM, animate: false });
@@ -116,7 +116,7 @@ export class LiveChart {
     if (!found) return;
     const { id, cluster_id: cluster } = found.properties;
     if (cluster === undefined) {
-      this.picked(found.layer.id === sheets.BOOKINGS ? 'booking' : 'friend', String(id));
+      this.onpick(found.layer.id === layers.BOOKINGS ? 'booking' : 'friend', String(id));
       return;
     }
     const source = this.#map.getSource(found.source) as GeoJSONSource;
@@ -124,8 +124,8 @@ export class LiveChart {
     this.#map.easeTo({ center: lngLat, zoom, duration: this.#still ? 0 : FLY_MS });
   }
 
-  /** What is drawn, for whoever cannot see it: numbers on the element. */
-  #tell(): void {
+  /** Write how much is drawn to data attributes, for tests and tools. */
+  #publishCounts(): void {
     if (!this.#ready) return;
     this.container.dataset.chosen = this.#chosen ?? '';
     for (const layer of PICKED) {

@@ -1,4 +1,4 @@
-// Marks of the map: the shape says what the colour says, so that neither is needed alone.
+// Marks of the map: shape and colour both carry the state, so that either is enough.
 import { paint } from '../../shared/map/style';
 import type { BookingState, Columns } from '../types';
 import { STATES } from '../words';

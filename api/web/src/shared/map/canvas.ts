@@ -1,15 +1,15 @@
 // A map of points, circles and a pin.
 import { Marker, type GeoJSONSource } from 'maplibre-gl';
-import { ground, type Words } from './ground';
+import { createBasemap, type Labels } from './basemap';
 import { addLayers, CLUSTER, fill, frame, SINGLE } from './layers';
 import type { Circle, Place, Point } from './layers';
 
 interface Options {
   clustered: boolean;
-  words: Words & { pin: string };
-  picked: (id: string) => void;
-  moved: (place: Place) => void;
-  failed: () => void;
+  labels: Labels & { pin: string };
+  onpick: (id: string) => void;
+  onmove: (place: Place) => void;
+  onerror: () => void;
 }
 
 const SWITZERLAND: [number, number, number, number] = [5.9, 45.8, 10.5, 47.8];
@@ -17,7 +17,7 @@ const NEAREST_ZOOM = 14;
 const EDGE_PX = 48;
 
 export class Chart {
-  #ground: ReturnType<typeof ground>;
+  #basemap: ReturnType<typeof createBasemap>;
   #options: Options;
   #points: readonly Point[] = [];
   #circles: readonly Circle[] = [];
@@ -26,21 +26,21 @@ export class Chart {
   constructor(container: HTMLElement, options: Options) {
     this.#options = options;
     const still = matchMedia('(prefers-reduced-motion: reduce)').matches;
-    this.#ground = ground({
+    this.#basemap = createBasemap({
       container,
-      words: options.words,
+      labels: options.labels,
       view: { bounds: SWITZERLAND, fadeDuration: still ? 0 : 200 },
-      lay: (dark) => {
+      onstyle: (dark) => {
         addLayers(this.#map, dark, options.clustered);
         fill(this.#map, this.#points, this.#circles);
       },
-      failed: options.failed,
+      onerror: options.onerror,
     });
     this.#listen();
   }
 
   get #map() {
-    return this.#ground.map;
+    return this.#basemap.map;
   }
 
   show(points: readonly Point[], circles: readonly Circle[]): void {
@@ -49,7 +49,7 @@ export class Chart {
     fill(this.#map, points, circles);
   }
 
-  /** Bring all there is into sight. */
+  /** Fit the view to everything on the map. */
   fit(): void {
     const pin = this.#pin?.getLngLat();
     const places = pin ? [...this.#points, { lat: pin.lat, lon: pin.lng }] : this.#points;
@@ -68,14 +68,14 @@ export class Chart {
   }
 
   close(): void {
-    this.#ground.close();
+    this.#basemap.close();
   }
 
   #listen(): void {
     const map = this.#map;
     map.on('click', SINGLE, ({ features }) => {
       const id = features?.[0]?.properties.id;
-      if (typeof id === 'string') this.#options.picked(id);
+      if (typeof id === 'string') this.#options.onpick(id);
     });
     map.on('click', CLUSTER, async ({ features, lngLat }) => {
       const source = map.getSource('points') as GeoJSONSource;
@@ -92,12 +92,12 @@ export class Chart {
     const colour = getComputedStyle(document.documentElement).getPropertyValue('--accent');
     const pin = new Marker({ color: colour.trim(), draggable: movable });
     const element = pin.getElement();
-    element.setAttribute('aria-label', this.#options.words.pin);
+    element.setAttribute('aria-label', this.#options.labels.pin);
     element.setAttribute('role', movable ? 'button' : 'img');
-    // By hand or by the arrow keys, which MapLibre knows of by itself.
+    // By dragging or by the arrow keys, which MapLibre handles itself.
     pin.on('dragend', () => {
       const { lat, lng } = pin.getLngLat();
-      this.#options.moved({ lat, lon: lng });
+      this.#options.onmove({ lat, lon: lng });
     });
     return pin.setLngLat([place.lon, place.lat]).addTo(this.#map);
   }

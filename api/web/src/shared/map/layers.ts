@@ -1,4 +1,4 @@
-// What lies on the map: circles of a radius in metres, points, and clusters of many points.
+// The layers of a map: circles of a radius in metres, points, and clusters of points.
 import type { ExpressionSpecification, GeoJSONSource, LayerSpecification, Map } from 'maplibre-gl';
 import { paint, type Tone } from './style';
 
@@ -115,7 +115,7 @@ function circleOf(circle: Circle): GeoJSON.Feature {
   return { type: 'Feature', geometry, properties: { tone } };
 }
 
-/** Good to a thousandth at the radii of a town. */
+/** Accurate to a thousandth at the radii of a town. */
 function ring({ lat, lon, radius_m, square }: Circle): number[][] {
   const up = (radius_m / EARTH_M) * (180 / Math.PI);
   const across = up / Math.cos((lat * Math.PI) / 180);
@@ -126,7 +126,7 @@ function ring({ lat, lon, radius_m, square }: Circle): number[][] {
   });
 }
 
-/** West, south, east, north of all there is to see. */
+/** The bounds (west, south, east, north) of everything on the map. */
 export function frame(
   points: readonly Place[],
   circles: readonly Circle[],

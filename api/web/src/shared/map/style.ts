@@ -1,4 +1,4 @@
-// A calm map: land, water and borders of Natural Earth, in the colours of the pages.
+// The built-in map style: land, water and borders of Natural Earth, in the colours of the pages.
 import type { StyleSpecification } from 'maplibre-gl';
 
 export type Tone = 'plain' | 'accent' | 'good' | 'warn' | 'bad';
@@ -47,13 +47,13 @@ export function paint(dark: boolean): Paint {
 
 export const ATTRIBUTION = 'Natural Earth';
 
-/** The style URL that the operator of this tekkie has set, or none. */
+/** The style URL of this installation's settings, if any. */
 export function styleUrl(): string | undefined {
   const meta = document.querySelector<HTMLMetaElement>('meta[name="map-style"]');
   return meta?.content || undefined;
 }
 
-export async function calm(dark: boolean): Promise<StyleSpecification> {
+export async function builtInStyle(dark: boolean): Promise<StyleSpecification> {
   const { default: shapes } = await import('virtual:land');
   const { water, land, border } = paint(dark);
   return {

@@ -1,11 +1,11 @@
-// What was done, said once at the lower edge: `toast('Saved')`.
+// Short messages at the lower edge: `toast('Saved')`.
 export interface Toast {
   id: number;
   text: string;
   kind: 'good' | 'bad';
 }
 
-const SHOWN_MS = 6000;
+const DISPLAY_MS = 6000;
 let last = 0;
 
 export const toasts = $state<Toast[]>([]);
@@ -16,5 +16,5 @@ export function toast(text: string, kind: Toast['kind'] = 'good'): void {
   setTimeout(() => {
     const place = toasts.findIndex((one) => one.id === id);
     if (place >= 0) toasts.splice(place, 1);
-  }, SHOWN_MS);
+  }, DISPLAY_MS);
 }

@@ -1,4 +1,4 @@
-// What this phone keeps for when there is no network: answers that wait, and offers, which name no customer.
+// What this phone stores for use offline: unsent answers, and offers, which name no customer.
 import type { components } from '../shared/openapi';
 
 type Offer = components['schemas']['Offer'];
@@ -9,17 +9,17 @@ export type Outcome = 'won' | 'declined' | 'gone' | 'expired' | 'full' | 'refuse
 export interface Answer {
   offer_id: string;
   booking_id: string;
-  /** The package, to say later what became of which. */
+  /** The name of the package, for messages about the answer. */
   name: string;
   reply: Reply;
-  /** What to show in a notification if nobody looks when it is known. */
+  /** The title of a notification for each outcome, in the language of the page. */
   told: Record<Outcome, string>;
   outcome?: Outcome;
 }
 
 export interface Offers {
   all: Offer[];
-  /** Milliseconds the server's clock was ahead of this phone's. */
+  /** Milliseconds by which the server's clock is ahead of this phone's. */
   ahead_ms: number;
 }
 
@@ -27,7 +27,7 @@ const NAME = 'tekkie-friend';
 const ANSWERS = 'answers';
 const OFFERS = 'offers';
 
-function opened(): Promise<IDBDatabase> {
+function openDatabase(): Promise<IDBDatabase> {
   return new Promise((done, failed) => {
     const asked = indexedDB.open(NAME, 1);
     asked.onupgradeneeded = () => {
@@ -39,12 +39,12 @@ function opened(): Promise<IDBDatabase> {
   });
 }
 
-async function within<T>(
+async function transact<T>(
   store: string,
   mode: IDBTransactionMode,
   work: (store: IDBObjectStore) => IDBRequest<T>,
 ): Promise<T> {
-  const database = await opened();
+  const database = await openDatabase();
   try {
     return await new Promise<T>((done, failed) => {
       const transaction = database.transaction(store, mode);
@@ -58,18 +58,18 @@ async function within<T>(
 }
 
 export const answers = {
-  all: () => within<Answer[]>(ANSWERS, 'readonly', (store) => store.getAll()),
-  put: (answer: Answer) => within(ANSWERS, 'readwrite', (store) => store.put(answer)),
-  drop: (offerId: string) => within(ANSWERS, 'readwrite', (store) => store.delete(offerId)),
+  all: () => transact<Answer[]>(ANSWERS, 'readonly', (store) => store.getAll()),
+  put: (answer: Answer) => transact(ANSWERS, 'readwrite', (store) => store.put(answer)),
+  drop: (offerId: string) => transact(ANSWERS, 'readwrite', (store) => store.delete(offerId)),
 };
 
 export const offers = {
-  get: () => within<Offers | undefined>(OFFERS, 'readonly', (store) => store.get(0)),
-  put: (kept: Offers) => within(OFFERS, 'readwrite', (store) => store.put(kept, 0)),
+  get: () => transact<Offers | undefined>(OFFERS, 'readonly', (store) => store.get(0)),
+  put: (all: Offers) => transact(OFFERS, 'readwrite', (store) => store.put(all, 0)),
 };
 
-/** Nothing of it is left. */
-export function forget(): Promise<void> {
+/** Delete everything. */
+export function deleteStorage(): Promise<void> {
   return new Promise((done, failed) => {
     const asked = indexedDB.deleteDatabase(NAME);
     asked.onsuccess = () => done();

@@ -1,22 +1,22 @@
-// Signing out: this phone rings no more and keeps nothing.
+// Signing out: no more pushes to this phone, and nothing stays stored on it.
 import { api, Refused } from '../shared/api';
-import { forget } from './keep';
+import { deleteStorage } from './storage';
 
-export async function leave(): Promise<void> {
+export async function signOut(): Promise<void> {
   const worker = await navigator.serviceWorker?.getRegistration('/friend');
   const phone = await worker?.pushManager?.getSubscription().catch(() => null);
   try {
     await api.delete('/v1/sessions/current', { body: { endpoint: phone?.endpoint ?? null } });
   } catch (error) {
-    // Somebody already signed out is to be forgotten all the same.
+    // An ended session is no reason to keep the data.
     if (!(error instanceof Refused && error.status === 401)) throw error;
   }
   await phone?.unsubscribe().catch(() => false);
-  const shown = (await worker?.getNotifications?.()) ?? [];
-  shown.forEach((notification) => notification.close());
+  const notifications = (await worker?.getNotifications?.()) ?? [];
+  notifications.forEach((notification) => notification.close());
   await worker?.unregister();
-  // Over plain http there is no such store at all.
+  // Over plain http there is no cache storage.
   for (const name of (await window.caches?.keys()) ?? []) await caches.delete(name);
-  await forget();
+  await deleteStorage();
   location.replace('/login');
 }

@@ -1,4 +1,4 @@
-// The layers of the live map: friends below, counted together; bookings above; the chosen one on top.
+// The layers of the live map: clustered friends below, bookings above, the selected one on top.
 import type { GeoJSONSource, LayerSpecification, Map } from 'maplibre-gl';
 import { paint } from '../../shared/map/style';
 import type { BookingState, Columns } from '../types';
@@ -12,11 +12,11 @@ export const FRIEND_CLUSTERS = 'friend-clusters';
 const FRIENDS_TO_ZOOM = 13;
 const BOOKINGS_TO_ZOOM = 11;
 const CLUSTER_PX = 52;
-/** Bookings of a town stand beside its friends, so that neither hides the other. */
-const BESIDE_PX: [number, number] = [16, -14];
+/** The clusters of bookings are offset, so that they do not hide those of friends. */
+const OFFSET_PX: [number, number] = [16, -14];
 const EMPTY: GeoJSON.FeatureCollection = { type: 'FeatureCollection', features: [] };
 
-export function lay(map: Map, dark: boolean): void {
+export function addLayers(map: Map, dark: boolean): void {
   const { halo, ink, tones } = paint(dark);
   const canvas = document.createElement('canvas');
   const names = [
@@ -24,14 +24,14 @@ export function lay(map: Map, dark: boolean): void {
     ...MAP_STATES.map((state) => `friend:${state}`),
   ];
   for (const name of names) map.addImage(name, draw(canvas, name, dark), { pixelRatio: 2 });
-  const gathered = {
+  const clustered = {
     type: 'geojson',
     data: EMPTY,
     cluster: true,
     clusterRadius: CLUSTER_PX,
   } as const;
-  map.addSource(FRIENDS, { ...gathered, clusterMaxZoom: FRIENDS_TO_ZOOM });
-  map.addSource(BOOKINGS, { ...gathered, clusterMaxZoom: BOOKINGS_TO_ZOOM });
+  map.addSource(FRIENDS, { ...clustered, clusterMaxZoom: FRIENDS_TO_ZOOM });
+  map.addSource(BOOKINGS, { ...clustered, clusterMaxZoom: BOOKINGS_TO_ZOOM });
   map.addSource('chosen', { type: 'geojson', data: EMPTY });
   const bubble = (
     id: string,
@@ -91,7 +91,7 @@ export function lay(map: Map, dark: boolean): void {
   const layers: LayerSpecification[] = [
     ...bubble(FRIEND_CLUSTERS, FRIENDS, tones.good, 0.75, [0, 0]),
     single(FRIENDS, 'friend'),
-    ...bubble(BOOKING_CLUSTERS, BOOKINGS, tones.accent, 1, BESIDE_PX),
+    ...bubble(BOOKING_CLUSTERS, BOOKINGS, tones.accent, 1, OFFSET_PX),
     single(BOOKINGS, 'booking'),
     {
       id: 'chosen',
@@ -115,17 +115,17 @@ interface Places<State> {
   state: readonly State[];
 }
 
-/** Put what is shown of the columns into a source. */
-export function put<State extends BookingState | MapState>(
+/** Fill a source with the visible points of the columns. */
+export function setPoints<State extends BookingState | MapState>(
   map: Map,
   name: string,
   columns: Places<State>,
-  shown: (state: State) => boolean,
+  visible: (state: State) => boolean,
 ): void {
   const features: GeoJSON.Feature[] = [];
   columns.id.forEach((id, at) => {
     const state = columns.state[at];
-    if (state === undefined || !shown(state)) return;
+    if (state === undefined || !visible(state)) return;
     const coordinates = [columns.lon[at] ?? 0, columns.lat[at] ?? 0];
     features.push({
       type: 'Feature',
@@ -133,20 +133,20 @@ export function put<State extends BookingState | MapState>(
       properties: { id, state },
     });
   });
-  set(map, name, features);
+  setData(map, name, features);
 }
 
-export function mark(map: Map, at: { lat: number; lon: number } | null): void {
+export function highlight(map: Map, at: { lat: number; lon: number } | null): void {
   const geometry = at && { type: 'Point' as const, coordinates: [at.lon, at.lat] };
-  set(map, 'chosen', geometry ? [{ type: 'Feature', geometry, properties: {} }] : []);
+  setData(map, 'chosen', geometry ? [{ type: 'Feature', geometry, properties: {} }] : []);
 }
 
-function set(map: Map, name: string, features: GeoJSON.Feature[]): void {
+function setData(map: Map, name: string, features: GeoJSON.Feature[]): void {
   const source = map.getSource(name) as GeoJSONSource | undefined;
   void source?.setData({ type: 'FeatureCollection', features });
 }
 
-export function whereIs(columns: Columns, id: string | null): { lat: number; lon: number } | null {
+export function locate(columns: Columns, id: string | null): { lat: number; lon: number } | null {
   for (const kind of [columns.bookings, columns.friends]) {
     const at = id ? kind.id.indexOf(id) : -1;
     if (at >= 0) return { lat: kind.lat[at] ?? 0, lon: kind.lon[at] ?? 0 };

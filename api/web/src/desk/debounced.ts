@@ -1,5 +1,5 @@
-// Reading anew after something happened: soon, but not at every single fact of a busy minute.
-export class Soon {
+// Debounces reading after events: soon after the first, but not once per event of a busy minute.
+export class Debounced {
   #timer: ReturnType<typeof setTimeout> | undefined;
   #last = 0;
 
@@ -9,20 +9,20 @@ export class Soon {
     readonly gapMs: number,
   ) {}
 
-  ask(): void {
+  schedule(): void {
     if (this.#timer !== undefined) return;
     const wait = Math.max(this.afterMs, this.#last + this.gapMs - Date.now());
-    this.#timer = setTimeout(() => void this.now(), wait);
+    this.#timer = setTimeout(() => void this.runNow(), wait);
   }
 
-  async now(): Promise<void> {
+  async runNow(): Promise<void> {
     clearTimeout(this.#timer);
     this.#timer = undefined;
     this.#last = Date.now();
     try {
       await this.run();
     } catch {
-      // What was shown stays; the bar says that the line is lost, and the next fact asks again.
+      // The former data stay; the bar reports the lost connection, and the next event tries again.
     }
   }
 

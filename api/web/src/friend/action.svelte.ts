@@ -1,4 +1,4 @@
-// One step of a job at a time: what is being done, and in plain words why it could not be.
+// One step of a job at a time: which one is running, and why the last one failed.
 import { api, Refused, Unreachable } from '../shared/api';
 import { shared } from '../shared/i18n.svelte';
 import { toast } from '../shared/ui/toast.svelte';
@@ -12,15 +12,15 @@ interface Of {
 
 const DONE = { contacted: 'done.contacted', 'on-the-way': 'done.on_the_way', start: '' } as const;
 
-/** Why the last step did not work. */
+/** Why the last step failed. */
 export const trouble = $state({ text: '' });
 
-class Doing {
-  what = $state('');
+class Action {
+  current = $state('');
 
   step(step: Step, path: Of): Promise<boolean> {
     const asked = { path };
-    return this.do(
+    return this.run(
       step,
       () => {
         if (step === 'contacted') return api.post('/v1/bookings/{booking_id}/contacted', asked);
@@ -31,9 +31,9 @@ class Doing {
     );
   }
 
-  /** Do it, say so, and read the job anew; a refusal of a field is for the form that asked. */
-  async do(what: string, work: () => Promise<unknown>, done = ''): Promise<boolean> {
-    this.what = what;
+  /** Run `work`, report success, reload the jobs; field errors are thrown, for the form. */
+  async run(what: string, work: () => Promise<unknown>, done = ''): Promise<boolean> {
+    this.current = what;
     trouble.text = '';
     try {
       await work();
@@ -42,17 +42,17 @@ class Doing {
       return true;
     } catch (error) {
       if (error instanceof Refused && error.status === 422) throw error;
-      trouble.text = why(error);
+      trouble.text = refusalText(error);
       if (error instanceof Refused) await mine.load();
       return false;
     } finally {
-      this.what = '';
+      this.current = '';
     }
   }
 }
 
-/** A refusal in the reader's words. */
-export function why(error: unknown): string {
+/** The message of an error in the reader's language. */
+export function refusalText(error: unknown): string {
   if (error instanceof Unreachable) return say('no_network');
   if (!(error instanceof Refused)) return shared.say('error.title');
   if (error.code === 'contact-deadline-passed') return say('no.deadline');
@@ -62,4 +62,4 @@ export function why(error: unknown): string {
   return error.errors[0]?.problem ?? shared.say('error.title');
 }
 
-export const doing = new Doing();
+export const action = new Action();
