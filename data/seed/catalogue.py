@@ -1,8 +1,8 @@
-"""The catalogue: what can be booked, at which price, and which certificates the work needs.
+"""The catalogue: packages, their prices and the certificates they need.
 
 The content is TOML beside this file: `certificates.toml`, and one file per category in
-`packages/`. It is checked whole when it is read, so that a missing translation or price is found
-at the start and never by a customer.
+`packages/`. It is checked completely when read, so that a missing translation or price is found at
+startup.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ Table = Mapping[str, Any]
 
 
 class CatalogueInvalid(ValueError):
-    """The catalogue cannot be used; the message names the file, the entry, the key and the cure."""
+    """The catalogue is invalid; the message names the file, the entry, the key and the cure."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CertificateKind:
-    """A kind of work a friend can be certified for; None in `valid_months` never runs out."""
+    """A kind of work a friend can be certified for; without `valid_months` it never expires."""
 
     code: str
     names: Mapping[Language, str]
@@ -54,12 +54,12 @@ class Catalogue:
 
 @cache
 def load() -> Catalogue:
-    """The catalogue that comes with the product; `CatalogueInvalid` when it has a fault."""
+    """Return the catalogue of the product. Raises CatalogueInvalid."""
     return read(files("data.seed"))
 
 
 def read(folder: Traversable) -> Catalogue:
-    """The catalogue in `folder`, checked whole; `CatalogueInvalid` names the first fault."""
+    """Read and check the catalogue in `folder`. Raises CatalogueInvalid at the first fault."""
     certificates = {
         code: _certificate(_Entry("certificates.toml", code, table))
         for code, table in _tables(folder / "certificates.toml", "certificates.toml")
@@ -67,7 +67,7 @@ def read(folder: Traversable) -> Catalogue:
     packages: dict[str, Package] = {}
     for entry, category in _package_entries(folder / "packages"):
         if entry.code in packages:
-            raise entry.fault("is listed twice; keep one of the two entries")
+            raise entry.error("is listed twice; keep one of the two entries")
         packages[entry.code] = _package(entry, category, certificates.keys())
     return Catalogue(
         packages=MappingProxyType(packages), certificates=MappingProxyType(certificates)
@@ -82,21 +82,21 @@ class _Entry:
     code: str
     table: Table
 
-    def fault(self, problem: str) -> CatalogueInvalid:
+    def error(self, problem: str) -> CatalogueInvalid:
         return CatalogueInvalid(f"{self.file}: [{self.code}] {problem}")
 
     def require(self, key: str, kind: type) -> Any:
         if key not in self.table:
-            raise self.fault(f"has no {key}; add it")
+            raise self.error(f"has no {key}; add it")
         value = self.table[key]
         if not isinstance(value, kind) or isinstance(value, bool):
-            raise self.fault(f"{key} must be {kind.__name__}, not {value!r}")
+            raise self.error(f"{key} must be {kind.__name__}, not {value!r}")
         return value
 
-    def refuse_other_keys_than(self, known: Set[str]) -> None:
+    def check_keys(self, known: Set[str]) -> None:
         unknown = sorted(self.table.keys() - known)
         if unknown:
-            raise self.fault(f"has the unknown key {unknown[0]}; known: {_join_words(known)}")
+            raise self.error(f"has the unknown key {unknown[0]}; known: {_join_words(known)}")
 
 
 def _package_entries(folder: Traversable) -> Iterator[tuple[_Entry, str]]:
@@ -121,7 +121,7 @@ def _tables(file: Traversable, name: str) -> Iterator[tuple[str, Table]]:
 
 
 def _certificate(entry: _Entry) -> CertificateKind:
-    entry.refuse_other_keys_than(CERTIFICATE_KEYS)
+    entry.check_keys(CERTIFICATE_KEYS)
     months = None
     if "valid_months" in entry.table:
         months = _number(entry, "valid_months", LONGEST_MONTHS)
@@ -136,7 +136,7 @@ def _certificate(entry: _Entry) -> CertificateKind:
 
 
 def _package(entry: _Entry, category: str, certificates: Set[str]) -> Package:
-    entry.refuse_other_keys_than(PACKAGE_KEYS | set(Language))
+    entry.check_keys(PACKAGE_KEYS | set(Language))
     return Package(
         code=entry.code,
         category=category,
@@ -151,14 +151,14 @@ def _package(entry: _Entry, category: str, certificates: Set[str]) -> Package:
 def _tier(entry: _Entry) -> PackageTier:
     tier = entry.require("tier", str)
     if tier not in set(PackageTier):
-        raise entry.fault(f"has the unknown tier {tier}; known: {_join_words(set(PackageTier))}")
+        raise entry.error(f"has the unknown tier {tier}; known: {_join_words(set(PackageTier))}")
     return PackageTier(tier)
 
 
 def _number(entry: _Entry, key: str, highest: int) -> int:
     number: int = entry.require(key, int)
     if not 1 <= number <= highest:
-        raise entry.fault(f"{key} is {number}; it must be from 1 to {highest}")
+        raise entry.error(f"{key} is {number}; it must be from 1 to {highest}")
     return number
 
 
@@ -166,7 +166,7 @@ def _required_certificates(entry: _Entry, certificates: Set[str]) -> frozenset[s
     needed = entry.require("certificates", list)
     for code in needed:
         if code not in certificates:
-            raise entry.fault(f"needs the unknown certificate {code}; add it or correct the code")
+            raise entry.error(f"needs the unknown certificate {code}; add it or correct the code")
     return frozenset(needed)
 
 
@@ -181,7 +181,7 @@ def _texts(entry: _Entry, language: Language) -> PackageText:
 def _text(entry: _Entry, table: Table, key: str, where: str) -> str:
     text = table.get(key)
     if not isinstance(text, str) or not text.strip():
-        raise entry.fault(f"has no {where}.{key}; write the text")
+        raise entry.error(f"has no {where}.{key}; write the text")
     return text.strip()
 
 
@@ -189,7 +189,7 @@ def _price(entry: _Entry, market: Market) -> Money:
     amount = entry.require("prices", dict).get(market)
     currency, lowest = MARKETS[market].currency, MARKETS[market].lowest_price_minor
     if not isinstance(amount, int) or amount < lowest:
-        raise entry.fault(
+        raise entry.error(
             f"prices.{market} is {amount}; write an amount in minor units of {currency},"
             f" at least {lowest}"
         )

@@ -1,9 +1,9 @@
-"""The demo towns: invented helpers and customers on real places.
+"""The demo towns: invented helpers and customers at real places.
 
-All people are invented: names are drawn from lists, mail addresses lie at example.org (friends) and
-example.com (customers), which reach nobody, and phone numbers come from ranges that are given to
-nobody. Quarters, postcodes and streets are real; house numbers and points are drawn around the
-middle of the quarter, so whoever lives at such an address has nothing to do with it.
+All people are invented: names are drawn from lists, mail addresses are at example.org (friends) and
+example.com (customers), which reach nobody, and phone numbers are from unassigned ranges. Quarters,
+postcodes and streets are real; house numbers and points are drawn around the middle of the quarter
+and relate to no resident.
 """
 
 from __future__ import annotations
@@ -48,17 +48,17 @@ CERTIFICATE_SHARES: Mapping[str, tuple[float, float]] = {
     "smart-home": (0.20, 0.70),
     "business": (0.10, 0.90),
 }
-LETTERS = str.maketrans(
+TRANSLITERATION = str.maketrans(
     {"ä": "ae", "ö": "oe", "ü": "ue", "ß": "ss", "ł": "l", "ı": "i", "đ": "d", "ø": "o"}
 )
 
 
 class TownUnknown(LookupError):
-    """There is no such demo town; the message lists those there are."""
+    """There is no such demo town; the message lists the existing ones."""
 
 
 class Habit(StrEnum):
-    """How somebody takes an offer."""
+    """How a friend responds to offers."""
 
     EAGER = "eager"
     STEADY = "steady"
@@ -68,10 +68,10 @@ class Habit(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Temperament:
-    """How an invented friend lives.
+    """The behaviour of an invented friend.
 
-    `accepts` and `declines` are shares of the offers he gets; the rest he never answers. He answers
-    `answer_s` seconds after the offer and calls `contact_s` seconds after the award.
+    `accepts` and `declines` are shares of the offers; the others get no answer. Answers come
+    `answer_s` seconds after the offer, calls `contact_s` seconds after the award.
     """
 
     habit: Habit
@@ -84,7 +84,7 @@ class Temperament:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InventedPerson:
-    """Somebody who does not exist, at a point on WGS84 in degrees."""
+    """An invented person at a point on WGS84 in degrees."""
 
     name: str
     email: str
@@ -101,7 +101,7 @@ class InventedPerson:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InventedFriend(InventedPerson):
-    """A helper; `ref` is unique in all towns."""
+    """An invented helper; `ref` is unique in all towns."""
 
     ref: str
     languages: frozenset[Language]
@@ -115,7 +115,7 @@ class InventedFriend(InventedPerson):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InventedCustomer(InventedPerson):
-    """Somebody who wishes for the package with the code `package`."""
+    """An invented customer who wants the package with the code `package`."""
 
     package: str
     wishes: tuple[Wish, ...]
@@ -140,7 +140,7 @@ class Culture:
 
 @dataclass(frozen=True, slots=True)
 class Town:
-    """What is known of a town before anybody is invented."""
+    """The facts of a town from which people are invented."""
 
     key: str
     city: str
@@ -154,13 +154,13 @@ class Town:
 
 
 def invent_friends(town: str, count: int, chance: Random) -> Iterator[InventedFriend]:
-    """`count` invented friends of `town`; the same chance draws the same. Raises TownUnknown."""
+    """Invent `count` friends of `town`, deterministic in `chance`. Raises TownUnknown."""
     place = load_town(town)
     return (_friend(place, number, chance) for number in range(1, count + 1))
 
 
 def invent_customers(town: str, chance: Random) -> Iterator[InventedCustomer]:
-    """Invented customers of `town` without end; the same chance draws the same. TownUnknown."""
+    """Invent customers of `town` without end, deterministic in `chance`. Raises TownUnknown."""
     place = load_town(town)
     return (_customer(place, number, chance) for number in counting(1))
 
@@ -219,7 +219,7 @@ def _person(
 
 
 def _point_near(quarter: Quarter, chance: Random) -> tuple[float, float]:
-    """A point around the middle of the quarter, most within a few hundred metres."""
+    """Draw a point around the middle of the quarter, mostly within a few hundred metres."""
     north_m, east_m = (
         max(-FARTHEST_M, min(FARTHEST_M, chance.gauss(0.0, SPREAD_M))) for _ in range(2)
     )
@@ -229,12 +229,16 @@ def _point_near(quarter: Quarter, chance: Random) -> tuple[float, float]:
 
 
 def _ascii_letters(name: str) -> str:
-    folded = normalize("NFKD", name.lower().translate(LETTERS)).encode("ascii", "ignore").decode()
+    folded = (
+        normalize("NFKD", name.lower().translate(TRANSLITERATION))
+        .encode("ascii", "ignore")
+        .decode()
+    )
     return "".join(c for c in folded if c.isalnum())
 
 
 def _phone(town: Town, number: int) -> str:
-    """Numbers are taken in turn, and from the other end when `number` is negative."""
+    """Return the phone number at this place of the ranges, from the end if `number` is negative."""
     size: int = 10**town.phone_digits
     place = number % (size * len(town.phones))
     return f"{town.phones[place // size]}{place % size:0{town.phone_digits}}"
@@ -289,14 +293,14 @@ HABITS: Mapping[Habit, tuple[int, float, float, tuple[int, int]]] = {
 
 
 def town_names() -> tuple[str, ...]:
-    """The demo towns there are."""
+    """Return the names of the demo towns."""
     folder = files("data.seed") / "towns"
     return tuple(sorted(file.name.removesuffix(".toml") for file in folder.iterdir()))
 
 
 @cache
 def load_town(town: str) -> Town:
-    """What is known of the demo town `town`; TownUnknown when there is none."""
+    """Load the demo town `town`. Raises TownUnknown."""
     if town not in town_names():
         raise TownUnknown(f"no demo town {town}; there are: {', '.join(town_names())}")
     file = files("data.seed") / "towns" / f"{town}.toml"
@@ -310,15 +314,15 @@ def load_town(town: str) -> Town:
         phones=tuple(table["phones"]),
         phone_digits=table["phone_digits"],
         house_numbers=(low, high),
-        quarters=tuple(_quarter(name, facts) for name, facts in table["quarters"].items()),
-        cultures=tuple(_lists(facts) for facts in table["cultures"].values()),
+        quarters=tuple(_read_quarter(name, facts) for name, facts in table["quarters"].items()),
+        cultures=tuple(_read_culture(facts) for facts in table["cultures"].values()),
     )
 
 
-def _quarter(name: str, facts: Mapping[str, Any]) -> Quarter:
+def _read_quarter(name: str, facts: Mapping[str, Any]) -> Quarter:
     return Quarter(name, facts["postcode"], facts["lat"], facts["lon"], tuple(facts["streets"]))
 
 
-def _lists(facts: Mapping[str, Any]) -> Culture:
+def _read_culture(facts: Mapping[str, Any]) -> Culture:
     languages = {Language(code): share for code, share in facts["languages"].items()}
     return Culture(facts["share"], languages, tuple(facts["first"]), tuple(facts["last"]))

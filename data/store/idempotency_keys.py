@@ -11,7 +11,7 @@ from data.db import Connection
 
 sql = sql_loader.load("idempotency_keys")
 
-KeyOfCaller = tuple[str, str]
+ClaimKey = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,12 +33,12 @@ class Claim:
     request_sha256: bytes
 
     @property
-    def name(self) -> KeyOfCaller:
+    def name(self) -> ClaimKey:
         """The caller and the key, which are unique together."""
         return self.principal, self.key
 
 
-async def claim(tx: Connection, claims: Sequence[Claim]) -> Mapping[KeyOfCaller, StoredResponse]:
+async def claim(tx: Connection, claims: Sequence[Claim]) -> Mapping[ClaimKey, StoredResponse]:
     """Claim these distinct keys; return the stored responses of keys already used.
 
     Waits for another process that has claimed the same key and not yet committed.
@@ -62,16 +62,14 @@ async def claim(tx: Connection, claims: Sequence[Claim]) -> Mapping[KeyOfCaller,
     }
 
 
-async def store_responses(
-    tx: Connection, responses: Mapping[KeyOfCaller, Mapping[str, Any]]
-) -> None:
+async def store_responses(tx: Connection, responses: Mapping[ClaimKey, Mapping[str, Any]]) -> None:
     """Store the responses of these claims."""
     if responses:
         callers, keys = zip(*responses, strict=True)
         await tx.execute(sql.store, callers, keys, list(responses.values()))
 
 
-async def release(tx: Connection, names: Sequence[KeyOfCaller]) -> None:
+async def release(tx: Connection, names: Sequence[ClaimKey]) -> None:
     """Release claims whose request was refused."""
     if names:
         await tx.execute(sql.release, [p for p, _ in names], [k for _, k in names])
