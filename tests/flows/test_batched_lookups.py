@@ -1,4 +1,4 @@
-"""Look-ups of many in one query: each is answered as if he had asked alone, and asked now."""
+"""Batched look-ups: each call gets the result that it would get alone, and now."""
 
 import asyncio
 from dataclasses import replace
@@ -7,150 +7,150 @@ import pytest
 
 from data.db import DatabaseUnavailable, open_pool
 from data.store import partners as partner_rows
-from dispatch.flows import batched_lookups as gathering
+from dispatch.flows import batched_lookups as module
 from dispatch.flows.batched_lookups import BatchedLookup, lookups
 from dispatch.flows.partners import accounts
 from dispatch.flows.people import sessions
 
 
-class Archive:
-    """Answers with what its shelf holds when a query begins, and only when it is let."""
+class Source:
+    """A query that reads `rows` when it begins, and returns once `release` is set."""
 
-    def __init__(self, **shelf):
-        self.shelf = shelf
+    def __init__(self, **rows):
+        self.rows = rows
         self.queries = []
-        self.begun = asyncio.Event()
-        self.let = asyncio.Event()
-        self.let.set()
-        self.fails = {}
+        self.started = asyncio.Event()
+        self.release = asyncio.Event()
+        self.release.set()
+        self.failures = {}
 
     async def __call__(self, tx, keys):
         self.queries.append(sorted(keys))
-        found = {key: self.shelf[key] for key in keys if key in self.shelf}
-        self.begun.set()
-        await self.let.wait()
+        found = {key: self.rows[key] for key in keys if key in self.rows}
+        self.started.set()
+        await self.release.wait()
         for key in keys:
-            if key in self.fails:
-                raise self.fails[key]
+            if key in self.failures:
+                raise self.failures[key]
         return found
 
-    async def under_way(self, count):
-        """Wait until this many queries have begun."""
+    async def wait_for(self, count):
+        """Wait until this many queries have started."""
         while len(self.queries) < count:
-            self.begun.clear()
-            await self.begun.wait()
+            self.started.clear()
+            await self.started.wait()
 
 
-async def settled():
-    """Let everybody who can go on go on."""
+async def settle():
+    """Let all tasks run until they wait."""
     for _ in range(20):
         await asyncio.sleep(0)
 
 
 async def test_sixty_four_callers_share_one_query(rt):
-    archive = Archive(**{f"k{n}": n for n in range(64)})
-    gathered = BatchedLookup(rt, archive)
-    answers = await asyncio.gather(*(gathered.get(f"k{n}") for n in range(64)))
+    source = Source(**{f"k{n}": n for n in range(64)})
+    lookup = BatchedLookup(rt, source)
+    answers = await asyncio.gather(*(lookup.get(f"k{n}") for n in range(64)))
     assert answers == list(range(64))
-    assert len(archive.queries) == 1
+    assert len(source.queries) == 1
 
 
 async def test_a_lone_caller_is_served_at_once_and_nothing_remains_queued(rt):
-    gathered = BatchedLookup(rt, Archive(a=1))
-    assert await gathered.get("a") == 1
-    assert await gathered.get("b") is None
-    await settled()
-    assert not gathered.readers
-    assert not gathered.reader_pending
+    lookup = BatchedLookup(rt, Source(a=1))
+    assert await lookup.get("a") == 1
+    assert await lookup.get("b") is None
+    await settle()
+    assert not lookup.readers
+    assert not lookup.reader_pending
 
 
 async def test_no_call_is_answered_by_a_query_that_began_before_it(rt):
-    archive = Archive(a="good")
-    archive.let.clear()
-    gathered = BatchedLookup(rt, archive)
+    source = Source(a="good")
+    source.release.clear()
+    lookup = BatchedLookup(rt, source)
     before = []
-    for number in range(gathering.READERS):
-        before.append(asyncio.create_task(gathered.get("a")))
-        await archive.under_way(number + 1)
-    del archive.shelf["a"]
-    after = asyncio.create_task(gathered.get("a"))
-    await settled()
-    archive.let.set()
+    for number in range(module.READERS):
+        before.append(asyncio.create_task(lookup.get("a")))
+        await source.wait_for(number + 1)
+    del source.rows["a"]
+    after = asyncio.create_task(lookup.get("a"))
+    await settle()
+    source.release.set()
     assert await asyncio.gather(*before) == ["good", "good"]
     assert await after is None
 
 
 async def test_while_two_queries_run_all_others_wait_for_the_next(rt):
-    archive = Archive()
-    archive.let.clear()
-    gathered = BatchedLookup(rt, archive)
+    source = Source()
+    source.release.clear()
+    lookup = BatchedLookup(rt, source)
     callers = []
     for number in range(2):
-        callers.append(asyncio.create_task(gathered.get(f"first{number}")))
-        await archive.under_way(number + 1)
-    callers += [asyncio.create_task(gathered.get(f"then{number}")) for number in range(9)]
-    await settled()
-    assert len(archive.queries) == gathering.READERS
-    archive.let.set()
+        callers.append(asyncio.create_task(lookup.get(f"first{number}")))
+        await source.wait_for(number + 1)
+    callers += [asyncio.create_task(lookup.get(f"then{number}")) for number in range(9)]
+    await settle()
+    assert len(source.queries) == module.READERS
+    source.release.set()
     await asyncio.gather(*callers)
-    assert [len(keys) for keys in archive.queries] == [1, 1, 9]
+    assert [len(keys) for keys in source.queries] == [1, 1, 9]
 
 
 async def test_more_keys_than_a_batch_need_several_queries(rt, monkeypatch):
-    monkeypatch.setattr(gathering, "BATCH", 4)
-    archive = Archive(**{f"k{n}": n for n in range(10)})
-    gathered = BatchedLookup(rt, archive)
-    answers = await asyncio.gather(*(gathered.get(f"k{n}") for n in range(10)))
+    monkeypatch.setattr(module, "BATCH", 4)
+    source = Source(**{f"k{n}": n for n in range(10)})
+    lookup = BatchedLookup(rt, source)
+    answers = await asyncio.gather(*(lookup.get(f"k{n}") for n in range(10)))
     assert answers == list(range(10))
-    assert sorted(len(keys) for keys in archive.queries) == [2, 4, 4]
+    assert sorted(len(keys) for keys in source.queries) == [2, 4, 4]
 
 
 async def test_an_error_reaches_everybody_of_its_query_and_nobody_else(rt):
-    archive = Archive(a=1, c=3)
-    archive.fails["b"] = DatabaseUnavailable("gone")
-    gathered = BatchedLookup(rt, archive)
-    first = await asyncio.gather(gathered.get("a"), gathered.get("b"), return_exceptions=True)
+    source = Source(a=1, c=3)
+    source.failures["b"] = DatabaseUnavailable("gone")
+    lookup = BatchedLookup(rt, source)
+    first = await asyncio.gather(lookup.get("a"), lookup.get("b"), return_exceptions=True)
     assert [type(one) for one in first] == [DatabaseUnavailable, DatabaseUnavailable]
-    assert await gathered.get("c") == 3
+    assert await lookup.get("c") == 3
 
 
 async def test_without_a_connection_every_waiting_call_fails(rt):
-    gathered = BatchedLookup(rt, Archive())
+    lookup = BatchedLookup(rt, Source())
     rt.pool.terminate()
-    asked = (gathered.get(key) for key in "abc")
+    asked = (lookup.get(key) for key in "abc")
     for answer in await asyncio.gather(*asked, return_exceptions=True):
         assert isinstance(answer, DatabaseUnavailable)
-    assert not gathered.waiting
+    assert not lookup.waiting
 
 
 async def test_a_cancelled_call_does_not_affect_others(rt):
-    archive = Archive(a=1)
-    archive.let.clear()
-    gathered = BatchedLookup(rt, archive)
-    gone, stays = (asyncio.create_task(gathered.get("a")) for _ in range(2))
-    await archive.under_way(1)
+    source = Source(a=1)
+    source.release.clear()
+    lookup = BatchedLookup(rt, source)
+    gone, stays = (asyncio.create_task(lookup.get("a")) for _ in range(2))
+    await source.wait_for(1)
     gone.cancel()
-    await settled()
-    archive.let.set()
+    await settle()
+    source.release.set()
     assert await stays == 1
     assert gone.cancelled()
-    assert await gathered.get("a") == 1
+    assert await lookup.get("a") == 1
 
 
 async def test_an_ended_session_is_invalid_from_the_next_request_on(rt):
     operator = await sessions.add_operator(rt, "Olga Pult", "desk@example.com")
     tokens = [await sessions.create_token(rt, operator) for _ in range(8)]
     found = await asyncio.gather(*(sessions.find_session(rt, token) for token in tokens))
-    assert [visitor.id for visitor in found] == [operator] * 8
+    assert [owner.id for owner in found] == [operator] * 8
     await sessions.log_out(rt, tokens[3])
     found = await asyncio.gather(*(sessions.find_session(rt, token) for token in tokens))
-    assert [visitor is None for visitor in found] == [number == 3 for number in range(8)]
+    assert [owner is None for owner in found] == [number == 3 for number in range(8)]
 
 
 async def test_each_key_leads_to_its_own_partner(rt, monkeypatch):
     queries = []
     monkeypatch.setattr(
-        gathering.partners, "partners_by_key", counted(partner_rows.partners_by_key, queries)
+        module.partners, "partners_by_key", count_queries(partner_rows.partners_by_key, queries)
     )
     made = [await accounts.add(rt, f"Partner {number}") for number in range(5)]
     keys = [key for _, key in made] + ["tk_live_nobody"]
@@ -159,12 +159,12 @@ async def test_each_key_leads_to_its_own_partner(rt, monkeypatch):
     assert len(queries) == 1
 
 
-def counted(ask, queries):
-    async def asked(tx, keys):
+def count_queries(query, queries):
+    async def counted(tx, keys):
         queries.append(keys)
-        return await ask(tx, keys)
+        return await query(tx, keys)
 
-    return asked
+    return counted
 
 
 async def test_a_runtime_with_another_pool_uses_that_pool(rt, database):

@@ -1,4 +1,4 @@
-"""What the desk gives by hand is lost and remembered like any other job."""
+"""Jobs that the desk awards by hand follow the same rules as any other."""
 
 from datetime import timedelta
 
@@ -22,11 +22,11 @@ from tests.builders import (
 from tests.flows.invariants import check_invariants
 
 
-async def by_hand(rt, refs, ref="f1"):
+async def award(rt, refs, ref="f1"):
     done = await book_job(rt)
-    given = await commands.award_by_hand(rt, done.job.booking.id, refs[ref], actor="system")
-    assert given.job.award.offer_id is None
-    return given.job.booking.id, refs[ref]
+    awarded = await commands.award_by_hand(rt, done.job.booking.id, refs[ref], actor="system")
+    assert awarded.job.award.offer_id is None
+    return awarded.job.booking.id, refs[ref]
 
 
 async def load(rt, booking_id):
@@ -37,7 +37,7 @@ async def load(rt, booking_id):
 
 async def test_a_friend_who_forfeited_a_job_awarded_by_hand_is_not_asked_again(rt, owner, clock):
     refs = await import_neighbours(rt, 6)
-    booking_id, friend = await by_hand(rt, refs)
+    booking_id, friend = await award(rt, refs)
     await clock.advance(rt.policy.contact_within)
     assert await commands.fire_due_timers(rt, 10) == 1
     job = await load(rt, booking_id)
@@ -54,7 +54,7 @@ async def test_a_friend_who_forfeited_a_job_awarded_by_hand_is_not_asked_again(r
 
 async def test_a_repeated_hand_back_changes_nothing_even_when_another_has_the_job(rt, owner):
     refs = await import_neighbours(rt, 6)
-    booking_id, friend = await by_hand(rt, refs)
+    booking_id, friend = await award(rt, refs)
     done = await commands.hand_back(rt, booking_id, friend, "cannot_help", None)
     assert asked_refs(done, refs) == ["f2", "f3", "f4", "f5"]
     offer = live_offers_of(done)[0]

@@ -1,4 +1,4 @@
-"""Who is asked, compared with everybody: no index, no rule of the product, one friend at a time."""
+"""Who is asked, compared with brute force: no index and no rule of the product."""
 
 import asyncio
 from collections import Counter
@@ -32,7 +32,7 @@ from tests.builders import (
 from tests.flows.invariants import check_distances, check_index, check_invariants
 
 WGS84 = Geod(ellps="WGS84")
-# A wide choice for each attribute; most friends could come.
+# Various values for each attribute; most friends could be asked.
 CHOICES = {
     "radius_m": [500, 1_500, 4_000, 20_000, 20_000],
     "certificates": [("wifi", "mac"), ("wifi",), ("mac",), (), ("wifi", "tv")],
@@ -41,7 +41,7 @@ CHOICES = {
     "capacity": [1, 2, 3],
     "market": [Market.CH, Market.CH, Market.CH, Market.CH, Market.DE],
 }
-EVERYBODY = """
+ALL_FRIENDS = """
     SELECT f.*, p.lat, p.lon, ARRAY(SELECT customer_key FROM blocks WHERE friend_id = f.id) keys,
       ARRAY(SELECT certificate FROM friend_certificates c WHERE c.friend_id = f.id
             AND c.valid @> $1::timestamptz) held,
@@ -55,7 +55,7 @@ def away_m(friend, booking) -> float:
     return WGS84.inv(friend["lon"], friend["lat"], booking.lon, booking.lat)[2]
 
 
-def sleeps(friend, now: datetime) -> bool:
+def is_quiet(friend, now: datetime) -> bool:
     if friend["quiet_from"] is None:
         return False
     local = now.astimezone(ZoneInfo("Europe/Zurich"))
@@ -64,8 +64,8 @@ def sleeps(friend, now: datetime) -> bool:
     return (minute - friend["quiet_from"]) % 1440 < span
 
 
-def hindrances(friend, booking, certificates, tier, now: datetime) -> set[Outcome]:
-    """Everything that keeps a friend from being asked, read from DESIGN word by word."""
+def reasons_against(friend, booking, certificates, tier, now: datetime) -> set[Outcome]:
+    """Every reason not to ask a friend, written from DESIGN independently of the rules."""
     return {
         outcome
         for outcome, holds in {
@@ -80,20 +80,20 @@ def hindrances(friend, booking, certificates, tier, now: datetime) -> set[Outcom
             Outcome.BLOCKED: booking.customer_key in friend["keys"],
             Outcome.AT_CAPACITY: friend["open_jobs"] >= friend["capacity"],
             Outcome.TOO_MANY_OFFERS: friend["live"] >= 5,
-            Outcome.QUIET_HOURS: sleeps(friend, now),
+            Outcome.QUIET_HOURS: is_quiet(friend, now),
         }.items()
         if holds
     }
 
 
-def nearest_four(world, booking, package, now):
-    """The friends to ask by brute force: every tier in its turn, everybody measured."""
+def nearest_four(everybody, booking, package, now):
+    """The friends to ask by brute force: tier by tier, with every distance measured."""
     tiers = package.tier.split("_then_")
     for tier in tiers:
         fit = sorted(
             (away_m(f, booking), f["id"])
-            for f in world
-            if not hindrances(f, booking, package.certificates, tier, now)
+            for f in everybody
+            if not reasons_against(f, booking, package.certificates, tier, now)
         )
         if fit:
             return tier, [friend_id for _, friend_id in fit[:4]]
@@ -101,11 +101,11 @@ def nearest_four(world, booking, package, now):
 
 
 async def populate(rt, owner, chance: Random, count: int, partner) -> None:
-    """Friends at random places, some on the same spot, with all that can speak against them."""
+    """Import friends at random places, some at the same one, with all reasons against them."""
     rows = []
     for number in range(count):
         spread_m = chance.choice([300, 2_000, 8_000])
-        spot = (
+        point = (
             rows[-1].point
             if rows and chance.random() < 0.15
             else replace(
@@ -115,7 +115,7 @@ async def populate(rt, owner, chance: Random, count: int, partner) -> None:
             )
         )
         chosen = {name: chance.choice(values) for name, values in CHOICES.items()}
-        rows.append(friend_row(f"f{number}", spot, **chosen))
+        rows.append(friend_row(f"f{number}", point, **chosen))
     refs = await import_friends(rt, rows)
     for friend_id in refs.values():
         if chance.random() < 0.15:
@@ -138,8 +138,8 @@ async def populate(rt, owner, chance: Random, count: int, partner) -> None:
             )
 
 
-def as_judged(booking, rank_by: RankBy):
-    """The booking with the point from which it is asked around in the place of its door."""
+def at_reference_point(booking, rank_by: RankBy):
+    """The booking with the policy's reference point in place of its address."""
     if rank_by is RankBy.DOOR:
         return booking
     return replace(booking, lat=booking.cell_lat, lon=booking.cell_lon)
@@ -163,7 +163,7 @@ async def test_the_offers_go_to_the_nearest_four_of_all_friends(
     for _ in range(12):
         now = await clock.advance(timedelta(minutes=chance.randrange(40)))
         await commands.fire_due_timers(rt, 100)
-        world = await owner.fetch(EVERYBODY, now)
+        everybody = await owner.fetch(ALL_FRIENDS, now)
         place = replace(ZURICH, lat=ZURICH.lat + chance.gauss(0, 0.02), lon=ZURICH.lon)
         done = await book_job(
             rt,
@@ -174,52 +174,52 @@ async def test_the_offers_go_to_the_nearest_four_of_all_friends(
             partner_id=partner,
             members_only=chance.random() < 0.3,
         )
-        package, booking = done.job.package, as_judged(done.job.booking, rank_by)
-        tier, expected = nearest_four(world, booking, package, now)
+        package, booking = done.job.package, at_reference_point(done.job.booking, rank_by)
+        tier, expected = nearest_four(everybody, booking, package, now)
         assert {offer.friend_id for offer in live_offers_of(done)} == set(expected)
         assert [o.distance_m for o in live_offers_of(done)] == sorted(
             o.distance_m for o in live_offers_of(done)
         )
         assert (booking.state is BookingState.UNFILLED) is (expected == [])
-        told = await owner.fetchrow("SELECT * FROM decisions WHERE booking_id = $1", booking.id)
-        people = {f["id"]: f for f in world}
-        for friend_id, outcome in zip(told["friend_ids"], told["outcomes"], strict=True):
+        decision = await owner.fetchrow("SELECT * FROM decisions WHERE booking_id = $1", booking.id)
+        people = {f["id"]: f for f in everybody}
+        for friend_id, outcome in zip(decision["friend_ids"], decision["outcomes"], strict=True):
             friend = people[friend_id]
-            judged_as = friend["tier"] if tier == "pro" else tier
-            against = hindrances(friend, booking, package.certificates, judged_as, now)
+            as_tier = friend["tier"] if tier == "pro" else tier
+            reasons = reasons_against(friend, booking, package.certificates, as_tier, now)
             if outcome in ("OFFERED", "RANKED_BELOW_K"):
-                assert not against
+                assert not reasons
                 assert (outcome == "OFFERED") is (friend_id in expected)
             else:
-                assert outcome in against
-        assert told["policy"].endswith(f" by {rank_by}")
+                assert outcome in reasons
+        assert decision["policy"].endswith(f" by {rank_by}")
     await check_distances(owner, rank_by)
 
 
 async def test_by_cell_a_friend_is_asked_by_the_cell_alone(rt):
-    """Beyond his radius of the door and within it of the cell's centre, or the other way round."""
+    """The address is beyond the friend's radius, the centre of the cell within it."""
     cell = cells.centre(ZURICH)
-    door, beyond = north(-450, cell), north(1_000, cell)
+    address_point, beyond = north(-450, cell), north(1_000, cell)
     await import_friends(rt, [friend_row("f1", beyond, radius_m=1_100)])
-    assert live_offers_of(await book_job(rt, point=door)) == []
+    assert live_offers_of(await book_job(rt, point=address_point)) == []
     rt.policy = replace(rt.policy, rank_by=RankBy.CELL)
-    [offer] = live_offers_of(await book_job(rt, point=door))
+    [offer] = live_offers_of(await book_job(rt, point=address_point))
     assert abs(offer.distance_m - 1_000) < 5
 
 
 async def test_a_quote_counts_the_friends_a_booking_would_ask(rt):
     cell = cells.centre(ZURICH)
-    door, address = north(-450, cell), order().address
+    address_point, address = north(-450, cell), order().address
     await import_friends(rt, [friend_row("f1", north(1_000, cell), radius_m=1_100)])
     for rank_by, helpers in ((RankBy.DOOR, "0"), (RankBy.CELL, "1-4")):
         rt.policy = replace(rt.policy, rank_by=rank_by)
         offered = await orders.quote(
-            rt, package="wifi-setup", address=address, point=door, partner_id=None
+            rt, package="wifi-setup", address=address, point=address_point, partner_id=None
         )
         assert offered.helpers == helpers
 
 
-SPOILT = {
+CHANGES = {
     "paused": "UPDATE friends SET state = 'paused' WHERE ref = $1",
     "full": "UPDATE friends SET open_jobs = capacity WHERE ref = $1",
     "moved": "UPDATE people SET lat = lat + 1 WHERE id = (SELECT id FROM friends WHERE ref = $1)",
@@ -235,11 +235,11 @@ SPOILT = {
 
 async def test_a_change_unknown_to_the_index_is_seen_in_the_transaction(rt, owner, clock):
     refs = await import_friends(
-        rt, [friend_row(ref, north(600 + n)) for n, ref in enumerate(SPOILT)]
+        rt, [friend_row(ref, north(600 + n)) for n, ref in enumerate(CHANGES)]
     )
     refs |= await import_neighbours(rt, 5)
     await clock.advance(timedelta(seconds=1))
-    for ref, statement in SPOILT.items():
+    for ref, statement in CHANGES.items():
         await owner.execute(statement, ref)
     await clock.advance(timedelta(seconds=1))
     await owner.execute("UPDATE people SET lat = lat + 0.03 WHERE id = $1", refs["f5"])
@@ -247,10 +247,10 @@ async def test_a_change_unknown_to_the_index_is_seen_in_the_transaction(rt, owne
     assert asked_refs(done, refs) == ["f1", "f2", "f3", "f4"]
     row = await owner.fetchrow("SELECT * FROM decisions")
     names = {friend_id: ref for ref, friend_id in refs.items()}
-    told = {names[i]: o for i, o in zip(row["friend_ids"], row["outcomes"], strict=True)}
-    for friend_id in [refs[ref] for ref in SPOILT]:
+    decision = {names[i]: o for i, o in zip(row["friend_ids"], row["outcomes"], strict=True)}
+    for friend_id in [refs[ref] for ref in CHANGES]:
         assert all(o.friend_id != friend_id for o in done.job.offers)
-    assert told["f4"] == "OFFERED"
+    assert decision["f4"] == "OFFERED"
     for offer in live_offers_of(done):
         await commands.decline(rt, offer.id, offer.friend_id)
     loaded = await owner.fetch("SELECT DISTINCT friend_id FROM offers")
@@ -269,7 +269,7 @@ async def test_the_search_continues_past_friends_with_too_many_offers(rt, other,
 
 
 async def test_a_stale_copy_alone_never_leaves_a_booking_unfilled(rt, other, owner):
-    """Offers made here and closed by another process: our copies still call everybody busy."""
+    """Offers made here were closed by another process: our copies still count them."""
     refs = await import_neighbours(rt, 4, capacity=1)
     await load_index(other)
     for _ in range(rt.policy.live_offers_max):
@@ -283,7 +283,7 @@ async def test_a_stale_copy_alone_never_leaves_a_booking_unfilled(rt, other, own
 
 
 async def test_a_stale_copy_alone_never_reduces_the_number_of_offers(rt, owner):
-    """What was offered here and closed by another process still counts in one of our copies."""
+    """One of our copies still counts offers that another process has closed."""
     refs = await import_neighbours(rt, 4)
     rt.adjust_counters(refs["f1"], live_offers=rt.policy.live_offers_max)
     assert asked_refs(await book_job(rt), refs) == ["f1", "f2", "f3", "f4"]
@@ -291,12 +291,12 @@ async def test_a_stale_copy_alone_never_reduces_the_number_of_offers(rt, owner):
 
 
 async def test_a_stale_copy_alone_never_prevents_an_accept(rt, owner):
-    """A change may reach a copy twice: by the feed and by its own process."""
+    """A change may reach a copy twice: from its own process and by the feed."""
     refs = await import_neighbours(rt, 4)
     done = await book_job(rt)
     rt.adjust_counters(refs["f1"], open_jobs=20)
-    [mine] = [offer for offer in live_offers_of(done) if offer.friend_id == refs["f1"]]
-    won = await commands.accept(rt, mine.id, mine.friend_id)
+    [offer] = [one for one in live_offers_of(done) if one.friend_id == refs["f1"]]
+    won = await commands.accept(rt, offer.id, offer.friend_id)
     assert won.job.award.friend_id == refs["f1"]
     await check_invariants(owner)
 
@@ -313,7 +313,7 @@ async def test_one_batch_respects_the_limit_of_offers_and_leaves_no_slot_empty(r
 
 
 async def test_a_friend_asked_in_this_batch_is_not_asked_from_a_stale_copy(rt, owner):
-    """Whoever was not read in the transaction is not asked, however many are taken before him."""
+    """A friend whose row was not read in the transaction is not asked."""
     rt.policy = replace(rt.policy, live_offers_max=1)
     refs = await import_neighbours(rt, 60)
     await owner.execute("UPDATE friends SET state = 'paused' WHERE ref ~ '^f(1[3-9]|[23].)$'")
@@ -346,17 +346,17 @@ async def test_an_order_with_swapped_coordinates_is_refused(rt):
         )
 
 
-BEGIN = datetime(2026, 3, 2, 21, 0, tzinfo=UTC)
+EVENING = datetime(2026, 3, 2, 21, 0, tzinfo=UTC)
 
 
 async def test_friends_in_quiet_hours_are_asked_after_them(rt, owner, clock):
-    await clock.set(BEGIN)
+    await clock.set(EVENING)
     refs = await import_neighbours(rt, 2)
     await owner.execute("UPDATE friends SET quiet_from = 1320, quiet_until = 420")
     await load_index(rt)
     done = await book_job(rt)
     assert done.job.booking.state is BookingState.UNFILLED
-    await clock.set(BEGIN + timedelta(hours=9) - timedelta(microseconds=1))
+    await clock.set(EVENING + timedelta(hours=9) - timedelta(microseconds=1))
     assert await commands.fire_due_timers(rt, 10) == 1
     assert await owner.fetchval("SELECT count(*) FROM offers") == 0
     await clock.advance(timedelta(minutes=15))

@@ -1,4 +1,4 @@
-"""Many commands in one transaction: each is answered as if it had been alone."""
+"""Group commit: each command gets the result that it would get alone."""
 
 import asyncio
 from dataclasses import replace
@@ -12,7 +12,7 @@ from data.enums import BookingState
 from data.records.jobs import Protocol
 from data.store.idempotency_keys import Claim
 from dispatch.flows import execute
-from dispatch.flows import group_commit as gathering
+from dispatch.flows import group_commit as module
 from dispatch.flows.bootstrap import load_index
 from dispatch.flows.execute import (
     Command,
@@ -34,20 +34,22 @@ from tests.flows.invariants import check_index, check_invariants
 pytestmark = pytest.mark.usefixtures("clock")
 
 
-def said(done):
+def build_response(done):
     return {"id": str(done.job.booking.id)}
 
 
 def book(rt, claim=None, **changes):
-    return commands.book(rt, order(**changes), actor="customer", claim=claim, build_response=said)
+    return commands.book(
+        rt, order(**changes), actor="customer", claim=claim, build_response=build_response
+    )
 
 
 def claim(key="k", body=b"the same"):
     return Claim("partner:1", key, sha256(body).digest())
 
 
-async def together_with(rt, bad, *good):
-    """Run a bad command in one batch with good ones; returns what became of each."""
+async def run_with(rt, bad, *good):
+    """Run a bad command in one batch with good ones; returns all results."""
     return await asyncio.gather(*good[:1], bad, *good[1:], return_exceptions=True)
 
 
@@ -63,7 +65,7 @@ async def test_a_command_with_a_bug_does_not_affect_its_batch(rt, owner):
 
     id_ = (await book_job(rt)).job.booking.id
     bad = group_commit(rt).execute(Command(booking_id=id_, actor="system", decide=breaks))
-    one, broken, other = await together_with(rt, bad, book(rt), book(rt))
+    one, broken, other = await run_with(rt, bad, book(rt), book(rt))
     assert isinstance(broken, ZeroDivisionError)
     assert isinstance(one, CommandResult)
     assert isinstance(other, CommandResult)
@@ -71,28 +73,28 @@ async def test_a_command_with_a_bug_does_not_affect_its_batch(rt, owner):
     await check_invariants(owner)
 
 
-@pytest.mark.parametrize("where", ["ask", "said", "write"])
+@pytest.mark.parametrize("where", ["finish", "respond", "write"])
 async def test_a_bug_after_the_decision_does_not_affect_the_batch(rt, owner, monkeypatch, where):
     await import_neighbours(rt, 4)
-    bad_said, ask = said, fan_out.finish
+    respond, finish = build_response, fan_out.finish
 
     def breaks(done):
         raise IllegalTransition("planted")
 
-    def ask_or_break(asking, nearby):
-        if asking.booking.package == "printer-setup":
+    def finish_or_break(pending, nearby):
+        if pending.booking.package == "printer-setup":
             raise IllegalTransition("planted")
-        return ask(asking, nearby)
+        return finish(pending, nearby)
 
-    bad_order = order(package="printer-setup") if where == "ask" else order()
-    if where == "ask":
-        monkeypatch.setattr(fan_out, "finish", ask_or_break)
-    elif where == "said":
-        bad_said = breaks
-    else:  # what no table of the database can hold
+    bad_order = order(package="printer-setup") if where == "finish" else order()
+    if where == "finish":
+        monkeypatch.setattr(fan_out, "finish", finish_or_break)
+    elif where == "respond":
+        respond = breaks
+    else:  # a character that PostgreSQL cannot store
         bad_order = order(name="Vera\x00Beispiel")
-    bad = commands.book(rt, bad_order, actor="customer", claim=None, build_response=bad_said)
-    one, broken, other = await together_with(rt, bad, book(rt), book(rt))
+    bad = commands.book(rt, bad_order, actor="customer", claim=None, build_response=respond)
+    one, broken, other = await run_with(rt, bad, book(rt), book(rt))
     assert isinstance(broken, Exception)
     assert isinstance(one, CommandResult), one
     assert isinstance(other, CommandResult), other
@@ -109,7 +111,7 @@ async def test_a_command_that_breaks_a_constraint_does_not_affect_the_batch(rt, 
         return replace(changes, events=tuple(replace(e, seq=e.seq + 1) for e in changes.events))
 
     bad = group_commit(rt).execute(Command(booking_id=id_, actor="system", decide=leaves_a_gap))
-    one, broken, other = await together_with(rt, bad, book(rt), book(rt))
+    one, broken, other = await run_with(rt, bad, book(rt), book(rt))
     assert isinstance(broken, ConstraintViolation)
     assert broken.constraint == "events_without_gaps"
     assert isinstance(one, CommandResult)
@@ -120,8 +122,8 @@ async def test_a_command_that_breaks_a_constraint_does_not_affect_the_batch(rt, 
 async def test_a_refused_command_gets_its_refusal_and_the_others_are_executed(rt, owner):
     refs = await import_neighbours(rt, 5)
     offer = live_offers_of(await book_job(rt))[0]
-    stranger = commands.accept(rt, offer.id, refs["f5"])
-    one, refused = await asyncio.gather(book(rt), stranger, return_exceptions=True)
+    other = commands.accept(rt, offer.id, refs["f5"])
+    one, refused = await asyncio.gather(book(rt), other, return_exceptions=True)
     assert isinstance(one, CommandResult)
     assert isinstance(refused, NotFound)
 
@@ -155,7 +157,7 @@ async def test_a_key_used_with_another_body_is_refused_even_at_the_same_time(rt,
 async def test_a_refused_request_leaves_its_key_free(rt, owner):
     done = await book_job(rt)
     early = commands.rate(
-        rt, done.job.booking.id, stars=5, comment=None, claim=claim(), build_response=said
+        rt, done.job.booking.id, stars=5, comment=None, claim=claim(), build_response=build_response
     )
     with pytest.raises(rules.NotInThisState):
         await early
@@ -226,7 +228,7 @@ async def test_a_command_during_a_fan_out_is_decided_after_it(rt, owner, after):
 
 
 async def test_commands_beyond_the_queue_limit_fail_at_once(rt, owner, monkeypatch):
-    monkeypatch.setattr(gathering, "QUEUE_MAX", 10)
+    monkeypatch.setattr(module, "QUEUE_MAX", 10)
     results = await asyncio.gather(*(book(rt) for _ in range(15)), return_exceptions=True)
     assert [type(r) for r in results].count(Overloaded) == 5
     assert await bookings(owner) == 10
@@ -235,18 +237,18 @@ async def test_commands_beyond_the_queue_limit_fail_at_once(rt, owner, monkeypat
 
 async def test_other_tasks_run_between_two_decisions_of_a_batch(rt, owner, monkeypatch):
     await import_neighbours(rt, 4, capacity=20)
-    turns, seen, ask = [0], [], fan_out.finish
+    turns, seen, finish = [0], [], fan_out.finish
 
     async def others():
         while True:
             await asyncio.sleep(0)
             turns[0] += 1
 
-    def asked(*args):
+    def count(*args):
         seen.append(turns[0])
-        return ask(*args)
+        return finish(*args)
 
-    monkeypatch.setattr(fan_out, "finish", asked)
+    monkeypatch.setattr(fan_out, "finish", count)
     task = asyncio.create_task(others())
     await asyncio.gather(*(book(rt) for _ in range(5)))
     task.cancel()
@@ -254,23 +256,23 @@ async def test_other_tasks_run_between_two_decisions_of_a_batch(rt, owner, monke
     await check_invariants(owner)
 
 
-def failing(times, error, work):
-    """`work`, the first `times` calls of which end with `error` after all was written."""
+def fail_first(times, error, work):
+    """`work`, whose first `times` calls raise `error` after writing."""
     left = [times]
 
-    async def fails(*args):
+    async def work_or_fail(*args):
         await work(*args)
         if left[0]:
             left[0] -= 1
             raise error
 
-    return fails
+    return work_or_fail
 
 
 async def test_work_that_met_a_conflict_is_repeated_and_takes_effect_once(rt, owner, monkeypatch):
     await import_neighbours(rt, 4)
     conflict = DatabaseConflict("planted")
-    monkeypatch.setattr(execute.jobs, "write", failing(2, conflict, execute.jobs.write))
+    monkeypatch.setattr(execute.jobs, "write", fail_first(2, conflict, execute.jobs.write))
     done, other = await asyncio.gather(book(rt, claim()), book(rt))
     assert isinstance(done, CommandResult)
     assert isinstance(other, CommandResult)
@@ -281,7 +283,7 @@ async def test_work_that_met_a_conflict_is_repeated_and_takes_effect_once(rt, ow
 async def test_work_that_always_meets_conflicts_fails_without_effect(rt, owner, monkeypatch):
     await import_neighbours(rt, 4)
     conflict = DatabaseConflict("planted")
-    monkeypatch.setattr(execute.jobs, "write", failing(3, conflict, execute.jobs.write))
+    monkeypatch.setattr(execute.jobs, "write", fail_first(3, conflict, execute.jobs.write))
     results = await asyncio.gather(book(rt, claim()), book(rt), return_exceptions=True)
     assert results == [conflict, conflict]
     assert await bookings(owner) == 0
@@ -306,14 +308,14 @@ async def test_a_command_of_a_disconnected_caller_is_still_executed(rt, owner):
 
 
 async def test_while_a_batch_is_stalled_another_writer_serves_new_commands(rt, owner, monkeypatch):
-    monkeypatch.setattr(gathering, "STALLED_AFTER_S", 0)
+    monkeypatch.setattr(module, "STALLED_AFTER_S", 0)
     await import_neighbours(rt, 8)
     stuck, free = await book_job(rt), await book_job(rt)
     [held, *_], [other, *_] = live_offers_of(stuck), live_offers_of(free)
     async with owner.transaction():
         await owner.execute("SELECT FROM bookings WHERE id = $1 FOR UPDATE", stuck.job.booking.id)
         waiting = asyncio.create_task(commands.accept(rt, held.id, held.friend_id))
-        while not rt.group_commit.stalled:  # noqa: ASYNC110 - it comes with the loop's next turns
+        while not rt.group_commit.stalled:  # noqa: ASYNC110 - set within a few iterations of the loop
             await asyncio.sleep(0)
         won = await asyncio.wait_for(commands.accept(rt, other.id, other.friend_id), timeout=1)
         assert won.job.award.friend_id == other.friend_id
@@ -323,29 +325,29 @@ async def test_while_a_batch_is_stalled_another_writer_serves_new_commands(rt, o
 
 
 async def test_no_command_is_lost_when_two_writers_end_at_the_same_moment(rt, monkeypatch):
-    """A caller who comes between the end of both writers and the loop's notice of it is served."""
-    monkeypatch.setattr(gathering, "BATCH", 1)
-    queue, gate = GroupCommit(rt), asyncio.Event()
+    """A command queued between the end of both writers and its notice by the loop is executed."""
+    monkeypatch.setattr(module, "BATCH", 1)
+    queue, release = GroupCommit(rt), asyncio.Event()
     command = Command(actor="system", decide=lambda case, facts: None)
 
     async def settle(commands):
-        await gate.wait()
+        await release.wait()
         return [StoredResponse(response={}) for _ in commands]
 
     monkeypatch.setattr(GroupCommit, "_commit_or_isolate", lambda self, commands: settle(commands))
 
-    async def asks_twice():
+    async def execute_twice():
         await queue.execute(command)
         await queue.execute(command)
 
-    async def asks_once():
+    async def execute_once():
         await queue.execute(command)
 
-    asking = asyncio.gather(asks_twice(), asks_once())
+    running = asyncio.gather(execute_twice(), execute_once())
     await asyncio.sleep(0)
     await asyncio.sleep(0)
-    gate.set()
-    await asyncio.wait_for(asking, timeout=2)
+    release.set()
+    await asyncio.wait_for(running, timeout=2)
 
 
 @pytest.mark.parametrize("processes", [1, 2])

@@ -1,4 +1,4 @@
-"""What stands in one transaction, behind which lock, on which connection."""
+"""Which statements share a transaction, a lock and a connection."""
 
 import asyncio
 from dataclasses import replace
@@ -25,7 +25,7 @@ from tests.builders import (
 )
 from tests.rules.facts import Scenario, friends
 
-A_MOMENT_S = 0.2
+WAIT_S = 0.2
 
 
 async def test_a_decision_waits_for_its_booking_and_uses_the_time_after_the_lock(
@@ -36,7 +36,7 @@ async def test_a_decision_waits_for_its_booking_and_uses_the_time_after_the_lock
     async with owner.transaction():
         await owner.execute("SELECT FROM bookings FOR UPDATE")
         accepting = asyncio.create_task(commands.accept(rt, offer.id, offer.friend_id))
-        await asyncio.wait([accepting], timeout=A_MOMENT_S)
+        await asyncio.wait([accepting], timeout=WAIT_S)
         assert not accepting.done()
         await clock.set(offer.expires_at)
     with pytest.raises(OfferExpired):
@@ -49,7 +49,7 @@ async def test_an_award_waits_for_its_friend_and_then_checks_capacity(rt, owner)
     async with owner.transaction():
         await owner.execute("UPDATE friends SET open_jobs = 1 WHERE id = $1", offer.friend_id)
         accepting = asyncio.create_task(commands.accept(rt, offer.id, offer.friend_id))
-        await asyncio.wait([accepting], timeout=A_MOMENT_S)
+        await asyncio.wait([accepting], timeout=WAIT_S)
         assert not accepting.done()
     with pytest.raises(AtCapacity, match="you have 1 open jobs"):
         await accepting

@@ -1,4 +1,4 @@
-"""A newer tekkie changes the tables while this one works on them."""
+"""A newer version migrates the tables while this one uses them."""
 
 import shutil
 
@@ -11,10 +11,10 @@ from tests.flows.invariants import check_invariants
 from tests.proof.migrations import releases
 
 DONE = Protocol(summary="Works again.", minutes=30)
-OFTEN_ENOUGH_TO_BE_PREPARED = 8
+UNTIL_PREPARED = 8
 
 
-async def whole_life(rt) -> BookingState:
+async def complete_job(rt) -> BookingState:
     done = await book_job(rt)
     booking, (first, second, *_) = done.job.booking.id, live_offers_of(done)
     await commands.decline(rt, second.id, second.friend_id)
@@ -29,9 +29,9 @@ async def test_columns_added_while_it_runs_do_no_harm(rt, database, owner, tmp_p
     shutil.copytree(str(migrate.MIGRATIONS), folder)
     later = releases.add_later(folder)
     await import_neighbours(rt, 8, capacity=20)
-    for _ in range(OFTEN_ENOUGH_TO_BE_PREPARED):
-        await whole_life(rt)
+    for _ in range(UNTIL_PREPARED):
+        await complete_job(rt)
     assert await migrate.migrate(database.owner_dsn, folder=folder) == later
-    for _ in range(OFTEN_ENOUGH_TO_BE_PREPARED):
-        assert await whole_life(rt) is BookingState.COMPLETED
+    for _ in range(UNTIL_PREPARED):
+        assert await complete_job(rt) is BookingState.COMPLETED
     await check_invariants(owner)

@@ -1,4 +1,4 @@
-"""Timers: each rings once, whoever sweeps; one that cannot be acted on holds up nobody."""
+"""Timers: each fires once, with any number of sweepers; a failing one delays no other."""
 
 import asyncio
 from dataclasses import replace
@@ -22,34 +22,34 @@ def gap(changes):
 
 
 @pytest.fixture
-def quiet(caplog):
-    """The log of what fails on purpose, kept out of the way."""
+def no_log(caplog):
+    """Do not log failures that are planted."""
     caplog.set_level("CRITICAL")
 
 
 @pytest.mark.parametrize("fault", [bug, gap])
-@pytest.mark.usefixtures("quiet")
+@pytest.mark.usefixtures("no_log")
 async def test_a_failing_timer_is_postponed_and_delays_no_other(
     rt, owner, clock, monkeypatch, fault
 ):
     await import_neighbours(rt, 4)
-    poisoned = (await book_job(rt)).job.booking.id
+    failing = (await book_job(rt)).job.booking.id
     healthy = [(await book_job(rt)).job.booking.id for _ in range(3)]
-    ask = fan_out.finish
+    finish = fan_out.finish
 
-    def ask_or_fail(asking, nearby):
-        changes = ask(asking, nearby)
-        return fault(changes) if asking.booking.id == poisoned else changes
+    def finish_or_fail(pending, nearby):
+        changes = finish(pending, nearby)
+        return fault(changes) if pending.booking.id == failing else changes
 
-    monkeypatch.setattr(fan_out, "finish", ask_or_fail)
+    monkeypatch.setattr(fan_out, "finish", finish_or_fail)
     due = await clock.advance(rt.policy.offer_life)
     assert await commands.fire_due_timers(rt, 100) == 3
     states = dict(await owner.fetch("SELECT id, state FROM bookings"))
     assert {states[id_] for id_ in healthy} == {BookingState.UNFILLED}
-    assert states[poisoned] == BookingState.OPEN
+    assert states[failing] == BookingState.OPEN
 
     async def timer():
-        return await owner.fetchrow("SELECT * FROM timers WHERE booking_id = $1", poisoned)
+        return await owner.fetchrow("SELECT * FROM timers WHERE booking_id = $1", failing)
 
     for attempt, wait_s in enumerate([5, 10, 20, 40], start=1):
         row = await timer()
@@ -61,7 +61,7 @@ async def test_a_failing_timer_is_postponed_and_delays_no_other(
     monkeypatch.undo()
     await clock.advance(timedelta(hours=1))
     await commands.fire_due_timers(rt, 100)
-    assert await owner.fetchval("SELECT state FROM bookings WHERE id = $1", poisoned) == "unfilled"
+    assert await owner.fetchval("SELECT state FROM bookings WHERE id = $1", failing) == "unfilled"
     await check_invariants(owner)
 
 
@@ -72,7 +72,7 @@ async def test_deadlines_do_not_wait_for_retries(rt, owner, clock):
     states = dict(await owner.fetch("SELECT id, state FROM bookings"))
     assert {states[id_] for id_ in others} == {BookingState.UNFILLED}
     await clock.advance(timedelta(hours=12))
-    # His reminder and his deadline are due, and were so long after the others' attempts.
+    # The reminder and the deadline of the award are due, long after the retries of the others.
     assert await commands.fire_due_timers(rt, 2) == 1
     missed = "SELECT booking_id FROM events WHERE kind = 'contact.missed'"
     assert await owner.fetchval(missed) == booking_id
@@ -109,7 +109,7 @@ async def test_a_sweeper_skips_what_another_has_locked(rt, owner, clock):
 
 
 async def test_everything_due_at_once_is_one_step_each(rt, owner, clock):
-    """After a long silence of all sweepers a job moves on as if each timer had rung in time."""
+    """When nothing has swept for long, a job continues as if each timer had fired in time."""
     await import_neighbours(rt, 3)
     booking_id, _ = await book_and_accept(rt)
     await clock.advance(timedelta(days=3))
