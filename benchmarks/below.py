@@ -1,4 +1,4 @@
-"""Bookings below HTTP: the flow called directly, and its rows as bare statements."""
+"""Bookings below HTTP: the flow called directly, and its rows as prepared statements."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ import numpy as np
 
 from benchmarks import customers, stage
 from benchmarks.customers import Site
-from benchmarks.stage import Stage, say
+from benchmarks.stage import Stage, progress
 from data import db, sql_loader
 from data.records.jobs import Changes
 from data.store import jobs as job_rows
@@ -35,8 +35,8 @@ checks = sql_loader.load("checks", folder=stage.SQL)
 
 
 @dataclass(slots=True)
-class Book:
-    """What has been measured and checked so far."""
+class Measurements:
+    """The rows measured and the checks made so far."""
 
     friends: int
     rows: list[dict[str, Any]] = field(default_factory=list)
@@ -46,30 +46,30 @@ class Book:
         row = {"design": design, "what": what, "how": how, "friends": self.friends, **figures}
         self.rows.append(row)
         cost = " ".join(f"{who} {us:.0f}" for who, us in row.get("cpu_us", {}).items())
-        say(
+        progress(
             f"{self.friends:>7,} {design:<18}{what:<8}{how:<18}{row['per_s']:>8,.0f}/s"
             f"  p50 {row.get('p50_ms', 0):7.1f}  p99 {row.get('p99_ms', 0):7.1f} ms  CPU µs {cost}"
         )
         return row
 
     def check(self, of: str, found: asyncpg.Record | None, expected: int) -> None:
-        """Note what the tables say, and stop when it is not what was promised."""
+        """Record what the tables hold; AssertionError when it differs from what was answered."""
         assert found is not None
         counted = dict(found)
         self.checks.append({"of": of, "friends": self.friends, "answered": expected, **counted})
         counted.pop("offers", None)
         wrong = {key: n for key, n in counted.items() if n != expected}
         if wrong:
-            raise AssertionError(f"{of}: {expected} were answered, but the tables say {wrong}")
+            raise AssertionError(f"{of}: {expected} were answered, but the tables hold {wrong}")
 
 
-async def directly(
-    made: Stage, rt: Runtime, places: Sequence[Site], seconds: float, book: Book
+async def measure_flow(
+    made: Stage, rt: Runtime, places: Sequence[Site], seconds: float, book: Measurements
 ) -> list[Changes]:
-    """The flow below HTTP, by 64 callers at a time; returns what it wrote."""
+    """Book through the flow by 64 callers at a time; returns what it wrote."""
     written: list[Changes] = []
     rt.on_commit.append(written.extend)
-    orders = [customers.order(site, number) for number, site in enumerate(places)]
+    orders = [customers.create_order(site, number) for number, site in enumerate(places)]
     taken_ns: list[int] = []
     waiting = iter(orders)
 
@@ -90,17 +90,17 @@ async def directly(
     taken_ns.clear()
     gc.collect()
     gc.freeze()  # as the product does with what it has loaded
-    with _watch(made) as spent:
+    with _measure_usage(made) as spent:
         until = time.perf_counter() + seconds
         await asyncio.gather(*(caller(waiting, until) for _ in range(CALLERS)))
     gc.unfreeze()
-    await _checked(made, book, "direct", "flow", len(written))
+    await _check_tables(made, book, "direct", "flow", len(written))
     book.row("flow", "book", f"{CALLERS} callers", **_figures(taken_ns, spent, "server"))
     return written
 
 
-class Tape:
-    """Takes down the statements that `data.store.jobs.write` would send."""
+class StatementRecorder:
+    """Records the statements that `data.store.jobs.write` would send."""
 
     def __init__(self) -> None:
         self.statements: list[tuple[str, bool, Any]] = []
@@ -112,19 +112,19 @@ class Tape:
         self.statements.append((statement, True, list(rows)))
 
 
-async def raw(made: Stage, written: Sequence[Changes], book: Book) -> None:
-    """The same rows, made ready before, by prepared statements: what the database can take."""
+async def measure_raw(made: Stage, written: Sequence[Changes], book: Measurements) -> None:
+    """Write the same rows, prepared before, by prepared statements: the database's limit."""
     best: dict[str, Any] | None = None
     for batch in RAW_BATCHES:
         await made.drop("again")
         await made.clone("again", "raw")
-        tapes = [await _taped(part) for part in _parts(written, batch)]
+        recordings = [await _record(part) for part in _batches(written, batch)]
         taken_ns: list[int] = []
-        with _watch(made) as spent:
-            queue = iter(tapes)
-            lines = (_replay(made, queue, taken_ns) for _ in range(RAW_CONNECTIONS))
-            await asyncio.gather(*lines)
-        await _checked(made, book, "again", f"raw {batch}", len(written))
+        with _measure_usage(made) as spent:
+            queue = iter(recordings)
+            connections = (_replay(made, queue, taken_ns) for _ in range(RAW_CONNECTIONS))
+            await asyncio.gather(*connections)
+        await _check_tables(made, book, "again", f"raw {batch}", len(written))
         figures = _figures(taken_ns, spent, "load", count=len(written))
         how = f"{RAW_CONNECTIONS} x {batch} a commit"
         if best is None or figures["per_s"] > best["per_s"]:
@@ -133,25 +133,27 @@ async def raw(made: Stage, written: Sequence[Changes], book: Book) -> None:
     book.row("raw statements", "book", **best)
 
 
-async def _taped(part: Sequence[Changes]) -> Tape:
-    tape = Tape()
-    await job_rows.write(tape, part, part[-1].booking.created_at)  # type: ignore[arg-type]
-    return tape
+async def _record(part: Sequence[Changes]) -> StatementRecorder:
+    recorder = StatementRecorder()
+    await job_rows.write(recorder, part, part[-1].booking.created_at)  # type: ignore[arg-type]
+    return recorder
 
 
-def _parts(written: Sequence[Changes], size: int) -> Iterator[Sequence[Changes]]:
+def _batches(written: Sequence[Changes], size: int) -> Iterator[Sequence[Changes]]:
     for start in range(0, len(written), size):
         yield written[start : start + size]
 
 
-async def _replay(made: Stage, tapes: Iterator[Tape], taken_ns: list[int]) -> None:
+async def _replay(
+    made: Stage, recordings: Iterator[StatementRecorder], taken_ns: list[int]
+) -> None:
     connection = await db.connect(made.database("again").service_dsn, application="bench")
     prepared: dict[str, Any] = {}
     try:
-        for tape in tapes:
+        for recording in recordings:
             begun = time.perf_counter_ns()
             async with connection.transaction():
-                for text, many, values in tape.statements:
+                for text, many, values in recording.statements:
                     if text not in prepared:
                         prepared[text] = await connection.prepare(text)
                     ready = prepared[text]
@@ -161,7 +163,9 @@ async def _replay(made: Stage, tapes: Iterator[Tape], taken_ns: list[int]) -> No
         await connection.close()
 
 
-async def _checked(made: Stage, book: Book, database: str, name: str, expected: int) -> None:
+async def _check_tables(
+    made: Stage, book: Measurements, database: str, name: str, expected: int
+) -> None:
     async with made.owner(database) as owner:
         book.check(name, await owner.fetchrow(checks.bookings), expected)
 
@@ -182,16 +186,16 @@ def _figures(
 
 
 @contextmanager
-def _watch(made: Stage) -> Iterator[dict[str, float]]:
-    """Seconds on the wall and of processor inside: `elapsed`, `own`, `database`."""
+def _measure_usage(made: Stage) -> Iterator[dict[str, float]]:
+    """Measures seconds elapsed and of processor: `elapsed`, `own`, `database`."""
     spent: dict[str, float] = {}
-    before, begun = (_own_s(), made.database_cpu_s()), time.perf_counter()
+    before, begun = (_process_cpu_s(), made.database_cpu_s()), time.perf_counter()
     yield spent
     spent["elapsed"] = time.perf_counter() - begun
-    spent["own"] = _own_s() - before[0]
+    spent["own"] = _process_cpu_s() - before[0]
     spent["database"] = made.database_cpu_s() - before[1]
 
 
-def _own_s() -> float:
+def _process_cpu_s() -> float:
     used = resource.getrusage(resource.RUSAGE_SELF)
     return used.ru_utime + used.ru_stime

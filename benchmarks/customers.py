@@ -1,4 +1,4 @@
-"""Customers who book: at places where four friends are free for them, one after the other."""
+"""Customers at places where four friends are free, one booking after another."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ TRIES_A_SITE = 30
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """Where a customer lives and what she speaks."""
+    """The place and language of a customer."""
 
     lat: float
     lon: float
@@ -34,19 +34,19 @@ class Site:
     language: str
 
 
-def sites(rt: Runtime, count: int, seed: int, *, spare: int = 1) -> list[Site]:
-    """At most `count` sites for which bookings, one after the other, find four friends each.
+def find_sites(rt: Runtime, count: int, seed: int, *, spare: int = 1) -> list[Site]:
+    """At most `count` sites whose bookings, one after another, find four friends each.
 
-    Nobody is asked more often than the policy allows, less `spare`: so it holds in other orders
-    of arrival too. The index is left as it was.
+    Nobody is asked more often than the policy allows, less `spare`, so that it holds in other
+    orders of arrival too. The index is left unchanged.
     """
     asked: Counter[FriendId] = Counter()
     found: list[Site] = []
     tries = count * TRIES_A_SITE if count < 3_000 else count * 6
-    for site in _people(tries, seed):
+    for site in _random_sites(tries, seed):
         if len(found) == count:
             break
-        if four := _four(rt, site, rt.policy.live_offers_max - spare):
+        if four := _nearest_four(rt, site, rt.policy.live_offers_max - spare):
             found.append(site)
             for friend_id in four:
                 asked[friend_id] += 1
@@ -56,23 +56,23 @@ def sites(rt: Runtime, count: int, seed: int, *, spare: int = 1) -> list[Site]:
     return found
 
 
-def _people(count: int, seed: int) -> list[Site]:
+def _random_sites(count: int, seed: int) -> list[Site]:
     rng = np.random.default_rng(seed)
-    crowd = population(count, rng)
+    places = population(count, rng)
     spoken = SPOKEN / SPOKEN.sum(axis=1, keepdims=True)
-    words = [rng.choice(len(LANGUAGES), p=spoken[land]) for land in crowd.country]
+    words = [rng.choice(len(LANGUAGES), p=spoken[land]) for land in places.country]
     return [
         Site(lat, lon, COUNTRIES[land], LANGUAGES[word])
         for lat, lon, land, word in zip(
-            crowd.lat.tolist(), crowd.lon.tolist(), crowd.country.tolist(), words, strict=True
+            places.lat.tolist(), places.lon.tolist(), places.country.tolist(), words, strict=True
         )
     ]
 
 
-def _four(rt: Runtime, site: Site, live_offers_max: int) -> list[FriendId]:
+def _nearest_four(rt: Runtime, site: Site, live_offers_max: int) -> list[FriendId]:
     point = Point(lat=site.lat, lon=site.lon)
     try:
-        rt.gazetteer.plausible(site.country, point)
+        rt.gazetteer.check_plausible(site.country, point)
     except AddressRefused:
         return []
     package = rt.packages[PACKAGE]
@@ -87,8 +87,8 @@ def _four(rt: Runtime, site: Site, live_offers_max: int) -> list[FriendId]:
     return [candidate.friend_id for candidate in found] if len(found) == 4 else []
 
 
-def order(site: Site, number: int) -> Order:
-    """What the flow is given for this customer."""
+def create_order(site: Site, number: int) -> Order:
+    """The order of this customer for the flow."""
     return Order(
         package=PACKAGE,
         address=Address(
@@ -103,9 +103,9 @@ def order(site: Site, number: int) -> Order:
     )
 
 
-def body(site: Site, number: int) -> bytes:
-    """The same as the JSON of `POST /v1/bookings`."""
-    asked = {
+def booking_body(site: Site, number: int) -> bytes:
+    """The same as the JSON body of `POST /v1/bookings`."""
+    fields = {
         "package": PACKAGE,
         "customer": {
             "name": f"Customer {number}",
@@ -123,4 +123,4 @@ def body(site: Site, number: int) -> bytes:
         },
         "notes": "Third floor.",
     }
-    return json.dumps(asked).encode()
+    return json.dumps(fields).encode()

@@ -1,7 +1,7 @@
-"""The ways to find the nearest four, one class each, all with the same filters and answers.
+"""Designs to find the nearest four, one class each, all with the same filters and answers.
 
-A design that cannot change in place has no `move`. Each raises `Absent` when what it needs is not
-installed.
+A design that cannot change in place has no `move`. Each raises `NotInstalled` when it lacks
+something.
 """
 
 from __future__ import annotations
@@ -33,19 +33,18 @@ REACH_M = float(RADIUS_M[1])
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 
 
-class Absent(RuntimeError):
-    """Something this design needs is not installed here."""
+class NotInstalled(RuntimeError):
+    """Something this design needs is not installed."""
 
 
 class Tekkie:
     """tekkie: FriendIndex.nearest with the rules of the dispatcher"""
 
     def __init__(self, friends: Population) -> None:
-        from data.ids import FriendId
-        from data.people import Friend, HeldCertificate
-
         from data.enums import FriendState, Tier
         from data.markets import Language, Market
+        from data.records.ids import FriendId
+        from data.records.people import Friend, HeldCertificate
         from dispatch.rules.jobs import matching
         from geo.index.friend_index import FriendIndex
         from geo.index.friend_index import Query as Question
@@ -59,11 +58,11 @@ class Tekkie:
             HeldCertificate(code=code, valid_from=NOW, valid_until=None) for code in self._codes
         ]
         holdings: dict[int, Any] = {}
-        tongues: dict[int, Any] = {}
+        languages: dict[int, Any] = {}
         for mask in np.unique(friends.held).tolist():
             holdings[mask] = tuple(h for i, h in enumerate(held) if mask >> i & 1)
         for mask in np.unique(friends.spoken).tolist():
-            tongues[mask] = frozenset(t for i, t in enumerate(self._languages) if mask >> i & 1)
+            languages[mask] = frozenset(t for i, t in enumerate(self._languages) if mask >> i & 1)
         self._friends = [
             Friend(
                 id=FriendId(UUID(int=row + 1 << 64)),
@@ -71,7 +70,7 @@ class Tekkie:
                 state=FriendState.ACTIVE if active else FriendState.PAUSED,
                 tier=Tier.FRIEND,
                 market=self._markets[country],
-                languages=tongues[spoken],
+                languages=languages[spoken],
                 lat=lat,
                 lon=lon,
                 radius_m=radius_m,
@@ -89,17 +88,17 @@ class Tekkie:
         self._index.load(self._friends)
 
     def question(self, query: Query) -> Callable[[], Any]:
-        """`nearest`, asked as the dispatcher asks it."""
-        nearest, words = self._index.nearest, self._words(query)
-        point = words.pop("point")
-        return lambda: nearest(point, **words)
+        """`nearest`, called as the dispatcher does."""
+        nearest, arguments = self._index.nearest, self._arguments(query)
+        point = arguments.pop("point")
+        return lambda: nearest(point, **arguments)
 
     def batch(self, queries: Sequence[Query]) -> Callable[[], Any]:
-        """The same questions asked at once."""
-        asked = [self._question(**self._words(query)) for query in queries]
+        """The same queries in one call."""
+        asked = [self._question(**self._arguments(query)) for query in queries]
         return lambda: self._index.nearest_many(asked)
 
-    def _words(self, query: Query) -> dict[str, Any]:
+    def _arguments(self, query: Query) -> dict[str, Any]:
         reason = self._matching.reason
         need = self._matching.Need(
             certificates=frozenset({self._codes[query.certificate]}),
@@ -136,7 +135,7 @@ class Tekkie:
 
 
 class _Columns:
-    """What the plain Python designs share: the filters over columns, as scalars."""
+    """Shared by the plain Python designs: the filters over columns."""
 
     def __init__(self, friends: Population) -> None:
         self.friends = friends
@@ -255,7 +254,7 @@ class ScipyCkdtree(_Columns):
         try:
             from scipy.spatial import cKDTree
         except ModuleNotFoundError as error:
-            raise Absent("scipy is not installed") from error
+            raise NotInstalled("scipy is not installed") from error
         self._members = [self.holders(c) for c in range(len(SHARES))]
         self._trees = [cKDTree(self._place[rows]) for rows in self._members]
 
@@ -284,7 +283,7 @@ class SqliteRtree(_Columns):
         try:
             self._db.execute("create virtual table place using rtree(row, x0,x1,y0,y1,z0,z1)")
         except sqlite3.OperationalError as error:
-            raise Absent(f"this SQLite has no R*Tree: {error}") from error
+            raise NotInstalled(f"this SQLite has no R*Tree: {error}") from error
         self._db.execute(
             "create table friend(row integer primary key, open, held, spoken, country, radius_m,"
             " x real, y real, z real)"

@@ -1,4 +1,4 @@
-"""Booking and accepting over HTTP, beside the straightforward way and what the database can take.
+"""Booking and accepting over HTTP, beside a straightforward service and the database's limit.
 
     python -m benchmarks.dispatch [--quick | --below] [--friends 10000,100000]
 
@@ -26,11 +26,11 @@ import numpy as np
 import uvloop
 
 from benchmarks import below, customers, load, report, sections, servers, stage
-from benchmarks.below import CALLERS, WARM_UP, Book
+from benchmarks.below import CALLERS, WARM_UP, Measurements
 from benchmarks.customers import Site
-from benchmarks.designs import Absent
-from benchmarks.load import Loaded, Plan, Unit
-from benchmarks.stage import Outside, Stage, say
+from benchmarks.designs import NotInstalled
+from benchmarks.load import LoadResult, Plan, Unit
+from benchmarks.stage import ExternalServer, Stage, progress
 from benchmarks.world import population
 from data import migrate, sql_loader
 from data.records.ids import FriendId
@@ -83,79 +83,87 @@ QUICK = Scale(
 
 
 def main() -> None:
-    words = _words()
+    arguments = _parse_arguments()
     started = time.monotonic()
     machine = sections.machine()
-    if words.below:
-        _below_again(words.scale)
+    if arguments.below:
+        _measure_below_again(arguments.scale)
         return
     rows: list[dict[str, Any]] = []
     checked: list[dict[str, Any]] = []
-    for count in words.scale.friends:
-        book = Book(count)
-        with stage.stage() as made, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            places = runner.run(_measure(made, words.scale, book))
-        if not words.quick and count == words.scale.friends[-1]:
-            _postgis(words.scale, book, places)
+    for count in arguments.scale.friends:
+        book = Measurements(count)
+        with (
+            stage.open_stage() as made,
+            asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
+        ):
+            places = runner.run(_measure(made, arguments.scale, book))
+        if not arguments.quick and count == arguments.scale.friends[-1]:
+            _measure_postgis(arguments.scale, book, places)
         rows += book.rows
         checked += book.checks
     took_s = time.monotonic() - started
     result = {"machine": machine, "took_s": took_s}
-    sections.save(words.quick, "dispatch", {**result, "rows": rows, "checks": checked})
-    say(f"{took_s:.0f} s")
+    sections.save(arguments.quick, "dispatch", {**result, "rows": rows, "checks": checked})
+    progress(f"{took_s:.0f} s")
 
 
-def _below_again(scale: Scale) -> None:
-    """The rows below HTTP anew, in place of those in the stored result."""
+def _measure_below_again(scale: Scale) -> None:
+    """Measure the rows below HTTP again and replace them in the stored result."""
     result = json.loads((report.RESULTS / "dispatch.json").read_text())
     for count in scale.friends:
-        book = Book(count)
-        with stage.stage() as made, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(_below(made, scale, book))
+        book = Measurements(count)
+        with (
+            stage.open_stage() as made,
+            asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
+        ):
+            runner.run(_measure_below(made, scale, book))
         anew = {row["design"] for row in book.rows}
         others = [r for r in result["rows"] if r["design"] not in anew or r["friends"] != count]
         result |= {"rows": book.rows + others, "checks": book.checks + result["checks"]}
     sections.save(quick=False, name="dispatch", result=result)
 
 
-async def _below(made: Stage, scale: Scale, book: Book) -> list[Site]:
+async def _measure_below(made: Stage, scale: Scale, book: Measurements) -> list[Site]:
     friends = population(book.friends, np.random.default_rng(book.friends))
-    await stage.people_the(made, friends)
+    await stage.insert_friends(made, friends)
     for name in ("direct", "raw", "straightforward"):
         await made.clone(name)
-    async with stage.runtime(made, "direct") as rt:
-        places = customers.sites(rt, scale.sites, seed=book.friends)
-        say(f"{book.friends:>7,} friends; room for {len(places):,} bookings at a time")
-        written = await below.directly(made, rt, places, scale.seconds, book)
-    await below.raw(made, written, book)
+    async with stage.connect_runtime(made, "direct") as rt:
+        places = customers.find_sites(rt, scale.sites, seed=book.friends)
+        progress(f"{book.friends:>7,} friends; room for {len(places):,} bookings at a time")
+        written = await below.measure_flow(made, rt, places, scale.seconds, book)
+    await below.measure_raw(made, written, book)
     return places
 
 
-def _words() -> argparse.Namespace:
+def _parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="one size, under a minute")
-    parser.add_argument("--below", action="store_true", help="only what lies below HTTP, anew")
+    parser.add_argument("--below", action="store_true", help="only what lies below HTTP, again")
     parser.add_argument("--friends", help="numbers of friends, separated by commas")
     parser.add_argument("--seconds", type=float, help="of measuring per window")
-    words = parser.parse_args()
-    words.scale = QUICK if words.quick else WHOLE
-    if words.friends:
-        sizes = tuple(int(n) for n in words.friends.split(","))
-        words.scale = replace(words.scale, friends=sizes)
-    if words.seconds:
-        words.scale = replace(words.scale, seconds=words.seconds)
-    return words
+    arguments = parser.parse_args()
+    arguments.scale = QUICK if arguments.quick else WHOLE
+    if arguments.friends:
+        sizes = tuple(int(n) for n in arguments.friends.split(","))
+        arguments.scale = replace(arguments.scale, friends=sizes)
+    if arguments.seconds:
+        arguments.scale = replace(arguments.scale, seconds=arguments.seconds)
+    return arguments
 
 
-async def _measure(made: Stage, scale: Scale, book: Book) -> list[Site]:
-    places = await _below(made, scale, book)
-    await _straightforward(made, places, scale, book)
-    await _over_http(made, places, scale, book)
+async def _measure(made: Stage, scale: Scale, book: Measurements) -> list[Site]:
+    places = await _measure_below(made, scale, book)
+    await _measure_straightforward(made, places, scale, book)
+    await _measure_http(made, places, scale, book)
     return places
 
 
-async def _over_http(made: Stage, places: Sequence[Site], scale: Scale, book: Book) -> None:
-    async with stage.runtime(made) as rt:
+async def _measure_http(
+    made: Stage, places: Sequence[Site], scale: Scale, book: Measurements
+) -> None:
+    async with stage.connect_runtime(made) as rt:
         operator = await sessions.add_operator(rt, "Bench", "bench@example.org")
         desk = await sessions.create_token(rt, operator)
         tokens: dict[UUID, str] = {}
@@ -174,48 +182,56 @@ async def _over_http(made: Stage, places: Sequence[Site], scale: Scale, book: Bo
             return lambda: _cancel_all(made, port, desk)
 
         for processes in PROCESSES:
-            serving = stage.tekkie(made, "--api-only", processes=processes)
+            serving = stage.run_tekkie(made, "--api-only", processes=processes)
             with serving as (pid, port):
                 name = sections.design("tekkie", processes)
-                side = Side(made, book, scale, name, port, pid, places, clean(port), grant)
+                server = ServerUnderLoad(
+                    made, book, scale, name, port, pid, places, clean(port), grant
+                )
                 rates = scale.rates if processes == PROCESSES[-1] else ()
-                await side.measure(scale.connections, rates)
-        with stage.tekkie(made) as (pid, port):
+                await server.measure(scale.connections, rates)
+        with stage.run_tekkie(made) as (pid, port):
             name = "tekkie, delivering"
-            side = Side(made, book, scale, name, port, pid, places, clean(port), grant)
-            await side.warm_up()
-            await side.books(64)
+            server = ServerUnderLoad(made, book, scale, name, port, pid, places, clean(port), grant)
+            await server.warm_up()
+            await server.books(64)
 
 
-async def _straightforward(made: Stage, places: Sequence[Site], scale: Scale, book: Book) -> None:
+async def _measure_straightforward(
+    made: Stage, places: Sequence[Site], scale: Scale, book: Measurements
+) -> None:
     async with made.owner("straightforward") as owner:
         await owner.execute(straight_sql.prepare_cube)
         await owner.execute(straight_sql.settle)
     dsn = made.database("straightforward").owner_dsn
-    clean, grant = _straight_hands(lambda: made.owner("straightforward"))
+    clean, grant = _straightforward_helpers(lambda: made.owner("straightforward"))
     for processes in PROCESSES:
-        with _straight_server(made.folder, dsn, "cube", processes) as (pid, port):
+        with _run_straightforward(made.folder, dsn, "cube", processes) as (pid, port):
             name = sections.design("straightforward", processes)
-            side = Side(made, book, scale, name, port, pid, places, clean, grant, "straightforward")
-            await side.measure(scale.straight_connections)
+            server = ServerUnderLoad(
+                made, book, scale, name, port, pid, places, clean, grant, "straightforward"
+            )
+            await server.measure(scale.straight_connections)
 
 
 @contextmanager
-def _straight_server(folder: Path, dsn: str, knn: str, processes: int) -> Iterator[tuple[int, int]]:
+def _run_straightforward(
+    folder: Path, dsn: str, knn: str, processes: int
+) -> Iterator[tuple[int, int]]:
     port = stage.free_port()
     env = {"STRAIGHTFORWARD_DSN": dsn, "STRAIGHTFORWARD_KNN": knn}
-    words = ["-m", "uvicorn", STRAIGHT, "--port", str(port), "--log-level", "warning"]
-    words += ["--workers", str(processes)]
-    with stage.serving(folder, words, port, env, ready="/healthz") as pid:
+    arguments = ["-m", "uvicorn", STRAIGHT, "--port", str(port), "--log-level", "warning"]
+    arguments += ["--workers", str(processes)]
+    with stage.run_server(folder, arguments, port, env, ready="/healthz") as pid:
         yield pid, port
 
 
-def _straight_hands(connect: Callable[[], Any]) -> tuple[Any, Any]:
+def _straightforward_helpers(connect: Callable[[], Any]) -> tuple[Any, Any]:
     tokens: dict[UUID, str] = {}
 
     async def clean() -> None:
         async with connect() as owner:
-            await owner.execute(checks.sweep_up)
+            await owner.execute(checks.end_bookings)
 
     async def grant(friend_ids: Sequence[UUID]) -> dict[UUID, str]:
         new = {one: token_urlsafe() for one in friend_ids if one not in tokens}
@@ -229,11 +245,11 @@ def _straight_hands(connect: Callable[[], Any]) -> tuple[Any, Any]:
 
 
 @dataclass(slots=True)
-class Side:
-    """One server under load, and how its database is looked at and cleaned."""
+class ServerUnderLoad:
+    """One server under load, with access to its database."""
 
-    made: Stage | Outside
-    book: Book
+    made: Stage | ExternalServer
+    book: Measurements
     scale: Scale
     design: str
     port: int
@@ -253,14 +269,14 @@ class Side:
             await self.races(count)
 
     async def warm_up(self) -> None:
-        """What a server learns with its first bookings is not measured."""
+        """Book without measuring: the first bookings fill caches."""
         plan = self._bookings(CALLERS, self.scale.seconds, None)
         load.run(replace(plan, units=plan.units[: 2 * WARM_UP]))
         await self.clean()
 
     async def books(self, connections: int) -> None:
         """Bookings in a closed loop, in as many rounds as fill the time."""
-        whole, spent = Loaded(), dict[str, float]()
+        whole, spent = LoadResult(), dict[str, float]()
         for _ in range(ROUNDS_MAX):
             left_s = self.scale.seconds - whole.elapsed_s
             if left_s < self.scale.seconds / 10:
@@ -268,14 +284,14 @@ class Side:
             plan = self._bookings(connections, left_s, None)
             loaded = await self._under_load(plan, spent)
             await self._check_bookings(loaded, f"{connections} connections")
-            whole = _both(whole, loaded)
+            whole = _add(whole, loaded)
             await self.clean()
         self.book.row(
             self.design, "book", f"{connections} connections", **_load_figures(whole, spent, 201)
         )
 
     async def at_rates(self, rates: Sequence[int]) -> None:
-        """Bookings at fixed rates, each step until the server no longer keeps up."""
+        """Bookings at fixed rates, until the server no longer keeps up."""
         for rate in rates:
             seconds = min(self.scale.seconds, len(self.places) / rate)
             spent: dict[str, float] = {}
@@ -289,7 +305,7 @@ class Side:
                 break
 
     async def races(self, connections: int) -> None:
-        """Four friends accept the same job in the same moment; as many jobs at a time as fit."""
+        """Four friends accept the same job at once; as many jobs at a time as fit."""
         booked = load.run(self._bookings(CLEANERS, self.scale.seconds, None))
         async with self.made.owner(self.database) as owner:
             offers = await owner.fetch(checks.live_offers)
@@ -319,7 +335,7 @@ class Side:
 
     def _bookings(self, connections: int, seconds: float, rate: float | None) -> Plan:
         units: list[Unit] = [
-            (load.request("POST", "/v1/bookings", customers.body(site, number)),)
+            (load.request("POST", "/v1/bookings", customers.booking_body(site, number)),)
             for number, site in enumerate(self.places)
         ]
         if rate is not None:
@@ -328,7 +344,7 @@ class Side:
             port=self.port, units=units, connections=connections, seconds=seconds, rate=rate
         )
 
-    async def _under_load(self, plan: Plan, spent: dict[str, float]) -> Loaded:
+    async def _under_load(self, plan: Plan, spent: dict[str, float]) -> LoadResult:
         before = (stage.cpu_s(self.pid), self.made.database_cpu_s())
         loaded = load.run(plan)
         after = (stage.cpu_s(self.pid), self.made.database_cpu_s())
@@ -336,7 +352,7 @@ class Side:
             spent[who] = spent.get(who, 0.0) + end - start
         return loaded
 
-    async def _check_bookings(self, loaded: Loaded, name: str) -> None:
+    async def _check_bookings(self, loaded: LoadResult, name: str) -> None:
         _expect(loaded, {201: loaded.units})
         async with self.made.owner(self.database) as owner:
             found = await owner.fetchrow(checks.bookings)
@@ -344,9 +360,9 @@ class Side:
 
 
 async def _cancel_all(made: Stage, port: int, desk: str) -> None:
-    """Cancel by the API, as the desk would, so that the server's own index learns of it."""
+    """Cancel through the API, as the desk does, so that the server's index follows."""
     async with made.owner() as owner:
-        ids = [row["id"] for row in await owner.fetch(checks.living)]
+        ids = [row["id"] for row in await owner.fetch(checks.open_bookings)]
     if not ids:
         return
     words = b'{"reason":"mistake"}'
@@ -357,46 +373,46 @@ async def _cancel_all(made: Stage, port: int, desk: str) -> None:
     _expect(load.run(plan), {200: len(ids)})
 
 
-def _postgis(scale: Scale, book: Book, places: Sequence[Site]) -> None:
-    """The straightforward way with PostGIS, on Debian's server when that is installed."""
+def _measure_postgis(scale: Scale, book: Measurements, places: Sequence[Site]) -> None:
+    """The straightforward service with PostGIS, on Debian's server if installed."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(TemporaryDirectory(prefix="tekkie-bench-")))
         try:
-            address = servers._debian(stack, folder)
+            address = servers.start_debian_server(stack, folder)
             with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-                runner.run(_on_debian(address, folder, places, scale, book))
-        except Absent as error:
-            say(f"straightforward with PostGIS skipped: {error}")
+                runner.run(_measure_on_debian(address, folder, places, scale, book))
+        except NotInstalled as error:
+            progress(f"straightforward with PostGIS skipped: {error}")
             book.rows.append(
                 {"design": "straightforward, PostGIS", "what": "book", "skipped": str(error)}
             )
 
 
-async def _on_debian(
-    address: str, folder: Path, places: Sequence[Site], scale: Scale, book: Book
+async def _measure_on_debian(
+    address: str, folder: Path, places: Sequence[Site], scale: Scale, book: Measurements
 ) -> None:
-    made = Outside(folder, address)
+    made = ExternalServer(folder, address)
     await migrate.migrate(address)
     async with made.owner() as owner:
         await catalogue_rows.put(owner, catalogue.load())
     friends = population(book.friends, np.random.default_rng(book.friends))
-    await stage.people_the(made, friends)
+    await stage.insert_friends(made, friends)
     async with made.owner() as owner:
         try:
             await owner.execute(straight_sql.prepare_postgis)
         except asyncpg.PostgresError as error:
-            raise Absent(f"no PostGIS: {error}") from error
+            raise NotInstalled(f"no PostGIS: {error}") from error
         await owner.execute(straight_sql.settle)
-    with _straight_server(folder, address, "postgis", PROCESSES[-1]) as (pid, port):
-        clean, grant = _straight_hands(made.owner)
+    with _run_straightforward(folder, address, "postgis", PROCESSES[-1]) as (pid, port):
+        clean, grant = _straightforward_helpers(made.owner)
         name = sections.design("straightforward, PostGIS", PROCESSES[-1])
-        side = Side(made, book, scale, name, port, pid, places, clean, grant)
-        await side.warm_up()
-        await side.books(64)
-        await side.races(32)
+        server = ServerUnderLoad(made, book, scale, name, port, pid, places, clean, grant)
+        await server.warm_up()
+        await server.books(64)
+        await server.races(32)
 
 
-def _load_figures(loaded: Loaded, spent: dict[str, float], good: int) -> dict[str, Any]:
+def _load_figures(loaded: LoadResult, spent: dict[str, float], good: int) -> dict[str, Any]:
     p50, p99 = np.percentile(loaded.taken_ns[good], (50, 99)) / 1e6
     cpu_us = {who: s / loaded.units * 1e6 for who, s in spent.items()}
     return {
@@ -409,8 +425,8 @@ def _load_figures(loaded: Loaded, spent: dict[str, float], good: int) -> dict[st
     }
 
 
-def _both(one: Loaded, other: Loaded) -> Loaded:
-    return Loaded(
+def _add(one: LoadResult, other: LoadResult) -> LoadResult:
+    return LoadResult(
         taken_ns={
             status: one.taken_ns.get(status, []) + other.taken_ns.get(status, [])
             for status in one.taken_ns.keys() | other.taken_ns.keys()
@@ -421,7 +437,7 @@ def _both(one: Loaded, other: Loaded) -> Loaded:
     )
 
 
-def _expect(loaded: Loaded, statuses: dict[int, int]) -> None:
+def _expect(loaded: LoadResult, statuses: dict[int, int]) -> None:
     if dict(loaded.statuses) != {status: n for status, n in statuses.items() if n}:
         raise AssertionError(f"answered {dict(loaded.statuses)} where {statuses} was expected")
 

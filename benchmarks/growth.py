@@ -25,7 +25,7 @@ import numpy as np
 import uvloop
 
 from benchmarks import customers, sections, stage
-from benchmarks.stage import Stage, say
+from benchmarks.stage import Stage, progress
 from benchmarks.world import population
 from data import sql_loader
 from data.postgres import layout
@@ -49,86 +49,86 @@ growth_sql = sql_loader.load("growth", folder=stage.SQL)
 
 
 def main() -> None:
-    words = _words()
+    arguments = _parse_arguments()
     started, machine = time.monotonic(), sections.machine()
-    by_friends = [_with_friends(count, words.bookings) for count in words.friends]
-    by_stored = _with_history(words)
+    by_friends = [_measure_friends(count, arguments.bookings) for count in arguments.friends]
+    by_stored = _measure_history(arguments)
     took_s = time.monotonic() - started
     result = {"machine": machine, "took_s": took_s}
     sections.save(
-        words.quick, "growth", {**result, "by_friends": by_friends, "by_stored": by_stored}
+        arguments.quick, "growth", {**result, "by_friends": by_friends, "by_stored": by_stored}
     )
-    say(f"{took_s:.0f} s")
+    progress(f"{took_s:.0f} s")
 
 
-def _words() -> argparse.Namespace:
+def _parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="small sizes, about a minute")
     parser.add_argument("--full", action="store_true", help="ten million stored bookings too")
-    words = parser.parse_args()
-    words.friends = FRIENDS[:2] if words.quick else FRIENDS
-    words.stored = (1_000, 10_000) if words.quick else STORED
-    words.stored += (STORED_FULL,) if words.full else ()
-    words.at_friends = 10_000 if words.quick else AT_FRIENDS
-    words.bookings = 200 if words.quick else 1_000
-    return words
+    arguments = parser.parse_args()
+    arguments.friends = FRIENDS[:2] if arguments.quick else FRIENDS
+    arguments.stored = (1_000, 10_000) if arguments.quick else STORED
+    arguments.stored += (STORED_FULL,) if arguments.full else ()
+    arguments.at_friends = 10_000 if arguments.quick else AT_FRIENDS
+    arguments.bookings = 200 if arguments.quick else 1_000
+    return arguments
 
 
-def _with_friends(count: int, bookings: int) -> dict[str, Any]:
-    with stage.stage() as made, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return dict(runner.run(_at_size(made, count, bookings)))
+def _measure_friends(count: int, bookings: int) -> dict[str, Any]:
+    with stage.open_stage() as made, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return dict(runner.run(_measure_size(made, count, bookings)))
 
 
-async def _at_size(made: Stage, count: int, bookings: int) -> dict[str, Any]:
+async def _measure_size(made: Stage, count: int, bookings: int) -> dict[str, Any]:
     begun = time.perf_counter()
-    await _crowd(made, count)
+    await _insert_friends(made, count)
     copied_s, begun = time.perf_counter() - begun, time.perf_counter()
-    before = _resident()
-    async with stage.runtime(made) as rt:
-        loaded_s, grown = time.perf_counter() - begun, _resident() - before
-        found = await _cost(made, rt, bookings)
+    before = _resident_bytes()
+    async with stage.connect_runtime(made) as rt:
+        loaded_s, grown = time.perf_counter() - begun, _resident_bytes() - before
+        found = await _measure_cost(made, rt, bookings)
     row = {"friends": count, "copied_s": copied_s, "loaded_s": loaded_s, "loaded_bytes": grown}
-    say(f"{count:>10,} friends: loaded in {loaded_s:.1f} s, {_said(found)}")
+    progress(f"{count:>10,} friends: loaded in {loaded_s:.1f} s, {_summary(found)}")
     return row | found
 
 
-def _with_history(words: argparse.Namespace) -> list[dict[str, Any]]:
-    with stage.stage() as made, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return list(runner.run(_at_stored(made, words)))
+def _measure_history(arguments: argparse.Namespace) -> list[dict[str, Any]]:
+    with stage.open_stage() as made, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return list(runner.run(_measure_stored(made, arguments)))
 
 
-async def _at_stored(made: Stage, words: argparse.Namespace) -> list[dict[str, Any]]:
-    await _crowd(made, words.at_friends)
+async def _measure_stored(made: Stage, arguments: argparse.Namespace) -> list[dict[str, Any]]:
+    await _insert_friends(made, arguments.at_friends)
     async with made.owner(role=layout.ADMIN) as owner:
         await owner.execute(growth_sql.alone)
         await owner.execute(growth_sql.known)
-        await owner.execute(history.hush)
+        await owner.execute(history.disable_triggers)
         await owner.execute(history.ids)
         await owner.execute(history.prepare)
     rows, stored = list[dict[str, Any]](), 0
-    for count in words.stored:
+    for count in arguments.stored:
         begun = time.perf_counter()
-        await _store(made, stored, count)
+        await _insert_history(made, stored, count)
         stored = count
         written_s = time.perf_counter() - begun
-        async with stage.runtime(made) as rt:
-            found = await _cost(made, rt, words.bookings)
+        async with stage.connect_runtime(made) as rt:
+            found = await _measure_cost(made, rt, arguments.bookings)
         async with made.owner() as owner:
             size = await owner.fetchval(growth_sql.size)
         rows.append({"stored": count, "written_s": written_s, "bytes": size, **found})
-        say(f"{count:>10,} stored bookings ({size / 2**30:.1f} GiB): {_said(found)}")
+        progress(f"{count:>10,} stored bookings ({size / 2**30:.1f} GiB): {_summary(found)}")
     return rows
 
 
-async def _crowd(made: Stage, count: int) -> None:
-    crowd = population(count, np.random.default_rng(count))
-    await stage.people_the(made, stage.everybody_willing(crowd))
+async def _insert_friends(made: Stage, count: int) -> None:
+    friends = population(count, np.random.default_rng(count))
+    await stage.insert_friends(made, stage.make_all_available(friends))
 
 
-async def _store(made: Stage, first: int, last: int) -> None:
-    """Finished jobs in parts, each its own commit, then what autovacuum would have done."""
+async def _insert_history(made: Stage, first: int, last: int) -> None:
+    """Insert finished jobs in batches, one commit each, then vacuum and analyze."""
     async with made.owner(role=layout.ADMIN) as owner:
-        await owner.execute(history.hush)
+        await owner.execute(history.disable_triggers)
         since = await owner.fetchval(growth_sql.long_ago)
         for start in range(first, last, HISTORY_PART):
             end = min(start + HISTORY_PART, last) - 1
@@ -139,13 +139,13 @@ async def _store(made: Stage, first: int, last: int) -> None:
         await owner.execute(growth_sql.written)
 
 
-async def _cost(made: Stage, rt: Runtime, count: int) -> dict[str, Any]:
-    """Book and cancel in rounds; medians of what a booking took of wall and processors."""
-    places = customers.sites(rt, count, seed=7)
-    orders = [customers.order(site, number) for number, site in enumerate(places)]
+async def _measure_cost(made: Stage, rt: Runtime, count: int) -> dict[str, Any]:
+    """Book and cancel in rounds; medians of elapsed and processor time of a booking."""
+    places = customers.find_sites(rt, count, seed=7)
+    orders = [customers.create_order(site, number) for number, site in enumerate(places)]
     gc.collect()
-    gc.freeze()  # as every process of the product does
-    rounds = [await _round(made, rt, orders) for _ in range(ROUNDS + 1)][1:]
+    gc.freeze()  # as the product does
+    rounds = [await _run_round(made, rt, orders) for _ in range(ROUNDS + 1)][1:]
     return {
         "bookings": len(orders),
         "rounds": ROUNDS,
@@ -153,7 +153,7 @@ async def _cost(made: Stage, rt: Runtime, count: int) -> dict[str, Any]:
     }
 
 
-async def _round(made: Stage, rt: Runtime, orders: Sequence[Order]) -> dict[str, float]:
+async def _run_round(made: Stage, rt: Runtime, orders: Sequence[Order]) -> dict[str, float]:
     waiting, taken_ns = iter(orders), list[int]()
     booked: list[BookingId] = []
 
@@ -172,10 +172,10 @@ async def _round(made: Stage, rt: Runtime, orders: Sequence[Order]) -> dict[str,
             assert len(done.job.live) == 4
             booked.append(done.job.booking.id)
 
-    before, begun = (_own_s(), made.database_cpu_s()), time.perf_counter()
+    before, begun = (_process_cpu_s(), made.database_cpu_s()), time.perf_counter()
     await asyncio.gather(*(caller() for _ in range(CALLERS)))
     took_s = time.perf_counter() - begun
-    own_s, database_s = _own_s() - before[0], made.database_cpu_s() - before[1]
+    own_s, database_s = _process_cpu_s() - before[0], made.database_cpu_s() - before[1]
     await _cancel(rt, booked)
     return {
         "wall_us": took_s / len(orders) * 1e6,
@@ -198,19 +198,19 @@ async def _cancel(rt: Runtime, booked: Sequence[BookingId]) -> None:
     await asyncio.gather(*(caller() for _ in range(CALLERS)))
 
 
-def _said(found: dict[str, Any]) -> str:
+def _summary(found: dict[str, Any]) -> str:
     return (
         f"a booking takes {found['wall_us']:,.0f} µs; CPU µs {found['own_us']:,.0f} of the process,"
         f" {found['database_us']:,.0f} of the database ({found['bookings']} a round)"
     )
 
 
-def _own_s() -> float:
+def _process_cpu_s() -> float:
     used = resource.getrusage(resource.RUSAGE_SELF)
     return used.ru_utime + used.ru_stime
 
 
-def _resident() -> int:
+def _resident_bytes() -> int:
     with open("/proc/self/statm", encoding="ascii") as pages:
         return int(pages.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 

@@ -1,9 +1,9 @@
-"""A load of HTTP requests, sent and timed by a process of its own over kept connections.
+"""A load of HTTP requests, sent and timed by a separate process over keep-alive connections.
 
     python -m benchmarks.load < plan > result
 
-The plan is a pickled `Plan`. Requests stand ready as bytes, and an answer is read only as far as
-its status and length: an ordinary client library costs more than the server that it asks.
+The plan is a pickled `Plan`. Requests are encoded beforehand, and an answer is read only as far as
+its status and length: an ordinary client library costs more than the server.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ ANSWERS_WITHIN_S = 60.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """Units of requests; those of one unit are sent in the same moment over a connection each.
+    """Units of requests; those of one unit are sent at the same moment over a connection each.
 
     Without a `rate` every lane sends its next unit when the last is answered (closed loop). With
     one, units are due at fixed moments whatever the server does, and time counts from there.
@@ -42,8 +42,8 @@ class Plan:
 
 
 @dataclass(slots=True, kw_only=True)
-class Loaded:
-    """What came of it: nanoseconds by HTTP status, units done, and what the load itself cost."""
+class LoadResult:
+    """The result: nanoseconds by HTTP status, units done, and the cost of the load itself."""
 
     taken_ns: dict[int, list[int]] = field(default_factory=dict)
     units: int = 0
@@ -65,8 +65,8 @@ def request(method: str, path: str, body: bytes = b"", *, token: str | None = No
     return "\r\n".join([*head, "\r\n"]).encode() + body
 
 
-def run(plan: Plan) -> Loaded:
-    """Carry out a plan in a process of its own."""
+def run(plan: Plan) -> LoadResult:
+    """Run a plan in a separate process."""
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks.load"],
         input=pickle.dumps(plan),
@@ -77,66 +77,66 @@ def run(plan: Plan) -> Loaded:
     if done.returncode:
         raise RuntimeError(f"the load failed:\n{done.stderr.decode()[-2000:]}")
     result = pickle.loads(done.stdout)
-    assert isinstance(result, Loaded)
+    assert isinstance(result, LoadResult)
     return result
 
 
-class Line(asyncio.Protocol):
-    """One kept connection; `answered(status)` is called for each answer."""
+class Connection(asyncio.Protocol):
+    """One keep-alive connection; it reports the status of each answer to its lane."""
 
     def __init__(self, lane: Lane) -> None:
         self._lane = lane
-        self._heard = bytearray()
+        self._received = bytearray()
         self._whole = 0
 
     def connection_made(self, transport: Any) -> None:
         self.transport = transport
 
     def data_received(self, data: bytes) -> None:
-        heard = self._heard
-        heard += data
+        received = self._received
+        received += data
         if not self._whole:
-            end = heard.find(b"\r\n\r\n")
+            end = received.find(b"\r\n\r\n")
             if end < 0:
                 return
-            length = heard.lower().find(b"content-length:", 0, end)
-            self._whole = end + 4 + int(heard[length + 15 : heard.find(b"\r\n", length)])
-        if len(heard) >= self._whole:
-            status = int(heard[9:12])
-            self._heard, self._whole = bytearray(), 0
-            self._lane.answered(status)
+            length = received.lower().find(b"content-length:", 0, end)
+            self._whole = end + 4 + int(received[length + 15 : received.find(b"\r\n", length)])
+        if len(received) >= self._whole:
+            status = int(received[9:12])
+            self._received, self._whole = bytearray(), 0
+            self._lane.handle_answer(status)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._lane.load.broken(exc)
+        self._lane.load.fail(exc)
 
 
 class Lane:
-    """As many lines as a unit has requests."""
+    """As many connections as a unit has requests."""
 
-    def __init__(self, load: Load) -> None:
+    def __init__(self, load: LoadRun) -> None:
         self.load = load
-        self.lines: list[Line] = []
+        self.connections: list[Connection] = []
         self._since_ns = self._open = 0
 
     def send(self, unit: Unit, since_ns: int) -> None:
         self._since_ns, self._open = since_ns, len(unit)
-        for line, words in zip(self.lines, unit, strict=True):
-            line.transport.write(words)
+        for connection, content in zip(self.connections, unit, strict=True):
+            connection.transport.write(content)
 
-    def answered(self, status: int) -> None:
+    def handle_answer(self, status: int) -> None:
         taken = time.perf_counter_ns() - self._since_ns
         self.load.result.taken_ns.setdefault(status, []).append(taken)
         self._open -= 1
         if not self._open:
-            self.load.free(self)
+            self.load.release(self)
 
 
-class Load:
-    """A plan being carried out."""
+class LoadRun:
+    """A plan that runs."""
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
-        self.result = Loaded()
+        self.result = LoadResult()
         self._units: Iterator[Unit] = iter(plan.units)
         self._due: deque[tuple[int, Unit]] = deque()
         self._idle: list[Lane] = []
@@ -146,7 +146,7 @@ class Load:
         self._all_sent = False
         self._error: str | None = None
 
-    async def carry_out(self) -> Loaded:
+    async def run(self) -> LoadResult:
         width = len(self.plan.units[0])
         lanes = await self._lanes(max(1, self.plan.connections // width), width)
         cpu, begun = _cpu_s(), time.perf_counter_ns()
@@ -171,12 +171,12 @@ class Load:
         lanes = [Lane(self) for _ in range(count)]
         for lane in lanes:
             for _ in range(width):
-                _, line = await loop.create_connection(
-                    lambda lane=lane: Line(lane),
+                _, connection = await loop.create_connection(
+                    lambda lane=lane: Connection(lane),
                     "127.0.0.1",
                     self.plan.port,  # type: ignore[misc]
                 )
-                lane.lines.append(line)
+                lane.connections.append(connection)
         return lanes
 
     async def _at_rate(self, rate: float, begun: int) -> None:
@@ -184,7 +184,7 @@ class Load:
             due = begun + int(number / rate * 1e9)
             if due > self._until_ns:
                 break
-            while (ahead_ns := due - time.perf_counter_ns()) > 0:  # noqa: ASYNC110 - a moment to come
+            while (ahead_ns := due - time.perf_counter_ns()) > 0:  # noqa: ASYNC110 - a fixed moment
                 await asyncio.sleep(ahead_ns / 1e9)
             if self._idle:
                 self._send(self._idle.pop(), unit, due)
@@ -197,7 +197,7 @@ class Load:
         self._busy += 1
         lane.send(unit, since_ns)
 
-    def free(self, lane: Lane) -> None:
+    def release(self, lane: Lane) -> None:
         """A lane has all its answers."""
         self._busy -= 1
         self.result.units += 1
@@ -219,8 +219,8 @@ class Load:
         else:
             self._send(lane, unit, now)
 
-    def broken(self, error: Exception | None) -> None:
-        """The server hung up."""
+    def fail(self, error: Exception | None) -> None:
+        """The server closed a connection."""
         if not self._finished.is_set():
             self._error = f"the server closed a connection: {error}"
             self._finished.set()
@@ -238,7 +238,7 @@ def _cpu_s() -> float:
 def main() -> None:
     plan = pickle.load(sys.stdin.buffer)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        result = runner.run(Load(plan).carry_out())
+        result = runner.run(LoadRun(plan).run())
     sys.stdout.buffer.write(pickle.dumps(result))
 
 

@@ -1,4 +1,4 @@
-"""Where the processor time of bookings and races goes below HTTP: by samples of the running flow.
+"""Where the processor time of bookings and races goes below HTTP, by sampling.
 
     python -m benchmarks.profile [--quick]
 
@@ -26,7 +26,7 @@ import uvloop
 from benchmarks import customers, sections, stage
 from benchmarks.below import CALLERS
 from benchmarks.customers import Site
-from benchmarks.stage import Stage, say
+from benchmarks.stage import Stage, progress
 from benchmarks.world import population
 from data.records.jobs import Job, Offer
 from dispatch.flows.execute import CommandResult
@@ -40,30 +40,30 @@ SITES = 1_400
 ROUNDS = 4
 RACES_AT_ONCE = 8
 HOME = f"{Path(__file__).parents[1]}/"
-# The innermost of our own modules is at work in a sample, with whatever it calls of others.
+# A sample counts for the innermost module of the product, with the libraries it calls.
 PARTS = {
-    "geo/": "geo: the nearest, who is around, distances, the name of the cell",
+    "geo/": "geo: the nearest, distances, the name of the cell",
     "dispatch/rules/": "rules: deciding, ranking, offers, messages",
-    "data/copies": "rules: deciding, ranking, offers, messages",
+    "data/replace": "rules: deciding, ranking, offers, messages",
     "data/records": "rules: deciding, ranking, offers, messages",
-    "dispatch/flows/look_around": "flow: looking around",
-    "dispatch/flows/orders": "flow: place, price and customer of an order",
+    "dispatch/flows/candidates": "flow: candidates",
+    "dispatch/flows/jobs/orders": "flow: place, price and customer of an order",
     "dispatch/runtime": "flow: keeping the index up with the commit",
     "dispatch/flows/": "flow: queue, facts, answers",
     "data/store": "store: rows in and out, with the driver",
     "data/": "store: rows in and out, with the driver",
 }
-REST = "the loop, the load itself"
+REST = "event loop and load"
 
 
 class Samples:
-    """Counts what the process is at, once a millisecond of its processor time."""
+    """Samples the running code once a millisecond of processor time."""
 
     def __init__(self) -> None:
         self.counts: Counter[str] = Counter()
 
     @contextmanager
-    def taken(self) -> Iterator[None]:
+    def sample(self) -> Iterator[None]:
         """Take samples while inside."""
         before = signal.signal(signal.SIGPROF, self._note)
         signal.setitimer(signal.ITIMER_PROF, EVERY_S, EVERY_S)
@@ -91,19 +91,19 @@ def _part(file: str) -> str | None:
 
 @dataclass(slots=True)
 class Work:
-    """One kind of work: its samples, the seconds of processor it took, and how much was done."""
+    """One kind of work: its samples, processor seconds, and how much was done."""
 
     samples: Samples = field(default_factory=Samples)
     spent_s: float = 0.0
     done: int = 0
 
     @contextmanager
-    def counted(self, done: int) -> Iterator[None]:
-        """Count what is done inside."""
-        begun = _own_s()
-        with self.samples.taken():
+    def measure(self, done: int) -> Iterator[None]:
+        """Measure what is done inside."""
+        begun = _process_cpu_s()
+        with self.samples.sample():
             yield
-        self.spent_s += _own_s() - begun
+        self.spent_s += _process_cpu_s() - begun
         self.done += done
 
     def result(self) -> dict[str, object]:
@@ -115,18 +115,18 @@ class Work:
 
 
 async def _profile(made: Stage, rounds: int) -> dict[str, dict[str, object]]:
-    await stage.people_the(made, population(FRIENDS, np.random.default_rng(FRIENDS)))
+    await stage.insert_friends(made, population(FRIENDS, np.random.default_rng(FRIENDS)))
     bookings, races = Work(), Work()
     for number in range(rounds):
         name = f"profile{number}"
         await made.clone(name)
-        async with stage.runtime(made, name) as rt:
-            places = customers.sites(rt, SITES, seed=FRIENDS)
+        async with stage.connect_runtime(made, name) as rt:
+            places = customers.find_sites(rt, SITES, seed=FRIENDS)
             gc.collect()
             gc.freeze()  # as the product does with what it has loaded
-            with bookings.counted(len(places)):
+            with bookings.measure(len(places)):
                 booked = await _book_all(rt, places)
-            with races.counted(len(booked)):
+            with races.measure(len(booked)):
                 await _race_for_all(rt, booked)
         gc.unfreeze()
         await made.drop(name)
@@ -134,7 +134,7 @@ async def _profile(made: Stage, rounds: int) -> dict[str, dict[str, object]]:
 
 
 async def _book_all(rt: Runtime, places: Sequence[Site]) -> list[Job]:
-    orders = iter([customers.order(site, number) for number, site in enumerate(places)])
+    orders = iter([customers.create_order(site, number) for number, site in enumerate(places)])
     booked: list[Job] = []
 
     async def caller() -> None:
@@ -167,7 +167,7 @@ async def _race_for_all(rt: Runtime, booked: Sequence[Job]) -> None:
     await asyncio.gather(*(racers() for _ in range(RACES_AT_ONCE)))
 
 
-def _own_s() -> float:
+def _process_cpu_s() -> float:
     used = resource.getrusage(resource.RUSAGE_SELF)
     return used.ru_utime + used.ru_stime
 
@@ -175,13 +175,13 @@ def _own_s() -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="one round, printed only")
-    words = parser.parse_args()
+    arguments = parser.parse_args()
     machine = sections.machine()
-    with stage.stage() as made, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        result = runner.run(_profile(made, 1 if words.quick else ROUNDS))
+    with stage.open_stage() as made, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        result = runner.run(_profile(made, 1 if arguments.quick else ROUNDS))
     for line in sections.profile({"machine": machine, **result}).splitlines():
-        say(line)
-    sections.save(words.quick, "profile", {"machine": machine, **result})
+        progress(line)
+    sections.save(arguments.quick, "profile", {"machine": machine, **result})
 
 
 if __name__ == "__main__":

@@ -45,7 +45,7 @@ def render(name: str) -> None:
 
 
 def machine() -> dict[str, Any]:
-    """What ran and on what; no host name."""
+    """The machine and versions, without a host name."""
     cpu = re.search(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())
     versions = {}
     for library in LIBRARIES:
@@ -76,9 +76,9 @@ def line(row: dict[str, Any]) -> str:
 
 def _nearest(result: dict[str, Any]) -> str:
     rows = result["rows"]
-    parts = ["## Nearest", "", _about(result["machine"]), ""]
+    parts = ["## Nearest", "", describe_machine(result["machine"]), ""]
     parts += [
-        "Time of one question in µs for certificates held by 40 / 5 / 0.5 % (p50, p99), questions",
+        "Time of one query in µs for certificates held by 40 / 5 / 0.5 % (p50, p99), queries",
         "a second on one core, move and toggle (p50 µs), build, bytes a friend, wrong lists before",
         "and after 600 changes. Server designs include the way over the Unix socket, and their",
         "moves are durable commits. `×` compares the mean of the three p50 with tekkie's.",
@@ -93,18 +93,18 @@ def _nearest(result: dict[str, Any]) -> str:
             *_batch([r for r in rows if r["friends"] == size]),
         ]
     plot = _plot(rows)
-    parts += ["", f"![Time of a question by number of friends]({plot})"] if plot else []
+    parts += ["", f"![Time of a query by number of friends]({plot})"] if plot else []
     return "\n".join(parts)
 
 
 def _table(rows: list[dict[str, Any]]) -> list[str]:
-    ours = next((_p50(row) for row in rows if row["design"] == "Tekkie" and _ran(row)), None)
+    ours = next((_p50(row) for row in rows if row["design"] == "Tekkie" and _has_run(row)), None)
     lines = [
-        "| design | p50 | p99 | × | questions/s | move | toggle | build s | B/friend | wrong |",
+        "| design | p50 | p99 | × | queries/s | move | toggle | build s | B/friend | wrong |",
         "|---|---|---|---|---|---|---|---|---|---|",
     ]
     for row in rows:
-        if not _ran(row):
+        if not _has_run(row):
             lines.append(f"| {row['what']} | skipped: {row['skipped']} | | | | | | | | |")
             continue
         classes = row["classes"].values()
@@ -127,7 +127,7 @@ def _table(rows: list[dict[str, Any]]) -> list[str]:
 
 def _batch(rows: list[dict[str, Any]]) -> list[str]:
     return [
-        f"\n{row['batch']['size']} bookings for all three certificates asked at once: "
+        f"\n{row['batch']['size']} bookings for all three certificates in one call: "
         f"{row['batch']['p50_us']:.0f} µs a booking, {row['batch']['wrong']} lists wrong."
         for row in rows
         if "batch" in row
@@ -135,9 +135,9 @@ def _batch(rows: list[dict[str, Any]]) -> list[str]:
 
 
 def _goals(rows: list[dict[str, Any]]) -> list[str]:
-    """What was wanted of ours at 100,000 and at a million friends, and what came out."""
+    """The goals of tekkie at 100,000 and at a million friends, and the figures."""
     goals = [*_goals_at_100k(rows), *_goals_at_1m(rows)]
-    lines = ["| goal | wanted | measured | |", "|---|---|---|---|"] if goals else []
+    lines = ["| goal | target | measured | |", "|---|---|---|---|"] if goals else []
     for name, want, got, unit in goals:
         kept = "kept" if (got <= want if unit != "×" else got >= want) else "missed"
         sign = ">=" if unit == "×" else "<="
@@ -152,11 +152,11 @@ def _goals_at_100k(rows: list[dict[str, Any]]) -> Iterator[Goal]:
             yield f"100,000 friends, {label}: p50", 35, one["p50_us"], "µs"
             yield f"100,000 friends, {label}: p99", 400, one["p99_us"], "µs"
         if "batch" in row:
-            yield "100,000 friends: a booking of 32 at once", 20, row["batch"]["p50_us"], "µs"
+            yield "100,000 friends: a booking of 32 in one call", 20, row["batch"]["p50_us"], "µs"
         for least, *rivals in ((5, "CubeKnn", "PostgisKnn"), (8, "RedisGeosearch")):
             if theirs := [_p50(rival) for rival in _at(rows, 100_000, *rivals)]:
-                words = f"100,000 friends: against {' and '.join(rivals)}"
-                yield words, least, min(theirs) / _p50(row), "×"
+                name = f"100,000 friends: against {' and '.join(rivals)}"
+                yield name, least, min(theirs) / _p50(row), "×"
 
 
 def _goals_at_1m(rows: list[dict[str, Any]]) -> Iterator[Goal]:
@@ -170,7 +170,7 @@ def _goals_at_1m(rows: list[dict[str, Any]]) -> Iterator[Goal]:
 
 
 def _at(rows: list[dict[str, Any]], friends: int, *designs: str) -> list[dict[str, Any]]:
-    return [r for r in rows if _ran(r) and r["friends"] == friends and r["design"] in designs]
+    return [r for r in rows if _has_run(r) and r["friends"] == friends and r["design"] in designs]
 
 
 def _plot(rows: list[dict[str, Any]]) -> str | None:
@@ -184,10 +184,10 @@ def _plot(rows: list[dict[str, Any]]) -> str | None:
 
     figure, axes = pyplot.subplots(figsize=(8, 5))
     for design in dict.fromkeys(row["design"] for row in rows):
-        mine = [row for row in rows if row["design"] == design and _ran(row)]
+        mine = [row for row in rows if row["design"] == design and _has_run(row)]
         places = [row["friends"] for row in mine], [_p50(row) for row in mine]
         axes.loglog(*places, marker="o", label=design, linewidth=3 if design == "Tekkie" else 1)
-    axes.set(xlabel="friends", ylabel="µs a question (mean p50 of three certificates)")
+    axes.set(xlabel="friends", ylabel="µs a query (mean p50 of three certificates)")
     axes.grid(visible=True, alpha=0.3)
     axes.legend()
     figure.tight_layout()
@@ -195,7 +195,7 @@ def _plot(rows: list[dict[str, Any]]) -> str | None:
     return "results/nearest.svg"
 
 
-def _about(about: dict[str, Any]) -> str:
+def describe_machine(about: dict[str, Any]) -> str:
     versions = ", ".join(f"{name} {version}" for name, version in about["versions"].items())
     return (
         f"{about['date']}, {about['cpu']}, {about['cores']} cores (load before: "
@@ -203,7 +203,7 @@ def _about(about: dict[str, Any]) -> str:
     )
 
 
-def _ran(row: dict[str, Any]) -> bool:
+def _has_run(row: dict[str, Any]) -> bool:
     return "skipped" not in row
 
 

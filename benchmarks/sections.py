@@ -19,13 +19,13 @@ def dispatch(result: Row) -> str:
     rows = [row for row in result["rows"] if "skipped" not in row]
     size = max(row["friends"] for row in rows)
     parts = [
-        *_opening("Dispatch", result),
+        *_heading("Dispatch", result),
         "A booking is committed with its customer, four offers, two events, a decision, a timer",
-        "and five messages; an accept is one job with four friends racing for it, all answered.",
+        "and five messages; an accept is one job for which four friends race, all answered.",
         "Server, database (`fsync` and `synchronous_commit` on) and load share the cores; CPU is",
         "in µs a booking or job. A rate is open loop: time counts from when a booking was due.",
         "",
-        _checked(result["checks"]),
+        _checks(result["checks"]),
         "",
         *_goals(_dispatch_goals(rows, size)),
         "",
@@ -35,30 +35,30 @@ def dispatch(result: Row) -> str:
         for what in ("book", "accept"):
             mine = [row for row in rows if row["friends"] == count and row["what"] == what]
             if mine:
-                parts += ["", f"### {_heading(what)}, {count:,} friends", "", *_load_table(mine)]
+                parts += ["", f"### {_title(what)}, {count:,} friends", "", *_load_table(mine)]
     parts += [f"\n{row['design']}: skipped, {row['skipped']}" for row in _skipped(result)]
     return "\n".join([*parts, *_plot("dispatch", lambda axes: _draw_dispatch(axes, rows, size))])
 
 
 def profile(result: Row) -> str:
-    """What Python does for a booking and for a race below HTTP."""
+    """Where Python spends its time for a booking and a race below HTTP."""
     return "\n".join(
         [
-            *_opening("Profile", result),
-            "The flows below HTTP, a sample a millisecond of processor. The innermost module of",
-            "ours is at work, with what it calls of others; the samples' own cost is included.",
-            *_profiled("bookings by 64 callers", result["bookings"]),
-            *_profiled("races of four friends, eight jobs at a time", result["races"]),
+            *_heading("Profile", result),
+            "The flows below HTTP, one sample a millisecond of processor time, counted for the",
+            "innermost module of the product with the libraries it calls; sampling included.",
+            *_profile_table("bookings by 64 callers", result["bookings"]),
+            *_profile_table("races of four friends, eight jobs at a time", result["races"]),
         ]
     )
 
 
-def _profiled(what: str, work: Row) -> list[str]:
+def _profile_table(what: str, work: Row) -> list[str]:
     return [
         "",
         f"{work['done']:,} {what}: {work['us']:,.0f} µs each, {work['samples']:,} samples.",
         "",
-        "| at work | share | µs |",
+        "| part | share | µs |",
         "|---|---|---|",
         *(
             f"| {part} | {share:.0%} | {share * work['us']:,.0f} |"
@@ -72,7 +72,7 @@ def timers(result: Row) -> str:
     at_once, steady = result["at_once"], result["steady"]
     rate = steady["due"] / max(steady["took_s"], 1e-9)
     parts = [
-        *_opening("Deadlines", result),
+        *_heading("Deadlines", result),
         f"{result['sweepers']} sweeper processes, {result['friends']:,} friends; half contact",
         "deadlines (forfeit, four others asked), half ends of offers (the next four asked).",
         "Lateness is from the due moment to the decision under the lock.",
@@ -119,21 +119,21 @@ def timers(result: Row) -> str:
 
 
 def live(result: Row) -> str:
-    """Event streams: what one costs, and how soon its phone rings and stops."""
+    """Event streams: the memory of one, and how soon it delivers an offer and its end."""
     found, asked = result["figures"], result["asked"]
     limit, most_ms = result["goals"]["bytes_a_stream"], result["goals"]["p99_ms"]
     whole = asked["streams"] >= 10_000 and asked["rate"] >= 200
-    told = (
-        ("an offer on the phone, since its moment in the database", "offer_ms"),
+    latencies = (
+        ("an offer on the stream, since its moment in the database", "offer_ms"),
         ("its end, likewise", "gone_ms"),
     )
     cpu = [found[f"{who}_cpu"] for who in ("server", "database", "load")]
     return "\n".join(
         [
-            *_opening("Live", result),
+            *_heading("Live", result),
             f"{asked['streams']:,} open streams in one process, {asked['rate']:.0f} bookings a",
             f"second for {asked['seconds']:.0f} s, each accepted within two seconds by the friend",
-            "whose phone rang first. Deciding, writing and committing are in the first two times.",
+            "whose stream delivered first. The first two times include deciding and committing.",
             "",
             *_goals(
                 [
@@ -150,11 +150,11 @@ def live(result: Row) -> str:
                             f"{found[key]['p99']:.0f} ms",
                             found[key]["p99"] <= most_ms if whole else None,
                         )
-                        for name, key in told
+                        for name, key in latencies
                     ),
-                    _all_heard("offers heard of those made", found, "offers"),
-                    _all_heard("ends heard of those due", found, "gone"),
-                    ("turned away (503)", "none", str(sum(found["refused"].values())), None),
+                    _all_received("offers delivered of those made", found, "offers"),
+                    _all_received("ends delivered of those due", found, "gone"),
+                    ("shed (503)", "none", str(sum(found["refused"].values())), None),
                 ]
             ),
             "",
@@ -163,26 +163,27 @@ def live(result: Row) -> str:
             *(
                 f"| {name} | {' | '.join(f'{ms:.0f}' for ms in found[key].values())} |"
                 for name, key in (
-                    *told,
+                    *latencies,
                     ("an offer, after the answer to the customer", "offer_after_answer_ms"),
                     ("its end, after the answer to the winner", "gone_after_answer_ms"),
                 )
             ),
             "",
             f"Server, database and load took {cpu[0]}, {cpu[1]} and {cpu[2]} of "
-            f"{result['machine']['cores']} cores, which had other work worth "
-            f"{result['machine']['load_1min']} before: where they are full, whoever rings waits.",
+            f"{result['machine']['cores']} cores, after a load of "
+            f"{result['machine']['load_1min']} from other work. On full cores, latencies include "
+            "queueing.",
         ]
     )
 
 
-def _all_heard(name: str, found: Row, what: str) -> Goal:
-    heard, due = found[f"{what}_heard"], found[f"{what}_due"]
-    return (name, "all", f"{heard:,} of {due:,}", heard == due)
+def _all_received(name: str, found: Row, what: str) -> Goal:
+    received, due = found[f"{what}_heard"], found[f"{what}_due"]
+    return (name, "all", f"{received:,} of {due:,}", received == due)
 
 
 def _ceilings(rows: Sequence[Row], size: int, machine: Row) -> Iterator[str]:
-    """How much these cores could do at most: what a goal beyond that would take."""
+    """The most that these cores could do."""
     for what, how, noun in (
         ("book", "64 connections", "booking"),
         ("accept", "32 connections", "race of four"),
@@ -193,8 +194,8 @@ def _ceilings(rows: Sequence[Row], size: int, machine: Row) -> Iterator[str]:
             cost_us = sum(row["cpu_us"].values())
             most = machine["cores"] * 1e6 / cost_us
             yield (
-                f"- {row['design']}: a {noun} took {cost_us:,.0f} µs of processor in all, so these "
-                f"{machine['cores']} cores cannot do more than {most:,.0f} a second; "
+                f"- {row['design']}: a {noun} took {cost_us:,.0f} µs of processor time in all, so "
+                f"these {machine['cores']} cores can do at most {most:,.0f} a second; "
                 f"{row['per_s']:,.0f} were done."
             )
 
@@ -202,9 +203,10 @@ def _ceilings(rows: Sequence[Row], size: int, machine: Row) -> Iterator[str]:
 def _ceiling(at_once: Row, machine: Row) -> str:
     cost_us = at_once["sweepers_cpu_us"] + at_once["database_cpu_us"]
     return (
-        f"A timer due at once took {cost_us:,.0f} µs of processor in all: the {machine['cores']} "
-        f"cores, with nothing else to do, can act on {machine['cores'] * 1e6 / cost_us:,.0f} a "
-        f"second. They had other work worth {machine['load_1min']} cores before it began."
+        f"A timer due at once took {cost_us:,.0f} µs of processor time in all: the "
+        f"{machine['cores']} cores, otherwise idle, can act on "
+        f"{machine['cores'] * 1e6 / cost_us:,.0f} a second. The load from other work was "
+        f"{machine['load_1min']} before it began."
     )
 
 
@@ -212,7 +214,7 @@ def growth(result: Row) -> str:
     """Cost per booking by friends and by stored bookings."""
     friends, stored = result["by_friends"], result["by_stored"]
     parts = [
-        *_opening("Growth", result),
+        *_heading("Growth", result),
         "The flow called directly by 32 callers; medians of rounds. Cost is the processor time",
         "of process and database together, per booking with four offers.",
         "",
@@ -257,40 +259,40 @@ def _not_run(last: Row) -> list[str]:
 
 
 def machine() -> Row:
-    """What runs and on what; said before it begins."""
+    """Describe the machine, and print it."""
     found = report.machine()
-    print(report._about(found), flush=True)
+    print(report.describe_machine(found), flush=True)
     return found
 
 
 def save(quick: bool, name: str, result: Row) -> None:
-    """Store a whole run and render its section; a quick one is only printed."""
+    """Store a whole run and render its section; a quick one is printed only."""
     if not quick:
         report.save(name, result)
 
 
 def design(name: str, processes: int) -> str:
-    """What a server is called that runs as so many processes."""
+    """The name of a server that runs in so many processes."""
     return name if processes == 1 else f"{name}, {processes} processes"
 
 
-def _opening(title: str, result: Row) -> list[str]:
-    return [f"## {title}", "", report._about(result["machine"]), ""]
+def _heading(title: str, result: Row) -> list[str]:
+    return [f"## {title}", "", report.describe_machine(result["machine"]), ""]
 
 
-def _heading(what: str) -> str:
-    return {"book": "Bookings", "accept": "Accepts (jobs raced for by four)"}[what]
+def _title(what: str) -> str:
+    return {"book": "Bookings", "accept": "Accepts (races of four)"}[what]
 
 
 def _skipped(result: Row) -> list[Row]:
     return [row for row in result["rows"] if "skipped" in row]
 
 
-def _checked(checks: Sequence[Row]) -> str:
+def _checks(checks: Sequence[Row]) -> str:
     bookings = sum(check.get("bookings", 0) for check in checks)
     jobs = sum(check.get("jobs", 0) for check in checks)
     return (
-        f"Looked up in the tables after every window: {bookings:,} bookings, each with four "
+        f"Checked in the tables after every window: {bookings:,} bookings, each with four "
         "offers, a decision, a timer, its messages and events without a gap; "
         f"{jobs:,} races, each with one award, one accepted and three lost offers, and one 200 "
         "beside three 409."
@@ -298,9 +300,11 @@ def _checked(checks: Sequence[Row]) -> str:
 
 
 def _goals(goals: Iterable[Goal]) -> list[str]:
-    lines = ["| goal | wanted | measured | |", "|---|---|---|---|"]
-    words = {True: "kept", False: "missed", None: ""}
-    return lines + [f"| {name} | {want} | {got} | {words[ok]} |" for name, want, got, ok in goals]
+    lines = ["| goal | target | measured | |", "|---|---|---|---|"]
+    verdicts = {True: "kept", False: "missed", None: ""}
+    return lines + [
+        f"| {name} | {want} | {got} | {verdicts[ok]} |" for name, want, got, ok in goals
+    ]
 
 
 def _dispatch_goals(rows: Sequence[Row], size: int) -> list[Goal]:
@@ -315,7 +319,7 @@ def _dispatch_goals(rows: Sequence[Row], size: int) -> list[Goal]:
         )
 
     def best(name: str, what: str, how: str) -> Row | None:
-        """The best of all that are called so: processes and databases of either kind."""
+        """The best of all designs with this name, of any processes and databases."""
         designs = {r["design"] for r in rows if r["design"].startswith(name)} - {
             "tekkie, delivering"
         }
@@ -328,7 +332,7 @@ def _dispatch_goals(rows: Sequence[Row], size: int) -> list[Goal]:
         times = ours["per_s"] / theirs["per_s"]
         goals += [
             (
-                "bookings, against the best straightforward way",
+                "bookings, against the best straightforward service",
                 ">= 3 ×",
                 f"{times:.1f} ×",
                 times >= 3,
@@ -350,7 +354,12 @@ def _dispatch_goals(rows: Sequence[Row], size: int) -> list[Goal]:
     if ours and theirs:
         times = ours["per_s"] / theirs["per_s"]
         goals += [
-            ("races, against the best straightforward way", ">= 3 ×", f"{times:.1f} ×", times >= 3),
+            (
+                "races, against the best straightforward service",
+                ">= 3 ×",
+                f"{times:.1f} ×",
+                times >= 3,
+            ),
             (
                 "races, 32 connections",
                 ">= 1,000 jobs/s",

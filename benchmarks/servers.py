@@ -1,6 +1,6 @@
-"""The designs that ask a server: PostGIS and cube in PostgreSQL, GEOSEARCH in Redis.
+"""The designs that query a server: PostGIS and cube in PostgreSQL, GEOSEARCH in Redis.
 
-Each starts a server of its own on a Unix socket and stops it. Server settings are the defaults:
+Each starts its own server on a Unix socket and stops it. Server settings are the defaults:
 a move or toggle in PostgreSQL is a durable commit.
 """
 
@@ -17,7 +17,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from benchmarks.designs import REACH_M, Absent, _Columns
+from benchmarks.designs import REACH_M, NotInstalled, _Columns
 from benchmarks.world import SHARES, WANT, Population, Query, ecef
 
 BEND = 1 / (24 * 6_378_000.0**2)
@@ -43,7 +43,7 @@ class _Postgres:
     def connect(self, address: str) -> None:
         import asyncpg
 
-        # Left alone the planner collects everybody within 30 km and sorts: three times as slow.
+        # By default the planner collects everybody within 30 km and sorts: three times as slow.
         best = {"enable_bitmapscan": "off", "enable_sort": "off"}
         self._db = self.run(asyncpg.connect(address, server_settings=best))
 
@@ -75,11 +75,11 @@ class PostgisKnn(_Postgres):
     """PostGIS geography KNN (<->), a partial GiST index per certificate"""
 
     def build(self) -> None:
-        self.connect(_debian(self._stack, self._folder))
+        self.connect(start_debian_server(self._stack, self._folder))
         try:
             self.execute("create extension postgis")
         except Exception as error:
-            raise Absent(f"no PostGIS: {error}") from error
+            raise NotInstalled(f"no PostGIS: {error}") from error
         self.execute(
             "create table friend(row int primary key, lat float8, lon float8, open bool, held int,"
             " spoken int, country int, radius_m int, g geography(point))"
@@ -189,11 +189,11 @@ class RedisGeosearch(_Columns):
     def build(self) -> None:
         server = shutil.which("redis-server")
         if server is None:
-            raise Absent("redis-server is not installed")
+            raise NotInstalled("redis-server is not installed")
         try:
             import redis
         except ModuleNotFoundError as error:
-            raise Absent("the Python package redis is not installed") from error
+            raise NotInstalled("the Python package redis is not installed") from error
         self._stack = ExitStack()
         folder = self._stack.enter_context(TemporaryDirectory(prefix="nearest"))
         socket = f"{folder}/redis.sock"
@@ -202,7 +202,7 @@ class RedisGeosearch(_Columns):
         self._stack.callback(process.wait)
         self._stack.callback(process.terminate)
         self._db = redis.Redis(unix_socket_path=socket)
-        _until(lambda: Path(socket).exists() and self._db.ping())
+        _wait_until(lambda: Path(socket).exists() and self._db.ping())
         self._empty = self._db.info("memory")["used_memory"]
         for bit in range(len(SHARES)):
             rows = self.holders(bit)
@@ -265,11 +265,11 @@ class RedisGeosearch(_Columns):
         return int(self._db.info("memory")["used_memory"]) - int(self._empty)
 
 
-def _debian(stack: ExitStack, folder: Path) -> str:
+def start_debian_server(stack: ExitStack, folder: Path) -> str:
     """The address of a server of the installed PostgreSQL, started in `folder`."""
     found = sorted(Path("/usr/lib/postgresql").glob("*/bin/pg_ctl"))
     if not found:
-        raise Absent("no PostgreSQL is installed under /usr/lib/postgresql")
+        raise NotInstalled("no PostgreSQL is installed under /usr/lib/postgresql")
     programs, user = found[-1].parent, None
     if os.geteuid() == 0:
         user = "postgres"
@@ -289,9 +289,9 @@ def _debian(stack: ExitStack, folder: Path) -> str:
     return f"postgresql://bench@/postgres?host={folder}"
 
 
-def _until(ready: Callable[[], Any]) -> None:
+def _wait_until(ready: Callable[[], Any]) -> None:
     for _ in range(500):
         if ready():
             return
         time.sleep(0.01)
-    raise Absent("the server did not start within 5 s")
+    raise NotInstalled("the server did not start within 5 s")

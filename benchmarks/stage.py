@@ -1,7 +1,7 @@
-"""A place to measure: a server of its own in a folder of its own, filled with an invented world.
+"""A server to measure: in a temporary folder, filled with an invented world.
 
-The bundled PostgreSQL runs with its durable defaults. Everything started here is ended here, each
-process by its own number.
+The bundled PostgreSQL runs with its durable defaults. Everything started here is stopped here, each
+process by its own pid.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ class Stage:
     async def owner(
         self, name: str = layout.DATABASE, *, role: str = layout.OWNER
     ) -> AsyncIterator[asyncpg.Connection[asyncpg.Record]]:
-        """A connection as owner of the schema, or as superuser, to fill and to look."""
+        """A connection as owner of the schema, or as superuser."""
         connection = await db.connect(self.embedded.dsn(role, name), application="benchmarks")
         try:
             yield connection
@@ -77,13 +77,13 @@ class Stage:
     async def filler(
         self, name: str = layout.DATABASE
     ) -> AsyncIterator[asyncpg.Connection[asyncpg.Record]]:
-        """A connection whose rows are not checked one by one, as those of a backup are not."""
+        """A connection without triggers and foreign keys, as a restore uses."""
         async with self.owner(name, role=layout.ADMIN) as owner:
-            await owner.execute(sql.hush)
+            await owner.execute(sql.disable_triggers)
             yield owner
 
     async def clone(self, name: str, template: str = layout.DATABASE) -> None:
-        """Copy a database nobody is connected to."""
+        """Copy a database without connections."""
         async with self.owner("postgres", role=layout.ADMIN) as admin:
             await admin.execute(sql.clone.format(name=name, template=template, owner=layout.OWNER))
 
@@ -92,13 +92,13 @@ class Stage:
             await admin.execute(sql.drop.format(name=name))
 
     def database_cpu_s(self) -> float:
-        """Processor seconds the database server has used, its ended processes too."""
+        """Processor seconds of the database server, with its ended processes."""
         return postmaster_cpu_s(self.folder / "postgres")
 
 
 @dataclass(frozen=True, slots=True)
-class Outside:
-    """A server that is not the bundled one, with one database."""
+class ExternalServer:
+    """A server other than the bundled one, with one database."""
 
     folder: Path
     address: str
@@ -115,12 +115,12 @@ class Outside:
     filler = owner
 
     def database_cpu_s(self) -> float:
-        """Processor seconds the database server has used."""
+        """Processor seconds of the database server."""
         return postmaster_cpu_s(self.folder / "data")
 
 
 def postmaster_cpu_s(cluster_folder: Path) -> float:
-    """Processor seconds of a PostgreSQL server and all its processes, ended ones too."""
+    """Processor seconds of a PostgreSQL server and all its processes, with ended ones."""
     postmaster = psutil.Process(int((cluster_folder / "postmaster.pid").read_text().split()[0]))
     times = postmaster.cpu_times()
     spent = times.user + times.system + times.children_user + times.children_system
@@ -131,8 +131,8 @@ def postmaster_cpu_s(cluster_folder: Path) -> float:
 
 
 @contextmanager
-def stage() -> Iterator[Stage]:
-    """A server with an empty, migrated database; all of it is gone afterwards."""
+def open_stage() -> Iterator[Stage]:
+    """A server with an empty, migrated database, deleted afterwards."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by SIGTERM"))
     folder = Path(tempfile.mkdtemp(prefix="tekkie-bench-"))
     embedded = EmbeddedPostgres(folder)
@@ -151,10 +151,10 @@ async def prepare_all(made: Stage) -> None:
 
 
 @asynccontextmanager
-async def runtime(
+async def connect_runtime(
     made: Stage, name: str = layout.DATABASE, *, policy: Policy = POLICY
 ) -> AsyncIterator[Runtime]:
-    """A runtime on one of the stage's databases, its index loaded."""
+    """A runtime with a loaded index on one of the stage's databases."""
     settings = Settings(data_dir=made.folder)
     async with open_runtime(
         settings, made.database(name), application="bench", policy=policy
@@ -162,12 +162,12 @@ async def runtime(
         yield rt
 
 
-async def people_the(
-    made: Stage | Outside, friends: Population, name: str = layout.DATABASE
+async def insert_friends(
+    made: Stage | ExternalServer, friends: Population, name: str = layout.DATABASE
 ) -> None:
-    """Write these friends straight into the tables, as a restored backup would."""
+    """Copy these friends into the tables, as a restore does."""
     async with made.filler(name) as owner:
-        # Built at once, its index takes a tenth of the time it takes row by row.
+        # An index built at once takes a tenth of the time of one built row by row.
         exclusions = await owner.fetch(sql.exclusions)
         for one in exclusions:
             await owner.execute(sql.without.format(**one))
@@ -181,7 +181,7 @@ async def people_the(
 
 
 def friend_id(row: int) -> UUID:
-    """A UUIDv7 that begins with the friend's number, as ids made one after the other do."""
+    """A UUIDv7 that begins with the friend's number, so that ids ascend."""
     return UUID(int=(FIRST_MS + row) << 80 | 7 << 76 | 2 << 62 | row)
 
 
@@ -222,7 +222,7 @@ def _tables(friends: Population) -> Iterator[tuple[str, tuple[str, ...], Iterato
         (
             (
                 *(id_, f"f{row}", "active" if active else "paused", "friend"),
-                *(COUNTRIES[country[row]], _spoken(spoken[row]), radius_m),
+                *(COUNTRIES[country[row]], _language_codes(spoken[row]), radius_m),
                 *(CAPACITY, 0 if free else CAPACITY, begun),
             )
             for row, (id_, active, free, radius_m) in enumerate(
@@ -242,12 +242,12 @@ def _tables(friends: Population) -> Iterator[tuple[str, tuple[str, ...], Iterato
     )
 
 
-def _spoken(mask: int) -> list[str]:
+def _language_codes(mask: int) -> list[str]:
     return [word for bit, word in enumerate(LANGUAGES) if mask >> bit & 1]
 
 
-def everybody_willing(friends: Population) -> Population:
-    """The same people, all of them active, free and certified for Wi-Fi."""
+def make_all_available(friends: Population) -> Population:
+    """The same friends, all active, free and certified for Wi-Fi."""
     friends.active[:] = friends.free[:] = True
     friends.held[:] = friends.held & 0b11 | 1
     friends.radius_m[:] = np.maximum(friends.radius_m, 10_000)
@@ -255,8 +255,8 @@ def everybody_willing(friends: Population) -> Population:
 
 
 @contextmanager
-def process(command: Sequence[str], env: Mapping[str, str], log: Path) -> Iterator[int]:
-    """A process of ours; asked to end by SIGTERM, and killed if it does not."""
+def run_process(command: Sequence[str], env: Mapping[str, str], log: Path) -> Iterator[int]:
+    """A child process; stopped by SIGTERM, and killed if it does not end."""
     with log.open("wb") as out:
         started = subprocess.Popen(
             [sys.executable, *command],
@@ -277,40 +277,40 @@ def process(command: Sequence[str], env: Mapping[str, str], log: Path) -> Iterat
 
 
 @contextmanager
-def serving(
+def run_server(
     folder: Path, command: Sequence[str], port: int, env: Mapping[str, str], *, ready: str
 ) -> Iterator[int]:
-    """A server process that answers at `ready`; yields its pid."""
+    """A server process that answers at the path `ready`; yields its pid."""
     log = folder / "server.log"
-    with process(command, env, log) as pid:
-        until(lambda: _answers(f"http://127.0.0.1:{port}{ready}"), pid, log)
+    with run_process(command, env, log) as pid:
+        wait_until(lambda: _is_answering(f"http://127.0.0.1:{port}{ready}"), pid, log)
         yield pid
 
 
 @contextmanager
-def tekkie(made: Stage, *words: str, processes: int = 1) -> Iterator[tuple[int, int]]:
+def run_tekkie(made: Stage, *words: str, processes: int = 1) -> Iterator[tuple[int, int]]:
     """`tekkie serve` on the stage's database, all its processes ready; yields pid and port."""
     port = free_port()
     env = {"TEKKIE_DATA_DIR": str(made.folder), "TEKKIE_PORT": str(port)}
     command = ["-m", "api", "serve", *words, "--processes", str(processes)]
     log = made.folder / "server.log"
-    with serving(made.folder, command, port, env, ready="/healthz") as pid:
-        until(lambda: log.read_text().count("listens too") == processes - 1, pid, log)
+    with run_server(made.folder, command, port, env, ready="/healthz") as pid:
+        wait_until(lambda: log.read_text().count("is listening") == processes - 1, pid, log)
         yield pid, port
 
 
-def until(ready: Callable[[], bool], pid: int, log: Path) -> None:
+def wait_until(ready: Callable[[], bool], pid: int, log: Path) -> None:
     """Wait until something is ready; RuntimeError with the log when its process ended."""
     give_up_at = time.monotonic() + STARTS_WITHIN_S
     while not ready():
         if not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE:
-            raise RuntimeError(f"it ended at once:\n{log.read_text()[-3000:]}")
+            raise RuntimeError(f"it ended:\n{log.read_text()[-3000:]}")
         if time.monotonic() > give_up_at:
             raise RuntimeError(f"it is not ready:\n{log.read_text()[-3000:]}")
         time.sleep(0.05)
 
 
-def _answers(address: str) -> bool:
+def _is_answering(address: str) -> bool:
     try:
         with urlopen(address, timeout=1) as answer:
             return bool(answer.status == 200)
@@ -319,11 +319,11 @@ def _answers(address: str) -> bool:
 
 
 def cpu_s(pid: int) -> float:
-    """Processor seconds a process and those it keeps have used, ended ones too."""
-    process = psutil.Process(pid)
-    times = process.cpu_times()
+    """Processor seconds of a process and its descendants, with ended ones."""
+    run_process = psutil.Process(pid)
+    times = run_process.cpu_times()
     spent = times.user + times.system + times.children_user + times.children_system
-    for child in process.children(recursive=True):
+    for child in run_process.children(recursive=True):
         with suppress(psutil.NoSuchProcess):
             times = child.cpu_times()
             spent += times.user + times.system
@@ -336,6 +336,6 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def say(line: str) -> None:
-    """Tell how far it is."""
+def progress(line: str) -> None:
+    """Print a line of progress."""
     print(line, flush=True)

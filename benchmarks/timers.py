@@ -2,7 +2,7 @@
 
     python -m benchmarks.timers [--quick] [--friends 200000] [--due 100000]
 
-A sweeper is a process with the product's own clockwork: a ticker, the deadlines, the index feed.
+A sweeper is a process with the product's own ticker, deadlines and index feed.
 Half of the timers are contact deadlines (the job leaves the friend and four others are asked),
 half are ends of offers (the next nearest four are asked). Writes benchmarks/results/timers.json and
 the section "Deadlines" of benchmarks/report.md.
@@ -25,7 +25,7 @@ import numpy as np
 import uvloop
 
 from benchmarks import sections, stage
-from benchmarks.stage import Stage, say
+from benchmarks.stage import Stage, progress
 from benchmarks.world import population
 from data import sql_loader
 from data.database import Database
@@ -50,7 +50,7 @@ timer_sql = sql_loader.load("timers", folder=stage.SQL)
 
 
 def main() -> None:
-    words = _words()
+    words = _parse_arguments()
     if words.sweep:
         _run(_sweep(words.sweep, Path(words.folder)))
         return
@@ -62,10 +62,10 @@ def main() -> None:
     took_s = time.monotonic() - started
     result = {"machine": machine, "took_s": took_s, "sweepers": SWEEPERS}
     sections.save(words.quick, "timers", {**result, "friends": words.friends, **found})
-    say(f"{took_s:.0f} s")
+    progress(f"{took_s:.0f} s")
 
 
-def _words() -> argparse.Namespace:
+def _parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="few timers, under a minute")
     parser.add_argument("--friends", type=int)
@@ -87,13 +87,13 @@ def _run(work: Any) -> Any:
 
 
 def _measure(words: argparse.Namespace, name: str, count: int, rate: float | None) -> Any:
-    with stage.stage() as made:
+    with stage.open_stage() as made:
         crowd = population(words.friends, np.random.default_rng(words.friends))
-        _run(stage.people_the(made, stage.everybody_willing(crowd)))
+        _run(stage.insert_friends(made, stage.make_all_available(crowd)))
         with ExitStack() as stack:
             pids = [stack.enter_context(_sweeper(made, n)) for n in range(SWEEPERS)]
             return _run(
-                _watched(made, name, count, rate, lambda: sum(stage.cpu_s(pid) for pid in pids))
+                _watch(made, name, count, rate, lambda: sum(stage.cpu_s(pid) for pid in pids))
             )
 
 
@@ -102,8 +102,8 @@ def _sweeper(made: Stage, number: int) -> Iterator[int]:
     """A sweeper process that has read all friends and ticks; yields its pid."""
     log = made.folder / f"sweeper-{number}.log"
     words = ["-m", "benchmarks.timers", "--sweep", made.database().service_dsn]
-    with stage.process([*words, "--folder", str(made.folder)], {}, log) as pid:
-        stage.until(lambda: READY in log.read_text(), pid, log)
+    with stage.run_process([*words, "--folder", str(made.folder)], {}, log) as pid:
+        stage.wait_until(lambda: READY in log.read_text(), pid, log)
         yield pid
 
 
@@ -125,17 +125,17 @@ async def _sweep(dsn: str, folder: Path) -> None:
         await ticker.stop(5.0)
 
 
-async def _watched(
+async def _watch(
     made: Stage, name: str, count: int, rate: float | None, sweepers_s: Callable[[], float]
 ) -> dict[str, Any]:
     """Write the timers while nobody may see them yet, then watch them go."""
     async with made.owner(role=layout.ADMIN) as owner:
         lead_s = 10.0 + count / WRITTEN_A_SECOND
         begun = await owner.fetchval(timer_sql.now) + timedelta(seconds=lead_s)
-        await _write(owner, count, rate, begun)
+        await _insert_timers(owner, count, rate, begun)
         late = (await owner.fetchval(timer_sql.now)) - begun
         if late > timedelta(0):
-            say(f"{name}: the timers were written {late.total_seconds():.1f} s late")
+            progress(f"{name}: the timers were written {late.total_seconds():.1f} s late")
         used = made.database_cpu_s(), sweepers_s()
         left, curve = count, list[tuple[float, int]]()
         give_up_at = time.monotonic() + lead_s + LONGEST_S
@@ -147,11 +147,11 @@ async def _watched(
             "database_cpu_us": (made.database_cpu_s() - used[0]) / count * 1e6,
             "sweepers_cpu_us": (sweepers_s() - used[1]) / count * 1e6,
         }
-        return await _found(owner, name, count, curve) | cpu_us
+        return await _read_figures(owner, name, count, curve) | cpu_us
 
 
-async def _write(owner: Any, count: int, rate: float | None, begun: datetime) -> None:
-    await owner.execute(history.hush)
+async def _insert_timers(owner: Any, count: int, rate: float | None, begun: datetime) -> None:
+    await owner.execute(history.disable_triggers)
     await owner.execute(history.ids)
     await owner.execute(history.prepare)
     half = count // 2
@@ -165,14 +165,14 @@ async def _write(owner: Any, count: int, rate: float | None, begun: datetime) ->
     await owner.execute(timer_sql.remember)
 
 
-async def _found(
+async def _read_figures(
     owner: Any, name: str, count: int, curve: list[tuple[float, int]]
 ) -> dict[str, Any]:
     once = dict(await owner.fetchrow(timer_sql.once))
     lateness = [row["late_s"] for row in await owner.fetch(timer_sql.lateness)]
     p50, p99 = np.percentile(lateness, (50, 99))
     took_s = max(lateness) if name == "at once" else curve[-1][0]
-    say(
+    progress(
         f"{name}: {count:,} timers, all acted on {took_s:.1f} s after they began to be due; "
         f"lateness p50 {p50:.2f} s, p99 {p99:.2f} s; {once}"
     )

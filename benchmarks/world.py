@@ -84,7 +84,7 @@ class Population:
 
 def population(count: int, rng: np.random.Generator) -> Population:
     """`count` friends; of 12 certificates each holds 2.1 in the mean."""
-    lat, lon, country = _crowd(count, rng)
+    lat, lon, country = _random_places(count, rng)
     speaks = rng.random((count, len(LANGUAGES))) < SPOKEN[country]
     speaks[np.arange(count), SPOKEN[country].argmax(axis=1)] |= ~speaks.any(axis=1)
     return Population(
@@ -103,7 +103,7 @@ def queries(friends: Population, count: int, rng: np.random.Generator) -> list[Q
     """`count` bookings for each asked certificate; every third excludes those asked before."""
     asked: list[Query] = []
     for certificate in ASKED.values():
-        for lat, lon, country in zip(*_crowd(count, rng), strict=True):
+        for lat, lon, country in zip(*_random_places(count, rng), strict=True):
             language = rng.choice(len(LANGUAGES), p=SPOKEN[country] / SPOKEN[country].sum())
             query = Query(
                 lat=float(lat),
@@ -161,7 +161,7 @@ def geodesic_m(chord_m: Any) -> Any:
     return chord_m + chord_m**3 / (24 * 6_378_000.0**2)
 
 
-def _crowd(count: int, rng: np.random.Generator) -> tuple[Floats, Floats, Ints]:
+def _random_places(count: int, rng: np.random.Generator) -> tuple[Floats, Floats, Ints]:
     """Points by population, scattered by 0.8 km times (population / 10,000) to the power 0.4."""
     spot, countries, weight = _places()
     chosen = rng.choice(len(spot), count, p=weight)

@@ -17,7 +17,7 @@ CROSS JOIN LATERAL (SELECT count(*) AS n FROM messages m WHERE m.booking_id = b.
 WHERE b.state = 'open'
 
 -- name: races
--- Every job raced for has one award, one accepted offer, and three that were lost.
+-- Every race has one award, one accepted offer and three lost ones.
 SELECT count(*) AS jobs,
        count(*) FILTER (WHERE a.n = 1 AND o.won = 1 AND o.lost = 3 AND o.live = 0) AS with_one_winner,
        count(*) FILTER (WHERE e.n = b.event_seq AND e.last = b.event_seq) AS without_gaps
@@ -30,14 +30,14 @@ CROSS JOIN LATERAL (SELECT count(*) FILTER (WHERE state = 'accepted') AS won,
 CROSS JOIN LATERAL (SELECT count(*) AS n, max(seq) AS last FROM events e WHERE e.booking_id = b.id) AS e
 WHERE b.state = 'awarded'
 
--- name: living
+-- name: open_bookings
 SELECT id FROM bookings WHERE state IN ('open', 'awarded', 'unfilled') ORDER BY id
 
 -- name: live_offers
 SELECT o.booking_id, o.id, o.friend_id FROM offers o WHERE o.state = 'live' ORDER BY o.booking_id, o.slot
 
--- name: sweep_up
--- For the straightforward service, which keeps no copy of anybody: the bookings of the last window end.
+-- name: end_bookings
+-- For the straightforward service, which has no index in memory: end the bookings of the last window.
 WITH ended AS (UPDATE bookings SET state = 'cancelled', award_id = NULL WHERE state IN ('open', 'awarded') RETURNING id),
      dropped AS (DELETE FROM timers),
      released AS (UPDATE awards SET state = 'released', ended_at = clock_timestamp()

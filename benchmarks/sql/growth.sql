@@ -2,14 +2,14 @@
 SELECT moment() - interval '11 years'
 
 -- name: alone
--- As superuser, and then to be made known: the tables are settled by hand, and nothing else shall be while it measures.
+-- As superuser, followed by a reload: autovacuum is off while it measures, and the tables are vacuumed by hand.
 ALTER SYSTEM SET autovacuum = off
 
 -- name: known
 SELECT pg_reload_conf()
 
 -- name: written
--- What lies in memory goes to the disk before anything is measured.
+-- A checkpoint before anything is measured.
 CHECKPOINT
 
 -- name: settle

@@ -1,5 +1,5 @@
 -- name: ids
--- Ids as UUIDv7 has them, so that history lies in the indexes as it would have grown.
+-- Ascending ids as UUIDv7 gives, so that history fills the indexes as it would have grown.
 CREATE FUNCTION history_id(at timestamptz, n bigint, salt text) RETURNS uuid LANGUAGE sql IMMUTABLE AS $$
   SELECT (lpad(to_hex((extract(epoch FROM at) * 1000)::bigint), 12, '0') || '7' || substr(h, 1, 3) || '8'
           || substr(h, 4, 15))::uuid
@@ -16,7 +16,7 @@ CREATE UNLOGGED TABLE history (
   lat float8, lon float8)
 
 -- name: plan
--- Booking n lies 300 m from the home of friend n, who gets it; the next three in number are asked with him.
+-- Booking n lies 300 m from the home of friend n, who gets it; the next three in number are asked too.
 INSERT INTO history
 SELECT s.n, at, history_id(at, s.n, 'b'), history_id(at, s.n, 'c'), history_id(at, s.n, 'a'),
        ARRAY[history_id(at, s.n, 'o1'), history_id(at, s.n, 'o2'), history_id(at, s.n, 'o3'), history_id(at, s.n, 'o4')],
@@ -39,7 +39,7 @@ SELECT customer, 'customer', 'Customer ' || n, 'customer' || n || '@example.com'
 FROM history
 
 -- name: completed
--- Jobs long done: asked, awarded, met, paid, every message sent.
+-- Finished jobs: asked, awarded, completed, charged, every message sent.
 INSERT INTO bookings (id, state, package, market, language, customer_id, customer_key, members_only, wishes,
                       price_minor, pay_minor, currency, cell_lat, cell_lon, cell_label, tier, round, round_limit,
                       event_seq, award_id, created_at, state_at)
@@ -103,7 +103,7 @@ SELECT history_id(at, n, 'm' || k), booking, 2, 'push', 'friend', friends[k], 'o
 FROM history, generate_series(1, 4) AS k
 
 -- name: awarded
--- Given to a friend at `at`, who must contact the customer within twelve hours and will not.
+-- Awarded to a friend at `at`, who does not contact the customer.
 INSERT INTO bookings (id, state, package, market, language, customer_id, customer_key, members_only, wishes,
                       price_minor, pay_minor, currency, cell_lat, cell_lon, cell_label, tier, round, round_limit,
                       event_seq, award_id, created_at, state_at)
@@ -134,8 +134,8 @@ INSERT INTO messages (id, booking_id, seq, channel, audience, recipient_id, temp
 SELECT history_id(at, n, 'm' || k), booking, 3, 'mail', 'customer', customer, 'friend_found', '{}', 'sent', 1, at, at
 FROM history, generate_series(1, 2) AS k
 
--- name: hush
--- As superuser: rows of a backup are not checked one by one. Gone with the connection.
+-- name: disable_triggers
+-- As superuser: triggers and foreign keys do not run. Ends with the connection.
 SET session_replication_role = replica
 
 -- name: finish

@@ -5,8 +5,8 @@ CREATE DATABASE "{name}" OWNER {owner} TEMPLATE "{template}" STRATEGY file_copy
 DROP DATABASE IF EXISTS "{name}" WITH (FORCE)
 
 -- name: settle
--- What autovacuum would have done long before anybody books: with the tables that have rows, and no other. An empty
--- table once analyzed is planned for as if it stayed empty.
+-- What autovacuum would have done before the first booking, for tables with rows only: an empty table, once analyzed,
+-- is planned for as if it stayed empty.
 VACUUM ANALYZE people, friends, friend_certificates, partner_members, blocks, packages, prices, certificates
 
 -- name: exclusions
@@ -19,6 +19,6 @@ ALTER TABLE {table} DROP CONSTRAINT {name}
 -- name: again
 ALTER TABLE {table} ADD CONSTRAINT {name} {says}
 
--- name: hush
--- As superuser: rows of a backup are not checked one by one. Gone with the connection.
+-- name: disable_triggers
+-- As superuser: triggers and foreign keys do not run. Ends with the connection.
 SET session_replication_role = replica

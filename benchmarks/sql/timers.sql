@@ -19,7 +19,7 @@ FROM (SELECT (SELECT count(*) FROM events e WHERE e.booking_id = w.booking_id
       FROM was_due w) AS facts
 
 -- name: lateness
--- From the due moment to the moment of the decision, which is read under the lock; the commit follows it.
+-- From the due moment to the decision, whose moment is read under the lock; the commit follows.
 SELECT extract(epoch FROM e.at - w.due_at)::float8 AS late_s
 FROM was_due w JOIN events e ON e.booking_id = w.booking_id
   AND e.kind = CASE w.kind WHEN 'contact_deadline' THEN 'contact.missed' ELSE 'offer.expired' END

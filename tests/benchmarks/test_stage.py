@@ -12,7 +12,7 @@ from data.markets import Language, Market
 from data.seed import catalogue
 from data.store import friends as rows
 from dispatch.flows.bootstrap import load_index
-from dispatch.flows.people.friends import take_in
+from dispatch.flows.people.friends import import_friends
 from geo.point import Point
 from tests.builders import friend_row
 
@@ -31,12 +31,12 @@ class Here:
 
 
 async def test_copied_friends_are_as_an_import_would_write_them(rt, owner):
-    crowd = stage.everybody_willing(population(MANY, np.random.default_rng(1)))
-    await stage.people_the(Here(owner), crowd)
-    await take_in(rt, [imported(crowd, number) for number in range(MANY)], actor="system")
+    crowd = stage.make_all_available(population(MANY, np.random.default_rng(1)))
+    await stage.insert_friends(Here(owner), crowd)
+    await import_friends(rt, [imported(crowd, number) for number in range(MANY)], actor="system")
     await load_index(rt)
     async with transaction(rt.pool) as tx:
-        found = [friend async for page in rows.everyone(tx, await moment(tx)) for friend in page]
+        found = [friend async for page in rows.all_friends(tx, await moment(tx)) for friend in page]
     copied = sorted((one for one in found if one.ref.startswith("f")), key=lambda one: one.id)
     assert [one.id for one in copied] == [stage.friend_id(number) for number in range(MANY)]
     by_ref = {one.ref: one for one in found}
