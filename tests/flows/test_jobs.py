@@ -1,4 +1,4 @@
-"""The life of a job through the flows, on real PostgreSQL, with the clock in hand."""
+"""The life of a job through the flows, on real PostgreSQL with a test clock."""
 
 import asyncio
 from datetime import timedelta
@@ -74,7 +74,7 @@ async def test_a_repeated_accept_is_answered_again(rt):
     assert again.job.booking.id == booking_id
 
 
-async def test_a_stranger_finds_no_offer(rt):
+async def test_another_friend_finds_no_offer(rt):
     refs = await import_neighbours(rt, 5)
     offer = live_offers_of(await book_job(rt))[0]
     with pytest.raises(NotFound):

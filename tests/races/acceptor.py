@@ -1,8 +1,8 @@
-"""A process that books and accepts without end and says each win once it is answered.
+"""A process that books and accepts endlessly and prints each accept once it is answered.
 
     python -m tests.races.acceptor SERVICE_DSN SERVICE_ROLE FOLDER
 
-It is started by a test, which kills it.
+A test starts and kills it.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""Races are run through the flows of two processes' worth of runtimes on one database."""
+"""Races run through two runtimes, like those of two processes, on one database."""
 
 from tests.flows.conftest import one_gazetteer, other
 

@@ -1,4 +1,4 @@
-"""Of all who accept at once, exactly one wins; of two things that cannot both be, one is."""
+"""Exactly one of concurrent accepts wins; of two conflicting commands, one takes effect."""
 
 import asyncio
 from collections import Counter
@@ -20,25 +20,25 @@ from dispatch.rules.jobs.refusals import (
 )
 from dispatch.rules.refusals import NotFound
 from tests.builders import book_and_accept, book_job, import_neighbours, live_offers_of
-from tests.flows.invariants import all_is_well
+from tests.flows.invariants import check_invariants
 
 ROUNDS = 25
 DONE = Protocol(summary="New channel.", minutes=40)
 
 
-def mine(job):
+def may_act(job):
     return True
 
 
-async def follow(*processes):
-    """What the feed does twice a second: each process learns what the others have changed."""
+async def reload_indexes(*processes):
+    """Update the indexes, as the feed does twice a second."""
     for process in processes:
         await load_index(process)
 
 
-async def at_once(*works):
-    """Run all; what is refused comes back as a value, and nothing else may go wrong."""
-    results = await asyncio.gather(*works, return_exceptions=True)
+async def at_once(*calls):
+    """Run all concurrently; returns results and refusals, and allows no other error."""
+    results = await asyncio.gather(*calls, return_exceptions=True)
     for result in results:
         assert isinstance(
             result, CommandResult | OfferGone | OfferExpired | AtCapacity | NotInThisState
@@ -51,7 +51,7 @@ async def test_of_eight_accepts_in_two_processes_one_friend_wins_every_time(rt, 
     await load_index(other)
     wins = Counter()
     for number in range(ROUNDS):
-        await follow(rt)
+        await reload_indexes(rt)
         offers = live_offers_of(await book_job(rt))
         calls = [(process, offer) for offer in offers for process in (rt, other)]
         rt.chance.shuffle(calls)
@@ -62,22 +62,22 @@ async def test_of_eight_accepts_in_two_processes_one_friend_wins_every_time(rt, 
             if isinstance(r, CommandResult)
         }
         assert len(winners) == 1
-        # His own duplicate is answered like himself; all six others have lost.
+        # The duplicate of the winner gets the same answer; the six others have lost.
         assert sum(isinstance(r, CommandResult) for r in results) == 2
         assert sum(isinstance(r, OfferGone) for r in results) == 6
         wins.update(winners)
         booking_id, friend_id = offers[0].booking_id, winners.pop()
         if number % 2:
-            await commands.cancel(rt, booking_id, actor="customer", reason="other", may_act=mine)
+            await commands.cancel(rt, booking_id, actor="customer", reason="other", may_act=may_act)
         else:
             await commands.confirm_contact(other, booking_id, friend_id)
             await commands.complete(rt, booking_id, friend_id, DONE)
     assert len(wins) > 1
-    await all_is_well(owner)
+    await check_invariants(owner)
 
 
 async def test_many_bookings_accepted_at_once_by_the_same_friends(rt, other, owner):
-    """Batches of two processes hold the same friends in opposite order and never in a circle."""
+    """Batches of two processes lock the same friends and never deadlock."""
     refs = await import_neighbours(rt, 4, capacity=20)
     rt.policy = other.policy = type(rt.policy)(live_offers_max=100)
     await load_index(other)
@@ -94,7 +94,7 @@ async def test_many_bookings_accepted_at_once_by_the_same_friends(rt, other, own
         if number % 3:
             ends.append(
                 commands.cancel(
-                    process, row["booking_id"], actor="customer", reason="other", may_act=mine
+                    process, row["booking_id"], actor="customer", reason="other", may_act=may_act
                 )
             )
         else:
@@ -106,7 +106,7 @@ async def test_many_bookings_accepted_at_once_by_the_same_friends(rt, other, own
     ends += [book_job((rt, other)[n % 2]) for n in range(8)]
     await at_once(*ends)
     assert set(refs.values()) >= {row["friend_id"] for row in held}
-    await all_is_well(owner)
+    await check_invariants(owner)
 
 
 @pytest.mark.parametrize("first", ["cancel", "accept", "both"])
@@ -119,7 +119,7 @@ async def test_a_cancel_against_an_accept_has_one_outcome(rt, other, owner, firs
 
         def cancel(process=one, booking_id=booking_id):
             return commands.cancel(
-                process, booking_id, actor="customer", reason="other", may_act=mine
+                process, booking_id, actor="customer", reason="other", may_act=may_act
             )
 
         def accept(process=two, offer=offer):
@@ -137,14 +137,14 @@ async def test_a_cancel_against_an_accept_has_one_outcome(rt, other, owner, firs
         state = await owner.fetchval("SELECT state FROM bookings WHERE id = $1", booking_id)
         assert state == BookingState.CANCELLED
     assert await owner.fetchval("SELECT sum(open_jobs) FROM friends") == 0
-    await all_is_well(owner)
+    await check_invariants(owner)
 
 
 async def test_an_accept_and_an_expiry_at_the_same_moment(rt, other, owner, clock):
-    """The offer's last moment has passed: whoever comes first, it expires and is not accepted."""
+    """At the end of its life an offer expires and is not accepted, whichever comes first."""
     await import_neighbours(rt, 8, capacity=20)
     for _ in range(6):
-        await follow(rt, other)
+        await reload_indexes(rt, other)
         offers = live_offers_of(await book_job(rt))
         await clock.set(offers[0].expires_at)
         results = await asyncio.gather(
@@ -154,13 +154,13 @@ async def test_an_accept_and_an_expiry_at_the_same_moment(rt, other, owner, cloc
             return_exceptions=True,
         )
         assert all(isinstance(r, OfferExpired | int) for r in results)
-    await all_is_well(owner)
+    await check_invariants(owner)
 
 
 async def test_a_decline_and_an_expiry_ask_one_next_friend_each(rt, other, owner, clock):
     await import_neighbours(rt, 12, capacity=20)
     for _ in range(6):
-        await follow(rt, other)
+        await reload_indexes(rt, other)
         done = await book_job(rt)
         offers = live_offers_of(done)
         await clock.set(offers[0].expires_at - timedelta(microseconds=1))
@@ -176,16 +176,16 @@ async def test_a_decline_and_an_expiry_ask_one_next_friend_each(rt, other, owner
         )
         assert {row["state"]: row["n"] for row in rows}["live"] == 4
         await commands.cancel(
-            rt, done.job.booking.id, actor="customer", reason="other", may_act=mine
+            rt, done.job.booking.id, actor="customer", reason="other", may_act=may_act
         )
-    await all_is_well(owner)
+    await check_invariants(owner)
 
 
 @pytest.mark.parametrize("late", [False, True])
 async def test_contact_against_the_deadline_has_one_outcome(rt, other, owner, clock, late):
     await import_neighbours(rt, 8, capacity=20)
     for _ in range(6):
-        await follow(rt, other)
+        await reload_indexes(rt, other)
         booking_id, offer = await book_and_accept(rt)
         due = await owner.fetchval("SELECT max(contact_due_at) FROM awards")
         await clock.set(due if late else due - timedelta(microseconds=1))
@@ -205,14 +205,14 @@ async def test_contact_against_the_deadline_has_one_outcome(rt, other, owner, cl
         else:
             assert isinstance(results[1], CommandResult)
             assert award["state"] == "live"
-    await all_is_well(owner)
+    await check_invariants(owner)
 
 
 async def test_a_hand_back_against_a_completion_has_one_outcome(rt, other, owner):
     await import_neighbours(rt, 8, capacity=20)
     seen = Counter()
     for number in range(10):
-        await follow(rt, other)
+        await reload_indexes(rt, other)
         booking_id, offer = await book_and_accept(rt)
         friend = offer.friend_id
         await commands.confirm_contact(rt, booking_id, friend)
@@ -228,13 +228,13 @@ async def test_a_hand_back_against_a_completion_has_one_outcome(rt, other, owner
         state = await owner.fetchval("SELECT state FROM bookings WHERE id = $1", booking_id)
         assert state == ("open" if kinds[0] is CommandResult else "completed")
     assert await owner.fetchval("SELECT count(*) FROM charges") == seen[NotInThisState]
-    await all_is_well(owner)
+    await check_invariants(owner)
 
 
 async def test_a_friend_with_capacity_for_one_gets_one_of_two_jobs(rt, other, owner):
     await import_neighbours(rt, 1, capacity=1)
     for number in range(8):
-        await follow(rt, other)
+        await reload_indexes(rt, other)
         first, second = live_offers_of(await book_job(rt)), live_offers_of(await book_job(other))
         offers = (first + second)[:: 1 if number % 2 else -1]
         results = await at_once(
@@ -244,16 +244,16 @@ async def test_a_friend_with_capacity_for_one_gets_one_of_two_jobs(rt, other, ow
             )
         )
         kinds = sorted(type(r).__name__ for r in results)
-        assert kinds == ["AtCapacity", "Done"]
+        assert kinds == ["AtCapacity", "CommandResult"]
         assert await owner.fetchval("SELECT open_jobs FROM friends") == 1
         for offer in offers:
             await commands.cancel(
-                rt, offer.booking_id, actor="customer", reason="other", may_act=mine
+                rt, offer.booking_id, actor="customer", reason="other", may_act=may_act
             )
-    await all_is_well(owner)
+    await check_invariants(owner)
 
 
-async def test_two_appointments_at_the_same_hour_agreed_at_once(rt, other, owner, clock):
+async def test_of_two_overlapping_appointments_at_once_one_is_made(rt, other, owner, clock):
     await import_neighbours(rt, 1, capacity=5)
     for number in range(4):
         bookings = [(await book_and_accept(rt))[0] for _ in range(2)]
@@ -269,23 +269,23 @@ async def test_two_appointments_at_the_same_hour_agreed_at_once(rt, other, owner
             ),
             return_exceptions=True,
         )
-        assert sorted(type(r).__name__ for r in results) == ["AppointmentOverlaps", "Done"]
+        assert sorted(type(r).__name__ for r in results) == ["AppointmentOverlaps", "CommandResult"]
         for booking_id in bookings:
             await commands.cancel(
                 rt,
                 booking_id,
                 actor="customer",
                 reason="other",
-                may_act=mine,
+                may_act=may_act,
                 fee_minor_max=10_000,
             )
-    await all_is_well(owner)
+    await check_invariants(owner)
 
 
 async def test_an_offer_that_expires_while_its_accept_waits_for_the_lock_is_expired(
     rt, owner, clock
 ):
-    """The moment is read after the lock: who queued in time but was let in late has lost."""
+    """The time is read after the lock: an accept that waits beyond the expiry fails."""
     await import_neighbours(rt, 4)
     offers = live_offers_of(await book_job(rt))
     async with owner.transaction():
@@ -310,11 +310,11 @@ async def test_an_order_cancelled_by_its_caller_twice_and_by_the_desk_is_cancell
         booking_id, _ = await book_and_accept(rt)
         results = await at_once(
             *(
-                commands.cancel(p, booking_id, actor="customer", reason="other", may_act=mine)
+                commands.cancel(p, booking_id, actor="customer", reason="other", may_act=may_act)
                 for p in (rt, other, rt, other)
             )
         )
         assert sum(r.changes is not None for r in results) == 1
     kinds = await owner.fetchval("SELECT count(*) FROM events WHERE kind = 'booking.cancelled'")
     assert kinds == 4
-    await all_is_well(owner)
+    await check_invariants(owner)

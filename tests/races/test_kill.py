@@ -1,4 +1,4 @@
-"""kill -9 at any moment: what was answered is in the database, and nothing half done."""
+"""kill -9 at any moment: every answered command is in the database, and nothing is half done."""
 
 import asyncio
 import sys
@@ -8,7 +8,7 @@ from uuid import UUID
 from dispatch.flows.jobs import commands
 from tests.architecture.source import ROOT
 from tests.builders import friend_row, import_friends, north
-from tests.flows.invariants import all_is_well
+from tests.flows.invariants import check_invariants
 
 KILLS = 3
 
@@ -45,11 +45,11 @@ async def test_no_acknowledged_win_is_lost_when_its_process_is_killed(
     held = {(r["booking_id"], r["friend_id"]) for r in await owner.fetch("SELECT * FROM awards")}
     assert acknowledged <= held
     assert len(acknowledged) >= KILLS
-    await all_is_well(owner)
+    await check_invariants(owner)
     await clock.advance(rt.policy.contact_within)
     while await commands.fire_due_timers(rt, 1000):
         pass
-    await all_is_well(owner)
+    await check_invariants(owner)
     rows = await owner.fetch("SELECT state FROM awards WHERE state = 'live'")
     assert rows == []
 

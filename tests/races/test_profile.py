@@ -1,4 +1,4 @@
-"""Of two who move one base at once, one does."""
+"""Of two concurrent moves of one base point, one takes effect."""
 
 import asyncio
 
@@ -18,10 +18,10 @@ async def test_of_two_moves_at_once_in_two_processes_one_is_made(rt, other, owne
         calls = list(zip((rt, other), bases, strict=True))
         if number % 2:
             calls.reverse()
-        said = await asyncio.gather(
+        results = await asyncio.gather(
             *(friends.change_profile(at, friend_id, ProfileChange(base=b)) for at, b in calls),
             return_exceptions=True,
         )
-        made = [one["lat"] for one in said if not isinstance(one, BaseException)]
-        assert sum(isinstance(one, BaseMovedLately) for one in said) == 1, said
+        made = [one["lat"] for one in results if not isinstance(one, BaseException)]
+        assert sum(isinstance(one, BaseMovedLately) for one in results) == 1, results
         assert made == [await owner.fetchval("SELECT lat FROM people WHERE id = $1", friend_id)]

@@ -1,4 +1,4 @@
-"""Senders that remember, and hands to look at messages with."""
+"""A recording sender, and fixtures that deliver and read messages."""
 
 import asyncio
 from collections import defaultdict
@@ -12,8 +12,8 @@ from scheduler.relay import Relay
 from scheduler.senders import Post, Result, Sent
 
 
-class Notebook:
-    """A sender that writes down what it was given and answers as it was told to."""
+class RecordingSender:
+    """A sender that records its messages and returns planned results."""
 
     def __init__(self) -> None:
         self.posts: list[Post] = []
@@ -35,21 +35,21 @@ class Notebook:
 
 
 @pytest.fixture
-def notebook() -> Notebook:
-    return Notebook()
+def sender() -> RecordingSender:
+    return RecordingSender()
 
 
 @pytest.fixture
-def relay(rt, notebook) -> Relay:
-    """A relay that ticks only when a test says so."""
-    return Relay(rt, {Channel.MAIL: notebook, Channel.PUSH: notebook}, request_tick=lambda: None)
+def relay(rt, sender) -> Relay:
+    """A relay that ticks only when a test calls it."""
+    return Relay(rt, {Channel.MAIL: sender, Channel.PUSH: sender}, request_tick=lambda: None)
 
 
 @pytest.fixture
 def deliver(relay):
-    """Tick until nothing more can be sent at this moment; returns nothing."""
+    """Tick until nothing more can be sent now."""
 
-    async def until_quiet(times: int = 30) -> None:
+    async def deliver_all(times: int = 30) -> None:
         for _ in range(times):
             before = len(relay._under_way) + len(relay._outcomes)
             await relay.tick()
@@ -57,9 +57,9 @@ def deliver(relay):
                 await asyncio.wait(relay._under_way, timeout=5)
             if not before and not relay._under_way and not relay._outcomes:
                 return
-        raise AssertionError("the relay does not come to rest")
+        raise AssertionError("the relay never finishes")
 
-    return until_quiet
+    return deliver_all
 
 
 @pytest.fixture

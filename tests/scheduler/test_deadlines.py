@@ -19,11 +19,11 @@ from scheduler.deadlines import ClockSentinel, Deadlines, since_boot_s, sweep
 from tests.builders import book_and_accept, book_job, import_neighbours
 
 ROOT = Path(__file__).parents[2]
-BEGINNING = datetime(2026, 3, 2, 9, tzinfo=UTC)
+START = datetime(2026, 3, 2, 9, tzinfo=UTC)
 
 
-class Steady:
-    """A clock that only tests move."""
+class MonotonicClock:
+    """A monotonic clock that only tests move."""
 
     def __init__(self) -> None:
         self.now_s = 1000.0
@@ -33,17 +33,17 @@ class Steady:
 
 
 @pytest.fixture
-def steady() -> Steady:
-    return Steady()
+def monotonic() -> MonotonicClock:
+    return MonotonicClock()
 
 
 @pytest.fixture
-def sentinel(steady) -> ClockSentinel:
-    return ClockSentinel(steady)
+def sentinel(monotonic) -> ClockSentinel:
+    return ClockSentinel(monotonic)
 
 
-def pass_by(steady: Steady, wall: datetime, seconds: float) -> datetime:
-    steady.now_s += seconds
+def advance(monotonic: MonotonicClock, wall: datetime, seconds: float) -> datetime:
+    monotonic.now_s += seconds
     return wall + timedelta(seconds=seconds)
 
 
@@ -96,14 +96,14 @@ async def test_many_sweepers_fire_every_deadline_once(rt, database, clock, owner
     await clock.advance(timedelta(hours=12))
     async with asyncio.TaskGroup() as group:
         for number in range(4):
-            group.create_task(sweep_apart(database, tmp_path, number))
-    rung = await owner.fetch("SELECT booking_id FROM events WHERE kind = 'contact.missed'")
-    assert sorted(row["booking_id"] for row in rung) == sorted(bookings)
+            group.create_task(sweep_separately(database, tmp_path, number))
+    missed = await owner.fetch("SELECT booking_id FROM events WHERE kind = 'contact.missed'")
+    assert sorted(row["booking_id"] for row in missed) == sorted(bookings)
     assert await owner.fetchval("SELECT max(open_jobs) FROM friends") == 0
 
 
-async def sweep_apart(database, tmp_path, number: int) -> None:
-    """A sweeper with a pool and an index of its own."""
+async def sweep_separately(database, tmp_path, number: int) -> None:
+    """Sweep with a pool and an index of its own."""
     settings = Settings(data_dir=tmp_path / str(number), pool_size=2)
     async with open_runtime(
         settings, database, application=f"sweeper {number}", chance=Random(1)
@@ -117,20 +117,20 @@ from pathlib import Path
 from data.database import Database
 from data.settings import Settings
 from dispatch.flows import jobs
-from dispatch.flows.bootstrap import opened
+from dispatch.flows.bootstrap import open_runtime
 from data.store import jobs as store
 from scheduler.deadlines import sweep
 
 async def main(owner, service, role, folder, stop):
     database = Database(owner_dsn=owner, service_dsn=service, service_role=role)
     write = store.write
-    async def slowly(tx, changes, now):
+    async def write_slowly(tx, changes, now):
         await write(tx, changes, now)
         print("written", flush=True)
         if stop == "stop":
             await asyncio.sleep(60)
-    store.write = slowly
-    async with opened(Settings(data_dir=Path(folder)), database, application="sweeper") as rt:
+    store.write = write_slowly
+    async with open_runtime(Settings(data_dir=Path(folder)), database, application="sweeper") as rt:
         print(await sweep(rt), flush=True)
 
 asyncio.run(main(*sys.argv[1:]))
@@ -161,16 +161,16 @@ async def test_a_killed_sweeper_has_done_nothing_and_another_does_all(
         killed.send_signal(signal.SIGKILL)
         await asyncio.to_thread(killed.wait)
     assert await owner.fetchval("SELECT count(*) FROM events WHERE kind = 'contact.missed'") == 0
-    await rolled_back(owner)
+    await wait_for_rollback(owner)
     with sweeper(database, tmp_path, "go") as other:
-        said = await asyncio.to_thread(other.stdout.read)
-    assert said.split()[-1] != "0"
-    rung = await owner.fetch("SELECT booking_id FROM events WHERE kind = 'contact.missed'")
-    assert sorted(row["booking_id"] for row in rung) == sorted(bookings)
+        output = await asyncio.to_thread(other.stdout.read)
+    assert output.split()[-1] != "0"
+    missed = await owner.fetch("SELECT booking_id FROM events WHERE kind = 'contact.missed'")
+    assert sorted(row["booking_id"] for row in missed) == sorted(bookings)
 
 
-async def rolled_back(owner) -> None:
-    """Wait for the locks of the dead: SIGKILL says no goodbye, the server must notice."""
+async def wait_for_rollback(owner) -> None:
+    """Wait for the locks of the killed process; the server must first notice its end."""
     await owner.fetch("SELECT id FROM bookings FOR UPDATE")
 
 
@@ -202,13 +202,13 @@ async def test_a_failing_booking_does_not_block_others(rt, clock, owner, monkeyp
     bookings = [(await book_and_accept(rt))[0] for _ in range(4)]
     rule = flow.TIMER_RULES[TimerKind.CONTACT_DEADLINE]
 
-    def poisoned(case):
+    def fail_for_one(case):
         if case.job.booking.id == bookings[1]:
-            raise RuntimeError("poison")
+            raise RuntimeError("planted")
         return rule(case)
 
     monkeypatch.setattr(
-        flow, "TIMER_RULES", {**flow.TIMER_RULES, TimerKind.CONTACT_DEADLINE: poisoned}
+        flow, "TIMER_RULES", {**flow.TIMER_RULES, TimerKind.CONTACT_DEADLINE: fail_for_one}
     )
     await clock.advance(timedelta(hours=12))
     await sweep(rt)
@@ -222,22 +222,22 @@ async def test_a_failing_booking_does_not_block_others(rt, clock, owner, monkeyp
 
 
 async def test_the_next_tick_comes_when_the_next_timer_is_due(rt, clock):
-    asked: list[float] = []
-    line = Deadlines(rt, sooner=asked.append)
+    requested: list[float] = []
+    job = Deadlines(rt, sooner=requested.append)
     await import_neighbours(rt, 4)
     await book_job(rt)
     await clock.set(await clock.now(), speed=7200.0)
-    await line.tick()
-    assert len(asked) == 1
-    assert 0 < asked[0] <= 0.5
+    await job.tick()
+    assert len(requested) == 1
+    assert 0 < requested[0] <= 0.5
 
 
 async def test_distant_timers_request_no_tick(rt):
-    asked: list[float] = []
+    requested: list[float] = []
     await import_neighbours(rt, 4)
     await book_job(rt)
-    await Deadlines(rt, sooner=asked.append).tick()
-    assert asked == []
+    await Deadlines(rt, sooner=requested.append).tick()
+    assert requested == []
 
 
 async def test_a_stopped_clock_requests_no_tick(rt, clock):
@@ -251,35 +251,35 @@ async def test_a_stopped_clock_requests_no_tick(rt, clock):
 
 
 async def test_timers_locked_elsewhere_request_no_fast_tick(rt, clock, owner):
-    asked: list[float] = []
+    requested: list[float] = []
     await import_neighbours(rt, 4)
     booking_id, _ = await book_and_accept(rt)
     await clock.advance(timedelta(hours=12))
     async with owner.transaction():
         await owner.execute("SELECT FROM bookings WHERE id = $1 FOR UPDATE", booking_id)
-        await Deadlines(rt, sooner=asked.append).tick()
-    assert asked == [deadlines.STUCK_S]
+        await Deadlines(rt, sooner=requested.append).tick()
+    assert requested == [deadlines.STUCK_S]
 
 
 async def test_a_test_clock_is_not_watched(rt, clock, sentinel):
     assert await maintenance.wall_clock(rt) is None
-    line = Deadlines(rt, sooner=lambda in_s: None, sentinel=sentinel)
-    await line.tick()
+    job = Deadlines(rt, sooner=lambda in_s: None, sentinel=sentinel)
+    await job.tick()
     await clock.advance(timedelta(days=9))
-    await line.tick()
+    await job.tick()
     assert sentinel.trusted
 
 
-async def test_the_server_s_own_clock_is_watched(rt, owner, steady, sentinel, caplog):
+async def test_the_server_s_own_clock_is_watched(rt, owner, monotonic, sentinel, caplog):
     await owner.execute(
         "CREATE OR REPLACE FUNCTION tekkie.moment() RETURNS timestamptz LANGUAGE sql VOLATILE"
         " AS 'SELECT clock_timestamp()'"
     )
-    line = Deadlines(rt, sooner=lambda in_s: None, sentinel=sentinel)
-    await line.tick()
+    job = Deadlines(rt, sooner=lambda in_s: None, sentinel=sentinel)
+    await job.tick()
     assert sentinel.trusted
-    steady.now_s -= 13 * 3600
-    await line.tick()
+    monotonic.now_s -= 13 * 3600
+    await job.tick()
     assert not sentinel.trusted
     assert "jumped by +46800 s" in caplog.text
 
@@ -288,76 +288,76 @@ async def test_no_timer_fires_while_the_clock_is_not_trusted(rt, clock, owner, m
     await import_neighbours(rt, 4)
     booking_id, _ = await book_and_accept(rt)
     wall = datetime(2026, 3, 2, 9, tzinfo=UTC)
-    steady = Steady()
-    line = Deadlines(
+    monotonic = MonotonicClock()
+    job = Deadlines(
         rt,
         sooner=lambda in_s: None,
-        sentinel=ClockSentinel(steady, host_s=wall.timestamp),
+        sentinel=ClockSentinel(monotonic, host_s=wall.timestamp),
     )
 
     async def read(rt):
         return wall
 
     monkeypatch.setattr(maintenance, "wall_clock", read)
-    await line.tick()
+    await job.tick()
     wall += timedelta(hours=13)
     await clock.advance(timedelta(hours=13))
-    await line.tick()
+    await job.tick()
     assert await state(owner, booking_id) == "awarded"
-    wall = pass_by(steady, wall, deadlines.DISTRUST_S)
-    await line.tick()
+    wall = advance(monotonic, wall, deadlines.DISTRUST_S)
+    await job.tick()
     assert await state(owner, booking_id) != "awarded"
 
 
-def test_the_first_check_and_passing_time_are_trusted(sentinel, steady):
-    wall = BEGINNING
+def test_the_first_check_and_passing_time_are_trusted(sentinel, monotonic):
+    wall = START
     assert sentinel.check(wall)
     for seconds in (1, 3600, 86_400, 30, 29):
-        wall = pass_by(steady, wall, seconds)
+        wall = advance(monotonic, wall, seconds)
         assert sentinel.check(wall)
 
 
 @pytest.mark.parametrize("jump", [timedelta(hours=13), timedelta(seconds=31), -timedelta(hours=1)])
-def test_a_jump_is_distrusted_for_five_minutes(sentinel, steady, jump, caplog):
-    sentinel.check(BEGINNING)
-    wall = BEGINNING + jump
+def test_a_jump_is_distrusted_for_five_minutes(sentinel, monotonic, jump, caplog):
+    sentinel.check(START)
+    wall = START + jump
     assert not sentinel.check(wall)
     assert caplog.records[0].levelname == "CRITICAL"
     for _ in range(4):
-        wall = pass_by(steady, wall, 74)
+        wall = advance(monotonic, wall, 74)
         assert not sentinel.check(wall)
     assert sum(r.levelname == "CRITICAL" for r in caplog.records) == 1
-    wall = pass_by(steady, wall, 4)
+    wall = advance(monotonic, wall, 4)
     assert sentinel.check(wall)
-    assert sentinel.check(pass_by(steady, wall, 1))
+    assert sentinel.check(advance(monotonic, wall, 1))
 
 
-def test_small_steps_are_tolerated(sentinel, steady):
-    sentinel.check(BEGINNING)
-    assert sentinel.check(BEGINNING + timedelta(seconds=30))
-    assert sentinel.check(BEGINNING + timedelta(seconds=1))
+def test_small_steps_are_tolerated(sentinel, monotonic):
+    sentinel.check(START)
+    assert sentinel.check(START + timedelta(seconds=30))
+    assert sentinel.check(START + timedelta(seconds=1))
 
 
-def test_a_corrected_clock_is_trusted_at_once(sentinel, steady):
-    sentinel.check(BEGINNING)
-    assert not sentinel.check(BEGINNING + timedelta(hours=13))
-    assert sentinel.check(pass_by(steady, BEGINNING, 60))
+def test_a_corrected_clock_is_trusted_at_once(sentinel, monotonic):
+    sentinel.check(START)
+    assert not sentinel.check(START + timedelta(hours=13))
+    assert sentinel.check(advance(monotonic, START, 60))
 
 
-def test_a_second_jump_restarts_the_five_minutes(sentinel, steady):
-    sentinel.check(BEGINNING)
-    sentinel.check(BEGINNING + timedelta(hours=13))
-    wall = pass_by(steady, BEGINNING + timedelta(hours=26), 200)
+def test_a_second_jump_restarts_the_five_minutes(sentinel, monotonic):
+    sentinel.check(START)
+    sentinel.check(START + timedelta(hours=13))
+    wall = advance(monotonic, START + timedelta(hours=26), 200)
     assert not sentinel.check(wall)
-    assert not sentinel.check(pass_by(steady, wall, 200))
+    assert not sentinel.check(advance(monotonic, wall, 200))
 
 
 def test_an_operator_may_confirm_the_clock(sentinel):
-    sentinel.check(BEGINNING)
-    assert not sentinel.check(BEGINNING + timedelta(hours=13))
+    sentinel.check(START)
+    assert not sentinel.check(START + timedelta(hours=13))
     sentinel.confirm()
-    assert sentinel.check(BEGINNING + timedelta(hours=13))
-    assert not sentinel.check(BEGINNING)
+    assert sentinel.check(START + timedelta(hours=13))
+    assert not sentinel.check(START)
 
 
 def test_the_monotonic_clock_runs():

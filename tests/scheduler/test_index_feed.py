@@ -11,7 +11,7 @@ from scheduler.index_feed import IndexFeed
 from tests.builders import book_and_accept, book_job, import_neighbours, live_offers_of
 
 
-async def ready(rt) -> IndexFeed:
+async def start_feed(rt) -> IndexFeed:
     feed = IndexFeed(rt, await load_index(rt))
     await feed.follow()
     await feed.follow()
@@ -20,7 +20,7 @@ async def ready(rt) -> IndexFeed:
 
 async def test_a_change_by_another_process_reaches_the_index(rt, owner):
     refs = await import_neighbours(rt, 3)
-    feed = await ready(rt)
+    feed = await start_feed(rt)
     await owner.execute("UPDATE friends SET state = 'paused' WHERE ref = 'f2'")
     assert rt.index.get(refs["f2"]).state is FriendState.ACTIVE
     await feed.follow()
@@ -29,7 +29,7 @@ async def test_a_change_by_another_process_reaches_the_index(rt, owner):
 
 
 async def test_a_new_friend_reaches_the_index(rt, owner):
-    feed = await ready(rt)
+    feed = await start_feed(rt)
     refs = await import_neighbours(rt, 1)
     rt.index.remove(refs["f1"])
     await feed.follow()
@@ -38,7 +38,7 @@ async def test_a_new_friend_reaches_the_index(rt, owner):
 
 async def test_a_friend_without_a_place_leaves_the_index(rt, owner):
     refs = await import_neighbours(rt, 2)
-    feed = await ready(rt)
+    feed = await start_feed(rt)
     await owner.execute("UPDATE people SET lat = NULL, lon = NULL WHERE id = $1", refs["f1"])
     await owner.execute("UPDATE friends SET state = 'suspended' WHERE ref = 'f1'")
     await feed.follow()
@@ -48,7 +48,7 @@ async def test_a_friend_without_a_place_leaves_the_index(rt, owner):
 
 async def test_a_change_that_commits_late_is_not_missed(rt, owner, database):
     refs = await import_neighbours(rt, 2)
-    feed = await ready(rt)
+    feed = await start_feed(rt)
     late = owner.transaction()
     await late.start()
     await owner.execute("UPDATE friends SET radius_m = 5000 WHERE ref = 'f1'")
@@ -64,7 +64,7 @@ async def test_a_change_that_commits_late_is_not_missed(rt, owner, database):
 
 async def test_an_older_row_over_a_newer_one_is_corrected(rt, owner):
     refs = await import_neighbours(rt, 1)
-    feed = await ready(rt)
+    feed = await start_feed(rt)
     old = rt.index.get(refs["f1"])
     await owner.execute("UPDATE friends SET radius_m = 5000 WHERE ref = 'f1'")
     await feed.follow()
@@ -75,7 +75,7 @@ async def test_an_older_row_over_a_newer_one_is_corrected(rt, owner):
 
 async def test_nothing_is_read_when_nothing_has_changed(rt, monkeypatch):
     await import_neighbours(rt, 3)
-    feed = await ready(rt)
+    feed = await start_feed(rt)
     read: list[int] = []
     refresh = friends.refresh_index
 
@@ -104,7 +104,7 @@ async def test_a_feed_without_a_mark_begins_with_a_comparison(rt, owner):
 
 async def test_differences_are_corrected_and_logged(rt, caplog):
     refs = await import_neighbours(rt, 3)
-    feed = await ready(rt)
+    feed = await start_feed(rt)
     rt.index.remove(refs["f1"])
     rt.index.put(replace(rt.index.get(refs["f2"]), open_jobs=2))
     assert await feed.reconcile() == 2
@@ -117,16 +117,16 @@ async def test_differences_are_corrected_and_logged(rt, caplog):
 
 async def test_a_friend_without_a_row_is_removed(rt, caplog):
     refs = await import_neighbours(rt, 1)
-    feed = await ready(rt)
-    ghost = replace(rt.index.get(refs["f1"]), id=uuid4())
-    rt.index.put(ghost)
+    feed = await start_feed(rt)
+    unknown = replace(rt.index.get(refs["f1"]), id=uuid4())
+    rt.index.put(unknown)
     assert await feed.reconcile() == 1
-    assert rt.index.get(ghost.id) is None
+    assert rt.index.get(unknown.id) is None
 
 
 async def test_a_change_in_transit_is_no_difference(rt, owner, caplog):
     refs = await import_neighbours(rt, 1)
-    feed = await ready(rt)
+    feed = await start_feed(rt)
     await owner.execute("UPDATE friends SET radius_m = 5000 WHERE ref = 'f1'")
     assert await maintenance.index_differences(rt) == {refs["f1"]}
     assert await feed.reconcile() == 0
@@ -136,7 +136,7 @@ async def test_a_change_in_transit_is_no_difference(rt, owner, caplog):
 
 async def test_offers_that_come_and_go_are_no_difference(rt, caplog):
     refs = await import_neighbours(rt, 4)
-    feed = await ready(rt)
+    feed = await start_feed(rt)
     await book_and_accept(rt)
     rt.index.put(replace(rt.index.get(refs["f2"]), live_offers=5))
     assert await feed.reconcile() == 0
@@ -146,7 +146,7 @@ async def test_offers_that_come_and_go_are_no_difference(rt, caplog):
 
 async def test_offers_made_and_ended_by_another_process_are_counted(rt, database, clock, tmp_path):
     refs = await import_neighbours(rt, 4)
-    feed = await ready(rt)
+    feed = await start_feed(rt)
 
     def counts():
         return [rt.index.get(refs[f"f{n}"]).live_offers for n in (1, 2, 3, 4)]
@@ -169,15 +169,15 @@ async def test_offers_made_and_ended_by_another_process_are_counted(rt, database
 
 async def test_friends_already_up_to_date_are_not_read_again(rt, owner, monkeypatch):
     refs = await import_neighbours(rt, 2)
-    feed = await ready(rt)
+    feed = await start_feed(rt)
     read: list[list] = []
     refresh = friends.refresh_index
 
-    async def noted(rt, changed):
+    async def recorded(rt, changed):
         read.append(list(changed))
         await refresh(rt, changed)
 
-    monkeypatch.setattr(friends, "refresh_index", noted)
+    monkeypatch.setattr(friends, "refresh_index", recorded)
     await owner.execute("UPDATE friends SET radius_m = 5000 WHERE ref = 'f1'")
     await feed.follow()
     await feed.follow()

@@ -15,68 +15,64 @@ from scheduler.senders import GiveUp, Moot, Retry, Sent
 from tests.builders import book_and_accept, book_job, import_neighbours, live_offers_of
 
 
-def refuse(result):
+def always(result):
     return lambda post: result
 
 
-async def test_every_message_is_sent_once(rt, notebook, deliver, messages):
+async def test_every_message_is_sent_once(rt, sender, deliver, messages):
     await import_neighbours(rt, 4)
     await book_and_accept(rt)
     await deliver()
     rows = await messages()
     assert {row["state"] for row in rows} == {"sent"}
     assert all(row["sent_at"] for row in rows)
-    assert sorted(post.message.id for post in notebook.posts) == sorted(r["id"] for r in rows)
+    assert sorted(post.message.id for post in sender.posts) == sorted(r["id"] for r in rows)
     await deliver()
-    assert len(notebook.posts) == len(rows)
+    assert len(sender.posts) == len(rows)
 
 
-async def test_a_reader_gets_the_messages_of_a_booking_in_order(rt, notebook, deliver):
+async def test_a_reader_gets_the_messages_of_a_booking_in_order(rt, sender, deliver):
     await import_neighbours(rt, 4)
     booking_id, offer = await book_and_accept(rt)
     await commands.confirm_contact(rt, booking_id, offer.friend_id)
     await deliver()
-    loser = next(
-        p.message.recipient_id for p in notebook.posts if p.message.template == "offer_gone"
-    )
-    assert notebook.templates(loser) == ["offer", "offer_gone"]
-    assert notebook.templates(offer.friend_id) == ["offer", "awarded"]
-    customer = next(
-        p.message.recipient_id for p in notebook.posts if p.message.template == "booked"
-    )
-    assert notebook.templates(customer) == ["booked", "friend_found", "contacted"]
+    loser = next(p.message.recipient_id for p in sender.posts if p.message.template == "offer_gone")
+    assert sender.templates(loser) == ["offer", "offer_gone"]
+    assert sender.templates(offer.friend_id) == ["offer", "awarded"]
+    customer = next(p.message.recipient_id for p in sender.posts if p.message.template == "booked")
+    assert sender.templates(customer) == ["booked", "friend_found", "contacted"]
 
 
-async def test_later_messages_wait_for_a_failed_one(rt, clock, notebook, deliver):
+async def test_later_messages_wait_for_a_failed_one(rt, clock, sender, deliver):
     await import_neighbours(rt, 4)
     _, offer = await book_and_accept(rt)
-    notebook.answers["offer"] = refuse(Retry("not now"))
+    sender.answers["offer"] = always(Retry("not now"))
     await deliver()
-    assert notebook.templates(offer.friend_id) == ["offer"]
-    del notebook.answers["offer"]
+    assert sender.templates(offer.friend_id) == ["offer"]
+    del sender.answers["offer"]
     await clock.advance(timedelta(seconds=BACK_OFF_S[0]))
     await deliver()
-    assert notebook.templates(offer.friend_id) == ["offer", "offer", "awarded"]
+    assert sender.templates(offer.friend_id) == ["offer", "offer", "awarded"]
 
 
-async def test_another_booking_does_not_wait(rt, notebook, deliver):
+async def test_another_booking_does_not_wait(rt, sender, deliver):
     await import_neighbours(rt, 4)
     first = live_offers_of(await book_job(rt))[0]
     await book_job(rt, email="other@example.com")
-    notebook.answers["offer"] = lambda post: (
+    sender.answers["offer"] = lambda post: (
         Retry("no") if post.message.booking_id == first.booking_id else Sent()
     )
     await deliver()
-    sent = [p for p in notebook.posts if p.message.recipient_id == first.friend_id]
+    sent = [p for p in sender.posts if p.message.recipient_id == first.friend_id]
     assert len({p.message.booking_id for p in sent}) == 2
 
 
 async def test_a_failure_is_tried_again_further_apart_each_time_and_then_parked(
-    rt, clock, notebook, deliver, messages
+    rt, clock, sender, deliver, messages
 ):
     await import_neighbours(rt, 1)
     await book_job(rt)
-    notebook.answers["booked"] = refuse(Retry("451 4.3.0"))
+    sender.answers["booked"] = always(Retry("451 4.3.0"))
     await deliver()
     for tries, pause_s in enumerate(BACK_OFF_S, start=1):
         row = (await messages(template="booked"))[0]
@@ -84,29 +80,29 @@ async def test_a_failure_is_tried_again_further_apart_each_time_and_then_parked(
         assert row["next_at"] == await clock.now() + timedelta(seconds=pause_s)
         await clock.advance(timedelta(seconds=pause_s, microseconds=-1))
         await deliver()
-        assert notebook.templates().count("booked") == tries
+        assert sender.templates().count("booked") == tries
         await clock.advance(timedelta(microseconds=1))
         await deliver()
     row = (await messages(template="booked"))[0]
     assert (row["state"], row["problem"]) == ("parked", "451 4.3.0")
-    assert len({p.message.id for p in notebook.posts if p.message.template == "booked"}) == 1
+    assert len({p.message.id for p in sender.posts if p.message.template == "booked"}) == 1
 
 
-async def test_a_sender_may_ask_for_more_time(rt, clock, notebook, deliver, messages):
+async def test_a_sender_may_ask_for_more_time(rt, clock, sender, deliver, messages):
     await import_neighbours(rt, 1)
     await book_job(rt)
-    notebook.answers["booked"] = refuse(Retry("busy", after_s=900))
+    sender.answers["booked"] = always(Retry("busy", after_s=900))
     await deliver()
     row = (await messages(template="booked"))[0]
     assert row["next_at"] == await clock.now() + timedelta(seconds=900)
 
 
 async def test_a_permanent_failure_is_parked_at_once_and_delays_no_other(
-    rt, notebook, deliver, messages
+    rt, sender, deliver, messages
 ):
     await import_neighbours(rt, 4)
     await book_and_accept(rt)
-    notebook.answers["booked"] = refuse(GiveUp("550 5.1.1" + "x" * 600))
+    sender.answers["booked"] = always(GiveUp("550 5.1.1" + "x" * 600))
     await deliver()
     row = (await messages(template="booked"))[0]
     assert row["state"] == "parked"
@@ -114,13 +110,13 @@ async def test_a_permanent_failure_is_parked_at_once_and_delays_no_other(
     assert (await messages(template="friend_found"))[0]["state"] == "sent"
 
 
-async def test_the_desk_can_have_a_parked_message_sent_again(rt, notebook, deliver, messages):
+async def test_the_desk_can_have_a_parked_message_sent_again(rt, sender, deliver, messages):
     await import_neighbours(rt, 1)
     await book_job(rt)
-    notebook.answers["booked"] = refuse(GiveUp("no"))
+    sender.answers["booked"] = always(GiveUp("no"))
     await deliver()
     row = (await messages(template="booked"))[0]
-    del notebook.answers["booked"]
+    del sender.answers["booked"]
     await maintenance.unpark(rt, row["id"])
     await deliver()
     row = (await messages(template="booked"))[0]
@@ -131,22 +127,22 @@ async def test_the_desk_can_have_a_parked_message_sent_again(rt, notebook, deliv
         await maintenance.unpark(rt, uuid4())
 
 
-async def test_an_expired_offer_is_not_sent(rt, clock, notebook, deliver, messages):
+async def test_an_expired_offer_is_not_sent(rt, clock, sender, deliver, messages):
     await import_neighbours(rt, 4)
     await book_job(rt)
     await clock.advance(rt.policy.offer_life)
     await deliver()
-    assert "offer" not in notebook.templates()
+    assert "offer" not in sender.templates()
     assert {row["state"] for row in await messages(template="offer")} == {"expired"}
-    assert notebook.templates() == ["booked"]
+    assert sender.templates() == ["booked"]
 
 
 async def test_a_failed_offer_message_ends_when_the_offer_expires(
-    rt, clock, notebook, deliver, messages
+    rt, clock, sender, deliver, messages
 ):
     await import_neighbours(rt, 1)
     offer = live_offers_of(await book_job(rt))[0]
-    notebook.answers["offer"] = refuse(Retry("no"))
+    sender.answers["offer"] = always(Retry("no"))
     await clock.set(offer.expires_at - timedelta(seconds=2))
     await deliver()
     row = (await messages(template="offer"))[0]
@@ -156,47 +152,47 @@ async def test_a_failed_offer_message_ends_when_the_offer_expires(
     assert (await messages(template="offer"))[0]["state"] == "expired"
 
 
-async def test_an_obsolete_message_is_not_sent(rt, notebook, deliver, messages):
+async def test_an_obsolete_message_is_not_sent(rt, sender, deliver, messages):
     await import_neighbours(rt, 1)
     await book_job(rt)
-    notebook.answers["booked"] = refuse(Moot())
+    sender.answers["booked"] = always(Moot())
     await deliver()
     assert (await messages(template="booked"))[0]["state"] == "expired"
 
 
 async def test_a_failing_message_stops_no_batch_and_logs_no_name(
-    rt, notebook, deliver, messages, caplog
+    rt, sender, deliver, messages, caplog
 ):
     await import_neighbours(rt, 4)
     await book_and_accept(rt)
 
-    def explode(post):
+    def fail(post):
         raise RuntimeError(f"cannot mail {post.background.email}")
 
-    notebook.answers["booked"] = explode
+    sender.answers["booked"] = fail
     await deliver()
     row = (await messages(template="booked"))[0]
     assert row["state"] == "pending"
-    assert row["problem"].startswith("RuntimeError at explode:")
+    assert row["problem"].startswith("RuntimeError at fail:")
     assert "example.com" not in row["problem"] + caplog.text
     others = [r for r in await messages() if r["audience"] == "friend"]
     assert {r["state"] for r in others} == {"sent"}
 
 
-async def test_a_channel_without_a_sender_is_parked(rt, notebook, messages):
+async def test_a_channel_without_a_sender_is_parked(rt, sender, messages):
     await import_neighbours(rt, 1)
     await book_job(rt)
-    relay = Relay(rt, {Channel.MAIL: notebook}, request_tick=lambda: None)
+    relay = Relay(rt, {Channel.MAIL: sender}, request_tick=lambda: None)
     await relay.tick()
     await relay.finish(5)
     row = (await messages(template="offer"))[0]
     assert (row["state"], row["problem"]) == ("parked", "there is no sender for the channel push")
 
 
-async def test_a_slow_recipient_delays_no_other(rt, notebook, relay, messages):
+async def test_a_slow_recipient_delays_no_other(rt, sender, relay, messages):
     await import_neighbours(rt, 4)
     slow = live_offers_of(await book_job(rt))[0].friend_id
-    notebook.hold[slow] = asyncio.Event()
+    sender.hold[slow] = asyncio.Event()
     await relay.tick()
     await asyncio.wait(relay._under_way, return_when=asyncio.FIRST_COMPLETED)
     await book_job(rt, email="other@example.com")
@@ -206,54 +202,54 @@ async def test_a_slow_recipient_delays_no_other(rt, notebook, relay, messages):
     await relay.tick()
     waiting = [row for row in await messages() if row["state"] == "pending"]
     assert {row["recipient_id"] for row in waiting} == {slow}
-    assert notebook.templates(slow) == ["offer"]
-    notebook.hold[slow].set()
+    assert sender.templates(slow) == ["offer"]
+    sender.hold[slow].set()
     await relay.finish(5)
 
 
-async def test_a_sender_that_never_answers_times_out_and_is_retried(rt, notebook, messages):
+async def test_a_sender_that_never_answers_times_out_and_is_retried(rt, sender, messages):
     await import_neighbours(rt, 1)
     await book_job(rt)
-    relay = Relay(rt, {Channel.MAIL: notebook}, request_tick=lambda: None, send_timeout_s=0.01)
+    relay = Relay(rt, {Channel.MAIL: sender}, request_tick=lambda: None, send_timeout_s=0.01)
     for row in await messages():
-        notebook.hold[row["recipient_id"]] = asyncio.Event()
+        sender.hold[row["recipient_id"]] = asyncio.Event()
     await relay.tick()
     await relay.finish(5)
     row = (await messages(template="booked"))[0]
     assert (row["state"], row["problem"]) == ("pending", "it took longer than 0.01 s")
 
 
-async def test_no_more_deliveries_run_than_there_are_slots(rt, notebook, messages):
+async def test_no_more_deliveries_run_than_there_are_slots(rt, sender, messages):
     await import_neighbours(rt, 4, capacity=20)
     for number in range(10):
         await book_job(rt, email=f"c{number}@example.com")
-    woken: list[None] = []
+    requested: list[None] = []
     relay = Relay(
         rt,
-        {Channel.MAIL: notebook, Channel.PUSH: notebook},
-        request_tick=lambda: woken.append(None),
+        {Channel.MAIL: sender, Channel.PUSH: sender},
+        request_tick=lambda: requested.append(None),
     )
     for row in await messages():
-        notebook.hold[row["recipient_id"]] = asyncio.Event()
+        sender.hold[row["recipient_id"]] = asyncio.Event()
     await relay.tick()
     assert len(relay._under_way) == CONCURRENCY
-    assert woken
-    woken.clear()
+    assert requested
+    requested.clear()
     await relay.tick()
     assert len(relay._under_way) == CONCURRENCY
-    assert woken == []
-    for event in notebook.hold.values():
+    assert requested == []
+    for event in sender.hold.values():
         event.set()
     await relay.finish(5)
-    assert woken
+    assert requested
 
 
-async def test_many_relays_send_every_message_once(rt, notebook, messages):
+async def test_many_relays_send_every_message_once(rt, sender, messages):
     await import_neighbours(rt, 4, capacity=20)
     for number in range(15):
         await book_job(rt, email=f"c{number}@example.com")
     relays = [
-        Relay(rt, {Channel.MAIL: notebook, Channel.PUSH: notebook}, request_tick=lambda: None)
+        Relay(rt, {Channel.MAIL: sender, Channel.PUSH: sender}, request_tick=lambda: None)
         for _ in range(4)
     ]
     for _ in range(10):
@@ -263,18 +259,18 @@ async def test_many_relays_send_every_message_once(rt, notebook, messages):
     rows = await messages()
     assert {row["state"] for row in rows} == {"sent"}
     assert {row["attempts"] for row in rows} == {1}
-    assert len(notebook.posts) == len(rows)
+    assert len(sender.posts) == len(rows)
 
 
 async def test_messages_of_a_dead_relay_are_sent_by_another_after_the_lease(
-    rt, clock, notebook, deliver, messages
+    rt, clock, sender, deliver, messages
 ):
     await import_neighbours(rt, 1)
     await book_job(rt)
-    dead = Relay(rt, {Channel.MAIL: notebook, Channel.PUSH: notebook}, request_tick=lambda: None)
-    await dead._exchange(CONCURRENCY)
+    dead = Relay(rt, {Channel.MAIL: sender, Channel.PUSH: sender}, request_tick=lambda: None)
+    await dead._settle_and_claim(CONCURRENCY)
     await deliver()
-    assert notebook.posts == []
+    assert sender.posts == []
     await clock.advance(timedelta(seconds=module.LEASE_S))
     await deliver()
     rows = await messages()
@@ -282,38 +278,38 @@ async def test_messages_of_a_dead_relay_are_sent_by_another_after_the_lease(
     assert {row["attempts"] for row in rows} == {2}
 
 
-async def test_a_fast_clock_shortens_no_lease(rt, clock, notebook, messages):
+async def test_a_fast_clock_shortens_no_lease(rt, clock, sender, messages):
     await import_neighbours(rt, 1)
     await book_job(rt)
     await clock.set(await clock.now(), speed=600.0)
-    dead = Relay(rt, {Channel.MAIL: notebook, Channel.PUSH: notebook}, request_tick=lambda: None)
+    dead = Relay(rt, {Channel.MAIL: sender, Channel.PUSH: sender}, request_tick=lambda: None)
     before = await clock.now()
-    await dead._exchange(CONCURRENCY)
+    await dead._settle_and_claim(CONCURRENCY)
     rows = await messages()
     assert all(row["next_at"] - before >= timedelta(seconds=600 * module.LEASE_S) for row in rows)
 
 
 async def test_after_a_lost_lease_sent_is_recorded_but_failed_is_not(
-    rt, clock, notebook, deliver, messages
+    rt, clock, sender, deliver, messages
 ):
     await import_neighbours(rt, 1)
     await book_job(rt)
-    dead = Relay(rt, {Channel.MAIL: notebook, Channel.PUSH: notebook}, request_tick=lambda: None)
-    claimed, _ = await dead._exchange(CONCURRENCY)
+    dead = Relay(rt, {Channel.MAIL: sender, Channel.PUSH: sender}, request_tick=lambda: None)
+    claimed, _ = await dead._settle_and_claim(CONCURRENCY)
     await clock.advance(timedelta(seconds=module.LEASE_S))
-    other = Relay(rt, {Channel.MAIL: notebook, Channel.PUSH: notebook}, request_tick=lambda: None)
-    await other._exchange(CONCURRENCY)
+    other = Relay(rt, {Channel.MAIL: sender, Channel.PUSH: sender}, request_tick=lambda: None)
+    await other._settle_and_claim(CONCURRENCY)
     for one in claimed:
         dead._settle(one, GiveUp("too slow"))
-    await dead._exchange(0)
+    await dead._settle_and_claim(0)
     assert {row["state"] for row in await messages()} == {"pending"}
     for one in claimed:
         dead._settle(one, Sent())
-    await dead._exchange(0)
+    await dead._settle_and_claim(0)
     assert {row["state"] for row in await messages()} == {"sent"}
 
 
-async def test_outcomes_during_an_outage_are_recorded_later(rt, owner, notebook, relay, messages):
+async def test_outcomes_during_an_outage_are_recorded_later(rt, owner, sender, relay, messages):
     await import_neighbours(rt, 4)
     await book_and_accept(rt)
     await relay.tick()
@@ -327,10 +323,10 @@ async def test_outcomes_during_an_outage_are_recorded_later(rt, owner, notebook,
             await relay.tick()
         except DatabaseError:
             break
-    sent = len(notebook.posts)
+    sent = len(sender.posts)
     for _ in range(20):
         try:
-            await relay._exchange(0)
+            await relay._settle_and_claim(0)
             break
         except DatabaseError:
             continue
@@ -338,10 +334,10 @@ async def test_outcomes_during_an_outage_are_recorded_later(rt, owner, notebook,
     await relay.finish(5)
 
 
-async def test_finishing_awaits_deliveries_and_cancels_slow_ones(rt, notebook, relay, messages):
+async def test_finishing_awaits_deliveries_and_cancels_slow_ones(rt, sender, relay, messages):
     await import_neighbours(rt, 2)
     offers = live_offers_of(await book_job(rt))
-    notebook.hold[offers[0].friend_id] = asyncio.Event()
+    sender.hold[offers[0].friend_id] = asyncio.Event()
     await relay.tick()
     await relay.finish(0.05)
     rows = {row["recipient_id"]: row["state"] for row in await messages()}
@@ -350,10 +346,10 @@ async def test_finishing_awaits_deliveries_and_cancels_slow_ones(rt, notebook, r
     assert relay._under_way == {}
 
 
-async def test_the_backlog_is_counted(rt, clock, notebook, deliver):
+async def test_the_backlog_is_counted(rt, clock, sender, deliver):
     await import_neighbours(rt, 1)
     await book_job(rt)
-    notebook.answers["booked"] = refuse(GiveUp("no"))
+    sender.answers["booked"] = always(GiveUp("no"))
     await clock.advance(timedelta(minutes=61))
     waiting = await maintenance.backlog(rt)
     assert (waiting.pending, waiting.parked, waiting.overdue) == (2, 0, 1)

@@ -1,4 +1,4 @@
-"""The worker as a whole: the only tests here that wait for real time to pass."""
+"""The whole worker; the only tests here that wait for real time."""
 
 import asyncio
 from datetime import timedelta
@@ -13,18 +13,18 @@ from scheduler.deadlines import ClockSentinel
 from scheduler.worker import background_worker, follow_index
 from tests.builders import book_and_accept, book_job, import_neighbours, live_offers_of
 
-SOON_S = 15.0
+TIMEOUT_S = 15.0
 
 
 @pytest.fixture
-def through(notebook):
-    return {Channel.MAIL: notebook, Channel.PUSH: notebook}
+def senders(sender):
+    return {Channel.MAIL: sender, Channel.PUSH: sender}
 
 
-async def until(look, wanted) -> None:
-    """Wait until `await look()` is `wanted`."""
-    async with asyncio.timeout(SOON_S):
-        while await look() != wanted:  # noqa: ASYNC110 - the database tells nobody
+async def wait_until(read, wanted) -> None:
+    """Wait until `await read()` is `wanted`."""
+    async with asyncio.timeout(TIMEOUT_S):
+        while await read() != wanted:  # noqa: ASYNC110 - the database does not notify
             await asyncio.sleep(0.02)
 
 
@@ -41,53 +41,53 @@ def missed(owner):
 
 
 def ready(worker):
-    async def look():
+    async def read():
         return worker.state().ready
 
-    return look
+    return read
 
 
-async def test_a_message_leaves_soon_after_its_commit(rt, owner, notebook, through):
+async def test_a_message_leaves_soon_after_its_commit(rt, owner, sender, senders):
     await import_neighbours(rt, 4)
-    async with background_worker(rt, senders=through):
-        await until(lambda: owner.fetchval("SELECT 1"), 1)
+    async with background_worker(rt, senders=senders):
+        await wait_until(lambda: owner.fetchval("SELECT 1"), 1)
         await book_job(rt)
         began = asyncio.get_running_loop().time()
-        await until(unsent(owner), 0)
+        await wait_until(unsent(owner), 0)
         assert asyncio.get_running_loop().time() - began < 2
-    assert sorted(notebook.templates()) == ["booked", "offer", "offer", "offer", "offer"]
+    assert sorted(sender.templates()) == ["booked", "offer", "offer", "offer", "offer"]
 
 
-async def test_a_missed_deadline_is_acted_on_without_a_request(rt, owner, clock, through):
+async def test_a_missed_deadline_is_acted_on_without_a_request(rt, owner, clock, senders):
     await import_neighbours(rt, 4)
     booking_id, _ = await book_and_accept(rt)
-    async with background_worker(rt, senders=through) as worker:
+    async with background_worker(rt, senders=senders) as worker:
         await clock.advance(timedelta(hours=12))
-        await until(missed(owner), 1)
-        await until(state_of(owner, booking_id), "open")
-        # The commit is seen before the sweep that made it has ended.
-        await until(ready(worker), True)
+        await wait_until(missed(owner), 1)
+        await wait_until(state_of(owner, booking_id), "open")
+        # The commit is visible before its sweep has ended.
+        await wait_until(ready(worker), True)
 
 
-async def test_a_day_passes_in_seconds_under_a_fast_clock(rt, owner, clock, through):
+async def test_a_day_passes_in_seconds_under_a_fast_clock(rt, owner, clock, senders):
     await import_neighbours(rt, 8)
     await book_and_accept(rt)
     await clock.set(await clock.now(), speed=20_000.0)
-    async with background_worker(rt, senders=through):
-        await until(missed(owner), 1)
-        rung = await owner.fetchrow(
+    async with background_worker(rt, senders=senders):
+        await wait_until(missed(owner), 1)
+        fired = await owner.fetchrow(
             "SELECT e.at - a.contact_due_at AS late FROM events e"
             " JOIN awards a ON a.id = (e.data->>'award')::uuid WHERE e.kind = 'contact.missed'"
         )
-    assert timedelta(0) <= rung["late"]
-    assert rung["late"] / 20_000 < timedelta(seconds=1)
+    assert timedelta(0) <= fired["late"]
+    assert fired["late"] / 20_000 < timedelta(seconds=1)
 
 
-async def test_it_recovers_after_every_connection_was_closed(rt, owner, clock, through, caplog):
+async def test_it_recovers_after_every_connection_was_closed(rt, owner, clock, senders, caplog):
     await import_neighbours(rt, 4)
     first, _ = await book_and_accept(rt)
-    async with background_worker(rt, senders=through) as worker:
-        await until(unsent(owner), 0)
+    async with background_worker(rt, senders=senders) as worker:
+        await wait_until(unsent(owner), 0)
         for _ in range(5):
             await owner.execute(
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
@@ -95,35 +95,35 @@ async def test_it_recovers_after_every_connection_was_closed(rt, owner, clock, t
             )
             await asyncio.sleep(0.1)
         await clock.advance(timedelta(hours=12))
-        await until(missed(owner), 1)
-        await until(unsent(owner), 0)
-        await until(ready(worker), True)
+        await wait_until(missed(owner), 1)
+        await wait_until(unsent(owner), 0)
+        await wait_until(ready(worker), True)
     assert "Traceback" not in caplog.text
     assert await state_of(owner, first)() == "open"
 
 
-async def test_two_workers_share_and_repeat_nothing(rt, owner, clock, notebook, through):
+async def test_two_workers_share_and_repeat_nothing(rt, owner, clock, sender, senders):
     await import_neighbours(rt, 4, capacity=20)
     for number in range(6):
         done = await book_job(rt, email=f"c{number}@example.com")
         offer = live_offers_of(done)[0]
         await commands.accept(rt, offer.id, offer.friend_id)
-    async with background_worker(rt, senders=through), background_worker(rt, senders=through):
+    async with background_worker(rt, senders=senders), background_worker(rt, senders=senders):
         await clock.advance(timedelta(hours=12))
-        await until(missed(owner), 6)
-        await until(
+        await wait_until(missed(owner), 6)
+        await wait_until(
             lambda: owner.fetchval("SELECT count(*) FROM messages WHERE state = 'pending'"), 0
         )
     assert await missed(owner)() == 6
-    assert len({p.message.id for p in notebook.posts}) == len(notebook.posts)
+    assert len({p.message.id for p in sender.posts}) == len(sender.posts)
 
 
-async def test_its_state_reports_the_backlog(rt, owner, notebook, through, monkeypatch):
+async def test_its_state_reports_the_backlog(rt, owner, sender, senders, monkeypatch):
     monkeypatch.setattr(module, "BACKLOG_EVERY_S", 0.05)
     await import_neighbours(rt, 3)
-    async with background_worker(rt, senders=through) as worker:
+    async with background_worker(rt, senders=senders) as worker:
         assert not worker.state().ready
-        async with asyncio.timeout(SOON_S):
+        async with asyncio.timeout(TIMEOUT_S):
             while (now := worker.state()).backlog is None or now.swept_s is None:  # noqa: ASYNC110
                 await asyncio.sleep(0.02)
         assert now.ready
@@ -134,51 +134,51 @@ async def test_its_state_reports_the_backlog(rt, owner, notebook, through, monke
     assert rt.on_commit == []
 
 
-async def test_it_is_not_ready_while_the_clock_is_not_trusted(rt, owner, clock, through):
+async def test_it_is_not_ready_while_the_clock_is_not_trusted(rt, owner, clock, senders):
     await owner.execute(
         "CREATE OR REPLACE FUNCTION tekkie.moment() RETURNS timestamptz LANGUAGE sql VOLATILE"
         " AS 'SELECT clock_timestamp()'"
     )
     steady = [50_000.0]
     sentinel = ClockSentinel(lambda: steady[0])
-    async with background_worker(rt, senders=through, sentinel=sentinel) as worker:
-        await until(ready(worker), True)
+    async with background_worker(rt, senders=senders, sentinel=sentinel) as worker:
+        await wait_until(ready(worker), True)
         steady[0] -= 3600
-        await until(ready(worker), False)
+        await wait_until(ready(worker), False)
         assert not worker.state().clock_trusted
         worker.confirm_clock()
-        await until(ready(worker), True)
+        await wait_until(ready(worker), True)
 
 
 async def test_it_is_not_ready_when_it_starts_on_a_clock_that_its_host_does_not_share(
-    rt, owner, through
+    rt, owner, senders
 ):
     await owner.execute(
         "CREATE OR REPLACE FUNCTION tekkie.moment() RETURNS timestamptz LANGUAGE sql VOLATILE"
         " AS 'SELECT clock_timestamp()'"
     )
     sentinel = ClockSentinel(host_s=lambda: deadlines.host_s() + 3600)
-    async with background_worker(rt, senders=through, sentinel=sentinel) as worker:
+    async with background_worker(rt, senders=senders, sentinel=sentinel) as worker:
 
         async def doubt():
             return worker.state().clock_doubt
 
-        await until(doubt, "the database's clock and this host's are -3600 s apart")
+        await wait_until(doubt, "the database's clock and this host's are -3600 s apart")
         assert not worker.state().ready
         worker.confirm_clock()
-        await until(ready(worker), True)
+        await wait_until(ready(worker), True)
         assert worker.state().clock_doubt == ""
 
 
-async def test_stopping_finishes_running_deliveries(rt, owner, notebook, through):
+async def test_stopping_finishes_running_deliveries(rt, owner, sender, senders):
     await import_neighbours(rt, 1)
     offer = live_offers_of(await book_job(rt))[0]
-    notebook.hold[offer.friend_id] = asyncio.Event()
-    async with background_worker(rt, senders=through):
-        async with asyncio.timeout(SOON_S):
-            while "offer" not in notebook.templates():  # noqa: ASYNC110
+    sender.hold[offer.friend_id] = asyncio.Event()
+    async with background_worker(rt, senders=senders):
+        async with asyncio.timeout(TIMEOUT_S):
+            while "offer" not in sender.templates():  # noqa: ASYNC110
                 await asyncio.sleep(0.02)
-        asyncio.get_running_loop().call_later(0.2, notebook.hold[offer.friend_id].set)
+        asyncio.get_running_loop().call_later(0.2, sender.hold[offer.friend_id].set)
     assert await unsent(owner)() == 0
 
 
@@ -186,7 +186,7 @@ async def test_mails_are_written_to_the_folder_without_a_server(rt, owner, tmp_p
     await import_neighbours(rt, 4)
     await book_job(rt)
     async with background_worker(rt):
-        await until(unsent(owner), 0)
+        await wait_until(unsent(owner), 0)
     assert len(list((rt.settings.data_dir / "mails").glob("*.eml"))) == 5
 
 
@@ -198,5 +198,5 @@ async def test_a_process_without_a_worker_still_follows(rt, owner):
         async def radius():
             return rt.index.get(refs["f1"]).radius_m
 
-        await until(radius, 5000)
+        await wait_until(radius, 5000)
         assert fed_s() < 5
