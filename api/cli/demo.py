@@ -50,10 +50,10 @@ def demo(
 
     settings = load_settings(ctx)
     configure_logging(settings.log_format, level=logging.WARNING)
-    from api.demo.play import Play, play
+    from api.demo.run import DemoOptions, run_demo
     from api.server.process import run_in_loop
 
-    options = Play(
+    options = DemoOptions(
         speed=speed,
         friends=friends,
         seed=seed,
@@ -61,4 +61,4 @@ def demo(
         last=parse_span(last) if last else None,
         fresh=fresh,
     )
-    run_in_loop(play(settings, options, paper=stdout_console(), report=print_message))
+    run_in_loop(run_demo(settings, options, console=stdout_console(), report=print_message))

@@ -354,7 +354,7 @@ def _index_mismatch(rt: Runtime) -> str:
     chance = Random(0)  # noqa: S311 - reproducible, not for security
     for friend in chance.sample(friends, min(PROBES, len(friends))):
         base = Point(lat=friend.lat, lon=friend.lon)
-        found = [candidate.friend_id for candidate in rt.index.around(base, NEAREST)]
+        found = [candidate.friend_id for candidate in rt.index.nearest_any(base, NEAREST)]
         distances = {one.id: distance_m(base, Point(lat=one.lat, lon=one.lon)) for one in friends}
         if found != sorted(distances, key=lambda one: (distances[one], one))[:NEAREST]:
             return f"the index does not find the friends nearest to {friend.ref}"

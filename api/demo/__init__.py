@@ -1,1 +1,1 @@
-"""A town that lives by itself, through the public API alone."""
+"""A simulated town that uses the public API only."""

@@ -1,4 +1,4 @@
-"""The demo itself, in a process of its own, for a few seconds at a great speed."""
+"""The demo in a process of its own, for a few seconds at high speed."""
 
 import os
 import re
@@ -32,8 +32,8 @@ def command(folder, *words):
 
 
 @contextmanager
-def playing(folder, *words):
-    """A demo that is watched; killed afterwards if it still plays."""
+def running_demo(folder, *words):
+    """A running demo; killed afterwards if still running."""
     line, env = command(folder, *words)
     with (
         (folder / "errors").open("w") as errors,
@@ -46,38 +46,38 @@ def playing(folder, *words):
 
 
 def watch(demo, words):
-    """Read lines until each of these words was seen, then stop it; returns all it said."""
-    said, missing = "", set(words)
+    """Read lines until each of these words was seen, then stop the demo; returns the output."""
+    output, missing = "", set(words)
     for line in demo.stdout:
-        said += line
+        output += line
         missing -= {word for word in missing if word in line}
         if not missing:
             break
     demo.send_signal(signal.SIGINT)
-    said += demo.stdout.read()
+    output += demo.stdout.read()
     assert demo.wait(timeout=15) == 0
-    return said
+    return output
 
 
-def counted(text):
+def parse_summary(text):
     found = SUMMARY.search(text)
     assert found, text[-3000:]
     return [int(number) for number in found.groups()]
 
 
-def test_a_town_lives_declines_misses_and_completes_and_goes_on_later(folder):
+def test_a_town_declines_misses_and_completes_and_continues_later(folder):
     fast = ("--speed", "7200", "--bookings-per-minute", "150", "--seed", "5", "--for", "90s")
-    with playing(folder, *fast) as demo:
-        said = watch(demo, WORDS)
-    assert min(counted(said)) > 0
-    assert "curl -s http://127.0.0.1:" in said
-    with playing(folder, "--speed", "720", "--bookings-per-minute", "600") as demo:
-        assert counted(watch(demo, ["booked"]))[0] >= 1
+    with running_demo(folder, *fast) as demo:
+        output = watch(demo, WORDS)
+    assert min(parse_summary(output)) > 0
+    assert "curl -s http://127.0.0.1:" in output
+    with running_demo(folder, "--speed", "720", "--bookings-per-minute", "600") as demo:
+        assert parse_summary(watch(demo, ["booked"]))[0] >= 1
     assert "Traceback" not in (folder / "errors").read_text()
 
 
-def test_a_demo_ends_by_itself_when_asked(folder):
-    with playing(folder, "--for", "1s", "--fresh") as demo:
-        said = demo.stdout.read()
+def test_a_demo_ends_after_the_given_time(folder):
+    with running_demo(folder, "--for", "1s", "--fresh") as demo:
+        output = demo.stdout.read()
         assert demo.wait(timeout=15) == 0
-    assert SUMMARY.search(said)
+    assert SUMMARY.search(output)

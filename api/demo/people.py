@@ -1,4 +1,4 @@
-"""The people of the demo: invented helpers on real places, a partner, the desk, and you."""
+"""The people of the demo: invented helpers at real places, a partner, an operator, and you."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ from geo.point import Point, Precision
 ACTOR: Final = "demo"
 PARTNER: Final = "Demo Shop"
 DESK: Final = ("Demo Desk", "desk@example.org")
-LIFE: Final = timedelta(days=400)
-AT_ONCE: Final = 6
+TOKEN_LIFE: Final = timedelta(days=400)
+CONCURRENT_MAX: Final = 6
 YOU: Final = "you"
-# Where the gazetteer sees 8001 Zurich: whoever books there and moves no pin rings you first.
-YOUR_PLACE: Final = Point(lat=47.37060, lon=8.54160)
+# The location of 8001 Zurich in the gazetteer: bookings there are offered to you first.
+YOUR_BASE: Final = Point(lat=47.37060, lon=8.54160)
 YOUR_ADDRESS: Final[Mapping[str, object]] = {
     "street": "Münsterhof 1",
     "postcode": "8001",
@@ -40,8 +40,8 @@ YOUR_ADDRESS: Final[Mapping[str, object]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Player:
-    """A friend whom the demo plays; `busy` when an earlier demo left him offers or jobs."""
+class SimulatedFriend:
+    """A friend run by the demo; `busy` with offers or jobs from an earlier demo."""
 
     person: InventedFriend
     id: FriendId
@@ -50,13 +50,13 @@ class Player:
 
 
 @dataclass(frozen=True, slots=True)
-class Cast:
-    """Everybody. `new` says that they were invented just now.
+class People:
+    """Everybody in the demo; `new` if they were created just now.
 
-    A login opens one browser once; tokens are for scripts.
+    A login link works once in one browser; tokens are for scripts.
     """
 
-    players: Sequence[Player]
+    friends: Sequence[SimulatedFriend]
     names: Mapping[FriendId, str]
     your_token: str
     your_login: str
@@ -66,8 +66,8 @@ class Cast:
     new: bool
 
 
-def invented(count: int, seed: int) -> list[InventedFriend]:
-    """`count` friends, shared out among the towns; the same seed gives the same."""
+def invent_friends(count: int, seed: int) -> list[InventedFriend]:
+    """`count` friends distributed over the towns, reproducible by `seed`."""
     towns = sorted(town.town_names(), reverse=True)
     people: list[InventedFriend] = []
     for number, name in enumerate(towns):
@@ -78,31 +78,31 @@ def invented(count: int, seed: int) -> list[InventedFriend]:
     return people
 
 
-async def assemble(rt: Runtime, count: int, seed: int) -> Cast:
-    """Bring everybody in; whoever is there already stays."""
-    people = invented(count, seed)
-    done = await friends.import_friends(rt, [*map(_row, people), _you()], actor=ACTOR)
+async def create_people(rt: Runtime, count: int, seed: int) -> People:
+    """Create everybody; existing ones stay."""
+    people = invent_friends(count, seed)
+    imported = await friends.import_friends(rt, [*map(_row, people), _your_row()], actor=ACTOR)
     ids = {friend.ref: friend.id for friend in rt.index}
-    await _quiet_hours(rt, people, ids)
-    tokens = await _tokens(rt, [ids[one.ref] for one in people])
+    await _set_quiet_hours(rt, people, ids)
+    tokens = await _create_tokens(rt, [ids[one.ref] for one in people])
     desk, you = await sessions.add_operator(rt, *DESK), PersonId(ids[YOU])
-    return Cast(
-        players=[
-            Player(one, ids[one.ref], token, _is_busy(rt, ids[one.ref]))
+    return People(
+        friends=[
+            SimulatedFriend(one, ids[one.ref], token, _is_busy(rt, ids[one.ref]))
             for one, token in zip(people, tokens, strict=True)
         ],
-        names={ids[one.ref]: short(one.name) for one in people} | {ids[YOU]: "YOU"},
-        your_token=await sessions.create_token(rt, you, LIFE),
-        your_login=await sessions.create_login_link(rt, you, LIFE),
-        desk_token=await sessions.create_token(rt, desk, LIFE),
-        desk_login=await sessions.create_login_link(rt, desk, LIFE),
-        partner_key=await _key(rt),
-        new=done.created > 0,
+        names={ids[one.ref]: short_name(one.name) for one in people} | {ids[YOU]: "YOU"},
+        your_token=await sessions.create_token(rt, you, TOKEN_LIFE),
+        your_login=await sessions.create_login_link(rt, you, TOKEN_LIFE),
+        desk_token=await sessions.create_token(rt, desk, TOKEN_LIFE),
+        desk_login=await sessions.create_login_link(rt, desk, TOKEN_LIFE),
+        partner_key=await _partner_key(rt),
+        new=imported.created > 0,
     )
 
 
-def short(name: str) -> str:
-    """A name as it is called across the street: Luca B."""
+def short_name(name: str) -> str:
+    """A short form of a name: Luca B."""
     first, _, last = name.partition(" ")
     return f"{first} {last[:1]}." if last else first
 
@@ -112,40 +112,40 @@ def _is_busy(rt: Runtime, friend_id: FriendId) -> bool:
     return friend is not None and friend.open_jobs + friend.live_offers > 0
 
 
-async def _quiet_hours(
+async def _set_quiet_hours(
     rt: Runtime, people: Sequence[InventedFriend], ids: Mapping[str, FriendId]
 ) -> None:
     def differs(one: InventedFriend) -> bool:
         friend = rt.index.get(ids[one.ref])
         return friend is not None and friend.quiet != one.quiet
 
-    async def change(one: InventedFriend) -> None:
-        wish = ProfileChange(quiet=one.quiet, clear_quiet=one.quiet is None)
-        async with few:
-            await friends.change_profile(rt, ids[one.ref], wish)
+    async def update(one: InventedFriend) -> None:
+        change = ProfileChange(quiet=one.quiet, clear_quiet=one.quiet is None)
+        async with slots:
+            await friends.change_profile(rt, ids[one.ref], change)
 
-    few = asyncio.Semaphore(AT_ONCE)
-    await asyncio.gather(*(change(one) for one in people if differs(one)))
+    slots = asyncio.Semaphore(CONCURRENT_MAX)
+    await asyncio.gather(*(update(one) for one in people if differs(one)))
 
 
-async def _tokens(rt: Runtime, ids: Sequence[FriendId]) -> list[str]:
+async def _create_tokens(rt: Runtime, ids: Sequence[FriendId]) -> list[str]:
     async def make(friend_id: FriendId) -> str:
-        async with few:
-            return await sessions.create_token(rt, PersonId(friend_id), LIFE)
+        async with slots:
+            return await sessions.create_token(rt, PersonId(friend_id), TOKEN_LIFE)
 
-    few = asyncio.Semaphore(AT_ONCE)
+    slots = asyncio.Semaphore(CONCURRENT_MAX)
     return await asyncio.gather(*map(make, ids))
 
 
-async def _key(rt: Runtime) -> str:
+async def _partner_key(rt: Runtime) -> str:
     for partner in await accounts.list_partners(rt):
         if partner.name == PARTNER:
-            for former in partner.keys:
-                if former.revoked_at is None:
-                    await accounts.revoke_key(rt, former.prefix)
+            for key in partner.keys:
+                if key.revoked_at is None:
+                    await accounts.revoke_key(rt, key.prefix)
             return await accounts.add_key(rt, PARTNER)
-    _, key = await accounts.add(rt, PARTNER)
-    return key
+    _, secret = await accounts.add(rt, PARTNER)
+    return secret
 
 
 def _row(one: InventedFriend) -> Row:
@@ -169,8 +169,8 @@ def _row(one: InventedFriend) -> Row:
     )
 
 
-def _you() -> Row:
-    """A friend whom nobody plays: he can do everything and goes 500 metres."""
+def _your_row() -> Row:
+    """A friend not run by the demo: all certificates, radius of 500 metres."""
     return Row(
         line=0,
         ref=YOU,
@@ -178,7 +178,7 @@ def _you() -> Row:
         email="you@example.org",
         phone="+41440001739",
         market=Market.CH,
-        point=YOUR_PLACE,
+        point=YOUR_BASE,
         precision=Precision.ADDRESS,
         precision_m=0,
         postcode="8001",
