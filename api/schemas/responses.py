@@ -9,10 +9,11 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
-from data.enums import BookingState, OfferState, Outcome, PackageTier, Tier, Wish
+from data.enums import Audience, BookingState, OfferState, Outcome, PackageTier, Tier, Wish
 from data.markets import Currency, Language, Market
 from data.store.push_subscriptions import PhoneProblem
 from data.store.sessions import Login
+from dispatch.rules.jobs.events import EVENTS, seen_by
 from dispatch.rules.jobs.outcomes import FRIEND_OUTCOMES, Nearness
 from dispatch.rules.people.reachability import Obstacle
 
@@ -223,13 +224,23 @@ class BookingCreatedResponse(ResponseModel):
     customer_link: str
 
 
+def _public_fields() -> str:
+    """Which data an event of each kind carries for customers and partners."""
+    lines = []
+    for name, kind in EVENTS.items():
+        seen = sorted(seen_by(Audience.CUSTOMER, dict.fromkeys(kind.fields)))
+        if seen:
+            lines.append(f"`{name}`: {', '.join(f'`{field}`' for field in seen)}")
+    return f"By kind, and empty for every other: {'; '.join(lines)}."
+
+
 class Event(ResponseModel):
     """An event of a booking; `seq` has no gaps."""
 
     seq: int
-    kind: str
+    kind: Annotated[str, WithJsonSchema({"type": "string", "enum": sorted(EVENTS)})]
     at: datetime
-    data: dict[str, Any]
+    data: Annotated[dict[str, Any], Field(description=_public_fields())]
 
 
 class Cell(ResponseModel):

@@ -1,7 +1,7 @@
-"""A booking with everything that belongs to it, and the two bundles every decision needs.
+"""A booking with everything that belongs to it, and the input and output of every decision.
 
-`Job` is a booking with all its facts, loaded under its lock. `Changes` is what one decision wants
-written.
+`Job` is a booking with all its facts, loaded under its lock. `Changes` holds the rows that one
+decision writes.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from data.enums import AwardState, BookingState, OfferState, Outcome, Tier, TimerKind, Wish
 from data.markets import Language, Market
@@ -31,7 +31,7 @@ from data.replace import replace
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Booking:
-    """One customer's order of one package at one place; its exact point comes from her `Person`."""
+    """One customer's order of one package at one place; its exact point is the customer's."""
 
     id: BookingId
     state: BookingState
@@ -63,13 +63,14 @@ class Booking:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Offer:
-    """One friend asked about one booking. `distance_m` is exact; `shown_m` is what he may see."""
+    """An offer of one booking to one friend. `distance_m` is exact; `shown_m` may be shown."""
 
     id: OfferId
     booking_id: BookingId
     friend_id: FriendId
     round: int
     slot: int
+    slots: int
     state: OfferState
     distance_m: int
     shown_m: int
@@ -88,7 +89,7 @@ class Appointment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Protocol:
-    """What the friend writes down at the end: what was done, and how long it took."""
+    """The friend's report at the end: what was done and how long it took."""
 
     summary: str
     minutes: int
@@ -106,6 +107,7 @@ class Award:
     state: AwardState
     awarded_at: datetime
     contact_due_at: datetime
+    contact_within_s: int
     contacted_at: datetime | None = None
     appointment: Appointment | None = None
     on_the_way_at: datetime | None = None
@@ -115,6 +117,7 @@ class Award:
     started_at: datetime | None = None
     ended_at: datetime | None = None
     protocol: Protocol | None = None
+    marks: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,7 +129,7 @@ class Rating:
     at: datetime
 
 
-class Considered(NamedTuple):
+class DecisionLine(NamedTuple):
     """One friend's line in a decision; `rank` counts those who qualified, from 1."""
 
     friend_id: FriendId
@@ -137,7 +140,7 @@ class Considered(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
-    """The stored record of one fan-out: who was considered and what became of each."""
+    """The stored record of one fan-out: the friends considered and the outcome of each."""
 
     booking_id: BookingId
     seq: int
@@ -145,14 +148,14 @@ class Decision:
     tier: Tier
     at: datetime
     policy: str
-    friends: tuple[Considered, ...]
+    friends: tuple[DecisionLine, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
     """A booking with all its facts, loaded under its lock.
 
-    `former` are the friends who held it and lost it, with how that ended.
+    `former` maps the previous holders to how their award ended.
     """
 
     booking: Booking
@@ -165,11 +168,11 @@ class Job:
 
     @property
     def live(self) -> tuple[Offer, ...]:
-        """The offers still open, whatever the clock says."""
+        """The offers still live, even if they have expired by now."""
         return tuple(offer for offer in self.offers if offer.state is OfferState.LIVE)
 
     def after(self, changes: Changes) -> Job:
-        """The job as it is once `changes` are written."""
+        """Return the job as it is once `changes` are written."""
         offers = {offer.id: offer for offer in self.offers}
         offers.update((offer.id, offer) for offer in changes.offers)
         timers = {**self.timers, **changes.timers}
@@ -193,11 +196,11 @@ LIVING_AWARDS = frozenset({AwardState.LIVE, AwardState.DONE})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Changes:
-    """One decision: the booking as it shall be, and every row that goes with it.
+    """One decision: the new state of the booking and all rows that go with it.
 
-    `timers` maps a kind to its new due moment, or to None to stop it. `open_jobs` is added to the
-    friends' counters. `customer` is given only for a booking that is new; `signature` and
-    `move_note` are kept with her, and an empty `move_note` forgets the last.
+    `timers` maps a kind to its new due time, or to None to stop it. `open_jobs` is added to the
+    friends' counters. `customer` is set for a new booking only; `signature` and `move_note` are
+    stored with the customer, and an empty `move_note` clears the last.
     """
 
     booking: Booking

@@ -55,10 +55,10 @@ async def lock(
     offers: Sequence[tuple[OfferId, FriendId]] = (),
     held: Sequence[tuple[BookingId, FriendId]] = (),
 ) -> tuple[Jobs, datetime]:
-    """Lock these bookings, those of friends' own offers and those they held, by id; load them.
+    """Lock and load these bookings, those of friends' own offers and those friends hold or held.
 
-    What is missing, or not his own, is left out. The second value is the moment of the trade, read
-    after the locks.
+    Missing bookings and those of other friends are left out. The second value is the time of the
+    trade, read after the locks.
     """
     named = (list(set(ids)), *_columns(offers), *_columns(held))
     locked = await tx.fetch(sql.lock, *named) if any(named) else []
@@ -72,10 +72,9 @@ def _columns(pairs: Sequence[tuple[UUID, FriendId]]) -> tuple[list[UUID], list[F
 async def lock_due(
     tx: Connection, limit: int, packages: Mapping[str, Package]
 ) -> tuple[Jobs, datetime]:
-    """Lock and load at most `limit` bookings with a timer due, passing over those others hold.
+    """Lock and load at most `limit` bookings with a due timer, skipping those locked by others.
 
-    What was promised comes first; whoever only waits for another attempt comes when all that is
-    done, so that a thousand of them delay no deadline.
+    Deadlines come before retries of unfilled bookings, so that many retries delay no deadline.
     """
     held = await tx.fetch(sql.lock_due, limit, False)
     if len(held) < limit:
@@ -83,10 +82,10 @@ async def lock_due(
     return await _load(tx, list({row["id"] for row in held}), packages)
 
 
-async def look(
+async def read(
     tx: Connection, booking_id: BookingId, packages: Mapping[str, Package]
 ) -> Job | None:
-    """A job as it stands, without a lock: to look at, never to decide on."""
+    """Read a job without a lock: to display it, never to decide on it."""
     loaded, _ = await _load(tx, [booking_id], packages)
     return loaded.get(booking_id)
 
@@ -113,14 +112,14 @@ def _job(row: asyncpg.Record, package: Package) -> Job:
 
 
 async def due(tx: Connection, limit: int) -> list[BookingId]:
-    """At most `limit` bookings with a timer that is due, the longest due first; takes no lock."""
+    """Return at most `limit` bookings with a due timer, longest due first; takes no lock."""
     return [row["booking_id"] for row in await tx.fetch(sql.due, limit)]
 
 
 async def appointments(
     tx: Connection, friends: Sequence[FriendId]
 ) -> Mapping[FriendId, Mapping[BookingId, Appointment]]:
-    """The appointments these friends have, by booking."""
+    """Return the appointments of these friends, by booking."""
     found: defaultdict[FriendId, dict[BookingId, Appointment]] = defaultdict(dict)
     for row in await tx.fetch(sql.appointments_of, friends):
         found[row["friend_id"]][row["booking_id"]] = Appointment(
@@ -134,43 +133,43 @@ async def appointments(
 async def by_reference(
     tx: Connection, references: Sequence[tuple[PartnerId, str]]
 ) -> Mapping[tuple[PartnerId, str], BookingId]:
-    """The bookings that carry these partners' own references."""
+    """Return the bookings with these partners' own references."""
     rows = await tx.fetch(sql.by_reference, [p for p, _ in references], [r for _, r in references])
     return {(row["partner_id"], row["partner_reference"]): row["id"] for row in rows}
 
 
 async def postpone(tx: Connection, booking_id: BookingId) -> None:
-    """Set the due timers of a booking back after a failure, further each time."""
+    """Postpone the due timers of a booking after a failure, longer each time."""
     await tx.execute(sql.postpone_timers, booking_id)
 
 
 async def next_due_s(tx: Connection) -> float | None:
-    """Seconds of the trade's time until the next timer is due; None when there is none."""
+    """Return the seconds until the next timer is due; None without timers."""
     found: float | None = await tx.fetchval(sql.next_due)
     return found
 
 
 async def write(tx: Connection, changes: Sequence[Changes], now: datetime) -> None:
-    """Write many decisions; the constraints of the schema have the last word.
+    """Write many decisions; the constraints of the schema are checked last.
 
-    First what is there changes, so that a place is free before another offer takes it.
+    Updates come before inserts, so that a slot is free before another offer takes it.
     """
     awards = [(c.award_is_new, c.award) for c in changes if c.award is not None]
     timers = [(c.booking.id, kind, due) for c in changes for kind, due in c.timers.items()]
-    await _at_once(
+    await _execute_together(
         tx,
         update_bookings=[_changed_row(c.booking) for c in changes if c.customer is None],
         update_offers=[
-            _answered_row(o) for o in _offers(changes) if o.state is not OfferState.LIVE
+            _closed_offer_row(o) for o in _offers(changes) if o.state is not OfferState.LIVE
         ],
         update_awards=[_award_row(held) for new, held in awards if not new],
         stop_timers=[(booking_id, kind) for booking_id, kind, due in timers if due is None],
         count_open_jobs=_open_jobs(changes),
         update_people=[
-            _words_row(c) for c in changes if (c.signature, c.move_note) != (None, None)
+            _customer_texts_row(c) for c in changes if (c.signature, c.move_note) != (None, None)
         ],
     )
-    await _at_once(
+    await _execute_together(
         tx,
         insert_people=[_person_row(c.customer) for c in changes if c.customer is not None],
         insert_bookings=[_booking_row(c.booking) for c in changes if c.customer is not None],
@@ -185,8 +184,8 @@ async def write(tx: Connection, changes: Sequence[Changes], now: datetime) -> No
     )
 
 
-async def _at_once(tx: Connection, **rows: Sequence[Row]) -> None:
-    """Carry out those blocks that have rows, as one statement: each costs a way to the database."""
+async def _execute_together(tx: Connection, **rows: Sequence[Row]) -> None:
+    """Execute the blocks that have rows as one statement, to save round trips."""
     filled = {block: some for block, some in rows.items() if some}
     if filled:
         columns = (list(column) for some in filled.values() for column in zip(*some, strict=True))
@@ -195,7 +194,7 @@ async def _at_once(tx: Connection, **rows: Sequence[Row]) -> None:
 
 @cache
 def _statement(*blocks: str) -> str:
-    return sql.at_once(*blocks)
+    return sql.combine(*blocks)
 
 
 def _offers(changes: Sequence[Changes]) -> Iterator[Offer]:
@@ -209,7 +208,7 @@ def _person_row(p: Person) -> Row:
     )
 
 
-def _words_row(c: Changes) -> Row:
+def _customer_texts_row(c: Changes) -> Row:
     return (c.booking.customer_id, c.signature, c.move_note)
 
 
@@ -231,19 +230,19 @@ def _changed_row(b: Booking) -> Row:
 
 def _offer_row(o: Offer) -> Row:
     return (
-        *(o.id, o.booking_id, o.friend_id, o.round, o.slot, o.state, o.distance_m, o.shown_m),
-        *(o.radius_m, o.offered_at, o.expires_at),
+        *(o.id, o.booking_id, o.friend_id, o.round, o.slot, o.slots, o.state, o.distance_m),
+        *(o.shown_m, o.radius_m, o.offered_at, o.expires_at),
     )
 
 
-def _answered_row(o: Offer) -> Row:
+def _closed_offer_row(o: Offer) -> Row:
     return (o.id, o.state, o.answered_at)
 
 
 def _new_award_row(a: Award) -> Row:
     return (
         *(a.id, a.booking_id, a.friend_id, a.offer_id, a.round, a.state),
-        *(a.awarded_at, a.contact_due_at),
+        *(a.awarded_at, a.contact_due_at, a.contact_within_s),
     )
 
 
@@ -255,6 +254,7 @@ def _award_row(a: Award) -> Row:
         *(a.on_the_way_at, a.move_asked_at, " ".join(a.move_wishes), a.disputed_at),
         *(a.started_at, a.ended_at),
         *((done.summary, done.minutes) if done else (None, None)),
+        a.marks,
     )
 
 
@@ -273,7 +273,7 @@ def _decision_row(d: Decision) -> Row:
 
 
 def _array(values: Iterable[object]) -> str:
-    """An array as a literal, of values that need no quotes."""
+    """Format an array literal of values that need no quotes."""
     return "{" + ",".join(map(str, values)) + "}"
 
 
@@ -301,7 +301,7 @@ def _open_jobs(changes: Sequence[Changes]) -> list[Row]:
 
 
 def booking(row: asyncpg.Record) -> Booking:
-    """A booking from its row joined with its customer's point."""
+    """Build a booking from its row joined with its customer's point."""
     currency = Currency(row["currency"])
     return Booking(
         id=BookingId(row["id"]),
@@ -334,13 +334,14 @@ def booking(row: asyncpg.Record) -> Booking:
 
 
 def offer(row: asyncpg.Record) -> Offer:
-    """An offer from its row."""
+    """Build an offer from its row."""
     return Offer(
         id=OfferId(row["id"]),
         booking_id=BookingId(row["booking_id"]),
         friend_id=FriendId(row["friend_id"]),
         round=row["round"],
         slot=row["slot"],
+        slots=row["slots"],
         state=OfferState(row["state"]),
         distance_m=row["distance_m"],
         shown_m=row["shown_m"],
@@ -352,7 +353,7 @@ def offer(row: asyncpg.Record) -> Offer:
 
 
 def award(row: asyncpg.Record) -> Award:
-    """An award from its row."""
+    """Build an award from its row."""
     met = row["appointment"]
     return Award(
         id=AwardId(row["id"]),
@@ -377,4 +378,6 @@ def award(row: asyncpg.Record) -> Award:
         protocol=Protocol(summary=row["summary"], minutes=row["worked_minutes"])
         if row["summary"] is not None
         else None,
+        contact_within_s=row["contact_within_s"],
+        marks=row["marks"],
     )

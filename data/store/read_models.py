@@ -1,4 +1,4 @@
-"""What is shown: one statement a view, so that no page asks once per row."""
+"""Read models: one statement per view, so that no page queries once per row."""
 
 from __future__ import annotations
 
@@ -14,16 +14,17 @@ from data import sql_loader
 from data.db import Connection
 from data.enums import BookingState, Outcome, Tier, Wish
 from data.markets import Currency, Language, Market
-from data.records.ids import AwardId, BookingId, FriendId, OfferId, PartnerId
-from data.records.jobs import Appointment
+from data.records.ids import BookingId, FriendId, OfferId, PartnerId
+from data.records.jobs import Award
 from data.records.money import Money
+from data.store.jobs import award
 
 sql = sql_loader.load("views")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contact:
-    """Who the customer is and where she lives: for her friend, the desk and nobody else."""
+    """The customer's personal data: for the friend who holds the job and the desk only."""
 
     name: str
     email: str
@@ -39,7 +40,7 @@ class Contact:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Holder:
-    """The friend who holds a booking, and how far he has come."""
+    """The friend who holds a booking, and the progress of the job."""
 
     id: FriendId
     name: str
@@ -48,25 +49,18 @@ class Holder:
     languages: tuple[Language, ...]
     stars: float | None
     ratings: int
-    contact_due_at: datetime
-    contacted_at: datetime | None
-    appointment: Appointment | None
-    on_the_way_at: datetime | None
-    move_asked_at: datetime | None
-    move_wishes: tuple[Wish, ...]
-    disputed_at: datetime | None
-    started_at: datetime | None
-    ended_at: datetime | None
+    award: Award
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BookingView:
-    """A booking as it is at `now`; what is personal of the customer is missing in lists."""
+    """A booking as of `now`; lists leave out the customer's personal data."""
 
     id: BookingId
     state: BookingState
     round: int
     package: str
+    tier: Tier
     market: Market
     language: Language
     price: Money
@@ -87,11 +81,12 @@ class BookingView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OfferView:
-    """What an asked friend may see of a booking."""
+    """What a friend may see of an offer."""
 
     id: OfferId
     booking_id: BookingId
     package: str
+    tier: Tier
     round: int
     pay: Money
     cell_lat: float
@@ -107,28 +102,16 @@ class OfferView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobView:
-    """A job its friend holds or has done; whether he may still see the customer is not here."""
+    """A job a friend holds or has done; access to the customer's data is checked by the caller."""
 
     booking_id: BookingId
-    offer_id: OfferId | None
-    award_id: AwardId
+    award: Award
     state: BookingState
-    round: int
     package: str
     pay: Money
     wishes: tuple[Wish, ...]
     language: Language
-    awarded_at: datetime
-    contact_due_at: datetime
-    contacted_at: datetime | None
-    appointment: Appointment | None
-    on_the_way_at: datetime | None
-    move_asked_at: datetime | None
-    move_wishes: tuple[Wish, ...]
     move_note: str | None
-    disputed_at: datetime | None
-    started_at: datetime | None
-    ended_at: datetime | None
     customer: Contact
     base: tuple[float, float] | None
     now: datetime
@@ -136,7 +119,7 @@ class JobView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventView:
-    """One fact of a booking's story; `data` holds ids only."""
+    """One event of a booking; `data` holds ids only."""
 
     seq: int
     kind: str
@@ -145,8 +128,8 @@ class EventView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Line:
-    """What became of one friend in one decision."""
+class DecisionLineView:
+    """The outcome of one friend in one decision."""
 
     friend_id: FriendId
     ref: str
@@ -157,19 +140,19 @@ class Line:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DecisionView:
-    """One fan-out: who was considered and what became of each."""
+    """One fan-out: the friends considered and the outcome of each."""
 
     seq: int
     round: int
     tier: Tier
     at: datetime
     policy: str
-    friends: tuple[Line, ...]
+    friends: tuple[DecisionLineView, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Apart:
-    """A friend, a booking and its cell, each with its point in degrees."""
+class Positions:
+    """The points of a friend, a booking and its cell, in degrees."""
 
     friend_id: FriendId
     ref: str
@@ -179,8 +162,8 @@ class Apart:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class WhyView:
-    """What became of a friend in one decision, as far as he may know it."""
+class OutcomeView:
+    """The outcome of a friend in one decision, as that friend may see it."""
 
     booking_id: BookingId
     seq: int
@@ -197,7 +180,7 @@ async def booking(
     partner_id: PartnerId | None = None,
     friend_id: FriendId | None = None,
 ) -> BookingView | None:
-    """A booking with its customer and its friend; None when it is not his who asks."""
+    """Return a booking with its customer and friend; None if it belongs to another caller."""
     row = await tx.fetchrow(sql.booking, booking_id, partner_id, friend_id)
     return _booking(row, _contact(row)) if row else None
 
@@ -211,14 +194,14 @@ async def bookings(
     before: tuple[datetime, UUID] | None,
     limit: int,
 ) -> list[BookingView]:
-    """A page of bookings, the newest first; `before` is the last one of the page before."""
+    """Return a page of bookings, newest first; `before` is the last one of the page before."""
     at, last = before or (None, None)
     rows = await tx.fetch(sql.bookings, partner_id, state, partner_reference, at, last, limit)
     return [_booking(row, None) for row in rows]
 
 
 async def owner(tx: Connection, booking_id: BookingId) -> tuple[BookingId, PartnerId | None] | None:
-    """The booking's id and its partner, or None when there is no such booking."""
+    """Return the booking's id and its partner, or None if there is no such booking."""
     row = await tx.fetchrow(sql.owner, booking_id)
     return (BookingId(row["id"]), row["partner_id"]) if row else None
 
@@ -226,22 +209,22 @@ async def owner(tx: Connection, booking_id: BookingId) -> tuple[BookingId, Partn
 async def events(
     tx: Connection, booking_id: BookingId, *, after: int, limit: int
 ) -> list[EventView]:
-    """The events of a booking numbered above `after`."""
+    """Return the events of a booking numbered above `after`."""
     rows = await tx.fetch(sql.events, booking_id, after, limit)
     return [EventView(**row) for row in rows]
 
 
 async def decisions(tx: Connection, booking_id: BookingId) -> list[DecisionView]:
-    """Every fan-out of a booking with one line for each friend in its frame."""
+    """Return all fan-outs of a booking with one line for each friend in the frame."""
     return [_decision(row) for row in await tx.fetch(sql.decisions, booking_id)]
 
 
-async def apart(tx: Connection, friend: str, booking_id: BookingId) -> Apart | None:
-    """Where a friend, named by id or ref, and a booking are; None when either is unknown."""
-    row = await tx.fetchrow(sql.apart, friend, booking_id)
+async def positions(tx: Connection, friend: str, booking_id: BookingId) -> Positions | None:
+    """Return the points of a friend (by id or ref) and a booking; None if either is unknown."""
+    row = await tx.fetchrow(sql.positions, friend, booking_id)
     if row is None:
         return None
-    return Apart(
+    return Positions(
         friend_id=FriendId(row["id"]),
         ref=row["ref"],
         friend=(row["lat"], row["lon"]),
@@ -251,7 +234,7 @@ async def apart(tx: Connection, friend: str, booking_id: BookingId) -> Apart | N
 
 
 async def offers(tx: Connection, friend_id: FriendId) -> list[OfferView]:
-    """The friend's live and unexpired offers, the first to expire first."""
+    """Return the friend's live and unexpired offers, the first to expire first."""
     return [offer(row) for row in await tx.fetch(sql.offers, friend_id)]
 
 
@@ -263,24 +246,24 @@ async def jobs(
     before: tuple[datetime, UUID] | None,
     limit: int,
 ) -> list[JobView]:
-    """A page of the friend's jobs, the newest first."""
+    """Return a page of the friend's jobs, newest first."""
     at, last = before or (None, None)
     return [_job(row) for row in await tx.fetch(sql.jobs, friend_id, state, at, last, limit)]
 
 
 async def customers(tx: Connection, booking_ids: Sequence[BookingId]) -> dict[BookingId, Contact]:
-    """The customers of bookings."""
+    """Return the customers of bookings."""
     rows = await tx.fetch(sql.customers, booking_ids)
     return {BookingId(row["id"]): _contact(row) for row in rows}
 
 
-async def why(
+async def outcomes(
     tx: Connection, friend_id: FriendId, *, before: tuple[UUID, int] | None, limit: int
-) -> list[WhyView]:
-    """What became of a friend in the decisions that considered him, the newest booking first."""
+) -> list[OutcomeView]:
+    """Return a friend's outcomes in all decisions that considered them, newest booking first."""
     last, seq = before or (None, None)
-    rows = await tx.fetch(sql.why, friend_id, last, seq, limit)
-    return [WhyView(**{**row, "outcome": Outcome(row["outcome"])}) for row in rows]
+    rows = await tx.fetch(sql.outcomes, friend_id, last, seq, limit)
+    return [OutcomeView(**{**row, "outcome": Outcome(row["outcome"])}) for row in rows]
 
 
 def _booking(row: asyncpg.Record, customer: Contact | None) -> BookingView:
@@ -290,6 +273,7 @@ def _booking(row: asyncpg.Record, customer: Contact | None) -> BookingView:
         state=BookingState(row["state"]),
         round=row["round"],
         package=row["package"],
+        tier=Tier(row["tier"]),
         market=Market(row["market"]),
         language=Language(row["language"]),
         price=Money(amount=row["price_minor"], currency=currency),
@@ -319,23 +303,7 @@ def _holder(row: asyncpg.Record) -> Holder:
         languages=tuple(map(Language, row["friend_languages"])),
         stars=row["friend_stars"],
         ratings=row["friend_ratings"],
-        contact_due_at=row["contact_due_at"],
-        contacted_at=row["contacted_at"],
-        appointment=_appointment(row),
-        on_the_way_at=row["on_the_way_at"],
-        move_asked_at=row["move_asked_at"],
-        move_wishes=tuple(map(Wish, row["move_wishes"])),
-        disputed_at=row["disputed_at"],
-        started_at=row["started_at"],
-        ended_at=row["ended_at"],
-    )
-
-
-def _appointment(row: asyncpg.Record) -> Appointment | None:
-    if row["starts_at"] is None:
-        return None
-    return Appointment(
-        starts_at=row["starts_at"], ends_at=row["ends_at"], revision=row["appointment_revision"]
+        award=award(row["award"]),
     )
 
 
@@ -344,11 +312,12 @@ def _contact(row: asyncpg.Record) -> Contact:
 
 
 def offer(row: asyncpg.Record) -> OfferView:
-    """An offer as its friend may see it, from its row."""
+    """Build an offer as its friend may see it, from its row."""
     return OfferView(
         id=OfferId(row["id"]),
         booking_id=BookingId(row["booking_id"]),
         package=row["package"],
+        tier=Tier(row["tier"]),
         round=row["round"],
         pay=Money(amount=row["pay_minor"], currency=Currency(row["currency"])),
         cell_lat=row["cell_lat"],
@@ -366,25 +335,13 @@ def offer(row: asyncpg.Record) -> OfferView:
 def _job(row: asyncpg.Record) -> JobView:
     return JobView(
         booking_id=BookingId(row["booking_id"]),
-        offer_id=row["offer_id"],
-        award_id=AwardId(row["award_id"]),
+        award=award(row["award"]),
         state=BookingState(row["state"]),
-        round=row["round"],
         package=row["package"],
         pay=Money(amount=row["pay_minor"], currency=Currency(row["currency"])),
         wishes=tuple(map(Wish, row["wishes"])),
         language=Language(row["language"]),
-        awarded_at=row["awarded_at"],
-        contact_due_at=row["contact_due_at"],
-        contacted_at=row["contacted_at"],
-        appointment=_appointment(row),
-        on_the_way_at=row["on_the_way_at"],
-        move_asked_at=row["move_asked_at"],
-        move_wishes=tuple(map(Wish, row["move_wishes"])),
         move_note=row["move_note"],
-        disputed_at=row["disputed_at"],
-        started_at=row["started_at"],
-        ended_at=row["ended_at"],
         customer=_contact(row),
         base=None if row["base_lat"] is None else (row["base_lat"], row["base_lon"]),
         now=row["now"],
@@ -400,7 +357,7 @@ def _decision(row: asyncpg.Record) -> DecisionView:
         at=row["at"],
         policy=row["policy"],
         friends=tuple(
-            Line(
+            DecisionLineView(
                 friend_id=friend,
                 ref=ref,
                 outcome=Outcome(outcome),

@@ -1,19 +1,36 @@
-"""Five languages say the same: same keys, same placeholders, and every plural form there is."""
+"""The texts of the pages and letters: complete in every language and for every code."""
 
 import json
 import re
-from collections.abc import Iterator
+import tomllib
+from collections.abc import Iterable, Iterator, Mapping
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
 from babel import Locale
 
-from api.schemas.desk import FrameOutcome
-from data.enums import Audience, Channel, Outcome, Wish
+from api.schemas.desk import FrameOutcome, MapState
+from data.enums import (
+    Audience,
+    AwardState,
+    BookingState,
+    Channel,
+    FriendState,
+    OfferState,
+    Outcome,
+    Tier,
+    Wish,
+)
 from data.markets import Language
 from data.seed.catalogue import load
-from dispatch.rules.jobs.events import EVENTS, TEMPLATES
+from data.store.desk import Queue
+from data.store.push_subscriptions import PhoneProblem
+from dispatch.rules.jobs.events import EVENTS, FIELDS, TEMPLATES, Shape
 from dispatch.rules.jobs.nearby import DeskOutcome
+from dispatch.rules.jobs.outcomes import FRIEND_OUTCOMES
+from dispatch.rules.jobs.reasons import CancelReason, HandBackReason, IncompleteReason
+from dispatch.rules.people.reachability import Obstacle
 from geo.point import Precision
 
 SOURCES = Path(__file__).parents[2] / "api" / "web" / "src"
@@ -21,19 +38,75 @@ LANGUAGES = sorted(Language)
 FOLDERS = sorted(folder for folder in SOURCES.glob("**/texts") if folder.is_dir())
 PLACE = re.compile(r"\{(\w+)\}")
 WORD = re.compile(r"""['"`]([\w.-]+)['"`]""")
-KIND = re.compile(r"\bword\('(\w+)'")
+KIND = re.compile(r"\blabel\('(\w+)'")
 COMPOSED = re.compile(r"`([\w.-]*\$\{[^`]*)`")
 # What the pages' plural rules know of each language, fractions included.
 FORMS = {code: {*Locale(code).plural_form.tags, "other"} for code in LANGUAGES}
-# Codes that the desk tells in words: whatever has none would stand there as the code.
-CODES = {
-    "outcome": [*Outcome, *FrameOutcome, *DeskOutcome],
-    "certificate": load().certificates,
-    "template": {template.name for template in TEMPLATES.values()},
-    "channel": Channel,
-    "audience": Audience,
-    "precision": Precision,
-    "wish": Wish,
+# What both pages hand to the texts of events as it is.
+PLAIN = {Shape.CODE, Shape.COUNT, Shape.MOMENT, Shape.MINUTES, Shape.MINOR_UNITS, Shape.ID}
+# Events that are of no use to the customer, whose page leaves them out.
+NOT_FOR_CUSTOMERS = {"booking.escalated", "offer.declined", "offer.expired", "contact.reminded"}
+# Events of which some data choose another text.
+VARIANTS = {"booking.moved", "booking.taken", "booking.cancelled_late", "booking.spent"} | {
+    "contact.denied"
+}
+# Codes that a face displays as texts `prefix.code`.
+CODES: Mapping[tuple[str, str], Iterable[str]] = {
+    ("book", "category"): {package.category for package in load().packages.values()},
+    ("book", "wish"): [f"{wish}{end}" for wish in Wish for end in ("", "_hint")],
+    ("desk", "audience"): Audience,
+    ("desk", "award"): AwardState,
+    ("desk", "by"): ["customer", "friend", "operator", "partner", "system", "you"],
+    ("desk", "certificate"): load().certificates,
+    ("desk", "channel"): Channel,
+    ("desk", "event"): {*EVENTS, *VARIANTS},
+    ("desk", "friend"): FriendState,
+    ("desk", "map"): MapState,
+    ("desk", "offer"): OfferState,
+    ("desk", "outcome"): [*Outcome, *FrameOutcome, *DeskOutcome],
+    ("desk", "precision"): Precision,
+    ("desk", "queue"): ["all", *Queue],
+    ("desk", "queue_text"): Queue,
+    ("desk", "reason"): {*CancelReason, *IncompleteReason, *HandBackReason},
+    ("desk", "standing"): [f"{state}{end}" for state in FriendState for end in ("", "_text")],
+    ("desk", "state"): BookingState,
+    ("desk", "template"): {template.name for template in TEMPLATES.values()},
+    ("desk", "tier"): Tier,
+    ("desk", "wish"): Wish,
+    ("friend", "back"): HandBackReason,
+    ("friend", "obstacle"): [f"{one}{end}" for one in Obstacle for end in ("", "_cure")],
+    ("friend", "phone"): PhoneProblem,
+    ("friend", "state"): [*BookingState, "on_the_way"],
+    ("friend", "unsolved"): IncompleteReason,
+    ("friend", "why"): FRIEND_OUTCOMES,
+    ("friend", "wish"): ["any", *Wish],
+    ("job", "past"): EVENTS.keys() - NOT_FOR_CUSTOMERS,
+    ("job", "reason"): CancelReason,
+    ("job", "wish"): Wish,
+}
+# Prefixes that other texts have too.
+SHARED = {("desk", prefix) for prefix in ("award", "friend", "map", "standing")} | {
+    ("friend", prefix) for prefix in ("back", "phone", "unsolved", "why")
+}
+# Numbers in a text, as digits or words. One, a and an are articles too; Italian sei is a verb too.
+NUMBERS = {
+    "de": "zwei drei vier fünf sechs sieben acht neun zehn elf zwölf vierzehn fünfzehn zwanzig"
+    " vierundzwanzig dreissig sechzig hundert viertel halbe halben",
+    "en": "two three four five six seven eight nine ten eleven twelve fourteen fifteen twenty"
+    " thirty sixty hundred quarter half",
+    "fr": "deux trois quatre cinq six sept huit neuf dix onze douze quatorze quinze vingt trente"
+    " soixante cent quart demi demie",
+    "it": "due tre quattro cinque sette otto nove dieci undici dodici quattordici quindici venti"
+    " ventiquattro trenta sessanta cento quarto mezza mezz",
+    "pl": "dwa dwie dwóch trzy trzech cztery czterech pięć pięciu sześć siedem siedmiu osiem"
+    " dziewięć dziesięć dwanaście dwunastu czternaście czternastu piętnaście dwadzieścia"
+    " trzydzieści sześćdziesiąt sto ćwierć pół czwartą",
+}
+# What is no number of the policy: times of day, examples, hints at forms.
+NUMBERS_ALLOWED = {
+    *(("book", f"wish.{wish}_hint") for wish in Wish),
+    ("book", "when.notes_hint"),
+    ("friend", "quiet.odd"),
 }
 
 
@@ -77,13 +150,13 @@ def test_no_text_is_empty(folder):
 
 
 def code(folder: Path) -> list[str]:
-    """The files that may say these texts: their own face's, and for the shared ones everybody's."""
+    """The sources that may use these texts: those of their face; for the shared ones, all."""
     face = SOURCES if folder.parent.name == "shared" else folder.parent
-    files = [file for file in face.rglob("*") if file.suffix in {".ts", ".svelte"}]
-    return [file.read_text("utf-8") for file in files if file.name != "openapi.d.ts"]
+    sources = [file for file in face.rglob("*") if file.suffix in {".ts", ".svelte"}]
+    return [file.read_text("utf-8") for file in sources if file.name != "openapi.d.ts"]
 
 
-def made(source: str, kinds: set[str]) -> Iterator[re.Pattern[str]]:
+def composed_keys(source: str, kinds: set[str]) -> Iterator[re.Pattern[str]]:
     """The keys that a file composes; a value they begin with is a word of the file, or a kind."""
     words = "|".join(map(re.escape, {*WORD.findall(source), *kinds}))
     for template in COMPOSED.findall(source):
@@ -93,21 +166,76 @@ def made(source: str, kinds: set[str]) -> Iterator[re.Pattern[str]]:
 
 
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.parent.name)
-def test_every_text_is_said_somewhere(folder):
-    files = code(folder)
-    kinds = {kind for source in files for kind in KIND.findall(source)}
-    said = {word for source in files for word in WORD.findall(source)}
-    composed = [pattern for source in files for pattern in made(source, kinds)]
-    left = texts(folder, "en").keys() - said
+def test_every_text_is_used(folder):
+    sources = code(folder)
+    kinds = {kind for source in sources for kind in KIND.findall(source)}
+    named = {word for source in sources for word in WORD.findall(source)}
+    composed = [pattern for source in sources for pattern in composed_keys(source, kinds)]
+    left = texts(folder, "en").keys() - named
     assert {key for key in left if not any(one.fullmatch(key) for one in composed)} == set()
 
 
-@pytest.mark.parametrize("kind", CODES)
-def test_the_desk_has_a_word_for_every_code_and_none_too_many(kind):
-    listed = {key for key in texts(SOURCES / "desk" / "texts", "en") if key.startswith(f"{kind}.")}
-    assert listed == {f"{kind}.{code}" for code in CODES[kind]}
+def prefixed(face: str, prefix: str, language: Language) -> set[str]:
+    """The codes that have a text."""
+    start = f"{prefix}."
+    listed = texts(SOURCES / face / "texts", language)
+    return {key.removeprefix(start) for key in listed if key.startswith(start)}
 
 
-def test_the_desk_tells_every_event():
-    listed = texts(SOURCES / "desk" / "texts", "en")
-    assert {f"event.{kind}" for kind in EVENTS} <= set(listed)
+@pytest.mark.parametrize(("face", "prefix"), CODES, ids=".".join)
+def test_every_code_has_a_text_in_every_language_and_no_other_has_one(face, prefix):
+    codes = {str(code) for code in CODES[face, prefix]}
+    for language in LANGUAGES:
+        found = prefixed(face, prefix, language)
+        assert codes - found == set(), language
+        assert (face, prefix) in SHARED or found - codes == set(), language
+
+
+def test_the_page_of_a_booking_states_every_state():
+    for language in LANGUAGES:
+        listed = texts(SOURCES / "job" / "texts", language)
+        assert {f"{state}.{part}" for state in BookingState for part in ("title", "tab")} <= {
+            *listed
+        }
+
+
+@pytest.mark.parametrize(
+    ("face", "prefix", "source"),
+    [("desk", "event", "booking/story.ts"), ("job", "past", "history.ts")],
+)
+def test_the_texts_of_events_use_only_values_that_the_page_gives(face, prefix, source):
+    given = set(re.findall(r"(\w+):", (SOURCES / face / source).read_text("utf-8")))
+    given |= {name for name, field in FIELDS.items() if field.shape in PLAIN}
+    found = texts(SOURCES / face / "texts", "en")
+    used = {name for key in found if key.startswith(f"{prefix}.") for name in places(found[key])}
+    assert used - given == set()
+
+
+def wordings(language: Language) -> Iterator[tuple[tuple[str, ...], str]]:
+    """Every text of the pages, letters and pushes, with where it stands."""
+    for folder in FOLDERS:
+        for key, text in texts(folder, language).items():
+            for form in text.values() if isinstance(text, dict) else [text]:
+                yield (folder.parent.name, key), form
+    letters = files("scheduler.senders") / "texts"
+    for name, table in [
+        (str(language), tomllib.loads((letters / f"{language}.toml").read_text("utf-8"))),
+        ("phones", tomllib.loads((letters / "phones.toml").read_text("utf-8"))[language]),
+    ]:
+        yield from leaves((name,), table)
+
+
+def leaves(where: tuple[str, ...], table: object) -> Iterator[tuple[tuple[str, ...], str]]:
+    if isinstance(table, dict):
+        for key, value in table.items():
+            yield from leaves((*where, key), value)
+    else:
+        yield where, str(table)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_no_text_states_a_number(language):
+    words = NUMBERS[language].replace(" ", "|")
+    number = re.compile(rf"\d|\b(?:{words})\b", re.IGNORECASE)
+    found = {where: text for where, text in wordings(language) if number.search(text)}
+    assert {where: text for where, text in found.items() if where not in NUMBERS_ALLOWED} == {}

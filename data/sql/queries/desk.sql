@@ -1,10 +1,10 @@
 -- name: page
--- The newest first; a page begins after the last booking of the one before, the first after the end of time.
+-- Newest first; a page begins after the last booking of the page before, the first one after END_OF_TIME.
 SELECT b.id, b.created_at FROM bookings b WHERE (b.created_at, b.id) < ($1, $2::uuid)
 ORDER BY b.created_at DESC, b.id DESC LIMIT $3
 
 -- name: page_completed
--- Most are: they are soon found among all.
+-- Most bookings are completed: the index over all finds them soon.
 SELECT b.id, b.created_at FROM bookings b WHERE (b.created_at, b.id) < ($1, $2::uuid) AND b.state = 'completed'
 ORDER BY b.created_at DESC, b.id DESC LIMIT $3
 
@@ -28,7 +28,7 @@ LEFT JOIN people h ON h.id = a.friend_id
 WHERE b.id = ANY($1::uuid[]) ORDER BY b.created_at DESC, b.id DESC
 
 -- name: search
--- Of each kind the newest: by the booking's id, the partner's reference, the friend's ref, the customer's words.
+-- The newest of each: by booking id, partner reference, friend ref, words of the customer's data.
 SELECT b.id FROM bookings b WHERE b.id = $2::uuid
 UNION SELECT b.id FROM bookings b WHERE b.partner_reference = $1 AND b.partner_id = ANY(ARRAY(SELECT p.id FROM partners p))
 UNION (SELECT a.booking_id FROM awards a WHERE a.friend_id = (SELECT f.id FROM friends f WHERE f.ref = $1)
@@ -50,32 +50,32 @@ SELECT id FROM bookings WHERE state = 'unfilled' LIMIT $1
 SELECT id FROM bookings WHERE state = 'incomplete' AND state <> 'completed' LIMIT $1
 
 -- name: contact_due_soon
--- By the timers, whose index is there for the sweep.
+-- By the timers, which have an index for the sweep.
 SELECT booking_id AS id FROM timers
 WHERE kind = 'contact_deadline' AND not_before <= (SELECT moment()) + $2::interval LIMIT $1
 
 -- name: missed
--- Forfeited within a day, and nobody has called her since.
+-- Forfeited within the last day, and the customer has not been contacted since.
 SELECT b.id FROM (SELECT DISTINCT a.booking_id FROM awards a
                   WHERE a.state = 'forfeited' AND a.ended_at > (SELECT moment()) - interval '1 day') AS lost
 JOIN bookings b ON b.id = lost.booking_id
 WHERE b.state IN ('open', 'unfilled', 'awarded') LIMIT $1
 
 -- name: disputed
--- The friend says that he has called, she says that he has not, and no appointment shows who is right.
+-- The friend reported a call, the customer disputes it, and no appointment proves it.
 SELECT booking_id AS id FROM awards
 WHERE state = 'live' AND disputed_at IS NOT NULL AND disputed_at >= contacted_at AND appointment IS NULL LIMIT $1
 
 -- name: unsure_addresses
--- Placed by the town alone: the nearest may not be the nearest.
+-- Located by the town only: ranking by distance may be wrong.
 SELECT b.id FROM bookings b JOIN people c ON c.id = b.customer_id
 WHERE b.state IN ('open', 'unfilled', 'awarded') AND b.state <> 'completed' AND c.precision IN ('town', 'district') LIMIT $1
 
 -- name: parked_messages
 SELECT booking_id AS id FROM messages WHERE state = 'parked' LIMIT $1
 
--- name: numbers
--- What has happened since midnight in a time zone; a booking counts once of each kind.
+-- name: day_numbers
+-- Events since midnight in a time zone; a booking counts once per kind.
 SELECT clock.now, clock.since,
        count(DISTINCT b.id) FILTER (WHERE e.kind = 'booking.created') AS booked,
        count(DISTINCT b.id) FILTER (WHERE e.kind = 'booking.awarded') AS awarded,
@@ -96,8 +96,8 @@ GROUP BY clock.now, clock.since
 SELECT count(*) FROM offers o JOIN bookings b ON b.id = o.booking_id
 WHERE o.state = 'live' AND o.slot >= 1 AND o.expires_at > (SELECT moment()) AND ($1::market IS NULL OR b.market = $1)
 
--- name: about
--- What only the desk may know of a booking beside what everybody does.
+-- name: booking_details
+-- Data of a booking that only the desk may see.
 SELECT c.precision, c.radius_m, c.signature, c.desk_notes, p.name AS partner
 FROM bookings b JOIN people c ON c.id = b.customer_id LEFT JOIN partners p ON p.id = b.partner_id
 WHERE b.id = $1
@@ -119,23 +119,23 @@ WHERE a.booking_id = $1 ORDER BY a.round, a.awarded_at, a.id LIMIT $2
 -- name: names
 SELECT id, name FROM people WHERE id = ANY($1::uuid[])
 
--- name: note_booking
+-- name: add_booking_note
 UPDATE people SET desk_notes = desk_notes || jsonb_build_object('at', moment(), 'by', $2::uuid, 'text', $3::text)
 WHERE id = (SELECT customer_id FROM bookings WHERE id = $1) AND jsonb_array_length(desk_notes) < $4 RETURNING desk_notes
 
--- name: note_friend
+-- name: add_friend_note
 UPDATE people SET desk_notes = desk_notes || jsonb_build_object('at', moment(), 'by', $2::uuid, 'text', $3::text)
 WHERE id = $1 AND kind = 'friend' AND jsonb_array_length(desk_notes) < $4 RETURNING desk_notes
 
--- name: looked
--- Whoever looks again within ten minutes has looked once.
+-- name: record_access
+-- Repeated access within ten minutes is recorded once.
 INSERT INTO audit (at, actor, act, subject)
 SELECT moment(), $1, $2, $3
 WHERE NOT EXISTS (SELECT FROM audit a WHERE a.subject = $3 AND a.at > (SELECT moment()) - interval '10 minutes'
                     AND a.actor = $1 AND a.act = $2)
 
--- name: on_map
--- What is under way, and what was booked within a week.
+-- name: map_bookings
+-- Bookings not finished, and those of the last seven days.
 SELECT b.id, b.state, c.lat, c.lon
 FROM ((SELECT id, state, customer_id FROM bookings
        WHERE created_at > (SELECT moment()) - interval '7 days' ORDER BY created_at DESC LIMIT $1)
@@ -146,12 +146,12 @@ FROM ((SELECT id, state, customer_id FROM bookings
 JOIN people c ON c.id = b.customer_id WHERE c.lat IS NOT NULL LIMIT $1
 
 -- name: messages
--- By the moment they were last tried, the longest waiting first.
+-- By the time of the last attempt, the longest waiting first.
 SELECT id, booking_id, channel, audience, template, state, attempts, next_at, problem FROM messages
 WHERE state = $1 AND state IN ('parked', 'pending') AND (next_at, id) > ($2, $3::uuid) ORDER BY next_at, id LIMIT $4
 
 -- name: friends
--- The page first, so that what belongs to a friend is read of nobody else.
+-- The page is selected first, so that certificates are read for its friends only.
 SELECT f.id, f.ref, f.state, f.tier, f.market, f.languages, f.radius_m, f.capacity, f.open_jobs, p.name, p.postcode,
        p.city,
        ARRAY(SELECT DISTINCT c.certificate FROM friend_certificates c
@@ -170,7 +170,7 @@ FROM (SELECT * FROM friends WHERE id = ANY($4::uuid[]) AND ref > $1 AND ($2::fri
 JOIN people p ON p.id = f.id ORDER BY f.ref
 
 -- name: search_friends
--- By id, the beginning of the ref, or the words of name, mail, telephone number, postcode and town.
+-- By id, prefix of the ref, or words of name, mail, telephone number, postcode and town.
 SELECT f.id FROM friends f WHERE f.id = $2::uuid
 UNION (SELECT f.id FROM friends f WHERE starts_with(lower(f.ref), lower($1)) ORDER BY f.ref LIMIT $3)
 UNION (SELECT p.id FROM people p

@@ -1,6 +1,6 @@
 -- name: lock
--- The booking row is the lock of the job, taken in the order of ids so that no two batches wait in a circle. A job is
--- named by its id, by an offer and the friend whose own it is, or by the friend who holds or held it.
+-- The booking row is the lock of the job, taken in the order of ids so that no two batches deadlock. A job is named by
+-- its id, by an offer and its friend, or by the friend who holds or held it.
 SELECT id FROM bookings
 WHERE id IN (SELECT unnest($1::uuid[])
              UNION SELECT o.booking_id FROM offers o JOIN unnest($2::uuid[], $3::uuid[]) AS t (i, f)
@@ -10,14 +10,14 @@ WHERE id IN (SELECT unnest($1::uuid[])
 ORDER BY id FOR UPDATE
 
 -- name: lock_due
--- Bookings another process holds are passed over, and the next in line taken: it is acting on them, or it will be
--- found dead and they return. Nobody waits here, so that the order of due moments cannot close a circle.
+-- Bookings locked by another process are skipped: it is acting on them, or dies and releases them. Nothing waits here,
+-- so that the order by due time cannot cause a deadlock.
 SELECT b.id FROM timers t JOIN bookings b ON b.id = t.booking_id
 WHERE t.not_before <= moment() AND (t.kind = 'retry') = $2 ORDER BY t.not_before LIMIT $1
 FOR UPDATE OF b SKIP LOCKED
 
 -- name: load
--- Read after the lock, in a statement of its own, as is the moment: a time check before the lock comes too early.
+-- Read after the lock, in a statement of its own, as is the time: checked before the lock, it would be too early.
 -- Rounds are in order even where the clock was set back.
 SELECT b.*, p.lat, p.lon, EXISTS (SELECT FROM ratings r WHERE r.booking_id = b.id) AS rated, moment() AS now,
        ARRAY(SELECT o FROM offers o WHERE o.booking_id = b.id ORDER BY o.round, o.slot, o.id) AS offers,
@@ -46,7 +46,7 @@ FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::language[], $6::
   AS t (i, n, e, ph, l, s, pc, ci, co, la, lo, pr, ra, no)
 
 -- name: update_people
--- What is null stays as it is; an empty note forgets the last.
+-- NULL leaves a column unchanged; an empty note clears it.
 UPDATE people p SET signature = coalesce(t.si, p.signature),
                     move_note = CASE WHEN t.no IS NULL THEN p.move_note ELSE nullif(t.no, '') END
 FROM unnest($1::uuid[], $2::text[], $3::text[]) AS t (i, si, no)
@@ -79,25 +79,25 @@ FROM unnest($1::uuid[], $2::offer_state[], $3::timestamptz[]) AS t (i, st, an)
 WHERE o.id = t.i
 
 -- name: insert_offers
-INSERT INTO offers (id, booking_id, friend_id, round, slot, state, distance_m, shown_m, radius_m, offered_at,
+INSERT INTO offers (id, booking_id, friend_id, round, slot, slots, state, distance_m, shown_m, radius_m, offered_at,
                     expires_at)
-SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::smallint[], $5::smallint[], $6::offer_state[], $7::int[],
-                     $8::int[], $9::int[], $10::timestamptz[], $11::timestamptz[])
+SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::smallint[], $5::smallint[], $6::smallint[],
+                     $7::offer_state[], $8::int[], $9::int[], $10::int[], $11::timestamptz[], $12::timestamptz[])
 
 -- name: insert_awards
-INSERT INTO awards (id, booking_id, friend_id, offer_id, round, state, awarded_at, contact_due_at)
+INSERT INTO awards (id, booking_id, friend_id, offer_id, round, state, awarded_at, contact_due_at, contact_within_s)
 SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::smallint[], $6::award_state[],
-                     $7::timestamptz[], $8::timestamptz[])
+                     $7::timestamptz[], $8::timestamptz[], $9::int[])
 
 -- name: update_awards
 UPDATE awards a SET state = t.st, contacted_at = t.co,
   appointment = CASE WHEN t.a1 IS NOT NULL THEN tstzrange(t.a1, t.a2) END, appointment_revision = t.ar,
   on_the_way_at = t.ow, move_asked_at = t.ma, move_wishes = string_to_array(t.mw, ' ')::wish[], disputed_at = t.di,
-  started_at = t.sa, ended_at = t.ea, summary = t.su, worked_minutes = t.wm
+  started_at = t.sa, ended_at = t.ea, summary = t.su, worked_minutes = t.wm, marks = t.mk
 FROM unnest($1::uuid[], $2::award_state[], $3::timestamptz[], $4::timestamptz[], $5::timestamptz[], $6::int[],
             $7::timestamptz[], $8::timestamptz[], $9::text[], $10::timestamptz[], $11::timestamptz[],
-            $12::timestamptz[], $13::text[], $14::int[])
-  AS t (i, st, co, a1, a2, ar, ow, ma, mw, di, sa, ea, su, wm)
+            $12::timestamptz[], $13::text[], $14::int[], $15::jsonb[])
+  AS t (i, st, co, a1, a2, ar, ow, ma, mw, di, sa, ea, su, wm, mk)
 WHERE a.id = t.i
 
 -- name: set_timers
@@ -126,7 +126,7 @@ FROM unnest($1::uuid[], $2::int[], $3::smallint[], $4::tier[], $5::timestamptz[]
             $9::text[], $10::text[]) AS t (b, s, r, t, a, p, f, o, d, k)
 
 -- name: count_open_jobs
--- Locks and counts in the order of ids. The check friend_capacity refuses what the rules let through.
+-- Locks and counts in the order of ids. The check friend_capacity refuses what the rules missed.
 UPDATE friends f SET open_jobs = f.open_jobs + t.by
 FROM (SELECT g.id, u.by FROM friends g JOIN unnest($1::uuid[], $2::smallint[]) AS u (id, by) ON u.id = g.id
       ORDER BY g.id FOR NO KEY UPDATE OF g) AS t
@@ -141,11 +141,11 @@ INSERT INTO charges (booking_id, friend_id, price_minor, pay_minor, currency, at
 SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::int[], $4::int[], $5::currency[], $6::timestamptz[])
 
 -- name: postpone_timers
--- A timer whose action failed steps back, longer each time, so that it holds up nobody behind it.
+-- A timer whose action failed is postponed, longer each time, so that it does not delay the others.
 UPDATE timers SET attempts = attempts + 1,
   not_before = moment() + least(interval '1 hour', interval '5 seconds' * power(2, least(attempts, 10)))
 WHERE booking_id = $1 AND not_before <= moment()
 
 -- name: next_due
--- Seconds on the wall until the next timer is due, however fast a test clock runs.
+-- Wall-clock seconds until the next timer is due, however fast a test clock runs.
 SELECT greatest(extract(epoch FROM min(not_before) - moment()), 0)::float8 FROM timers

@@ -1,12 +1,10 @@
 -- name: booking
--- What anybody may be told about a booking, in one row; the caller leaves out what is not for his reader. Another
--- partner's, or one that another friend holds, is not read further than one that does not exist.
-SELECT b.id, b.state, b.round, b.package, b.market, b.language, b.price_minor, b.currency, b.partner_id,
+-- A booking in one row; the caller removes what its audience may not see. A booking of another partner, or one held by
+-- another friend, takes no more work than one that does not exist.
+SELECT b.id, b.state, b.round, b.package, b.tier, b.market, b.language, b.price_minor, b.currency, b.partner_id,
        b.partner_reference, b.wishes, b.created_at, clock.now, r.stars,
        (SELECT count(*) FROM offers o WHERE o.booking_id = b.id AND o.state = 'live' AND o.expires_at > clock.now) AS live,
-       a.friend_id, a.contact_due_at, a.contacted_at, a.started_at, a.ended_at, lower(a.appointment) AS starts_at,
-       upper(a.appointment) AS ends_at, a.appointment_revision, a.on_the_way_at, a.move_asked_at, a.move_wishes,
-       a.disputed_at, b.cancel_fee_minor, fr.languages AS friend_languages,
+       a.friend_id, CASE WHEN a.id IS NOT NULL THEN a END AS award, b.cancel_fee_minor, fr.languages AS friend_languages,
        (SELECT count(*) FROM offers o WHERE o.booking_id = b.id) AS asked,
        (SELECT round(avg(g.stars), 1)::float8 FROM ratings g WHERE g.friend_id = a.friend_id) AS friend_stars,
        (SELECT count(*) FROM ratings g WHERE g.friend_id = a.friend_id) AS friend_ratings, f.name AS friend_name,
@@ -21,13 +19,11 @@ LEFT JOIN ratings r ON r.booking_id = b.id
 WHERE b.id = $1 AND ($2::uuid IS NULL OR b.partner_id = $2) AND ($3::uuid IS NULL OR a.friend_id = $3)
 
 -- name: bookings
--- The newest first; a page begins after the last booking of the one before.
-SELECT b.id, b.state, b.round, b.package, b.market, b.language, b.price_minor, b.currency, b.partner_id,
+-- Newest first; a page begins after the last booking of the page before.
+SELECT b.id, b.state, b.round, b.package, b.tier, b.market, b.language, b.price_minor, b.currency, b.partner_id,
        b.partner_reference, b.wishes, b.created_at, clock.now, r.stars,
        (SELECT count(*) FROM offers o WHERE o.booking_id = b.id AND o.state = 'live' AND o.expires_at > clock.now) AS live,
-       a.friend_id, a.contact_due_at, a.contacted_at, a.started_at, a.ended_at, lower(a.appointment) AS starts_at,
-       upper(a.appointment) AS ends_at, a.appointment_revision, a.on_the_way_at, a.move_asked_at, a.move_wishes,
-       a.disputed_at, b.cancel_fee_minor, fr.languages AS friend_languages,
+       a.friend_id, CASE WHEN a.id IS NOT NULL THEN a END AS award, b.cancel_fee_minor, fr.languages AS friend_languages,
        (SELECT count(*) FROM offers o WHERE o.booking_id = b.id) AS asked,
        (SELECT round(avg(g.stars), 1)::float8 FROM ratings g WHERE g.friend_id = a.friend_id) AS friend_stars,
        (SELECT count(*) FROM ratings g WHERE g.friend_id = a.friend_id) AS friend_ratings, f.name AS friend_name
@@ -54,16 +50,16 @@ SELECT d.seq, d.round, d.tier, d.at, d.policy, d.friend_ids, d.outcomes::text[] 
              ORDER BY u.n) AS refs
 FROM decisions d WHERE d.booking_id = $1 ORDER BY d.seq
 
--- name: apart
--- A friend, named by his id or his ref, and a booking with its cell: their points, to say how far he lives from it.
+-- name: positions
+-- A friend, named by id or ref, and a booking with its cell: their points, to compute distances.
 SELECT f.id, f.ref, p.lat, p.lon, c.lat AS booking_lat, c.lon AS booking_lon, b.cell_lat, b.cell_lon
 FROM friends f JOIN people p ON p.id = f.id, bookings b JOIN people c ON c.id = b.customer_id
 WHERE (f.ref = $1 OR f.id::text = $1) AND b.id = $2
 
 -- name: offers
--- What an asked friend may see; whether an offer still stands is for the clock of the trade alone to say.
-SELECT o.id, o.booking_id, o.round, o.shown_m, o.offered_at, o.expires_at, b.package, b.pay_minor, b.currency,
-       b.cell_lat, b.cell_lon, b.cell_label, b.wishes, me.language, clock.now
+-- What a friend may see of an offer; whether it has expired is decided by `moment()` alone.
+SELECT o.id, o.booking_id, o.round, o.shown_m, o.offered_at, o.expires_at, b.package, b.tier, b.pay_minor,
+       b.currency, b.cell_lat, b.cell_lon, b.cell_label, b.wishes, me.language, clock.now
 FROM (SELECT moment() AS now) AS clock, offers o
 JOIN bookings b ON b.id = o.booking_id
 JOIN people me ON me.id = o.friend_id
@@ -71,10 +67,8 @@ WHERE o.friend_id = $1 AND o.state = 'live' AND o.expires_at > clock.now
 ORDER BY o.expires_at, o.id
 
 -- name: jobs
--- The jobs a friend holds or has done, the newest first.
-SELECT a.id AS award_id, a.booking_id, a.offer_id, a.round, a.awarded_at, a.contact_due_at, a.contacted_at,
-       a.started_at, a.ended_at, lower(a.appointment) AS starts_at, upper(a.appointment) AS ends_at,
-       a.appointment_revision, a.on_the_way_at, a.move_asked_at, a.move_wishes, a.disputed_at, b.state, b.package,
+-- The jobs a friend holds or has done, newest first.
+SELECT a AS award, a.booking_id, b.state, b.package,
        b.pay_minor, b.currency, b.wishes, me.language, clock.now, c.name, c.email, c.phone, c.street, c.postcode, c.city,
        c.country, c.lat, c.lon, c.notes, c.move_note, me.lat AS base_lat, me.lon AS base_lon
 FROM (SELECT moment() AS now) AS clock, awards a
@@ -90,9 +84,9 @@ ORDER BY a.awarded_at DESC, a.id DESC LIMIT $5
 SELECT b.id, c.name, c.email, c.phone, c.street, c.postcode, c.city, c.country, c.lat, c.lon, c.notes
 FROM bookings b JOIN people c ON c.id = b.customer_id WHERE b.id = ANY ($1)
 
--- name: why
--- No distance and no rank: a friend who knew them could find out where others live. And not a word where he and this
--- customer are kept apart: he would know who has booked.
+-- name: outcomes
+-- No distance and no rank: they would reveal where others live. No line where friend and customer are blocked: it would
+-- reveal who has booked.
 SELECT d.booking_id, d.seq, d.round, d.at, b.package,
        d.outcomes[array_position(d.friend_ids, $1)]::text AS outcome
 FROM decisions d JOIN bookings b ON b.id = d.booking_id

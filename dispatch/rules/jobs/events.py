@@ -74,6 +74,11 @@ FIELDS: Final[Mapping[str, Field]] = {
 }
 
 
+def fact_of(name: str) -> str:
+    """By which name a letter states a field: an amount without its unit."""
+    return name.removesuffix("_minor")
+
+
 class Validity(StrEnum):
     """While what is true a message is worth delivering."""
 

@@ -186,7 +186,7 @@ def _unfit(friend: Friend, need: Need) -> Outcome | None:
 def _is_certified(friend: Friend, need: Need) -> bool:
     for code in need.certificates:
         for held in friend.certificates:
-            if held.code == code and held.valid(need.now):
+            if held.code == code and held.is_valid(need.now):
                 break
         else:
             return False

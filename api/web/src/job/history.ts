@@ -1,30 +1,7 @@
 // The past of a booking as its customer reads it.
-import { minutes } from '../shared/i18n.svelte';
+import { minutes, plainValues } from '../shared/i18n.svelte';
 import type { JobEvent } from './job.svelte';
-import { say } from './say';
-
-/** The kinds of events with a text. */
-export const LISTED = [
-  'booking.created',
-  'booking.offered',
-  'booking.unfilled',
-  'booking.awarded',
-  'booking.contacted',
-  'contact.disputed',
-  'contact.missed',
-  'booking.handed_back',
-  'booking.redispatched',
-  'booking.scheduled',
-  'appointment.move_asked',
-  'booking.on_the_way',
-  'booking.delayed',
-  'booking.started',
-  'booking.completed',
-  'booking.incomplete',
-  'booking.cancelled',
-  'booking.rated',
-] as const;
-type Kind = (typeof LISTED)[number];
+import { has, say } from './say';
 
 export interface Past {
   text: string;
@@ -32,17 +9,14 @@ export interface Past {
   state: 'done';
 }
 
-/** What has happened, without what is of no use to the customer, as a declined offer. */
+/** What has happened, as far as there are texts for the customer: a declined offer has none. */
 export function pastOf(events: readonly JobEvent[]): Past[] {
-  return events
-    .filter(({ kind }, place) => {
-      // Rounds that follow each other directly are one entry.
-      const again = kind === 'booking.offered' && events[place - 1]?.kind.startsWith('offer.');
-      return LISTED.includes(kind as Kind) && !again;
-    })
-    .map(({ kind, at, data }) => ({
-      text: say(`past.${kind as Kind}`, { minutes: minutes(Number(data.minutes ?? 0)) }),
-      at,
-      state: 'done' as const,
-    }));
+  return events.flatMap(({ kind, at, data }, place) => {
+    const key = `past.${kind}`;
+    // Rounds that follow each other directly are one entry.
+    const again = kind === 'booking.offered' && events[place - 1]?.kind.startsWith('offer.');
+    if (again || !has(key)) return [];
+    const values = { ...plainValues(data), minutes: minutes(Number(data.minutes ?? 0)) };
+    return [{ text: say(key, values), at, state: 'done' as const }];
+  });
 }

@@ -1,6 +1,6 @@
 // The current state in a title and a sentence, for the page and for the title of its tab.
 import { clock } from '../shared/clock.svelte';
-import { money, time } from '../shared/i18n.svelte';
+import { minutes, money, time } from '../shared/i18n.svelte';
 import type { Job } from './job.svelte';
 import { say } from './say';
 
@@ -83,11 +83,18 @@ function coming(job: Job, name: string): Statement {
     return { title: say('contacted.title', values), text, tab, tone: 'good' };
   }
   const late = clock.now > Date.parse(job.appointment?.ends_at ?? at);
-  const moving = job.move_asked_at !== null;
-  const values = { name, day: time(at, DAY), time: time(at, HOUR) };
+  const detail = late
+    ? 'late'
+    : job.move_asked_at
+      ? 'moving'
+      : job.delayed_minutes
+        ? 'delayed'
+        : 'text';
+  const delay = minutes(job.delayed_minutes ?? 0);
+  const values = { name, day: time(at, DAY), time: time(at, HOUR), minutes: delay };
   return {
     title: say('scheduled.title', values),
-    text: say(late ? 'scheduled.late' : moving ? 'scheduled.moving' : 'scheduled.text', values),
+    text: say(`scheduled.${detail}`, values),
     tab: say('scheduled.tab', { when: time(at, { weekday: 'short', ...HOUR }) }),
     tone: 'good',
   };

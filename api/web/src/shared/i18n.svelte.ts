@@ -46,6 +46,9 @@ export class Texts<Key extends string> {
     });
   };
 
+  /** Whether there is such a text: for keys that follow from data. */
+  has = (key: string): key is Key => key in this.#catalogue;
+
   async load(language: Language): Promise<() => void> {
     const loader = this.#loaders[`./texts/${language}.json`];
     if (!loader) throw new Error(`no texts for ${language}`);
@@ -64,6 +67,13 @@ export class Texts<Key extends string> {
 function missing(key: string, what: string): string {
   console.error(`no ${what} for ${key} in ${current.language}`);
   return key;
+}
+
+/** The numbers and words of an event's data, for texts that name its fields. */
+export function plainValues(data: Record<string, unknown>): Values {
+  const plain = ([, value]: [string, unknown]) =>
+    typeof value === 'string' || typeof value === 'number';
+  return Object.fromEntries(Object.entries(data).filter(plain)) as Values;
 }
 
 type SharedKey = keyof typeof import('./texts/en.json');

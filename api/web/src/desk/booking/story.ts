@@ -1,5 +1,13 @@
 // The story of a booking: each event as a sentence, with its actor and the results of its offers.
-import { distance, minutes, money, number, shared, type Values } from '../../shared/i18n.svelte';
+import {
+  distance,
+  minutes,
+  money,
+  number,
+  plainValues,
+  shared,
+  type Values,
+} from '../../shared/i18n.svelte';
 import { say, type Key } from '../say';
 import type { DeskEvent, OfferRow, BookingDetails } from '../types';
 import { label, shortTime, when, type Tone } from '../words';
@@ -98,6 +106,7 @@ function values(
   const moment = data.starts_at ?? data.due_at;
   const fee = { amount: Number(data.fee_minor ?? 0), currency: booking.price.currency };
   return {
+    ...plainValues(data),
     package: packages[String(data.package)] ?? String(data.package ?? ''),
     friend: names.get(String(data.friend)) ?? say('by.friend'),
     friends: friends.map((id) => names.get(id) ?? say('by.friend')).join(', '),
