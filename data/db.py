@@ -239,7 +239,7 @@ async def _register_json(connection: Connection) -> None:
     )
 
 
-# The binary form is a version and the text: only in it can jsonb stand within a row or an array.
+# The binary format is a version byte and the text; jsonb within rows and arrays requires it.
 _JSONB_VERSION: Final = b"\x01"
 _json_text = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 

@@ -1,1 +1,1 @@
-"""Where things are."""
+"""Places: the index of friends, the gazetteer, coverage and imports."""

@@ -1,8 +1,8 @@
 """The coarse cell that may be shown before an award: one square kilometre of a fixed global grid.
 
 Rows are equal steps of latitude, columns equal steps of longitude at the middle of their row; both
-divide the globe without remainder. Whatever is told about a cell is computed from its centre, so
-that nobody learns more by asking often or by comparing notes.
+divide the globe without remainder. All values of a cell derive from its centre, so that repeated or
+combined queries reveal nothing more.
 """
 
 import math
@@ -31,12 +31,12 @@ class Cell:
 
     @property
     def centre(self) -> Point:
-        """The point from which every distance before an award is counted."""
+        """The point from which distances are computed before an award."""
         return Point(self.lat, self.lon)
 
 
 def centre(point: Point) -> Point:
-    """The centre of the cell in which the point lies, the same for every point of the cell."""
+    """Return the centre of the point's cell, the same for all points of the cell."""
     row = min(math.floor((point.lat + 90) / ROW_DEGREES), ROWS - 1)
     lat = -90 + (row + 0.5) * ROW_DEGREES
     columns = _columns(lat)
@@ -45,7 +45,7 @@ def centre(point: Point) -> Point:
 
 
 def cell(point: Point, gazetteer: Gazetteer) -> Cell:
-    """The cell of a point; its label names the place nearest to its centre, never to the point."""
+    """Return the cell of a point; its label names the place nearest to its centre."""
     middle = centre(point)
     return Cell(
         lat=round(middle.lat, 6),

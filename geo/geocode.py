@@ -1,8 +1,8 @@
-"""A street address to a point: the gazetteer by default, Photon or Nominatim when configured.
+"""Geocoding of street addresses: the gazetteer by default, Photon or Nominatim if configured.
 
-A geocoder is asked for what the gazetteer cannot know, and believed only near the postcode. It may
-be slow, wrong or away: the answer is then the postcode's own point, which says how exact it is.
-Addresses are personal data and stay out of the log.
+The result of a geocoder is accepted only near the postcode. If the geocoder is slow, wrong or
+unavailable, the result is the postcode's own point with its precision. Addresses are personal data
+and are never logged.
 """
 
 import asyncio
@@ -34,7 +34,7 @@ NOMINATIM_PAUSE_S = 1.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Address:
-    """Where a customer lives, as she wrote it; the street may be empty."""
+    """An address as written by the customer; the street may be empty."""
 
     street: str
     postcode: str
@@ -44,7 +44,7 @@ class Address:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GeocodedAddress:
-    """Where an address lies, how exactly that is known, and what to show for it."""
+    """The point of an address with its precision and a label."""
 
     point: Point
     precision: Precision
@@ -54,13 +54,13 @@ class GeocodedAddress:
 
 
 class Geocoder(Protocol):
-    """Whatever can place an address; an `AddressRefused` when not even its town is known."""
+    """Locates addresses; raises AddressRefused when not even the town is known."""
 
     async def locate(self, address: Address) -> GeocodedAddress: ...
 
 
 class Cache(Protocol):
-    """Answers of a geocoder by the SHA-256 of its name and the address."""
+    """A cache of results by the SHA-256 of geocoder name and address."""
 
     async def get(self, key: bytes) -> GeocodedAddress | None: ...
 
@@ -68,13 +68,13 @@ class Cache(Protocol):
 
 
 class GazetteerGeocoder:
-    """The gazetteer alone: the point of the postcode."""
+    """Locates by the gazetteer only: the point of the postcode."""
 
     def __init__(self, gazetteer: Gazetteer) -> None:
         self._gazetteer = gazetteer
 
     async def locate(self, address: Address) -> GeocodedAddress:
-        """The point of the address's postcode and town."""
+        """Return the point of the address's postcode and town."""
         return _from_place(self._place(address))
 
     def _place(self, address: Address) -> Place:
@@ -82,11 +82,11 @@ class GazetteerGeocoder:
 
 
 class _UnusableAnswer(Exception):
-    """The geocoder's answer cannot be taken; the text names no part of the address."""
+    """The geocoder's answer cannot be used; the message contains no part of the address."""
 
 
 class _HttpGeocoder(ABC):
-    """What Photon and Nominatim share: cache, time limit, distrust and the way back."""
+    """The common part of Photon and Nominatim: cache, timeout, checks and fallback."""
 
     name: str
     path: str
@@ -107,16 +107,16 @@ class _HttpGeocoder(ABC):
         self._timeout_s = timeout_s
 
     async def locate(self, address: Address) -> GeocodedAddress:
-        """The point of the address, or that of its postcode when the geocoder does not help."""
+        """Return the point of the address, or that of its postcode if the geocoder fails."""
         place = self._gazetteer.find(address.country, address.postcode, address.city)
         if not address.street.strip():
             return _from_place(place)
         key = self._key(address, place)
-        known = await self._cache.get(key) if self._cache else None
-        if known:
-            return known
+        cached = await self._cache.get(key) if self._cache else None
+        if cached:
+            return cached
         try:
-            located = await self._asked(address, place)
+            located = await self._request(address, place)
         except (_UnusableAnswer, httpx2.HTTPError, TimeoutError) as failure:
             reason = (
                 str(failure) if isinstance(failure, _UnusableAnswer) else type(failure).__name__
@@ -127,12 +127,12 @@ class _HttpGeocoder(ABC):
             await self._cache.put(key, located)
         return located
 
-    async def _asked(self, address: Address, place: Place) -> GeocodedAddress:
+    async def _request(self, address: Address, place: Place) -> GeocodedAddress:
         async with asyncio.timeout(self._timeout_s):
             await self._wait()
-            answer = await self._get(self._question(address, place))
+            answer = await self._get(self._parameters(address, place))
         try:
-            point, precision = self._understood(answer, place)
+            point, precision = self._parse(answer, place)
         except (LookupError, TypeError, ValueError, AttributeError):
             raise _UnusableAnswer("the answer has another form than expected") from None
         if distance_m(point, place.point) > FARTHEST_FROM_POSTCODE_M:
@@ -145,10 +145,10 @@ class _HttpGeocoder(ABC):
             note=place.note,
         )
 
-    async def _get(self, question: Mapping[str, str]) -> Any:
+    async def _get(self, parameters: Mapping[str, str]) -> Any:
         url, body = f"{self._url}{self.path}", b""
         async with self._client.stream(
-            "GET", url, params=question, headers=self._headers(), follow_redirects=False
+            "GET", url, params=parameters, headers=self._headers(), follow_redirects=False
         ) as answer:
             if answer.status_code != httpx2.codes.OK:
                 raise _UnusableAnswer(f"status {answer.status_code}")
@@ -159,7 +159,7 @@ class _HttpGeocoder(ABC):
         try:
             return json.loads(body)
         except (ValueError, RecursionError):
-            raise _UnusableAnswer("the answer is no JSON") from None
+            raise _UnusableAnswer("the answer is not JSON") from None
 
     def _key(self, address: Address, place: Place) -> bytes:
         parts = (self.name, place.country, place.postcode, place.town, address.street)
@@ -172,19 +172,19 @@ class _HttpGeocoder(ABC):
         return
 
     @abstractmethod
-    def _question(self, address: Address, place: Place) -> dict[str, str]: ...
+    def _parameters(self, address: Address, place: Place) -> dict[str, str]: ...
 
     @abstractmethod
-    def _understood(self, answer: Any, place: Place) -> tuple[Point, Precision]: ...
+    def _parse(self, answer: Any, place: Place) -> tuple[Point, Precision]: ...
 
 
 class Photon(_HttpGeocoder):
-    """A Photon server at `url`, asked near the postcode's point."""
+    """A Photon server at `url`, searched near the postcode's point."""
 
     name = "photon"
     path = "/api"
 
-    def _question(self, address: Address, place: Place) -> dict[str, str]:
+    def _parameters(self, address: Address, place: Place) -> dict[str, str]:
         return {
             "q": f"{address.street.strip()}, {place.label}",
             "lat": f"{place.point.lat:.5f}",
@@ -192,7 +192,7 @@ class Photon(_HttpGeocoder):
             "limit": "1",
         }
 
-    def _understood(self, answer: Any, place: Place) -> tuple[Point, Precision]:
+    def _parse(self, answer: Any, place: Place) -> tuple[Point, Precision]:
         if not answer["features"]:
             raise _UnusableAnswer("the address was not found")
         first = answer["features"][0]
@@ -204,9 +204,9 @@ class Photon(_HttpGeocoder):
 
 
 class Nominatim(_HttpGeocoder):
-    """A Nominatim server at `url`; asks once a second at most and names itself, as its rules want.
+    """A Nominatim server at `url`; at most one request per second, with a user agent (its policy).
 
-    The pace is kept per process: run one process that geocodes against the public server.
+    The limit is per process: use the public server from one process only.
     """
 
     name = "nominatim"
@@ -229,19 +229,19 @@ class Nominatim(_HttpGeocoder):
         )
         self._user_agent = user_agent
         self._clock, self._sleep = clock, sleep
-        self._turn, self._next_at = asyncio.Lock(), -math.inf
+        self._lock, self._next_request_at = asyncio.Lock(), -math.inf
 
     def _headers(self) -> dict[str, str]:
         return {**super()._headers(), "User-Agent": self._user_agent}
 
     async def _wait(self) -> None:
-        async with self._turn:
-            pause_s = self._next_at - self._clock()
+        async with self._lock:
+            pause_s = self._next_request_at - self._clock()
             if pause_s > 0:
                 await self._sleep(pause_s)
-            self._next_at = self._clock() + NOMINATIM_PAUSE_S
+            self._next_request_at = self._clock() + NOMINATIM_PAUSE_S
 
-    def _question(self, address: Address, place: Place) -> dict[str, str]:
+    def _parameters(self, address: Address, place: Place) -> dict[str, str]:
         return {
             "street": address.street.strip(),
             "postalcode": place.postcode,
@@ -252,7 +252,7 @@ class Nominatim(_HttpGeocoder):
             "limit": "1",
         }
 
-    def _understood(self, answer: Any, place: Place) -> tuple[Point, Precision]:
+    def _parse(self, answer: Any, place: Place) -> tuple[Point, Precision]:
         if not answer:
             raise _UnusableAnswer("the address was not found")
         first = answer[0]
@@ -262,7 +262,7 @@ class Nominatim(_HttpGeocoder):
 
 
 def _precision_of_rank(rank: int) -> Precision:
-    """The precision of a place rank: 30 is a house, 26 and 27 are streets."""
+    """Return the precision of a place rank: 30 is a house, 26 and 27 are streets."""
     if rank >= 28:
         return Precision.ADDRESS
     if rank >= 26:

@@ -1,4 +1,4 @@
-"""Points on WGS84, how exactly they are known, and the distance between two of them."""
+"""Points on WGS84, their precision, and the distance between two points."""
 
 import math
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ LONGEST_CHORD_TO_CORRECT_M = 50_000.0
 
 
 class Precision(StrEnum):
-    """What a point stands for, the most exact first."""
+    """What a point represents, most exact first."""
 
     EXACT = "exact"
     ADDRESS = "address"
@@ -38,7 +38,7 @@ class PointInvalid(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """A place on WGS84: `lat` -90..90 and `lon` -180..180, in degrees; `PointInvalid` otherwise."""
+    """A point on WGS84: `lat` -90..90 and `lon` -180..180 in degrees. Raises PointInvalid."""
 
     lat: float
     lon: float
@@ -56,7 +56,7 @@ class Candidate(NamedTuple):
 
 
 def ecef(point: Point) -> tuple[float, float, float]:
-    """Earth-centred coordinates of a point on the ellipsoid, in metres."""
+    """Return the earth-centred coordinates (ECEF) of a point on the ellipsoid, in metres."""
     lat, lon = math.radians(point.lat), math.radians(point.lon)
     normal_m = _prime_vertical_radius_m(lat)
     ring_m = normal_m * math.cos(lat)
@@ -68,7 +68,7 @@ def ecef(point: Point) -> tuple[float, float, float]:
 
 
 def distance_m(a: Point, b: Point) -> float:
-    """Geodesic distance on WGS84 in metres.
+    """Return the geodesic distance on WGS84 in metres.
 
     Up to 50 km the chord is corrected by d³/24R², with R the radius of curvature in the direction
     of b (Euler): within one micrometre of pyproj. Beyond that pyproj solves the geodesic.
@@ -81,7 +81,7 @@ def distance_m(a: Point, b: Point) -> float:
 
 
 def geodesic_m(a: Point, b: Point) -> float:
-    """Geodesic distance on WGS84 in metres as pyproj solves it: the truth, and slower to load."""
+    """Return the geodesic distance on WGS84 in metres by pyproj: the reference, slower to load."""
     return float(_geod().inv(a.lon, a.lat, b.lon, b.lat)[2])
 
 

@@ -1,4 +1,4 @@
-"""What is wrong with one line of an imported file, and what to do about it."""
+"""Errors in the lines of an imported file, with their cures."""
 
 import re
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ NOT_UTF8 = re.compile("[\ud800-\udfff]")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RowError:
-    """A line that was not taken: its number (0 is the whole file), the field and the cure."""
+    """An error of one line: its number (0 for the whole file), field, problem and cure."""
 
     line: int
     field: str
@@ -23,7 +23,7 @@ class RowError:
 
 
 class FieldError(ValueError):
-    """A field that cannot be taken; becomes a `Fault` where the line is known."""
+    """A field with an invalid value; becomes a `RowError` once the line is known."""
 
     def __init__(self, field: str, problem: str, cure: str) -> None:
         super().__init__(f"{problem}; {cure}")
@@ -32,10 +32,10 @@ class FieldError(ValueError):
         self.cure = cure
 
     def at(self, line: int) -> RowError:
-        """The fault of that line."""
+        """Return the error of that line."""
         return RowError(line=line, field=self.field, problem=self.problem, cure=self.cure)
 
 
 def quote_value(value: str) -> str:
-    """A foreign value cut and escaped, so that it may stand in a message."""
+    """Return a value of a file shortened and escaped for a message."""
     return repr(value if len(value) <= 40 else f"{value[:40]}…")

@@ -76,7 +76,7 @@ def read(folder: Traversable) -> Catalogue:
 
 @dataclass(frozen=True, slots=True)
 class _Entry:
-    """One table of one file, which knows how to complain about itself."""
+    """One table of one file, with checks that name file and entry in errors."""
 
     file: str
     code: str

@@ -1,1 +1,1 @@
-"""Where packages can be served."""
+"""Coverage: where packages can be served."""

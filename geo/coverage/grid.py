@@ -1,8 +1,8 @@
 """The cells of the coverage map: about 5 km by 5 km, a fixed grid over the whole globe.
 
 Rows are equal steps of latitude, columns equal steps of longitude at the middle of their row, as in
-`geo.cells`, whose cells are smaller. A cell is one number, its row times `ROOM` plus its column;
-everything here works on arrays of such numbers, of degrees and of metres.
+`geo.cells`, whose cells are smaller. A cell is one number, its row times `ROW_STRIDE` plus its
+column; all functions work on arrays of such numbers, of degrees and of metres.
 """
 
 import math
@@ -23,7 +23,7 @@ METRES_PER_DEGREE = 111_320
 SHORTEST_DEGREE_M = 110_500
 ROWS = math.ceil(180 * METRES_PER_DEGREE / SIZE_M)
 ROW_DEGREES = 180 / ROWS
-ROOM = 10_000
+ROW_STRIDE = 10_000
 HALF_DIAGONAL_M = 3_600
 NEAR_TIE_M = 0.05
 LONGEST_CHORD_M = 100_000.0
@@ -40,78 +40,79 @@ class Circles:
     def __len__(self) -> int:
         return len(self.lat)
 
-    def part(self, start: int, stop: int) -> "Circles":
-        """The circles from `start` up to `stop`."""
+    def slice(self, start: int, stop: int) -> "Circles":
+        """Return the circles from `start` up to `stop`."""
         return Circles(*(axis[start:stop] for axis in (self.lat, self.lon, self.radius_m)))
 
 
 def cells_at(lat: Floats, lon: Floats) -> Ints:
-    """The cells in which these points lie."""
+    """Return the cells of these points."""
     rows = np.minimum(np.floor((lat + 90) / ROW_DEGREES).astype(np.int64), ROWS - 1)
     columns = columns_of(rows)
     column: Ints = np.floor((lon + 180) / 360 * columns).astype(np.int64) % columns
-    return rows * ROOM + column
+    return rows * ROW_STRIDE + column
 
 
 def centres(cells: Ints) -> tuple[Floats, Floats]:
-    """Latitudes and longitudes of the cells' centres."""
-    rows, columns = np.divmod(cells, ROOM)
+    """Return latitudes and longitudes of the cells' centres."""
+    rows, columns = np.divmod(cells, ROW_STRIDE)
     return _row_latitudes(rows), -180 + (columns + 0.5) * 360 / columns_of(rows)
 
 
 def bounds(first: Ints, last: Ints) -> tuple[Floats, Floats, Floats, Floats]:
-    """West, south, east and north of what lies from the first to the last cell of a row."""
-    rows, west = np.divmod(first, ROOM)
+    """Return west, south, east and north of the cells from the first to the last of a row."""
+    rows, west = np.divmod(first, ROW_STRIDE)
     columns = columns_of(rows)
     return (
         -180 + west * 360 / columns,
         -90 + rows * ROW_DEGREES,
-        -180 + (last % ROOM + 1) * 360 / columns,
+        -180 + (last % ROW_STRIDE + 1) * 360 / columns,
         -90 + (rows + 1) * ROW_DEGREES,
     )
 
 
 def columns_of(rows: Ints) -> Ints:
-    """How many cells make a row."""
+    """Return the number of cells in each row."""
     around_m = 360 * METRES_PER_DEGREE * np.cos(np.radians(_row_latitudes(rows)))
     return np.maximum(1, np.rint(around_m / SIZE_M).astype(np.int64))
 
 
 def touched_cells(circles: Circles) -> tuple[Ints, Ints]:
-    """Pairs of a circle's number and a cell which it may touch; none that it touches is missing."""
+    """Return pairs of a circle's index and a cell it may touch; all touched cells are included."""
     reach_m = circles.radius_m + HALF_DIAGONAL_M
     tall = reach_m / SHORTEST_DEGREE_M
     south = _row_at(circles.lat - tall)
-    who, rows = expand_ranges(south, _row_at(circles.lat + tall) - south + 1)
+    circle, rows = expand_ranges(south, _row_at(circles.lat + tall) - south + 1)
     farthest = np.minimum(np.abs(circles.lat) + tall, 90)
     narrow_m = SHORTEST_DEGREE_M * np.maximum(np.cos(np.radians(farthest)), 1e-9)
-    wide = np.minimum(reach_m / narrow_m, 180)[who]
+    wide = np.minimum(reach_m / narrow_m, 180)[circle]
     columns = columns_of(rows)
-    west = np.floor((circles.lon[who] - wide + 180) / 360 * columns).astype(np.int64)
-    east = np.floor((circles.lon[who] + wide + 180) / 360 * columns).astype(np.int64)
+    west = np.floor((circles.lon[circle] - wide + 180) / 360 * columns).astype(np.int64)
+    east = np.floor((circles.lon[circle] + wide + 180) / 360 * columns).astype(np.int64)
     pairs, column = expand_ranges(west, np.minimum(east - west + 1, columns))
-    return who[pairs], rows[pairs] * ROOM + column % columns[pairs]
+    return circle[pairs], rows[pairs] * ROW_STRIDE + column % columns[pairs]
 
 
-def reaches(circles: Circles, who: Ints, lat: Floats, lon: Floats) -> tuple[Flags, Floats]:
-    """Whether each circle numbered in `who` reaches the point beside it, and the metres to it.
+def reaches(circles: Circles, circle: Ints, lat: Floats, lon: Floats) -> tuple[Flags, Floats]:
+    """Return whether each circle of index `circle` reaches its point, and the distance in metres.
 
     The chord is corrected by d³/24R² with the Gaussian radius at the base; where five centimetres
     decide, and beyond 100 km, the geodesic itself is solved.
     """
-    base = _ecef(circles.lat, circles.lon)[who]
+    base = _ecef(circles.lat, circles.lon)[circle]
     chord_m = np.sqrt(np.sum((base - _ecef(lat, lon)) ** 2, axis=1))
-    flat = 1 - ECCENTRICITY_SQUARED * np.sin(np.radians(circles.lat[who])) ** 2
-    bend = flat**2 / (24 * EQUATORIAL_RADIUS_M**2 * (1 - ECCENTRICITY_SQUARED))
-    away_m = chord_m + chord_m**3 * bend
-    radius_m = circles.radius_m[who]
-    unsure = np.flatnonzero((abs(away_m - radius_m) < NEAR_TIE_M) | (chord_m > LONGEST_CHORD_M))
+    flat = 1 - ECCENTRICITY_SQUARED * np.sin(np.radians(circles.lat[circle])) ** 2
+    correction = flat**2 / (24 * EQUATORIAL_RADIUS_M**2 * (1 - ECCENTRICITY_SQUARED))
+    distance_m = chord_m + chord_m**3 * correction
+    radius_m = circles.radius_m[circle]
+    unsure = np.flatnonzero((abs(distance_m - radius_m) < NEAR_TIE_M) | (chord_m > LONGEST_CHORD_M))
     if len(unsure):
         from pyproj import Geod
 
-        base_lat, base_lon = circles.lat[who[unsure]], circles.lon[who[unsure]]
-        away_m[unsure] = Geod(ellps="WGS84").inv(base_lon, base_lat, lon[unsure], lat[unsure])[2]
-    return away_m <= radius_m, away_m
+        base_lat, base_lon = circles.lat[circle[unsure]], circles.lon[circle[unsure]]
+        solved = Geod(ellps="WGS84").inv(base_lon, base_lat, lon[unsure], lat[unsure])
+        distance_m[unsure] = solved[2]
+    return distance_m <= radius_m, distance_m
 
 
 def _row_latitudes(rows: Ints) -> Floats:
@@ -123,10 +124,10 @@ def _row_at(lat: Floats) -> Ints:
 
 
 def expand_ranges(first: Ints, count: Ints) -> tuple[Ints, Ints]:
-    """Every whole number from `first` on, `count` of them, each beside the place it comes from."""
-    places = np.repeat(np.arange(len(first)), count)
-    begun = np.cumsum(count) - count
-    return places, first[places] + np.arange(len(places)) - begun[places]
+    """Return the numbers of each range (`first`, `count`), each with the index of its range."""
+    indexes = np.repeat(np.arange(len(first)), count)
+    starts = np.cumsum(count) - count
+    return indexes, first[indexes] + np.arange(len(indexes)) - starts[indexes]
 
 
 def _ecef(lat: Floats, lon: Floats) -> Floats:

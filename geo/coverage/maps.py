@@ -1,14 +1,14 @@
-"""Where a package can be served, by how many friends, and where customers were turned away.
+"""Maps of where a package can be served, by how many friends, and of unmet demand.
 
 A friend counts in a cell of `geo.coverage.grid` when its centre lies within their radius, measured
 as dispatch measures it. Cells that a service circle only touches are on the map without a friend,
-so that the map is never smaller than the circles. Nobody is sent abroad: cells whose nearest town
-lies in another country are left out.
+so that the map is never smaller than the circles. Cells whose nearest town lies in another country
+are left out.
 
-What the public may see is another thing. There a friend stands in the middle of his cell and his
-radius is rounded up to whole steps of 5 km; the cells he then reaches are merged into areas and are
-told apart only by "1-4" and "5+". All homes in one cell of 25 km² give the same map, so nobody can
-find out more, however often he asks and whatever he subtracts.
+The public map is coarser. There each friend is moved to the middle of their cell and the radius is
+rounded up to whole steps of 5 km; the cells reached are merged into areas of two bands, "1-4" and
+"5+". All homes in one cell of 25 km² give the same map, so that repeated requests and differences
+between maps reveal nothing more.
 """
 
 import json
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 Frame: TypeAlias = "GeoDataFrame"
 
 CIRCLES_AT_ONCE = 500
-SPOTS_AT_ONCE = 500
+POINTS_AT_ONCE = 500
 FEWEST_FOR_MANY = 5
 FEW, MANY = f"1-{FEWEST_FOR_MANY - 1}", f"{FEWEST_FOR_MANY}+"
 RADIUS_STEP_M = 5_000
@@ -51,12 +51,12 @@ ENDINGS = (".geojson", ".json", ".gpkg", *PARQUET, ".csv")
 
 
 class ExportError(ValueError):
-    """A map cannot be written under this name; the text says why and what helps."""
+    """A map cannot be written under this name; the message names the reason and the cure."""
 
 
 @dataclass(frozen=True, slots=True)
 class CellCounts:
-    """Cells in ascending order, and how many friends reach the centre of each."""
+    """Cells in ascending order and the number of friends who reach the centre of each."""
 
     cells: Ints
     friends: Ints
@@ -64,7 +64,7 @@ class CellCounts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Area:
-    """The places that `helpers` many can reach: "1-4" or "5+"."""
+    """The area that `helpers` friends can reach: "1-4" or "5+"."""
 
     helpers: str
     shape: "Polygon | MultiPolygon"
@@ -72,7 +72,7 @@ class Area:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TownCoverage:
-    """A town and how many friends reach its middle."""
+    """A town and the number of friends who reach its middle."""
 
     town: Town
     friends: int
@@ -80,7 +80,7 @@ class TownCoverage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Summary:
-    """Shares of a country by how many friends reach its towns, and the largest underserved."""
+    """Shares of a country by number of friends who reach its towns; its largest underserved."""
 
     friends: int
     weight: Weight
@@ -90,7 +90,7 @@ class Summary:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Demand:
-    """What was booked in one square kilometre: all, those unmet, and of these the unfilled."""
+    """Bookings in one square kilometre: all, the unmet, and of these the unfilled."""
 
     lat: float
     lon: float
@@ -100,33 +100,33 @@ class Demand:
 
 
 def coverage_map(friends: Iterable[Friend], market: Market, gazetteer: Gazetteer) -> Frame:
-    """The cells of a country which these friends' circles touch, with how many reach each centre.
+    """Return the cells of a country that these friends' circles touch.
 
-    Columns `friends`, `town` (the nearest), `lat`, `lon` (the centre) and the cell as geometry, on
-    WGS84. The friends must qualify already.
+    Columns `friends` (how many reach the centre), `town` (the nearest), `lat`, `lon` (the centre)
+    and the cell as geometry, on WGS84. All given friends count: filter them before.
     """
-    counted, atlas = count_by_cell(circles_of(friends)), TownIndex(gazetteer)
-    inside = atlas.inside(counted.cells, market)
+    counted, towns = count_by_cell(circles_of(friends)), TownIndex(gazetteer)
+    inside = towns.are_in(counted.cells, market)
     cells = counted.cells[inside]
-    return _frame(cells, {"friends": counted.friends[inside], "town": atlas.towns(cells)})
+    return _frame(cells, {"friends": counted.friends[inside], "town": towns.names(cells)})
 
 
 def circles_of(friends: Iterable[Friend]) -> Circles:
-    """The service circles of friends as they are."""
+    """Return the exact service circles of friends."""
     rows = [(friend.lat, friend.lon, friend.radius_m) for friend in friends]
     lat, lon, radius_m = np.array(rows, dtype=np.float64).reshape(-1, 3).T
     return Circles(lat, lon, radius_m)
 
 
 def count_by_cell(circles: Circles) -> CellCounts:
-    """Every cell a circle touches, wherever it lies, with how many reach its centre exactly."""
+    """Return all cells that circles touch and the exact number that reaches each centre."""
     cells: list[Ints] = []
     counts: list[Ints] = []
     for start in range(0, len(circles), CIRCLES_AT_ONCE):
-        part = circles.part(start, start + CIRCLES_AT_ONCE)
-        who, cell = grid.touched_cells(part)
-        reaches, away_m = grid.reaches(part, who, *grid.centres(cell))
-        near = away_m <= part.radius_m[who] + grid.HALF_DIAGONAL_M
+        batch = circles.slice(start, start + CIRCLES_AT_ONCE)
+        circle, cell = grid.touched_cells(batch)
+        reaches, away_m = grid.reaches(batch, circle, *grid.centres(cell))
+        near = away_m <= batch.radius_m[circle] + grid.HALF_DIAGONAL_M
         found, place = np.unique(cell[near], return_inverse=True)
         cells.append(found)
         counts.append(np.bincount(place, weights=reaches[near]).astype(np.int64))
@@ -138,7 +138,7 @@ def count_by_cell(circles: Circles) -> CellCounts:
 
 
 def summary(friends: Iterable[Friend], towns: Towns) -> Summary:
-    """How much of a country these friends serve, by their exact circles and the towns' middles."""
+    """Summarize the coverage of a country by exact circles and the middles of its towns."""
     circles = circles_of(friends)
     counts = count_by_point(circles, [town.point for town in towns.towns])
     sizes = np.array([town.size for town in towns.towns], dtype=np.float64)
@@ -160,28 +160,28 @@ def summary(friends: Iterable[Friend], towns: Towns) -> Summary:
 
 
 def count_by_point(circles: Circles, points: Sequence[Point]) -> Ints:
-    """How many circles reach each point."""
+    """Count the circles that reach each point."""
     lat = np.array([point.lat for point in points], dtype=np.float64)
     lon = np.array([point.lon for point in points], dtype=np.float64)
     cells = grid.cells_at(lat, lon)
     order = np.argsort(cells, kind="stable")
     counts = np.zeros(len(points), dtype=np.int64)
     for start in range(0, len(circles), CIRCLES_AT_ONCE):
-        part = circles.part(start, start + CIRCLES_AT_ONCE)
-        who, cell = grid.touched_cells(part)
+        batch = circles.slice(start, start + CIRCLES_AT_ONCE)
+        circle, cell = grid.touched_cells(batch)
         first = np.searchsorted(cells[order], cell, side="left")
         inside = np.searchsorted(cells[order], cell, side="right") - first
         pairs, place = grid.expand_ranges(first, inside)
         hit = order[place]
-        reaches, _ = grid.reaches(part, who[pairs], lat[hit], lon[hit])
+        reaches, _ = grid.reaches(batch, circle[pairs], lat[hit], lon[hit])
         counts += np.bincount(hit[reaches], minlength=len(points))
     return counts
 
 
-def public_areas(friends: Iterable[Friend], market: Market, atlas: "TownIndex") -> list[Area]:
-    """What anybody may see: where a few and where many could come, and never from where."""
+def public_areas(friends: Iterable[Friend], market: Market, towns: "TownIndex") -> list[Area]:
+    """Return the public areas by band; they do not reveal where friends live."""
     counted = count_by_cell(_coarsen(circles_of(friends)))
-    here = atlas.inside(counted.cells, market)
+    here = towns.are_in(counted.cells, market)
     bands = (
         (FEW, here & (counted.friends > 0) & (counted.friends < FEWEST_FOR_MANY)),
         (MANY, here & (counted.friends >= FEWEST_FOR_MANY)),
@@ -194,7 +194,7 @@ def public_areas(friends: Iterable[Friend], market: Market, atlas: "TownIndex") 
 
 
 def feature_collection(found: Sequence[Area], package: str, market: Market) -> dict[str, Any]:
-    """Areas as GeoJSON (RFC 7946)."""
+    """Return areas as GeoJSON (RFC 7946)."""
     return {
         "type": "FeatureCollection",
         "features": [
@@ -209,7 +209,7 @@ def feature_collection(found: Sequence[Area], package: str, market: Market) -> d
 
 
 def merge_cells(cells: Ints) -> "Polygon | MultiPolygon":
-    """Cells in ascending order as one shape, in degrees rounded to ten centimetres."""
+    """Merge cells in ascending order into one shape, in degrees rounded to ten centimetres."""
     breaks = np.flatnonzero(np.diff(cells) != 1) + 1
     first = cells[np.concatenate(([0], breaks))]
     last = cells[np.concatenate((breaks - 1, [len(cells) - 1]))]
@@ -221,7 +221,7 @@ def merge_cells(cells: Ints) -> "Polygon | MultiPolygon":
 
 
 def unmet_map(demands: Iterable[Demand], gazetteer: Gazetteer) -> Frame:
-    """Cells where bookings went unmet, with how many of all; fewer than three are "<3".
+    """Return the cells with unmet bookings and their numbers; fewer than three are "<3".
 
     Columns `unmet`, `unfilled` and `bookings` as text, `least` (what `unmet` is at least), `town`,
     `lat`, `lon` and the cell as geometry, on WGS84.
@@ -237,27 +237,25 @@ def unmet_map(demands: Iterable[Demand], gazetteer: Gazetteer) -> Frame:
         columns[name] = [mask_small_count(int(count)) for count in sums]
         if name == "unmet":
             columns["least"] = np.where(sums < SMALLEST_COUNT_SHOWN, 1, sums)
-    columns["town"] = TownIndex(gazetteer).towns(cells)
+    columns["town"] = TownIndex(gazetteer).names(cells)
     return _frame(cells, columns)
 
 
 def mask_small_count(count: int) -> str:
-    """A count as it may be read: none, "<3", or the number."""
+    """Return a count as text, or "<3" for one and two."""
     return f"<{SMALLEST_COUNT_SHOWN}" if 0 < count < SMALLEST_COUNT_SHOWN else str(count)
 
 
 def check_ending(path: Path) -> None:
     """Raise ExportError unless a map can be written under this name."""
     if path.suffix.lower() not in ENDINGS:
-        raise ExportError(
-            f"{path.name!r} ends in no format that is known; use one of {', '.join(ENDINGS)}"
-        )
+        raise ExportError(f"{path.name!r} has an unknown ending; use one of {', '.join(ENDINGS)}")
     if not path.parent.is_dir():
         raise ExportError(f"there is no folder {str(path.parent)!r}; make it first")
 
 
 def export(frame: Frame, path: Path) -> None:
-    """Write a map as GeoJSON, GeoPackage, GeoParquet or CSV, by its ending; never half of it."""
+    """Write a map as GeoJSON, GeoPackage, GeoParquet or CSV, by its ending; atomically."""
     check_ending(path)
     new = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix.lower()}")
     try:
@@ -283,13 +281,13 @@ def _write(frame: Frame, path: Path) -> None:
 
 
 def _coarsen(circles: Circles) -> Circles:
-    """Every base in the middle of its cell, every radius rounded up to whole steps."""
+    """Move every base to the middle of its cell and round every radius up to whole steps."""
     lat, lon = grid.centres(grid.cells_at(circles.lat, circles.lon))
     return Circles(lat, lon, np.ceil(circles.radius_m / RADIUS_STEP_M) * RADIUS_STEP_M)
 
 
 class TownIndex:
-    """All known towns, to find for many cells at once the one nearest to each on a map."""
+    """All known towns, to find the nearest one for many cells at once."""
 
     def __init__(self, gazetteer: Gazetteer) -> None:
         rows = {(row.lat, row.lon): row for market in Market for row in gazetteer.rows(market)}
@@ -298,19 +296,19 @@ class TownIndex:
         lat, lon = np.array(list(rows), dtype=np.float64).reshape(-1, 2).T
         self._tree = shapely.STRtree(_mercator(lat, lon))
 
-    def towns(self, cells: Ints) -> list[str]:
-        """The town nearest to the centre of each cell."""
+    def names(self, cells: Ints) -> list[str]:
+        """Return the town nearest to the centre of each cell."""
         return [str(town) for town in self._towns[self._nearest(cells)]]
 
-    def inside(self, cells: Ints, market: Market) -> Flags:
-        """Whether the town nearest to the centre of each cell lies in the country."""
+    def are_in(self, cells: Ints, market: Market) -> Flags:
+        """Return whether the town nearest to the centre of each cell lies in the country."""
         return np.asarray(self._markets[self._nearest(cells)] == market, dtype=np.bool_)
 
     def _nearest(self, cells: Ints) -> Ints:
-        # The tree does not let other threads run while it looks, so it is asked in small parts.
-        spots = _mercator(*grid.centres(cells))
-        parts = range(0, len(spots), SPOTS_AT_ONCE)
-        found = [self._tree.nearest(spots[at : at + SPOTS_AT_ONCE]) for at in parts]
+        # The tree holds the GIL during a query, so it is queried in small batches.
+        points = _mercator(*grid.centres(cells))
+        batches = range(0, len(points), POINTS_AT_ONCE)
+        found = [self._tree.nearest(points[at : at + POINTS_AT_ONCE]) for at in batches]
         return np.concatenate([np.zeros(0, np.int64), *found])
 
 

@@ -1,1 +1,1 @@
-"""Friends read from files."""
+"""Import of friends from files."""

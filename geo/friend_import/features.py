@@ -1,4 +1,4 @@
-"""Friends from files of points, whatever geopandas reads: GeoJSON, GeoPackage, GeoParquet."""
+"""Friends from files of points that geopandas reads: GeoJSON, GeoPackage, GeoParquet."""
 
 import math
 import warnings
@@ -18,22 +18,22 @@ IGNORED_COLUMNS = {"id", "fid", "geometry", "geom"}
 def features(
     path: Path, check_columns: Callable[[Sequence[str]], list[RowError]]
 ) -> Iterator[tuple[int, Mapping[str, str] | RowError]]:
-    """Every feature with its number from 1, its geometry as lat and lon on WGS84."""
+    """Yield every feature with its number from 1 and its geometry as lat and lon on WGS84."""
     try:
         frame = _frame(path)
-    except FieldError as bad:
-        yield 0, bad.at(0)
+    except FieldError as error:
+        yield 0, error.at(0)
         return
-    # The geometry rules: a lat or lon beside it could only contradict.
+    # The geometry counts; columns lat and lon could only contradict it.
     columns = [
         c
         for c in frame.columns
         if c != frame.geometry.name and str(c).lower() not in IGNORED_COLUMNS
     ]
     names = [str(column).strip().lower() for column in columns]
-    faults = check_columns([*(name for name in names if name not in {"lat", "lon"}), "lat", "lon"])
-    yield from ((0, fault) for fault in faults)
-    if faults:
+    errors = check_columns([*(name for name in names if name not in {"lat", "lon"}), "lat", "lon"])
+    yield from ((0, error) for error in errors)
+    if errors:
         return
     for number, (shape, *values) in enumerate(
         zip(frame.geometry, *(frame[column] for column in columns), strict=True), start=1
@@ -93,7 +93,7 @@ def _add_point(number: int, cells: dict[str, str], shape: Any) -> Mapping[str, s
 
 
 def _text(value: Any) -> str:
-    """A property as the cell of a CSV would have it."""
+    """Return a property as text like a CSV cell."""
     if isinstance(value, (list, tuple)) or type(value).__name__ == "ndarray":
         return ";".join(_text(one) for one in value)
     if value is None or type(value).__name__ in {"NAType", "NaTType"}:

@@ -1,6 +1,6 @@
-"""The columns of a friend file, one function each: the checked value, or `Bad` with field and cure.
+"""The columns of a friend file, one function each; they return the value or raise FieldError.
 
-`cells` is one row by column name, every value stripped; a column the file lacks is not in it.
+`cells` is one row by column name, every value stripped, without the columns the file lacks.
 """
 
 import re
@@ -39,7 +39,7 @@ _NUMBER = re.compile(r"[+-]?[0-9]{1,15}(\.[0-9]{1,20})?")
 _CALLING_CODES = "|".join(sorted({str(facts.calling_code) for facts in MARKETS.values()}))
 _E164 = re.compile(rf"\+({_CALLING_CODES})([1-9][0-9]{{6,11}})")
 _SPACING = re.compile(r"[\s\-./()]")
-# Plain addresses need no parser; whatever else there is goes through email-validator.
+# Plain addresses need no parser; all others are checked by email-validator.
 _PLAIN_EMAIL = re.compile(
     r"[a-z0-9_+-]+(\.[a-z0-9_+-]+)*@([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,24}",
     re.IGNORECASE,
@@ -47,7 +47,7 @@ _PLAIN_EMAIL = re.compile(
 
 
 def text_of(cells: Cells, field: str) -> str:
-    """A text that must be there, no longer than its column allows."""
+    """Return a required text within the length limit of its column."""
     value = optional_text(cells, field)
     if not value:
         raise FieldError(field, f"{field} is missing", f"give a {field}")
@@ -55,7 +55,7 @@ def text_of(cells: Cells, field: str) -> str:
 
 
 def optional_text(cells: Cells, field: str) -> str:
-    """A text, perhaps none, no longer than its column allows."""
+    """Return a text, possibly empty, within the length limit of its column."""
     value = cells.get(field, "")
     if len(value) > LONGEST[field]:
         problem = f"{field} has {len(value)} characters"
@@ -64,7 +64,7 @@ def optional_text(cells: Cells, field: str) -> str:
 
 
 def email_of(cells: Cells) -> str:
-    """The e-mail address as written."""
+    """Return the e-mail address as written."""
     value = text_of(cells, "email")
     if _PLAIN_EMAIL.fullmatch(value) and value.index("@") <= 64:
         return value
@@ -76,7 +76,7 @@ def email_of(cells: Cells) -> str:
 
 
 def phone_of(cells: Cells, market: Market) -> str:
-    """The phone number in E.164; a national number is one of the friend's market."""
+    """Return the phone number in E.164; national numbers are of the friend's market."""
     value = text_of(cells, "phone")
     plain = _E164.fullmatch(_SPACING.sub("", value))
     try:
@@ -95,7 +95,7 @@ def phone_of(cells: Cells, market: Market) -> str:
 
 
 def number_of(cells: Cells, field: str, least: float, most: float) -> float:
-    """A number within its range, written with a decimal point."""
+    """Return a number within its range, written with a decimal point."""
     value = cells.get(field, "")
     span = f"{least:g} to {most:g}"
     if not value:
@@ -112,12 +112,12 @@ def number_of(cells: Cells, field: str, least: float, most: float) -> float:
 
 
 def radius_m_of(cells: Cells) -> int:
-    """The friend's radius in metres."""
+    """Return the friend's radius in metres."""
     return round(number_of(cells, "radius_km", LEAST_RADIUS_KM, MOST_RADIUS_KM) * 1000)
 
 
 def capacity_of(cells: Cells) -> int:
-    """How many jobs he takes at a time; three when the file has no such column."""
+    """Return the maximum of open jobs; DEFAULT_CAPACITY without this column."""
     if "capacity" not in cells:
         return DEFAULT_CAPACITY
     number = number_of(cells, "capacity", LEAST_CAPACITY, MOST_CAPACITY)
@@ -127,7 +127,7 @@ def capacity_of(cells: Cells) -> int:
 
 
 def tier_of(cells: Cells) -> Tier:
-    """Friend or pro; friend when the file has no such column."""
+    """Return friend or pro; friend without this column."""
     value = cells.get("tier", Tier.FRIEND)
     try:
         return Tier(value.lower())
@@ -137,7 +137,7 @@ def tier_of(cells: Cells) -> Tier:
 
 
 def languages_of(cells: Cells) -> tuple[Language, ...]:
-    """The languages he speaks, at least one."""
+    """Return the languages of the friend, at least one."""
     return _languages(cells.get("languages", ""))
 
 
@@ -157,7 +157,7 @@ def _languages(value: str) -> tuple[Language, ...]:
 
 
 def certificates_of(cells: Cells, known: Set[str] | None) -> tuple[str, ...]:
-    """The codes of his certificates, perhaps none; each one of `known` when that is given."""
+    """Return the certificate codes, possibly none; each must be in `known` if that is given."""
     codes = _certificates(cells.get("certificates", ""))
     for code in codes:
         if known is not None and code not in known:
@@ -181,7 +181,7 @@ def _certificates(value: str) -> tuple[str, ...]:
 
 
 def market_of(cells: Cells) -> Market | None:
-    """The market, or the country in its place; none when the file names neither."""
+    """Return the market, or the country in its place; None if the file has neither."""
     for field in ("market", "country"):
         value = cells.get(field, "")
         if value:
@@ -194,7 +194,7 @@ def market_of(cells: Cells) -> Market | None:
 
 
 def point_of(cells: Cells) -> Point | None:
-    """The point of lat and lon, or none when both are empty."""
+    """Return the point of lat and lon; None if both are empty."""
     if not cells.get("lat") and not cells.get("lon"):
         return None
     lat = number_of(cells, "lat", -180, 180)
@@ -207,20 +207,20 @@ def point_of(cells: Cells) -> Point | None:
 
 
 def market_at(cells: Cells, market: Market | None, point: Point, gazetteer: Gazetteer) -> Market:
-    """The market in which the point lies; `Bad` when it lies in none or outside the one named."""
+    """Return the market of the point. Raises FieldError outside `market` or all markets."""
     if market is None:
         market = gazetteer.country_of(point)
-        if not gazetteer.near(market, point):
-            market = gazetteer.turned(point) or market
+        if not gazetteer.is_near(market, point):
+            market = gazetteer.country_if_swapped(point) or market
     try:
-        gazetteer.plausible(market, point)
+        gazetteer.check_plausible(market, point)
     except AddressRefused as refused:
         raise _field_error(refused) from None
     return market
 
 
 def place_of(cells: Cells, market: Market | None, gazetteer: Gazetteer) -> Place:
-    """The place of postcode and city; `Bad` when it cannot be found."""
+    """Return the place of postcode and city. Raises FieldError when it is not found."""
     if market is None:
         raise FieldError("country", "country is missing", f"give one of {', '.join(Market)}")
     if not cells.get("postcode") and not cells.get("city"):

@@ -1,7 +1,7 @@
-"""Friends from a file, one after the other: a checked `Row`, or a `Fault` with its line and cure.
+"""Reads friends from a file: yields a checked `Row` or a `RowError` per line.
 
-CSV is streamed; of the rows before, only `ref` and `email` are kept, to find doubles. GeoJSON,
-GeoPackage and GeoParquet come as features: there the line is the number of the feature.
+CSV is streamed; only `ref` and `email` of earlier rows are kept, to find duplicates. GeoJSON,
+GeoPackage and GeoParquet have features: their line is the number of the feature.
 """
 
 import csv
@@ -47,10 +47,10 @@ CSV_ENDINGS = {".csv", ".tsv", ".txt"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """One friend of a file, every field checked.
+    """One friend of a file, all fields checked.
 
-    `radius_m` is how far he goes; `precision_m` is how far his point may be off. `note` says what
-    was odd about his address, or nothing.
+    `precision_m` is the possible error of the point. `note` describes a problem of the address, if
+    any.
     """
 
     line: int
@@ -74,7 +74,7 @@ class Row:
 
 @dataclass(slots=True)
 class _FirstLines:
-    """The lines on which a ref and an e-mail address stood first."""
+    """The first lines of each ref and e-mail address."""
 
     refs: dict[str, int] = field(default_factory=dict)
     emails: dict[str, int] = field(default_factory=dict)
@@ -83,11 +83,11 @@ class _FirstLines:
 def read(
     path: Path, gazetteer: Gazetteer, known_certificates: Set[str] | None = None
 ) -> Iterator[Row | RowError]:
-    """Every row of the file in its order, or the fault that stands in its place.
+    """Yield every row of the file in order, or its error.
 
-    A fault of line 0 concerns the whole file and ends it.
+    An error of line 0 concerns the whole file and is the last.
     """
-    seen = _FirstLines()
+    first_lines = _FirstLines()
     for number, cells in _lines(path):
         if isinstance(cells, RowError):
             yield cells
@@ -97,33 +97,33 @@ def read(
             return
         try:
             row = _row(number, cells, gazetteer, known_certificates)
-            _check_unique(seen.refs, "ref", row.ref, number)
-            _check_unique(seen.emails, "email", row.email.casefold(), number)
-        except FieldError as bad:
-            yield bad.at(number)
+            _check_unique(first_lines.refs, "ref", row.ref, number)
+            _check_unique(first_lines.emails, "email", row.email.casefold(), number)
+        except FieldError as error:
+            yield error.at(number)
         else:
             yield row
 
 
 def check_columns(columns: Sequence[str]) -> list[RowError]:
-    """The faults of a header: unknown, doubled and missing columns."""
-    faults = []
+    """Return the errors of a header: unknown, duplicate and missing columns."""
+    errors = []
     for name in dict.fromkeys(columns):
         if name not in COLUMNS:
-            faults.append(
+            errors.append(
                 _file_error(
                     name[:40], f"column {quote_value(name)} is not known", _suggest_column(name)
                 )
             )
         elif columns.count(name) > 1:
-            faults.append(_file_error(name, f"column {name} stands there twice", "remove one"))
+            errors.append(_file_error(name, f"column {name} occurs twice", "remove one"))
     for name in REQUIRED:
         if name not in columns:
-            faults.append(_file_error(name, f"column {name} is missing", "add it"))
+            errors.append(_file_error(name, f"column {name} is missing", "add it"))
     if not any(set(placed) <= set(columns) for placed in PLACED_BY):
         cure = "add lat and lon, or postcode, city and country"
-        faults.append(_file_error("lat", "no columns say where the friend lives", cure))
-    return faults
+        errors.append(_file_error("lat", "no columns give the friend's place", cure))
+    return errors
 
 
 def _row(
@@ -162,8 +162,8 @@ def _row(
 
 
 def _check_text(cells: Mapping[str, str]) -> None:
-    together = "".join(cells.values())
-    if not NOT_UTF8.search(together) and not UNPRINTABLE.search(together):
+    text = "".join(cells.values())
+    if not NOT_UTF8.search(text) and not UNPRINTABLE.search(text):
         return
     for name, value in cells.items():
         if NOT_UTF8.search(value):
@@ -173,11 +173,11 @@ def _check_text(cells: Mapping[str, str]) -> None:
 
 
 def _check_unique(lines: dict[str, int], name: str, value: str, number: int) -> None:
-    before = lines.setdefault(value, number)
-    if before != number:
-        problem = f"{name} {quote_value(value)} stands on line {before} already"
+    first = lines.setdefault(value, number)
+    if first != number:
+        problem = f"{name} {quote_value(value)} occurs on line {first} already"
         raise FieldError(
-            name, problem, f"give each friend his own, or remove line {before} or {number}"
+            name, problem, f"give each friend their own, or remove line {first} or {number}"
         )
 
 
@@ -194,7 +194,10 @@ def _lines(path: Path) -> Iterator[tuple[int, Mapping[str, str] | RowError]]:
 
             yield from features(path, check_columns)
     except OSError as error:
-        yield 0, _file_error("", f"the file cannot be read ({error.strerror})", "check its rights")
+        yield (
+            0,
+            _file_error("", f"the file cannot be read ({error.strerror})", "check its permissions"),
+        )
 
 
 def _csv(path: Path) -> Iterator[tuple[int, Mapping[str, str] | RowError]]:
@@ -212,9 +215,9 @@ def _records(file: TextIO, delimiter: str) -> Iterator[tuple[int, Mapping[str, s
     line, columns = 1, [""]
     try:
         columns = [name.strip().lower() for name in next(reader, [])]
-        faults = check_columns(columns[:MOST_COLUMNS])
-        yield from ((0, fault) for fault in faults)
-        if faults:
+        errors = check_columns(columns[:MOST_COLUMNS])
+        yield from ((0, error) for error in errors)
+        if errors:
             return
         line, rows = reader.line_num + 1, 0
         for values in reader:
@@ -223,11 +226,8 @@ def _records(file: TextIO, delimiter: str) -> Iterator[tuple[int, Mapping[str, s
                 yield line, _cells(line, columns, values)
             line = reader.line_num + 1
     except csv.Error as error:
-        problem = f"the line is no CSV ({error})"
-        yield (
-            line,
-            RowError(line=line, field="", problem=problem, cure="mend the quotes from here on"),
-        )
+        problem, cure = f"the line is not CSV ({error})", "correct the quotes from here on"
+        yield line, RowError(line=line, field="", problem=problem, cure=cure)
     else:
         if not rows:
             yield 0, _file_error("", "the file has a header and no rows", "add a row per friend")

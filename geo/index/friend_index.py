@@ -1,29 +1,28 @@
-"""The spatial index of friends: the exact nearest who qualify, kept current in place.
+"""The spatial index of friends: finds the exact nearest who qualify and is updated in place.
 
-Theory of operation. Every friend is a point in earth-centred metres (ECEF), so that plain distance
-in three dimensions orders friends as they lie on the ground, at the antimeridian and the poles too.
-Latitude and longitude in degrees would not: a degree is not the same length in both directions.
+Theory of operation. Every friend is a point in earth-centred metres (ECEF), so that Euclidean
+distance in three dimensions orders friends by distance on the ground, also at the antimeridian and
+the poles. Degrees of latitude and longitude would not: they differ in length.
 
-The points lie in R-trees: one per certificate, holding only friends who are available, so that a
-question never wades through people who cannot be asked; and one of everybody, for the packages that
-need no certificate and for explanations. A package with several certificates walks the tree of the
-rarest. A change that neither moves a friend nor opens or closes a tree to him costs no tree work.
+The points are in R-trees: one per certificate with the available friends only, so that a query does
+not visit friends who cannot be asked; and one of all friends, for packages without certificates and
+for explanations. A package with several certificates uses the tree of the rarest. A change that
+neither moves a friend nor adds the friend to a tree or removes them costs no tree operation.
 
-A question takes three times as many from a tree as are wanted, then three times that, …, passes
-over whoever lacks the traits it requires, and hands the others to `qualifies`, nearest first, until
-enough are found. It is over, too, where no friend's own radius reaches: the largest radius of all
-bounds the search inside the tree. What the tree measures is the chord, never longer than the
-geodesic; so once the last wanted friend lies at distance D, everybody with a chord up to D and a
-little is still looked at, and nobody nearer can be missed.
+A query takes three times as many friends from a tree as are wanted, then three times that, …, skips
+those without the required traits, and passes the others to `qualifies`, nearest first, until enough
+are found. The largest radius of all friends bounds the search inside the tree. The tree measures
+the chord, which is never longer than the geodesic; so once the last wanted friend is at distance D,
+all friends with a chord up to D and a margin are still checked, and nobody nearer is missed.
 
-The geodesic is the chord plus d³/24R², with the Gaussian radius R of the earth at the question's
+The geodesic is the chord plus d³/24R², with the Gaussian radius R of the earth at the query's
 latitude: within 0.1 mm at 30 km in these countries, within 7 mm at 100 km anywhere. Where two
-centimetres decide, about a rank or about a friend's radius, and beyond 100 km, the geodesic itself
-is solved. Equal distances are ranked by friend id.
+centimetres decide about a rank or a friend's radius, and beyond 100 km, the geodesic itself is
+solved. Equal distances are ranked by friend id.
 
-Trees know slots, not friends: a slot is a place in `_friends` and in the columns beside it, freed
-and used again. Bit 0 of `_bits` says whether the friend is available, the others are his traits.
-The index belongs to one thread.
+Trees hold slots, not friends: a slot is an index into `_friends` and the columns beside it, freed
+and reused. Bit 0 of `_bits` tells whether the friend is available, the others are the friend's
+traits. The index is not thread-safe.
 """
 
 from __future__ import annotations
@@ -63,10 +62,10 @@ AVAILABLE: Final = 1
 
 
 class Query(NamedTuple):
-    """One question: the `want` nearest available friends with `certificates` who qualify.
+    """A search for the `want` nearest available friends with `certificates` who qualify.
 
-    `required` are the traits he must have, as bits: they only spare `qualifies` the friends it
-    would refuse anyway.
+    `required` are the traits a friend must have, as bits: an optimization that skips friends whom
+    `qualifies` would refuse anyway.
     """
 
     point: Point
@@ -87,8 +86,8 @@ def all_traits(_friend: Friend) -> int:
 class FriendIndex:
     """All friends by place.
 
-    `available` says who may be asked at all, whatever the booking; `traits` gives what else can be
-    said of a friend in 62 bits, for questions to filter by; without it he has every trait.
+    `available` tells whether a friend may be asked at all, whatever the booking. `traits` returns
+    62 bits of further facts about a friend, for queries to filter by; by default all are set.
     """
 
     def __init__(
@@ -120,12 +119,12 @@ class FriendIndex:
         return (friend for friend in self._friends if friend is not NO_FRIEND)
 
     def get(self, friend_id: FriendId) -> Friend | None:
-        """The friend as last put, or None."""
+        """Return the friend as last put, or None."""
         slot = self._slots.get(friend_id)
         return None if slot == NO_SLOT else self._friends[slot]
 
     def load(self, friends: Iterable[Friend]) -> None:
-        """Replace everything by `friends`; of two with the same id the later one stays."""
+        """Replace all by `friends`; of two with the same id the later one counts."""
         unique, hashes = _unique(list(friends))
         places = _places_of(unique)
         bits = np.fromiter(map(self._bits_of, unique), np.int64, len(unique))
@@ -145,24 +144,24 @@ class FriendIndex:
             self._trees[key] = Tree.bulk(np.sort(slots[rows]), places)
 
     def put(self, friend: Friend) -> None:
-        """Insert a friend, or replace the one with his id: moved, changed, opened or closed."""
+        """Insert a friend, or replace the one with the same id."""
         slot = self._slots.get(friend.id)
         if slot == NO_SLOT:
             self._insert(friend)
             return
         old = self._friends[slot]
         bits = self._bits_of(friend)
-        turned = (bits ^ self._bits[slot]) & AVAILABLE
+        toggled = (bits ^ self._bits[slot]) & AVAILABLE
         moved = friend.lat != old.lat or friend.lon != old.lon
-        if moved or turned or friend.certificates != old.certificates:
-            self._replant(slot, friend, bits, moved=moved)
+        if moved or toggled or friend.certificates != old.certificates:
+            self._update_trees(slot, friend, bits, moved=moved)
         self._friends[slot], self._bits[slot] = friend, bits
         if friend.radius_m != old.radius_m:
             self._count_radius(friend.radius_m)
             self._uncount_radius(old.radius_m)
 
     def remove(self, friend_id: FriendId) -> None:
-        """Forget a friend; an unknown id is no error."""
+        """Remove a friend; an unknown id is no error."""
         slot = self._slots.pop(friend_id)
         if slot == NO_SLOT:
             return
@@ -182,10 +181,10 @@ class FriendIndex:
         qualifies: Callable[[Friend, float], bool],
         required: int = 0,
     ) -> list[Candidate]:
-        """The `want` nearest available friends with `certificates` who reach the point and qualify.
+        """Find the `want` nearest available friends with `certificates` who reach it and qualify.
 
         Ordered by geodesic distance, then friend id. `qualifies` gets each friend with all traits
-        of `required` whose own radius covers the point, and his distance in metres, nearest first,
+        of `required` whose own radius covers the point, and the distance in metres, nearest first,
         until enough are found.
         """
         query = Query(point, certificates, want, qualifies, required)
@@ -193,42 +192,44 @@ class FriendIndex:
         if tree is None or want < 1:
             return []
         here = ecef(point)
-        look = tree.look(here, FIRST_SEARCH_FACTOR * want, self._largest_radius_m + NEAR_TIE_M)
-        return self._answer(query, tree, here, look)
+        nearest = tree.nearest(
+            here, FIRST_SEARCH_FACTOR * want, self._largest_radius_m + NEAR_TIE_M
+        )
+        return self._search(query, tree, here, nearest)
 
     def nearest_many(self, queries: Iterable[Query]) -> list[list[Candidate]]:
-        """What `nearest` answers to each of `queries`."""
+        """Return the result of `nearest` for each of `queries`."""
         answers: list[list[Candidate]] = []
-        asked: defaultdict[Tree, list[tuple[int, Query, Vector]]] = defaultdict(list)
+        by_tree: defaultdict[Tree, list[tuple[int, Query, Vector]]] = defaultdict(list)
         for query in queries:
             tree = self._rarest(query.certificates)
             if tree is not None and query.want > 0:
-                asked[tree].append((len(answers), query, ecef(query.point)))
+                by_tree[tree].append((len(answers), query, ecef(query.point)))
             answers.append([])
         reach_m = self._largest_radius_m + NEAR_TIE_M
-        for tree, rows in asked.items():
+        for tree, rows in by_tree.items():
             count = FIRST_SEARCH_FACTOR * max(query.want for _, query, _ in rows)
-            looks = tree.looks([here for _, _, here in rows], count, reach_m)
-            for (place, query, here), look in zip(rows, looks, strict=True):
-                answers[place] = self._answer(query, tree, here, look)
+            found = tree.nearest_many([here for _, _, here in rows], count, reach_m)
+            for (place, query, here), nearest in zip(rows, found, strict=True):
+                answers[place] = self._search(query, tree, here, nearest)
         return answers
 
-    def _answer(self, query: Query, tree: Tree, here: Vector, look: Nearest) -> list[Candidate]:
-        """The answer, from a first look into the tree and as many wider ones as it takes."""
+    def _search(self, query: Query, tree: Tree, here: Vector, nearest: Nearest) -> list[Candidate]:
+        """Answer a query from the first result of the tree and wider searches as needed."""
         found: list[Ranked] = []
-        reach_m = self._sift(query, here, look.slots, found)
-        while not look.whole and look.as_far_as_m <= reach_m:
-            seen = len(look.slots)
-            look = tree.look(here, WIDER_SEARCH_FACTOR * seen, self._largest_radius_m + NEAR_TIE_M)
-            reach_m = self._sift(query, here, look.slots[seen:], found)
-        return self._ranked(query.point, found)[: query.want]
+        reach_m = self._select(query, here, nearest.slots, found)
+        while not nearest.is_complete and nearest.farthest_m <= reach_m:
+            seen, limit_m = len(nearest.slots), self._largest_radius_m + NEAR_TIE_M
+            nearest = tree.nearest(here, WIDER_SEARCH_FACTOR * seen, limit_m)
+            reach_m = self._select(query, here, nearest.slots[seen:], found)
+        return self._rank(query.point, found)[: query.want]
 
-    def _sift(self, query: Query, here: Vector, slots: list[int], found: list[Ranked]) -> float:
-        """Add to `found` who of `slots` fits; says how far away the next could be and matter."""
+    def _select(self, query: Query, here: Vector, slots: list[int], found: list[Ranked]) -> float:
+        """Add the matching friends of `slots` to `found`; return the chord to search up to."""
         point, certificates, want, qualifies, required = query
         required = required << 1 | AVAILABLE
         friends, bits, xs, ys, zs = self._friends, self._bits, self._x, self._y, self._z
-        bend, several = _chord_correction(point), len(certificates) > 1
+        correction, several = _chord_correction(point), len(certificates) > 1
         reach_m = self._reach_m(found, want)
         for slot in slots:
             if bits[slot] & required != required:
@@ -236,7 +237,7 @@ class FriendIndex:
             chord_m, friend = dist(here, (xs[slot], ys[slot], zs[slot])), friends[slot]
             if chord_m > reach_m:
                 break
-            away_m = _distance_m(chord_m, bend, friend, point)
+            away_m = _distance_m(chord_m, correction, friend, point)
             gap_m = friend.radius_m - away_m
             if gap_m < NEAR_TIE_M and (gap_m < -NEAR_TIE_M or not _covers(friend, point)):
                 continue
@@ -247,47 +248,47 @@ class FriendIndex:
         return reach_m
 
     def _reach_m(self, found: list[Ranked], want: int) -> float:
-        """The chord beyond which nobody could be among the `want` nearest."""
+        """Return the chord beyond which no friend can be among the `want` nearest."""
         farthest_m = found[want - 1][0] if len(found) >= want else self._largest_radius_m
         return farthest_m + NEAR_TIE_M
 
-    def how_many_open(self, required: int = 0) -> int:
-        """How many friends are available and have all traits of `required`."""
+    def count_available(self, required: int = 0) -> int:
+        """Count the available friends with all traits of `required`."""
         if not self._bits:
             return 0
         wanted = required << 1 | AVAILABLE
         bits = np.frombuffer(self._bits, np.int64)
         return int(np.count_nonzero(bits & wanted == wanted))
 
-    def around(self, point: Point, count: int) -> list[Candidate]:
-        """The `count` nearest friends of any kind, available or not, however far."""
+    def nearest_any(self, point: Point, count: int) -> list[Candidate]:
+        """Return the `count` nearest friends of all, available or not, at any distance."""
         if count < 1:
             return []
-        tree, here, bend = self._tree(ALL_FRIENDS), ecef(point), _chord_correction(point)
+        tree, here, correction = self._tree(ALL_FRIENDS), ecef(point), _chord_correction(point)
         friends, xs, ys, zs = self._friends, self._x, self._y, self._z
-        look = tree.look(here, count + 1, EARTH_M)
+        nearest = tree.nearest(here, count + 1, EARTH_M)
         while True:
             found = [
-                (_distance_m(chord_m, bend, friends[slot], point), friends[slot].id)
-                for slot in look.slots
+                (_distance_m(chord_m, correction, friends[slot], point), friends[slot].id)
+                for slot in nearest.slots
                 for chord_m in (dist(here, (xs[slot], ys[slot], zs[slot])),)
             ]
             found.sort()
-            if look.whole or look.as_far_as_m > found[count - 1][0] + NEAR_TIE_M:
-                return self._ranked(point, found)[:count]
-            look = tree.look(here, WIDER_SEARCH_FACTOR * len(look.slots), EARTH_M)
+            if nearest.is_complete or nearest.farthest_m > found[count - 1][0] + NEAR_TIE_M:
+                return self._rank(point, found)[:count]
+            nearest = tree.nearest(here, WIDER_SEARCH_FACTOR * len(nearest.slots), EARTH_M)
 
-    def _ranked(self, point: Point, found: list[Ranked]) -> list[Candidate]:
-        """`found` in order; those too close to tell apart are solved, each place once."""
+    def _rank(self, point: Point, found: list[Ranked]) -> list[Candidate]:
+        """Return `found` in order; near ties are solved by the geodesic, once per place."""
         before_m = -inf
         for away_m, _ in found:
             if away_m - before_m < NEAR_TIE_M:
-                found = self._told_apart(point, found)
+                found = self._resolve_ties(point, found)
                 break
             before_m = away_m
         return [Candidate(friend_id, away_m) for away_m, friend_id in found]
 
-    def _told_apart(self, point: Point, found: list[Ranked]) -> list[Ranked]:
+    def _resolve_ties(self, point: Point, found: list[Ranked]) -> list[Ranked]:
         solved = cache(geodesic_m)
         gaps = [after[0] - before[0] for before, after in pairwise(found)]
         close = {i + n for i, gap_m in enumerate(gaps) if gap_m < NEAR_TIE_M for n in (0, 1)}
@@ -316,7 +317,7 @@ class FriendIndex:
         for key in _keys(friend, bits):
             self._tree(key).insert(slot, place)
 
-    def _replant(self, slot: int, friend: Friend, bits: int, *, moved: bool) -> None:
+    def _update_trees(self, slot: int, friend: Friend, bits: int, *, moved: bool) -> None:
         before = _keys(self._friends[slot], self._bits[slot])
         after = _keys(friend, bits)
         old_place = self._place(slot)
@@ -357,7 +358,7 @@ class FriendIndex:
                 self._largest_radius_m = max(self._radii, default=0)
 
     def check(self) -> list[str]:
-        """What is wrong inside, one sentence each; an empty list when all is well."""
+        """Return the inconsistencies of the index, one sentence each."""
         problems: list[str] = []
         for slot, friend in enumerate(self._friends):
             if friend is not NO_FRIEND:
@@ -374,21 +375,21 @@ class FriendIndex:
     def _check_slot(self, slot: int, friend: Friend) -> Iterator[str]:
         friend_id = friend.id
         if self._slots.get(friend_id) != slot:
-            yield f"Friend {friend_id} is not in his slot {slot}."
-        told = self._bits_of(friend) ^ self._bits[slot]
-        if told == AVAILABLE:
-            yield f"Friend {friend_id} became available or not, and the index was not told."
-        elif told:
-            yield f"Friend {friend_id} has other traits, and the index was not told."
+            yield f"Friend {friend_id} is not in slot {slot}."
+        stale = self._bits_of(friend) ^ self._bits[slot]
+        if stale == AVAILABLE:
+            yield f"The availability of friend {friend_id} is out of date."
+        elif stale:
+            yield f"The traits of friend {friend_id} are out of date."
         if (
             max(map(abs, np.subtract(self._place(slot), ecef(Point(friend.lat, friend.lon)))))
             > 1e-6
         ):
-            yield f"Friend {friend_id} does not lie where his record says."
+            yield f"The point of friend {friend_id} is out of date."
 
 
 def _unique(friends: list[Friend]) -> tuple[list[Friend], Hashes]:
-    """`friends`, of two with the same id the later one, and the hashes of their ids."""
+    """Return `friends`, of two with the same id the later one, and the hashes of their ids."""
     hashes = hashes_of(friends)
     ascending = np.sort(hashes)
     if (ascending[1:] == ascending[:-1]).any():
@@ -398,7 +399,7 @@ def _unique(friends: list[Friend]) -> tuple[list[Friend], Hashes]:
 
 
 def _members(friends: list[Friend], bits: Sequence[int]) -> dict[Key, array[int]]:
-    """Who belongs into which tree, by his place in the list."""
+    """Return the members of each tree, by index in the list."""
     members: defaultdict[Key, array[int]] = defaultdict(lambda: array("q"))
     for row, friend in enumerate(friends):
         if friend is not NO_FRIEND:
@@ -418,10 +419,10 @@ def _lacks(friend: Friend, certificates: frozenset[str]) -> bool:
     return not certificates <= {held.code for held in friend.certificates}
 
 
-def _distance_m(chord_m: float, bend: float, friend: Friend, point: Point) -> float:
+def _distance_m(chord_m: float, correction: float, friend: Friend, point: Point) -> float:
     if chord_m > LONGEST_CHORD_TO_CORRECT_M:
         return _geodesic_m(friend, point)
-    return chord_m + chord_m * chord_m * chord_m * bend
+    return chord_m + chord_m * chord_m * chord_m * correction
 
 
 def _geodesic_m(friend: Friend, point: Point) -> float:
@@ -433,17 +434,17 @@ def _covers(friend: Friend, point: Point) -> bool:
 
 
 def _chord_correction(point: Point) -> float:
-    """1/24R² in m⁻², with R the Gaussian radius of curvature at the point."""
+    """Return 1/24R² in m⁻², with R the Gaussian radius of curvature at the point."""
     flat = 1 - ECCENTRICITY_SQUARED * sin(radians(point.lat)) ** 2
     return flat * flat / (24 * EQUATORIAL_RADIUS_M**2 * (1 - ECCENTRICITY_SQUARED))
 
 
 def _places_of(friends: list[Friend]) -> NDArray[np.float64]:
-    """Earth-centred coordinates in metres, one row each; the same as `ecef`, for all at once."""
+    """Return earth-centred coordinates in metres, one row each: `ecef` for all at once."""
     lat = np.array([friend.lat for friend in friends], dtype=np.float64)
     lon = np.array([friend.lon for friend in friends], dtype=np.float64)
-    for astray in np.flatnonzero(~((abs(lat) <= 90) & (abs(lon) <= 180))):
-        Point(friends[astray].lat, friends[astray].lon)
+    for invalid in np.flatnonzero(~((abs(lat) <= 90) & (abs(lon) <= 180))):
+        Point(friends[invalid].lat, friends[invalid].lon)
     lat, lon = np.radians(lat), np.radians(lon)
     normal_m = EQUATORIAL_RADIUS_M / np.sqrt(1 - ECCENTRICITY_SQUARED * np.sin(lat) ** 2)
     ring_m = normal_m * np.cos(lat)

@@ -1,11 +1,11 @@
-"""R-trees of slots in three dimensions, in earth-centred metres: rtree, asked without its wrapper.
+"""R-trees of slots in three dimensions, in earth-centred metres, by libspatialindex directly.
 
-rtree's own `nearest` and `nearest_v` make room for the answer anew each time, which costs a quarter
-of a question, and the former cannot be told how far to look. Here the room is kept between calls
-and libspatialindex is called at once, for one place or for many.
+rtree's own `nearest` and `nearest_v` allocate buffers on each call, which takes a quarter of the
+time of a query, and the former takes no maximum distance. Here the buffers are kept between calls,
+and libspatialindex is called once for one place or for many.
 
-A node filled below `fill_factor` is dissolved and its entries are inserted anew, so that a high
-factor makes every removal dear; a tree loaded in bulk is packed to that factor too.
+A node filled below `fill_factor` is dissolved and its entries are inserted again, so that a high
+factor makes removals expensive; a tree loaded in bulk is packed to that factor too.
 """
 
 from __future__ import annotations
@@ -29,19 +29,19 @@ Vector = tuple[float, float, float]
 
 
 class IndexBroken(RuntimeError):
-    """The R-tree library refused; load the index anew."""
+    """The R-tree library reported an error; the index must be loaded again."""
 
 
 class Nearest(NamedTuple):
-    """The nearest slots, and how far away the last of them lies; `whole` when there are no more."""
+    """The nearest slots and the distance of the last one; `is_complete` if there are no more."""
 
     slots: list[int]
-    as_far_as_m: float
-    whole: bool
+    farthest_m: float
+    is_complete: bool
 
 
 class Tree:
-    """One R-tree of slots; answers nearest first."""
+    """One R-tree of slots."""
 
     def __init__(self, tree: rtree.Index, size: int) -> None:
         self._tree = tree
@@ -54,10 +54,10 @@ class Tree:
 
     @classmethod
     def bulk(cls, slots: NDArray[np.int64], places: NDArray[np.float64]) -> Tree:
-        """A tree of `slots`, each at its row of `places`.
+        """Load a tree of `slots`, each at its row of `places`.
 
-        Where slots ascend along x it takes half the time and a fifth less memory: the loader sorts
-        by x first, and what it frees meanwhile then lies together.
+        With slots ascending along x it takes half the time and a fifth less memory: the loader
+        sorts by x first, and the memory it frees is then contiguous.
         """
         points = places[slots]
         return cls(rtree.Index((slots, points, points), properties=_properties()), len(slots))
@@ -73,16 +73,16 @@ class Tree:
         self._tree.delete(slot, place)
         self._size -= 1
 
-    def look(self, place: Vector, count: int, reach_m: float) -> Nearest:
-        """The `count` nearest slots within `reach_m`, and all as far as the last of them."""
-        return _BUFFERS.ask(self._address, place, count, reach_m)
+    def nearest(self, place: Vector, count: int, reach_m: float) -> Nearest:
+        """Return the `count` nearest slots within `reach_m`, and all at the last one's distance."""
+        return _BUFFERS.query(self._address, place, count, reach_m)
 
-    def looks(self, places: Sequence[Vector], count: int, reach_m: float) -> list[Nearest]:
-        """What `look` answers for each of `places`."""
-        return _BUFFERS.ask_all(self._address, places, count, reach_m)
+    def nearest_many(self, places: Sequence[Vector], count: int, reach_m: float) -> list[Nearest]:
+        """Return the result of `nearest` for each of `places`."""
+        return _BUFFERS.query_many(self._address, places, count, reach_m)
 
     def check(self, name: str, expected: Iterable[int]) -> Iterator[str]:
-        """How the tree differs from the slots it should hold."""
+        """Yield how the tree differs from the slots it should hold."""
         slots = sorted(expected)
         if self._size != len(slots):
             yield f"The tree {name} counts {self._size} of {len(slots)} friends."
@@ -92,56 +92,56 @@ class Tree:
 
 
 class _Buffers:
-    """Room for questions and answers of libspatialindex, made larger when it is too small."""
+    """Buffers for queries and results of libspatialindex, enlarged as needed."""
 
-    def __init__(self, questions: int, slots: int) -> None:
+    def __init__(self, queries: int, slots: int) -> None:
         number, size = ctypes.c_int64, ctypes.c_uint64
         self._call = core.rt["Index_NearestNeighbors_id_v"]
         self._call.argtypes = [ctypes.c_void_p, number, number, ctypes.c_uint32, size, size, size]
         self._call.argtypes += [ctypes.c_void_p] * 6
-        self._answered = number()
-        self._make(questions, slots)
+        self._answered_count = number()
+        self._allocate(queries, slots)
 
-    def _make(self, questions: int, slots: int) -> None:
-        self._questions, self._size = questions, slots
-        self._places = (ctypes.c_double * (3 * questions))()
-        self._reaches = (ctypes.c_double * questions)()
-        self._counts = (ctypes.c_uint64 * questions)()
+    def _allocate(self, queries: int, slots: int) -> None:
+        self._queries, self._size = queries, slots
+        self._places = (ctypes.c_double * (3 * queries))()
+        self._reaches = (ctypes.c_double * queries)()
+        self._counts = (ctypes.c_uint64 * queries)()
         self._slots = (ctypes.c_int64 * slots)()
         places = ctypes.addressof(self._places)
-        answer = (self._slots, self._counts, self._reaches, self._answered)
-        self._addresses = (places, places, *(ctypes.addressof(room) for room in answer))
+        buffers = (self._slots, self._counts, self._reaches, self._answered_count)
+        self._addresses = (places, places, *(ctypes.addressof(buffer) for buffer in buffers))
 
-    def ask(self, tree: int, place: Vector, count: int, reach_m: float) -> Nearest:
+    def query(self, tree: int, place: Vector, count: int, reach_m: float) -> Nearest:
         self._places[0:3] = [*place]
         self._reaches[0] = reach_m
         if self._call(tree, count, 1, 3, self._size, 3, 1, *self._addresses):
             raise _library_error()
         found = self._counts[0]
         if found > self._size:
-            self._make(self._questions, 2 * found)
-            return self.ask(tree, place, count, reach_m)
+            self._allocate(self._queries, 2 * found)
+            return self.query(tree, place, count, reach_m)
         return Nearest(self._slots[:found], self._reaches[0], found < count)
 
-    def ask_all(
+    def query_many(
         self, tree: int, places: Sequence[Vector], count: int, reach_m: float
     ) -> list[Nearest]:
-        asked = len(places)
-        if asked > self._questions:
-            self._make(2 * asked, self._size)
-        self._places[0 : 3 * asked] = [*chain.from_iterable(places)]
-        self._reaches[0:asked] = [reach_m] * asked
-        if self._call(tree, count, asked, 3, self._size, 3, 1, *self._addresses):
+        queries = len(places)
+        if queries > self._queries:
+            self._allocate(2 * queries, self._size)
+        self._places[0 : 3 * queries] = [*chain.from_iterable(places)]
+        self._reaches[0:queries] = [reach_m] * queries
+        if self._call(tree, count, queries, 3, self._size, 3, 1, *self._addresses):
             raise _library_error()
-        if self._answered.value < asked:
-            self._make(self._questions, 2 * self._size)
-            return self.ask_all(tree, places, count, reach_m)
-        looks, first = [], 0
-        for found, as_far_as_m in zip(self._counts[:asked], self._reaches[:asked], strict=True):
+        if self._answered_count.value < queries:
+            self._allocate(self._queries, 2 * self._size)
+            return self.query_many(tree, places, count, reach_m)
+        results, first = [], 0
+        for found, farthest_m in zip(self._counts[:queries], self._reaches[:queries], strict=True):
             last = first + found
-            looks.append(Nearest(self._slots[first:last], as_far_as_m, found < count))
+            results.append(Nearest(self._slots[first:last], farthest_m, found < count))
             first = last
-        return looks
+        return results
 
 
 def _library_error() -> IndexBroken:

@@ -1,8 +1,8 @@
-"""Which slot a friend has: a hash table of slot numbers, four bytes each.
+"""The slots of friends by id: an open-addressing hash table of slot numbers, four bytes each.
 
-A dict from id to number takes five times as much, most of it for the numbers themselves. The ids
-are not kept here: the list of friends says whose a slot is. Places are probed one after the other;
-one once used is not free again before the table is made anew.
+A dict from id to number takes five times the memory, mostly for the number objects. The table holds
+no ids: the list of friends does. Probing is linear; entries once used are freed only when the table
+is rebuilt.
 """
 
 from __future__ import annotations
@@ -26,22 +26,22 @@ Hashes = NDArray[np.int64]
 
 
 def hashes_of(friends: Sequence[Friend]) -> Hashes:
-    """The hash of each friend's id."""
+    """Return the hash of each friend's id."""
     return np.fromiter((hash(friend.id) for friend in friends), np.int64, len(friends))
 
 
 class Slots:
-    """The slots of friends by id: at first the places in `friends`, which its owner keeps in step.
+    """The slots of friends by id, initially their indexes in `friends`.
 
-    `hashes` are those of the friends' ids.
+    The owner keeps `friends` up to date. `hashes` are those of the friends' ids.
     """
 
     def __init__(self, friends: Sequence[Friend], hashes: Hashes) -> None:
         self._friends = friends
-        self._make(np.arange(len(friends), dtype=np.int32), hashes)
+        self._build(np.arange(len(friends), dtype=np.int32), hashes)
 
-    def _make(self, slots: NDArray[np.int32], hashes: Hashes) -> None:
-        """A table twice as large as the slots need, filled with all of them at once."""
+    def _build(self, slots: NDArray[np.int32], hashes: Hashes) -> None:
+        """Build a table at least twice as large as the number of slots."""
         self._count = self._used = len(slots)
         self._mask = max(SMALLEST, 1 << (2 * len(slots) - 1).bit_length()) - 1
         table = np.full(self._mask + 1, NO_SLOT, dtype=np.int32)
@@ -49,19 +49,19 @@ class Slots:
         while len(slots):
             free = table[places] == NO_SLOT
             table[places[free]] = slots[free]
-            crowded = table[places] != slots
-            slots, places = slots[crowded], places[crowded] + 1 & self._mask
+            collides = table[places] != slots
+            slots, places = slots[collides], places[collides] + 1 & self._mask
         self._table = array("i", table.tobytes())
 
     def __len__(self) -> int:
         return self._count
 
     def get(self, friend_id: FriendId) -> int:
-        """His slot, or `NO_SLOT`."""
+        """Return the friend's slot, or `NO_SLOT`."""
         return self._table[self._place(friend_id)]
 
     def _place(self, friend_id: FriendId) -> int:
-        """Where in the table his slot stands, or where it would."""
+        """Return the index of the friend's slot in the table, or where it would be."""
         table, mask, friends = self._table, self._mask, self._friends
         at = hash(friend_id) & mask
         while (slot := table[at]) != NO_SLOT:
@@ -73,17 +73,17 @@ class Slots:
         return at
 
     def add(self, friend_id: FriendId, slot: int) -> None:
-        """Say that a friend who had none has this slot, which must be his in the list."""
+        """Add the slot of a friend who has none; the list must have the friend there already."""
         if 3 * self._used >= 2 * self._mask:
             known = [slot for slot in self._table if slot >= 0]
             hashes = hashes_of([self._friends[slot] for slot in known])
-            self._make(np.array(known, dtype=np.int32), hashes)
+            self._build(np.array(known, dtype=np.int32), hashes)
         self._table[self._place(friend_id)] = slot
         self._count += 1
         self._used += 1
 
     def pop(self, friend_id: FriendId) -> int:
-        """Forget his slot and return it, or `NO_SLOT`; the list must still say that it is his."""
+        """Remove and return the friend's slot, or `NO_SLOT`; the list must still hold them."""
         at = self._place(friend_id)
         slot = self._table[at]
         if slot != NO_SLOT:

@@ -1,4 +1,4 @@
-"""The compiled gazetteer, and a small one made up for the tests."""
+"""The compiled gazetteer, and a small one for the tests."""
 
 import gzip
 from pathlib import Path
@@ -11,11 +11,11 @@ from geo.gazetteer.addresses import Postcode
 from geo.gazetteer.offline import HEADER, PATH, Gazetteer, line_of
 from geo.point import Precision
 
-# The machine may be busy; how long an example takes is no property of ours.
+# No deadline: the duration of an example depends on the load of the machine.
 settings.register_profile("geo", deadline=None)
 settings.load_profile("geo")
 
-MADE_UP = [
+SMALL_ROWS = [
     (Market.CH, "8001", "Zürich", "Zürich", 47.3705, 8.5418, Precision.POSTCODE, 1000),
     (Market.CH, "8004", "Zürich", "Zürich", 47.3775, 8.5213, Precision.POSTCODE, 1000),
     (Market.CH, "8600", "Dübendorf", "Zürich", 47.3972, 8.6187, Precision.POSTCODE, 2000),
@@ -44,7 +44,7 @@ def write_compressed(path: Path, lines: list[str]) -> Path:
 
 @pytest.fixture(scope="session")
 def small(tmp_path_factory) -> Gazetteer:
-    lines = [HEADER, *(line_of(row(*fields)) for fields in MADE_UP)]
+    lines = [HEADER, *(line_of(row(*fields)) for fields in SMALL_ROWS)]
     return Gazetteer.load(
         write_compressed(tmp_path_factory.mktemp("gazetteer") / "small.dat", lines)
     )

@@ -1,4 +1,4 @@
-"""Files of friends that mean no good, for hypothesis: values, geometries, whole collections."""
+"""Malformed files of friends, for hypothesis: values, geometries, whole collections."""
 
 import json
 from typing import Any
@@ -51,37 +51,39 @@ geometries = st.one_of(
 
 
 def valid_feature(number: int) -> dict[str, Any]:
-    """A feature that can be taken: ref `good-1` for number 1."""
-    told = {"ref": f"good-{number}", "email": f"good-{number}@example.org"}
+    """Return a valid feature: ref `good-1` for number 1."""
+    identity = {"ref": f"good-{number}", "email": f"good-{number}@example.org"}
     return {
         "type": "Feature",
-        "properties": VALID | told,
+        "properties": VALID | identity,
         "geometry": {"type": "Point", "coordinates": SPOT},
     }
 
 
 @st.composite
 def features(draw: st.DrawFn, number: int) -> dict[str, Any]:
-    """A feature with some of its values, or its geometry, changed for something odd."""
-    made = valid_feature(number)
-    made["properties"] |= {"ref": f"odd-{number}", "email": f"odd-{number}@example.org"}
-    odd = draw(st.dictionaries(st.sampled_from(sorted(made["properties"])), values, max_size=3))
-    made["properties"] |= odd
-    if not odd or draw(st.booleans()):
-        made["geometry"] = draw(geometries)
-    return made
+    """A feature with some of its values, or its geometry, replaced by unusual ones."""
+    feature = valid_feature(number)
+    feature["properties"] |= {"ref": f"unusual-{number}", "email": f"unusual-{number}@example.org"}
+    unusual = draw(
+        st.dictionaries(st.sampled_from(sorted(feature["properties"])), values, max_size=3)
+    )
+    feature["properties"] |= unusual
+    if not unusual or draw(st.booleans()):
+        feature["geometry"] = draw(geometries)
+    return feature
 
 
 @st.composite
 def collections(draw: st.DrawFn) -> tuple[str, list[int]]:
-    """The text of a collection, and the lines of the features that are good for certain."""
-    kinds = draw(st.lists(st.booleans(), min_size=1, max_size=5))
-    made = [
-        valid_feature(line) if fine else draw(features(line))
-        for line, fine in enumerate(kinds, start=1)
+    """The text of a collection, and the lines of the features that are surely valid."""
+    are_valid = draw(st.lists(st.booleans(), min_size=1, max_size=5))
+    feature = [
+        valid_feature(line) if is_valid else draw(features(line))
+        for line, is_valid in enumerate(are_valid, start=1)
     ]
-    whole = {"type": "FeatureCollection", "features": made}
-    return json.dumps(whole), [line for line, fine in enumerate(kinds, start=1) if fine]
+    whole = {"type": "FeatureCollection", "features": feature}
+    return json.dumps(whole), [line for line, is_valid in enumerate(are_valid, start=1) if is_valid]
 
 
 malformed = st.one_of(
@@ -99,4 +101,4 @@ malformed = st.one_of(
     st.just("[" * 50_000),
     st.just('{"type":"FeatureCollection","features":[' + '{"type":"Feature","properties":' * 5_000),
 )
-"""Texts that are hardly a collection at all."""
+"""Texts that are not a collection."""

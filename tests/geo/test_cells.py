@@ -39,7 +39,7 @@ def test_all_points_of_a_cell_have_the_same_cell(small, point, up, right):
 
 
 @given(st.floats(52.21, 52.25), st.floats(20.97, 21.06))
-def test_where_postcodes_lie_close_a_cell_still_tells_nothing_of_the_point(compiled, lat, lon):
+def test_where_postcodes_are_dense_a_cell_reveals_nothing_of_the_point(compiled, lat, lon):
     point = Point(lat, lon)
     assert cell(point, compiled) == cell(centre(point), compiled)
 
@@ -66,11 +66,11 @@ def test_poles_and_antimeridian_have_cells(small):
 
 
 def test_the_label_names_the_place_nearest_to_the_centre_not_to_the_point(compiled):
-    shown = cell(Point(47.3775, 8.5213), compiled)
-    assert shown.label == "8004 Zürich"
-    assert shown.size_m == 1000
+    found = cell(Point(47.3775, 8.5213), compiled)
+    assert found.label == "8004 Zürich"
+    assert found.size_m == 1000
     place, _ = compiled.nearest(centre(Point(47.3775, 8.5213)))
-    assert shown.label == f"{place.postcode} {place.town}"
+    assert found.label == f"{place.postcode} {place.town}"
 
 
 def test_a_town_known_by_one_point_is_named_without_a_postcode(small):

@@ -31,7 +31,7 @@ INHABITED = [CENTRES[name] for name in ("zurich", "berlin", "antimeridian", "equ
 FAR_M = 40_000
 
 
-def crowd(seed, count, centres=INHABITED, radii_m=(500, 2_000, 7_300, 25_000)):
+def scattered_friends(seed, count, centres=INHABITED, radii_m=(500, 2_000, 7_300, 25_000)):
     chance = Random(seed)
     return [
         friend(
@@ -50,10 +50,10 @@ def centre_of(cell):
     return Point(float(lat[0]), float(lon[0]))
 
 
-def circle(who, corners=90):
-    """The service circle as geodesics draw it; a hair smaller than the truth, as corners are."""
+def circle(one, corners=90):
+    """Return the service circle as a polygon of geodesics, slightly smaller than the circle."""
     spots = [
-        east_of(Point(who.lat, who.lon), who.radius_m, azimuth=360 * n / corners)
+        east_of(Point(one.lat, one.lon), one.radius_m, azimuth=360 * n / corners)
         for n in range(corners)
     ]
     return shapely.Polygon([(spot.lon, spot.lat) for spot in spots])
@@ -71,23 +71,23 @@ def public(friends, gazetteer):
 @given(st.integers(0, 10_000), st.integers(0, 12))
 @sized(max_examples=25)
 def test_a_cell_counts_exactly_the_friends_who_reach_its_centre(seed, count):
-    friends = crowd(seed, count, list(CENTRES.values()))
+    friends = scattered_friends(seed, count, list(CENTRES.values()))
     counted = count_by_cell(circles_of(friends))
     assert np.all(np.diff(counted.cells) > 0)
     for cell, found in zip(counted.cells.tolist(), counted.friends.tolist(), strict=True):
         centre = centre_of(cell)
-        assert found == sum(geodesic(centre, who) <= who.radius_m for who in friends)
+        assert found == sum(geodesic(centre, one) <= one.radius_m for one in friends)
 
 
 @given(st.integers(0, 10_000))
 @sized(max_examples=25)
 def test_no_cell_that_a_circle_touches_is_missing(seed):
-    chance, friends = Random(seed), crowd(seed, 5)
+    chance, friends = Random(seed), scattered_friends(seed, 5)
     known = set(count_by_cell(circles_of(friends)).cells.tolist())
-    for who in friends:
+    for one in friends:
         for _ in range(40):
-            away_m = who.radius_m * math.sqrt(chance.random())
-            spot = east_of(Point(who.lat, who.lon), away_m, azimuth=chance.uniform(0, 360))
+            away_m = one.radius_m * math.sqrt(chance.random())
+            spot = east_of(Point(one.lat, one.lon), away_m, azimuth=chance.uniform(0, 360))
             [cell] = grid.cells_at(np.array([spot.lat]), np.array([spot.lon])).tolist()
             assert cell in known
 
@@ -95,9 +95,9 @@ def test_no_cell_that_a_circle_touches_is_missing(seed):
 @given(st.integers(0, 10_000), st.integers(1, 6))
 @sized(max_examples=20)
 def test_the_map_is_never_smaller_than_the_circles(seed, count):
-    friends = crowd(seed, count, [ZURICH])
+    friends = scattered_friends(seed, count, [ZURICH])
     shape = merge_cells(count_by_cell(circles_of(friends)).cells)
-    circles = shapely.union_all([circle(who) for who in friends])
+    circles = shapely.union_all([circle(one) for one in friends])
     assert area_m2(shape) >= area_m2(circles)
     assert shape.buffer(2 * maps.COORDINATE_STEP_DEGREES).covers(circles)
 
@@ -126,17 +126,17 @@ def test_a_centre_exactly_at_the_radius_is_reached_and_a_metre_further_is_not():
 @given(st.integers(0, 10_000))
 @sized(max_examples=20)
 def test_towns_are_reached_by_exactly_those_who_reach_their_middle(seed):
-    chance, friends = Random(seed), crowd(seed, 12)
+    chance, friends = Random(seed), scattered_friends(seed, 12)
     spots = [
         east_of(chance.choice(INHABITED), chance.uniform(0, FAR_M), azimuth=chance.uniform(0, 360))
         for _ in range(30)
     ]
     counts = maps.count_by_point(circles_of(friends), spots).tolist()
-    assert counts == [sum(geodesic(spot, who) <= who.radius_m for who in friends) for spot in spots]
+    assert counts == [sum(geodesic(spot, one) <= one.radius_m for one in friends) for spot in spots]
 
 
 def test_many_friends_are_counted_in_parts_as_they_are_at_once(monkeypatch):
-    circles = circles_of(crowd(5, 20, [ZURICH]))
+    circles = circles_of(scattered_friends(5, 20, [ZURICH]))
     spots = [east_of(ZURICH, 3_000 * n) for n in range(10)]
     at_once, towns_at_once = count_by_cell(circles), maps.count_by_point(circles, spots)
     monkeypatch.setattr(maps, "CIRCLES_AT_ONCE", 3)
@@ -146,7 +146,7 @@ def test_many_friends_are_counted_in_parts_as_they_are_at_once(monkeypatch):
     assert np.array_equal(maps.count_by_point(circles, spots), towns_at_once)
 
 
-def test_nobody_is_sent_abroad(compiled):
+def test_cells_in_other_countries_are_left_out(compiled):
     basel = [friend(1, Point(47.5596, 7.5886), radius_m=20_000)]
     found = {}
     for market in (Market.CH, Market.DE):
@@ -183,7 +183,7 @@ def test_every_home_of_a_cell_gives_the_public_the_same_map(small, seed):
 
 
 def test_a_single_friend_is_hidden_among_twenty_square_kilometres(small):
-    """Whoever sees the map and tries every home on a fine grid keeps them all, the corners too."""
+    """All homes on a fine grid that fit the map are tried, the corners too."""
     alone = friend(1, ZURICH, radius_m=12_000)
     seen = public([alone], small)
     steps = [n * 500 for n in range(-16, 17)]
@@ -193,7 +193,7 @@ def test_a_single_friend_is_hidden_among_twenty_square_kilometres(small):
     assert len({small_cells.centre(home) for home in fitting}) >= 20
 
 
-def test_the_public_map_tells_few_from_many_and_nothing_else(small):
+def test_the_public_map_shows_few_or_many_and_nothing_else(small):
     four = [friend(n, ZURICH, radius_m=12_000) for n in range(4)]
     [few] = maps.public_areas(four, Market.CH, TownIndex(small))
     [many] = maps.public_areas(
@@ -252,7 +252,7 @@ def test_towns_are_weighed_by_postcodes_where_people_are_not_known(small, monkey
 
 @pytest.mark.parametrize("name", ["map.geojson", "map.json", "map.gpkg", "map.parquet", "MAP.GPKG"])
 def test_a_map_survives_its_file(small, tmp_path, name):
-    frame = maps.coverage_map(crowd(1, 5, [ZURICH]), Market.CH, small)
+    frame = maps.coverage_map(scattered_friends(1, 5, [ZURICH]), Market.CH, small)
     maps.export(frame, tmp_path / name)
     parquet = name.endswith("parquet")
     again = (geopandas.read_parquet if parquet else geopandas.read_file)(tmp_path / name)
@@ -264,7 +264,7 @@ def test_a_map_survives_its_file(small, tmp_path, name):
 
 
 def test_a_table_has_the_centres_and_no_shapes(small, tmp_path):
-    frame = maps.coverage_map(crowd(1, 5, [ZURICH]), Market.CH, small)
+    frame = maps.coverage_map(scattered_friends(1, 5, [ZURICH]), Market.CH, small)
     maps.export(frame, tmp_path / "map.csv")
     head, *rows = (tmp_path / "map.csv").read_text().splitlines()
     assert head == "friends,town,lat,lon"

@@ -60,29 +60,29 @@ def test_swiss_coordinates_are_turned_into_wgs84(tmp_path, small, name):
 
 
 def test_without_a_reference_system_nothing_is_guessed(tmp_path, small):
-    (fault,) = read(written(tmp_path / "friends.parquet", frame(crs=None)), small)
-    assert (fault.line, fault.field) == (0, "geometry")
-    assert "EPSG:4326" in fault.cure
+    (error,) = read(written(tmp_path / "friends.parquet", frame(crs=None)), small)
+    assert (error.line, error.field) == (0, "geometry")
+    assert "EPSG:4326" in error.cure
 
 
 @pytest.mark.parametrize("name", ENDINGS)
 @pytest.mark.parametrize(
-    ("shape", "said"), [(None, "missing"), (LineString([(8, 47), (9, 47)]), "LineString")]
+    ("shape", "problem"), [(None, "missing"), (LineString([(8, 47), (9, 47)]), "LineString")]
 )
-def test_a_geometry_that_is_no_point_is_named_by_its_feature(tmp_path, small, name, shape, said):
-    ana, fault = read(written(tmp_path / name, frame(spots=[SPOTS[0], shape])), small)
+def test_a_geometry_that_is_no_point_is_named_by_its_feature(tmp_path, small, name, shape, problem):
+    ana, error = read(written(tmp_path / name, frame(spots=[SPOTS[0], shape])), small)
     assert not isinstance(ana, RowError)
-    assert (fault.line, fault.field) == (2, "geometry")
-    assert said in fault.problem
+    assert (error.line, error.field) == (2, "geometry")
+    assert problem in error.problem
 
 
-def test_swapped_coordinates_are_called_so_in_features_too(tmp_path, small):
+def test_swapped_coordinates_are_reported_in_features_too(tmp_path, small):
     spots = [SPOTS[0], Spot(47.4, 8.6)]
-    _, fault = read(written(tmp_path / "friends.gpkg", frame(spots=spots)), small)
-    assert "swapped" in fault.problem
+    _, error = read(written(tmp_path / "friends.gpkg", frame(spots=spots)), small)
+    assert "swapped" in error.problem
 
 
-def test_the_geometry_rules_over_columns_of_coordinates(tmp_path, small):
+def test_the_geometry_has_precedence_over_columns_of_coordinates(tmp_path, small):
     given = frame(lat=[1.0, 1.0], lon=[2.0, 2.0])
     ana, _ = read(written(tmp_path / "friends.gpkg", given), small)
     assert ana.point.lat == 47.3775
@@ -90,8 +90,8 @@ def test_the_geometry_rules_over_columns_of_coordinates(tmp_path, small):
 
 def test_columns_of_features_are_checked_like_those_of_csv(tmp_path, small):
     content = frame(emial=["x", "y"]).drop(columns=["phone"])
-    faults = list(read(written(tmp_path / "friends.gpkg", content), small))
-    assert {fault.field for fault in faults} == {"emial", "phone"}
+    errors = list(read(written(tmp_path / "friends.gpkg", content), small))
+    assert {error.field for error in errors} == {"emial", "phone"}
 
 
 def test_a_list_in_geojson_is_a_list(tmp_path, small):
@@ -110,28 +110,28 @@ def test_a_list_in_geojson_is_a_list(tmp_path, small):
 
 @pytest.mark.parametrize("name", [*ENDINGS, "friends.xyz"])
 @pytest.mark.parametrize("content", [b"nonsense", b"SQLite format 3\x00" + b"\xff" * 5000, b"{}"])
-def test_a_broken_file_is_one_fault_of_the_file(tmp_path, small, name, content):
+def test_a_broken_file_is_one_error_of_the_file(tmp_path, small, name, content):
     (tmp_path / name).write_bytes(content)
-    (fault,) = read(tmp_path / name, small)
-    assert (fault.line, fault.cure != "") == (0, True)
+    (error,) = read(tmp_path / name, small)
+    assert (error.line, error.cure != "") == (0, True)
 
 
 @pytest.mark.parametrize("name", ["friends.gpkg", "friends.parquet"])
-def test_a_file_cut_short_is_one_fault_of_the_file(tmp_path, small, name):
+def test_a_truncated_file_is_one_error_of_the_file(tmp_path, small, name):
     path = written(tmp_path / name, frame())
     path.write_bytes(path.read_bytes()[:700])
-    (fault,) = read(path, small)
-    assert fault.line == 0
+    (error,) = read(path, small)
+    assert error.line == 0
 
 
-def test_several_layers_are_not_guessed_between(tmp_path, small):
+def test_several_layers_are_refused(tmp_path, small):
     path = tmp_path / "friends.gpkg"
     for layer in ("one", "two"):
         frame().to_file(path, driver="GPKG", layer=layer)
-    (fault,) = read(path, small)
-    assert "2 layers: one, two" in fault.problem
+    (error,) = read(path, small)
+    assert "2 layers: one, two" in error.problem
 
 
-def test_a_file_without_points_is_a_fault(tmp_path, small):
-    (fault,) = read(written(tmp_path / "friends.gpkg", frame().iloc[:0]), small)
-    assert "no rows" in fault.problem
+def test_a_file_without_points_is_an_error(tmp_path, small):
+    (error,) = read(written(tmp_path / "friends.gpkg", frame().iloc[:0]), small)
+    assert "no rows" in error.problem

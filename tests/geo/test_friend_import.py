@@ -58,7 +58,7 @@ def raw(tmp_path, small):
     return read_bytes
 
 
-def test_a_row_with_coordinates_is_taken_as_given(of):
+def test_a_row_with_coordinates_keeps_them(of):
     assert of(BASE) == [
         Row(
             line=2,
@@ -81,13 +81,13 @@ def test_a_row_with_coordinates_is_taken_as_given(of):
     ]
 
 
-def test_a_row_with_a_postcode_is_placed_by_the_gazetteer(of):
+def test_a_row_with_a_postcode_is_located_by_the_gazetteer(of):
     (row,) = of(PLACED)
     assert (row.point, row.precision) == (Point(47.3775, 8.5213), Precision.POSTCODE)
     assert (row.precision_m, row.postcode, row.city) == (1000, "8004", "Zürich")
 
 
-def test_coordinates_win_where_a_postcode_stands_beside_them(of):
+def test_coordinates_have_precedence_over_a_postcode(of):
     (row,) = of(PLACED | {"lat": "47.4", "lon": "8.6"})
     assert (row.point, row.precision) == (Point(47.4, 8.6), Precision.EXACT)
     (row,) = of(PLACED | {"lat": "", "lon": ""})
@@ -107,8 +107,8 @@ def test_tier_capacity_and_certificates_may_be_left_out_as_columns(of):
 def test_a_market_may_be_named_and_must_fit(of):
     (row,) = of(BASE | {"market": "ch"})
     assert row.market is Market.CH
-    (fault,) = of(BASE | {"market": "PL"})
-    assert "km from the nearest place of PL" in fault.problem
+    (error,) = of(BASE | {"market": "PL"})
+    assert "km from the nearest place of PL" in error.problem
 
 
 @pytest.mark.parametrize("number", ["+41 79 123 45 67", "0041791234567", "079/123.45.67"])
@@ -124,7 +124,7 @@ def test_numbers_of_other_countries_keep_their_code(of):
     assert row.phone == "+48512345678"
 
 
-BAD = [
+INVALID = [
     ("ref", "", "missing"),
     ("ref", "x" * 101, "at most 100"),
     ("name", "", "missing"),
@@ -177,21 +177,24 @@ BAD = [
 ]
 
 
-@pytest.mark.parametrize(("field", "value", "said"), BAD)
-def test_a_bad_value_is_named_by_line_and_field_with_its_cure(of, field, value, said):
+@pytest.mark.parametrize(("field", "value", "problem"), INVALID)
+def test_an_invalid_value_is_reported_by_line_and_field_with_its_cure(of, field, value, problem):
     known = {"wifi", "smart-home"}
-    good, bad = {"market": "CH", **BASE}, {"market": "CH", **BASE, "ref": "f-2", "email": "b@b.ch"}
-    first, fault = of(good, bad | {field: value}, known=known)
+    good, invalid = (
+        {"market": "CH", **BASE},
+        {"market": "CH", **BASE, "ref": "f-2", "email": "b@b.ch"},
+    )
+    first, error = of(good, invalid | {field: value}, known=known)
     assert isinstance(first, Row)
-    assert isinstance(fault, RowError)
-    assert (fault.line, fault.cure != "") == (3, True)
-    assert said in str(fault)
+    assert isinstance(error, RowError)
+    assert (error.line, error.cure != "") == (3, True)
+    assert problem in str(error)
     if field != "lon":
-        assert fault.field == field
+        assert error.field == field
 
 
 @pytest.mark.parametrize(
-    ("changed", "field", "said"),
+    ("changed", "field", "problem"),
     [
         ({"country": ""}, "country", "missing"),
         ({"country": "FR"}, "country", "not served"),
@@ -203,21 +206,21 @@ def test_a_bad_value_is_named_by_line_and_field_with_its_cure(of, field, value, 
         ({"city": "x" * 121}, "city", "at most 120"),
     ],
 )
-def test_a_place_that_cannot_be_found_is_named_with_its_cure(of, changed, field, said):
-    (fault,) = of(PLACED | changed)
-    assert fault.field == field
-    assert said in str(fault)
+def test_an_unknown_place_is_reported_with_its_cure(of, changed, field, problem):
+    (error,) = of(PLACED | changed)
+    assert error.field == field
+    assert problem in str(error)
 
 
 @pytest.mark.parametrize("extra", [{}, {"market": "CH"}, {"country": "CH"}])
-def test_swapped_coordinates_are_called_so(of, extra):
-    (fault,) = of(BASE | {"lat": "8.5213", "lon": "47.3775"} | extra)
-    assert fault.field == "lat"
-    assert "swapped" in str(fault)
-    assert "lat 47.3775, lon 8.5213" in str(fault)
+def test_swapped_coordinates_are_reported(of, extra):
+    (error,) = of(BASE | {"lat": "8.5213", "lon": "47.3775"} | extra)
+    assert error.field == "lat"
+    assert "swapped" in str(error)
+    assert "lat 47.3775, lon 8.5213" in str(error)
 
 
-def test_a_reference_or_address_given_twice_names_both_lines(of):
+def test_a_duplicate_ref_or_address_names_both_lines(of):
     other = {"ref": "f-2", "email": "bo@example.org"}
     _, _, ref, email = of(
         BASE,
@@ -232,24 +235,24 @@ def test_a_reference_or_address_given_twice_names_both_lines(of):
 
 
 def test_unknown_columns_are_named_with_the_nearest_known_one(of):
-    (fault,) = of({**BASE, "emial": "x"})
-    assert (fault.line, fault.field) == (0, "emial")
-    assert "did you mean email?" in fault.cure
+    (error,) = of({**BASE, "emial": "x"})
+    assert (error.line, error.field) == (0, "emial")
+    assert "did you mean email?" in error.cure
 
 
 def test_missing_columns_are_named_each(of):
-    faults = of({"ref": "f-1", "name": "Ana", "city": "Bern"})
-    assert {fault.field for fault in faults} == {"email", "phone", "radius_km", "languages", "lat"}
-    assert {fault.line for fault in faults} == {0}
+    errors = of({"ref": "f-1", "name": "Ana", "city": "Bern"})
+    assert {error.field for error in errors} == {"email", "phone", "radius_km", "languages", "lat"}
+    assert {error.line for error in errors} == {0}
 
 
-def test_a_column_given_twice_is_a_fault_of_the_file(raw):
-    (fault,) = raw((",".join([*BASE, "ref"]) + "\n").encode())
-    assert (fault.line, fault.field) == (0, "ref")
+def test_a_duplicate_column_is_an_error_of_the_file(raw):
+    (error,) = raw((",".join([*BASE, "ref"]) + "\n").encode())
+    assert (error.line, error.field) == (0, "ref")
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "problem"),
     [
         (b"", "empty"),
         (b"\n", "missing"),
@@ -257,20 +260,20 @@ def test_a_column_given_twice_is_a_fault_of_the_file(raw):
         (",".join(BASE).encode() + b"\n\n\n", "no rows"),
         ("ref,name".encode("utf-16"), "not UTF-8"),
         (b"\x00\x01\x02", "not UTF-8"),
-        (b'"ref\n', "no CSV"),
+        (b'"ref\n', "not CSV"),
     ],
 )
-def test_a_file_that_holds_no_table_says_so(raw, content, said):
-    faults = raw(content)
-    assert said in " ".join(map(str, faults))
-    assert all(isinstance(fault, RowError) for fault in faults)
+def test_a_file_without_a_table_is_reported(raw, content, problem):
+    errors = raw(content)
+    assert problem in " ".join(map(str, errors))
+    assert all(isinstance(error, RowError) for error in errors)
 
 
-def test_a_file_that_is_not_there_says_so(small, tmp_path):
-    (fault,) = read(tmp_path / "absent.csv", small)
-    assert "does not exist" in fault.problem
-    (fault,) = read(tmp_path, small)
-    assert "does not exist" in fault.problem
+def test_a_missing_file_is_reported(small, tmp_path):
+    (error,) = read(tmp_path / "absent.csv", small)
+    assert "does not exist" in error.problem
+    (error,) = read(tmp_path, small)
+    assert "does not exist" in error.problem
 
 
 @pytest.mark.parametrize("delimiter", [",", ";", "\t"])
@@ -281,37 +284,37 @@ def test_delimiter_and_byte_order_mark_are_recognised(of, delimiter, encoding):
 
 
 def test_a_latin_1_file_is_named_by_line(of):
-    (fault,) = of(BASE | {"name": "Müller"}, encoding="latin-1")
-    assert (fault.line, fault.field) == (2, "name")
-    assert "UTF-8" in fault.cure
+    (error,) = of(BASE | {"name": "Müller"}, encoding="latin-1")
+    assert (error.line, error.field) == (2, "name")
+    assert "UTF-8" in error.cure
 
 
-def test_lines_are_counted_as_an_editor_counts_them(raw):
+def test_lines_are_counted_like_in_an_editor(raw):
     good = ",".join(BASE.values())
     broken = good.replace("Ana Muster", '"Ana\nMuster"')
     lines = [",".join(BASE), "", broken, good.replace("f-1", "f-2"), "short,line"]
-    faults = raw("\n".join(lines).encode())
-    assert [fault.line for fault in faults] == [3, 5, 6]
-    assert isinstance(faults[1], Row)
-    assert "2 fields, the header 11" in faults[2].problem
+    errors = raw("\n".join(lines).encode())
+    assert [error.line for error in errors] == [3, 5, 6]
+    assert isinstance(errors[1], Row)
+    assert "2 fields, the header 11" in errors[2].problem
 
 
-def test_a_quote_that_never_closes_ends_the_file_with_a_fault(raw):
+def test_an_unclosed_quote_ends_the_file_with_an_error(raw):
     good = ",".join(BASE.values())
-    faults = raw("\n".join([",".join(BASE), good, f'"{good}']).encode())
-    assert isinstance(faults[0], Row)
-    assert (faults[1].line, "quotes" in faults[1].cure) == (3, True)
+    errors = raw("\n".join([",".join(BASE), good, f'"{good}']).encode())
+    assert isinstance(errors[0], Row)
+    assert (errors[1].line, "quotes" in errors[1].cure) == (3, True)
 
 
 @given(st.binary(max_size=400))
-def test_any_bytes_give_faults_and_never_crash(tmp_path_factory, small, content):
+def test_any_bytes_give_errors_and_no_exception(tmp_path_factory, small, content):
     path = tmp_path_factory.mktemp("bytes") / "friends.csv"
     path.write_bytes(content)
-    assert all(isinstance(fault, RowError) for fault in read(path, small))
+    assert all(isinstance(error, RowError) for error in read(path, small))
 
 
 @given(st.dictionaries(st.sampled_from(COLUMNS), st.text(max_size=30), min_size=1))
-def test_any_values_give_a_row_or_one_fault_for_each_line(tmp_path_factory, small, changed):
+def test_any_values_give_a_row_or_one_error_per_line(tmp_path_factory, small, changed):
     path = tmp_path_factory.mktemp("values") / "friends.csv"
     rows = [PLACED | BASE | changed, PLACED | BASE | {"ref": "good", "email": "g@example.org"}]
     for row in rows:
@@ -320,18 +323,18 @@ def test_any_values_give_a_row_or_one_fault_for_each_line(tmp_path_factory, smal
     assert 1 <= len(found) <= 2
 
 
-def test_a_long_file_is_read_in_reasonable_time_and_every_bad_row_is_found(tmp_path, small):
+def test_a_long_file_is_read_in_reasonable_time_and_every_invalid_row_is_found(tmp_path, small):
     count = 4_000
     rows = [
         BASE | {"ref": f"f{n}", "email": f"f{n}@example.org", "lat": f"{47.2 + n / 20_000:.4f}"}
         for n in range(count)
     ]
-    for bad in range(10):
-        rows[bad * 400 + 7]["radius_km"] = "far"
+    for invalid in range(10):
+        rows[invalid * 400 + 7]["radius_km"] = "far"
     path = written(tmp_path / "long.csv", rows)
     started = process_time()
     found = list(read(path, small))
     assert process_time() - started < 15 * count / 200_000 * 3
-    faults = [one for one in found if isinstance(one, RowError)]
-    assert [fault.line for fault in faults] == [bad * 400 + 9 for bad in range(10)]
+    errors = [one for one in found if isinstance(one, RowError)]
+    assert [error.line for error in errors] == [invalid * 400 + 9 for invalid in range(10)]
     assert len(found) == count

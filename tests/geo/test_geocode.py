@@ -1,4 +1,4 @@
-"""Against real HTTP servers on loopback that remember what they were asked."""
+"""Geocoders against HTTP servers on loopback that record their requests."""
 
 import asyncio
 import json
@@ -15,25 +15,25 @@ from geo.geocode import Address, GazetteerGeocoder, Nominatim, Photon
 from geo.point import Point, Precision
 
 HOME = Address(street="Langstrasse 12a", postcode="8004", city="Zürich", country="CH")
-DOOR = Point(47.3781, 8.5275)
+BUILDING = Point(47.3781, 8.5275)
 POSTCODE = Point(47.3775, 8.5213)
 
 
-class Remembering(ThreadingHTTPServer):
+class RecordingServer(ThreadingHTTPServer):
     daemon_threads = True
 
     def __init__(self):
         super().__init__(("127.0.0.1", 0), _Handler)
-        self.asked = []
+        self.requests = []
         self.status, self.body, self.headers = 200, b"{}", {}
-        self.held = threading.Event()
-        self.held.set()
+        self.may_answer = threading.Event()
+        self.may_answer.set()
 
     @property
     def url(self):
         return f"http://127.0.0.1:{self.server_port}/"
 
-    def answers(self, content, status=200, **headers):
+    def set_answer(self, content, status=200, **headers):
         self.body = content if isinstance(content, bytes) else json.dumps(content).encode()
         self.status, self.headers = status, headers
 
@@ -41,9 +41,9 @@ class Remembering(ThreadingHTTPServer):
 class _Handler(BaseHTTPRequestHandler):
     def do_GET(self):
         parts = urlsplit(self.path)
-        question = {name: values[0] for name, values in parse_qs(parts.query).items()}
-        self.server.asked.append((parts.path, question, dict(self.headers)))
-        self.server.held.wait(10)
+        parameters = {name: values[0] for name, values in parse_qs(parts.query).items()}
+        self.server.requests.append((parts.path, parameters, dict(self.headers)))
+        self.server.may_answer.wait(10)
         self.send_response(self.server.status)
         for name, value in self.server.headers.items():
             self.send_header(name, value)
@@ -55,24 +55,24 @@ class _Handler(BaseHTTPRequestHandler):
         pass
 
 
-class Memory:
+class DictCache:
     def __init__(self):
-        self.known = {}
+        self.entries = {}
 
     async def get(self, key):
-        return self.known.get(key)
+        return self.entries.get(key)
 
     async def put(self, key, located):
-        self.known[key] = located
+        self.entries[key] = located
 
 
 @pytest.fixture
 def server():
-    server = Remembering()
+    server = RecordingServer()
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     yield server
-    server.held.set()
+    server.may_answer.set()
     server.shutdown()
     thread.join()
     server.server_close()
@@ -84,7 +84,7 @@ async def client():
         yield client
 
 
-def feature(lat=DOOR.lat, lon=DOOR.lon, kind="house", country="CH"):
+def feature(lat=BUILDING.lat, lon=BUILDING.lon, kind="house", country="CH"):
     properties = {"type": kind, "countrycode": country}
     point = {"type": "Point", "coordinates": [lon, lat]}
     return {"features": [{"geometry": point, "properties": properties}]}
@@ -109,35 +109,39 @@ async def test_offline_gives_the_point_of_the_postcode(small):
         )
 
 
-async def test_photon_is_asked_near_the_postcode_and_gives_the_door(server, client, small):
-    server.answers(feature())
+async def test_photon_searches_near_the_postcode_and_returns_the_building(server, client, small):
+    server.set_answer(feature())
     located = await photon(server, client, small).locate(HOME)
-    assert (located.point, located.precision) == (DOOR, Precision.ADDRESS)
+    assert (located.point, located.precision) == (BUILDING, Precision.ADDRESS)
     assert located.radius_m == 50
     assert located.label == "Langstrasse 12a, 8004 Zürich"
-    [(path, question, _)] = server.asked
+    [(path, parameters, _)] = server.requests
     assert path == "/api"
-    assert question["q"] == "Langstrasse 12a, 8004 Zürich"
-    assert (question["lat"], question["lon"], question["limit"]) == ("47.37750", "8.52130", "1")
+    assert parameters["q"] == "Langstrasse 12a, 8004 Zürich"
+    assert (parameters["lat"], parameters["lon"], parameters["limit"]) == (
+        "47.37750",
+        "8.52130",
+        "1",
+    )
 
 
-async def test_nominatim_is_asked_by_field_and_told_who_asks(server, client, small):
-    server.answers([{"lat": str(DOOR.lat), "lon": str(DOOR.lon), "place_rank": 30}])
+async def test_nominatim_gets_the_address_by_field_and_a_user_agent(server, client, small):
+    server.set_answer([{"lat": str(BUILDING.lat), "lon": str(BUILDING.lon), "place_rank": 30}])
     located = await nominatim(server, client, small).locate(HOME)
-    assert (located.point, located.precision) == (DOOR, Precision.ADDRESS)
-    [(path, question, headers)] = server.asked
+    assert (located.point, located.precision) == (BUILDING, Precision.ADDRESS)
+    [(path, parameters, headers)] = server.requests
     assert path == "/search"
     assert headers["User-Agent"] == "tekkie (ops@example.org)"
-    assert question["street"] == "Langstrasse 12a"
-    assert question["postalcode"] == "8004"
-    assert question["countrycodes"] == "ch"
-    assert question["format"] == "jsonv2"
+    assert parameters["street"] == "Langstrasse 12a"
+    assert parameters["postalcode"] == "8004"
+    assert parameters["countrycodes"] == "ch"
+    assert parameters["format"] == "jsonv2"
 
 
 async def test_a_street_without_its_house_is_less_exact(server, client, small):
-    server.answers(feature(kind="street"))
+    server.set_answer(feature(kind="street"))
     assert (await photon(server, client, small).locate(HOME)).precision is Precision.STREET
-    server.answers([{"lat": "47.37", "lon": "8.53", "place_rank": 26}])
+    server.set_answer([{"lat": "47.37", "lon": "8.53", "place_rank": 26}])
     assert (await nominatim(server, client, small).locate(HOME)).precision is Precision.STREET
 
 
@@ -169,7 +173,7 @@ USELESS = [
 async def test_a_useless_answer_falls_back_to_the_postcode_without_logging_the_address(
     server, client, small, caplog, answer
 ):
-    server.answers(answer)
+    server.set_answer(answer)
     with caplog.at_level(logging.WARNING):
         for geocoder in (photon(server, client, small), nominatim(server, client, small)):
             located = await geocoder.locate(HOME)
@@ -181,56 +185,56 @@ async def test_a_useless_answer_falls_back_to_the_postcode_without_logging_the_a
 
 @pytest.mark.parametrize("status", [301, 403, 429, 500, 503])
 async def test_a_refusal_falls_back_and_no_redirect_is_followed(server, client, small, status):
-    server.answers(feature(), status, Location=f"{server.url}elsewhere")
+    server.set_answer(feature(), status, Location=f"{server.url}elsewhere")
     assert (await photon(server, client, small).locate(HOME)).point == POSTCODE
-    assert len(server.asked) == 1
+    assert len(server.requests) == 1
 
 
-async def test_a_geocoder_that_is_away_falls_back(client, small):
+async def test_an_unavailable_geocoder_falls_back(client, small):
     away = Photon(url="http://127.0.0.1:9", client=client, gazetteer=small)
     assert (await away.locate(HOME)).point == POSTCODE
 
 
 async def test_a_slow_geocoder_falls_back_in_time(server, client, small):
-    server.held.clear()
+    server.may_answer.clear()
     slow = photon(server, client, small, timeout_s=0.05)
     located = await asyncio.wait_for(slow.locate(HOME), 5)
     assert located.point == POSTCODE
 
 
-async def test_an_answer_is_remembered_however_the_street_is_spelled(server, client, small):
-    server.answers(feature())
-    cache = Memory()
+async def test_an_answer_is_cached_for_all_spellings_of_the_street(server, client, small):
+    server.set_answer(feature())
+    cache = DictCache()
     first = await photon(server, client, small, cache=cache).locate(HOME)
     again = Address(street="LANGSTRASSE 12a ", postcode="CH-8004", city="Zuerich", country="ch")
     assert await photon(server, client, small, cache=cache).locate(again) == first
-    assert len(server.asked) == 1
-    assert [len(key) for key in cache.known] == [32]
+    assert len(server.requests) == 1
+    assert [len(key) for key in cache.entries] == [32]
 
 
-async def test_a_fallback_is_not_remembered(server, client, small):
-    server.answers({"features": []})
-    cache = Memory()
+async def test_a_fallback_is_not_cached(server, client, small):
+    server.set_answer({"features": []})
+    cache = DictCache()
     await photon(server, client, small, cache=cache).locate(HOME)
-    assert cache.known == {}
+    assert cache.entries == {}
 
 
-async def test_an_address_without_street_or_postcode_asks_nobody(server, client, small):
+async def test_an_address_without_street_or_known_postcode_makes_no_request(server, client, small):
     nowhere = Address(street="  ", postcode="8004", city="", country="CH")
     assert (await photon(server, client, small).locate(nowhere)).point == POSTCODE
     unknown = Address(street="Weg 1", postcode="8999", city="", country="CH")
     with pytest.raises(UnknownPostcode):
         await photon(server, client, small).locate(unknown)
-    assert server.asked == []
+    assert server.requests == []
 
 
-async def test_a_contradicting_town_is_noted_with_the_door_too(server, client, small):
-    server.answers(feature())
+async def test_a_contradicting_town_is_noted_with_the_building_too(server, client, small):
+    server.set_answer(feature())
     odd = Address(street="Langstrasse 12a", postcode="8004", city="Bern", country="CH")
     assert "not to Bern" in (await photon(server, client, small).locate(odd)).note
 
 
-async def test_nominatim_is_asked_once_a_second_however_many_ask(server, client, small):
+async def test_concurrent_requests_to_nominatim_are_sent_once_a_second(server, client, small):
     now, slept = 100.0, []
 
     async def sleep(seconds):
@@ -238,8 +242,8 @@ async def test_nominatim_is_asked_once_a_second_however_many_ask(server, client,
         slept.append(seconds)
         now += seconds
 
-    server.answers([{"lat": str(DOOR.lat), "lon": str(DOOR.lon), "place_rank": 30}])
+    server.set_answer([{"lat": str(BUILDING.lat), "lon": str(BUILDING.lon), "place_rank": 30}])
     geocoder = nominatim(server, client, small, clock=lambda: now, sleep=sleep)
     await asyncio.gather(*(geocoder.locate(HOME) for _ in range(4)))
     assert slept == [1.0, 1.0, 1.0]
-    assert len(server.asked) == 4
+    assert len(server.requests) == 4

@@ -8,12 +8,14 @@ from data.markets import Market
 from geo.gazetteer.geonames import read
 from geo.point import Precision
 
-GOOD = "CH\t8004\tZürich\tKanton Zürich\tZH\tBezirk Zürich\t112\tZürich\t261\t47.3776\t8.5214\t6\n"
+VALID = "CH\t8004\tZürich\tKanton Zürich\tZH\tBezirk Zürich\t112\tZürich\t261\t47.3776\t8.5214\t6\n"
 
 
 def fields(**changed):
     names = ("country", "postcode", "place", "a1", "c1", "a2", "c2", "a3", "c3")
-    cells = dict(zip((*names, "lat", "lon", "accuracy"), GOOD.strip("\n").split("\t"), strict=True))
+    cells = dict(
+        zip((*names, "lat", "lon", "accuracy"), VALID.strip("\n").split("\t"), strict=True)
+    )
     return "\t".join((cells | changed).values()) + "\n"
 
 
@@ -24,14 +26,14 @@ def written(tmp_path, *lines):
 
 
 def test_a_line_of_the_dump_becomes_a_row(tmp_path):
-    rows, faults = read(written(tmp_path, GOOD))
-    assert faults == []
+    rows, errors = read(written(tmp_path, VALID))
+    assert errors == []
     assert (rows[0].country, rows[0].postcode, rows[0].town) == (Market.CH, "8004", "Zürich")
     assert (rows[0].lat, rows[0].lon, rows[0].region) == (47.3776, 8.5214, "Kanton Zürich")
     assert (rows[0].precision, rows[0].radius_m) == (Precision.POSTCODE, 1500)
 
 
-def test_a_guessed_point_says_that_it_is_one(tmp_path):
+def test_an_estimated_point_has_a_coarse_precision(tmp_path):
     rows, _ = read(written(tmp_path, fields(accuracy="1"), fields(postcode="8005", accuracy="")))
     assert {row.precision for row in rows} == {Precision.DISTRICT}
 
@@ -40,18 +42,18 @@ def test_the_zip_is_read_as_it_comes(tmp_path):
     path = tmp_path / "CH.zip"
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("readme.txt", "about")
-        archive.writestr("CH.txt", GOOD + fields(postcode="8005"))
-    rows, faults = read(path)
-    assert (len(rows), faults) == (2, [])
+        archive.writestr("CH.txt", VALID + fields(postcode="8005"))
+    rows, errors = read(path)
+    assert (len(rows), errors) == (2, [])
 
 
-def test_other_countries_and_empty_lines_are_passed_over(tmp_path):
-    rows, faults = read(written(tmp_path, GOOD, "\n", fields(country="FR", postcode="75001")))
-    assert (len(rows), faults) == (1, [])
+def test_other_countries_and_empty_lines_are_skipped(tmp_path):
+    rows, errors = read(written(tmp_path, VALID, "\n", fields(country="FR", postcode="75001")))
+    assert (len(rows), errors) == (1, [])
 
 
-def test_a_town_that_stands_twice_is_taken_once(tmp_path):
-    assert len(read(written(tmp_path, GOOD, GOOD))[0]) == 1
+def test_a_duplicate_town_is_kept_once(tmp_path):
+    assert len(read(written(tmp_path, VALID, VALID))[0]) == 1
 
 
 @pytest.mark.parametrize(
@@ -76,26 +78,26 @@ def test_a_town_that_stands_twice_is_taken_once(tmp_path):
         ({"place": "x" * 3000}, ""),
     ],
 )
-def test_a_bad_line_is_named_by_number_field_and_cure_and_nothing_is_taken(
+def test_an_invalid_line_is_reported_by_number_field_and_cure_and_no_row_is_kept(
     tmp_path, changed, field
 ):
-    rows, faults = read(written(tmp_path, GOOD, fields(**changed), GOOD))
+    rows, errors = read(written(tmp_path, VALID, fields(**changed), VALID))
     assert rows == []
-    assert [(fault.line, fault.field) for fault in faults] == [(2, field)]
-    assert faults[0].cure
+    assert [(error.line, error.field) for error in errors] == [(2, field)]
+    assert errors[0].cure
 
 
-def test_swapped_coordinates_are_called_so(tmp_path):
-    _, faults = read(written(tmp_path, fields(lat="8.5214", lon="47.3776")))
-    assert "swapped" in str(faults[0])
+def test_swapped_coordinates_are_reported(tmp_path):
+    _, errors = read(written(tmp_path, fields(lat="8.5214", lon="47.3776")))
+    assert "swapped" in str(errors[0])
 
 
-def test_every_bad_line_is_reported(tmp_path):
+def test_every_invalid_line_is_reported(tmp_path):
     lines = [fields(postcode=str(n)) for n in range(7)]
-    assert [fault.line for fault in read(written(tmp_path, *lines))[1]] == [1, 2, 3, 4, 5, 6, 7]
+    assert [error.line for error in read(written(tmp_path, *lines))[1]] == [1, 2, 3, 4, 5, 6, 7]
 
 
-def test_a_file_that_is_no_dump_is_one_fault(tmp_path):
+def test_a_file_that_is_not_a_dump_is_one_error(tmp_path):
     assert "does not exist" in str(read(tmp_path / "absent.txt")[1][0])
     assert "no postcode of CH" in str(read(written(tmp_path, ""))[1][0])
     assert "columns" in str(read(written(tmp_path, "geonameid\tname\n"))[1][0])
@@ -110,8 +112,8 @@ def test_a_file_that_is_no_dump_is_one_fault(tmp_path):
 
 
 @given(st.binary(max_size=300))
-def test_any_bytes_give_rows_or_faults(tmp_path_factory, content):
+def test_any_bytes_give_rows_or_errors(tmp_path_factory, content):
     path = tmp_path_factory.mktemp("bytes") / "dump.txt"
     path.write_bytes(content)
-    rows, faults = read(path)
-    assert bool(rows) != bool(faults)
+    rows, errors = read(path)
+    assert bool(rows) != bool(errors)

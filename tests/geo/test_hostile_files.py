@@ -1,4 +1,4 @@
-"""Whatever a file of points holds: each feature is a friend or a fault with its cure."""
+"""Any file of points: each feature is a friend or an error with its cure."""
 
 from hypothesis import given
 
@@ -14,18 +14,18 @@ def found_in(folder, text, gazetteer):
 
 
 @given(collections())
-def test_every_feature_is_a_friend_or_a_fault_with_its_cure(tmp_path_factory, small, made):
-    text, fine = made
+def test_every_feature_is_a_friend_or_an_error_with_its_cure(tmp_path_factory, small, collection):
+    text, valid_lines = collection
     found = found_in(tmp_path_factory, text, small)
-    faults = [one for one in found if isinstance(one, RowError)]
-    assert all(fault.problem and fault.cure for fault in faults)
-    if any(fault.line == 0 for fault in faults):
+    errors = [one for one in found if isinstance(one, RowError)]
+    assert all(error.problem and error.cure for error in errors)
+    if any(error.line == 0 for error in errors):
         return
-    assert all(fault.field for fault in faults)
+    assert all(error.field for error in errors)
     assert [one.line for one in found] == list(range(1, len(found) + 1))
-    assert set(fine) <= {one.line for one in found if isinstance(one, Row)}
+    assert set(valid_lines) <= {one.line for one in found if isinstance(one, Row)}
 
 
 @given(malformed)
-def test_what_is_hardly_a_collection_gives_faults_and_no_traceback(tmp_path_factory, small, text):
+def test_a_malformed_collection_gives_errors_and_no_exception(tmp_path_factory, small, text):
     assert all(isinstance(one, RowError) for one in found_in(tmp_path_factory, text, small))

@@ -27,31 +27,31 @@ def nearest(
     return [candidate.friend_id.int for candidate in found]
 
 
-def around(index: FriendIndex, point: Point = ZURICH, count: int = 100) -> list[int]:
-    return [candidate.friend_id.int for candidate in index.around(point, count)]
+def nearest_any(index: FriendIndex, point: Point = ZURICH, count: int = 100) -> list[int]:
+    return [candidate.friend_id.int for candidate in index.nearest_any(point, count)]
 
 
 @pytest.fixture
-def tree_work(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    work: list[str] = []
+def tree_operations(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    operations: list[str] = []
     for verb in ("insert", "delete"):
         done = getattr(Index, verb)
 
         def counted(self: Index, *args: object, _verb: str = verb, _done=done) -> None:
-            work.append(_verb)
+            operations.append(_verb)
             _done(self, *args)
 
         monkeypatch.setattr(Index, verb, counted)
-    return work
+    return operations
 
 
 def test_an_empty_index_finds_nobody():
     for index in (FriendIndex(available), index_of([])):
-        assert nearest(index) == around(index) == nearest(index, certificates="wifi") == []
+        assert nearest(index) == nearest_any(index) == nearest(index, certificates="wifi") == []
         assert (len(index), list(index), index.check()) == (0, [], [])
 
 
-def test_the_nearest_come_first_and_no_more_than_wanted():
+def test_the_nearest_come_first_and_at_most_as_many_as_wanted():
     index = index_of(friend(n, east_of(ZURICH, 100 * n)) for n in (5, 3, 1, 4, 2))
     assert nearest(index) == [1, 2, 3, 4]
     assert nearest(index, want=1) == [1]
@@ -60,15 +60,15 @@ def test_the_nearest_come_first_and_no_more_than_wanted():
 
 
 def test_the_distance_is_the_geodesic():
-    who = friend(1, east_of(ZURICH, 29_000, azimuth=30), radius_m=30_000)
+    someone = friend(1, east_of(ZURICH, 29_000, azimuth=30), radius_m=30_000)
     seen: list[float] = []
-    (found,) = index_of([who]).nearest(
+    (found,) = index_of([someone]).nearest(
         ZURICH,
         certificates=frozenset(),
         want=4,
         qualifies=lambda _, away_m: bool(seen.append(away_m)) or True,
     )
-    assert [found.distance_m] == seen == [pytest.approx(geodesic(ZURICH, who), abs=2e-4)]
+    assert [found.distance_m] == seen == [pytest.approx(geodesic(ZURICH, someone), abs=2e-4)]
 
 
 def test_equal_distances_are_ranked_by_friend_id():
@@ -76,38 +76,38 @@ def test_equal_distances_are_ranked_by_friend_id():
     assert nearest(index_of(friend(n, house) for n in (9, 2, 7, 4, 1, 8))) == [1, 2, 4, 7]
 
 
-def test_a_house_full_of_friends_loses_nobody():
+def test_thousands_of_friends_at_one_address_are_all_found():
     index = index_of(friend(n, east_of(ZURICH, 50)) for n in range(3_000, 0, -1))
     assert nearest(index) == [1, 2, 3, 4]
     assert nearest(index, want=2_999) == list(range(1, 3_000))
-    assert around(index, count=10) == list(range(1, 11))
+    assert nearest_any(index, count=10) == list(range(1, 11))
 
 
 def test_a_millimetre_decides():
     ranks = [friend(9 - n, east_of(ZURICH, 25_000 + n / 1_000, azimuth=77 * n)) for n in range(9)]
-    index = index_of(replace(who, radius_m=30_000) for who in ranks)
+    index = index_of(replace(someone, radius_m=30_000) for someone in ranks)
     assert nearest(index) == [9, 8, 7, 6]
 
 
-def test_only_available_friends_are_found_but_all_are_around():
+def test_only_available_friends_are_found_but_nearest_any_has_all():
     index = index_of([friend(1), friend(2, busy=True), friend(3, active=False), friend(4)])
     assert nearest(index) == [1, 4]
-    assert around(index) == [1, 2, 3, 4]
+    assert nearest_any(index) == [1, 2, 3, 4]
 
 
 @pytest.mark.parametrize("azimuth", range(0, 360, 40))
 @pytest.mark.parametrize("radius_m", [1, 5_000, 100_000])
-def test_a_friend_comes_as_far_as_his_own_radius_and_no_further(azimuth, radius_m):
+def test_a_friend_is_found_up_to_their_own_radius_and_no_farther(azimuth, radius_m):
     inside = friend(1, east_of(ZURICH, radius_m - 0.000_01, azimuth=azimuth), radius_m=radius_m)
     outside = friend(2, east_of(ZURICH, radius_m + 0.000_01, azimuth=azimuth), radius_m=radius_m)
     assert nearest(index_of([inside, outside])) == [1]
 
 
-def test_a_friend_with_no_radius_serves_his_own_door():
+def test_a_friend_with_radius_zero_serves_their_own_address():
     assert nearest(index_of([friend(1, radius_m=0), friend(2, BERLIN, radius_m=0)])) == [1]
 
 
-def test_every_certificate_of_the_package_is_held():
+def test_friends_must_hold_every_certificate_of_the_package():
     index = index_of(
         [
             friend(1, certificates=["wifi"]),
@@ -122,39 +122,39 @@ def test_every_certificate_of_the_package_is_held():
     assert nearest(index, certificates="wifi printer") == []
 
 
-def test_whoever_does_not_qualify_makes_room_for_the_next():
+def test_the_next_friend_takes_the_place_of_one_who_does_not_qualify():
     index = index_of(friend(n, east_of(ZURICH, n)) for n in range(1, 500))
-    asked: list[int] = []
+    checked: list[int] = []
 
-    def every_hundredth(who: Friend, _away_m: float) -> bool:
-        asked.append(who.id.int)
-        return who.id.int % 100 == 0
+    def every_hundredth(someone: Friend, _away_m: float) -> bool:
+        checked.append(someone.id.int)
+        return someone.id.int % 100 == 0
 
     found = index.nearest(ZURICH, certificates=frozenset(), want=4, qualifies=every_hundredth)
     assert [candidate.friend_id.int for candidate in found] == [100, 200, 300, 400]
-    assert asked == list(range(1, 401)), "each once, nearest first, until enough are found"
+    assert checked == list(range(1, 401)), "each once, nearest first, until enough are found"
 
 
-def test_the_date_line_is_no_wall():
+def test_friends_across_the_antimeridian_are_found():
     west, east = Point(0.0, 179.999), Point(0.0, -179.999)
     assert nearest(index_of([friend(1, east), friend(2, BERLIN)]), west) == [1]
 
 
-def test_the_pole_is_one_place():
+def test_all_longitudes_are_one_place_at_the_pole():
     pole = [friend(n, Point(90.0, lon)) for n, lon in enumerate((-180.0, 0.0, 33.3, 180.0), 1)]
     assert nearest(index_of(pole), Point(90.0, 90.0)) == [1, 2, 3, 4]
     assert nearest(index_of(pole), Point(89.99, -90.0)) == [1, 2, 3, 4]
 
 
-def test_around_reaches_to_the_other_side_of_the_earth():
+def test_nearest_any_reaches_to_the_other_side_of_the_earth():
     index = index_of([friend(1, Point(-47.0, -171.0)), friend(2, BERLIN), friend(3)])
-    assert around(index) == [3, 2, 1]
-    assert around(index, count=2) == [3, 2]
-    assert around(index, count=0) == around(index, count=-1) == []
-    assert index.around(ZURICH, 3)[1].distance_m == geodesic(ZURICH, friend(2, BERLIN))
+    assert nearest_any(index) == [3, 2, 1]
+    assert nearest_any(index, count=2) == [3, 2]
+    assert nearest_any(index, count=0) == nearest_any(index, count=-1) == []
+    assert index.nearest_any(ZURICH, 3)[1].distance_m == geodesic(ZURICH, friend(2, BERLIN))
 
 
-def test_a_friend_who_moves_is_found_only_where_he_went():
+def test_a_friend_who_moves_is_found_only_at_the_new_place():
     index = index_of([friend(1, certificates=["wifi"])])
     index.put(friend(1, BERLIN, certificates=["wifi"]))
     assert nearest(index, certificates="wifi") == nearest(index) == []
@@ -184,10 +184,10 @@ def test_a_friend_becomes_busy_and_free_again():
     for busy in (True, False, True, False):
         index.put(friend(1, certificates=["wifi"], busy=busy))
         assert nearest(index, certificates="wifi") == nearest(index) == ([] if busy else [1])
-        assert (around(index), index.check()) == ([1], [])
+        assert (nearest_any(index), index.check()) == ([1], [])
 
 
-def test_a_friend_who_widens_his_radius_reaches_further():
+def test_a_friend_with_a_larger_radius_reaches_farther():
     index = index_of([friend(1, east_of(ZURICH, 20_000), radius_m=10_000)])
     assert nearest(index) == []
     index.put(friend(1, east_of(ZURICH, 20_000), radius_m=25_000))
@@ -196,65 +196,65 @@ def test_a_friend_who_widens_his_radius_reaches_further():
     assert (nearest(index), index.check()) == ([], [])
 
 
-def test_a_removed_friend_is_gone_and_his_slot_used_again():
+def test_a_removed_friend_is_not_found_and_the_slot_is_reused():
     index = index_of([friend(1, certificates=["wifi"]), friend(2)])
     index.remove(friend_id(1))
     index.remove(friend_id(1))
     index.remove(friend_id(77))
-    assert (nearest(index), around(index), len(index)) == ([2], [2], 1)
+    assert (nearest(index), nearest_any(index), len(index)) == ([2], [2], 1)
     assert index.get(friend_id(1)) is None
     index.put(friend(3, certificates=["wifi"]))
     assert (nearest(index, certificates="wifi"), index.check()) == ([3], [])
 
 
-def test_a_change_that_opens_and_moves_nothing_costs_no_tree_work(tree_work):
-    who = friend(1, certificates=["wifi"])
-    index = index_of([who])
-    index.put(replace(who, open_jobs=1, live_offers=3, radius_m=9_999))
-    assert tree_work == []
-    assert index.get(who.id) == replace(who, open_jobs=1, live_offers=3, radius_m=9_999)
+def test_a_change_of_neither_availability_nor_place_costs_no_tree_operation(tree_operations):
+    someone = friend(1, certificates=["wifi"])
+    index = index_of([someone])
+    index.put(replace(someone, open_jobs=1, live_offers=3, radius_m=9_999))
+    assert tree_operations == []
+    assert index.get(someone.id) == replace(someone, open_jobs=1, live_offers=3, radius_m=9_999)
 
 
-def test_becoming_busy_costs_one_removal_for_each_certificate(tree_work):
+def test_becoming_busy_costs_one_removal_for_each_certificate(tree_operations):
     index = index_of([friend(1, certificates=["wifi", "printer"])])
     index.put(friend(1, certificates=["wifi", "printer"], busy=True))
-    assert tree_work == ["delete", "delete"]
+    assert tree_operations == ["delete", "delete"]
 
 
-def test_what_was_put_last_is_given_back():
+def test_get_returns_what_was_put_last():
     index = index_of([friend(1), friend(2)])
     index.put(replace(friend(2), live_offers=4))
     assert index.get(friend_id(2)) == replace(friend(2), live_offers=4)
-    assert {who.id.int for who in index} == {1, 2}
+    assert {someone.id.int for someone in index} == {1, 2}
 
 
-def test_loading_replaces_everything_and_the_later_of_two_stays():
+def test_load_replaces_everything_and_the_later_of_two_counts():
     index = index_of([friend(1), friend(2)])
     index.load([friend(3, BERLIN), friend(4), friend(3)])
     assert (nearest(index), len(index), index.check()) == ([3, 4], 2, [])
 
 
-def test_an_impossible_place_is_refused_and_harms_nothing():
+def test_an_invalid_place_is_refused_and_changes_nothing():
     index = index_of([friend(1), friend(2)])
-    for astray in (replace(friend(1), lat=91.0), replace(friend(9), lon=float("nan"))):
+    for invalid in (replace(friend(1), lat=91.0), replace(friend(9), lon=float("nan"))):
         with pytest.raises(PointInvalid):
-            index.put(astray)
+            index.put(invalid)
         with pytest.raises(PointInvalid):
-            index.load([friend(5), astray])
+            index.load([friend(5), invalid])
     assert (nearest(index), index.check()) == ([1, 2], [])
 
 
-def test_the_check_notices_a_friend_whose_availability_changed_untold():
+def test_the_check_finds_a_friend_whose_availability_is_out_of_date():
     away: set[Friend] = set()
-    index = FriendIndex(lambda who: who not in away)
+    index = FriendIndex(lambda someone: someone not in away)
     index.load([friend(1), friend(2)])
     away.add(friend(2))
     (problem,) = index.check()
-    assert problem.startswith(f"Friend {friend_id(2)} became available or not")
+    assert problem == f"The availability of friend {friend_id(2)} is out of date."
 
 
 @pytest.mark.parametrize("verb", ["insert", "delete"])
-def test_the_check_notices_a_tree_that_missed_a_change(monkeypatch, verb):
+def test_the_check_finds_a_tree_that_missed_a_change(monkeypatch, verb):
     index = index_of([friend(1, certificates=["wifi"])])
     monkeypatch.setattr(Index, verb, lambda *_: None)
     index.put(friend(1, BERLIN, certificates=["wifi"]))
@@ -264,36 +264,36 @@ def test_the_check_notices_a_tree_that_missed_a_change(monkeypatch, verb):
     ]
 
 
-def test_traits_spare_the_question_whoever_lacks_them():
-    index = FriendIndex(available, traits=lambda who: who.id.int % 8)
+def test_friends_without_the_required_traits_are_not_checked():
+    index = FriendIndex(available, traits=lambda someone: someone.id.int % 8)
     index.load(friend(n, east_of(ZURICH, n)) for n in range(1, 25))
-    asked: list[int] = []
+    checked: list[int] = []
 
-    def heard(who: Friend, _away_m: float) -> bool:
-        asked.append(who.id.int)
+    def record(someone: Friend, _away_m: float) -> bool:
+        checked.append(someone.id.int)
         return True
 
-    question = Query(ZURICH, frozenset(), 3, heard, required=5)
-    (found,) = index.nearest_many([question])
-    assert [candidate.friend_id.int for candidate in found] == asked == [5, 7, 13]
+    query = Query(ZURICH, frozenset(), 3, record, required=5)
+    (found,) = index.nearest_many([query])
+    assert [candidate.friend_id.int for candidate in found] == checked == [5, 7, 13]
     index.put(replace(friend(6, ZURICH), radius_m=0))
     index.put(friend(16))
     index.remove(friend_id(5))
-    asked.clear()
-    (found,) = index.nearest_many([question])
-    assert [candidate.friend_id.int for candidate in found] == asked == [7, 13, 15]
+    checked.clear()
+    (found,) = index.nearest_many([query])
+    assert [candidate.friend_id.int for candidate in found] == checked == [7, 13, 15]
 
 
-def test_a_hundred_questions_that_find_hundreds_each_are_answered():
+def test_a_hundred_queries_that_find_hundreds_each_are_answered():
     index = index_of(friend(n, east_of(ZURICH, 50)) for n in range(300, 0, -1))
     answers = index.nearest_many([Query(ZURICH, frozenset(), 3, accept_all)] * 100)
     assert len(answers) == 100
     assert all([c.friend_id.int for c in answer] == [1, 2, 3] for answer in answers)
 
 
-def test_whoever_is_nearer_along_the_ground_but_not_through_it_is_not_missed():
-    """The earth is rounder to the north: the chords to the north are a few millimetres shorter."""
+def test_a_friend_nearer_by_the_geodesic_but_not_by_the_chord_is_not_missed():
+    """The curvature to the north is stronger: chords to the north are a few millimetres shorter."""
     north = [friend(n, east_of(ZURICH, 95_000.001, azimuth=0)) for n in range(1, 10)]
     east = friend(10, east_of(ZURICH, 95_000))
-    index = index_of(replace(who, radius_m=100_000) for who in (*north, east))
+    index = index_of(replace(someone, radius_m=100_000) for someone in (*north, east))
     assert nearest(index, want=1) == [10]

@@ -1,4 +1,4 @@
-"""The index beside the slow truth, in worlds made to be awkward."""
+"""The index compared with a brute-force search, in difficult worlds."""
 
 from dataclasses import replace
 from random import Random
@@ -30,84 +30,88 @@ CODES = ("a", "b", "c")
 WORDS = Query._fields[1:]
 
 
-def agree(index: FriendIndex, friends: list[Friend], point: Point, chance: Random) -> None:
+def check_nearest(index: FriendIndex, friends: list[Friend], point: Point, chance: Random) -> None:
     certificates = frozenset(chance.sample(CODES, chance.choice((0, 1, 1, 1, 2))))
     want = chance.choice((1, 4, 4, 12))
     qualifies = chance.choice((accept_all, speaks(chance.choice(list(Language)))))
     found = index.nearest(point, certificates=certificates, want=want, qualifies=qualifies)
-    true = brute_force(friends, point, certificates=certificates, want=want, qualifies=qualifies)
-    assert [candidate.friend_id for candidate in found] == [who for _, who in true]
-    for candidate, (away_m, _) in zip(found, true, strict=True):
+    expected = brute_force(
+        friends, point, certificates=certificates, want=want, qualifies=qualifies
+    )
+    assert [candidate.friend_id for candidate in found] == [member for _, member in expected]
+    for candidate, (away_m, _) in zip(found, expected, strict=True):
         assert abs(candidate.distance_m - away_m) < (0.000_3 if away_m < 30_000 else 0.008)
 
 
-def agree_around(index: FriendIndex, friends: list[Friend], point: Point) -> None:
-    true = sorted((geodesic(point, who), who.id) for who in friends)[:20]
-    found = index.around(point, 20)
-    assert [candidate.friend_id for candidate in found] == [who for _, who in true]
+def check_nearest_any(index: FriendIndex, friends: list[Friend], point: Point) -> None:
+    expected = sorted((geodesic(point, member), member.id) for member in friends)[:20]
+    found = index.nearest_any(point, 20)
+    assert [candidate.friend_id for candidate in found] == [member for _, member in expected]
 
 
-def agree_at_once(
+def check_nearest_many(
     index: FriendIndex, friends: list[Friend], points: list[Point], chance: Random
 ) -> None:
-    """Asked one by one and all at once, with traits alone to sort out: both are the truth."""
-    queries, true = [], []
+    """Query one by one and all at once, filtered by traits: both must be correct."""
+    queries, expected = [], []
     for point in points:
         certificates = frozenset(chance.sample(CODES, chance.choice((0, 1, 1, 2))))
         want = chance.choice((0, 1, 4, 12))
         required = chance.choice((0, 0, 1, 2, 3, 0b10100, 0b01000, 1 << 40))
         queries.append(Query(point, certificates, want, accept_all, required))
 
-        def has(who: Friend, _away_m: float, required: int = required) -> bool:
-            return traits(who) & required == required
+        def has(member: Friend, _away_m: float, required: int = required) -> bool:
+            return traits(member) & required == required
 
         found = brute_force(friends, point, certificates=certificates, want=want, qualifies=has)
-        true.append([friend_id for _, friend_id in found])
+        expected.append([friend_id for _, friend_id in found])
     answers = index.nearest_many(queries)
-    assert [[candidate.friend_id for candidate in answer] for answer in answers] == true
+    assert [[candidate.friend_id for candidate in answer] for answer in answers] == expected
     assert answers == [
         index.nearest(*q[:1], **dict(zip(WORDS, q[1:], strict=True))) for q in queries
     ]
 
 
 @pytest.mark.parametrize("name", WORLDS)
-def test_every_answer_is_the_truth_in(name: str):
+def test_every_answer_is_correct_in(name: str):
     world, chance = WORLDS[name], Random(name)
     friends = [world.friend(number, chance) for number in range(1, 1_201)]
     index = index_of(friends)
     for number in range(120):
         near = friends[chance.randrange(len(friends))]
         point = Point(near.lat, near.lon) if number % 3 == 0 else world.point(chance)
-        agree(index, friends, point, chance)
+        check_nearest(index, friends, point, chance)
         if number % 10 == 0:
-            agree_around(index, friends, point)
+            check_nearest_any(index, friends, point)
     assert index.check() == []
 
 
-@pytest.mark.parametrize("name", ["plain", "forty doors", "poles", "antimeridian", "huge radii"])
-def test_every_answer_stays_the_truth_while_friends_come_move_change_and_go(name: str):
+@pytest.mark.parametrize(
+    "name", ["plain", "forty addresses", "poles", "antimeridian", "huge radii"]
+)
+def test_every_answer_stays_correct_while_friends_are_added_moved_changed_and_removed(name: str):
     world, chance = WORLDS[name], Random(f"change in {name}")
-    friends = {who.id: who for who in (world.friend(n, chance) for n in range(1, 401))}
+    friends = {member.id: member for member in (world.friend(n, chance) for n in range(1, 401))}
     index = index_of(friends.values())
     for step in range(1_500):
         change(index, friends, world, chance)
         if step % 15 == 0:
-            agree(index, list(friends.values()), world.point(chance), chance)
+            check_nearest(index, list(friends.values()), world.point(chance), chance)
         if step % 300 == 0:
-            agree_around(index, list(friends.values()), world.point(chance))
+            check_nearest_any(index, list(friends.values()), world.point(chance))
             assert index.check() == []
-    assert sorted(who.id.int for who in index) == sorted(who.int for who in friends)
+    assert sorted(member.id.int for member in index) == sorted(member.int for member in friends)
 
 
 @pytest.mark.parametrize("name", WORLDS)
-def test_many_questions_at_once_are_answered_like_one_by_one_whatever_changes_between(name: str):
+def test_many_queries_at_once_are_answered_like_one_by_one_after_any_changes(name: str):
     world, chance = WORLDS[name], Random(f"at once in {name}")
-    friends = {who.id: who for who in (world.friend(n, chance) for n in range(1, 401))}
+    friends = {member.id: member for member in (world.friend(n, chance) for n in range(1, 401))}
     index = index_of(friends.values())
     for _ in range(10):
         points = [world.point(chance) for _ in range(chance.choice((0, 1, 32)))]
-        points += [Point(who.lat, who.lon) for who in list(friends.values())[:4]]
-        agree_at_once(index, list(friends.values()), points, chance)
+        points += [Point(member.lat, member.lon) for member in list(friends.values())[:4]]
+        check_nearest_many(index, list(friends.values()), points, chance)
         for _ in range(40):
             change(index, friends, world, chance)
     assert index.check() == []
@@ -132,7 +136,7 @@ def change(
     friends[new.id] = new
 
 
-# Neighbouring corners of a lattice: full of exact and nearly exact ties, of poles and date lines.
+# Neighbouring corners of a lattice: many exact and near ties, poles and the antimeridian.
 LATITUDES = st.sampled_from([-90.0, -89.99, -0.01, 0.0, 0.01, 47.0, 47.01, 47.02, 89.99, 90.0])
 LONGITUDES = st.sampled_from([-180.0, -179.99, -0.01, 0.0, 0.01, 8.0, 8.01, 179.99, 180.0])
 POINTS = st.builds(Point, LATITUDES, LONGITUDES)
@@ -149,9 +153,9 @@ STEPS = st.lists(st.one_of(FRIENDS, st.integers(1, 40)), max_size=40)
 
 @settings(max_examples=250, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(loaded=st.lists(FRIENDS, max_size=30), steps=STEPS, point=POINTS, want=st.integers(1, 6))
-def test_no_order_of_loading_putting_and_removing_confuses_the_index(loaded, steps, point, want):
+def test_any_order_of_loading_putting_and_removing_is_correct(loaded, steps, point, want):
     index = index_of(loaded)
-    friends = {who.id: who for who in loaded}
+    friends = {member.id: member for member in loaded}
     for step in steps:
         if isinstance(step, int):
             index.remove(friend_id(step))
@@ -160,22 +164,22 @@ def test_no_order_of_loading_putting_and_removing_confuses_the_index(loaded, ste
             index.put(step)
             friends[step.id] = step
     assert index.check() == []
-    assert {who.id: who for who in index} == friends
+    assert {member.id: member for member in index} == friends
     for certificates in (frozenset(), frozenset("a"), frozenset("ab")):
         found = index.nearest(point, certificates=certificates, want=want, qualifies=accept_all)
-        true = brute_force(friends.values(), point, certificates=certificates, want=want)
-        assert [candidate.friend_id for candidate in found] == [who for _, who in true]
-    agree_around(index, list(friends.values()), point)
+        expected = brute_force(friends.values(), point, certificates=certificates, want=want)
+        assert [candidate.friend_id for candidate in found] == [member for _, member in expected]
+    check_nearest_any(index, list(friends.values()), point)
 
 
 @settings(max_examples=60, deadline=None)
 @given(numbers=st.sets(st.integers(1, 300), min_size=1), want=st.integers(1, 8))
-def test_whoever_shares_a_door_is_ranked_by_id_however_he_came(numbers, want):
-    door, came_later = Point(47.0, 8.0), Random(want)
+def test_friends_at_one_address_are_ranked_by_id_in_any_order_of_insertion(numbers, want):
+    address, chance = Point(47.0, 8.0), Random(want)
     index = FriendIndex(available)
-    index.load([friend(n, door) for n in numbers if came_later.random() < 0.5])
+    index.load([friend(n, address) for n in numbers if chance.random() < 0.5])
     for n in numbers:
-        index.put(friend(n, door))
+        index.put(friend(n, address))
     found = index.nearest(
         Point(47.01, 8.0), certificates=frozenset(), want=want, qualifies=accept_all
     )

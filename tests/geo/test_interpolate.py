@@ -1,4 +1,4 @@
-"""Made-up villages on a line: neighbouring numbers lie beside each other, as in life."""
+"""Invented villages on a line: neighbouring numbers lie near each other, as in reality."""
 
 import pytest
 
@@ -48,14 +48,14 @@ def test_a_name_of_another_canton_does_not_count():
     assert located([village("8101", "Anwil", "BE")], at(ROW)) == []
 
 
-def test_same_named_villages_are_told_apart_by_their_numeric_neighbours():
+def test_villages_of_one_name_are_distinguished_by_their_numeric_neighbours():
     names = at([*ROW, ("Dorf", 47.21, 8.21, 10), ("Dorf", 47.9, 7.5, 10_000)])
     codes = [village(f"810{n}", name) for n, (name, *_) in enumerate(ROW)]
     rows = located([*codes, village("8103", "Dorf")], names)
     assert (rows[-1].lat, rows[-1].lon) == (47.21, 8.21)
 
 
-def test_a_lone_village_far_from_its_numbers_is_not_believed():
+def test_a_single_village_far_from_its_numbers_is_not_accepted():
     names = at([*ROW, ("Dorf", 46.0, 6.0, 100)])
     codes = [village(f"810{n}", name) for n, (name, *_) in enumerate(ROW)]
     rows = located([*codes, village("8103", "Dorf")], names)
@@ -81,14 +81,14 @@ def test_the_town_where_most_people_live_comes_first_and_villages_keep_their_poi
     assert [row.lat for row in rows] == [47.31, 47.30]
 
 
-def test_several_codes_on_one_point_say_that_they_know_only_the_town():
+def test_several_codes_at_one_point_have_the_precision_of_the_town():
     names = at([("Stadt", 47.3, 8.3, 100_000)])
     rows = located([village(f"800{n}", "Stadt") for n in range(4)], names)
     assert {row.precision for row in rows} == {Precision.TOWN}
     assert {row.radius_m for row in rows} == {4019}
 
 
-def test_coordinates_of_the_postal_source_itself_win():
+def test_coordinates_of_the_postal_source_have_precedence():
     rows = located([village("8101", "Anwil")], at(ROW), {"8101": Point(47.5, 8.5)})
     assert (rows[0].lat, rows[0].lon) == (47.5, 8.5)
 

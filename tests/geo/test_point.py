@@ -29,7 +29,7 @@ bearings = st.floats(0, 360)
         (True, 8, "lat"),
     ],
 )
-def test_a_coordinate_that_is_none_is_refused_by_its_name(lat, lon, field):
+def test_an_invalid_coordinate_is_refused_by_its_name(lat, lon, field):
     with pytest.raises(PointInvalid) as refused:
         Point(lat, lon)
     assert refused.value.field == field
@@ -46,9 +46,9 @@ def test_earth_centred_metres_are_those_of_pyproj(lat, lon):
 def test_a_short_distance_is_the_geodesic_within_two_micrometres(lat, lon, bearing, length_m):
     there_lon, there_lat, _ = GEOD.fwd(lon, lat, bearing, length_m)
     a, b = Point(lat, lon), Point(there_lat, there_lon)
-    truth_m = geodesic_m(a, b)
-    assert distance_m(a, b) == pytest.approx(truth_m, abs=2e-6)
-    assert distance_m(b, a) == pytest.approx(truth_m, abs=2e-6)
+    expected_m = geodesic_m(a, b)
+    assert distance_m(a, b) == pytest.approx(expected_m, abs=2e-6)
+    assert distance_m(b, a) == pytest.approx(expected_m, abs=2e-6)
 
 
 @given(lats, lons, lats, lons)
@@ -63,7 +63,7 @@ def test_a_point_lies_no_distance_from_itself(lat, lon):
 
 
 @pytest.mark.parametrize("step", [5e-324, 1e-160, 1e-20, 1e-14])
-def test_points_closer_than_any_ruler_have_a_distance(step):
+def test_extremely_close_points_have_a_distance(step):
     assert 0 <= distance_m(Point(0, 0), Point(step, step)) < 1e-8
     assert 0 <= distance_m(Point(0, 0), Point(0, step)) < 1e-8
 
@@ -75,7 +75,7 @@ def test_distances_hold_over_the_antimeridian_and_at_the_poles():
     assert over == pytest.approx(geodesic_m(Point(89.95, 10), Point(89.95, -170)), abs=2e-6)
 
 
-def test_the_two_ways_to_measure_meet_without_a_step():
+def test_the_two_methods_agree_at_their_boundary():
     a = Point(47.37, 8.54)
     lon, lat, _ = GEOD.fwd(a.lon, a.lat, 37, 50_000 - 0.15)
     far_lon, far_lat, _ = GEOD.fwd(a.lon, a.lat, 37, 50_000 + 0.15)

@@ -18,7 +18,7 @@ from geo.gazetteer.town_names import fold
         ("  Villars sur Glâne", "villars-sur-glane"),
     ],
 )
-def test_spellings_of_one_name_meet(one, other):
+def test_spellings_of_one_name_are_equal(one, other):
     assert fold(one) == fold(other)
 
 

@@ -1,4 +1,4 @@
-"""Invented friends in awkward places, and the slow truth about who of them is nearest."""
+"""Invented friends at difficult places, and a brute-force search for the nearest."""
 
 from __future__ import annotations
 
@@ -67,8 +67,8 @@ def friend(
     )
 
 
-def available(who: Friend) -> bool:
-    return who.state is FriendState.ACTIVE and who.open_jobs < who.capacity
+def available(person: Friend) -> bool:
+    return person.state is FriendState.ACTIVE and person.open_jobs < person.capacity
 
 
 def accept_all(_who: Friend, _away_m: float) -> bool:
@@ -76,11 +76,11 @@ def accept_all(_who: Friend, _away_m: float) -> bool:
 
 
 def speaks(language: Language) -> Qualifies:
-    return lambda who, _away_m: language in who.languages
+    return lambda person, _away_m: language in person.languages
 
 
-def traits(who: Friend) -> int:
-    return sum(1 << bit for bit, language in enumerate(Language) if language in who.languages)
+def traits(person: Friend) -> int:
+    return sum(1 << bit for bit, language in enumerate(Language) if language in person.languages)
 
 
 def index_of(friends: Iterable[Friend]) -> FriendIndex:
@@ -94,8 +94,8 @@ def east_of(point: Point, metres: float, *, azimuth: float = 90.0) -> Point:
     return Point(lat, lon)
 
 
-def geodesic(a: Point, who: Friend) -> float:
-    return float(EARTH.inv(a.lon, a.lat, who.lon, who.lat)[2])
+def geodesic(a: Point, person: Friend) -> float:
+    return float(EARTH.inv(a.lon, a.lat, person.lon, person.lat)[2])
 
 
 def brute_force(
@@ -106,31 +106,31 @@ def brute_force(
     want: int = 4,
     qualifies: Qualifies = accept_all,
 ) -> list[tuple[float, FriendId]]:
-    """The answer of `nearest`, by looking at everybody."""
+    """Return the result of `nearest` by checking all friends."""
     here = []
-    for who in friends:
-        if not available(who) or not certificates <= {c.code for c in who.certificates}:
+    for person in friends:
+        if not available(person) or not certificates <= {c.code for c in person.certificates}:
             continue
-        away_m = geodesic(point, who)
-        if away_m <= who.radius_m and qualifies(who, away_m):
-            here.append((away_m, who.id))
+        away_m = geodesic(point, person)
+        if away_m <= person.radius_m and qualifies(person, away_m):
+            here.append((away_m, person.id))
     return sorted(here)[:want]
 
 
 @dataclass(frozen=True, kw_only=True)
 class World:
-    """How a world is drawn: where people live, how many share a door, who holds and does what."""
+    """The distribution of friends: places, shared addresses, radii, certificates and states."""
 
     centres: tuple[str, ...] = tuple(CENTRES)
     spread_m: float = 20_000.0
-    doors: int | None = None
+    addresses: int | None = None
     radii_m: tuple[int, ...] = (2_000, 10_000, 30_000)
     shares: tuple[tuple[str, float], ...] = (("a", 0.4), ("b", 0.05), ("c", 0.005))
     busy: float = 0.2
     active: float = 0.8
 
     def point(self, chance: Random) -> Point:
-        where = Random(chance.randrange(self.doors)) if self.doors else chance
+        where = Random(chance.randrange(self.addresses)) if self.addresses else chance
         centre = CENTRES[where.choice(self.centres)]
         return east_of(centre, abs(where.gauss(0, self.spread_m)), azimuth=where.uniform(0, 360))
 
@@ -149,8 +149,8 @@ class World:
 WORLDS = {
     "plain": World(),
     "one town": World(centres=("zurich",), spread_m=3_000),
-    "forty doors": World(doors=40),
-    "one house": World(doors=1),
+    "forty addresses": World(addresses=40),
+    "one house": World(addresses=1),
     "everybody busy but a tenth": World(busy=0.9),
     "nobody active": World(active=0.0),
     "tiny radii": World(spread_m=300, radii_m=(0, 1, 10, 50)),

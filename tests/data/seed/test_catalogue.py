@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from data.enums import PackageTier
-from data.markets import Currency, Language, Market
+from data.markets import HOME, Currency, Language, Market
 from data.records.money import Money
 from data.seed.catalogue import CODE, CatalogueInvalid, load, read
 
@@ -29,12 +29,13 @@ valid_months = 36
 names = { de = "a", en = "b", fr = "c", it = "d", pl = "e" }
 """
 
-HEAD = """
+PRICES = ", ".join(f"{market} = {6900 if market is HOME else 19900}" for market in Market)
+HEAD = f"""
 [wifi-setup]
 tier = "friend"
 minutes = 60
 certificates = ["wifi"]
-prices = { CH = 6900, DE = 5900, AT = 5900, PL = 19900 }
+prices = {{ {PRICES} }}
 """
 
 TEXTS = "".join(
