@@ -1,9 +1,9 @@
-"""Simulate many bookings and say how many a second, what was seen, and that nothing broke.
+"""Simulate many bookings; prints the rate, what was seen, and violated invariants.
 
     python -m tests.simulation --bookings 1000000
 
-A broken promise is printed with its seed; `--seed N --towns 1` plays that town again. Seeds are
-played a second time by processes that hash otherwise, a tenth unless `--twice` says another share.
+A violation is printed with its seed; `--seed N --towns 1` runs that town again. A tenth of the
+seeds, or the share `--twice`, are run again by processes with another hash seed.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ from tests.proof import page, report
 from tests.simulation.sometimes import never_reached
 from tests.simulation.town import CUSTOMERS, Town
 
-SAY_EVERY_S = 60.0
-WHOLE = 1_000_000
-HASHES = "4711"
-SHOWN = 16
+PROGRESS_EVERY_S = 60.0
+FULL_RUN = 1_000_000
+HASH_SEED = "4711"
+DIGEST_LENGTH = 16
 
 
 @dataclass(slots=True)
-class Lived:
-    """What came of some towns: a digest for each, in the order of their seeds."""
+class Result:
+    """The result of some towns: a digest for each, in the order of their seeds."""
 
     digests: list[str] = field(default_factory=list)
     seen: Counter[str] = field(default_factory=Counter)
@@ -48,58 +48,58 @@ class Lived:
         return self.bookings / self.took_s if self.took_s else 0.0
 
     def digest(self, towns: int | None = None) -> str:
-        """One digest of all towns, or of the first so many."""
+        """One digest of all towns, or of the first ones."""
         return sha256("".join(self.digests[:towns]).encode()).hexdigest()
 
 
-def play(seed: int) -> tuple[int, str, Counter[str], str]:
-    """One town: its seed, its digest, what was seen, and what broke."""
+def run_town(seed: int) -> tuple[int, str, Counter[str], str]:
+    """Run one town; returns its seed, its digest, what was seen, and the error."""
     town = Town(seed)
     try:
-        town.live()
+        town.run()
     except Exception as broken:
         return seed, "", town.seen, f"{type(broken).__name__}: {broken}"
     return seed, town.digest, town.seen, ""
 
 
-def live(seeds: Sequence[int], processes: int) -> Lived:
-    """Let all these towns live, and say every minute how far they are."""
-    lived, began_s = Lived(), time.perf_counter()
-    said_s = began_s
+def run_towns(seeds: Sequence[int], processes: int) -> Result:
+    """Run these towns, and print the progress every minute."""
+    result, began_s = Result(), time.perf_counter()
+    printed_s = began_s
     with ProcessPoolExecutor(processes) as workers:
-        for seed, digest, counts, problem in workers.map(play, seeds, chunksize=8):
-            lived.seen += counts
-            lived.digests.append(digest)
-            lived.took_s = time.perf_counter() - began_s
+        for seed, digest, counts, problem in workers.map(run_town, seeds, chunksize=8):
+            result.seen += counts
+            result.digests.append(digest)
+            result.took_s = time.perf_counter() - began_s
             if problem:
-                lived.broken.append(f"seed {seed}: {problem}")
-                say(lived.broken[-1])
-            if time.perf_counter() - said_s >= SAY_EVERY_S:
-                said_s = time.perf_counter()
-                tell(
-                    f"{lived.bookings:,} of {len(seeds) * CUSTOMERS:,} bookings, "
-                    f"{lived.rate:,.0f} a second, {len(lived.broken)} broken"
+                result.broken.append(f"seed {seed}: {problem}")
+                print_out(result.broken[-1])
+            if time.perf_counter() - printed_s >= PROGRESS_EVERY_S:
+                printed_s = time.perf_counter()
+                print_progress(
+                    f"{result.bookings:,} of {len(seeds) * CUSTOMERS:,} bookings, "
+                    f"{result.rate:,.0f} a second, {len(result.broken)} broken"
                 )
-    return lived
+    return result
 
 
-def once_more(seed: int, towns: int, processes: int) -> str:
-    """The digest of these towns in another interpreter that hashes otherwise."""
+def rerun_digest(seed: int, towns: int, processes: int) -> str:
+    """The digest of these towns from another interpreter with another hash seed."""
     words = ["--seed", str(seed), "--towns", str(towns), "--processes", str(processes)]
-    told = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-m", "tests.simulation", "--digest", *words],
         cwd=report.ROOT,
-        env=os.environ | {"PYTHONHASHSEED": HASHES},
+        env=os.environ | {"PYTHONHASHSEED": HASH_SEED},
         stdout=subprocess.PIPE,
         text=True,
         check=False,
     )
-    return told.stdout.strip()
+    return process.stdout.strip()
 
 
 def main() -> int:
     words = argparse.ArgumentParser(description=__doc__)
-    words.add_argument("--bookings", type=int, default=WHOLE)
+    words.add_argument("--bookings", type=int, default=FULL_RUN)
     words.add_argument("--towns", type=int, help="instead of --bookings")
     words.add_argument("--seed", type=int, default=0, help="of the first town")
     words.add_argument("--processes", type=int, default=os.cpu_count() or 1)
@@ -108,56 +108,57 @@ def main() -> int:
     words.add_argument("--no-page", action="store_true", help="leave docs/proof.md as it is")
     chosen = words.parse_args()
     towns = chosen.towns or -(-chosen.bookings // CUSTOMERS)
-    lived = live(range(chosen.seed, chosen.seed + towns), chosen.processes)
+    result = run_towns(range(chosen.seed, chosen.seed + towns), chosen.processes)
     if chosen.digest:
-        say(lived.digest())
-        return min(len(lived.broken), 1)
+        print_out(result.digest())
+        return min(len(result.broken), 1)
     twice = min(towns, ceil(towns * chosen.twice))
-    again = once_more(chosen.seed, twice, chosen.processes) if twice else ""
-    wrong = [*lived.broken, *(f"never seen: {what}" for what in never_reached(lived.seen))]
-    if twice and again != lived.digest(twice):
-        wrong.append(f"the first {twice} towns told another story the second time")
-    lines = list(told(lived, twice, wrong))
-    say("\n".join(lines))
-    # What a few bookings have shown does not take the place of what a million have.
-    if lived.bookings >= WHOLE and not chosen.no_page:
+    again = rerun_digest(chosen.seed, twice, chosen.processes) if twice else ""
+    wrong = [*result.broken, *(f"never seen: {what}" for what in never_reached(result.seen))]
+    if twice and again != result.digest(twice):
+        wrong.append(f"the first {twice} towns differed in the second run")
+    lines = list(render(result, twice, wrong))
+    print_out("\n".join(lines))
+    # A short run must not replace the section of a full one.
+    if result.bookings >= FULL_RUN and not chosen.no_page:
         command = f"python -m tests.simulation --bookings {chosen.bookings} --seed {chosen.seed}"
         page.write("simulation", "Simulation of the rules", command, lines)
     return min(len(wrong), 1)
 
 
-def told(lived: Lived, twice: int, wrong: Sequence[str]) -> Iterator[str]:
-    """What was found, in Markdown."""
-    yield f"{len(lived.digests):,} towns of {CUSTOMERS} bookings live under the pure rules with a"
-    yield "virtual clock and a seed: bookings in bursts, friends who accept, decline, sleep, forget"
-    yield "and hand back, customers who cancel, sweepers who come late, twice and at the same"
+def render(result: Result, twice: int, wrong: Sequence[str]) -> Iterator[str]:
+    """The result as Markdown."""
+    yield f"{len(result.digests):,} towns of {CUSTOMERS} bookings run under the pure rules with a"
+    yield "virtual clock and a seed: bookings in bursts, friends who accept, decline, pause, forget"
+    yield "and hand back, customers who cancel, sweepers that come late, twice and at the same"
     yield "moment as a person. A process that dies at any await before the commit loses its"
-    yield "decision, one that dies after it its answer; either is asked again. After every step all"
-    yield "promises of `tests/simulation/promises.py` are asked; who was nearest is reckoned anew."
+    yield "decision, one that dies after it its response; either request is repeated. After every"
+    yield "step all invariants of `tests/simulation/invariants.py` are checked; who was nearest is"
+    yield "computed independently."
     yield ""
     head = ("bookings", "a second", "events", "broken", "digest")
-    events = sum(times for what, times in lived.seen.items() if "." in what and " " not in what)
-    row = (f"{lived.bookings:,}", f"{lived.rate:,.0f}", f"{events:,}", len(lived.broken))
-    yield report.table(head, [(*row, f"`{lived.digest()[:SHOWN]}`")])
+    events = sum(times for what, times in result.seen.items() if "." in what and " " not in what)
+    row = (f"{result.bookings:,}", f"{result.rate:,.0f}", f"{events:,}", len(result.broken))
+    yield report.table(head, [(*row, f"`{result.digest()[:DIGEST_LENGTH]}`")])
     yield ""
     if twice:
-        yield f"{twice:,} of the seeds were played a second time, by another interpreter with"
-        yield f"`PYTHONHASHSEED={HASHES}`; the digests of all that happened must be the same."
+        yield f"{twice:,} of the seeds were run a second time, by another interpreter with"
+        yield f"`PYTHONHASHSEED={HASH_SEED}`; the digests of all that happened must be the same."
         yield ""
     yield report.table(
         ("what was seen", "times"),
-        [(what, f"{times:,}") for what, times in sorted(lived.seen.items())],
+        [(what, f"{times:,}") for what, times in sorted(result.seen.items())],
     )
     yield ""
     yield f"**Violations: {len(wrong)}.**"
     yield from (f"- {text}" for text in wrong[:20])
 
 
-def say(text: str) -> None:
+def print_out(text: str) -> None:
     sys.stdout.write(text + "\n")
 
 
-def tell(text: str) -> None:
+def print_progress(text: str) -> None:
     sys.stderr.write(text + "\n")
 
 

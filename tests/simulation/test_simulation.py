@@ -1,6 +1,6 @@
-"""A slice of the simulation: nothing breaks, all that matters happens, and it can be replayed.
+"""A part of the simulation: the invariants hold, everything relevant happens, runs repeat.
 
-The whole is `python -m tests.simulation --bookings 1000000`.
+The full run is `python -m tests.simulation --bookings 1000000`.
 """
 
 import os
@@ -14,8 +14,8 @@ from dispatch.rules.jobs import fan_out, matching
 from dispatch.rules.jobs import job as rules
 from dispatch.rules.jobs.states import IllegalTransition
 from tests.architecture.source import ROOT
-from tests.simulation import __main__ as whole
-from tests.simulation.promises import Broken
+from tests.simulation import __main__ as module
+from tests.simulation.invariants import InvariantViolated
 from tests.simulation.sometimes import SOMETIMES, never_reached
 from tests.simulation.town import Town
 
@@ -24,22 +24,22 @@ TOWNS = 12
 
 @pytest.fixture(scope="module")
 def towns() -> list[Town]:
-    return [Town(seed).live() for seed in range(TOWNS)]
+    return [Town(seed).run() for seed in range(TOWNS)]
 
 
-def test_no_promise_breaks_and_everything_interesting_happens(towns: list[Town]):
+def test_the_invariants_hold_and_everything_relevant_happens(towns: list[Town]):
     seen = sum((town.seen for town in towns), Counter())
     assert never_reached(seen) == []
 
 
 def test_a_seed_gives_the_same_run_again(towns: list[Town]):
-    assert [Town(seed).live().digest for seed in (0, 1)] == [t.digest for t in towns[:2]]
+    assert [Town(seed).run().digest for seed in (0, 1)] == [t.digest for t in towns[:2]]
     assert len({town.digest for town in towns}) == TOWNS
 
 
 def test_a_seed_gives_the_same_run_with_another_hash_seed(towns: list[Town]):
-    command = "from tests.simulation.town import Town; print(Town(0).live().digest)"
-    told = subprocess.run(
+    command = "from tests.simulation.town import Town; print(Town(0).run().digest)"
+    process = subprocess.run(
         [sys.executable, "-c", command],
         cwd=ROOT,
         env=os.environ | {"PYTHONHASHSEED": "4711"},
@@ -47,26 +47,26 @@ def test_a_seed_gives_the_same_run_with_another_hash_seed(towns: list[Town]):
         text=True,
         check=True,
     )
-    assert told.stdout.strip() == towns[0].digest
+    assert process.stdout.strip() == towns[0].digest
 
 
 def test_the_run_fails_when_something_was_never_seen_or_differs(
     monkeypatch, capsys, towns: list[Town]
 ):
-    def lived(*_):
+    def result(*_):
         seen = sum((town.seen for town in towns), Counter())
-        return whole.Lived([town.digest for town in towns], seen, [], 1.0)
+        return module.Result([town.digest for town in towns], seen, [], 1.0)
 
     monkeypatch.setattr(sys, "argv", ["simulation", "--towns", str(TOWNS)])
-    monkeypatch.setattr(whole, "live", lived)
-    monkeypatch.setattr(whole, "once_more", lambda seed, count, _: lived().digest(count))
-    assert whole.main() == 0
+    monkeypatch.setattr(module, "run_towns", result)
+    monkeypatch.setattr(module, "rerun_digest", lambda seed, count, _: result().digest(count))
+    assert module.main() == 0
     assert "Violations: 0" in capsys.readouterr().out
-    monkeypatch.setattr(whole, "once_more", lambda *_: "another")
-    assert whole.main() == 1
-    assert "another story" in capsys.readouterr().out
-    monkeypatch.setattr(whole, "never_reached", lambda seen: [SOMETIMES[0]])
-    assert whole.main() == 1
+    monkeypatch.setattr(module, "rerun_digest", lambda *_: "another")
+    assert module.main() == 1
+    assert "differed in the second run" in capsys.readouterr().out
+    monkeypatch.setattr(module, "never_reached", lambda seen: [SOMETIMES[0]])
+    assert module.main() == 1
     assert f"never seen: {SOMETIMES[0]}" in capsys.readouterr().out
 
 
@@ -74,7 +74,9 @@ PLANTED = {
     "an expired offer can be accepted": lambda m: m.setattr(
         rules, "_check_live", lambda draft, offer: None
     ),
-    "who refused is asked again": lambda m: m.setattr(matching, "REFUSED_BY_FRIEND", frozenset()),
+    "a friend who refused is asked again": lambda m: m.setattr(
+        matching, "REFUSED_BY_FRIEND", frozenset()
+    ),
     "the others keep their offers": lambda m: m.setattr(
         rules.Draft, "close_live_offers", lambda self, state: []
     ),
@@ -91,10 +93,10 @@ PLANTED = {
 @pytest.mark.parametrize("bug", PLANTED)
 def test_a_planted_bug_is_detected(monkeypatch, bug: str):
     PLANTED[bug](monkeypatch)
-    with pytest.raises((Broken, IllegalTransition)):
-        live_in_towns(3)
+    with pytest.raises((InvariantViolated, IllegalTransition)):
+        run_towns(3)
 
 
-def live_in_towns(count: int) -> None:
+def run_towns(count: int) -> None:
     for seed in range(count):
-        Town(seed).live()
+        Town(seed).run()
