@@ -7,6 +7,7 @@ import pytest
 from data import enums, markets
 from dispatch.rules.jobs import states
 from tests.architecture.source import ROOT
+from tests.sql_enums import enum_values
 
 SCHEMA = (ROOT / "data/sql/migrations/0001_init.sql").read_text("utf-8")
 ENUMS = {
@@ -34,9 +35,7 @@ TABLES = {
 
 @pytest.mark.parametrize("name", ENUMS)
 def test_an_enum_in_sql_has_the_values_of_its_record(name: str):
-    found = re.search(rf"CREATE TYPE {name} AS ENUM \(([^)]*)\)", SCHEMA)
-    assert found is not None
-    assert re.findall(r"'(\w+)'", found[1]) == [str(value) for value in ENUMS[name]]
+    assert enum_values(name) == [str(value) for value in ENUMS[name]]
 
 
 def test_the_transitions_in_sql_are_those_of_the_tables():
