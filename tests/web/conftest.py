@@ -231,7 +231,7 @@ async def desk(tabs: Tabs, site: Site) -> Callable[..., Awaitable[Page]]:
         page = tabs.watched(await context.new_page())
         page.set_default_timeout(PATIENCE_MS)
         await page.goto(path)
-        await page.get_by_role("heading", name="What waits").wait_for(state="attached")
+        await page.get_by_role("heading", name="Queues").wait_for(state="attached")
         return page
 
     return open_at

@@ -22,7 +22,7 @@ async def ringing(tabs: Tabs, site: Site, ref: str = "f1", **options: Any) -> tu
     offer = (await site.house.offers(booking))[ref]
     page = await phone(tabs, site, ref, **options)
     await page.goto(f"/friend/offers/{offer}")
-    await page.get_by_role("button", name="I take it").wait_for()
+    await page.get_by_role("button", name="Accept").wait_for()
     return page, booking | {"offer": offer}
 
 

@@ -62,10 +62,10 @@ async def test_a_booking_from_the_first_page_to_the_rating(tabs, site, clock, no
 
     send = button(page, "Send rating")
     await send.click()
-    await page.get_by_role("alert").get_by_text("Please choose one to five stars").wait_for()
+    await page.get_by_role("alert").get_by_text("Please choose a number of stars").wait_for()
     await page.get_by_label("5 stars").focus()
     await page.keyboard.press("Space")
-    await page.get_by_label(f"A word to {name}").fill("Quick and kind.")
+    await page.get_by_label(f"Comment for {name}").fill("Quick and kind.")
     await send.click()
     await page.get_by_role("heading", name="Thank you!").wait_for()
     said = (await site.house.client(token).get(path)).json()
@@ -74,7 +74,7 @@ async def test_a_booking_from_the_first_page_to_the_rating(tabs, site, clock, no
 
 async def test_search_forgives_typing_errors_and_knows_other_words(tabs):
     page = await tabs("/")
-    field = page.get_by_label("Say it in your own words")
+    field = page.get_by_label("Describe it in your own words")
     first = page.locator("main li button").first
     for said, found in [
         ("wlan", "Wi-Fi"),
@@ -89,7 +89,7 @@ async def test_search_forgives_typing_errors_and_knows_other_words(tabs):
         await field.fill(said)
         await first.filter(has_text=found).wait_for(timeout=3000)
     await field.fill("qqqqqqqq")
-    await page.get_by_text("We have nothing special for that").wait_for()
+    await page.get_by_text("We have no package of its own for that").wait_for()
     await first.filter(has_text="Quick help").wait_for()
 
 
@@ -108,7 +108,7 @@ async def test_faults_are_said_at_their_field_and_the_first_is_focused(tabs, no_
     await walking.address(page)
     await walking.near(page)
     await walking.when(page)
-    await heading(page, "Whom may we call?")
+    await heading(page, "Your contact details")
     await button(page, "Continue").click()
     await page.locator("[name=name]:focus").wait_for()
     assert await page.locator("[aria-invalid=true]").count() == 3
@@ -126,10 +126,10 @@ async def test_back_and_reload_lose_nothing(tabs):
     page = await tabs("/")
     await walking.to_check(page)
     await page.go_back()
-    await heading(page, "Whom may we call?")
+    await heading(page, "Your contact details")
     assert await page.get_by_label("First and last name").input_value() == "Vera Beispiel"
     await page.reload()
-    await page.get_by_role("heading", name="Whom may we call?").wait_for()
+    await page.get_by_role("heading", name="Your contact details").wait_for()
     assert await page.get_by_label("E-mail").input_value() == "vera@example.com"
     await page.get_by_role("button", name="Back").click()
     await heading(page, "When would suit you?")
@@ -184,7 +184,7 @@ async def test_a_pin_finds_the_nearest_without_a_mouse(tabs, site, no_findings):
     page = await tabs("/")
     await walking.what(page)
     await walking.where(page)
-    await heading(page, "Five or more helpers are near you")
+    await heading(page, "Several helpers are near you")
     await button(page, "Show on the map").click()
     pin = page.locator(".maplibregl-marker")
     await pin.wait_for()

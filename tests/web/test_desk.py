@@ -1,7 +1,7 @@
 """The desk in a real browser: what waits, one booking whole, and what an operator does about it."""
 
 from tests.api.conftest import BOOKING
-from tests.builders import friend_row, north, take_in
+from tests.builders import friend_row, import_friends, north
 from tests.web.conftest import PHONE
 
 FAR = {
@@ -22,7 +22,7 @@ def pane(page):
 
 
 def queue(page, name):
-    return page.get_by_role("region", name="What waits").get_by_role("button", name=name)
+    return page.get_by_role("region", name="Queues").get_by_role("button", name=name)
 
 
 async def chapters(page):
@@ -41,16 +41,16 @@ async def test_a_new_booking_appears_by_itself_and_its_story_goes_on(desk, site)
     await pane(page).get_by_text("F2 Muster has the job, call by").wait_for()
     assert [text.split(",")[0] for text in await chapters(page)] == [
         "F2 Muster has the job",
-        "Round 1: these were asked",
+        "Round 1: friends asked",
         "Booked: Wi-Fi setup",
     ]
     asked = await page.locator("[data-fact='2'] li").all_inner_texts()
     assert len(asked) == 4
-    assert sum("somebody was quicker" in one for one in asked) == 3
+    assert sum("taken by another friend" in one for one in asked) == 3
     assert sum("accepted" in one for one in asked) == 1
     path = f"/v1/bookings/{booking['id']}/contacted"
     assert (await (await site.house.friend("f2")).post(path)).status_code == 200
-    await pane(page).get_by_text("F2 Muster has spoken to the customer").wait_for()
+    await pane(page).get_by_text("F2 Muster has contacted the customer").wait_for()
     await line.get_by_text("called").wait_for()
 
 
@@ -63,10 +63,10 @@ async def test_nobody_was_found_and_the_desk_gives_the_job_by_hand(desk, site):
     await pane(page).get_by_role("button", name="Award").click()
     sheet = page.get_by_role("dialog")
     await sheet.get_by_role("searchbox").fill("f3")
-    await sheet.get_by_role("button", name="Give the job to F3 Muster").click()
-    await page.get_by_text("F3 Muster has the job; everybody is told").wait_for()
+    await sheet.get_by_role("button", name="Award the job to F3 Muster").click()
+    await page.get_by_text("F3 Muster has the job; everybody is notified").wait_for()
     await pane(page).locator(".clock").get_by_text("Call by").wait_for()
-    await page.get_by_role("heading", name="Nothing waits here").wait_for()
+    await page.get_by_role("heading", name="This queue is empty").wait_for()
     said = (await (await site.house.friend("f3")).get("/v1/me/jobs")).json()
     assert [job["booking_id"] for job in said["items"]] == [booking["id"]]
     story = await chapters(page)
@@ -78,11 +78,11 @@ async def test_nobody_was_found_and_the_desk_gives_the_job_by_hand(desk, site):
 async def test_taking_a_job_from_somebody_is_asked_once_and_a_refusal_says_what_to_do(desk, site):
     booking, _ = await site.house.win("f1")
     page = await desk(f"/desk/list?booking={booking['id']}")
-    await pane(page).get_by_role("button", name="Send out again").click()
+    await pane(page).get_by_role("button", name="Search again").click()
     sheet = page.get_by_role("dialog")
     await sheet.get_by_text("F1 Muster has the job and loses it").wait_for()
     await sheet.get_by_role("button", name="Take it away").click()
-    await pane(page).get_by_text("Taken from F1 Muster and sent out again").wait_for()
+    await pane(page).get_by_text("Taken from F1 Muster, search started again").wait_for()
 
     await pane(page).get_by_role("button", name="Cancel …").click()
     await sheet.get_by_role("radio", name="Already solved").check()
@@ -100,7 +100,7 @@ async def test_a_job_that_was_taken_meanwhile_is_not_given_away(desk, site):
     offer = (await site.house.offers(booking))["f4"]
     await (await site.house.friend("f4")).post(f"/v1/offers/{offer}/accept")
     sheet = page.get_by_role("dialog")
-    give = sheet.get_by_role("button", name="Give the job to F5 Muster")
+    give = sheet.get_by_role("button", name="Award the job to F5 Muster")
     await give.click()
     await sheet.get_by_role("alert").get_by_text("Check the connection").wait_for()
     await page.get_by_text("You are offline").wait_for()
@@ -112,8 +112,10 @@ async def test_a_job_that_was_taken_meanwhile_is_not_given_away(desk, site):
 
 
 async def test_why_not_ruth(desk, site):
-    await take_in(site.house.rt, [friend_row("ruth", north(150), certificates=("mac",))])
-    await take_in(site.house.rt, [friend_row("rolf", north(9000), name="Rolf Fern", radius_m=500)])
+    await import_friends(site.house.rt, [friend_row("ruth", north(150), certificates=("mac",))])
+    await import_friends(
+        site.house.rt, [friend_row("rolf", north(9000), name="Rolf Fern", radius_m=500)]
+    )
     booking = await site.house.book()
     page = await desk(f"/desk/list?booking={booking['id']}")
     why = page.get_by_role("region", name="Why not …?")
@@ -122,11 +124,11 @@ async def test_why_not_ruth(desk, site):
     await why.get_by_text("certificate missing").wait_for()
     await why.get_by_label("Friend").fill("Rolf")
     await why.get_by_role("button", name="Why?").click()
-    await why.get_by_text("too far for his radius").wait_for()
+    await why.get_by_text("outside the friend’s radius").wait_for()
     await why.get_by_label("Friend").fill("nobody at all")
     await why.get_by_role("button", name="Why?").click()
     await why.get_by_text("There is no such friend").wait_for()
-    near = page.get_by_role("region", name="Who is near")
+    near = page.get_by_role("region", name="Friends nearby")
     rows = await near.get_by_role("listitem").all_inner_texts()
     ruth = next(row for row in rows if "ruth" in row)
     assert "certificate missing" in ruth
@@ -166,7 +168,7 @@ async def test_a_parked_message_is_sent_again(desk, site, owner):
     page = await desk("/desk/list?queue=parked_messages")
     await page.get_by_text("mailbox full").wait_for()
     await page.get_by_role("button", name="Send again").click()
-    await page.get_by_role("heading", name="Nothing waits here").wait_for()
+    await page.get_by_role("heading", name="This queue is empty").wait_for()
     state = await owner.fetchval("SELECT state FROM messages WHERE id = $1", message)
     assert state == "pending"
     late = await site.house.book()

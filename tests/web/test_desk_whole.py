@@ -3,7 +3,7 @@
 import pytest
 
 from scheduler.index_feed import IndexFeed
-from tests.builders import friend_row, north, take_in
+from tests.builders import friend_row, import_friends, north
 from tests.web.conftest import DESK, PHONE
 
 COLUMNS = "ref,name,email,phone,radius_km,languages,lat,lon\n"
@@ -34,13 +34,13 @@ async def test_a_file_with_a_bad_row_says_line_field_and_cure_then_a_good_one_is
     await row.get_by_text("Line 3").wait_for()
     assert await row.locator("code").inner_text() == "lat"
     assert await row.locator(".muted").inner_text()
-    assert await sheet.get_by_role("button", name="Take in").count() == 0
+    assert await sheet.get_by_role("button", name="Import (").count() == 0
 
     await sheet.get_by_label("File").set_input_files(file(BEA + DAN.format(lat="47.36")))
     await sheet.get_by_text("New: 2").wait_for()
     assert await page.locator("[data-row]").get_by_text("zh-900").count() == 0
-    await sheet.get_by_role("button", name="Take in (2)").click()
-    await page.get_by_text("Taken in: 2 new, 0 changed").wait_for()
+    await sheet.get_by_role("button", name="Import (2)").click()
+    await page.get_by_text("Imported: 2 new, 0 changed").wait_for()
     await page.locator("[data-row]").get_by_text("zh-901").wait_for()
 
 
@@ -52,16 +52,16 @@ async def test_a_friend_is_paused_with_a_reason_certified_and_shown_with_his_job
     await page.get_by_role("dialog").get_by_label("Reason").fill("On holiday.")
     await page.get_by_role("dialog").get_by_role("button", name="Pause").click()
     await whole.get_by_text("paused: On holiday.").wait_for()
-    await whole.get_by_role("button", name="Bring back").wait_for()
+    await whole.get_by_role("button", name="Activate").wait_for()
     await whole.get_by_label("Choose a certificate").select_option("printer")
-    await whole.get_by_role("button", name="Give", exact=True).click()
-    await whole.get_by_role("button", name="Take Printers and scanners away").wait_for()
-    await whole.get_by_role("button", name="Take Mac and macOS away").click()
-    await page.get_by_text("Mac and macOS taken away").wait_for()
+    await whole.get_by_role("button", name="Add", exact=True).click()
+    await whole.get_by_role("button", name="Remove Printers and scanners").wait_for()
+    await whole.get_by_role("button", name="Remove Mac and macOS").click()
+    await page.get_by_text("Mac and macOS removed").wait_for()
     said = await (await site.house.operator()).get(f"/v1/desk/friends/{site.house.friends['f1']}")
     assert [one["code"] for one in said.json()["certificates"]] == ["printer", "wifi"]
     await whole.get_by_role("button", name="Wi-Fi setup").click()
-    await page.get_by_role("heading", name="What happened").wait_for()
+    await page.get_by_role("heading", name="History").wait_for()
 
 
 async def test_a_partners_key_is_shown_once_and_can_be_revoked(desk, site):
@@ -73,7 +73,7 @@ async def test_a_partners_key_is_shown_once_and_can_be_revoked(desk, site):
     key = await sheet.locator("code").inner_text()
     partner = site.house.client(key)
     assert (await partner.get("/v1/bookings")).status_code == 200
-    await sheet.get_by_role("button", name="I have kept it").click()
+    await sheet.get_by_role("button", name="I have saved it").click()
     await page.get_by_role("heading", name="Elektro Muster").wait_for()
     assert key not in await page.content()
     await page.get_by_role("button", name="Revoke key").click()
@@ -102,10 +102,10 @@ async def test_the_whole_desk_by_keyboard_alone(desk, site):
     await article.get_by_text(older["id"][-8:]).wait_for()
     await page.wait_for_function("() => document.activeElement.id === 'booking-title'")
     await press("n")
-    await page.keyboard.type("She asks to be called after six: a j k.")
+    await page.keyboard.type("Please call after six: a j k.")
     await press("Tab")
     await press("Enter")
-    await article.get_by_text("She asks to be called after six: a j k.").first.wait_for()
+    await article.get_by_text("Please call after six: a j k.").first.wait_for()
     await press("a")
     await page.get_by_role("dialog").get_by_text("Call first").wait_for()
     await press("Escape")
@@ -164,7 +164,7 @@ async def test_twenty_thousand_friends_are_gathered_and_a_click_chooses(desk, si
 @pytest.mark.parametrize("screen", [(PHONE, "dark"), (DESK, "light")], ids=["phone", "desk"])
 async def test_axe_finds_nothing_on_any_view(desk, site, no_findings, owner, screen):
     viewport, scheme = screen
-    await take_in(site.house.rt, [friend_row("ruth", north(150), certificates=("mac",))])
+    await import_friends(site.house.rt, [friend_row("ruth", north(150), certificates=("mac",))])
     booking, _ = await site.house.win("f1")
     await owner.execute("UPDATE messages SET state = 'parked', problem = 'mailbox full'")
     await site.house.partner()

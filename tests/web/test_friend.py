@@ -20,9 +20,9 @@ async def test_from_the_ring_to_the_signature_with_one_thumb(tabs, site, clock):
     await page.get_by_role("heading", name="1 offer for you").wait_for(timeout=3000)
     await page.locator("a.offer").tap()
     assert "Bahnhofstrasse" not in await page.locator("main").inner_text()
-    await page.get_by_role("button", name="I take it").tap()
+    await page.get_by_role("button", name="Accept").tap()
 
-    await page.get_by_text("It is yours").wait_for()
+    await page.get_by_text("The job is yours").wait_for()
     await page.wait_for_url(f"**/friend/jobs/{booking['id']}")
     main = page.locator("main")
     await main.get_by_text("Bahnhofstrasse 1").wait_for()
@@ -30,7 +30,7 @@ async def test_from_the_ring_to_the_signature_with_one_thumb(tabs, site, clock):
     assert "22:00" in await page.get_by_text("Get in touch by").inner_text()
     assert (await seen_by_customer(site, booking))["state"] == "awarded"
 
-    await page.get_by_role("button", name="We have talked").tap()
+    await page.get_by_role("button", name="Contact made").tap()
     await page.get_by_role("heading", name="Agree on a time").wait_for()
     assert (await seen_by_customer(site, booking))["contacted_at"] is not None
 
@@ -49,7 +49,7 @@ async def test_from_the_ring_to_the_signature_with_one_thumb(tabs, site, clock):
     await page.get_by_role("button", name="I am on my way").tap()
     await main.get_by_text("On the way").wait_for()
     assert (await seen_by_customer(site, booking))["on_the_way_at"] is not None
-    await page.get_by_role("button", name="I am at the door").tap()
+    await page.get_by_role("button", name="I have arrived").tap()
     await page.get_by_role("button", name="Finish").tap()
     assert (await seen_by_customer(site, booking))["state"] == "under_way"
 

@@ -13,7 +13,7 @@ async def test_when_another_friend_takes_it_the_open_screen_says_so_by_itself(
     offer = (await site.house.offers(booking))["f1"]
     assert (await first.post(f"/v1/offers/{offer}/accept")).status_code == 200
     await page.get_by_role("heading", name="Taken by another friend").wait_for(timeout=2000)
-    assert await page.get_by_role("button", name="I take it").count() == 0
+    assert await page.get_by_role("button", name="Accept").count() == 0
     await no_findings(page)
     await page.get_by_role("link", name="Go to start").tap()
     await page.get_by_role("heading", name="No offers right now").wait_for()
@@ -21,7 +21,7 @@ async def test_when_another_friend_takes_it_the_open_screen_says_so_by_itself(
 
 async def test_an_offer_that_is_declined_or_cancelled_leaves_the_screen(tabs, site):
     page, booking = await ringing(tabs, site)
-    await page.get_by_role("button", name="Not this time").tap()
+    await page.get_by_role("button", name="Decline").tap()
     await page.get_by_role("heading", name="Declined").wait_for()
     # The fifth is asked in his place at once.
     assert "f5" in await site.house.offers(booking)
@@ -49,7 +49,7 @@ async def test_when_its_time_is_up_the_offer_says_so_by_the_clock_of_the_server(
     await clock.advance(timedelta(minutes=60))
     await context.clock.fast_forward("01:00:00")
     await page.get_by_role("heading", name="Time is up").wait_for()
-    assert await page.get_by_role("button", name="I take it").count() == 0
+    assert await page.get_by_role("button", name="Accept").count() == 0
 
 
 async def test_a_yes_without_network_is_kept_and_wins_when_there_is_network_again(tabs, site):
@@ -60,11 +60,11 @@ async def test_a_yes_without_network_is_kept_and_wins_when_there_is_network_agai
     await page.locator("a.offer").wait_for()
     await cut_off(page, site, True)
     await page.locator("a.offer").tap()
-    await page.get_by_role("button", name="I take it").tap()
-    await page.get_by_text("Your yes waits for the network").wait_for()
+    await page.get_by_role("button", name="Accept").tap()
+    await page.get_by_text("The answer is sent as soon as there is a network").wait_for()
     # A phone that is switched off and on again still knows of it, and of the offer.
     await page.reload()
-    await page.get_by_text("Your yes waits for the network").wait_for()
+    await page.get_by_text("The answer is sent as soon as there is a network").wait_for()
     desk = await site.house.operator()
     assert (await desk.get(f"/v1/bookings/{booking['id']}")).json()["state"] == "open"
 
@@ -82,10 +82,10 @@ async def test_a_yes_that_comes_too_late_out_of_a_tunnel_is_told_so(tabs, site, 
     await page.locator("a.offer").wait_for()
     await cut_off(page, site, True)
     await page.locator("a.offer").tap()
-    await page.get_by_role("button", name="I take it").tap()
-    await page.get_by_text("Your yes waits for the network").wait_for()
+    await page.get_by_role("button", name="Accept").tap()
+    await page.get_by_text("The answer is sent as soon as there is a network").wait_for()
     await page.get_by_role("link", name="Back").tap()
-    await page.get_by_text("Your yes waits for the network").wait_for()
+    await page.get_by_text("The answer is sent as soon as there is a network").wait_for()
     await no_findings(page)
     offer = (await site.house.offers(booking))["f1"]
     first = await site.house.friend("f1")
@@ -110,7 +110,7 @@ async def test_whoever_has_as_many_jobs_as_he_wanted_is_told_where_to_change_it(
     offer = (await site.house.offers(booking))["f1"]
     assert (await friend.post(f"/v1/offers/{offer}/accept")).status_code == 200
     await friend.send("PATCH", "/v1/me/profile", json={"capacity": 1})
-    await page.get_by_role("button", name="I take it").tap()
+    await page.get_by_role("button", name="Accept").tap()
     await page.get_by_role("heading", name="You have as many jobs as you wanted").wait_for()
     await page.get_by_role("link", name="Change in my profile").tap()
     await page.get_by_role("button", name="One more").tap()

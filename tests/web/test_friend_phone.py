@@ -130,7 +130,7 @@ async def test_a_phone_that_may_not_ring_says_how_to_allow_it(tabs, site):
     page = await phone(tabs, site)
     await page.goto("/friend/alarm")
     await page.get_by_role("button", name="Test my alarm").tap()
-    await page.get_by_text("Notifications are forbidden").wait_for()
+    await page.get_by_text("Notifications are blocked").wait_for()
     await page.get_by_text("left of the address").wait_for()
 
     iphone = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_4 like Mac OS X) AppleWebKit/605.1.15"
@@ -176,7 +176,7 @@ async def test_what_he_changes_in_his_profile_counts(tabs, site):
         await page.get_by_role("button", name="Move it here").tap()
         if again:
             await page.get_by_text(
-                "You have moved it lately. Possible again: 3 Mar 2026"
+                "You have moved it recently. Possible again: 3 Mar 2026"
             ).wait_for()
         else:
             await page.get_by_role("button", name="Move it here").wait_for(state="detached")
@@ -203,14 +203,14 @@ async def test_the_keyboard_alone_takes_an_offer_and_talks(tabs, site):
     await page.goto("/friend")
     await page.locator("a.offer").focus()
     await page.keyboard.press("Enter")
-    take = page.get_by_role("button", name="I take it")
+    take = page.get_by_role("button", name="Accept")
     await take.wait_for()
     for _ in range(8):
         await page.keyboard.press("Tab")
         if await take.evaluate("one => one === document.activeElement"):
             break
     await page.keyboard.press("Enter")
-    talked = page.get_by_role("button", name="We have talked")
+    talked = page.get_by_role("button", name="Contact made")
     await talked.wait_for()
     for _ in range(12):
         await page.keyboard.press("Tab")
@@ -244,11 +244,11 @@ async def test_axe_finds_nothing_on_any_screen_and_none_is_too_wide(
 
     await page.locator(".maplibregl-canvas").wait_for()
     await sound()
-    await page.get_by_role("button", name="I take it").click()
+    await page.get_by_role("button", name="Accept").click()
     await page.get_by_text("Bahnhofstrasse 1").wait_for()
     await sound()
     job = page.url.rpartition("/")[2]
-    await page.get_by_role("button", name="We have talked").click()
+    await page.get_by_role("button", name="Contact made").click()
     await page.get_by_role("heading", name="Agree on a time").wait_for()
     await sound()
     await page.get_by_role("button", name="Hand back").click()
@@ -264,7 +264,7 @@ async def test_axe_finds_nothing_on_any_screen_and_none_is_too_wide(
     for path, title, name in [
         ("", "Home", "1 offer for you"),
         ("/profile", "Profile", "Profile"),
-        ("/why", "Why me", "Why me"),
+        ("/why", "Why was I asked", "Why was I asked"),
         ("/offers/none", "Offer", "No longer open"),
         ("/jobs/none", "Job", "no longer yours"),
     ]:

@@ -6,7 +6,7 @@ from dispatch.flows.people import sessions
 
 
 async def link(site, ref: str = "f1") -> str:
-    token = await sessions.asked_link(site.house.rt, PersonId(site.house.friends[ref]))
+    token = await sessions.request_login_link(site.house.rt, PersonId(site.house.friends[ref]))
     return f"/login#{token}"
 
 
@@ -43,10 +43,10 @@ async def test_a_link_that_is_used_up_leads_to_a_new_one(tabs, site, no_findings
 
     desk = await sessions.add_operator(site.house.rt, "Olga Pult", "desk@example.com", Language.EN)
     assert desk
-    await page.get_by_text("at the desk").click()
+    await page.get_by_text("Desk staff").click()
     await field.fill("desk@example.com")
     await send.click()
-    heading = page.get_by_role("heading", name="Look into your mailbox")
+    heading = page.get_by_role("heading", name="Check your mailbox")
     await heading.wait_for()
     assert await heading.evaluate("one => one === document.activeElement")
     await no_findings(page)

@@ -147,7 +147,9 @@ async def test_figures_know_the_page_and_not_the_token(http):
 
 
 def test_the_host_of_a_map_style_and_no_other_is_let_in():
-    policy = security_headers("https://maps.example:8443/styles/calm.json?key=1")["Content-Security-Policy"]
+    policy = security_headers("https://maps.example:8443/styles/calm.json?key=1")[
+        "Content-Security-Policy"
+    ]
     assert "connect-src 'self' https://maps.example:8443;" in policy
     assert "img-src 'self' data: blob: https://maps.example:8443;" in policy
     assert "script-src 'self';" in policy

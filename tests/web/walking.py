@@ -40,7 +40,7 @@ async def address(page: Page, postcode: str = "8001", street: str = STREET) -> N
 
 async def near(page: Page) -> None:
     """See that somebody is near."""
-    await heading(page, "Five or more helpers are near you")
+    await heading(page, "Several helpers are near you")
     await button(page, "Continue").click()
 
 
@@ -54,7 +54,7 @@ async def when(page: Page) -> None:
 
 async def who(page: Page) -> None:
     """Say who is to be called."""
-    await heading(page, "Whom may we call?")
+    await heading(page, "Your contact details")
     await person(page)
 
 
