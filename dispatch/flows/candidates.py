@@ -166,7 +166,7 @@ def _busy_by_index(rt: Runtime, search: _Search) -> set[FriendId]:
     """Friends nearby whose copy in the index is busy: a copy alone must not exclude them."""
     return {
         friend.id
-        for c in rt.index.around(search.point, rt.policy.frame)
+        for c in rt.index.nearest_any(search.point, rt.policy.frame)
         if (friend := rt.index.get(c.friend_id))
         and any(matching.reason(friend, c.distance_m, n) in BUSY for n in search.fan_out.needs)
     }
@@ -193,7 +193,7 @@ def _build_frame(
     rt: Runtime, search: _Search, rows: Mapping[FriendId, Friend]
 ) -> tuple[Nearby, ...]:
     seen = dict(search.seen)
-    seen.update(rt.index.around(search.point, rt.policy.frame))
+    seen.update(rt.index.nearest_any(search.point, rt.policy.frame))
     nearby = []
     for friend_id, indexed_m in seen.items():
         copy = rt.index.get(friend_id)

@@ -32,7 +32,7 @@ class BookingDetails:
     """Everything about one booking; `names` are those of its operators and friends."""
 
     view: BookingView
-    about: Row
+    details: Row
     story: Mapping[str, list[Row]]
     names: Mapping[UUID, str]
 
@@ -91,15 +91,17 @@ async def numbers(rt: Runtime, timezone: str, market: Market | None) -> Row:
 async def open_booking(rt: Runtime, booking_id: BookingId, *, actor: str) -> BookingDetails:
     """Everything about a booking; recorded in the audit. Raises NotFound."""
     async with transaction(rt.pool) as tx:
-        view, about = (
+        view, details = (
             await read_models.booking(tx, booking_id),
             await desk.booking_details(tx, booking_id),
         )
-        if view is None or about is None:
+        if view is None or details is None:
             raise NotFound("there is no such booking")
         await desk.record_access(tx, actor=actor, act="booking.opened", subject=str(booking_id))
         story = await desk.story(tx, booking_id)
-        return BookingDetails(view=view, about=about, story=story, names=await _names(tx, about))
+        return BookingDetails(
+            view=view, details=details, story=story, names=await _names(tx, details)
+        )
 
 
 async def record_opened(rt: Runtime, booking_id: BookingId, *, actor: str) -> None:
@@ -136,7 +138,7 @@ async def friends_nearby(
         await desk.record_access(tx, actor=actor, act="booking.opened", subject=str(booking_id))
         now = await moment(tx)
         here = booking_reference_point(job.booking, rt.policy)
-        ids = [one.friend_id for one in rt.index.around(here, limit)]
+        ids = [one.friend_id for one in rt.index.nearest_any(here, limit)]
         rows = await friends.current(tx, ids, now, rt.index.get)
         names = await desk.names(tx, rows)
     nearby = [Nearby(one, distance_m(here, Point(one.lat, one.lon))) for one in rows.values()]

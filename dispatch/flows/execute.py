@@ -162,7 +162,7 @@ async def execute_all(
 
 
 def _first_per_key(commands: Sequence[Command], results: dict[Command, Result]) -> list[Command]:
-    seen: set[idempotency_keys.KeyOfCaller] = set()
+    seen: set[idempotency_keys.ClaimKey] = set()
     first = []
     for command in commands:
         if command.claim is not None and command.claim.name in seen:
@@ -247,8 +247,8 @@ async def complete_fan_outs(
 
     Other tasks run between two of them, so that requests are shed without waiting for the batch.
     """
-    askings = [v for v in verdicts.values() if isinstance(v, PendingFanOut) and v.want > 0]
-    candidates_of = await find_candidates(rt, tx, facts.now, facts.friends, askings)
+    pending = [v for v in verdicts.values() if isinstance(v, PendingFanOut) and v.want > 0]
+    candidates_of = await find_candidates(rt, tx, facts.now, facts.friends, pending)
     decided: dict[K, Changes] = {}
     for key, verdict in verdicts.items():
         if isinstance(verdict, PendingFanOut):
@@ -284,8 +284,8 @@ def _build_results(
 async def _store_responses(
     tx: Connection, commands: Sequence[Command], results: Mapping[Command, Result]
 ) -> None:
-    responses: dict[idempotency_keys.KeyOfCaller, Mapping[str, Any]] = {}
-    dropped: list[idempotency_keys.KeyOfCaller] = []
+    responses: dict[idempotency_keys.ClaimKey, Mapping[str, Any]] = {}
+    dropped: list[idempotency_keys.ClaimKey] = []
     for command in commands:
         if command.claim is None:
             continue

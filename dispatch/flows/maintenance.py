@@ -30,7 +30,7 @@ CONFIRMED_FOR = timedelta(hours=1)
 async def wall_clock(rt: Runtime) -> datetime | None:
     """The database server's clock; None where a test clock is set."""
     async with transaction(rt.pool) as tx:
-        return await clock.wall(tx)
+        return await clock.wall_time(tx)
 
 
 async def last_event_at(rt: Runtime) -> datetime | None:

@@ -114,7 +114,7 @@ def test_after_escalation_the_numbers_of_the_pros_hold():
     assert "contact.missed" in scenario.kinds
 
 
-def test_the_pro_to_whom_the_desk_awards_a_job_has_the_time_of_a_pro():
+def test_a_pro_awarded_by_the_desk_has_the_time_of_a_pro():
     friend = next(iter(friends(1, tier=Tier.PRO)))
     scenario = Scenario(friend).book()
     scenario.apply(rules.award_by_hand, friend)

@@ -162,7 +162,7 @@ def check_nearest(
     require(new == {friend_id for _, friend_id in expected}, "S7 the nearest who are fit")
     for decision in changes.decisions:
         named = {f.friend_id for f in decision.friends if f.outcome is Outcome.OFFERED}
-        require(new <= named, "S7 the decision names whom it asked")
+        require(new <= named, "S7 the decision names the friends asked")
 
 
 def check_no_overlap(appointments: list[Appointment]) -> None:

@@ -17,6 +17,7 @@ SOMETIMES = (
     "response lost after it was stored",
     "appointment.move_asked",
     "booking.cancelled",
+    "booking.delayed",
     "booking.escalated",
     "booking.on_the_way",
     "booking.redispatched",

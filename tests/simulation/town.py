@@ -423,6 +423,8 @@ class Town:
     def _visit(self, id_: BookingId, award_id: UUID) -> None:
         if not self._is_held(id_, award_id):
             return
+        if self.happens(20) and self.jobs[id_].booking.state is BookingState.SCHEDULED:
+            self.decide(id_, "delay", visit.delay, 20)
         if self.happens(50):
             self.decide(id_, "on the way", visit.mark_on_the_way)
         if self.happens(70):

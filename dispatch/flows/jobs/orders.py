@@ -86,7 +86,7 @@ async def locate(rt: Runtime, address: Address, point: Point | None) -> Geocoded
     """Where an address lies; a given point is used as it is if it lies in the country."""
     if point is None:
         return await rt.geocoder.locate(address)
-    rt.gazetteer.plausible(address.country, point)
+    rt.gazetteer.check_plausible(address.country, point)
     return GeocodedAddress(point=point, precision=Precision.ADDRESS, radius_m=0, label="")
 
 
@@ -116,7 +116,7 @@ async def quote(
             market=Market(address.country),
             price=price,
             partner_id=partner_id,
-            life=rt.policy.quote_life,
+            lifetime=rt.policy.quote_life,
         )
         helpers = _count_helpers(rt, wanted, located, kept)
         if claim is not None:
@@ -148,7 +148,6 @@ async def prepare_booking(rt: Runtime, order: Order) -> BookingFactory:
     located = await locate(rt, order.address, order.point)
     quoted = await _load_quote(rt, order) if order.quote_id else None
     cell = cells.cell(located.point, rt.gazetteer)
-
     tier = matching.first_tier(package)
 
     def create(booking_id: BookingId, now: datetime) -> tuple[Booking, Person]:

@@ -42,7 +42,7 @@ class EmailTaken(Refused):
 
 
 class CapacityTooLow(Refused):
-    """The friend has more open jobs than that."""
+    """There are more open jobs than that."""
 
     code = "capacity-too-low"
     field = "capacity"
@@ -185,7 +185,7 @@ async def change_profile(rt: Runtime, friend_id: FriendId, change: ProfileChange
     """Change a profile; returns the new one. Raises CapacityTooLow, BaseMovedLately."""
     if change.base is not None:
         row = await profile(rt, friend_id)
-        rt.gazetteer.plausible(row["market"], change.base)
+        rt.gazetteer.check_plausible(row["market"], change.base)
     async with transaction(rt.pool) as tx:
         if not await friend_admin.lock_friend(tx, friend_id):
             raise NotFound("there is no such friend")

@@ -52,7 +52,7 @@ async def subscribe(
             endpoint=endpoint,
             p256dh=p256dh,
             auth=auth,
-            most=PHONES_MAX,
+            limit=PHONES_MAX,
         )
     await friends.refresh_index(rt, [friend_id])
     return added_at

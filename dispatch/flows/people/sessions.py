@@ -56,7 +56,7 @@ async def request_login_link(rt: Runtime, person_id: PersonId) -> str | None:
     create_token = _secret()
     async with transaction(rt.pool) as tx:
         kept = await sessions.insert_link_under_limit(
-            tx, _hash(create_token), person_id, LINK_LIFE, an_hour=LINKS_AN_HOUR
+            tx, _hash(create_token), person_id, LINK_LIFE, per_hour=LINKS_AN_HOUR
         )
     return create_token if kept else None
 

@@ -1,1 +1,1 @@
-"""The rules of a job: its life, who is asked, what is told to whom."""
+"""The rules of a job: its states, who is asked, who is notified, and who may see what."""

@@ -26,7 +26,7 @@ def begin(draft: Draft) -> PendingFanOut:
 
 
 def restart(draft: Draft) -> PendingFanOut:
-    """Ask anew: from the first tier of the package, with a full number of rounds, no timer set."""
+    """Ask again: from the first tier of the package, with a full number of rounds, no timer set."""
     draft.stop_timers()
     draft.change(tier=matching.first_tier(draft.case.job.package))
     draft.change(round_limit=draft.booking.round + draft.policy.rounds)

@@ -83,15 +83,15 @@ def traits(friend: Friend) -> int:
     )
 
 
-def reference_point(door: Point, cell: Point, policy: Policy) -> Point:
+def reference_point(address: Point, cell: Point, policy: Policy) -> Point:
     """The point that radii, ranks and distances refer to: the address or its coarse cell."""
-    return cell if policy.rank_by == RankBy.CELL else door
+    return cell if policy.rank_by == RankBy.CELL else address
 
 
 def booking_reference_point(booking: Booking, policy: Policy) -> Point:
     """The `reference_point` of a booking."""
-    door = Point(lat=booking.lat, lon=booking.lon)
-    return reference_point(door, Point(lat=booking.cell_lat, lon=booking.cell_lon), policy)
+    address = Point(lat=booking.lat, lon=booking.lon)
+    return reference_point(address, Point(lat=booking.cell_lat, lon=booking.cell_lon), policy)
 
 
 def needs(job: Job, now: datetime, policy: Policy) -> tuple[Need, ...]:

@@ -23,7 +23,7 @@ def report_no_call(case: Case) -> Verdict:
     draft.require_state(BookingState.AWARDED, BookingState.CONTACTED, BookingState.UNDER_WAY)
     if draft.held.appointment is not None:
         state = draft.booking.state
-        raise NotInThisState(f"it is {state} with an appointment; ask to move that, or cancel")
+        raise NotInThisState(f"it is {state} with an appointment; request another time, or cancel")
     if draft.held.disputed_at is not None:
         return None
     claimed = draft.held.contacted_at is not None
