@@ -94,16 +94,16 @@ class Tabs:
 
     def watched(self, page: Page) -> Page:
         """The same page; whatever it does wrong fails the test."""
-        page.on("console", lambda said: self._heard(said.type, said.text))
+        page.on("console", lambda message: self._on_console(message.type, message.text))
         page.on("pageerror", lambda error: self.faults.append(f"error: {error}"))
-        page.on("request", lambda asked: self._asked(asked.url))
+        page.on("request", lambda request: self._on_request(request.url))
         return page
 
-    def _heard(self, kind: str, text: str) -> None:
+    def _on_console(self, kind: str, text: str) -> None:
         if kind in {"error", "warning"} and not text.startswith(STATUS):
             self.faults.append(f"{kind}: {text}")
 
-    def _asked(self, url: str) -> None:
+    def _on_request(self, url: str) -> None:
         if not url.startswith((self.url, "data:", "blob:")):
             self.faults.append(f"asked a third party: {url}")
 
@@ -120,8 +120,8 @@ def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     assert program, "chromium is missing. Cure: as root, apt-get install chromium"
     folder = tmp_path_factory.mktemp("chromium")
     own = ["--headless", "--remote-debugging-port=0", f"--user-data-dir={folder}"]
-    with open(folder / "said", "wb") as said:
-        process = subprocess.Popen([program, *ARGS, *own], stdout=said, stderr=said)
+    with open(folder / "output", "wb") as output:
+        process = subprocess.Popen([program, *ARGS, *own], stdout=output, stderr=output)
     try:
         yield f"http://127.0.0.1:{_port_of(process, folder)}"
     finally:
@@ -135,9 +135,9 @@ def _port_of(process: subprocess.Popen[bytes], folder: Path) -> str:
         with suppress(FileNotFoundError):
             if port := (folder / "DevToolsActivePort").read_text().partition("\n")[0]:
                 return port
-        assert process.poll() is None, (folder / "said").read_text(errors="replace")[-2000:]
+        assert process.poll() is None, (folder / "output").read_text(errors="replace")[-2000:]
         time.sleep(0.05)
-    pytest.fail(f"chromium said nothing within {STARTS_WITHIN_S} s")
+    pytest.fail(f"chromium was not ready within {STARTS_WITHIN_S} s")
 
 
 @pytest.fixture(scope="session")
@@ -213,16 +213,16 @@ async def examine(page: Page) -> None:
     await page.evaluate(f"() => {{ {AXE} }}")
     options = {"runOnly": {"type": "tag", "values": RULES}, "resultTypes": ["violations"]}
     found = await page.evaluate("options => axe.run(options)", options)
-    said = {
+    violations = {
         one["id"]: [f"{node['html']}: {node['failureSummary']}" for node in one["nodes"]]
         for one in found["violations"]
     }
-    assert said == {}
+    assert violations == {}
 
 
 @pytest.fixture
 async def desk(tabs: Tabs, site: Site) -> Callable[..., Awaitable[Page]]:
-    """Opens a page of the desk as an operator, on a wide screen unless said otherwise."""
+    """Opens a page of the desk as an operator, on a wide screen by default."""
     operator = await site.house.operator()
 
     async def open_at(path: str = "/desk", **options: Any) -> Page:

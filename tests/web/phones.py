@@ -52,10 +52,10 @@ async def worker(page: Page) -> tuple[CDPSession, str]:
     session = await page.context.new_cdp_session(page)
     found: list[str] = []
 
-    def heard(said: dict[str, Any]) -> None:
-        found.extend(one["registrationId"] for one in said["registrations"])
+    def on_update(event: dict[str, Any]) -> None:
+        found.extend(one["registrationId"] for one in event["registrations"])
 
-    session.on("ServiceWorker.workerRegistrationUpdated", heard)
+    session.on("ServiceWorker.workerRegistrationUpdated", on_update)
     await session.send("ServiceWorker.enable")
     while not found:
         await page.evaluate("navigator.serviceWorker.ready.then(() => 0)")

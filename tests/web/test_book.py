@@ -68,15 +68,15 @@ async def test_a_booking_from_the_first_page_to_the_rating(tabs, site, clock, no
     await page.get_by_label(f"Comment for {name}").fill("Quick and kind.")
     await send.click()
     await page.get_by_role("heading", name="Thank you!").wait_for()
-    said = (await site.house.client(token).get(path)).json()
-    assert said["stars"] == 5
+    rated = (await site.house.client(token).get(path)).json()
+    assert rated["stars"] == 5
 
 
 async def test_search_forgives_typing_errors_and_knows_other_words(tabs):
     page = await tabs("/")
     field = page.get_by_label("Describe it in your own words")
     first = page.locator("main li button").first
-    for said, found in [
+    for query, found in [
         ("wlan", "Wi-Fi"),
         ("internet geht nicht", "Internet trouble"),
         ("drukarka", "Printer"),
@@ -86,14 +86,14 @@ async def test_search_forgives_typing_errors_and_knows_other_words(tabs):
         ("mot de pase oublie", "Passwords"),
         ("zdjecia", "Photos"),
     ]:
-        await field.fill(said)
+        await field.fill(query)
         await first.filter(has_text=found).wait_for(timeout=3000)
     await field.fill("qqqqqqqq")
     await page.get_by_text("We have no package of its own for that").wait_for()
     await first.filter(has_text="Quick help").wait_for()
 
 
-async def test_faults_are_said_at_their_field_and_the_first_is_focused(tabs, no_findings):
+async def test_faults_appear_at_their_field_and_the_first_is_focused(tabs, no_findings):
     page = await tabs("/")
     await walking.what(page)
     await heading(page, "Where do you need us?")
@@ -214,7 +214,7 @@ async def place_of(pin) -> tuple[int, int]:
     return round(box["x"]), round(box["y"])
 
 
-async def test_a_map_that_cannot_be_had_is_said_and_not_needed(tabs):
+async def test_a_map_that_does_not_load_is_reported_and_not_needed(tabs):
     page = await tabs("/")
     await page.route("**/_virtual_land*", lambda route: route.abort())
     await walking.what(page)
@@ -238,7 +238,7 @@ async def test_another_country_leaves_the_focus_where_it_is(tabs):
     await expect(page.get_by_label("Street and number")).to_have_value(walking.STREET)
 
 
-async def test_where_nobody_can_come_it_is_said_with_what_to_do(tabs, no_findings):
+async def test_without_helpers_nearby_the_page_offers_alternatives(tabs, no_findings):
     page = await tabs("/")
     await walking.what(page)
     await walking.where(page, postcode="1204", street="Rue du Rhône 1")

@@ -17,7 +17,7 @@ IMPORTED = re.compile(r'(?:from|import)\s*"(\./[^"]+\.js)"')
 
 
 def first_load(built: Path, face: str) -> set[Path]:
-    """The page, what it names, and what that imports before anything is shown."""
+    """The page, what it names, and what that imports before the first paint."""
     page = built / f"{face}.html"
     found, waiting = {page}, [built / path[1:] for path in LOADED.findall(page.read_text("utf-8"))]
     while waiting:

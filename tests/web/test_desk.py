@@ -67,15 +67,15 @@ async def test_nobody_was_found_and_the_desk_gives_the_job_by_hand(desk, site):
     await page.get_by_text("F3 Muster has the job; everybody is notified").wait_for()
     await pane(page).locator(".clock").get_by_text("Call by").wait_for()
     await page.get_by_role("heading", name="This queue is empty").wait_for()
-    said = (await (await site.house.friend("f3")).get("/v1/me/jobs")).json()
-    assert [job["booking_id"] for job in said["items"]] == [booking["id"]]
+    answer = (await (await site.house.friend("f3")).get("/v1/me/jobs")).json()
+    assert [job["booking_id"] for job in answer["items"]] == [booking["id"]]
     story = await chapters(page)
     assert story[0].startswith("F3 Muster has the job")
     assert "Nobody left to ask" in story
     await page.locator("[data-fact]").first.get_by_text("you").wait_for()
 
 
-async def test_taking_a_job_from_somebody_is_asked_once_and_a_refusal_says_what_to_do(desk, site):
+async def test_taking_a_job_away_is_confirmed_first(desk, site):
     booking, _ = await site.house.win("f1")
     page = await desk(f"/desk/list?booking={booking['id']}")
     await pane(page).get_by_role("button", name="Search again").click()
@@ -111,7 +111,7 @@ async def test_a_job_that_was_taken_meanwhile_is_not_given_away(desk, site):
     await pane(page).get_by_text("F4 Muster has the job").wait_for()
 
 
-async def test_why_not_ruth(desk, site):
+async def test_the_desk_sees_why_a_friend_was_not_asked(desk, site):
     await import_friends(site.house.rt, [friend_row("ruth", north(150), certificates=("mac",))])
     await import_friends(
         site.house.rt, [friend_row("rolf", north(9000), name="Rolf Fern", radius_m=500)]
@@ -135,7 +135,7 @@ async def test_why_not_ruth(desk, site):
     assert sum(row.endswith("● asked") for row in rows) == 4
 
 
-async def test_everything_is_found_by_what_somebody_says_on_the_telephone(desk, site):
+async def test_a_booking_is_found_by_name_mail_postcode_friend_and_reference(desk, site):
     partner = await site.house.partner()
     wanted = {"name": "Zoë Łukasik", "email": "zoe@example.com", "language": "en"}
     named = await site.house.book(customer=wanted | {"phone": "044 000 17 41"})
@@ -177,7 +177,7 @@ async def test_a_parked_message_is_sent_again(desk, site, owner):
     await page.get_by_text("mailbox full").wait_for()
 
 
-async def test_friends_and_customers_are_kept_out(tabs, site):
+async def test_friends_and_customers_cannot_use_the_desk(tabs, site):
     friend = await site.house.friend("f1")
     booking = await site.house.book()
     context = await tabs.context(viewport=PHONE)

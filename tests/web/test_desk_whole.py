@@ -11,7 +11,7 @@ BEA = "zh-900,Bea Beispiel,bea@example.org,+41 44 000 17 39,8,de;en,47.37,8.54\n
 DAN = "zh-901,Dan Beispiel,dan@example.org,+41 44 000 17 40,8,de,{lat},8.55\n"
 LOOK = "document.querySelector('[data-testid=live-map]').dataset"
 MANY = 20_000
-CROWD = """
+MANY_FRIENDS = """
     WITH one AS (SELECT gen_random_uuid() AS id, n FROM generate_series(1, $1) AS n),
     named AS (INSERT INTO people (id, kind, name, email, language, lat, lon)
               SELECT id, 'friend', 'Nora ' || n, 'n' || n || '@example.org', 'de',
@@ -25,7 +25,7 @@ def file(content):
     return {"name": "friends.csv", "mimeType": "text/csv", "buffer": (COLUMNS + content).encode()}
 
 
-async def test_a_file_with_a_bad_row_says_line_field_and_cure_then_a_good_one_is_taken(desk):
+async def test_an_import_names_the_fault_of_a_bad_row_and_takes_a_good_file(desk):
     page = await desk("/desk/friends")
     await page.get_by_role("button", name="Import a file").click()
     sheet = page.get_by_role("dialog")
@@ -44,7 +44,7 @@ async def test_a_file_with_a_bad_row_says_line_field_and_cure_then_a_good_one_is
     await page.locator("[data-row]").get_by_text("zh-901").wait_for()
 
 
-async def test_a_friend_is_paused_with_a_reason_certified_and_shown_with_his_jobs(desk, site):
+async def test_a_friend_is_paused_with_a_reason_certified_and_listed_with_their_jobs(desk, site):
     await site.house.win("f1")
     page = await desk(f"/desk/friends?friend={site.house.friends['f1']}")
     whole = page.get_by_role("article")
@@ -58,8 +58,8 @@ async def test_a_friend_is_paused_with_a_reason_certified_and_shown_with_his_job
     await whole.get_by_role("button", name="Remove Printers and scanners").wait_for()
     await whole.get_by_role("button", name="Remove Mac and macOS").click()
     await page.get_by_text("Mac and macOS removed").wait_for()
-    said = await (await site.house.operator()).get(f"/v1/desk/friends/{site.house.friends['f1']}")
-    assert [one["code"] for one in said.json()["certificates"]] == ["printer", "wifi"]
+    answer = await (await site.house.operator()).get(f"/v1/desk/friends/{site.house.friends['f1']}")
+    assert [one["code"] for one in answer.json()["certificates"]] == ["printer", "wifi"]
     await whole.get_by_role("button", name="Wi-Fi setup").click()
     await page.get_by_role("heading", name="History").wait_for()
 
@@ -141,8 +141,8 @@ async def test_the_whole_desk_by_keyboard_alone(desk, site):
     assert "unfilled" in page.url
 
 
-async def test_twenty_thousand_friends_are_gathered_and_a_click_chooses(desk, site, owner):
-    await owner.execute(CROWD, MANY)
+async def test_twenty_thousand_friends_are_clustered_and_a_click_selects(desk, site, owner):
+    await owner.execute(MANY_FRIENDS, MANY)
     await IndexFeed(site.house.rt).reconcile()
     booking = await site.house.book()
     page = await desk("/desk/map", reduced_motion="reduce")

@@ -1,17 +1,17 @@
-"""The friend's phone: it rings, he takes it, calls, comes, and finishes, with one thumb."""
+"""A friend's whole job on a phone: offer, acceptance, contact, appointment, visit, completion."""
 
 from datetime import timedelta
 
 from tests.web.phones import phone
 
 
-async def seen_by_customer(site, booking):
-    """What the customer is told of her booking."""
+async def customer_view(site, booking):
+    """The booking as its customer sees it."""
     answer = await site.house.client(booking["token"]).get(f"/v1/bookings/{booking['id']}")
     return answer.json()
 
 
-async def test_from_the_ring_to_the_signature_with_one_thumb(tabs, site, clock):
+async def test_a_whole_job_on_a_phone_from_the_offer_to_the_signature(tabs, site, clock):
     page = await phone(tabs, site)
     await page.goto("/friend")
     await page.get_by_role("heading", name="No offers right now").wait_for()
@@ -28,30 +28,30 @@ async def test_from_the_ring_to_the_signature_with_one_thumb(tabs, site, clock):
     await main.get_by_text("Bahnhofstrasse 1").wait_for()
     assert await page.get_by_role("link", name="Call").get_attribute("href") == "tel:+41440001739"
     assert "22:00" in await page.get_by_text("Get in touch by").inner_text()
-    assert (await seen_by_customer(site, booking))["state"] == "awarded"
+    assert (await customer_view(site, booking))["state"] == "awarded"
 
     await page.get_by_role("button", name="Contact made").tap()
     await page.get_by_role("heading", name="Agree on a time").wait_for()
-    assert (await seen_by_customer(site, booking))["contacted_at"] is not None
+    assert (await customer_view(site, booking))["contacted_at"] is not None
 
     await page.get_by_label("Day").fill("2026-03-02")
     await page.get_by_label("Time", exact=True).fill("09:30")
     await page.get_by_role("button", name="Set the appointment").tap()
     await page.get_by_text("This time has passed already").wait_for()
-    assert (await seen_by_customer(site, booking))["appointment"] is None
+    assert (await customer_view(site, booking))["appointment"] is None
     await page.get_by_label("Time", exact=True).fill("18:30")
     await page.get_by_role("button", name="Set the appointment").tap()
     await page.get_by_role("button", name="I am on my way").wait_for()
-    told = await seen_by_customer(site, booking)
-    assert told["appointment"]["starts_at"] == "2026-03-02T17:30:00Z"
+    view = await customer_view(site, booking)
+    assert view["appointment"]["starts_at"] == "2026-03-02T17:30:00Z"
 
     await clock.advance(timedelta(hours=8))
     await page.get_by_role("button", name="I am on my way").tap()
     await main.get_by_text("On the way").wait_for()
-    assert (await seen_by_customer(site, booking))["on_the_way_at"] is not None
+    assert (await customer_view(site, booking))["on_the_way_at"] is not None
     await page.get_by_role("button", name="I have arrived").tap()
     await page.get_by_role("button", name="Finish").tap()
-    assert (await seen_by_customer(site, booking))["state"] == "under_way"
+    assert (await customer_view(site, booking))["state"] == "under_way"
 
     await page.get_by_role("button", name="Finish the job").tap()
     await page.get_by_text("Write in one sentence").wait_for()
@@ -60,7 +60,7 @@ async def test_from_the_ring_to_the_signature_with_one_thumb(tabs, site, clock):
     await sign(page)
     await page.get_by_role("button", name="Finish the job").tap()
     await page.get_by_text("Thank you for helping").wait_for()
-    done = await seen_by_customer(site, booking)
+    done = await customer_view(site, booking)
     assert (done["state"], done["ended_at"]) == ("completed", "2026-03-02T17:00:00Z")
     desk = await site.house.operator()
     signature = (await desk.get(f"/v1/bookings/{booking['id']}")).json()["signature"]

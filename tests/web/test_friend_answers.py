@@ -1,13 +1,11 @@
-"""What becomes of an answer: the truth is told, also to a phone that had no network."""
+"""The outcomes of answers, also from a phone that had no network."""
 
 from datetime import timedelta
 
 from tests.web.phones import cut_off, installed, phone, ringing
 
 
-async def test_when_another_friend_takes_it_the_open_screen_says_so_by_itself(
-    tabs, site, no_findings
-):
+async def test_an_offer_taken_by_another_friend_ends_on_the_open_screen(tabs, site, no_findings):
     page, booking = await ringing(tabs, site, "f2")
     first = await site.house.friend("f1")
     offer = (await site.house.offers(booking))["f1"]
@@ -23,7 +21,7 @@ async def test_an_offer_that_is_declined_or_cancelled_leaves_the_screen(tabs, si
     page, booking = await ringing(tabs, site)
     await page.get_by_role("button", name="Decline").tap()
     await page.get_by_role("heading", name="Declined").wait_for()
-    # The fifth is asked in his place at once.
+    # The fifth is asked instead at once.
     assert "f5" in await site.house.offers(booking)
 
     page, booking = await ringing(tabs, site, "f2")
@@ -33,7 +31,7 @@ async def test_an_offer_that_is_declined_or_cancelled_leaves_the_screen(tabs, si
     await page.get_by_role("heading", name="Help is no longer needed").wait_for(timeout=2000)
 
 
-async def test_when_its_time_is_up_the_offer_says_so_by_the_clock_of_the_server(tabs, site, clock):
+async def test_an_offer_expires_by_the_clock_of_the_server(tabs, site, clock):
     # The clock of this phone is hours off: only the server's counts.
     context = await tabs.context()
     await context.clock.install(time="2026-03-02T03:30:00Z")
@@ -52,7 +50,7 @@ async def test_when_its_time_is_up_the_offer_says_so_by_the_clock_of_the_server(
     assert await page.get_by_role("button", name="Accept").count() == 0
 
 
-async def test_a_yes_without_network_is_kept_and_wins_when_there_is_network_again(tabs, site):
+async def test_an_acceptance_without_network_is_stored_and_sent_later(tabs, site):
     booking = await site.house.book()
     page = await phone(tabs, site)
     await page.goto("/friend")
@@ -74,7 +72,7 @@ async def test_a_yes_without_network_is_kept_and_wins_when_there_is_network_agai
     assert (await desk.get(f"/v1/bookings/{booking['id']}")).json()["state"] == "awarded"
 
 
-async def test_a_yes_that_comes_too_late_out_of_a_tunnel_is_told_so(tabs, site, no_findings):
+async def test_an_acceptance_sent_too_late_is_reported_as_lost(tabs, site, no_findings):
     booking = await site.house.book()
     page = await phone(tabs, site, "f2")
     await page.goto("/friend")
@@ -92,16 +90,16 @@ async def test_a_yes_that_comes_too_late_out_of_a_tunnel_is_told_so(tabs, site, 
     assert (await first.post(f"/v1/offers/{offer}/accept")).status_code == 200
 
     await cut_off(page, site, False)
-    told = page.get_by_role("status").get_by_text("Taken by another friend")
-    await told.wait_for()
+    notice = page.get_by_role("status").get_by_text("Taken by another friend")
+    await notice.wait_for()
     await page.get_by_role("button", name="OK").tap()
-    await told.wait_for(state="detached")
+    await notice.wait_for(state="detached")
     await page.reload()
     await page.get_by_role("heading", name="No offers right now").wait_for()
-    assert await told.count() == 0
+    assert await notice.count() == 0
 
 
-async def test_whoever_has_as_many_jobs_as_he_wanted_is_told_where_to_change_it(tabs, site):
+async def test_a_friend_at_capacity_gets_a_link_to_change_it(tabs, site):
     page, _ = await ringing(tabs, site)
     other = await phone(tabs, site)
     await other.goto("/friend/profile")

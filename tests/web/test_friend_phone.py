@@ -22,7 +22,7 @@ PushManager.prototype.subscribe = async function ({ userVisibleOnly, application
     p256dh: 'POINT', auth: 'BTBZMqHH6r4Tts7J_aSIgg' } }) };
 };
 """.replace("POINT", POINT)
-SHOWN = """async () => {
+NOTIFICATIONS = """async () => {
   const worker = await navigator.serviceWorker.ready;
   const all = await worker.getNotifications();
   return all.map(({ title, tag, silent, requireInteraction, data }) =>
@@ -30,7 +30,7 @@ SHOWN = """async () => {
 }"""
 
 
-async def test_a_push_rings_and_what_is_over_replaces_it(tabs, site):
+async def test_a_push_rings_and_the_end_of_its_offer_replaces_it_silently(tabs, site):
     page = await phone(tabs, site)
     await page.context.grant_permissions(["notifications"])
     await page.goto("/friend")
@@ -47,10 +47,10 @@ async def test_a_push_rings_and_what_is_over_replaces_it(tabs, site):
             "ServiceWorker.deliverPushMessage",
             {"origin": site.url, "registrationId": registration, "data": sent.decode()},
         )
-        shown = []
-        while [one["data"]["kind"] for one in shown] != [template]:
-            shown = await page.evaluate(SHOWN)
-        [one] = shown
+        notifications = []
+        while [one["data"]["kind"] for one in notifications] != [template]:
+            notifications = await page.evaluate(NOTIFICATIONS)
+        [one] = notifications
         words = json.loads(sent)["notification"]
         assert (one["title"], one["tag"]) == (words["title"], booking["id"])
         assert one["data"] == {"kind": template, "navigate": address, **ids}
@@ -58,7 +58,7 @@ async def test_a_push_rings_and_what_is_over_replaces_it(tabs, site):
         assert one["requireInteraction"] is (template == "offer")
 
 
-async def test_the_page_opens_without_network_and_keeps_nothing_of_a_customer(tabs, site):
+async def test_the_page_opens_without_network_and_stores_nothing_of_a_customer(tabs, site):
     booking, _ = await site.house.win("f1")
     page = await phone(tabs, site)
     await page.goto(f"/friend/jobs/{booking['id']}")
@@ -66,11 +66,11 @@ async def test_the_page_opens_without_network_and_keeps_nothing_of_a_customer(ta
     await installed(page)
     kept = await page.evaluate(
         """async () => {
-          const said = [];
+          const stored = [];
           for (const name of await caches.keys()) {
             const cache = await caches.open(name);
             for (const request of await cache.keys()) {
-              said.push(new URL(request.url).pathname, await (await cache.match(request)).text());
+              stored.push(new URL(request.url).pathname, await (await cache.match(request)).text());
             }
           }
           for (const { name } of await indexedDB.databases()) {
@@ -78,12 +78,12 @@ async def test_the_page_opens_without_network_and_keeps_nothing_of_a_customer(ta
             const base = await new Promise(done => asked.onsuccess = () => done(asked.result));
             for (const store of base.objectStoreNames) {
               const all = base.transaction(store).objectStore(store).getAll();
-              said.push(JSON.stringify(await new Promise(done =>
+              stored.push(JSON.stringify(await new Promise(done =>
                 all.onsuccess = () => done(all.result))));
             }
             base.close();
           }
-          return said.concat(JSON.stringify(localStorage));
+          return stored.concat(JSON.stringify(localStorage));
         }"""
     )
     assert "/friend" in kept
@@ -98,7 +98,7 @@ async def test_the_page_opens_without_network_and_keeps_nothing_of_a_customer(ta
     await page.get_by_text("Bahnhofstrasse 1").wait_for()
 
 
-async def test_the_alarm_rings_this_phone_and_says_what_is_in_the_way(tabs, site, no_findings):
+async def test_the_alarm_test_rings_this_phone_and_lists_the_obstacles(tabs, site, no_findings):
     rung = []
 
     async def ring(phones, language):
@@ -126,7 +126,7 @@ async def test_the_alarm_rings_this_phone_and_says_what_is_in_the_way(tabs, site
     await page.get_by_text("It has just rung").wait_for()
 
 
-async def test_a_phone_that_may_not_ring_says_how_to_allow_it(tabs, site):
+async def test_a_phone_without_permission_explains_how_to_allow_it(tabs, site):
     page = await phone(tabs, site)
     await page.goto("/friend/alarm")
     await page.get_by_role("button", name="Test my alarm").tap()
@@ -140,35 +140,34 @@ async def test_a_phone_that_may_not_ring_says_how_to_allow_it(tabs, site):
     await page.get_by_text("Add to Home Screen").wait_for()
 
 
-async def test_what_he_changes_in_his_profile_counts(tabs, site):
+async def test_changes_of_the_profile_are_saved(tabs, site):
     page = await phone(tabs, site)
     await page.goto("/friend/profile")
     friend = await site.house.friend("f1")
 
-    async def said():
+    async def profile():
         return (await friend.get("/v1/me/profile")).json()
 
     async def saved():
-        told = page.get_by_text("Saved").first
-        await told.wait_for()
+        await page.get_by_text("Saved").first.wait_for()
 
     slider = page.get_by_role("slider")
     await slider.focus()
     await slider.press("ArrowRight")
     await saved()
-    assert (await said())["radius_m"] == 20_500
+    assert (await profile())["radius_m"] == 20_500
     await page.get_by_label("From").fill("21:30")
     await page.get_by_role("button", name="Set quiet hours").tap()
     await page.get_by_role("button", name="No quiet hours").wait_for()
-    assert (await said())["quiet"] == {"from": "21:30", "until": "07:00"}
+    assert (await profile())["quiet"] == {"from": "21:30", "until": "07:00"}
     await page.get_by_role("checkbox", name="Français").check()
     await page.locator(".toasts p").nth(2).wait_for()
-    assert (await said())["languages"] == ["de", "en", "fr"]
+    assert (await profile())["languages"] == ["de", "en", "fr"]
     await page.get_by_role("button", name="Pause").tap()
     await page.get_by_role("heading", name="You are paused").wait_for()
-    assert (await said())["paused"] is True
+    assert (await profile())["paused"] is True
 
-    before = (await said())["base"]
+    before = (await profile())["base"]
     pin = page.get_by_role("button", name="Move the place with the arrow keys")
     for again in (False, True):
         await pin.focus()
@@ -180,7 +179,7 @@ async def test_what_he_changes_in_his_profile_counts(tabs, site):
             ).wait_for()
         else:
             await page.get_by_role("button", name="Move it here").wait_for(state="detached")
-    after = (await said())["base"]
+    after = (await profile())["base"]
     assert after["lat"] > before["lat"]
     assert after["lon"] == pytest.approx(before["lon"], abs=1e-6)
 
@@ -198,7 +197,7 @@ async def test_signing_out_leaves_nothing_on_the_phone(tabs, site):
     assert (await (await site.house.friend("f1")).get("/v1/me/offers")).status_code == 401
 
 
-async def test_the_keyboard_alone_takes_an_offer_and_talks(tabs, site):
+async def test_an_offer_is_accepted_and_contact_made_by_the_keyboard_alone(tabs, site):
     page, booking = await ringing(tabs, site)
     await page.goto("/friend")
     await page.locator("a.offer").focus()

@@ -1,4 +1,4 @@
-"""The customer's own page: what is now, what it costs, and what she can do about it."""
+"""The customer's page of a booking: its state, its costs and its actions."""
 
 import re
 from datetime import timedelta
@@ -20,7 +20,7 @@ async def agreed(site, clock, hours: float) -> tuple[dict, str]:
     return booking, path
 
 
-async def test_what_cancelling_costs_is_said_before_and_never_more_is_taken(tabs, site, clock):
+async def test_the_fee_is_displayed_before_cancelling_and_never_exceeded(tabs, site, clock):
     booking, path = await agreed(site, clock, hours=25)
     page = await tabs(f"/job/{booking['token']}")
     await page.get_by_role("heading", name="F1 is coming on").wait_for()
@@ -39,7 +39,7 @@ async def test_what_cancelling_costs_is_said_before_and_never_more_is_taken(tabs
     assert (await customer.get(path)).json()["cancel_fee"]["amount"] == 1725
 
 
-async def test_nobody_called_reminds_the_friend_or_calls_the_desk(tabs, site):
+async def test_a_missing_call_reminds_the_friend_or_alerts_the_desk(tabs, site):
     booking, _ = await site.house.win()
     page = await tabs(f"/job/{booking['token']}")
     await button(page, "Nobody has called me").click()
@@ -101,7 +101,7 @@ async def test_without_a_network_the_last_known_state_stays_with_its_time(tabs, 
     await page.get_by_text("As of").wait_for()
 
 
-async def test_a_wrong_link_is_said_and_nobody_found_too(tabs, site, no_findings):
+async def test_a_wrong_link_and_an_unfilled_booking_are_explained(tabs, site, no_findings):
     booking = await site.house.book()
     wrong = booking["token"][:-1] + ("A" if booking["token"][-1] != "A" else "B")
     for path in (f"/job/{wrong}", "/job/short"):

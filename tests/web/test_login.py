@@ -10,7 +10,7 @@ async def link(site, ref: str = "f1") -> str:
     return f"/login#{token}"
 
 
-async def test_the_click_uses_the_link_up_and_looking_at_it_does_not(tabs, site):
+async def test_a_link_is_used_up_by_the_click_and_not_by_opening_it(tabs, site):
     path = await link(site)
     scanner = await tabs(path)  # a mail filter opens every link, and presses nothing
     await scanner.get_by_role("button", name="Sign in now").wait_for()
@@ -38,8 +38,8 @@ async def test_a_link_that_is_used_up_leads_to_a_new_one(tabs, site, no_findings
     await send.click()
     field = page.get_by_label("E-mail address")
     assert await field.get_attribute("aria-invalid") == "true"
-    said = await field.get_attribute("aria-describedby")
-    assert "looks like" in await page.locator(f"#{said}").inner_text()
+    described_by = await field.get_attribute("aria-describedby")
+    assert "looks like" in await page.locator(f"#{described_by}").inner_text()
 
     desk = await sessions.add_operator(site.house.rt, "Olga Pult", "desk@example.com", Language.EN)
     assert desk
@@ -57,7 +57,7 @@ async def test_a_link_that_is_used_up_leads_to_a_new_one(tabs, site, no_findings
     await page.wait_for_url("**/desk")
 
 
-async def test_the_page_speaks_the_language_of_the_browser(tabs):
+async def test_the_page_uses_the_language_of_the_browser(tabs):
     for asked, title in [("fr-CH", "M’envoyer"), ("pl", "Wyślij"), ("ja", "Mail me")]:
         page = await tabs("/login", locale=asked)
         await page.locator("h1", has_text=title).wait_for()

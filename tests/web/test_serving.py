@@ -56,7 +56,7 @@ def script(page: httpx2.Response) -> str:
     return found[1]
 
 
-async def test_a_page_says_what_a_browser_has_to_keep_to(http):
+async def test_a_page_sets_the_security_headers(http):
     for path, keep in PAGES.items():
         answer = await http.get(path)
         assert answer.status_code == 200, path
@@ -71,7 +71,7 @@ async def test_a_page_says_what_a_browser_has_to_keep_to(http):
         assert ("etag" in answer.headers) == (keep != "no-store")
 
 
-async def test_a_page_that_is_known_is_not_sent_again(http):
+async def test_a_page_that_is_cached_is_not_sent_again(http):
     first = await http.get("/")
     again = await http.get("/", headers={"If-None-Match": f'"other", W/{first.headers["etag"]}'})
     assert (again.status_code, again.content) == (304, b"")
@@ -79,7 +79,7 @@ async def test_a_page_that_is_known_is_not_sent_again(http):
     assert (await http.get("/", headers={"If-None-Match": '"other"'})).status_code == 200
 
 
-async def test_a_script_is_named_by_its_content_kept_for_ever_and_packed_as_asked(http):
+async def test_a_script_is_named_by_its_content_cached_for_ever_and_compressed_as_requested(http):
     path = script(await http.get("/login"))
     plain = await http.get(path, headers={"Accept-Encoding": "identity"})
     assert plain.headers["cache-control"] == "public, max-age=31536000, immutable"
@@ -119,11 +119,11 @@ def plainly(url: str, path: str) -> tuple[int, bytes]:
         connection.putrequest("GET", path)
         connection.putheader("Accept", "text/html")
         connection.endheaders()
-        said = connection.getresponse()
-        return said.status, said.read()
+        response = connection.getresponse()
+        return response.status, response.read()
 
 
-async def test_a_program_that_asks_for_nothing_gets_a_problem_and_a_person_a_page(http):
+async def test_an_unknown_path_is_a_problem_for_programs_and_a_page_for_browsers(http):
     person = await http.get("/nowhere", headers=HTML)
     assert (person.status_code, person.headers["content-type"]) == (404, "text/html; charset=utf-8")
     assert person.headers["cache-control"] == "no-store"
@@ -139,14 +139,14 @@ async def test_a_page_is_only_read(http):
     assert answer.headers["allow"] == "GET, HEAD"
 
 
-async def test_figures_know_the_page_and_not_the_token(http):
+async def test_metrics_count_the_page_and_not_the_token(http):
     await http.get(f"/job/{TOKEN}")
     figures = (await http.get("/metrics")).text
     assert 'route="/job/{token}"' in figures
     assert TOKEN not in figures
 
 
-def test_the_host_of_a_map_style_and_no_other_is_let_in():
+def test_only_the_host_of_the_map_style_is_allowed():
     policy = security_headers("https://maps.example:8443/styles/calm.json?key=1")[
         "Content-Security-Policy"
     ]
@@ -155,7 +155,7 @@ def test_the_host_of_a_map_style_and_no_other_is_let_in():
     assert "script-src 'self';" in policy
 
 
-def test_the_map_style_stands_in_the_page(built):
+def test_the_page_contains_the_map_style(built):
     url = 'https://maps.example/?a=1&b="2"'
     page = TestClient(Pages(never, map_style_url=url, dist=built)).get("/")
     meta = '<meta name="map-style" content="https://maps.example/?a=1&amp;b=&quot;2&quot;" />'
@@ -163,7 +163,7 @@ def test_the_map_style_stands_in_the_page(built):
     assert page.text.index(meta) < page.text.index("</head>")
 
 
-def test_pages_that_were_not_built_say_how_they_are(tmp_path):
+def test_pages_that_were_not_built_name_the_cure(tmp_path):
     answer = TestClient(Pages(never, map_style_url=None, dist=tmp_path)).get("/friend")
     assert answer.status_code == 503
     assert "make setup" in answer.text

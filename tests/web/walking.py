@@ -1,4 +1,4 @@
-"""How a customer walks through the booking, step by step, as she would with her fingers."""
+"""The steps of a booking in the browser, as a customer takes them."""
 
 from playwright.async_api import Locator, Page, expect
 
