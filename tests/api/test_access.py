@@ -56,6 +56,7 @@ TABLE = {
     "report_contact": {"winner": 200, "other friend": 404},
     "set_appointment": {"winner": 200, "other friend": 404},
     "report_on_the_way": {"winner": 200, "other friend": 404},
+    "report_delay": {"winner": 200, "other friend": 404},
     "start_work": {"winner": 200, "other friend": 404},
     "complete_work": {"winner": 200, "other friend": 404},
     "report_incomplete": {"winner": 200, "other friend": 404},
@@ -107,6 +108,7 @@ PHONE = {
 BODIES = {
     "create_quote": {"package": "wifi-setup", "address": BOOKING["address"]},
     "create_booking": BOOKING,
+    "report_delay": {"minutes": 20},
     "cancel_booking": {"reason": "changed_mind", "fee_minor_max": 1725},
     "ask_move": {"wishes": ["evening"]},
     "rate_booking": {"stars": 5},

@@ -209,6 +209,46 @@ async def test_a_job_says_how_far_it_is_while_its_friend_may_know(house, clock):
     assert (job["distance_m"], job["move_note"]) == (None, None)
 
 
+async def test_a_reported_delay_is_on_the_page_in_the_history_and_gone_with_a_new_time(
+    house, clock, owner, problem
+):
+    at, winner, customer = await met(house, clock, ahead=timedelta(hours=3))
+    first = await winner.post(f"{at}/delay", {"minutes": 20})
+    assert first.status_code == 200, first.text
+    assert first.json()["delayed_minutes"] == 20
+    assert (await winner.post(f"{at}/delay", {"minutes": 20})).json() == first.json()
+    assert (await customer.get(at)).json()["delayed_minutes"] == 20
+    [event] = [
+        one
+        for one in (await customer.get(f"{at}/events")).json()["items"]
+        if one["kind"] == "booking.delayed"
+    ]
+    assert event["data"] == {"minutes": 20}
+    assert await owner.fetchval("SELECT count(*) FROM messages WHERE template = 'delayed'") == 1
+    [job] = (await winner.get("/v1/me/jobs")).json()["items"]
+    assert job["delayed_minutes"] == 20
+
+    refused = problem(await winner.post(f"{at}/delay", {"minutes": 3}), 422, "validation-failed")
+    assert refused["errors"][0]["field"] == "minutes"
+    later = (await clock.now() + timedelta(hours=5)).isoformat()
+    await winner.post(f"{at}/appointment", {"starts_at": later})
+    assert (await customer.get(at)).json()["delayed_minutes"] is None
+
+
+async def test_what_the_policy_promises_is_named_on_catalogue_offer_booking_and_job(house, clock):
+    [package] = [
+        one
+        for one in (await house.client().get("/v1/packages", market="CH")).json()["items"]
+        if one["code"] == "wifi-setup"
+    ]
+    assert (package["fan_out"], package["contact_within_h"]) == (4, 12)
+    at, winner, customer = await met(house, clock, ahead=timedelta(hours=3))
+    seen = (await customer.get(at)).json()
+    assert (seen["fan_out"], seen["contact_within_h"]) == (4, 12)
+    [job] = (await winner.get("/v1/me/jobs")).json()["items"]
+    assert job["contact_within_h"] == 12
+
+
 async def test_every_event_is_one_of_those_that_are_told(house, clock, owner):
     at, winner, customer = await met(house, clock, ahead=timedelta(hours=30))
     await customer.post(f"{at}/move", {"wishes": []})
