@@ -7,7 +7,7 @@ JOB = "dispatch/rules/jobs/job.py"
 RULES = "tests/rules/test_job.py"
 FLOWS = "tests/flows/test_jobs.py"
 RELAY = "tests/scheduler/test_relay.py"
-LIFE = "tests/api/test_life.py"
+LIFE = "tests/api/test_lifecycle.py"
 LOCKS = "tests/flows/test_locks.py"
 SCAN = "tests/proof/privacy/test_scan.py::test_no_reader_gets_what_they_may_not_see"
 
@@ -39,7 +39,7 @@ BUGS: tuple[Mutant, ...] = (
         "dispatch/flows/execute.py",
         "if c.booking_id is not None and not c.holder_only}",
         "if c.booking_id is not None}",
-        "tests/api/test_alike.py",
+        "tests/api/test_indistinguishable.py",
     ),
     mutant(
         "no lock on the friend",
@@ -107,17 +107,17 @@ BUGS: tuple[Mutant, ...] = (
         "reminders come early",
         "eight hours before the deadline a friend is told that four are left",
         JOB,
-        "    ahead = (due - before for before in draft.case.policy.contact_reminders)",
-        "    ahead = (due - 2 * before for before in draft.case.policy.contact_reminders)",
+        "    ahead = (due - before for before in draft.policy.contact_reminders)",
+        "    ahead = (due - 2 * before for before in draft.policy.contact_reminders)",
         RULES,
     ),
     mutant(
         "twelve hours of the wall clock",
         "in a night of daylight saving the deadline is an hour off",
         JOB,
-        "    due = draft.now + policy.contact_within\n",
+        "    due = draft.now + within\n",
         "    from zoneinfo import ZoneInfo\n"
-        '    due = draft.now.astimezone(ZoneInfo("Europe/Zurich")) + policy.contact_within\n',
+        '    due = draft.now.astimezone(ZoneInfo("Europe/Zurich")) + within\n',
         LOCKS,
     ),
     mutant(
@@ -274,26 +274,26 @@ BUGS: tuple[Mutant, ...] = (
         "                state = MessageState.PENDING\n"
         "                # Capped at our own last back-off, whatever the remote side asks for.\n"
         "                requested_s = min(result.after_s or 0.0, BACK_OFF_S[-1])\n"
-        "                again_s = max(BACK_OFF_S[claimed.tries - 1], requested_s)\n",
+        "                retry_after_s = max(BACK_OFF_S[claimed.tries - 1], requested_s)\n",
         "            state = MessageState.PENDING\n"
-        "            again_s = max(BACK_OFF_S[min(claimed.tries, 8) - 1], result.after_s or 0.0)\n",
+        "            retry_after_s = max(BACK_OFF_S[min(claimed.tries, 8) - 1], result.after_s or 0.0)\n",
         RELAY,
     ),
     mutant(
         "a failed message is tried at once",
         "a failing mail server is overloaded",
         "scheduler/relay.py",
-        "again_s = max(BACK_OFF_S[claimed.tries - 1], requested_s)",
-        "again_s = 0.0",
+        "retry_after_s = max(BACK_OFF_S[claimed.tries - 1], requested_s)",
+        "retry_after_s = 0.0",
         RELAY,
     ),
     mutant(
         "marked as sent before sending",
         "a mail that failed counts as sent",
         "scheduler/relay.py",
-        "        task = asyncio.create_task(self._deliver(claimed, post))\n",
+        "        task = asyncio.create_task(self._deliver(claimed, delivery))\n",
         "        self._settle(claimed, Sent())\n"
-        "        task = asyncio.create_task(self._deliver(claimed, post))\n",
+        "        task = asyncio.create_task(self._deliver(claimed, delivery))\n",
         RELAY,
     ),
     mutant(

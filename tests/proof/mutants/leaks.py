@@ -10,8 +10,8 @@ LEAKS: tuple[Mutant, ...] = (
         "friends are ranked by the door where the policy says cell",
         "the selection reveals where the customer lives",
         "dispatch/rules/jobs/matching.py",
-        "    return cell if policy.rank_by == RankBy.CELL else door\n",
-        "    return door\n",
+        "    return cell if policy.rank_by == RankBy.CELL else address\n",
+        "    return address\n",
         PRIVACY,
     ),
     mutant(
