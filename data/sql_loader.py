@@ -42,7 +42,7 @@ class Queries:
     def combine(self, *names: str) -> str:
         """Return one statement that executes several blocks as CTEs and returns no rows.
 
-        All blocks see the rows as they were offset. Their parameters are numbered consecutively.
+        All blocks see the rows as they were before. Their parameters are numbered consecutively.
         """
         if len(names) == 1:
             return self.blocks[names[0]]
@@ -96,7 +96,7 @@ def _split_blocks(source: str, text: str) -> Iterator[tuple[int, str, str]]:
 
 def _refuse_stray(source: str, number: int, line: str, name: str) -> None:
     if not name and line.strip() and not line.startswith("--"):
-        raise QueryFileBroken(f"{source}:{number}: SQL offset the first '-- name: …' line")
+        raise QueryFileBroken(f"{source}:{number}: SQL before the first '-- name: …' line")
 
 
 def _join_statement(lines: list[str]) -> str:

@@ -1,4 +1,4 @@
-"""Invented friends and orders for tests, near the Bürkliplatz in Zurich unless said otherwise."""
+"""Invented friends and orders for tests, by default near the Bürkliplatz in Zurich."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -21,12 +21,12 @@ METRES_PER_DEGREE = 111_195.0
 
 
 def north(metres: float, of: Point = ZURICH) -> Point:
-    """The point so many metres north of another, to within a few metres."""
+    """Return the point so many metres north of another, to within a few metres."""
     return Point(lat=of.lat + metres / METRES_PER_DEGREE, lon=of.lon)
 
 
 def friend_row(ref: str, point: Point = ZURICH, **changes: Any) -> Row:
-    """A friend of a file: certified for Wi-Fi and Mac, speaks German and English, goes 20 km."""
+    """Return a friend to import: certified for Wi-Fi and Mac, German and English, radius 20 km."""
     fields: dict[str, Any] = {
         "line": 2,
         "ref": ref,
@@ -49,20 +49,20 @@ def friend_row(ref: str, point: Point = ZURICH, **changes: Any) -> Row:
 
 
 async def import_friends(rt: Runtime, rows: Sequence[Row]) -> dict[str, FriendId]:
-    """Take these friends in; returns their ids by ref."""
+    """Import these friends; return their ids by ref."""
     await friends.import_friends(rt, rows, actor="system")
     return {friend.ref: friend.id for friend in rt.index}
 
 
 async def import_neighbours(rt: Runtime, count: int, **changes: Any) -> dict[str, FriendId]:
-    """Take in friends f1, f2, … at 100 m, 200 m, … from the customer; returns their ids by ref."""
+    """Import friends f1, f2, … at 100 m, 200 m, … from the customer; return their ids by ref."""
     return await import_friends(
         rt, [friend_row(f"f{n}", north(100 * n), **changes) for n in range(1, count + 1)]
     )
 
 
 def order(**changes: Any) -> Order:
-    """A customer in Zurich whose Wi-Fi does not work."""
+    """Return the order of a customer in Zurich whose Wi-Fi does not work."""
     fields: dict[str, Any] = {
         "package": "wifi-setup",
         "address": Address(street="Bahnhofstrasse 1", postcode="8001", city="Zürich", country="CH"),
@@ -77,7 +77,7 @@ def order(**changes: Any) -> Order:
 
 
 async def book_job(rt: Runtime, **changes: Any) -> CommandResult:
-    """Book; returns what was done."""
+    """Book and return the result."""
     done = await commands.book(
         rt, order(**changes), actor="customer", claim=None, build_response=lambda done: {}
     )
@@ -86,19 +86,19 @@ async def book_job(rt: Runtime, **changes: Any) -> CommandResult:
 
 
 def live_offers_of(done: CommandResult) -> list[Offer]:
-    """The live offers of a job, nearest first."""
+    """Return the live offers of a job, nearest first."""
     offers = [offer for offer in done.job.offers if offer.state is OfferState.LIVE]
     return sorted(offers, key=lambda offer: offer.distance_m)
 
 
 def asked_refs(done: CommandResult, refs: dict[str, FriendId]) -> list[str]:
-    """The refs of the friends who hold live offers, nearest first."""
+    """Return the refs of the friends with live offers, nearest first."""
     names = {friend_id: ref for ref, friend_id in refs.items()}
     return [names[offer.friend_id] for offer in live_offers_of(done)]
 
 
 async def book_and_accept(rt: Runtime) -> tuple[BookingId, Offer]:
-    """Book and let the nearest accept; returns the booking and his offer."""
+    """Book and let the nearest friend accept; return the booking and that friend's offer."""
     done = await book_job(rt)
     offer = live_offers_of(done)[0]
     await commands.accept(rt, offer.id, offer.friend_id)

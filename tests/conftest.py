@@ -1,8 +1,8 @@
-"""One PostgreSQL for the whole run, one database per test, and a clock that tests move.
+"""One PostgreSQL for the whole run, one database per test, and a test clock.
 
-Every test that asks for `database` gets its own, cloned from a migrated template with the test
-clock in it, standing still at `BEGINNING`. TEKKIE_TEST_DATABASE_URL takes another server instead
-of the bundled one; its user needs CREATEDB and CREATEROLE.
+Every test with the fixture `database` gets its own, cloned from a migrated template with the test
+clock stopped at `BEGINNING`. TEKKIE_TEST_DATABASE_URL names another server instead of the bundled
+one; its user needs CREATEDB and CREATEROLE.
 """
 
 import asyncio
@@ -32,13 +32,13 @@ from data.store import catalogue as catalogue_rows
 from dispatch.flows.bootstrap import open_runtime
 from dispatch.runtime import Runtime
 
-# A machine that stalls is no failure: no test is timed.
+# A slow machine is not a failure: examples have no deadline.
 hypothesis.settings.register_profile("untimed", deadline=None)
 hypothesis.settings.load_profile("untimed")
 
 BEGINNING = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 WORKER = os.environ.get("PYTEST_XDIST_WORKER", "main")
-# Nobody's bookings are lost here: durability is tested on servers of its own.
+# Durability is tested on separate servers.
 UNSAFE_SETTINGS = {
     "fsync": "off",
     "synchronous_commit": "off",
@@ -55,29 +55,29 @@ clock_sql = sql_loader.load("clock")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Make the folder of the run's server; workers inherit its name."""
+    """Create the folder of the run's server; workers inherit its name."""
     if FOLDER in os.environ:
         return
     # A clone takes 14 ms in memory and up to 400 ms on a busy disk.
     memory = Path("/dev/shm")
     base = memory if os.access(memory, os.W_OK) else Path(tempfile.gettempdir())
-    for former in base.glob(f"{FOLDER_PREFIX}*"):
-        if former.stat().st_mtime < time.time() - STALE_AFTER_S:
-            delete_run_folder(former)
+    for stale in base.glob(f"{FOLDER_PREFIX}*"):
+        if stale.stat().st_mtime < time.time() - STALE_AFTER_S:
+            delete_run_folder(stale)
     folder = tempfile.mkdtemp(prefix=FOLDER_PREFIX, dir=base)
     os.environ[FOLDER] = folder
     config.add_cleanup(lambda: delete_run_folder(Path(os.environ.pop(FOLDER))))
 
 
 def delete_run_folder(folder: Path) -> None:
-    """Delete the folder of a run unless its server lives."""
+    """Delete the folder of a run unless its server is running."""
     if os.access(folder, os.W_OK) and not layout.is_locked(layout.DataFolder(folder).supervisor):
         shutil.rmtree(folder, ignore_errors=True)
 
 
 @dataclass(frozen=True)
 class Server:
-    """Makes and drops databases on the server of the run, over one connection."""
+    """Creates and drops databases on the server of the run, over one connection."""
 
     admin_dsn: str
     embedded: EmbeddedPostgres | None
@@ -88,8 +88,10 @@ class Server:
 
     def create(self, template: str = "template1") -> str:
         name = f"{self.prefix}_{next(self.numbers)}"
-        how = "" if self.embedded is None else f" OWNER {layout.OWNER} STRATEGY file_copy"
-        self.run(self.connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"{how}'))
+        options = "" if self.embedded is None else f" OWNER {layout.OWNER} STRATEGY file_copy"
+        self.run(
+            self.connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"{options}')
+        )
         return name
 
     def drop(self, name: str) -> None:
@@ -105,7 +107,7 @@ class Server:
                 service_dsn=self.embedded.dsn(layout.SERVICE, name),
                 service_role=db.SERVICE_ROLE,
             )
-        # asyncpg hands on what it does not know as a setting of the session.
+        # asyncpg passes unknown parameters as session settings.
         parts = urlsplit(self.admin_dsn)._replace(path=f"/{name}")
         as_service = "&".join(filter(None, [parts.query, f"role={db.SERVICE_ROLE}"]))
         return Database(
@@ -163,7 +165,7 @@ def connect_server(
 
 @pytest.fixture(scope="session")
 def template(server: Server) -> Iterator[str]:
-    """The name of a migrated database with the test clock, to be cloned and never touched."""
+    """The name of a migrated database with the test clock, to be cloned and never changed."""
     name = server.create()
     server.run(prepare_template(server.database(name).owner_dsn))
     yield name
@@ -183,7 +185,7 @@ async def prepare_template(owner_dsn: str) -> None:
 
 @pytest.fixture
 def empty_database(server: Server) -> Iterator[Database]:
-    """A database of this test alone, without a schema."""
+    """A database of this test without a schema."""
     name = server.create()
     yield server.database(name)
     server.drop(name)
@@ -191,7 +193,7 @@ def empty_database(server: Server) -> Iterator[Database]:
 
 @pytest.fixture
 def database(server: Server, template: str) -> Iterator[Database]:
-    """A migrated database of this test alone; `owner_dsn`, `service_dsn`."""
+    """A migrated database of this test; `owner_dsn`, `service_dsn`."""
     name = server.create(template)
     yield server.database(name)
     server.drop(name)
@@ -212,7 +214,7 @@ async def pool(database: Database) -> AsyncIterator[db.Pool]:
 
 @pytest.fixture
 async def owner(database: Database) -> AsyncIterator[asyncpg.Connection]:
-    """A connection as the owner of the schema, to look and to tamper."""
+    """A connection as the owner of the schema, to inspect and change rows."""
     connection = await db.connect(database.owner_dsn, application="tests")
     yield connection
     await connection.close()
@@ -226,7 +228,7 @@ async def clock(owner: asyncpg.Connection) -> Clock:
 
 @pytest.fixture
 async def rt(database: Database, clock: Clock, tmp_path: Path) -> AsyncIterator[Runtime]:
-    """A runtime on the database of this test, without friends and with the clock standing still."""
+    """A runtime on the database of this test, without friends and with a stopped clock."""
     settings = Settings(data_dir=tmp_path, public_url="https://tekkie.test")
     async with open_runtime(settings, database, application="tests", chance=Random(7)) as runtime:
         yield runtime

@@ -16,25 +16,25 @@ from data.db import (
 
 @pytest.fixture
 async def small(database):
-    opened = await db.open_pool(
+    pool = await db.open_pool(
         database.service_dsn,
         role=database.service_role,
         size=1,
         application="small",
         statement_timeout_s=0.2,
     )
-    yield opened
-    opened.terminate()
+    yield pool
+    pool.terminate()
 
 
-async def test_a_transaction_keeps_what_it_wrote_when_it_ends_well(pool, owner):
+async def test_a_transaction_commits_when_its_body_succeeds(pool, owner):
     await owner.execute("CREATE TABLE box (n int); GRANT ALL ON box TO tekkie_service")
     async with db.transaction(pool) as tx:
         await tx.execute("INSERT INTO box VALUES (1)")
     assert await owner.fetchval("SELECT count(*) FROM box") == 1
 
 
-async def test_a_transaction_keeps_nothing_when_its_body_fails(pool, owner):
+async def test_a_transaction_rolls_back_when_its_body_fails(pool, owner):
     await owner.execute("CREATE TABLE box (n int); GRANT ALL ON box TO tekkie_service")
 
     async def work():
@@ -69,13 +69,15 @@ async def test_a_session_has_its_limits(pool, setting, value):
         assert await tx.fetchval(f"SHOW {setting}") == value
 
 
-async def test_a_plan_made_while_a_table_is_small_goes_by_the_index_already(pool, owner):
+async def test_a_plan_made_while_a_table_is_small_uses_the_index(pool, owner):
     await owner.execute("ANALYZE packages")
-    question = "EXPLAIN SELECT * FROM packages WHERE code = 'wifi'"
-    naive = await owner.fetchval(question)
-    assert "Seq Scan" in naive, "the planner has learned; are our settings still needed?"
+    query = "EXPLAIN SELECT * FROM packages WHERE code = 'wifi'"
+    naive = await owner.fetchval(query)
+    assert "Seq Scan" in naive, (
+        "the planner uses the index by default; are these settings still needed?"
+    )
     async with db.transaction(pool) as tx:
-        assert "packages_pkey" in await tx.fetchval(question)
+        assert "packages_pkey" in await tx.fetchval(query)
 
 
 async def test_the_service_is_no_superuser_and_may_not_change_the_schema(pool):
@@ -92,7 +94,7 @@ async def test_jsonb_arrives_as_it_was_sent(pool):
         assert await tx.fetchval("SELECT $1::jsonb", sent) == sent
 
 
-async def test_the_moment_is_the_test_clocks_and_stands_still(pool, clock):
+async def test_the_time_is_that_of_the_test_clock_which_stands_still(pool, clock):
     async with db.transaction(pool) as tx:
         assert await db.moment(tx) == datetime(2026, 3, 2, 9, tzinfo=UTC)
         assert await db.moment(tx) == datetime(2026, 3, 2, 9, tzinfo=UTC)
@@ -102,27 +104,27 @@ async def test_the_moment_is_the_test_clocks_and_stands_still(pool, clock):
         assert await db.moment(tx) == datetime(2026, 3, 29, 1, tzinfo=UTC)
 
 
-async def test_a_caller_who_finds_no_free_connection_is_told_so(small):
+async def test_a_pool_without_free_connection_is_reported_as_busy(small):
     async with db.transaction(small):
         with pytest.raises(DatabaseBusy, match="All 1 database connections are in use"):
             async with db.transaction(small, acquire_timeout_s=0.05):
                 pass
 
 
-async def test_a_slow_statement_is_ended_by_the_server(small):
+async def test_a_slow_statement_is_cancelled_by_the_server(small):
     with pytest.raises(DatabaseBusy, match="longer than its time limit"):
         async with db.transaction(small) as tx:
             await tx.execute("SELECT pg_sleep(10)")
 
 
-async def test_a_server_that_is_away_is_told_plainly():
+async def test_an_unreachable_server_is_reported_as_unavailable():
     with pytest.raises(DatabaseUnavailable, match="does not answer"):
         await db.open_pool(
             "postgresql://me@/x?host=/nonexistent", role=None, size=1, application="x"
         )
 
 
-async def test_a_connection_that_is_cut_is_told_and_the_pool_heals(small, owner):
+async def test_a_lost_connection_is_reported_and_replaced_in_the_pool(small, owner):
     pids = []
 
     async def work():
@@ -137,7 +139,7 @@ async def test_a_connection_that_is_cut_is_told_and_the_pool_heals(small, owner)
         assert await tx.fetchval("SELECT pg_backend_pid()") not in pids
 
 
-async def test_a_cancelled_caller_leaves_the_pool_well(small):
+async def test_a_cancelled_caller_leaves_the_pool_usable(small):
     entered = asyncio.Event()
 
     async def caller():
@@ -155,7 +157,7 @@ async def test_a_cancelled_caller_leaves_the_pool_well(small):
 
 
 @pytest.mark.parametrize("code", ["40001", "40P01", "55P03"])
-async def test_work_that_met_another_is_repeated_until_it_is_done(pool, code):
+async def test_work_that_conflicts_is_retried_until_it_succeeds(pool, code):
     waits, tries = [], []
 
     async def work(tx):
@@ -172,7 +174,7 @@ async def test_work_that_met_another_is_repeated_until_it_is_done(pool, code):
     assert waits == [1, 2]
 
 
-async def test_work_that_always_meets_another_is_given_up_the_third_time(pool):
+async def test_work_that_always_conflicts_fails_after_three_attempts(pool):
     tries = []
 
     async def work(tx):
@@ -184,7 +186,7 @@ async def test_work_that_always_meets_another_is_given_up_the_third_time(pool):
     assert len(tries) == 3
 
 
-async def test_a_locked_row_is_a_conflict_and_waited_for_no_longer_than_allowed(pool, owner):
+async def test_a_locked_row_is_a_conflict_after_the_lock_timeout(pool, owner):
     await owner.execute("CREATE TABLE box (n int); INSERT INTO box VALUES (1)")
     await owner.execute("GRANT ALL ON box TO tekkie_service")
 
@@ -201,13 +203,13 @@ async def test_a_locked_row_is_a_conflict_and_waited_for_no_longer_than_allowed(
 
 
 @pytest.mark.parametrize("code", ["53100", "53200", "53300"])
-async def test_a_full_server_is_told_apart(pool, code):
+async def test_a_full_server_is_reported_as_such(pool, code):
     with pytest.raises(DatabaseFull):
         async with db.transaction(pool) as tx:
             await tx.execute(f"DO $$ BEGIN RAISE SQLSTATE '{code}'; END $$")
 
 
-async def test_a_hasty_server_is_refused_with_every_reason_at_once(server, database):
+async def test_an_unsafe_server_is_refused_with_all_reasons(server, database):
     if server.embedded is None:
         pytest.skip("the settings of this server are not ours")
     with pytest.raises(ServerUnfit) as refused:
@@ -217,15 +219,15 @@ async def test_a_hasty_server_is_refused_with_every_reason_at_once(server, datab
         assert cure in str(refused.value)
 
 
-async def test_a_superuser_is_refused_with_the_statements_that_help(server):
+async def test_a_superuser_is_refused_with_the_statements_to_run(server):
     if server.embedded is None:
         pytest.skip("the user of this server is not ours")
     with pytest.raises(ServerUnfit, match="superuser tekkie_admin: create a role"):
         await db.check_server(server.admin_dsn)
 
 
-def test_each_fault_of_a_server_is_one_sentence_with_its_cure():
-    bad = {
+def test_each_problem_of_a_server_is_one_sentence_with_its_cure():
+    row = {
         "version": 140009,
         "version_text": "14.9",
         "fsync": "on",
@@ -239,7 +241,7 @@ def test_each_fault_of_a_server_is_one_sentence_with_its_cure():
         "user_name": "me",
         "database": "tekkie",
     }
-    problems = list(db._problems(bad))
+    problems = list(db._problems(row))
     assert len(problems) == 5
     for word in ("14.9", "standby", "SQL_ASCII", "contrib", "NOSUPERUSER"):
         assert sum(word in problem for problem in problems) == 1

@@ -20,7 +20,7 @@ from data.postgres import layout
 
 ONE = "CREATE TABLE one (n int); INSERT INTO one VALUES (1)"
 TWO = "CREATE TABLE two (n int)"
-STARTER = """
+MIGRATE_SCRIPT = """
 import asyncio, sys
 from pathlib import Path
 from data import migrate
@@ -51,53 +51,53 @@ async def rows(dsn, query):
 
 
 async def test_files_are_applied_in_order_once_and_reported(dsn, folder):
-    said = []
+    reports = []
     assert await migrate.pending(dsn, folder=folder) == ["0001_one.sql", "0002_two.sql"]
-    assert await migrate.migrate(dsn, said.append, folder=folder) == [
+    assert await migrate.migrate(dsn, reports.append, folder=folder) == [
         "0001_one.sql",
         "0002_two.sql",
     ]
-    assert said == ["applying 0001_one.sql …", "applying 0002_two.sql …"]
-    assert await migrate.migrate(dsn, said.append, folder=folder) == []
+    assert reports == ["applying 0001_one.sql …", "applying 0002_two.sql …"]
+    assert await migrate.migrate(dsn, reports.append, folder=folder) == []
     assert await migrate.pending(dsn, folder=folder) == []
     assert len(await rows(dsn, "SELECT n FROM one")) == 1
 
 
-async def test_everything_lies_in_the_schema_tekkie(dsn, folder):
+async def test_all_tables_are_in_the_schema_tekkie(dsn, folder):
     await migrate.migrate(dsn, folder=folder)
     found = await rows(dsn, "SELECT tablename FROM pg_tables WHERE schemaname = 'tekkie'")
     assert {row["tablename"] for row in found} == {"migrations", "one", "two"}
 
 
-def test_eight_starters_at_once_apply_each_file_once(dsn, folder):
-    command = [sys.executable, "-c", STARTER, dsn, str(folder)]
-    starters = [
+def test_eight_processes_at_once_apply_each_file_once(dsn, folder):
+    command = [sys.executable, "-c", MIGRATE_SCRIPT, dsn, str(folder)]
+    processes = [
         subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         for _ in range(8)
     ]
-    assert [starter.stdout.readline() for starter in starters] == ["ready\n"] * 8
-    for starter in starters:
-        starter.stdin.write("go\n")
-        starter.stdin.flush()
-    applied = [name for starter in starters for name in starter.communicate()[0].split()]
-    assert [starter.returncode for starter in starters] == [0] * 8
+    assert [process.stdout.readline() for process in processes] == ["ready\n"] * 8
+    for process in processes:
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    applied = [name for process in processes for name in process.communicate()[0].split()]
+    assert [process.returncode for process in processes] == [0] * 8
     assert sorted(applied) == ["0001_one.sql", "0002_two.sql"]
 
 
-async def test_a_second_migrator_waits_and_says_so(dsn, folder):
-    said = asyncio.Queue()
+async def test_a_second_migrator_waits_and_reports_it(dsn, folder):
+    reports = asyncio.Queue()
     first = await db.connect(dsn, application="tests")
     holding = first.transaction()
     await holding.start()
     await first.execute(migrate.sql.lock)
-    second = asyncio.create_task(migrate.migrate(dsn, said.put_nowait, folder=folder))
-    assert await said.get() == "waiting for another tekkie that is migrating …"
+    second = asyncio.create_task(migrate.migrate(dsn, reports.put_nowait, folder=folder))
+    assert await reports.get() == "waiting for another tekkie that is migrating …"
     await holding.rollback()
     assert len(await second) == 2
     await first.close()
 
 
-async def test_a_failing_file_leaves_nothing_and_the_next_try_goes_on(dsn, folder):
+async def test_a_failing_file_is_rolled_back_and_can_be_retried(dsn, folder):
     (folder / "0002_two.sql").write_text("CREATE TABLE two (n int); SELECT 1 / 0")
     with pytest.raises(MigrationRefused, match=r"0002_two\.sql failed and was undone: division"):
         await migrate.migrate(dsn, folder=folder)
@@ -106,30 +106,30 @@ async def test_a_failing_file_leaves_nothing_and_the_next_try_goes_on(dsn, folde
     assert await migrate.migrate(dsn, folder=folder) == ["0002_two.sql"]
 
 
-async def test_a_table_in_use_is_tried_again(dsn, folder):
+async def test_a_table_in_use_is_retried(dsn, folder):
     await migrate.migrate(dsn, folder=folder)
     (folder / "0003_three.sql").write_text("SET LOCAL lock_timeout = '20ms'; DROP TABLE one")
     reader = await db.connect(dsn, application="tests")
     reading = reader.transaction()
     await reading.start()
     await reader.execute("SELECT * FROM one")
-    said = asyncio.Queue()
+    reports = asyncio.Queue()
     migrator = asyncio.create_task(
-        migrate.migrate(dsn, said.put_nowait, folder=folder, pause_s=lambda failed: 0.0)
+        migrate.migrate(dsn, reports.put_nowait, folder=folder, pause_s=lambda failed: 0.0)
     )
     for number in (1, 2):
-        assert await said.get() == "applying 0003_three.sql …"
+        assert await reports.get() == "applying 0003_three.sql …"
         assert re.fullmatch(
             rf"a table is in use by process {reader.get_server_pid()} \(tests, for \d s\): nothing "
             rf"was changed, trying again \(try {number} of {migrate.LOCK_TRIES}\) …",
-            await said.get(),
+            await reports.get(),
         )
     await reading.rollback()
     assert await migrator == ["0003_three.sql"]
     await reader.close()
 
 
-async def test_a_table_that_stays_in_use_ends_it_with_the_cure(dsn, folder, monkeypatch):
+async def test_a_table_that_stays_in_use_stops_the_migration_with_a_cure(dsn, folder, monkeypatch):
     monkeypatch.setattr(migrate, "LOCK_TRIES", 3)
     await migrate.migrate(dsn, folder=folder)
     (folder / "0003_three.sql").write_text("SET LOCAL lock_timeout = '1ms'; DROP TABLE one")
@@ -156,7 +156,7 @@ def test_the_pauses_grow_and_are_bounded():
     assert set(pauses[4:]) == {migrate.LONGEST_PAUSE_S}
 
 
-async def test_a_file_waits_less_than_the_server_waits_to_look_for_a_deadlock(dsn, folder):
+async def test_the_lock_timeout_is_shorter_than_the_deadlock_timeout(dsn, folder):
     (folder / "0003_three.sql").write_text(
         "CREATE TABLE waits AS SELECT name, setting::int AS ms FROM pg_settings"
         " WHERE name IN ('lock_timeout', 'deadlock_timeout')"
@@ -213,12 +213,12 @@ async def test_an_older_database_is_refused_at_start_with_the_cure(dsn, folder):
     await migrate.check(dsn, folder=folder)
 
 
-async def test_a_database_one_file_newer_is_worked_on_and_that_is_said(dsn, folder):
+async def test_a_database_one_file_newer_is_accepted_and_reported(dsn, folder):
     await migrate.migrate(dsn, folder=folder)
     (folder / "0002_two.sql").unlink()
-    said = []
-    await migrate.check(dsn, said.append, folder=folder)
-    assert said == [
+    reports = []
+    await migrate.check(dsn, reports.append, folder=folder)
+    assert reports == [
         "the database was migrated to 0002_two.sql by a newer tekkie; this one still works on it, "
         "the next may not"
     ]
@@ -227,7 +227,7 @@ async def test_a_database_one_file_newer_is_worked_on_and_that_is_said(dsn, fold
     assert found == migrate.SchemaStatus(missing=[], ahead=["0002_two.sql"])
 
 
-async def test_a_newer_database_is_refused_and_left_alone(dsn, folder):
+async def test_a_newer_database_is_refused_and_left_unchanged(dsn, folder):
     (folder / "0003_three.sql").write_text("CREATE TABLE three (n int)")
     await migrate.migrate(dsn, folder=folder)
     (folder / "0002_two.sql").unlink()
@@ -237,10 +237,14 @@ async def test_a_newer_database_is_refused_and_left_alone(dsn, folder):
             await act(dsn, folder=folder)
 
 
-@pytest.mark.parametrize(("says", "works"), [("0001", True), ("0002", False), ("0003", False)])
-async def test_a_file_says_which_tekkie_still_works_after_it(dsn, folder, says, works):
+@pytest.mark.parametrize(
+    ("works_from", "works"), [("0001", True), ("0002", False), ("0003", False)]
+)
+async def test_a_file_names_the_oldest_release_that_works_after_it(dsn, folder, works_from, works):
     (folder / "0002_two.sql").write_text(f"-- Why.\n-- works from 0001\n{TWO}")
-    (folder / "0003_three.sql").write_text(f"-- works from {says}\nCREATE TABLE three (n int)")
+    (folder / "0003_three.sql").write_text(
+        f"-- works from {works_from}\nCREATE TABLE three (n int)"
+    )
     await migrate.migrate(dsn, folder=folder)
     (folder / "0002_two.sql").unlink()
     (folder / "0003_three.sql").unlink()
@@ -251,7 +255,7 @@ async def test_a_file_says_which_tekkie_still_works_after_it(dsn, folder, says, 
         await migrate.check(dsn, folder=folder)
 
 
-async def test_a_list_that_an_earlier_tekkie_founded_is_read_and_completed(dsn, folder):
+async def test_a_list_made_by_an_earlier_release_is_read_and_extended(dsn, folder):
     (folder / "0002_two.sql").rename(folder / "two")
     await migrate.migrate(dsn, folder=folder)
     await rows(dsn, "ALTER TABLE migrations DROP COLUMN works_from")
@@ -271,31 +275,31 @@ async def test_the_real_migrations_apply_to_an_empty_database(dsn):
     await migrate.check(dsn)
 
 
-async def test_a_role_that_may_not_be_made_is_asked_of_the_administrator(dsn, folder, monkeypatch):
+async def test_a_missing_role_is_requested_from_the_administrator(dsn, folder, monkeypatch):
     blocks = {
         name: text.replace("tekkie_service", "tekkie_unknown")
         for name, text in migrate.sql.blocks.items()
     }
     monkeypatch.setattr(migrate, "sql", replace(migrate.sql, blocks=blocks))
-    if not await creates_roles(dsn):
+    if not await can_create_roles(dsn):
         with pytest.raises(RoleMissing, match="administrator must run: CREATE ROLE tekkie_unknown"):
             await migrate.migrate(dsn, folder=folder)
 
 
-async def creates_roles(dsn):
+async def can_create_roles(dsn):
     query = "SELECT rolcreaterole OR rolsuper AS may FROM pg_roles WHERE rolname = current_user"
     return (await rows(dsn, query))[0]["may"]
 
 
-async def test_a_user_without_rights_on_the_database_is_told_what_helps(server, folder):
+async def test_a_user_without_permission_on_the_database_gets_the_cure(server, folder):
     if server.embedded is None:
         pytest.skip("the users of this server are not ours")
-    stranger = server.embedded.dsn(layout.SERVICE, "postgres")
+    unprivileged = server.embedded.dsn(layout.SERVICE, "postgres")
     with pytest.raises(SchemaError, match=r"ALTER DATABASE .* OWNER TO"):
-        await migrate.migrate(stranger, folder=folder)
+        await migrate.migrate(unprivileged, folder=folder)
 
 
-async def test_a_database_that_does_not_exist_is_told_plainly(dsn, folder):
+async def test_a_database_that_does_not_exist_is_reported(dsn, folder):
     elsewhere = urlsplit(dsn)._replace(path="/nowhere").geturl()
     with pytest.raises(db.DatabaseUnavailable, match='"nowhere" does not exist'):
         await migrate.migrate(elsewhere, folder=folder)

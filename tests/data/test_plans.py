@@ -1,7 +1,7 @@
-"""The hot queries find their rows by the index meant for them, however much history there is.
+"""The hot queries use the intended indexes, however much history there is.
 
-A database with some thousand finished jobs is asked how it would carry each of them out. Every
-block of the files in HOT stands in a list here: a new query is hot, or it says why it is not.
+They are explained on a database with some thousand finished jobs. Every block of the SQL files in
+HOT must be listed here, as hot or as optional.
 """
 
 import json
@@ -23,7 +23,7 @@ JOBS = 6_000
 WAITING = 1_500
 DUE = 10
 FRIENDS_COUNT = 2_000
-# What grows with every booking, or with every friend.
+# Tables that grow with bookings or friends.
 GROWING = frozenset(
     [
         "people",
@@ -44,7 +44,7 @@ GROWING = frozenset(
     ]
 )
 ONE, FEW = UUID(int=1), [UUID(int=n) for n in range(1, 5)]
-SOUND = "https://push.example.org/f1"
+ENDPOINT = "https://push.example.org/f1"
 
 
 Plans = dict[tuple[str, str], dict[str, Any]]
@@ -135,9 +135,9 @@ HOT: Mapping[str, Mapping[str, Hot]] = {
         "mark_pushed": hot(ONE, by="push_subscriptions_friend"),
         "record_results": hot([ONE], [None], by="push_subscriptions_pkey"),
         "delete_gone": hot(FEW, by="push_subscriptions_pkey"),
-        "take_over": hot(SOUND, ONE, by="push_subscriptions_endpoint_key"),
+        "take_over": hot(ENDPOINT, ONE, by="push_subscriptions_endpoint_key"),
         "drop_oldest": hot(ONE, ONE, 5, by="push_subscriptions_friend push_subscriptions_pkey"),
-        "drop": hot(ONE, SOUND, by="push_subscriptions_endpoint_key|push_subscriptions_friend"),
+        "drop": hot(ONE, ENDPOINT, by="push_subscriptions_endpoint_key|push_subscriptions_friend"),
         "subscriptions_of": hot(ONE, by="push_subscriptions_friend"),
         "friend_status": hot(
             ONE,
@@ -214,7 +214,7 @@ OPTIONAL: Mapping[str, frozenset[str]] = {
     "desk": frozenset(
         [
             *("add_booking_note", "add_friend_note", "search_friends", "certificates_of"),
-            # They read much of what there is at the moment, and little of what was.
+            # They read many current rows and few old ones.
             *("unsure_addresses", "day_numbers", "live_offers", "map_bookings"),
         ]
     ),
@@ -222,7 +222,7 @@ OPTIONAL: Mapping[str, frozenset[str]] = {
     "push_subscriptions": frozenset(),
     "mail_context": frozenset(),
 }
-"""What people do by hand and now and then; nobody waits for it in a crowd."""
+"""Queries of rare, manual actions; they need not be fast under load."""
 
 CASES = [(table, block) for table, blocks in HOT.items() for block in blocks]
 
@@ -259,7 +259,7 @@ PENDING = """
 
 @pytest.fixture(scope="module")
 def plans(server: Server, template: str) -> Iterator[Plans]:
-    """How a database with history would carry out each hot query."""
+    """The plans of all hot queries on a database with history."""
     name = server.create(template)
     yield server.run(explain_all(server.database(name).owner_dsn))
     server.drop(name)
@@ -270,16 +270,16 @@ async def explain_all(dsn: str) -> Plans:
     try:
         await add_history(connection)
         return {
-            (table, block): await explain(connection, table, block, asked.args)
+            (table, block): await explain(connection, table, block, query.args)
             for table, blocks in HOT.items()
-            for block, asked in blocks.items()
+            for block, query in blocks.items()
         }
     finally:
         await connection.close()
 
 
 async def add_history(connection: asyncpg.Connection) -> None:
-    """Finished jobs in their thousands, and a few that wait for friends."""
+    """Insert thousands of finished jobs, and some that wait for friends."""
     history = sql_loader.load("history", folder=HISTORY)
     await connection.execute(history.ids)
     await connection.execute(FRIENDS, BEGINNING, FRIENDS_COUNT)
@@ -296,11 +296,11 @@ async def add_history(connection: asyncpg.Connection) -> None:
 
 
 async def write(
-    connection: asyncpg.Connection, stage: str, count: int, begun: datetime, step: timedelta
+    connection: asyncpg.Connection, stage: str, count: int, start: datetime, step: timedelta
 ) -> None:
     history = sql_loader.load("history", folder=HISTORY)
     await connection.execute(history.forget_plan)
-    await connection.execute(history.plan, 1, count, begun, step)
+    await connection.execute(history.plan, 1, count, start, step)
     await connection.execute(f"{history.customers}; {history.blocks[stage]}")
 
 
@@ -308,8 +308,8 @@ async def explain(
     connection: asyncpg.Connection, table: str, block: str, args: tuple[Any, ...]
 ) -> dict[str, Any]:
     text = sql_loader.load(table).blocks[block]
-    said = await connection.fetchval(f"EXPLAIN (FORMAT JSON) {text}", *args)
-    return json.loads(said)[0]["Plan"]
+    plan = await connection.fetchval(f"EXPLAIN (FORMAT JSON) {text}", *args)
+    return json.loads(plan)[0]["Plan"]
 
 
 def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -326,7 +326,7 @@ def test_a_hot_query_uses_its_indexes(plans: Plans, table: str, block: str) -> N
 
 
 @pytest.mark.parametrize(("table", "block"), CASES)
-def test_a_hot_query_reads_no_growing_table_from_end_to_end(
+def test_a_hot_query_does_no_sequential_scan_of_a_growing_table(
     plans: Plans, table: str, block: str
 ) -> None:
     read = {n["Relation Name"] for n in nodes(plans[table, block]) if n["Node Type"] == "Seq Scan"}
@@ -334,7 +334,7 @@ def test_a_hot_query_reads_no_growing_table_from_end_to_end(
 
 
 @pytest.mark.parametrize("table", OPTIONAL)
-def test_every_query_is_hot_or_said_to_be_asked_now_and_then(table: str) -> None:
+def test_every_query_is_listed_as_hot_or_optional(table: str) -> None:
     known = set(HOT[table]) | OPTIONAL[table]
     inserts = {b for b, text in sql_loader.load(table).blocks.items() if inserts_only(text)}
     assert set(sql_loader.load(table).blocks) - inserts == known - inserts

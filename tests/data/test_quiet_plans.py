@@ -1,4 +1,4 @@
-"""What the server plans after a quiet night, when its statistics know of no live offer."""
+"""Query plans when the statistics contain no live offer, as after a quiet night."""
 
 from uuid import UUID
 
@@ -15,7 +15,9 @@ COUNTING = {
 }
 
 
-async def test_a_friend_s_live_offers_are_never_looked_for_among_all_that_live(database):
+async def test_live_offers_of_a_friend_are_found_by_the_friend_and_not_among_all_live_offers(
+    database,
+):
     connection = await db.connect(database.owner_dsn, application="tests")
     try:
         await add_history(connection)

@@ -20,7 +20,7 @@ values = st.fixed_dictionaries({}, optional={"number": st.integers(), "by": st.n
 
 
 @given(notes, values)
-def test_a_changed_copy_is_what_replace_makes(note, fields):
+def test_a_changed_copy_equals_that_of_the_standard_library(note, fields):
     before = replace(note)
     assert replace(note, **fields) == standard(note, **fields)
     assert note == before

@@ -18,18 +18,18 @@ def bare_environment(monkeypatch, tmp_path):
     monkeypatch.setenv("HOME", str(tmp_path))
 
 
-def test_without_any_word_everything_has_a_value(tmp_path):
+def test_every_setting_has_a_default(tmp_path):
     loaded = settings.load()
     assert loaded.data_dir == tmp_path / ".local" / "share" / "tekkie"
     assert loaded.base_url == "http://127.0.0.1:8000"
     assert loaded.database_url is None
 
 
-def test_every_field_says_what_it_is():
+def test_every_field_has_a_description():
     assert [name for name, field in Settings.model_fields.items() if not field.description] == []
 
 
-def test_the_environment_is_read_and_an_option_wins(monkeypatch):
+def test_the_environment_is_read_and_options_have_precedence(monkeypatch):
     monkeypatch.setenv("TEKKIE_PORT", "9000")
     monkeypatch.setenv("TEKKIE_HOST", "::")
     assert settings.load().base_url == "http://127.0.0.1:9000"
@@ -47,7 +47,7 @@ def test_settings_do_not_change():
 
 
 @pytest.mark.parametrize("home", ["", "relative", "/nonexistent/home"])
-def test_without_a_usable_home_the_data_lies_in_var(monkeypatch, home):
+def test_without_a_usable_home_folder_the_data_folder_is_var(monkeypatch, home):
     monkeypatch.setenv("HOME", home)
     assert settings.load().data_dir == Path.cwd() / "var"
 
@@ -58,7 +58,7 @@ def test_a_path_with_a_space_stays_whole(monkeypatch, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "said"),
+    ("name", "value", "message"),
     [
         ("PORT", "99999", "TEKKIE_PORT: .*65535"),
         ("PORT", "http", "TEKKIE_PORT: .*integer"),
@@ -75,15 +75,15 @@ def test_a_path_with_a_space_stays_whole(monkeypatch, tmp_path):
         ("DATA_DIR", "a\nb", "TEKKIE_DATA_DIR: must be a path"),
     ],
 )
-def test_a_wrong_value_is_refused_by_its_variable_and_never_printed_whole(
-    monkeypatch, name, value, said
+def test_an_invalid_value_is_refused_by_its_variable_and_not_printed(
+    monkeypatch, name, value, message
 ):
     monkeypatch.setenv(f"TEKKIE_{name}", value)
-    with pytest.raises(SettingsInvalid, match=said):
+    with pytest.raises(SettingsInvalid, match=message):
         settings.load()
 
 
-def test_nominatim_wants_to_know_who_asks(monkeypatch):
+def test_nominatim_requires_a_user_agent(monkeypatch):
     monkeypatch.setenv("TEKKIE_GEOCODER", "nominatim")
     monkeypatch.setenv("TEKKIE_GEOCODER_URL", "https://places.example/")
     with pytest.raises(SettingsInvalid, match="TEKKIE_GEOCODER_USER_AGENT is needed"):
@@ -109,7 +109,7 @@ def test_a_refused_secret_is_not_printed():
     assert "hidden" not in str(refused.value)
 
 
-def test_the_key_is_made_once_however_many_ask(tmp_path):
+def test_concurrent_callers_create_one_key(tmp_path):
     loaded = settings.load(data_dir=tmp_path / "a b")
     with ThreadPoolExecutor(16) as pool:
         keys = set(pool.map(lambda _: loaded.key(), range(64)))
@@ -120,7 +120,7 @@ def test_the_key_is_made_once_however_many_ask(tmp_path):
     assert stat.S_IMODE(loaded.data_dir.stat().st_mode) == 0o700
 
 
-def test_a_given_key_is_taken_as_it_is(tmp_path):
+def test_a_given_key_is_used_unchanged(tmp_path):
     assert settings.load(secret_key="k" * 32, data_dir=tmp_path / "x").key() == b"k" * 32
     assert not (tmp_path / "x").exists()
 

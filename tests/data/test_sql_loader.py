@@ -28,7 +28,7 @@ def test_an_unknown_name_is_refused_with_the_file_and_the_names_it_has(folder):
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("-- name: one\nSELECT 1\n-- name: one\nSELECT 2\n", r"jobs\.sql:3: .*'one'.* twice"),
         ("-- name: one\n-- name: two\nSELECT 2\n", r"jobs\.sql:1: .*'one' is empty"),
@@ -37,12 +37,12 @@ def test_an_unknown_name_is_refused_with_the_file_and_the_names_it_has(folder):
         ("-- name: lock jobs\nSELECT 1\n", r"jobs\.sql:1: 'lock jobs' is not a name"),
     ],
 )
-def test_an_unfit_file_is_refused_with_its_line(folder, text, said):
-    with pytest.raises(QueryFileBroken, match=said):
+def test_an_invalid_file_is_refused_with_its_line(folder, text, message):
+    with pytest.raises(QueryFileBroken, match=message):
         folder(text)
 
 
-async def test_several_blocks_are_carried_out_as_one_statement(folder, owner):
+async def test_several_blocks_are_executed_as_one_statement(folder, owner):
     sql = folder(
         "-- name: boxes\n-- Twelve and one.\nINSERT INTO box SELECT $2::int + n FROM "
         "generate_series(1, $1::int) AS n\n"
@@ -57,7 +57,7 @@ async def test_several_blocks_are_carried_out_as_one_statement(folder, owner):
     assert tuple(await owner.fetchrow("SELECT * FROM jar")) == (3, 3, "three")
 
 
-def test_a_block_alone_is_itself(folder):
+def test_a_single_block_is_unchanged(folder):
     assert folder("-- name: one\nSELECT $1\n").combine("one") == "SELECT $1"
 
 

@@ -117,7 +117,7 @@ def test_every_certificate_is_needed_by_a_package() -> None:
     assert needed == catalogue.certificates.keys()
 
 
-def test_smart_home_certificates_last_24_months_and_some_for_ever() -> None:
+def test_smart_home_certificates_last_24_months_and_some_do_not_expire() -> None:
     certificates = load().certificates
     assert certificates["smart-home"].valid_months == 24
     assert certificates["wifi"].valid_months == 36
@@ -163,7 +163,7 @@ def test_a_correct_folder_is_read(write: Write) -> None:
         ("[wifi-setup", "cannot be read"),
     ],
 )
-def test_a_fault_names_the_file_the_entry_and_the_cure(
+def test_an_error_names_the_file_the_entry_and_the_cure(
     write: Write, package: str, message: str
 ) -> None:
     folder = write(package)
@@ -190,5 +190,5 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
         read(tmp_path)
 
 
-def test_the_content_lies_in_the_package() -> None:
+def test_the_content_is_part_of_the_package() -> None:
     assert (files("data.seed") / "certificates.toml").is_file()

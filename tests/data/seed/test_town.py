@@ -39,16 +39,16 @@ def customers_of(town: str, count: int = 1000, seed: int = 1) -> list[InventedCu
     return list(islice(invent_customers(town, Random(seed)), count))
 
 
-def everybody(town: str) -> list[InventedPerson]:
+def all_people(town: str) -> list[InventedPerson]:
     return [*friends_of(town), *customers_of(town)]
 
 
-def test_zurich_and_berlin_are_there_with_at_least_twelve_quarters() -> None:
+def test_zurich_and_berlin_exist_with_at_least_twelve_quarters() -> None:
     assert set(TOWNS) == {"zurich", "berlin"}
     assert all(len(load_town(town).quarters) >= 12 for town in TOWNS)
 
 
-def test_an_unknown_town_is_refused_at_once_with_those_there_are() -> None:
+def test_an_unknown_town_is_refused_at_once_with_the_existing_ones() -> None:
     with pytest.raises(TownUnknown, match="no demo town paris; there are: berlin, zurich"):
         invent_friends("paris", 1, Random(1))
 
@@ -66,25 +66,25 @@ def test_more_people_begin_with_the_same_people(town: str) -> None:
 
 
 @pytest.mark.parametrize("town", TOWNS)
-def test_nobody_can_be_reached(town: str) -> None:
-    for person in everybody(town):
+def test_addresses_and_numbers_reach_nobody(town: str) -> None:
+    for person in all_people(town):
         assert re.fullmatch(r"[a-z0-9]+\.[a-z0-9]+\.\d+@example\.(org|com)", person.email)
         assert re.fullmatch(FICTION[town], person.phone)
         assert re.fullmatch(r"\+[1-9][0-9]{6,14}", person.phone)
 
 
 @pytest.mark.parametrize("town", TOWNS)
-def test_everybody_has_an_address_phone_and_reference_of_his_own(town: str) -> None:
+def test_addresses_phones_and_references_are_unique(town: str) -> None:
     found = friends_of(town)
     assert len({friend.ref for friend in found}) == len(found)
     assert len({friend.phone for friend in found}) == len(found)
-    assert len({person.email for person in everybody(town)}) == 2 * len(found)
+    assert len({person.email for person in all_people(town)}) == 2 * len(found)
 
 
 @pytest.mark.parametrize("town", TOWNS)
-def test_everybody_lives_in_the_quarter_of_his_postcode(town: str) -> None:
+def test_all_people_live_in_the_quarter_of_their_postcode(town: str) -> None:
     quarters = {quarter.name: quarter for quarter in load_town(town).quarters}
-    for person in everybody(town):
+    for person in all_people(town):
         quarter = quarters[person.quarter]
         north_m = (person.lat - quarter.lat) * METRES_PER_DEGREE
         east_m = (person.lon - quarter.lon) * METRES_PER_DEGREE * cos(radians(quarter.lat))
@@ -94,7 +94,7 @@ def test_everybody_lives_in_the_quarter_of_his_postcode(town: str) -> None:
 
 
 @pytest.mark.parametrize("town", TOWNS)
-def test_all_quarters_and_all_languages_are_lived_in(town: str) -> None:
+def test_all_quarters_and_all_languages_occur(town: str) -> None:
     found = friends_of(town)
     assert {friend.quarter for friend in found} == {q.name for q in load_town(town).quarters}
     assert {language for friend in found for language in friend.languages} == set(Language)
@@ -102,7 +102,7 @@ def test_all_quarters_and_all_languages_are_lived_in(town: str) -> None:
 
 
 @pytest.mark.parametrize("town", TOWNS)
-def test_friends_are_as_different_as_friends_are(town: str) -> None:
+def test_friends_differ_in_all_traits(town: str) -> None:
     found = friends_of(town)
     temperaments = [friend.temperament for friend in found]
     assert 0.05 <= share(friend.tier is Tier.PRO for friend in found) <= 0.11
@@ -123,14 +123,14 @@ def test_every_package_finds_at_least_four_friends_in_a_town_of_three_hundred(to
 
 
 @pytest.mark.parametrize("town", TOWNS)
-def test_customers_wish_for_every_package_and_more_often_for_popular_ones(town: str) -> None:
-    wished = [customer.package for customer in customers_of(town, 2000)]
-    assert set(wished) == set(load().packages)
-    assert wished.count("wifi-setup") > 2 * wished.count("meeting-room")
+def test_customers_want_every_package_and_popular_ones_more_often(town: str) -> None:
+    wanted = [customer.package for customer in customers_of(town, 2000)]
+    assert set(wanted) == set(load().packages)
+    assert wanted.count("wifi-setup") > 2 * wanted.count("meeting-room")
 
 
 @pytest.mark.parametrize("town", TOWNS)
-def test_a_customer_always_has_somebody_to_talk_to(town: str) -> None:
+def test_every_language_of_customers_is_spoken_by_friends(town: str) -> None:
     spoken = {language for friend in friends_of(town, 300) for language in friend.languages}
     assert {customer.language for customer in customers_of(town)} <= spoken
 
