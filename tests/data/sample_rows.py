@@ -1,4 +1,4 @@
-"""Valid rows for every table, and a small world of them, to be spoilt one column at a time."""
+"""Valid rows for every table, and a small set of related rows, to be varied by column."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -10,11 +10,11 @@ from asyncpg import Range
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 TICK = timedelta(microseconds=1)
-VERSIONED = 0x0197F0A0_0000_7000_8000_000000000000
+UUID_BASE = 0x0197F0A0_0000_7000_8000_000000000000
 
 
 def id_(number: int) -> UUID:
-    return UUID(int=VERSIONED + number)
+    return UUID(int=UUID_BASE + number)
 
 
 CUSTOMERS = {name: id_(100 + n) for n, name in enumerate(["open", "won", "done", "bare", "new"])}
@@ -25,11 +25,11 @@ OFFERS = {n: id_(500 + n) for n in range(1, 9)}
 AWARDS = {"won": id_(600), "done": id_(601), "new": id_(602)}
 NEW = id_(900)
 SHA = b"\x01" * 32
-RUNG = "https://fcm.googleapis.com/fcm/send/rung"
+USED_ENDPOINT = "https://fcm.googleapis.com/fcm/send/rung"
 
 
 def rows() -> dict[str, dict[str, Any]]:
-    """One row for each table that the world would accept."""
+    """Return one valid row for each table."""
     return {
         "people": {
             "id": NEW,
@@ -235,28 +235,30 @@ def rows() -> dict[str, dict[str, Any]]:
     }
 
 
-async def insert(tx: asyncpg.Connection, table: str, **changes: Any) -> None:
+async def insert_row(tx: asyncpg.Connection, table: str, **changes: Any) -> None:
     row = rows()[table] | changes
-    places = ", ".join(f"${n}" for n in range(1, len(row) + 1))
-    await tx.execute(f"INSERT INTO {table} ({', '.join(row)}) VALUES ({places})", *row.values())
+    placeholders = ", ".join(f"${n}" for n in range(1, len(row) + 1))
+    await tx.execute(
+        f"INSERT INTO {table} ({', '.join(row)}) VALUES ({placeholders})", *row.values()
+    )
 
 
-async def furnish(tx: asyncpg.Connection) -> None:
-    """Friends 1 to 6; an open booking with four live offers, one won, one completed, one bare."""
+async def insert_sample_rows(tx: asyncpg.Connection) -> None:
+    """Insert friends 1 to 6 and four bookings: with four live offers, won, completed, bare."""
     for name, person in CUSTOMERS.items():
-        await insert(tx, "people", id=person, kind="customer", email=f"{name}@example.com")
+        await insert_row(tx, "people", id=person, kind="customer", email=f"{name}@example.com")
     for number, friend in FRIENDS.items():
-        await insert(tx, "people", id=friend, email=f"f{number}@example.org")
+        await insert_row(tx, "people", id=friend, email=f"f{number}@example.org")
         if number < 7:
-            await insert(tx, "friends", id=friend, ref=f"f{number}")
-    await insert(tx, "friend_certificates", certificate="wifi", valid=Range(NOW, NOW + HOUR))
-    await insert(tx, "partners", id=PARTNER, name="Partner")
-    await insert(tx, "partners", id=OTHER_PARTNER, name="Other")
-    await insert(tx, "push_subscriptions", id=id_(420), endpoint=RUNG)
-    await insert(tx, "partner_keys", id=id_(410), secret_sha256=b"\x02" * 32)
-    await insert(tx, "partner_members", friend_id=FRIENDS[1])
+            await insert_row(tx, "friends", id=friend, ref=f"f{number}")
+    await insert_row(tx, "friend_certificates", certificate="wifi", valid=Range(NOW, NOW + HOUR))
+    await insert_row(tx, "partners", id=PARTNER, name="Partner")
+    await insert_row(tx, "partners", id=OTHER_PARTNER, name="Other")
+    await insert_row(tx, "push_subscriptions", id=id_(420), endpoint=USED_ENDPOINT)
+    await insert_row(tx, "partner_keys", id=id_(410), secret_sha256=b"\x02" * 32)
+    await insert_row(tx, "partner_members", friend_id=FRIENDS[1])
     for name in ("open", "won", "done", "bare"):
-        await insert(
+        await insert_row(
             tx,
             "bookings",
             id=BOOKINGS[name],
@@ -264,11 +266,11 @@ async def furnish(tx: asyncpg.Connection) -> None:
             partner_reference=name,
             round=1,
         )
-        await insert(
+        await insert_row(
             tx, "events", booking_id=BOOKINGS[name], seq=1, kind="booking.created", actor="customer"
         )
     for slot in range(1, 5):
-        await insert(
+        await insert_row(
             tx,
             "offers",
             id=OFFERS[slot],
@@ -276,24 +278,24 @@ async def furnish(tx: asyncpg.Connection) -> None:
             friend_id=FRIENDS[slot],
             slot=slot,
         )
-    await _win(tx, "won", OFFERS[5], FRIENDS[5])
-    await _win(tx, "done", OFFERS[6], FRIENDS[6])
+    await _insert_award(tx, "won", OFFERS[5], FRIENDS[5])
+    await _insert_award(tx, "done", OFFERS[6], FRIENDS[6])
     await tx.execute("UPDATE awards SET contacted_at = $1", NOW)
     await tx.execute(
         "UPDATE awards SET appointment = $1 WHERE id = $2",
         Range(NOW + 2 * HOUR, NOW + 3 * HOUR),
         AWARDS["won"],
     )
-    await _finish(tx)
+    await _complete_booking(tx)
 
 
-async def _win(tx: asyncpg.Connection, name: str, offer: UUID, friend: UUID) -> None:
+async def _insert_award(tx: asyncpg.Connection, name: str, offer: UUID, friend: UUID) -> None:
     booking = BOOKINGS[name]
-    await insert(tx, "offers", id=offer, booking_id=booking, friend_id=friend)
+    await insert_row(tx, "offers", id=offer, booking_id=booking, friend_id=friend)
     await tx.execute(
         "UPDATE offers SET state = 'accepted', answered_at = $1 WHERE id = $2", NOW, offer
     )
-    await insert(
+    await insert_row(
         tx,
         "awards",
         id=AWARDS[name],
@@ -309,19 +311,19 @@ async def _win(tx: asyncpg.Connection, name: str, offer: UUID, friend: UUID) -> 
     await tx.execute("UPDATE friends SET open_jobs = 1 WHERE id = $1", friend)
 
 
-async def _finish(tx: asyncpg.Connection) -> None:
+async def _complete_booking(tx: asyncpg.Connection) -> None:
     done = BOOKINGS["done"]
     for state in ("contacted", "completed"):
         await tx.execute("UPDATE bookings SET state = $1 WHERE id = $2", state, done)
     await tx.execute(
         "UPDATE awards SET state = 'done', ended_at = $1 WHERE id = $2", NOW, AWARDS["done"]
     )
-    await insert(tx, "ratings", booking_id=done)
-    await insert(tx, "charges", booking_id=done)
-    await insert(tx, "decisions", booking_id=done)
-    await insert(tx, "timers", booking_id=BOOKINGS["open"], kind="offers_expire")
-    await insert(tx, "answers", key="used")
-    await insert(tx, "messages", id=id_(700), booking_id=done)
+    await insert_row(tx, "ratings", booking_id=done)
+    await insert_row(tx, "charges", booking_id=done)
+    await insert_row(tx, "decisions", booking_id=done)
+    await insert_row(tx, "timers", booking_id=BOOKINGS["open"], kind="offers_expire")
+    await insert_row(tx, "answers", key="used")
+    await insert_row(tx, "messages", id=id_(700), booking_id=done)
     await tx.execute(
         "INSERT INTO audit (at, actor, act, subject) VALUES ($1, 'system', 'x', 'y')", NOW
     )
