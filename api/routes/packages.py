@@ -25,7 +25,7 @@ async def list_packages(
     accept_language: Annotated[str | None, Header(max_length=500)] = None,
 ) -> responses.CatalogueResponse:
     """All packages sold in a market, with texts in the requested language."""
-    spoken = language or preferred(accept_language or "") or MARKETS[market].language
+    spoken = language or preferred_language(accept_language or "") or MARKETS[market].language
     items = [
         responses.Package(
             code=package.code,
@@ -46,7 +46,7 @@ async def list_packages(
     )
 
 
-def preferred(accepted: str) -> Language | None:
+def preferred_language(accepted: str) -> Language | None:
     """The supported language that an Accept-Language header prefers, if any."""
     liked: dict[Language, float] = {}
     for part in accepted.split(",")[:LANGUAGES_MAX]:

@@ -59,14 +59,14 @@ async def try_my_alarm(
     rt: Rt, caller: CurrentFriend, ports: CurrentPorts
 ) -> responses.AlarmTestResponse:
     """Send a test push to all your phones, and report what prevents offers from reaching you."""
-    trial = await push_subscriptions.begin_alarm_test(rt, caller.friend_id)
-    said = await ports.send_test_push(trial.phones, trial.status.language)
-    left = await push_subscriptions.finish_alarm_test(rt, trial, said)
+    test = await push_subscriptions.begin_alarm_test(rt, caller.friend_id)
+    results = await ports.send_test_push(test.phones, test.status.language)
+    remaining = await push_subscriptions.finish_alarm_test(rt, test, results)
     return responses.AlarmTestResponse(
-        rang=said.count(None),
+        rang=results.count(None),
         phones=[
             responses.PhoneTestResult(added_at=phone.added_at, problem=problem)
-            for phone, problem in zip(trial.phones, said, strict=True)
+            for phone, problem in zip(test.phones, results, strict=True)
         ],
-        obstacles=list(obstacles(trial.status, phones=left)),
+        obstacles=list(obstacles(test.status, phones=remaining)),
     )

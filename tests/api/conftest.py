@@ -44,7 +44,7 @@ BOOKING = {
 
 @dataclass
 class Letters:
-    """Remembers the login links that would have been mailed."""
+    """Records the login links instead of mailing them."""
 
     sent: list[dict[str, Any]] = field(default_factory=list)
 
@@ -53,8 +53,8 @@ class Letters:
 
 
 @dataclass
-class House:
-    """The API with everybody who may call it."""
+class ApiHarness:
+    """The API with a client for everybody who may call it."""
 
     rt: Runtime
     app: Api
@@ -86,11 +86,11 @@ class House:
         return self.client(self.tokens[name])
 
     async def book(self, **changes: Any) -> dict[str, Any]:
-        """A booking by a customer without credentials; `token` opens it."""
+        """A booking by a customer without credentials; `token` is the customer's."""
         answer = await self.client().post("/v1/bookings", BOOKING | changes)
         assert answer.status_code == 201, answer.text
-        made = answer.json()
-        return made | {"token": made["customer_link"].rpartition("/")[2]}
+        booking = answer.json()
+        return booking | {"token": booking["customer_link"].rpartition("/")[2]}
 
     async def offers(self, booking: dict[str, Any]) -> dict[str, str]:
         """The live offers of a booking: the friend's ref and the offer's id, nearest first."""
@@ -104,7 +104,7 @@ class House:
         return offers
 
     async def win(self, ref: str = "f1", **changes: Any) -> tuple[dict[str, Any], str]:
-        """Book and let a friend accept; returns the booking and his offer's id."""
+        """Book and let a friend accept; returns the booking and the id of the offer."""
         booking = await self.book(**changes)
         offer = (await self.offers(booking))[ref]
         answer = await (await self.friend(ref)).post(f"/v1/offers/{offer}/accept")
@@ -114,7 +114,7 @@ class House:
 
 @dataclass
 class Caller:
-    """Somebody with a bearer token, or nobody."""
+    """A client with a bearer token, or without credentials."""
 
     http: httpx2.AsyncClient
     token: str | None
@@ -141,42 +141,42 @@ READ = cache(Gazetteer.load)
 EXTENDED = Gazetteer.with_postcodes
 
 
-def extended(gazetteer: Gazetteer, rows: Iterable[Postcode]) -> Gazetteer:
+def with_postcodes_cached(gazetteer: Gazetteer, rows: Iterable[Postcode]) -> Gazetteer:
     found = list(rows)
     return EXTENDED(gazetteer, found) if found else gazetteer
 
 
 @pytest.fixture(autouse=True)
 def one_gazetteer(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Reading it and building its trees takes longer than most tests: all share one."""
+    """Share one gazetteer: loading it and building its trees takes longer than most tests."""
     monkeypatch.setattr(Gazetteer, "load", READ)
-    monkeypatch.setattr(Gazetteer, "with_postcodes", extended)
+    monkeypatch.setattr(Gazetteer, "with_postcodes", with_postcodes_cached)
 
 
 @pytest.fixture
-async def house(rt: Runtime) -> AsyncIterator[House]:
+async def api(rt: Runtime) -> AsyncIterator[ApiHarness]:
     """The API and six friends at 100 m to 600 m from the customer."""
     letters = Letters()
     app = create_app(rt, ports=replace(build_ports(rt), send_login_link=letters))
     transport = httpx2.ASGITransport(app=app, raise_app_exceptions=True)
     async with httpx2.AsyncClient(transport=transport, base_url=BASE) as http:
         friends = await import_neighbours(rt, 6, capacity=20)
-        yield House(rt, app, letters, http, friends)
+        yield ApiHarness(rt, app, letters, http, friends)
 
 
 @pytest.fixture
 def problem() -> Callable[..., dict[str, Any]]:
-    """Checks that an answer is a problem of this status and code; returns it."""
+    """Checks that a response is a problem of this status and code; returns its JSON."""
     return expect
 
 
 def expect(answer: httpx2.Response, status: int, code: str) -> dict[str, Any]:
     assert answer.status_code == status, answer.text
     assert answer.headers["content-type"] == "application/problem+json"
-    said = answer.json()
-    assert said["code"] == code, said
-    assert said["type"] == f"urn:tekkie:problem:{code}"
-    assert said["status"] == status
-    assert said["title"]
-    assert said["detail"]
-    return said
+    result = answer.json()
+    assert result["code"] == code, result
+    assert result["type"] == f"urn:tekkie:problem:{code}"
+    assert result["status"] == status
+    assert result["title"]
+    assert result["detail"]
+    return result

@@ -1,4 +1,4 @@
-"""Who may call what: every operation and every kind of caller stand in one table."""
+"""Access: one table of every operation and every kind of caller."""
 
 import re
 from datetime import timedelta
@@ -11,7 +11,7 @@ from starlette.routing import Route
 from api.server.app import ROUTERS, create_app
 from dispatch.flows.partners import accounts
 from tests.api.conftest import BOOKING
-from tests.api.listening import listening, served
+from tests.api.streams import open_stream, serve_app
 
 MISSING = "0197f0a0-0000-7000-8000-000000000001"
 CALLERS = (
@@ -28,7 +28,7 @@ ALL_FRIENDS = {"winner": 200, "other friend": 200}
 PARTIES = {"customer": 200, "winner": 200, "partner": 200, "operator": 200}
 STRANGERS = {"other customer": 404, "other partner": 404}
 INSIDERS = {"customer": 200, "partner": 200, "operator": 200} | STRANGERS
-# What each may do; who is not named is refused: nobody with 401, everybody else with 403.
+# The expected status per caller; any other caller gets 401 (nobody) or 403.
 TABLE = {
     "list_packages": dict.fromkeys(CALLERS, 200),
     "show_coverage": dict.fromkeys(CALLERS, 200),
@@ -84,10 +84,10 @@ TABLE = {
     "create_session": dict.fromkeys(CALLERS, 422),
     "show_session": {"winner": 200, "other friend": 200, "operator": 200},
     "delete_session": {"winner": 204, "other friend": 204, "operator": 204},
-    "follow_live": None,  # an endless stream: LISTENERS says who may, and it is tried apart
+    "follow_live": None,  # an endless stream: see LISTENERS and its own test
 }
 LISTENERS = {caller: 401 if caller == "nobody" else 200 for caller in CALLERS}
-# Served and not in the document: what tells of the process, and of the API; anybody may read it.
+# Served but not in the document: health and API description, readable by anybody.
 UNDOCUMENTED = {
     ("GET", path): 200 for path in ("/healthz", "/readyz", "/metrics", "/docs", "/openapi.json")
 }
@@ -137,18 +137,18 @@ def operations():
 OPERATIONS = {name: (method, path, about) for name, method, path, about in operations()}
 
 
-def test_every_operation_stands_in_the_table():
+def test_every_operation_is_in_the_table():
     assert set(OPERATIONS) == set(TABLE)
 
 
-def test_whoever_is_not_let_in_is_told_so_in_the_document():
+def test_restricted_operations_document_401_and_403():
     for name, (_, _, about) in OPERATIONS.items():
         if TABLE[name] is not None and TABLE[name].keys() != set(CALLERS):
             assert {"401", "403"} <= about["responses"].keys(), name
             assert {} not in about["security"], name
 
 
-def test_every_route_that_is_served_stands_in_a_table():
+def test_every_served_route_is_in_a_table():
     routes = [*create_app().routes, *(route for one in ROUTERS for route in one.routes)]
     hidden = {
         (method, route.path)
@@ -161,36 +161,36 @@ def test_every_route_that_is_served_stands_in_a_table():
 
 
 @pytest.fixture
-async def people(house, clock, owner):
-    """Somebody of each kind, around one booking that f1 has won and contacted."""
-    partner = await house.partner()
+async def people(api, clock, owner):
+    """One caller of each kind, around one booking that f1 has accepted and contacted."""
+    partner = await api.partner()
     made = (await partner.post("/v1/bookings", BOOKING)).json()
     booking = made | {"token": made["customer_link"].rpartition("/")[2]}
-    other = await house.book()
-    offer = (await house.offers(booking))["f1"]
-    winner = await house.friend("f1")
+    other = await api.book()
+    offer = (await api.offers(booking))["f1"]
+    winner = await api.friend("f1")
     at = f"/v1/bookings/{booking['id']}"
     assert (await winner.post(f"/v1/offers/{offer}/accept")).status_code == 200
     assert (await winner.post(f"{at}/contacted")).status_code == 200
     starts_at = (await clock.now() + timedelta(days=1)).isoformat()
     assert (await winner.post(f"{at}/appointment", {"starts_at": starts_at})).status_code == 200
     parked = "UPDATE messages SET state = 'parked' WHERE booking_id = $1 RETURNING id"
-    [shop] = await accounts.list_partners(house.rt)
+    [shop] = await accounts.list_partners(api.rt)
     callers = {
-        "nobody": house.client(),
-        "customer": house.client(booking["token"]),
-        "other customer": house.client(other["token"]),
+        "nobody": api.client(),
+        "customer": api.client(booking["token"]),
+        "other customer": api.client(other["token"]),
         "winner": winner,
-        "other friend": await house.friend("f6"),
+        "other friend": await api.friend("f6"),
         "partner": partner,
-        "other partner": await house.partner("Elektro Huber"),
-        "operator": await house.operator(),
+        "other partner": await api.partner("Elektro Huber"),
+        "operator": await api.operator(),
     }
     ids = {
         "booking_id": booking["id"],
         "offer_id": offer,
         "starts_at": starts_at,
-        "friend_id": house.friends["f2"],
+        "friend_id": api.friends["f2"],
         "code": "wifi",
         "message_id": await owner.fetchval(parked, booking["id"]),
         "partner_id": shop.id,
@@ -229,13 +229,13 @@ async def check(people, name, caller):
         assert answer.headers["www-authenticate"].startswith("Bearer")
 
 
-async def test_each_caller_may_read_what_the_table_says(people):
+async def test_each_caller_may_read_as_in_the_table(people):
     for name in READS:
         for caller in CALLERS:
             await check(people, name, caller)
 
 
-async def test_nobody_changes_what_the_table_does_not_let_him(people):
+async def test_nobody_may_write_beyond_the_table(people):
     for name in WRITES:
         for caller in CALLERS:
             if TABLE[name].get(caller, 403) >= 400 and TABLE[name].get(caller) != 409:
@@ -243,7 +243,7 @@ async def test_nobody_changes_what_the_table_does_not_let_him(people):
 
 
 @pytest.mark.parametrize("name", WRITES)
-async def test_whoever_may_change_something_can(people, name):
+async def test_permitted_writes_succeed(people, name):
     for caller in CALLERS:
         if TABLE[name].get(caller, 403) in {200, 201, 202, 204, 409}:
             await check(people, name, caller)
@@ -253,7 +253,7 @@ async def test_whoever_may_change_something_can(people, name):
 OWNED = [name for name, (_, path, _) in OPERATIONS.items() if re.search("{.*_id}", path)]
 
 
-async def test_what_is_foreign_and_what_is_missing_look_alike(people):
+async def test_foreign_and_missing_are_indistinguishable(people):
     callers, ids = people
     named = [name for name in ids if name.endswith("_id")]
     nowhere = ids | dict.fromkeys(named, MISSING)
@@ -286,31 +286,31 @@ BAD_CREDENTIALS = [
 ]
 
 
-async def test_a_wrong_credential_is_refused_even_where_none_is_needed(house, problem):
+async def test_an_invalid_credential_is_refused_even_where_none_is_needed(api, problem):
     calls = [("GET", "/v1/me/offers"), ("POST", "/v1/bookings")]
     for value, (method, path) in product(BAD_CREDENTIALS, calls):
-        answer = await house.http.request(
+        answer = await api.http.request(
             method, path, json=BOOKING, headers={"Authorization": value.encode("latin-1")}
         )
         problem(answer, 401, "unauthenticated")
         assert answer.headers["www-authenticate"] == 'Bearer realm="tekkie"'
 
 
-async def test_a_changed_link_opens_nothing(house, problem):
-    booking = await house.book()
+async def test_a_changed_link_is_invalid(api, problem):
+    booking = await api.book()
     token = booking["token"]
     for place in (0, 10, 22, 40, len(token) - 1):
         changed = token[:place] + ("A" if token[place] != "A" else "B") + token[place + 1 :]
-        answer = await house.client(changed).get(f"/v1/bookings/{booking['id']}")
+        answer = await api.client(changed).get(f"/v1/bookings/{booking['id']}")
         assert answer.status_code == 401
     problem(
-        await house.client(booking["id"]).get(f"/v1/bookings/{booking['id']}"),
+        await api.client(booking["id"]).get(f"/v1/bookings/{booking['id']}"),
         401,
         "unauthenticated",
     )
 
 
-async def test_what_is_not_in_the_document_says_the_same_to_everybody(people):
+async def test_undocumented_routes_are_the_same_for_everybody(people):
     callers, _ = people
     for (method, path), status in UNDOCUMENTED.items():
         for caller in CALLERS:
@@ -318,9 +318,9 @@ async def test_what_is_not_in_the_document_says_the_same_to_everybody(people):
             assert answer.status_code == status, (path, caller)
 
 
-async def test_whoever_is_somebody_may_listen(people, house):
+async def test_every_authenticated_caller_may_open_a_stream(people, api):
     callers, _ = people
-    async with served(house.app) as url:
+    async with serve_app(api.app) as url:
         for caller, status in LISTENERS.items():
-            async with listening(url, callers[caller].token) as reader:
+            async with open_stream(url, callers[caller].token) as reader:
                 assert reader.response.status_code == status, caller

@@ -1,4 +1,4 @@
-"""Every field of every request, wrong in every way: an answer that names it, and nothing done."""
+"""Invalid requests: every field in every wrong way gets a problem that names it."""
 
 import json
 
@@ -10,7 +10,7 @@ LONG = "x" * 3000
 
 
 def changed(path, value):
-    """The booking with one field changed; ... takes it away."""
+    """The booking with one field changed; ... removes it."""
     body = json.loads(json.dumps(BOOKING))
     place = body
     *way, last = path.split(".")
@@ -50,9 +50,9 @@ WRONG = [
     ("customer.phone", "0000", "is not a telephone number"),
     ("customer.phone", 41440001739, "is not text"),
     ("customer.phone", "+41 44 000 17 39\0", "U+0000"),
-    ("customer.language", "de-CH", "is not one of"),
-    ("customer.language", "xx", "is not one of"),
-    ("customer.language", ["de"], "is not one of"),
+    ("customer.language", "de-CH", "is not an allowed value"),
+    ("customer.language", "xx", "is not an allowed value"),
+    ("customer.language", ["de"], "is not an allowed value"),
     ("customer.vip", True, "is not a field"),
     ("address.street", ..., "is missing"),
     ("address.street", "x" * 201, "is longer than 200 characters"),
@@ -63,10 +63,10 @@ WRONG = [
     ("address.city", "x" * 121, "is longer than 120 characters"),
     ("address.city", "Zür\0ich", "U+0000"),
     ("address.country", ..., "is missing"),
-    ("address.country", "FR", "is not one of"),
-    ("address.country", "ch", "is not one of"),
-    ("address.lat", ..., "is missing beside"),
-    ("address.lon", ..., "is missing beside"),
+    ("address.country", "FR", "is not an allowed value"),
+    ("address.country", "ch", "is not an allowed value"),
+    ("address.lat", ..., "is missing while"),
+    ("address.lon", ..., "is missing while"),
     ("address.lat", "47.3", "is not a number"),
     ("address.lat", True, "is not a number"),
     ("address.lat", 91, "is too large"),
@@ -80,10 +80,10 @@ WRONG = [
     ("notes", "ring\0twice", "U+0000"),
     ("notes", {"a": 1}, "is not text"),
     ("wishes", "soon", "is not a list"),
-    ("wishes", ["never"], "is not one of"),
-    ("wishes", ["soon", "soon"], "names a wish twice"),
+    ("wishes", ["never"], "is not an allowed value"),
+    ("wishes", ["soon", "soon"], "contains a wish twice"),
     ("wishes", ["soon"] * 6, "has too many entries"),
-    ("partner_reference", "A-1", "is for partners alone"),
+    ("partner_reference", "A-1", "is only for partners"),
     ("partner_reference", "x" * 201, "is longer than 200 characters"),
     ("quote_id", "none", "is not an id"),
     ("quote_id", 7, "is not an id"),
@@ -93,24 +93,24 @@ WRONG = [
 ]
 
 
-async def test_every_wrong_field_is_named_with_its_cure(house, problem, owner):
-    for path, value, fault in WRONG:
+async def test_every_invalid_field_is_reported_with_its_cure(api, problem, owner):
+    for path, value, problem_text in WRONG:
         text = json.dumps(changed(path, value))
-        answer = await house.client().send(
+        answer = await api.client().send(
             "POST", "/v1/bookings", content=text, headers={"Content-Type": "application/json"}
         )
-        said = problem(answer, 422, "validation-failed")
-        named = {error["field"]: error for error in said["errors"]}
-        field = next((name for name in named if name.startswith(path)), None)
-        assert field is not None, (path, value, said)
-        assert fault in named[field]["problem"], (path, value, said)
-        assert named[field]["cure"]
+        result = problem(answer, 422, "validation-failed")
+        by_field = {error["field"]: error for error in result["errors"]}
+        field = next((name for name in by_field if name.startswith(path)), None)
+        assert field is not None, (path, value, result)
+        assert problem_text in by_field[field]["problem"], (path, value, result)
+        assert by_field[field]["cure"]
     assert await owner.fetchval("SELECT count(*) FROM bookings") == 0
     assert await owner.fetchval("SELECT count(*) FROM answers") == 0
 
 
-async def test_a_field_whose_name_is_no_text_is_refused(house, problem):
-    answer = await house.client().send(
+async def test_a_field_name_that_is_not_unicode_is_refused(api, problem):
+    answer = await api.client().send(
         "POST",
         "/v1/bookings",
         content=json.dumps(BOOKING | {"\ud800": 1}),
@@ -119,16 +119,16 @@ async def test_a_field_whose_name_is_no_text_is_refused(house, problem):
     problem(answer, 422, "validation-failed")
 
 
-async def test_all_wrong_fields_are_named_at_once(house, problem):
+async def test_all_invalid_fields_are_reported_at_once(api, problem):
     body = {"package": 1, "customer": {"name": ""}, "address": {}, "extra": 1}
-    said = problem(await house.client().post("/v1/bookings", body), 422, "validation-failed")
-    fields = {error["field"] for error in said["errors"]}
+    result = problem(await api.client().post("/v1/bookings", body), 422, "validation-failed")
+    fields = {error["field"] for error in result["errors"]}
     assert {"package", "customer.name", "customer.email", "address.street", "extra"} <= fields
 
 
-async def test_no_answer_repeats_what_was_wrong(house):
+async def test_no_response_repeats_the_invalid_value(api):
     body = changed("customer.phone", "Geheimnis-4711")
-    assert "4711" not in (await house.client().post("/v1/bookings", body)).text
+    assert "4711" not in (await api.client().post("/v1/bookings", body)).text
 
 
 ADDRESSES = [
@@ -140,33 +140,33 @@ ADDRESSES = [
 ]
 
 
-async def test_an_address_that_cannot_be_is_refused_with_a_hint(house, problem):
+async def test_an_impossible_address_is_refused_with_a_hint(api, problem):
     address = {k: v for k, v in BOOKING["address"].items() if k not in {"lat", "lon"}}
     for change, field in ADDRESSES:
         body = BOOKING | {"address": address | change}
-        said = problem(await house.client().post("/v1/bookings", body), 422, "address-refused")
-        assert said["errors"][0]["field"] == field
-        assert said["errors"][0]["cure"]
+        result = problem(await api.client().post("/v1/bookings", body), 422, "address-refused")
+        assert result["errors"][0]["field"] == field
+        assert result["errors"][0]["cure"]
 
 
-async def test_an_unknown_postcode_suggests_known_ones(house, problem):
+async def test_an_unknown_postcode_suggests_known_ones(api, problem):
     address = {"street": "Weg 1", "postcode": "8009", "city": "Zürich", "country": "CH"}
-    said = problem(
-        await house.client().post("/v1/quotes", {"package": "wifi-setup", "address": address}),
+    result = problem(
+        await api.client().post("/v1/quotes", {"package": "wifi-setup", "address": address}),
         422,
         "address-refused",
     )
-    assert any("8001" in known or "80" in known for known in said["errors"][0]["suggestions"])
+    assert any("8001" in known or "80" in known for known in result["errors"][0]["suggestions"])
 
 
-async def test_swapped_coordinates_are_recognised(house, problem):
+async def test_swapped_coordinates_are_recognised(api, problem):
     address = BOOKING["address"] | {"lat": 8.541, "lon": 47.3667}
-    said = problem(
-        await house.client().post("/v1/bookings", BOOKING | {"address": address}),
+    result = problem(
+        await api.client().post("/v1/bookings", BOOKING | {"address": address}),
         422,
         "address-refused",
     )
-    assert "swapped" in said["detail"]
+    assert "swapped" in result["detail"]
 
 
 BODIES = [
@@ -186,20 +186,20 @@ BODIES = [
 ]
 
 
-async def test_a_body_that_is_no_request_is_refused(house, problem):
+async def test_an_invalid_body_is_refused(api, problem):
     for body, kind, status, code in BODIES:
-        answer = await house.client().send(
+        answer = await api.client().send(
             "POST", "/v1/bookings", content=body, headers={"Content-Type": kind}
         )
         problem(answer, status, code)
 
 
-async def test_a_body_that_hides_its_length_is_measured(house, problem):
+async def test_a_body_without_a_declared_length_is_limited(api, problem):
     async def endless():
         for _ in range(80):
             yield b"x" * 1024
 
-    answer = await house.client().send(
+    answer = await api.client().send(
         "POST", "/v1/bookings", content=endless(), headers={"Content-Type": "application/json"}
     )
     problem(answer, 413, "too-large")
@@ -225,20 +225,20 @@ QUERIES = [
 ]
 
 
-async def test_every_wrong_parameter_is_named(house, problem):
-    booking, desk = await house.book(), await house.operator()
+async def test_every_invalid_parameter_is_reported(api, problem):
+    booking, desk = await api.book(), await api.operator()
     for path, params, field in QUERIES:
         answer = await desk.get(path.format(id=booking["id"]), **params)
-        said = problem(answer, 422, "validation-failed")
-        assert [error["field"] for error in said["errors"]] == [field], (path, params, said)
+        result = problem(answer, 422, "validation-failed")
+        assert [error["field"] for error in result["errors"]] == [field], (path, params, result)
 
 
-async def test_a_key_that_is_none_is_refused(house, problem):
+async def test_an_invalid_idempotency_key_is_refused(api, problem):
     for key in ("", " ", "x" * 256, "a b", "Schlüssel"):
         headers = {"Idempotency-Key": key.encode("latin-1")}
-        answer = await house.client().send("POST", "/v1/bookings", json=BOOKING, headers=headers)
-        said = problem(answer, 422, "validation-failed")
-        assert said["errors"][0]["field"] == "Idempotency-Key"
+        answer = await api.client().send("POST", "/v1/bookings", json=BOOKING, headers=headers)
+        result = problem(answer, 422, "validation-failed")
+        assert result["errors"][0]["field"] == "Idempotency-Key"
 
 
 WORK = [
@@ -265,13 +265,13 @@ WORK = [
 ]
 
 
-async def test_every_wrong_field_of_the_friends_work_is_named(house, problem):
-    booking, _ = await house.win()
-    friend = await house.friend("f1")
+async def test_every_invalid_field_of_a_job_step_is_reported(api, problem):
+    booking, _ = await api.win()
+    friend = await api.friend("f1")
     for verb, body, field in WORK:
         answer = await friend.post(f"/v1/bookings/{booking['id']}/{verb}", body)
-        said = problem(answer, 422, "validation-failed")
-        assert said["errors"][0]["field"] == field, (verb, body, said)
+        result = problem(answer, 422, "validation-failed")
+        assert result["errors"][0]["field"] == field, (verb, body, result)
 
 
 RATINGS = [
@@ -287,21 +287,21 @@ RATINGS = [
 ]
 
 
-async def test_a_rating_that_is_none_is_refused(house, problem):
-    booking = await house.book()
-    customer = house.client(booking["token"])
+async def test_an_invalid_rating_is_refused(api, problem):
+    booking = await api.book()
+    customer = api.client(booking["token"])
     for body in RATINGS:
         answer = await customer.post(f"/v1/bookings/{booking['id']}/rating", body)
         problem(answer, 422, "validation-failed")
 
 
-async def test_a_package_not_sold_there_is_refused(house, problem):
-    house.rt.packages = {
-        **house.rt.packages,
-        "wifi-setup": _without_switzerland(house.rt.packages["wifi-setup"]),
+async def test_a_package_not_sold_there_is_refused(api, problem):
+    api.rt.packages = {
+        **api.rt.packages,
+        "wifi-setup": _without_switzerland(api.rt.packages["wifi-setup"]),
     }
-    said = problem(await house.client().post("/v1/bookings", BOOKING), 422, "package-not-sold-here")
-    assert said["errors"][0]["field"] == "package"
+    result = problem(await api.client().post("/v1/bookings", BOOKING), 422, "package-not-sold-here")
+    assert result["errors"][0]["field"] == "package"
 
 
 def _without_switzerland(package):
@@ -310,23 +310,23 @@ def _without_switzerland(package):
     return replace(package, prices={m: p for m, p in package.prices.items() if m != "CH"})
 
 
-async def test_a_quote_holds_until_it_expires_and_for_its_asker_alone(house, clock, problem):
+async def test_a_quote_is_valid_until_it_expires_and_only_for_its_caller(api, clock, problem):
     from datetime import timedelta
 
     asked = {"package": "wifi-setup", "address": BOOKING["address"]}
-    quote = (await house.client().post("/v1/quotes", asked)).json()
+    quote = (await api.client().post("/v1/quotes", asked)).json()
     assert quote["serviceable"] is True
     assert quote["helpers"] == "5+"
     assert quote["price"] == {"amount": 6900, "currency": "CHF"}
     body = BOOKING | {"quote_id": quote["id"]}
-    assert (await house.client().post("/v1/bookings", body)).status_code == 201
-    partner = await house.partner()
+    assert (await api.client().post("/v1/bookings", body)).status_code == 201
+    partner = await api.partner()
     problem(await partner.post("/v1/bookings", body), 404, "not-found")
     other = body | {"package": "wifi-coverage"}
-    problem(await house.client().post("/v1/bookings", other), 409, "quote-expired")
+    problem(await api.client().post("/v1/bookings", other), 409, "quote-expired")
     await clock.advance(timedelta(minutes=15))
-    problem(await house.client().post("/v1/bookings", body), 409, "quote-expired")
+    problem(await api.client().post("/v1/bookings", body), 409, "quote-expired")
 
 
-async def test_an_app_without_a_runtime_can_describe_itself():
+async def test_an_app_without_a_runtime_has_its_document():
     assert create_app().openapi()["info"]["title"] == "tekkie"

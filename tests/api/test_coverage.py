@@ -1,4 +1,4 @@
-"""The public map: right, cheap and silent about people."""
+"""The public coverage map: correct, cached, and without personal data."""
 
 from dataclasses import replace
 
@@ -14,42 +14,42 @@ from geo.coverage import maps
 from geo.point import Point
 from tests.builders import ZURICH, friend_row, import_friends, import_neighbours, north
 
-ASKED = {"package": "wifi-setup", "market": "CH"}
+QUERY = {"package": "wifi-setup", "market": "CH"}
 HOME = shapely.Point(ZURICH.lon, ZURICH.lat)
 
 
-async def test_anybody_may_see_where_a_package_can_be_had(house):
-    answer = await house.client().get("/v1/coverage", **ASKED)
+async def test_anybody_may_see_the_coverage_of_a_package(api):
+    answer = await api.client().get("/v1/coverage", **QUERY)
     assert answer.status_code == 200, answer.text
     assert answer.headers["content-type"] == "application/geo+json"
     assert answer.headers["cache-control"] == "public, max-age=300"
-    shown = answer.json()
-    assert set(shown) == {"type", "features"}
-    [many] = [one for one in shown["features"] if one["properties"]["helpers"] == "5+"]
+    coverage = answer.json()
+    assert set(coverage) == {"type", "features"}
+    [many] = [one for one in coverage["features"] if one["properties"]["helpers"] == "5+"]
     assert many["properties"] == {"helpers": "5+", "package": "wifi-setup", "market": "CH"}
     assert shapely.geometry.shape(many["geometry"]).contains(HOME)
 
 
-async def test_everybody_sees_the_same_map(house):
-    plain = (await house.client().get("/v1/coverage", **ASKED)).text
-    for caller in (await house.operator(), await house.partner(), await house.friend("f1")):
-        assert (await caller.get("/v1/coverage", **ASKED)).text == plain
+async def test_everybody_sees_the_same_map(api):
+    plain = (await api.client().get("/v1/coverage", **QUERY)).text
+    for caller in (await api.operator(), await api.partner(), await api.friend("f1")):
+        assert (await caller.get("/v1/coverage", **QUERY)).text == plain
 
 
-async def test_no_friend_is_named_in_the_map(house):
-    text = (await house.client().get("/v1/coverage", **ASKED)).text
-    for ref, friend_id in house.friends.items():
+async def test_no_friend_is_named_in_the_map(api):
+    text = (await api.client().get("/v1/coverage", **QUERY)).text
+    for ref, friend_id in api.friends.items():
         assert str(friend_id) not in text
         assert f'"{ref}"' not in text
 
 
-async def test_a_package_nobody_is_certified_for_has_no_areas(house):
-    answer = await house.client().get("/v1/coverage", package="wifi-setup", market="PL")
+async def test_a_package_without_certified_friends_has_no_areas(api):
+    answer = await api.client().get("/v1/coverage", package="wifi-setup", market="PL")
     assert answer.json() == {"type": "FeatureCollection", "features": []}
 
 
 @pytest.mark.parametrize(
-    ("asked", "code", "field"),
+    ("query", "code", "field"),
     [
         ({"package": "nope", "market": "CH"}, "unknown-package", "package"),
         ({"market": "CH"}, "validation-failed", "package"),
@@ -58,12 +58,12 @@ async def test_a_package_nobody_is_certified_for_has_no_areas(house):
         ({"package": "wifi\x00setup", "market": "CH"}, "validation-failed", "package"),
     ],
 )
-async def test_a_question_that_makes_no_sense_names_the_field(house, problem, asked, code, field):
-    said = problem(await house.client().get("/v1/coverage", **asked), 422, code)
-    assert [mistake["field"] for mistake in said["errors"]] == [field]
+async def test_an_invalid_query_is_refused_by_field(api, problem, query, code, field):
+    result = problem(await api.client().get("/v1/coverage", **query), 422, code)
+    assert [error["field"] for error in result["errors"]] == [field]
 
 
-async def test_who_is_busy_does_not_show(rt):
+async def test_the_map_does_not_show_who_is_busy(rt):
     await import_neighbours(rt, 2, capacity=1)
     before = await PublicMaps(rt).areas("wifi-setup", Market.CH)
     for one in list(rt.index):
@@ -73,7 +73,7 @@ async def test_who_is_busy_does_not_show(rt):
     assert after == before
 
 
-async def test_a_friend_who_moves_within_his_cell_does_not_show(rt):
+async def test_a_move_within_the_cell_does_not_change_the_map(rt):
     refs = await import_friends(rt, [friend_row("alone", Point(lat=47.3667, lon=8.5410))])
     before = await PublicMaps(rt).areas("wifi-setup", Market.CH)
     moved = ProfileChange(base=north(900), radius_m=17_000)
@@ -87,14 +87,14 @@ async def test_a_paused_friend_is_on_no_map(rt):
     assert await PublicMaps(rt).areas("wifi-setup", Market.CH) == []
 
 
-async def test_a_map_is_made_once_in_a_quarter_of_an_hour(rt, monkeypatch):
+async def test_a_map_is_computed_once_in_a_quarter_of_an_hour(rt, monkeypatch):
     made = []
 
-    def counted(able, market, atlas):
+    def count(able, market, atlas):
         made.append(len(able))
         return []
 
-    monkeypatch.setattr(maps, "public_areas", counted)
+    monkeypatch.setattr(maps, "public_areas", count)
     now = [1000.0]
     public = PublicMaps(rt, lambda: now[0])
     await public.areas("wifi-setup", Market.CH)

@@ -1,4 +1,4 @@
-"""The desk's bookings: the day in numbers, queues, searches, one whole, who is near, the map."""
+"""Bookings for the desk: numbers, queues, search, details, friends nearby, the map."""
 
 import gzip
 import json
@@ -30,54 +30,54 @@ async def refs(desk, **params):
     return [row["id"] for row in answer.json()["items"]]
 
 
-async def test_the_day_in_numbers_counts_each_booking_once_of_a_kind(house, clock):
-    desk = await house.operator()
-    await house.book()
+async def test_the_numbers_of_the_day_count_each_booking_once_per_kind(api, clock):
+    desk = await api.operator()
+    await api.book()
     await clock.advance(timedelta(days=1))
-    await house.book()
-    booking = await house.book()
+    await api.book()
+    booking = await api.book()
     await clock.advance(timedelta(seconds=90))
-    offer = (await house.offers(booking))["f1"]
-    winner = await house.friend("f1")
+    offer = (await api.offers(booking))["f1"]
+    winner = await api.friend("f1")
     assert (await winner.post(f"/v1/offers/{offer}/accept")).status_code == 200
     at = f"/v1/bookings/{booking['id']}"
     assert (await winner.post(f"{at}/contacted")).status_code == 200
-    assert (await house.client(booking["token"]).post(f"{at}/cancel", {})).status_code == 200
-    said = (await desk.get("/v1/desk/numbers")).json()
-    assert said["since"] == "2026-03-02T23:00:00Z"
-    assert said["server_time"] > said["since"]
+    assert (await api.client(booking["token"]).post(f"{at}/cancel", {})).status_code == 200
+    result = (await desk.get("/v1/desk/numbers")).json()
+    assert result["since"] == "2026-03-02T23:00:00Z"
+    assert result["server_time"] > result["since"]
     wanted = {"booked": 2, "awarded": 1, "contacted_in_time": 1, "cancelled": 1, "missed": 0}
-    assert wanted.items() <= said.items()
-    assert said["median_seconds_to_award"] == 90
-    assert said["live_offers"] == 4
-    assert said["friends_available"] == 6
+    assert wanted.items() <= result.items()
+    assert result["median_seconds_to_award"] == 90
+    assert result["live_offers"] == 4
+    assert result["friends_available"] == 6
     other = (await desk.get("/v1/desk/numbers", market="PL")).json()
     assert (other["booked"], other["live_offers"], other["friends_available"]) == (0, 0, 0)
     assert other["median_seconds_to_award"] is None
 
 
-async def waiting(house, clock, owner):
-    """One booking in each queue, by the queue."""
-    made = {"unfilled": (await house.book(address=ELSEWHERE))["id"]}
-    made["unsure_addresses"] = (await house.book())["id"]
+async def waiting(api, clock, owner):
+    """One booking in each queue, by queue."""
+    made = {"unfilled": (await api.book(address=ELSEWHERE))["id"]}
+    made["unsure_addresses"] = (await api.book())["id"]
     town = "UPDATE people SET precision = 'town' FROM bookings b WHERE b.customer_id = people.id"
     await owner.execute(f"{town} AND b.id = $1", made["unsure_addresses"])
-    missed, _ = await house.win("f1")
+    missed, _ = await api.win("f1")
     made["missed"] = missed["id"]
     await clock.advance(timedelta(hours=12))
-    await commands.fire_due_timers(house.rt, limit=10)
-    made["contact_due_soon"] = (await house.win("f2"))[0]["id"]
+    await commands.fire_due_timers(api.rt, limit=10)
+    made["contact_due_soon"] = (await api.win("f2"))[0]["id"]
     await clock.advance(timedelta(hours=9))
-    disputed, _ = await house.win("f3")
+    disputed, _ = await api.win("f3")
     made["disputed"] = disputed["id"]
-    worker = await house.friend("f3")
+    worker = await api.friend("f3")
     assert (await worker.post(f"/v1/bookings/{disputed['id']}/contacted")).status_code == 200
     await owner.execute(
         "UPDATE awards SET disputed_at = contacted_at WHERE booking_id = $1", disputed["id"]
     )
-    left, _ = await house.win("f4")
+    left, _ = await api.win("f4")
     made["incomplete"] = left["id"]
-    at, worker = f"/v1/bookings/{left['id']}", await house.friend("f4")
+    at, worker = f"/v1/bookings/{left['id']}", await api.friend("f4")
     assert (await worker.post(f"{at}/contacted")).status_code == 200
     assert (await worker.post(f"{at}/incomplete", {"reason": "needs_pro"})).status_code == 200
     await owner.execute(
@@ -89,9 +89,9 @@ async def waiting(house, clock, owner):
     return made
 
 
-async def test_every_queue_holds_what_waits_in_it_and_nothing_else(house, clock, owner):
-    made = await waiting(house, clock, owner)
-    desk = await house.operator()
+async def test_every_queue_has_exactly_its_bookings(api, clock, owner):
+    made = await waiting(api, clock, owner)
+    desk = await api.operator()
     counts = (await desk.get("/v1/desk/queues")).json()
     assert counts.keys() == made.keys()
     for queue, booking in made.items():
@@ -102,13 +102,13 @@ async def test_every_queue_holds_what_waits_in_it_and_nothing_else(house, clock,
     assert await refs(desk, queue="missed", q="zoe") == []
 
 
-async def test_a_booking_is_found_by_whatever_the_caller_knows(house):
-    partner, desk = await house.partner(), await house.operator()
+async def test_a_booking_is_found_by_any_known_detail(api):
+    partner, desk = await api.partner(), await api.operator()
     for _ in range(2):
-        await house.book()
+        await api.book()
     order = BOOKING | {"customer": ALICE, "address": ELSEWHERE, "partner_reference": "A-17/b"}
     zoe = (await partner.post("/v1/bookings", order)).json()["id"]
-    vera, _ = await house.win("f1")
+    vera, _ = await api.win("f1")
     for q in (zoe, "A-17/b", "zoe", "ZOË", "müll", "muller zoe", "alice", "zoe.alice@example.org"):
         assert await refs(desk, q=q) == [zoe], q
     for q in ("3011", "bern", "ALICE Bern 30", "41440001840"):
@@ -119,9 +119,9 @@ async def test_a_booking_is_found_by_whatever_the_caller_knows(house):
         assert await refs(desk, q=q) == [], q
 
 
-async def test_pages_lead_through_what_was_found_once(house):
-    desk = await house.operator()
-    made = [(await house.book())["id"] for _ in range(5)]
+async def test_pages_contain_every_result_once(api):
+    desk = await api.operator()
+    made = [(await api.book())["id"] for _ in range(5)]
     for params in ({}, {"state": "open"}, {"q": "vera"}):
         found, cursor = [], None
         while cursor is not None or not found:
@@ -136,13 +136,13 @@ async def test_pages_lead_through_what_was_found_once(house):
         expect(answer, 422, "validation-failed")
 
 
-async def test_a_row_says_what_a_list_needs(house):
-    booking, _ = await house.win("f1")
-    await house.book()
-    desk = await house.operator()
+async def test_a_row_has_what_a_list_needs(api):
+    booking, _ = await api.win("f1")
+    await api.book()
+    desk = await api.operator()
     [row] = (await desk.get("/v1/desk/bookings", state="awarded")).json()["items"]
     assert row["id"] == booking["id"]
-    assert row["friend"] == {"id": str(house.friends["f1"]), "ref": "f1", "first_name": "F1"}
+    assert row["friend"] == {"id": str(api.friends["f1"]), "ref": "f1", "first_name": "F1"}
     assert row["place"] == {"postcode": "8001", "city": "Zürich"}
     assert row["price"] == {"amount": 6900, "currency": "CHF"}
     assert (row["customer_name"], row["contact_due_at"]) == (
@@ -151,34 +151,34 @@ async def test_a_row_says_what_a_list_needs(house):
     )
 
 
-async def test_one_whole_tells_everything_and_notes_stay_with_the_desk(house):
-    booking, offer = await house.win("f2")
-    desk = await house.operator()
+async def test_the_details_are_complete_and_notes_are_visible_to_the_desk_only(api):
+    booking, offer = await api.win("f2")
+    desk = await api.operator()
     at = f"/v1/bookings/{booking['id']}"
     for text in ("Call after six.", "Ring at Meier's."):
         made = await desk.post(f"{at}/notes", {"text": text})
         assert made.status_code == 201, made.text
-    whole = (await desk.get(f"/v1/desk/bookings/{booking['id']}")).json()
-    said = (await desk.get(at)).json()
-    assert said.items() <= whole.items()
-    assert whole["customer"]["email"] == "vera@example.com"
-    assert [note["text"] for note in whole["notes"]] == ["Call after six.", "Ring at Meier's."]
-    assert {note["name"] for note in whole["notes"]} == {"Olga Pult"}
-    assert [one["ref"] for one in whole["offers_made"]] == ["f1", "f2", "f3", "f4"]
-    states = {one["ref"]: one["state"] for one in whole["offers_made"]}
+    details = (await desk.get(f"/v1/desk/bookings/{booking['id']}")).json()
+    result = (await desk.get(at)).json()
+    assert result.items() <= details.items()
+    assert details["customer"]["email"] == "vera@example.com"
+    assert [note["text"] for note in details["notes"]] == ["Call after six.", "Ring at Meier's."]
+    assert {note["name"] for note in details["notes"]} == {"Olga Pult"}
+    assert [one["ref"] for one in details["offers_made"]] == ["f1", "f2", "f3", "f4"]
+    states = {one["ref"]: one["state"] for one in details["offers_made"]}
     assert states == {"f1": "lost", "f2": "accepted", "f3": "lost", "f4": "lost"}
-    assert whole["offers_made"][1]["id"] == offer
-    assert [(one["ref"], one["state"]) for one in whole["awards"]] == [("f2", "live")]
-    assert [one["seq"] for one in whole["events"]] == [1, 2, 3]
-    assert whole["events"][-1]["actor"] == f"friend:{house.friends['f2']}"
-    assert (whole["address_precision"], whole["radius_m"]) == ("address", 0)
-    for caller in (house.client(booking["token"]), await house.friend("f2")):
+    assert details["offers_made"][1]["id"] == offer
+    assert [(one["ref"], one["state"]) for one in details["awards"]] == [("f2", "live")]
+    assert [one["seq"] for one in details["events"]] == [1, 2, 3]
+    assert details["events"][-1]["actor"] == f"friend:{api.friends['f2']}"
+    assert (details["address_precision"], details["radius_m"]) == ("address", 0)
+    for caller in (api.client(booking["token"]), await api.friend("f2")):
         for path in (at, f"{at}/events"):
             assert "Meier" not in (await caller.get(path)).text
 
 
-async def test_notes_end_somewhere(house, owner):
-    booking, desk = await house.book(), await house.operator()
+async def test_the_number_of_notes_is_limited(api, owner):
+    booking, desk = await api.book(), await api.operator()
     note = """{"at": "2026-03-02T09:00:00Z", "by": "0197f0a0-0000-7000-8000-000000000001",
                "text": "x"}"""
     await owner.execute(
@@ -190,11 +190,11 @@ async def test_notes_end_somewhere(house, owner):
     expect(answer, 409, "notes-full")
 
 
-async def test_everybody_near_has_one_outcome_as_of_now(house, clock):
-    booking = await house.book()
-    desk = await house.operator()
-    await friends.set_state(house.rt, house.friends["f6"], FriendState.PAUSED, actor="desk")
-    await import_friends(house.rt, [friend_row("far", north(9000), radius_m=5000)])
+async def test_every_friend_nearby_has_one_present_outcome(api, clock):
+    booking = await api.book()
+    desk = await api.operator()
+    await friends.set_state(api.rt, api.friends["f6"], FriendState.PAUSED, actor="desk")
+    await import_friends(api.rt, [friend_row("far", north(9000), radius_m=5000)])
     near = (await desk.get(f"/v1/desk/bookings/{booking['id']}/around")).json()["items"]
     asked = [(f"f{n}", "OFFERED") for n in range(1, 5)]
     others = [("f5", "FITS"), ("f6", "INACTIVE"), ("far", "OUT_OF_RADIUS")]
@@ -209,25 +209,25 @@ async def test_everybody_near_has_one_outcome_as_of_now(house, clock):
     assert [one["outcome"] for one in near][:5] == [*["FITS"] * 4, "HOLDS_IT"]
 
 
-async def test_the_map_shows_everybody_in_columns_and_packs_them(house, clock):
-    old = await house.book()
-    await house.client(old["token"]).post(f"/v1/bookings/{old['id']}/cancel", {})
-    waiting = await house.book(address=ELSEWHERE)
+async def test_the_map_has_everybody_in_columns_and_is_compressed(api, clock):
+    old = await api.book()
+    await api.client(old["token"]).post(f"/v1/bookings/{old['id']}/cancel", {})
+    waiting = await api.book(address=ELSEWHERE)
     await clock.advance(timedelta(days=8))
-    desk = await house.operator()
-    await friends.set_state(house.rt, house.friends["f1"], FriendState.SUSPENDED, actor="desk")
-    await import_friends(house.rt, [friend_row("new", Point(lat=46.2, lon=6.15))])
+    desk = await api.operator()
+    await friends.set_state(api.rt, api.friends["f1"], FriendState.SUSPENDED, actor="desk")
+    await import_friends(api.rt, [friend_row("new", Point(lat=46.2, lon=6.15))])
     answer = await desk.get("/v1/desk/map")
     assert answer.headers["content-encoding"] == "gzip"
     assert answer.headers["vary"] == "Accept-Encoding"
-    said = answer.json()
-    states = dict(zip(said["friends"]["id"], said["friends"]["state"], strict=True))
+    result = answer.json()
+    states = dict(zip(result["friends"]["id"], result["friends"]["state"], strict=True))
     assert len(states) == 7
-    assert states[str(house.friends["f1"])] == "suspended"
-    places = dict(zip(said["friends"]["lat"], said["friends"]["lon"], strict=True))
+    assert states[str(api.friends["f1"])] == "suspended"
+    places = dict(zip(result["friends"]["lat"], result["friends"]["lon"], strict=True))
     assert places[46.2] == 6.15
-    assert set(said["friends"]["tier"]) == {"friend"}
-    assert said["bookings"] == {
+    assert set(result["friends"]["tier"]) == {"friend"}
+    assert result["bookings"] == {
         "id": [waiting["id"]],
         "lat": [46.9481],
         "lon": [7.4474],
@@ -235,8 +235,8 @@ async def test_the_map_shows_everybody_in_columns_and_packs_them(house, clock):
     }
     plain = await desk.send("GET", "/v1/desk/map", headers={"Accept-Encoding": "identity"})
     assert "content-encoding" not in plain.headers
-    assert plain.json() == said
-    assert json.loads(gzip.decompress(gzip.compress(plain.content))) == said
+    assert plain.json() == result
+    assert json.loads(gzip.decompress(gzip.compress(plain.content))) == result
 
 
 LOOKS = [
@@ -250,9 +250,9 @@ LOOKS = [
 ]
 
 
-async def test_whoever_looks_at_people_leaves_one_line_in_ten_minutes(house, clock, owner):
-    booking, desk = await house.book(), await house.operator()
-    ids = {"booking": booking["id"], "friend": house.friends["f1"]}
+async def test_access_to_personal_data_is_logged_once_in_ten_minutes(api, clock, owner):
+    booking, desk = await api.book(), await api.operator()
+    ids = {"booking": booking["id"], "friend": api.friends["f1"]}
     lines = "SELECT actor FROM audit WHERE act = $1 AND subject = $2"
     seen = set()
     for act, path in LOOKS:

@@ -1,4 +1,4 @@
-"""The desk's friends: found, opened, paused, certified, and taken in from the text of a file."""
+"""Friends for the desk: search, details, states, certificates, imports."""
 
 import json
 
@@ -19,21 +19,21 @@ async def found(desk, **params):
     return [row["ref"] for row in (await desk.get("/v1/desk/friends", **params)).json()["items"]]
 
 
-async def test_friends_are_found_by_ref_name_mail_and_town(house):
-    desk = await house.operator()
+async def test_friends_are_found_by_ref_name_mail_and_town(api):
+    desk = await api.operator()
     await import_friends(
-        house.rt, [friend_row("be-1", name="Jörg Ötzi", city="Bern", postcode="3011")]
+        api.rt, [friend_row("be-1", name="Jörg Ötzi", city="Bern", postcode="3011")]
     )
     for q in ("be-", "BE-1", "otzi", "jörg öt", "be-1@example.org", "bern", "3011"):
         assert await found(desk, q=q) == ["be-1"], q
-    assert await found(desk, q=str(house.friends["f3"])) == ["f3"]
+    assert await found(desk, q=str(api.friends["f3"])) == ["f3"]
     assert await found(desk, q="muster") == [f"f{n}" for n in range(1, 7)]
     assert await found(desk, q="uster") == []
 
 
-async def test_friends_come_in_pages_by_ref_and_state(house):
-    desk = await house.operator()
-    at = f"/v1/desk/friends/{house.friends['f4']}/state"
+async def test_friends_come_in_pages_by_ref_and_state(api):
+    desk = await api.operator()
+    at = f"/v1/desk/friends/{api.friends['f4']}/state"
     assert (await desk.post(at, {"state": "suspended"})).status_code == 200
     assert await found(desk, state="suspended") == ["f4"]
     seen, cursor = [], None
@@ -47,13 +47,13 @@ async def test_friends_come_in_pages_by_ref_and_state(house):
         expect(await desk.get("/v1/desk/friends", cursor=cursor), 422, "validation-failed")
 
 
-async def test_a_suspended_friend_is_out_at_once_and_the_reason_stays_with_the_desk(house, owner):
-    desk, friend = await house.operator(), await house.friend("f1")
-    at = f"/v1/desk/friends/{house.friends['f1']}"
+async def test_a_suspended_friend_loses_access_and_the_reason_stays_private(api, owner):
+    desk, friend = await api.operator(), await api.friend("f1")
+    at = f"/v1/desk/friends/{api.friends['f1']}"
     for _ in range(2):
         asked = {"state": "suspended", "reason": "Vera Beispiel complained."}
-        said = await desk.post(f"{at}/state", asked)
-        assert said.json()["state"] == "suspended"
+        result = await desk.post(f"{at}/state", asked)
+        assert result.json()["state"] == "suspended"
     assert (await friend.get("/v1/me/profile")).status_code == 401
     whole = (await desk.get(at)).json()
     [note] = whole["notes"]
@@ -67,20 +67,20 @@ async def test_a_suspended_friend_is_out_at_once_and_the_reason_stays_with_the_d
     assert "complained" not in (await friend.get("/v1/me/profile")).text
 
 
-async def test_a_reason_that_cannot_be_kept_is_refused_and_nothing_done(house, owner, problem):
-    note = {"at": "2026-03-02T09:00:00Z", "by": str(house.friends["f2"]), "text": "x"}
+async def test_a_reason_that_cannot_be_stored_is_refused_without_changes(api, owner, problem):
+    note = {"at": "2026-03-02T09:00:00Z", "by": str(api.friends["f2"]), "text": "x"}
     await owner.execute("UPDATE people SET desk_notes = $1 WHERE kind = 'friend'", [note] * 200)
-    desk, at = await house.operator(), f"/v1/desk/friends/{house.friends['f1']}"
+    desk, at = await api.operator(), f"/v1/desk/friends/{api.friends['f1']}"
     asked = {"state": "suspended", "reason": "A complaint."}
-    said = problem(await desk.post(f"{at}/state", asked), 409, "notes-full")
-    assert said["errors"][0]["field"] == "reason"
+    result = problem(await desk.post(f"{at}/state", asked), 409, "notes-full")
+    assert result["errors"][0]["field"] == "reason"
     assert (await desk.get(at)).json()["state"] == "active"
     assert (await desk.post(f"{at}/state", {"state": "suspended"})).json()["state"] == "suspended"
 
 
-async def test_a_certificate_opens_and_closes_a_kind_of_work(house, owner):
-    desk = await house.operator()
-    at = f"/v1/desk/friends/{house.friends['f2']}"
+async def test_a_certificate_decides_about_offers(api, owner):
+    desk = await api.operator()
+    at = f"/v1/desk/friends/{api.friends['f2']}"
 
     def codes(answer):
         assert answer.status_code == 200, answer.text
@@ -90,8 +90,8 @@ async def test_a_certificate_opens_and_closes_a_kind_of_work(house, owner):
         given = await desk.send("PUT", f"{at}/certificates/printer")
         assert codes(given) == ["mac", "printer", "wifi"]
     assert codes(await desk.delete(f"{at}/certificates/wifi")) == ["mac", "printer"]
-    booking = await house.book()
-    assert "f2" not in await house.offers(booking)
+    booking = await api.book()
+    assert "f2" not in await api.offers(booking)
     for path in (f"{at}/certificates/wifi", f"{at}/certificates/magic"):
         expect(await desk.delete(path), 404, "not-found")
     expect(await desk.send("PUT", f"{at}/certificates/magic"), 404, "not-found")
@@ -102,16 +102,16 @@ async def test_a_certificate_opens_and_closes_a_kind_of_work(house, owner):
     ]
 
 
-async def test_a_file_is_tried_then_taken_in_then_changes_nothing(house):
-    desk = await house.operator()
+async def test_a_file_is_imported_after_a_dry_run_and_then_changes_nothing(api):
+    desk = await api.operator()
     file = {"filename": "friends.csv", "content": COLUMNS + BEA + DAN}
 
     async def counts(**more):
         answer = await desk.post(IMPORT, file | more)
         assert answer.status_code == 200, answer.text
-        said = answer.json()
-        assert said["rows"] == []
-        return said["taken_in"], said["changed"], said["unchanged"]
+        result = answer.json()
+        assert result["rows"] == []
+        return result["taken_in"], result["changed"], result["unchanged"]
 
     assert await counts(dry_run=True) == (2, 0, 0)
     assert await found(desk, q="zh-") == []
@@ -124,27 +124,27 @@ async def test_a_file_is_tried_then_taken_in_then_changes_nothing(house):
     assert await found(desk, q="daniel") == ["zh-901"]
 
 
-async def test_a_bad_row_keeps_a_file_out_unless_it_is_left_out(house):
-    desk = await house.operator()
+async def test_a_bad_row_stops_an_import_unless_skipped(api):
+    desk = await api.operator()
     file = {"filename": "friends.csv", "content": COLUMNS + BEA + DAN.replace("47.36,", "8.5,")}
-    said = (await desk.post(IMPORT, file)).json()
-    [row] = said.pop("rows")
+    result = (await desk.post(IMPORT, file)).json()
+    [row] = result.pop("rows")
     assert (row["line"], row["field"]) == (3, "lat")
     assert row["cure"]
-    assert said == {"taken_in": 0, "changed": 0, "unchanged": 0, "dry_run": False}
+    assert result == {"taken_in": 0, "changed": 0, "unchanged": 0, "dry_run": False}
     assert await found(desk, q="zh-") == []
-    said = (await desk.post(IMPORT, file | {"skip_bad": True})).json()
-    assert (said["taken_in"], len(said["rows"])) == (1, 1)
+    result = (await desk.post(IMPORT, file | {"skip_bad": True})).json()
+    assert (result["taken_in"], len(result["rows"])) == (1, 1)
     taken = {
         "filename": "x.csv",
         "content": COLUMNS + BEA.replace("bea@", "f1@").replace("0,B", "7,B"),
     }
-    said = (await desk.post(IMPORT, taken)).json()
-    assert [(row["line"], row["field"]) for row in said["rows"]] == [(2, "email")]
-    assert said["taken_in"] == 0
+    result = (await desk.post(IMPORT, taken)).json()
+    assert [(row["line"], row["field"]) for row in result["rows"]] == [(2, "email")]
+    assert result["taken_in"] == 0
 
 
-async def test_geojson_is_read_too(house):
+async def test_geojson_is_read_too(api):
     properties = dict(zip(COLUMNS.strip().split(",")[:6], BEA.split(","), strict=False))
     feature = {
         "type": "Feature",
@@ -152,23 +152,23 @@ async def test_geojson_is_read_too(house):
         "geometry": {"type": "Point", "coordinates": [8.54, 47.37]},
     }
     content = json.dumps({"type": "FeatureCollection", "features": [feature]})
-    desk = await house.operator()
-    said = (await desk.post(IMPORT, {"filename": "f.GeoJSON", "content": content})).json()
-    assert (said["taken_in"], said["rows"]) == (1, [])
+    desk = await api.operator()
+    result = (await desk.post(IMPORT, {"filename": "f.GeoJSON", "content": content})).json()
+    assert (result["taken_in"], result["rows"]) == (1, [])
 
 
 @pytest.mark.parametrize(
     ("filename", "content", "field"),
     [("friends.gpkg", "x", "filename"), ("friends", "x", "filename"), ("f.csv", "", "content")],
 )
-async def test_a_file_that_is_none_is_refused_by_field(house, filename, content, field):
-    desk = await house.operator()
+async def test_an_unreadable_file_is_refused_by_field(api, filename, content, field):
+    desk = await api.operator()
     answer = await desk.post(IMPORT, {"filename": filename, "content": content})
     [error] = expect(answer, 422, "validation-failed")["errors"]
     assert error["field"] == field
 
 
-async def test_only_the_desk_may_send_much_and_nothing_is_read_of_others(house):
+async def test_only_the_desk_may_send_large_bodies_and_others_are_not_read(api):
     body = {"filename": "f.csv", "content": "x" * LARGE}
     read = []
 
@@ -178,7 +178,7 @@ async def test_only_the_desk_may_send_much_and_nothing_is_read_of_others(house):
             yield b" " * (128 * 1024)
 
     headers = {"Content-Type": "application/json"}
-    friend, desk = await house.friend("f1"), await house.operator()
+    friend, desk = await api.friend("f1"), await api.operator()
     answer = await friend.send("POST", IMPORT, content=pieces(), headers=headers)
     expect(answer, 403, "forbidden")
     assert read == []

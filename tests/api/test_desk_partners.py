@@ -1,17 +1,17 @@
-"""The desk's partners and their keys, and the messages that wait for it."""
+"""Partners and their keys for the desk, and unsent messages."""
 
 from tests.api.conftest import expect
 
 PARTNERS = "/v1/desk/partners"
 
 
-async def test_a_key_is_told_once_and_opens_until_it_is_revoked(house, owner):
-    desk = await house.operator()
+async def test_a_key_is_returned_once_and_valid_until_revoked(api, owner):
+    desk = await api.operator()
     made = (await desk.post(PARTNERS, {"name": "Foto Huber", "members_only": True})).json()
     further = (await desk.post(f"{PARTNERS}/{made['id']}/keys")).json()
     for one in (made, further):
         assert one["key"].startswith(one["prefix"])
-        assert (await house.client(one["key"]).get("/v1/bookings")).status_code == 200
+        assert (await api.client(one["key"]).get("/v1/bookings")).status_code == 200
     listed = await desk.get(PARTNERS)
     assert made["key"] not in listed.text
     [partner] = listed.json()["items"]
@@ -19,8 +19,8 @@ async def test_a_key_is_told_once_and_opens_until_it_is_revoked(house, owner):
     assert {key["prefix"] for key in partner["keys"]} == {made["prefix"], further["prefix"]}
     gone = await desk.delete(f"{PARTNERS}/{made['id']}/keys/{made['prefix']}")
     assert gone.status_code == 204
-    assert (await house.client(made["key"]).get("/v1/bookings")).status_code == 401
-    assert (await house.client(further["key"]).get("/v1/bookings")).status_code == 200
+    assert (await api.client(made["key"]).get("/v1/bookings")).status_code == 401
+    assert (await api.client(further["key"]).get("/v1/bookings")).status_code == 200
     again = await desk.delete(f"{PARTNERS}/{made['id']}/keys/{made['prefix']}")
     expect(again, 404, "not-found")
     acts = await owner.fetch(
@@ -35,18 +35,18 @@ async def test_a_key_is_told_once_and_opens_until_it_is_revoked(house, owner):
     assert all(line["actor"].startswith("operator:") for line in acts)
 
 
-async def test_a_name_stands_for_one_partner_and_a_key_for_its_own(house):
-    desk = await house.operator()
+async def test_names_of_partners_are_unique_and_keys_belong_to_one(api):
+    desk = await api.operator()
     first = (await desk.post(PARTNERS, {"name": "Foto Huber"})).json()
     second = (await desk.post(PARTNERS, {"name": "Radio Meier"})).json()
     expect(await desk.post(PARTNERS, {"name": "Foto Huber"}), 409, "name-taken")
     foreign = await desk.delete(f"{PARTNERS}/{second['id']}/keys/{first['prefix']}")
     expect(foreign, 404, "not-found")
-    assert (await house.client(first["key"]).get("/v1/bookings")).status_code == 200
+    assert (await api.client(first["key"]).get("/v1/bookings")).status_code == 200
 
 
-async def test_parked_messages_are_listed_and_sent_again(house, owner):
-    booking, desk = await house.book(), await house.operator()
+async def test_parked_messages_are_listed_and_retried(api, owner):
+    booking, desk = await api.book(), await api.operator()
     park = """UPDATE messages SET state = 'parked', problem = 'gone', attempts = 9,
               next_at = next_at + seq * interval '1 second' WHERE booking_id = $1 RETURNING id"""
     parked = {str(row["id"]) for row in await owner.fetch(park, booking["id"])}

@@ -1,4 +1,4 @@
-"""What a field takes is what the library for it takes, however it is found out."""
+"""Fields accept exactly what the reference libraries accept."""
 
 import re
 
@@ -62,21 +62,21 @@ def by_us(address):
 
 
 @pytest.mark.parametrize("address", ODD)
-def test_an_odd_address_is_taken_or_refused_as_the_library_does(address):
+def test_an_unusual_address_is_accepted_or_refused_like_the_library(address):
     assert by_us(address) == by_library(address)
 
 
 @given(st.one_of(LIKELY, st.builds("{}@{}.{}".format, NAME, LABEL, LABEL)))
-def test_every_address_is_taken_or_refused_as_the_library_does(address):
+def test_every_address_is_accepted_or_refused_like_the_library(address):
     assert by_us(address) == by_library(address)
 
 
-def test_what_nobody_can_have_is_refused():
+def test_reserved_domains_are_refused():
     assert {"localhost", "invalid", "local"} <= RESERVED
     assert all(re.fullmatch("[a-z.]+", name) for name in RESERVED)
 
 
-def test_a_whole_number_may_be_written_with_a_point_as_json_schema_has_it():
+def test_an_integer_may_be_written_with_a_decimal_point():
     minutes = TypeAdapter(Minutes)
     assert minutes.json_schema() == {"type": "integer", "minimum": 0, "maximum": 6000}
     assert [minutes.validate_python(value) for value in (40, 40.0)] == [40, 40]

@@ -1,4 +1,4 @@
-"""Alive, ready, and in figures that name nobody."""
+"""Liveness, readiness and metrics."""
 
 import asyncio
 import re
@@ -20,7 +20,7 @@ QUIET = Backlog(pending=0, parked=0, pending_late_s=0.0, overdue=0, overdue_s=0.
 
 
 class Stub:
-    """A worker that says of itself what a test wants to hear."""
+    """A worker with a given state."""
 
     def __init__(self, *, swept_s=0.5, clock_trusted=True, clock_doubt=""):
         self._state = State(
@@ -43,22 +43,22 @@ def client(app):
 async def ready(rt, worker=None):
     async with client(create_app(rt, worker)) as http:
         answer = await http.get("/readyz")
-    said = answer.json()
-    assert answer.status_code == (200 if said["ready"] else 503)
-    return said["ready"], said["checks"]
+    result = answer.json()
+    assert answer.status_code == (200 if result["ready"] else 503)
+    return result["ready"], result["checks"]
 
 
-async def test_a_process_is_alive_whatever_its_database_does(house, rt):
+async def test_a_process_is_alive_without_its_database(api, rt):
     rt.pool.terminate()
-    answer = await house.client().get("/healthz")
+    answer = await api.client().get("/healthz")
     assert (answer.status_code, answer.json()) == (200, {"alive": True})
 
 
-async def test_all_is_well(rt):
-    well = {"ok": True, "detail": ""}
-    assert await ready(rt) == (True, {"database": well, "schema": well, "index": well})
-    everything = {"database", "schema", "index", "deadlines", "clock"}
-    assert await ready(rt, Stub()) == (True, dict.fromkeys(everything, well))
+async def test_all_checks_pass(rt):
+    passed = {"ok": True, "detail": ""}
+    assert await ready(rt) == (True, {"database": passed, "schema": passed, "index": passed})
+    checks = {"database", "schema", "index", "deadlines", "clock"}
+    assert await ready(rt, Stub()) == (True, dict.fromkeys(checks, passed))
 
 
 @pytest.mark.parametrize(
@@ -70,14 +70,14 @@ async def test_all_is_well(rt):
         (Stub(clock_trusted=False, clock_doubt="they are apart"), "clock", "tekkie clock confirm"),
     ],
 )
-async def test_a_worker_that_does_not_work_is_not_ready(rt, worker, check, words):
+async def test_a_failing_worker_is_not_ready(rt, worker, check, words):
     is_ready, checks = await ready(rt, worker)
     assert not is_ready
     assert [name for name, one in checks.items() if not one["ok"]] == [check]
     assert words in checks[check]["detail"]
 
 
-async def test_a_database_that_is_away_is_said(rt):
+async def test_an_unavailable_database_is_reported(rt):
     rt.pool.terminate()
     is_ready, checks = await ready(rt)
     assert not is_ready
@@ -85,7 +85,7 @@ async def test_a_database_that_is_away_is_said(rt):
     assert not checks["database"]["ok"]
 
 
-async def test_a_database_that_does_not_answer_is_said_in_a_second(rt, owner, monkeypatch):
+async def test_a_database_that_does_not_answer_is_reported_in_a_second(rt, owner, monkeypatch):
     monkeypatch.setattr(health, "ANSWER_WITHIN_S", 0.2)
     async with owner.transaction():
         await owner.execute("LOCK TABLE migrations IN ACCESS EXCLUSIVE MODE")
@@ -117,27 +117,27 @@ async def test_a_schema_one_release_newer_keeps_the_process_ready(rt, owner):
     assert (await ready(rt))[0]
 
 
-async def test_an_index_that_was_not_loaded_is_not_ready(house, rt):
+async def test_an_index_that_was_not_loaded_is_not_ready(api, rt):
     rt.index.load([])
     is_ready, checks = await ready(rt)
     assert not is_ready
     assert "restart" in checks["index"]["detail"]
 
 
-async def figures(who):
-    answer = await who.get("/metrics")
+async def metrics(caller):
+    answer = await caller.get("/metrics")
     assert answer.status_code == 200
     assert answer.headers["content-type"].startswith("text/plain; version=")
     lines = [line for line in answer.text.splitlines() if not line.startswith("#")]
     return {name: float(value) for name, _, value in (line.rpartition(" ") for line in lines)}
 
 
-async def test_bookings_accepts_and_refusals_are_counted(house, rt):
-    nobody = house.client()
-    booking, _ = await house.win("f1")
-    lost = (await house.offers(booking))["f2"]
-    await (await house.friend("f2")).post(f"/v1/offers/{lost}/accept")
-    seen = await figures(nobody)
+async def test_bookings_accepts_and_refusals_are_counted(api, rt):
+    nobody = api.client()
+    booking, _ = await api.win("f1")
+    lost = (await api.offers(booking))["f2"]
+    await (await api.friend("f2")).post(f"/v1/offers/{lost}/accept")
+    seen = await metrics(nobody)
     assert seen['tekkie_events_total{kind="booking.created"}'] == 1
     assert seen['tekkie_events_total{kind="booking.awarded"}'] == 1
     assert seen['tekkie_problems_total{code="offer-gone"}'] == 1
@@ -147,10 +147,10 @@ async def test_bookings_accepts_and_refusals_are_counted(house, rt):
         assert seen["tekkie_http_seconds_count{%s}" % (accept % status)] == 1
 
 
-async def test_what_waits_is_shown(house, rt, clock):
+async def test_the_backlog_is_in_the_metrics(api, rt, clock):
     await book_job(rt)
     await clock.advance(timedelta(minutes=61))
-    seen = await figures(house.client())
+    seen = await metrics(api.client())
     assert seen["tekkie_database_up"] == 1
     assert seen["tekkie_timers_overdue"] == 1
     assert seen["tekkie_timers_overdue_seconds"] == pytest.approx(60, abs=1)
@@ -161,30 +161,30 @@ async def test_what_waits_is_shown(house, rt, clock):
     assert seen["tekkie_gathering_waiting"] == 0
     assert seen["tekkie_pool_max"] == rt.pool.get_max_size()
     await commands.fire_due_timers(rt, 10)
-    assert (await figures(house.client()))["tekkie_timers_overdue"] == 0
+    assert (await metrics(api.client()))["tekkie_timers_overdue"] == 0
 
 
-async def test_figures_are_shown_without_a_database(house, rt):
+async def test_metrics_work_without_a_database(api, rt):
     rt.pool.terminate()
-    seen = await figures(house.client())
+    seen = await metrics(api.client())
     assert seen["tekkie_database_up"] == 0
     assert "tekkie_timers_overdue" not in seen
 
 
-async def test_no_label_names_anybody(house, rt):
-    nobody = house.client()
-    booking, offer = await house.win("f1")
+async def test_no_label_contains_personal_data(api, rt):
+    nobody = api.client()
+    booking, offer = await api.win("f1")
     await nobody.get(f"/v1/bookings/{booking['id']}")
     await nobody.get(f"/nowhere/{offer}/vera@example.com")
     await nobody.send("WONDER", "/v1/packages")
-    await commands.decline(rt, live_offers_of(await book_job(rt))[0].id, house.friends["f1"])
+    await commands.decline(rt, live_offers_of(await book_job(rt))[0].id, api.friends["f1"])
     text = (await nobody.get("/metrics")).text
     assert not UUID.search(text)
     assert not [word for word in ("Vera", "vera", "@", "WONDER", booking["token"]) if word in text]
     assert 'route="other",status="404"' in text
 
 
-async def test_a_refusal_that_is_no_problem_of_ours_counts_as_other(rt):
+async def test_a_failure_without_a_problem_counts_as_other(rt):
     async def refuse(scope, receive, send):
         await send({"type": "http.response.start", "status": 418, "headers": []})
         await send({"type": "http.response.body", "body": b""})

@@ -1,4 +1,4 @@
-"""Files that mean no good, sent by the desk: refused, or every bad row is named, and no 5xx."""
+"""Hostile import files: refused, or every bad row is reported, and never a 5xx."""
 
 import json
 
@@ -31,18 +31,18 @@ tables = st.lists(
 )
 @example(content="ref\ud800", filename="f.csv", skip_bad=True)
 @example(content="[" * 200_000, filename="f.json", skip_bad=False)
-async def test_a_hostile_file_is_refused_or_its_bad_rows_are_named(
-    house, content, filename, skip_bad
+async def test_a_hostile_file_is_refused_or_its_bad_rows_are_listed(
+    api, content, filename, skip_bad
 ):
-    desk = await house.operator()
+    desk = await api.operator()
     body = json.dumps({"filename": filename, "content": content, "skip_bad": skip_bad})
     headers = {"Content-Type": "application/json"}
     answer = await desk.send("POST", IMPORT, content=body, headers=headers)
-    said = answer.json()
+    result = answer.json()
     if answer.status_code != 200:
         assert answer.status_code == 422, answer.text
-        assert all(error["field"] and error["cure"] for error in said["errors"])
+        assert all(error["field"] and error["cure"] for error in result["errors"])
         return
-    assert all(row["problem"] and row["cure"] for row in said["rows"])
-    if said["rows"] and not skip_bad:
-        assert said["taken_in"] == said["changed"] == 0
+    assert all(row["problem"] and row["cure"] for row in result["rows"])
+    if result["rows"] and not skip_bad:
+        assert result["taken_in"] == result["changed"] == 0

@@ -1,4 +1,4 @@
-"""The document says what happens: its examples run, its statuses are all there are."""
+"""The OpenAPI document is accurate: its examples work, and its statuses are complete."""
 
 import json
 import re
@@ -68,87 +68,87 @@ def examples():
     return found
 
 
-async def test_the_examples_run_through_a_whole_life(house, clock):
-    said = examples()
-    quote = await house.client().post("/v1/quotes", said.pop("create_quote"))
+async def test_the_examples_work_through_a_whole_life_cycle(api, clock):
+    result = examples()
+    quote = await api.client().post("/v1/quotes", result.pop("create_quote"))
     assert quote.status_code == 201, quote.text
-    order = said.pop("create_booking")
-    desk = await house.operator()
+    order = result.pop("create_booking")
+    desk = await api.operator()
 
-    async def booked():
-        made = (await house.client().post("/v1/bookings", order)).json()
+    async def book():
+        made = (await api.client().post("/v1/bookings", order)).json()
         return f"/v1/bookings/{made['id']}", made["customer_link"].rpartition("/")[2], made
 
-    async def won():
-        at, token, made = await booked()
-        ref, offer = next(iter((await house.offers(made | {"token": token})).items()))
-        friend = await house.friend(ref)
+    async def win():
+        at, token, made = await book()
+        ref, offer = next(iter((await api.offers(made | {"token": token})).items()))
+        friend = await api.friend(ref)
         await friend.post(f"/v1/offers/{offer}/accept")
         assert (await friend.post(f"{at}/contacted")).status_code == 200
         return at, token, friend
 
-    async def runs(name, caller, path, method="POST", status=200):
-        answer = await caller.send(method, path, json=said.pop(name))
+    async def run(name, caller, path, method="POST", status=200):
+        answer = await caller.send(method, path, json=result.pop(name))
         assert answer.status_code == status, (name, answer.text)
 
-    at, token, friend = await won()
-    await runs("set_appointment", friend, f"{at}/appointment")
-    await runs("ask_move", house.client(token), f"{at}/move")
-    await runs("complete_work", friend, f"{at}/complete")
-    await runs("rate_booking", house.client(token), f"{at}/rating", status=201)
-    at, _, friend = await won()
-    await runs("report_incomplete", friend, f"{at}/incomplete")
-    at, _, friend = await won()
-    await runs("hand_back", friend, f"{at}/hand-back")
-    at, token, _ = await booked()
-    await runs("cancel_booking", house.client(token), f"{at}/cancel")
-    at, _, _ = await booked()
-    said["award_booking"] |= {"friend": "f6"}
-    await runs("award_booking", desk, f"{at}/award")
-    await runs("note_booking", desk, f"{at}/notes", status=201)
-    at_friend = f"/v1/desk/friends/{house.friends['f6']}"
-    await runs("set_friend_state", desk, f"{at_friend}/state")
-    await runs("import_friends", desk, "/v1/desk/friends/import")
-    await runs("add_partner", desk, "/v1/desk/partners", status=201)
-    await runs("add_my_phone", friend, "/v1/me/push-subscriptions", status=201)
-    await runs("remove_my_phone", friend, "/v1/me/push-subscriptions", "DELETE", 204)
-    await runs("delete_session", desk, "/v1/sessions/current", "DELETE", 204)
-    await runs("change_my_profile", friend, "/v1/me/profile", method="PATCH")
-    await runs("request_login_link", house.client(), "/v1/login-links", status=202)
-    answer = await house.client().post("/v1/sessions", said.pop("create_session"))
+    at, token, friend = await win()
+    await run("set_appointment", friend, f"{at}/appointment")
+    await run("ask_move", api.client(token), f"{at}/move")
+    await run("complete_work", friend, f"{at}/complete")
+    await run("rate_booking", api.client(token), f"{at}/rating", status=201)
+    at, _, friend = await win()
+    await run("report_incomplete", friend, f"{at}/incomplete")
+    at, _, friend = await win()
+    await run("hand_back", friend, f"{at}/hand-back")
+    at, token, _ = await book()
+    await run("cancel_booking", api.client(token), f"{at}/cancel")
+    at, _, _ = await book()
+    result["award_booking"] |= {"friend": "f6"}
+    await run("award_booking", desk, f"{at}/award")
+    await run("note_booking", desk, f"{at}/notes", status=201)
+    at_friend = f"/v1/desk/friends/{api.friends['f6']}"
+    await run("set_friend_state", desk, f"{at_friend}/state")
+    await run("import_friends", desk, "/v1/desk/friends/import")
+    await run("add_partner", desk, "/v1/desk/partners", status=201)
+    await run("add_my_phone", friend, "/v1/me/push-subscriptions", status=201)
+    await run("remove_my_phone", friend, "/v1/me/push-subscriptions", "DELETE", 204)
+    await run("delete_session", desk, "/v1/sessions/current", "DELETE", 204)
+    await run("change_my_profile", friend, "/v1/me/profile", method="PATCH")
+    await run("request_login_link", api.client(), "/v1/login-links", status=202)
+    answer = await api.client().post("/v1/sessions", result.pop("create_session"))
     expect(answer, 422, "link-used-up")
-    assert said == {}
+    assert result == {}
 
 
-async def test_the_page_of_the_api_asks_nobody_else_for_anything(house):
-    page = (await house.client().get("/docs")).text
+async def test_the_page_of_the_document_loads_no_external_resources(api):
+    page = (await api.client().get("/docs")).text
     assert "Book a package" in page
-    # What stands in an example is text.
+    # Examples may contain URLs.
     around = re.sub("<pre>[^<]*</pre>", "", page)
     assert re.findall(r"https?://|//[a-z]|<script|<link|<img|@import|url\(", around) == []
-    assert (await house.client().get("/openapi.json")).json() == house.app.openapi()
+    assert (await api.client().get("/openapi.json")).json() == api.app.openapi()
 
 
 @pytest.mark.parametrize("path", DOCUMENT["paths"])
-async def test_a_path_allows_the_methods_of_the_document_and_no_other(house, path):
-    stated = sorted(method.upper() for method in DOCUMENT["paths"][path])
-    desk, asked = await house.operator(), re.sub("{[a-z_]+}", SOME_ID, path)
+async def test_a_path_allows_the_methods_of_the_document_and_no_other(api, path):
+    documented = sorted(method.upper() for method in DOCUMENT["paths"][path])
+    desk, asked = await api.operator(), re.sub("{[a-z_]+}", SOME_ID, path)
     for method in sorted({"OPTIONS", "HEAD", "GET", "POST", "PUT", "PATCH", "DELETE"}):
-        if method not in stated:
+        if method not in documented:
             answer = await desk.send(method, asked)
             assert answer.status_code == 405, (method, answer.text)
-            assert answer.headers["allow"] == ", ".join(stated)
+            assert answer.headers["allow"] == ", ".join(documented)
 
 
 @pytest.mark.parametrize(("path", "method", "operation"), OPERATIONS)
-def test_whatever_changes_something_takes_json_only(path, method, operation):
+def test_every_change_accepts_json_only(path, method, operation):
     if method != "get":
         assert {"413", "415"} <= operation["responses"].keys()
 
 
-def test_every_link_leads_to_an_operation_with_parameters_that_both_sides_know():
+def test_every_link_has_the_parameters_of_its_target():
     by_id = {operation["operationId"]: operation for _, _, operation in OPERATIONS}
-    led_to = set()
+    linked = set()
     for name, operation in by_id.items():
         for status, response in operation["responses"].items():
             for target, link in response.get("links", {}).items():
@@ -161,5 +161,5 @@ def test_every_link_leads_to_an_operation_with_parameters_that_both_sides_know()
                 given = set(link.get("parameters", ()))
                 assert given <= known, (name, target)
                 assert needed <= given, (name, target)
-                led_to.add(target)
-    assert by_id.keys() - led_to == set(), "api/openapi/links.py says where each can be met"
+                linked.add(target)
+    assert by_id.keys() - linked == set(), "api/openapi/links.py says where each can be met"

@@ -1,4 +1,4 @@
-"""Phones over HTTP: taken in, moved, limited, tried, forgotten, and never an errand elsewhere."""
+"""Phones over HTTP: subscribed, moved, limited, tested, removed, and never other hosts."""
 
 import asyncio
 from datetime import timedelta
@@ -17,15 +17,15 @@ TRY = "/v1/me/alarm-test"
 
 @pytest.fixture
 async def service(rt):
-    """A push service on this machine, which the settings allow."""
+    """A push service on this machine, allowed by the settings."""
     rt.settings = rt.settings.model_copy(update={"push_hosts": "127.0.0.1"})
     async with push_service() as service:
         yield service
 
 
 @pytest.fixture
-def phones(owner, house):
-    """Who is rung where, in the order in which the phones came."""
+def phones(owner, api):
+    """The friends and their phones, in the order of subscription."""
 
     async def rows():
         found = await owner.fetch(
@@ -41,22 +41,22 @@ async def drop(caller, path, endpoint):
     return await caller.send("DELETE", path, json={"endpoint": endpoint})
 
 
-async def test_the_key_to_subscribe_with_stays_the_same(house):
-    first = (await house.client().get("/v1/push-key")).json()["key"]
+async def test_the_push_key_is_stable(api):
+    first = (await api.client().get("/v1/push-key")).json()["key"]
     assert len(from_url64(first)) == 65
-    assert webpush_crypto.Vapid(house.rt.settings.push_secret(), "").public == first
+    assert webpush_crypto.Vapid(api.rt.settings.push_secret(), "").public == first
 
 
-async def test_a_phone_rings_for_the_last_who_asked_and_stands_there_once(service, house, phones):
+async def test_a_phone_belongs_to_its_last_subscriber_and_is_unique(service, api, phones):
     phone = service.handset("phone")
-    f1, f2 = await house.friend("f1"), await house.friend("f2")
+    f1, f2 = await api.friend("f1"), await api.friend("f2")
     for caller in (f1, f1, f2):
         assert (await caller.post(ROUTE, phone.subscription)).status_code == 201
     assert await phones() == [("f2", "phone")]
-    index = house.rt.index
-    await friends.refresh_index(house.rt, house.friends.values())
-    assert index.get(house.friends["f1"]).channels == {Channel.MAIL}
-    assert index.get(house.friends["f2"]).channels == {Channel.MAIL, Channel.PUSH}
+    index = api.rt.index
+    await friends.refresh_index(api.rt, api.friends.values())
+    assert index.get(api.friends["f1"]).channels == {Channel.MAIL}
+    assert index.get(api.friends["f2"]).channels == {Channel.MAIL, Channel.PUSH}
     assert (await drop(f1, ROUTE, phone.endpoint)).status_code == 204
     assert await phones() == [("f2", "phone")]
     for _ in range(2):
@@ -64,16 +64,16 @@ async def test_a_phone_rings_for_the_last_who_asked_and_stands_there_once(servic
     assert await phones() == []
 
 
-async def test_of_more_than_five_phones_the_oldest_goes(service, house, phones, clock):
-    caller = await house.friend("f1")
+async def test_of_more_than_five_phones_the_oldest_is_removed(service, api, phones, clock):
+    caller = await api.friend("f1")
     for n in range(7):
         await caller.post(ROUTE, service.handset(f"p{n}").subscription)
         await clock.advance(timedelta(seconds=1))
     assert await phones() == [("f1", f"p{n}") for n in range(2, 7)]
 
 
-async def test_ten_phones_at_once_leave_five(service, house, phones):
-    caller = await house.friend("f1")
+async def test_ten_phones_at_once_leave_five(service, api, phones):
+    caller = await api.friend("f1")
     answers = await asyncio.gather(
         *(caller.post(ROUTE, service.handset(f"p{n}").subscription) for n in range(10))
     )
@@ -81,8 +81,8 @@ async def test_ten_phones_at_once_leave_five(service, house, phones):
     assert len(await phones()) == 5
 
 
-async def test_signing_out_takes_the_phone_along(service, house, phones):
-    caller = await house.friend("f1")
+async def test_signing_out_unsubscribes_the_phone(service, api, phones):
+    caller = await api.friend("f1")
     for name in ("phone", "tablet"):
         await caller.post(ROUTE, service.handset(name).subscription)
     out = await drop(caller, "/v1/sessions/current", service.handset("phone").endpoint)
@@ -91,10 +91,10 @@ async def test_signing_out_takes_the_phone_along(service, house, phones):
     assert (await caller.get("/v1/me/profile")).status_code == 401
 
 
-async def test_nobody_makes_us_call_elsewhere(service, house, phones, problem):
-    """Nothing that is refused is ever connected to: a trap on this machine stays empty."""
-    house.rt.settings = house.rt.settings.model_copy(update={"push_hosts": ""})
-    caller = await house.friend("f1")
+async def test_refused_endpoints_are_never_connected_to(service, api, phones, problem):
+    """Nothing refused is ever connected to: a server on this machine gets no request."""
+    api.rt.settings = api.rt.settings.model_copy(update={"push_hosts": ""})
+    caller = await api.friend("f1")
     trap = service.url.removeprefix("http://")
     bad = [one.replace("127.0.0.1", trap) for one in BAD] + [service.handset("x").endpoint]
     keys = service.handset("x").subscription["keys"]
@@ -109,29 +109,29 @@ async def test_nobody_makes_us_call_elsewhere(service, house, phones, problem):
 
 
 @pytest.mark.parametrize("key", ["", "AAAA", "é" * 87, 5, None, "+" * 87, "A" * 88])
-async def test_keys_that_are_none_are_refused(service, house, problem, key):
-    caller = await house.friend("f1")
+async def test_invalid_push_keys_are_refused(service, api, problem, key):
+    caller = await api.friend("f1")
     phone = service.handset("x").subscription
     phone["keys"] |= {"p256dh": key}
-    said = problem(await caller.post(ROUTE, phone), 422, "validation-failed")
-    assert said["errors"][0]["field"] == "keys.p256dh"
+    result = problem(await caller.post(ROUTE, phone), 422, "validation-failed")
+    assert result["errors"][0]["field"] == "keys.p256dh"
 
 
-async def test_a_tried_alarm_says_how_each_phone_did(service, house, clock, problem, phones):
-    caller = await house.friend("f1")
+async def test_an_alarm_test_has_a_result_for_each_phone(service, api, clock, problem, phones):
+    caller = await api.friend("f1")
     answers = {"fine": 201, "gone": 410, "refused": 403, "unreachable": 503}
     for name, status in answers.items():
         phone = service.handset(name)
         phone.answer = (status, {}, b"")
         await caller.post(ROUTE, phone.subscription)
         await clock.advance(timedelta(seconds=1))
-    said = (await caller.post(TRY)).json()
-    assert said["rang"] == 1
-    assert [one["problem"] for one in said["phones"]] == [None, "gone", "refused", "unreachable"]
-    assert said["obstacles"] == []
-    (rung,) = service.handset("fine").taken
-    assert rung.notification["data"]["kind"] == "alarm"
-    assert rung.notification["navigate"] == "https://tekkie.test/friend"
+    result = (await caller.post(TRY)).json()
+    assert result["rang"] == 1
+    assert [one["problem"] for one in result["phones"]] == [None, "gone", "refused", "unreachable"]
+    assert result["obstacles"] == []
+    (push,) = service.handset("fine").taken
+    assert push.notification["data"]["kind"] == "alarm"
+    assert push.notification["navigate"] == "https://tekkie.test/friend"
     assert [name for _, name in await phones()] == ["fine", "refused", "unreachable"]
     again = await caller.post(TRY)
     problem(again, 429, "rung-just-now")
@@ -140,16 +140,16 @@ async def test_a_tried_alarm_says_how_each_phone_did(service, house, clock, prob
     assert (await caller.post(TRY)).status_code == 200
 
 
-async def test_a_tried_alarm_names_what_stands_in_the_way(service, house, owner, clock):
-    caller = await house.friend("f1")
-    friend_id = house.friends["f1"]
+async def test_an_alarm_test_lists_the_obstacles(service, api, owner, clock):
+    caller = await api.friend("f1")
+    friend_id = api.friends["f1"]
     quiet = {"quiet": {"from": "00:00", "until": "23:59"}, "paused": True}
     assert (await caller.send("PATCH", "/v1/me/profile", json=quiet)).status_code == 200
     await owner.execute("DELETE FROM friend_certificates WHERE friend_id = $1", friend_id)
     await owner.execute("UPDATE friends SET open_jobs = capacity WHERE id = $1", friend_id)
     await owner.execute("UPDATE people SET lat = NULL, lon = NULL WHERE id = $1", friend_id)
-    said = (await caller.post(TRY)).json()
-    assert said == {
+    result = (await caller.post(TRY)).json()
+    assert result == {
         "rang": 0,
         "phones": [],
         "obstacles": [
@@ -158,8 +158,8 @@ async def test_a_tried_alarm_names_what_stands_in_the_way(service, house, owner,
     }
 
 
-async def test_no_transaction_is_open_while_phones_are_rung(service, house, owner):
-    caller = await house.friend("f1")
+async def test_no_transaction_is_open_during_test_pushes(service, api, owner):
+    caller = await api.friend("f1")
     phone = service.handset("slow")
     phone.hold = asyncio.Event()
     await caller.post(ROUTE, phone.subscription)
@@ -176,12 +176,12 @@ async def test_no_transaction_is_open_while_phones_are_rung(service, house, owne
     assert (await trying).json()["rang"] == 1
 
 
-async def test_who_can_be_reached_by_nothing_is_not_asked(service, house, owner):
-    """Erased, he has no mail; with a phone he would be asked again."""
-    friend_id = house.friends["f1"]
-    rt = house.rt
+async def test_an_unreachable_friend_gets_no_offer(service, api, owner):
+    """After erasure a friend has no mail; a phone would make them reachable again."""
+    friend_id = api.friends["f1"]
+    rt = api.rt
     await owner.execute("UPDATE people SET erased_at = moment() WHERE id = $1", friend_id)
     await friends.refresh_index(rt, [friend_id])
     assert rt.index.get(friend_id).channels == frozenset()
     assert rt.index.get(friend_id).state is FriendState.ACTIVE
-    assert "f1" not in await house.offers(await house.book())
+    assert "f1" not in await api.offers(await api.book())

@@ -1,16 +1,16 @@
-"""Which place do you mean? By postcode or town, with typing errors, never in another country."""
+"""Suggestions for places: by postcode or town, with typing errors, within one country."""
 
 import pytest
 
 
-async def found(house, **asked):
-    answer = await house.client().get("/v1/places", **asked)
+async def found(api, **query):
+    answer = await api.client().get("/v1/places", **query)
     assert answer.status_code == 200, answer.text
     return answer.json()["items"]
 
 
-async def test_a_postcode_is_completed_in_its_order(house):
-    items = await found(house, country="CH", q="800", limit=5)
+async def test_a_postcode_is_completed_in_its_order(api):
+    items = await found(api, country="CH", q="800", limit=5)
     assert [place["postcode"] for place in items] == ["8001", "8002", "8003", "8004", "8005"]
     assert items[0]["town"] == "Zürich"
     assert set(items[0]) == {
@@ -30,25 +30,23 @@ async def test_a_postcode_is_completed_in_its_order(house):
         ("DE", "Berl", "Berlin"),
     ],
 )
-async def test_a_town_is_found_by_its_beginning_without_accents_and_misspelt(
-    house, country, text, town
-):
-    assert (await found(house, country=country, q=text))[0]["town"] == town
+async def test_a_town_is_found_by_prefix_without_accents_and_misspelt(api, country, text, town):
+    assert (await found(api, country=country, q=text))[0]["town"] == town
 
 
 @pytest.mark.parametrize("text", ["00-95", "0095", "PL-00-95"])
-async def test_a_polish_postcode_is_found_with_and_without_its_dash(house, text):
-    items = await found(house, country="PL", q=text)
+async def test_a_polish_postcode_is_found_with_and_without_its_dash(api, text):
+    items = await found(api, country="PL", q=text)
     assert items
     assert all(place["postcode"].startswith("00-95") for place in items)
 
 
 @pytest.mark.parametrize("text", ["0", "99999999", "8x", "%", "\u202e", "zzzzqqqq"])
-async def test_what_is_nowhere_is_found_nowhere(house, text):
-    assert await found(house, country="CH", q=text) == []
+async def test_an_unknown_place_is_not_found(api, text):
+    assert await found(api, country="CH", q=text) == []
 
 
-async def test_another_country_and_an_empty_text_are_refused(house, problem):
-    nobody = house.client()
-    for asked in ({"country": "FR", "q": "75"}, {"country": "CH", "q": " "}, {"country": "CH"}):
-        problem(await nobody.get("/v1/places", **asked), 422, "validation-failed")
+async def test_another_country_and_an_empty_text_are_refused(api, problem):
+    nobody = api.client()
+    for query in ({"country": "FR", "q": "75"}, {"country": "CH", "q": " "}, {"country": "CH"}):
+        problem(await nobody.get("/v1/places", **query), 422, "validation-failed")

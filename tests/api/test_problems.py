@@ -1,4 +1,4 @@
-"""Every way to say no has one status, one name, and tells nothing of the inside."""
+"""Problems: every kind has one status and one code, and discloses no internals."""
 
 import asyncio
 import json
@@ -38,7 +38,7 @@ def test_every_refusal_of_the_rules_has_its_status():
         and refusal not in problems.KINDS
         and refusal.code != "refused"
     }
-    # Raised by the import of friends' files, and turned into a field by the profile's route.
+    # Raised only by imports of friends, and reported as a field by the profile's route.
     assert unmapped == {"EmailTaken", "CapacityTooLow"}
 
 
@@ -61,12 +61,12 @@ def test_names_are_unique_and_statuses_sensible():
         (Overloaded(SECRET), "overloaded"),
     ],
 )
-async def test_what_passes_is_503_and_says_when_to_come_back(house, monkeypatch, error, code):
+async def test_a_temporary_failure_is_503_with_retry_after(api, monkeypatch, error, code):
     async def fails(*_, **__):
         raise error
 
     monkeypatch.setattr(commands, "book", fails)
-    answer = await house.client().post("/v1/bookings", BOOKING)
+    answer = await api.client().post("/v1/bookings", BOOKING)
     assert answer.status_code == 503
     assert answer.json()["code"] == code
     assert int(answer.headers["retry-after"]) >= 1
@@ -74,15 +74,13 @@ async def test_what_passes_is_503_and_says_when_to_come_back(house, monkeypatch,
 
 
 @pytest.mark.parametrize("error", [RuntimeError(SECRET), ConstraintViolation("awards_one_living")])
-async def test_a_fault_of_ours_is_500_with_a_number_and_nothing_else(
-    house, monkeypatch, caplog, error
-):
+async def test_an_unexpected_error_is_500_with_a_request_id_only(api, monkeypatch, caplog, error):
     async def fails(*_, **__):
         raise error
 
     monkeypatch.setattr(commands, "book", fails)
     with caplog.at_level(logging.ERROR):
-        answer = await house.client().post("/v1/bookings", BOOKING, X_Request_Id="request-4711")
+        answer = await api.client().post("/v1/bookings", BOOKING, X_Request_Id="request-4711")
     assert answer.status_code == 500
     assert answer.json()["code"] == "internal"
     assert answer.headers["x-request-id"] == "request-4711"
@@ -92,8 +90,8 @@ async def test_a_fault_of_ours_is_500_with_a_number_and_nothing_else(
     assert [record for record in caplog.records if record.levelno >= logging.ERROR]
 
 
-async def test_a_database_that_went_away_is_503_and_comes_back_by_itself(house, owner, problem):
-    friend = await house.friend("f1")
+async def test_an_unavailable_database_is_503_and_recovers_by_itself(api, owner, problem):
+    friend = await api.friend("f1")
     await owner.execute(
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename <> current_user "
         "AND datname = current_database()"
@@ -106,47 +104,47 @@ async def test_a_database_that_went_away_is_503_and_comes_back_by_itself(house, 
     assert answers[-1].status_code == 200
 
 
-async def test_an_overfull_house_says_so_at_once(house, monkeypatch, problem):
+async def test_an_overloaded_server_answers_503_at_once(api, monkeypatch, problem):
     monkeypatch.setattr("dispatch.flows.group_commit.QUEUE_MAX", 0)
-    problem(await house.client().post("/v1/bookings", BOOKING), 503, "overloaded")
+    problem(await api.client().post("/v1/bookings", BOOKING), 503, "overloaded")
 
 
-async def test_paths_and_methods_there_are_not_are_problems_too(house, problem):
-    problem(await house.client().get("/v1/nothing"), 404, "not-found")
-    problem(await house.client().get("/v1/bookings/"), 404, "not-found")
-    wrong = await house.client().send("PUT", "/v1/bookings")
+async def test_unknown_paths_and_methods_are_problems_too(api, problem):
+    problem(await api.client().get("/v1/nothing"), 404, "not-found")
+    problem(await api.client().get("/v1/bookings/"), 404, "not-found")
+    wrong = await api.client().send("PUT", "/v1/bookings")
     problem(wrong, 405, "method-not-allowed")
     assert wrong.headers["allow"] == "GET, POST"
-    problem(await house.client().send("TRACE", "/v1/packages"), 405, "method-not-allowed")
+    problem(await api.client().send("TRACE", "/v1/packages"), 405, "method-not-allowed")
 
 
-async def test_every_answer_is_numbered_and_guarded(house):
+async def test_every_response_has_a_request_id_and_security_headers(api):
     for path in ("/v1/packages?market=CH", "/v1/nothing", "/v1/me/offers", "/docs"):
-        answer = await house.client().get(path)
+        answer = await api.client().get(path)
         assert len(answer.headers["x-request-id"]) == 16
         assert answer.headers["x-content-type-options"] == "nosniff"
         assert answer.headers["referrer-policy"] == "no-referrer"
         assert answer.headers["cache-control"] == "no-store"
         assert "default-src 'none'" in answer.headers["content-security-policy"]
         assert answer.headers["strict-transport-security"]
-    given = await house.client().send("GET", "/docs", headers={"X-Request-Id": "evil\tid"})
+    given = await api.client().send("GET", "/docs", headers={"X-Request-Id": "evil\tid"})
     assert given.headers["x-request-id"] != "evil\tid"
 
 
-async def test_whoever_hangs_up_does_not_undo_what_was_begun(house, owner):
-    task = asyncio.create_task(house.client().post("/v1/bookings", BOOKING))
+async def test_a_disconnect_does_not_undo_a_request(api, owner):
+    task = asyncio.create_task(api.client().post("/v1/bookings", BOOKING))
     for _ in range(1000):
-        if group_commit(house.rt).writers:
+        if group_commit(api.rt).writers:
             break
         await asyncio.sleep(0)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    await group_commit(house.rt).close()
+    await group_commit(api.rt).close()
     assert await owner.fetchval("SELECT count(*) FROM bookings") == 1
 
 
-def test_missing_and_foreign_are_said_with_the_same_words():
+def test_missing_and_foreign_have_the_same_response():
     first = problems.error_response(NotFound("booking 4711 of Vera"))
     second = problems.error_response(NotFound())
     assert first.body == second.body

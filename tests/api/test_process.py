@@ -1,4 +1,4 @@
-"""The pieces of a running process."""
+"""The parts of a running process."""
 
 import asyncio
 from contextlib import AsyncExitStack
@@ -12,7 +12,7 @@ from tests.builders import friend_row, import_friends
 
 
 @pytest.mark.parametrize("api_only", [True, False], ids=["api only", "with a worker"])
-async def test_an_api_process_hears_of_friends_another_took_in(rt, database, tmp_path, api_only):
+async def test_an_api_process_follows_imports_of_another_process(rt, database, tmp_path, api_only):
     settings = Settings(data_dir=tmp_path)
     async with AsyncExitStack() as stack:
         await process.start_worker(stack, rt, api_only=api_only)
@@ -23,7 +23,7 @@ async def test_an_api_process_hears_of_friends_another_took_in(rt, database, tmp
                 await asyncio.sleep(0.02)
 
 
-def test_as_many_files_may_be_open_as_the_user_is_allowed():
+def test_the_file_limit_is_raised_to_the_hard_limit():
     resource = pytest.importorskip("resource")
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     try:

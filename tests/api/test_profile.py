@@ -1,4 +1,4 @@
-"""What a friend sees and changes about himself."""
+"""The profile that a friend reads and changes."""
 
 from datetime import timedelta
 
@@ -12,12 +12,12 @@ from tests.builders import book_and_accept, friend_row, import_friends, north
 PATH = "/v1/me/profile"
 
 
-async def patch(who, body):
-    return await who.send("PATCH", PATH, json=body)
+async def patch(caller, body):
+    return await caller.send("PATCH", PATH, json=body)
 
 
-async def test_a_friend_sees_all_that_is_kept_about_him(house):
-    seen = (await (await house.friend("f1")).get(PATH)).json()
+async def test_a_friend_sees_all_stored_data_about_themselves(api):
+    seen = (await (await api.friend("f1")).get(PATH)).json()
     assert seen == {
         "ref": "f1",
         "name": "F1 Muster",
@@ -45,8 +45,8 @@ async def test_a_friend_sees_all_that_is_kept_about_him(house):
     )
 
 
-async def test_what_is_given_changes_and_all_else_stays(house, rt):
-    me = await house.friend("f1")
+async def test_given_fields_change_and_all_others_stay(api, rt):
+    me = await api.friend("f1")
     before = (await me.get(PATH)).json()
     change = {
         "radius_m": 8000,
@@ -60,15 +60,15 @@ async def test_what_is_given_changes_and_all_else_stays(house, rt):
     assert answer.status_code == 200, answer.text
     assert answer.json() == before | change
     assert (await me.get(PATH)).json() == before | change
-    assert rt.index.get(house.friends["f1"]).radius_m == 8000
+    assert rt.index.get(api.friends["f1"]).radius_m == 8000
     again = await patch(me, {"paused": False, "quiet": None})
     assert again.json() == before | change | {"paused": False, "quiet": None}
     assert (await patch(me, {})).json() == again.json()
 
 
-async def test_a_paused_friend_is_not_asked(house):
-    await patch(await house.friend("f1"), {"paused": True})
-    assert list(await house.offers(await house.book())) == ["f2", "f3", "f4", "f5"]
+async def test_a_paused_friend_gets_no_offer(api):
+    await patch(await api.friend("f1"), {"paused": True})
+    assert list(await api.offers(await api.book())) == ["f2", "f3", "f4", "f5"]
 
 
 @pytest.mark.parametrize(
@@ -78,14 +78,14 @@ async def test_a_paused_friend_is_not_asked(house):
         ({"radius_m": 100_001}, "radius_m", "at most 100000"),
         ({"radius_m": "8000"}, "radius_m", "whole number"),
         ({"radius_m": 8000.5}, "radius_m", "whole number"),
-        ({"radius_m": None}, "radius_m", "leave it out"),
+        ({"radius_m": None}, "radius_m", "omit it"),
         ({"radius": 8000}, "radius", "spelling"),
         ({"name": "Somebody else"}, "name", "not a field"),
         ({"base": {"lat": 47.4}}, "base.lon", "missing"),
         ({"base": {"lat": 91, "lon": 8}}, "base.lat", "at most 90"),
         ({"base": {"lat": 8.54, "lon": 47.37}}, "base", "swapped"),
         ({"base": {"lat": 52.52, "lon": 13.4}}, "base", "from the nearest place of CH"),
-        ({"base": None}, "base", "leave it out"),
+        ({"base": None}, "base", "omit it"),
         ({"quiet": {"from": "24:00", "until": "07:00"}}, "quiet.from", "form"),
         ({"quiet": {"from": "22:00", "until": "22:00"}}, "quiet.until", "paused"),
         ({"quiet": {"from": "22:00"}}, "quiet.until", "missing"),
@@ -98,21 +98,21 @@ async def test_a_paused_friend_is_not_asked(house):
         ({"capacity": 21}, "capacity", "at most 20"),
     ],
 )
-async def test_what_cannot_be_names_the_field_and_the_cure(house, problem, body, field, words):
-    me = await house.friend("f1")
+async def test_an_invalid_profile_is_refused_by_field_with_a_cure(api, problem, body, field, words):
+    me = await api.friend("f1")
     before = (await me.get(PATH)).json()
-    said = problem(await patch(me, body), 422, "validation-failed")
-    [error] = [one for one in said["errors"] if one["field"] == field]
+    result = problem(await patch(me, body), 422, "validation-failed")
+    [error] = [one for one in result["errors"] if one["field"] == field]
     assert words in f"{error['problem']}; {error['cure']}"
     assert (await me.get(PATH)).json() == before
 
 
-async def test_nobody_takes_fewer_jobs_than_he_holds(house, rt, problem):
+async def test_capacity_cannot_be_less_than_the_open_jobs(api, rt, problem):
     await book_and_accept(rt)
     await book_and_accept(rt)
-    me = await house.friend("f1")
-    said = problem(await patch(me, {"capacity": 1}), 422, "validation-failed")
-    assert said["errors"][0] == {
+    me = await api.friend("f1")
+    result = problem(await patch(me, {"capacity": 1}), 422, "validation-failed")
+    assert result["errors"][0] == {
         "field": "capacity",
         "problem": "is less than the jobs you hold",
         "cure": "finish or hand back jobs first",
@@ -120,19 +120,19 @@ async def test_nobody_takes_fewer_jobs_than_he_holds(house, rt, problem):
     assert (await me.get(PATH)).json()["open_jobs"] == 2
 
 
-async def test_stars_are_counted(house):
-    booking, _ = await house.win("f1")
-    me, at = await house.friend("f1"), f"/v1/bookings/{booking['id']}"
+async def test_stars_are_counted(api):
+    booking, _ = await api.win("f1")
+    me, at = await api.friend("f1"), f"/v1/bookings/{booking['id']}"
     await me.post(f"{at}/contacted")
     await me.post(f"{at}/complete", {"summary": "All online.", "minutes": 50})
-    await house.client(booking["token"]).post(f"{at}/rating", {"stars": 4})
+    await api.client(booking["token"]).post(f"{at}/rating", {"stars": 4})
     assert (await me.get(PATH)).json()["rating"] == {"stars": 4.0, "count": 1}
 
 
-async def test_only_a_friend_has_a_profile(house, problem):
-    problem(await house.client().get(PATH), 401, "unauthenticated")
-    problem(await (await house.partner()).get(PATH), 403, "forbidden")
-    problem(await patch(await house.operator(), {"paused": True}), 403, "forbidden")
+async def test_only_a_friend_has_a_profile(api, problem):
+    problem(await api.client().get(PATH), 401, "unauthenticated")
+    problem(await (await api.partner()).get(PATH), 403, "forbidden")
+    problem(await patch(await api.operator(), {"paused": True}), 403, "forbidden")
 
 
 async def test_an_unknown_friend_is_not_found(rt):
@@ -140,43 +140,43 @@ async def test_an_unknown_friend_is_not_found(rt):
         await friends.profile(rt, FriendId(rt.new_id()))
 
 
-HERE, THERE = {"lat": 47.37, "lon": 8.54}, {"lat": 47.38, "lon": 8.55}
+BASE, OTHER_BASE = {"lat": 47.37, "lon": 8.54}, {"lat": 47.38, "lon": 8.55}
 DAY = timedelta(hours=24)
 
 
-async def test_a_base_moves_once_in_24_hours(house, clock, problem):
-    me = await house.friend("f1")
-    assert (await patch(me, {"base": HERE})).json()["base"] == HERE
+async def test_a_base_moves_once_in_24_hours(api, clock, problem):
+    me = await api.friend("f1")
+    assert (await patch(me, {"base": BASE})).json()["base"] == BASE
     await clock.advance(DAY - timedelta(microseconds=1))
-    said = problem(await patch(me, {"base": THERE, "capacity": 7}), 409, "base-moved-lately")
-    assert said["errors"] == [
+    result = problem(await patch(me, {"base": OTHER_BASE, "capacity": 7}), 409, "base-moved-lately")
+    assert result["errors"] == [
         {
             "field": "base",
-            "problem": "You have moved your base point lately",
+            "problem": "You have moved your base point recently",
             "cure": "It can be moved again at 2026-03-03T09:00:00Z; leave it out until then.",
         }
     ]
     seen = (await me.get(PATH)).json()
-    assert (seen["base"], seen["capacity"]) == (HERE, 20), "nothing of it was changed"
-    assert (await patch(me, {"base": HERE, "capacity": 7})).json()["capacity"] == 7
+    assert (seen["base"], seen["capacity"]) == (BASE, 20), "nothing of it was changed"
+    assert (await patch(me, {"base": BASE, "capacity": 7})).json()["capacity"] == 7
     await clock.advance(timedelta(microseconds=1))
-    assert (await patch(me, {"base": THERE})).json()["base"] == THERE
-    problem(await patch(me, {"base": HERE}), 409, "base-moved-lately")
+    assert (await patch(me, {"base": OTHER_BASE})).json()["base"] == OTHER_BASE
+    problem(await patch(me, {"base": BASE}), 409, "base-moved-lately")
 
 
-async def test_to_say_where_one_starts_for_the_first_time_is_no_move(house, owner):
-    me = await house.friend("f1")
+async def test_the_first_base_is_not_a_move(api, owner):
+    me = await api.friend("f1")
     await owner.execute("UPDATE people SET lat = NULL, lon = NULL WHERE name = 'F1 Muster'")
-    for base in (HERE, THERE):
+    for base in (BASE, OTHER_BASE):
         assert (await patch(me, {"base": base})).json()["base"] == base
 
 
-async def test_an_import_moves_a_base_whenever_it_likes(house, rt, problem):
-    me = await house.friend("f1")
+async def test_an_import_may_move_a_base_at_any_time(api, rt, problem):
+    me = await api.friend("f1")
     for base in (north(10), north(20)):
         await import_friends(rt, [friend_row("f1", base)])
         assert (await me.get(PATH)).json()["base"]["lat"] == base.lat
-    await patch(me, {"base": HERE})
+    await patch(me, {"base": BASE})
     await import_friends(rt, [friend_row("f1", north(30))])
     assert (await me.get(PATH)).json()["base"]["lat"] == north(30).lat
-    problem(await patch(me, {"base": THERE}), 409, "base-moved-lately")
+    problem(await patch(me, {"base": OTHER_BASE}), 409, "base-moved-lately")

@@ -1,4 +1,4 @@
-"""Requests meet their endpoints by plans: as FastAPI would, and nothing is left to it."""
+"""Compiled routes: requests are served as FastAPI would."""
 
 import asyncio
 import re
@@ -15,7 +15,7 @@ from api.http.routing import CompiledRoute, RouteTable
 from api.server.app import ROUTERS
 
 
-class Asked(BaseModel):
+class Body(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     name: Annotated[str, Field(min_length=2)]
@@ -25,27 +25,27 @@ class Asked(BaseModel):
 async def endpoint(
     *,
     number: UUID,
-    asked: Asked,
+    body_model: Body,
     limit: Annotated[int, Query(ge=1, le=9)] = 5,
     word: Annotated[str | None, Query(max_length=3)] = None,
     key: Annotated[str | None, Header(alias="Some-Key", pattern="^[a-z]+$")] = None,
     must: Annotated[str, Header(alias="Must-Be")],
 ) -> dict[str, Any]:
-    return {"number": number, "name": asked.name, "limit": limit, "word": word, "key": key}
+    return {"number": number, "name": body_model.name, "limit": limit, "word": word, "key": key}
 
 
-def answered(kind, *, path, query=b"", headers=(), body=b'{"name":"ana"}'):
-    """What a route of this kind answers: status and body."""
+def call(kind, *, path, query=b"", headers=(), body=b'{"name":"ana"}'):
+    """The status, headers and body of a response by a route of this kind."""
     app = FastAPI()
     problems.install_handlers(app)
     app.router.routes.append(kind("/x/{number}", endpoint, methods=["POST"]))
-    said = []
+    messages = []
 
     async def receive():
         return {"type": "http.request", "body": body, "more_body": False}
 
     async def send(message):
-        said.append(message)
+        messages.append(message)
 
     scope = {
         "type": "http",
@@ -55,7 +55,11 @@ def answered(kind, *, path, query=b"", headers=(), body=b'{"name":"ana"}'):
         "headers": [(b"content-type", b"application/json"), *headers],
     }
     asyncio.run(app(scope, receive, send))
-    return said[0]["status"], dict(said[0]["headers"]), b"".join(one["body"] for one in said[1:])
+    return (
+        messages[0]["status"],
+        dict(messages[0]["headers"]),
+        b"".join(one["body"] for one in messages[1:]),
+    )
 
 
 GOOD = "0197f0a0-0000-7000-8000-000000000001"
@@ -81,17 +85,17 @@ REQUESTS = [
 
 @pytest.mark.parametrize("request_", REQUESTS, ids=str)
 def test_a_request_is_answered_as_fastapi_answers_it(request_):
-    assert answered(CompiledRoute, **request_) == answered(APIRoute, **request_)
+    assert call(CompiledRoute, **request_) == call(APIRoute, **request_)
 
 
-def test_every_route_is_direct_and_found_by_its_path():
+def test_every_route_is_compiled_and_found_by_its_path():
     routes = [route for router in ROUTERS for route in router.routes]
-    ways = RouteTable(None, routes=routes)
+    table = RouteTable(None, routes=routes)
     for route in routes:
         assert isinstance(route, CompiledRoute), route
         for method in route.methods:
             path = re.sub("{[a-z_]+}", GOOD, route.path)
-            found, values = ways._find(path)
+            found, values = table._find(path)
             assert found[method] is route
             assert values == [GOOD] * len(route.param_convertors)
 
@@ -99,9 +103,9 @@ def test_every_route_is_direct_and_found_by_its_path():
 @pytest.mark.parametrize(
     "path", ["/", "", "//", "/v1", "/v1/", "/v1/bookings/", "/v1/offers//accept", "/v1/x/y/z"]
 )
-def test_a_path_that_is_nobodys_is_found_nowhere(path):
-    ways = RouteTable(None, routes=[route for router in ROUTERS for route in router.routes])
-    assert ways._find(path) is None
+def test_an_unknown_path_is_not_found(path):
+    table = RouteTable(None, routes=[route for router in ROUTERS for route in router.routes])
+    assert table._find(path) is None
 
 
 async def yields():
@@ -112,7 +116,7 @@ async def wants(limit: int = 5) -> int:
     return limit
 
 
-def test_what_a_plan_does_not_cover_is_refused_when_the_route_is_made():
+def test_an_unsupported_signature_is_refused_when_the_route_is_created():
     for dependency in (yields, wants):
 
         async def asks(found: Annotated[int, Depends(dependency)]) -> None: ...

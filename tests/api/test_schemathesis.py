@@ -1,4 +1,4 @@
-"""Generated requests by every kind of caller: no 5xx, and nothing that is not documented."""
+"""Generated requests by every kind of caller: no 5xx, and only documented responses."""
 
 import asyncio
 import socket
@@ -18,9 +18,9 @@ from data.settings import Settings
 from dispatch.flows.bootstrap import open_runtime
 from dispatch.runtime import Runtime
 from tests.builders import import_friends
+from tests.proof.deployment import friend_groups
 from tests.proof.fuzz.attack import attack
 from tests.proof.fuzz.callers import KINDS, Caller, create_callers
-from tests.proof.deployment import friend_groups
 
 BASE = "https://tekkie.test"
 EXAMPLES = 1
@@ -28,8 +28,8 @@ DOCUMENT = create_app().openapi()
 
 
 @dataclass
-class Whole:
-    """The API on a loopback socket, in a thread and an event loop of its own."""
+class ServedApi:
+    """The API on a loopback socket, in a thread with its own event loop."""
 
     database: Database
     folder: Path
@@ -50,42 +50,44 @@ class Whole:
             self.ready.set()
 
     async def serve(self) -> None:
-        chosen = Settings(data_dir=self.folder, public_url=BASE)
-        async with open_runtime(chosen, self.database, application="tests", chance=Random(7)) as rt:
-            await self.furnish(rt)
+        settings = Settings(data_dir=self.folder, public_url=BASE)
+        async with open_runtime(
+            settings, self.database, application="tests", chance=Random(7)
+        ) as rt:
+            await self.create_data(rt)
             config = uvicorn.Config(create_app(rt), log_config=None, lifespan="on")
             self.server = uvicorn.Server(config)
             self.listener.listen()
             self.ready.set()
             await self.server.serve(sockets=[self.listener])
 
-    async def furnish(self, rt: Runtime) -> None:
+    async def create_data(self, rt: Runtime) -> None:
         await import_friends(rt, friend_groups(len(KINDS)))
         self.callers = await create_callers(rt, KINDS, seed=1, jobs_each=6)
 
 
 @pytest.fixture(scope="module")
-def whole(server, template, tmp_path_factory) -> Iterator[Whole]:
+def served(server, template, tmp_path_factory) -> Iterator[ServedApi]:
     name = server.create(template)
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        whole = Whole(server.database(name), tmp_path_factory.mktemp("whole"), listener)
-        thread = Thread(target=whole.run)
+        served = ServedApi(server.database(name), tmp_path_factory.mktemp("served"), listener)
+        thread = Thread(target=served.run)
         thread.start()
-        whole.ready.wait(timeout=20)
-        assert whole.server is not None
-        yield whole
-        whole.server.should_exit = True
+        served.ready.wait(timeout=20)
+        assert served.server is not None
+        yield served
+        served.server.should_exit = True
         thread.join(timeout=10)
     server.drop(name)
 
 
 @pytest.mark.parametrize("caller", range(len(KINDS)), ids=KINDS)
-def test_generated_requests_get_documented_answers(whole, caller):
-    """The short slice of `python -m tests.proof.fuzz`, on the clock of tests standing still."""
+def test_generated_requests_get_documented_answers(served, caller):
+    """The short slice of `python -m tests.proof.fuzz`, with the test clock paused."""
     report = attack(
         DOCUMENT,
-        whole.url,
-        whole.callers[caller],
+        served.url,
+        served.callers[caller],
         seed=1,
         examples=EXAMPLES,
         phases=("examples", "fuzzing", "stateful"),
@@ -94,15 +96,15 @@ def test_generated_requests_get_documented_answers(whole, caller):
     assert 500 not in report.statuses
 
 
-def test_the_whole_run_notices_what_the_document_does_not_say(whole):
-    """A document that hides an answer is caught: the check is not blind."""
+def test_an_undocumented_status_is_detected(served):
+    """A document without a status is detected as incomplete."""
     document = deepcopy(DOCUMENT)
     del document["paths"]["/v1/bookings/{booking_id}"]["get"]["responses"]["404"]
     wanted = {"/v1/bookings/{booking_id}": document["paths"]["/v1/bookings/{booking_id}"]}
     found = attack(
         document | {"paths": wanted},
-        whole.url,
-        replace(whole.callers[-1], own={}),
+        served.url,
+        replace(served.callers[-1], own={}),
         seed=1,
         examples=3,
         phases=("fuzzing",),

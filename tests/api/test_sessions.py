@@ -1,4 +1,4 @@
-"""Signing in by a mailed link, by cookie and by key; and being shut out again."""
+"""Sessions: sign-in by mailed link, cookie and key; and the loss of access."""
 
 import asyncio
 from datetime import datetime, timedelta
@@ -15,172 +15,172 @@ from dispatch.rules.refusals import NotFound
 from tests.api.conftest import BASE, BOOKING
 
 FRIEND = {"email": "F1@example.org", "kind": "friend"}
-OURS = {"Origin": BASE, "Content-Type": "application/json"}
+OWN_ORIGIN = {"Origin": BASE, "Content-Type": "application/json"}
 
 
-async def link(house, **who):
-    answer = await house.client().post("/v1/login-links", FRIEND | who)
+async def link(api, **caller):
+    answer = await api.client().post("/v1/login-links", FRIEND | caller)
     assert answer.status_code == 202
-    return house.letters.sent[-1]["link"].rpartition("#")[2]
+    return api.letters.sent[-1]["link"].rpartition("#")[2]
 
 
-async def test_a_link_signs_a_friend_in_once(house, problem):
-    token = await link(house)
-    letter = house.letters.sent[0]
+async def test_a_link_signs_a_friend_in_once(api, problem):
+    token = await link(api)
+    letter = api.letters.sent[0]
     assert letter["email"] == "f1@example.org"
     assert letter["kind"] is Login.FRIEND
     assert letter["language"] in set(Language)
     assert letter["link"].startswith(f"{BASE}/login#")
-    begun = await house.client().post("/v1/sessions", {"token": token})
-    assert begun.status_code == 201
-    session = begun.json()
+    created = await api.client().post("/v1/sessions", {"token": token})
+    assert created.status_code == 201
+    session = created.json()
     assert session["kind"] == "friend"
     assert session["token"].startswith("ts_")
-    cookie = begun.headers["set-cookie"]
+    cookie = created.headers["set-cookie"]
     for part in ("tekkie_session=ts_", "HttpOnly", "SameSite=lax", "Secure", "Path=/"):
         assert part in cookie
-    me = house.client(session["token"])
+    me = api.client(session["token"])
     assert (await me.get("/v1/me/offers")).status_code == 200
-    problem(await house.client().post("/v1/sessions", {"token": token}), 422, "link-used-up")
+    problem(await api.client().post("/v1/sessions", {"token": token}), 422, "link-used-up")
 
 
-async def test_a_link_used_ten_times_at_once_works_once(house):
-    token = await link(house)
+async def test_a_link_used_ten_times_at_once_works_once(api):
+    token = await link(api)
     answers = await asyncio.gather(
-        *(house.client().post("/v1/sessions", {"token": token}) for _ in range(10))
+        *(api.client().post("/v1/sessions", {"token": token}) for _ in range(10))
     )
     assert sorted(answer.status_code for answer in answers) == [201] + [422] * 9
 
 
-async def test_a_link_works_for_fifteen_minutes(house, clock, problem):
-    token = await link(house)
+async def test_a_link_is_valid_for_fifteen_minutes(api, clock, problem):
+    token = await link(api)
     await clock.advance(timedelta(minutes=15))
-    problem(await house.client().post("/v1/sessions", {"token": token}), 422, "link-used-up")
+    problem(await api.client().post("/v1/sessions", {"token": token}), 422, "link-used-up")
 
 
-async def test_who_is_known_is_not_told(house):
-    known = await house.client().post("/v1/login-links", FRIEND)
-    unknown = await house.client().post("/v1/login-links", FRIEND | {"email": "x@example.org"})
-    wrong_kind = await house.client().post("/v1/login-links", FRIEND | {"kind": "operator"})
+async def test_known_and_unknown_addresses_get_the_same_response(api):
+    known = await api.client().post("/v1/login-links", FRIEND)
+    unknown = await api.client().post("/v1/login-links", FRIEND | {"email": "x@example.org"})
+    wrong_kind = await api.client().post("/v1/login-links", FRIEND | {"kind": "operator"})
     assert known.status_code == unknown.status_code == wrong_kind.status_code == 202
     assert known.content == unknown.content == wrong_kind.content
-    assert len(house.letters.sent) == 1
+    assert len(api.letters.sent) == 1
 
 
-async def test_five_links_an_hour_are_enough(house, clock, owner):
+async def test_at_most_five_links_are_sent_in_an_hour(api, clock, owner):
     for _ in range(7):
-        assert (await house.client().post("/v1/login-links", FRIEND)).status_code == 202
-    assert len(house.letters.sent) == 5
+        assert (await api.client().post("/v1/login-links", FRIEND)).status_code == 202
+    assert len(api.letters.sent) == 5
     await clock.advance(timedelta(hours=1, seconds=1))
-    await link(house)
-    assert len(house.letters.sent) == 6
+    await link(api)
+    assert len(api.letters.sent) == 6
     kept = await owner.fetchval("SELECT token_sha256 FROM login_links LIMIT 1")
     assert len(kept) == 32
 
 
-async def test_a_suspended_friend_is_out_at_once(house, owner, problem):
-    friend = await house.friend("f1")
-    token = await link(house)
+async def test_a_suspended_friend_loses_access_at_once(api, owner, problem):
+    friend = await api.friend("f1")
+    token = await link(api)
     await owner.execute("UPDATE friends SET state = 'suspended' WHERE ref = 'f1'")
     problem(await friend.get("/v1/me/offers"), 401, "unauthenticated")
-    problem(await house.client().post("/v1/sessions", {"token": token}), 422, "link-used-up")
-    await house.client().post("/v1/login-links", FRIEND)
-    assert len(house.letters.sent) == 1
+    problem(await api.client().post("/v1/sessions", {"token": token}), 422, "link-used-up")
+    await api.client().post("/v1/login-links", FRIEND)
+    assert len(api.letters.sent) == 1
     with pytest.raises(NotFound):
-        await sessions.create_token(house.rt, PersonId(house.friends["f1"]))
+        await sessions.create_token(api.rt, PersonId(api.friends["f1"]))
 
 
-async def test_a_session_ends_by_time_and_by_hand(house, clock, problem):
-    friend = await house.friend("f1")
+async def test_a_session_ends_by_time_and_by_signing_out(api, clock, problem):
+    friend = await api.friend("f1")
     assert (await friend.delete("/v1/sessions/current")).status_code == 204
     problem(await friend.get("/v1/me/offers"), 401, "unauthenticated")
-    brief = await sessions.create_token(house.rt, PersonId(house.friends["f1"]), timedelta(hours=1))
-    assert (await house.client(brief).get("/v1/me/offers")).status_code == 200
+    brief = await sessions.create_token(api.rt, PersonId(api.friends["f1"]), timedelta(hours=1))
+    assert (await api.client(brief).get("/v1/me/offers")).status_code == 200
     await clock.advance(timedelta(hours=1))
-    problem(await house.client(brief).get("/v1/me/offers"), 401, "unauthenticated")
+    problem(await api.client(brief).get("/v1/me/offers"), 401, "unauthenticated")
 
 
-async def test_an_operator_signs_in_and_is_added_once(house):
-    first = await sessions.add_operator(house.rt, "Olga Pult", "Desk@example.com")
-    again = await sessions.add_operator(house.rt, "Someone Else", "desk@example.com")
+async def test_an_operator_signs_in_and_is_added_once(api):
+    first = await sessions.add_operator(api.rt, "Olga Pult", "Desk@example.com")
+    again = await sessions.add_operator(api.rt, "Someone Else", "desk@example.com")
     assert first == again
-    token = await link(house, email="desk@example.com", kind="operator")
-    begun = await house.client().post("/v1/sessions", {"token": token})
-    assert begun.json()["kind"] == "operator"
-    by_hand = await sessions.create_login_link(house.rt, first)
-    assert (await house.client().post("/v1/sessions", {"token": by_hand})).status_code == 201
+    token = await link(api, email="desk@example.com", kind="operator")
+    created = await api.client().post("/v1/sessions", {"token": token})
+    assert created.json()["kind"] == "operator"
+    by_hand = await sessions.create_login_link(api.rt, first)
+    assert (await api.client().post("/v1/sessions", {"token": by_hand})).status_code == 201
 
 
-async def test_nobody_gets_a_link_for_a_customer(house, owner):
-    await house.book()
+async def test_nobody_gets_a_link_for_a_customer(api, owner):
+    await api.book()
     person = await owner.fetchval("SELECT customer_id FROM bookings")
     for make in (sessions.create_login_link, sessions.create_token):
         with pytest.raises(NotFound):
-            await make(house.rt, PersonId(person))
+            await make(api.rt, PersonId(person))
 
 
-async def signed_in(house, ref="f1"):
-    """The cookie of a friend."""
-    token = await sessions.create_token(house.rt, PersonId(house.friends[ref]))
+async def signed_in(api, ref="f1"):
+    """The session cookie of a friend."""
+    token = await sessions.create_token(api.rt, PersonId(api.friends[ref]))
     return {"Cookie": f"tekkie_session={token}"}
 
 
-async def test_a_cookie_reads_freely_and_writes_from_our_own_pages(house, problem):
-    booking = await house.book()
-    offers = await house.offers(booking)
-    cookie = await signed_in(house)
-    http = house.http
+async def test_a_cookie_can_read_and_can_write_from_our_own_pages_only(api, problem):
+    booking = await api.book()
+    offers = await api.offers(booking)
+    cookie = await signed_in(api)
+    http = api.http
     assert (await http.get("/v1/me/offers", headers=cookie)).status_code == 200
     path = f"/v1/offers/{offers['f1']}/decline"
     for headers in (
         {},
         {"Content-Type": "application/json"},
         {"Origin": BASE},
-        OURS | {"Origin": "https://evil.example"},
-        OURS | {"Origin": "null"},
-        OURS | {"Origin": "https://tekkie.test.evil.example"},
-        OURS | {"Origin": "http://tekkie.test"},
-        OURS | {"Sec-Fetch-Site": "cross-site"},
-        OURS | {"Sec-Fetch-Site": "same-site"},
+        OWN_ORIGIN | {"Origin": "https://evil.example"},
+        OWN_ORIGIN | {"Origin": "null"},
+        OWN_ORIGIN | {"Origin": "https://tekkie.test.evil.example"},
+        OWN_ORIGIN | {"Origin": "http://tekkie.test"},
+        OWN_ORIGIN | {"Sec-Fetch-Site": "cross-site"},
+        OWN_ORIGIN | {"Sec-Fetch-Site": "same-site"},
     ):
         answer = await http.post(path, headers=cookie | headers)
         problem(answer, 403, "cross-site")
-    assert (await http.post(path, headers=cookie | OURS)).status_code == 200
+    assert (await http.post(path, headers=cookie | OWN_ORIGIN)).status_code == 200
     fetched = {"Sec-Fetch-Site": "same-origin", "Content-Type": "application/json"}
     assert (await http.post(path, headers=cookie | fetched)).status_code == 200
 
 
-async def test_a_form_of_another_site_does_nothing(house, problem):
-    cookie = await signed_in(house)
-    answer = await house.http.post(
+async def test_a_form_of_another_site_is_refused(api, problem):
+    cookie = await signed_in(api)
+    answer = await api.http.post(
         "/v1/quotes", headers=cookie | {"Origin": "https://evil.example"}, data={"a": "b"}
     )
     problem(answer, 415, "unsupported-media-type")
 
 
-async def test_an_old_cookie_keeps_nobody_from_booking(house):
+async def test_an_expired_cookie_does_not_prevent_a_booking(api):
     headers = {"Cookie": "tekkie_session=ts_old"}
-    answer = await house.http.post("/v1/bookings", headers=headers, json=BOOKING)
+    answer = await api.http.post("/v1/bookings", headers=headers, json=BOOKING)
     assert answer.status_code == 201
 
 
-async def test_signing_out_by_cookie_takes_it_away(house, problem):
-    cookie = await signed_in(house)
-    gone = await house.http.delete("/v1/sessions/current", headers=cookie | OURS)
+async def test_signing_out_by_cookie_deletes_it(api, problem):
+    cookie = await signed_in(api)
+    gone = await api.http.delete("/v1/sessions/current", headers=cookie | OWN_ORIGIN)
     assert gone.status_code == 204
     assert 'tekkie_session=""' in gone.headers["set-cookie"]
-    problem(await house.http.get("/v1/me/offers", headers=cookie), 401, "unauthenticated")
+    problem(await api.http.get("/v1/me/offers", headers=cookie), 401, "unauthenticated")
 
 
-async def test_a_revoked_key_opens_nothing_from_then_on(house, owner, problem):
-    partner, key = await accounts.add(house.rt, "Radio Meier")
-    second = await accounts.add_key(house.rt, "Radio Meier")
+async def test_a_revoked_key_is_invalid_at_once(api, owner, problem):
+    partner, key = await accounts.add(api.rt, "Radio Meier")
+    second = await accounts.add_key(api.rt, "Radio Meier")
     assert key.startswith("tk_live_")
-    assert (await house.client(key).get("/v1/bookings")).status_code == 200
-    await accounts.revoke_key(house.rt, key[:16])
-    problem(await house.client(key).get("/v1/bookings"), 401, "unauthenticated")
-    assert (await house.client(second).get("/v1/bookings")).status_code == 200
-    [listed] = await accounts.list_partners(house.rt)
+    assert (await api.client(key).get("/v1/bookings")).status_code == 200
+    await accounts.revoke_key(api.rt, key[:16])
+    problem(await api.client(key).get("/v1/bookings"), 401, "unauthenticated")
+    assert (await api.client(second).get("/v1/bookings")).status_code == 200
+    [listed] = await accounts.list_partners(api.rt)
     assert listed.id == partner.id
     assert [bool(known.revoked_at) for known in listed.keys] == [True, False]
     kept = str(await owner.fetch("SELECT * FROM partner_keys"))
@@ -190,59 +190,59 @@ async def test_a_revoked_key_opens_nothing_from_then_on(house, owner, problem):
     assert [row["act"] for row in acts] == ["key.added", "key.added", "key.revoked"]
 
 
-async def test_partners_are_named_once_and_keys_must_exist(house):
-    await accounts.add(house.rt, "Radio Meier")
+async def test_partner_names_are_unique_and_keys_must_exist(api):
+    await accounts.add(api.rt, "Radio Meier")
     with pytest.raises(accounts.NameTaken):
-        await accounts.add(house.rt, "Radio Meier")
+        await accounts.add(api.rt, "Radio Meier")
     with pytest.raises(NotFound):
-        await accounts.add_key(house.rt, "Nobody")
+        await accounts.add_key(api.rt, "Nobody")
     with pytest.raises(NotFound):
-        await accounts.revoke_key(house.rt, "tk_live_nothing1")
+        await accounts.revoke_key(api.rt, "tk_live_nothing1")
 
 
-async def test_a_partner_of_members_asks_members_only(house, owner):
-    partner = await house.partner("Community", members_only=True)
+async def test_a_members_only_partner_gets_only_members(api, owner):
+    partner = await api.partner("Community", members_only=True)
     nobody = await partner.post("/v1/bookings", BOOKING)
     assert nobody.json()["state"] == "unfilled"
     assert nobody.json()["offers"] == {"live": 0}
 
 
-async def test_a_session_says_whose_it_is_and_until_when(house, clock, problem):
-    begun = await clock.now()
-    for who, kind, id_ in (
-        (await house.friend("f1"), "friend", str(house.friends["f1"])),
-        (await house.operator(), "operator", None),
+async def test_a_session_has_its_owner_and_its_end(api, clock, problem):
+    created = await clock.now()
+    for caller, kind, id_ in (
+        (await api.friend("f1"), "friend", str(api.friends["f1"])),
+        (await api.operator(), "operator", None),
     ):
-        said = (await who.get("/v1/sessions/current")).json()
-        assert said["kind"] == kind
-        assert id_ in (None, said["id"])
-        expires_at = datetime.fromisoformat(said["expires_at"])
-        assert expires_at - datetime.fromisoformat(said["server_time"]) <= SESSION_LIFE
-        assert expires_at - begun >= SESSION_LIFE
-    problem(await house.client().get("/v1/sessions/current"), 401, "unauthenticated")
-    gone = await house.friend("f1")
+        result = (await caller.get("/v1/sessions/current")).json()
+        assert result["kind"] == kind
+        assert id_ in (None, result["id"])
+        expires_at = datetime.fromisoformat(result["expires_at"])
+        assert expires_at - datetime.fromisoformat(result["server_time"]) <= SESSION_LIFE
+        assert expires_at - created >= SESSION_LIFE
+    problem(await api.client().get("/v1/sessions/current"), 401, "unauthenticated")
+    gone = await api.friend("f1")
     await gone.delete("/v1/sessions/current")
     problem(await gone.get("/v1/sessions/current"), 401, "unauthenticated")
 
 
-async def test_one_browser_holds_a_friend_s_session_and_the_desk_s(house):
-    person = await sessions.add_operator(house.rt, "Dora Desk", "dora@example.org")
-    link = await sessions.create_login_link(house.rt, person)
-    begun = await house.http.post("/v1/sessions", json={"token": link})
-    at_desk = begun.headers["set-cookie"].partition(";")[0]
+async def test_one_browser_may_hold_a_friends_and_an_operators_session(api):
+    person = await sessions.add_operator(api.rt, "Dora Desk", "dora@example.org")
+    link = await sessions.create_login_link(api.rt, person)
+    created = await api.http.post("/v1/sessions", json={"token": link})
+    at_desk = created.headers["set-cookie"].partition(";")[0]
     assert at_desk.startswith("tekkie_desk=ts_")
-    both = {"Cookie": f"{(await signed_in(house))['Cookie']}; {at_desk}"}
+    both = {"Cookie": f"{(await signed_in(api))['Cookie']}; {at_desk}"}
     alone = {"Cookie": at_desk}
 
     async def kind(headers):
-        answer = await house.http.get("/v1/sessions/current", headers=headers)
+        answer = await api.http.get("/v1/sessions/current", headers=headers)
         return answer.json()["kind"]
 
     assert await kind(both) == "friend"
     assert await kind(both | {"Tekkie-Face": "desk"}) == "operator"
     assert await kind(alone) == "operator"
-    gone = await house.http.delete(
-        "/v1/sessions/current", headers=both | OURS | {"Tekkie-Face": "desk"}
+    gone = await api.http.delete(
+        "/v1/sessions/current", headers=both | OWN_ORIGIN | {"Tekkie-Face": "desk"}
     )
     assert 'tekkie_desk=""' in gone.headers["set-cookie"]
     assert await kind(both) == "friend"

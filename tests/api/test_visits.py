@@ -1,4 +1,4 @@
-"""From the award to the door, by HTTP: fees told before they arise, missed calls, other times."""
+"""From the award to the visit, through HTTP: fees, missed calls, other times."""
 
 from datetime import datetime, timedelta
 
@@ -10,21 +10,21 @@ FEE = {"amount": 1725, "currency": "CHF"}
 FREE = {"amount": 0, "currency": "CHF"}
 
 
-async def met(house, clock, *, ahead: timedelta, **changes):
-    """A job that f1 won, contacted and agreed on an appointment for."""
-    booking, _ = await house.win("f1", **changes)
-    at, winner = f"/v1/bookings/{booking['id']}", await house.friend("f1")
+async def schedule_job(api, clock, *, ahead: timedelta, **changes):
+    """A job accepted and contacted by f1, with an appointment."""
+    booking, _ = await api.win("f1", **changes)
+    at, winner = f"/v1/bookings/{booking['id']}", await api.friend("f1")
     assert (await winner.post(f"{at}/contacted")).status_code == 200
     starts_at = (await clock.now() + ahead).isoformat()
     agreed = await winner.post(f"{at}/appointment", {"starts_at": starts_at})
     assert agreed.status_code == 200, agreed.text
-    return at, winner, house.client(booking["token"])
+    return at, winner, api.client(booking["token"])
 
 
-async def test_the_fee_is_told_before_fixed_at_the_cancel_and_charged_once(
-    house, clock, owner, problem
+async def test_the_fee_is_stated_before_fixed_at_the_cancel_and_charged_once(
+    api, clock, owner, problem
 ):
-    at, _, customer = await met(house, clock, ahead=timedelta(hours=25))
+    at, _, customer = await schedule_job(api, clock, ahead=timedelta(hours=25))
     seen = (await customer.get(at)).json()
     free_until = datetime.fromisoformat(seen["cancellation"]["free_until"])
     assert seen["cancellation"]["fee"] == FREE
@@ -44,69 +44,69 @@ async def test_the_fee_is_told_before_fixed_at_the_cancel_and_charged_once(
         assert done.json()["cancel_fee"] == FEE
         assert done.json()["cancellation"] is None
     [charge] = await owner.fetch("SELECT price_minor, pay_minor, friend_id FROM charges")
-    assert tuple(charge) == (1725, 1380, house.friends["f1"])
-    hers = (await customer.get(f"{at}/events")).json()["items"][-1]["data"]
-    assert hers == {"reason": "other", "fee_minor": 1725}
-    whole = (await (await house.operator()).get(f"{at}/events")).json()["items"][-1]["data"]
+    assert tuple(charge) == (1725, 1380, api.friends["f1"])
+    own = (await customer.get(f"{at}/events")).json()["items"][-1]["data"]
+    assert own == {"reason": "other", "fee_minor": 1725}
+    whole = (await (await api.operator()).get(f"{at}/events")).json()["items"][-1]["data"]
     assert whole["share_minor"] == 1380
 
 
-async def test_the_desk_cancels_for_nothing_and_is_told_so(house, clock, owner):
-    at, _, _ = await met(house, clock, ahead=timedelta(hours=3))
-    desk = await house.operator()
+async def test_the_desk_cancels_without_a_fee(api, clock, owner):
+    at, _, _ = await schedule_job(api, clock, ahead=timedelta(hours=3))
+    desk = await api.operator()
     assert (await desk.get(at)).json()["cancellation"] == {"fee": FREE, "free_until": None}
     assert (await desk.post(f"{at}/cancel", {})).json()["cancel_fee"] == FREE
     assert await owner.fetchval("SELECT count(*) FROM charges") == 0
 
 
-async def test_what_is_under_way_cannot_be_cancelled_and_says_no_price(house, clock):
-    at, winner, customer = await met(house, clock, ahead=timedelta(hours=3))
+async def test_a_job_under_way_cannot_be_cancelled_and_has_no_fee(api, clock):
+    at, winner, customer = await schedule_job(api, clock, ahead=timedelta(hours=3))
     await winner.post(f"{at}/start")
     seen = (await customer.get(at)).json()
     assert (seen["cancellation"], seen["cancel_fee"]) == (None, None)
 
 
-async def test_a_customer_nobody_called_reminds_her_friend_or_calls_the_desk(house, owner):
-    waiting, _ = await house.win("f1")
-    claimed, _ = await house.win("f2")
-    await (await house.friend("f2")).post(f"/v1/bookings/{claimed['id']}/contacted")
+async def test_a_customer_without_a_call_reminds_the_friend_or_alerts_the_desk(api, owner):
+    waiting, _ = await api.win("f1")
+    claimed, _ = await api.win("f2")
+    await (await api.friend("f2")).post(f"/v1/bookings/{claimed['id']}/contacted")
     for booking in (waiting, claimed):
-        at, customer = f"/v1/bookings/{booking['id']}", house.client(booking["token"])
-        said = [(await customer.post(f"{at}/not-called")).json() for _ in range(2)]
-        assert said[0]["disputed_at"] is not None
-        assert said[0]["disputed_at"] == said[1]["disputed_at"]
-    told = await owner.fetch(
+        at, customer = f"/v1/bookings/{booking['id']}", api.client(booking["token"])
+        result = [(await customer.post(f"{at}/not-called")).json() for _ in range(2)]
+        assert result[0]["disputed_at"] is not None
+        assert result[0]["disputed_at"] == result[1]["disputed_at"]
+    messages = await owner.fetch(
         "SELECT booking_id::text FROM messages WHERE template = $1", "customer_waits"
     )
-    assert [row["booking_id"] for row in told] == [waiting["id"]]
+    assert [row["booking_id"] for row in messages] == [waiting["id"]]
     events = "SELECT booking_id::text, data FROM events WHERE kind = 'contact.disputed'"
     claims = {row["booking_id"]: row["data"]["claimed"] for row in await owner.fetch(events)}
     assert claims == {waiting["id"]: False, claimed["id"]: True}
 
 
-async def test_a_reminded_friend_who_only_claims_to_have_called_is_for_the_desk(house):
-    booking, _ = await house.win("f1")
-    at, customer = f"/v1/bookings/{booking['id']}", house.client(booking["token"])
-    desk = await house.operator()
+async def test_a_reminded_friend_who_only_claims_contact_is_in_the_desks_queue(api):
+    booking, _ = await api.win("f1")
+    at, customer = f"/v1/bookings/{booking['id']}", api.client(booking["token"])
+    desk = await api.operator()
 
     async def waiting():
         queues = await desk.get("/v1/desk/queues")
         return queues.json()["disputed"]
 
     await customer.post(f"{at}/not-called")
-    await (await house.friend("f1")).post(f"{at}/contacted")
+    await (await api.friend("f1")).post(f"{at}/contacted")
     assert (await customer.get(at)).json()["disputed_at"] is None
     assert await waiting() == 0
     assert (await customer.post(f"{at}/not-called")).json()["disputed_at"] is not None
     assert await waiting() == 1
 
 
-async def test_another_time_is_asked_for_told_to_the_friend_alone_and_answered(house, clock, owner):
-    at, winner, customer = await met(house, clock, ahead=timedelta(days=3))
+async def test_another_time_is_requested_shown_only_to_the_friend_and_answered(api, clock, owner):
+    at, winner, customer = await schedule_job(api, clock, ahead=timedelta(days=3))
     asked = {"wishes": ["evening"], "note": "After six, Vera."}
-    said = (await customer.post(f"{at}/move", asked)).json()
-    assert said["move_asked_at"] == said["server_time"]
-    assert (said["move_wishes"], said["move_note"]) == (["evening"], "After six, Vera.")
+    result = (await customer.post(f"{at}/move", asked)).json()
+    assert result["move_asked_at"] == result["server_time"]
+    assert (result["move_wishes"], result["move_note"]) == (["evening"], "After six, Vera.")
     [job] = (await winner.get("/v1/me/jobs")).json()["items"]
     assert (job["move_wishes"], job["move_note"]) == (["evening"], "After six, Vera.")
     everything = "SELECT string_agg(to_jsonb(e)::text, '') FROM (SELECT data FROM {}) AS e"
@@ -119,18 +119,16 @@ async def test_another_time_is_asked_for_told_to_the_friend_alone_and_answered(h
     assert (seen["move_asked_at"], seen["move_wishes"], seen["move_note"]) == (None, [], None)
 
 
-async def test_what_she_wrote_about_another_time_is_for_the_friend_she_wrote_to(
-    house, clock, owner
-):
-    at, winner, customer = await met(house, clock, ahead=timedelta(days=3))
+async def test_the_note_about_another_time_is_deleted_with_the_award(api, clock, owner):
+    at, winner, customer = await schedule_job(api, clock, ahead=timedelta(days=3))
     await customer.post(f"{at}/move", {"wishes": ["evening"], "note": "Not while my son is here."})
     assert (await winner.post(f"{at}/hand-back", {"reason": "no_time"})).status_code == 200
     assert await owner.fetchval("SELECT count(*) FROM people WHERE move_note IS NOT NULL") == 0
     assert (await customer.get(at)).json()["move_note"] is None
 
 
-async def test_a_friend_sets_out_once_and_a_new_appointment_takes_it_back(house, clock):
-    at, winner, customer = await met(house, clock, ahead=timedelta(hours=2))
+async def test_on_the_way_is_idempotent_and_cleared_by_a_new_appointment(api, clock):
+    at, winner, customer = await schedule_job(api, clock, ahead=timedelta(hours=2))
     first = (await winner.post(f"{at}/on-the-way")).json()
     await clock.advance(timedelta(minutes=5))
     assert (await winner.post(f"{at}/on-the-way")).json() == first
@@ -140,12 +138,12 @@ async def test_a_friend_sets_out_once_and_a_new_appointment_takes_it_back(house,
     assert moved.json()["on_the_way_at"] is None
 
 
-async def test_the_signature_is_kept_with_the_customer_and_shown_to_the_desk_alone(house, clock):
-    at, winner, customer = await met(house, clock, ahead=timedelta(hours=2))
+async def test_the_signature_is_visible_to_the_desk_only(api, clock):
+    at, winner, customer = await schedule_job(api, clock, ahead=timedelta(hours=2))
     signed = {"width": 300, "height": 100, "strokes": [[0, 0, 300, 100], [10.5, 20]]}
     body = {"summary": "Done.", "minutes": 5, "signature": signed}
     assert (await winner.post(f"{at}/complete", body)).status_code == 200
-    desk = await house.operator()
+    desk = await api.operator()
     assert (await desk.get(at)).json()["signature"] == "M0 0L600 200M21 40L21 40"
     for caller in (customer, winner):
         assert (await caller.get(at)).json()["signature"] is None
@@ -164,40 +162,38 @@ async def test_the_signature_is_kept_with_the_customer_and_shown_to_the_desk_alo
         ([[1, 2] * 4000, [1, 2]], "strokes"),
     ],
 )
-async def test_a_signature_that_cannot_be_one_is_refused_by_its_field(
-    house, clock, problem, strokes, field
-):
-    at, winner, _ = await met(house, clock, ahead=timedelta(hours=2))
+async def test_an_invalid_signature_is_refused_by_field(api, clock, problem, strokes, field):
+    at, winner, _ = await schedule_job(api, clock, ahead=timedelta(hours=2))
     signed = {"width": 600, "height": 200, "strokes": strokes}
     body = {"summary": "Done.", "minutes": 5, "signature": signed}
-    said = problem(await winner.post(f"{at}/complete", body), 422, "validation-failed")
-    assert said["errors"][0]["field"] == f"signature.{field}"
+    result = problem(await winner.post(f"{at}/complete", body), 422, "validation-failed")
+    assert result["errors"][0]["field"] == f"signature.{field}"
 
 
-async def test_the_largest_signature_is_kept(house, clock, owner):
-    at, winner, _ = await met(house, clock, ahead=timedelta(hours=2))
+async def test_the_largest_signature_is_stored(api, clock, owner):
+    at, winner, _ = await schedule_job(api, clock, ahead=timedelta(hours=2))
     signed = {"width": 600, "height": 200, "strokes": [[600, 200] * 20] * 200}
     body = {"summary": "Done.", "minutes": 5, "signature": signed}
     assert (await winner.post(f"{at}/complete", body)).status_code == 200
     assert await owner.fetchval("SELECT max(length(signature)) FROM people") == 200 * 20 * 8
 
 
-async def test_the_customer_knows_her_friend_by_languages_and_stars(house, clock):
+async def test_the_customer_sees_the_friends_languages_and_stars(api, clock):
     for stars in (5, 4, 4):
-        at, winner, customer = await met(house, clock, ahead=timedelta(hours=2))
+        at, winner, customer = await schedule_job(api, clock, ahead=timedelta(hours=2))
         await winner.post(f"{at}/complete", {"summary": "Done.", "minutes": 5})
         await customer.post(f"{at}/rating", {"stars": stars})
-    booking, _ = await house.win("f1")
-    seen = (await house.client(booking["token"]).get(f"/v1/bookings/{booking['id']}")).json()
+    booking, _ = await api.win("f1")
+    seen = (await api.client(booking["token"]).get(f"/v1/bookings/{booking['id']}")).json()
     known = {"first_name": "F1", "languages": ["de", "en"], "stars": 4.3, "ratings": 3}
     assert seen["friend"] == known
     assert seen["asked_in_all"] == 4
     assert seen["cancellation"] == {"fee": FREE, "free_until": None}
 
 
-async def test_a_job_says_how_far_it_is_while_its_friend_may_know(house, clock):
-    booking, _ = await house.win("f3")
-    winner = await house.friend("f3")
+async def test_a_job_has_its_distance_while_the_address_is_disclosed(api, clock):
+    booking, _ = await api.win("f3")
+    winner = await api.friend("f3")
     at = f"/v1/bookings/{booking['id']}"
     [job] = (await winner.get("/v1/me/jobs")).json()["items"]
     assert abs(job["distance_m"] - 300) <= 2
@@ -209,10 +205,8 @@ async def test_a_job_says_how_far_it_is_while_its_friend_may_know(house, clock):
     assert (job["distance_m"], job["move_note"]) == (None, None)
 
 
-async def test_a_reported_delay_is_on_the_page_in_the_history_and_gone_with_a_new_time(
-    house, clock, owner, problem
-):
-    at, winner, customer = await met(house, clock, ahead=timedelta(hours=3))
+async def test_a_reported_delay_is_visible_until_a_new_appointment(api, clock, owner, problem):
+    at, winner, customer = await schedule_job(api, clock, ahead=timedelta(hours=3))
     first = await winner.post(f"{at}/delay", {"minutes": 20})
     assert first.status_code == 200, first.text
     assert first.json()["delayed_minutes"] == 20
@@ -235,22 +229,22 @@ async def test_a_reported_delay_is_on_the_page_in_the_history_and_gone_with_a_ne
     assert (await customer.get(at)).json()["delayed_minutes"] is None
 
 
-async def test_what_the_policy_promises_is_named_on_catalogue_offer_booking_and_job(house, clock):
+async def test_the_numbers_of_the_policy_are_in_catalogue_booking_and_job(api, clock):
     [package] = [
         one
-        for one in (await house.client().get("/v1/packages", market="CH")).json()["items"]
+        for one in (await api.client().get("/v1/packages", market="CH")).json()["items"]
         if one["code"] == "wifi-setup"
     ]
     assert (package["fan_out"], package["contact_within_h"]) == (4, 12)
-    at, winner, customer = await met(house, clock, ahead=timedelta(hours=3))
+    at, winner, customer = await schedule_job(api, clock, ahead=timedelta(hours=3))
     seen = (await customer.get(at)).json()
     assert (seen["fan_out"], seen["contact_within_h"]) == (4, 12)
     [job] = (await winner.get("/v1/me/jobs")).json()["items"]
     assert job["contact_within_h"] == 12
 
 
-async def test_every_event_is_one_of_those_that_are_told(house, clock, owner):
-    at, winner, customer = await met(house, clock, ahead=timedelta(hours=30))
+async def test_every_event_is_a_declared_one(api, clock, owner):
+    at, winner, customer = await schedule_job(api, clock, ahead=timedelta(hours=30))
     await customer.post(f"{at}/move", {"wishes": []})
     await winner.post(f"{at}/on-the-way")
     kinds = {row["kind"] for row in await owner.fetch("SELECT kind FROM events")}

@@ -21,12 +21,12 @@ Tekkie = Callable[..., Result]
 
 @pytest.fixture
 def tekkie(database: Database, monkeypatch, tmp_path) -> Tekkie:
-    """Runs `tekkie` with these words; the database of this test is an own server to it."""
+    """Runs `tekkie` with these arguments; the test's database is an external server for it."""
 
-    async def fit(dsn: str) -> None:
+    async def accept(dsn: str) -> None:
         """The server of the tests trades durability for speed; that is tested elsewhere."""
 
-    monkeypatch.setattr(db, "check_server", fit)
+    monkeypatch.setattr(db, "check_server", accept)
     monkeypatch.setenv("TEKKIE_DATABASE_URL", database.owner_dsn)
     monkeypatch.setenv("TEKKIE_DATA_DIR", str(tmp_path / "data"))
     return lambda *words: CliRunner().invoke(app, [str(word) for word in words])
@@ -36,7 +36,7 @@ def tekkie(database: Database, monkeypatch, tmp_path) -> Tekkie:
 def in_service(
     database: Database, tmp_path
 ) -> Callable[[Callable[[Runtime], Awaitable[Any]]], Any]:
-    """Does something with a runtime on the database of this test, as the service would."""
+    """Runs a coroutine with a runtime on the database of this test, as the service would."""
 
     async def work(do: Callable[[Runtime], Awaitable[Any]]) -> Any:
         settings = load_settings(data_dir=tmp_path / "data", public_url="https://tekkie.test")
@@ -47,10 +47,10 @@ def in_service(
 
 
 @pytest.fixture
-def hasty(database: Database) -> None:
-    """Has the database of this test trade durability for speed, whatever its server does."""
+def not_durable(database: Database) -> None:
+    """Makes the database of this test trade durability for speed."""
 
-    async def hurry() -> None:
+    async def change() -> None:
         connection = await connect(database.owner_dsn, application="tests")
         try:
             name = await connection.fetchval("SELECT quote_ident(current_database())")
@@ -58,12 +58,12 @@ def hasty(database: Database) -> None:
         finally:
             await connection.close()
 
-    asyncio.run(hurry())
+    asyncio.run(change())
 
 
 @pytest.fixture
 def real_time(database: Database) -> None:
-    """Takes the test clock out of the database of this test."""
+    """Removes the test clock from the database of this test."""
 
     async def remove() -> None:
         connection = await connect(database.owner_dsn, application="tests")
@@ -85,7 +85,7 @@ eva,Eva Muster,eva@example.org,+41 44 668 18 02,47.39,8.53,20,,fr;de,pro,4
 
 @pytest.fixture
 def file(tmp_path):
-    """A file of three good friends."""
+    """A file of three valid friends."""
     path = tmp_path / "friends.csv"
     path.write_text(FRIENDS, encoding="utf-8")
     return path

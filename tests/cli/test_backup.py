@@ -1,4 +1,4 @@
-"""`tekkie backup` and `tekkie restore` as somebody at the desk types them."""
+"""`tekkie backup` and `tekkie restore` on the command line."""
 
 import json
 
@@ -12,21 +12,21 @@ def test_a_backup_goes_to_a_new_file_and_says_what_it_holds(tekkie, in_service, 
 
     in_service(work)
     file = tmp_path / "one.backup"
-    said = tekkie("backup", file, "--json")
-    assert said.exit_code == 0, said.output
-    told = json.loads(said.stdout)
-    assert (told["bookings"], told["people"]) == (1, 5)
-    assert told["bytes"] == file.stat().st_size
+    done = tekkie("backup", file, "--json")
+    assert done.exit_code == 0, done.output
+    contents = json.loads(done.stdout)
+    assert (contents["bookings"], contents["people"]) == (1, 5)
+    assert contents["bytes"] == file.stat().st_size
     assert file.stat().st_mode & 0o777 == 0o600
     again = tekkie("backup", file)
     assert again.exit_code == 1
     assert "not overwritten" in again.stderr
 
 
-def test_words_tell_that_the_key_is_not_in_it(tekkie, tmp_path):
-    said = tekkie("backup", tmp_path / "one.backup")
-    assert "0 bookings" in said.stderr
-    assert "secret key" in said.stderr
+def test_the_message_names_the_missing_secret_key(tekkie, tmp_path):
+    done = tekkie("backup", tmp_path / "one.backup")
+    assert "0 bookings" in done.stderr
+    assert "secret key" in done.stderr
 
 
 def test_a_restore_over_people_is_refused_with_the_cure(tekkie, in_service, tmp_path):
@@ -34,25 +34,25 @@ def test_a_restore_over_people_is_refused_with_the_cure(tekkie, in_service, tmp_
     file = tmp_path / "one.backup"
     assert tekkie("backup", file).exit_code == 0
     for words in (("restore", file), ("restore", file, "--force")):
-        said = tekkie(*words)
-        assert said.exit_code == 1
-        assert "2 people" in said.stderr
-        assert "TEKKIE_DATA_DIR" in said.stderr
+        done = tekkie(*words)
+        assert done.exit_code == 1
+        assert "2 people" in done.stderr
+        assert "TEKKIE_DATA_DIR" in done.stderr
 
 
 def test_a_restore_from_something_else_is_refused(tekkie, tmp_path):
     file = tmp_path / "notes.txt"
     assert "is no file" in tekkie("restore", file).stderr
     file.write_text("no backup", encoding="utf-8")
-    said = tekkie("restore", file, "--force")
-    assert said.exit_code == 1
-    assert "cannot be read as a backup" in said.stderr
+    done = tekkie("restore", file, "--force")
+    assert done.exit_code == 1
+    assert "cannot be read as a backup" in done.stderr
 
 
 def test_tables_without_people_are_replaced_when_forced(tekkie, tmp_path):
     file = tmp_path / "one.backup"
     assert tekkie("backup", file).exit_code == 0
     assert "--force" in tekkie("restore", file).stderr
-    said = tekkie("restore", file, "--force", "--json")
-    assert said.exit_code == 0, said.output
-    assert json.loads(said.stdout)["migrations_missing"] == []
+    done = tekkie("restore", file, "--force", "--json")
+    assert done.exit_code == 0, done.output
+    assert json.loads(done.stdout)["migrations_missing"] == []

@@ -55,11 +55,11 @@ def test_bookings_are_listed_by_state(tekkie, booking):
     assert "unfilled" in wrong.stderr
 
 
-def test_the_story_of_a_booking_is_told_with_refs_and_without_names(tekkie, booking):
-    told = tekkie("bookings", "show", booking).stdout
+def test_the_history_of_a_booking_has_refs_and_no_names(tekkie, booking):
+    output = tekkie("bookings", "show", booking).stdout
     for word in ("booking.created", "booking.awarded", "friend=f1", "by friend:f1", "lost"):
-        assert word in told
-    assert "Vera" not in told
+        assert word in output
+    assert "Vera" not in output
     as_json = tekkie("bookings", "show", booking, "--json").stdout
     story = json.loads(as_json)["story"]
     assert [event["seq"] for event in story["events"]] == [1, 2, 3, 4]
@@ -70,36 +70,36 @@ def test_the_story_of_a_booking_is_told_with_refs_and_without_names(tekkie, book
 def test_what_a_customer_wrote_or_signed_is_not_printed(tekkie, booking, in_service):
     async def finish(rt):
         job = await load(rt, booking)
-        who, soon = job.award.friend_id, job.award.awarded_at + timedelta(days=30)
-        await commands.schedule(rt, job.booking.id, who, soon, None)
+        friend_id, soon = job.award.friend_id, job.award.awarded_at + timedelta(days=30)
+        await commands.schedule(rt, job.booking.id, friend_id, soon, None)
         await commands.request_move(
             rt, job.booking.id, wishes=(Wish.EVENING,), note="Ask for Vera."
         )
         done = Protocol(summary="Done.", minutes=5)
-        await commands.complete(rt, job.booking.id, who, done, "M1 1L2 2")
+        await commands.complete(rt, job.booking.id, friend_id, done, "M1 1L2 2")
 
     in_service(finish)
-    for told in (
+    for output in (
         tekkie("bookings", "show", booking),
         tekkie("bookings", "show", booking, "--json"),
     ):
-        assert "move_asked" in told.stdout
-        assert "Vera" not in told.stdout
-        assert "M1 1" not in told.stdout
+        assert "move_asked" in output.stdout
+        assert "Vera" not in output.stdout
+        assert "M1 1" not in output.stdout
 
 
-def test_why_says_in_words_what_became_of_each(tekkie, booking):
-    everybody = tekkie("why", booking).stdout
-    assert "round 1 (2026-11 by door): f1, 99 m away, was asked, number 1 of those" in everybody
-    assert "f5, 499 m away, qualified, but others were nearer" in everybody
+def test_why_explains_the_outcome_of_each_friend(tekkie, booking):
+    all_friends = tekkie("why", booking).stdout
+    assert "round 1 (2026-11 by door): f1, 99 m away, got an offer, rank 1 of the" in all_friends
+    assert "f5, 499 m away, qualified, but others were nearer" in all_friends
     assert "f6" in tekkie("why", booking, "f6").stdout
-    assert "does not go that far" in tekkie("why", booking, "f6").stdout
+    assert "was too far away" in tekkie("why", booking, "f6").stdout
     [line] = json.loads(tekkie("why", booking, "f6", "--json").stdout)
     assert line["outcome"] == "OUT_OF_RADIUS"
     assert line["policy"] == "2026-11 by door"
 
 
-def test_an_unknown_booking_or_friend_is_said(tekkie, booking):
+def test_an_unknown_booking_or_friend_is_reported(tekkie, booking):
     none = "01900000-0000-7000-8000-000000000000"
     assert tekkie("bookings", "show", none).exit_code == 1
     assert tekkie("why", none).exit_code == 1

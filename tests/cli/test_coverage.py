@@ -1,4 +1,4 @@
-"""`tekkie coverage`: what it prints, what it writes and what it refuses."""
+"""`tekkie coverage`: output, exports and refusals."""
 
 import asyncio
 import json
@@ -27,10 +27,10 @@ def tekkie(database, tmp_path, monkeypatch):
     """Runs a command on the database of this test."""
 
     @asynccontextmanager
-    async def here(settings, report):
+    async def open_test_database(settings, report):
         yield database
 
-    monkeypatch.setattr(data.database, "database", here)
+    monkeypatch.setattr(data.database, "database", open_test_database)
 
     def run(*words):
         return CliRunner().invoke(app, ["--data-dir", str(tmp_path / "data"), *words])
@@ -40,14 +40,14 @@ def tekkie(database, tmp_path, monkeypatch):
 
 @pytest.fixture
 def with_runtime(database, tmp_path):
-    """Runs work with a runtime on the same database, before or between commands."""
+    """Runs a coroutine with a runtime on the same database, before or between commands."""
 
-    async def working(work):
+    async def run_work(work):
         settings = Settings(data_dir=tmp_path / "data")
         async with open_runtime(settings, database, application="tests") as rt:
             return await work(rt)
 
-    return lambda work: asyncio.run(working(work))
+    return lambda work: asyncio.run(run_work(work))
 
 
 def facts(result):
@@ -55,7 +55,7 @@ def facts(result):
     return json.loads(result.stdout)
 
 
-def test_the_summary_says_what_share_is_covered_and_which_towns_are_not(tekkie, with_runtime):
+def test_the_summary_has_the_covered_share_and_the_uncovered_towns(tekkie, with_runtime):
     with_runtime(lambda rt: import_neighbours(rt, 4))
     found = facts(tekkie("coverage", *WIFI, "--json"))
     assert (found["package"], found["market"], found["friends"]) == ("wifi-setup", "CH", 4)
@@ -70,7 +70,7 @@ def test_the_summary_says_what_share_is_covered_and_which_towns_are_not(tekkie, 
     assert sizes == sorted(sizes, reverse=True)
 
 
-def test_people_read_the_same_as_a_table(tekkie, with_runtime):
+def test_without_json_the_same_is_a_table(tekkie, with_runtime):
     with_runtime(lambda rt: import_neighbours(rt, 4))
     result = tekkie("coverage", *WIFI, "--market", "ch")
     assert result.exit_code == 0, result.output
@@ -89,7 +89,7 @@ def test_the_map_is_written_with_exact_counts(tekkie, with_runtime, tmp_path):
     assert set(counts) == {0, 3}
 
 
-def test_friends_with_full_hands_count_only_when_asked(tekkie, with_runtime):
+def test_friends_without_capacity_count_only_with_busy_too(tekkie, with_runtime):
     async def full(rt):
         refs = await import_neighbours(rt, 1, capacity=1)
         async with db.transaction(rt.pool) as tx:
@@ -119,7 +119,7 @@ def test_bookings_that_reached_nobody_or_too_few_are_unmet(tekkie, with_runtime)
     assert facts(tekkie("coverage", "--unmet", "--package", "quick-help", "--json")) == []
 
 
-def test_a_booking_that_found_somebody_later_was_unmet_all_the_same(tekkie, with_runtime):
+def test_a_booking_filled_later_still_counts_as_unmet(tekkie, with_runtime):
     async def late(rt):
         done = await book_job(rt)
         await import_neighbours(rt, 4)
@@ -145,20 +145,20 @@ def test_bookings_before_the_last_days_do_not_count(tekkie, with_runtime, databa
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "message"),
     [
-        ((), "Name a package"),
+        ((), "Give a package"),
         ((*WIFI, "--market", "FR"), "--market must be one of CH, DE, AT, PL"),
-        ((*WIFI, "--days", "3"), "--days belongs to --unmet"),
-        (("--unmet", "--busy-too"), "--busy-too belongs to --package"),
+        ((*WIFI, "--days", "3"), "--days works only with --unmet"),
+        (("--unmet", "--busy-too"), "--busy-too works only with --package"),
         ((*WIFI, "--out", "map.shp"), "use one of .geojson"),
         ((*WIFI, "--out", "nowhere/map.csv"), "make it first"),
     ],
 )
-def test_what_makes_no_sense_is_said_before_anything_is_done(tekkie, words, said):
+def test_invalid_combinations_are_refused_before_any_work(tekkie, words, message):
     result = tekkie("coverage", *words)
     assert result.exit_code == 2
-    assert said in result.stderr
+    assert message in result.stderr
 
 
 def test_an_unknown_package_is_refused(tekkie):

@@ -6,11 +6,11 @@ import pytest
 from data.db import transaction
 from tests.builders import book_job, import_neighbours
 
-UNWELL = [
+INCONSISTENCIES = [
     ("UPDATE friends SET open_jobs = 1 WHERE ref = 'f1'", "counters", "f1"),
-    ("DELETE FROM timers", "bookings", "no timer wakes"),
-    ("UPDATE messages SET state = 'parked', problem = 'refused'", "messages", "given up"),
-    ("UPDATE timers SET attempts = 3", "timers", "put off"),
+    ("DELETE FROM timers", "bookings", "no timer for"),
+    ("UPDATE messages SET state = 'parked', problem = 'refused'", "messages", "parked"),
+    ("UPDATE timers SET attempts = 3", "timers", "postponed"),
 ]
 
 
@@ -29,22 +29,22 @@ def one_booking(in_service, statement=None):
     in_service(make)
 
 
-def test_a_server_that_may_lose_what_was_answered_fails_the_examination(tekkie, in_service, hasty):
+def test_a_server_that_may_lose_confirmed_changes_fails(tekkie, in_service, not_durable):
     one_booking(in_service)
     done = tekkie("doctor", "--json", "--test-clock")
     found = states(done)
     assert found["durability"]["state"] == "failed"
     assert done.exit_code == 1
-    well = {name for name, one in found.items() if one["state"] == "ok"}
-    assert well >= {"python", "secret", "gazetteer", "role", "schema", "rows", "index", "timers"}
+    passed = {name for name, one in found.items() if one["state"] == "ok"}
+    assert passed >= {"python", "secret", "gazetteer", "role", "schema", "rows", "index", "timers"}
 
 
-@pytest.mark.parametrize(("statement", "organ", "said"), UNWELL)
-def test_what_should_never_be_is_found_and_has_a_cure(tekkie, in_service, statement, organ, said):
+@pytest.mark.parametrize(("statement", "check", "text"), INCONSISTENCIES)
+def test_an_inconsistency_is_found_and_has_a_cure(tekkie, in_service, statement, check, text):
     one_booking(in_service, statement)
-    found = states(tekkie("doctor", "--json", "--test-clock"))[organ]
+    found = states(tekkie("doctor", "--json", "--test-clock"))[check]
     assert found["state"] != "ok"
-    assert said in found["found"]
+    assert text in found["found"]
     assert found["cure"]
 
 
@@ -57,7 +57,7 @@ def test_overdue_timers_are_found(tekkie, in_service):
     assert timedelta(hours=3) > timedelta(minutes=120)
 
 
-def test_a_test_clock_is_a_failure_unless_it_is_meant(tekkie):
+def test_a_test_clock_is_a_failure_unless_it_is_allowed(tekkie):
     assert states(tekkie("doctor", "--json"))["test clock"]["state"] == "failed"
     assert states(tekkie("doctor", "--json", "--test-clock"))["test clock"]["state"] == "warning"
 
@@ -79,8 +79,8 @@ def test_a_key_that_others_can_read_is_found(tekkie, tmp_path):
     assert found["cure"] == f"chmod 600 {secret}"
 
 
-def test_words_say_what_to_do(tekkie, hasty):
+def test_the_text_output_has_cures(tekkie, not_durable):
     done = tekkie("doctor")
     assert "→ Set " in done.stdout
     assert "synchronous_commit = on" in done.stdout
-    assert "need a look." in done.stderr
+    assert "need attention." in done.stderr

@@ -8,11 +8,11 @@ from tests.cli.conftest import FRIENDS
 
 
 def counts(done):
-    said = json.loads(done.stdout)
-    return said["created"], said["changed"], said["unchanged"]
+    counts = json.loads(done.stdout)
+    return counts["created"], counts["changed"], counts["unchanged"]
 
 
-def test_an_import_creates_then_changes_nothing_then_only_what_changed(tekkie, file):
+def test_an_import_is_idempotent_and_updates_only_changed_rows(tekkie, file):
     assert counts(tekkie("friends", "import", file, "--json")) == (3, 0, 0)
     assert counts(tekkie("friends", "import", file, "--json")) == (0, 0, 3)
     file.write_text(FRIENDS.replace("Ben Muster", "Benno Muster"), encoding="utf-8")
@@ -21,27 +21,27 @@ def test_an_import_creates_then_changes_nothing_then_only_what_changed(tekkie, f
     assert "0 created, 1 changed, 2 unchanged." in done.stderr
 
 
-def test_one_bad_row_keeps_all_out_and_is_named_by_line_field_and_cure(tekkie, file):
+def test_one_bad_row_stops_the_import_and_is_reported_with_line_field_and_cure(tekkie, file):
     file.write_text(FRIENDS.replace("47.38,8.55", "8.55,47.38"), encoding="utf-8")
     done = tekkie("friends", "import", file)
     assert done.exit_code == 1
     [row] = [line for line in done.stdout.splitlines() if line.lstrip().startswith("3 ")]
     assert "lat" in row
     assert "swapped" in row
-    assert "1 bad row: nothing was taken in." in done.stderr
+    assert "1 bad row: nothing was imported." in done.stderr
     assert json.loads(tekkie("friends", "list", "--json").stdout) == []
 
 
-def test_bad_rows_can_be_left_out(tekkie, file):
+def test_bad_rows_can_be_skipped(tekkie, file):
     file.write_text(FRIENDS.replace("ben@example.org", "ben"), encoding="utf-8")
     done = tekkie("friends", "import", file, "--skip-bad", "--json")
     assert done.exit_code == 0
     assert counts(done) == (2, 0, 0)
-    [fault] = json.loads(done.stdout)["faults"]
-    assert (fault["line"], fault["field"]) == (3, "email")
+    [row] = json.loads(done.stdout)["faults"]
+    assert (row["line"], row["field"]) == (3, "email")
 
 
-def test_fifty_faults_are_shown_and_all_are_counted(tekkie, file):
+def test_fifty_bad_rows_are_shown_and_all_are_counted(tekkie, file):
     header, *_ = FRIENDS.splitlines()
     rows = "\n".join(f"r{n},,e{n}@example.org,x,47,8,5,,de,friend,1" for n in range(60))
     file.write_text(f"{header}\n{rows}\n", encoding="utf-8")
@@ -51,7 +51,7 @@ def test_fifty_faults_are_shown_and_all_are_counted(tekkie, file):
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "said"),
+    ("name", "content", "message"),
     [
         ("none.csv", None, "does not exist"),
         ("empty.csv", b"", "is empty"),
@@ -61,14 +61,14 @@ def test_fifty_faults_are_shown_and_all_are_counted(tekkie, file):
     ],
 )
 @pytest.mark.parametrize("skip", [[], ["--skip-bad"]])
-def test_a_file_that_is_none_is_refused_whole(*, tekkie, tmp_path, name, content, said, skip):
+def test_an_unreadable_file_is_refused(*, tekkie, tmp_path, name, content, message, skip):
     path = tmp_path / name
     if content is not None:
         path.write_bytes(content)
     done = tekkie("friends", "import", path, *skip)
     assert done.exit_code == 1
-    assert said in done.stdout
-    assert "Nothing was taken in." in done.stderr
+    assert message in done.stdout
+    assert "Nothing was imported." in done.stderr
     assert "Traceback" not in done.output
 
 
@@ -83,16 +83,16 @@ def test_an_address_of_another_friend_is_refused_by_line(tekkie, file, tmp_path)
 
 def test_friends_are_listed_filtered_and_shown(tekkie, file):
     tekkie("friends", "import", file)
-    pros = json.loads(tekkie("friends", "list", "--certificate", "mac", "--json").stdout)
-    assert [friend["ref"] for friend in pros] == ["ana"]
+    found = json.loads(tekkie("friends", "list", "--certificate", "mac", "--json").stdout)
+    assert [one["ref"] for one in found] == ["ana"]
     assert "eva" in tekkie("friends", "list", "--market", "ch").stdout
-    shown = json.loads(tekkie("friends", "show", "ben", "--json").stdout)
-    assert shown["name"] == "Ben Muster"
-    assert shown["certificates"] == ["wifi"]
-    assert json.loads(tekkie("friends", "show", shown["id"], "--json").stdout) == shown
+    friend = json.loads(tekkie("friends", "show", "ben", "--json").stdout)
+    assert friend["name"] == "Ben Muster"
+    assert friend["certificates"] == ["wifi"]
+    assert json.loads(tekkie("friends", "show", friend["id"], "--json").stdout) == friend
 
 
-def test_a_friend_is_paused_brought_back_and_shut_out(tekkie, file):
+def test_a_friend_is_paused_activated_and_suspended(tekkie, file):
     tekkie("friends", "import", file)
     for word, state in (("pause", "paused"), ("activate", "active"), ("suspend", "suspended")):
         assert tekkie("friends", word, "ana").exit_code == 0
@@ -107,7 +107,7 @@ def test_names_in_a_terminal_table_are_not_taken_for_markup(tekkie, file):
     assert "[bold]a[/nonsense]" in tekkie("friends", "list").stdout
 
 
-def test_a_friend_kept_apart_from_a_customer_is_not_asked_for_her(tekkie, file, in_service):
+def test_a_friend_blocked_for_a_customer_gets_no_offer(tekkie, file, in_service):
     tekkie("friends", "import", file)
     assert tekkie("friends", "block", "ana", "Vera@Example.com").exit_code == 0
     refused = tekkie("friends", "block", "ana", "no address")
@@ -121,19 +121,19 @@ def test_a_friend_kept_apart_from_a_customer_is_not_asked_for_her(tekkie, file, 
     assert in_service(outcomes)["ana"] is Outcome.BLOCKED
 
 
-def held(tekkie, ref):
+def certificates(tekkie, ref):
     return json.loads(tekkie("friends", "show", ref, "--json").stdout)["certificates"]
 
 
-def test_a_certificate_is_given_and_taken_away(tekkie, file):
+def test_a_certificate_is_added_and_removed(tekkie, file):
     tekkie("friends", "import", file)
-    before = held(tekkie, "ana")
+    before = certificates(tekkie, "ana")
     for _ in range(2):
         done = tekkie("friends", "certify", "ana", "printer")
         assert done.exit_code == 0, done.output
-    assert held(tekkie, "ana") == sorted([*before, "printer"])
+    assert certificates(tekkie, "ana") == sorted([*before, "printer"])
     assert tekkie("friends", "uncertify", "ana@example.org", "printer").exit_code == 0
-    assert held(tekkie, "ana") == before
+    assert certificates(tekkie, "ana") == before
     again = tekkie("friends", "uncertify", "ana", "printer")
     assert again.exit_code == 1
     assert "He does not hold this certificate." in again.stderr

@@ -12,7 +12,7 @@ def test_an_operator_is_added_once_and_gets_a_link(tekkie):
         assert link.stdout.startswith("https://tekkie.test/login#")
 
 
-def test_a_token_opens_what_it_should(tekkie, file, in_service):
+def test_a_token_is_a_valid_session(tekkie, file, in_service):
     from dispatch.flows.people import sessions
 
     tekkie("friends", "import", file)
@@ -23,14 +23,14 @@ def test_a_token_opens_what_it_should(tekkie, file, in_service):
     assert timedelta(days=made["days"]) == timedelta(days=3)
 
 
-def test_a_friend_is_known_by_ref_id_and_address(tekkie, file):
+def test_a_friend_is_found_by_ref_id_and_address(tekkie, file):
     tekkie("friends", "import", file)
     own = json.loads(tekkie("friends", "show", "ana", "--json").stdout)["id"]
     for word in ("ana", own, own.upper(), "ana@example.org", "ANA@example.org"):
         assert tekkie("token", "friend", word).stdout.startswith("ts_")
 
 
-def test_nobody_gets_a_token(tekkie):
+def test_unknown_people_get_no_token(tekkie):
     for words in (
         ("token", "friend", "x"),
         ("token", "operator", "x@example.org"),

@@ -11,7 +11,7 @@ PARK = "UPDATE messages SET state = 'parked', problem = 'the mail server refused
 
 @pytest.fixture
 def parked(in_service):
-    """How many messages are parked."""
+    """The number of parked messages."""
 
     async def make(rt):
         await import_neighbours(rt, 2)
@@ -29,9 +29,9 @@ def test_parked_messages_are_listed_with_their_problem(tekkie, parked):
     assert "550" in tekkie("messages", "parked").stdout
 
 
-def test_one_or_all_are_tried_again(tekkie, parked):
+def test_one_or_all_messages_are_retried(tekkie, parked):
     first = json.loads(tekkie("messages", "parked", "--json").stdout)[0]["id"]
-    assert "1 message will be tried again." in tekkie("messages", "retry", first).stderr
+    assert "1 message will be retried." in tekkie("messages", "retry", first).stderr
     assert tekkie("messages", "retry", first).exit_code == 1
     assert f"{parked - 1} message" in tekkie("messages", "retry", "--all").stderr
-    assert "No message is parked." in tekkie("messages", "parked").stderr
+    assert "No parked messages." in tekkie("messages", "parked").stderr

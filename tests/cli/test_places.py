@@ -20,22 +20,22 @@ def test_an_unknown_place_is_refused_with_the_nearest(tekkie):
     assert tekkie("geo", "find", "1", "--country", "XX").exit_code == 1
 
 
-def test_a_dump_is_taken_in_and_goes_before_what_was_known(tekkie, tmp_path):
+def test_an_imported_dump_overrides_the_bundled_postcodes(tekkie, tmp_path):
     dump = tmp_path / "CH.txt"
     dump.write_text(ROW.replace("47.3776", "47.4000"), encoding="utf-8")
     done = tekkie("geo", "import", dump)
     assert done.exit_code == 0
-    assert "1 postcodes taken in for CH" in done.stderr
+    assert "1 postcodes imported for CH" in done.stderr
     [found] = json.loads(tekkie("geo", "find", "8004", "--json").stdout)
     assert found["point"]["lat"] == pytest.approx(47.4)
 
 
-def test_a_broken_dump_is_refused_by_line_and_nothing_is_taken_in(tekkie, tmp_path):
+def test_a_broken_dump_is_refused_by_line_and_nothing_is_imported(tekkie, tmp_path):
     dump = tmp_path / "CH.txt"
     dump.write_text(ROW + ROW.replace("47.3776", "x"), encoding="utf-8")
     done = tekkie("geo", "import", dump, "--json")
     assert done.exit_code == 1
-    said = json.loads(done.stdout)
-    assert said["taken_in"] == 0
-    assert [(fault["line"], fault["field"]) for fault in said["faults"]] == [(2, "lat")]
-    assert "Nothing was taken in." in tekkie("geo", "import", dump).stderr
+    result = json.loads(done.stdout)
+    assert result["taken_in"] == 0
+    assert [(one["line"], one["field"]) for one in result["faults"]] == [(2, "lat")]
+    assert "Nothing was imported." in tekkie("geo", "import", dump).stderr

@@ -30,65 +30,65 @@ CHILD = re.compile(r"process (\d) \(pid (\d+)\) is listening")
 pytestmark = [pytest.mark.xdist_group("serving"), pytest.mark.timeout(150)]
 
 
-def who_answers(url):
-    """The number of the process that answers, over a connection of its own."""
+def answering_process(url):
+    """The number of the process that answers, over a new connection."""
     with urllib.request.urlopen(f"{url}/metrics", timeout=10) as answer:
         return int(OWN.search(answer.read().decode())[1])
 
 
-def until_all_have_answered(url, wanted):
+def wait_for_answers_of(url, wanted):
     seen = set()
     for _ in range(CALLS_MAX):
-        seen.add(who_answers(url))
+        seen.add(answering_process(url))
         if seen == wanted:
             return
     raise AssertionError(f"only {seen} answered")
 
 
-def siblings_of(said, count):
-    """The numbers and process ids of those that began to listen, once there were so many."""
+def wait_for_children(log, count):
+    """The numbers and process ids of the first `count` listening children."""
     until = time.monotonic() + STARTS_WITHIN_S
-    while len(found := CHILD.findall(said.read_text())) < count:
-        assert time.monotonic() < until, said.read_text()
+    while len(found := CHILD.findall(log.read_text())) < count:
+        assert time.monotonic() < until, log.read_text()
         time.sleep(0.05)
     return [(int(number), int(pid)) for number, pid in found]
 
 
-def gone(pid):
+def has_ended(pid):
     return not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
 
 
-def test_all_processes_answer_and_one_that_is_killed_comes_back(town):
-    with serving(town, "--processes", "3") as (process, said, url):
-        first, second = siblings_of(said, 2)
+def test_all_processes_answer_and_a_killed_one_is_restarted(town):
+    with serving(town, "--processes", "3") as (process, log, url):
+        first, second = wait_for_children(log, 2)
         assert {first[0], second[0]} == {1, 2}
-        until_all_have_answered(url, {0, 1, 2})
+        wait_for_answers_of(url, {0, 1, 2})
         os.kill(first[1], signal.SIGKILL)
-        answered = {who_answers(url) for _ in range(40)}
+        answered = {answering_process(url) for _ in range(40)}
         assert 0 in answered
-        wait_for(process, said, "restarting it")
-        again = siblings_of(said, 3)[2]
-        assert again[0] == first[0]
-        assert again[1] != first[1]
-        until_all_have_answered(url, {0, 1, 2})
+        wait_for(process, log, "restarting it")
+        restarted = wait_for_children(log, 3)[2]
+        assert restarted[0] == first[0]
+        assert restarted[1] != first[1]
+        wait_for_answers_of(url, {0, 1, 2})
         assert end(process) == 0
-        assert gone(second[1])
-        assert gone(again[1])
-        assert "stopped" in said.read_text()
+        assert has_ended(second[1])
+        assert has_ended(restarted[1])
+        assert "stopped" in log.read_text()
 
 
-def test_when_the_first_process_is_killed_the_others_end(town):
-    with serving(town, "--processes", "2") as (process, said, _):
-        [(_, pid)] = siblings_of(said, 1)
+def test_children_end_when_the_parent_is_killed(town):
+    with serving(town, "--processes", "2") as (process, log, _):
+        [(_, pid)] = wait_for_children(log, 1)
         process.kill()
         process.wait()
         until = time.monotonic() + ENDS_WITHIN_S
-        while not gone(pid):
+        while not has_ended(pid):
             assert time.monotonic() < until
             time.sleep(0.05)
 
 
-def test_a_sibling_gets_exactly_the_settings_of_the_first(monkeypatch, tmp_path):
+def test_a_child_gets_exactly_the_settings_of_the_parent(monkeypatch, tmp_path):
     monkeypatch.setenv("TEKKIE_PORT", "1234")
     monkeypatch.setenv("TEKKIE_SMTP_HOST", "mail.example.com")
     settings = Settings(
@@ -106,5 +106,5 @@ def test_a_sibling_gets_exactly_the_settings_of_the_first(monkeypatch, tmp_path)
         assert Settings() == settings
 
 
-def test_there_is_a_process_for_each_core_this_one_may_use():
+def test_the_number_of_cores_respects_the_affinity():
     assert 1 <= prefork.cores() <= os.cpu_count()

@@ -46,7 +46,7 @@ def test_every_option_is_known_to_the_command(tekkie, name):
         (["doctor", "--json", "--debug"], ["--debug", "doctor", "--json"]),
     ],
 )
-def test_a_setting_may_stand_behind_the_command(typed, meant):
+def test_a_setting_may_follow_the_command(typed, meant):
     assert move_settings_first(typed) == meant
 
 
@@ -58,7 +58,7 @@ def test_settings_are_listed_with_their_values_and_secrets_masked(tekkie):
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "message"),
     [
         (["--port", "x", "migrate"], "TEKKIE_PORT"),
         (["token", "nobody", "x"], "nobody"),
@@ -68,10 +68,10 @@ def test_settings_are_listed_with_their_values_and_secrets_masked(tekkie):
         (["operators", "add", "no-address", "--name", "X"], "e-mail"),
     ],
 )
-def test_what_makes_no_sense_ends_with_2_and_names_the_word(tekkie, words, said):
+def test_invalid_usage_ends_with_2_and_names_the_argument(tekkie, words, message):
     done = tekkie(*words)
     assert done.exit_code == 2
-    assert said in done.stderr
+    assert message in done.stderr
 
 
 def test_a_failure_is_one_sentence_without_a_traceback(tekkie):
@@ -81,12 +81,12 @@ def test_a_failure_is_one_sentence_without_a_traceback(tekkie):
     assert done.stderr == ("error There is no friend 'nobody'; `tekkie friends list` shows them.\n")
 
 
-def test_debug_lets_the_failure_through(tekkie):
+def test_debug_raises_the_failure(tekkie):
     done = tekkie("--debug", "token", "friend", "nobody")
     assert type(done.exception).__name__ == "NotFound"
 
 
-def test_a_server_that_is_away_is_said_in_a_sentence(tekkie, tmp_path):
+def test_an_unavailable_server_is_reported_in_a_sentence(tekkie, tmp_path):
     url = f"postgresql://nobody@/none?host={tmp_path}"
     done = subprocess.run(
         [sys.executable, "-m", "api", "migrate"],
@@ -100,7 +100,7 @@ def test_a_server_that_is_away_is_said_in_a_sentence(tekkie, tmp_path):
     assert "Traceback" not in done.stderr
 
 
-def test_a_fault_of_our_own_is_said_as_such(tekkie, monkeypatch):
+def test_an_internal_error_is_reported_as_such(tekkie, monkeypatch):
     from dispatch.flows.partners import accounts
 
     async def broken(rt):
@@ -109,10 +109,10 @@ def test_a_fault_of_our_own_is_said_as_such(tekkie, monkeypatch):
     monkeypatch.setattr(accounts, "list_partners", broken)
     done = tekkie("partners", "list")
     assert done.exit_code == 1
-    assert "A fault of tekkie itself (RuntimeError: oh); --debug shows where." in done.stderr
+    assert "Internal error (RuntimeError: oh); --debug shows the traceback." in done.stderr
 
 
-def test_ctrl_c_ends_with_130_and_without_a_word(tekkie, monkeypatch):
+def test_ctrl_c_ends_silently_with_130(tekkie, monkeypatch):
     from dispatch.flows.partners import accounts
 
     async def interrupted(rt):

@@ -1,4 +1,4 @@
-"""The real command, in processes of its own, on a bundled database of its own."""
+"""The real command in processes of its own, on a bundled database of its own."""
 
 import json
 import os
@@ -40,7 +40,7 @@ pytestmark = [pytest.mark.xdist_group("serving"), pytest.mark.timeout(150)]
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory) -> Path:
-    """A data folder, with a space in its name, that these tests share."""
+    """A data folder shared by these tests, with a space in its name."""
     return tmp_path_factory.mktemp("the data") / "folder"
 
 
@@ -62,30 +62,30 @@ def free_port():
 
 @contextmanager
 def running(folder, *words):
-    """A long command, killed afterwards; its words go to a file beside the folder."""
+    """A long-running command, killed afterwards; its output goes to a file beside the folder."""
     line, env = command(folder, *words)
-    said = folder.parent / "said.txt"
-    with said.open("w") as out, subprocess.Popen(line, env=env, stderr=out, stdout=out) as process:
+    log = folder.parent / "log.txt"
+    with log.open("w") as out, subprocess.Popen(line, env=env, stderr=out, stdout=out) as process:
         try:
-            yield process, said
+            yield process, log
         finally:
             process.kill()
 
 
-def wait_for(process, said, word):
+def wait_for(process, log, word):
     until = time.monotonic() + STARTS_WITHIN_S
-    while word not in said.read_text():
-        assert process.poll() is None, said.read_text()
-        assert time.monotonic() < until, said.read_text()
+    while word not in log.read_text():
+        assert process.poll() is None, log.read_text()
+        assert time.monotonic() < until, log.read_text()
         time.sleep(0.05)
 
 
 @contextmanager
 def serving(folder, *words):
     port = free_port()
-    with running(folder, "serve", "--port", str(port), *words) as (process, said):
-        wait_for(process, said, "listening")
-        yield process, said, f"http://127.0.0.1:{port}"
+    with running(folder, "serve", "--port", str(port), *words) as (process, log):
+        wait_for(process, log, "listening")
+        yield process, log, f"http://127.0.0.1:{port}"
 
 
 def ask(url, token=None, body=None):
@@ -119,14 +119,14 @@ def town(folder):
 def test_an_accepted_job_survives_kill_9_and_a_stopped_service_ends_with_0(town):
     token = tekkie(town, "token", "friend", "ana").stdout.strip()
     with serving(town) as (process, _, url):
-        made = ask(f"{url}/v1/bookings", body=ORDER)
-        assert made["offers"] == {"live": 2}
+        booking = ask(f"{url}/v1/bookings", body=ORDER)
+        assert booking["offers"] == {"live": 2}
         [offer] = ask(f"{url}/v1/me/offers", token)["items"]
-        won = ask(f"{url}/v1/offers/{offer['id']}/accept", token, {})
+        award = ask(f"{url}/v1/offers/{offer['id']}/accept", token, {})
         process.kill()
         process.wait()
-    with serving(town) as (process, said, url):
-        assert ask(f"{url}/v1/offers/{offer['id']}/accept", token, {}) == won
+    with serving(town) as (process, log, url):
+        assert ask(f"{url}/v1/offers/{offer['id']}/accept", token, {}) == award
         [job] = ask(f"{url}/v1/me/jobs", token)["items"]
         assert job["state"] == "awarded"
         stream = urllib.request.Request(
@@ -135,23 +135,23 @@ def test_an_accepted_job_survives_kill_9_and_a_stopped_service_ends_with_0(town)
         with urllib.request.urlopen(stream, timeout=10) as live:
             live.readline()
             assert end(process) == 0
-        assert "stopped" in said.read_text()
+        assert "stopped" in log.read_text()
 
 
-def test_serve_says_no_server_header_and_no_access_log(town):
-    with serving(town, "--api-only") as (_, said, url):
+def test_serve_sends_no_server_header_and_writes_no_access_log(town):
+    with serving(town, "--api-only") as (_, log, url):
         with urllib.request.urlopen(f"{url}/v1/packages?market=CH", timeout=10) as answer:
             assert answer.headers["Server"] is None
-        assert "GET" not in said.read_text()
+        assert "GET" not in log.read_text()
 
 
-def test_a_worker_works_alone_and_ends_with_0(town):
-    with running(town, "worker") as (process, said):
-        wait_for(process, said, "working")
+def test_a_worker_runs_alone_and_ends_with_0(town):
+    with running(town, "worker") as (process, log):
+        wait_for(process, log, "working")
         assert end(process) == 0
 
 
-def test_a_port_in_use_is_said_before_anything_is_started(town):
+def test_a_port_in_use_is_reported_before_anything_is_started(town):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -161,16 +161,16 @@ def test_a_port_in_use_is_said_before_anything_is_started(town):
     assert "database" not in done.stderr
 
 
-def test_the_doctor_finds_a_new_service_well(town):
+def test_all_checks_pass_for_a_new_service(town):
     done = tekkie(town, "doctor", "--json")
     assert done.returncode == 0, done.stdout
     found = {one["what"]: one["state"] for one in json.loads(done.stdout)["findings"]}
     assert {name for name, state in found.items() if state != "ok"} <= {"mail", "disk", "push"}
 
 
-def test_migrate_says_what_it_does_in_a_script_too(tmp_path):
-    said = tekkie(tmp_path / "new", "migrate").stderr
-    assert "applying 0001_init.sql …" in said
+def test_migrate_reports_its_steps_in_a_script_too(tmp_path):
+    log = tekkie(tmp_path / "new", "migrate").stderr
+    assert "applying 0001_init.sql …" in log
 
 
 def test_migrate_may_be_repeated_and_openapi_needs_no_database(town, tmp_path):
@@ -180,11 +180,11 @@ def test_migrate_may_be_repeated_and_openapi_needs_no_database(town, tmp_path):
     assert not (tmp_path / "none").exists()
 
 
-def test_serve_refuses_a_test_clock_unless_it_is_meant_and_then_says_so(town):
+def test_serve_refuses_a_test_clock_unless_allowed_and_then_reports_it(town):
     assert tekkie(town, "clock", "advance", "1h", "--test-clock").returncode == 0
     refused = tekkie(town, "serve", "--port", str(free_port()))
     assert refused.returncode == 1
     assert "TEKKIE_TEST_CLOCK=1" in refused.stderr
-    with serving(town, "--test-clock") as (_, said, _):
-        assert "TEST CLOCK" in said.read_text()
+    with serving(town, "--test-clock") as (_, log, _):
+        assert "TEST CLOCK" in log.read_text()
     assert tekkie(town, "clock", "remove", "--test-clock").returncode == 0

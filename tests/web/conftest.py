@@ -24,7 +24,7 @@ from data.database import Database
 from data.settings import Settings
 from dispatch.flows.bootstrap import open_runtime
 from dispatch.runtime import Runtime
-from tests.api.conftest import House, Letters, one_gazetteer
+from tests.api.conftest import ApiHarness, Letters, one_gazetteer
 from tests.builders import import_neighbours
 from tests.proxy import Proxy
 
@@ -67,7 +67,7 @@ class Site:
     """The pages and the API under one address; `line` is what browsers reach them by."""
 
     url: str
-    house: House
+    api: ApiHarness
     line: Proxy
 
 
@@ -184,7 +184,7 @@ async def site(
     # Callers who are no browser do without the line, which may be cut.
     async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{listener.getsockname()[1]}") as http:
         friends = await import_neighbours(rt, 6, capacity=20)
-        yield Site(rt.settings.base_url, House(rt, app, letters, http, friends), line)
+        yield Site(rt.settings.base_url, ApiHarness(rt, app, letters, http, friends), line)
     # Streams of pages stay open until their browser ends: nobody waits for them here.
     server.should_exit = server.force_exit = True
     await task
@@ -223,7 +223,7 @@ async def examine(page: Page) -> None:
 @pytest.fixture
 async def desk(tabs: Tabs, site: Site) -> Callable[..., Awaitable[Page]]:
     """Opens a page of the desk as an operator, on a wide screen by default."""
-    operator = await site.house.operator()
+    operator = await site.api.operator()
 
     async def open_at(path: str = "/desk", **options: Any) -> Page:
         context = await tabs.context(**({"viewport": DESK} | options))

@@ -11,15 +11,15 @@ from tests.web.conftest import Site, Tabs
 async def phone(tabs: Tabs, site: Site, ref: str = "f1", **options: Any) -> Page:
     """A phone with a page not yet opened."""
     context = await tabs.context(has_touch=True, **options)
-    await site.house.friend(ref)
-    await tabs.sign_in(context, site.house.tokens[ref])
+    await site.api.friend(ref)
+    await tabs.sign_in(context, site.api.tokens[ref])
     return tabs.watched(await context.new_page())
 
 
 async def ringing(tabs: Tabs, site: Site, ref: str = "f1", **options: Any) -> tuple[Page, Any]:
     """A phone with the offer of a new booking on its screen, and the booking."""
-    booking = await site.house.book()
-    offer = (await site.house.offers(booking))[ref]
+    booking = await site.api.book()
+    offer = (await site.api.offers(booking))[ref]
     page = await phone(tabs, site, ref, **options)
     await page.goto(f"/friend/offers/{offer}")
     await page.get_by_role("button", name="Accept").wait_for()

@@ -12,7 +12,7 @@ BOOK = re.compile("Book now for")
 
 
 async def bookings(site) -> list[dict]:
-    desk = await site.house.operator()
+    desk = await site.api.operator()
     return (await desk.get("/v1/bookings")).json()["items"]
 
 
@@ -30,9 +30,9 @@ async def test_a_booking_from_the_first_page_to_the_rating(tabs, site, clock, no
     token = page.url.rpartition("/")[2]
     assert "Vera" not in await page.evaluate("JSON.stringify(sessionStorage)")
 
-    offers = await site.house.offers(booking)
+    offers = await site.api.offers(booking)
     ref, offer = next(iter(offers.items()))
-    friend = await site.house.friend(ref)
+    friend = await site.api.friend(ref)
     await friend.post(f"/v1/offers/{offer}/accept")
     name = ref.capitalize()
     await page.get_by_role("heading", name=f"{name} has your job").wait_for()
@@ -68,7 +68,7 @@ async def test_a_booking_from_the_first_page_to_the_rating(tabs, site, clock, no
     await page.get_by_label(f"Comment for {name}").fill("Quick and kind.")
     await send.click()
     await page.get_by_role("heading", name="Thank you!").wait_for()
-    rated = (await site.house.client(token).get(path)).json()
+    rated = (await site.api.client(token).get(path)).json()
     assert rated["stars"] == 5
 
 
@@ -204,7 +204,7 @@ async def test_a_pin_finds_the_nearest_without_a_mouse(tabs, site, no_findings):
     await page.get_by_role("button", name=BOOK).click()
     await page.wait_for_url("**/job/*")
     [booking] = await bookings(site)
-    desk = await site.house.operator()
+    desk = await site.api.operator()
     address = (await desk.get(f"/v1/bookings/{booking['id']}")).json()["customer"]["address"]
     assert (address["lat"], address["lon"]) == (pinned["lat"], pinned["lon"])
 

@@ -1,13 +1,10 @@
-"""What is built: light enough for a phone, typed by the API as it is, from no named registry."""
+"""The built pages: light enough for a phone, from no named registry."""
 
 import json
 import re
-from hashlib import sha256
 from pathlib import Path
 
 import pytest
-
-from api.server.app import create_app
 
 WEB = Path(__file__).parents[2] / "api" / "web"
 FACES = ["book", "job", "friend", "desk", "login"]
@@ -43,12 +40,6 @@ def test_the_first_load_of_a_face_is_under_a_hundred_kilobytes(built, face):
     words = 2 * max(sent(file) for file in (built / "assets").glob("pl-*.js"))
     assert sum(map(sent, files)) + words < LIMIT_BYTES
     assert not [file.name for file in files if "maplibre" in file.read_text("utf-8")]
-
-
-def test_the_types_of_the_pages_are_those_of_the_api():
-    document = json.dumps(create_app().openapi(), sort_keys=True).encode()
-    head = (WEB / "src/shared/openapi.d.ts").read_text("utf-8").partition("\n")[0]
-    assert head.endswith(sha256(document).hexdigest()), "Cure: make types"
 
 
 def test_the_lock_of_npm_carries_hashes_and_no_address():

@@ -32,7 +32,7 @@ async def chapters(page):
 async def test_a_new_booking_appears_by_itself_and_its_story_goes_on(desk, site):
     page = await desk()
     await page.get_by_text("No bookings yet").wait_for()
-    booking, _ = await site.house.win("f2")
+    booking, _ = await site.api.win("f2")
     line = page.locator(f"[data-booking='{booking['id']}']")
     await line.get_by_text("awarded").wait_for()
     await line.get_by_text("Vera Beispiel").wait_for()
@@ -49,13 +49,13 @@ async def test_a_new_booking_appears_by_itself_and_its_story_goes_on(desk, site)
     assert sum("taken by another friend" in one for one in asked) == 3
     assert sum("accepted" in one for one in asked) == 1
     path = f"/v1/bookings/{booking['id']}/contacted"
-    assert (await (await site.house.friend("f2")).post(path)).status_code == 200
+    assert (await (await site.api.friend("f2")).post(path)).status_code == 200
     await pane(page).get_by_text("F2 Muster has contacted the customer").wait_for()
     await line.get_by_text("called").wait_for()
 
 
 async def test_nobody_was_found_and_the_desk_gives_the_job_by_hand(desk, site):
-    booking = await site.house.book(address=FAR)
+    booking = await site.api.book(address=FAR)
     page = await desk()
     await queue(page, "Nobody found").get_by_text("1", exact=True).first.wait_for()
     await queue(page, "Nobody found").click()
@@ -67,7 +67,7 @@ async def test_nobody_was_found_and_the_desk_gives_the_job_by_hand(desk, site):
     await page.get_by_text("F3 Muster has the job; everybody is notified").wait_for()
     await pane(page).locator(".clock").get_by_text("Call by").wait_for()
     await page.get_by_role("heading", name="This queue is empty").wait_for()
-    answer = (await (await site.house.friend("f3")).get("/v1/me/jobs")).json()
+    answer = (await (await site.api.friend("f3")).get("/v1/me/jobs")).json()
     assert [job["booking_id"] for job in answer["items"]] == [booking["id"]]
     story = await chapters(page)
     assert story[0].startswith("F3 Muster has the job")
@@ -76,7 +76,7 @@ async def test_nobody_was_found_and_the_desk_gives_the_job_by_hand(desk, site):
 
 
 async def test_taking_a_job_away_is_confirmed_first(desk, site):
-    booking, _ = await site.house.win("f1")
+    booking, _ = await site.api.win("f1")
     page = await desk(f"/desk/list?booking={booking['id']}")
     await pane(page).get_by_role("button", name="Search again").click()
     sheet = page.get_by_role("dialog")
@@ -93,12 +93,12 @@ async def test_taking_a_job_away_is_confirmed_first(desk, site):
 
 
 async def test_a_job_that_was_taken_meanwhile_is_not_given_away(desk, site):
-    booking = await site.house.book()
+    booking = await site.api.book()
     page = await desk(f"/desk/list?booking={booking['id']}")
     await pane(page).get_by_role("button", name="Award").click()
     await page.context.set_offline(True)
-    offer = (await site.house.offers(booking))["f4"]
-    await (await site.house.friend("f4")).post(f"/v1/offers/{offer}/accept")
+    offer = (await site.api.offers(booking))["f4"]
+    await (await site.api.friend("f4")).post(f"/v1/offers/{offer}/accept")
     sheet = page.get_by_role("dialog")
     give = sheet.get_by_role("button", name="Award the job to F5 Muster")
     await give.click()
@@ -112,11 +112,11 @@ async def test_a_job_that_was_taken_meanwhile_is_not_given_away(desk, site):
 
 
 async def test_the_desk_sees_why_a_friend_was_not_asked(desk, site):
-    await import_friends(site.house.rt, [friend_row("ruth", north(150), certificates=("mac",))])
+    await import_friends(site.api.rt, [friend_row("ruth", north(150), certificates=("mac",))])
     await import_friends(
-        site.house.rt, [friend_row("rolf", north(9000), name="Rolf Fern", radius_m=500)]
+        site.api.rt, [friend_row("rolf", north(9000), name="Rolf Fern", radius_m=500)]
     )
-    booking = await site.house.book()
+    booking = await site.api.book()
     page = await desk(f"/desk/list?booking={booking['id']}")
     why = page.get_by_role("region", name="Why not …?")
     await why.get_by_label("Friend").fill("ruth")
@@ -136,10 +136,10 @@ async def test_the_desk_sees_why_a_friend_was_not_asked(desk, site):
 
 
 async def test_a_booking_is_found_by_name_mail_postcode_friend_and_reference(desk, site):
-    partner = await site.house.partner()
+    partner = await site.api.partner()
     wanted = {"name": "Zoë Łukasik", "email": "zoe@example.com", "language": "en"}
-    named = await site.house.book(customer=wanted | {"phone": "044 000 17 41"})
-    won, _ = await site.house.win("f4", address=FAR | {"lat": 47.37, "lon": 8.54})
+    named = await site.api.book(customer=wanted | {"phone": "044 000 17 41"})
+    won, _ = await site.api.win("f4", address=FAR | {"lat": 47.37, "lon": 8.54})
     made = (await partner.post("/v1/bookings", BOOKING | {"partner_reference": "TILL-7"})).json()
     page = await desk()
     box = page.get_by_role("searchbox")
@@ -163,7 +163,7 @@ async def test_a_booking_is_found_by_name_mail_postcode_friend_and_reference(des
 
 
 async def test_a_parked_message_is_sent_again(desk, site, owner):
-    booking = await site.house.book()
+    booking = await site.api.book()
     message = await owner.fetchval(PARK, booking["id"])
     page = await desk("/desk/list?queue=parked_messages")
     await page.get_by_text("mailbox full").wait_for()
@@ -171,15 +171,15 @@ async def test_a_parked_message_is_sent_again(desk, site, owner):
     await page.get_by_role("heading", name="This queue is empty").wait_for()
     state = await owner.fetchval("SELECT state FROM messages WHERE id = $1", message)
     assert state == "pending"
-    late = await site.house.book()
+    late = await site.api.book()
     await owner.fetchval(PARK, late["id"])
-    await site.house.book()
+    await site.api.book()
     await page.get_by_text("mailbox full").wait_for()
 
 
 async def test_friends_and_customers_cannot_use_the_desk(tabs, site):
-    friend = await site.house.friend("f1")
-    booking = await site.house.book()
+    friend = await site.api.friend("f1")
+    booking = await site.api.book()
     context = await tabs.context(viewport=PHONE)
     await tabs.sign_in(context, friend.token)
     page = tabs.watched(await context.new_page())

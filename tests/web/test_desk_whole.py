@@ -45,8 +45,8 @@ async def test_an_import_names_the_fault_of_a_bad_row_and_takes_a_good_file(desk
 
 
 async def test_a_friend_is_paused_with_a_reason_certified_and_listed_with_their_jobs(desk, site):
-    await site.house.win("f1")
-    page = await desk(f"/desk/friends?friend={site.house.friends['f1']}")
+    await site.api.win("f1")
+    page = await desk(f"/desk/friends?friend={site.api.friends['f1']}")
     whole = page.get_by_role("article")
     await whole.get_by_role("button", name="Pause").click()
     await page.get_by_role("dialog").get_by_label("Reason").fill("On holiday.")
@@ -58,7 +58,7 @@ async def test_a_friend_is_paused_with_a_reason_certified_and_listed_with_their_
     await whole.get_by_role("button", name="Remove Printers and scanners").wait_for()
     await whole.get_by_role("button", name="Remove Mac and macOS").click()
     await page.get_by_text("Mac and macOS removed").wait_for()
-    answer = await (await site.house.operator()).get(f"/v1/desk/friends/{site.house.friends['f1']}")
+    answer = await (await site.api.operator()).get(f"/v1/desk/friends/{site.api.friends['f1']}")
     assert [one["code"] for one in answer.json()["certificates"]] == ["printer", "wifi"]
     await whole.get_by_role("button", name="Wi-Fi setup").click()
     await page.get_by_role("heading", name="History").wait_for()
@@ -71,7 +71,7 @@ async def test_a_partners_key_is_shown_once_and_can_be_revoked(desk, site):
     await sheet.get_by_label("Name").fill("Elektro Muster")
     await sheet.get_by_role("button", name="Add the partner").click()
     key = await sheet.locator("code").inner_text()
-    partner = site.house.client(key)
+    partner = site.api.client(key)
     assert (await partner.get("/v1/bookings")).status_code == 200
     await sheet.get_by_role("button", name="I have saved it").click()
     await page.get_by_role("heading", name="Elektro Muster").wait_for()
@@ -89,7 +89,7 @@ async def test_a_partners_key_is_shown_once_and_can_be_revoked(desk, site):
 
 
 async def test_the_whole_desk_by_keyboard_alone(desk, site):
-    older, newer = await site.house.book(), await site.house.book()
+    older, newer = await site.api.book(), await site.api.book()
     page = await desk()
     await page.locator(f"[data-booking='{older['id']}']").wait_for()
     press = page.keyboard.press
@@ -143,8 +143,8 @@ async def test_the_whole_desk_by_keyboard_alone(desk, site):
 
 async def test_twenty_thousand_friends_are_clustered_and_a_click_selects(desk, site, owner):
     await owner.execute(MANY_FRIENDS, MANY)
-    await IndexFeed(site.house.rt).reconcile()
-    booking = await site.house.book()
+    await IndexFeed(site.api.rt).reconcile()
+    booking = await site.api.book()
     page = await desk("/desk/map", reduced_motion="reduce")
     chart = page.get_by_test_id("live-map")
     await page.get_by_text("1 booking, 20,006 friends").wait_for()
@@ -156,7 +156,7 @@ async def test_twenty_thousand_friends_are_clustered_and_a_click_selects(desk, s
     await page.get_by_text("Choose a booking or a friend").wait_for()
     await chart.click()
     await page.get_by_role("article").get_by_text(booking["id"][-8:]).wait_for()
-    late = await site.house.book()
+    late = await site.api.book()
     await page.get_by_text("2 bookings, 20,006 friends").wait_for()
     await page.locator(f"[data-booking='{late['id']}']").wait_for()
 
@@ -164,11 +164,11 @@ async def test_twenty_thousand_friends_are_clustered_and_a_click_selects(desk, s
 @pytest.mark.parametrize("screen", [(PHONE, "dark"), (DESK, "light")], ids=["phone", "desk"])
 async def test_axe_finds_nothing_on_any_view(desk, site, no_findings, owner, screen):
     viewport, scheme = screen
-    await import_friends(site.house.rt, [friend_row("ruth", north(150), certificates=("mac",))])
-    booking, _ = await site.house.win("f1")
+    await import_friends(site.api.rt, [friend_row("ruth", north(150), certificates=("mac",))])
+    booking, _ = await site.api.win("f1")
     await owner.execute("UPDATE messages SET state = 'parked', problem = 'mailbox full'")
-    await site.house.partner()
-    friend = site.house.friends["f1"]
+    await site.api.partner()
+    friend = site.api.friends["f1"]
     page = await desk(viewport=viewport, color_scheme=scheme, reduced_motion="reduce")
     for path in [
         "/desk",

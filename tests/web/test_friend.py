@@ -7,7 +7,7 @@ from tests.web.phones import phone
 
 async def customer_view(site, booking):
     """The booking as its customer sees it."""
-    answer = await site.house.client(booking["token"]).get(f"/v1/bookings/{booking['id']}")
+    answer = await site.api.client(booking["token"]).get(f"/v1/bookings/{booking['id']}")
     return answer.json()
 
 
@@ -16,7 +16,7 @@ async def test_a_whole_job_on_a_phone_from_the_offer_to_the_signature(tabs, site
     await page.goto("/friend")
     await page.get_by_role("heading", name="No offers right now").wait_for()
 
-    booking = await site.house.book()
+    booking = await site.api.book()
     await page.get_by_role("heading", name="1 offer for you").wait_for(timeout=3000)
     await page.locator("a.offer").tap()
     assert "Bahnhofstrasse" not in await page.locator("main").inner_text()
@@ -62,7 +62,7 @@ async def test_a_whole_job_on_a_phone_from_the_offer_to_the_signature(tabs, site
     await page.get_by_text("Thank you for helping").wait_for()
     done = await customer_view(site, booking)
     assert (done["state"], done["ended_at"]) == ("completed", "2026-03-02T17:00:00Z")
-    desk = await site.house.operator()
+    desk = await site.api.operator()
     signature = (await desk.get(f"/v1/bookings/{booking['id']}")).json()["signature"]
     assert signature.startswith("M")
 

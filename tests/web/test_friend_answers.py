@@ -7,8 +7,8 @@ from tests.web.phones import cut_off, installed, phone, ringing
 
 async def test_an_offer_taken_by_another_friend_ends_on_the_open_screen(tabs, site, no_findings):
     page, booking = await ringing(tabs, site, "f2")
-    first = await site.house.friend("f1")
-    offer = (await site.house.offers(booking))["f1"]
+    first = await site.api.friend("f1")
+    offer = (await site.api.offers(booking))["f1"]
     assert (await first.post(f"/v1/offers/{offer}/accept")).status_code == 200
     await page.get_by_role("heading", name="Taken by another friend").wait_for(timeout=2000)
     assert await page.get_by_role("button", name="Accept").count() == 0
@@ -22,10 +22,10 @@ async def test_an_offer_that_is_declined_or_cancelled_leaves_the_screen(tabs, si
     await page.get_by_role("button", name="Decline").tap()
     await page.get_by_role("heading", name="Declined").wait_for()
     # The fifth is asked instead at once.
-    assert "f5" in await site.house.offers(booking)
+    assert "f5" in await site.api.offers(booking)
 
     page, booking = await ringing(tabs, site, "f2")
-    customer = site.house.client(booking["token"])
+    customer = site.api.client(booking["token"])
     cancelled = await customer.post(f"/v1/bookings/{booking['id']}/cancel", {"reason": "solved"})
     assert cancelled.status_code == 200, cancelled.text
     await page.get_by_role("heading", name="Help is no longer needed").wait_for(timeout=2000)
@@ -35,10 +35,10 @@ async def test_an_offer_expires_by_the_clock_of_the_server(tabs, site, clock):
     # The clock of this phone is hours off: only the server's counts.
     context = await tabs.context()
     await context.clock.install(time="2026-03-02T03:30:00Z")
-    await site.house.friend("f1")
-    await tabs.sign_in(context, site.house.tokens["f1"])
-    booking = await site.house.book()
-    offer = (await site.house.offers(booking))["f1"]
+    await site.api.friend("f1")
+    await tabs.sign_in(context, site.api.tokens["f1"])
+    booking = await site.api.book()
+    offer = (await site.api.offers(booking))["f1"]
     page = tabs.watched(await context.new_page())
     await page.goto(f"/friend/offers/{offer}")
     timer = page.get_by_role("timer")
@@ -51,7 +51,7 @@ async def test_an_offer_expires_by_the_clock_of_the_server(tabs, site, clock):
 
 
 async def test_an_acceptance_without_network_is_stored_and_sent_later(tabs, site):
-    booking = await site.house.book()
+    booking = await site.api.book()
     page = await phone(tabs, site)
     await page.goto("/friend")
     await installed(page)
@@ -63,7 +63,7 @@ async def test_an_acceptance_without_network_is_stored_and_sent_later(tabs, site
     # A phone that is switched off and on again still knows of it, and of the offer.
     await page.reload()
     await page.get_by_text("The answer is sent as soon as there is a network").wait_for()
-    desk = await site.house.operator()
+    desk = await site.api.operator()
     assert (await desk.get(f"/v1/bookings/{booking['id']}")).json()["state"] == "open"
 
     await cut_off(page, site, False)
@@ -73,7 +73,7 @@ async def test_an_acceptance_without_network_is_stored_and_sent_later(tabs, site
 
 
 async def test_an_acceptance_sent_too_late_is_reported_as_lost(tabs, site, no_findings):
-    booking = await site.house.book()
+    booking = await site.api.book()
     page = await phone(tabs, site, "f2")
     await page.goto("/friend")
     await installed(page)
@@ -85,8 +85,8 @@ async def test_an_acceptance_sent_too_late_is_reported_as_lost(tabs, site, no_fi
     await page.get_by_role("link", name="Back").tap()
     await page.get_by_text("The answer is sent as soon as there is a network").wait_for()
     await no_findings(page)
-    offer = (await site.house.offers(booking))["f1"]
-    first = await site.house.friend("f1")
+    offer = (await site.api.offers(booking))["f1"]
+    first = await site.api.friend("f1")
     assert (await first.post(f"/v1/offers/{offer}/accept")).status_code == 200
 
     await cut_off(page, site, False)
@@ -103,9 +103,9 @@ async def test_a_friend_at_capacity_gets_a_link_to_change_it(tabs, site):
     page, _ = await ringing(tabs, site)
     other = await phone(tabs, site)
     await other.goto("/friend/profile")
-    friend = await site.house.friend("f1")
-    booking = await site.house.book()
-    offer = (await site.house.offers(booking))["f1"]
+    friend = await site.api.friend("f1")
+    booking = await site.api.book()
+    offer = (await site.api.offers(booking))["f1"]
     assert (await friend.post(f"/v1/offers/{offer}/accept")).status_code == 200
     await friend.send("PATCH", "/v1/me/profile", json={"capacity": 1})
     await page.get_by_role("button", name="Accept").tap()

@@ -36,8 +36,8 @@ async def test_a_push_rings_and_the_end_of_its_offer_replaces_it_silently(tabs, 
     await page.goto("/friend")
     await installed(page)
     session, registration = await worker(page)
-    booking = await site.house.book()
-    offer = (await site.house.offers(booking))["f1"]
+    booking = await site.api.book()
+    offer = (await site.api.offers(booking))["f1"]
     ids = {"booking_id": booking["id"], "offer_id": offer}
     address = f"{site.url}/friend/offers/{offer}"
     # The very bytes that scheduler/senders seals, padding and all.
@@ -59,7 +59,7 @@ async def test_a_push_rings_and_the_end_of_its_offer_replaces_it_silently(tabs, 
 
 
 async def test_the_page_opens_without_network_and_stores_nothing_of_a_customer(tabs, site):
-    booking, _ = await site.house.win("f1")
+    booking, _ = await site.api.win("f1")
     page = await phone(tabs, site)
     await page.goto(f"/friend/jobs/{booking['id']}")
     await page.get_by_text("Bahnhofstrasse 1").wait_for()
@@ -105,12 +105,12 @@ async def test_the_alarm_test_rings_this_phone_and_lists_the_obstacles(tabs, sit
         rung.append(([one.endpoint for one in phones], language))
         return [None for _ in phones]
 
-    app = site.house.app
+    app = site.api.app
     app.state.ports = replace(app.state.ports, send_test_push=ring)
     page = await phone(tabs, site)
     await page.context.grant_permissions(["notifications"])
     await page.add_init_script(SUBSCRIBED)
-    friend = await site.house.friend("f1")
+    friend = await site.api.friend("f1")
     quiet = {"from": "09:00", "until": "11:00"}  # it is ten in Zurich
     await friend.send("PATCH", "/v1/me/profile", json={"paused": True, "quiet": quiet})
     await page.goto("/friend/alarm")
@@ -143,7 +143,7 @@ async def test_a_phone_without_permission_explains_how_to_allow_it(tabs, site):
 async def test_changes_of_the_profile_are_saved(tabs, site):
     page = await phone(tabs, site)
     await page.goto("/friend/profile")
-    friend = await site.house.friend("f1")
+    friend = await site.api.friend("f1")
 
     async def profile():
         return (await friend.get("/v1/me/profile")).json()
@@ -194,7 +194,7 @@ async def test_signing_out_leaves_nothing_on_the_phone(tabs, site):
     assert await page.evaluate("indexedDB.databases()") == []
     assert await page.evaluate("navigator.serviceWorker.getRegistrations()") == []
     assert "tekkie_session" not in {one["name"] for one in await page.context.cookies()}
-    assert (await (await site.house.friend("f1")).get("/v1/me/offers")).status_code == 401
+    assert (await (await site.api.friend("f1")).get("/v1/me/offers")).status_code == 401
 
 
 async def test_an_offer_is_accepted_and_contact_made_by_the_keyboard_alone(tabs, site):
@@ -217,7 +217,7 @@ async def test_an_offer_is_accepted_and_contact_made_by_the_keyboard_alone(tabs,
             break
     await page.keyboard.press("Enter")
     await page.get_by_role("heading", name="Agree on a time").wait_for()
-    desk = await site.house.operator()
+    desk = await site.api.operator()
     assert (await desk.get(f"/v1/bookings/{booking['id']}")).json()["state"] == "contacted"
 
 
@@ -234,7 +234,7 @@ async def test_axe_finds_nothing_on_any_screen_and_none_is_too_wide(
     tabs, site, clock, no_findings, look
 ):
     page, _ = await ringing(tabs, site, **look)
-    friend = await site.house.friend("f1")
+    friend = await site.api.friend("f1")
 
     async def sound():
         await no_findings(page)
@@ -259,7 +259,7 @@ async def test_axe_finds_nothing_on_any_screen_and_none_is_too_wide(
     await page.get_by_role("button", name="Finish").click()
     await page.get_by_label("Minutes worked").wait_for()
     await sound()
-    await site.house.book()
+    await site.api.book()
     for path, title, name in [
         ("", "Home", "1 offer for you"),
         ("/profile", "Profile", "Profile"),

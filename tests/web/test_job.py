@@ -10,9 +10,9 @@ from tests.web.walking import button
 
 async def agreed(site, clock, hours: float) -> tuple[dict, str]:
     """A job with an appointment in so many hours; the path its friend uses."""
-    booking, _ = await site.house.win()
+    booking, _ = await site.api.win()
     path = f"/v1/bookings/{booking['id']}"
-    friend = await site.house.friend("f1")
+    friend = await site.api.friend("f1")
     assert (await friend.post(f"{path}/contacted")).status_code == 200
     starts_at = await clock.now() + timedelta(hours=hours)
     answer = await friend.post(f"{path}/appointment", {"starts_at": starts_at.isoformat()})
@@ -31,7 +31,7 @@ async def test_the_fee_is_displayed_before_cancelling_and_never_exceeded(tabs, s
     await clock.advance(timedelta(hours=2))
     await button(page, "Cancel for free").click()
     await page.get_by_role("alert").get_by_text("Nothing has been cancelled yet").wait_for()
-    customer = site.house.client(booking["token"])
+    customer = site.api.client(booking["token"])
     assert (await customer.get(path)).json()["state"] == "scheduled"
     await page.get_by_role("button", name=re.compile(r"Cancel for CHF\s17\.25")).click()
     await page.get_by_role("heading", name="Cancelled").wait_for()
@@ -40,21 +40,21 @@ async def test_the_fee_is_displayed_before_cancelling_and_never_exceeded(tabs, s
 
 
 async def test_a_missing_call_reminds_the_friend_or_alerts_the_desk(tabs, site):
-    booking, _ = await site.house.win()
+    booking, _ = await site.api.win()
     page = await tabs(f"/job/{booking['token']}")
     await button(page, "Nobody has called me").click()
     await button(page, "Please remind").click()
     await page.get_by_text("We have reminded F1 to call you").wait_for()
     await expect(button(page, "Nobody has called me")).to_have_count(0)
 
-    other, _ = await site.house.win("f2")
-    friend = await site.house.friend("f2")
+    other, _ = await site.api.win("f2")
+    friend = await site.api.friend("f2")
     await friend.post(f"/v1/bookings/{other['id']}/contacted")
     page = await tabs(f"/job/{other['token']}")
     await button(page, "Nobody has called me").click()
     await button(page, "Please look into it").click()
     await page.get_by_text("Our team is looking into it").first.wait_for()
-    desk = await site.house.operator()
+    desk = await site.api.operator()
     assert (await desk.get("/v1/desk/queues")).json()["disputed"] == 1
 
 
@@ -71,9 +71,9 @@ async def test_another_time_is_asked_for_and_answered(tabs, site, clock):
     await button(page, "Ask for another time").click()
     asked = page.get_by_text("You have asked for another time")
     await asked.wait_for()
-    customer = await site.house.client(booking["token"]).get(path)
+    customer = await site.api.client(booking["token"]).get(path)
     assert customer.json()["move_wishes"] == ["weekend"]
-    friend = await site.house.friend("f1")
+    friend = await site.api.friend("f1")
     starts_at = await clock.now() + timedelta(hours=120)
     await friend.post(f"{path}/appointment", {"starts_at": starts_at.isoformat()})
     await page.get_by_role("heading", name="Saturday").wait_for()
@@ -83,13 +83,13 @@ async def test_another_time_is_asked_for_and_answered(tabs, site, clock):
 
 
 async def test_without_a_network_the_last_known_state_stays_with_its_time(tabs, site):
-    booking = await site.house.book()
+    booking = await site.api.book()
     page = await tabs(f"/job/{booking['token']}")
     await page.get_by_role("heading", name="We are asking 4 helpers near you").wait_for()
     await page.context.set_offline(True)
     await page.get_by_text("As of").wait_for()
-    offer = (await site.house.offers(booking))["f1"]
-    await (await site.house.friend("f1")).post(f"/v1/offers/{offer}/accept")
+    offer = (await site.api.offers(booking))["f1"]
+    await (await site.api.friend("f1")).post(f"/v1/offers/{offer}/accept")
     await expect(page.get_by_role("heading", name="We are asking")).to_have_count(1)
     await page.context.set_offline(False)
     await page.get_by_role("heading", name="F1 has your job").wait_for()
@@ -102,7 +102,7 @@ async def test_without_a_network_the_last_known_state_stays_with_its_time(tabs, 
 
 
 async def test_a_wrong_link_and_an_unfilled_booking_are_explained(tabs, site, no_findings):
-    booking = await site.house.book()
+    booking = await site.api.book()
     wrong = booking["token"][:-1] + ("A" if booking["token"][-1] != "A" else "B")
     for path in (f"/job/{wrong}", "/job/short"):
         page = await tabs(path)
@@ -110,7 +110,7 @@ async def test_a_wrong_link_and_an_unfilled_booking_are_explained(tabs, site, no
     await no_findings(page)
 
     geneva = {"street": "Rue du Rhône 1", "postcode": "1204", "city": "Genève", "country": "CH"}
-    nobody = await site.house.book(address=geneva)
+    nobody = await site.api.book(address=geneva)
     page = await tabs(f"/job/{nobody['token']}")
     await page.get_by_role("heading", name="We have not found anybody yet").wait_for()
     await no_findings(page)

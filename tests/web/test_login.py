@@ -6,7 +6,7 @@ from dispatch.flows.people import sessions
 
 
 async def link(site, ref: str = "f1") -> str:
-    token = await sessions.request_login_link(site.house.rt, PersonId(site.house.friends[ref]))
+    token = await sessions.request_login_link(site.api.rt, PersonId(site.api.friends[ref]))
     return f"/login#{token}"
 
 
@@ -41,7 +41,7 @@ async def test_a_link_that_is_used_up_leads_to_a_new_one(tabs, site, no_findings
     described_by = await field.get_attribute("aria-describedby")
     assert "looks like" in await page.locator(f"#{described_by}").inner_text()
 
-    desk = await sessions.add_operator(site.house.rt, "Olga Pult", "desk@example.com", Language.EN)
+    desk = await sessions.add_operator(site.api.rt, "Olga Pult", "desk@example.com", Language.EN)
     assert desk
     await page.get_by_text("Desk staff").click()
     await field.fill("desk@example.com")
@@ -50,7 +50,7 @@ async def test_a_link_that_is_used_up_leads_to_a_new_one(tabs, site, no_findings
     await heading.wait_for()
     assert await heading.evaluate("one => one === document.activeElement")
     await no_findings(page)
-    mailed = site.house.letters.sent[-1]["link"]
+    mailed = site.api.letters.sent[-1]["link"]
     await page.goto("about:blank")
     await page.goto(mailed)
     await page.get_by_role("button", name="Sign in now").click()

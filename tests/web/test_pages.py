@@ -13,7 +13,7 @@ PAGES = ["/", "/friend", "/desk", "/login", "/login#once", "/nowhere"]
 async def test_every_page_loads_without_a_fault_and_axe_finds_nothing(
     tabs, site, no_findings, viewport, scheme
 ):
-    booking = await site.house.book()
+    booking = await site.api.book()
     context = await tabs.context(viewport=viewport, color_scheme=scheme)
     page = tabs.watched(await context.new_page())
     for path in [*PAGES, f"/job/{booking['token']}"]:

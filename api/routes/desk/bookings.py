@@ -38,7 +38,7 @@ async def show_numbers(
 ) -> desk_schemas.NumbersResponse:
     """What has happened since midnight; without a market in all, since midnight in Zurich."""
     row = await desk.numbers(rt, MARKETS[market or HOME].timezone, market)
-    free = rt.index.how_many_open(TRAITS[market] if market else 0)
+    free = rt.index.count_available(TRAITS[market] if market else 0)
     server_time = row.pop("now")
     return desk_schemas.NumbersResponse(friends_available=free, server_time=server_time, **row)
 
@@ -94,11 +94,11 @@ async def open_booking(
 ) -> desk_schemas.BookingDetailsResponse:
     """All data about a booking. The access is logged."""
     whole = await desk.open_booking(rt, BookingId(booking_id), actor=actor(caller))
-    said = presenters.present_booking(whole.view, rt.policy, with_customer=True, by_desk=True)
-    about, story = whole.about, whole.story
+    booking = presenters.present_booking(whole.view, rt.policy, with_customer=True, by_desk=True)
+    about, story = whole.details, whole.story
     return desk_schemas.BookingDetailsResponse.model_validate(
         {
-            **dict(said),
+            **dict(booking),
             "partner": about["partner"],
             "address_precision": about["precision"],
             "radius_m": about["radius_m"],

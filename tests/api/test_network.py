@@ -23,15 +23,15 @@ async def served(app) -> AsyncIterator[str]:
             await task
 
 
-async def test_of_four_who_accept_over_the_network_exactly_one_wins(house):
-    async with served(house.app) as url, httpx2.AsyncClient(base_url=url) as http:
+async def test_of_four_accepts_over_the_network_exactly_one_wins(api):
+    async with served(api.app) as url, httpx2.AsyncClient(base_url=url) as http:
         for _ in range(3):
-            booking = await house.book()
-            offers = await house.offers(booking)
+            booking = await api.book()
+            offers = await api.offers(booking)
             calls = []
             for ref, offer in offers.items():
-                await house.friend(ref)
-                headers = {"Authorization": f"Bearer {house.tokens[ref]}"}
+                await api.friend(ref)
+                headers = {"Authorization": f"Bearer {api.tokens[ref]}"}
                 calls += [(f"/v1/offers/{offer}/accept", headers)] * BATCH
             answers = await asyncio.gather(
                 *(http.post(path, headers=headers) for path, headers in calls)
@@ -41,8 +41,8 @@ async def test_of_four_who_accept_over_the_network_exactly_one_wins(house):
             assert len({a.content for a in answers if a.status_code == 200}) == 1
 
 
-async def test_a_body_too_large_is_refused_without_being_read(house):
-    async with served(house.app) as url:
+async def test_a_body_too_large_is_refused_without_being_read(api):
+    async with served(api.app) as url:
         host, _, port = url.removeprefix("http://").partition(":")
         reader, writer = await asyncio.open_connection(host, int(port))
         writer.write(

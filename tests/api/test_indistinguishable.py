@@ -1,6 +1,6 @@
-"""Foreign and missing cost the same: the same statements in the same order, and the same words.
+"""Foreign and missing resources cost the same: the same statements, and the same response.
 
-Time itself is measured by `python -m tests.proof.alike`; here stands what it is made of.
+Response times are measured by `python -m tests.proof.alike`.
 """
 
 from collections.abc import Iterator
@@ -25,18 +25,18 @@ NAMES = {
 
 @contextmanager
 def statements(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
-    """The names of all statements run by any connection of this process, in their order."""
+    """The names of all statements of this process, in order of execution."""
     seen: list[str] = []
-    asked, told = asyncpg.Connection._execute, asyncpg.Connection.execute
+    original_fetch, original_execute = asyncpg.Connection._execute, asyncpg.Connection.execute
 
     async def fetching(self: Any, query: str, *args: Any, **options: Any) -> Any:
         seen.append(NAMES.get(query, query))
-        return await asked(self, query, *args, **options)
+        return await original_fetch(self, query, *args, **options)
 
     async def executing(self: Any, query: str, *args: Any, **options: Any) -> Any:
         if not args:  # with arguments it comes by the other
             seen.append(NAMES.get(query, query))
-        return await told(self, query, *args, **options)
+        return await original_execute(self, query, *args, **options)
 
     with monkeypatch.context() as patched:
         patched.setattr(asyncpg.Connection, "_execute", fetching)
@@ -52,12 +52,12 @@ STRANGERS = [
 ]
 
 
-def test_every_operation_on_one_thing_has_its_stranger_or_belongs_to_the_desk():
+def test_every_operation_on_one_resource_has_a_stranger_or_is_for_the_desk():
     alone = set(OWNED) - {name for name, _ in STRANGERS}
     assert all((TABLE.get(name) or {}).keys() <= {"operator"} for name in alone), alone
 
 
-async def test_what_is_foreign_costs_the_same_statements_as_what_is_missing(people, monkeypatch):
+async def test_foreign_and_missing_run_the_same_statements(people, monkeypatch):
     callers, ids = people
     nowhere = ids | dict.fromkeys(("booking_id", "offer_id"), MISSING)
     for name, caller in STRANGERS:
@@ -68,31 +68,31 @@ async def test_what_is_foreign_costs_the_same_statements_as_what_is_missing(peop
             assert answer.status_code == 404, (name, caller)
             ran.append(seen)
         assert ran[0] == ran[1], (name, caller)
-        # A customer's link names its booking: another's is refused before anything is asked.
+        # A customer's link names its booking: another's is refused without a query.
         assert ran[0] or "customer" in caller, (name, caller)
 
 
-async def test_a_known_mail_address_costs_the_answer_the_same_as_an_unknown_one(house, monkeypatch):
-    """What follows from a known one, the link and its mail, comes after the answer."""
-    ran, said = [], []
+async def test_a_known_mail_address_costs_the_same_as_an_unknown_one(api, monkeypatch):
+    """The link and its mail for a known address follow after the response."""
+    ran, result = [], []
     for email in ("f1@example.org", "nobody@example.org"):
         with statements(monkeypatch) as seen:
-            answer, before = await answered(house.app, "/v1/login-links", email, seen)
-            said.append(answer)
+            answer, before = await call(api.app, "/v1/login-links", email, seen)
+            result.append(answer)
             ran.append(seen[:before])
-    assert said[0] == said[1]
+    assert result[0] == result[1]
     assert ran[0] == ran[1]
     assert "sessions.find_login" in ran[0]
-    assert len(house.letters.sent) == 1
+    assert len(api.letters.sent) == 1
 
 
-async def answered(app: Any, path: str, email: str, seen: list[str]) -> tuple[bytes, int]:
+async def call(app: Any, path: str, email: str, seen: list[str]) -> tuple[bytes, int]:
     """The body of the answer, and how many of the statements had run when it was out."""
-    told: list[tuple[bytes, int]] = []
+    original_execute: list[tuple[bytes, int]] = []
 
     async def send(message: dict[str, Any]) -> None:
         if message["type"] == "http.response.body" and not message.get("more_body"):
-            told.append((message["body"], len(seen)))
+            original_execute.append((message["body"], len(seen)))
 
     body = f'{{"email": "{email}", "kind": "friend"}}'.encode()
     parts = [{"type": "http.request", "body": body, "more_body": False}]
@@ -114,4 +114,4 @@ async def answered(app: Any, path: str, email: str, seen: list[str]) -> tuple[by
         "server": ("tekkie.test", 443),
     }
     await app(scope, receive, send)
-    return told[0]
+    return original_execute[0]

@@ -1,4 +1,4 @@
-"""The life of a booking, by HTTP alone."""
+"""The life cycle of a booking, through HTTP only."""
 
 import asyncio
 import json
@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 from dispatch.flows.jobs import commands
 
 
-async def test_a_booking_lives_from_order_to_stars(house, clock, problem):
-    booking = await house.book()
+async def test_a_booking_goes_from_order_to_rating(api, clock, problem):
+    booking = await api.book()
     assert booking["state"] == "open"
     assert booking["round"] == 1
     assert booking["price"] == {"amount": 6900, "currency": "CHF"}
@@ -16,7 +16,7 @@ async def test_a_booking_lives_from_order_to_stars(house, clock, problem):
     assert booking["wishes"] == ["soon", "evening"]
     assert booking["customer_link"].startswith("https://tekkie.test/job/")
 
-    winner, loser = await house.friend("f2"), await house.friend("f1")
+    winner, loser = await api.friend("f2"), await api.friend("f1")
     [offer] = (await winner.get("/v1/me/offers")).json()["items"]
     assert offer["booking_id"] == booking["id"]
     assert offer["package"] == {"code": "wifi-setup", "name": "WLAN einrichten"}
@@ -33,7 +33,7 @@ async def test_a_booking_lives_from_order_to_stars(house, clock, problem):
     assert job["customer"]["address"]["lat"] == 47.3667
     awarded, due = map(datetime.fromisoformat, (job["awarded_at"], job["contact_due_at"]))
     assert due - awarded == timedelta(hours=12)
-    lost = (await house.offers(booking))["f1"]
+    lost = (await api.offers(booking))["f1"]
     problem(await loser.post(f"/v1/offers/{lost}/accept"), 409, "offer-gone")
     assert (await loser.get("/v1/me/offers")).json() == {"items": [], "next_cursor": None}
 
@@ -46,7 +46,7 @@ async def test_a_booking_lives_from_order_to_stars(house, clock, problem):
     done = await winner.post(f"{at}/complete", {"summary": "All online.", "minutes": 50})
     assert done.json()["state"] == "completed"
 
-    customer = house.client(booking["token"])
+    customer = api.client(booking["token"])
     rated = await customer.post(f"{at}/rating", {"stars": 5, "comment": "Kind."})
     assert rated.status_code == 201
     problem(await customer.post(f"{at}/rating", {"stars": 4}), 409, "already-rated")
@@ -65,9 +65,9 @@ async def test_a_booking_lives_from_order_to_stars(house, clock, problem):
     assert [event["kind"] for event in story][-1] == "booking.rated"
 
 
-async def test_the_winner_gets_the_same_bytes_for_ever(house, clock):
-    booking, offer = await house.win()
-    winner = await house.friend("f1")
+async def test_a_repeated_accept_gets_the_same_bytes(api, clock):
+    booking, offer = await api.win()
+    winner = await api.friend("f1")
     path = f"/v1/offers/{offer}/accept"
     first = (await winner.post(path)).content
     at = f"/v1/bookings/{booking['id']}"
@@ -83,9 +83,9 @@ async def test_the_winner_gets_the_same_bytes_for_ever(house, clock):
     assert later == json.loads(first) | {"customer": None}
 
 
-async def test_after_fourteen_days_the_friend_no_longer_knows_his_customer(house, clock):
-    booking, _ = await house.win()
-    winner = await house.friend("f1")
+async def test_after_fourteen_days_the_friend_no_longer_sees_the_customer(api, clock):
+    booking, _ = await api.win()
+    winner = await api.friend("f1")
     at = f"/v1/bookings/{booking['id']}"
     await winner.post(f"{at}/contacted")
     await winner.post(f"{at}/complete", {"summary": "Done.", "minutes": 10})
@@ -99,11 +99,11 @@ async def test_after_fourteen_days_the_friend_no_longer_knows_his_customer(house
     assert (await winner.get(at)).json()["customer"] is None
 
 
-async def test_of_four_who_accept_at_once_one_wins_and_three_are_too_late(house):
+async def test_of_four_concurrent_accepts_exactly_one_wins(api):
     for _ in range(5):
-        booking = await house.book()
-        offers = await house.offers(booking)
-        callers = {ref: await house.friend(ref) for ref in offers}
+        booking = await api.book()
+        offers = await api.offers(booking)
+        callers = {ref: await api.friend(ref) for ref in offers}
         answers = await asyncio.gather(
             *(
                 callers[ref].post(f"/v1/offers/{offer}/accept")
@@ -118,14 +118,14 @@ async def test_of_four_who_accept_at_once_one_wins_and_three_are_too_late(house)
         assert len(won) == 1
 
 
-async def test_a_late_one_and_a_stranger_are_told_apart(house, clock, problem):
-    booking = await house.book()
-    offers = await house.offers(booking)
+async def test_an_expired_offer_and_a_foreign_one_have_different_problems(api, clock, problem):
+    booking = await api.book()
+    offers = await api.offers(booking)
     await clock.advance(timedelta(minutes=60))
-    late = await house.friend("f1")
+    late = await api.friend("f1")
     problem(await late.post(f"/v1/offers/{offers['f1']}/accept"), 409, "offer-expired")
     problem(await late.post(f"/v1/offers/{offers['f1']}/decline"), 409, "offer-expired")
-    stranger = await house.friend("f6")
+    stranger = await api.friend("f6")
     foreign = await stranger.post(f"/v1/offers/{offers['f1']}/accept")
     missing = await stranger.post("/v1/offers/0197f0a0-0000-7000-8000-000000000001/accept")
     impossible = await stranger.post("/v1/offers/none/accept")
@@ -133,18 +133,18 @@ async def test_a_late_one_and_a_stranger_are_told_apart(house, clock, problem):
     assert foreign.content == missing.content == impossible.content
 
 
-async def test_an_expired_offer_is_not_shown_even_when_nobody_sweeps(house, clock):
-    await house.book()
-    friend = await house.friend("f1")
+async def test_an_expired_offer_is_not_listed_even_without_a_worker(api, clock):
+    await api.book()
+    friend = await api.friend("f1")
     assert len((await friend.get("/v1/me/offers")).json()["items"]) == 1
     await clock.advance(timedelta(minutes=60))
     assert (await friend.get("/v1/me/offers")).json()["items"] == []
 
 
-async def test_a_decline_may_be_repeated_and_calls_the_next(house):
-    booking = await house.book()
-    offers = await house.offers(booking)
-    friend = await house.friend("f1")
+async def test_a_decline_is_idempotent_and_offers_to_the_next(api):
+    booking = await api.book()
+    offers = await api.offers(booking)
+    friend = await api.friend("f1")
     for _ in range(2):
         answer = await friend.post(f"/v1/offers/{offers['f1']}/decline")
         assert answer.json() == {
@@ -152,41 +152,41 @@ async def test_a_decline_may_be_repeated_and_calls_the_next(house):
             "offer_id": offers["f1"],
             "state": "declined",
         }
-    assert list(await house.offers(booking)) == ["f1", "f2", "f3", "f4", "f5"]
+    assert list(await api.offers(booking)) == ["f1", "f2", "f3", "f4", "f5"]
 
 
-async def test_a_missed_deadline_takes_the_job_away(house, clock, problem):
-    booking, offer = await house.win()
-    friend = await house.friend("f1")
+async def test_a_missed_deadline_ends_the_award(api, clock, problem):
+    booking, offer = await api.win()
+    friend = await api.friend("f1")
     at = f"/v1/bookings/{booking['id']}"
     await clock.advance(timedelta(hours=12))
     problem(await friend.post(f"{at}/contacted"), 409, "contact-deadline-passed")
-    assert await commands.fire_due_timers(house.rt, 10) == 1
+    assert await commands.fire_due_timers(api.rt, 10) == 1
     problem(await friend.post(f"{at}/contacted"), 409, "contact-deadline-passed")
     problem(await friend.post(f"/v1/offers/{offer}/accept"), 409, "offer-gone")
     problem(await friend.get(at), 404, "not-found")
     assert (await friend.get("/v1/me/jobs")).json()["items"] == []
-    again = (await house.client(booking["token"]).get(at)).json()
+    again = (await api.client(booking["token"]).get(at)).json()
     assert again["state"] == "open"
     assert again["round"] == 2
     assert again["friend"] is None
 
 
-async def test_a_job_handed_back_goes_out_again(house, problem):
-    booking, offer = await house.win()
-    friend = await house.friend("f1")
+async def test_a_job_handed_back_is_offered_again(api, problem):
+    booking, offer = await api.win()
+    friend = await api.friend("f1")
     at = f"/v1/bookings/{booking['id']}"
     for _ in range(2):
         back = await friend.post(f"{at}/hand-back", {"reason": "no_time", "note": "I am ill."})
         assert back.json()["state"] == "open"
         assert back.json()["contact_due_at"] is None
     problem(await friend.post(f"/v1/offers/{offer}/accept"), 409, "offer-gone")
-    assert "f1" not in (await house.offers(booking)).keys() - {"f1"}
+    assert "f1" not in (await api.offers(booking)).keys() - {"f1"}
 
 
-async def test_a_visit_without_success_goes_to_the_desk(house):
-    booking, _ = await house.win()
-    friend, desk = await house.friend("f1"), await house.operator()
+async def test_a_visit_without_success_goes_to_the_desk(api):
+    booking, _ = await api.win()
+    friend, desk = await api.friend("f1"), await api.operator()
     at = f"/v1/bookings/{booking['id']}"
     await friend.post(f"{at}/contacted")
     gone = await friend.post(f"{at}/incomplete", {"reason": "Vera has lost the cable"})
@@ -197,37 +197,37 @@ async def test_a_visit_without_success_goes_to_the_desk(house):
     assert again.json()["state"] == "open"
 
 
-async def test_a_customer_cancels_and_may_say_so_twice(house, problem):
-    booking = await house.book()
-    offers = await house.offers(booking)
-    customer = house.client(booking["token"])
+async def test_a_customer_may_repeat_a_cancellation(api, problem):
+    booking = await api.book()
+    offers = await api.offers(booking)
+    customer = api.client(booking["token"])
     at = f"/v1/bookings/{booking['id']}"
     for _ in range(2):
         answer = await customer.post(f"{at}/cancel", {"reason": "Vera is well again"})
         assert answer.json()["state"] == "cancelled"
     story = (await customer.get(f"{at}/events")).json()["items"]
     assert story[-1]["data"]["reason"] == "other"
-    friend = await house.friend("f1")
+    friend = await api.friend("f1")
     problem(await friend.post(f"/v1/offers/{offers['f1']}/accept"), 409, "offer-gone")
     problem(await customer.post(f"{at}/rating", {"stars": 5}), 409, "wrong-state")
 
 
-async def test_the_desk_gives_a_job_to_a_friend_it_called(house, problem):
-    booking = await house.book()
-    desk = await house.operator()
+async def test_the_desk_awards_a_job_by_hand(api, problem):
+    booking = await api.book()
+    desk = await api.operator()
     at = f"/v1/bookings/{booking['id']}"
     problem(await desk.post(f"{at}/award", {"friend": "nobody"}), 409, "friend-unfit")
     given = await desk.post(f"{at}/award", {"friend": "f6"})
     assert given.json()["state"] == "awarded"
     assert given.json()["customer"]["name"] == "Vera Beispiel"
     problem(await desk.post(f"{at}/award", {"friend": "f5"}), 409, "wrong-state")
-    [job] = (await (await house.friend("f6")).get("/v1/me/jobs")).json()["items"]
+    [job] = (await (await api.friend("f6")).get("/v1/me/jobs")).json()["items"]
     assert job["offer_id"] is None
 
 
-async def test_every_friend_in_the_frame_has_one_outcome(house):
-    booking = await house.book()
-    desk = await house.operator()
+async def test_every_considered_friend_has_one_outcome(api):
+    booking = await api.book()
+    desk = await api.operator()
     [decision] = (await desk.get(f"/v1/bookings/{booking['id']}/decisions")).json()
     assert decision["round"] == 1
     assert decision["policy"]
@@ -237,10 +237,10 @@ async def test_every_friend_in_the_frame_has_one_outcome(house):
     assert [line["ref"] for line in only["friends"]] == ["f5"]
 
 
-async def test_a_friend_learns_why_he_was_not_asked(house):
-    await house.book()
-    await house.book()
-    friend = await house.friend("f6")
+async def test_a_friend_learns_why_there_was_no_offer(api):
+    await api.book()
+    await api.book()
+    friend = await api.friend("f6")
     page = (await friend.get("/v1/me/why", limit=1)).json()
     [line] = page["items"]
     assert line["outcome"] == "NOT_NEAR_ENOUGH"
@@ -250,9 +250,9 @@ async def test_a_friend_learns_why_he_was_not_asked(house):
     assert rest["items"][0]["booking_id"] != line["booking_id"]
 
 
-async def test_both_get_the_appointment_for_their_calendars(house, clock, problem):
-    booking, _ = await house.win()
-    friend, customer = await house.friend("f1"), house.client(booking["token"])
+async def test_customer_and_friend_get_the_appointment_as_a_file(api, clock, problem):
+    booking, _ = await api.win()
+    friend, customer = await api.friend("f1"), api.client(booking["token"])
     at = f"/v1/bookings/{booking['id']}"
     problem(await customer.get(f"{at}/appointment.ics"), 404, "not-found")
     await friend.post(f"{at}/contacted")
@@ -264,29 +264,29 @@ async def test_both_get_the_appointment_for_their_calendars(house, clock, proble
         unfolded = file.text.replace("\r\n ", "")
         assert mail in unfolded
         assert "Bahnhofstrasse 1" in unfolded
-    problem(await (await house.friend("f2")).get(f"{at}/appointment.ics"), 404, "not-found")
+    problem(await (await api.friend("f2")).get(f"{at}/appointment.ics"), 404, "not-found")
 
 
-async def test_appointments_of_one_friend_do_not_overlap(house, clock, problem):
-    friend = await house.friend("f1")
+async def test_appointments_of_one_friend_do_not_overlap(api, clock, problem):
+    friend = await api.friend("f1")
     start = await clock.now() + timedelta(days=1)
     taken = []
     for _ in range(2):
-        booking, _ = await house.win()
+        booking, _ = await api.win()
         await friend.post(f"/v1/bookings/{booking['id']}/contacted")
         taken.append(f"/v1/bookings/{booking['id']}/appointment")
     await friend.post(taken[0], {"starts_at": start.isoformat()})
-    said = problem(
+    result = problem(
         await friend.post(taken[1], {"starts_at": start.isoformat()}), 409, "appointment-overlaps"
     )
-    assert said["errors"][0]["field"] == "starts_at"
+    assert result["errors"][0]["field"] == "starts_at"
     past = (start - timedelta(days=2)).isoformat()
     problem(await friend.post(taken[1], {"starts_at": past}), 422, "appointment-unfit")
 
 
-async def test_a_friend_at_capacity_is_told_so(house, owner, problem):
-    booking = await house.book()
-    offers = await house.offers(booking)
+async def test_a_friend_at_capacity_cannot_accept(api, owner, problem):
+    booking = await api.book()
+    offers = await api.offers(booking)
     await owner.execute("UPDATE friends SET open_jobs = 1, capacity = 1 WHERE ref = 'f1'")
-    friend = await house.friend("f1")
+    friend = await api.friend("f1")
     problem(await friend.post(f"/v1/offers/{offers['f1']}/accept"), 409, "at-capacity")

@@ -15,7 +15,7 @@ WITHIN_S = 10
 
 
 class Server(uvicorn.Server):
-    """Leaves the signals to the tests."""
+    """Uvicorn without signal handlers."""
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -23,8 +23,8 @@ class Server(uvicorn.Server):
 
 
 @asynccontextmanager
-async def served(app: Any) -> AsyncIterator[str]:
-    """Serve `app`; yields its address."""
+async def serve_app(app: Any) -> AsyncIterator[str]:
+    """Serve `app`; yields its URL."""
     with socket.create_server(("127.0.0.1", 0), backlog=2048) as listener:
         config = uvicorn.Config(
             app, log_config=None, lifespan="off", timeout_graceful_shutdown=WITHIN_S
@@ -41,17 +41,17 @@ async def served(app: Any) -> AsyncIterator[str]:
 
 
 @dataclass
-class Told:
-    """One event of a stream; `id` is the cursor, `said` what stood in its data."""
+class StreamEvent:
+    """One event of a stream; `id` is the cursor, `data` the JSON."""
 
     name: str
-    said: dict[str, Any]
+    data: dict[str, Any]
     id: str | None
 
 
 @dataclass
-class Reader:
-    """Somebody who listens."""
+class StreamReader:
+    """A reader of one stream."""
 
     response: httpx2.Response
     lines: AsyncIterator[str]
@@ -60,16 +60,16 @@ class Reader:
     cursor: str | None = None
     fields: dict[str, str] = field(default_factory=dict)
 
-    async def next(self) -> Told | None:
-        """The next event; None when the stream has ended."""
+    async def next(self) -> StreamEvent | None:
+        """The next event; None at the end of the stream."""
         async with asyncio.timeout(WITHIN_S):
             return await self._next()
 
-    async def until(self, name: str) -> Told:
+    async def until(self, name: str) -> StreamEvent:
         """The next event of this name."""
-        while (told := await self.next()) is not None:
-            if told.name == name:
-                return told
+        while (event := await self.next()) is not None:
+            if event.name == name:
+                return event
         raise AssertionError(f"the stream ended before {name}: {self.seen}")
 
     async def comment(self) -> None:
@@ -79,13 +79,15 @@ class Reader:
             while self.comments == before or self.seen[-1] != "":
                 self._read(await anext(self.lines), self.fields)
 
-    async def _next(self) -> Told | None:
+    async def _next(self) -> StreamEvent | None:
         async for line in self.lines:
             self._read(line, self.fields)
             if line == "":
                 fields, self.fields = self.fields, {}
                 if "data" in fields:
-                    return Told(fields["event"], json.loads(fields["data"]), fields.get("id"))
+                    return StreamEvent(
+                        fields["event"], json.loads(fields["data"]), fields.get("id")
+                    )
         return None
 
     def _read(self, line: str, fields: dict[str, str]) -> None:
@@ -100,10 +102,10 @@ class Reader:
 
 
 @asynccontextmanager
-async def listening(
+async def open_stream(
     url: str, token: str | None, cursor: str | None = None, **headers: str
-) -> AsyncIterator[Reader]:
-    """Listen with this token from this cursor on."""
+) -> AsyncIterator[StreamReader]:
+    """Open a stream with this token and cursor."""
     if token:
         headers["Authorization"] = f"Bearer {token}"
     if cursor:
@@ -114,14 +116,16 @@ async def listening(
     ):
         if response.status_code != 200:
             await response.aread()
-        yield Reader(response, response.aiter_lines())
+        yield StreamReader(response, response.aiter_lines())
 
 
 @asynccontextmanager
-async def ready(url: str, token: str, cursor: str | None = None) -> AsyncIterator[Reader]:
-    """Listen, and go on once the server has said that it tells everything from now on."""
-    async with listening(url, token, cursor) as reader:
-        told = await reader.next()
-        assert told is not None
-        assert told.name == "ready", told
+async def open_ready(
+    url: str, token: str, cursor: str | None = None
+) -> AsyncIterator[StreamReader]:
+    """Open a stream, and continue after its `ready` event."""
+    async with open_stream(url, token, cursor) as reader:
+        event = await reader.next()
+        assert event is not None
+        assert event.name == "ready", event
         yield reader
