@@ -19,7 +19,7 @@ from data.records.ids import MessageId
 from data.store import mail_context, outbox
 from data.store.outbox import ClaimedMessage, DeliveryOutcome, MessageState
 from dispatch.runtime import Runtime
-from scheduler.senders import GiveUp, Moot, Post, Result, Retry, Sender, Sent
+from scheduler.senders import Delivery, GiveUp, Obsolete, Result, Retry, Sender, Sent
 
 log = logging.getLogger(__name__)
 
@@ -81,7 +81,7 @@ class Relay:
                 busy = set(self._under_way.values())
                 claimed = await outbox.claim(tx, free, lease_s=LEASE_S, busy=busy)
                 about = await mail_context.message_contexts(
-                    tx, [c.message.id for c in claimed if not c.late]
+                    tx, [c.message.id for c in claimed if not c.is_expired]
                 )
         except BaseException:
             self._outcomes = [*outcomes, *self._outcomes]
@@ -91,11 +91,11 @@ class Relay:
     def _start_delivery(
         self, claimed: ClaimedMessage, about: mail_context.MessageContext | None
     ) -> None:
-        if claimed.late or about is None:
-            self._settle(claimed, Moot())
+        if claimed.is_expired or about is None:
+            self._settle(claimed, Obsolete())
             return
-        post = Post(message=claimed.message, background=about)
-        task = asyncio.create_task(self._deliver(claimed, post))
+        delivery = Delivery(message=claimed.message, context=about)
+        task = asyncio.create_task(self._deliver(claimed, delivery))
         self._under_way[task] = claimed.message.recipient_id
         task.add_done_callback(self._on_delivered)
 
@@ -103,22 +103,22 @@ class Relay:
         del self._under_way[task]
         self._request_tick()
 
-    async def _deliver(self, claimed: ClaimedMessage, post: Post) -> None:
-        self._settle(claimed, await self._result(post))
+    async def _deliver(self, claimed: ClaimedMessage, delivery: Delivery) -> None:
+        self._settle(claimed, await self._result(delivery))
 
-    async def _result(self, post: Post) -> Result:
-        sender = self._senders.get(post.message.channel)
+    async def _result(self, delivery: Delivery) -> Result:
+        sender = self._senders.get(delivery.message.channel)
         if sender is None:
-            return GiveUp(f"there is no sender for the channel {post.message.channel}")
+            return GiveUp(f"there is no sender for the channel {delivery.message.channel}")
         try:
             async with asyncio.timeout(self._send_timeout_s):
-                return await sender.send(post)
+                return await sender.send(delivery)
         except TimeoutError:
             return Retry(f"it took longer than {self._send_timeout_s:g} s")
         except Exception as error:
             # Its text may contain an address, so only the kind and the place are logged.
             kind, place = type(error).__name__, _place(error)
-            log.error("message %s failed with %s at %s", post.message.id, kind, place)
+            log.error("message %s failed with %s at %s", delivery.message.id, kind, place)
             return Retry(f"{kind} at {place}")
 
     def _settle(self, claimed: ClaimedMessage, result: Result) -> None:
@@ -127,11 +127,11 @@ class Relay:
 
 def outcome(claimed: ClaimedMessage, result: Result) -> DeliveryOutcome:
     """The new state of a message: sent, expired, parked, or pending after a back-off."""
-    state, problem, again_s = MessageState.SENT, None, 0.0
+    state, problem, retry_after_s = MessageState.SENT, None, 0.0
     match result:
         case Sent():
             pass
-        case Moot():
+        case Obsolete():
             state = MessageState.EXPIRED
         case GiveUp():
             state, problem = MessageState.PARKED, result.problem
@@ -141,11 +141,15 @@ def outcome(claimed: ClaimedMessage, result: Result) -> DeliveryOutcome:
                 state = MessageState.PENDING
                 # Capped at our own last back-off, whatever the remote side asks for.
                 requested_s = min(result.after_s or 0.0, BACK_OFF_S[-1])
-                again_s = max(BACK_OFF_S[claimed.tries - 1], requested_s)
+                retry_after_s = max(BACK_OFF_S[claimed.tries - 1], requested_s)
     if state is MessageState.PARKED:
         log.error("message %s is parked: %s", claimed.message.id, problem)
     return DeliveryOutcome(
-        id=claimed.message.id, tries=claimed.tries, state=state, problem=problem, again_s=again_s
+        id=claimed.message.id,
+        tries=claimed.tries,
+        state=state,
+        problem=problem,
+        retry_after_s=retry_after_s,
     )
 
 

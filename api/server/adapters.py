@@ -16,8 +16,8 @@ from dispatch.runtime import Runtime
 from scheduler.senders import Sent
 from scheduler.senders.calendar import invitation
 from scheduler.senders.letters import render
-from scheduler.senders.mail import carrier, compose
-from scheduler.senders.push import Bell, alarm
+from scheduler.senders.mail import compose, mail_transport
+from scheduler.senders.push import PushClient, trial_notification
 
 log = logging.getLogger(__name__)
 
@@ -26,7 +26,7 @@ READERS = {Login.FRIEND: Audience.FRIEND, Login.OPERATOR: Audience.DESK}
 
 def build_ports(rt: Runtime) -> Ports:
     """The ports of this runtime: configured mail server, icalendar, web push."""
-    mail = carrier(rt.settings)
+    mail = mail_transport(rt.settings)
 
     async def send_login_link(
         *, kind: Login, email: str, language: Language, market: Market, link: str
@@ -38,21 +38,21 @@ def build_ports(rt: Runtime) -> Ports:
         message = compose(
             letter, sender=rt.settings.mail_from, to=email, mail_id=rt.new_id(), at=now
         )
-        result = await mail.carry(message, email)
+        result = await mail.deliver(message, email)
         if not isinstance(result, Sent):
             log.warning("a login link was not sent: %s", result)
 
-    bell = Bell.of(rt)
+    client = PushClient.of(rt)
 
     async def send_test_push(
         phones: Sequence[PushSubscription], language: Language
     ) -> list[PhoneProblem | None]:
-        results = await bell.ring(phones, alarm(language, rt.settings.base_url))
+        results = await client.send_all(phones, trial_notification(language, rt.settings.base_url))
         return [one.problem for one in results]
 
     return Ports(
         send_login_link=send_login_link,
         write_invitation=invitation,
         send_test_push=send_test_push,
-        push_key=bell.vapid.public,
+        push_key=client.vapid.public,
     )

@@ -1,4 +1,4 @@
-"""One sender per channel: each takes a message with its background and says what became of it."""
+"""One sender per channel: each takes a message with its context and returns the result."""
 
 from __future__ import annotations
 
@@ -10,28 +10,28 @@ from data.store.mail_context import MessageContext
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Post:
-    """A message to be delivered. Its id is the same at every try, so that a repeat can be told."""
+class Delivery:
+    """A message to deliver. Its id is the same on every attempt, so repeats can be recognised."""
 
     message: Message
-    background: MessageContext
+    context: MessageContext
 
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """The next in the chain has taken it over."""
+    """The next server in the chain has accepted it."""
 
 
 @dataclass(frozen=True, slots=True)
-class Moot:
-    """It is no longer true or no longer of use: it shall not be sent."""
+class Obsolete:
+    """It is no longer true or no longer of use and is not sent."""
 
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """It may work later; after `after_s` seconds if somebody said so, at most after six hours.
+    """It may work later; after `after_s` seconds if the server asked for that, at most six hours.
 
-    No personal data.
+    `problem` holds no personal data.
     """
 
     problem: str
@@ -40,17 +40,17 @@ class Retry:
 
 @dataclass(frozen=True, slots=True)
 class GiveUp:
-    """It will never work like this: a person must look at it. No personal data."""
+    """It cannot work: an operator must look at it. `problem` holds no personal data."""
 
     problem: str
 
 
-Result = Sent | Moot | Retry | GiveUp
+Result = Sent | Obsolete | Retry | GiveUp
 
 
 class Sender(Protocol):
-    """Whatever can deliver on one channel."""
+    """Delivers messages on one channel."""
 
-    async def send(self, post: Post) -> Result:
+    async def send(self, delivery: Delivery) -> Result:
         """Deliver once; an exception counts as Retry."""
         ...

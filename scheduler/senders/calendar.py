@@ -26,12 +26,12 @@ def invitation(
     stamped_at: datetime,
     cancelled: bool = False,
 ) -> bytes:
-    """The appointment as an .ics file (RFC 5545, RFC 5546) for one reader.
+    """The appointment as an .ics file (RFC 5545, RFC 5546) for one party.
 
-    A later `revision` of the same booking replaces the earlier one in the reader's calendar, so it
-    must only ever grow, from one award to the next too; `cancelled` removes it. `organizer` and
-    `attendee` are mail addresses: each party gets a file of its own, which names nobody else.
-    `location` is text as that party may see it. ValueError for a datetime without a time zone.
+    A later `revision` of the same booking replaces the earlier one in the party's calendar, so it
+    must only grow, across awards too; `cancelled` removes it. `organizer` and `attendee` are mail
+    addresses: each party gets a file of its own, which names nobody else. `location` is what that
+    party may see. Raises ValueError for a datetime without a time zone.
     """
     calendar = Calendar()
     calendar.add("prodid", PRODUCT)
@@ -74,7 +74,7 @@ def _address(email: str) -> vCalAddress:
 
 
 def _attendee(email: str) -> vCalAddress:
-    """Already accepted: the two have agreed, the calendar shall not ask once more."""
+    """Already accepted: both have agreed, so the calendar does not ask again."""
     address = _address(email)
     address.params["PARTSTAT"] = vText("ACCEPTED")
     address.params["RSVP"] = vText("FALSE")

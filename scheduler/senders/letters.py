@@ -1,9 +1,9 @@
 """Letters: what friends, customers and the desk receive, in their own language.
 
-The wording lies in `texts/<language>.toml`. What a letter may reveal is not decided there: `FIELDS`,
-which follows from the declared events, is the privacy promise. A text that uses another field, or
-leaves one out, is refused when it is read, so a translation can neither leak a name nor forget a
-price.
+The wording lies in `texts/<language>.toml`. What a letter may reveal is not decided there:
+`FIELDS`, which follows from the declared events, is the privacy promise. A text that uses another
+field, or leaves one out, is refused when it is read, so a translation can neither leak a name nor
+forget a price.
 """
 
 from __future__ import annotations
@@ -29,18 +29,23 @@ from babel.units import format_unit
 from data.enums import Audience
 from data.markets import MARKETS, Language
 from data.records.money import Money
-from dispatch.rules.jobs.events import TEMPLATES
+from dispatch.rules.jobs.events import FIELDS as EVENT_FIELDS
+from dispatch.rules.jobs.events import TEMPLATES, Shape, fact_of
 
 LOGIN_LINK: Final = frozenset({"link"})
 FIELDS: Final[Mapping[Audience, Mapping[str, frozenset[str]]]] = {
     audience: {
         template.name: template.facts
-        for (reader, _), template in TEMPLATES.items()
-        if reader is audience and template.facts is not None
+        for (recipient, _), template in TEMPLATES.items()
+        if recipient is audience and template.facts is not None
     }
     | ({"login_link": LOGIN_LINK} if audience in (Audience.FRIEND, Audience.DESK) else {})
     for audience in Audience
 }
+
+STATED: Final = frozenset().union(
+    *(facts for letters in FIELDS.values() for facts in letters.values())
+)
 
 BUTTON = (
     '<p style="margin:28px 0"><a href="{link}" style="display:inline-block;padding:14px 24px;'
@@ -48,7 +53,7 @@ BUTTON = (
     '">{label}</a></p>'
 )
 LONGEST_TEXT = 500
-REMEMBERED = 4096
+CACHED = 4096
 
 
 class Kind(Enum):
@@ -64,14 +69,17 @@ class Kind(Enum):
     LINK = auto()
 
 
-KINDS: Mapping[str, Kind] = {
+OF_SHAPE: Final[Mapping[Shape, Kind]] = {
+    Shape.COUNT: Kind.COUNT,
+    Shape.MINUTES: Kind.SPAN,
+    Shape.MINOR_UNITS: Kind.MONEY,
+}
+KINDS: Final[Mapping[str, Kind]] = {
     "package": Kind.TEXT,
     "area": Kind.TEXT,
     "first_name": Kind.TEXT,
     "pay": Kind.MONEY,
     "price": Kind.MONEY,
-    "fee": Kind.MONEY,
-    "share": Kind.MONEY,
     "expires_at": Kind.MOMENT,
     "contact_due_at": Kind.MOMENT,
     "starts_at": Kind.MOMENT,
@@ -79,17 +87,19 @@ KINDS: Mapping[str, Kind] = {
     "time_left": Kind.SPAN,
     "distance_m": Kind.DISTANCE,
     "helpers": Kind.COUNT,
-    "minutes": Kind.SPAN,
-    "stars": Kind.COUNT,
     "link": Kind.LINK,
+} | {
+    fact: OF_SHAPE[field.shape]
+    for name, field in EVENT_FIELDS.items()
+    if field.shape in OF_SHAPE and (fact := fact_of(name)) in STATED
 }
 
 
-class LetterUnknown(LookupError):
-    """There is no such letter for these readers; the message lists those there are."""
+class UnknownLetter(LookupError):
+    """There is no such letter for this audience; the message lists those that exist."""
 
 
-class FactInvalid(ValueError):
+class InvalidFact(ValueError):
     """A fact is missing or of the wrong kind; `field` names it."""
 
     def __init__(self, field: str, problem: str) -> None:
@@ -97,7 +107,7 @@ class FactInvalid(ValueError):
         self.field = field
 
 
-class TextsInvalid(ValueError):
+class InvalidTexts(ValueError):
     """A file of texts cannot be used; the message names the file, the letter and the cure."""
 
 
@@ -121,7 +131,7 @@ class Wording:
 
 @dataclass(frozen=True, slots=True)
 class Texts:
-    """All words of one language."""
+    """All texts of one language."""
 
     footer: str
     formats: Mapping[str, str]
@@ -130,8 +140,8 @@ class Texts:
 
 
 @dataclass(frozen=True, slots=True)
-class Reader:
-    """Whom a letter is for: the words, the habits of the country, and the clock on the wall."""
+class Style:
+    """How to write for a recipient: the texts, the locale of the country, the time zone."""
 
     texts: Texts
     locale: Locale
@@ -145,17 +155,17 @@ def render(
 
     `facts["timezone"]` is the market's; moments are aware datetimes, sums are Money, `time_left`
     a timedelta, `distance_m` metres, `link` an http(s) address. Facts that are not declared are
-    never looked at. Raises LetterUnknown and FactInvalid.
+    never looked at. Raises UnknownLetter and InvalidFact.
     """
     declared = FIELDS[audience].get(template)
     if declared is None:
-        raise LetterUnknown(
+        raise UnknownLetter(
             f"no letter {template} for the {audience}; there are:"
             f" {', '.join(FIELDS[audience]) or 'none'}"
         )
-    reader = _reader(language, facts)
-    words = {field: _write(field, facts, reader) for field in sorted(declared)}
-    return _letter(reader.texts.letters[audience][template], words, reader.texts, language)
+    style = _style(language, facts)
+    words = {field: _write(field, facts, style) for field in sorted(declared)}
+    return _letter(style.texts.letters[audience][template], words, style.texts, language)
 
 
 def _letter(wording: Wording, words: Mapping[str, str], texts: Texts, language: str) -> Letter:
@@ -191,13 +201,13 @@ def _folder() -> Traversable:
     return files("scheduler.senders") / "texts"
 
 
-def _reader(language: Language, facts: Mapping[str, object]) -> Reader:
+def _style(language: Language, facts: Mapping[str, object]) -> Style:
     timezone = facts.get("timezone")
     if not isinstance(timezone, str) or timezone not in TERRITORIES:
-        raise FactInvalid(
+        raise InvalidFact(
             "timezone", f"is {timezone!r}; give a market's: {', '.join(sorted(TERRITORIES))}"
         )
-    return Reader(texts(language), _locale(language, TERRITORIES[timezone]), timezone)
+    return Style(texts(language), _locale(language, TERRITORIES[timezone]), timezone)
 
 
 TERRITORIES: Mapping[str, str] = {fact.timezone: market for market, fact in MARKETS.items()}
@@ -211,86 +221,86 @@ def _locale(language: str, territory: str) -> Locale:
         return Locale(language)
 
 
-def _write(field: str, facts: Mapping[str, object], reader: Reader) -> str:
+def _write(field: str, facts: Mapping[str, object], style: Style) -> str:
     kind = KINDS[field]
     wanted = TYPES[kind]
     if field not in facts:
-        raise FactInvalid(field, f"is missing; give a {wanted.__name__}")
+        raise InvalidFact(field, f"is missing; give a {wanted.__name__}")
     fact = facts[field]
     if not isinstance(fact, wanted) or isinstance(fact, bool):
-        raise FactInvalid(field, f"is a {type(fact).__name__}; give a {wanted.__name__}")
-    return WRITERS[kind](field, fact, reader)
+        raise InvalidFact(field, f"is a {type(fact).__name__}; give a {wanted.__name__}")
+    return WRITERS[kind](field, fact, style)
 
 
-def _text(field: str, fact: str, _: Reader) -> str:
+def _text(field: str, fact: str, _: Style) -> str:
     """One line without control characters, so that no fact can add a header or a paragraph."""
     line = " ".join("".join(c if c.isprintable() else " " for c in fact).split())
     if not line or len(line) > LONGEST_TEXT:
-        raise FactInvalid(field, f"has {len(line)} characters; give 1 to {LONGEST_TEXT}")
+        raise InvalidFact(field, f"has {len(line)} characters; give 1 to {LONGEST_TEXT}")
     return line
 
 
-def _money(_: str, fact: Money, reader: Reader) -> str:
-    return _sum(fact, reader.locale)
+def _money(_: str, fact: Money, style: Style) -> str:
+    return _sum(fact, style.locale)
 
 
-# The friends asked about one booking read the same sums, moments and distances.
-@lru_cache(maxsize=REMEMBERED)
+# The friends asked about one booking get the same amounts, times and distances.
+@lru_cache(maxsize=CACHED)
 def _sum(fact: Money, locale: Locale) -> str:
     amount = Decimal(fact.amount).scaleb(-get_currency_precision(fact.currency))
     return format_currency(amount, fact.currency, locale=locale)
 
 
-def _moment(field: str, fact: datetime, reader: Reader) -> str:
-    return _at("moment", field, fact, reader)
+def _moment(field: str, fact: datetime, style: Style) -> str:
+    return _at("moment", field, fact, style)
 
 
-def _clock(field: str, fact: datetime, reader: Reader) -> str:
-    return _at("clock", field, fact, reader)
+def _clock(field: str, fact: datetime, style: Style) -> str:
+    return _at("clock", field, fact, style)
 
 
-def _at(pattern: str, field: str, fact: datetime, reader: Reader) -> str:
+def _at(pattern: str, field: str, fact: datetime, style: Style) -> str:
     if fact.tzinfo is None:
-        raise FactInvalid(field, "has no time zone; give an aware datetime")
-    return _written(fact, reader.texts.formats[pattern], reader.timezone, reader.locale)
+        raise InvalidFact(field, "has no time zone; give an aware datetime")
+    return _format_moment(fact, style.texts.formats[pattern], style.timezone, style.locale)
 
 
-@lru_cache(maxsize=REMEMBERED)
-def _written(fact: datetime, pattern: str, timezone: str, locale: Locale) -> str:
+@lru_cache(maxsize=CACHED)
+def _format_moment(fact: datetime, pattern: str, timezone: str, locale: Locale) -> str:
     return format_datetime(fact, pattern, tzinfo=get_timezone(timezone), locale=locale)
 
 
-def _span(_: str, fact: timedelta, reader: Reader) -> str:
+def _span(_: str, fact: timedelta, style: Style) -> str:
     """Rounded down, never up: more time than there is would mislead."""
     minutes = max(int(fact.total_seconds()) // 60, 0)
     if minutes >= 120 or minutes == 60:
-        return format_unit(minutes // 60, "duration-hour", "long", locale=reader.locale)
-    return format_unit(minutes, "duration-minute", "long", locale=reader.locale)
+        return format_unit(minutes // 60, "duration-hour", "long", locale=style.locale)
+    return format_unit(minutes, "duration-minute", "long", locale=style.locale)
 
 
-def _distance(_: str, fact: int, reader: Reader) -> str:
-    """In steps of 100 m: the way to the middle of a cell is not known more exactly than that."""
-    return _steps(max((fact + 50) // 100, 1), reader.locale)
+def _distance(_: str, fact: int, style: Style) -> str:
+    """In steps of 100 m, as exact as the distance to the centre of a cell."""
+    return _steps(max((fact + 50) // 100, 1), style.locale)
 
 
-@lru_cache(maxsize=REMEMBERED)
+@lru_cache(maxsize=CACHED)
 def _steps(hundreds: int, locale: Locale) -> str:
     if hundreds < 10:
         return format_unit(hundreds * 100, "length-meter", "short", locale=locale)
     return format_unit(Decimal(hundreds) / 10, "length-kilometer", "short", locale=locale)
 
 
-def _count(field: str, fact: int, reader: Reader) -> str:
-    forms = reader.texts.counts[field]
+def _count(field: str, fact: int, style: Style) -> str:
+    forms = style.texts.counts[field]
     if fact == 0 and "zero" in forms:
         return forms["zero"]
-    number = format_decimal(fact, locale=reader.locale)
-    return forms[reader.locale.plural_form(fact)].format_map({"n": number})
+    number = format_decimal(fact, locale=style.locale)
+    return forms[style.locale.plural_form(fact)].format_map({"n": number})
 
 
-def _link(field: str, fact: str, _: Reader) -> str:
+def _link(field: str, fact: str, _: Style) -> str:
     if not fact.startswith(("https://", "http://")) or any(c <= " " for c in fact):
-        raise FactInvalid(field, "is no address; give one that starts with https:// or http://")
+        raise InvalidFact(field, "is no address; give one that starts with https:// or http://")
     return fact
 
 
@@ -304,7 +314,7 @@ TYPES: Mapping[Kind, type] = {
     Kind.COUNT: int,
     Kind.LINK: str,
 }
-WRITERS: Mapping[Kind, Callable[[str, Any, Reader], str]] = {
+WRITERS: Mapping[Kind, Callable[[str, Any, Style], str]] = {
     Kind.TEXT: _text,
     Kind.MONEY: _money,
     Kind.MOMENT: _moment,
@@ -318,13 +328,13 @@ WRITERS: Mapping[Kind, Callable[[str, Any, Reader], str]] = {
 
 @cache
 def texts(language: Language) -> Texts:
-    """All words of `language`, checked against FIELDS; TextsInvalid names the first fault."""
+    """All texts of `language`, checked against FIELDS. Raises InvalidTexts."""
     name = f"{language}.toml"
     return read_texts(name, (_folder() / name).read_text(encoding="utf-8"), Locale(language))
 
 
 def read_texts(name: str, content: str, locale: Locale) -> Texts:
-    """The words in `content`, the TOML of the file `name`, with all plural forms of `locale`."""
+    """The texts in `content`, the TOML of the file `name`, with all plural forms of `locale`."""
     try:
         table = tomllib.loads(content)
         return Texts(
@@ -341,18 +351,18 @@ def read_texts(name: str, content: str, locale: Locale) -> Texts:
             },
         )
     except KeyError as error:
-        raise TextsInvalid(f"{name}: {error.args[0]} is missing; write it") from error
-    except (tomllib.TOMLDecodeError, TextsInvalid) as error:
-        raise TextsInvalid(f"{name}: {error}") from error
+        raise InvalidTexts(f"{name}: {error.args[0]} is missing; write it") from error
+    except (tomllib.TOMLDecodeError, InvalidTexts) as error:
+        raise InvalidTexts(f"{name}: {error}") from error
 
 
 def _forms(field: str, forms: Mapping[str, str], locale: Locale) -> Mapping[str, str]:
     needed = {"other", *locale.plural_form.tags}
     if forms.keys() - {"zero"} != needed:
-        raise TextsInvalid(f"counts.{field} needs the forms {', '.join(sorted(needed))}")
+        raise InvalidTexts(f"counts.{field} needs the forms {', '.join(sorted(needed))}")
     for form in forms.values():
         if _used(f"counts.{field}", form) - {"n"}:
-            raise TextsInvalid(f"counts.{field} may use {{n}} alone, not {form}")
+            raise InvalidTexts(f"counts.{field} may use {{n}} alone, not {form}")
     return forms
 
 
@@ -361,7 +371,7 @@ def _wordings(
 ) -> Mapping[str, Wording]:
     unknown = sorted(tables.keys() - declared.keys())
     if unknown:
-        raise TextsInvalid(
+        raise InvalidTexts(
             f"[{audience}.{unknown[0]}] is no letter; remove it or declare its fields"
         )
     return {
@@ -375,12 +385,12 @@ def _wording(where: str, table: Mapping[str, str], declared: frozenset[str]) -> 
         subject=table["subject"], text=table["text"].strip(), button=table.get("button", "")
     )
     if bool(wording.button) != ("link" in declared):
-        raise TextsInvalid(f"{where} must have a button exactly when it has a link")
+        raise InvalidTexts(f"{where} must have a button exactly when it has a link")
     used = _used(where, wording.subject) | _used(where, wording.text)
     shown = declared - {"link"}
     if used != shown:
-        raise TextsInvalid(
-            f"{where} uses {_listed(used)}; it must use all of {_listed(shown)} and nothing else"
+        raise InvalidTexts(
+            f"{where} uses {_list(used)}; it must use all of {_list(shown)} and nothing else"
         )
     return wording
 
@@ -392,10 +402,10 @@ def _used(where: str, text: str) -> set[str]:
         if field is None:
             continue
         if not field.isidentifier() or spec or conversion:
-            raise TextsInvalid(f"{where} has the field {{{field}}}; write a plain name in braces")
+            raise InvalidTexts(f"{where} has the field {{{field}}}; write a plain name in braces")
         used.add(field)
     return used
 
 
-def _listed(fields: set[str] | frozenset[str]) -> str:
+def _list(fields: set[str] | frozenset[str]) -> str:
     return ", ".join(sorted(fields)) or "no field"

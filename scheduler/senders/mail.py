@@ -1,8 +1,7 @@
-"""Mail: letters composed, and carried to a mail server or, without one, into a folder.
+"""Mail: letters are composed and handed to a mail server or, without one, written to a folder.
 
 Without TEKKIE_SMTP_HOST every mail becomes a file `<message id>.eml` in the folder `mails` of the
-data folder, which any mail program opens. A repeat replaces the file, so that nothing lies there
-twice.
+data folder, which any mail program opens. A repeat replaces the file.
 """
 
 from __future__ import annotations
@@ -31,9 +30,9 @@ from data.markets import MARKETS
 from data.records.jobs import Appointment
 from data.settings import Settings
 from dispatch.runtime import Runtime
-from scheduler.senders import GiveUp, Moot, Post, Result, Retry, Sent
+from scheduler.senders import Delivery, GiveUp, Obsolete, Result, Retry, Sent
 from scheduler.senders.calendar import invitation
-from scheduler.senders.letters import FactInvalid, Letter, LetterUnknown, render
+from scheduler.senders.letters import InvalidFact, Letter, UnknownLetter, render
 from scheduler.senders.message_context import Content, is_valid
 
 log = logging.getLogger(__name__)
@@ -54,20 +53,20 @@ CANCELLING = frozenset(
 )
 
 
-class Carrier(Protocol):
+class Transport(Protocol):
     """Transports a finished mail."""
 
-    async def carry(self, mail: EmailMessage, to: str) -> Result:
+    async def deliver(self, mail: EmailMessage, to: str) -> Result:
         """Transport `mail` to the bare address `to`."""
         ...
 
 
-def carrier(settings: Settings) -> Carrier:
-    """The mail server of the settings, or the folder where there is none."""
+def mail_transport(settings: Settings) -> Transport:
+    """The mail server of the settings, or the folder without one."""
     if settings.smtp_host is None:
-        return Folder(settings.data_dir / "mails")
+        return FolderTransport(settings.data_dir / "mails")
     password = settings.smtp_password
-    return Server(
+    return SmtpTransport(
         {
             "hostname": settings.smtp_host,
             "port": settings.smtp_port,
@@ -80,12 +79,12 @@ def carrier(settings: Settings) -> Carrier:
 
 
 @dataclass(frozen=True, slots=True)
-class Folder:
-    """A folder of mails that were not sent, for a trial without a mail server."""
+class FolderTransport:
+    """Writes mails to a folder, for trials without a mail server."""
 
     path: Path
 
-    async def carry(self, mail: EmailMessage, to: str) -> Result:
+    async def deliver(self, mail: EmailMessage, to: str) -> Result:
         """Write the mail as a file named after its Message-ID."""
         name = mail["Message-ID"].strip("<>").partition("@")[0]
         await asyncio.to_thread(self._write, name, mail.as_bytes())
@@ -100,25 +99,25 @@ class Folder:
 
 
 @dataclass(frozen=True, slots=True)
-class Server:
-    """A mail server; `address` is what aiosmtplib needs to reach it."""
+class SmtpTransport:
+    """Hands mails to a mail server; `address` is what aiosmtplib needs to reach it."""
 
     address: dict[str, Any]
     timeout_s: float = TIMEOUT_S
 
-    async def carry(self, mail: EmailMessage, to: str) -> Result:
-        """Hand the mail over: 4xx and silence mean later, 5xx about this mail means never."""
+    async def deliver(self, mail: EmailMessage, to: str) -> Result:
+        """Hand the mail over: Retry for 4xx and time-outs, GiveUp for a 5xx about this mail."""
         try:
             await aiosmtplib.send(
                 mail.as_bytes(),
-                sender=bare(mail["From"]),
+                sender=bare_address(mail["From"]),
                 recipients=to,
                 mail_options=() if to.isascii() else ("SMTPUTF8",),
                 timeout=self.timeout_s,
                 **self.address,
             )
         except aiosmtplib.SMTPAuthenticationError as error:
-            return Retry(f"the mail server refused our name: {_code(error)}")
+            return Retry(f"the mail server refused the login: {_code(error)}")
         except aiosmtplib.SMTPRecipientsRefused as error:
             return _refusal(error.recipients[0])
         except (aiosmtplib.SMTPConnectError, aiosmtplib.SMTPTimeoutError) as error:
@@ -134,7 +133,7 @@ def _refusal(error: aiosmtplib.SMTPResponseException) -> Result:
     # The server's own words may hold the address; its codes do not.
     if 500 <= error.code <= 599:
         return GiveUp(f"the mail server refused it: {_code(error)}")
-    return Retry(f"the mail server asks to wait: {_code(error)}")
+    return Retry(f"the mail server refused it for now: {_code(error)}")
 
 
 def _code(error: aiosmtplib.SMTPResponseException) -> str:
@@ -146,7 +145,7 @@ def _code(error: aiosmtplib.SMTPResponseException) -> str:
 class Mail:
     """Delivers messages as letters by mail."""
 
-    carrier: Carrier
+    transport: Transport
     content: Content
     sender: str
 
@@ -155,26 +154,26 @@ class Mail:
         """The mail sender that the settings of this runtime describe."""
         settings = rt.settings
         content = Content(packages=rt.packages, base_url=settings.base_url, secret=settings.key())
-        return cls(carrier(settings), content, settings.mail_from)
+        return cls(mail_transport(settings), content, settings.mail_from)
 
-    async def send(self, post: Post) -> Result:
-        """Write the letter of a message and hand it over, unless it is no longer true."""
-        message, about = post.message, post.background
+    async def send(self, delivery: Delivery) -> Result:
+        """Render and hand over the letter of a message, unless it is no longer valid."""
+        message, about = delivery.message, delivery.context
         if about.email is None or not is_valid(message, about):
-            return Moot()
+            return Obsolete()
         facts = self.content.facts(message, about)
         try:
             letter = render(message.template, about.language, facts, audience=message.audience)
             mail = compose(
                 letter, sender=self.sender, to=about.email, mail_id=message.id, at=about.now
             )
-        except (LetterUnknown, FactInvalid) as fault:
+        except (UnknownLetter, InvalidFact) as fault:
             return GiveUp(str(fault))
-        self._attach_invitation(mail, letter, post)
-        return await self.carrier.carry(mail, about.email)
+        self._attach_invitation(mail, letter, delivery)
+        return await self.transport.deliver(mail, about.email)
 
-    def _attach_invitation(self, mail: EmailMessage, letter: Letter, post: Post) -> None:
-        message, about = post.message, post.background
+    def _attach_invitation(self, mail: EmailMessage, letter: Letter, delivery: Delivery) -> None:
+        message, about = delivery.message, delivery.context
         cancelled = message.template in CANCELLING
         appointment = about.award.appointment if about.award else None
         if appointment is None or not (cancelled or message.template == "appointment"):
@@ -182,7 +181,7 @@ class Mail:
         customer = message.audience is Audience.CUSTOMER
         file = invitation(
             message.booking_id,
-            # The number of the event grows over one award and the next; a revision begins anew.
+            # The event number grows across awards; a revision starts again with each.
             Appointment(
                 starts_at=appointment.starts_at,
                 ends_at=appointment.ends_at,
@@ -190,10 +189,10 @@ class Mail:
             ),
             summary=self.content.packages[about.package].texts[about.language].name,
             description=letter.text,
-            # A friend finds the street behind his link, where it goes away with his right to it.
+            # A friend finds the street behind the link, where it disappears when access ends.
             location=about.address if customer else about.area,
             timezone=MARKETS[about.market].timezone,
-            organizer=bare(self.sender),
+            organizer=bare_address(self.sender),
             attendee=about.email or "",
             stamped_at=about.now,
             cancelled=cancelled,
@@ -212,7 +211,7 @@ def compose(letter: Letter, *, sender: str, to: str, mail_id: UUID, at: datetime
     mail["To"] = _line("To", to).encode().decode("ascii", "surrogateescape")
     mail["Subject"] = _subject(letter.subject)
     mail["Date"] = format_datetime(at)
-    mail["Message-ID"] = f"<{mail_id}@{bare(sender).rpartition('@')[2]}>"
+    mail["Message-ID"] = f"<{mail_id}@{bare_address(sender).rpartition('@')[2]}>"
     mail["Auto-Submitted"] = "auto-generated"
     mail.set_content(letter.text, **TEXT)
     mail.add_alternative(letter.html, subtype="html", **TEXT)
@@ -236,7 +235,7 @@ def attach_calendar(mail: EmailMessage, file: bytes, *, method: str) -> None:
 
 
 @cache
-def bare(sender: str) -> str:
+def bare_address(sender: str) -> str:
     """The address of a sender without the display name."""
     return parseaddr(sender)[1]
 

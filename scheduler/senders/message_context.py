@@ -19,7 +19,7 @@ from data.records.messages import Message
 from data.records.money import Money
 from data.store.mail_context import LatestAward, MessageContext
 from dispatch.rules.jobs.customer_links import customer_token
-from dispatch.rules.jobs.events import FIELDS, TEMPLATES, Shape, Validity
+from dispatch.rules.jobs.events import FIELDS, TEMPLATES, Shape, Validity, fact_of
 
 BEFORE_VISIT: Final = frozenset({BookingState.CONTACTED, BookingState.SCHEDULED})
 STANDING: Final = frozenset({AwardState.LIVE, AwardState.DONE})
@@ -71,7 +71,7 @@ def _of_event(about: MessageContext) -> dict[str, object]:
         elif shape is Shape.MINUTES:
             facts[name] = timedelta(minutes=value)
         elif shape is Shape.MINOR_UNITS:
-            facts[name.removesuffix("_minor")] = Money(amount=value, currency=about.price.currency)
+            facts[fact_of(name)] = Money(amount=value, currency=about.price.currency)
     return facts
 
 

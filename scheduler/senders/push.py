@@ -1,8 +1,8 @@
-"""Push: phones are rung through the push services of their makers, or a mail is sent instead.
+"""Push: messages go to the phones of a friend through push services, or as a mail instead.
 
-A push says that there is something, in the friend's language, with ids and nothing else: what it is
-about he reads once his phone is unlocked. All phones of a friend are rung at once, and one that
-rings is enough. News that only takes back what a phone shows goes to phones alone.
+A push says in the friend's language that there is something, and carries ids and nothing else: what
+it is about is shown once the phone is unlocked. It goes to all phones of a friend at once; one that
+takes it is enough. What only withdraws an earlier push goes to phones alone.
 """
 
 from __future__ import annotations
@@ -29,31 +29,31 @@ from dispatch.rules.jobs.events import TEMPLATES
 from dispatch.rules.people.push_endpoints import check_push_endpoint, is_loopback
 from dispatch.rules.refusals import Refused
 from dispatch.runtime import Runtime
-from scheduler.senders import Moot, Post, Result, Retry, Sender, Sent
+from scheduler.senders import Delivery, Obsolete, Result, Retry, Sender, Sent
 from scheduler.senders.mail import Mail
 from scheduler.senders.message_context import Content, is_valid
-from scheduler.senders.push_texts import ALARM, call
+from scheduler.senders.push_texts import ALARM, push_text
 from scheduler.senders.vapid_subject import subject
-from scheduler.senders.webpush_crypto import KeysUnfit, Vapid, padded, seal, url64
+from scheduler.senders.webpush_crypto import InvalidKeys, Vapid, pad, seal, url64
 
 log = logging.getLogger(__name__)
 
 TIMEOUT_S = 10.0
-ANSWER_BYTES_MAX = 16_384
+RESPONSE_BYTES_MAX = 16_384
 DECLARATIVE = 8030
 PHONES_ONLY = frozenset(template.name for template in TEMPLATES.values() if template.facts is None)
-AT_HOME = PHONES_ONLY | {"contact_missed", ALARM}
+OPENS_HOME = PHONES_ONLY | {"contact_missed", ALARM}
 SILENT = PHONES_ONLY
-NEWS_LIFE = timedelta(hours=1)
-ALARM_LIFE = timedelta(minutes=1)
-NOTED_AGAIN_AFTER = timedelta(hours=1)
+DEFAULT_LIFE = timedelta(hours=1)
+TRIAL_LIFE = timedelta(minutes=1)
+RECORD_AGAIN_AFTER = timedelta(hours=1)
 GONE = frozenset({404, 410})
 LATER = frozenset({408, 425, 429})
 
 
 @dataclass(frozen=True, slots=True)
-class Rung:
-    """How a phone did; `after_s` is when its service wants to be asked again."""
+class PushResult:
+    """The result for one phone; `after_s` is when its service wants the next attempt."""
 
     phone: PushSubscription
     problem: PhoneProblem | None = None
@@ -61,7 +61,7 @@ class Rung:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Note:
+class Notification:
     """What is sent to every phone of one friend."""
 
     payload: bytes
@@ -70,41 +70,43 @@ class Note:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Bell:
-    """Rings phones; `more` are hosts allowed beside the services we know."""
+class PushClient:
+    """Sends to push services; `extra_hosts` are allowed beside the known services."""
 
     http: httpx2.AsyncClient
     vapid: Vapid
-    more: Collection[str]
+    extra_hosts: Collection[str]
     timeout_s: float = TIMEOUT_S
 
     @classmethod
-    def of(cls, rt: Runtime) -> Bell:
-        """The bell that the settings of this runtime describe."""
+    def of(cls, rt: Runtime) -> PushClient:
+        """The client that the settings of this runtime describe."""
         settings = rt.settings
         assert rt.http is not None
         vapid = Vapid(settings.push_secret(), subject(settings))
-        return cls(http=rt.http, vapid=vapid, more=settings.push_services)
+        return cls(http=rt.http, vapid=vapid, extra_hosts=settings.push_services)
 
-    async def ring(self, all_: Sequence[PushSubscription], note: Note) -> list[Rung]:
-        """Ring these phones at once, each for at most `timeout_s`."""
-        return list(await asyncio.gather(*(self._ring(phone, note) for phone in all_)))
+    async def send_all(
+        self, phones: Sequence[PushSubscription], note: Notification
+    ) -> list[PushResult]:
+        """Send to these phones at once, each within `timeout_s`."""
+        return list(await asyncio.gather(*(self._send(phone, note) for phone in phones)))
 
-    async def _ring(self, phone: PushSubscription, note: Note) -> Rung:
+    async def _send(self, phone: PushSubscription, note: Notification) -> PushResult:
         try:
             async with asyncio.timeout(self.timeout_s):
-                check_push_endpoint(phone.endpoint, self.more)
-                await _must_lead_outside(phone.endpoint)
+                check_push_endpoint(phone.endpoint, self.extra_hosts)
+                await _check_public_host(phone.endpoint)
                 return await self._post(phone, note)
-        except (Refused, KeysUnfit) as error:
-            log.warning("phone %s is not rung: %s", phone.id, type(error).__name__)
-            return Rung(phone, PhoneProblem.REFUSED)
+        except (Refused, InvalidKeys) as error:
+            log.warning("no push to phone %s: %s", phone.id, type(error).__name__)
+            return PushResult(phone, PhoneProblem.REFUSED)
         except (TimeoutError, OSError, httpx2.HTTPError, httpx2.InvalidURL) as error:
-            log.warning("phone %s: its service fails with %s", phone.id, type(error).__name__)
-            return Rung(phone, PhoneProblem.UNREACHABLE)
+            log.warning("push service of phone %s fails with %s", phone.id, type(error).__name__)
+            return PushResult(phone, PhoneProblem.UNREACHABLE)
 
-    async def _post(self, phone: PushSubscription, note: Note) -> Rung:
-        now = datetime.now(UTC)  # noqa: TID251 - push services go by real time
+    async def _post(self, phone: PushSubscription, note: Notification) -> PushResult:
+        now = datetime.now(UTC)  # noqa: TID251 - push services use real time
         headers = {
             "Authorization": self.vapid.authorization(phone.endpoint, now),
             "Content-Encoding": "aes128gcm",
@@ -117,37 +119,39 @@ class Bell:
         async with self.http.stream(
             "POST", phone.endpoint, content=body, headers=headers, follow_redirects=False
         ) as answer:
-            await _drain(answer)
-        return _read(phone, answer)
+            await _discard_body(answer)
+        return _result(phone, answer)
 
 
-async def _drain(answer: httpx2.Response) -> None:
-    """A short answer is read, so that the line can be used again; a long one is cut off."""
+async def _discard_body(answer: httpx2.Response) -> None:
+    """Read a short body, so that the connection can be reused; stop at a long one."""
     seen = 0
     async for part in answer.aiter_raw():
         seen += len(part)
-        if seen > ANSWER_BYTES_MAX:
+        if seen > RESPONSE_BYTES_MAX:
             return
 
 
-def _read(phone: PushSubscription, answer: httpx2.Response) -> Rung:
+def _result(phone: PushSubscription, answer: httpx2.Response) -> PushResult:
     status = answer.status_code
     if 200 <= status < 300:
-        return Rung(phone)
+        return PushResult(phone)
     if status in GONE:
-        return Rung(phone, PhoneProblem.GONE)
-    log.warning("phone %s: its service answers %d", phone.id, status)
+        return PushResult(phone, PhoneProblem.GONE)
+    log.warning("push service of phone %s responds %d", phone.id, status)
     if status in LATER or status >= 500:
-        return Rung(phone, PhoneProblem.UNREACHABLE, _seconds(answer.headers.get("retry-after")))
-    return Rung(phone, PhoneProblem.REFUSED)
+        return PushResult(
+            phone, PhoneProblem.UNREACHABLE, _seconds(answer.headers.get("retry-after"))
+        )
+    return PushResult(phone, PhoneProblem.REFUSED)
 
 
 def _seconds(stated: str | None) -> float | None:
     return float(stated) if stated and stated.isascii() and stated.isdigit() else None
 
 
-async def _must_lead_outside(endpoint: str) -> None:
-    """Raise unless this host is somewhere in the open internet, whoever answers for its name."""
+async def _check_public_host(endpoint: str) -> None:
+    """Raise Refused unless every address of this host is public."""
     host = urlsplit(endpoint).hostname or ""
     if is_loopback(host):
         return
@@ -158,41 +162,43 @@ async def _must_lead_outside(endpoint: str) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Push:
-    """Delivers messages to phones, and by `otherwise` to a friend who has none that rings."""
+    """Delivers messages to phones; by `fallback` where no phone of the friend takes them."""
 
     rt: Runtime
-    bell: Bell
+    client: PushClient
     content: Content
-    otherwise: Sender
+    fallback: Sender
 
     @classmethod
     def of(cls, rt: Runtime, mail: Mail) -> Push:
         """The sender that the settings of this runtime describe."""
-        return cls(rt=rt, bell=Bell.of(rt), content=mail.content, otherwise=mail)
+        return cls(rt=rt, client=PushClient.of(rt), content=mail.content, fallback=mail)
 
-    async def send(self, post: Post) -> Result:
-        """Ring all phones of the reader, unless the message is no longer true."""
-        message, about = post.message, post.background
+    async def send(self, delivery: Delivery) -> Result:
+        """Send to all phones of the recipient, unless the message is no longer valid."""
+        message, about = delivery.message, delivery.context
         if not is_valid(message, about):
-            return Moot()
-        rung = await self.bell.ring(about.phones, self._note(message, about))
-        await self._settle(rung, about.now)
-        if any(one.problem is None for one in rung):
+            return Obsolete()
+        results = await self.client.send_all(
+            about.push_subscriptions, self._notification(message, about)
+        )
+        await self._record(results, about.now)
+        if any(one.problem is None for one in results):
             return Sent()
-        if late := [one for one in rung if one.problem is PhoneProblem.UNREACHABLE]:
+        if late := [one for one in results if one.problem is PhoneProblem.UNREACHABLE]:
             return Retry(
-                "no push service takes it", max((o.after_s or 0.0 for o in late), default=0.0)
+                "no push service accepts it", max((o.after_s or 0.0 for o in late), default=0.0)
             )
         if message.template in PHONES_ONLY:
-            return Moot()
-        return await self.otherwise.send(post)
+            return Obsolete()
+        return await self.fallback.send(delivery)
 
-    def _note(self, message: Message, about: MessageContext) -> Note:
+    def _notification(self, message: Message, about: MessageContext) -> Notification:
         offer = about.offer
         ids = {"booking_id": str(message.booking_id)}
         if offer:
             ids["offer_id"] = str(offer.id)
-        return Note(
+        return Notification(
             payload=payload(
                 message.template,
                 about.language,
@@ -200,49 +206,49 @@ class Push:
                 tag=str(message.booking_id),
                 ids=ids,
             ),
-            ttl_s=max(int((_until(about, message) - about.now).total_seconds()), 0),
-            # Offer and end of an offer bear the same: the later one replaces what still waits.
+            ttl_s=max(int((_deliver_until(about, message) - about.now).total_seconds()), 0),
+            # An offer and its end share a topic: the later one replaces what still waits.
             topic=url64(
                 sha256(message.booking_id.bytes + message.recipient_id.bytes).digest()[:24]
             ),
         )
 
     def _page(self, message: Message, about: MessageContext) -> str:
-        if message.template in AT_HOME:
+        if message.template in OPENS_HOME:
             return f"{self.content.base_url}/friend"
         return self.content.link(message, about)
 
-    async def _settle(self, rung: Sequence[Rung], now: datetime) -> None:
-        noted = [(one.phone.id, one.problem) for one in rung if _is_news(one, now)]
-        if noted:
-            await push_subscriptions.record_results(self.rt, noted)
+    async def _record(self, results: Sequence[PushResult], now: datetime) -> None:
+        changed = [(one.phone.id, one.problem) for one in results if _should_record(one, now)]
+        if changed:
+            await push_subscriptions.record_results(self.rt, changed)
 
 
-def _is_news(rung: Rung, now: datetime) -> bool:
-    """Whether a row must be written: not for every ring of a phone that always rings."""
-    before = rung.phone
-    if rung.problem is not None or before.problem is not None or before.rung_at is None:
-        return rung.problem is not before.problem or before.rung_at is None
-    return now - before.rung_at > NOTED_AGAIN_AFTER
+def _should_record(result: PushResult, now: datetime) -> bool:
+    """Whether to write a row: not for every push to a phone that always takes them."""
+    before = result.phone
+    if result.problem is not None or before.problem is not None or before.rung_at is None:
+        return result.problem is not before.problem or before.rung_at is None
+    return now - before.rung_at > RECORD_AGAIN_AFTER
 
 
-def _until(about: MessageContext, message: Message) -> datetime:
-    """Until when a phone that is switched off shall still be rung."""
+def _deliver_until(about: MessageContext, message: Message) -> datetime:
+    """Until when a phone that is switched off should still get the push."""
     if about.offer:
         return about.offer.expires_at
     if message.template == "contact_reminder" and about.award:
         return about.award.contact_due_at
-    return about.now + NEWS_LIFE
+    return about.now + DEFAULT_LIFE
 
 
 def payload(
     template: str, language: Language, *, navigate: str, tag: str, ids: Mapping[str, str]
 ) -> bytes:
-    """What a phone shows, in the form that Safari shows even without our page (declarative)."""
-    words = call(language, template)
+    """The payload in declarative form, which Safari shows even without the service worker."""
+    text = push_text(language, template)
     notification: dict[str, Any] = {
-        "title": words.title,
-        "body": words.body,
+        "title": text.title,
+        "body": text.body,
         "lang": language,
         "navigate": navigate,
         "tag": tag,
@@ -251,14 +257,14 @@ def payload(
         "requireInteraction": template not in SILENT,
         "data": {"kind": template, "navigate": navigate, **ids},
     }
-    said = {"web_push": DECLARATIVE, "notification": notification}
-    return padded(json.dumps(said, ensure_ascii=False, separators=(",", ":")).encode())
+    content = {"web_push": DECLARATIVE, "notification": notification}
+    return pad(json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode())
 
 
-def alarm(language: Language, base_url: str) -> Note:
-    """A push that only tries whether phones ring."""
-    return Note(
+def trial_notification(language: Language, base_url: str) -> Notification:
+    """A push that only tries whether phones take it."""
+    return Notification(
         payload=payload(ALARM, language, navigate=f"{base_url}/friend", tag=ALARM, ids={}),
-        ttl_s=int(ALARM_LIFE.total_seconds()),
+        ttl_s=int(TRIAL_LIFE.total_seconds()),
         topic=ALARM,
     )

@@ -22,40 +22,42 @@ TEMPLATES = frozenset(
 ) | {ALARM}
 
 
-class CallsInvalid(ValueError):
-    """The file of calls cannot be used; the message names the language and the cure."""
+class InvalidPushTexts(ValueError):
+    """The file of push texts cannot be used; the message names the language and the cure."""
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class PushText:
     """A title and a line."""
 
     title: str
     body: str
 
 
-def call(language: Language, template: str) -> Call:
-    """The words for a message that goes to phones, or for ALARM."""
-    return calls()[language][template]
+def push_text(language: Language, template: str) -> PushText:
+    """The text for a message that goes to phones, or for ALARM."""
+    return push_texts()[language][template]
 
 
 @cache
-def calls() -> Mapping[Language, Mapping[str, Call]]:
-    """All words, checked; CallsInvalid names the first fault."""
-    return read_calls((files("scheduler.senders") / "texts" / "phones.toml").read_text("utf-8"))
+def push_texts() -> Mapping[Language, Mapping[str, PushText]]:
+    """All push texts, checked. Raises InvalidPushTexts."""
+    return read_push_texts(
+        (files("scheduler.senders") / "texts" / "phones.toml").read_text("utf-8")
+    )
 
 
-def read_calls(content: str) -> Mapping[Language, Mapping[str, Call]]:
-    """The words in `content`: every template in every language, and no field in any."""
+def read_push_texts(content: str) -> Mapping[Language, Mapping[str, PushText]]:
+    """The texts in `content`: every template in every language, without fields."""
     tables = tomllib.loads(content)
     found = {}
     for language in Language:
         table = tables.get(language, {})
         if table.keys() != TEMPLATES:
             odd = ", ".join(sorted(table.keys() ^ TEMPLATES))
-            raise CallsInvalid(f"[{language}] must have each of the calls once; look at {odd}")
-        found[language] = {name: Call(**words) for name, words in table.items()}
+            raise InvalidPushTexts(f"[{language}] must have each template once; look at {odd}")
+        found[language] = {name: PushText(**text) for name, text in table.items()}
         for name, one in found[language].items():
             if not one.title or set("{}%$") & set(one.title + one.body):
-                raise CallsInvalid(f"[{language}] {name} has no title or something to fill in")
+                raise InvalidPushTexts(f"[{language}] {name} has no title or has a field")
     return found

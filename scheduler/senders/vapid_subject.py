@@ -1,4 +1,4 @@
-"""Where push services reach the people of this installation, should it ever trouble them."""
+"""The contact that push services get of this installation (RFC 8292, `sub`)."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from urllib.parse import urlsplit
 
 from data.settings import Settings
 
-NOWHERE = ("localhost", "invalid", "test", "example", "local", "internal")
+RESERVED_NAMES = ("localhost", "invalid", "test", "example", "local", "internal")
 
 
 def subject(settings: Settings) -> str:
-    """The sender's own mail address, or the address of the pages where that is none."""
+    """The mail address of the sender; the base URL where that address is not real."""
     mail = parseaddr(settings.mail_from)[1]
     if _is_real(mail.rpartition("@")[2]) or not _is_served(settings.base_url):
         return f"mailto:{mail}"
@@ -19,9 +19,9 @@ def subject(settings: Settings) -> str:
 
 
 def is_reachable(settings: Settings) -> bool:
-    """Whether `subject` is one that Apple takes: it refuses localhost and the like."""
-    said = subject(settings)
-    return _is_real(said.rpartition("@")[2]) if said.startswith("mailto:") else True
+    """Whether Apple accepts `subject`: it refuses localhost and reserved names."""
+    contact = subject(settings)
+    return _is_real(contact.rpartition("@")[2]) if contact.startswith("mailto:") else True
 
 
 def _is_served(url: str) -> bool:
@@ -31,4 +31,4 @@ def _is_served(url: str) -> bool:
 
 def _is_real(host: str) -> bool:
     name, dot, last = host.lower().rpartition(".")
-    return bool(name and dot) and last not in NOWHERE and not last.isdigit()
+    return bool(name and dot) and last not in RESERVED_NAMES and not last.isdigit()

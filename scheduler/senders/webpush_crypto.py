@@ -1,7 +1,7 @@
-"""What travels to a phone, sealed: only the phone can read it, its push service cannot.
+"""Encryption of push messages, which only the phone can read, and authentication of the sender.
 
 RFC 8291 (Message Encryption for Web Push) over RFC 8188 (aes128gcm), in one record, and RFC 8292
-(VAPID), by which the service knows who sends.
+(VAPID).
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ LAST_RECORD = b"\x02"
 TOKEN_LIFE = timedelta(hours=12)
 
 
-class KeysUnfit(ValueError):
-    """The keys of a subscription are none."""
+class InvalidKeys(ValueError):
+    """The keys of a subscription are invalid."""
 
 
 def seal(
@@ -43,27 +43,27 @@ def seal(
     sender: ec.EllipticCurvePrivateKey | None = None,
     salt: bytes | None = None,
 ) -> bytes:
-    """The body of a push that only the holder of these keys can read. Raises KeysUnfit.
+    """Encrypt a push for the holder of these keys. Raises InvalidKeys.
 
-    The key of the sender and the salt are drawn anew for every push; tests give those of the RFC.
+    The key of the sender and the salt are random for every push; tests give those of the RFC.
     """
     sender = sender or ec.generate_private_key(CURVE)
     salt = salt or os.urandom(16)
     own = point(sender)
     shared = sender.exchange(ec.ECDH(), _public(p256dh))
-    secret = _derived(shared, auth, b"WebPush: info\x00" + p256dh + own, 32)
-    key = _derived(secret, salt, b"Content-Encoding: aes128gcm\x00", 16)
-    nonce = _derived(secret, salt, b"Content-Encoding: nonce\x00", 12)
+    secret = _derive(shared, auth, b"WebPush: info\x00" + p256dh + own, 32)
+    key = _derive(secret, salt, b"Content-Encoding: aes128gcm\x00", 16)
+    nonce = _derive(secret, salt, b"Content-Encoding: nonce\x00", 12)
     header = salt + pack(">IB", RECORD_BYTES, len(own)) + own
     return header + AESGCM(key).encrypt(nonce, plain + LAST_RECORD, None)
 
 
-def padded(plain: bytes) -> bytes:
-    """JSON with blanks behind it, so that its length does not tell which news it is."""
+def pad(plain: bytes) -> bytes:
+    """Pad JSON with blanks, so that its length does not reveal the kind of message."""
     return plain + b" " * (-len(plain) % PADDED_TO)
 
 
-def _derived(secret: bytes, salt: bytes, info: bytes, length: int) -> bytes:
+def _derive(secret: bytes, salt: bytes, info: bytes, length: int) -> bytes:
     return HKDF(algorithm=SHA256(), length=length, salt=salt, info=info).derive(secret)
 
 
@@ -71,7 +71,7 @@ def _public(p256dh: bytes) -> ec.EllipticCurvePublicKey:
     try:
         return ec.EllipticCurvePublicKey.from_encoded_point(CURVE, p256dh)
     except (ValueError, InvalidKey) as error:
-        raise KeysUnfit("p256dh is no point of P-256") from error
+        raise InvalidKeys("p256dh is no point of P-256") from error
 
 
 def point(key: ec.EllipticCurvePrivateKey) -> bytes:
@@ -80,40 +80,40 @@ def point(key: ec.EllipticCurvePrivateKey) -> bytes:
 
 
 def url64(raw: bytes) -> str:
-    """Base64 for addresses and headers, without padding."""
+    """Base64 for URLs and headers, without padding."""
     return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
 
 
 @dataclass(frozen=True)
 class Vapid:
-    """Who sends: the installation's key, and an address where its people can be reached."""
+    """The sender: the key of the installation and its contact."""
 
     secret: bytes
     subject: str
 
     @cached_property
     def _key(self) -> ec.EllipticCurvePrivateKey:
-        # Of 32 bytes all but one in four thousand million are a key as they stand.
+        # All but one in 2**32 strings of 32 bytes are a valid key.
         return ec.derive_private_key(int.from_bytes(self.secret) % ORDER or 1, CURVE)
 
     @cached_property
     def public(self) -> str:
-        """The key by which browsers know who may ring them."""
+        """The public key that browsers subscribe with."""
         return url64(point(self._key))
 
     def authorization(self, endpoint: str, now: datetime) -> str:
-        """The header that proves to the service of this endpoint who sends."""
+        """The Authorization header for the service of this endpoint."""
         service = urlsplit(endpoint)
         claims = {
             "aud": f"{service.scheme}://{service.netloc}",
             "exp": int((now + TOKEN_LIFE).timestamp()),
             "sub": self.subject,
         }
-        signed = f"{_part({'typ': 'JWT', 'alg': 'ES256'})}.{_part(claims)}"
+        signed = f"{_encode_part({'typ': 'JWT', 'alg': 'ES256'})}.{_encode_part(claims)}"
         r, s = decode_dss_signature(self._key.sign(signed.encode(), ec.ECDSA(SHA256())))
         signature = r.to_bytes(32) + s.to_bytes(32)
         return f"vapid t={signed}.{url64(signature)}, k={self.public}"
 
 
-def _part(content: dict[str, object]) -> str:
+def _encode_part(content: dict[str, object]) -> str:
     return url64(json.dumps(content, separators=(",", ":")).encode())

@@ -9,28 +9,30 @@ import pytest
 
 from data.enums import Channel
 from scheduler.relay import Relay
-from scheduler.senders import Post, Result, Sent
+from scheduler.senders import Delivery, Result, Sent
 
 
 class RecordingSender:
     """A sender that records its messages and returns planned results."""
 
     def __init__(self) -> None:
-        self.posts: list[Post] = []
-        self.answers: dict[str, Callable[[Post], Result]] = defaultdict(lambda: lambda post: Sent())
+        self.deliveries: list[Delivery] = []
+        self.answers: dict[str, Callable[[Delivery], Result]] = defaultdict(
+            lambda: lambda delivery: Sent()
+        )
         self.hold: dict[UUID, asyncio.Event] = {}
 
-    async def send(self, post: Post) -> Result:
-        self.posts.append(post)
-        if wait := self.hold.get(post.message.recipient_id):
+    async def send(self, delivery: Delivery) -> Result:
+        self.deliveries.append(delivery)
+        if wait := self.hold.get(delivery.message.recipient_id):
             await wait.wait()
-        return self.answers[post.message.template](post)
+        return self.answers[delivery.message.template](delivery)
 
     def templates(self, recipient=None) -> list[str]:
         return [
-            post.message.template
-            for post in self.posts
-            if recipient is None or post.message.recipient_id == recipient
+            delivery.message.template
+            for delivery in self.deliveries
+            if recipient is None or delivery.message.recipient_id == recipient
         ]
 
 

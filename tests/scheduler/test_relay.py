@@ -11,12 +11,12 @@ from dispatch.flows.jobs import commands
 from dispatch.rules.refusals import NotFound
 from scheduler import relay as module
 from scheduler.relay import BACK_OFF_S, CONCURRENCY, Relay
-from scheduler.senders import GiveUp, Moot, Retry, Sent
+from scheduler.senders import GiveUp, Obsolete, Retry, Sent
 from tests.builders import book_and_accept, book_job, import_neighbours, live_offers_of
 
 
 def always(result):
-    return lambda post: result
+    return lambda delivery: result
 
 
 async def test_every_message_is_sent_once(rt, sender, deliver, messages):
@@ -26,9 +26,11 @@ async def test_every_message_is_sent_once(rt, sender, deliver, messages):
     rows = await messages()
     assert {row["state"] for row in rows} == {"sent"}
     assert all(row["sent_at"] for row in rows)
-    assert sorted(post.message.id for post in sender.posts) == sorted(r["id"] for r in rows)
+    assert sorted(delivery.message.id for delivery in sender.deliveries) == sorted(
+        r["id"] for r in rows
+    )
     await deliver()
-    assert len(sender.posts) == len(rows)
+    assert len(sender.deliveries) == len(rows)
 
 
 async def test_a_reader_gets_the_messages_of_a_booking_in_order(rt, sender, deliver):
@@ -36,10 +38,14 @@ async def test_a_reader_gets_the_messages_of_a_booking_in_order(rt, sender, deli
     booking_id, offer = await book_and_accept(rt)
     await commands.confirm_contact(rt, booking_id, offer.friend_id)
     await deliver()
-    loser = next(p.message.recipient_id for p in sender.posts if p.message.template == "offer_gone")
+    loser = next(
+        p.message.recipient_id for p in sender.deliveries if p.message.template == "offer_gone"
+    )
     assert sender.templates(loser) == ["offer", "offer_gone"]
     assert sender.templates(offer.friend_id) == ["offer", "awarded"]
-    customer = next(p.message.recipient_id for p in sender.posts if p.message.template == "booked")
+    customer = next(
+        p.message.recipient_id for p in sender.deliveries if p.message.template == "booked"
+    )
     assert sender.templates(customer) == ["booked", "friend_found", "contacted"]
 
 
@@ -59,11 +65,11 @@ async def test_another_booking_does_not_wait(rt, sender, deliver):
     await import_neighbours(rt, 4)
     first = live_offers_of(await book_job(rt))[0]
     await book_job(rt, email="other@example.com")
-    sender.answers["offer"] = lambda post: (
-        Retry("no") if post.message.booking_id == first.booking_id else Sent()
+    sender.answers["offer"] = lambda delivery: (
+        Retry("no") if delivery.message.booking_id == first.booking_id else Sent()
     )
     await deliver()
-    sent = [p for p in sender.posts if p.message.recipient_id == first.friend_id]
+    sent = [p for p in sender.deliveries if p.message.recipient_id == first.friend_id]
     assert len({p.message.booking_id for p in sent}) == 2
 
 
@@ -85,7 +91,7 @@ async def test_a_failure_is_tried_again_further_apart_each_time_and_then_parked(
         await deliver()
     row = (await messages(template="booked"))[0]
     assert (row["state"], row["problem"]) == ("parked", "451 4.3.0")
-    assert len({p.message.id for p in sender.posts if p.message.template == "booked"}) == 1
+    assert len({p.message.id for p in sender.deliveries if p.message.template == "booked"}) == 1
 
 
 async def test_a_sender_may_ask_for_more_time(rt, clock, sender, deliver, messages):
@@ -155,7 +161,7 @@ async def test_a_failed_offer_message_ends_when_the_offer_expires(
 async def test_an_obsolete_message_is_not_sent(rt, sender, deliver, messages):
     await import_neighbours(rt, 1)
     await book_job(rt)
-    sender.answers["booked"] = always(Moot())
+    sender.answers["booked"] = always(Obsolete())
     await deliver()
     assert (await messages(template="booked"))[0]["state"] == "expired"
 
@@ -166,8 +172,8 @@ async def test_a_failing_message_stops_no_batch_and_logs_no_name(
     await import_neighbours(rt, 4)
     await book_and_accept(rt)
 
-    def fail(post):
-        raise RuntimeError(f"cannot mail {post.background.email}")
+    def fail(delivery):
+        raise RuntimeError(f"cannot mail {delivery.context.email}")
 
     sender.answers["booked"] = fail
     await deliver()
@@ -259,7 +265,7 @@ async def test_many_relays_send_every_message_once(rt, sender, messages):
     rows = await messages()
     assert {row["state"] for row in rows} == {"sent"}
     assert {row["attempts"] for row in rows} == {1}
-    assert len(sender.posts) == len(rows)
+    assert len(sender.deliveries) == len(rows)
 
 
 async def test_messages_of_a_dead_relay_are_sent_by_another_after_the_lease(
@@ -270,7 +276,7 @@ async def test_messages_of_a_dead_relay_are_sent_by_another_after_the_lease(
     dead = Relay(rt, {Channel.MAIL: sender, Channel.PUSH: sender}, request_tick=lambda: None)
     await dead._settle_and_claim(CONCURRENCY)
     await deliver()
-    assert sender.posts == []
+    assert sender.deliveries == []
     await clock.advance(timedelta(seconds=module.LEASE_S))
     await deliver()
     rows = await messages()
@@ -323,7 +329,7 @@ async def test_outcomes_during_an_outage_are_recorded_later(rt, owner, sender, r
             await relay.tick()
         except DatabaseError:
             break
-    sent = len(sender.posts)
+    sent = len(sender.deliveries)
     for _ in range(20):
         try:
             await relay._settle_and_claim(0)

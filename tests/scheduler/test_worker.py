@@ -115,7 +115,7 @@ async def test_two_workers_share_and_repeat_nothing(rt, owner, clock, sender, se
             lambda: owner.fetchval("SELECT count(*) FROM messages WHERE state = 'pending'"), 0
         )
     assert await missed(owner)() == 6
-    assert len({p.message.id for p in sender.posts}) == len(sender.posts)
+    assert len({p.message.id for p in sender.deliveries}) == len(sender.deliveries)
 
 
 async def test_its_state_reports_the_backlog(rt, owner, sender, senders, monkeypatch):

@@ -321,7 +321,7 @@ BUGS: tuple[Mutant, ...] = (
     mutant(
         "expired offers are listed",
         "friends try to accept expired offers until the sweep",
-        "data/sql/queries/views.sql",
+        "data/sql/queries/read_models.sql",
         "WHERE o.friend_id = $1 AND o.state = 'live' AND o.expires_at > clock.now\n",
         "WHERE o.friend_id = $1 AND o.state = 'live'\n",
         LIFE,

@@ -25,7 +25,7 @@ LEAKS: tuple[Mutant, ...] = (
     mutant(
         "a blocked friend sees that they are blocked",
         "they learn who has booked",
-        "data/sql/queries/views.sql",
+        "data/sql/queries/read_models.sql",
         "d.outcomes[array_position(d.friend_ids, $1)] <> 'BLOCKED'",
         "true",
         PRIVACY,

@@ -122,7 +122,7 @@ class Observer:
         for path in ("/metrics", "/readyz", "/healthz"):
             await self.get("nobody", path)
 
-    async def carry(self, mail: EmailMessage, to: str) -> Result:
+    async def deliver(self, mail: EmailMessage, to: str) -> Result:
         """Scan a mail instead of sending it; a failing mail server asks to wait."""
         if self.is_mail_failing:
             return Retry(f"the mail server asks to wait: 451 {len(to)}")

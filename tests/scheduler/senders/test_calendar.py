@@ -76,7 +76,7 @@ def test_the_same_facts_give_the_same_bytes() -> None:
     assert made() == made()
 
 
-def test_each_reader_is_the_only_one_named() -> None:
+def test_an_invitation_names_its_own_party_only() -> None:
     file = made().decode()
     assert file.count("ATTENDEE") == 1
     assert "MAILTO:anna@example.org" in file

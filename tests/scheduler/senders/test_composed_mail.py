@@ -7,7 +7,7 @@ from uuid import UUID
 import pytest
 
 from scheduler.senders.letters import Letter
-from scheduler.senders.mail import LONGEST_LINE, attach_calendar, bare, compose
+from scheduler.senders.mail import LONGEST_LINE, attach_calendar, bare_address, compose
 
 LONG = "Router einrichten für Änne und Łukasz, morgen früh um 9 Uhr in der Bahnhofstraße 🙂 " * 3
 TEXT = "Grüezi\n.\n..\nFrom here = there\n" + "sehr lang " * 40 + "\n\n--=_beef--\n-- \nende \n"
@@ -82,7 +82,7 @@ def test_any_display_name_of_the_sender_arrives(sender):
     composed = mail(sender=sender)
     assert composed.as_bytes().isascii()
     assert read(composed)["From"] == sender
-    assert bare(composed["From"]) == sender.rpartition("<")[2].rstrip(">")
+    assert bare_address(composed["From"]) == sender.rpartition("<")[2].rstrip(">")
 
 
 @pytest.mark.parametrize("method", ["REQUEST", "CANCEL"])

@@ -10,13 +10,14 @@ from api.server.adapters import READERS
 from data.enums import Audience, Channel
 from data.markets import Currency, Language
 from data.records.money import Money
-from dispatch.rules.jobs.notifications import NEWS
+from dispatch.rules.jobs import events
 from scheduler.senders.letters import (
     FIELDS,
     KINDS,
-    FactInvalid,
-    LetterUnknown,
-    TextsInvalid,
+    InvalidFact,
+    InvalidTexts,
+    Kind,
+    UnknownLetter,
     read_texts,
     render,
     texts,
@@ -27,6 +28,13 @@ from scheduler.senders.push_texts import ALARM, TEMPLATES
 ALL = [(audience, template) for audience in FIELDS for template in FIELDS[audience]]
 LANGUAGES = list(Language)
 LINK = "https://tekkie.example/b/k3?a=1&b=2"
+
+
+SAMPLES = {
+    Kind.MONEY: Money(amount=1725, currency=Currency.CHF),
+    Kind.SPAN: timedelta(minutes=20),
+    Kind.COUNT: 3,
+}
 
 
 def facts(**changed: object) -> dict[str, object]:
@@ -49,7 +57,8 @@ def facts(**changed: object) -> dict[str, object]:
         "stars": 5,
         "link": LINK,
     }
-    return {**known, **changed}
+    of_events = {name: SAMPLES[kind] for name, kind in KINDS.items() if kind in SAMPLES}
+    return {**of_events, **known, **changed}
 
 
 class Page(HTMLParser):
@@ -112,16 +121,15 @@ def test_no_letter_to_a_friend_can_name_the_customer(template: str) -> None:
     assert FIELDS[Audience.FRIEND][template] <= about_the_job | moments
 
 
-def test_every_letter_is_sent_by_somebody_and_all_that_is_sent_has_its_letter() -> None:
-    lines = {(line.audience, line.template) for lines in NEWS.values() for line in lines}
+def test_every_letter_belongs_to_an_event_or_a_sign_in_and_every_template_has_its_letter() -> None:
+    templates = events.TEMPLATES.keys()
     of_phones = {(Audience.FRIEND, template) for template in PHONES_ONLY}
-    by_hand = {(reader, "login_link") for reader in READERS.values()}
-    assert set(ALL) == lines - of_phones | by_hand
+    login_links = {(reader, "login_link") for reader in READERS.values()}
+    assert set(ALL) == templates - of_phones | login_links
 
 
-def test_every_call_is_made_by_somebody_and_all_that_is_called_has_its_words() -> None:
-    lines = [line for lines in NEWS.values() for line in lines]
-    pushed = {line.template for line in lines if line.channel is Channel.PUSH}
+def test_every_push_has_its_text_and_every_text_its_push() -> None:
+    pushed = {one.name for one in events.TEMPLATES.values() if one.channel is Channel.PUSH}
     assert pushed >= PHONES_ONLY
     assert pushed | {ALARM} == TEMPLATES
 
@@ -217,18 +225,18 @@ def test_the_time_left_is_never_rounded_up(left: timedelta, words: str) -> None:
 @pytest.mark.parametrize(
     ("distance_m", "words"), [(0, "100 m"), (149, "100 m"), (950, "1 km"), (12_340, "12.3 km")]
 )
-def test_distances_are_told_in_steps_of_a_hundred_metres(distance_m: int, words: str) -> None:
+def test_distances_are_stated_in_steps_of_a_hundred_metres(distance_m: int, words: str) -> None:
     text = render("offer", Language.EN, facts(distance_m=distance_m), audience=Audience.FRIEND).text
     assert f"about {words}" in text.replace("\xa0", " ")
 
 
-def test_the_desk_is_not_told_what_only_a_friend_is() -> None:
-    with pytest.raises(LetterUnknown, match="no letter offer for the desk; there are: login_link"):
+def test_the_desk_gets_no_letter_meant_for_friends() -> None:
+    with pytest.raises(UnknownLetter, match="no letter offer for the desk; there are: login_link"):
         render("offer", Language.EN, facts(), audience=Audience.DESK)
 
 
-def test_there_are_no_letters_to_partners() -> None:
-    with pytest.raises(LetterUnknown, match="there are: none"):
+def test_partners_get_no_letters() -> None:
+    with pytest.raises(UnknownLetter, match="there are: none"):
         render("offer", Language.EN, facts(), audience=Audience.PARTNER)
 
 
@@ -245,7 +253,7 @@ def test_there_are_no_letters_to_partners() -> None:
     ],
 )
 def test_a_wrong_fact_is_named(field: str, fact: object, message: str) -> None:
-    with pytest.raises(FactInvalid, match=message) as caught:
+    with pytest.raises(InvalidFact, match=message) as caught:
         render("offer", Language.DE, facts(**{field: fact}), audience=Audience.FRIEND)
     assert caught.value.field == field
 
@@ -253,7 +261,7 @@ def test_a_wrong_fact_is_named(field: str, fact: object, message: str) -> None:
 def test_a_missing_fact_is_named() -> None:
     known = facts()
     del known["pay"]
-    with pytest.raises(FactInvalid, match="the fact pay is missing; give a Money"):
+    with pytest.raises(InvalidFact, match="the fact pay is missing; give a Money"):
         render("offer", Language.DE, known, audience=Audience.FRIEND)
 
 
@@ -281,7 +289,7 @@ def english() -> str:
 def test_a_fault_in_a_text_is_named(old: str, new: str, message: str) -> None:
     content = english()
     assert old in content
-    with pytest.raises(TextsInvalid, match=message):
+    with pytest.raises(InvalidTexts, match=message):
         read_texts("en.toml", content.replace(old, new), Locale("en"))
 
 

@@ -18,7 +18,7 @@ from dispatch.rules.jobs.customer_links import booking_of_token
 from scheduler.relay import Relay
 from scheduler.senders import GiveUp, Retry, Sent
 from scheduler.senders.letters import Letter
-from scheduler.senders.mail import Server, carrier, compose
+from scheduler.senders.mail import SmtpTransport, compose, mail_transport
 from scheduler.worker import default_senders
 from tests.builders import book_and_accept, book_job, import_neighbours, live_offers_of
 
@@ -108,7 +108,7 @@ def letter_to(email):
 
 
 async def test_a_mail_arrives_with_text_and_html(box, tmp_path, letter):
-    assert await carrier(at(box, tmp_path)).carry(letter, TO) == Sent()
+    assert await mail_transport(at(box, tmp_path)).deliver(letter, TO) == Sent()
     (mail,) = box.parsed()
     assert mail["Subject"] == "Grüezi"
     assert mail["To"] == "vera@example.com"
@@ -120,7 +120,7 @@ async def test_a_mail_arrives_with_text_and_html(box, tmp_path, letter):
 
 
 async def test_an_address_beyond_ascii_is_asked_for_and_written_as_it_is(box):
-    assert await Server(box.address).carry(letter_to(BEYOND_ASCII), BEYOND_ASCII) == Sent()
+    assert await SmtpTransport(box.address).deliver(letter_to(BEYOND_ASCII), BEYOND_ASCII) == Sent()
     assert box.recipients == ["jürg@example.com"]
     assert "\r\nTo: jürg@example.com\r\n".encode() in box.mails[0]
 
@@ -137,44 +137,44 @@ async def test_an_address_beyond_ascii_is_asked_for_and_written_as_it_is(box):
 )
 async def test_4xx_means_later_and_5xx_never(box, letter, where, reply, result):
     setattr(box, where, reply)
-    assert await Server(box.address).carry(letter, TO) == result
+    assert await SmtpTransport(box.address).deliver(letter, TO) == result
     assert box.mails == []
 
 
 async def test_silence_means_later(box, letter):
     box.silent = asyncio.Event()
-    result = await Server(box.address, timeout_s=0.1).carry(letter, TO)
+    result = await SmtpTransport(box.address, timeout_s=0.1).deliver(letter, TO)
     assert isinstance(result, Retry)
 
 
 async def test_nobody_there_means_later(box, tmp_path, letter):
     async with await asyncio.start_server(lambda r, w: None, "127.0.0.1", 0) as gone:
         port = gone.sockets[0].getsockname()[1]
-    result = await carrier(at(box, tmp_path, smtp_port=port)).carry(letter, TO)
+    result = await mail_transport(at(box, tmp_path, smtp_port=port)).deliver(letter, TO)
     assert isinstance(result, Retry)
     assert "does not answer" in result.problem
 
 
 @pytest.mark.parametrize("tls", ["tls", "starttls"])
 async def test_without_encryption_nothing_is_sent_where_it_is_demanded(box, tmp_path, letter, tls):
-    result = await carrier(at(box, tmp_path, smtp_tls=tls)).carry(letter, TO)
+    result = await mail_transport(at(box, tmp_path, smtp_tls=tls)).deliver(letter, TO)
     assert isinstance(result, Retry)
     assert box.mails == []
 
 
-async def test_a_password_is_shown_and_a_wrong_one_parks_nothing(box, tmp_path, letter):
+async def test_a_wrong_password_is_retried_and_parks_no_mail(box, tmp_path, letter):
     right = at(box, tmp_path, smtp_user="me", smtp_password="right")
-    assert await carrier(right).carry(letter, TO) == Sent()
+    assert await mail_transport(right).deliver(letter, TO) == Sent()
     wrong = at(box, tmp_path, smtp_user="me", smtp_password="wrong")
-    assert await carrier(wrong).carry(letter, TO) == Retry(
+    assert await mail_transport(wrong).deliver(letter, TO) == Retry(
         "the mail server refused our name: 535 5.7.8"
     )
 
 
 async def test_without_a_server_mails_lie_in_a_folder_once(tmp_path, letter):
-    folder = carrier(Settings(data_dir=tmp_path))
-    assert await folder.carry(letter, TO) == Sent()
-    assert await folder.carry(letter, TO) == Sent()
+    folder = mail_transport(Settings(data_dir=tmp_path))
+    assert await folder.deliver(letter, TO) == Sent()
+    assert await folder.deliver(letter, TO) == Sent()
     (file,) = (tmp_path / "mails").iterdir()
     assert file.name == f"{MAIL_ID}.eml"
     mail = message_from_bytes(file.read_bytes(), policy=policy.default)
@@ -227,7 +227,7 @@ async def test_the_asked_see_the_offer_and_not_the_customer(rt, post_office, mes
     assert {mail["Message-ID"].strip("<>").partition("@")[0] for mail in mails} == ids
 
 
-async def test_the_customer_s_link_leads_to_her_booking(rt, post_office):
+async def test_the_customers_link_leads_to_their_booking(rt, post_office):
     await import_neighbours(rt, 4)
     done = await book_job(rt)
     (mail,) = to(await post_office(), "vera@example.com")
@@ -290,7 +290,7 @@ def invitations(mails):
     return found
 
 
-async def test_an_appointment_moved_before_it_was_mailed_is_told_once(
+async def test_an_appointment_moved_before_it_was_mailed_is_mailed_once(
     rt, clock, post_office, messages
 ):
     await import_neighbours(rt, 1)
@@ -347,7 +347,7 @@ async def test_a_missed_deadline_and_an_empty_neighbourhood_are_mailed(
 
 
 @pytest.mark.parametrize("language", list(Language))
-async def test_every_customer_reads_her_own_language(rt, post_office, language):
+async def test_every_customer_gets_mail_in_their_own_language(rt, post_office, language):
     await import_neighbours(rt, 1, languages=(language,))
     await book_job(rt, language=language)
     (mail,) = to(await post_office(), "vera@example.com")
@@ -355,7 +355,7 @@ async def test_every_customer_reads_her_own_language(rt, post_office, language):
     assert name in text(mail).replace("\n", " ")
 
 
-async def test_whoever_was_erased_gets_no_mail(rt, owner, post_office, messages):
+async def test_an_erased_person_gets_no_mail(rt, owner, post_office, messages):
     await import_neighbours(rt, 1)
     done = await book_job(rt)
     await owner.execute(

@@ -17,10 +17,15 @@ from dispatch.rules.people.push_endpoints import EndpointRefused
 from scheduler.relay import Relay
 from scheduler.senders import Sent
 from scheduler.senders.mail import Mail
-from scheduler.senders.push import Bell, Push, alarm
-from scheduler.senders.push_texts import CallsInvalid, calls, read_calls
+from scheduler.senders.push import Push, PushClient, trial_notification
+from scheduler.senders.push_texts import (
+    TEMPLATES,
+    InvalidPushTexts,
+    push_texts,
+    read_push_texts,
+)
 from scheduler.senders.vapid_subject import is_reachable, subject
-from scheduler.senders.webpush_crypto import KeysUnfit, Vapid, seal
+from scheduler.senders.webpush_crypto import InvalidKeys, Vapid, seal
 from tests.builders import book_job, import_neighbours, live_offers_of
 from tests.receiver import ec, from_url64, push_service, url64
 
@@ -33,7 +38,7 @@ class Box:
     def __init__(self):
         self.mails = []
 
-    async def carry(self, mail, to):
+    async def deliver(self, mail, to):
         self.mails.append(message_from_bytes(mail.as_bytes(), policy=policy.default))
         return Sent()
 
@@ -81,7 +86,7 @@ async def subscribe(rt, push, service):
     return one
 
 
-def test_a_push_is_sealed_as_the_rfc_shows():
+def test_a_push_is_encrypted_as_in_the_rfc():
     """RFC 8291, appendix A."""
     sender = ec.derive_private_key(
         int.from_bytes(from_url64("yfWPiYE-n46HLnH0KqZOF1fJJU3MYrct3AELtAQ-oRw")), ec.SECP256R1()
@@ -104,11 +109,11 @@ def test_a_push_is_sealed_as_the_rfc_shows():
 
 
 def test_a_key_that_is_no_point_of_the_curve_is_refused():
-    with pytest.raises(KeysUnfit):
+    with pytest.raises(InvalidKeys):
         seal(b"", p256dh=b"\4" + b"\1" * 64, auth=b"a" * 16)
 
 
-async def test_an_offer_rings_all_his_phones_and_sends_no_mail(rt, service, post, clock):
+async def test_an_offer_goes_to_all_phones_and_not_by_mail(rt, service, post, clock):
     refs = await import_neighbours(rt, 1)
     both = [await post.subscribe(refs["f1"], name) for name in ("phone", "tablet")]
     done = await book_job(rt)
@@ -118,7 +123,7 @@ async def test_an_offer_rings_all_his_phones_and_sends_no_mail(rt, service, post
     for handset in both:
         (taken,) = handset.taken
         said = taken.notification
-        assert said["title"] == calls()[Language.DE]["offer"].title
+        assert said["title"] == push_texts()[Language.DE]["offer"].title
         assert said["navigate"] == f"https://tekkie.test/friend/offers/{offer.id}"
         assert said["tag"] == str(done.job.booking.id)
         assert said["requireInteraction"] is True
@@ -145,7 +150,7 @@ async def test_a_push_names_nobody_and_no_place(rt, subscribe, deliver):
     await deliver()
     (taken,) = handset.taken
     ids = {str(done.job.booking.id), str(live_offers_of(done)[0].id)}
-    words = calls()[Language.DE]["offer"]
+    words = push_texts()[Language.DE]["offer"]
     assert taken.notification == {
         "title": words.title,
         "body": words.body,
@@ -174,7 +179,7 @@ async def test_the_end_of_an_offer_replaces_it_and_is_never_mailed(rt, subscribe
     await commands.accept(rt, live_offers_of(done)[0].id, refs["f1"])
     await deliver()
     offer, gone = handset.taken
-    assert gone.notification["title"] == calls()[Language.DE]["offer_gone"].title
+    assert gone.notification["title"] == push_texts()[Language.DE]["offer_gone"].title
     assert gone.notification["tag"] == offer.notification["tag"]
     assert gone.headers["topic"] == offer.headers["topic"]
     assert gone.notification["silent"] is True
@@ -246,7 +251,7 @@ async def test_a_service_that_asks_to_wait_for_ever_holds_up_no_other_message(rt
     assert states == {refs["f1"]: "pending", refs["f2"]: "sent"}
 
 
-async def test_one_phone_that_rings_is_enough(rt, subscribe, deliver, messages, box):
+async def test_one_phone_that_takes_the_push_is_enough(rt, subscribe, deliver, messages, box):
     refs = await import_neighbours(rt, 1)
     (await subscribe(refs["f1"], "old")).answer = (503, {}, b"")
     await subscribe(refs["f1"], "new")
@@ -276,13 +281,17 @@ async def test_a_service_that_never_answers_is_left_after_a_while(rt, push, serv
     refs = await import_neighbours(rt, 1)
     silent = await subscribe(refs["f1"], "silent")
     silent.hold = asyncio.Event()
-    bell = Bell(http=rt.http, vapid=push.bell.vapid, more={"127.0.0.1"}, timeout_s=0.2)
+    client = PushClient(
+        http=rt.http, vapid=push.client.vapid, extra_hosts={"127.0.0.1"}, timeout_s=0.2
+    )
     trial = await push_subscriptions.begin_alarm_test(rt, refs["f1"])
-    (rung,) = await bell.ring(trial.phones, alarm(Language.DE, "https://tekkie.test"))
+    (rung,) = await client.send_all(
+        trial.phones, trial_notification(Language.DE, "https://tekkie.test")
+    )
     assert rung.problem == "unreachable"
 
 
-async def test_what_no_longer_holds_rings_nobody(rt, subscribe, deliver, messages):
+async def test_an_invalid_message_is_not_pushed(rt, subscribe, deliver, messages):
     refs = await import_neighbours(rt, 2)
     handset = await subscribe(refs["f2"], "phone")
     done = await book_job(rt)
@@ -293,9 +302,7 @@ async def test_what_no_longer_holds_rings_nobody(rt, subscribe, deliver, message
     assert states == {"expired"}
 
 
-async def test_a_phone_that_always_rings_is_not_written_down_each_time(
-    rt, owner, subscribe, deliver, clock
-):
+async def test_a_working_phone_is_not_recorded_on_every_push(rt, owner, subscribe, deliver, clock):
     refs = await import_neighbours(rt, 1, capacity=5)
     await subscribe(refs["f1"], "phone")
     seen = []
@@ -307,7 +314,7 @@ async def test_a_phone_that_always_rings_is_not_written_down_each_time(
     assert seen[0] == seen[1] < seen[2]
 
 
-async def test_a_phone_at_a_strange_place_is_never_called(rt, owner, service, push, box):
+async def test_an_endpoint_of_an_unknown_host_gets_no_push(rt, owner, service, push, box):
     refs = await import_neighbours(rt, 1)
     handset = service.handset("phone")
     elsewhere = "http://127.0.0.1:1@" + handset.endpoint.removeprefix("http://")
@@ -320,12 +327,14 @@ async def test_a_phone_at_a_strange_place_is_never_called(rt, owner, service, pu
         handset.auth,
     )
     trial = await push_subscriptions.begin_alarm_test(rt, refs["f1"])
-    (rung,) = await push.bell.ring(trial.phones, alarm(Language.DE, "https://tekkie.test"))
+    (rung,) = await push.client.send_all(
+        trial.phones, trial_notification(Language.DE, "https://tekkie.test")
+    )
     assert rung.problem == "refused"
     assert service.calls == 0
 
 
-async def test_a_known_name_that_leads_inside_is_never_called(rt, service, push, monkeypatch):
+async def test_a_known_name_with_a_private_address_gets_no_push(rt, service, push, monkeypatch):
     refs = await import_neighbours(rt, 1)
     handset = service.handset("phone")
     loop = asyncio.get_running_loop()
@@ -337,11 +346,13 @@ async def test_a_known_name_that_leads_inside_is_never_called(rt, service, push,
     endpoint = "https://fcm.googleapis.com/fcm/send/x"
     await push_subscriptions.subscribe(rt, refs["f1"], endpoint=endpoint, **handset.keys)
     trial = await push_subscriptions.begin_alarm_test(rt, refs["f1"])
-    (rung,) = await push.bell.ring(trial.phones, alarm(Language.DE, "https://tekkie.test"))
+    (rung,) = await push.client.send_all(
+        trial.phones, trial_notification(Language.DE, "https://tekkie.test")
+    )
     assert rung.problem == "refused"
 
 
-async def test_this_machine_is_called_only_where_the_settings_allow_it(rt, service):
+async def test_loopback_gets_a_push_only_where_the_settings_allow_it(rt, service):
     refs = await import_neighbours(rt, 1)
     handset = service.handset("phone")
     with pytest.raises(EndpointRefused):
@@ -350,24 +361,24 @@ async def test_this_machine_is_called_only_where_the_settings_allow_it(rt, servi
         )
 
 
-def test_every_language_has_every_call_and_none_has_anything_to_fill_in():
-    assert {len(words) for words in calls().values()} == {9}
+def test_every_language_has_every_push_text_and_none_has_a_field():
+    assert {len(words) for words in push_texts().values()} == {len(TEMPLATES)}
     words = {
         language: {name: {"title": one.title, "body": one.body} for name, one in table.items()}
-        for language, table in calls().items()
+        for language, table in push_texts().items()
     }
     as_toml = "\n".join(
         f"[{language}.{name}]\ntitle = {json.dumps(one['title'])}\nbody = {json.dumps(one['body'])}"
         for language, table in words.items()
         for name, one in table.items()
     )
-    assert read_calls(as_toml) == calls()
+    assert read_push_texts(as_toml) == push_texts()
     for wrong in (
         as_toml.replace("New job near you", "{name}"),
         as_toml.replace("offer_gone", "x"),
     ):
-        with pytest.raises(CallsInvalid):
-            read_calls(wrong)
+        with pytest.raises(InvalidPushTexts):
+            read_push_texts(wrong)
 
 
 @pytest.mark.parametrize(
@@ -379,7 +390,7 @@ def test_every_language_has_every_call_and_none_has_anything_to_fill_in():
         ("me@somewhere.invalid", "https://127.0.0.1", "mailto:me@somewhere.invalid", False),
     ],
 )
-def test_services_are_told_whom_to_write_to(rt, mail_from, public_url, said, fine):
+def test_services_get_a_contact_that_they_accept(rt, mail_from, public_url, said, fine):
     settings = rt.settings.model_copy(update={"mail_from": mail_from, "public_url": public_url})
     assert subject(settings) == said
     assert is_reachable(settings) is fine
