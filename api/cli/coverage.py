@@ -49,7 +49,7 @@ def coverage(
         bool, typer.Option("--busy-too", help="Include friends without free capacity.")
     ] = False,
     unmet: Annotated[
-        bool, typer.Option("--unmet", help="Show where bookings found nobody or fewer than four.")
+        bool, typer.Option("--unmet", help="Show where bookings found too few friends, or none.")
     ] = False,
     days: Annotated[
         int | None,
@@ -95,9 +95,9 @@ def _show(summary: Summary, package: str, market: Market) -> None:
         none="",
     )
     print_table(
-        ["largest towns without four friends", "region", summary.weight, "friends"],
+        ["largest towns with too few friends", "region", summary.weight, "friends"],
         ((s.town.name, s.town.region, s.town.size, s.friends) for s in summary.short),
-        none="Every town is reached by at least four friends.",
+        none="Every town is reached by enough friends.",
     )
 
 

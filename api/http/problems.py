@@ -306,7 +306,7 @@ def _problem(
 
 @lru_cache(maxsize=DETAILS_MAX)
 def _encode_body(code: str, detail: str) -> bytes:
-    """The JSON of a problem without fields; cached, since three of four accepts get the same."""
+    """The JSON of a problem without fields; cached, since most accepts get the same."""
     return json.dumps(body(BY_CODE[code], detail), ensure_ascii=True).encode()
 
 

@@ -125,7 +125,7 @@ class Api(FastAPI):
     """FastAPI with this document instead of its own, and without its layers around requests.
 
     Those layers record unused telemetry, limit bodies (api.http.middleware does), and hold what
-    FastAPI's way of serving a route needs (api.http.routing serves ours).
+    FastAPI's way of serving a route needs (replaced by api.http.routing).
     """
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

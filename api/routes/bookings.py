@@ -115,7 +115,7 @@ async def list_bookings(
 ) -> responses.Page[responses.BookingResponse]:
     """A partner's own bookings; all bookings for the desk."""
     if partner_reference is not None and "\0" in partner_reference:
-        raise InvalidField("partner_reference", "holds the control character U+0000", "remove it")
+        raise InvalidField("partner_reference", "contains the control character U+0000", "remove it")
     async with read_connection(rt) as tx:
         found = await read_models.bookings(
             tx,

@@ -25,13 +25,13 @@ async def list_packages(
     accept_language: Annotated[str | None, Header(max_length=500)] = None,
 ) -> responses.CatalogueResponse:
     """All packages sold in a market, with texts in the requested language."""
-    spoken = language or preferred_language(accept_language or "") or MARKETS[market].language
+    chosen = language or preferred_language(accept_language or "") or MARKETS[market].language
     items = [
         responses.Package(
             code=package.code,
             category=package.category,
-            name=package.texts[spoken].name,
-            description=package.texts[spoken].description,
+            name=package.texts[chosen].name,
+            description=package.texts[chosen].description,
             tier=package.tier,
             minutes=package.minutes,
             certificates=sorted(package.certificates),
@@ -46,16 +46,16 @@ async def list_packages(
     )
 
 
-def preferred_language(accepted: str) -> Language | None:
+def preferred_language(header: str) -> Language | None:
     """The supported language that an Accept-Language header prefers, if any."""
-    liked: dict[Language, float] = {}
-    for part in accepted.split(",")[:LANGUAGES_MAX]:
+    weights: dict[Language, float] = {}
+    for part in header.split(",")[:LANGUAGES_MAX]:
         tag, _, weight = part.strip().partition(";q=")
         code = tag.split("-")[0].strip().lower()
         if code in set(Language):
-            liked.setdefault(Language(code), _weight(weight))
-    best = max(liked, key=lambda known: liked[known], default=None)
-    return best if best and liked[best] > 0 else None
+            weights.setdefault(Language(code), _weight(weight))
+    best = max(weights, key=lambda language: weights[language], default=None)
+    return best if best and weights[best] > 0 else None
 
 
 def _weight(text: str) -> float:

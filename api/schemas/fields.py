@@ -49,7 +49,7 @@ def refuse_characters(control: re.Pattern[str]) -> Callable[[str], str]:
     def check(text: str) -> str:
         if found := control.search(text):
             code = f"U+{ord(found[0]):04X}"
-            raise invalid(f"holds the control character {code}", "remove it")
+            raise invalid(f"contains the control character {code}", "remove it")
         return text
 
     return check

@@ -46,10 +46,10 @@ def present_package_name(
     return responses.PackageName(code=code, name=catalogue[code].texts[language].name)
 
 
-def present_markets() -> list[responses.MarketResponse]:
+def present_markets() -> list[responses.MarketInfo]:
     """All markets with the data that forms need, the home market first."""
     return [
-        responses.MarketResponse(
+        responses.MarketInfo(
             code=market,
             currency=facts.currency,
             timezone=facts.timezone,

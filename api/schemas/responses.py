@@ -70,7 +70,7 @@ class Package(ResponseModel):
     contact_within_h: int
 
 
-class MarketResponse(ResponseModel):
+class MarketInfo(ResponseModel):
     """A served country; the examples are in its national notation."""
 
     code: Market
@@ -85,7 +85,7 @@ class MarketResponse(ResponseModel):
 class CatalogueResponse(Page[Package]):
     """The packages of a market, and all markets with the home market first."""
 
-    markets: list[MarketResponse]
+    markets: list[MarketInfo]
 
 
 class PackageName(ResponseModel):

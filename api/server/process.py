@@ -166,8 +166,8 @@ class _Server(uvicorn.Server):
 @contextmanager
 def bind_listener(host: str, port: int) -> Iterator[socket.socket]:
     """A socket bound to the address. Raises CannotListen."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as listener:
+    address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(address_family, socket.SOCK_STREAM) as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listener.bind((host, port))

@@ -40,7 +40,7 @@ async def list_decisions(
 ) -> list[desk_schemas.Decision]:
     """Every fan-out with the outcome of each friend considered, or of `friend` alone."""
     if friend is not None and "\0" in friend:
-        raise InvalidField("friend", "holds the control character U+0000", "remove it")
+        raise InvalidField("friend", "contains the control character U+0000", "remove it")
     positions = None
     async with read_connection(rt) as tx:
         if await read_models.owner(tx, BookingId(booking_id)) is None:

@@ -17,9 +17,9 @@ from tests.proof.fuzz.callers import Caller, is_positive
 
 # What the rules refuse with this code in well-formed requests and no schema can express.
 NOT_IN_SCHEMA = re.compile(
-    "holds the control character|is not one of ours|lies in the year|km from the nearest|"
-    "telephone number|is for partners alone|is less than the jobs you hold|is no e-mail|"
-    "is not the name of a CSV|is missing beside|is not a mail address|is as late as|"
+    "contains the control character|is not a valid cursor|is in the year|km from the nearest|"
+    "telephone number|is only for partners|is less than the jobs you hold|is no e-mail|"
+    "is not the name of a CSV|is missing while|is not a mail address|is as late as|"
     "is too short|"  # once trimmed
     "is not pairs of x and y within the box|has more than 4000 points"
 )
