@@ -19,7 +19,7 @@ from data.records.jobs import Award
 from data.records.money import Money
 from data.store.jobs import award
 
-sql = sql_loader.load("views")
+sql = sql_loader.load("read_models")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

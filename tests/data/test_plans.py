@@ -173,7 +173,7 @@ HOT: Mapping[str, Mapping[str, Hot]] = {
         "friend": hot(ONE, by="friends_pkey people_pkey ratings_friend offers_inbox"),
         "jobs_of": hot(ONE, 20, by="awards_friend bookings_pkey"),
     },
-    "views": {
+    "read_models": {
         "booking": hot(
             *(ONE, None, None),
             by="bookings_pkey people_pkey awards_pkey|awards_id_booking_id_key ratings_pkey",
@@ -210,7 +210,7 @@ OPTIONAL: Mapping[str, frozenset[str]] = {
     ),
     "messages": frozenset({"unpark"}),
     "events": frozenset({"valid_credentials"}),
-    "views": frozenset({"positions", "outcomes"}),
+    "read_models": frozenset({"positions", "outcomes"}),
     "desk": frozenset(
         [
             *("add_booking_note", "add_friend_note", "search_friends", "certificates_of"),

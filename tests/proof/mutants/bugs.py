@@ -5,6 +5,7 @@ from tests.proof.mutants.sandbox import Mutant, Patch, mutant
 
 JOB = "dispatch/rules/jobs/job.py"
 RULES = "tests/rules/test_job.py"
+FAN_OUT = "tests/rules/test_fan_out.py"
 FLOWS = "tests/flows/test_jobs.py"
 RELAY = "tests/scheduler/test_relay.py"
 LIFE = "tests/api/test_lifecycle.py"
@@ -81,7 +82,7 @@ BUGS: tuple[Mutant, ...] = (
         "dispatch/rules/jobs/matching.py",
         "excluded=refused | job.former.keys(),",
         "excluded=frozenset(),",
-        RULES,
+        FAN_OUT,
     ),
     mutant(
         "forfeit ignores the state",
@@ -342,7 +343,7 @@ BUGS: tuple[Mutant, ...] = (
         "    return fan_out.begin(draft)\n",
         '    draft.add_event("offer.declined", friend=str(offer.friend_id), offer=str(offer.id))\n'
         "    return draft.changes()\n",
-        RULES,
+        FAN_OUT,
     ),
     mutant(
         "a cancelled booking keeps its timers",
