@@ -63,14 +63,14 @@ async def lock_current(
 
 
 async def _refresh(
-    tx: Connection, pulse: str, ids: Iterable[FriendId], now: datetime, copy: FindCopy
+    tx: Connection, query: str, ids: Iterable[FriendId], now: datetime, copy: FindCopy
 ) -> Mapping[FriendId, Friend]:
     wanted = list(set(ids))
     if not wanted:
         return {}
     fresh: dict[FriendId, Friend] = {}
     stale = []
-    for friend_id, version, open_jobs, live_offers in await tx.fetch(pulse, wanted, now):
+    for friend_id, version, open_jobs, live_offers in await tx.fetch(query, wanted, now):
         cached = copy(friend_id)
         if cached is None or cached.version != version:
             stale.append(friend_id)

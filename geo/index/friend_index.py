@@ -239,9 +239,11 @@ class FriendIndex:
                 break
             away_m = _distance_m(chord_m, correction, friend, point)
             gap_m = friend.radius_m - away_m
-            if gap_m < NEAR_TIE_M and (gap_m < -NEAR_TIE_M or not _covers(friend, point)):
+            if gap_m < NEAR_TIE_M and (gap_m < -NEAR_TIE_M or not _is_in_radius(friend, point)):
                 continue
-            if qualifies(friend, away_m) and not (several and _lacks(friend, certificates)):
+            if qualifies(friend, away_m) and not (
+                several and _is_missing_any(friend, certificates)
+            ):
                 insort(found, (away_m, friend.id))
                 if len(found) >= want:
                     reach_m = found[want - 1][0] + NEAR_TIE_M
@@ -415,7 +417,7 @@ def _keys(friend: Friend, bits: int) -> frozenset[Key]:
     return frozenset((ALL_FRIENDS, *codes))
 
 
-def _lacks(friend: Friend, certificates: frozenset[str]) -> bool:
+def _is_missing_any(friend: Friend, certificates: frozenset[str]) -> bool:
     return not certificates <= {held.code for held in friend.certificates}
 
 
@@ -429,7 +431,7 @@ def _geodesic_m(friend: Friend, point: Point) -> float:
     return geodesic_m(point, Point(friend.lat, friend.lon))
 
 
-def _covers(friend: Friend, point: Point) -> bool:
+def _is_in_radius(friend: Friend, point: Point) -> bool:
     return _geodesic_m(friend, point) <= friend.radius_m
 
 

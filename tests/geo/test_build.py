@@ -81,10 +81,10 @@ def test_a_failed_write_leaves_the_old_table_and_nothing_else(sources, tmp_path,
     out = tmp_path / "out.dat"
     out.write_bytes(b"old")
 
-    def full(self, target):
+    def fail(self, target):
         raise OSError("no space left on device")
 
-    monkeypatch.setattr("pathlib.Path.replace", full)
+    monkeypatch.setattr("pathlib.Path.replace", fail)
     assert compiling.main(["--out", str(out)]) == 1
     assert out.read_bytes() == b"old"
     assert [file.name for file in tmp_path.iterdir()] == ["out.dat"]

@@ -63,7 +63,7 @@ def area_m2(shape):
     return abs(EARTH.geometry_area_perimeter(shape)[0])
 
 
-def public(friends, gazetteer):
+def public_map(friends, gazetteer):
     found = maps.public_areas(friends, Market.CH, TownIndex(gazetteer))
     return json.dumps(maps.feature_collection(found, "wifi-setup", Market.CH))
 
@@ -179,16 +179,18 @@ def test_every_home_of_a_cell_gives_the_public_the_same_map(small, seed):
         )
         return friend(1, spot, radius_m=chance.randint(10_001, 15_000))
 
-    assert len({public([at_home()], small) for _ in range(20)}) == 1
+    assert len({public_map([at_home()], small) for _ in range(20)}) == 1
 
 
 def test_a_single_friend_is_hidden_among_twenty_square_kilometres(small):
     """All homes on a fine grid that fit the map are tried, the corners too."""
     alone = friend(1, ZURICH, radius_m=12_000)
-    seen = public([alone], small)
+    seen = public_map([alone], small)
     steps = [n * 500 for n in range(-16, 17)]
     homes = [east_of(east_of(ZURICH, north, azimuth=0), east) for north in steps for east in steps]
-    fitting = [home for home in homes if public([friend(1, home, radius_m=12_000)], small) == seen]
+    fitting = [
+        home for home in homes if public_map([friend(1, home, radius_m=12_000)], small) == seen
+    ]
     assert len(fitting) * 0.25 >= 20
     assert len({small_cells.centre(home) for home in fitting}) >= 20
 
@@ -201,7 +203,7 @@ def test_the_public_map_shows_few_or_many_and_nothing_else(small):
     )
     assert (few.helpers, many.helpers) == ("1-4", "5+")
     assert few.shape.equals(many.shape)
-    properties = [one["properties"] for one in json.loads(public(four, small))["features"]]
+    properties = [one["properties"] for one in json.loads(public_map(four, small))["features"]]
     assert properties == [{"helpers": "1-4", "package": "wifi-setup", "market": "CH"}]
 
 

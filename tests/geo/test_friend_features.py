@@ -28,7 +28,7 @@ def frame(crs=4326, spots=None, **changed):
     return geopandas.GeoDataFrame(PEOPLE | changed, geometry=spots or SPOTS, crs=crs)
 
 
-def written(path, content):
+def write_file(path, content):
     match path.suffix:
         case ".geojson":
             content.to_file(path, driver="GeoJSON")
@@ -44,7 +44,7 @@ ENDINGS = ["friends.geojson", "friends.gpkg", "friends.parquet"]
 
 @pytest.mark.parametrize("name", ENDINGS)
 def test_friends_come_from_every_format_of_points(tmp_path, small, name):
-    ana, bo = read(written(tmp_path / name, frame()), small, {"wifi"})
+    ana, bo = read(write_file(tmp_path / name, frame()), small, {"wifi"})
     assert (ana.line, bo.line) == (1, 2)
     assert (ana.name, ana.phone, ana.radius_m) == ("Ana Müller", "+41791234567", 10_000)
     assert (bo.radius_m, bo.capacity, bo.certificates) == (2_500, 3, ())
@@ -54,13 +54,13 @@ def test_friends_come_from_every_format_of_points(tmp_path, small, name):
 
 @pytest.mark.parametrize("name", ["friends.gpkg", "friends.parquet"])
 def test_swiss_coordinates_are_turned_into_wgs84(tmp_path, small, name):
-    ana, _ = read(written(tmp_path / name, frame().to_crs(2056)), small)
+    ana, _ = read(write_file(tmp_path / name, frame().to_crs(2056)), small)
     assert ana.point.lat == pytest.approx(47.3775, abs=1e-6)
     assert ana.point.lon == pytest.approx(8.5213, abs=1e-6)
 
 
 def test_without_a_reference_system_nothing_is_guessed(tmp_path, small):
-    (error,) = read(written(tmp_path / "friends.parquet", frame(crs=None)), small)
+    (error,) = read(write_file(tmp_path / "friends.parquet", frame(crs=None)), small)
     assert (error.line, error.field) == (0, "geometry")
     assert "EPSG:4326" in error.cure
 
@@ -70,7 +70,7 @@ def test_without_a_reference_system_nothing_is_guessed(tmp_path, small):
     ("shape", "problem"), [(None, "missing"), (LineString([(8, 47), (9, 47)]), "LineString")]
 )
 def test_a_geometry_that_is_no_point_is_named_by_its_feature(tmp_path, small, name, shape, problem):
-    ana, error = read(written(tmp_path / name, frame(spots=[SPOTS[0], shape])), small)
+    ana, error = read(write_file(tmp_path / name, frame(spots=[SPOTS[0], shape])), small)
     assert not isinstance(ana, RowError)
     assert (error.line, error.field) == (2, "geometry")
     assert problem in error.problem
@@ -78,19 +78,19 @@ def test_a_geometry_that_is_no_point_is_named_by_its_feature(tmp_path, small, na
 
 def test_swapped_coordinates_are_reported_in_features_too(tmp_path, small):
     spots = [SPOTS[0], Spot(47.4, 8.6)]
-    _, error = read(written(tmp_path / "friends.gpkg", frame(spots=spots)), small)
+    _, error = read(write_file(tmp_path / "friends.gpkg", frame(spots=spots)), small)
     assert "swapped" in error.problem
 
 
 def test_the_geometry_has_precedence_over_columns_of_coordinates(tmp_path, small):
     given = frame(lat=[1.0, 1.0], lon=[2.0, 2.0])
-    ana, _ = read(written(tmp_path / "friends.gpkg", given), small)
+    ana, _ = read(write_file(tmp_path / "friends.gpkg", given), small)
     assert ana.point.lat == 47.3775
 
 
 def test_columns_of_features_are_checked_like_those_of_csv(tmp_path, small):
     content = frame(emial=["x", "y"]).drop(columns=["phone"])
-    errors = list(read(written(tmp_path / "friends.gpkg", content), small))
+    errors = list(read(write_file(tmp_path / "friends.gpkg", content), small))
     assert {error.field for error in errors} == {"emial", "phone"}
 
 
@@ -118,7 +118,7 @@ def test_a_broken_file_is_one_error_of_the_file(tmp_path, small, name, content):
 
 @pytest.mark.parametrize("name", ["friends.gpkg", "friends.parquet"])
 def test_a_truncated_file_is_one_error_of_the_file(tmp_path, small, name):
-    path = written(tmp_path / name, frame())
+    path = write_file(tmp_path / name, frame())
     path.write_bytes(path.read_bytes()[:700])
     (error,) = read(path, small)
     assert error.line == 0
@@ -133,5 +133,5 @@ def test_several_layers_are_refused(tmp_path, small):
 
 
 def test_a_file_without_points_is_an_error(tmp_path, small):
-    (error,) = read(written(tmp_path / "friends.gpkg", frame().iloc[:0]), small)
+    (error,) = read(write_file(tmp_path / "friends.gpkg", frame().iloc[:0]), small)
     assert "no rows" in error.problem

@@ -32,7 +32,7 @@ PLACED = {k: v for k, v in BASE.items() if k not in {"lat", "lon"}} | {
 }
 
 
-def written(path, rows, delimiter=",", encoding="utf-8"):
+def write_file(path, rows, delimiter=",", encoding="utf-8"):
     text = io.StringIO()
     writer = csv.DictWriter(text, list(rows[0]), delimiter=delimiter)
     writer.writeheader()
@@ -44,7 +44,7 @@ def written(path, rows, delimiter=",", encoding="utf-8"):
 @pytest.fixture
 def of(tmp_path, small):
     def read_rows(*rows, known=None, **how):
-        return list(read(written(tmp_path / "friends.csv", list(rows), **how), small, known))
+        return list(read(write_file(tmp_path / "friends.csv", list(rows), **how), small, known))
 
     return read_rows
 
@@ -319,7 +319,7 @@ def test_any_values_give_a_row_or_one_error_per_line(tmp_path_factory, small, ch
     rows = [PLACED | BASE | changed, PLACED | BASE | {"ref": "good", "email": "g@example.org"}]
     for row in rows:
         row.setdefault("market", "")
-    found = list(read(written(path, [*rows]), small))
+    found = list(read(write_file(path, [*rows]), small))
     assert 1 <= len(found) <= 2
 
 
@@ -331,7 +331,7 @@ def test_a_long_file_is_read_in_reasonable_time_and_every_invalid_row_is_found(t
     ]
     for invalid in range(10):
         rows[invalid * 400 + 7]["radius_km"] = "far"
-    path = written(tmp_path / "long.csv", rows)
+    path = write_file(tmp_path / "long.csv", rows)
     started = process_time()
     found = list(read(path, small))
     assert process_time() - started < 15 * count / 200_000 * 3

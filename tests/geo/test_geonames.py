@@ -19,14 +19,14 @@ def fields(**changed):
     return "\t".join((cells | changed).values()) + "\n"
 
 
-def written(tmp_path, *lines):
+def write_file(tmp_path, *lines):
     path = tmp_path / "dump.txt"
     path.write_bytes("".join(lines).encode("utf-8", "surrogateescape"))
     return path
 
 
 def test_a_line_of_the_dump_becomes_a_row(tmp_path):
-    rows, errors = read(written(tmp_path, VALID))
+    rows, errors = read(write_file(tmp_path, VALID))
     assert errors == []
     assert (rows[0].country, rows[0].postcode, rows[0].town) == (Market.CH, "8004", "Zürich")
     assert (rows[0].lat, rows[0].lon, rows[0].region) == (47.3776, 8.5214, "Kanton Zürich")
@@ -34,7 +34,7 @@ def test_a_line_of_the_dump_becomes_a_row(tmp_path):
 
 
 def test_an_estimated_point_has_a_coarse_precision(tmp_path):
-    rows, _ = read(written(tmp_path, fields(accuracy="1"), fields(postcode="8005", accuracy="")))
+    rows, _ = read(write_file(tmp_path, fields(accuracy="1"), fields(postcode="8005", accuracy="")))
     assert {row.precision for row in rows} == {Precision.DISTRICT}
 
 
@@ -48,12 +48,12 @@ def test_the_zip_is_read_as_it_comes(tmp_path):
 
 
 def test_other_countries_and_empty_lines_are_skipped(tmp_path):
-    rows, errors = read(written(tmp_path, VALID, "\n", fields(country="FR", postcode="75001")))
+    rows, errors = read(write_file(tmp_path, VALID, "\n", fields(country="FR", postcode="75001")))
     assert (len(rows), errors) == (1, [])
 
 
 def test_a_duplicate_town_is_kept_once(tmp_path):
-    assert len(read(written(tmp_path, VALID, VALID))[0]) == 1
+    assert len(read(write_file(tmp_path, VALID, VALID))[0]) == 1
 
 
 @pytest.mark.parametrize(
@@ -81,26 +81,26 @@ def test_a_duplicate_town_is_kept_once(tmp_path):
 def test_an_invalid_line_is_reported_by_number_field_and_cure_and_no_row_is_kept(
     tmp_path, changed, field
 ):
-    rows, errors = read(written(tmp_path, VALID, fields(**changed), VALID))
+    rows, errors = read(write_file(tmp_path, VALID, fields(**changed), VALID))
     assert rows == []
     assert [(error.line, error.field) for error in errors] == [(2, field)]
     assert errors[0].cure
 
 
 def test_swapped_coordinates_are_reported(tmp_path):
-    _, errors = read(written(tmp_path, fields(lat="8.5214", lon="47.3776")))
+    _, errors = read(write_file(tmp_path, fields(lat="8.5214", lon="47.3776")))
     assert "swapped" in str(errors[0])
 
 
 def test_every_invalid_line_is_reported(tmp_path):
     lines = [fields(postcode=str(n)) for n in range(7)]
-    assert [error.line for error in read(written(tmp_path, *lines))[1]] == [1, 2, 3, 4, 5, 6, 7]
+    assert [error.line for error in read(write_file(tmp_path, *lines))[1]] == [1, 2, 3, 4, 5, 6, 7]
 
 
 def test_a_file_that_is_not_a_dump_is_one_error(tmp_path):
     assert "does not exist" in str(read(tmp_path / "absent.txt")[1][0])
-    assert "no postcode of CH" in str(read(written(tmp_path, ""))[1][0])
-    assert "columns" in str(read(written(tmp_path, "geonameid\tname\n"))[1][0])
+    assert "no postcode of CH" in str(read(write_file(tmp_path, ""))[1][0])
+    assert "columns" in str(read(write_file(tmp_path, "geonameid\tname\n"))[1][0])
     broken = tmp_path / "broken.zip"
     with zipfile.ZipFile(broken, "w") as archive:
         archive.writestr("other.csv", "x")

@@ -7,7 +7,7 @@ from geo.row_errors import RowError
 from tests.geo.hostile import collections, malformed
 
 
-def found_in(folder, text, gazetteer):
+def read_text(folder, text, gazetteer):
     path = folder.mktemp("points") / "friends.geojson"
     path.write_text(text, encoding="utf-8", errors="surrogatepass")
     return list(read(path, gazetteer, {"wifi"}))
@@ -16,7 +16,7 @@ def found_in(folder, text, gazetteer):
 @given(collections())
 def test_every_feature_is_a_friend_or_an_error_with_its_cure(tmp_path_factory, small, collection):
     text, valid_lines = collection
-    found = found_in(tmp_path_factory, text, small)
+    found = read_text(tmp_path_factory, text, small)
     errors = [one for one in found if isinstance(one, RowError)]
     assert all(error.problem and error.cure for error in errors)
     if any(error.line == 0 for error in errors):
@@ -28,4 +28,4 @@ def test_every_feature_is_a_friend_or_an_error_with_its_cure(tmp_path_factory, s
 
 @given(malformed)
 def test_a_malformed_collection_gives_errors_and_no_exception(tmp_path_factory, small, text):
-    assert all(isinstance(one, RowError) for one in found_in(tmp_path_factory, text, small))
+    assert all(isinstance(one, RowError) for one in read_text(tmp_path_factory, text, small))

@@ -71,7 +71,7 @@ def available(person: Friend) -> bool:
     return person.state is FriendState.ACTIVE and person.open_jobs < person.capacity
 
 
-def accept_all(_who: Friend, _away_m: float) -> bool:
+def accept_all(_person: Friend, _away_m: float) -> bool:
     return True
 
 
