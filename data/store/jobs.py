@@ -158,11 +158,11 @@ async def write(tx: Connection, changes: Sequence[Changes], now: datetime) -> No
     timers = [(c.booking.id, kind, due) for c in changes for kind, due in c.timers.items()]
     await _execute_together(
         tx,
-        update_bookings=[_changed_row(c.booking) for c in changes if c.customer is None],
+        update_bookings=[_booking_update_row(c.booking) for c in changes if c.customer is None],
         update_offers=[
             _closed_offer_row(o) for o in _offers(changes) if o.state is not OfferState.LIVE
         ],
-        update_awards=[_award_row(held) for new, held in awards if not new],
+        update_awards=[_award_update_row(held) for new, held in awards if not new],
         stop_timers=[(booking_id, kind) for booking_id, kind, due in timers if due is None],
         count_open_jobs=_open_jobs(changes),
         update_people=[
@@ -174,7 +174,7 @@ async def write(tx: Connection, changes: Sequence[Changes], now: datetime) -> No
         insert_people=[_person_row(c.customer) for c in changes if c.customer is not None],
         insert_bookings=[_booking_row(c.booking) for c in changes if c.customer is not None],
         insert_offers=[_offer_row(o) for o in _offers(changes) if o.state is OfferState.LIVE],
-        insert_awards=[_new_award_row(held) for new, held in awards if new],
+        insert_awards=[_award_row(held) for new, held in awards if new],
         set_timers=[timer for timer in timers if timer[2] is not None],
         insert_events=[_event_row(e) for c in changes for e in c.events],
         insert_decisions=[_decision_row(d) for c in changes for d in c.decisions],
@@ -221,7 +221,7 @@ def _booking_row(b: Booking) -> Row:
     )
 
 
-def _changed_row(b: Booking) -> Row:
+def _booking_update_row(b: Booking) -> Row:
     return (
         *(b.id, b.state, b.tier, b.round, b.round_limit, b.event_seq, b.award_id, b.state_at),
         b.cancel_fee_minor,
@@ -239,14 +239,14 @@ def _closed_offer_row(o: Offer) -> Row:
     return (o.id, o.state, o.answered_at)
 
 
-def _new_award_row(a: Award) -> Row:
+def _award_row(a: Award) -> Row:
     return (
         *(a.id, a.booking_id, a.friend_id, a.offer_id, a.round, a.state),
         *(a.awarded_at, a.contact_due_at, a.contact_within_s),
     )
 
 
-def _award_row(a: Award) -> Row:
+def _award_update_row(a: Award) -> Row:
     met, done = a.appointment, a.protocol
     return (
         *(a.id, a.state, a.contacted_at),
