@@ -1,7 +1,7 @@
 # Every path is relative, so that the folder may lie under a name with spaces.
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup dev demo test lint states lock clean bench bench-nearest bench-dispatch \
+.PHONY: help setup dev demo test lint states house pictures lock clean bench bench-nearest bench-dispatch \
 	bench-profile bench-timers bench-growth bench-live simulate proof proof-chaos \
 	proof-races proof-clocks proof-privacy proof-mutants proof-backup types \
 	proof-fuzz proof-alike proof-states proof-constraints proof-migrations \
@@ -10,6 +10,7 @@ MAKEFLAGS += --no-print-directory
 
 VENV := .venv
 GAZETTEER := geo/gazetteer/gazetteer.dat
+TYPES := api/web/src/shared/openapi.d.ts
 PIP := $(VENV)/bin/python -m pip --disable-pip-version-check --quiet
 INSTALL := $(PIP) install --require-hashes --only-binary :all:
 PYTEST_ARGS ?= -n 2
@@ -20,7 +21,7 @@ help:  ## Print this list
 setup: $(VENV)/.runtime $(GAZETTEER) $(VENV)/.web  ## Install into .venv, ready to run .venv/bin/tekkie
 	@:
 
-dev: setup $(VENV)/.dev  ## Install the tools for tests and lint too
+dev: setup $(VENV)/.dev $(TYPES)  ## Install the tools for tests and lint too
 	@:
 
 demo: setup  ## Set up, then play the demo town (ARGS="--help" for its options)
@@ -102,14 +103,14 @@ states: setup  ## Write docs/states.md from the tables of dispatch/rules/jobs/st
 	@$(VENV)/bin/python -m dispatch.rules.jobs.states > docs/states.md.new
 	@mv docs/states.md.new docs/states.md
 
-types: setup  ## Write api/web/src/shared/openapi.d.ts from the OpenAPI document
-	@sh .ci/types
+types: $(TYPES)  ## Write api/web/src/shared/openapi.d.ts from the OpenAPI document
+	@:
 
 lock: $(VENV)/.place  ## Resolve the lock files (UPGRADE=--upgrade for the newest versions)
 	@sh .ci/lock $(UPGRADE)
 
 clean:  ## Remove .venv, the compiled gazetteer and all caches
-	@rm -rf $(VENV) $(GAZETTEER) api/web/dist api/web/node_modules build dist .coverage .hypothesis .import_linter_cache \
+	@rm -rf $(VENV) $(GAZETTEER) $(TYPES) api/web/dist api/web/node_modules build dist .coverage .hypothesis .import_linter_cache \
 		.mypy_cache .pytest_cache .ruff_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -133,6 +134,11 @@ $(VENV)/.runtime: $(VENV)/.place requirements.lock pyproject.toml
 # It looks itself whether there is anything to do; TEKKIE_WEB=skip leaves the pages out.
 $(VENV)/.web: $(VENV)/.runtime FORCE
 	@$(VENV)/bin/python hatch_build.py
+
+# What the OpenAPI document is made of, and what turns it into TypeScript.
+$(TYPES): $(shell find api data dispatch -name node_modules -prune -o -name '*.py' -print) \
+		$(VENV)/.runtime api/web/package-lock.json .ci/types | $(VENV)/.web
+	@sh .ci/types $@
 
 $(VENV)/.dev: $(VENV)/.runtime requirements-dev.lock
 	@echo "Installing the tools for tests and lint"
