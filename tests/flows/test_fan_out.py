@@ -227,7 +227,7 @@ CHANGES = {
     "ended": """UPDATE friend_certificates SET valid = tstzrange(lower(valid), moment(), '(]')
         WHERE friend_id = (SELECT id FROM friends WHERE ref = $1)""",
     "french": "UPDATE friends SET languages = '{fr}' WHERE ref = $1",
-    "asleep": "UPDATE friends SET quiet_from = 0, quiet_until = 1439 WHERE ref = $1",
+    "quiet": "UPDATE friends SET quiet_from = 0, quiet_until = 1439 WHERE ref = $1",
     "apart": """INSERT INTO blocks SELECT id, encode(sha256('vera@example.com'), 'hex'), true,
         moment() FROM friends WHERE ref = $1""",
 }

@@ -182,8 +182,8 @@ async def test_every_friend_in_the_frame_gets_one_outcome(rt, owner):
     done = await book_job(rt)
     row = await owner.fetchrow("SELECT * FROM decisions WHERE booking_id = $1", done.job.booking.id)
     names = {v: k for k, v in refs.items()}
-    told = {names[i]: o for i, o in zip(row["friend_ids"], row["outcomes"], strict=True)}
-    assert told == {
+    outcomes = {names[i]: o for i, o in zip(row["friend_ids"], row["outcomes"], strict=True)}
+    assert outcomes == {
         **{f"f{n}": Outcome.OFFERED for n in range(1, 5)},
         "f5": Outcome.RANKED_BELOW_K,
         "far": Outcome.OUT_OF_RADIUS,

@@ -1,6 +1,5 @@
 from dataclasses import replace
 from datetime import timedelta
-from random import Random
 from uuid import UUID
 
 import pytest
@@ -10,9 +9,6 @@ from data.enums import (
     BookingState,
     FriendState,
     OfferState,
-    Outcome,
-    PackageTier,
-    Tier,
     TimerKind,
 )
 from data.markets import Currency
@@ -30,46 +26,10 @@ from dispatch.rules.jobs.refusals import (
     OfferExpired,
     OfferGone,
 )
-from dispatch.rules.policy import Policy
-from tests.rules.facts import NOW, VERA, Scenario, friend, friends, package
+from tests.rules.facts import NOW, VERA, Scenario, friend, friends
 
 DONE = Protocol(summary="New channel.", minutes=40)
 TICK = timedelta(microseconds=1)
-
-
-def test_the_four_nearest_are_asked_at_once():
-    scenario = Scenario(*friends(6)).book()
-    assert scenario.asked == ["f1", "f2", "f3", "f4"]
-    assert scenario.state is BookingState.OPEN
-    assert scenario.kinds == ["booking.created", "booking.offered"]
-    assert sorted(offer.slot for offer in scenario.live) == [1, 2, 3, 4]
-    assert {offer.round for offer in scenario.live} == {1}
-    assert scenario.job.timers == {TimerKind.OFFERS_EXPIRE: NOW + scenario.policy.offer_life}
-
-
-def test_the_order_in_which_friends_are_known_does_not_matter():
-    everybody = list(friends(12))
-    for seed in range(10):
-        Random(seed).shuffle(everybody)
-        assert Scenario(*everybody).book().asked == ["f1", "f2", "f3", "f4"]
-
-
-def test_a_booking_nobody_can_serve_is_unfilled_at_once_and_will_be_tried_again():
-    scenario = Scenario().book()
-    assert scenario.state is BookingState.UNFILLED
-    assert scenario.kinds == ["booking.created", "booking.unfilled"]
-    assert scenario.job.timers == {TimerKind.RETRY: NOW + scenario.policy.retry_every}
-
-
-def test_the_decision_is_kept_with_the_event_it_belongs_to():
-    scenario = Scenario(*friends(5), friend(6, open_jobs=3)).book()
-    (decision,) = scenario.applied[0].decisions
-    assert (decision.seq, decision.round, decision.policy) == (2, 1, scenario.policy.name)
-    assert [f.outcome for f in decision.friends] == [
-        *[Outcome.OFFERED] * 4,
-        Outcome.RANKED_BELOW_K,
-        Outcome.AT_CAPACITY,
-    ]
 
 
 def test_the_first_to_accept_wins_and_the_others_lose_in_the_same_moment():
@@ -142,109 +102,6 @@ def test_a_suspended_friend_cannot_accept():
         scenario.apply(rules.accept, scenario.live[0].id, gone)
 
 
-def test_a_decline_asks_the_next_nearest_in_the_same_round():
-    scenario = Scenario(*friends(6)).book()
-    freed = scenario.live[1]
-    scenario.apply(rules.decline, freed.id)
-    assert scenario.asked == ["f1", "f3", "f4", "f5"]
-    assert {offer.round for offer in scenario.live} == {1}
-    assert scenario.live[-1].slot == freed.slot
-    assert scenario.apply(rules.decline, freed.id) is None
-    assert scenario.job.timers[TimerKind.OFFERS_EXPIRE] == NOW + scenario.policy.offer_life
-
-
-def test_pros_are_asked_only_when_no_friend_is_left():
-    pros = [friend(n, tier=Tier.PRO) for n in (1, 2)]
-    scenario = Scenario(*pros, *(friend(n) for n in (5, 6))).book()
-    assert scenario.asked == ["f5", "f6"]
-    scenario.apply(rules.decline, scenario.live[0].id)
-    assert scenario.asked == ["f6"]
-    scenario.apply(rules.decline, scenario.live[0].id)
-    assert scenario.asked == ["f1", "f2"]
-    assert scenario.job.booking.tier is Tier.PRO
-    assert scenario.kinds[-2:] == ["booking.escalated", "booking.offered"]
-
-
-def test_pros_are_never_asked_for_what_friends_do():
-    scenario = Scenario(friend(1, tier=Tier.PRO), package=package(PackageTier.FRIEND)).book()
-    assert scenario.state is BookingState.UNFILLED
-
-
-def test_when_everybody_declined_the_booking_is_unfilled():
-    scenario = Scenario(*friends(5)).book()
-    while scenario.live:
-        scenario.apply(rules.decline, scenario.live[0].id)
-    assert scenario.state is BookingState.UNFILLED
-    assert scenario.events[-1].data["because"] == "nobody_left"
-
-
-def test_only_offers_whose_time_is_over_expire():
-    scenario = Scenario(*friends(5)).book()
-    scenario.advance(minutes=20).apply(rules.decline, scenario.live[0].id)
-    scenario.advance(minutes=40).apply(fan_out.expire)
-    assert scenario.offers(OfferState.EXPIRED) == ["f2", "f3", "f4"]
-    assert scenario.asked == ["f5"]
-    assert scenario.job.timers[TimerKind.OFFERS_EXPIRE] == scenario.live[0].expires_at
-
-
-def test_a_sweep_that_comes_too_early_only_corrects_the_timer():
-    scenario = Scenario(*friends(4)).book()
-    result = scenario.advance(minutes=59).apply(fan_out.expire)
-    assert result is not None
-    assert (result.events, result.offers) == ((), ())
-    assert result.timers == {TimerKind.OFFERS_EXPIRE: NOW + scenario.policy.offer_life}
-
-
-def test_when_the_rounds_are_used_up_the_booking_is_unfilled():
-    policy = Policy(rounds=2)
-    scenario = Scenario(*friends(20), package=package(PackageTier.FRIEND), policy=policy).book()
-    scenario.advance(minutes=60).apply(fan_out.expire)
-    assert scenario.asked == ["f5", "f6", "f7", "f8"]
-    scenario.advance(minutes=60).apply(fan_out.expire)
-    assert scenario.state is BookingState.UNFILLED
-    assert scenario.events[-1].data == {"round": 2, "because": "rounds_spent"}
-
-
-def test_after_the_rounds_of_friends_pros_have_rounds_of_their_own():
-    pros = [friend(n, tier=Tier.PRO) for n in range(30, 36)]
-    scenario = Scenario(*friends(20), *pros, policy=Policy(rounds=1)).book()
-    scenario.advance(minutes=60).apply(fan_out.expire)
-    assert scenario.asked == ["f30", "f31", "f32", "f33"]
-    assert scenario.job.booking.round == 2
-    scenario.advance(minutes=60).apply(fan_out.expire)
-    assert scenario.state is BookingState.UNFILLED
-
-
-def test_a_retry_without_candidates_writes_no_event_and_repeats_until_its_time_is_over():
-    scenario = Scenario().book()
-    tries = 0
-    while TimerKind.RETRY in scenario.job.timers:
-        scenario.now = scenario.job.timers[TimerKind.RETRY]
-        result = scenario.apply(fan_out.retry)
-        assert result is not None
-        assert (result.events, result.messages, result.decisions) == ((), (), ())
-        tries += 1
-    assert tries == scenario.policy.retry_for / scenario.policy.retry_every
-    assert scenario.state is BookingState.UNFILLED
-
-
-def test_a_retry_asks_new_candidates_but_nobody_who_refused():
-    scenario = Scenario(*friends(1)).book()
-    scenario.apply(rules.decline, scenario.live[0].id)
-    newcomer = friend(7)
-    scenario.friends[newcomer.id] = newcomer
-    scenario.advance(minutes=15).apply(fan_out.retry)
-    assert scenario.asked == ["f7"]
-    assert TimerKind.RETRY not in scenario.job.timers
-
-
-def test_a_loser_is_asked_again_when_the_winner_fails():
-    scenario = Scenario(*friends(4)).award()
-    scenario.advance(hours=12).apply(rules.forfeit)
-    assert scenario.asked == ["f2", "f3", "f4"]
-    assert scenario.job.booking.round == 2
-
-
 def test_a_job_is_forfeited_exactly_twelve_hours_after_the_award():
     scenario = Scenario(*friends(6)).award()
     due = scenario.job.timers[TimerKind.CONTACT_DEADLINE]
@@ -311,31 +168,6 @@ def test_an_obsolete_timer_is_only_removed(rule):
     result = scenario.apply(rule)
     assert result is not None
     assert (result.events, result.award, result.offers) == ((), None, ())
-
-
-def losing() -> dict:
-    return {
-        "forfeited": lambda s: s.advance(hours=12).apply(rules.forfeit),
-        "handed back": lambda s: s.apply(rules.hand_back, "cannot_help", None),
-        "released": lambda s: s.apply(rules.redispatch),
-    }
-
-
-@pytest.mark.parametrize("how", losing())
-@pytest.mark.parametrize("by_hand", [False, True])
-def test_who_lost_a_job_is_never_asked_for_it_again(how: str, by_hand: bool):
-    scenario = Scenario(*friends(3)).book()
-    if by_hand:
-        scenario.apply(rules.award_by_hand, scenario.friends[friend(1).id])
-    else:
-        scenario.accept(scenario.live[0])
-    losing()[how](scenario)
-    assert scenario.asked == ["f2", "f3"]
-    assert set(scenario.job.former) == {friend(1).id}
-    while scenario.live:
-        scenario.apply(rules.decline, scenario.live[0].id)
-    scenario.advance(minutes=15).apply(fan_out.retry)
-    assert scenario.state is BookingState.UNFILLED
 
 
 def test_a_job_handed_back_keeps_the_reason_and_others_are_asked():

@@ -67,8 +67,8 @@ def test_quiet_hours_hold_through_both_nights(market: Market, turn: datetime):
     for minute in range(-120, 300):
         now = evening + timedelta(minutes=minute)
         local = now.astimezone(zone)
-        asleep = local.hour >= 22 or local.hour < 7
-        assert is_quiet(NIGHT, local_minute(now, market)) is asleep
+        expected = local.hour >= 22 or local.hour < 7
+        assert is_quiet(NIGHT, local_minute(now, market)) is expected
 
 
 @pytest.mark.parametrize("market", Market)
