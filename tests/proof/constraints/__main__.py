@@ -19,7 +19,7 @@ from data.postgres.client import EmbeddedPostgres
 from tests.proof import page, report
 
 BATTERY = report.ROOT / "tests" / "data" / "test_constraints.py"
-FORBIDDEN = re.compile("refused|rewritten|later_state|may_not|predecessor|no_value")
+FORBIDDEN = re.compile("refused|cannot_be_changed|later_state|may_not|predecessor")
 
 
 class ResultCounter:
