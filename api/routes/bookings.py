@@ -30,7 +30,7 @@ from api.http.pagination import Cursor, Limit
 from api.http.problems import InvalidField
 from api.http.routing import CompiledRoute
 from api.openapi.document import REPLAY, allows_anonymous, problems
-from api.schemas import presenters, requests, responses
+from api.schemas import base, presenters, requests, responses
 from data.enums import BookingState
 from data.records.ids import BookingId
 from data.store import read_models
@@ -112,10 +112,12 @@ async def list_bookings(
     partner_reference: Annotated[str | None, Query(min_length=1, max_length=200)] = None,
     limit: Limit = pagination.PAGE_DEFAULT,
     cursor: Cursor = None,
-) -> responses.Page[responses.BookingResponse]:
+) -> base.Page[responses.BookingResponse]:
     """A partner's own bookings; all bookings for the desk."""
     if partner_reference is not None and "\0" in partner_reference:
-        raise InvalidField("partner_reference", "contains the control character U+0000", "remove it")
+        raise InvalidField(
+            "partner_reference", "contains the control character U+0000", "remove it"
+        )
     async with read_connection(rt) as tx:
         found = await read_models.bookings(
             tx,
@@ -127,7 +129,7 @@ async def list_bookings(
         )
     page, by_desk = found[:limit], isinstance(caller, Operator)
     more = pagination.encode_time(page[-1].created_at, page[-1].id) if len(found) > limit else None
-    return responses.Page(
+    return base.Page(
         items=[presenters.present_booking(view, rt.policy, by_desk=by_desk) for view in page],
         next_cursor=more,
     )
@@ -211,7 +213,7 @@ async def list_events(
     booking_id: UUID,
     after: Annotated[int, Query(ge=0, le=2**31 - 1, description="Only events after this.")] = 0,
     limit: Limit = pagination.PAGE_DEFAULT,
-) -> responses.Page[responses.Event]:
+) -> base.Page[responses.Event]:
     """The events of a booking, numbered from 1 without gaps; `next_cursor` is the next `after`."""
     await check_owner(rt, caller, BookingId(booking_id))
     async with read_connection(rt) as tx:
@@ -220,7 +222,7 @@ async def list_events(
         presenters.present_event(view, whole=isinstance(caller, Operator)) for view in found[:limit]
     ]
     more = str(items[-1].seq) if len(found) > limit else None
-    return responses.Page(items=items, next_cursor=more)
+    return base.Page(items=items, next_cursor=more)
 
 
 @router.post(

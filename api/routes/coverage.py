@@ -10,7 +10,7 @@ from fastapi.responses import JSONResponse
 from api.http.auth import CurrentCaller, Rt
 from api.http.routing import CompiledRoute
 from api.openapi.document import allows_anonymous, problems
-from api.schemas import responses
+from api.schemas import catalogue as catalogue_schemas
 from api.schemas.fields import Code
 from data.markets import Market
 from dispatch.flows.places.coverage import PublicMaps
@@ -43,7 +43,7 @@ def public_maps(request: Request, rt: Rt) -> PublicMaps:
     "/coverage",
     summary="Get the coverage of a package",
     response_class=GeoJson,
-    response_model=responses.CoverageResponse,
+    response_model=catalogue_schemas.CoverageResponse,
     openapi_extra=allows_anonymous(),
     responses=problems(UnknownPackage, NotSoldHere),
 )

@@ -12,7 +12,7 @@ from api.http.auth import CurrentFriend, Rt
 from api.http.pagination import Cursor, Limit
 from api.http.routing import CompiledRoute
 from api.openapi.document import problems
-from api.schemas import presenters, responses
+from api.schemas import base, presenters, responses
 from data.enums import BookingState, OfferState
 from data.records.ids import OfferId
 from data.store import read_models
@@ -28,12 +28,12 @@ router = APIRouter(prefix="/v1", tags=["friends"], route_class=CompiledRoute)
 
 
 @router.get("/me/offers", summary="List my offers")
-async def list_my_offers(rt: Rt, caller: CurrentFriend) -> responses.Page[responses.Offer]:
+async def list_my_offers(rt: Rt, caller: CurrentFriend) -> base.Page[responses.Offer]:
     """Live offers by the server's clock, sorted by expiry."""
     async with read_connection(rt) as tx:
         found = await read_models.offers(tx, caller.friend_id)
     items = [presenters.present_offer(view, rt.packages, rt.policy) for view in found]
-    return responses.Page(items=items, next_cursor=None)
+    return base.Page(items=items, next_cursor=None)
 
 
 @router.post(
@@ -72,7 +72,7 @@ async def list_my_jobs(
     state: Annotated[BookingState | None, Query()] = None,
     limit: Limit = pagination.PAGE_DEFAULT,
     cursor: Cursor = None,
-) -> responses.Page[responses.Job]:
+) -> base.Page[responses.Job]:
     """Current and past jobs, newest first; contact data of the customer only for a limited time."""
     async with read_connection(rt) as tx:
         found = await read_models.jobs(
@@ -84,7 +84,7 @@ async def list_my_jobs(
         )
     page = found[:limit]
     last = page[-1] if len(found) > limit else None
-    return responses.Page(
+    return base.Page(
         items=[presenters.present_job(view, rt.packages, rt.policy) for view in page],
         next_cursor=pagination.encode_time(last.award.awarded_at, last.award.id) if last else None,
     )
@@ -93,7 +93,7 @@ async def list_my_jobs(
 @router.get("/me/why", summary="List why I got offers or not")
 async def list_my_reasons(
     rt: Rt, caller: CurrentFriend, limit: Limit = pagination.PAGE_DEFAULT, cursor: Cursor = None
-) -> responses.Page[responses.DecisionOutcome]:
+) -> base.Page[responses.DecisionOutcome]:
     """The outcome for this friend in each decision that considered them, newest booking first.
 
     `NOT_NEAR_ENOUGH`: others were nearer, or the booking was outside the radius.
@@ -104,7 +104,7 @@ async def list_my_reasons(
         )
     page = found[:limit]
     last = page[-1] if len(found) > limit else None
-    return responses.Page(
+    return base.Page(
         items=[
             responses.DecisionOutcome(
                 booking_id=view.booking_id,

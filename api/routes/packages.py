@@ -8,7 +8,8 @@ from fastapi import APIRouter, Header, Query
 
 from api.http.auth import Rt
 from api.http.routing import CompiledRoute
-from api.schemas import presenters, responses
+from api.schemas import catalogue as catalogue_schemas
+from api.schemas import presenters
 from data.markets import MARKETS, Language, Market
 from dispatch.rules.jobs.matching import first_tier
 
@@ -23,11 +24,11 @@ async def list_packages(
     market: Annotated[Market, Query(description="The country of the address.")],
     language: Annotated[Language | None, Query(description="Overrides `Accept-Language`.")] = None,
     accept_language: Annotated[str | None, Header(max_length=500)] = None,
-) -> responses.CatalogueResponse:
+) -> catalogue_schemas.CatalogueResponse:
     """All packages sold in a market, with texts in the requested language."""
     chosen = language or preferred_language(accept_language or "") or MARKETS[market].language
     items = [
-        responses.Package(
+        catalogue_schemas.Package(
             code=package.code,
             category=package.category,
             name=package.texts[chosen].name,
@@ -41,7 +42,7 @@ async def list_packages(
         for package in rt.packages.values()
         if market in package.prices
     ]
-    return responses.CatalogueResponse(
+    return catalogue_schemas.CatalogueResponse(
         items=items, next_cursor=None, markets=presenters.present_markets()
     )
 

@@ -8,7 +8,7 @@ from api.http.auth import CurrentFriend, Rt
 from api.http.ports import CurrentPorts
 from api.http.routing import CompiledRoute
 from api.openapi.document import allows_anonymous, problems
-from api.schemas import requests, responses
+from api.schemas import people as people_schemas
 from dispatch.flows.people import push_subscriptions
 from dispatch.flows.people.push_subscriptions import TestedJustNow
 from dispatch.rules.people.push_endpoints import EndpointRefused
@@ -19,9 +19,9 @@ router = APIRouter(prefix="/v1", tags=["friends"], route_class=CompiledRoute)
 
 
 @router.get("/push-key", summary="Get the push key", openapi_extra=allows_anonymous())
-async def show_push_key(ports: CurrentPorts) -> responses.PushKeyResponse:
+async def show_push_key(ports: CurrentPorts) -> people_schemas.PushKeyResponse:
     """The key to subscribe with: `applicationServerKey` of the browser's PushManager."""
-    return responses.PushKeyResponse(key=ports.push_key)
+    return people_schemas.PushKeyResponse(key=ports.push_key)
 
 
 @router.post(
@@ -31,8 +31,8 @@ async def show_push_key(ports: CurrentPorts) -> responses.PushKeyResponse:
     responses=problems(EndpointRefused, NotFound),
 )
 async def add_my_phone(
-    rt: Rt, caller: CurrentFriend, body: requests.PhoneRequest
-) -> responses.PhoneResponse:
+    rt: Rt, caller: CurrentFriend, body: people_schemas.PhoneRequest
+) -> people_schemas.PhoneResponse:
     """Register a subscription from PushManager.subscribe.
 
     A phone belongs to the last friend who registered it; of more than five phones the oldest is
@@ -45,11 +45,13 @@ async def add_my_phone(
         p256dh=body.keys.p256dh,
         auth=body.keys.auth,
     )
-    return responses.PhoneResponse(added_at=added_at)
+    return people_schemas.PhoneResponse(added_at=added_at)
 
 
 @router.delete("/me/push-subscriptions", status_code=204, summary="Unsubscribe a phone")
-async def remove_my_phone(rt: Rt, caller: CurrentFriend, body: requests.RemovePhoneRequest) -> None:
+async def remove_my_phone(
+    rt: Rt, caller: CurrentFriend, body: people_schemas.RemovePhoneRequest
+) -> None:
     """Remove one of your phones. Idempotent."""
     await push_subscriptions.unsubscribe(rt, caller.friend_id, body.endpoint)
 
@@ -57,15 +59,15 @@ async def remove_my_phone(rt: Rt, caller: CurrentFriend, body: requests.RemovePh
 @router.post("/me/alarm-test", summary="Test my alarm", responses=problems(TestedJustNow, NotFound))
 async def try_my_alarm(
     rt: Rt, caller: CurrentFriend, ports: CurrentPorts
-) -> responses.AlarmTestResponse:
+) -> people_schemas.AlarmTestResponse:
     """Send a test push to all your phones, and report what prevents offers from reaching you."""
     test = await push_subscriptions.begin_alarm_test(rt, caller.friend_id)
     results = await ports.send_test_push(test.phones, test.status.language)
     remaining = await push_subscriptions.finish_alarm_test(rt, test, results)
-    return responses.AlarmTestResponse(
+    return people_schemas.AlarmTestResponse(
         rang=results.count(None),
         phones=[
-            responses.PhoneTestResult(added_at=phone.added_at, problem=problem)
+            people_schemas.PhoneTestResult(added_at=phone.added_at, problem=problem)
             for phone, problem in zip(test.phones, results, strict=True)
         ],
         obstacles=list(obstacles(test.status, phones=remaining)),

@@ -11,7 +11,7 @@ from fastapi import APIRouter, Query, Response
 from api.http.auth import CurrentCaller, Rt
 from api.http.routing import CompiledRoute
 from api.openapi.document import allows_anonymous
-from api.schemas import responses
+from api.schemas import catalogue as catalogue_schemas
 from api.schemas.fields import Word
 from data.markets import Market
 from geo.gazetteer.offline import Gazetteer
@@ -32,20 +32,20 @@ async def find_places(
     country: Annotated[Market, Query(description="The country of the address.")],
     q: Annotated[Word, Query(description="The beginning of a postcode or of a town.")],
     limit: Annotated[int, Query(ge=1, le=FOUND_MAX)] = 8,
-) -> responses.PlacesResponse:
+) -> catalogue_schemas.PlacesResponse:
     """Places whose postcode or town begins with `q`, despite typing errors and missing accents."""
     # The search for similar spellings scans a whole country: keep it off the event loop.
     items = await asyncio.to_thread(_suggest, rt.gazetteer, country, q, limit)
     response.headers["Cache-Control"] = f"public, max-age={FRESH_S}"
-    return responses.PlacesResponse(items=list(items))
+    return catalogue_schemas.PlacesResponse(items=list(items))
 
 
 @lru_cache(maxsize=CACHE_MAX)
 def _suggest(
     gazetteer: Gazetteer, country: Market, text: str, limit: int
-) -> tuple[responses.Place, ...]:
+) -> tuple[catalogue_schemas.Place, ...]:
     return tuple(
-        responses.Place(
+        catalogue_schemas.Place(
             postcode=place.postcode,
             town=place.town,
             region=place.region,

@@ -11,7 +11,8 @@ from api.http.auth import CurrentFriend, Rt
 from api.http.problems import InvalidField
 from api.http.routing import CompiledRoute
 from api.openapi.document import problems
-from api.schemas import presenters, requests, responses
+from api.schemas import people as people_schemas
+from api.schemas import presenters
 from data.db import ConstraintViolation
 from data.enums import FriendState
 from data.markets import Language
@@ -30,7 +31,7 @@ router = APIRouter(prefix="/v1/me", tags=["friends"], route_class=CompiledRoute)
 
 
 @router.get("/profile", summary="Get my profile", responses=problems(NotFound))
-async def show_my_profile(rt: Rt, caller: CurrentFriend) -> responses.ProfileResponse:
+async def show_my_profile(rt: Rt, caller: CurrentFriend) -> people_schemas.ProfileResponse:
     """All data stored about this friend."""
     return await _present_profile(rt, caller.friend_id, await friends.profile(rt, caller.friend_id))
 
@@ -41,8 +42,8 @@ async def show_my_profile(rt: Rt, caller: CurrentFriend) -> responses.ProfileRes
     responses=problems(NotFound, InvalidField, BaseMovedLately),
 )
 async def change_my_profile(
-    rt: Rt, caller: CurrentFriend, body: requests.ProfileRequest
-) -> responses.ProfileResponse:
+    rt: Rt, caller: CurrentFriend, body: people_schemas.ProfileRequest
+) -> people_schemas.ProfileResponse:
     """Change the given fields; null clears `quiet`. Effective from the next booking on.
 
     The base can be moved once in 24 hours; the problem says when the next move is possible.
@@ -60,7 +61,7 @@ async def change_my_profile(
     return await _present_profile(rt, caller.friend_id, row)
 
 
-def _change(body: requests.ProfileRequest) -> ProfileChange:
+def _change(body: people_schemas.ProfileRequest) -> ProfileChange:
     return ProfileChange(
         radius_m=body.radius_m,
         base=Point(body.base.lat, body.base.lon) if body.base else None,
@@ -72,7 +73,7 @@ def _change(body: requests.ProfileRequest) -> ProfileChange:
     )
 
 
-def _quiet_hours(body: requests.QuietHoursUpdate) -> QuietHours:
+def _quiet_hours(body: people_schemas.QuietHoursUpdate) -> QuietHours:
     return QuietHours(from_minute=_minute(body.from_), until_minute=_minute(body.until))
 
 
@@ -83,9 +84,9 @@ def _minute(time: str) -> int:
 
 async def _present_profile(
     rt: Runtime, friend_id: FriendId, row: Mapping[str, Any]
-) -> responses.ProfileResponse:
+) -> people_schemas.ProfileResponse:
     held = await profile.certificates(rt, friend_id)
-    return responses.ProfileResponse(
+    return people_schemas.ProfileResponse(
         ref=row["ref"],
         name=row["name"],
         email=row["email"],
@@ -94,19 +95,19 @@ async def _present_profile(
         market=row["market"],
         languages=row["languages"],
         radius_m=row["radius_m"],
-        base=None if row["lat"] is None else responses.Base(lat=row["lat"], lon=row["lon"]),
+        base=None if row["lat"] is None else people_schemas.Base(lat=row["lat"], lon=row["lon"]),
         capacity=row["capacity"],
         open_jobs=row["open_jobs"],
         quiet=presenters.present_quiet_hours(row),
         paused=row["state"] == FriendState.PAUSED,
         certificates=[_certificate(one, Language(row["language"])) for one in held],
-        rating=responses.RatingSummary(stars=row["stars"], count=row["ratings"]),
+        rating=people_schemas.RatingSummary(stars=row["stars"], count=row["ratings"]),
     )
 
 
-def _certificate(held: HeldCertificate, language: Language) -> responses.Certificate:
+def _certificate(held: HeldCertificate, language: Language) -> people_schemas.Certificate:
     kind = catalogue.load().certificates.get(held.code)
-    return responses.Certificate(
+    return people_schemas.Certificate(
         code=held.code,
         name=kind.names[language] if kind else held.code,
         valid_until=held.valid_until,

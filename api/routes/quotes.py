@@ -8,7 +8,8 @@ from api.http.auth import CurrentCaller, Partner, Rt
 from api.http.idempotency import REPLAYED, Key, claim, principal
 from api.http.routing import CompiledRoute
 from api.openapi.document import REPLAY, allows_anonymous, problems
-from api.schemas import presenters, requests, responses
+from api.schemas import catalogue as catalogue_schemas
+from api.schemas import presenters, requests
 from dispatch.flows.execute import KeyReused
 from dispatch.flows.jobs import orders
 from dispatch.flows.jobs.orders import QuoteExpired
@@ -31,7 +32,7 @@ router = APIRouter(prefix="/v1", tags=["bookings"], route_class=CompiledRoute)
 )
 async def create_quote(
     rt: Rt, caller: CurrentCaller, body: requests.QuoteRequest, response: Response, key: Key = None
-) -> responses.QuoteResponse:
+) -> catalogue_schemas.QuoteResponse:
     """The price, the precision of the address, and the number of helpers; nothing is booked."""
     address, point = body.address.to_geocode()
     result = await orders.quote(
@@ -44,7 +45,7 @@ async def create_quote(
     )
     if result.repeated:
         response.headers[REPLAYED] = "true"
-    return responses.QuoteResponse(
+    return catalogue_schemas.QuoteResponse(
         id=result.quote.id,
         package=result.quote.package,
         market=result.quote.market,

@@ -19,7 +19,7 @@ from api.http.ports import CurrentPorts, Ports
 from api.http.problems import Unauthenticated
 from api.http.routing import CompiledRoute
 from api.openapi.document import problems
-from api.schemas import requests, responses
+from api.schemas import people as people_schemas
 from data.store.sessions import Account, Login
 from dispatch.flows.people import push_subscriptions, sessions
 from dispatch.flows.people.sessions import SESSION_LIFE, LinkUsedUp
@@ -34,19 +34,19 @@ SignedIn = Annotated[FriendCaller | Operator, Depends(require(FriendCaller, Oper
 
 @router.post("/login-links", status_code=202, summary="Request a login link")
 async def request_login_link(
-    rt: Rt, ports: CurrentPorts, body: requests.LoginLinkRequest, background: BackgroundTasks
-) -> responses.LoginLinkResponse:
+    rt: Rt, ports: CurrentPorts, body: people_schemas.LoginLinkRequest, background: BackgroundTasks
+) -> people_schemas.LoginLinkResponse:
     """Mail a login link if the address is known; the response is the same if it is not."""
     known = await sessions.find_login(rt, body.kind, body.email)
     if known is not None:
         background.add_task(_send_login_link, rt, ports, body.kind, known)
-    return responses.LoginLinkResponse()
+    return people_schemas.LoginLinkResponse()
 
 
 @router.post("/sessions", status_code=201, summary="Sign in", responses=problems(LinkUsedUp))
 async def create_session(
-    rt: Rt, body: requests.SessionRequest, response: Response
-) -> responses.SessionCreatedResponse:
+    rt: Rt, body: people_schemas.SessionRequest, response: Response
+) -> people_schemas.SessionCreatedResponse:
     """Consume a login link; the session's token is in the body and in a cookie.
 
     The cookie is `tekkie_session` for friends and `tekkie_desk` for operators; one browser may hold
@@ -61,7 +61,7 @@ async def create_session(
         samesite="lax",
         secure=rt.settings.base_url.startswith("https://"),
     )
-    return responses.SessionCreatedResponse(
+    return people_schemas.SessionCreatedResponse(
         token=session.token, kind=session.kind, expires_at=session.expires_at
     )
 
@@ -69,12 +69,12 @@ async def create_session(
 @router.get("/sessions/current", summary="Get the current session")
 async def show_session(
     rt: Rt, caller: SignedIn, credential: Credential
-) -> responses.SessionResponse:
+) -> people_schemas.SessionResponse:
     """The owner and the end of the current session; 401 without one."""
     current = await sessions.session_times(rt, credential)
     if current is None:  # it ended between the two queries
         raise Unauthenticated
-    return responses.SessionResponse(
+    return people_schemas.SessionResponse(
         kind=_kind(caller),
         id=caller.friend_id if isinstance(caller, FriendCaller) else caller.person_id,
         expires_at=current[0],
@@ -88,7 +88,7 @@ async def delete_session(
     caller: SignedIn,
     credential: Credential,
     response: Response,
-    body: requests.SignOutRequest | None = None,
+    body: people_schemas.SignOutRequest | None = None,
 ) -> None:
     """End this session at once; a given phone gets no more pushes."""
     if body and body.endpoint and isinstance(caller, FriendCaller):

@@ -8,14 +8,9 @@ from uuid import UUID
 
 from pydantic import Field
 
-from api.schemas.responses import (
-    Base,
-    BookingResponse,
-    Event,
-    Money,
-    QuietHours,
-    ResponseModel,
-)
+from api.schemas.base import Money, ResponseModel
+from api.schemas.people import Base, QuietHours
+from api.schemas.responses import BookingResponse, Event
 from data.enums import (
     Audience,
     AwardState,

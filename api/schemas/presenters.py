@@ -7,8 +7,10 @@ from typing import Any
 from uuid import UUID
 
 from api.http.auth import Caller, Customer, FriendCaller, Operator
+from api.schemas import base, responses
+from api.schemas import catalogue as catalogue_schemas
 from api.schemas import desk as desk_schemas
-from api.schemas import responses
+from api.schemas import people as people_schemas
 from data.enums import BookingState
 from data.markets import MARKETS, Language
 from data.records import jobs as jobs_records
@@ -28,9 +30,9 @@ from geo.point import Point, distance_m
 Catalogue = Mapping[str, Package]
 
 
-def present_money(amount: money_records.Money) -> responses.Money:
+def present_money(amount: money_records.Money) -> base.Money:
     """An amount in minor units."""
-    return responses.Money(amount=amount.amount, currency=amount.currency)
+    return base.Money(amount=amount.amount, currency=amount.currency)
 
 
 def present_event(view: read_models.EventView, *, whole: bool) -> responses.Event:
@@ -46,10 +48,10 @@ def present_package_name(
     return responses.PackageName(code=code, name=catalogue[code].texts[language].name)
 
 
-def present_markets() -> list[responses.MarketInfo]:
+def present_markets() -> list[catalogue_schemas.MarketInfo]:
     """All markets with the data that forms need, the home market first."""
     return [
-        responses.MarketInfo(
+        catalogue_schemas.MarketInfo(
             code=market,
             currency=facts.currency,
             timezone=facts.timezone,
@@ -306,12 +308,12 @@ def present_notes(
     ]
 
 
-def present_quiet_hours(row: Mapping[str, Any]) -> responses.QuietHours | None:
+def present_quiet_hours(row: Mapping[str, Any]) -> people_schemas.QuietHours | None:
     """Quiet hours from a friend's row, None without."""
     if row["quiet_from"] is None:
         return None
     hours = {"from": _time(row["quiet_from"]), "until": _time(row["quiet_until"])}
-    return responses.QuietHours.model_validate(hours)
+    return people_schemas.QuietHours.model_validate(hours)
 
 
 def _time(minute: int) -> str:

@@ -1,34 +1,29 @@
-"""The JSON of requests."""
+"""The JSON of requests about bookings and jobs, and of requests by the desk."""
 
 from __future__ import annotations
 
 from pathlib import PurePath
-from typing import Annotated, Any, Final, Self
+from typing import Annotated, Final, Self
 from uuid import UUID
 
 from pydantic import (
     AfterValidator,
-    ConfigDict,
     Field,
     StringConstraints,
-    field_validator,
     model_validator,
 )
 
+from api.schemas.base import RequestModel, example
 from api.schemas.fields import (
     POINTS_MAX,
-    Capacity,
     City,
     Code,
     Comment,
     DelayMinutes,
     Email,
-    Endpoint,
     FeeMax,
     Flag,
-    Languages,
     Lat,
-    LocalTime,
     Lon,
     Minutes,
     Moment,
@@ -36,26 +31,20 @@ from api.schemas.fields import (
     Notes,
     OptionalLine,
     Phone,
-    PhoneKey,
-    PhoneSecret,
     Postcode,
-    RadiusM,
     Reason,
     ShortNote,
     Side,
     Stars,
     Strokes,
     Summary,
-    Token,
     Wishes,
     Word,
     e164,
     invalid,
 )
-from api.schemas.responses import RequestModel, example
 from data.enums import FriendState
 from data.markets import Language, Market
-from data.store.sessions import Login
 from dispatch.flows.people.friend_import import ENDINGS
 from dispatch.rules.jobs.reasons import HandBackReason
 from geo import geocode
@@ -275,67 +264,6 @@ class AwardRequest(RequestModel):
     friend: Word
 
 
-class LoginLinkRequest(RequestModel):
-    """The account to mail a login link to."""
-
-    model_config = example({"email": "friend@example.com", "kind": "friend"})
-
-    email: Email
-    kind: Login
-
-
-class PushKeys(RequestModel):
-    """The public keys of a phone in base64url; only the phone can decrypt its pushes."""
-
-    p256dh: PhoneKey
-    auth: PhoneSecret
-
-
-ENDPOINT_EXAMPLE = "https://fcm.googleapis.com/fcm/send/f1b0:APA91bExample"
-
-
-class PhoneRequest(RequestModel):
-    """A push subscription as returned by PushManager.subscribe."""
-
-    model_config = example(
-        {
-            "endpoint": ENDPOINT_EXAMPLE,
-            "keys": {
-                "p256dh": "BCVxsr7N_eNgVRqvHtD0zTZsEc6-VV-JvLexhqUzORcx"
-                "aOzi6-AYWXvTBHm4bjyPjs7Vd8pZGH6SRpkNtoIAiw4",
-                "auth": "BTBZMqHH6r4Tts7J_aSIgg",
-            },
-        }
-    )
-
-    endpoint: Endpoint
-    keys: PushKeys
-
-
-class RemovePhoneRequest(RequestModel):
-    """The endpoint of one of your phones."""
-
-    model_config = example({"endpoint": ENDPOINT_EXAMPLE})
-
-    endpoint: Endpoint
-
-
-class SignOutRequest(RequestModel):
-    """The endpoint of this phone, to unsubscribe it too."""
-
-    model_config = example({"endpoint": ENDPOINT_EXAMPLE})
-
-    endpoint: Endpoint | None = None
-
-
-class SessionRequest(RequestModel):
-    """The token of a login link."""
-
-    model_config = example({"token": "A-token-from-the-mailed-link-that-works-only-once"})
-
-    token: Token
-
-
 class NoteRequest(RequestModel):
     """The text of a note."""
 
@@ -389,62 +317,3 @@ class PartnerRequest(RequestModel):
 
     name: Name
     members_only: Flag = False
-
-
-class BaseUpdate(RequestModel):
-    """The location of a friend's base in degrees."""
-
-    lat: Lat
-    lon: Lon
-
-
-class QuietHoursUpdate(RequestModel):
-    """Local times without offers; over midnight when `until` is earlier."""
-
-    from_: LocalTime = Field(alias="from")
-    until: LocalTime
-
-    @model_validator(mode="after")
-    def _check_hours(self) -> Self:
-        if self.from_ == self.until:
-            raise invalid("is as late as `from`", "give another time, or set `paused`", "until")
-        return self
-
-
-PROFILE_EXAMPLE: Final = {
-    "radius_m": 8000,
-    "base": {"lat": 47.3769, "lon": 8.5417},
-    "quiet": {"from": "22:00", "until": "07:00"},
-    "paused": False,
-    "languages": ["de", "en"],
-    "capacity": 3,
-}
-
-
-def _only_quiet_nullable(schema: dict[str, Any]) -> None:
-    """Remove null, the default of omitted fields, from all types except quiet hours."""
-    for name, field in schema["properties"].items():
-        field.pop("default", None)
-        if name != "quiet":
-            field.update(field.pop("anyOf")[0])
-    schema["examples"] = [PROFILE_EXAMPLE]
-
-
-class ProfileRequest(RequestModel):
-    """The fields to change; omitted ones stay."""
-
-    model_config = ConfigDict(extra="forbid", json_schema_extra=_only_quiet_nullable)
-
-    radius_m: RadiusM | None = None
-    base: BaseUpdate | None = None
-    quiet: QuietHoursUpdate | None = Field(None, description="Null for no quiet hours.")
-    paused: Flag | None = None
-    languages: Languages | None = None
-    capacity: Capacity | None = None
-
-    @field_validator("radius_m", "base", "paused", "languages", "capacity", mode="before")
-    @classmethod
-    def _refuse_null(cls, value: Any) -> Any:
-        if value is None:
-            raise invalid("is null", "give a value, or omit it to keep the present one")
-        return value

@@ -1,91 +1,22 @@
-"""The JSON of responses, except those for the desk."""
+"""The JSON of responses about bookings, offers and jobs."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import datetime
-from typing import Annotated, Any, Generic, Literal, TypeVar
+from typing import Annotated, Any
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
+from pydantic import Field, WithJsonSchema
 
-from data.enums import Audience, BookingState, OfferState, Outcome, PackageTier, Tier, Wish
-from data.markets import Currency, Language, Market
-from data.store.push_subscriptions import PhoneProblem
-from data.store.sessions import Login
+from api.schemas.base import Money, ResponseModel
+from data.enums import Audience, BookingState, OfferState, Outcome, Wish
+from data.markets import Language, Market
 from dispatch.rules.jobs.events import EVENTS, seen_by
 from dispatch.rules.jobs.outcomes import FRIEND_OUTCOMES, Nearness
-from dispatch.rules.people.reachability import Obstacle
-
-T = TypeVar("T")
 
 FriendOutcome = Annotated[
     Outcome | Nearness, WithJsonSchema({"type": "string", "enum": FRIEND_OUTCOMES})
 ]
-
-
-class RequestModel(BaseModel):
-    """Base of all parts of requests; unknown fields are refused."""
-
-    model_config = ConfigDict(extra="forbid")
-
-
-class ResponseModel(BaseModel):
-    """Base of all parts of responses."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, from_attributes=True)
-
-
-def example(value: Mapping[str, Any]) -> ConfigDict:
-    """The configuration of a request model with a working example."""
-    return ConfigDict(extra="forbid", json_schema_extra={"examples": [dict(value)]})
-
-
-class Money(ResponseModel):
-    """An amount in minor units: 6900 CHF is 69 francs."""
-
-    amount: int
-    currency: Currency
-
-
-class Page(ResponseModel, Generic[T]):
-    """One page of a list; `next_cursor` requests the next page and is null on the last."""
-
-    items: list[T]
-    next_cursor: str | None
-
-
-class Package(ResponseModel):
-    """A service package in the requested language with its price in the requested market."""
-
-    code: str
-    category: str
-    name: str
-    description: str
-    tier: PackageTier
-    minutes: int
-    certificates: list[str]
-    price: Money
-    fan_out: int
-    contact_within_h: int
-
-
-class MarketInfo(ResponseModel):
-    """A served country; the examples are in its national notation."""
-
-    code: Market
-    currency: Currency
-    timezone: str
-    languages: list[Language]
-    calling_code: int
-    phone_example: str
-    postcode_example: str
-
-
-class CatalogueResponse(Page[Package]):
-    """The packages of a market, and all markets with the home market first."""
-
-    markets: list[MarketInfo]
 
 
 class PackageName(ResponseModel):
@@ -93,21 +24,6 @@ class PackageName(ResponseModel):
 
     code: str
     name: str
-
-
-class QuoteResponse(ResponseModel):
-    """A price valid until it expires; `helpers` is `0`, `1-4` or `5+`."""
-
-    id: UUID
-    package: str
-    market: Market
-    serviceable: bool
-    price: Money
-    helpers: str
-    precision: str
-    label: str
-    note: str
-    expires_at: datetime
 
 
 class LiveOffers(ResponseModel):
@@ -337,152 +253,3 @@ class DecisionOutcome(ResponseModel):
     at: datetime
     package: str
     outcome: FriendOutcome
-
-
-class LoginLinkResponse(ResponseModel):
-    """The same response whether or not the address is known."""
-
-    message: str = "If this address is known, a link is on its way; it works for 15 minutes."
-
-
-class PushKeyResponse(ResponseModel):
-    """The public VAPID key of the server, an uncompressed point in base64url."""
-
-    key: str
-
-
-class PhoneResponse(ResponseModel):
-    """A subscribed phone."""
-
-    added_at: datetime
-
-
-class PhoneTestResult(ResponseModel):
-    """The result of the test for one phone; a phone with problem `gone` is removed."""
-
-    added_at: datetime
-    problem: PhoneProblem | None
-
-
-class AlarmTestResponse(ResponseModel):
-    """How many phones got the push, and what prevents offers from reaching the friend."""
-
-    rang: int
-    phones: list[PhoneTestResult]
-    obstacles: list[Obstacle]
-
-
-class SessionCreatedResponse(ResponseModel):
-    """A new session; the token is in a cookie too."""
-
-    token: str
-    kind: Login
-    expires_at: datetime
-
-
-class SessionResponse(ResponseModel):
-    """The current session; compare `expires_at` with the server's time."""
-
-    kind: Login
-    id: UUID
-    expires_at: datetime
-    server_time: datetime
-
-
-class Place(ResponseModel):
-    """A town with a postcode; `radius_m` is the precision of the point in metres."""
-
-    postcode: str
-    town: str
-    region: str
-    lat: float
-    lon: float
-    precision: str
-    radius_m: int
-
-
-class PlacesResponse(ResponseModel):
-    """The matching places, the most likely first."""
-
-    items: list[Place]
-
-
-class Base(ResponseModel):
-    """The location of a friend's base in degrees; null when unknown."""
-
-    lat: float
-    lon: float
-
-
-class QuietHours(ResponseModel):
-    """Local times between which the friend gets no offers."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, serialize_by_alias=True)
-
-    from_: str = Field(alias="from")
-    until: str
-
-
-class Certificate(ResponseModel):
-    """A certificate of a friend; `valid_until` is null without an end."""
-
-    code: str
-    name: str
-    valid_until: datetime | None
-
-
-class RatingSummary(ResponseModel):
-    """The mean and the number of all ratings; null before the first."""
-
-    stars: float | None
-    count: int
-
-
-class ProfileResponse(ResponseModel):
-    """All data about a friend that they may see."""
-
-    ref: str
-    name: str
-    email: str
-    phone: str | None
-    tier: Tier
-    market: Market
-    languages: list[Language]
-    radius_m: int
-    base: Base | None
-    capacity: int
-    open_jobs: int
-    quiet: QuietHours | None
-    paused: bool
-    certificates: list[Certificate]
-    rating: RatingSummary
-
-
-class CoverageArea(ResponseModel):
-    """The approximate number of helpers available in an area; never exact."""
-
-    helpers: Literal["1-4", "5+"]
-    package: str
-    market: Market
-
-
-class CoverageShape(ResponseModel):
-    """A geometry of RFC 7946: WGS84, longitude before latitude."""
-
-    type: Literal["Polygon", "MultiPolygon"]
-    coordinates: list[Any]
-
-
-class CoverageFeature(ResponseModel):
-    """A feature of RFC 7946."""
-
-    type: Literal["Feature"]
-    properties: CoverageArea
-    geometry: CoverageShape
-
-
-class CoverageResponse(ResponseModel):
-    """A feature collection of RFC 7946; places outside all areas cannot be served."""
-
-    type: Literal["FeatureCollection"]
-    features: list[CoverageFeature]

@@ -42,7 +42,7 @@ def test_a_restore_over_people_is_refused_with_the_cure(tekkie, in_service, tmp_
 
 def test_a_restore_from_something_else_is_refused(tekkie, tmp_path):
     file = tmp_path / "notes.txt"
-    assert "is no file" in tekkie("restore", file).stderr
+    assert "is not a file" in tekkie("restore", file).stderr
     file.write_text("no backup", encoding="utf-8")
     done = tekkie("restore", file, "--force")
     assert done.exit_code == 1

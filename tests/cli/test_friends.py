@@ -136,7 +136,7 @@ def test_a_certificate_is_added_and_removed(tekkie, file):
     assert certificates(tekkie, "ana") == before
     again = tekkie("friends", "uncertify", "ana", "printer")
     assert again.exit_code == 1
-    assert "He does not hold this certificate." in again.stderr
+    assert "This friend does not hold this certificate." in again.stderr
     unknown = tekkie("friends", "certify", "ana", "magic")
     assert unknown.exit_code == 2
     assert "CODE must be one of" in unknown.stderr

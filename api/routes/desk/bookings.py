@@ -13,8 +13,8 @@ from api.http.auth import CurrentOperator, Rt, actor
 from api.http.pagination import Cursor, Limit
 from api.http.routing import CompiledRoute
 from api.openapi.document import problems
+from api.schemas import base, presenters, requests
 from api.schemas import desk as desk_schemas
-from api.schemas import presenters, requests, responses
 from api.schemas.fields import Word
 from data.enums import BookingState
 from data.markets import HOME, MARKETS, Market
@@ -67,7 +67,7 @@ async def find_bookings(
     ] = None,
     limit: Limit = pagination.PAGE_DEFAULT,
     cursor: Cursor = None,
-) -> responses.Page[desk_schemas.BookingRow]:
+) -> base.Page[desk_schemas.BookingRow]:
     """Bookings by queue, state or text, newest first. The access is logged."""
     found = await desk.bookings(
         rt,
@@ -81,7 +81,7 @@ async def find_bookings(
     page = found[:limit]
     more = len(found) > limit
     last = pagination.encode_time(page[-1]["created_at"], page[-1]["id"]) if more else None
-    return responses.Page(items=[_row(row) for row in page], next_cursor=last)
+    return base.Page(items=[_row(row) for row in page], next_cursor=last)
 
 
 @router.get(
@@ -170,6 +170,6 @@ def _row(row: Mapping[str, Any]) -> desk_schemas.BookingRow:
         friend=friend,
         place=desk_schemas.Town(postcode=row["postcode"], city=row["city"]),
         address_precision=row["precision"],
-        price=responses.Money(amount=row["price_minor"], currency=row["currency"]),
+        price=base.Money(amount=row["price_minor"], currency=row["currency"]),
         customer_name=row["name"],
     )

@@ -14,9 +14,10 @@ from api.http.pagination import Cursor, Limit
 from api.http.routing import AuthFirstRoute, CompiledRoute
 from api.openapi.document import problems
 from api.schemas import desk as desk_schemas
-from api.schemas import presenters, requests, responses
+from api.schemas import people as people_schemas
+from api.schemas import presenters, requests
+from api.schemas.base import Page
 from api.schemas.fields import Word
-from api.schemas.responses import Page
 from data.enums import FriendState
 from data.records.ids import FriendId
 from dispatch.flows import desk
@@ -151,5 +152,5 @@ async def _details(
     )
 
 
-def _base(row: Mapping[str, Any]) -> responses.Base | None:
-    return None if row["lat"] is None else responses.Base(lat=row["lat"], lon=row["lon"])
+def _base(row: Mapping[str, Any]) -> people_schemas.Base | None:
+    return None if row["lat"] is None else people_schemas.Base(lat=row["lat"], lon=row["lon"])

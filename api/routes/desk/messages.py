@@ -13,7 +13,7 @@ from api.http.pagination import Cursor, Limit
 from api.http.routing import CompiledRoute
 from api.openapi.document import problems
 from api.schemas import desk as desk_schemas
-from api.schemas.responses import Page
+from api.schemas.base import Page
 from data.records.ids import MessageId
 from dispatch.flows import desk, maintenance
 from dispatch.rules.refusals import NotFound

@@ -1,0 +1,252 @@
+"""The JSON about one's own account: sessions, phones and the profile of a friend."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Final, Self
+from uuid import UUID
+
+from pydantic import ConfigDict, Field, field_validator, model_validator
+
+from api.schemas.base import RequestModel, ResponseModel, example
+from api.schemas.fields import (
+    Capacity,
+    Email,
+    Endpoint,
+    Flag,
+    Languages,
+    Lat,
+    LocalTime,
+    Lon,
+    PhoneKey,
+    PhoneSecret,
+    RadiusM,
+    Token,
+    invalid,
+)
+from data.enums import Tier
+from data.markets import Language, Market
+from data.store.push_subscriptions import PhoneProblem
+from data.store.sessions import Login
+from dispatch.rules.people.reachability import Obstacle
+
+
+class LoginLinkRequest(RequestModel):
+    """The account to mail a login link to."""
+
+    model_config = example({"email": "friend@example.com", "kind": "friend"})
+
+    email: Email
+    kind: Login
+
+
+class PushKeys(RequestModel):
+    """The public keys of a phone in base64url; only the phone can decrypt its pushes."""
+
+    p256dh: PhoneKey
+    auth: PhoneSecret
+
+
+ENDPOINT_EXAMPLE = "https://fcm.googleapis.com/fcm/send/f1b0:APA91bExample"
+
+
+class PhoneRequest(RequestModel):
+    """A push subscription as returned by PushManager.subscribe."""
+
+    model_config = example(
+        {
+            "endpoint": ENDPOINT_EXAMPLE,
+            "keys": {
+                "p256dh": "BCVxsr7N_eNgVRqvHtD0zTZsEc6-VV-JvLexhqUzORcx"
+                "aOzi6-AYWXvTBHm4bjyPjs7Vd8pZGH6SRpkNtoIAiw4",
+                "auth": "BTBZMqHH6r4Tts7J_aSIgg",
+            },
+        }
+    )
+
+    endpoint: Endpoint
+    keys: PushKeys
+
+
+class RemovePhoneRequest(RequestModel):
+    """The endpoint of one of your phones."""
+
+    model_config = example({"endpoint": ENDPOINT_EXAMPLE})
+
+    endpoint: Endpoint
+
+
+class SignOutRequest(RequestModel):
+    """The endpoint of this phone, to unsubscribe it too."""
+
+    model_config = example({"endpoint": ENDPOINT_EXAMPLE})
+
+    endpoint: Endpoint | None = None
+
+
+class SessionRequest(RequestModel):
+    """The token of a login link."""
+
+    model_config = example({"token": "A-token-from-the-mailed-link-that-works-only-once"})
+
+    token: Token
+
+
+class BaseUpdate(RequestModel):
+    """The location of a friend's base in degrees."""
+
+    lat: Lat
+    lon: Lon
+
+
+class QuietHoursUpdate(RequestModel):
+    """Local times without offers; over midnight when `until` is earlier."""
+
+    from_: LocalTime = Field(alias="from")
+    until: LocalTime
+
+    @model_validator(mode="after")
+    def _check_hours(self) -> Self:
+        if self.from_ == self.until:
+            raise invalid("is as late as `from`", "give another time, or set `paused`", "until")
+        return self
+
+
+PROFILE_EXAMPLE: Final = {
+    "radius_m": 8000,
+    "base": {"lat": 47.3769, "lon": 8.5417},
+    "quiet": {"from": "22:00", "until": "07:00"},
+    "paused": False,
+    "languages": ["de", "en"],
+    "capacity": 3,
+}
+
+
+def _only_quiet_nullable(schema: dict[str, Any]) -> None:
+    """Remove null, the default of omitted fields, from all types except quiet hours."""
+    for name, field in schema["properties"].items():
+        field.pop("default", None)
+        if name != "quiet":
+            field.update(field.pop("anyOf")[0])
+    schema["examples"] = [PROFILE_EXAMPLE]
+
+
+class ProfileRequest(RequestModel):
+    """The fields to change; omitted ones stay."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra=_only_quiet_nullable)
+
+    radius_m: RadiusM | None = None
+    base: BaseUpdate | None = None
+    quiet: QuietHoursUpdate | None = Field(None, description="Null for no quiet hours.")
+    paused: Flag | None = None
+    languages: Languages | None = None
+    capacity: Capacity | None = None
+
+    @field_validator("radius_m", "base", "paused", "languages", "capacity", mode="before")
+    @classmethod
+    def _refuse_null(cls, value: Any) -> Any:
+        if value is None:
+            raise invalid("is null", "give a value, or omit it to keep the present one")
+        return value
+
+
+class LoginLinkResponse(ResponseModel):
+    """The same response whether or not the address is known."""
+
+    message: str = "If this address is known, a link is on its way; it works for 15 minutes."
+
+
+class PushKeyResponse(ResponseModel):
+    """The public VAPID key of the server, an uncompressed point in base64url."""
+
+    key: str
+
+
+class PhoneResponse(ResponseModel):
+    """A subscribed phone."""
+
+    added_at: datetime
+
+
+class PhoneTestResult(ResponseModel):
+    """The result of the test for one phone; a phone with problem `gone` is removed."""
+
+    added_at: datetime
+    problem: PhoneProblem | None
+
+
+class AlarmTestResponse(ResponseModel):
+    """How many phones got the push, and what prevents offers from reaching the friend."""
+
+    rang: int
+    phones: list[PhoneTestResult]
+    obstacles: list[Obstacle]
+
+
+class SessionCreatedResponse(ResponseModel):
+    """A new session; the token is in a cookie too."""
+
+    token: str
+    kind: Login
+    expires_at: datetime
+
+
+class SessionResponse(ResponseModel):
+    """The current session; compare `expires_at` with the server's time."""
+
+    kind: Login
+    id: UUID
+    expires_at: datetime
+    server_time: datetime
+
+
+class Base(ResponseModel):
+    """The location of a friend's base in degrees; null when unknown."""
+
+    lat: float
+    lon: float
+
+
+class QuietHours(ResponseModel):
+    """Local times between which the friend gets no offers."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, serialize_by_alias=True)
+
+    from_: str = Field(alias="from")
+    until: str
+
+
+class Certificate(ResponseModel):
+    """A certificate of a friend; `valid_until` is null without an end."""
+
+    code: str
+    name: str
+    valid_until: datetime | None
+
+
+class RatingSummary(ResponseModel):
+    """The mean and the number of all ratings; null before the first."""
+
+    stars: float | None
+    count: int
+
+
+class ProfileResponse(ResponseModel):
+    """All data about a friend that they may see."""
+
+    ref: str
+    name: str
+    email: str
+    phone: str | None
+    tier: Tier
+    market: Market
+    languages: list[Language]
+    radius_m: int
+    base: Base | None
+    capacity: int
+    open_jobs: int
+    quiet: QuietHours | None
+    paused: bool
+    certificates: list[Certificate]
+    rating: RatingSummary
