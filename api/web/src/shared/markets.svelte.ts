@@ -3,7 +3,7 @@ import { api, type Schema } from './api';
 import { language } from './i18n.svelte';
 
 export type Market = Schema<'Market'>;
-export type MarketFacts = Schema<'MarketResponse'>;
+export type MarketFacts = Schema<'MarketInfo'>;
 
 /** Asked for while no country is known; the answer lists all. */
 export const HOME: Market = 'CH';
