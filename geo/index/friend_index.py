@@ -64,7 +64,7 @@ AVAILABLE: Final = 1
 class Query(NamedTuple):
     """A search for the `want` nearest available friends with `certificates` who qualify.
 
-    `required` are the traits a friend must have, as bits: an optimization that skips friends whom
+    `required` are the traits a friend must have, as bits: an optimization that skips friends that
     `qualifies` would refuse anyway.
     """
 
