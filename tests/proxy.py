@@ -1,4 +1,4 @@
-"""A bad network before a server: it hangs up, resets, swallows, delays, slows and slices."""
+"""A proxy that simulates a bad network: cuts, resets, black holes, latency, bandwidth, slicing."""
 
 import asyncio
 import contextlib
@@ -10,11 +10,11 @@ CHUNK_BYTES = 64 * 1024
 
 
 @dataclass
-class Weather:
-    """What the network does to everything that passes from now on.
+class Conditions:
+    """The conditions of the network from now on.
 
-    `dark`: nothing passes, nobody is told. `cut`: whoever calls is hung up on. `slice_bytes`: it
-    arrives in pieces of so many bytes.
+    `dark`: a black hole, nothing passes and no connection is closed. `cut`: every connection is
+    reset. `slice_bytes`: data arrives in pieces of so many bytes.
     """
 
     dark: bool = False
@@ -24,68 +24,68 @@ class Weather:
     slice_bytes: int = 0
 
 
-FAIR = Weather()
+NORMAL = Conditions()
 
 
 class Proxy:
-    """Listens on a port of the loopback and passes all on to a Unix socket or another port."""
+    """Listens on a loopback port and forwards to a Unix socket or another port."""
 
     def __init__(self, target: str | int) -> None:
-        self.weather = FAIR
+        self.conditions = NORMAL
         self.port = 0
         self._target = target
-        self._light = asyncio.Event()
-        self._light.set()
-        self._lines: set[asyncio.StreamWriter] = set()
+        self._passing = asyncio.Event()
+        self._passing.set()
+        self._connections: set[asyncio.StreamWriter] = set()
         self._server: asyncio.Server | None = None
 
     async def open(self) -> None:
-        """Begin to listen."""
+        """Start listening."""
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def close(self) -> None:
-        """Let go of everybody."""
-        self.change(FAIR)
+        """Stop listening and reset all connections."""
+        self.change(NORMAL)
         if self._server is not None:
             self._server.close()
         self.reset()
-        # One moment for the tasks of the connections to end.
+        # Time for the tasks of the connections to end.
         await asyncio.sleep(0.05)
 
-    def change(self, weather: Weather) -> None:
-        """Let the weather change, for old connections as for new ones."""
-        self.weather = weather
-        if weather.dark:
-            self._light.clear()
+    def change(self, conditions: Conditions) -> None:
+        """Change the conditions for open and new connections."""
+        self.conditions = conditions
+        if conditions.dark:
+            self._passing.clear()
         else:
-            self._light.set()
-        if weather.cut:
+            self._passing.set()
+        if conditions.cut:
             self.reset()
 
     def reset(self) -> int:
         """Reset (RST) every connection; returns how many there were."""
-        lines = list(self._lines)
-        for line in lines:
-            _reset(line)
-        return len(lines)
+        connections = list(self._connections)
+        for connection in connections:
+            _reset(connection)
+        return len(connections)
 
     async def _serve(self, client: asyncio.StreamReader, back: asyncio.StreamWriter) -> None:
-        self._lines.add(back)
+        self._connections.add(back)
         there: asyncio.StreamWriter | None = None
         try:
-            await self._light.wait()
-            if self.weather.cut:
+            await self._passing.wait()
+            if self.conditions.cut:
                 raise ConnectionResetError
             server, there = await self._reach()
             await asyncio.gather(self._pump(client, there), self._pump(server, back))
         except (OSError, EOFError):
             _reset(back)
         finally:
-            self._lines.discard(back)
-            for line in (back, there):
-                if line is not None:
-                    line.transport.abort()
+            self._connections.discard(back)
+            for connection in (back, there):
+                if connection is not None:
+                    connection.transport.abort()
 
     async def _reach(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         if isinstance(self._target, str):
@@ -94,31 +94,31 @@ class Proxy:
 
     async def _pump(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
         while data := await source.read(CHUNK_BYTES):
-            if self.weather is not FAIR:
-                await self._light.wait()
+            if self.conditions is not NORMAL:
+                await self._passing.wait()
                 await self._slowly(data, sink)
             else:
                 sink.write(data)
             await sink.drain()
-        # Whoever ends one way ends both: PostgreSQL's protocol knows no half-open line.
+        # An end in one direction ends both: PostgreSQL's protocol has no half-open connection.
         raise EOFError
 
     async def _slowly(self, data: bytes, sink: asyncio.StreamWriter) -> None:
-        weather = self.weather
-        if weather.latency_s:
-            await asyncio.sleep(weather.latency_s)
-        size = weather.slice_bytes or len(data)
+        conditions = self.conditions
+        if conditions.latency_s:
+            await asyncio.sleep(conditions.latency_s)
+        size = conditions.slice_bytes or len(data)
         for begin in range(0, len(data), size):
             sink.write(data[begin : begin + size])
             await sink.drain()
             await asyncio.sleep(0)
-        if weather.bytes_a_second:
-            await asyncio.sleep(len(data) / weather.bytes_a_second)
+        if conditions.bytes_a_second:
+            await asyncio.sleep(len(data) / conditions.bytes_a_second)
 
 
-def _reset(line: asyncio.StreamWriter) -> None:
+def _reset(connection: asyncio.StreamWriter) -> None:
     with contextlib.suppress(OSError):
-        held = line.get_extra_info("socket")
+        held = connection.get_extra_info("socket")
         if held is not None:
             held.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    line.transport.abort()
+    connection.transport.abort()

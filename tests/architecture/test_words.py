@@ -60,6 +60,7 @@ def test_every_word_is_found_alone_capitalized_and_in_a_name(tmp_path, word):
         ("a.md", "the header, this, there, other, hero, whose"),
         ("a.py", f"assert text == '„Von {WORDS[3]}“'"),
         ("a.py", f"assert text == '« {WORDS[3]} »'"),
+        ("a.py", "HE 05 Hessen"),
         ("de.json", WORDS[3]),
         ("a.toml", f'[phone.de]\ntext = "{WORDS[3]}"'),
         ("a.toml", f'names = {{ de = "{WORDS[3]}", en = "a" }}'),

@@ -4,7 +4,7 @@ from typing import Any
 
 from playwright.async_api import CDPSession, Page
 
-from tests.proxy import FAIR, Weather
+from tests.proxy import NORMAL, Conditions
 from tests.web.conftest import Site, Tabs
 
 
@@ -41,9 +41,9 @@ async def cut_off(page: Page, site: Site, away: bool) -> None:
     The browser alone would not do: while it loads a page anew, requests slip through.
     """
     if away:
-        site.line.change(Weather(cut=True))
+        site.line.change(Conditions(cut=True))
     else:
-        site.line.change(FAIR)
+        site.line.change(NORMAL)
     await page.context.set_offline(away)
 
 

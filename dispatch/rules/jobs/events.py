@@ -151,7 +151,7 @@ def customer(data: Data) -> Iterator[tuple[UUID, Data]]:
 
 
 def friend(data: Data) -> Iterator[tuple[UUID, Data]]:
-    """The friend whom the event names, if any."""
+    """The friend that the event names, if any."""
     if data.get("friend"):
         yield UUID(data["friend"]), {k: v for k, v in data.items() if k in ("award", "due_at")}
 

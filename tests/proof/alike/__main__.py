@@ -16,7 +16,7 @@ from dispatch.flows.people import sessions
 from dispatch.rules.jobs.customer_links import customer_token
 from dispatch.runtime import Runtime
 from tests.api.test_access import MISSING, request
-from tests.api.test_alike import STRANGERS
+from tests.api.test_indistinguishable import STRANGERS
 from tests.builders import book_job, live_offers_of, north
 from tests.proof import page, report
 from tests.proof.connection import Connection
@@ -169,7 +169,7 @@ def _describe(tested: Sequence[tuple[Row, float]], violations: Sequence[str]) ->
     yield f"{DIFFERENCE_MAX_MS:g} ms apart, and no more than shuffled labels give (permutation"
     yield f"test with {SHUFFLES:,} shuffles; significance {ERROR:g} for all rows together). Answers"
     yield "must be identical to the byte. For login links: a known and an unknown address. The"
-    yield "statements of both are compared in `tests/api/test_alike.py`."
+    yield "statements of both are compared in `tests/api/test_indistinguishable.py`."
     yield ""
     yield report.table(
         ("operation", "caller", "foreign", "missing", "apart", "p-value", "identical"),

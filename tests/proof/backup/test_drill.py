@@ -27,7 +27,7 @@ from tests.builders import (
     live_offers_of,
 )
 from tests.conftest import UNSAFE_SETTINGS, Clock
-from tests.flows.invariants import check_invariants, check_index
+from tests.flows.invariants import check_index, check_invariants
 from tests.proof.backup.workload import A_WHILE, Workload
 from tests.proof.report import is_whole, table, write
 

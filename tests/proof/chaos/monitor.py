@@ -82,7 +82,7 @@ def is_available(deployment: Deployment) -> bool:
 
 
 def _is_cut_off(proxies: Sequence[Proxy], number: int) -> bool:
-    return proxies[number % len(proxies)].weather.dark
+    return proxies[number % len(proxies)].conditions.dark
 
 
 @dataclass

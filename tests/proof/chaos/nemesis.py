@@ -12,7 +12,7 @@ from tests.proof.chaos.disk import fill
 from tests.proof.chaos.overload import Flood
 from tests.proof.deployment import Deployment
 from tests.proof.processes import TekkieProcess
-from tests.proxy import FAIR, Proxy, Weather
+from tests.proxy import NORMAL, Conditions, Proxy
 
 CHECK_EVERY_S = 0.1
 FROZEN_S = (0.5, 4.0)
@@ -77,7 +77,7 @@ class Nemesis:
         if self._healing:
             await asyncio.wait(self._healing)
         for proxy in self.deployment.proxies:
-            proxy.change(FAIR)
+            proxy.change(NORMAL)
         self.last_s = time.monotonic()
 
     @property
@@ -95,10 +95,10 @@ class Nemesis:
             ("SIGSTOP of PostgreSQL", 0.5, self._freeze_server),
             ("pg_terminate_backend", 2, self._terminate),
             ("connections reset", 2, self._reset),
-            ("black hole", 1, lambda: self._weather(Weather(dark=True))),
-            ("latency", 1, lambda: self._weather(Weather(latency_s=0.05))),
-            ("bandwidth", 1, lambda: self._weather(Weather(bytes_a_second=50_000))),
-            ("slicing", 1, lambda: self._weather(Weather(slice_bytes=3))),
+            ("black hole", 1, lambda: self._degrade(Conditions(dark=True))),
+            ("latency", 1, lambda: self._degrade(Conditions(latency_s=0.05))),
+            ("bandwidth", 1, lambda: self._degrade(Conditions(bytes_a_second=50_000))),
+            ("slicing", 1, lambda: self._degrade(Conditions(slice_bytes=3))),
         ]
         if self.disk is not None:
             kinds.append(("disk full", 0.7, self._fill))
@@ -168,12 +168,12 @@ class Nemesis:
     async def _reset(self) -> bool:
         return bool(self._proxy().reset())
 
-    async def _weather(self, weather: Weather) -> bool:
+    async def _degrade(self, conditions: Conditions) -> bool:
         proxy = self._proxy()
-        if proxy.weather is not FAIR:
+        if proxy.conditions is not NORMAL:
             return False
-        proxy.change(weather)
-        self._later(lambda: proxy.change(FAIR))
+        proxy.change(conditions)
+        self._later(lambda: proxy.change(NORMAL))
         return True
 
     def _proxy(self) -> Proxy:

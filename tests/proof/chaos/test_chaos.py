@@ -7,7 +7,7 @@ import pytest
 
 from tests.proof.chaos.disk import fill, small_disk
 from tests.proof.chaos.run import Plan, run
-from tests.proxy import FAIR, Proxy, Weather
+from tests.proxy import NORMAL, Conditions, Proxy
 
 KINDS = (
     "kill -9 of an API",
@@ -68,22 +68,27 @@ async def send(proxy, text=b"hello"):
 
 
 @pytest.mark.parametrize(
-    "weather",
-    [FAIR, Weather(latency_s=0.05), Weather(slice_bytes=1), Weather(bytes_a_second=1000)],
+    "conditions",
+    [
+        NORMAL,
+        Conditions(latency_s=0.05),
+        Conditions(slice_bytes=1),
+        Conditions(bytes_a_second=1000),
+    ],
 )
-async def test_everything_arrives_unless_the_proxy_is_a_black_hole(echo, weather):
-    echo.change(weather)
+async def test_everything_arrives_unless_the_proxy_is_a_black_hole(echo, conditions):
+    echo.change(conditions)
     assert await send(echo) == b"hello"
 
 
 async def test_a_black_hole_holds_bytes_back_until_it_is_healed(echo):
     reader, writer = await asyncio.open_connection("127.0.0.1", echo.port)
-    echo.change(Weather(dark=True))
+    echo.change(Conditions(dark=True))
     writer.write(b"hello")
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.1):
             await reader.read(5)
-    echo.change(FAIR)
+    echo.change(NORMAL)
     assert await reader.readexactly(5) == b"hello"
     writer.transport.abort()
 

@@ -277,7 +277,8 @@ BUGS: tuple[Mutant, ...] = (
         "                requested_s = min(result.after_s or 0.0, BACK_OFF_S[-1])\n"
         "                retry_after_s = max(BACK_OFF_S[claimed.tries - 1], requested_s)\n",
         "            state = MessageState.PENDING\n"
-        "            retry_after_s = max(BACK_OFF_S[min(claimed.tries, 8) - 1], result.after_s or 0.0)\n",
+        "            last = BACK_OFF_S[min(claimed.tries, 8) - 1]\n"
+        "            retry_after_s = max(last, result.after_s or 0.0)\n",
         RELAY,
     ),
     mutant(

@@ -23,7 +23,7 @@ from data.enums import Channel
 from scheduler.relay import Relay
 from scheduler.senders.mail import Mail
 from scheduler.senders.push import Push
-from tests.api.listening import served
+from tests.api.streams import serve_app
 from tests.builders import ZURICH, friend_row, import_friends, north
 from tests.proof.privacy.markers import MarkedPerson, Scanner, booking_body, create_person
 from tests.proof.privacy.observer import Leak, Observer, read_stream, wait_for_line
@@ -146,7 +146,7 @@ async def run_all(scenarios: Scenarios) -> None:
 async def test_no_reader_gets_what_they_may_not_see(scenarios, log, owner, people):
     observer = scenarios.observer
     lines_of: dict[str, list[str]] = {who: [] for who in ("f1", "f4", "desk", "shop")}
-    async with served(observer.http._transport.app) as url:
+    async with serve_app(observer.http._transport.app) as url:
         readers = [
             asyncio.create_task(read_stream(observer, url, who, lines_of[who])) for who in lines_of
         ]

@@ -37,7 +37,7 @@ def lines(content):
     return content.replace("\r\n", "\n")
 
 
-def test_headers_say_from_whom_to_whom_and_when():
+def test_headers_name_sender_recipient_and_date():
     found = read(mail())
     assert not found.defects
     assert {name: found[name] for name in ("From", "To", "Subject")} == {
