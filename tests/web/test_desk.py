@@ -1,5 +1,7 @@
 """The desk in a real browser: what waits, one booking whole, and what an operator does about it."""
 
+from datetime import timedelta
+
 from tests.api.conftest import BOOKING
 from tests.builders import friend_row, import_friends, north
 from tests.web.conftest import PHONE
@@ -29,7 +31,7 @@ async def chapters(page):
     return await page.locator("[data-fact] > .text").all_inner_texts()
 
 
-async def test_a_new_booking_appears_by_itself_and_its_story_goes_on(desk, site):
+async def test_a_new_booking_appears_by_itself_and_its_story_goes_on(desk, site, clock):
     page = await desk()
     await page.get_by_text("No bookings yet").wait_for()
     booking, _ = await site.api.win("f2")
@@ -48,10 +50,15 @@ async def test_a_new_booking_appears_by_itself_and_its_story_goes_on(desk, site)
     assert len(asked) == 4
     assert sum("taken by another friend" in one for one in asked) == 3
     assert sum("accepted" in one for one in asked) == 1
-    path = f"/v1/bookings/{booking['id']}/contacted"
-    assert (await (await site.api.friend("f2")).post(path)).status_code == 200
+    path = f"/v1/bookings/{booking['id']}"
+    friend = await site.api.friend("f2")
+    assert (await friend.post(f"{path}/contacted")).status_code == 200
     await pane(page).get_by_text("F2 Muster has contacted the customer").wait_for()
     await line.get_by_text("called").wait_for()
+    for hours, text in [(30, "Appointment agreed"), (32, "Appointment moved")]:
+        starts_at = await clock.now() + timedelta(hours=hours)
+        await friend.post(f"{path}/appointment", {"starts_at": starts_at.isoformat()})
+        await pane(page).get_by_text(text).wait_for()
 
 
 async def test_nobody_was_found_and_the_desk_gives_the_job_by_hand(desk, site):

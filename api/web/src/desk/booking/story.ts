@@ -57,7 +57,7 @@ export function story(
   return booking.events.map((event) => ({
     seq: event.seq,
     at: event.at,
-    text: say(keyOf(event) as Key, values(event, booking, names, packages)),
+    text: say(keyOf(event, booking.events) as Key, values(event, booking, names, packages)),
     by: actorName(event.actor, names, me),
     tone: TONES[event.kind] ?? 'plain',
     offers: event.kind === 'booking.offered' ? offersOf(event, offers) : [],
@@ -87,13 +87,21 @@ function offersOf(event: DeskEvent, offers: Map<string, OfferRow>): StoryOffer[]
 }
 
 /** The text of an event; the data of some kinds choose another one. */
-function keyOf({ kind, data }: DeskEvent): string {
-  if (kind === 'booking.scheduled' && Number(data.revision) > 1) return 'event.booking.moved';
+function keyOf(event: DeskEvent, all: readonly DeskEvent[]): string {
+  const { kind, data } = event;
+  if (kind === 'booking.scheduled' && isMove(event, all)) return 'event.booking.moved';
   if (kind === 'booking.redispatched' && data.friend) return 'event.booking.taken';
   if (kind === 'contact.disputed' && data.claimed) return 'event.contact.denied';
   if (kind === 'booking.cancelled' && data.fee_minor) return 'event.booking.cancelled_late';
   if (kind === 'booking.unfilled' && data.because === 'rounds_spent') return 'event.booking.spent';
   return `event.${kind}`;
+}
+
+/** Whether an appointment replaces an earlier one of the same friend. */
+function isMove({ seq }: DeskEvent, all: readonly DeskEvent[]): boolean {
+  const before = all.filter((one) => one.seq < seq);
+  const last = before.findLast(({ kind }) => /^booking\.(awarded|scheduled)$/.test(kind));
+  return last?.kind === 'booking.scheduled';
 }
 
 function values(
