@@ -1,4 +1,4 @@
-# Every path is relative, so that the folder may lie under a name with spaces.
+# Every path is relative, so that the name of the folder may contain spaces.
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help setup dev demo test lint states house pictures lock clean bench bench-nearest bench-dispatch \
@@ -24,7 +24,7 @@ setup: $(VENV)/.runtime $(GAZETTEER) $(VENV)/.web  ## Install into .venv, ready 
 dev: setup $(VENV)/.dev $(TYPES)  ## Install the tools for tests and lint too
 	@:
 
-demo: setup  ## Set up, then play the demo town (ARGS="--help" for its options)
+demo: setup  ## Set up, then simulate the demo town (ARGS="--help" for its options)
 	@$(VENV)/bin/tekkie demo $(ARGS)
 
 test: dev  ## Run the tests (PYTEST_ARGS="-x tests/geo" for some of them)
@@ -38,42 +38,42 @@ lint: dev  ## Check format, style, types, imports and wording
 	@$(VENV)/bin/python .ci/words.py
 	@sh .ci/lint-pages
 
-simulate: dev  ## Live a million job lives under the pure rules (ARGS="--bookings 100000" for fewer)
+simulate: dev  ## Simulate a million bookings under the pure rules (ARGS="--bookings 100000" for fewer)
 	@$(VENV)/bin/python -m tests.simulation $(ARGS)
 
-proof: simulate proof-constraints proof-states proof-alike proof-fuzz proof-races proof-clocks proof-privacy proof-mutants proof-backup proof-migrations proof-overload proof-chaos  ## Run every long proof; they write docs/proof.md
+proof: simulate proof-constraints proof-states proof-alike proof-fuzz proof-races proof-clocks proof-privacy proof-mutants proof-backup proof-migrations proof-overload proof-chaos  ## Run every long proof (tests/proof); they write docs/proof.md
 
 proof-fuzz: dev  ## Generated requests by every kind of caller (ARGS="--minutes 2" for fewer)
 	@$(VENV)/bin/python -m tests.proof.fuzz $(ARGS)
 
-proof-alike: dev  ## Foreign and missing: the same answer in the same time
+proof-alike: dev  ## Compare response times of foreign and missing resources
 	@$(VENV)/bin/python -m tests.proof.alike $(ARGS)
 
-proof-states: dev  ## Every verb in every order on PostgreSQL (ARGS="--steps 2000" for fewer)
+proof-states: dev  ## Every command in every order on PostgreSQL (ARGS="--steps 2000" for fewer)
 	@$(VENV)/bin/python -m tests.proof.states $(ARGS)
 
-proof-constraints: dev  ## Try every forbidden row and step on the schema
+proof-constraints: dev  ## Try every forbidden row and transition on the schema
 	@$(VENV)/bin/python -m tests.proof.constraints $(ARGS)
 
-proof-chaos: dev  ## Kill real processes 1,000 times, freeze and cut them (ARGS="--seconds 60" for less)
+proof-chaos: dev  ## Kill real processes 1,000 times, freeze and cut them off (ARGS="--seconds 60" for less)
 	@$(VENV)/bin/python -m tests.proof.chaos $(ARGS)
 
-proof-overload: dev  ## Ask for twice as many bookings as can be served
+proof-overload: dev  ## Send twice as many bookings as can be served
 	@$(VENV)/bin/python -m tests.proof.overload $(ARGS)
 
 proof-races: dev  ## Rounds of eight accepts at once over HTTP (ARGS="--rounds 1000" for fewer)
 	@$(VENV)/bin/python -m tests.proof.races $(ARGS)
 
-proof-clocks: dev  ## Odd nights, clocks that jump, a machine that sleeps
+proof-clocks: dev  ## Daylight saving, clocks that jump, a suspended machine
 	@$(VENV)/bin/python -m tests.proof.clocks $(ARGS)
 
-proof-privacy: dev  ## Scan every byte that leaves, and let friends collude
+proof-privacy: dev  ## Scan everything sent out, and let friends collude
 	@$(VENV)/bin/python -m tests.proof.privacy $(ARGS)
 
-proof-mutants: dev  ## Plant bugs in a copy and see each caught
+proof-mutants: dev  ## Plant bugs in a copy and check that each is caught
 	@$(VENV)/bin/python -m tests.proof.mutants $(ARGS)
 
-proof-backup: dev  ## Back up under load, restore, and hold the copy to every promise
+proof-backup: dev  ## Back up under load, restore, and check every invariant
 	@$(VENV)/bin/python -m tests.proof.backup $(ARGS)
 
 proof-migrations: dev  ## Migrate under load, one release back and forth (ARGS="--seconds 2" for less)
@@ -103,6 +103,12 @@ states: setup  ## Write docs/states.md from the tables of dispatch/rules/jobs/st
 	@$(VENV)/bin/python -m dispatch.rules.jobs.states > docs/states.md.new
 	@mv docs/states.md.new docs/states.md
 
+house: dev  ## Draw the house in docs/architecture.md from the import contracts
+	@$(VENV)/bin/python -m tests.architecture.house
+
+pictures: dev  ## Draw docs/images/faces.png from the running demo (needs chromium)
+	@$(VENV)/bin/python .ci/pictures.py
+
 types: $(TYPES)  ## Write api/web/src/shared/openapi.d.ts from the OpenAPI document
 	@:
 
@@ -114,7 +120,7 @@ clean:  ## Remove .venv, the compiled gazetteer and all caches
 		.mypy_cache .pytest_cache .ruff_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# A virtual environment knows its own path: one that was moved, or lost its Python, is made anew.
+# A virtual environment holds its own path: one that was moved, or lost its Python, is made again.
 PLACE := $(shell [ -x $(VENV)/bin/python ] && cat $(VENV)/.place 2>/dev/null)
 ifneq "$(PLACE)" "$(CURDIR)"
 $(VENV)/.place: FORCE
@@ -131,7 +137,7 @@ $(VENV)/.runtime: $(VENV)/.place requirements.lock pyproject.toml
 	@$(PIP) install --no-deps --no-build-isolation -e .
 	@touch $@
 
-# It looks itself whether there is anything to do; TEKKIE_WEB=skip leaves the pages out.
+# It checks itself whether there is anything to do; TEKKIE_WEB=skip leaves the pages out.
 $(VENV)/.web: $(VENV)/.runtime FORCE
 	@$(VENV)/bin/python hatch_build.py
 

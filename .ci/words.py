@@ -21,8 +21,6 @@ WORDS = re.findall(r"\w+", "he she his her hers him himself herself whoever whom
 ENDINGS = {".py", ".md", ".sql", ".ts", ".svelte", ".html", ".css", ".mjs", ".toml", ".json"}
 FOREIGN = {"de", "fr", "it", "pl"}
 NOT_OURS = {"node_modules", "dist", "build", "var", "__pycache__", "package-lock.json", "results"}
-# Abbreviations that look like a word: Hesse.
-CODES = {"HE"}
 APPLIED = ("0001_", "0002_", "0003_", "0004_")
 
 # An underscore parts two words; letters and digits do not.
@@ -68,8 +66,7 @@ def find_words(file: Path) -> Iterator[tuple[int, str]]:
             foreign = section[1].rpartition(".")[2] in FOREIGN
         if not foreign:
             for found in WORD.finditer(QUOTED.sub("", line)):
-                if found[0] not in CODES:
-                    yield number, found[0]
+                yield number, found[0]
 
 
 def main() -> int:
