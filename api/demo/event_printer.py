@@ -69,7 +69,7 @@ class EventPrinter:
                 cache.pop(next(iter(cache)))
 
     def _line(self, change: Changes, event: Event) -> Text:
-        line = FORMATTERS[event.kind](self, change, event)
+        line = FORMATTERS.get(event.kind, _plainly)(self, change, event)
         code = change.booking.id.hex[-4:]
         colour = COLOURS[change.booking.id.int % len(COLOURS)]
         return Text.assemble(
@@ -163,11 +163,6 @@ def _scheduled(printer: EventPrinter, change: Changes, event: Event) -> EventLin
     return EventLine("meets", "green", rest)
 
 
-def _delayed(printer: EventPrinter, change: Changes, event: Event) -> EventLine:
-    rest = f"{printer.friend(event.data)} by {event.data['minutes']} min"
-    return EventLine("delayed", "yellow", rest)
-
-
 def _completed(printer: EventPrinter, change: Changes, event: Event) -> EventLine:
     worked = change.award.protocol if change.award else None
     time = f" in {worked.minutes} min: {worked.summary}" if worked else ""
@@ -214,6 +209,14 @@ def _with_reason(word: str, colour: str, key: str) -> Formatter:
     return format_event
 
 
+def _plainly(printer: EventPrinter, change: Changes, event: Event) -> EventLine:
+    """The kind, the friend and the numbers of an event that needs no line of its own."""
+    who = event.data.get("friend")
+    numbers = (f"{name} {value}" for name, value in event.data.items() if isinstance(value, int))
+    word = event.kind.partition(".")[2].replace("_", " ")
+    return EventLine(word, "white", " ".join(filter(None, [who and printer.name(who), *numbers])))
+
+
 Formatter = Callable[[EventPrinter, Changes, Event], EventLine]
 
 FORMATTERS: Final[Mapping[str, Formatter]] = {
@@ -226,7 +229,6 @@ FORMATTERS: Final[Mapping[str, Formatter]] = {
     "booking.contacted": _contacted,
     "booking.scheduled": _scheduled,
     "booking.on_the_way": _with_friend("on the way", "green"),
-    "booking.delayed": _delayed,
     "booking.started": _with_friend("started by", "green"),
     "booking.completed": _completed,
     "booking.incomplete": _with_friend("not solved", "red"),

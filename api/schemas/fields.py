@@ -188,8 +188,6 @@ Lon = Annotated[float, Strict(), Field(ge=-180, le=180, allow_inf_nan=False)]
 WHOLE = BeforeValidator(_whole)
 Stars = Annotated[int, Strict(), Field(ge=1, le=5), WHOLE]
 Minutes = Annotated[int, Strict(), Field(ge=0, le=6000), WHOLE]
-Count = Annotated[int, Strict(), Field(ge=1, le=1000), WHOLE]
-DelayMinutes = Annotated[int, Strict(), Field(ge=5, le=240), WHOLE]
 RadiusM = Annotated[int, Strict(), Field(ge=500, le=100_000), WHOLE]
 Capacity = Annotated[int, Strict(), Field(ge=1, le=20), WHOLE]
 FeeMax = Annotated[int, Strict(), Field(ge=0, le=2**31 - 1), WHOLE]

@@ -9,6 +9,7 @@ from uuid import UUID
 from pydantic import (
     AfterValidator,
     Field,
+    Strict,
     StringConstraints,
     model_validator,
 )
@@ -16,10 +17,10 @@ from pydantic import (
 from api.schemas.base import RequestModel, example
 from api.schemas.fields import (
     POINTS_MAX,
+    WHOLE,
     City,
     Code,
     Comment,
-    DelayMinutes,
     Email,
     FeeMax,
     Flag,
@@ -185,7 +186,7 @@ class DelayRequest(RequestModel):
 
     model_config = example({"minutes": 20})
 
-    minutes: DelayMinutes
+    minutes: Annotated[int, Strict(), Field(ge=5, le=240), WHOLE]
 
 
 class Signature(RequestModel):

@@ -1,13 +1,19 @@
 from io import StringIO
+from uuid import UUID
 
 import pytest
 from rich.console import Console
 
 from api.demo import event_printer
 from api.demo.event_printer import FORMATTERS, EventPrinter
+from data.records.ids import FriendId
+from data.records.messages import Event
 from dispatch.flows.jobs import commands
 from dispatch.rules.jobs.events import EVENTS
 from tests.builders import book_job, import_neighbours, live_offers_of, order
+from tests.rules.facts import BOOKING, NOW
+
+FRIENDS = [FriendId(UUID(int=1))]
 
 
 @pytest.fixture
@@ -20,8 +26,22 @@ def printed(rt):
     return printer, lambda: out.getvalue().splitlines()
 
 
-def test_every_kind_of_event_has_a_formatter():
-    assert set(FORMATTERS) == set(EVENTS)
+def test_formatters_belong_to_kinds_of_events():
+    assert set(FORMATTERS) < set(EVENTS)
+
+
+def test_an_event_without_a_formatter_is_printed_with_friend_and_numbers():
+    printer = EventPrinter(Console(file=StringIO()), {}, {FRIENDS[0]: "Ruth"})
+    event = Event(
+        booking_id=BOOKING,
+        seq=1,
+        kind="booking.delayed",
+        at=NOW,
+        actor="system",
+        data={"friend": str(FRIENDS[0]), "minutes": 20},
+    )
+    line = event_printer._plainly(printer, None, event)
+    assert (line.word, line.rest) == ("delayed", "Ruth minutes 20")
 
 
 async def test_each_event_is_a_line_with_time_place_and_distances(rt, printed):
