@@ -194,7 +194,7 @@ class Streams:
     async def _poll(self, tx: Connection) -> None:
         joining = [stream for stream in self._joining if not stream.ended]
         batch = await events.events_since(tx, self._position, EVENTS_MAX)
-        frames = await self._frames(tx, batch.happened, self._by_subscriber)
+        frames = await self._frames(tx, batch.events, self._by_subscriber)
         missed = await self._missed_frames(tx, joining, batch.mark)
         # Nothing below awaits: streams and position advance together.
         self._deliver(frames, batch.mark, lost=batch.complete_from > 0)
@@ -208,7 +208,7 @@ class Streams:
         if not cursors:
             return (), 0
         past = await events.events_since(tx, _snapshot_before(min(cursors)), EVENTS_MAX)
-        visible = [one for one in past.happened if position.shows(one.xid)]
+        visible = [one for one in past.events if position.includes(one.xid)]
         frames = await self._frames(tx, visible, {stream.to for stream in joining})
         return frames, past.complete_from
 
@@ -259,7 +259,7 @@ class Streams:
             )
             if since is not None and resumed:
                 for to, xid, frame in frames:
-                    if to == stream.to and not since.shows(xid):
+                    if to == stream.to and not since.includes(xid):
                         stream.push(frame)
             stream.push(_ready(position, resumed=resumed))
             stream.caught_up, stream.cursor = True, None
@@ -313,7 +313,7 @@ def parse_cursor(text: str | None) -> Snapshot | None:
     if not text or len(text) > CURSOR_MAX:
         return None
     try:
-        return Snapshot.read(urlsafe_b64decode(text + "=" * (-len(text) % 4)).decode("ascii"))
+        return Snapshot.parse(urlsafe_b64decode(text + "=" * (-len(text) % 4)).decode("ascii"))
     except ValueError:
         return None
 
