@@ -438,10 +438,13 @@ class Town:
         if state in invariants.HELD and self._is_held(id_, award_id):
             self.after(self.random_wait(hours=1), lambda: self._visit(id_, award_id))
         if state is BookingState.COMPLETED:
-            for _ in range(1 + self.happens(20)):
-                self.after(
-                    self.random_wait(hours=2), lambda: self.decide(id_, "rate", rules.rate, 5, None)
-                )
+            self._rate(id_)
+
+    def _rate(self, id_: BookingId) -> None:
+        for _ in range(1 + self.happens(20)):
+            self.after(
+                self.random_wait(hours=2), lambda: self.decide(id_, "rate", rules.rate, 5, None)
+            )
 
     def _intervene(self, id_: BookingId) -> None:
         state = self.jobs[id_].booking.state
