@@ -3,6 +3,7 @@
 import re
 from datetime import timedelta
 
+import pytest
 from playwright.async_api import expect
 
 from tests.web import walking
@@ -223,6 +224,20 @@ async def test_a_map_that_does_not_load_is_reported_and_not_needed(tabs):
     await page.get_by_text("The map cannot be shown here.").wait_for()
     await button(page, "Continue").click()
     await heading(page, "When would suit you?")
+
+
+@pytest.mark.parametrize(
+    ("path", "locale", "country"),
+    [
+        ("/", "pl", "PL"),
+        ("/", "de-AT", "AT"),
+        ("/?country=de", "pl", "DE"),
+        ("/?country=xx", "fr", "CH"),
+    ],
+)
+async def test_the_country_is_that_of_the_link_or_of_the_browser(tabs, path, locale, country):
+    page = await tabs(path, locale=locale)
+    await expect(page.locator("main select")).to_have_value(country)
 
 
 async def test_another_country_leaves_the_focus_where_it_is(tabs):
