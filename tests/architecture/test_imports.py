@@ -17,7 +17,7 @@ PLANTED = [
     ("dispatch/rules/planted.py", "import geo.index.friend_index", "Rules do no I/O"),
     ("dispatch/rules/planted.py", "import data.store", "Rules do no I/O"),
     ("data/db.py", "import data.store", "Inside data"),
-    ("api/routes/planted.py", "import scheduler", "A route never starts the scheduler"),
+    ("api/routes/planted.py", "import scheduler", "Only server, cli and demo know the scheduler"),
     ("scheduler/planted.py", "import apscheduler", "Only scheduler.ticker knows apscheduler"),
     ("geo/planted.py", "import asyncpg", "Only data knows asyncpg"),
     ("geo/planted.py", "import geopandas", "Only coverage and the friends' file know geopandas"),
