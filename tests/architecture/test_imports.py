@@ -67,10 +67,10 @@ def test_a_planted_import_is_reported(lint, file, line, contract):
     before = planted.read_text("utf-8") if planted.exists() else None
     planted.write_text(f"{before or ''}\n{line}\n", "utf-8")
     try:
-        broken = [said for said in lint().splitlines() if " BROKEN" in said]
+        broken = [text for text in lint().splitlines() if " BROKEN" in text]
     finally:
         planted.unlink() if before is None else planted.write_text(before, "utf-8")
-    assert [said for said in broken if said.startswith(contract)]
+    assert [text for text in broken if text.startswith(contract)]
 
 
 def test_starting_the_api_imports_nothing_slow():
