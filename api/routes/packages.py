@@ -37,7 +37,7 @@ async def list_packages(
             minutes=package.minutes,
             certificates=sorted(package.certificates),
             price=presenters.present_money(package.prices[market]),
-            **presenters.terms(rt.policy.at(first_tier(package), package.code)),
+            **presenters.catalogue_terms(rt.policy.at(first_tier(package), package.code)),
         )
         for package in rt.packages.values()
         if market in package.prices

@@ -24,6 +24,8 @@ class Package(ResponseModel):
     price: Money
     fan_out: int
     contact_within_h: int
+    cancel_free_until_h: int
+    cancel_late_percent: int
 
 
 class MarketInfo(ResponseModel):

@@ -22,7 +22,7 @@ from data.store import read_models
 from dispatch.flows.execute import CommandResult
 from dispatch.rules.jobs import cancellation, matching, visibility
 from dispatch.rules.jobs import job as rules
-from dispatch.rules.policy import Policy
+from dispatch.rules.policy import HOUR, Policy
 from dispatch.rules.trust.disclosure import may_know_customer
 from geo import cells
 from geo.point import Point, distance_m
@@ -154,6 +154,14 @@ def _holder_fields(holder: read_models.Holder) -> dict[str, Any]:
 def terms(policy: Policy) -> dict[str, Any]:
     """The numbers of the policy that appear in texts for customers."""
     return {"fan_out": policy.fan_out, "contact_within_h": policy.contact_within_h}
+
+
+def catalogue_terms(policy: Policy) -> dict[str, Any]:
+    """The `terms`, and what cancelling a booking will cost."""
+    return terms(policy) | {
+        "cancel_free_until_h": policy.cancel_free_until // HOUR,
+        "cancel_late_percent": policy.cancel_late_percent,
+    }
 
 
 def _milestones(award: Award) -> dict[str, Any]:

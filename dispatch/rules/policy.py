@@ -106,8 +106,9 @@ class Policy:
             raise ValueError("base_moves_every must not be negative")
 
     def _check_visits(self) -> None:
-        if self.cancel_free_until < timedelta(0) or not 0 <= self.cancel_late_percent <= 100:
-            raise ValueError("cancel_free_until and cancel_late_percent: 0 or more, at most 100 %")
+        hours = self.cancel_free_until
+        if hours < timedelta(0) or hours % HOUR or not 0 <= self.cancel_late_percent <= 100:
+            raise ValueError("cancel_free_until must be whole hours, cancel_late_percent 0 to 100")
         if self.travel_detour_percent < 100 or self.travel_kmh < 1:
             raise ValueError("travel_detour_percent must be 100 or more, travel_kmh 1 or more")
 

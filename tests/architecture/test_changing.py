@@ -114,7 +114,8 @@ def take(folder: Path, step: Step) -> None:
     found = [number for number, line in enumerate(lines) if line.strip().startswith(anchor)]
     assert len(found) == 1, f"{step.file} has {len(found)} lines that begin with {step.anchor}"
     place = found[0] + (step.where == "after")
-    lines.insert(place, step.text)
+    whole = re.match(r"(async def|def|class|@)", step.text)
+    lines.insert(place, step.text + "\n\n" * bool(whole))
     file.write_text("".join(lines), "utf-8")
 
 
@@ -152,6 +153,7 @@ def test_forgotten_steps_are_noticed(tmp_path):
         "test_the_new_event_is_there",
         "test_every_letter_is_written_in_every_language",
         "test_all_languages_have_the_same_keys_and_placeholders",
+        "test_every_code_has_a_text_in_every_language_and_no_other_has_one",
     }, printed
 
 
