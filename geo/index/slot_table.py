@@ -1,8 +1,8 @@
 """The slots of friends by id: an open-addressing hash table of slot numbers, four bytes each.
 
 A dict from id to number takes eight times the memory (docs/decisions/0016-slot-table.md). The table
-holds no ids: the list of friends does. Probing is linear; entries once used are freed only when the table
-is rebuilt.
+holds no ids: the list of friends does. Probing is linear; entries once used are freed only when the
+table is rebuilt.
 """
 
 from __future__ import annotations
