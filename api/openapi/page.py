@@ -64,8 +64,8 @@ def _operation(method: str, path: str, operation: Mapping[str, Any]) -> Iterator
     content = operation.get("requestBody", {}).get("content", {}).get("application/json")
     if content:
         for example in content.get("examples", {}).values():
-            shown = json.dumps(example["value"], indent=2, ensure_ascii=False)
-            yield f"<pre>{escape(shown)}</pre>"
+            text = json.dumps(example["value"], indent=2, ensure_ascii=False)
+            yield f"<pre>{escape(text)}</pre>"
     yield "<ul>"
     for status, response in operation["responses"].items():
         yield f"<li><b>{status}</b> {escape(response['description'])}</li>"

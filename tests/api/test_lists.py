@@ -135,8 +135,8 @@ def test_an_accept_language_header_is_parsed_leniently(header, wanted):
 
 
 async def test_a_friend_far_away_was_not_considered(api):
-    crowd = [friend_row(f"crowd{n}", Point(lat=47.37, lon=8.54)) for n in range(100)]
-    await import_friends(api.rt, [friend_row("far", Point(lat=46.2, lon=6.15)), *crowd])
+    others = [friend_row(f"near{n}", Point(lat=47.37, lon=8.54)) for n in range(100)]
+    await import_friends(api.rt, [friend_row("far", Point(lat=46.2, lon=6.15)), *others])
     booking = await api.book()
     desk = await api.operator()
     path = f"/v1/bookings/{booking['id']}/decisions"
