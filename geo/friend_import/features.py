@@ -80,7 +80,8 @@ def _open(path: Path) -> "GeoDataFrame":
         raise FieldError(
             "", f"the file has {len(layers)} layers: {named}", "give a file with one layer"
         )
-    return geopandas.read_file(path)
+    # A geometry that GEOS refuses (a line of one point) is a fault of its row, not of the file.
+    return geopandas.read_file(path, on_invalid="ignore")
 
 
 def _add_point(number: int, cells: dict[str, str], shape: Any) -> Mapping[str, str] | RowError:

@@ -1,10 +1,12 @@
 """Any file of points: each feature is a friend or an error with its cure."""
 
-from hypothesis import given
+import json
+
+from hypothesis import example, given
 
 from geo.friend_import.reader import Row, read
 from geo.row_errors import RowError
-from tests.geo.hostile import collections, malformed
+from tests.geo.hostile import collections, malformed, valid_feature
 
 
 def read_text(folder, text, gazetteer):
@@ -13,7 +15,13 @@ def read_text(folder, text, gazetteer):
     return list(read(path, gazetteer, {"wifi"}))
 
 
+# GEOS refuses a line of one point: the row is at fault, the file can be read.
+LINE_OF_ONE = valid_feature(2) | {"geometry": {"type": "LineString", "coordinates": [[0, 0]]}}
+REFUSED = {"type": "FeatureCollection", "features": [valid_feature(1), LINE_OF_ONE]}
+
+
 @given(collections())
+@example((json.dumps(REFUSED), [1]))
 def test_every_feature_is_a_friend_or_an_error_with_its_cure(tmp_path_factory, small, collection):
     text, valid_lines = collection
     found = read_text(tmp_path_factory, text, small)
