@@ -10,9 +10,10 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from itertools import count
 from pathlib import Path
 from random import Random
@@ -21,6 +22,8 @@ from urllib.parse import urlsplit
 import asyncpg
 import hypothesis
 import pytest
+from hypothesis import HealthCheck
+from pydantic import SecretStr
 
 from data import db, migrate, sql_loader
 from data.database import Database
@@ -31,10 +34,23 @@ from data.settings import Settings
 from data.store import catalogue as catalogue_rows
 from dispatch.flows.bootstrap import open_runtime
 from dispatch.runtime import Runtime
+from geo.gazetteer.addresses import Postcode
+from geo.gazetteer.offline import PATH, Gazetteer
 
-# A slow machine is not a failure: examples have no deadline.
-hypothesis.settings.register_profile("untimed", deadline=None)
-hypothesis.settings.load_profile("untimed")
+# A slow machine is not a failure: examples have no deadline. The suite draws the same examples in
+# every run, so that a change is not judged by chance; TEKKIE_TEST_EXAMPLES draws so many new ones.
+EXAMPLES = os.environ.get("TEKKIE_TEST_EXAMPLES")
+hypothesis.settings.register_profile(
+    "tekkie",
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+    **(
+        {"derandomize": True, "database": None}
+        if EXAMPLES is None
+        else {"max_examples": int(EXAMPLES)}
+    ),
+)
+hypothesis.settings.load_profile("tekkie")
 
 BEGINNING = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 WORKER = os.environ.get("PYTEST_XDIST_WORKER", "main")
@@ -135,6 +151,28 @@ class Clock:
         return moment
 
 
+read_gazetteer = cache(Gazetteer.load)
+LOAD, WITH_POSTCODES = Gazetteer.load, Gazetteer.with_postcodes
+
+
+def load_shared(path: Path = PATH) -> Gazetteer:
+    return read_gazetteer() if path == PATH else LOAD(path)
+
+
+def with_postcodes_shared(gazetteer: Gazetteer, rows: Iterable[Postcode]) -> Gazetteer:
+    found = list(rows)
+    return WITH_POSTCODES(gazetteer, found) if found else gazetteer
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_gazetteer() -> Iterator[None]:
+    """Share one gazetteer: loading it and building its trees takes longer than most tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Gazetteer, "load", load_shared)
+        patch.setattr(Gazetteer, "with_postcodes", with_postcodes_shared)
+        yield
+
+
 @pytest.fixture(scope="session")
 def server() -> Iterator[Server]:
     """The one server of the run, shared by all workers."""
@@ -229,6 +267,13 @@ async def clock(owner: asyncpg.Connection) -> Clock:
 @pytest.fixture
 async def rt(database: Database, clock: Clock, tmp_path: Path) -> AsyncIterator[Runtime]:
     """A runtime on the database of this test, without friends and with a stopped clock."""
-    settings = Settings(data_dir=tmp_path, public_url="https://tekkie.test")
-    async with open_runtime(settings, database, application="tests", chance=Random(7)) as runtime:
+    async with open_runtime(
+        settings_in(tmp_path), database, application="tests", chance=Random(7)
+    ) as runtime:
         yield runtime
+
+
+def settings_in(folder: Path) -> Settings:
+    """The settings of tests; the secret is fixed, so that a token is valid on every clone."""
+    secret = SecretStr("x" * 32)
+    return Settings(data_dir=folder, public_url="https://tekkie.test", secret_key=secret)

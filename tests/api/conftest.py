@@ -1,24 +1,28 @@
 """The API in this process, on real PostgreSQL, with a client for each kind of caller."""
 
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
-from functools import cache
+from pathlib import Path
+from random import Random
 from typing import Any
 
 import httpx2
 import pytest
 
+from api.http import load_shedding
 from api.openapi.document import Api
 from api.server.adapters import build_ports
 from api.server.app import create_app
+from data.database import Database
 from data.markets import Language
 from data.records.ids import FriendId, PersonId
+from dispatch.flows.bootstrap import open_runtime
 from dispatch.flows.partners import accounts
 from dispatch.flows.people import sessions
 from dispatch.runtime import Runtime
-from geo.gazetteer.addresses import Postcode
-from geo.gazetteer.offline import Gazetteer
 from tests.builders import import_neighbours
+from tests.conftest import Server, settings_in
 
 BASE = "https://tekkie.test"
 BOOKING = {
@@ -137,31 +141,82 @@ class Caller:
         return await self.send("DELETE", path)
 
 
-READ = cache(Gazetteer.load)
-EXTENDED = Gazetteer.with_postcodes
+@pytest.fixture(scope="session", autouse=True)
+def no_load_shedding() -> Iterator[None]:
+    """A slow machine is not an overload."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(load_shedding, "WAIT_MAX_S", 60.0)
+        yield
 
 
-def with_postcodes_cached(gazetteer: Gazetteer, rows: Iterable[Postcode]) -> Gazetteer:
-    found = list(rows)
-    return EXTENDED(gazetteer, found) if found else gazetteer
+@dataclass(frozen=True)
+class Neighbours:
+    """A database with friends, to be cloned and never changed."""
+
+    template: str
+    friends: dict[str, FriendId]
 
 
-@pytest.fixture(autouse=True)
-def one_gazetteer(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Share one gazetteer: loading it and building its trees takes longer than most tests."""
-    monkeypatch.setattr(Gazetteer, "load", READ)
-    monkeypatch.setattr(Gazetteer, "with_postcodes", with_postcodes_cached)
+@pytest.fixture(scope="session")
+def neighbours(
+    server: Server, template: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Neighbours]:
+    """Six friends at 100 m to 600 m from the customer."""
+    name = server.create(template)
+    friends = server.run(import_six(server.database(name), tmp_path_factory.mktemp("six")))
+    yield Neighbours(name, friends)
+    server.drop(name)
+
+
+async def import_six(database: Database, folder: Path) -> dict[str, FriendId]:
+    async with open_runtime(settings_in(folder), database, application="tests") as rt:
+        return await import_neighbours(rt, 6, capacity=20)
 
 
 @pytest.fixture
-async def api(rt: Runtime) -> AsyncIterator[ApiHarness]:
+def database(request: pytest.FixtureRequest, server: Server, template: str) -> Iterator[Database]:
+    """A database of this test alone; with the six friends if the test uses `api`."""
+    if "api" in request.fixturenames:
+        template = request.getfixturevalue("neighbours").template
+    name = server.create(template)
+    yield server.database(name)
+    server.drop(name)
+
+
+@pytest.fixture
+async def api(rt: Runtime, neighbours: Neighbours) -> AsyncIterator[ApiHarness]:
     """The API and six friends at 100 m to 600 m from the customer."""
+    async with api_on(rt, neighbours) as api:
+        yield api
+
+
+@pytest.fixture(scope="session")
+def shared_database(server: Server, neighbours: Neighbours) -> Iterator[Database]:
+    name = server.create(neighbours.template)
+    yield server.database(name)
+    server.drop(name)
+
+
+@pytest.fixture(scope="session")
+async def shared_api(
+    shared_database: Database, neighbours: Neighbours, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[ApiHarness]:
+    """The same API, shared by all tests that change nothing."""
+    settings = settings_in(tmp_path_factory.mktemp("shared"))
+    async with (
+        open_runtime(settings, shared_database, application="tests", chance=Random(7)) as rt,
+        api_on(rt, neighbours) as api,
+    ):
+        yield api
+
+
+@asynccontextmanager
+async def api_on(rt: Runtime, neighbours: Neighbours) -> AsyncIterator[ApiHarness]:
     letters = Letters()
     app = create_app(rt, ports=replace(build_ports(rt), send_login_link=letters))
     transport = httpx2.ASGITransport(app=app, raise_app_exceptions=True)
     async with httpx2.AsyncClient(transport=transport, base_url=BASE) as http:
-        friends = await import_neighbours(rt, 6, capacity=20)
-        yield ApiHarness(rt, app, letters, http, friends)
+        yield ApiHarness(rt, app, letters, http, dict(neighbours.friends))
 
 
 @pytest.fixture

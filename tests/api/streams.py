@@ -11,7 +11,7 @@ from typing import Any
 import httpx2
 import uvicorn
 
-WITHIN_S = 10
+WITHIN_S = 60
 
 
 class Server(uvicorn.Server):

@@ -3,15 +3,19 @@
 import re
 from datetime import timedelta
 from itertools import product
+from random import Random
 
 import pytest
 from fastapi.routing import APIRoute
 from starlette.routing import Route
 
 from api.server.app import ROUTERS, create_app
+from data import db
+from dispatch.flows.bootstrap import open_runtime
 from dispatch.flows.partners import accounts
-from tests.api.conftest import BOOKING
+from tests.api.conftest import BOOKING, api_on
 from tests.api.streams import open_stream, serve_app
+from tests.conftest import Clock, settings_in
 
 MISSING = "0197f0a0-0000-7000-8000-000000000001"
 CALLERS = (
@@ -160,9 +164,41 @@ def test_every_served_route_is_in_a_table():
     assert all(isinstance(one, APIRoute) for router in ROUTERS for one in router.routes)
 
 
+@pytest.fixture(scope="module")
+def arranged(server, neighbours, tmp_path_factory):
+    """A database with one caller of each kind, their tokens, and the ids for the paths."""
+    name = server.create(neighbours.template)
+    folder = tmp_path_factory.mktemp("arranged")
+    yield name, *server.run(arrange(server.database(name), neighbours, folder))
+    server.drop(name)
+
+
 @pytest.fixture
-async def people(api, clock, owner):
+def database(server, arranged):
+    name = server.create(arranged[0])
+    yield server.database(name)
+    server.drop(name)
+
+
+@pytest.fixture
+def people(api, arranged):
     """One caller of each kind, around one booking that f1 has accepted and contacted."""
+    _, tokens, ids = arranged
+    return {who: api.client(token) for who, token in tokens.items()}, ids
+
+
+async def arrange(database, neighbours, folder):
+    owner = await db.connect(database.owner_dsn, application="tests")
+    async with (
+        open_runtime(settings_in(folder), database, application="tests", chance=Random(7)) as rt,
+        api_on(rt, neighbours) as api,
+    ):
+        callers, ids = await arrange_callers(api, Clock(owner), owner)
+    await owner.close()
+    return {who: caller.token for who, caller in callers.items()}, ids
+
+
+async def arrange_callers(api, clock, owner):
     partner = await api.partner()
     made = (await partner.post("/v1/bookings", BOOKING)).json()
     booking = made | {"token": made["customer_link"].rpartition("/")[2]}

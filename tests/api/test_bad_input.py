@@ -109,8 +109,8 @@ async def test_every_invalid_field_is_reported_with_its_cure(api, problem, owner
     assert await owner.fetchval("SELECT count(*) FROM answers") == 0
 
 
-async def test_a_field_name_that_is_not_unicode_is_refused(api, problem):
-    answer = await api.client().send(
+async def test_a_field_name_that_is_not_unicode_is_refused(shared_api, problem):
+    answer = await shared_api.client().send(
         "POST",
         "/v1/bookings",
         content=json.dumps(BOOKING | {"\ud800": 1}),
@@ -119,16 +119,16 @@ async def test_a_field_name_that_is_not_unicode_is_refused(api, problem):
     problem(answer, 422, "validation-failed")
 
 
-async def test_all_invalid_fields_are_reported_at_once(api, problem):
+async def test_all_invalid_fields_are_reported_at_once(shared_api, problem):
     body = {"package": 1, "customer": {"name": ""}, "address": {}, "extra": 1}
-    result = problem(await api.client().post("/v1/bookings", body), 422, "validation-failed")
+    result = problem(await shared_api.client().post("/v1/bookings", body), 422, "validation-failed")
     fields = {error["field"] for error in result["errors"]}
     assert {"package", "customer.name", "customer.email", "address.street", "extra"} <= fields
 
 
-async def test_no_response_repeats_the_invalid_value(api):
+async def test_no_response_repeats_the_invalid_value(shared_api):
     body = changed("customer.phone", "Geheimnis-4711")
-    assert "4711" not in (await api.client().post("/v1/bookings", body)).text
+    assert "4711" not in (await shared_api.client().post("/v1/bookings", body)).text
 
 
 ADDRESSES = [
@@ -140,29 +140,31 @@ ADDRESSES = [
 ]
 
 
-async def test_an_impossible_address_is_refused_with_a_hint(api, problem):
+async def test_an_impossible_address_is_refused_with_a_hint(shared_api, problem):
     address = {k: v for k, v in BOOKING["address"].items() if k not in {"lat", "lon"}}
     for change, field in ADDRESSES:
         body = BOOKING | {"address": address | change}
-        result = problem(await api.client().post("/v1/bookings", body), 422, "address-refused")
+        result = problem(
+            await shared_api.client().post("/v1/bookings", body), 422, "address-refused"
+        )
         assert result["errors"][0]["field"] == field
         assert result["errors"][0]["cure"]
 
 
-async def test_an_unknown_postcode_suggests_known_ones(api, problem):
+async def test_an_unknown_postcode_suggests_known_ones(shared_api, problem):
     address = {"street": "Weg 1", "postcode": "8009", "city": "Zürich", "country": "CH"}
     result = problem(
-        await api.client().post("/v1/quotes", {"package": "wifi-setup", "address": address}),
+        await shared_api.client().post("/v1/quotes", {"package": "wifi-setup", "address": address}),
         422,
         "address-refused",
     )
     assert any("8001" in known or "80" in known for known in result["errors"][0]["suggestions"])
 
 
-async def test_swapped_coordinates_are_recognised(api, problem):
+async def test_swapped_coordinates_are_recognised(shared_api, problem):
     address = BOOKING["address"] | {"lat": 8.541, "lon": 47.3667}
     result = problem(
-        await api.client().post("/v1/bookings", BOOKING | {"address": address}),
+        await shared_api.client().post("/v1/bookings", BOOKING | {"address": address}),
         422,
         "address-refused",
     )
@@ -186,20 +188,20 @@ BODIES = [
 ]
 
 
-async def test_an_invalid_body_is_refused(api, problem):
+async def test_an_invalid_body_is_refused(shared_api, problem):
     for body, kind, status, code in BODIES:
-        answer = await api.client().send(
+        answer = await shared_api.client().send(
             "POST", "/v1/bookings", content=body, headers={"Content-Type": kind}
         )
         problem(answer, status, code)
 
 
-async def test_a_body_without_a_declared_length_is_limited(api, problem):
+async def test_a_body_without_a_declared_length_is_limited(shared_api, problem):
     async def endless():
         for _ in range(80):
             yield b"x" * 1024
 
-    answer = await api.client().send(
+    answer = await shared_api.client().send(
         "POST", "/v1/bookings", content=endless(), headers={"Content-Type": "application/json"}
     )
     problem(answer, 413, "too-large")
@@ -233,10 +235,12 @@ async def test_every_invalid_parameter_is_reported(api, problem):
         assert [error["field"] for error in result["errors"]] == [field], (path, params, result)
 
 
-async def test_an_invalid_idempotency_key_is_refused(api, problem):
+async def test_an_invalid_idempotency_key_is_refused(shared_api, problem):
     for key in ("", " ", "x" * 256, "a b", "Schlüssel"):
         headers = {"Idempotency-Key": key.encode("latin-1")}
-        answer = await api.client().send("POST", "/v1/bookings", json=BOOKING, headers=headers)
+        answer = await shared_api.client().send(
+            "POST", "/v1/bookings", json=BOOKING, headers=headers
+        )
         result = problem(answer, 422, "validation-failed")
         assert result["errors"][0]["field"] == "Idempotency-Key"
 

@@ -18,8 +18,8 @@ QUERY = {"package": "wifi-setup", "market": "CH"}
 HOME = shapely.Point(ZURICH.lon, ZURICH.lat)
 
 
-async def test_anybody_may_see_the_coverage_of_a_package(api):
-    answer = await api.client().get("/v1/coverage", **QUERY)
+async def test_anybody_may_see_the_coverage_of_a_package(shared_api):
+    answer = await shared_api.client().get("/v1/coverage", **QUERY)
     assert answer.status_code == 200, answer.text
     assert answer.headers["content-type"] == "application/geo+json"
     assert answer.headers["cache-control"] == "public, max-age=300"
@@ -30,21 +30,25 @@ async def test_anybody_may_see_the_coverage_of_a_package(api):
     assert shapely.geometry.shape(many["geometry"]).contains(HOME)
 
 
-async def test_everybody_sees_the_same_map(api):
-    plain = (await api.client().get("/v1/coverage", **QUERY)).text
-    for caller in (await api.operator(), await api.partner(), await api.friend("f1")):
+async def test_everybody_sees_the_same_map(shared_api):
+    plain = (await shared_api.client().get("/v1/coverage", **QUERY)).text
+    for caller in (
+        await shared_api.operator(),
+        await shared_api.partner(),
+        await shared_api.friend("f1"),
+    ):
         assert (await caller.get("/v1/coverage", **QUERY)).text == plain
 
 
-async def test_no_friend_is_named_in_the_map(api):
-    text = (await api.client().get("/v1/coverage", **QUERY)).text
-    for ref, friend_id in api.friends.items():
+async def test_no_friend_is_named_in_the_map(shared_api):
+    text = (await shared_api.client().get("/v1/coverage", **QUERY)).text
+    for ref, friend_id in shared_api.friends.items():
         assert str(friend_id) not in text
         assert f'"{ref}"' not in text
 
 
-async def test_a_package_without_certified_friends_has_no_areas(api):
-    answer = await api.client().get("/v1/coverage", package="wifi-setup", market="PL")
+async def test_a_package_without_certified_friends_has_no_areas(shared_api):
+    answer = await shared_api.client().get("/v1/coverage", package="wifi-setup", market="PL")
     assert answer.json() == {"type": "FeatureCollection", "features": []}
 
 
@@ -58,8 +62,8 @@ async def test_a_package_without_certified_friends_has_no_areas(api):
         ({"package": "wifi\x00setup", "market": "CH"}, "validation-failed", "package"),
     ],
 )
-async def test_an_invalid_query_is_refused_by_field(api, problem, query, code, field):
-    result = problem(await api.client().get("/v1/coverage", **query), 422, code)
+async def test_an_invalid_query_is_refused_by_field(shared_api, problem, query, code, field):
+    result = problem(await shared_api.client().get("/v1/coverage", **query), 422, code)
     assert [error["field"] for error in result["errors"]] == [field]
 
 

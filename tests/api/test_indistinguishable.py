@@ -14,7 +14,7 @@ from data import sql_loader
 from tests.api import test_access
 from tests.api.test_access import CALLERS, MISSING, OWNED, TABLE, request
 
-people = test_access.people
+people, arranged, database = test_access.people, test_access.arranged, test_access.database
 NAMES = {
     text: f"{source.name.removesuffix('.sql')}.{name}"
     for source in sql_loader.QUERIES.iterdir()

@@ -225,14 +225,13 @@ async def remind(connection, done):
     )
 
 
-@pytest.mark.parametrize("cursor", ["nonsense", "x" * 7000, "MTo5OTk5OTk5OTk6", "MTo0OmE", "🙂"])
-async def test_an_invalid_cursor_starts_anew(api, url, rt, cursor):
-    header = cursor if cursor.isascii() else "%F0"
-    async with open_stream(url, (await api.operator()).token, header) as board:
-        event = await board.next()
-        assert (event.name, event.data) == ("ready", {"resumed": False})
-        await book_job(rt)
-        assert (await board.next()).name == "booking.created"
+async def test_an_invalid_cursor_starts_anew(api, url, rt):
+    for cursor in ("nonsense", "x" * 7000, "MTo5OTk5OTk5OTk6", "MTo0OmE", "%F0"):
+        async with open_stream(url, (await api.operator()).token, cursor) as board:
+            event = await board.next()
+            assert (event.name, event.data) == ("ready", {"resumed": False}), cursor
+            await book_job(rt)
+            assert (await board.next()).name == "booking.created"
 
 
 async def test_a_cursor_in_the_query_is_used_unless_the_browser_sends_one(api, url, rt):
@@ -308,11 +307,14 @@ async def test_an_idle_stream_gets_heartbeats_with_the_current_cursor(api, url, 
     ):
         await book_job(rt)
         await board.until("booking.offered")
-        before = phone.comments
-        while phone.comments < before + 3:
+        # The first heartbeats may have been sent before the booking.
+        while await repeats_events(url, desk, phone.cursor):
             await phone.comment()
-    async with open_stream(url, desk, phone.cursor) as board:
-        assert (await board.next()).name == "ready", "the cursor repeats old events"
+
+
+async def repeats_events(url, token, cursor):
+    async with open_stream(url, token, cursor) as board:
+        return (await board.next()).name != "ready"
 
 
 async def test_a_stream_has_its_headers_and_a_retry_time(api, url):

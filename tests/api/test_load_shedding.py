@@ -4,7 +4,8 @@ import asyncio
 
 import pytest
 
-from api.http.load_shedding import CONCURRENT_MIN, WAIT_MAX_S, LoadShedding
+from api.http import load_shedding
+from api.http.load_shedding import CONCURRENT_MIN, LoadShedding
 
 
 class SlowApp:
@@ -44,7 +45,7 @@ async def app():
 
 async def test_many_slow_requests_shed_load(app):
     await app.fill()
-    app.now_s = WAIT_MAX_S + 0.01
+    app.now_s = load_shedding.WAIT_MAX_S + 0.01
     [start, *_] = await app.request()
     assert start["status"] == 503
     assert (b"retry-after", b"1") in start["headers"]
@@ -52,7 +53,7 @@ async def test_many_slow_requests_shed_load(app):
 
 async def test_many_fast_requests_shed_no_load(app):
     await app.fill()
-    app.now_s = WAIT_MAX_S
+    app.now_s = load_shedding.WAIT_MAX_S
     task = asyncio.create_task(app.request())
     await asyncio.sleep(0)
     assert not task.done()
@@ -62,7 +63,7 @@ async def test_many_fast_requests_shed_no_load(app):
 
 async def test_load_is_not_shed_after_the_slow_requests_end(app):
     await app.fill()
-    app.now_s = WAIT_MAX_S + 1
+    app.now_s = load_shedding.WAIT_MAX_S + 1
     app.served.set()
     await asyncio.gather(*app.requests)
     assert (await app.request())[0]["status"] == 200

@@ -120,19 +120,19 @@ async def test_the_examples_work_through_a_whole_life_cycle(api, clock):
     assert result == {}
 
 
-async def test_the_page_of_the_document_loads_no_external_resources(api):
-    page = (await api.client().get("/docs")).text
+async def test_the_page_of_the_document_loads_no_external_resources(shared_api):
+    page = (await shared_api.client().get("/docs")).text
     assert "Book a package" in page
     # Examples may contain URLs.
     around = re.sub("<pre>[^<]*</pre>", "", page)
     assert re.findall(r"https?://|//[a-z]|<script|<link|<img|@import|url\(", around) == []
-    assert (await api.client().get("/openapi.json")).json() == api.app.openapi()
+    assert (await shared_api.client().get("/openapi.json")).json() == shared_api.app.openapi()
 
 
 @pytest.mark.parametrize("path", DOCUMENT["paths"])
-async def test_a_path_allows_the_methods_of_the_document_and_no_other(api, path):
+async def test_a_path_allows_the_methods_of_the_document_and_no_other(shared_api, path):
     documented = sorted(method.upper() for method in DOCUMENT["paths"][path])
-    desk, asked = await api.operator(), re.sub("{[a-z_]+}", SOME_ID, path)
+    desk, asked = await shared_api.operator(), re.sub("{[a-z_]+}", SOME_ID, path)
     for method in sorted({"OPTIONS", "HEAD", "GET", "POST", "PUT", "PATCH", "DELETE"}):
         if method not in documented:
             answer = await desk.send(method, asked)
@@ -140,10 +140,10 @@ async def test_a_path_allows_the_methods_of_the_document_and_no_other(api, path)
             assert answer.headers["allow"] == ", ".join(documented)
 
 
-@pytest.mark.parametrize(("path", "method", "operation"), OPERATIONS)
-def test_every_change_accepts_json_only(path, method, operation):
-    if method != "get":
-        assert {"413", "415"} <= operation["responses"].keys()
+def test_every_change_accepts_json_only():
+    for path, method, operation in OPERATIONS:
+        if method != "get":
+            assert {"413", "415"} <= operation["responses"].keys(), (method, path)
 
 
 def test_every_link_has_the_parameters_of_its_target():

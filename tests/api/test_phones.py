@@ -108,13 +108,13 @@ async def test_refused_endpoints_are_never_connected_to(service, api, phones, pr
     assert service.calls == 0
 
 
-@pytest.mark.parametrize("key", ["", "AAAA", "é" * 87, 5, None, "+" * 87, "A" * 88])
-async def test_invalid_push_keys_are_refused(service, api, problem, key):
+async def test_invalid_push_keys_are_refused(service, api, problem):
     caller = await api.friend("f1")
     phone = service.handset("x").subscription
-    phone["keys"] |= {"p256dh": key}
-    result = problem(await caller.post(ROUTE, phone), 422, "validation-failed")
-    assert result["errors"][0]["field"] == "keys.p256dh"
+    for key in ("", "AAAA", "é" * 87, 5, None, "+" * 87, "A" * 88):
+        phone["keys"] |= {"p256dh": key}
+        result = problem(await caller.post(ROUTE, phone), 422, "validation-failed")
+        assert result["errors"][0]["field"] == "keys.p256dh", key
 
 
 async def test_an_alarm_test_has_a_result_for_each_phone(service, api, clock, problem, phones):

@@ -9,8 +9,8 @@ async def found(api, **query):
     return answer.json()["items"]
 
 
-async def test_a_postcode_is_completed_in_its_order(api):
-    items = await found(api, country="CH", q="800", limit=5)
+async def test_a_postcode_is_completed_in_its_order(shared_api):
+    items = await found(shared_api, country="CH", q="800", limit=5)
     assert [place["postcode"] for place in items] == ["8001", "8002", "8003", "8004", "8005"]
     assert items[0]["town"] == "Zürich"
     assert set(items[0]) == {
@@ -30,23 +30,25 @@ async def test_a_postcode_is_completed_in_its_order(api):
         ("DE", "Berl", "Berlin"),
     ],
 )
-async def test_a_town_is_found_by_prefix_without_accents_and_misspelt(api, country, text, town):
-    assert (await found(api, country=country, q=text))[0]["town"] == town
+async def test_a_town_is_found_by_prefix_without_accents_and_misspelt(
+    shared_api, country, text, town
+):
+    assert (await found(shared_api, country=country, q=text))[0]["town"] == town
 
 
 @pytest.mark.parametrize("text", ["00-95", "0095", "PL-00-95"])
-async def test_a_polish_postcode_is_found_with_and_without_its_dash(api, text):
-    items = await found(api, country="PL", q=text)
+async def test_a_polish_postcode_is_found_with_and_without_its_dash(shared_api, text):
+    items = await found(shared_api, country="PL", q=text)
     assert items
     assert all(place["postcode"].startswith("00-95") for place in items)
 
 
 @pytest.mark.parametrize("text", ["0", "99999999", "8x", "%", "\u202e", "zzzzqqqq"])
-async def test_an_unknown_place_is_not_found(api, text):
-    assert await found(api, country="CH", q=text) == []
+async def test_an_unknown_place_is_not_found(shared_api, text):
+    assert await found(shared_api, country="CH", q=text) == []
 
 
-async def test_another_country_and_an_empty_text_are_refused(api, problem):
-    nobody = api.client()
+async def test_another_country_and_an_empty_text_are_refused(shared_api, problem):
+    nobody = shared_api.client()
     for query in ({"country": "FR", "q": "75"}, {"country": "CH", "q": " "}, {"country": "CH"}):
         problem(await nobody.get("/v1/places", **query), 422, "validation-failed")

@@ -61,12 +61,12 @@ def test_names_are_unique_and_statuses_sensible():
         (Overloaded(SECRET), "overloaded"),
     ],
 )
-async def test_a_temporary_failure_is_503_with_retry_after(api, monkeypatch, error, code):
+async def test_a_temporary_failure_is_503_with_retry_after(shared_api, monkeypatch, error, code):
     async def fails(*_, **__):
         raise error
 
     monkeypatch.setattr(commands, "book", fails)
-    answer = await api.client().post("/v1/bookings", BOOKING)
+    answer = await shared_api.client().post("/v1/bookings", BOOKING)
     assert answer.status_code == 503
     assert answer.json()["code"] == code
     assert int(answer.headers["retry-after"]) >= 1
@@ -74,13 +74,17 @@ async def test_a_temporary_failure_is_503_with_retry_after(api, monkeypatch, err
 
 
 @pytest.mark.parametrize("error", [RuntimeError(SECRET), ConstraintViolation("awards_one_living")])
-async def test_an_unexpected_error_is_500_with_a_request_id_only(api, monkeypatch, caplog, error):
+async def test_an_unexpected_error_is_500_with_a_request_id_only(
+    shared_api, monkeypatch, caplog, error
+):
     async def fails(*_, **__):
         raise error
 
     monkeypatch.setattr(commands, "book", fails)
     with caplog.at_level(logging.ERROR):
-        answer = await api.client().post("/v1/bookings", BOOKING, X_Request_Id="request-4711")
+        answer = await shared_api.client().post(
+            "/v1/bookings", BOOKING, X_Request_Id="request-4711"
+        )
     assert answer.status_code == 500
     assert answer.json()["code"] == "internal"
     assert answer.headers["x-request-id"] == "request-4711"
@@ -109,25 +113,25 @@ async def test_an_overloaded_server_answers_503_at_once(api, monkeypatch, proble
     problem(await api.client().post("/v1/bookings", BOOKING), 503, "overloaded")
 
 
-async def test_unknown_paths_and_methods_are_problems_too(api, problem):
-    problem(await api.client().get("/v1/nothing"), 404, "not-found")
-    problem(await api.client().get("/v1/bookings/"), 404, "not-found")
-    wrong = await api.client().send("PUT", "/v1/bookings")
+async def test_unknown_paths_and_methods_are_problems_too(shared_api, problem):
+    problem(await shared_api.client().get("/v1/nothing"), 404, "not-found")
+    problem(await shared_api.client().get("/v1/bookings/"), 404, "not-found")
+    wrong = await shared_api.client().send("PUT", "/v1/bookings")
     problem(wrong, 405, "method-not-allowed")
     assert wrong.headers["allow"] == "GET, POST"
-    problem(await api.client().send("TRACE", "/v1/packages"), 405, "method-not-allowed")
+    problem(await shared_api.client().send("TRACE", "/v1/packages"), 405, "method-not-allowed")
 
 
-async def test_every_response_has_a_request_id_and_security_headers(api):
+async def test_every_response_has_a_request_id_and_security_headers(shared_api):
     for path in ("/v1/packages?market=CH", "/v1/nothing", "/v1/me/offers", "/docs"):
-        answer = await api.client().get(path)
+        answer = await shared_api.client().get(path)
         assert len(answer.headers["x-request-id"]) == 16
         assert answer.headers["x-content-type-options"] == "nosniff"
         assert answer.headers["referrer-policy"] == "no-referrer"
         assert answer.headers["cache-control"] == "no-store"
         assert "default-src 'none'" in answer.headers["content-security-policy"]
         assert answer.headers["strict-transport-security"]
-    given = await api.client().send("GET", "/docs", headers={"X-Request-Id": "evil\tid"})
+    given = await shared_api.client().send("GET", "/docs", headers={"X-Request-Id": "evil\tid"})
     assert given.headers["x-request-id"] != "evil\tid"
 
 

@@ -98,8 +98,10 @@ async def test_a_paused_friend_gets_no_offer(api):
         ({"capacity": 21}, "capacity", "at most 20"),
     ],
 )
-async def test_an_invalid_profile_is_refused_by_field_with_a_cure(api, problem, body, field, words):
-    me = await api.friend("f1")
+async def test_an_invalid_profile_is_refused_by_field_with_a_cure(
+    shared_api, problem, body, field, words
+):
+    me = await shared_api.friend("f1")
     before = (await me.get(PATH)).json()
     result = problem(await patch(me, body), 422, "validation-failed")
     [error] = [one for one in result["errors"] if one["field"] == field]

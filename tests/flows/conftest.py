@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from functools import cache
 from random import Random
 
 import pytest
@@ -12,17 +11,7 @@ from dispatch.flows.bootstrap import load_index
 from dispatch.flows.group_commit import group_commit
 from dispatch.rules.jobs.matching import askable_filter
 from dispatch.runtime import Runtime
-from geo.gazetteer.offline import Gazetteer
 from geo.index.friend_index import FriendIndex
-
-READ = cache(Gazetteer.load)
-
-
-@pytest.fixture(autouse=True)
-def one_gazetteer(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Share one gazetteer, which takes long to build: no test here imports postcodes."""
-    monkeypatch.setattr(Gazetteer, "load", READ)
-    monkeypatch.setattr(Gazetteer, "with_postcodes", lambda gazetteer, rows: gazetteer)
 
 
 @pytest.fixture

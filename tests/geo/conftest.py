@@ -4,16 +4,11 @@ import gzip
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
 
 from data.markets import Market
 from geo.gazetteer.addresses import Postcode
 from geo.gazetteer.offline import HEADER, PATH, Gazetteer, line_of
 from geo.point import Precision
-
-# No deadline: the duration of an example depends on the load of the machine.
-settings.register_profile("geo", deadline=None)
-settings.load_profile("geo")
 
 SMALL_ROWS = [
     (Market.CH, "8001", "Zürich", "Zürich", 47.3705, 8.5418, Precision.POSTCODE, 1000),

@@ -24,11 +24,11 @@ from data.database import Database
 from data.settings import Settings
 from dispatch.flows.bootstrap import open_runtime
 from dispatch.runtime import Runtime
-from tests.api.conftest import ApiHarness, Letters, one_gazetteer
-from tests.builders import import_neighbours
+from tests.api.conftest import ApiHarness, Letters, Neighbours, neighbours, no_load_shedding
+from tests.conftest import Server
 from tests.proxy import Proxy
 
-__all__ = ["one_gazetteer"]
+__all__ = ["neighbours", "no_load_shedding"]  # fixtures
 
 ARGS = [
     "--no-sandbox",
@@ -164,6 +164,14 @@ async def line(listener: socket.socket) -> AsyncIterator[Proxy]:
 
 
 @pytest.fixture
+def database(server: Server, neighbours: Neighbours) -> Iterator[Database]:
+    """A database of this test alone, with the six friends."""
+    name = server.create(neighbours.template)
+    yield server.database(name)
+    server.drop(name)
+
+
+@pytest.fixture
 async def rt(database: Database, clock: Any, tmp_path: Path, line: Proxy) -> AsyncIterator[Runtime]:
     """A runtime that knows under which address its pages are."""
     settings = Settings(data_dir=tmp_path, port=line.port)
@@ -173,33 +181,40 @@ async def rt(database: Database, clock: Any, tmp_path: Path, line: Proxy) -> Asy
 
 @pytest.fixture
 async def site(
-    rt: Runtime, listener: socket.socket, line: Proxy, built: Path
+    rt: Runtime, neighbours: Neighbours, listener: socket.socket, line: Proxy, built: Path
 ) -> AsyncIterator[Site]:
     """The pages and the API with six friends at 100 m to 600 m from the customer."""
     letters = Letters()
     app = create_app(rt)
     app.state.ports = replace(app.state.ports, send_login_link=letters)
-    server = uvicorn.Server(uvicorn.Config(app, log_config=None, lifespan="on"))
+    server = uvicorn.Server(uvicorn.Config(app, log_config=None, lifespan="off"))
     task = asyncio.create_task(server.serve(sockets=[listener]))
     # Callers who are no browser do without the line, which may be cut.
     async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{listener.getsockname()[1]}") as http:
-        friends = await import_neighbours(rt, 6, capacity=20)
-        yield Site(rt.settings.base_url, ApiHarness(rt, app, letters, http, friends), line)
-    # Streams of pages stay open until their browser ends: nobody waits for them here.
-    server.should_exit = server.force_exit = True
+        api = ApiHarness(rt, app, letters, http, dict(neighbours.friends))
+        yield Site(rt.settings.base_url, api, line)
+    if streams := getattr(app.state, "streams", None):
+        await streams.close()
+    server.should_exit = True
     await task
 
 
-@pytest.fixture
-async def tabs(site: Site, chromium: str) -> AsyncIterator[Tabs]:
-    """Opens pages in a browser; at the end nothing may have gone wrong in any of them."""
+@pytest.fixture(scope="session")
+async def browser(chromium: str) -> AsyncIterator[Browser]:
+    """The connection to the browser: opening it takes longer than most tests."""
     async with async_playwright() as playwright:
         browser = await playwright.chromium.connect_over_cdp(chromium)
-        opened_tabs = Tabs(browser, site.url)
-        yield opened_tabs
-        for context in opened_tabs.contexts:
-            await context.close()
+        yield browser
         await browser.close()
+
+
+@pytest.fixture
+async def tabs(site: Site, browser: Browser) -> AsyncIterator[Tabs]:
+    """Opens pages in a browser; at the end nothing may have gone wrong in any of them."""
+    opened_tabs = Tabs(browser, site.url)
+    yield opened_tabs
+    for context in opened_tabs.contexts:
+        await context.close()
     assert opened_tabs.faults == []
 
 
@@ -210,7 +225,8 @@ def no_findings() -> Callable[[Page], Awaitable[None]]:
 
 
 async def examine(page: Page) -> None:
-    await page.evaluate(f"() => {{ {AXE} }}")
+    if not await page.evaluate("'axe' in window"):
+        await page.evaluate(f"() => {{ {AXE} }}")
     options = {"runOnly": {"type": "tag", "values": RULES}, "resultTypes": ["violations"]}
     found = await page.evaluate("options => axe.run(options)", options)
     violations = {

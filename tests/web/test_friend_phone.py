@@ -1,10 +1,12 @@
 """What the phone itself does: push, offline, alarm, profile; and that nobody is shut out of it."""
 
 import json
+import re
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from playwright.async_api import expect
 
 from data.markets import Language
 from scheduler.senders.push import payload
@@ -269,5 +271,5 @@ async def test_axe_finds_nothing_on_any_screen_and_none_is_too_wide(
     ]:
         await page.goto(f"/friend{path}")
         await page.get_by_role("heading", name=name, level=1).wait_for()
-        assert (await page.title()).startswith(f"(1) {title}")
+        await expect(page).to_have_title(re.compile(rf"^\(1\) {title}"))
         await sound()
