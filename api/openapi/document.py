@@ -6,7 +6,7 @@ A route names the refusals of its own rules with `problems(…)`. Problems that 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from fastapi import APIRouter, FastAPI
@@ -161,7 +161,7 @@ def document(app: FastAPI) -> dict[str, Any]:
     for operation in operations:
         _complete(operation)
         _add_example(operation, schemas)
-        _add_links(operation, {one["operationId"] for one in operations})
+        _add_links(operation, {one["operationId"]: one for one in operations})
     schemas |= {"Problem": dict(PROBLEM), "FieldProblem": dict(FIELD_PROBLEM)}
     for unused in ("HTTPValidationError", "ValidationError"):
         schemas.pop(unused, None)
@@ -187,7 +187,7 @@ def _complete(operation: dict[str, Any]) -> None:
     operation["responses"] = dict(sorted(responses.items(), key=lambda item: str(item[0])))
 
 
-def _add_links(operation: Mapping[str, Any], known: Collection[str]) -> None:
+def _add_links(operation: Mapping[str, Any], known: Mapping[str, Mapping[str, Any]]) -> None:
     success = next(status for status in operation["responses"] if str(status).startswith("2"))
     if found := links(operation["operationId"], known):
         operation["responses"][success]["links"] = found

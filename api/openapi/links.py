@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
-JOB: Final = (
-    *("report_contact", "set_appointment", "report_on_the_way", "start_work"),
-    *("complete_work", "report_incomplete", "hand_back", "get_invitation"),
-)
+# Stands for every step of a job: all operations of friends on a booking.
+JOB: Final = ("*job",)
 DESK: Final = ("list_decisions", "redispatch_booking", "award_booking")
 DESK_LISTS: Final = (
     *("show_numbers", "show_queues", "find_bookings", "show_map", "list_messages"),
@@ -86,14 +84,20 @@ LINKS: Final[Mapping[str, tuple[tuple[Mapping[str, str], tuple[str, ...]], ...]]
 FROM_QUOTE: Final = {"quote_id": "$response.body#/id", "package": "$response.body#/package"}
 
 
-def links(operation: str, known: Collection[str]) -> dict[str, Any]:
-    """The links of an operation to other operations of this document, by target."""
-    return {target: link for target, link in _links(operation) if target in known}
+def links(operation: str, known: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """The links of an operation to the operations `known` by their id, by target."""
+    job = [name for name, one in known.items() if _is_job_step(one)]
+    return {target: link for target, link in _links(operation, job) if target in known}
 
 
-def _links(operation: str) -> Iterator[tuple[str, dict[str, Any]]]:
+def _is_job_step(operation: Mapping[str, Any]) -> bool:
+    parameters = {one["name"] for one in operation.get("parameters", ())}
+    return "friends" in operation["tags"] and "booking_id" in parameters
+
+
+def _links(operation: str, job: Sequence[str]) -> Iterator[tuple[str, dict[str, Any]]]:
     for parameters, targets in LINKS.get(operation, ()):
-        for target in targets:
+        for target in [step for one in targets for step in (job if one in JOB else [one])]:
             link: dict[str, Any] = {"operationId": target}
             if parameters:
                 link["parameters"] = dict(parameters)

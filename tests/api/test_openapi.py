@@ -93,6 +93,7 @@ async def test_the_examples_work_through_a_whole_life_cycle(api, clock):
 
     at, token, friend = await win()
     await run("set_appointment", friend, f"{at}/appointment")
+    await run("report_delay", friend, f"{at}/delay")
     await run("ask_move", api.client(token), f"{at}/move")
     await run("complete_work", friend, f"{at}/complete")
     await run("rate_booking", api.client(token), f"{at}/rating", status=201)

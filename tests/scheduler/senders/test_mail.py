@@ -128,9 +128,9 @@ async def test_an_address_beyond_ascii_is_asked_for_and_written_as_it_is(box):
 @pytest.mark.parametrize(
     ("where", "reply", "result"),
     [
-        ("rcpt", "451 4.3.0 vera@example.com", Retry("the mail server asks to wait: 451 4.3.0")),
-        ("rcpt", "421 closing", Retry("the mail server asks to wait: 421")),
-        ("data", "452 4.2.2 full", Retry("the mail server asks to wait: 452 4.2.2")),
+        ("rcpt", "451 4.3.0 vera@example.com", Retry("the mail server refused it for now: 451 4.3.0")),
+        ("rcpt", "421 closing", Retry("the mail server refused it for now: 421")),
+        ("data", "452 4.2.2 full", Retry("the mail server refused it for now: 452 4.2.2")),
         ("rcpt", "550 5.1.1 <vera@example.com>", GiveUp("the mail server refused it: 550 5.1.1")),
         ("data", "554 no spam, vera", GiveUp("the mail server refused it: 554")),
     ],
@@ -167,7 +167,7 @@ async def test_a_wrong_password_is_retried_and_parks_no_mail(box, tmp_path, lett
     assert await mail_transport(right).deliver(letter, TO) == Sent()
     wrong = at(box, tmp_path, smtp_user="me", smtp_password="wrong")
     assert await mail_transport(wrong).deliver(letter, TO) == Retry(
-        "the mail server refused our name: 535 5.7.8"
+        "the mail server refused the login: 535 5.7.8"
     )
 
 

@@ -67,7 +67,7 @@ def push(rt, box):
 
 @pytest.fixture
 def relay(rt, push):
-    return Relay(rt, {Channel.MAIL: push.otherwise, Channel.PUSH: push}, request_tick=lambda: None)
+    return Relay(rt, {Channel.MAIL: push.fallback, Channel.PUSH: push}, request_tick=lambda: None)
 
 
 @pytest.fixture
