@@ -159,7 +159,7 @@ def test_the_nearest_place_is_the_nearest_by_the_geodesic(small, lat, lon):
     assert found_m == pytest.approx(least_m, rel=1e-9 if least_m < 100_000 else 0.2)
 
 
-@settings(max_examples=300)
+@settings(max_examples=150)
 @given(st.floats(46, 54), st.floats(6, 24))
 def test_the_country_of_a_point_is_that_of_its_nearest_place(compiled, lat, lon):
     place, away_m = compiled.nearest(Point(lat, lon))
