@@ -32,6 +32,7 @@ NOTIFICATIONS = """async () => {
 }"""
 
 
+@pytest.mark.notifications
 async def test_a_push_rings_and_the_end_of_its_offer_replaces_it_silently(tabs, site):
     page = await phone(tabs, site)
     await page.context.grant_permissions(["notifications"])
@@ -100,6 +101,7 @@ async def test_the_page_opens_without_network_and_stores_nothing_of_a_customer(t
     await page.get_by_text("Bahnhofstrasse 1").wait_for()
 
 
+@pytest.mark.notifications
 async def test_the_alarm_test_rings_this_phone_and_lists_the_obstacles(tabs, site, no_findings):
     rung = []
 
@@ -128,6 +130,7 @@ async def test_the_alarm_test_rings_this_phone_and_lists_the_obstacles(tabs, sit
     await page.get_by_text("It has just rung").wait_for()
 
 
+@pytest.mark.notifications
 async def test_a_phone_without_permission_explains_how_to_allow_it(tabs, site):
     page = await phone(tabs, site)
     await page.goto("/friend/alarm")
