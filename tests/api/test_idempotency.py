@@ -5,9 +5,9 @@ import asyncio
 from httpx2 import ASGITransport, AsyncClient
 
 from api.server.app import create_app
-from data.settings import Settings
 from dispatch.flows.bootstrap import open_runtime
 from tests.api.conftest import BASE, BOOKING
+from tests.conftest import settings_in
 
 KEY = {"Idempotency_Key": "till-7-receipt-1"}
 REPLAYED = "idempotent-replayed"
@@ -40,7 +40,7 @@ async def test_fifty_at_once_make_one_booking(api, owner):
 
 
 async def test_fifty_at_once_over_two_processes_make_one_booking(api, database, tmp_path, owner):
-    settings = Settings(data_dir=tmp_path, public_url=BASE)
+    settings = settings_in(tmp_path)
     async with open_runtime(settings, database, application="tests 2") as other:
         transport = ASGITransport(app=create_app(other))
         async with AsyncClient(transport=transport, base_url=BASE) as http:
@@ -121,7 +121,7 @@ async def test_one_reference_ten_times_at_once_is_one_booking(api, owner):
 async def test_one_reference_over_two_processes_is_one_booking(api, database, tmp_path, owner):
     partner = await api.partner()
     headers = {"Authorization": f"Bearer {partner.token}"}
-    settings = Settings(data_dir=tmp_path, public_url=BASE)
+    settings = settings_in(tmp_path)
     async with open_runtime(settings, database, application="tests 2") as other:
         transport = ASGITransport(app=create_app(other))
         async with AsyncClient(transport=transport, base_url=BASE) as http:
