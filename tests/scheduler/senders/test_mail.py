@@ -128,7 +128,11 @@ async def test_an_address_beyond_ascii_is_asked_for_and_written_as_it_is(box):
 @pytest.mark.parametrize(
     ("where", "reply", "result"),
     [
-        ("rcpt", "451 4.3.0 vera@example.com", Retry("the mail server refused it for now: 451 4.3.0")),
+        (
+            "rcpt",
+            "451 4.3.0 vera@example.com",
+            Retry("the mail server refused it for now: 451 4.3.0"),
+        ),
         ("rcpt", "421 closing", Retry("the mail server refused it for now: 421")),
         ("data", "452 4.2.2 full", Retry("the mail server refused it for now: 452 4.2.2")),
         ("rcpt", "550 5.1.1 <vera@example.com>", GiveUp("the mail server refused it: 550 5.1.1")),
