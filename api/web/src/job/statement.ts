@@ -74,7 +74,12 @@ function open(job: Job): Statement {
 }
 
 function coming(job: Job, name: string): Statement {
-  if (job.on_the_way_at) return plain('on_the_way', 'soon', { name });
+  const delay = job.delayed_minutes;
+  const delayed = () => say('scheduled.delayed', { name, minutes: minutes(delay ?? 0) });
+  if (job.on_the_way_at) {
+    const coming = plain('on_the_way', 'soon', { name });
+    return delay ? { ...coming, text: delayed() } : coming;
+  }
   const at = job.appointment?.starts_at;
   if (!at) {
     const values = { name };
@@ -83,18 +88,11 @@ function coming(job: Job, name: string): Statement {
     return { title: say('contacted.title', values), text, tab, tone: 'good' };
   }
   const late = clock.now > Date.parse(job.appointment?.ends_at ?? at);
-  const detail = late
-    ? 'late'
-    : job.move_asked_at
-      ? 'moving'
-      : job.delayed_minutes
-        ? 'delayed'
-        : 'text';
-  const delay = minutes(job.delayed_minutes ?? 0);
-  const values = { name, day: time(at, DAY), time: time(at, HOUR), minutes: delay };
+  const detail = late ? 'late' : job.move_asked_at ? 'moving' : 'text';
+  const values = { name, day: time(at, DAY), time: time(at, HOUR) };
   return {
     title: say('scheduled.title', values),
-    text: say(`scheduled.${detail}`, values),
+    text: delay && detail === 'text' ? delayed() : say(`scheduled.${detail}`, values),
     tab: say('scheduled.tab', { when: time(at, { weekday: 'short', ...HOUR }) }),
     tone: 'good',
   };
