@@ -1,3 +1,4 @@
+import asyncio
 from dataclasses import replace
 from uuid import uuid4
 
@@ -16,6 +17,15 @@ async def start_feed(rt) -> IndexFeed:
     await feed.follow()
     await feed.follow()
     return feed
+
+
+async def others_end(owner):
+    """Wait for transactions that other tests hold open: they hold back the server's horizon."""
+    newest = await owner.fetchval("SELECT pg_snapshot_xmax(pg_current_snapshot())")
+    oldest = "SELECT pg_snapshot_xmin(pg_current_snapshot()) >= $1"
+    async with asyncio.timeout(120):
+        while not await owner.fetchval(oldest, newest):  # noqa: ASYNC110 - no event says so
+            await asyncio.sleep(0.02)
 
 
 async def test_a_change_by_another_process_reaches_the_index(rt, owner):
@@ -102,8 +112,9 @@ async def test_a_feed_without_a_mark_begins_with_a_comparison(rt, owner):
     assert rt.index.get(refs["f1"]).radius_m == 6000
 
 
-async def test_differences_are_corrected_and_logged(rt, caplog):
+async def test_differences_are_corrected_and_logged(rt, owner, caplog):
     refs = await import_neighbours(rt, 3)
+    await others_end(owner)
     feed = await start_feed(rt)
     rt.index.remove(refs["f1"])
     rt.index.put(replace(rt.index.get(refs["f2"]), open_jobs=2))
@@ -169,6 +180,7 @@ async def test_offers_made_and_ended_by_another_process_are_counted(rt, database
 
 async def test_friends_already_up_to_date_are_not_read_again(rt, owner, monkeypatch):
     refs = await import_neighbours(rt, 2)
+    await others_end(owner)
     feed = await start_feed(rt)
     read: list[list] = []
     refresh = friends.refresh_index
@@ -179,14 +191,17 @@ async def test_friends_already_up_to_date_are_not_read_again(rt, owner, monkeypa
 
     monkeypatch.setattr(friends, "refresh_index", recorded)
     await owner.execute("UPDATE friends SET radius_m = 5000 WHERE ref = 'f1'")
+    await others_end(owner)
     await feed.follow()
     await feed.follow()
     assert read == [[refs["f1"]], []]
     rt.adjust_counters(refs["f1"], open_jobs=1)
     await owner.execute("UPDATE friends SET radius_m = 6000 WHERE ref = 'f2'")
+    await others_end(owner)
     await feed.follow()
     assert read[2:] == [[refs["f2"]]]
     await owner.execute("UPDATE friends SET radius_m = radius_m WHERE ref = 'f1'")
+    await others_end(owner)
     await feed.follow()
     assert read[3:] == [[refs["f1"]]]
     assert rt.index.get(refs["f1"]).open_jobs == 0
