@@ -5,7 +5,7 @@
 	bench-profile bench-timers bench-growth bench-live simulate proof proof-chaos \
 	proof-races proof-clocks proof-privacy proof-mutants proof-backup types \
 	proof-fuzz proof-alike proof-states proof-constraints proof-migrations \
-	proof-overload FORCE
+	proof-overload proof-hostile FORCE
 MAKEFLAGS += --no-print-directory
 
 VENV := .venv
@@ -41,7 +41,7 @@ lint: dev  ## Check format, style, types, imports and wording
 simulate: dev  ## Simulate a million bookings under the pure rules (ARGS="--bookings 100000" for fewer)
 	@$(VENV)/bin/python -m tests.simulation $(ARGS)
 
-proof: simulate proof-constraints proof-states proof-alike proof-fuzz proof-races proof-clocks proof-privacy proof-mutants proof-backup proof-migrations proof-overload proof-chaos  ## Run every long proof (tests/proof); they write docs/proof.md
+proof: simulate proof-constraints proof-states proof-alike proof-fuzz proof-races proof-clocks proof-privacy proof-mutants proof-backup proof-migrations proof-overload proof-hostile proof-chaos  ## Run every long proof (tests/proof); they write docs/proof.md
 
 proof-fuzz: dev  ## Generated requests by every kind of caller (ARGS="--minutes 2" for fewer)
 	@$(VENV)/bin/python -m tests.proof.fuzz $(ARGS)
@@ -60,6 +60,9 @@ proof-chaos: dev  ## Kill real processes 1,000 times, freeze and cut them off (A
 
 proof-overload: dev  ## Send twice as many bookings as can be served
 	@$(VENV)/bin/python -m tests.proof.overload $(ARGS)
+
+proof-hostile: dev  ## Attack a server from outside (ARGS="--only headers" for one attack)
+	@$(VENV)/bin/python -m tests.proof.hostile $(ARGS)
 
 proof-races: dev  ## Rounds of eight accepts at once over HTTP (ARGS="--rounds 1000" for fewer)
 	@$(VENV)/bin/python -m tests.proof.races $(ARGS)
