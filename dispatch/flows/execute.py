@@ -115,9 +115,10 @@ class Command:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommandResult:
-    """An executed command: the job as it is now, what changed, and when it was decided.
+    """An executed command: the job straight after it, what changed, and when it was decided.
 
-    `response` is what was stored under the idempotency key.
+    `job` includes no later command of the same batch. `response` is what was stored under the
+    idempotency key.
     """
 
     job: Job
@@ -153,10 +154,10 @@ async def execute_all(
             results[command] = StoredResponse(response=reply.body) if same else KeyReused()
     todo = [command for command in commands if command not in results]
     facts = await _load(rt, tx, todo)
-    verdicts = _decide(rt, facts, todo, results)
+    verdicts, before = _decide(rt, facts, todo, results)
     decided = await complete_fan_outs(rt, tx, facts, verdicts)
     await jobs.write(tx, list(decided.values()), facts.now)
-    results.update(_build_results(facts, todo, decided, results))
+    results.update(_build_results(facts.now, before, decided))
     await _store_responses(tx, todo, results)
     return [results[command] for command in commands], list(decided.values())
 
@@ -199,8 +200,10 @@ def _by_offer(loaded: Iterable[Job]) -> dict[tuple[OfferId, FriendId], BookingId
 
 def _decide(
     rt: Runtime, facts: Facts, commands: Sequence[Command], results: dict[Command, Result]
-) -> dict[Command, Changes | PendingFanOut]:
+) -> tuple[dict[Command, Changes | PendingFanOut], dict[Command, Job]]:
+    """The verdicts that change something, and the job before each command that is not refused."""
     verdicts: dict[Command, Changes | PendingFanOut] = {}
+    before_each: dict[Command, Job] = {}
     touched: dict[BookingId, Changes | PendingFanOut] = {}
     for command in commands:
         try:
@@ -215,10 +218,12 @@ def _decide(
         else:
             if isinstance(before, PendingFanOut) or (before and verdict):
                 results[command] = Deferred()
-            elif verdict is not None:
+                continue
+            before_each[command] = case.job
+            if verdict is not None:
                 verdicts[command] = touched[verdict.booking.id] = verdict
                 facts.apply(verdict)
-    return verdicts
+    return verdicts, before_each
 
 
 def _build_case(rt: Runtime, facts: Facts, command: Command) -> Case:
@@ -262,17 +267,14 @@ async def complete_fan_outs(
 
 
 def _build_results(
-    facts: Facts,
-    commands: Sequence[Command],
-    decided: Mapping[Command, Changes],
-    results: Mapping[Command, Result],
+    now: datetime, before: Mapping[Command, Job], decided: Mapping[Command, Changes]
 ) -> dict[Command, Result]:
+    """Each command is answered from the job as of that command, not as of the end of the batch."""
     done: dict[Command, Result] = {}
-    for command in commands:
-        if command in results:
-            continue
-        job = facts.jobs[facts.booking_id(command)]
-        result = CommandResult(job=job, changes=decided.get(command), now=facts.now)
+    for command, job in before.items():
+        changes = decided.get(command)
+        job_after = job if changes is None else job.after(changes)
+        result = CommandResult(job=job_after, changes=changes, now=now)
         done[command] = (
             replace(result, response=command.build_response(result))
             if command.build_response

@@ -182,6 +182,15 @@ BUGS: tuple[Mutant, ...] = (
         (LOCKS, "tests/flows/test_group_commit.py"),
     ),
     mutant(
+        "a command is answered from the job as of the end of its batch",
+        "a repeated accept is answered 500 when the job is cancelled at the same moment",
+        "dispatch/flows/execute.py",
+        "    results.update(_build_results(facts.now, before, decided))\n",
+        "    last = {c: facts.jobs[job.booking.id] for c, job in before.items()}\n"
+        "    results.update(_build_results(facts.now, last, decided))\n",
+        "tests/races/test_pairs.py",
+    ),
+    mutant(
         "keys are shared by all callers",
         "one caller gets another's answer",
         "api/routes/bookings.py",

@@ -90,6 +90,8 @@ class Conflict:
 
 CONFLICTS = (
     Conflict("offered", "cancel", "accept"),
+    Conflict("awarded", "cancel", "accept"),
+    Conflict("contacted", "hand-back", "accept"),
     Conflict("contacted", "hand-back", "complete"),
     Conflict("awarded", "deadline", "contacted"),
     Conflict("offered", "expiry", "decline"),
@@ -194,7 +196,9 @@ async def _prepare(mine: list[Lane], conflict: Conflict, number: int, count: int
         async with locks[lane.group]:
             booking, offers = await book(lane, number + index)
             here, there = lane.friends[2 * (index // len(mine) % 4) :][:2]
-            connections = (Connection(here[1].port), Connection(there[1].port))
+            # Through two processes, or in one batch of the same.
+            second = there if index % 2 else here
+            connections = (Connection(here[1].port), Connection(second[1].port))
             attempt = Attempt(lane, booking, here[0], offers[str(here[0].id)], connections)
             await _advance_to(attempt, conflict.begin)
             attempt.calls.clear()
