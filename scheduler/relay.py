@@ -142,6 +142,7 @@ def outcome(claimed: ClaimedMessage, result: Result) -> DeliveryOutcome:
                 # Capped at our own last back-off, whatever the remote side asks for.
                 requested_s = min(result.after_s or 0.0, BACK_OFF_S[-1])
                 retry_after_s = max(BACK_OFF_S[claimed.tries - 1], requested_s)
+                retry_after_s = min(retry_after_s, result.within_s)
     if state is MessageState.PARKED:
         log.error("message %s is parked: %s", claimed.message.id, problem)
     return DeliveryOutcome(

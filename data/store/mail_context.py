@@ -47,11 +47,13 @@ class LatestAward:
 class MessageContext:
     """A message's booking, recipient and friend, with the data of its event.
 
-    `email` is None once the recipient's data is erased; `address` is the customer's own.
+    `since` is when its event happened. `email` is None once the recipient's data is erased;
+    `address` is the customer's own.
     `push_subscriptions` are those of the recipient, for a push message only.
     """
 
     now: datetime
+    since: datetime
     package: str
     market: Market
     state: BookingState
@@ -83,6 +85,7 @@ def _message_context(row: asyncpg.Record) -> MessageContext:
     market, currency = Market(row["market"]), Currency(row["currency"])
     return MessageContext(
         now=row["now"],
+        since=row["since"],
         package=row["package"],
         market=market,
         state=BookingState(row["state"]),

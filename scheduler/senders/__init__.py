@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -31,11 +32,12 @@ class Obsolete:
 class Retry:
     """It may work later; after `after_s` seconds if the server asked for that, at most six hours.
 
-    `problem` holds no personal data.
+    It is tried again within `within_s` seconds in any case. `problem` holds no personal data.
     """
 
     problem: str
     after_s: float | None = None
+    within_s: float = math.inf
 
 
 @dataclass(frozen=True, slots=True)

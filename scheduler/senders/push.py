@@ -2,7 +2,8 @@
 
 A push says in the friend's language that there is something, and carries ids and nothing else: what
 it is about is shown once the phone is unlocked. It goes to all phones of a friend at once; one that
-takes it is enough. What only withdraws an earlier push goes to phones alone.
+takes it is enough. While their services are busy it is tried again, and mailed after a part of the
+time in which it is of use. What only withdraws an earlier push goes to phones alone.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -45,6 +47,7 @@ PHONES_ONLY = frozenset(template.name for template in TEMPLATES.values() if temp
 OPENS_HOME = PHONES_ONLY | {"contact_missed", ALARM}
 SILENT = PHONES_ONLY
 DEFAULT_LIFE = timedelta(hours=1)
+MAILED_AFTER = 1 / 4
 TRIAL_LIFE = timedelta(minutes=1)
 RECORD_AGAIN_AFTER = timedelta(hours=1)
 GONE = frozenset({404, 410})
@@ -185,10 +188,11 @@ class Push:
         await self._record(results, about.now)
         if any(one.problem is None for one in results):
             return Sent()
-        if late := [one for one in results if one.problem is PhoneProblem.UNREACHABLE]:
-            return Retry(
-                "no push service accepts it", max((o.after_s or 0.0 for o in late), default=0.0)
-            )
+        late = [one for one in results if one.problem is PhoneProblem.UNREACHABLE]
+        left_s = _seconds_before_mail(about, message)
+        if late and left_s > 0:
+            after_s = max(one.after_s or 0.0 for one in late)
+            return Retry("no push service accepts it", after_s, within_s=left_s)
         if message.template in PHONES_ONLY:
             return Obsolete()
         return await self.fallback.send(delivery)
@@ -234,11 +238,24 @@ def _should_record(result: PushResult, now: datetime) -> bool:
 
 def _deliver_until(about: MessageContext, message: Message) -> datetime:
     """Until when a phone that is switched off should still get the push."""
+    return _end(about, message) or about.now + DEFAULT_LIFE
+
+
+def _seconds_before_mail(about: MessageContext, message: Message) -> float:
+    """For how long a push that no service accepts is tried before it is mailed."""
+    if message.template in PHONES_ONLY:
+        return math.inf
+    until = _end(about, message) or about.since + DEFAULT_LIFE
+    return (about.since + (until - about.since) * MAILED_AFTER - about.now).total_seconds()
+
+
+def _end(about: MessageContext, message: Message) -> datetime | None:
+    """When a message is of no more use, if it ends by itself."""
     if about.offer:
         return about.offer.expires_at
     if message.template == "contact_reminder" and about.award:
         return about.award.contact_due_at
-    return about.now + DEFAULT_LIFE
+    return None
 
 
 def payload(

@@ -251,6 +251,58 @@ async def test_a_service_that_asks_to_wait_for_ever_holds_up_no_other_message(rt
     assert states == {refs["f1"]: "pending", refs["f2"]: "sent"}
 
 
+@pytest.mark.parametrize("retry_after", ["", "20", "3600"])
+async def test_an_offer_that_no_service_accepts_is_mailed_before_it_is_half_over(
+    rt, post, clock, retry_after
+):
+    refs = await import_neighbours(rt, 1)
+    handset = await post.subscribe(refs["f1"], "phone")
+    handset.answer = (429, {"retry-after": retry_after}, b"")
+    (offer,) = live_offers_of(await book_job(rt))
+    half = offer.offered_at + (offer.expires_at - offer.offered_at) / 2
+    while not (mailed := post.box.subjects("f1@example.org")) and await clock.now() < half:
+        await post.deliver()
+        (row,) = await post.messages(template="offer")
+        assert row["state"] == "pending" or post.box.mails
+        await clock.set(max(row["next_at"], await clock.now()))
+    assert len(mailed) == 1
+    assert len(handset.taken) > 1
+    assert await clock.now() < half
+
+
+async def test_a_reminder_that_no_service_accepts_is_mailed_while_there_is_time(rt, post, clock):
+    refs = await import_neighbours(rt, 1)
+    handset = await post.subscribe(refs["f1"], "phone")
+    (offer,) = live_offers_of(await book_job(rt))
+    done = await commands.accept(rt, offer.id, refs["f1"])
+    await post.deliver()
+    handset.answer = (503, {}, b"")
+    due = done.job.award.contact_due_at
+    await clock.set(due - timedelta(hours=1))
+    await commands.fire_due_timers(rt, 10)
+    post.box.mails.clear()
+    while not post.box.subjects("f1@example.org") and await clock.now() < due:
+        await post.deliver()
+        row = (await post.messages(template="contact_reminder"))[-1]
+        await clock.set(max(row["next_at"], await clock.now()))
+    assert due - await clock.now() > timedelta(minutes=30)
+
+
+async def test_the_end_of_an_offer_is_never_mailed_even_while_services_are_busy(rt, post, clock):
+    refs = await import_neighbours(rt, 2)
+    handset = await post.subscribe(refs["f2"], "phone")
+    done = await book_job(rt)
+    await post.deliver()
+    handset.answer = (503, {}, b"")
+    await commands.accept(rt, live_offers_of(done)[0].id, refs["f1"])
+    await post.deliver()
+    await clock.advance(timedelta(minutes=40))
+    await post.deliver()
+    (row,) = await post.messages(template="offer_gone")
+    assert row["state"] == "pending"
+    assert post.box.subjects("f2@example.org") == []
+
+
 async def test_one_phone_that_takes_the_push_is_enough(rt, subscribe, deliver, messages, box):
     refs = await import_neighbours(rt, 1)
     (await subscribe(refs["f1"], "old")).answer = (503, {}, b"")
