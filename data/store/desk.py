@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final
@@ -25,6 +26,19 @@ STORY_MAX: Final = 1_000
 MAP_MAX: Final = 20_000
 NOTES_MAX: Final = 200
 END_OF_TIME: Final = (datetime(9999, 1, 1, tzinfo=UTC), UUID(int=0))
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What the desk searches for: the whole text, its words, and how its phone number may begin.
+
+    `phone` are digits of E.164 numbers without the plus, any of which will do; `words` are without
+    that number.
+    """
+
+    whole: str
+    words: str
+    phone: frozenset[str]
 
 
 class Queue(StrEnum):
@@ -50,9 +64,9 @@ async def bookings_in_queue(
     return [row["id"] for row in await tx.fetch(getattr(sql, queue), *args)]
 
 
-async def search(tx: Connection, words: str) -> list[BookingId]:
+async def search(tx: Connection, asked: Asked) -> list[BookingId]:
     """Find the newest bookings by id, reference, a friend's ref or words of the customer's data."""
-    rows = await tx.fetch(sql.search, words, parse_id(words), FOUND_MAX)
+    rows = await tx.fetch(sql.search, *await _search_arguments(tx, asked))
     return [BookingId(row["id"]) for row in rows]
 
 
@@ -156,10 +170,15 @@ async def friends(
     return [dict(row) for row in rows]
 
 
-async def search_friends(tx: Connection, words: str) -> list[FriendId]:
+async def search_friends(tx: Connection, asked: Asked) -> list[FriendId]:
     """Find friends by id, prefix of the ref, or words of their data."""
-    rows = await tx.fetch(sql.search_friends, words, parse_id(words), FOUND_MAX)
+    rows = await tx.fetch(sql.search_friends, *await _search_arguments(tx, asked))
     return [FriendId(row["id"]) for row in rows]
+
+
+async def _search_arguments(tx: Connection, asked: Asked) -> tuple[Any, ...]:
+    terms = await tx.fetchval(sql.search_terms, asked.words, list(asked.phone))
+    return asked.whole, parse_id(asked.whole), FOUND_MAX, terms
 
 
 async def friend(tx: Connection, friend_id: FriendId, *, jobs: int) -> Row | None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
+from unicodedata import normalize
 from uuid import UUID
 
 from data.db import Connection, moment, transaction
@@ -18,6 +19,7 @@ from data.store.read_models import BookingView
 from dispatch.rules.jobs.matching import Nearby, booking_reference_point
 from dispatch.rules.jobs.nearby import NearbyFriend, classify_nearby
 from dispatch.rules.people.desk_notes import NotesFull
+from dispatch.rules.people.phone_search import split_phone
 from dispatch.rules.refusals import NotFound
 from dispatch.runtime import Runtime
 from geo.point import Point, distance_m
@@ -77,7 +79,7 @@ async def bookings(
                 *await desk.bookings_in_queue(tx, queue, soon=DUE_SOON, limit=desk.COUNTED_MAX)
             }
         if words:
-            found = await desk.search(tx, words)
+            found = await desk.search(tx, _asked(words))
             among = {*found} if among is None else among.intersection(found)
         return await desk.page(tx, state=state, among=among, before=before, limit=limit)
 
@@ -165,7 +167,7 @@ async def friend_rows(
     """A page of friends by state and search words, in the order of their refs."""
     async with transaction(rt.pool) as tx:
         await desk.record_access(tx, actor=actor, act="friends.listed", subject=ALL_RECORDS)
-        among = await desk.search_friends(tx, words) if words else None
+        among = await desk.search_friends(tx, _asked(words)) if words else None
         return await desk.friends(tx, state=state, among=among, after=after, limit=limit)
 
 
@@ -179,6 +181,11 @@ async def open_friend(
             raise NotFound("there is no such friend")
         await desk.record_access(tx, actor=actor, act="friend.opened", subject=str(friend_id))
         return row, await _names(tx, row)
+
+
+def _asked(words: str) -> desk.Asked:
+    whole = normalize("NFC", words)
+    return desk.Asked(whole, *split_phone(whole))
 
 
 async def _names(tx: Connection, row: Mapping[str, Any]) -> Mapping[UUID, str]:

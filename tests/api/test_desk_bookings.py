@@ -113,6 +113,12 @@ async def test_a_booking_is_found_by_any_known_detail(api):
         assert await refs(desk, q=q) == [zoe], q
     for q in ("3011", "bern", "ALICE Bern 30", "41440001840"):
         assert await refs(desk, q=q) == [zoe], q
+    for q in ("044 000 18 40", "0440001840", "+41 44 000 18 40", "0041440001840", "044/000-18"):
+        assert await refs(desk, q=q) == [zoe], q
+        assert await refs(desk, q=f"Zoe {q} Bern") == [zoe], q
+        assert await refs(desk, q=f"{q}9") == [], q
+    for q in ("Mueller", "mu\u0308ller", "MUE", "Moeller"):
+        assert await refs(desk, q=q) == ([] if q == "Moeller" else [zoe]), q
     assert await refs(desk, q="f1") == [vera["id"]]
     assert len(await refs(desk, q="Beispiel 8001")) == 3
     for q in ("oe", "zoe basel", "' | 'x", "& !", "\\", ":*", "zoe:X", "%", "''"):

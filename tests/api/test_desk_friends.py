@@ -22,10 +22,23 @@ async def found(desk, **params):
 async def test_friends_are_found_by_ref_name_mail_and_town(api):
     desk = await api.operator()
     await import_friends(
-        api.rt, [friend_row("be-1", name="Jörg Ötzi", city="Bern", postcode="3011")]
+        api.rt,
+        [
+            friend_row("be-1", name="Jörg Ötzi", city="Bern", postcode="3011"),
+            friend_row("be-2", name="Samuel Joerger-Bauer", phone="+41440000011", city="Thun"),
+        ],
     )
-    for q in ("be-", "BE-1", "otzi", "jörg öt", "be-1@example.org", "bern", "3011"):
+    for q in ("BE-1", "otzi", "jörg öt", "Oetzi", "be-1@example.org", "bern", "3011"):
         assert await found(desk, q=q) == ["be-1"], q
+    for q in (
+        "044 000 00 11",
+        "+41 44 000 00 11",
+        "0041 (0)44 000 00 11",
+        "jörger",
+        "samuel bauer",
+    ):
+        assert await found(desk, q=q) == ["be-2"], q
+    assert await found(desk, q="Jörg") == await found(desk, q="be-") == ["be-1", "be-2"]
     assert await found(desk, q=str(api.friends["f3"])) == ["f3"]
     assert await found(desk, q="muster") == [f"f{n}" for n in range(1, 7)]
     assert await found(desk, q="uster") == []

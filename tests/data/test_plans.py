@@ -152,7 +152,7 @@ HOT: Mapping[str, Mapping[str, Hot]] = {
         "page_among": hot(BEGINNING, ONE, 50, FEW, None, by="bookings_pkey"),
         "rows": hot(FEW, by="bookings_pkey people_pkey"),
         "search": hot(
-            *("anna", ONE, 100),
+            *("anna", ONE, 100, "('anna':* | '4144':*)"),
             by="bookings_pkey booking_partner_reference friends_ref_key awards_friend "
             "people_words bookings_customer_id_key",
         ),
@@ -213,7 +213,9 @@ OPTIONAL: Mapping[str, frozenset[str]] = {
     "read_models": frozenset({"positions", "outcomes"}),
     "desk": frozenset(
         [
-            *("add_booking_note", "add_friend_note", "search_friends", "certificates_of"),
+            *("add_booking_note", "add_friend_note", "certificates_of"),
+            # The words are looked up as in `search`; the refs of all friends are few.
+            *("search_terms", "search_friends"),
             # They read many current rows and few old ones.
             *("unsure_addresses", "day_numbers", "live_offers", "map_bookings"),
         ]

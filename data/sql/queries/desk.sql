@@ -27,6 +27,19 @@ LEFT JOIN friends f ON f.id = a.friend_id
 LEFT JOIN people h ON h.id = a.friend_id
 WHERE b.id = ANY($1::uuid[]) ORDER BY b.created_at DESC, b.id DESC
 
+-- name: search_terms
+-- For every word its spellings with an umlaut, with the vowel alone and with an e after it (ue is no ü in Bauer, neu and
+-- Quelle), and for a telephone number the ways it may begin.
+SELECT string_agg(term, ' & ') AS terms FROM (
+  SELECT '(' || string_agg(DISTINCT quote_literal(s.spelling) || ':*', ' | ') || ')' AS term
+  FROM unnest(words(lower(regexp_replace($1, '@\S*', '', 'g')))) WITH ORDINALITY AS t (word, place),
+       LATERAL (VALUES (plain(word)),
+         (plain(regexp_replace(regexp_replace(word, '([ao])e', '\1', 'g'), '(^|[^aeq])ue', '\1u', 'g'))),
+         (plain(replace(replace(replace(word, 'ä', 'ae'), 'ö', 'oe'), 'ü', 'ue')))) AS s (spelling)
+  GROUP BY t.place
+  UNION ALL SELECT '(' || string_agg(quote_literal(d) || ':*', ' | ') || ')' FROM unnest($2::text[]) AS d HAVING count(*) > 0
+) AS terms
+
 -- name: search
 -- The newest of each: by booking id, partner reference, friend ref, words of the customer's data.
 SELECT b.id FROM bookings b WHERE b.id = $2::uuid
@@ -35,9 +48,7 @@ UNION (SELECT a.booking_id FROM awards a WHERE a.friend_id = (SELECT f.id FROM f
        ORDER BY a.awarded_at DESC LIMIT $3)
 UNION SELECT b.id
 FROM (SELECT p.id FROM people p
-      WHERE findable(p.name, p.email, p.phone, p.postcode, p.city)
-              @@ (SELECT string_agg(quote_literal(w) || ':*', ' & ')
-                  FROM unnest(words(plain(regexp_replace($1, '@\S*', '', 'g')))) AS w)::tsquery
+      WHERE findable(p.name, p.email, p.phone, p.postcode, p.city) @@ $4::text::tsquery
         AND ($1 !~ '^\S+@\S*$' OR starts_with(lower(p.email), lower($1)))
         AND p.kind = 'customer' AND p.erased_at IS NULL
       ORDER BY p.id DESC LIMIT $3) AS c
@@ -174,9 +185,7 @@ JOIN people p ON p.id = f.id ORDER BY f.ref
 SELECT f.id FROM friends f WHERE f.id = $2::uuid
 UNION (SELECT f.id FROM friends f WHERE starts_with(lower(f.ref), lower($1)) ORDER BY f.ref LIMIT $3)
 UNION (SELECT p.id FROM people p
-       WHERE findable(p.name, p.email, p.phone, p.postcode, p.city)
-               @@ (SELECT string_agg(quote_literal(w) || ':*', ' & ')
-                   FROM unnest(words(plain(regexp_replace($1, '@\S*', '', 'g')))) AS w)::tsquery
+       WHERE findable(p.name, p.email, p.phone, p.postcode, p.city) @@ $4::text::tsquery
          AND ($1 !~ '^\S+@\S*$' OR starts_with(lower(p.email), lower($1)))
          AND p.kind = 'friend' AND p.erased_at IS NULL LIMIT $3)
 
