@@ -22,6 +22,7 @@ from data.store import read_models
 from dispatch.flows.execute import CommandResult
 from dispatch.rules.jobs import cancellation, matching, visibility
 from dispatch.rules.jobs import job as rules
+from dispatch.rules.people.names import first_name
 from dispatch.rules.policy import HOUR, Policy
 from dispatch.rules.trust.disclosure import may_know_customer
 from geo import cells
@@ -194,11 +195,6 @@ def _cancellation(
         policy=policy.at(view.tier, view.package),
     )
     return responses.Cancellation.model_validate(found) if found else None
-
-
-def first_name(name: str) -> str:
-    """The first name of a friend."""
-    return name.split(maxsplit=1)[0]
 
 
 def present_appointment(met: jobs_records.Appointment | None) -> responses.Appointment | None:

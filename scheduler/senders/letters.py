@@ -53,6 +53,7 @@ BUTTON = (
     '">{label}</a></p>'
 )
 LONGEST_TEXT = 500
+JOINERS = "\u200c\u200d"
 CACHED = 4096
 
 
@@ -234,10 +235,15 @@ def _write(field: str, facts: Mapping[str, object], style: Style) -> str:
 
 def _text(field: str, fact: str, _: Style) -> str:
     """One line without control characters, so that no fact can add a header or a paragraph."""
-    line = " ".join("".join(c if c.isprintable() else " " for c in fact).split())
+    line = " ".join("".join(c if _is_written(c) else " " for c in fact).split())
     if not line or len(line) > LONGEST_TEXT:
         raise InvalidFact(field, f"has {len(line)} characters; give 1 to {LONGEST_TEXT}")
     return line
+
+
+def _is_written(character: str) -> bool:
+    # A joiner is part of the spelling of names in Persian and other scripts.
+    return character.isprintable() or character in JOINERS
 
 
 def _money(_: str, fact: Money, style: Style) -> str:

@@ -20,6 +20,7 @@ from data.records.money import Money
 from data.store.mail_context import LatestAward, MessageContext
 from dispatch.rules.jobs.customer_links import customer_token
 from dispatch.rules.jobs.events import FIELDS, TEMPLATES, Shape, Validity, fact_of
+from dispatch.rules.people.names import first_name
 
 BEFORE_VISIT: Final = frozenset({BookingState.CONTACTED, BookingState.SCHEDULED})
 STANDING: Final = frozenset({AwardState.LIVE, AwardState.DONE})
@@ -44,8 +45,8 @@ class Content:
             "helpers": about.asked,
             "link": self.link(message, about),
         }
-        if about.friend_name:
-            known["first_name"] = about.friend_name.split()[0]
+        if about.friend_name is not None:
+            known["first_name"] = first_name(about.friend_name)
         if about.offer:
             known |= {"distance_m": about.offer.shown_m, "expires_at": about.offer.expires_at}
         if about.award:

@@ -23,6 +23,7 @@ from data.store.desk import Queue
 from dispatch.flows import desk
 from dispatch.rules.jobs.matching import TRAITS
 from dispatch.rules.people.desk_notes import NotesFull
+from dispatch.rules.people.names import first_name
 from dispatch.rules.refusals import NotFound
 
 router = APIRouter(prefix="/v1", tags=["desk"], route_class=CompiledRoute)
@@ -158,8 +159,9 @@ async def note_booking(
 def _row(row: Mapping[str, Any]) -> desk_schemas.BookingRow:
     friend = None
     if row["friend_id"] is not None:
-        first_name = presenters.first_name(row["friend_name"])
-        friend = desk_schemas.FriendName(id=row["friend_id"], ref=row["ref"], first_name=first_name)
+        friend = desk_schemas.FriendName(
+            id=row["friend_id"], ref=row["ref"], first_name=first_name(row["friend_name"])
+        )
     return desk_schemas.BookingRow(
         id=row["id"],
         state=row["state"],
