@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
-from icalendar import Calendar, Event, vCalAddress, vText
+from icalendar import Calendar, Event, TimezoneDaylight, vCalAddress, vText
 
 from data.records.ids import BookingId
 from data.records.jobs import Appointment
@@ -47,8 +47,23 @@ def invitation(
     calendar.add_component(event)
     year = appointment.starts_at.year
     calendar.add_missing_timezones(date(year - 1, 1, 1), date(year + 2, 1, 1))
+    for zone in calendar.timezones:
+        for daylight in zone.daylight:
+            _begin_by_the_old_clock(daylight)
     file: bytes = calendar.to_ical()
     return file
+
+
+def _begin_by_the_old_clock(daylight: TimezoneDaylight) -> None:
+    """Daylight saving begins at 02:00, the time that clocks leave (RFC 5545, 3.6.5).
+
+    icalendar writes 03:00, the time that they show then.
+    """
+    skipped = daylight.TZOFFSETTO - daylight.TZOFFSETFROM
+    daylight.DTSTART = daylight.DTSTART - skipped
+    later = [start - skipped for start, _ in daylight.rdates]
+    daylight.pop("RDATE", None)
+    daylight.add("rdate", later)
 
 
 def _event(

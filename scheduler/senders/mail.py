@@ -24,10 +24,11 @@ from typing import Any, Final, Protocol
 from uuid import UUID
 
 import aiosmtplib
+from email_validator import EmailNotValidError, validate_email
 
 from data.enums import Audience
 from data.markets import MARKETS
-from data.records.jobs import Appointment
+from data.replace import replace
 from data.settings import Settings
 from dispatch.runtime import Runtime
 from scheduler.senders import Delivery, GiveUp, Obsolete, Result, Retry, Sent
@@ -107,15 +108,18 @@ class SmtpTransport:
 
     async def deliver(self, mail: EmailMessage, to: str) -> Result:
         """Hand the mail over: Retry for 4xx and time-outs, GiveUp for a 5xx about this mail."""
+        recipient = with_ascii_domain(to)
         try:
             await aiosmtplib.send(
                 mail.as_bytes(),
                 sender=bare_address(mail["From"]),
-                recipients=to,
-                mail_options=() if to.isascii() else ("SMTPUTF8",),
+                recipients=recipient,
+                mail_options=() if recipient.isascii() else ("SMTPUTF8",),
                 timeout=self.timeout_s,
                 **self.address,
             )
+        except aiosmtplib.SMTPNotSupported:
+            return GiveUp("the mail server takes no addresses beyond ASCII (SMTPUTF8)")
         except aiosmtplib.SMTPAuthenticationError as error:
             return Retry(f"the mail server refused the login: {_code(error)}")
         except aiosmtplib.SMTPRecipientsRefused as error:
@@ -181,12 +185,8 @@ class Mail:
         customer = message.audience is Audience.CUSTOMER
         file = invitation(
             message.booking_id,
-            # The event number grows across awards; a revision starts again with each.
-            Appointment(
-                starts_at=appointment.starts_at,
-                ends_at=appointment.ends_at,
-                revision=message.seq,
-            ),
+            # The downloaded file of an appointment has the same SEQUENCE; its withdrawal a higher.
+            replace(appointment, revision=message.seq) if cancelled else appointment,
             summary=self.content.packages[about.package].texts[about.language].name,
             description=letter.text,
             # A friend finds the street behind the link, where it disappears when access ends.
@@ -207,8 +207,8 @@ def compose(letter: Letter, *, sender: str, to: str, mail_id: UUID, at: datetime
     """
     mail = EmailMessage(policy=POLICY)
     mail["From"] = _sender(sender)
-    # An address beyond ASCII travels as UTF-8 or not at all (RFC 6532): as octets, in surrogates.
-    mail["To"] = _line("To", to).encode().decode("ascii", "surrogateescape")
+    # Before its @ an address beyond ASCII is UTF-8 or nothing (RFC 6532): as octets, in surrogates.
+    mail["To"] = with_ascii_domain(_line("To", to)).encode().decode("ascii", "surrogateescape")
     mail["Subject"] = _subject(letter.subject)
     mail["Date"] = format_datetime(at)
     mail["Message-ID"] = f"<{mail_id}@{bare_address(sender).rpartition('@')[2]}>"
@@ -234,15 +234,30 @@ def attach_calendar(mail: EmailMessage, file: bytes, *, method: str) -> None:
     mail.set_boundary(f"{inner}_")
 
 
+def with_ascii_domain(email: str) -> str:
+    """The address as every mail server takes it: müller.example as xn--mller-kva.example.
+
+    Unchanged where the part before the @ is beyond ASCII too, which only SMTPUTF8 carries.
+    """
+    if email.isascii():
+        return email
+    try:
+        known = validate_email(email, check_deliverability=False, globally_deliverable=False)
+    except EmailNotValidError:
+        return email
+    return known.ascii_email or email
+
+
 @cache
 def bare_address(sender: str) -> str:
     """The address of a sender without the display name."""
-    return parseaddr(sender)[1]
+    return with_ascii_domain(parseaddr(sender)[1])
 
 
 @cache
 def _sender(value: str) -> str:
-    return formataddr(parseaddr(_line("From", value)))
+    name, _ = parseaddr(_line("From", value))
+    return formataddr((name, bare_address(value)))
 
 
 def _subject(value: str) -> str:

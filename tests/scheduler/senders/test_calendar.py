@@ -1,14 +1,18 @@
-from datetime import UTC, datetime
+from collections import Counter
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import pytest
 from icalendar import Calendar
 
+from data.markets import MARKETS
 from data.records.ids import BookingId
 from data.records.jobs import Appointment
 from scheduler.senders.calendar import invitation
 
+SECOND, NO_TIME = timedelta(seconds=1), timedelta(0)
 BOOKING = BookingId(UUID("0197f0a0-0000-7000-8000-000000000001"))
 APPOINTMENT = Appointment(
     starts_at=datetime(2026, 3, 30, 12, tzinfo=UTC),
@@ -48,6 +52,23 @@ def test_times_are_local_with_the_rules_of_the_zone_beside_them() -> None:
     assert b"DTSTART;TZID=Europe/Zurich:20260330T140000" in file
     assert b"BEGIN:VTIMEZONE" in file
     assert b"TZOFFSETTO:+0200" in file
+
+
+@pytest.mark.parametrize("timezone", [facts.timezone for facts in MARKETS.values()])
+def test_the_rules_of_a_zone_begin_when_its_clocks_change(timezone: str) -> None:
+    """A change is told in the time of the clock before it: 02:00 in spring, 03:00 in autumn."""
+    [zone] = Calendar.from_ical(made(timezone=timezone)).walk("VTIMEZONE")
+    checked = []
+    for rules in zone.subcomponents:
+        before, after = rules.TZOFFSETFROM, rules.TZOFFSETTO
+        for local in [rules.DTSTART, *(start for start, _ in rules.rdates)]:
+            moment = local.replace(tzinfo=UTC) - before
+            at = [
+                (moment - t).astimezone(ZoneInfo(timezone)).utcoffset() for t in (SECOND, NO_TIME)
+            ]
+            assert at == [before, after], local
+            checked.append((rules.name, local.hour))
+    assert Counter(checked[1:]) == {("DAYLIGHT", 2): 3, ("STANDARD", 3): 3}
 
 
 def test_a_moved_appointment_replaces_the_first_one() -> None:

@@ -34,6 +34,7 @@ class Box:
         self.mails: list[bytes] = []
         self.recipients: list[str] = []
         self.port = 0
+        self.utf8 = True
         self.rcpt = "250 OK"
         self.data = "250 OK"
         self.silent: asyncio.Event | None = None
@@ -72,7 +73,7 @@ async def box():
             authenticator=refuse,
             auth_require_tls=False,
             auth_exclude_mechanism=[],
-            enable_SMTPUTF8=True,
+            enable_SMTPUTF8=kept.utf8,
         ),
         "127.0.0.1",
         0,
@@ -97,10 +98,10 @@ def letter():
     return mail
 
 
-def letter_to(email):
+def letter_to(email, sender="tekkie <hello@tekkie.example>"):
     return compose(
         Letter(subject="Grüezi", text="Ä text\n", html="<p>Ä text</p>"),
-        sender="tekkie <hello@tekkie.example>",
+        sender=sender,
         to=email,
         mail_id=MAIL_ID,
         at=datetime(2026, 3, 2, 9, tzinfo=UTC),
@@ -123,6 +124,28 @@ async def test_an_address_beyond_ascii_is_asked_for_and_written_as_it_is(box):
     assert await SmtpTransport(box.address).deliver(letter_to(BEYOND_ASCII), BEYOND_ASCII) == Sent()
     assert box.recipients == ["jürg@example.com"]
     assert "\r\nTo: jürg@example.com\r\n".encode() in box.mails[0]
+
+
+@pytest.mark.parametrize("known", ["anna@müller.example", "anna@xn--mller-kva.example"])
+@pytest.mark.parametrize("utf8", [True, False])
+async def test_a_domain_beyond_ascii_is_written_as_every_server_takes_it(box, utf8, known):
+    box.utf8 = utf8
+    assert await SmtpTransport(box.address).deliver(letter_to(known), known) == Sent()
+    assert box.recipients == ["anna@xn--mller-kva.example"]
+    assert b"\r\nTo: anna@xn--mller-kva.example\r\n" in box.mails[0]
+
+
+async def test_an_address_that_this_server_cannot_take_is_not_tried_for_days(box):
+    box.utf8 = False
+    result = await SmtpTransport(box.address).deliver(letter_to(BEYOND_ASCII), BEYOND_ASCII)
+    assert result == GiveUp("the mail server takes no addresses beyond ASCII (SMTPUTF8)")
+    assert box.recipients == []
+
+
+async def test_a_sender_may_have_a_domain_beyond_ascii(box):
+    mail = letter_to(TO, sender="tekkie <hilfe@grüezi.example>")
+    assert await SmtpTransport(box.address).deliver(mail, TO) == Sent()
+    assert box.parsed()[0]["From"] == "tekkie <hilfe@xn--grezi-lva.example>"
 
 
 @pytest.mark.parametrize(
@@ -251,6 +274,26 @@ async def test_an_offer_taken_before_it_was_mailed_is_not_mailed(rt, post_office
     assert "Muster" not in text(found)
 
 
+@pytest.mark.parametrize(
+    ("name", "called"),
+    [("Dr. Anna Muster", "Anna"), ("Muster, Beat", "Beat"), ("Herr Keller", "Herr Keller")],
+)
+async def test_a_friend_is_announced_by_the_first_name(rt, post_office, name, called):
+    await import_neighbours(rt, 1, name=name)
+    await book_and_accept(rt)
+    found = to(await post_office(), "vera@example.com")[-1]
+    assert found["Subject"].startswith(f"{called} hilft Ihnen")
+
+
+async def test_a_friend_without_a_name_is_announced_all_the_same(rt, owner, post_office, messages):
+    await import_neighbours(rt, 1)
+    await owner.execute("UPDATE people SET name = $1 WHERE kind = 'friend'", "\u200b\u3164")
+    await book_and_accept(rt)
+    found = to(await post_office(), "vera@example.com")[-1]
+    assert found["Subject"].startswith("tekkie hilft Ihnen")
+    assert await messages(state="parked") == []
+
+
 async def test_a_friend_who_lost_the_job_meanwhile_is_not_named(rt, post_office, messages):
     await import_neighbours(rt, 4)
     booking_id, offer = await book_and_accept(rt)
@@ -260,7 +303,7 @@ async def test_a_friend_who_lost_the_job_meanwhile_is_not_named(rt, post_office,
     assert (await messages(template="friend_changed"))[0]["state"] == "sent"
 
 
-async def test_both_get_an_invitation_that_a_later_one_replaces(rt, clock, post_office):
+async def test_both_get_an_invitation_that_a_later_one_replaces(rt, owner, clock, post_office):
     refs = await import_neighbours(rt, 1)
     booking_id, offer = await book_and_accept(rt)
     await commands.confirm_contact(rt, booking_id, offer.friend_id)
@@ -270,7 +313,9 @@ async def test_both_get_an_invitation_that_a_later_one_replaces(rt, clock, post_
     await commands.schedule(rt, booking_id, offer.friend_id, starts_at + timedelta(hours=2), None)
     moved = invitations(await post_office())
     assert first.keys() == moved.keys() == {"vera@example.com", friend_email(offer, refs)}
+    downloaded = await owner.fetchval("SELECT appointment_revision FROM awards")
     for reader, event in moved.items():
+        assert event["SEQUENCE"] == downloaded
         assert event["UID"] == first[reader]["UID"] == str(booking_id)
         assert event["SEQUENCE"] > first[reader]["SEQUENCE"]
         assert event.decoded("DTSTART") == starts_at + timedelta(hours=2)
