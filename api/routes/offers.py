@@ -42,10 +42,15 @@ async def list_my_offers(rt: Rt, caller: CurrentFriend) -> base.Page[responses.O
     responses=problems(NotFound, OfferGone, OfferExpired, AtCapacity),
 )
 async def accept_offer(rt: Rt, caller: CurrentFriend, offer_id: UUID) -> responses.AcceptResponse:
-    """Accept; the first friend to accept gets the job. A repeat gets the same response."""
+    """Accept; the first friend to accept gets the job. A repeat gets the same response.
+
+    It does while the friend has the job, and after its completion for as long as they may see the
+    customer; then without the customer. Once the job was handed back, forfeited, released or
+    cancelled, a repeat gets `offer-gone`.
+    """
     done = await commands.accept(rt, OfferId(offer_id), caller.friend_id)
     award = done.job.award
-    assert award is not None  # the rule has just made the award, or found it
+    assert award is not None  # the command has made the award, or found it
     contact = None
     if may_know_customer(award.ended_at, done.now, rt.policy):
         contact = await lookups(rt).customers.get(award.booking_id)

@@ -187,7 +187,7 @@ class Offer(ResponseModel):
 
 
 class AcceptResponse(ResponseModel):
-    """The awarded job; every repeat of the request gets the same response."""
+    """The awarded job; a repeat gets the same response while the friend has the job."""
 
     booking_id: UUID
     offer_id: UUID

@@ -65,6 +65,7 @@ class Policy:
     privacy_after: timedelta = timedelta(days=14)
     quote_life: timedelta = timedelta(minutes=15)
     appointment_ahead: timedelta = timedelta(days=60)
+    appointment_max: timedelta = timedelta(hours=24)
     commission_percent: int = 20
     cancel_free_until: timedelta = timedelta(hours=24)
     cancel_late_percent: int = 25

@@ -4,6 +4,8 @@ import asyncio
 import json
 from datetime import datetime, timedelta
 
+import pytest
+
 from dispatch.flows.jobs import commands
 
 
@@ -81,6 +83,32 @@ async def test_a_repeated_accept_gets_the_same_bytes(api, clock):
     await clock.advance(timedelta(days=1))
     later = (await winner.post(path)).json()
     assert later == json.loads(first) | {"customer": None}
+
+
+async def test_who_gave_the_job_back_and_accepts_again_learns_nothing_of_the_customer(api, problem):
+    booking, offer = await api.win()
+    winner = await api.friend("f1")
+    await winner.post(f"/v1/bookings/{booking['id']}/hand-back", {"reason": "no_time"})
+    again = await winner.post(f"/v1/offers/{offer}/accept")
+    problem(again, 409, "offer-gone")
+    assert "Vera" not in again.text
+
+
+@pytest.mark.parametrize("end", ["hand-back", "cancel"])
+async def test_repeated_accepts_against_the_end_of_the_job_are_all_answered(api, end):
+    for _ in range(4):
+        booking, offer = await api.win()
+        winner, customer = await api.friend("f1"), api.client(booking["token"])
+        caller, body = (winner, {"reason": "no_time"}) if end == "hand-back" else (customer, {})
+        accept = f"/v1/offers/{offer}/accept"
+        answers = await asyncio.gather(
+            winner.post(accept),
+            winner.post(accept),
+            caller.post(f"/v1/bookings/{booking['id']}/{end}", body),
+            winner.post(accept),
+        )
+        assert answers[2].status_code == 200
+        assert {one.status_code for one in answers} <= {200, 409}
 
 
 async def test_after_fourteen_days_the_friend_no_longer_sees_the_customer(api, clock):
@@ -258,12 +286,14 @@ async def test_customer_and_friend_get_the_appointment_as_a_file(api, clock, pro
     await friend.post(f"{at}/contacted")
     tomorrow = (await clock.now() + timedelta(days=1)).isoformat()
     await friend.post(f"{at}/appointment", {"starts_at": tomorrow})
+    revision = (await customer.get(at)).json()["appointment"]["revision"]
     for caller, mail in ((friend, "f1@example.org"), (customer, "vera@example.com")):
         file = await caller.get(f"{at}/appointment.ics")
         assert file.headers["content-type"].startswith("text/calendar")
         unfolded = file.text.replace("\r\n ", "")
         assert mail in unfolded
         assert "Bahnhofstrasse 1" in unfolded
+        assert f"\r\nSEQUENCE:{revision}\r\n" in unfolded
     problem(await (await api.friend("f2")).get(f"{at}/appointment.ics"), 404, "not-found")
 
 

@@ -19,6 +19,7 @@ from dispatch.rules.jobs import fan_out
 from dispatch.rules.jobs import job as rules
 from dispatch.rules.jobs.refusals import (
     AppointmentOverlaps,
+    AppointmentTooLong,
     AppointmentUnfit,
     AtCapacity,
     ContactDeadlinePassed,
@@ -180,6 +181,27 @@ def test_a_job_handed_back_keeps_the_reason_and_others_are_asked():
     assert scenario.asked == ["f2", "f3", "f4", "f5"]
 
 
+@pytest.mark.parametrize(
+    "take_back",
+    [
+        lambda job: job.apply(rules.hand_back, "cannot_help", None),
+        lambda job: job.apply(rules.cancel, "other", 10_000),
+        lambda job: job.apply(rules.redispatch),
+        lambda job: (
+            job.apply(rules.confirm_contact) and job.apply(rules.mark_incomplete, "x", DONE)
+        ),
+        lambda job: job.advance(hours=12).apply(rules.forfeit),
+    ],
+)
+def test_an_accept_repeated_after_the_job_was_taken_back_finds_the_offer_gone(take_back):
+    scenario = Scenario(*friends(6)).award()
+    again = (scenario.job.award.offer_id, scenario.friends[scenario.job.award.friend_id])
+    assert scenario.apply(rules.accept, *again) is None
+    assert take_back(scenario) is not None
+    with pytest.raises(OfferGone):
+        scenario.apply(rules.accept, *again)
+
+
 def test_the_desk_may_take_a_job_from_its_friend_who_is_notified():
     scenario = Scenario(*friends(6)).contact()
     result = scenario.apply(rules.redispatch)
@@ -268,6 +290,16 @@ def test_an_appointment_that_cannot_be_kept_is_refused(begin, end):
     scenario = Scenario(*friends(4)).contact()
     with pytest.raises(AppointmentUnfit):
         scenario.apply(rules.schedule, NOW + begin, NOW + end, ())
+
+
+def test_an_appointment_lasts_at_most_a_day_and_the_end_is_named():
+    scenario = Scenario(*friends(4)).contact()
+    begin, day = NOW + HOUR, timedelta(hours=24)
+    for too_long in (day + timedelta(microseconds=1), timedelta(days=15)):
+        with pytest.raises(AppointmentTooLong, match="within 24 hours") as refused:
+            scenario.apply(rules.schedule, begin, begin + too_long, ())
+        assert refused.value.field == "ends_at"
+    assert scenario.apply(rules.schedule, begin, begin + day, ()) is not None
 
 
 @pytest.mark.parametrize(

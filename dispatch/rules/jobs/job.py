@@ -30,6 +30,7 @@ from dispatch.rules.jobs.draft import Case, Draft, Verdict
 from dispatch.rules.jobs.refusals import (
     AlreadyRated,
     AppointmentOverlaps,
+    AppointmentTooLong,
     AppointmentUnfit,
     AtCapacity,
     ContactDeadlinePassed,
@@ -39,6 +40,7 @@ from dispatch.rules.jobs.refusals import (
     OfferGone,
 )
 from dispatch.rules.jobs.states import HELD
+from dispatch.rules.policy import HOUR
 
 
 def book(case: Case) -> Verdict:
@@ -52,7 +54,8 @@ def book(case: Case) -> Verdict:
 def accept(case: Case, offer_id: OfferId, friend: Friend) -> Verdict:
     """Award the job to the first friend who accepts; the other live offers are lost.
 
-    Raises OfferExpired, OfferGone or AtCapacity. A repeated accept changes nothing.
+    Raises OfferExpired, OfferGone or AtCapacity. A repeated accept changes nothing while the friend
+    has the job, and afterwards if it was completed; once it was taken back the offer is gone.
     """
     draft = Draft(case)
     offer = _offer(case, offer_id)
@@ -165,6 +168,9 @@ def schedule(
     if not case.now < starts_at < ends_at <= case.now + draft.policy.appointment_ahead:
         ahead = draft.policy.appointment_ahead.days
         raise AppointmentUnfit(f"it must begin in the future, end after that, within {ahead} days")
+    if ends_at - starts_at > draft.policy.appointment_max:
+        hours = draft.policy.appointment_max // HOUR
+        raise AppointmentTooLong(f"it must end within {hours} hours of its beginning")
     if any(starts_at < other.ends_at and other.starts_at < ends_at for other in taken):
         raise AppointmentOverlaps
     revision = draft.seq

@@ -12,7 +12,9 @@ class OfferGone(Refused):
     code = "offer-gone"
 
     def __str__(self) -> str:
-        return "Another friend has the job, or it was withdrawn; there is nothing to do."
+        return (
+            "Another friend has the job, or it was withdrawn or taken back; there is nothing to do."
+        )
 
 
 class OfferExpired(Refused):
@@ -61,6 +63,12 @@ class AppointmentUnfit(Refused):
 
     code = "appointment-unfit"
     field = "starts_at"
+
+
+class AppointmentTooLong(AppointmentUnfit):
+    """This appointment lasts too long."""
+
+    field = "ends_at"
 
 
 class NotInThisState(Refused):
