@@ -102,3 +102,16 @@ class Wish(StrEnum):
     AFTERNOON = "afternoon"
     EVENING = "evening"
     WEEKEND = "weekend"
+
+
+class OperatorRole(StrEnum):
+    """What an operator of the desk may do, from the least to the most."""
+
+    VIEWER = "viewer"
+    DISPATCHER = "dispatcher"
+    ADMIN = "admin"
+
+    def includes(self, other: OperatorRole) -> bool:
+        """Whether this role may do all that `other` may."""
+        ranks = list(OperatorRole)
+        return ranks.index(self) >= ranks.index(other)

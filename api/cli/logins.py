@@ -10,14 +10,18 @@ from uuid import UUID
 import typer
 
 from api.cli.exit_codes import UsageError
-from api.cli.output import AsJson, print_json, print_line, print_message
+from api.cli.output import AsJson, print_json, print_line, print_message, print_table
 from api.cli.session import command_runtime, run
+from data.enums import OperatorRole
 
 if TYPE_CHECKING:
     from data.records.ids import FriendId, PersonId
+    from data.store.sessions import OperatorAccount
     from dispatch.runtime import Runtime
 
 DAYS = 30
+ACTOR = "desk"
+ROLES = "viewer reads, dispatcher acts on bookings and friends, admin does everything."
 
 
 class Kind(StrEnum):
@@ -32,7 +36,17 @@ PersonArgument = Annotated[
     str, typer.Argument(metavar="ID", help="A friend's ref, an id or an e-mail address.")
 ]
 
+OperatorArgument = Annotated[
+    str, typer.Argument(metavar="ID", help="An id or an e-mail address.", show_default=False)
+]
+
+sessions_app = typer.Typer(help="The sessions of friends and operators.", no_args_is_help=True)
 operators = typer.Typer(help="The operators of the desk.", no_args_is_help=True)
+
+
+@sessions_app.callback()
+def _sessions() -> None:
+    """The sessions of friends and operators."""
 
 
 @operators.callback()
@@ -47,16 +61,61 @@ def add(
     name: Annotated[
         str, typer.Option("--name", help="The name shown to the other operators.")
     ] = "",
+    role: Annotated[OperatorRole, typer.Option("--role", help=ROLES)] = OperatorRole.ADMIN,
     as_json: AsJson = False,
 ) -> None:
     """Add an operator; an existing one stays unchanged."""
     name = name or email.partition("@")[0]
-    person_id = run(_add_operator(ctx, parse_email(email), name))
+    person_id = run(_add_operator(ctx, parse_email(email), name, role))
     if as_json:
-        print_json({"id": person_id, "email": email, "name": name})
+        print_json({"id": person_id, "email": email, "name": name, "role": role})
     else:
         print_line(str(person_id))
         print_message(f"{email} may sign in; `tekkie login-link operator {email}` prints a link.")
+
+
+@operators.command("list")
+def list_operators(ctx: typer.Context, as_json: AsJson = False) -> None:
+    """List the operators with their roles."""
+    found = run(_list_operators(ctx))
+    if as_json:
+        print_json(found)
+        return
+    print_table(
+        ("email", "name", "role", "added"),
+        [(one.email, one.name, one.role, one.created_at) for one in found],
+        none="There is no operator yet; `tekkie operators add` adds one.",
+    )
+
+
+@operators.command("role")
+def set_role(
+    ctx: typer.Context,
+    person: OperatorArgument,
+    role: Annotated[OperatorRole, typer.Argument(help=ROLES, show_default=False)],
+) -> None:
+    """Give an operator a role, with immediate effect."""
+    run(_set_role(ctx, person, role))
+    print_message(f"{person} is now {role}.")
+
+
+@operators.command("remove")
+def remove(ctx: typer.Context, person: OperatorArgument) -> None:
+    """Close an operator's account and end its sessions; the name stays in notes and the audit."""
+    run(_remove_operator(ctx, person))
+    print_message(f"{person} was removed and can no longer sign in.")
+
+
+@sessions_app.command("revoke")
+def revoke_sessions(
+    ctx: typer.Context, kind: KindArgument, person: PersonArgument, as_json: AsJson = False
+) -> None:
+    """End all sessions, tokens and login links of a friend or an operator for good."""
+    ended = run(_revoke_sessions(ctx, kind, person))
+    if as_json:
+        print_json({"sessions": ended})
+    else:
+        print_message(f"{ended} sessions of {person} were ended.")
 
 
 def login_link(
@@ -95,20 +154,53 @@ def parse_email(text: str) -> str:
         raise UsageError(f"{text[:80]!r} is not an e-mail address: {error}") from None
 
 
-async def _add_operator(ctx: typer.Context, email: str, name: str) -> PersonId:
+async def _add_operator(
+    ctx: typer.Context, email: str, name: str, role: OperatorRole
+) -> PersonId:
     from dispatch.flows.people import sessions
 
     if not name.strip() or len(name) > 200:
         raise UsageError("--name must have 1 to 200 characters.")
     async with command_runtime(ctx) as rt:
-        return await sessions.add_operator(rt, name.strip(), email)
+        return await sessions.add_operator(rt, name.strip(), email, role=role)
+
+
+async def _list_operators(ctx: typer.Context) -> list[OperatorAccount]:
+    from dispatch.flows.people import sessions
+
+    async with command_runtime(ctx) as rt:
+        return await sessions.list_operators(rt)
+
+
+async def _set_role(ctx: typer.Context, word: str, role: OperatorRole) -> None:
+    from dispatch.flows.people import sessions
+
+    async with command_runtime(ctx) as rt:
+        person_id = await find_operator(rt, word)
+        await sessions.set_role(rt, person_id, role, actor=ACTOR)
+
+
+async def _remove_operator(ctx: typer.Context, word: str) -> None:
+    from dispatch.flows.people import sessions
+
+    async with command_runtime(ctx) as rt:
+        await sessions.remove_operator(rt, await find_operator(rt, word), actor=ACTOR)
+
+
+async def _revoke_sessions(ctx: typer.Context, kind: Kind, word: str) -> int:
+    from dispatch.flows.people import sessions
+
+    async with command_runtime(ctx) as rt:
+        person_id = await find_person(rt, kind, word)
+        return await sessions.revoke_sessions(rt, person_id, actor=ACTOR)
 
 
 async def _link(ctx: typer.Context, kind: Kind, word: str) -> str:
     from dispatch.flows.people import sessions
 
     async with command_runtime(ctx) as rt:
-        secret = await sessions.create_login_link(rt, await find_person(rt, kind, word))
+        person_id = await find_person(rt, kind, word)
+        secret = await sessions.create_login_link(rt, person_id, actor=ACTOR)
         return f"{rt.settings.base_url}/login#{secret}"
 
 
@@ -117,7 +209,7 @@ async def _token(ctx: typer.Context, kind: Kind, word: str, days: int) -> str:
 
     async with command_runtime(ctx) as rt:
         person_id = await find_person(rt, kind, word)
-        return await sessions.create_token(rt, person_id, timedelta(days=days))
+        return await sessions.create_token(rt, person_id, timedelta(days=days), actor=ACTOR)
 
 
 async def find_person(rt: Runtime, kind: Kind, word: str) -> PersonId:
@@ -126,18 +218,22 @@ async def find_person(rt: Runtime, kind: Kind, word: str) -> PersonId:
     from data.store.sessions import Login
     from dispatch.flows.people import sessions
 
-    if "@" in word and (known := await sessions.find_login(rt, Login(kind), word)):
+    if kind is Kind.FRIEND and "@" in word and (known := await sessions.find_login(rt, Login(kind), word)):
         return known.id
     if kind is Kind.FRIEND:
         return PersonId(await find_friend(rt, word))
-    try:
-        return PersonId(UUID(word))
-    except ValueError:
-        from dispatch.rules.refusals import NotFound
+    return await find_operator(rt, word)
 
-        raise NotFound(
-            f"there is no operator {word[:80]!r}; `tekkie operators add` adds one"
-        ) from None
+
+async def find_operator(rt: Runtime, word: str) -> PersonId:
+    """The operator for an id or an e-mail address. Raises NotFound."""
+    from dispatch.flows.people import sessions
+    from dispatch.rules.refusals import NotFound
+
+    for one in await sessions.list_operators(rt):
+        if word.lower() in (str(one.id), one.email.lower()):
+            return one.id
+    raise NotFound(f"there is no operator {word[:80]!r}; `tekkie operators list` shows them")
 
 
 async def find_friend(rt: Runtime, word: str) -> FriendId:

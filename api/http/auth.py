@@ -18,7 +18,8 @@ from fastapi.security import APIKeyCookie, HTTPBearer
 from fastapi.security.http import HTTPAuthorizationCredentials
 from starlette.requests import HTTPConnection
 
-from api.http.problems import CrossSite, Forbidden, Unauthenticated
+from api.http.problems import CrossSite, Forbidden, RoleMissing, Unauthenticated
+from data.enums import OperatorRole
 from data.records.ids import BookingId, FriendId, PartnerId, PersonId
 from data.records.jobs import Job
 from data.store.read_models import BookingView
@@ -62,6 +63,7 @@ class Operator:
     """A signed-in operator of the desk."""
 
     person_id: PersonId
+    role: OperatorRole
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,11 +148,18 @@ async def current_caller(
 CurrentCaller = Annotated[Caller, Depends(current_caller)]
 
 
-def require(*kinds: type[C]) -> Callable[[CurrentCaller], Awaitable[C]]:
-    """A dependency that admits these kinds of callers: anonymous is 401, another kind is 403."""
+def require(
+    *kinds: type[C], role: OperatorRole = OperatorRole.VIEWER
+) -> Callable[[CurrentCaller], Awaitable[C]]:
+    """A dependency that admits these kinds of callers: anonymous is 401, another kind is 403.
+
+    An operator needs `role` or more. No route decides about roles elsewhere.
+    """
 
     async def check(caller: CurrentCaller) -> C:
         if isinstance(caller, kinds):
+            if isinstance(caller, Operator) and not caller.role.includes(role):
+                raise RoleMissing(role)
             return caller
         if isinstance(caller, Anonymous):
             raise Unauthenticated
@@ -161,9 +170,15 @@ def require(*kinds: type[C]) -> Callable[[CurrentCaller], Awaitable[C]]:
 
 CurrentFriend = Annotated[FriendCaller, Depends(require(FriendCaller))]
 CurrentOperator = Annotated[Operator, Depends(require(Operator))]
+CurrentDispatcher = Annotated[Operator, Depends(require(Operator, role=OperatorRole.DISPATCHER))]
+CurrentAdmin = Annotated[Operator, Depends(require(Operator, role=OperatorRole.ADMIN))]
 CurrentCustomer = Annotated[Customer, Depends(require(Customer))]
 BookingOwner = Annotated[
     Customer | Partner | Operator, Depends(require(Customer, Partner, Operator))
+]
+BookingCanceller = Annotated[
+    Customer | Partner | Operator,
+    Depends(require(Customer, Partner, Operator, role=OperatorRole.DISPATCHER)),
 ]
 BookingViewer = Annotated[
     Customer | Partner | Operator | FriendCaller,
@@ -251,7 +266,8 @@ async def _caller_by_session(rt: Runtime, token: str) -> FriendCaller | Operator
         case Login.FRIEND:
             return FriendCaller(friend_id=FriendId(visitor.id))
         case Login.OPERATOR:
-            return Operator(person_id=visitor.id)
+            assert visitor.role is not None
+            return Operator(person_id=visitor.id, role=visitor.role)
         case _ as never:
             assert_never(never)
 

@@ -27,6 +27,7 @@ from data.db import (
     DatabaseFull,
     DatabaseUnavailable,
 )
+from data.enums import OperatorRole
 from dispatch.flows.execute import KeyReused, ReferenceTaken
 from dispatch.flows.group_commit import Overloaded
 from dispatch.flows.jobs.orders import QuoteExpired
@@ -89,6 +90,15 @@ class Unauthenticated(Exception):
 
 class Forbidden(Exception):
     """Not permitted."""
+
+
+class RoleMissing(Forbidden):
+    """The operator's role does not permit this."""
+
+    def __init__(self, role: OperatorRole) -> None:
+        super().__init__(
+            f"This needs the role {role}; an admin can give it with `tekkie operators role`."
+        )
 
 
 class CrossSite(Exception):
@@ -319,6 +329,8 @@ def _details(error: Exception) -> tuple[str, Sequence[FieldProblem]]:
             suggestions=error.suggestions,
         )
         return str(error), [problem]
+    if isinstance(error, RoleMissing):
+        return str(error), []
     if isinstance(error, InvalidField):
         return "", [FieldProblem(field=error.field, problem=error.problem, cure=error.cure)]
     if isinstance(error, Refused):

@@ -12,6 +12,7 @@ from pydantic_core import to_json
 from api.http import pagination
 from api.http.access import check_owner, visible_booking
 from api.http.auth import (
+    BookingCanceller,
     BookingOwner,
     BookingViewer,
     Caller,
@@ -150,7 +151,7 @@ async def get_booking(rt: Rt, caller: BookingViewer, booking_id: UUID) -> respon
     responses=problems(NotFound, NotInThisState, FeeChanged),
 )
 async def cancel_booking(
-    rt: Rt, caller: BookingOwner, booking_id: UUID, body: requests.CancelRequest
+    rt: Rt, caller: BookingCanceller, booking_id: UUID, body: requests.CancelRequest
 ) -> responses.BookingResponse:
     """End a booking and notify all friends concerned at once. Idempotent.
 

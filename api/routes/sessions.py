@@ -77,6 +77,7 @@ async def show_session(
     return people_schemas.SessionResponse(
         kind=_kind(caller),
         id=caller.friend_id if isinstance(caller, FriendCaller) else caller.person_id,
+        role=caller.role if isinstance(caller, Operator) else None,
         expires_at=current[0],
         server_time=current[1],
     )

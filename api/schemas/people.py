@@ -24,7 +24,7 @@ from api.schemas.fields import (
     Token,
     invalid,
 )
-from data.enums import Tier
+from data.enums import OperatorRole, Tier
 from data.markets import Language, Market
 from data.store.push_subscriptions import PhoneProblem
 from data.store.sessions import Login
@@ -193,10 +193,11 @@ class SessionCreatedResponse(ResponseModel):
 
 
 class SessionResponse(ResponseModel):
-    """The current session; compare `expires_at` with the server's time."""
+    """The current session; compare `expires_at` with the server's time. `role` is an operator's."""
 
     kind: Login
     id: UUID
+    role: OperatorRole | None
     expires_at: datetime
     server_time: datetime
 

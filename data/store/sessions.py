@@ -10,6 +10,7 @@ from uuid import UUID
 
 from data import sql_loader
 from data.db import Connection
+from data.enums import OperatorRole
 from data.markets import HOME, Language, Market
 from data.records.ids import PersonId
 
@@ -35,11 +36,23 @@ class Account:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionOwner:
-    """The owner of a session."""
+    """The owner of a session; `role` is an operator's."""
 
     id: PersonId
     kind: Login
     language: Language
+    role: OperatorRole | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OperatorAccount:
+    """An operator who may sign in."""
+
+    id: PersonId
+    name: str
+    email: str
+    role: OperatorRole
+    created_at: datetime
 
 
 async def find_login(tx: Connection, kind: Login, email: str) -> Account | None:
@@ -82,6 +95,11 @@ async def use_link(tx: Connection, token_sha256: bytes) -> PersonId | None:
     return PersonId(found) if found else None
 
 
+async def lock_person(tx: Connection, person_id: PersonId) -> None:
+    """Lock a person's row, so that nobody signs in while access is revoked, or the reverse."""
+    await tx.execute(sql.lock_person, person_id)
+
+
 async def insert(
     tx: Connection, token_sha256: bytes, person_id: PersonId, lifetime: timedelta
 ) -> tuple[datetime, Login] | None:
@@ -96,7 +114,10 @@ async def session_owners(
     """Return the owners of these sessions by hash; invalid sessions are left out."""
     return {
         row["token_sha256"]: SessionOwner(
-            id=PersonId(row["id"]), kind=Login(row["kind"]), language=Language(row["language"])
+            id=PersonId(row["id"]),
+            kind=Login(row["kind"]),
+            language=Language(row["language"]),
+            role=OperatorRole(row["role"]) if row["role"] else None,
         )
         for row in await tx.fetch(sql.session_owners, tokens_sha256)
     }
@@ -113,12 +134,49 @@ async def revoke(tx: Connection, token_sha256: bytes) -> None:
     await tx.execute(sql.revoke, token_sha256)
 
 
+async def revoke_all(tx: Connection, person_id: PersonId) -> int:
+    """Revoke all sessions and login links of a person; return how many sessions."""
+    return len(await tx.fetch(sql.revoke_all, person_id))
+
+
 async def insert_operator(
-    tx: Connection, person_id: PersonId, *, name: str, email: str, language: Language
+    tx: Connection,
+    person_id: PersonId,
+    *,
+    name: str,
+    email: str,
+    language: Language,
+    role: OperatorRole,
 ) -> PersonId | None:
     """Add an operator; one with this address is left unchanged and the id returned."""
-    found: UUID | None = await tx.fetchval(sql.insert_operator, person_id, name, email, language)
+    found: UUID | None = await tx.fetchval(
+        sql.insert_operator, person_id, name, email, language, role
+    )
     return PersonId(found) if found else None
+
+
+async def operators(tx: Connection) -> list[OperatorAccount]:
+    """Return all operators by address."""
+    return [
+        OperatorAccount(
+            id=PersonId(row["id"]),
+            name=row["name"],
+            email=row["email"],
+            role=OperatorRole(row["role"]),
+            created_at=row["created_at"],
+        )
+        for row in await tx.fetch(sql.operators)
+    ]
+
+
+async def set_role(tx: Connection, person_id: PersonId, role: OperatorRole) -> bool:
+    """Give an operator a role; False if it is unchanged."""
+    return await tx.fetchval(sql.set_role, person_id, role) is not None
+
+
+async def close_operator(tx: Connection, person_id: PersonId) -> bool:
+    """Close an operator's account, which keeps its name; False if there is none."""
+    return await tx.fetchval(sql.close_operator, person_id) is not None
 
 
 async def delete_old(tx: Connection) -> None:

@@ -15,6 +15,7 @@ from api.openapi.document import Api
 from api.server.adapters import build_ports
 from api.server.app import create_app
 from data.database import Database
+from data.enums import OperatorRole
 from data.markets import Language
 from data.records.ids import FriendId, PersonId
 from dispatch.flows.bootstrap import open_runtime
@@ -76,13 +77,15 @@ class ApiHarness:
             self.tokens[ref] = await sessions.create_token(self.rt, person)
         return self.client(self.tokens[ref])
 
-    async def operator(self) -> "Caller":
-        if "operator" not in self.tokens:
+    async def operator(self, role: OperatorRole = OperatorRole.ADMIN) -> "Caller":
+        name = "operator" if role is OperatorRole.ADMIN else role
+        if name not in self.tokens:
+            email = "desk@example.com" if role is OperatorRole.ADMIN else f"{role}@example.com"
             person = await sessions.add_operator(
-                self.rt, "Olga Pult", "desk@example.com", Language.EN
+                self.rt, "Olga Pult", email, Language.EN, role=role
             )
-            self.tokens["operator"] = await sessions.create_token(self.rt, person)
-        return self.client(self.tokens["operator"])
+            self.tokens[name] = await sessions.create_token(self.rt, person)
+        return self.client(self.tokens[name])
 
     async def partner(self, name: str = "Radio Meier", *, members_only: bool = False) -> "Caller":
         if name not in self.tokens:

@@ -11,6 +11,7 @@ from starlette.routing import Route
 
 from api.server.app import ROUTERS, create_app
 from data import db
+from data.enums import OperatorRole
 from dispatch.flows.bootstrap import open_runtime
 from dispatch.flows.partners import accounts
 from tests.api.conftest import BOOKING, api_on
@@ -26,12 +27,18 @@ CALLERS = (
     "other friend",
     "partner",
     "other partner",
+    "viewer",
+    "dispatcher",
     "operator",
 )
 ALL_FRIENDS = {"winner": 200, "other friend": 200}
-PARTIES = {"customer": 200, "winner": 200, "partner": 200, "operator": 200}
+# Operators of the desk by what they must at least be; "operator" is an admin.
+VIEWERS = ("viewer", "dispatcher", "operator")
+DISPATCHERS = ("dispatcher", "operator")
+ALL_OPERATORS = dict.fromkeys(VIEWERS, 200)
+PARTIES = {"customer": 200, "winner": 200, "partner": 200} | ALL_OPERATORS
 STRANGERS = {"other customer": 404, "other partner": 404}
-INSIDERS = {"customer": 200, "partner": 200, "operator": 200} | STRANGERS
+INSIDERS = {"customer": 200, "partner": 200} | ALL_OPERATORS | STRANGERS
 # The expected status per caller; any other caller gets 401 (nobody) or 403.
 TABLE = {
     "list_packages": dict.fromkeys(CALLERS, 200),
@@ -39,10 +46,10 @@ TABLE = {
     "find_places": dict.fromkeys(CALLERS, 200),
     "create_quote": dict.fromkeys(CALLERS, 201),
     "create_booking": dict.fromkeys(CALLERS, 201),
-    "list_bookings": {"partner": 200, "other partner": 200, "operator": 200},
+    "list_bookings": {"partner": 200, "other partner": 200} | ALL_OPERATORS,
     "get_booking": PARTIES | STRANGERS | {"other friend": 404},
     "list_events": INSIDERS,
-    "cancel_booking": INSIDERS,
+    "cancel_booking": {k: v for k, v in INSIDERS.items() if k != "viewer"},
     "report_no_contact": {"customer": 409, "other customer": 404},
     "ask_move": {"customer": 200, "other customer": 404},
     "rate_booking": {"customer": 409, "other customer": 404},
@@ -71,23 +78,28 @@ TABLE = {
         "other customer": 404,
         "other friend": 404,
     },
-    "list_decisions": {"operator": 200},
-    "redispatch_booking": {"operator": 200},
-    "award_booking": {"operator": 409},
-    **{
-        name: {"operator": 200}
-        for name in (
+    "award_booking": dict.fromkeys(DISPATCHERS, 409),
+    **dict.fromkeys(
+        (
             *("show_numbers", "show_queues", "find_bookings", "open_booking", "list_neighbours"),
-            *("show_map", "list_messages", "find_friends", "open_friend", "set_friend_state"),
-            *("certify_friend", "uncertify_friend", "import_friends", "list_partners"),
-        )
-    },
-    **{name: {"operator": 201} for name in ("note_booking", "add_partner", "add_partner_key")},
-    **{name: {"operator": 204} for name in ("send_message_again", "revoke_partner_key")},
+            *("show_map", "list_messages", "find_friends", "open_friend", "list_partners"),
+            "list_decisions",
+        ),
+        ALL_OPERATORS,
+    ),
+    **dict.fromkeys(
+        ("redispatch_booking", "set_friend_state", "certify_friend", "uncertify_friend"),
+        dict.fromkeys(DISPATCHERS, 200),
+    ),
+    "note_booking": dict.fromkeys(DISPATCHERS, 201),
+    "send_message_again": dict.fromkeys(DISPATCHERS, 204),
+    "import_friends": {"operator": 200},
+    **{name: {"operator": 201} for name in ("add_partner", "add_partner_key")},
+    "revoke_partner_key": {"operator": 204},
     "request_login_link": dict.fromkeys(CALLERS, 202),
     "create_session": dict.fromkeys(CALLERS, 422),
-    "show_session": {"winner": 200, "other friend": 200, "operator": 200},
-    "delete_session": {"winner": 204, "other friend": 204, "operator": 204},
+    "show_session": ALL_FRIENDS | ALL_OPERATORS,
+    "delete_session": dict.fromkeys((*ALL_FRIENDS, *VIEWERS), 204),
     "follow_live": None,  # an endless stream: see LISTENERS and its own test
 }
 LISTENERS = {caller: 401 if caller == "nobody" else 200 for caller in CALLERS}
@@ -220,6 +232,8 @@ async def arrange_callers(api, clock, owner):
         "other friend": await api.friend("f6"),
         "partner": partner,
         "other partner": await api.partner("Elektro Huber"),
+        "viewer": await api.operator(OperatorRole.VIEWER),
+        "dispatcher": await api.operator(OperatorRole.DISPATCHER),
         "operator": await api.operator(),
     }
     ids = {

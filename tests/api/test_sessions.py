@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
+from data.enums import OperatorRole
 from data.markets import Language
 from data.records.ids import PersonId
 from data.store.sessions import Login
@@ -88,6 +89,59 @@ async def test_a_suspended_friend_loses_access_at_once(api, owner, problem):
     assert len(api.letters.sent) == 1
     with pytest.raises(NotFound):
         await sessions.create_token(api.rt, PersonId(api.friends["f1"]))
+
+
+async def test_a_session_from_before_a_suspension_never_works_again(api, owner, problem):
+    friend, before = await api.friend("f1"), await link(api)
+    desk = await api.operator()
+    path = f"/v1/desk/friends/{api.friends['f1']}/state"
+    for state in ("suspended", "active"):
+        assert (await desk.post(path, {"state": state})).status_code == 200
+    problem(await friend.get("/v1/me/offers"), 401, "unauthenticated")
+    problem(await api.client().post("/v1/sessions", {"token": before}), 422, "link-used-up")
+    token = await link(api)
+    assert (await api.client().post("/v1/sessions", {"token": token})).status_code == 201
+    acts = await owner.fetch("SELECT act, data FROM audit WHERE act LIKE 'sessions.%'")
+    assert [(row["act"], row["data"]) for row in acts] == [("sessions.revoked", {"sessions": 1})]
+
+
+async def test_signing_in_waits_for_a_suspension_and_then_fails(api, owner, problem):
+    token, friend_id = await link(api), api.friends["f1"]
+    await owner.execute("BEGIN")
+    await owner.execute("UPDATE friends SET state = 'suspended' WHERE id = $1", friend_id)
+    await owner.execute("SELECT FROM people WHERE id = $1 FOR NO KEY UPDATE", friend_id)
+    signing_in = asyncio.create_task(api.client().post("/v1/sessions", {"token": token}))
+    waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted"
+    while not await owner.fetchval(waiting) and not signing_in.done():
+        await asyncio.sleep(0)
+    await owner.execute("COMMIT")
+    problem(await signing_in, 422, "link-used-up")
+
+
+async def test_a_removed_operator_loses_access_and_the_address_is_free(api, owner, problem):
+    operator = await api.operator()
+    [account] = await sessions.list_operators(api.rt)
+    await sessions.remove_operator(api.rt, account.id, actor="desk")
+    problem(await operator.get("/v1/desk/queues"), 401, "unauthenticated")
+    with pytest.raises(NotFound):
+        await sessions.create_token(api.rt, account.id)
+    with pytest.raises(NotFound):
+        await sessions.remove_operator(api.rt, account.id, actor="desk")
+    assert await sessions.list_operators(api.rt) == []
+    assert await owner.fetchval("SELECT name FROM people WHERE id = $1", account.id) == "Olga Pult"
+    assert await sessions.add_operator(api.rt, "Olga Pult", account.email) != account.id
+
+
+async def test_a_role_is_in_the_session_and_changes_at_once(api, problem):
+    viewer = await api.operator(OperatorRole.VIEWER)
+    path = f"/v1/desk/friends/{api.friends['f1']}/state"
+    refused = problem(await viewer.post(path, {"state": "paused"}), 403, "forbidden")
+    assert "role dispatcher" in refused["detail"]
+    assert (await viewer.get("/v1/sessions/current")).json()["role"] == "viewer"
+    [account] = await sessions.list_operators(api.rt)
+    await sessions.set_role(api.rt, account.id, OperatorRole.DISPATCHER, actor="desk")
+    assert (await viewer.post(path, {"state": "paused"})).status_code == 200
+    assert (await (await api.friend("f2")).get("/v1/sessions/current")).json()["role"] is None
 
 
 async def test_a_session_ends_by_time_and_by_signing_out(api, clock, problem):

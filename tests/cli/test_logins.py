@@ -41,3 +41,30 @@ def test_unknown_people_get_no_token(tekkie):
         assert done.exit_code == 1
         assert done.stdout == ""
         assert "There is no" in done.stderr
+
+
+def test_operators_have_roles_and_are_removed(tekkie):
+    tekkie("operators", "add", "desk@example.org")
+    tekkie("operators", "add", "view@example.org", "--role", "viewer")
+    assert tekkie("operators", "role", "desk@example.org", "dispatcher").exit_code == 0
+    listed = json.loads(tekkie("operators", "list", "--json").stdout)
+    assert [(one["email"], one["role"]) for one in listed] == [
+        ("desk@example.org", "dispatcher"),
+        ("view@example.org", "viewer"),
+    ]
+    assert tekkie("operators", "remove", listed[0]["id"]).exit_code == 0
+    gone = tekkie("operators", "remove", "desk@example.org")
+    assert gone.exit_code == 1
+    assert "There is no operator" in gone.stderr
+    assert "view@example.org" in tekkie("operators", "list").stdout
+
+
+def test_sessions_are_revoked_for_good(tekkie, file, in_service):
+    from dispatch.flows.people import sessions
+
+    tekkie("friends", "import", file)
+    tokens = [tekkie("token", "friend", "ana").stdout.strip() for _ in range(2)]
+    done = json.loads(tekkie("sessions", "revoke", "friend", "ana", "--json").stdout)
+    assert done == {"sessions": 2}
+    for token in tokens:
+        assert in_service(lambda rt, token=token: sessions.find_session(rt, token)) is None

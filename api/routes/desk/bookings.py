@@ -9,7 +9,7 @@ from uuid import UUID
 from fastapi import APIRouter, Query
 
 from api.http import pagination
-from api.http.auth import CurrentOperator, Rt, actor
+from api.http.auth import CurrentDispatcher, CurrentOperator, Rt, actor
 from api.http.pagination import Cursor, Limit
 from api.http.routing import CompiledRoute
 from api.openapi.document import problems
@@ -147,7 +147,7 @@ async def list_neighbours(
     responses=problems(NotFound, NotesFull),
 )
 async def note_booking(
-    rt: Rt, caller: CurrentOperator, booking_id: UUID, body: requests.NoteRequest
+    rt: Rt, caller: CurrentDispatcher, booking_id: UUID, body: requests.NoteRequest
 ) -> desk_schemas.NotesResponse:
     """Add a note visible only to the desk; returns all notes about this booking."""
     kept, names = await desk.add_note(

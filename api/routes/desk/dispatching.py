@@ -8,7 +8,7 @@ from uuid import UUID
 from fastapi import APIRouter, Query
 
 from api.http.access import visible_booking
-from api.http.auth import CurrentOperator, Rt, actor
+from api.http.auth import CurrentDispatcher, CurrentOperator, Rt, actor
 from api.http.problems import InvalidField
 from api.http.routing import CompiledRoute
 from api.openapi.document import problems
@@ -62,7 +62,7 @@ async def list_decisions(
     "/redispatch", summary="Redispatch a booking", responses=problems(NotFound, NotInThisState)
 )
 async def redispatch_booking(
-    rt: Rt, caller: CurrentOperator, booking_id: UUID
+    rt: Rt, caller: CurrentDispatcher, booking_id: UUID
 ) -> responses.BookingResponse:
     """Start a new round of offers; an awarded friend loses the job."""
     await commands.redispatch(rt, BookingId(booking_id), actor=actor(caller))
@@ -76,7 +76,7 @@ async def redispatch_booking(
     responses=problems(NotFound, NotInThisState, FriendUnfit, AtCapacity),
 )
 async def award_booking(
-    rt: Rt, caller: CurrentOperator, booking_id: UUID, body: requests.AwardRequest
+    rt: Rt, caller: CurrentDispatcher, booking_id: UUID, body: requests.AwardRequest
 ) -> responses.BookingResponse:
     """Award the job to a friend who agreed by telephone; live offers are withdrawn."""
     async with read_connection(rt) as tx:

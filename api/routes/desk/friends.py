@@ -9,7 +9,7 @@ from uuid import UUID
 from fastapi import APIRouter, Path, Query
 
 from api.http import pagination
-from api.http.auth import CurrentOperator, Operator, Rt, actor
+from api.http.auth import CurrentAdmin, CurrentDispatcher, CurrentOperator, Operator, Rt, actor
 from api.http.pagination import Cursor, Limit
 from api.http.routing import AuthFirstRoute, CompiledRoute
 from api.openapi.document import problems
@@ -59,7 +59,7 @@ async def find_friends(
 
 @files.post("/import", summary="Import a file of friends")
 async def import_friends(
-    rt: Rt, caller: CurrentOperator, body: requests.ImportRequest
+    rt: Rt, caller: CurrentAdmin, body: requests.ImportRequest
 ) -> desk_schemas.ImportResponse:
     """Create or change friends by their `ref`; the columns are those of `tekkie friends import`.
 
@@ -96,7 +96,7 @@ async def open_friend(
     responses=problems(NotFound, NotesFull),
 )
 async def set_friend_state(
-    rt: Rt, caller: CurrentOperator, friend_id: UUID, body: requests.FriendStateRequest
+    rt: Rt, caller: CurrentDispatcher, friend_id: UUID, body: requests.FriendStateRequest
 ) -> desk_schemas.FriendDetailsResponse:
     """A paused friend gets no offers; a suspended one cannot sign in either. Open jobs stay."""
     await friends.set_state(
@@ -116,7 +116,7 @@ Code = Annotated[str, Path(pattern="^[a-z0-9-]{2,40}$", description="The certifi
     "/{friend_id}/certificates/{code}", summary="Add a certificate", responses=problems(NotFound)
 )
 async def certify_friend(
-    rt: Rt, caller: CurrentOperator, friend_id: UUID, code: Code
+    rt: Rt, caller: CurrentDispatcher, friend_id: UUID, code: Code
 ) -> desk_schemas.FriendDetailsResponse:
     """Valid from now for the term of its kind; an existing one stays unchanged."""
     await friends.certify(rt, FriendId(friend_id), code, actor=actor(caller))
@@ -127,7 +127,7 @@ async def certify_friend(
     "/{friend_id}/certificates/{code}", summary="Remove a certificate", responses=problems(NotFound)
 )
 async def uncertify_friend(
-    rt: Rt, caller: CurrentOperator, friend_id: UUID, code: Code
+    rt: Rt, caller: CurrentDispatcher, friend_id: UUID, code: Code
 ) -> desk_schemas.FriendDetailsResponse:
     """No more offers for packages that require it; open jobs stay."""
     await friends.uncertify(rt, FriendId(friend_id), code, actor=actor(caller))

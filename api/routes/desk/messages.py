@@ -8,7 +8,7 @@ from uuid import UUID
 from fastapi import APIRouter, Query
 
 from api.http import pagination
-from api.http.auth import CurrentOperator, Rt, actor
+from api.http.auth import CurrentDispatcher, CurrentOperator, Rt, actor
 from api.http.pagination import Cursor, Limit
 from api.http.routing import CompiledRoute
 from api.openapi.document import problems
@@ -44,6 +44,6 @@ async def list_messages(
     summary="Retry a parked message",
     responses=problems(NotFound),
 )
-async def send_message_again(rt: Rt, caller: CurrentOperator, message_id: UUID) -> None:
+async def send_message_again(rt: Rt, caller: CurrentDispatcher, message_id: UUID) -> None:
     """Send a parked message again, once the cause of the failure is corrected."""
     await maintenance.unpark(rt, MessageId(message_id), actor=actor(caller))

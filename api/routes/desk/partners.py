@@ -7,7 +7,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Path
 
-from api.http.auth import CurrentOperator, Rt, actor
+from api.http.auth import CurrentAdmin, CurrentOperator, Rt, actor
 from api.http.routing import CompiledRoute
 from api.openapi.document import problems
 from api.schemas import desk as desk_schemas
@@ -31,7 +31,7 @@ async def list_partners(rt: Rt, caller: CurrentOperator) -> desk_schemas.Partner
 
 @router.post("", status_code=201, summary="Add a partner", responses=problems(NameTaken))
 async def add_partner(
-    rt: Rt, caller: CurrentOperator, body: requests.PartnerRequest
+    rt: Rt, caller: CurrentAdmin, body: requests.PartnerRequest
 ) -> desk_schemas.PartnerCreatedResponse:
     """Add a partner; the first key is in this response and nowhere else."""
     partner, key = await accounts.add(
@@ -51,7 +51,7 @@ async def add_partner(
     "/{partner_id}/keys", status_code=201, summary="Add a key", responses=problems(NotFound)
 )
 async def add_partner_key(
-    rt: Rt, caller: CurrentOperator, partner_id: UUID
+    rt: Rt, caller: CurrentAdmin, partner_id: UUID
 ) -> desk_schemas.KeyCreatedResponse:
     """Add a further key for a partner; it is in this response and nowhere else."""
     key = await accounts.add_key(rt, str(partner_id), actor=actor(caller))
@@ -66,7 +66,7 @@ async def add_partner_key(
 )
 async def revoke_partner_key(
     rt: Rt,
-    caller: CurrentOperator,
+    caller: CurrentAdmin,
     partner_id: UUID,
     prefix: Annotated[str, Path(pattern=r"^tk_(live|test)_[0-9A-Za-z_-]{4,8}$")],
 ) -> None:

@@ -15,6 +15,7 @@ from data.records.ids import CustomerKey, FriendId, PartnerId, PersonId
 from data.records.people import QuietHours
 from data.store import audit, desk, friend_admin, friends
 from data.store.friend_admin import FriendEntry
+from dispatch.flows.people.sessions import end_access
 from dispatch.rules.people.desk_notes import NotesFull
 from dispatch.rules.refusals import NotFound, Refused
 from dispatch.rules.trust import base_moves
@@ -248,6 +249,8 @@ async def set_state(
 ) -> None:
     """Pause, activate or suspend a friend, for the desk; repeating it changes nothing.
 
+    Suspending ends all sessions for good: a friend activated again signs in anew.
+
     `reason` is an author and a text; it is kept with the friend's notes, because it may name
     people. Raises NotesFull.
     """
@@ -256,6 +259,8 @@ async def set_state(
             raise NotFound("there is no such friend")
         if await friend_admin.set_state(tx, friend_id, state):
             await audit.record(tx, actor=actor, act=f"friend.{state}", subject=str(friend_id))
+            if state == FriendState.SUSPENDED:
+                await end_access(tx, PersonId(friend_id), actor=actor)
             if reason is not None:
                 by, words = reason
                 if await desk.add_friend_note(tx, friend_id, by, f"{state}: {words}") is None:

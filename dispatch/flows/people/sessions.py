@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import sha256
 
-from data.db import transaction
+from data.db import Connection, transaction
+from data.enums import OperatorRole
 from data.markets import Language
 from data.records.ids import PersonId
-from data.store import sessions
-from data.store.sessions import Account, Login, SessionOwner
+from data.store import audit, sessions
+from data.store.sessions import Account, Login, OperatorAccount, SessionOwner
 from dispatch.flows.batched_lookups import lookups
 from dispatch.flows.read_only import read_connection
 from dispatch.rules.refusals import NotFound, Refused
@@ -61,13 +62,19 @@ async def request_login_link(rt: Runtime, person_id: PersonId) -> str | None:
     return create_token if kept else None
 
 
-async def create_login_link(rt: Runtime, person_id: PersonId, life: timedelta = LINK_LIFE) -> str:
-    """The token of a login link without that limit, for the command line. Raises NotFound."""
+async def create_login_link(
+    rt: Runtime, person_id: PersonId, life: timedelta = LINK_LIFE, *, actor: str | None = None
+) -> str:
+    """The token of a login link without that limit, for the command line. Raises NotFound.
+
+    With `actor` it is recorded in the audit.
+    """
     create_token = _secret()
     async with transaction(rt.pool) as tx:
         kept = await sessions.insert_link(tx, _hash(create_token), person_id, life)
-    if kept is None:
-        raise NotFound(UNKNOWN_PERSON)
+        if kept is None:
+            raise NotFound(UNKNOWN_PERSON)
+        await _record_created(tx, "login_link.created", person_id, actor)
     return create_token
 
 
@@ -78,20 +85,35 @@ async def log_in(rt: Runtime, link_token: str) -> Session:
         person_id = await sessions.use_link(tx, _hash(link_token))
         if person_id is None:
             raise LinkUsedUp
+        await sessions.lock_person(tx, person_id)
         begun = await sessions.insert(tx, _hash(create_token), person_id, SESSION_LIFE)
     if begun is None:
         raise LinkUsedUp
     return Session(token=create_token, expires_at=begun[0], kind=begun[1])
 
 
-async def create_token(rt: Runtime, person_id: PersonId, life: timedelta = SESSION_LIFE) -> str:
-    """A bearer token for scripts, valid for `life` (at most 400 days). Raises NotFound."""
+async def create_token(
+    rt: Runtime, person_id: PersonId, life: timedelta = SESSION_LIFE, *, actor: str | None = None
+) -> str:
+    """A bearer token for scripts, valid for `life` (at most 400 days). Raises NotFound.
+
+    With `actor` it is recorded in the audit.
+    """
     made = _session_token()
     async with transaction(rt.pool) as tx:
+        await sessions.lock_person(tx, person_id)
         begun = await sessions.insert(tx, _hash(made), person_id, min(life, TOKEN_LIFE_MAX))
-    if begun is None:
-        raise NotFound(UNKNOWN_PERSON)
+        if begun is None:
+            raise NotFound(UNKNOWN_PERSON)
+        await _record_created(tx, "session.created", person_id, actor)
     return made
+
+
+async def _record_created(
+    tx: Connection, act: str, person_id: PersonId, actor: str | None
+) -> None:
+    if actor is not None:
+        await audit.record(tx, actor=actor, act=act, subject=str(person_id))
 
 
 async def find_session(rt: Runtime, session_token: str) -> SessionOwner | None:
@@ -111,17 +133,62 @@ async def log_out(rt: Runtime, session_token: str) -> None:
         await sessions.revoke(tx, _hash(session_token))
 
 
+async def revoke_sessions(rt: Runtime, person_id: PersonId, *, actor: str) -> int:
+    """End all sessions, tokens and login links of a person; returns how many sessions."""
+    async with transaction(rt.pool) as tx:
+        return await end_access(tx, person_id, actor=actor)
+
+
+async def end_access(tx: Connection, person_id: PersonId, *, actor: str) -> int:
+    """End every session, token and login link of a person for good, in a caller's transaction."""
+    await sessions.lock_person(tx, person_id)
+    ended = await sessions.revoke_all(tx, person_id)
+    data = {"sessions": ended}
+    await audit.record(tx, actor=actor, act="sessions.revoked", subject=str(person_id), data=data)
+    return ended
+
+
 async def add_operator(
-    rt: Runtime, name: str, email: str, language: Language = Language.EN
+    rt: Runtime,
+    name: str,
+    email: str,
+    language: Language = Language.EN,
+    *,
+    role: OperatorRole = OperatorRole.ADMIN,
 ) -> PersonId:
     """Add an operator; returns the id. One with this address is left unchanged."""
     async with transaction(rt.pool) as tx:
         found = await sessions.insert_operator(
-            tx, PersonId(rt.new_id()), name=name, email=email, language=language
+            tx, PersonId(rt.new_id()), name=name, email=email, language=language, role=role
         )
     if found is None:  # another process added this operator just now
-        return await add_operator(rt, name, email, language)
+        return await add_operator(rt, name, email, language, role=role)
     return found
+
+
+async def list_operators(rt: Runtime) -> list[OperatorAccount]:
+    """All operators by address."""
+    async with read_connection(rt) as tx:
+        return await sessions.operators(tx)
+
+
+async def set_role(rt: Runtime, person_id: PersonId, role: OperatorRole, *, actor: str) -> None:
+    """Give an operator a role with immediate effect; repeating it changes nothing."""
+    async with transaction(rt.pool) as tx:
+        if await sessions.set_role(tx, person_id, role):
+            data = {"role": role}
+            await audit.record(
+                tx, actor=actor, act="operator.role_set", subject=str(person_id), data=data
+            )
+
+
+async def remove_operator(rt: Runtime, person_id: PersonId, *, actor: str) -> None:
+    """Close an operator's account and end its sessions. Raises NotFound."""
+    async with transaction(rt.pool) as tx:
+        if not await sessions.close_operator(tx, person_id):
+            raise NotFound("there is no such operator; `tekkie operators list` shows them")
+        await audit.record(tx, actor=actor, act="operator.removed", subject=str(person_id))
+        await end_access(tx, person_id, actor=actor)
 
 
 def _secret() -> str:
