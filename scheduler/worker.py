@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -11,7 +12,8 @@ from data.records.jobs import Changes
 from data.store.outbox import Backlog
 from dispatch.flows import maintenance
 from dispatch.runtime import Runtime
-from scheduler import deadlines, housekeeping, index_feed, relay
+from scheduler import account_mails, deadlines, housekeeping, index_feed, relay
+from scheduler.account_mails import AccountMails
 from scheduler.deadlines import ClockSentinel, Deadlines
 from scheduler.index_feed import IndexFeed
 from scheduler.relay import Relay
@@ -76,6 +78,8 @@ class Worker:
         )
         ticker.every(deadlines.EVERY_S, "deadlines", self._deadlines.tick)
         ticker.every(relay.EVERY_S, "relay", self._relay.tick)
+        self._account_mails = AccountMails(rt)
+        ticker.every(account_mails.EVERY_S, "account mails", self._account_mails.tick)
         _feed(ticker, IndexFeed(rt, mark or rt.mark))
         ticker.every(housekeeping.EVERY_S, "housekeeping", self._delete_old_rows)
         ticker.every(BACKLOG_EVERY_S, "backlog", self._update_backlog)
@@ -89,7 +93,10 @@ class Worker:
         """Finish running jobs, within ten seconds."""
         self._rt.on_commit.remove(self._on_commit)
         await self._ticker.stop(TICKS_END_WITHIN_S)
-        await self._relay.finish(SENDING_ENDS_WITHIN_S)
+        await asyncio.gather(
+            self._relay.finish(SENDING_ENDS_WITHIN_S),
+            self._account_mails.finish(SENDING_ENDS_WITHIN_S),
+        )
 
     def state(self) -> State:
         """The state of the worker, without asking the database."""

@@ -154,9 +154,7 @@ def parse_email(text: str) -> str:
         raise UsageError(f"{text[:80]!r} is not an e-mail address: {error}") from None
 
 
-async def _add_operator(
-    ctx: typer.Context, email: str, name: str, role: OperatorRole
-) -> PersonId:
+async def _add_operator(ctx: typer.Context, email: str, name: str, role: OperatorRole) -> PersonId:
     from dispatch.flows.people import sessions
 
     if not name.strip() or len(name) > 200:
@@ -218,7 +216,11 @@ async def find_person(rt: Runtime, kind: Kind, word: str) -> PersonId:
     from data.store.sessions import Login
     from dispatch.flows.people import sessions
 
-    if kind is Kind.FRIEND and "@" in word and (known := await sessions.find_login(rt, Login(kind), word)):
+    if (
+        kind is Kind.FRIEND
+        and "@" in word
+        and (known := await sessions.find_login(rt, Login(kind), word))
+    ):
         return known.id
     if kind is Kind.FRIEND:
         return PersonId(await find_friend(rt, word))

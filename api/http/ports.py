@@ -1,4 +1,4 @@
-"""Ports: what the API needs of the outside (mail, calendars, push) as Protocols."""
+"""Ports: what the API needs of the outside (calendars, push) as Protocols."""
 
 from __future__ import annotations
 
@@ -9,19 +9,10 @@ from typing import Annotated, Protocol
 
 from fastapi import Depends, Request
 
-from data.markets import Language, Market
+from data.markets import Language
 from data.records.ids import BookingId
 from data.records.jobs import Appointment
 from data.store.push_subscriptions import PhoneProblem, PushSubscription
-from data.store.sessions import Login
-
-
-class SendLoginLink(Protocol):
-    """Mails a login link."""
-
-    async def __call__(
-        self, *, kind: Login, email: str, language: Language, market: Market, link: str
-    ) -> None: ...
 
 
 class WriteInvitation(Protocol):
@@ -81,7 +72,6 @@ class Worker(Protocol):
 class Ports:
     """The adapters of this process; `push_key` is the public VAPID key."""
 
-    send_login_link: SendLoginLink
     write_invitation: WriteInvitation
     send_test_push: SendTestPush
     push_key: str

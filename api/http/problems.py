@@ -33,7 +33,7 @@ from dispatch.flows.group_commit import Overloaded
 from dispatch.flows.jobs.orders import QuoteExpired
 from dispatch.flows.partners.accounts import NameTaken
 from dispatch.flows.people.push_subscriptions import PAUSE_S, TestedJustNow
-from dispatch.flows.people.sessions import LinkUsedUp
+from dispatch.flows.people.sessions import CodeRefused, LinkUsedUp
 from dispatch.rules.jobs.catalogue import UnknownPackage
 from dispatch.rules.jobs.refusals import (
     AlreadyRated,
@@ -179,6 +179,7 @@ REFUSALS: Mapping[type[Refused], int] = {
     NotSoldHere: 422,
     QuoteExpired: 409,
     LinkUsedUp: 422,
+    CodeRefused: 422,
     EndpointRefused: 422,
     BaseMovedLately: 409,
     NameTaken: 409,

@@ -1,10 +1,10 @@
-"""Sessions: signing in by a mailed link, and signing out."""
+"""Sessions: signing in by a mailed link or code, and signing out."""
 
 from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, BackgroundTasks, Depends, Response
+from fastapi import APIRouter, Depends, Response
 
 from api.http.auth import (
     DESK_COOKIE,
@@ -15,14 +15,13 @@ from api.http.auth import (
     Rt,
     require,
 )
-from api.http.ports import CurrentPorts, Ports
 from api.http.problems import Unauthenticated
 from api.http.routing import CompiledRoute
 from api.openapi.document import problems
 from api.schemas import people as people_schemas
-from data.store.sessions import Account, Login
+from data.store.sessions import Login
 from dispatch.flows.people import push_subscriptions, sessions
-from dispatch.flows.people.sessions import SESSION_LIFE, LinkUsedUp
+from dispatch.flows.people.sessions import SESSION_LIFE, CodeRefused, LinkUsedUp, Session
 from dispatch.runtime import Runtime
 
 router = APIRouter(prefix="/v1", tags=["sessions"], route_class=CompiledRoute)
@@ -34,13 +33,11 @@ SignedIn = Annotated[FriendCaller | Operator, Depends(require(FriendCaller, Oper
 
 @router.post("/login-links", status_code=202, summary="Request a login link")
 async def request_login_link(
-    rt: Rt, ports: CurrentPorts, body: people_schemas.LoginLinkRequest, background: BackgroundTasks
+    rt: Rt, body: people_schemas.LoginLinkRequest
 ) -> people_schemas.LoginLinkResponse:
-    """Mail a login link if the address is known; the response is the same if it is not."""
-    known = await sessions.find_login(rt, body.kind, body.email)
-    if known is not None:
-        background.add_task(_send_login_link, rt, ports, body.kind, known)
-    return people_schemas.LoginLinkResponse()
+    """Mail a login link and a code if the address is known; the response is alike if it is not."""
+    request = await sessions.request_login_link(rt, body.kind, body.email)
+    return people_schemas.LoginLinkResponse(request=request)
 
 
 @router.post("/sessions", status_code=201, summary="Sign in", responses=problems(LinkUsedUp))
@@ -52,7 +49,22 @@ async def create_session(
     The cookie is `tekkie_session` for friends and `tekkie_desk` for operators; one browser may hold
     both.
     """
-    session = await sessions.log_in(rt, body.token)
+    return _sign_in(rt, response, await sessions.log_in(rt, body.token))
+
+
+@router.post(
+    "/sessions/code", status_code=201, summary="Sign in by code", responses=problems(CodeRefused)
+)
+async def create_session_by_code(
+    rt: Rt, body: people_schemas.CodeRequest, response: Response
+) -> people_schemas.SessionCreatedResponse:
+    """Consume the code of a mail, in the browser or app that requested it."""
+    return _sign_in(rt, response, await sessions.log_in_by_code(rt, body.request, body.code))
+
+
+def _sign_in(
+    rt: Runtime, response: Response, session: Session
+) -> people_schemas.SessionCreatedResponse:
     response.set_cookie(
         COOKIES[session.kind],
         session.token,
@@ -100,16 +112,3 @@ async def delete_session(
 
 def _kind(caller: FriendCaller | Operator) -> Login:
     return Login.FRIEND if isinstance(caller, FriendCaller) else Login.OPERATOR
-
-
-async def _send_login_link(rt: Runtime, ports: Ports, kind: Login, known: Account) -> None:
-    token = await sessions.request_login_link(rt, known.id)
-    if token is None:
-        return
-    await ports.send_login_link(
-        kind=kind,
-        email=known.email,
-        language=known.language,
-        market=known.market,
-        link=f"{rt.settings.base_url}/login#{token}",
-    )

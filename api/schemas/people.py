@@ -17,6 +17,7 @@ from api.schemas.fields import (
     Languages,
     Lat,
     LocalTime,
+    LoginCode,
     Lon,
     PhoneKey,
     PhoneSecret,
@@ -92,6 +93,17 @@ class SessionRequest(RequestModel):
     token: Token
 
 
+class CodeRequest(RequestModel):
+    """The secret of your request for a login link, and the code from its mail."""
+
+    model_config = example(
+        {"request": "The-request-of-the-response-to-your-request", "code": "123456"}
+    )
+
+    request: Token
+    code: LoginCode
+
+
 class BaseUpdate(RequestModel):
     """The location of a friend's base in degrees."""
 
@@ -152,9 +164,10 @@ class ProfileRequest(RequestModel):
 
 
 class LoginLinkResponse(ResponseModel):
-    """The same response whether or not the address is known."""
+    """The response whether or not the address is known."""
 
-    message: str = "If this address is known, a link is on its way; it works for 15 minutes."
+    message: str = "If this address is known, a mail with a link and a code is on its way."
+    request: str = Field(description="Needed to sign in by the code.")
 
 
 class PushKeyResponse(ResponseModel):

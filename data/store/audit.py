@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from data import sql_loader
@@ -16,3 +16,12 @@ async def record(
 ) -> None:
     """Append one line, which is immutable; `data` holds ids and codes only."""
     await tx.execute(sql.record, actor, act, subject, dict(data or {}))
+
+
+async def record_many(
+    tx: Connection, *, actor: str, act: str, lines: Sequence[tuple[str, Mapping[str, Any]]]
+) -> None:
+    """Append a line for each subject with its data."""
+    if lines:
+        subjects, data = zip(*lines, strict=True)
+        await tx.execute(sql.record_many, actor, act, subjects, [dict(one) for one in data])

@@ -54,6 +54,12 @@ async def refs_by_email(tx: Connection, emails: Sequence[str]) -> Mapping[str, s
     return {row["email"]: row["ref"] for row in rows}
 
 
+async def comparable(tx: Connection, refs: Sequence[str]) -> dict[FriendId, Mapping[str, object]]:
+    """Return what a file may change of the existing friends with these refs."""
+    rows = [dict(row) for row in await tx.fetch(sql.comparable, refs)]
+    return {FriendId(row.pop("id")): row for row in rows}
+
+
 async def put(tx: Connection, entries: Sequence[FriendEntry]) -> set[FriendId]:
     """Insert or update these friends; return those new or changed."""
     if not entries:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -79,25 +80,15 @@ async def insert_link(
     return expires_at
 
 
-async def insert_link_under_limit(
-    tx: Connection, token_sha256: bytes, person_id: PersonId, lifetime: timedelta, *, per_hour: int
-) -> datetime | None:
-    """Store a login link, or return None if the account got `per_hour` links in the last hour."""
-    expires_at: datetime | None = await tx.fetchval(
-        sql.insert_link_under_limit, token_sha256, person_id, lifetime, per_hour
-    )
-    return expires_at
-
-
 async def use_link(tx: Connection, token_sha256: bytes) -> PersonId | None:
     """Use a link up; return its owner, or None if it is unknown, used or expired."""
     found: UUID | None = await tx.fetchval(sql.use_link, token_sha256)
     return PersonId(found) if found else None
 
 
-async def lock_person(tx: Connection, person_id: PersonId) -> None:
-    """Lock a person's row, so that nobody signs in while access is revoked, or the reverse."""
-    await tx.execute(sql.lock_person, person_id)
+async def lock_people(tx: Connection, people: Collection[PersonId]) -> None:
+    """Lock the rows of people, so that nobody signs in while access is revoked, or the reverse."""
+    await tx.execute(sql.lock_people, people)
 
 
 async def insert(
@@ -134,9 +125,9 @@ async def revoke(tx: Connection, token_sha256: bytes) -> None:
     await tx.execute(sql.revoke, token_sha256)
 
 
-async def revoke_all(tx: Connection, person_id: PersonId) -> int:
-    """Revoke all sessions and login links of a person; return how many sessions."""
-    return len(await tx.fetch(sql.revoke_all, person_id))
+async def revoke_all(tx: Connection, people: Collection[PersonId]) -> Counter[PersonId]:
+    """Revoke all sessions and login links of people; return how many sessions of each."""
+    return Counter(row["person_id"] for row in await tx.fetch(sql.revoke_all, people))
 
 
 async def insert_operator(

@@ -10,6 +10,7 @@ from data.db import moment, transaction
 from data.records.ids import FriendId, MessageId
 from data.records.people import Friend
 from data.store import (
+    account_mails,
     audit,
     clock,
     friend_changes,
@@ -107,9 +108,9 @@ async def confirm_differences(rt: Runtime, suspects: Collection[FriendId]) -> se
 
 async def delete_old_rows(rt: Runtime) -> None:
     """Delete old idempotency keys, quotes, sessions and login links, at most a thousand of each."""
-    for delete_old in (idempotency_keys.delete_old, quotes.delete_old, sessions.delete_old):
+    for store in (idempotency_keys, quotes, sessions, account_mails):
         async with transaction(rt.pool) as tx:
-            await delete_old(tx)
+            await store.delete_old(tx)
 
 
 async def backlog(rt: Runtime) -> Backlog:

@@ -32,14 +32,18 @@ from data.records.money import Money
 from dispatch.rules.jobs.events import FIELDS as EVENT_FIELDS
 from dispatch.rules.jobs.events import TEMPLATES, Shape, fact_of
 
-LOGIN_LINK: Final = frozenset({"link"})
+# Letters about an account rather than a booking.
+OF_ACCOUNTS: Final[Mapping[Audience, Mapping[str, frozenset[str]]]] = {
+    Audience.FRIEND: {"login_link": frozenset({"link", "code"}), "email_changed": frozenset()},
+    Audience.DESK: {"login_link": frozenset({"link", "code"})},
+}
 FIELDS: Final[Mapping[Audience, Mapping[str, frozenset[str]]]] = {
     audience: {
         template.name: template.facts
         for (recipient, _), template in TEMPLATES.items()
         if recipient is audience and template.facts is not None
     }
-    | ({"login_link": LOGIN_LINK} if audience in (Audience.FRIEND, Audience.DESK) else {})
+    | OF_ACCOUNTS.get(audience, {})
     for audience in Audience
 }
 
@@ -78,6 +82,7 @@ OF_SHAPE: Final[Mapping[Shape, Kind]] = {
 KINDS: Final[Mapping[str, Kind]] = {
     "package": Kind.TEXT,
     "area": Kind.TEXT,
+    "code": Kind.TEXT,
     "first_name": Kind.TEXT,
     "pay": Kind.MONEY,
     "price": Kind.MONEY,

@@ -1,8 +1,10 @@
 """The API in this process, on real PostgreSQL, with a client for each kind of caller."""
 
+import re
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from email.message import EmailMessage
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -12,7 +14,6 @@ import pytest
 
 from api.http import load_shedding
 from api.openapi.document import Api
-from api.server.adapters import build_ports
 from api.server.app import create_app
 from data.database import Database
 from data.enums import OperatorRole
@@ -22,6 +23,8 @@ from dispatch.flows.bootstrap import open_runtime
 from dispatch.flows.partners import accounts
 from dispatch.flows.people import sessions
 from dispatch.runtime import Runtime
+from scheduler.account_mails import AccountMails
+from scheduler.senders import Result, Sent
 from tests.builders import import_neighbours
 from tests.conftest import Server, settings_in
 
@@ -47,14 +50,31 @@ BOOKING = {
 }
 
 
+LOGIN = re.compile(r"https?://\S+/login#\S+")
+CODE = re.compile(r"\b[0-9]{6}\b")
+
+
 @dataclass
 class Letters:
-    """Records the login links instead of mailing them."""
+    """Records mails about accounts instead of sending them; `results` are those of the next."""
 
     sent: list[dict[str, Any]] = field(default_factory=list)
+    results: list[Result] = field(default_factory=list)
 
-    async def __call__(self, **letter: Any) -> None:
-        self.sent.append(letter)
+    async def deliver(self, mail: EmailMessage, to: str) -> Result:
+        result = self.results.pop(0) if self.results else Sent()
+        if isinstance(result, Sent):
+            text = mail.get_payload(0).get_payload(decode=True).decode()
+            links, codes = LOGIN.findall(text), CODE.findall(LOGIN.sub("", text))
+            self.sent.append(
+                {
+                    "email": to,
+                    "text": text,
+                    "link": links[0] if links else None,
+                    "code": codes[0] if codes else None,
+                }
+            )
+        return result
 
 
 @dataclass
@@ -70,6 +90,12 @@ class ApiHarness:
 
     def client(self, token: str | None = None) -> "Caller":
         return Caller(self.http, token)
+
+    async def post_letters(self) -> None:
+        """Deliver the mails about accounts that are due."""
+        mails = AccountMails(self.rt, self.letters)
+        await mails.tick()
+        await mails.finish(10)
 
     async def friend(self, ref: str) -> "Caller":
         if ref not in self.tokens:
@@ -216,7 +242,7 @@ async def shared_api(
 @asynccontextmanager
 async def api_on(rt: Runtime, neighbours: Neighbours) -> AsyncIterator[ApiHarness]:
     letters = Letters()
-    app = create_app(rt, ports=replace(build_ports(rt), send_login_link=letters))
+    app = create_app(rt)
     transport = httpx2.ASGITransport(app=app, raise_app_exceptions=True)
     async with httpx2.AsyncClient(transport=transport, base_url=BASE) as http:
         yield ApiHarness(rt, app, letters, http, dict(neighbours.friends))

@@ -98,6 +98,7 @@ TABLE = {
     "revoke_partner_key": {"operator": 204},
     "request_login_link": dict.fromkeys(CALLERS, 202),
     "create_session": dict.fromkeys(CALLERS, 422),
+    "create_session_by_code": dict.fromkeys(CALLERS, 422),
     "show_session": ALL_FRIENDS | ALL_OPERATORS,
     "delete_session": dict.fromkeys((*ALL_FRIENDS, *VIEWERS), 204),
     "follow_live": None,  # an endless stream: see LISTENERS and its own test
@@ -141,6 +142,7 @@ BODIES = {
     "add_partner": {"name": "Foto Huber"},
     "request_login_link": {"email": "f1@example.org", "kind": "friend"},
     "create_session": {"token": "none"},
+    "create_session_by_code": {"request": "none", "code": "123456"},
 }
 
 

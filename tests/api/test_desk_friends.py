@@ -5,6 +5,7 @@ import json
 import pytest
 
 from api.http.middleware import BODY_MAX_BY_PATH
+from dispatch.flows.people import sessions
 from tests.api.conftest import expect
 from tests.builders import friend_row, import_friends
 
@@ -135,6 +136,28 @@ async def test_a_file_is_imported_after_a_dry_run_and_then_changes_nothing(api):
     assert await counts(dry_run=True) == (0, 1, 1)
     assert await counts() == (0, 1, 1)
     assert await found(desk, q="daniel") == ["zh-901"]
+
+
+async def test_another_address_signs_out_and_is_told_at_the_old_one(api, owner):
+    desk = await api.operator()
+    file = {"filename": "friends.csv", "content": COLUMNS + BEA + DAN}
+    assert (await desk.post(IMPORT, file)).status_code == 200
+    people = await owner.fetch("SELECT p.id, f.ref FROM people p JOIN friends f ON f.id = p.id")
+    ids = {row["ref"]: row["id"] for row in people}
+    bea, dan = [await sessions.create_token(api.rt, ids[ref]) for ref in ("zh-900", "zh-901")]
+    file["content"] = file["content"].replace("bea@", "mallory@").replace("Dan ", "Daniel ")
+    assert (await desk.post(IMPORT, file)).json()["changed"] == 2
+    assert (await api.client(bea).get("/v1/me/offers")).status_code == 401
+    assert (await api.client(dan).get("/v1/me/offers")).status_code == 200
+    await api.post_letters()
+    [letter] = api.letters.sent
+    assert letter["email"] == "bea@example.org"
+    assert "mallory" not in letter["text"]
+    audit = "SELECT subject, data FROM audit WHERE act = 'friend.changed'"
+    assert {row["subject"]: row["data"] for row in await owner.fetch(audit)} == {
+        str(ids["zh-900"]): {"fields": ["email"]},
+        str(ids["zh-901"]): {"fields": ["name"]},
+    }
 
 
 async def test_a_bad_row_stops_an_import_unless_skipped(api):

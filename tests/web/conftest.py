@@ -7,7 +7,7 @@ import subprocess
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -203,7 +203,6 @@ async def site(
     """The pages and the API with six friends at 100 m to 600 m from the customer."""
     letters = Letters()
     app = create_app(rt)
-    app.state.ports = replace(app.state.ports, send_login_link=letters)
     server = uvicorn.Server(uvicorn.Config(app, log_config=None, lifespan="off"))
     task = asyncio.create_task(server.serve(sockets=[listener]))
     # Callers who are no browser do without the line, which may be cut.

@@ -6,7 +6,7 @@ from dispatch.flows.people import sessions
 
 
 async def link(site, ref: str = "f1") -> str:
-    token = await sessions.request_login_link(site.api.rt, PersonId(site.api.friends[ref]))
+    token = await sessions.create_login_link(site.api.rt, PersonId(site.api.friends[ref]))
     return f"/login#{token}"
 
 
@@ -50,11 +50,35 @@ async def test_a_link_that_is_used_up_leads_to_a_new_one(tabs, site, no_findings
     await heading.wait_for()
     assert await heading.evaluate("one => one === document.activeElement")
     await no_findings(page)
+    await site.api.post_letters()
     mailed = site.api.letters.sent[-1]["link"]
     await page.goto("about:blank")
     await page.goto(mailed)
     await page.get_by_role("button", name="Sign in now").click()
     await page.wait_for_url("**/desk")
+
+
+async def test_a_code_signs_in_where_no_link_opens(tabs, site, no_findings):
+    page = await tabs("/login")
+    await page.get_by_label("E-mail address").fill("f1@example.org")
+    await page.get_by_role("button", name="Mail me a link").click()
+    field = page.get_by_label("Code from the mail")
+    await field.fill("12345")
+    await field.press("Enter")
+    assert await field.get_attribute("aria-invalid") == "true"
+    await site.api.post_letters()
+    code = site.api.letters.sent[-1]["code"]
+    await field.fill("000000" if code != "000000" else "000001")
+    await field.press("Enter")
+    await page.get_by_text("This code is not right").wait_for()
+    await no_findings(page)
+    assert await field.get_attribute("autocomplete") == "one-time-code"
+    assert await field.get_attribute("inputmode") == "numeric"
+    await page.reload()  # as a phone does while its mail is read
+    await field.fill(code)
+    await page.get_by_role("button", name="Sign in").click()
+    await page.wait_for_url("**/friend")
+    assert await page.evaluate("localStorage.getItem('tekkie.login')") is None
 
 
 async def test_the_page_uses_the_language_of_the_browser(tabs):

@@ -51,6 +51,15 @@ SELECT ref, id FROM friends WHERE ref = ANY($1::text[])
 SELECT lower(p.email) AS email, f.ref FROM people p JOIN friends f ON f.id = p.id
 WHERE p.kind = 'friend' AND p.erased_at IS NULL AND lower(p.email) = ANY($1::text[])
 
+-- name: comparable
+-- What a file may change of a friend, to tell what it did.
+SELECT f.id, p.name, p.email, p.phone, p.language, p.postcode, p.city, p.country, p.lat, p.lon, f.tier, f.market,
+       f.languages, f.radius_m, f.capacity,
+       ARRAY(SELECT c.certificate FROM friend_certificates c
+             WHERE c.friend_id = f.id AND (upper(c.valid) IS NULL OR upper(c.valid) > moment())
+             ORDER BY c.certificate) AS certificates
+FROM friends f JOIN people p ON p.id = f.id WHERE f.ref = ANY($1::text[])
+
 -- name: put_people
 INSERT INTO people (id, kind, name, email, phone, language, postcode, city, country, lat, lon, precision, radius_m)
 SELECT i, 'friend', n, e, ph, l, pc, ci, co, la, lo, pr, ra

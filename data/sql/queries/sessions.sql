@@ -10,22 +10,15 @@ SELECT $1, p.id, clock.now, clock.now + $3 FROM (SELECT moment() AS now) AS cloc
 WHERE p.id = $2 AND p.kind <> 'customer' AND p.erased_at IS NULL
 RETURNING expires_at
 
--- name: insert_link_under_limit
--- Counted and written in one statement, so that concurrent requests cannot exceed the limit.
-INSERT INTO login_links (token_sha256, person_id, created_at, expires_at)
-SELECT $1, $2, clock.now, clock.now + $3 FROM (SELECT moment() AS now) AS clock
-WHERE (SELECT count(*) FROM login_links l WHERE l.person_id = $2 AND l.created_at > clock.now - interval '1 hour') < $4
-RETURNING expires_at
-
 -- name: use_link
 -- A link works once: a second request waits for the row and then finds it used.
 UPDATE login_links l SET used_at = clock.now FROM (SELECT moment() AS now) AS clock
 WHERE l.token_sha256 = $1 AND l.used_at IS NULL AND l.expires_at > clock.now
 RETURNING l.person_id
 
--- name: lock_person
+-- name: lock_people
 -- Signing in and losing access wait for each other, each before it reads who may sign in.
-SELECT id FROM people WHERE id = $1 FOR NO KEY UPDATE
+SELECT id FROM people WHERE id = ANY($1::uuid[]) ORDER BY id FOR NO KEY UPDATE
 
 -- name: insert
 INSERT INTO sessions (token_sha256, person_id, created_at, expires_at)
@@ -49,10 +42,10 @@ SELECT expires_at, moment() AS now FROM sessions WHERE token_sha256 = $1 AND rev
 UPDATE sessions SET revoked_at = moment() WHERE token_sha256 = $1 AND revoked_at IS NULL
 
 -- name: revoke_all
--- Every way in of a person: sessions, and login links that were not used yet.
-WITH links AS (DELETE FROM login_links WHERE person_id = $1 AND used_at IS NULL)
-UPDATE sessions SET revoked_at = moment() WHERE person_id = $1 AND revoked_at IS NULL AND expires_at > moment()
-RETURNING 1
+-- Every way in: sessions, and login links that were not used yet.
+WITH links AS (DELETE FROM login_links WHERE person_id = ANY($1::uuid[]) AND used_at IS NULL)
+UPDATE sessions SET revoked_at = moment() WHERE person_id = ANY($1::uuid[]) AND revoked_at IS NULL AND expires_at > moment()
+RETURNING person_id
 
 -- name: insert_operator
 -- An operator who exists already is left unchanged.

@@ -15,6 +15,7 @@ from data.records.ids import CustomerKey, FriendId, PartnerId, PersonId
 from data.records.people import QuietHours
 from data.store import audit, desk, friend_admin, friends
 from data.store.friend_admin import FriendEntry
+from dispatch.flows.people import friend_edits
 from dispatch.flows.people.sessions import end_access
 from dispatch.rules.people.desk_notes import NotesFull
 from dispatch.rules.refusals import NotFound, Refused
@@ -103,9 +104,12 @@ async def import_friends(
 ) -> ImportCounts:
     """Create or change friends by their `ref`, all or none. Raises EmailTaken."""
     done = _ImportProgress(progress=progress)
+    rows = list(rows)
     async with transaction(rt.pool) as tx:
+        before = await friend_edits.snapshot(tx, [row.ref for row in rows])
         await _import_rows(rt, tx, rows, done)
         await audit.record(tx, actor=actor, act="friends.imported", subject=str(done.rows))
+        await friend_edits.record_edits(rt, tx, before, actor=actor)
     await _refresh_and_retry(rt, done.changed, done.markets)
     return done.counts()
 
@@ -260,7 +264,7 @@ async def set_state(
         if await friend_admin.set_state(tx, friend_id, state):
             await audit.record(tx, actor=actor, act=f"friend.{state}", subject=str(friend_id))
             if state == FriendState.SUSPENDED:
-                await end_access(tx, PersonId(friend_id), actor=actor)
+                await end_access(tx, [PersonId(friend_id)], actor=actor)
             if reason is not None:
                 by, words = reason
                 if await desk.add_friend_note(tx, friend_id, by, f"{state}: {words}") is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import sha256
@@ -11,15 +12,19 @@ from data.db import Connection, transaction
 from data.enums import OperatorRole
 from data.markets import Language
 from data.records.ids import PersonId
-from data.store import audit, sessions
+from data.store import account_mails, audit, sessions
 from data.store.sessions import Account, Login, OperatorAccount, SessionOwner
 from dispatch.flows.batched_lookups import lookups
 from dispatch.flows.read_only import read_connection
+from dispatch.rules.people import login_codes
 from dispatch.rules.refusals import NotFound, Refused
 from dispatch.runtime import Runtime
 
 LINK_LIFE = timedelta(minutes=15)
-LINKS_AN_HOUR = 5
+LINKS_ALIVE = 5
+MAIL_LIFE = timedelta(hours=1)
+CODE_TRIES = 5
+CODE_TRIES_A_DAY = 100
 SESSION_LIFE = timedelta(days=30)
 TOKEN_LIFE_MAX = timedelta(days=400)
 SESSION_PREFIX = "ts_"
@@ -46,20 +51,59 @@ class Session:
     expires_at: datetime
 
 
+class CodeRefused(Refused):
+    """This code is not valid."""
+
+    code = "code-refused"
+    field = "code"
+
+    def __str__(self) -> str:
+        return "It is in the newest mail, works once, and for a few tries; else ask for a new one."
+
+
 async def find_login(rt: Runtime, kind: Login, email: str) -> Account | None:
     """The person who may sign in with this address, or None."""
     async with transaction(rt.pool) as tx:
         return await sessions.find_login(tx, kind, email)
 
 
-async def request_login_link(rt: Runtime, person_id: PersonId) -> str | None:
-    """The token of a new login link; None after LINKS_AN_HOUR links within the hour."""
-    create_token = _secret()
+async def request_login_link(rt: Runtime, kind: Login, email: str) -> str:
+    """Queue a mail with a login link and a code; returns the secret of this request.
+
+    Nobody looks up the address here: a known one and an unknown one run the same statements, and
+    nothing follows the response. At most LINKS_ALIVE mails per address within the life of a link.
+    """
+    request = _secret()
     async with transaction(rt.pool) as tx:
-        kept = await sessions.insert_link_under_limit(
-            tx, _hash(create_token), person_id, LINK_LIFE, per_hour=LINKS_AN_HOUR
+        await account_mails.insert_login_link(
+            tx,
+            rt.new_id(),
+            kind=kind,
+            email=email,
+            request_sha256=token_hash(request),
+            lifetime=MAIL_LIFE,
+            window=LINK_LIFE,
+            most=LINKS_ALIVE,
         )
-    return create_token if kept else None
+    return request
+
+
+async def log_in_by_code(rt: Runtime, request: str, code: str) -> Session:
+    """Begin a session by the code of a mail that this request asked for. Raises CodeRefused.
+
+    The code and the link of one mail are used up together.
+    """
+    request_sha256, key = token_hash(request), rt.settings.key()
+    async with transaction(rt.pool) as tx:  # of its own: a wrong code must count
+        counted = await account_mails.count_try(
+            tx, request_sha256, most=CODE_TRIES, most_a_day=CODE_TRIES_A_DAY
+        )
+    if not login_codes.is_code_right(key, request_sha256, code) or not counted:
+        raise CodeRefused
+    try:
+        return await log_in(rt, login_codes.link_token(key, request_sha256))
+    except LinkUsedUp:
+        raise CodeRefused from None
 
 
 async def create_login_link(
@@ -71,7 +115,7 @@ async def create_login_link(
     """
     create_token = _secret()
     async with transaction(rt.pool) as tx:
-        kept = await sessions.insert_link(tx, _hash(create_token), person_id, life)
+        kept = await sessions.insert_link(tx, token_hash(create_token), person_id, life)
         if kept is None:
             raise NotFound(UNKNOWN_PERSON)
         await _record_created(tx, "login_link.created", person_id, actor)
@@ -82,11 +126,11 @@ async def log_in(rt: Runtime, link_token: str) -> Session:
     """Use a login link and begin a session. Raises LinkUsedUp."""
     create_token = _session_token()
     async with transaction(rt.pool) as tx:
-        person_id = await sessions.use_link(tx, _hash(link_token))
+        person_id = await sessions.use_link(tx, token_hash(link_token))
         if person_id is None:
             raise LinkUsedUp
-        await sessions.lock_person(tx, person_id)
-        begun = await sessions.insert(tx, _hash(create_token), person_id, SESSION_LIFE)
+        await sessions.lock_people(tx, [person_id])
+        begun = await sessions.insert(tx, token_hash(create_token), person_id, SESSION_LIFE)
     if begun is None:
         raise LinkUsedUp
     return Session(token=create_token, expires_at=begun[0], kind=begun[1])
@@ -101,51 +145,52 @@ async def create_token(
     """
     made = _session_token()
     async with transaction(rt.pool) as tx:
-        await sessions.lock_person(tx, person_id)
-        begun = await sessions.insert(tx, _hash(made), person_id, min(life, TOKEN_LIFE_MAX))
+        await sessions.lock_people(tx, [person_id])
+        begun = await sessions.insert(tx, token_hash(made), person_id, min(life, TOKEN_LIFE_MAX))
         if begun is None:
             raise NotFound(UNKNOWN_PERSON)
         await _record_created(tx, "session.created", person_id, actor)
     return made
 
 
-async def _record_created(
-    tx: Connection, act: str, person_id: PersonId, actor: str | None
-) -> None:
+async def _record_created(tx: Connection, act: str, person_id: PersonId, actor: str | None) -> None:
     if actor is not None:
         await audit.record(tx, actor=actor, act=act, subject=str(person_id))
 
 
 async def find_session(rt: Runtime, session_token: str) -> SessionOwner | None:
     """The owner of a session that is still valid, or None."""
-    return await lookups(rt).session_owners.get(_hash(session_token))
+    return await lookups(rt).session_owners.get(token_hash(session_token))
 
 
 async def session_times(rt: Runtime, session_token: str) -> tuple[datetime, datetime] | None:
     """When a valid session expires, and the time now; None for an invalid one."""
     async with read_connection(rt) as tx:
-        return await sessions.session_expiry(tx, _hash(session_token))
+        return await sessions.session_expiry(tx, token_hash(session_token))
 
 
 async def log_out(rt: Runtime, session_token: str) -> None:
     """End a session."""
     async with transaction(rt.pool) as tx:
-        await sessions.revoke(tx, _hash(session_token))
+        await sessions.revoke(tx, token_hash(session_token))
 
 
 async def revoke_sessions(rt: Runtime, person_id: PersonId, *, actor: str) -> int:
     """End all sessions, tokens and login links of a person; returns how many sessions."""
     async with transaction(rt.pool) as tx:
-        return await end_access(tx, person_id, actor=actor)
+        return await end_access(tx, [person_id], actor=actor)
 
 
-async def end_access(tx: Connection, person_id: PersonId, *, actor: str) -> int:
-    """End every session, token and login link of a person for good, in a caller's transaction."""
-    await sessions.lock_person(tx, person_id)
-    ended = await sessions.revoke_all(tx, person_id)
-    data = {"sessions": ended}
-    await audit.record(tx, actor=actor, act="sessions.revoked", subject=str(person_id), data=data)
-    return ended
+async def end_access(tx: Connection, people: Collection[PersonId], *, actor: str) -> int:
+    """End every session, token and login link of people for good, in a caller's transaction.
+
+    Returns how many sessions.
+    """
+    await sessions.lock_people(tx, people)
+    ended = await sessions.revoke_all(tx, people)
+    lines = [(str(one), {"sessions": ended[one]}) for one in people]
+    await audit.record_many(tx, actor=actor, act="sessions.revoked", lines=lines)
+    return ended.total()
 
 
 async def add_operator(
@@ -188,7 +233,7 @@ async def remove_operator(rt: Runtime, person_id: PersonId, *, actor: str) -> No
         if not await sessions.close_operator(tx, person_id):
             raise NotFound("there is no such operator; `tekkie operators list` shows them")
         await audit.record(tx, actor=actor, act="operator.removed", subject=str(person_id))
-        await end_access(tx, person_id, actor=actor)
+        await end_access(tx, [person_id], actor=actor)
 
 
 def _secret() -> str:
@@ -199,5 +244,6 @@ def _session_token() -> str:
     return SESSION_PREFIX + _secret()
 
 
-def _hash(secret: str) -> bytes:
+def token_hash(secret: str) -> bytes:
+    """What is stored of a token."""
     return sha256(secret.encode()).digest()

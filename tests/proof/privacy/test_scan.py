@@ -6,7 +6,6 @@ import logging
 import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from random import Random
 
 import httpx2
@@ -15,7 +14,6 @@ from typer.testing import CliRunner
 
 from api.cli.root import app as tekkie
 from api.schemas import presenters
-from api.server.adapters import build_ports
 from api.server.app import create_app
 from api.server.logging import NOISY, configure_logging
 from data import db
@@ -67,11 +65,8 @@ async def open_scenarios(rt, owner, clock, people, seed: int) -> AsyncIterator[S
     friends = await import_friends(rt, rows)
     rights = Rights(owner, {one.email: one.who for one in people.values()})
 
-    async def send_login_link(**letter: object) -> None:
-        assert letter["link"]
-
     rt.settings = rt.settings.model_copy(update={"push_hosts": "127.0.0.1"})
-    app = create_app(rt, ports=replace(build_ports(rt), send_login_link=send_login_link))
+    app = create_app(rt)
     transport = httpx2.ASGITransport(app=app, raise_app_exceptions=False)
     async with httpx2.AsyncClient(transport=transport, base_url="https://tekkie.test") as http:
         observer = Observer(rt, http, owner, people, Scanner(people.values()), rights)

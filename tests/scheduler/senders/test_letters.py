@@ -6,14 +6,15 @@ from typing import Any
 import pytest
 from babel import Locale
 
-from api.server.adapters import READERS
 from data.enums import Audience, Channel
 from data.markets import Currency, Language
 from data.records.money import Money
 from dispatch.rules.jobs import events
+from scheduler.account_mails import READERS
 from scheduler.senders.letters import (
     FIELDS,
     KINDS,
+    OF_ACCOUNTS,
     InvalidFact,
     InvalidTexts,
     Kind,
@@ -56,6 +57,7 @@ def facts(**changed: object) -> dict[str, object]:
         "helpers": 4,
         "stars": 5,
         "link": LINK,
+        "code": "012345",
     }
     of_events = {name: SAMPLES[kind] for name, kind in KINDS.items() if kind in SAMPLES}
     return {**of_events, **known, **changed}
@@ -116,7 +118,7 @@ def test_a_letter_looks_at_its_declared_facts_and_at_no_other(
 
 @pytest.mark.parametrize("template", sorted(FIELDS[Audience.FRIEND]))
 def test_no_letter_to_a_friend_can_name_the_customer(template: str) -> None:
-    about_the_job = {"package", "pay", "share", "area", "distance_m", "link", "stars"}
+    about_the_job = {"package", "pay", "share", "area", "distance_m", "link", "stars", "code"}
     moments = {"expires_at", "contact_due_at", "time_left", "starts_at", "ends_at"}
     assert FIELDS[Audience.FRIEND][template] <= about_the_job | moments
 
@@ -124,8 +126,9 @@ def test_no_letter_to_a_friend_can_name_the_customer(template: str) -> None:
 def test_every_letter_belongs_to_an_event_or_a_sign_in_and_every_template_has_its_letter() -> None:
     templates = events.TEMPLATES.keys()
     of_phones = {(Audience.FRIEND, template) for template in PHONES_ONLY}
-    login_links = {(reader, "login_link") for reader in READERS.values()}
-    assert set(ALL) == templates - of_phones | login_links
+    of_accounts = {(reader, name) for reader, names in OF_ACCOUNTS.items() for name in names}
+    assert {(reader, "login_link") for reader in READERS.values()} <= of_accounts
+    assert set(ALL) == templates - of_phones | of_accounts
 
 
 def test_every_push_has_its_text_and_every_text_its_push() -> None:

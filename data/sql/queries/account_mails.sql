@@ -1,0 +1,55 @@
+-- name: lock_address
+-- Requests for one address are counted one after the other.
+SELECT pg_advisory_xact_lock(hashtextextended(lower($1), 8))
+
+-- name: insert_login_link
+-- Not while enough links for this address still work: then one of them is in the mailbox, and nobody is locked out.
+INSERT INTO account_mails (id, kind, template, email, request_sha256, next_at, created_at, expires_at)
+SELECT $1, $2, 'login_link', $3, $4, clock.now, clock.now, clock.now + $5
+FROM (SELECT moment() AS now) AS clock
+WHERE (SELECT count(*) FROM account_mails m
+       WHERE lower(m.email) = lower($3) AND m.kind = $2 AND m.template = 'login_link'
+         AND m.created_at > clock.now - $6::interval) < $7
+
+-- name: insert_email_changed
+INSERT INTO account_mails (id, kind, template, email, language, market, next_at, created_at, expires_at)
+SELECT i, 'friend', 'email_changed', e, l, m, clock.now, clock.now, clock.now + $5
+FROM unnest($1::uuid[], $2::text[], $3::language[], $4::market[]) AS t (i, e, l, m), (SELECT moment() AS now) AS clock
+
+-- name: claim
+-- Under a lease, as `messages.claim`.
+WITH due AS MATERIALIZED (
+  SELECT id FROM account_mails WHERE state = 'pending' AND next_at <= (SELECT moment())
+  ORDER BY next_at LIMIT $1 FOR UPDATE SKIP LOCKED)
+UPDATE account_mails m
+SET attempts = m.attempts + 1,
+    next_at = moment() + make_interval(secs => $2) * (SELECT coalesce(max(greatest(speed, 1)), 1) FROM clock)
+FROM due WHERE m.id = due.id
+RETURNING m.id, m.kind, m.template, m.email, m.language, m.market, m.request_sha256, m.attempts, moment() AS now,
+          m.expires_at <= moment() AS late
+
+-- name: renew_link
+-- The link's life begins when its mail is handed over: a mail server that lets a mail wait costs it nothing.
+INSERT INTO login_links (token_sha256, person_id, created_at, expires_at)
+SELECT $1, $2, clock.now, clock.now + $3 FROM (SELECT moment() AS now) AS clock
+ON CONFLICT (token_sha256) DO UPDATE SET expires_at = excluded.expires_at WHERE login_links.used_at IS NULL
+
+-- name: settle
+UPDATE account_mails
+SET state = $3, problem = $4,
+    next_at = moment() + make_interval(secs => $5) * (SELECT coalesce(max(greatest(speed, 1)), 1) FROM clock)
+WHERE id = $1 AND attempts = $2 AND state = 'pending'
+
+-- name: count_try
+-- Counted before the code is compared. Wrong codes are limited by request, and for all requests of an address by day.
+UPDATE account_mails m SET code_tries = m.code_tries + 1
+WHERE m.request_sha256 = $1 AND m.code_tries < $2 AND m.expires_at > moment()
+  AND (SELECT sum(o.code_tries) FROM account_mails o
+       WHERE lower(o.email) = lower(m.email) AND o.kind = m.kind AND o.created_at > moment() - interval '1 day') < $3
+RETURNING m.id
+
+-- name: delete_old
+-- Tries of codes count for a day. At most a thousand.
+DELETE FROM account_mails WHERE id IN
+  (SELECT id FROM account_mails WHERE expires_at < moment() - interval '1 day'
+     OR (template <> 'login_link' AND state IN ('sent', 'expired')) LIMIT 1000)

@@ -1,0 +1,128 @@
+"""The outbox of mails about accounts: login links, and the notice of a changed address."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from data import sql_loader
+from data.db import Connection
+from data.markets import Language, Market
+from data.records.ids import PersonId
+from data.store.outbox import PROBLEM_LONGEST, MessageState
+from data.store.sessions import Login
+
+sql = sql_loader.load("account_mails")
+
+LOGIN_LINK = "login_link"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountMail:
+    """A claimed mail; `tries` includes this attempt.
+
+    `language` and `market` are None for a login link, which is written as its account wants.
+    """
+
+    id: UUID
+    kind: Login
+    template: str
+    email: str
+    language: Language | None
+    market: Market | None
+    request_sha256: bytes | None
+    tries: int
+    now: datetime
+    is_expired: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChangedAddress:
+    """A friend's former address."""
+
+    email: str
+    language: Language
+    market: Market
+
+
+async def insert_login_link(
+    tx: Connection,
+    mail_id: UUID,
+    *,
+    kind: Login,
+    email: str,
+    request_sha256: bytes,
+    lifetime: timedelta,
+    window: timedelta,
+    most: int,
+) -> None:
+    """Queue a login link for an address, known or not, unless it got `most` within `window`."""
+    await tx.execute(sql.lock_address, email)
+    await tx.execute(
+        sql.insert_login_link, mail_id, kind, email, request_sha256, lifetime, window, most
+    )
+
+
+async def insert_email_changed(
+    tx: Connection, ids: Sequence[UUID], changed: Sequence[ChangedAddress], lifetime: timedelta
+) -> None:
+    """Queue a notice to each former address."""
+    await tx.execute(
+        sql.insert_email_changed,
+        ids,
+        [one.email for one in changed],
+        [one.language for one in changed],
+        [one.market for one in changed],
+        lifetime,
+    )
+
+
+async def claim(tx: Connection, limit: int, *, lease_s: float) -> list[AccountMail]:
+    """Claim at most `limit` due mails for `lease_s`."""
+    return [
+        AccountMail(
+            id=row["id"],
+            kind=Login(row["kind"]),
+            template=row["template"],
+            email=row["email"],
+            language=Language(row["language"]) if row["language"] else None,
+            market=Market(row["market"]) if row["market"] else None,
+            request_sha256=row["request_sha256"],
+            tries=row["attempts"],
+            now=row["now"],
+            is_expired=row["late"],
+        )
+        for row in await tx.fetch(sql.claim, limit, lease_s)
+    ]
+
+
+async def renew_link(
+    tx: Connection, token_sha256: bytes, person_id: PersonId, lifetime: timedelta
+) -> None:
+    """Store a login link, or let an unused one live on from now."""
+    await tx.execute(sql.renew_link, token_sha256, person_id, lifetime)
+
+
+async def settle(
+    tx: Connection,
+    mail: AccountMail,
+    state: MessageState,
+    *,
+    problem: str | None = None,
+    retry_after_s: float = 0.0,
+) -> None:
+    """Write the result of an attempt. Idempotent."""
+    problem = problem[:PROBLEM_LONGEST] if problem else None
+    await tx.execute(sql.settle, mail.id, mail.tries, state, problem, retry_after_s)
+
+
+async def count_try(tx: Connection, request_sha256: bytes, *, most: int, most_a_day: int) -> bool:
+    """Count a try of a request's code; False if no more are allowed or the request is unknown."""
+    return await tx.fetchval(sql.count_try, request_sha256, most, most_a_day) is not None
+
+
+async def delete_old(tx: Connection) -> None:
+    """Delete at most a thousand mails that are of no more use."""
+    await tx.execute(sql.delete_old)

@@ -1,0 +1,51 @@
+"""Mails about accounts: claimed by the relay of such mails, and settled."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from data.db import transaction
+from data.store import account_mails, sessions
+from data.store.account_mails import LOGIN_LINK, AccountMail
+from data.store.outbox import MessageState
+from data.store.sessions import Account
+from dispatch.flows.people.sessions import LINK_LIFE, token_hash
+from dispatch.rules.people import login_codes
+from dispatch.runtime import Runtime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claimed:
+    """A mail to send; for a login link `account` is whose address it is, None for nobody's."""
+
+    mail: AccountMail
+    account: Account | None
+
+
+async def claim(rt: Runtime, limit: int, *, lease_s: float) -> list[Claimed]:
+    """Claim due mails; the links of known accounts are valid from now on for LINK_LIFE."""
+    key = rt.settings.key()
+    found = []
+    async with transaction(rt.pool) as tx:
+        for mail in await account_mails.claim(tx, limit, lease_s=lease_s):
+            account = None
+            if mail.template == LOGIN_LINK and not mail.is_expired:
+                account = await sessions.find_login(tx, mail.kind, mail.email)
+            if account is not None and mail.request_sha256 is not None:
+                token = login_codes.link_token(key, mail.request_sha256)
+                await account_mails.renew_link(tx, token_hash(token), account.id, LINK_LIFE)
+            found.append(Claimed(mail=mail, account=account))
+    return found
+
+
+async def settle(
+    rt: Runtime,
+    mail: AccountMail,
+    state: MessageState,
+    *,
+    problem: str | None = None,
+    retry_after_s: float = 0.0,
+) -> None:
+    """Record the result of an attempt."""
+    async with transaction(rt.pool) as tx:
+        await account_mails.settle(tx, mail, state, problem=problem, retry_after_s=retry_after_s)

@@ -1,0 +1,55 @@
+"""What an import changed of each friend: recorded by field, and told to a former address."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
+
+from data.db import Connection
+from data.markets import Language, Market
+from data.records.ids import FriendId, PersonId
+from data.store import account_mails, audit, friend_admin
+from data.store.account_mails import ChangedAddress
+from dispatch.flows.people.sessions import end_access
+from dispatch.runtime import Runtime
+
+NOTICE_LIFE: Final = timedelta(days=3)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """The friends of a file as they were before its import."""
+
+    refs: Sequence[str]
+    friends: Mapping[FriendId, Mapping[str, object]]
+
+
+async def snapshot(tx: Connection, refs: Sequence[str]) -> Snapshot:
+    """The friends with these refs as they are now."""
+    return Snapshot(refs=refs, friends=await friend_admin.comparable(tx, refs))
+
+
+async def record_edits(rt: Runtime, tx: Connection, before: Snapshot, *, actor: str) -> None:
+    """Record which fields of which friend differ from `before`; the audit holds no values.
+
+    A friend whose address is another one is signed out everywhere, and told at the old address.
+    """
+    now = await friend_admin.comparable(tx, before.refs)
+    lines, readdressed = [], {}
+    for friend_id, then in before.friends.items():
+        fields = [name for name, value in now[friend_id].items() if value != then[name]]
+        if fields:
+            lines.append((str(friend_id), {"fields": fields}))
+        if str(then["email"]).lower() != str(now[friend_id]["email"]).lower():
+            readdressed[PersonId(friend_id)] = ChangedAddress(
+                email=str(then["email"]),
+                language=Language(str(then["language"])),
+                market=Market(str(then["market"])),
+            )
+    await audit.record_many(tx, actor=actor, act="friend.changed", lines=lines)
+    if readdressed:
+        ids = [rt.new_id() for _ in readdressed]
+        await account_mails.insert_email_changed(tx, ids, [*readdressed.values()], NOTICE_LIFE)
+        await end_access(tx, [*readdressed], actor=actor)
