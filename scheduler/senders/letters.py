@@ -43,7 +43,7 @@ FIELDS: Final[Mapping[Audience, Mapping[str, frozenset[str]]]] = {
         for (recipient, _), template in TEMPLATES.items()
         if recipient is audience and template.facts is not None
     }
-    | OF_ACCOUNTS.get(audience, {})
+    | dict(OF_ACCOUNTS.get(audience, {}))
     for audience in Audience
 }
 

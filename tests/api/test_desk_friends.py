@@ -77,7 +77,7 @@ async def test_a_suspended_friend_loses_access_and_the_reason_stays_private(api,
     assert line["actor"].startswith("operator:")
     assert "Vera" not in json.dumps(line["data"])
     await desk.post(f"{at}/state", {"state": "active"})
-    assert (await friend.get("/v1/me/profile")).status_code == 200
+    assert (await friend.get("/v1/me/profile")).status_code == 401  # signs in anew
     assert "complained" not in (await friend.get("/v1/me/profile")).text
 
 

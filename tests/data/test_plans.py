@@ -195,6 +195,7 @@ OPTIONAL: Mapping[str, frozenset[str]] = {
             "find_id",
             "ids_by_ref",
             "refs_by_email",
+            "comparable",
             "held_certificates",
             "end_certificates",
             "set_state",
