@@ -73,7 +73,7 @@ LINKS: Final[Mapping[str, tuple[tuple[Mapping[str, str], tuple[str, ...]], ...]]
     "show_push_key": (({}, ("add_my_phone",)),),
     "add_my_phone": (({}, ("try_my_alarm", "remove_my_phone")),),
     "change_my_profile": (({}, ("show_my_profile", "list_my_offers")),),
-    "request_login_link": (({}, ("create_session",)),),
+    "request_login_link": (({}, ("create_session", "create_session_by_code")),),
     "create_session": (
         ({}, ("show_my_profile", "list_my_offers", "list_my_jobs", "list_bookings")),
         ({}, ("show_session", "delete_session")),

@@ -10,7 +10,7 @@ from uuid import UUID
 from data import sql_loader
 from data.db import Connection
 from data.markets import Language, Market
-from data.records.ids import PersonId
+from data.records.ids import PersonId, customer_key
 from data.store.outbox import PROBLEM_LONGEST, MessageState
 from data.store.sessions import Login
 
@@ -59,9 +59,10 @@ async def insert_login_link(
     most: int,
 ) -> None:
     """Queue a login link for an address, known or not, unless it got `most` within `window`."""
-    await tx.execute(sql.lock_address, email)
+    key = customer_key(email)
+    await tx.execute(sql.lock_address, key)
     await tx.execute(
-        sql.insert_login_link, mail_id, kind, email, request_sha256, lifetime, window, most
+        sql.insert_login_link, mail_id, kind, email, request_sha256, lifetime, window, most, key
     )
 
 
@@ -76,6 +77,7 @@ async def insert_email_changed(
         [one.language for one in changed],
         [one.market for one in changed],
         lifetime,
+        [customer_key(one.email) for one in changed],
     )
 
 

@@ -118,6 +118,8 @@ async def test_the_examples_work_through_a_whole_life_cycle(api, clock):
     await run("request_login_link", api.client(), "/v1/login-links", status=202)
     answer = await api.client().post("/v1/sessions", result.pop("create_session"))
     expect(answer, 422, "link-used-up")
+    by_code = result.pop("create_session_by_code")
+    expect(await api.client().post("/v1/sessions/code", by_code), 422, "code-refused")
     assert result == {}
 
 

@@ -1,20 +1,20 @@
 -- name: lock_address
 -- Requests for one address are counted one after the other.
-SELECT pg_advisory_xact_lock(hashtextextended(lower($1), 8))
+SELECT pg_advisory_xact_lock(hashtextextended($1, 8))
 
 -- name: insert_login_link
 -- Not while enough links for this address still work: then one of them is in the mailbox, and nobody is locked out.
-INSERT INTO account_mails (id, kind, template, email, request_sha256, next_at, created_at, expires_at)
-SELECT $1, $2, 'login_link', $3, $4, clock.now, clock.now, clock.now + $5
+INSERT INTO account_mails (id, kind, template, email, address_key, request_sha256, next_at, created_at, expires_at)
+SELECT $1, $2, 'login_link', $3, $8, $4, clock.now, clock.now, clock.now + $5
 FROM (SELECT moment() AS now) AS clock
 WHERE (SELECT count(*) FROM account_mails m
-       WHERE lower(m.email) = lower($3) AND m.kind = $2 AND m.template = 'login_link'
+       WHERE m.address_key = $8 AND m.kind = $2 AND m.template = 'login_link'
          AND m.created_at > clock.now - $6::interval) < $7
 
 -- name: insert_email_changed
-INSERT INTO account_mails (id, kind, template, email, language, market, next_at, created_at, expires_at)
-SELECT i, 'friend', 'email_changed', e, l, m, clock.now, clock.now, clock.now + $5
-FROM unnest($1::uuid[], $2::text[], $3::language[], $4::market[]) AS t (i, e, l, m), (SELECT moment() AS now) AS clock
+INSERT INTO account_mails (id, kind, template, email, address_key, language, market, next_at, created_at, expires_at)
+SELECT i, 'friend', 'email_changed', e, k, l, m, clock.now, clock.now, clock.now + $5
+FROM unnest($1::uuid[], $2::text[], $6::text[], $3::language[], $4::market[]) AS t (i, e, k, l, m), (SELECT moment() AS now) AS clock
 
 -- name: claim
 -- Under a lease, as `messages.claim`.
@@ -36,7 +36,7 @@ ON CONFLICT (token_sha256) DO UPDATE SET expires_at = excluded.expires_at WHERE 
 
 -- name: settle
 UPDATE account_mails
-SET state = $3, problem = $4,
+SET state = $3, problem = $4, email = CASE WHEN $3 = 'pending'::message_state THEN email END,
     next_at = moment() + make_interval(secs => $5) * (SELECT coalesce(max(greatest(speed, 1)), 1) FROM clock)
 WHERE id = $1 AND attempts = $2 AND state = 'pending'
 
@@ -45,7 +45,7 @@ WHERE id = $1 AND attempts = $2 AND state = 'pending'
 UPDATE account_mails m SET code_tries = m.code_tries + 1
 WHERE m.request_sha256 = $1 AND m.code_tries < $2 AND m.expires_at > moment()
   AND (SELECT sum(o.code_tries) FROM account_mails o
-       WHERE lower(o.email) = lower(m.email) AND o.kind = m.kind AND o.created_at > moment() - interval '1 day') < $3
+       WHERE o.address_key = m.address_key AND o.kind = m.kind AND o.created_at > moment() - interval '1 day') < $3
 RETURNING m.id
 
 -- name: delete_old

@@ -7,6 +7,7 @@ from typing import Any
 
 from data.records.ids import FriendId
 from dispatch.flows.jobs import commands
+from scheduler.account_mails import AccountMails
 from scheduler.relay import Relay
 from tests.conftest import Clock
 from tests.proof.privacy.markers import booking_body
@@ -178,6 +179,9 @@ class Scenarios:
         for kind in ("friend", "operator"):
             asked = {"email": self.observer.people["f1"].email, "kind": kind}
             await self.observer.post("nobody", "/v1/login-links", asked)
+        mails = AccountMails(self.observer.rt, self.observer)
+        await mails.tick()
+        await mails.finish(10)
         await self.observer.call(
             "f1", "PATCH", "/v1/me/profile", json={"radius_m": one.markers["phone"]}
         )
