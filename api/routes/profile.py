@@ -15,7 +15,7 @@ from api.schemas import people as people_schemas
 from api.schemas import presenters
 from data.db import ConstraintViolation
 from data.enums import FriendState
-from data.markets import Language
+from data.markets import MARKETS, Language, Market
 from data.records.ids import FriendId
 from data.records.people import HeldCertificate, QuietHours
 from data.seed import catalogue
@@ -93,6 +93,7 @@ async def _present_profile(
         phone=row["phone"],
         tier=row["tier"],
         market=row["market"],
+        timezone=MARKETS[Market(row["market"])].timezone,
         languages=row["languages"],
         radius_m=row["radius_m"],
         base=None if row["lat"] is None else people_schemas.Base(lat=row["lat"], lon=row["lon"]),

@@ -247,7 +247,7 @@ class RatingSummary(ResponseModel):
 
 
 class ProfileResponse(ResponseModel):
-    """All data about a friend that they may see."""
+    """All data about a friend that they may see; `timezone` is the IANA zone of their market."""
 
     ref: str
     name: str
@@ -255,6 +255,7 @@ class ProfileResponse(ResponseModel):
     phone: str | None
     tier: Tier
     market: Market
+    timezone: str
     languages: list[Language]
     radius_m: int
     base: Base | None

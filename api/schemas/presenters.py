@@ -100,6 +100,7 @@ def present_booking(
         round=view.round,
         package=view.package,
         market=view.market,
+        timezone=MARKETS[view.market].timezone,
         language=view.language,
         price=present_money(view.price),
         offers=responses.LiveOffers(live=view.live),

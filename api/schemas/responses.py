@@ -95,8 +95,9 @@ class Milestones(ResponseModel):
 class BookingResponse(Milestones):
     """A booking as visible to the caller; `customer` is only for its friend and the desk.
 
-    `cancellation` is null when the booking cannot be cancelled; `cancel_fee` is what a cancellation
-    cost. `signature`, an SVG path in a box of 600 x 200, is only for the desk.
+    `timezone` is the IANA time zone of the place. `cancellation` is null when the booking cannot be
+    cancelled; `cancel_fee` is what a cancellation cost. `signature`, an SVG path in a box of
+    600 x 200, is only for the desk.
     """
 
     id: UUID
@@ -104,6 +105,7 @@ class BookingResponse(Milestones):
     round: int
     package: str
     market: Market
+    timezone: str
     language: Language
     price: Money
     offers: LiveOffers

@@ -25,6 +25,7 @@ async def test_a_friend_sees_all_stored_data_about_themselves(api):
         "phone": "+41440000000",
         "tier": "friend",
         "market": "CH",
+        "timezone": "Europe/Zurich",
         "languages": ["de", "en"],
         "radius_m": 20000,
         "base": {"lat": pytest.approx(47.3676, abs=1e-4), "lon": 8.541},

@@ -18,7 +18,7 @@ async def bookings(site) -> list[dict]:
 
 
 async def test_a_booking_from_the_first_page_to_the_rating(tabs, site, clock, no_findings):
-    page = await tabs("/")
+    page = await tabs("/", timezone_id="Asia/Tokyo")
     await walking.to_check(page)
     assert "Vera" not in page.url
     await page.get_by_role("button", name=BOOK).click()
@@ -45,13 +45,15 @@ async def test_a_booking_from_the_first_page_to_the_rating(tabs, site, clock, no
 
     starts_at = (await clock.now()) + timedelta(hours=30)
     await friend.post(f"{path}/appointment", {"starts_at": starts_at.isoformat()})
-    await page.get_by_role("heading", name=f"{name} is coming on Tuesday").wait_for()
+    told = f"{name} is coming on Tuesday 3 March at 16:00 CET"
+    await page.get_by_role("heading", name=told).wait_for()
     await no_findings(page)
     async with page.expect_download() as saving:
         await button(page, "Add to calendar").click()
     file = (await (await saving.value).path()).read_text("utf-8")
-    assert f"UID:{booking['id']}" in file
-    assert f"DTSTART:{starts_at:%Y%m%dT%H%M%SZ}" in file
+    met = (await site.api.client(token).get(path)).json()["appointment"]
+    assert f"UID:{booking['id']}\nSEQUENCE:{met['revision']}\n" in file
+    assert f"DTSTART:{starts_at:%Y%m%dT%H%M%SZ}\n" in file
 
     await friend.post(f"{path}/on-the-way")
     await page.get_by_role("heading", name=f"{name} is on the way to you").wait_for()

@@ -32,7 +32,7 @@ async def chapters(page):
 
 
 async def test_a_new_booking_appears_by_itself_and_its_story_goes_on(desk, site, clock):
-    page = await desk()
+    page = await desk(timezone_id="America/New_York")
     await page.get_by_text("No bookings yet").wait_for()
     booking, _ = await site.api.win("f2")
     line = page.locator(f"[data-booking='{booking['id']}']")
@@ -40,7 +40,7 @@ async def test_a_new_booking_appears_by_itself_and_its_story_goes_on(desk, site,
     await line.get_by_text("Vera Beispiel").wait_for()
     await line.click()
     await pane(page).get_by_role("heading", name="Wi-Fi setup").wait_for()
-    await pane(page).get_by_text("F2 Muster has the job, call by").wait_for()
+    await pane(page).get_by_text("F2 Muster has the job, call by 2 Mar 2026, 22:00 CET").wait_for()
     assert [text.split(",")[0] for text in await chapters(page)] == [
         "F2 Muster has the job",
         "Round 1: friends asked",

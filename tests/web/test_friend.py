@@ -12,7 +12,8 @@ async def customer_view(site, booking):
 
 
 async def test_a_whole_job_on_a_phone_from_the_offer_to_the_signature(tabs, site, clock):
-    page = await phone(tabs, site)
+    # The phone is on a journey: every time is that of the clocks where the job is.
+    page = await phone(tabs, site, timezone_id="America/New_York")
     await page.goto("/friend")
     await page.get_by_role("heading", name="No offers right now").wait_for()
 
@@ -27,21 +28,14 @@ async def test_a_whole_job_on_a_phone_from_the_offer_to_the_signature(tabs, site
     main = page.locator("main")
     await main.get_by_text("Bahnhofstrasse 1").wait_for()
     assert await page.get_by_role("link", name="Call").get_attribute("href") == "tel:+41440001739"
-    assert "22:00" in await page.get_by_text("Get in touch by").inner_text()
+    assert "22:00 CET" in await page.get_by_text("Get in touch by").inner_text()
     assert (await customer_view(site, booking))["state"] == "awarded"
 
     await page.get_by_role("button", name="Contact made").tap()
     await page.get_by_role("heading", name="Agree on a time").wait_for()
     assert (await customer_view(site, booking))["contacted_at"] is not None
 
-    await page.get_by_label("Day").fill("2026-03-02")
-    await page.get_by_label("Time", exact=True).fill("09:30")
-    await page.get_by_role("button", name="Set the appointment").tap()
-    await page.get_by_text("This time has passed already").wait_for()
-    assert (await customer_view(site, booking))["appointment"] is None
-    await page.get_by_label("Time", exact=True).fill("18:30")
-    await page.get_by_role("button", name="Set the appointment").tap()
-    await page.get_by_role("button", name="I am on my way").wait_for()
+    await agree(page)
     view = await customer_view(site, booking)
     assert view["appointment"]["starts_at"] == "2026-03-02T17:30:00Z"
 
@@ -65,6 +59,20 @@ async def test_a_whole_job_on_a_phone_from_the_offer_to_the_signature(tabs, site
     desk = await site.api.operator()
     signature = (await desk.get(f"/v1/bookings/{booking['id']}")).json()["signature"]
     assert signature.startswith("M")
+
+
+async def agree(page):
+    """Agree on a time: one that has passed, one that is skipped in spring, and a good one."""
+    for day, time, told in [
+        ("2026-03-02", "09:30", "This time has passed already"),
+        ("2026-03-29", "02:30", "There is no such time on that day"),
+        ("2026-03-02", "18:30", "Monday 2 March, 18:30 – 19:30 CET"),
+    ]:
+        await page.get_by_label("Day").fill(day)
+        await page.get_by_label("Time (CE").fill(time)
+        await page.get_by_role("button", name="Set the appointment").tap()
+        await page.get_by_text(told).first.wait_for()
+    await page.get_by_role("button", name="I am on my way").wait_for()
 
 
 async def sign(page):

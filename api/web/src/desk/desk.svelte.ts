@@ -1,7 +1,8 @@
 // The state of the desk: queue counts, numbers of the day, the map, and the stream that updates them.
 import { api } from '../shared/api';
 import { Live, type LiveEvent } from '../shared/live.svelte';
-import { HOME, markets, readCatalogue } from '../shared/markets.svelte';
+import { factsOf, HOME, markets, readCatalogue } from '../shared/markets.svelte';
+import { setZone } from '../shared/zone.svelte';
 import type { Schema } from '../shared/api';
 import { Debounced } from './debounced';
 import type { BookingState, Columns, Market, Queues } from './types';
@@ -96,6 +97,7 @@ export class Desk {
   /** Names of packages and codes of certificates, in the language of the reader. */
   async loadCatalogue(): Promise<void> {
     const first = await readCatalogue(HOME);
+    setZone(factsOf(HOME)?.timezone);
     const others = markets().filter(({ code }) => code !== HOME);
     const pages = await Promise.all(others.map(({ code }) => readCatalogue(code)));
     const all = [first, ...pages].flat();

@@ -1,7 +1,7 @@
 // The API's codes and moments in the reader's language.
 import { clock } from '../shared/clock.svelte';
-import { time } from '../shared/i18n.svelte';
-import { factsOf } from '../shared/markets.svelte';
+import { plainTime, time } from '../shared/i18n.svelte';
+import { factsOf, HOME } from '../shared/markets.svelte';
 import { say, type Key } from './say';
 import type { BookingState, Market } from './types';
 
@@ -37,23 +37,17 @@ export function label(kind: LabelKind, code: string | null | undefined): string 
   return code ? say(`${kind}.${code}` as Key) : '';
 }
 
-/** A moment in the reader's time zone, and in the market's where that differs. */
+/** A moment by the clocks of a market. */
 export function when(at: string, market: Market): string {
-  const here = time(at, { dateStyle: 'medium', timeStyle: 'short' });
-  const clock: Intl.DateTimeFormatOptions = { dateStyle: 'medium', timeStyle: 'short' };
   const timeZone = factsOf(market)?.timezone;
-  const there = time(at, { ...clock, timeZone });
-  if (there === here) return here;
-  return say('time.there', {
-    here,
-    there: time(at, { timeStyle: 'short', timeZone }),
-    market,
-  });
+  return time(at, { dateStyle: 'medium', timeStyle: 'short', timeZone });
 }
 
-/** The time of today; of another day with its date. */
-export function shortTime(at: string): string {
-  const today = new Date(clock.read()).toDateString() === new Date(at).toDateString();
+/** The time of today; of another day with its date. By the clocks of a market, else of home. */
+export function shortTime(at: string, market: Market = HOME): string {
+  const timeZone = factsOf(market)?.timezone;
+  const date = (of: string | number) => plainTime(of, { dateStyle: 'short', timeZone });
+  const today = date(clock.read()) === date(at);
   const day: Intl.DateTimeFormatOptions = today ? {} : { day: 'numeric', month: 'short' };
-  return time(at, { ...day, hour: '2-digit', minute: '2-digit' });
+  return time(at, { ...day, hour: '2-digit', minute: '2-digit', timeZone });
 }

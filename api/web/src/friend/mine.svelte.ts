@@ -2,6 +2,7 @@
 import { api, Refused, Unreachable, type Schema } from '../shared/api';
 import { clock } from '../shared/clock.svelte';
 import { Live, type LiveEvent } from '../shared/live.svelte';
+import { setZone } from '../shared/zone.svelte';
 import { offers as stored } from './storage';
 import { ring } from './ring';
 
@@ -90,6 +91,7 @@ class Mine {
         this.jobs = jobs.items;
         this.older = jobs.next_cursor;
         this.profile = profile;
+        setZone(profile.timezone);
         this.error = undefined;
         const ahead_ms = clock.read() - Date.now();
         await stored.put({ all: offers.items, ahead_ms }).catch(() => undefined);

@@ -1,4 +1,5 @@
 // Suggested times for an appointment: the next few that match the customer's wishes.
+import { dayAfter, momentOf, wallTime } from '../shared/zone.svelte';
 import type { Wish } from './words';
 
 const HOURS: Record<Wish, number[]> = {
@@ -15,13 +16,12 @@ const NOTICE_MS = 45 * 60_000;
 export function suggestions(wishes: readonly Wish[], now: number): Date[] {
   const hours = hoursOf(wishes);
   const weekend = wishes.includes('weekend');
+  const today = dayOf(new Date(now));
   const found: Date[] = [];
-  for (let day = 0; day < DAYS && found.length < SUGGESTED; day += 1) {
+  for (let later = 0; later < DAYS && found.length < SUGGESTED; later += 1) {
     for (const hour of hours) {
-      const at = new Date(now);
-      at.setDate(at.getDate() + day);
-      at.setHours(hour, 0, 0, 0);
-      const fits = !weekend || isWeekend(at);
+      const at = momentOf(dayAfter(today, later), `${String(hour).padStart(2, '0')}:00`);
+      const fits = at && (!weekend || isWeekend(at));
       if (fits && at.getTime() > now + NOTICE_MS && found.length < SUGGESTED) found.push(at);
     }
   }
@@ -38,17 +38,15 @@ function hoursOf(wishes: readonly Wish[]): number[] {
 export function matches(at: Date, wishes: readonly Wish[]): boolean {
   if (wishes.includes('weekend') && !isWeekend(at)) return false;
   const ofDay = wishes.filter((wish) => wish !== 'soon' && wish !== 'weekend');
-  const hour = at.getHours();
+  const hour = Number(hourOf(at).slice(0, 2));
   const part = hour < 12 ? 'morning' : hour < 18 ? 'afternoon' : 'evening';
   return !ofDay.length || ofDay.includes(part);
 }
 
 function isWeekend(at: Date): boolean {
-  return at.getDay() === 0 || at.getDay() === 6;
+  return [0, 6].includes(new Date(`${dayOf(at)}T00:00Z`).getUTCDay());
 }
 
-const two = (value: number) => String(value).padStart(2, '0');
-/** 2026-03-02 and 14:00 in the phone's time zone, as date and time fields use them. */
-export const dayOf = (at: Date) =>
-  `${at.getFullYear()}-${two(at.getMonth() + 1)}-${two(at.getDate())}`;
-export const hourOf = (at: Date) => `${two(at.getHours())}:${two(at.getMinutes())}`;
+/** 2026-03-02 and 14:00 by the clocks of the place, as date and time fields use them. */
+export const dayOf = (at: Date) => wallTime(at).slice(0, 10);
+export const hourOf = (at: Date) => wallTime(at).slice(11);

@@ -1,8 +1,9 @@
 // Moments and wishes as text.
 import type { Schema } from '../shared/api';
 import { clock } from '../shared/clock.svelte';
-import { time } from '../shared/i18n.svelte';
+import { plainTime, time } from '../shared/i18n.svelte';
 import { say } from './say';
+import { dayOf } from './slots';
 
 export type Wish = Schema<'Wish'>;
 
@@ -13,7 +14,7 @@ export function wishes(all: readonly Wish[]): string {
 
 /** 21:00, or Tue 21:00 on another day. */
 export function clockTime(at: string): string {
-  const today = new Date(at).toDateString() === new Date(clock.now).toDateString();
+  const today = dayOf(new Date(at)) === dayOf(new Date(clock.now));
   const hour = { hour: '2-digit', minute: '2-digit' } as const;
   return time(at, today ? hour : { weekday: 'short', ...hour });
 }
@@ -22,5 +23,5 @@ export function clockTime(at: string): string {
 export function appointment({ starts_at, ends_at }: Schema<'Appointment'>): string {
   const hour = { hour: '2-digit', minute: '2-digit' } as const;
   const day = time(starts_at, { weekday: 'long', day: 'numeric', month: 'long' });
-  return `${day}, ${time(starts_at, hour)} – ${time(ends_at, hour)}`;
+  return `${day}, ${plainTime(starts_at, hour)} – ${time(ends_at, hour)}`;
 }

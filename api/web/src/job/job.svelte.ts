@@ -1,6 +1,7 @@
 // The customer's booking: read by the secret link, renewed by the stream, stored for use offline.
 import { api, Refused, type Schema } from '../shared/api';
 import { Live } from '../shared/live.svelte';
+import { setZone } from '../shared/zone.svelte';
 
 export type Job = Schema<'BookingResponse'>;
 export type JobEvent = Schema<'Event'>;
@@ -61,6 +62,7 @@ export class Following {
   /** Use the booking of a response. */
   use(job: Job): void {
     this.job = job;
+    setZone(job.timezone);
     void this.renew();
   }
 
@@ -75,6 +77,7 @@ export class Following {
         api.get('/v1/bookings/{booking_id}', asked),
         this.#readEvents(),
       ]);
+      setZone(job.timezone);
       Object.assign(this, { job, events, asOf: '', error: undefined });
       this.#store({ job, events });
     } catch (error) {
@@ -104,7 +107,9 @@ export class Following {
     try {
       const text = localStorage.getItem(STORAGE_PREFIX + this.#id);
       const stored = JSON.parse(text ?? 'null') as Stored | null;
-      if (stored) Object.assign(this, { ...stored, asOf: stored.job.server_time });
+      if (!stored) return;
+      setZone(stored.job.timezone);
+      Object.assign(this, { ...stored, asOf: stored.job.server_time });
     } catch {
       // Without storage there is nothing to restore.
     }

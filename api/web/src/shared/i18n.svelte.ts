@@ -1,6 +1,7 @@
 // Only the texts of the current language are loaded, and what is displayed follows it.
 import type { Schema } from './api';
 import { clock } from './clock.svelte';
+import { zone, zoneName } from './zone.svelte';
 
 export type Language = Schema<'Language'>;
 /** The languages with texts; `tests/web/test_texts.py` compares them with the API's. */
@@ -148,12 +149,32 @@ export function money({ amount, currency }: { amount: number; currency: string }
   return format.format(amount / 10 ** digits);
 }
 
-/** A moment in the reader's time zone, unless another is given. */
+type Moment = string | number | Date;
+type Format = Intl.DateTimeFormatOptions;
+
+/**
+ * A moment by the clocks of the place, or of `timeZone`; a time of day is followed by the name of
+ * the zone where the device's clock shows another.
+ */
 export function time(
-  at: string | number | Date,
-  options: Intl.DateTimeFormatOptions = { dateStyle: 'medium', timeStyle: 'short' },
+  at: Moment,
+  options: Format = { dateStyle: 'medium', timeStyle: 'short' },
 ): string {
-  return new Intl.DateTimeFormat(current.locale, options).format(new Date(at));
+  const named = 'hour' in options || 'timeStyle' in options;
+  const name = named && zoneName(new Date(at), current.locale, options.timeZone);
+  return name ? `${plainTime(at, options)} ${name}` : plainTime(at, options);
+}
+
+/** A moment by the clocks of the place, for texts that name the zone elsewhere. */
+export function plainTime(at: Moment, options: Format): string {
+  const chosen = { ...options, timeZone: options.timeZone ?? zone() };
+  return new Intl.DateTimeFormat(current.locale, chosen).format(new Date(at));
+}
+
+/** The name of the zone at a moment, in brackets, where the device's clock shows another time. */
+export function zoneNote(at: Moment): string {
+  const name = zoneName(new Date(at), current.locale);
+  return name && ` (${name})`;
 }
 
 const STEPS: [Intl.RelativeTimeFormatUnit, number][] = [

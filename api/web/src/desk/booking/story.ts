@@ -9,7 +9,7 @@ import {
   type Values,
 } from '../../shared/i18n.svelte';
 import { say, type Key } from '../say';
-import type { DeskEvent, OfferRow, BookingDetails } from '../types';
+import type { BookingDetails, DeskEvent, Market, OfferRow } from '../types';
 import { label, shortTime, when, type Tone } from '../words';
 
 export interface StoryOffer {
@@ -60,7 +60,7 @@ export function story(
     text: say(keyOf(event, booking.events) as Key, values(event, booking, names, packages)),
     by: actorName(event.actor, names, me),
     tone: TONES[event.kind] ?? 'plain',
-    offers: event.kind === 'booking.offered' ? offersOf(event, offers) : [],
+    offers: event.kind === 'booking.offered' ? offersOf(event, offers, booking.market) : [],
   }));
 }
 
@@ -71,12 +71,12 @@ function actorName(actor: string, names: Names, me: string): string {
   return label('by', kind);
 }
 
-function offersOf(event: DeskEvent, offers: Map<string, OfferRow>): StoryOffer[] {
+function offersOf(event: DeskEvent, offers: Map<string, OfferRow>, market: Market): StoryOffer[] {
   const listed = (event.data.offers ?? []) as { id: string }[];
   return listed.flatMap(({ id }) => {
     const offer = offers.get(id);
     if (!offer) return [];
-    const at = offer.answered_at ? shortTime(offer.answered_at) : shortTime(offer.expires_at);
+    const at = shortTime(offer.answered_at ?? offer.expires_at, market);
     return {
       friend: offer.name,
       distance: distance(offer.distance_m),
