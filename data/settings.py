@@ -6,6 +6,7 @@ import base64
 import os
 import re
 import secrets
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any, Final, Literal
 from urllib.parse import urlsplit
@@ -104,6 +105,63 @@ class Settings(BaseSettings):
     pool_size: int = Field(
         10, ge=2, le=200, description="Most database connections of one process."
     )
+    ops_port: int | None = Field(
+        None,
+        ge=1,
+        le=65535,
+        description="Port for /metrics, /docs and /openapi.json alone; without it they are served "
+        "with everything else.",
+    )
+    ops_host: str = Field(
+        "127.0.0.1", min_length=1, description="Address to listen on with TEKKIE_OPS_PORT."
+    )
+    proxies: str = Field(
+        "127.0.0.1 ::1",
+        description="Addresses or networks of your own proxies, separated by spaces: what they say "
+        "of the caller (X-Forwarded-For) is believed, and they may open any number of connections.",
+    )
+    connections_max: int = Field(
+        20_000,
+        ge=16,
+        description="Most open connections of one process; fewer where the limit of open files is "
+        "lower.",
+    )
+    connections_per_peer: int = Field(
+        200,
+        ge=1,
+        description="Most open connections of one address (IPv6: of one network of 64 bits) to one "
+        "process, proxies excepted.",
+    )
+    headers_s: int = Field(
+        10, ge=1, le=600, description="Seconds in which the headers of a request must arrive."
+    )
+    body_s: int = Field(
+        10,
+        ge=1,
+        le=600,
+        description="Seconds in which a body must arrive, and one more for each 16 KB of it.",
+    )
+    write_s: int = Field(
+        20,
+        ge=1,
+        le=600,
+        description="Seconds after which the connection of a client that takes less than 16 KB a "
+        "second of its answer is closed.",
+    )
+    idle_s: int = Field(
+        65,
+        ge=1,
+        le=3600,
+        description="Seconds for which a connection is kept between two requests; longer than your "
+        "proxy keeps it.",
+    )
+    drain_s: float = Field(
+        0,
+        ge=0,
+        le=600,
+        description="Seconds for which a process still serves after SIGTERM while /readyz is 503; "
+        "longer than your proxy takes to notice.",
+    )
     log_format: Literal["text", "json"] = Field("text", description="How log lines are written.")
     test_clock: bool = Field(
         False, description="Allow `tekkie clock` to move the time; never in production."
@@ -168,6 +226,18 @@ class Settings(BaseSettings):
             raise ValueError("must be hosts like push.example.org or *.push.example.org")
         return hosts.lower()
 
+    @field_validator("proxies")
+    @classmethod
+    def _proxies(cls, networks: str) -> str:
+        for one in networks.split():
+            try:
+                ip_network(one, strict=False)
+            except ValueError:
+                raise ValueError(
+                    "must be addresses or networks like 10.0.0.7 or 10.0.0.0/24"
+                ) from None
+        return networks
+
     @field_validator("data_dir")
     @classmethod
     def _data_dir(cls, folder: Path) -> Path:
@@ -187,6 +257,17 @@ class Settings(BaseSettings):
                 "name your service and a contact address, as its usage policy requires"
             )
         return self
+
+    @model_validator(mode="after")
+    def _ops_port(self) -> Settings:
+        if self.ops_port == self.port:
+            raise ValueError(f"{PREFIX}OPS_PORT must not be {PREFIX}PORT")
+        return self
+
+    @property
+    def is_https(self) -> bool:
+        """Whether people reach tekkie by HTTPS."""
+        return self.base_url.startswith("https://")
 
     @property
     def base_url(self) -> str:

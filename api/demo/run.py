@@ -73,6 +73,8 @@ async def run_demo(
             "data_dir": settings.data_dir / FOLDER,
             "database_url": None,
             "test_clock": True,
+            "drain_s": 0,
+            "ops_port": None,
             "pool_size": max(settings.pool_size, CONNECTIONS),
         }
     )
@@ -103,7 +105,7 @@ async def _run(  # noqa: PLR0917
 ) -> None:
     async with _open_demo(demo_settings, place, options, report) as (rt, people, app):
         ready, over = asyncio.Event(), asyncio.Event()
-        server = asyncio.create_task(listen(app, listener, over, ready.set))
+        server = asyncio.create_task(listen(app, [listener], over, ready.set))
         await _either(ready, server)
         printer = EventPrinter(console, rt.packages, people.names)
         rt.on_commit.append(printer.print_changes)

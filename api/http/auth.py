@@ -101,12 +101,21 @@ bearer = HTTPBearer(
 )
 
 
+def cookie_name(name: str, *, https: bool) -> str:
+    """A session cookie as browsers see it; behind this prefix no other host can set one for us."""
+    return f"__Host-{name}" if https else name
+
+
 class SessionCookie(APIKeyCookie):
     """The session cookie of a page; one browser may hold a friend's and an operator's at once."""
 
     async def __call__(self, request: HTTPConnection) -> str | None:
         """The operator's cookie for a page of the desk, else the friend's; else the other one."""
-        found = {name: request.cookies.get(name) for name in (FRIEND_COOKIE, DESK_COOKIE)}
+        https = request.app.state.rt.settings.is_https
+        found = {
+            name: request.cookies.get(cookie_name(name, https=https))
+            for name in (FRIEND_COOKIE, DESK_COOKIE)
+        }
         first = DESK_COOKIE if request.headers.get(FACE) == "desk" else FRIEND_COOKIE
         return found.pop(first) or found.popitem()[1]
 

@@ -13,6 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog.contextvars import bind_contextvars, reset_contextvars
 
 from api.http import problems
+from dispatch.rules.refusals import NotFound
 
 log = logging.getLogger(__name__)
 
@@ -21,6 +22,8 @@ BODY_MAX = 64 * 1024
 # A file of five million characters, some of them escaped; only operators get there.
 BODY_MAX_BY_PATH: Mapping[str, int] = {"/v1/desk/friends/import": 8 * 1024 * 1024}
 JSON_TYPE = re.compile(r"application/(?:[a-z0-9.+-]+\+)?json\s*(?:;.*)?", re.IGNORECASE)
+HEALTH = frozenset({"/healthz", "/readyz"})
+FOR_OPERATIONS = frozenset({"/metrics", "/docs", "/openapi.json"})
 HEADERS: Mapping[str, str] = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
@@ -38,7 +41,7 @@ class RequestId:
         self.app = app
         headers = dict(HEADERS)
         if https:
-            headers["Strict-Transport-Security"] = "max-age=31536000"
+            headers["Strict-Transport-Security"] = "max-age=31536000; includeSubDomains"
         self._headers = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -68,6 +71,25 @@ class RequestId:
             await problems.error_response(problems.Internal())(scope, receive, send_with_headers)
         finally:
             reset_contextvars(**bound)
+
+
+class OwnAddress:
+    """Serves what is for operations alone at a port of its own, and nothing else there.
+
+    The health of the process is told at both.
+    """
+
+    def __init__(self, app: ASGIApp, *, port: int) -> None:
+        self.app = app
+        self._port = port
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["path"] not in HEALTH:
+            is_there = (scope.get("server") or ("", None))[1] == self._port
+            if is_there != (scope["path"] in FOR_OPERATIONS):
+                await problems.error_response(NotFound())(scope, receive, send)
+                return
+        await self.app(scope, receive, send)
 
 
 class JsonOnly:

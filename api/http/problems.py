@@ -121,6 +121,30 @@ class WrongMethod(Exception):
     """The method is not allowed for this path."""
 
 
+class HeadersTooLarge(Exception):
+    """The headers are too large or too many."""
+
+
+class UrlTooLong(Exception):
+    """The URL is too long."""
+
+
+class RequestTimeout(Exception):
+    """The request did not arrive in time."""
+
+
+class MalformedRequest(Exception):
+    """The request is not well-formed HTTP."""
+
+
+class TooManyConnections(Exception):
+    """One address has too many connections open."""
+
+
+class Stopping(Exception):
+    """The server stops before the request was answered."""
+
+
 class Internal(Exception):
     """An unexpected error."""
 
@@ -243,11 +267,48 @@ KINDS: Mapping[type[Exception], Kind] = {
         title="Method not allowed",
         detail="Use one of the methods in the header `Allow`.",
     ),
+    HeadersTooLarge: Kind(
+        status=431,
+        code="headers-too-large",
+        title="The headers are too large",
+        detail="Send at most 100 headers of 32 KB together.",
+    ),
+    UrlTooLong: Kind(
+        status=414,
+        code="url-too-long",
+        title="The URL is too long",
+        detail="Send at most 8 KB.",
+    ),
+    RequestTimeout: Kind(
+        status=408,
+        code="request-timeout",
+        title="The request did not arrive in time",
+        detail="Nothing was changed; send the same request again, without pauses.",
+    ),
+    MalformedRequest: Kind(
+        status=400,
+        code="malformed-request",
+        title="The request is not well-formed HTTP",
+        detail="Send HTTP/1.1 as in RFC 9112.",
+    ),
+    TooManyConnections: Kind(
+        status=429,
+        code="too-many-connections",
+        title="Too many connections from this address",
+        detail="Use fewer connections, each for many requests.",
+        headers={"Retry-After": "1"},
+    ),
     Overloaded: _unavailable("overloaded", "The server is overloaded", RETRY, 1),
     DatabaseUnavailable: _unavailable("database-away", "The database is not available", RETRY, 2),
     DatabaseBusy: _unavailable("database-busy", "The database is busy", RETRY, 1),
     DatabaseConflict: _unavailable("database-conflict", "Conflicting requests", RETRY, 1),
     DatabaseFull: _unavailable("database-full", "The database is full", RETRY, 30),
+    Stopping: _unavailable(
+        "stopping",
+        "The server is stopping",
+        "It may have been done already; send the same request again with its Idempotency-Key.",
+        1,
+    ),
     Internal: Kind(
         status=500,
         code="internal",

@@ -26,7 +26,7 @@ import json
 import logging
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections import defaultdict, deque
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Final
 
@@ -51,6 +51,8 @@ BUFFER_MAX: Final = 64 * 1024
 EVENTS_MAX: Final = 5000
 FREEZE_EVERY: Final = 250
 CURSOR_MAX: Final = 6000
+# Of one friend, operator, partner or customer's link, in one process.
+STREAMS_PER_CALLER: Final = 5
 OFFER_EVENTS: Final = frozenset({visibility.OFFER_MADE, visibility.OFFER_GONE})
 
 Frame = tuple[Subscriber, int, bytes]
@@ -59,10 +61,19 @@ Frame = tuple[Subscriber, int, bytes]
 class Stream:
     """One open stream and its buffer; `notify` is called when there is something to write."""
 
-    __slots__ = ("caught_up", "chunks", "credential", "cursor", "ended", "notify", "size", "to")
+    __slots__ = (
+        "caller", "caught_up", "chunks", "credential", "cursor", "ended", "notify", "size", "to",
+    )  # fmt: skip
 
-    def __init__(self, to: Subscriber, credential: bytes | None, cursor: Snapshot | None) -> None:
+    def __init__(
+        self,
+        to: Subscriber,
+        credential: bytes | None,
+        cursor: Snapshot | None,
+        caller: Hashable = None,
+    ) -> None:
         self.to = to
+        self.caller = caller
         self.credential = credential
         self.cursor = cursor
         self.chunks: list[bytes] = []
@@ -105,6 +116,7 @@ class Streams:
     def __init__(self, rt: Runtime) -> None:
         self._rt = rt
         self._by_subscriber: dict[Subscriber, set[Stream]] = {}
+        self._by_caller: dict[Hashable, list[Stream]] = {}
         self._joining: list[Stream] = []
         self._rotation: deque[Stream] = deque()
         self._unchecked: set[Stream] = set()
@@ -124,16 +136,31 @@ class Streams:
         # When a server ends, its clients must not all reconnect in the same moment.
         stream.push(b"retry: %d\n\n" % self._rt.chance.randint(*RETRY_MS))
         self.open += 1
+        self._limit(stream)
         self._joining.append(stream)
         self._rotation.append(stream)
         self._poll_requested.set()
         if self._task is None:
             self._task = asyncio.create_task(self._run())
 
+    def _limit(self, stream: Stream) -> None:
+        """End the oldest stream of a caller with too many: a lost phone leaves its own behind."""
+        if stream.caller is None:
+            return
+        own = self._by_caller.setdefault(stream.caller, [])
+        own.append(stream)
+        if len(own) > STREAMS_PER_CALLER:
+            own.pop(0).end()
+
     def remove(self, stream: Stream) -> None:
         """Forget a stream whose response is complete."""
         stream.end()
         self.open -= 1
+        own = self._by_caller.get(stream.caller, [])
+        if stream in own:
+            own.remove(stream)
+            if not own:
+                del self._by_caller[stream.caller]
         if others := self._by_subscriber.get(stream.to):
             others.discard(stream)
             if not others:

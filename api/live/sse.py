@@ -141,16 +141,16 @@ async def follow_live(
 
     With a cursor, missed events come first. Then comes `ready`: unless it says `"resumed": true`,
     read your lists now. Each event has its own `id` in its data; the line `id` is the cursor for
-    reconnecting. An event may be delivered twice, but none is left out.
+    reconnecting. An event may be delivered twice, but none is left out. A caller has at most five
+    streams: another one ends the oldest.
     """
     streams = streams_of(request.app)
     if streams.open >= STREAMS_MAX:
         raise Overloaded
     # A customer's link cannot be revoked; all other credentials are checked repeatedly.
     checked = None if isinstance(caller, Customer) else sha256(credential.encode()).digest()
-    return EventStreamResponse(
-        streams, Stream(_subscriber(caller), checked, parse_cursor(header or last_event_id))
-    )
+    cursor = parse_cursor(header or last_event_id)
+    return EventStreamResponse(streams, Stream(_subscriber(caller), checked, cursor, caller))
 
 
 def _subscriber(caller: Customer | Partner | Operator | FriendCaller) -> Subscriber:

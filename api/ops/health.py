@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 from collections.abc import Coroutine
+from contextlib import suppress
 from typing import Any, Final, TypeVar
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, FastAPI, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 from pydantic import BaseModel
 
@@ -18,10 +20,13 @@ from data.db import DatabaseError
 from data.store import health
 from data.store.health import Facts
 from dispatch.flows import maintenance
+from dispatch.flows.group_commit import group_commit
 from dispatch.flows.read_only import read_connection
 from dispatch.runtime import Runtime
 
 ANSWER_WITHIN_S: Final = 1.0
+# What PostgreSQL needs for two more segments of its log.
+DISK_MIN: Final = 32 * 2**20
 VERSION: Final = health.version_of_code()
 
 T = TypeVar("T")
@@ -51,16 +56,16 @@ class Alive(BaseModel):
     alive: bool = True
 
 
-@router.get("/healthz")
+@router.api_route("/healthz", methods=["GET", "HEAD"])
 async def is_alive() -> Alive:
     """Liveness of the process, without any dependency."""
     return Alive()
 
 
-@router.get("/readyz")
+@router.api_route("/readyz", methods=["GET", "HEAD"])
 async def is_ready(request: Request, rt: Rt, response: Response) -> Readiness:
     """200 when every check passes, else 503; all checks are listed."""
-    checks = await _database(rt) | _worker(request.app.state.worker)
+    checks = await _database(rt) | _worker(request.app.state.worker) | _conditions(request.app)
     ready = all(check.ok for check in checks.values())
     response.status_code = 200 if ready else 503
     return Readiness(ready=ready, checks=checks)
@@ -127,6 +132,24 @@ def _index(rt: Runtime, facts: Facts) -> Check:
     return Check(
         ok=False, detail="it has none of the friends in the database; restart this process"
     )
+
+
+def disk_problem(rt: Runtime) -> str:
+    """Why nothing can be written; empty if something can, as far as this process knows."""
+    if group_commit(rt).is_database_full():
+        return "the database server is full; make room, nothing that was stored is lost"
+    if rt.settings.database_url is not None:
+        return ""
+    with suppress(OSError):
+        if shutil.disk_usage(rt.settings.data_dir).free < DISK_MIN:
+            return f"less than {DISK_MIN // 2**20} MB are free in {rt.settings.data_dir}; make room"
+    return ""
+
+
+def _conditions(app: FastAPI) -> dict[str, Check]:
+    """The conditions of this process that fail; those that hold are not listed."""
+    asked = {name: ask() for name, ask in app.state.conditions.items()}
+    return {name: Check(ok=False, detail=detail) for name, detail in asked.items() if detail}
 
 
 def _worker(worker: Worker | None) -> dict[str, Check]:

@@ -13,6 +13,7 @@ from api.http.auth import (
     FriendCaller,
     Operator,
     Rt,
+    cookie_name,
     require,
 )
 from api.http.problems import Unauthenticated
@@ -46,8 +47,8 @@ async def create_session(
 ) -> people_schemas.SessionCreatedResponse:
     """Consume a login link; the session's token is in the body and in a cookie.
 
-    The cookie is `tekkie_session` for friends and `tekkie_desk` for operators; one browser may hold
-    both.
+    The cookie is `tekkie_session` for friends and `tekkie_desk` for operators, by HTTPS with the
+    prefix `__Host-`; one browser may hold both.
     """
     return _sign_in(rt, response, await sessions.log_in(rt, body.token))
 
@@ -65,13 +66,14 @@ async def create_session_by_code(
 def _sign_in(
     rt: Runtime, response: Response, session: Session
 ) -> people_schemas.SessionCreatedResponse:
+    https = rt.settings.is_https
     response.set_cookie(
-        COOKIES[session.kind],
+        cookie_name(COOKIES[session.kind], https=https),
         session.token,
         max_age=int(SESSION_LIFE.total_seconds()),
         httponly=True,
         samesite="lax",
-        secure=rt.settings.base_url.startswith("https://"),
+        secure=https,
     )
     return people_schemas.SessionCreatedResponse(
         token=session.token, kind=session.kind, expires_at=session.expires_at
@@ -107,7 +109,9 @@ async def delete_session(
     if body and body.endpoint and isinstance(caller, FriendCaller):
         await push_subscriptions.unsubscribe(rt, caller.friend_id, body.endpoint)
     await sessions.log_out(rt, credential)
-    response.delete_cookie(COOKIES[_kind(caller)], httponly=True, samesite="lax")
+    https = rt.settings.is_https
+    name = cookie_name(COOKIES[_kind(caller)], https=https)
+    response.delete_cookie(name, httponly=True, samesite="lax", secure=https)
 
 
 def _kind(caller: FriendCaller | Operator) -> Login:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
 from importlib.metadata import version
 
 from api.http import problems
-from api.http.load_shedding import LoadShedding
-from api.http.middleware import JsonOnly, RequestId
+from api.http.load_shedding import Load, LoadShedding
+from api.http.middleware import JsonOnly, OwnAddress, RequestId
 from api.http.ports import Ports, Worker
 from api.http.routing import RouteTable
 from api.http.static_files import Pages
@@ -87,13 +88,17 @@ def create_app(
         app.state.worker = worker
         app.state.secret = rt.settings.key()
         app.state.ports = ports or build_ports(rt)
+        load = Load()
+        app.state.conditions = {"load": load.problem, "disk": partial(health.disk_problem, rt)}
         # The middleware added last runs first.
         app.add_middleware(
             RouteTable, routes=[route for router in ROUTERS for route in router.routes]
         )
         app.add_middleware(JsonOnly)
-        app.add_middleware(LoadShedding)
+        app.add_middleware(LoadShedding, load=load)
         app.add_middleware(Pages, map_style_url=rt.settings.map_style_url)
-        app.add_middleware(RequestId, https=rt.settings.base_url.startswith("https://"))
+        if rt.settings.ops_port is not None:
+            app.add_middleware(OwnAddress, port=rt.settings.ops_port)
+        app.add_middleware(RequestId, https=rt.settings.is_https)
         metrics.install(app, rt, process)
     return app

@@ -1,4 +1,4 @@
-"""A child process of `prefork`: `python -m api.server.child DESCRIPTOR NUMBER`."""
+"""A child process of `prefork`: `python -m api.server.child DESCRIPTOR,… NUMBER`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import asyncio
 import os
 import socket
 import sys
-from contextlib import AsyncExitStack
+from collections.abc import Sequence
+from contextlib import AsyncExitStack, ExitStack
 from signal import SIGTERM
 
 from api.server.app import create_app
@@ -24,10 +25,13 @@ from data.settings import Settings, load
 from dispatch.flows.bootstrap import discard_report
 
 
-async def serve_child(settings: Settings, descriptor: int, number: int) -> None:
+async def serve_child(settings: Settings, descriptors: Sequence[int], number: int) -> None:
     """Serve requests until SIGTERM, or until the parent process has ended."""
     raise_file_limit()
-    with stop_event(discard_report) as stop, socket.socket(fileno=descriptor) as listener:
+    with stop_event(discard_report, settings.drain_s) as stop, ExitStack() as inherited:
+        listeners = [
+            inherited.enter_context(socket.socket(fileno=descriptor)) for descriptor in descriptors
+        ]
         asyncio.get_running_loop().add_reader(sys.stdin, _end_with_parent)
         async with AsyncExitStack() as stack:
             rt = await stack.enter_async_context(
@@ -35,7 +39,7 @@ async def serve_child(settings: Settings, descriptor: int, number: int) -> None:
             )
             await start_worker(stack, rt, api_only=True)
             app = create_app(rt, process=number)
-            await listen(app, listener, stop, _report_listening)
+            await listen(app, listeners, stop, _report_listening)
 
 
 def _end_with_parent() -> None:
@@ -48,10 +52,11 @@ def _report_listening() -> None:
 
 
 def main() -> None:
-    """Run a child on the inherited socket `argv[1]` with the number `argv[2]`."""
+    """Run a child on the inherited sockets `argv[1]` with the number `argv[2]`."""
     settings = load()
     configure_logging(settings.log_format)
-    run_in_loop(serve_child(settings, int(sys.argv[1]), int(sys.argv[2])))
+    descriptors = [int(one) for one in sys.argv[1].split(",")]
+    run_in_loop(serve_child(settings, descriptors, int(sys.argv[2])))
 
 
 if __name__ == "__main__":

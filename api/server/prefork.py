@@ -16,7 +16,7 @@ import os
 import socket
 import sys
 from asyncio.subprocess import PIPE, Process
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Final
 
@@ -42,10 +42,14 @@ class ProcessPool:
     """The child processes of one service, each restarted when it ends by itself."""
 
     def __init__(
-        self, settings: Settings, listener: socket.socket, stop: asyncio.Event, report: Report
+        self,
+        settings: Settings,
+        listeners: Sequence[socket.socket],
+        stop: asyncio.Event,
+        report: Report,
     ) -> None:
         self._settings = settings
-        self._listener = listener
+        self._descriptors = [one.fileno() for one in listeners]
         self._stop = stop
         self._report = report
         self._running: set[Process] = set()
@@ -72,13 +76,13 @@ class ProcessPool:
                 how(process)
 
     async def _start(self, number: int) -> Process:
-        descriptor = self._listener.fileno()
+        descriptors = ",".join(map(str, self._descriptors))
         return await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "api.server.child", str(descriptor), str(number)),
+            *(sys.executable, "-m", "api.server.child", descriptors, str(number)),
             env=environment(self._settings),
             stdin=PIPE,
             stdout=PIPE,
-            pass_fds=(descriptor,),
+            pass_fds=self._descriptors,
             # Ctrl-C must reach only the parent, which ends the children.
             start_new_session=True,
         )
@@ -95,7 +99,7 @@ async def child_processes(
     count: int,
     *,
     settings: Settings,
-    listener: socket.socket,
+    listeners: Sequence[socket.socket],
     stop: asyncio.Event,
     report: Report,
 ) -> AsyncIterator[None]:
@@ -103,7 +107,7 @@ async def child_processes(
     if count == 0:
         yield
         return
-    pool = ProcessPool(settings, listener, stop, report)
+    pool = ProcessPool(settings, listeners, stop, report)
     supervisors = [asyncio.create_task(pool.supervise(number)) for number in range(1, count + 1)]
     termination = asyncio.create_task(_terminate_on(stop, pool))
     try:
@@ -111,7 +115,7 @@ async def child_processes(
     finally:
         stop.set()
         await termination
-        _, late = await asyncio.wait(supervisors, timeout=END_WITHIN_S)
+        _, late = await asyncio.wait(supervisors, timeout=settings.drain_s + END_WITHIN_S)
         if late:
             pool.end_all(Process.kill)
         await asyncio.gather(*supervisors)

@@ -5,17 +5,19 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import math
 import os
 import signal
 import socket
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager, suppress
 from typing import Any, Final
 
 import uvicorn
 from fastapi import FastAPI
 
 from api.live.sse import streams_of
+from api.server.connections import BoundedConfig, Connections
 from data import migrate as schema
 from data.database import Database, database
 from data.db import DatabaseError, connect
@@ -58,6 +60,16 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
     except ImportError:
         return asyncio.new_event_loop
     return new_event_loop
+
+
+def file_limit() -> float:
+    """The most files this process may open."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return math.inf
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return math.inf if soft == resource.RLIM_INFINITY else soft
 
 
 def raise_file_limit() -> None:
@@ -120,11 +132,18 @@ async def check_test_clock(settings: Settings, place: Database, report: Report) 
 
 
 async def listen(
-    app: FastAPI, listener: socket.socket, stop: asyncio.Event, listening: Callable[[], None]
+    app: FastAPI,
+    listeners: Sequence[socket.socket],
+    stop: asyncio.Event,
+    listening: Callable[[], None],
 ) -> None:
-    """Serve `app` until `stop`, then let requests finish; calls `listening` once it listens."""
-    config = uvicorn.Config(
+    """Serve `app` until `stop`, drain, let requests finish; calls `listening` once it listens."""
+    settings: Settings = app.state.rt.settings
+    connections = Connections(settings, files_max=file_limit())
+    app.state.conditions |= {"connections": connections.problem, "draining": connections.draining}
+    config = BoundedConfig(
         app,
+        connections,
         log_config=None,
         access_log=False,
         server_header=False,
@@ -132,14 +151,19 @@ async def listen(
         lifespan="on",
     )
     server = _Server(config, listening)
-    task = asyncio.create_task(server.serve(sockets=[listener]))
+    task = asyncio.create_task(server.serve(sockets=list(listeners)))
+    sweeping = asyncio.create_task(connections.keep_sweeping())
     waiting = asyncio.create_task(stop.wait())
     await asyncio.wait({task, waiting}, return_when=asyncio.FIRST_COMPLETED)
     waiting.cancel()
+    if server.started:
+        connections.is_draining = True
+        await asyncio.sleep(settings.drain_s)
     # Streams never end by themselves; their clients reconnect.
     await streams_of(app).close()
     server.should_exit = True
     await task
+    sweeping.cancel()
     if not server.started:
         raise CannotServe("The API did not start; the lines above say why.")
 
@@ -181,8 +205,18 @@ def bind_listener(host: str, port: int) -> Iterator[socket.socket]:
 
 
 @contextmanager
-def stop_event(report: Report) -> Iterator[asyncio.Event]:
-    """An event set by SIGTERM and Ctrl-C; the process is ended ten seconds later at the latest."""
+def bind_listeners(settings: Settings) -> Iterator[list[socket.socket]]:
+    """The sockets of these settings: the public one, and that for operations if it is set."""
+    addresses = [(settings.host, settings.port)]
+    if settings.ops_port is not None:
+        addresses.append((settings.ops_host, settings.ops_port))
+    with ExitStack() as stack:
+        yield [stack.enter_context(bind_listener(*address)) for address in addresses]
+
+
+@contextmanager
+def stop_event(report: Report, drain_s: float = 0) -> Iterator[asyncio.Event]:
+    """An event set by SIGTERM and Ctrl-C; the process ends in `drain_s` and ten seconds at most."""
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
 
@@ -191,7 +225,7 @@ def stop_event(report: Report) -> Iterator[asyncio.Event]:
             return
         report("stopping …")
         stop.set()
-        loop.call_later(ENDS_WITHIN_S - 0.5, _exit_now)
+        loop.call_later(drain_s + ENDS_WITHIN_S - 0.5, _exit_now)
 
     signals = (signal.SIGTERM, signal.SIGINT)
     for number in signals:
@@ -204,6 +238,6 @@ def stop_event(report: Report) -> Iterator[asyncio.Event]:
 
 
 def _exit_now() -> None:
-    log.warning("not everything ended in ten seconds; open transactions are rolled back")
+    log.warning("not everything ended in time; open transactions are rolled back")
     # Nothing is lost: what was answered is committed.
     os._exit(0)

@@ -8,7 +8,7 @@ from api.server.app import create_app
 from api.server.prefork import child_processes
 from api.server.process import (
     Report,
-    bind_listener,
+    bind_listeners,
     listen,
     raise_file_limit,
     runtime,
@@ -24,7 +24,10 @@ async def serve_api(
 ) -> None:
     """Serve the API until SIGTERM. Raises CannotListen, DatabaseError."""
     raise_file_limit()
-    with stop_event(report) as stop, bind_listener(settings.host, settings.port) as listener:
+    with (
+        stop_event(report, settings.drain_s) as stop,
+        bind_listeners(settings) as listeners,
+    ):
         async with AsyncExitStack() as stack:
             rt = await stack.enter_async_context(
                 runtime(settings, "tekkie serve", migrate=migrate, report=report)
@@ -33,10 +36,10 @@ async def serve_api(
             app = create_app(rt, worker, process=0 if processes > 1 else None)
             await stack.enter_async_context(
                 child_processes(
-                    processes - 1, settings=settings, listener=listener, stop=stop, report=report
+                    processes - 1, settings=settings, listeners=listeners, stop=stop, report=report
                 )
             )
-            await listen(app, listener, stop, lambda: report(f"listening on {settings.base_url}"))
+            await listen(app, listeners, stop, lambda: report(f"listening on {settings.base_url}"))
     report("stopped")
 
 

@@ -10,12 +10,13 @@ executed again one by one, so that only the command that broke a constraint or m
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextvars import Context
 from dataclasses import dataclass, field
 
-from data.db import Connection, ConstraintViolation, DatabaseError, run_with_retries
+from data.db import Connection, ConstraintViolation, DatabaseError, DatabaseFull, run_with_retries
 from data.enums import OfferState
 from data.records.jobs import Changes
 from dispatch.flows.execute import (
@@ -36,6 +37,7 @@ WRITERS = 2
 BATCH = 64
 STALLED_AFTER_S = 0.25
 QUEUE_MAX = 2000
+FULL_FOR_S = 10.0
 REFUSALS: dict[str, Callable[[], Refused]] = {
     "award_no_double_appointment": AppointmentOverlaps,
     "friend_capacity": AtCapacity,
@@ -55,12 +57,20 @@ class _QueuedCommand:
 
 @dataclass(slots=True)
 class GroupCommit:
-    """The command queue of one process; `stalled` are batches that take too long."""
+    """The command queue of one process; `stalled` are batches that take too long.
+
+    `full_at_s` is when the database was last full, on the clock of the event loop.
+    """
 
     rt: Runtime
     waiting: deque[_QueuedCommand] = field(default_factory=deque)
     writers: set[asyncio.Task[None]] = field(default_factory=set)
     stalled: set[int] = field(default_factory=set)
+    full_at_s: float = -math.inf
+
+    def is_database_full(self) -> bool:
+        """Whether the last commit failed for that, a moment ago: later another may try."""
+        return asyncio.get_running_loop().time() < self.full_at_s + FULL_FOR_S
 
     async def execute(self, command: Command) -> CommandResult | StoredResponse:
         """Execute a command; returns after its commit. Raises Overloaded, or what rules refuse."""
@@ -134,7 +144,12 @@ class GroupCommit:
         async def work(tx: Connection) -> tuple[list[Result], list[Changes]]:
             return await execute_all(self.rt, tx, commands)
 
-        results, changes = await run_with_retries(self.rt.pool, work, jitter_s=self._jitter_s)
+        try:
+            results, changes = await run_with_retries(self.rt.pool, work, jitter_s=self._jitter_s)
+        except DatabaseFull:
+            self.full_at_s = asyncio.get_running_loop().time()
+            raise
+        self.full_at_s = -math.inf
         publish_changes(self.rt, changes)
         return results
 

@@ -2,21 +2,33 @@
 
 import asyncio
 import re
+import shutil
 from datetime import timedelta
+from unittest.mock import AsyncMock
 
 import httpx2
 import pytest
 
+from api.http.load_shedding import Load
 from api.ops import health
+from api.ops.health import DISK_MIN
 from api.ops.metrics import Metrics, RequestMetrics
 from api.server.app import create_app
+from data.db import DatabaseFull
 from data.store.outbox import Backlog
+from dispatch.flows import group_commit
 from dispatch.flows.jobs import commands
 from scheduler.worker import State
+from tests.api.conftest import BOOKING
 from tests.builders import book_job, live_offers_of
 
 UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-")
 QUIET = Backlog(pending=0, parked=0, pending_late_s=0.0, overdue=0, overdue_s=0.0)
+
+
+def usage(*, free):
+    """What shutil.disk_usage tells."""
+    return shutil._ntuple_diskusage(10**12, 10**12 - free, free)
 
 
 class Stub:
@@ -122,6 +134,60 @@ async def test_an_index_that_was_not_loaded_is_not_ready(api, rt):
     is_ready, checks = await ready(rt)
     assert not is_ready
     assert "restart" in checks["index"]["detail"]
+
+
+async def test_a_process_that_cannot_take_work_is_not_ready(rt):
+    app = create_app(rt)
+    app.state.conditions["connections"] = lambda: "400 connections are open"
+    async with client(app) as http:
+        answer = await http.get("/readyz")
+    assert answer.status_code == 503
+    assert answer.json()["checks"]["connections"] == {
+        "ok": False,
+        "detail": "400 connections are open",
+    }
+
+
+async def test_an_overloaded_process_is_not_ready(rt, monkeypatch):
+    monkeypatch.setattr(Load, "is_too_high", lambda load: True)
+    is_ready, checks = await ready(rt)
+    assert not is_ready
+    assert "requests run" in checks["load"]["detail"]
+
+
+async def test_a_full_disk_is_not_ready_until_something_can_be_written(api, rt, monkeypatch):
+    full = AsyncMock(side_effect=DatabaseFull("53100"))
+    with monkeypatch.context() as patch:
+        patch.setattr(group_commit, "run_with_retries", full)
+        answer = await api.client().post("/v1/bookings", BOOKING)
+        assert answer.status_code == 503
+    is_ready, checks = await ready(rt)
+    assert not is_ready
+    assert "full" in checks["disk"]["detail"]
+    await api.book()
+    assert (await ready(rt))[0]
+
+
+async def test_a_database_that_was_full_is_tried_again_after_a_while(api, rt):
+    commits = group_commit.group_commit(rt)
+    commits.full_at_s = asyncio.get_running_loop().time()
+    assert commits.is_database_full()
+    commits.full_at_s -= group_commit.FULL_FOR_S
+    assert not commits.is_database_full()
+
+
+async def test_a_full_disk_of_the_bundled_database_is_not_ready(rt, monkeypatch):
+    monkeypatch.setattr(health.shutil, "disk_usage", lambda folder: usage(free=DISK_MIN - 1))
+    is_ready, checks = await ready(rt)
+    assert not is_ready
+    assert "make room" in checks["disk"]["detail"]
+    monkeypatch.setattr(health.shutil, "disk_usage", lambda folder: usage(free=DISK_MIN))
+    assert (await ready(rt))[0]
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/readyz"])
+async def test_health_is_also_asked_without_a_body(api, path):
+    assert (await api.client().send("HEAD", path)).status_code == 200
 
 
 async def metrics(caller):

@@ -272,7 +272,7 @@ async def test_a_stream_requires_valid_credentials(url, problem):
 
 
 async def test_a_cookie_authenticates_a_stream_like_a_token(api, url, rt):
-    cookie = {"Cookie": f"tekkie_session={await token(api, 'f1')}"}
+    cookie = {"Cookie": f"__Host-tekkie_session={await token(api, 'f1')}"}
     async with open_stream(url, None, **cookie) as phone:
         assert (await phone.next()).name == "ready"
         await book_job(rt)
@@ -327,6 +327,25 @@ async def test_a_stream_has_its_headers_and_a_retry_time(api, url):
         name, _, wait_ms = phone.seen[0].partition(": ")
         assert name == "retry"
         assert 1000 <= int(wait_ms) <= 4000
+
+
+async def test_a_caller_has_five_streams_and_another_ends_the_oldest(api, url):
+    credential, other = await token(api, "f1"), await token(api, "f2")
+    async with AsyncExitStack() as stack:
+        bystander = await stack.enter_async_context(open_ready(url, other))
+        first, *others = [
+            await stack.enter_async_context(open_ready(url, credential))
+            for _ in range(broker.STREAMS_PER_CALLER + 1)
+        ]
+        assert await first.next() is None
+        await book_job(api.rt)
+        for one in (bystander, *others):
+            assert (await one.next()).name == "offer.made"
+        streams = streams_of(api.app)
+        assert len(streams._by_caller) == 2
+        running = streams._task
+    await asyncio.wait_for(running, 5)
+    assert streams._by_caller == {}
 
 
 async def test_a_client_that_does_not_read_is_ended(api, rt, monkeypatch):
@@ -411,8 +430,9 @@ async def test_an_undeliverable_event_stops_no_other(api, url, rt, owner, caplog
 
 
 async def test_a_thousand_streams_use_little_memory_and_all_get_events(
-    api, url, rt, record_property
+    api, url, rt, record_property, monkeypatch
 ):
+    monkeypatch.setattr(broker, "STREAMS_PER_CALLER", MANY)
     request = (
         f"GET /v1/live HTTP/1.1\r\nHost: t\r\nAuthorization: Bearer {await token(api, 'f1')}"
         "\r\n\r\n"

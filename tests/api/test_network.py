@@ -8,6 +8,9 @@ from contextlib import asynccontextmanager
 import httpx2
 import uvicorn
 
+from api.server.app import create_app
+from api.server.process import listen
+
 BATCH = 2
 
 
@@ -54,3 +57,30 @@ async def test_a_body_too_large_is_refused_without_being_read(api):
         await writer.wait_closed()
     assert head.startswith(b"HTTP/1.1 413")
     assert b"application/problem+json" in head
+
+
+async def test_what_is_for_operations_has_a_port_of_its_own(api):
+    for_operations, others = ("/metrics", "/docs", "/openapi.json"), ("/v1/packages?market=CH", "/")
+    with (
+        socket.create_server(("127.0.0.1", 0)) as public,
+        socket.create_server(("127.0.0.1", 0)) as own,
+    ):
+        port = own.getsockname()[1]
+        api.rt.settings = api.rt.settings.model_copy(update={"ops_port": port})
+        stop, ready = asyncio.Event(), asyncio.Event()
+        serving = asyncio.create_task(listen(create_app(api.rt), [public, own], stop, ready.set))
+        await ready.wait()
+        async with httpx2.AsyncClient() as http:
+
+            async def statuses(listener, paths):
+                url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+                return [(await http.get(url + path)).status_code for path in paths]
+
+            assert await statuses(own, for_operations) == [200, 200, 200]
+            assert await statuses(public, for_operations) == [404, 404, 404]
+            assert await statuses(public, others) == [200, 200]
+            assert await statuses(own, others) == [404, 404]
+            for listener in (public, own):
+                assert await statuses(listener, ("/healthz", "/readyz")) == [200, 200]
+        stop.set()
+        await serving

@@ -44,7 +44,7 @@ async def test_a_link_signs_a_friend_in_once(api, problem):
     assert session["kind"] == "friend"
     assert session["token"].startswith("ts_")
     cookie = created.headers["set-cookie"]
-    for part in ("tekkie_session=ts_", "HttpOnly", "SameSite=lax", "Secure", "Path=/"):
+    for part in ("__Host-tekkie_session=ts_", "HttpOnly", "SameSite=lax", "Secure", "Path=/"):
         assert part in cookie
     me = api.client(session["token"])
     assert (await me.get("/v1/me/offers")).status_code == 200
@@ -262,7 +262,7 @@ async def test_nobody_gets_a_link_for_a_customer(api, owner):
 async def signed_in(api, ref="f1"):
     """The session cookie of a friend."""
     token = await sessions.create_token(api.rt, PersonId(api.friends[ref]))
-    return {"Cookie": f"tekkie_session={token}"}
+    return {"Cookie": f"__Host-tekkie_session={token}"}
 
 
 async def test_a_cookie_can_read_and_can_write_from_our_own_pages_only(api, problem):
@@ -290,6 +290,13 @@ async def test_a_cookie_can_read_and_can_write_from_our_own_pages_only(api, prob
     assert (await http.post(path, headers=cookie | fetched)).status_code == 200
 
 
+async def test_by_https_a_cookie_that_another_host_may_have_set_is_ignored(api, problem):
+    cookie = await signed_in(api)
+    assert (await api.http.get("/v1/me/offers", headers=cookie)).status_code == 200
+    plain = {"Cookie": cookie["Cookie"].removeprefix("__Host-")}
+    problem(await api.http.get("/v1/me/offers", headers=plain), 401, "unauthenticated")
+
+
 async def test_a_form_of_another_site_is_refused(api, problem):
     cookie = await signed_in(api)
     answer = await api.http.post(
@@ -299,7 +306,7 @@ async def test_a_form_of_another_site_is_refused(api, problem):
 
 
 async def test_an_expired_cookie_does_not_prevent_a_booking(api):
-    headers = {"Cookie": "tekkie_session=ts_old"}
+    headers = {"Cookie": "__Host-tekkie_session=ts_old"}
     answer = await api.http.post("/v1/bookings", headers=headers, json=BOOKING)
     assert answer.status_code == 201
 
@@ -308,7 +315,9 @@ async def test_signing_out_by_cookie_deletes_it(api, problem):
     cookie = await signed_in(api)
     gone = await api.http.delete("/v1/sessions/current", headers=cookie | OWN_ORIGIN)
     assert gone.status_code == 204
-    assert 'tekkie_session=""' in gone.headers["set-cookie"]
+    cleared = gone.headers["set-cookie"]
+    assert '__Host-tekkie_session=""' in cleared
+    assert "Secure" in cleared
     problem(await api.http.get("/v1/me/offers", headers=cookie), 401, "unauthenticated")
 
 
@@ -370,7 +379,7 @@ async def test_one_browser_may_hold_a_friends_and_an_operators_session(api):
     link = await sessions.create_login_link(api.rt, person)
     created = await api.http.post("/v1/sessions", json={"token": link})
     at_desk = created.headers["set-cookie"].partition(";")[0]
-    assert at_desk.startswith("tekkie_desk=ts_")
+    assert at_desk.startswith("__Host-tekkie_desk=ts_")
     both = {"Cookie": f"{(await signed_in(api))['Cookie']}; {at_desk}"}
     alone = {"Cookie": at_desk}
 
@@ -384,5 +393,5 @@ async def test_one_browser_may_hold_a_friends_and_an_operators_session(api):
     gone = await api.http.delete(
         "/v1/sessions/current", headers=both | OWN_ORIGIN | {"Tekkie-Face": "desk"}
     )
-    assert 'tekkie_desk=""' in gone.headers["set-cookie"]
+    assert '__Host-tekkie_desk=""' in gone.headers["set-cookie"]
     assert await kind(both) == "friend"

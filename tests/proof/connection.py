@@ -91,6 +91,11 @@ class Connection:
                 self._writer.transport.abort()
         self._reader = self._writer = None
 
+    @property
+    def is_closed(self) -> bool:
+        """Whether there is no connection, or the server has closed it."""
+        return self._reader is None or self._reader.at_eof()
+
     async def open(self) -> None:
         """Connect now, so that the next request need not."""
         if self._writer is None:

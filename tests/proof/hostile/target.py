@@ -16,6 +16,8 @@ from tests.proof.deployment import Deployment, deploy, friend_groups
 
 NO_ATTACKS = {"__main__", "target"}
 GROUPS = 3
+# Deadlines of connections in the short slice, by the names of their settings.
+SHORT = {"headers_s": "2", "body_s": "2", "write_s": "1"}
 
 
 class Figure(NamedTuple):
@@ -69,5 +71,6 @@ def attacks() -> list[Named]:
 @asynccontextmanager
 async def open_target(*, is_whole: bool) -> AsyncIterator[Target]:
     """A running deployment to attack, stopped and deleted afterwards."""
-    async with deploy(friend_groups(GROUPS), apis=1, workers=1) as deployment:
+    short = {} if is_whole else {f"TEKKIE_{name.upper()}": value for name, value in SHORT.items()}
+    async with deploy(friend_groups(GROUPS), apis=1, workers=1, **short) as deployment:
         yield Target(deployment=deployment, is_whole=is_whole)
