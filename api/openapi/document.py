@@ -24,6 +24,7 @@ from api.http.problems import (
     Internal,
     InvalidField,
     MalformedBody,
+    Stopping,
     TooLarge,
     Unauthenticated,
     WrongMediaType,
@@ -219,7 +220,7 @@ def _common(operation: Mapping[str, Any], *, changes: bool) -> Iterator[type[Exc
         yield from (Unauthenticated, Forbidden)
         if changes:
             yield CrossSite
-    yield from (*DATABASE, Internal)
+    yield from (*DATABASE, Stopping, Internal)
 
 
 def _add(responses: Responses, error: type[Exception], *, key: type[int] | type[str]) -> None:
