@@ -329,25 +329,6 @@ async def test_a_stream_has_its_headers_and_a_retry_time(api, url):
         assert 1000 <= int(wait_ms) <= 4000
 
 
-async def test_a_caller_has_five_streams_and_another_ends_the_oldest(api, url):
-    credential, other = await token(api, "f1"), await token(api, "f2")
-    async with AsyncExitStack() as stack:
-        bystander = await stack.enter_async_context(open_ready(url, other))
-        first, *others = [
-            await stack.enter_async_context(open_ready(url, credential))
-            for _ in range(broker.STREAMS_PER_CALLER + 1)
-        ]
-        assert await first.next() is None
-        await book_job(api.rt)
-        for one in (bystander, *others):
-            assert (await one.next()).name == "offer.made"
-        streams = streams_of(api.app)
-        assert len(streams._by_caller) == 2
-        running = streams._task
-    await asyncio.wait_for(running, 5)
-    assert streams._by_caller == {}
-
-
 async def test_a_client_that_does_not_read_is_ended(api, rt, monkeypatch):
     monkeypatch.setattr(broker, "BUFFER_MAX", 3000)
     streams = streams_of(api.app)

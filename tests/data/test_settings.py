@@ -72,6 +72,9 @@ def test_a_path_with_a_space_stays_whole(monkeypatch, tmp_path):
         ("GEOCODER", "google", "TEKKIE_GEOCODER: .*photon"),
         ("GEOCODER", "photon", "TEKKIE_GEOCODER_URL is needed"),
         ("POOL_SIZE", "0", "TEKKIE_POOL_SIZE: .*2"),
+        ("PROXIES", "proxy.example", "TEKKIE_PROXIES: must be addresses or networks"),
+        ("OPS_PORT", "8000", "TEKKIE_OPS_PORT must not be TEKKIE_PORT"),
+        ("DRAIN_S", "-1", "TEKKIE_DRAIN_S: .*0"),
         ("DATA_DIR", "a\nb", "TEKKIE_DATA_DIR: must be a path"),
     ],
 )

@@ -2,7 +2,8 @@
 
 Every module of this folder that defines `attack` is an attack; its docstring is its heading. An
 attack is a coroutine function (target: Target) -> list[Figure]: it behaves as somebody outside,
-asserts its bound (an AssertionError is a violation) and returns what it measured.
+asserts its bound (an AssertionError is a violation) and returns what it measured. One that defines
+ONLY_WHOLE is no part of the short slice.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -55,14 +56,14 @@ class Named(NamedTuple):
     attack: Attack
 
 
-def attacks() -> list[Named]:
-    """Every attack of this folder, by name."""
+def attacks(*, is_whole: bool = True) -> list[Named]:
+    """Every attack of this folder, or those of the short slice, by name."""
     found = []
     for file in sorted(Path(__file__).parent.glob("*.py")):
         if file.stem in NO_ATTACKS or file.stem.startswith("test_"):
             continue
         module = import_module(f"tests.proof.hostile.{file.stem}")
-        if hasattr(module, "attack"):
+        if hasattr(module, "attack") and (is_whole or not hasattr(module, "ONLY_WHOLE")):
             title = str(module.__doc__).splitlines()[0].rstrip(".")
             found.append(Named(file.stem, title, module.attack))
     return found
