@@ -285,6 +285,14 @@ class BoundedProtocol(HttpToolsProtocol):
         super().resume_writing()
         self.write_by_s = NEVER
 
+    def shutdown(self) -> None:
+        """The server stops: what has not arrived whole is not awaited."""
+        if not self._in_head and not self._in_body:
+            super().shutdown()
+            return
+        self._refuse(problems.Stopping())
+        self.transport.close()
+
     def check_read(self) -> None:
         """The time for reading is up."""
         if self.flow.read_paused:

@@ -380,6 +380,20 @@ async def test_while_draining_each_answer_closes_its_connection(server):
         assert one.transport.closed
 
 
+async def test_when_the_server_stops_no_rest_of_a_request_is_awaited(server):
+    idle, half_head, half_body, whole = (server.open() for _ in range(4))
+    half_head.data_received(GET[:10])
+    half_body.data_received(POST)
+    whole.data_received(GET)
+    for one in (idle, half_head, half_body, whole):
+        one.shutdown()
+    await settle()
+    assert [one.transport.statuses for one in (idle, whole)] == [[], [200]]
+    for one in (half_head, half_body):
+        assert one.transport.problem["code"] == "stopping"
+    assert all(one.transport.closed for one in (idle, half_head, half_body, whole))
+
+
 async def test_a_request_that_is_not_answered_before_the_end_gets_a_problem(server, caplog):
     waiting, begun = server.open(), server.open()
 

@@ -34,6 +34,7 @@ ORDER = {
         "lon": 8.54,
     },
 }
+HALF = b"POST /v1/bookings HTTP/1.1\r\nHost: t\r\nContent-Length: 60000\r\n\r\n{"
 
 pytestmark = [pytest.mark.xdist_group("serving"), pytest.mark.timeout(150)]
 
@@ -98,6 +99,10 @@ def ask(url, token=None, body=None):
         return json.load(answer)
 
 
+def port_of(url):
+    return int(url.rpartition(":")[2])
+
+
 def end(process):
     began = time.monotonic()
     process.send_signal(signal.SIGTERM)
@@ -134,8 +139,11 @@ def test_an_accepted_job_survives_kill_9_and_a_stopped_service_ends_with_0(town)
         )
         with urllib.request.urlopen(stream, timeout=10) as live:
             live.readline()
-            assert end(process) == 0
+            with socket.create_connection(("127.0.0.1", port_of(url))) as upload:
+                upload.sendall(HALF)
+                assert end(process) == 0
         assert "stopped" in log.read_text()
+        assert "Traceback" not in log.read_text()
 
 
 def test_serve_sends_no_server_header_and_writes_no_access_log(town):
