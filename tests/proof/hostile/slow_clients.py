@@ -17,12 +17,14 @@ from data.settings import Settings
 from tests.proof import page
 from tests.proof.connection import Connection
 from tests.proof.hostile.target import SHORT, Figure, Target
+from tests.proof.report import ROOT
 
 UPLOAD = (
     b"POST /v1/bookings HTTP/1.1\r\nHost: t\r\nContent-Type: application/json\r\n"
     b"Content-Length: 60000\r\n\r\n{"
 )
-CATALOGUES = b"GET /v1/packages?market=CH HTTP/1.1\r\nHost: t\r\n\r\n" * 500
+# More than the system takes for a client that reads nothing.
+ANSWERS_BYTES = 12 * 2**20
 # Each part of the loopback network is an address of its own; 127.0.0.1 is a proxy of ours.
 UPLOADER, SILENT, READS_NOTHING, TOO_MANY = (f"127.0.0.{n}" for n in (2, 3, 4, 5))
 MARGIN_S = 10.0
@@ -49,7 +51,7 @@ async def _attack(target: Target, stack: contextlib.ExitStack) -> list[Figure]:
     kinds = {
         "slow uploads": (UPLOADER, UPLOAD, limits.body_s),
         "connections without a request": (SILENT, b"", limits.headers_s),
-        "answers never read": (READS_NOTHING, CATALOGUES, 2 * limits.write_s),
+        "answers never read": (READS_NOTHING, large_answers(), 2 * limits.write_s),
     }
     figures = [await count_refused(target.port, limits.connections_per_peer, stack)]
     began_s = time.monotonic()
@@ -69,6 +71,13 @@ async def _attack(target: Target, stack: contextlib.ExitStack) -> list[Figure]:
         probes = await probing
     assert not probes.wrong, f"others were answered {probes.wrong[:5]}"
     return [*figures, *_probe_figures(probes, page.percentile(probes.took_s, 0.99))]
+
+
+def large_answers() -> bytes:
+    """Requests on one connection for the largest file of the pages, time and again."""
+    largest = max((ROOT / "api/web/dist/assets").iterdir(), key=lambda file: file.stat().st_size)
+    request = f"GET /assets/{largest.name} HTTP/1.1\r\nHost: t\r\n\r\n".encode()
+    return request * (ANSWERS_BYTES // largest.stat().st_size + 1)
 
 
 def _probe_figures(probes: Probes, p99_s: float) -> list[Figure]:
