@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from data import db
+from data import db, hosts
 from data.postgres.client import EmbeddedPostgres
 
 if TYPE_CHECKING:
@@ -34,7 +34,9 @@ async def database(
     The schema may be missing or old: see `data.migrate`. Raises EmbeddedError, ServerUnfit.
     """
     if settings.database_url is not None:
-        yield await _external(settings.database_url.get_secret_value())
+        url = settings.database_url.get_secret_value()
+        pooled = settings.database_pooler == hosts.TRANSACTION
+        yield await _external(hosts.behind_pooler(url) if pooled else url)
         return
     embedded = EmbeddedPostgres(settings.data_dir)
     await asyncio.to_thread(embedded.start, report)

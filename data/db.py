@@ -1,13 +1,4 @@
-"""The connection pool, transactions and the errors of the database.
-
-    DatabaseError                an error of the database, not of the request
-    ├── DatabaseUnavailable      no answer, or the connection broke; the outcome may be unknown
-    ├── DatabaseBusy             no free connection, or a statement took too long
-    ├── DatabaseConflict         deadlock, lock timeout or serialization; a retry may succeed
-    ├── ConstraintViolation      the schema refused a row; a retry never succeeds
-    ├── DatabaseFull             no disk or memory left on the server
-    ├── ServerUnfit              a server that does not meet tekkie's requirements (check_server)
-    └── SchemaError              (data.migrate) too old, too new, or migration files that disagree
+"""The connection pool and transactions; the errors are those of data.db_errors.
 
 asyncpg's pool would send `RESET ALL` with every release, which doubles the cost of a short read.
 It is skipped, because there is nothing to reset: no statement of tekkie sets session parameters,
@@ -17,17 +8,55 @@ listens, or takes a session-level advisory lock. A test checks all statements fo
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
-from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from contextlib import asynccontextmanager
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Final, TypeAlias, TypeVar
 
 import asyncpg
 from asyncpg.pool import PoolConnectionProxy
 
 from data import sql_loader
+from data.db_errors import (
+    CONNECTION_ERRORS,
+    READ_ONLY_CURE,
+    ConstraintViolation,
+    DatabaseBusy,
+    DatabaseConflict,
+    DatabaseError,
+    DatabaseFull,
+    DatabaseReadOnly,
+    DatabaseUnavailable,
+    ServerUnfit,
+    SessionUnfit,
+    translate_errors,
+    translate_role_errors,
+)
+from data.server_session import (
+    CONNECT_TIMEOUT_S,
+    PREFER_INDEXES,
+    STATEMENT_TIMEOUT_S,
+    Connector,
+    server_sql,
+    session_settings,
+)
+
+__all__ = [
+    "CONNECTION_ERRORS",
+    "CONNECT_TIMEOUT_S",
+    "READ_ONLY_CURE",
+    "ConstraintViolation",
+    "DatabaseBusy",
+    "DatabaseConflict",
+    "DatabaseError",
+    "DatabaseFull",
+    "DatabaseReadOnly",
+    "DatabaseUnavailable",
+    "ServerUnfit",
+    "SessionUnfit",
+    "server_sql",
+    "translate_errors",
+]
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -38,138 +67,13 @@ T = TypeVar("T")
 
 SERVICE_ROLE: Final = "tekkie_service"
 OLDEST_SERVER: Final = 150000
-CONNECT_TIMEOUT_S: Final = 5.0
 ACQUIRE_TIMEOUT_S: Final = 1.5
 TRIES: Final = 3
-# A plan made while a table is small (for foreign keys too) would be a sequential scan, and stay
-# cached while the table grows and slows every booking. Where no index fits, a sequential scan is
-# still used; its inflated cost must not trigger JIT compilation.
-PREFER_INDEXES: Final = {"enable_seqscan": "off", "jit": "off"}
 
 # asyncpg logs a traceback for every attempt while the database is unavailable; callers log it once.
 logging.getLogger("asyncpg.pool").setLevel(logging.ERROR)
 
 clock_sql = sql_loader.load("clock")
-server_sql = sql_loader.load("server")
-
-
-class DatabaseError(Exception):
-    """An error of the database, not of the request; the message may be shown to users."""
-
-
-class DatabaseUnavailable(DatabaseError):
-    """The server does not answer or the connection broke; a commit may have happened or not."""
-
-
-class DatabaseBusy(DatabaseError):
-    """No connection became free, or a statement exceeded its time limit."""
-
-
-class DatabaseConflict(DatabaseError):
-    """Rolled back because of a concurrent transaction; a retry may succeed."""
-
-
-@dataclass
-class ConstraintViolation(DatabaseError):
-    """A constraint of the schema was violated; nothing was written."""
-
-    constraint: str
-
-    def __str__(self) -> str:
-        return f"The database refused it: {self.constraint}."
-
-
-class DatabaseFull(DatabaseError):
-    """The server has no disk, memory or connection slots left; nothing was written."""
-
-
-@dataclass
-class ServerUnfit(DatabaseError):
-    """A server that does not meet tekkie's requirements: one sentence with its cure per problem."""
-
-    problems: list[str]
-
-    def __str__(self) -> str:
-        return "\n".join(["This PostgreSQL server cannot be used:", *self.problems])
-
-
-CONNECTION_ERRORS: Final = (
-    OSError,
-    asyncpg.PostgresConnectionError,
-    asyncpg.CannotConnectNowError,
-    asyncpg.AdminShutdownError,
-    asyncpg.CrashShutdownError,
-    asyncpg.InternalClientError,
-)
-
-# asyncpg's exceptions -> this module's exception and its message; the first match counts.
-TRANSLATIONS: Final[
-    tuple[tuple[tuple[type[BaseException], ...], type[DatabaseError], str], ...]
-] = (
-    ((TimeoutError,), DatabaseBusy, "The database did not answer in time; try again."),
-    (
-        (asyncpg.QueryCanceledError,),
-        DatabaseBusy,
-        "A statement took longer than its time limit; try again.",
-    ),
-    (
-        (
-            asyncpg.SerializationError,
-            asyncpg.DeadlockDetectedError,
-            asyncpg.LockNotAvailableError,
-            # A migration changed a table: cached plans are discarded and made anew.
-            asyncpg.InvalidCachedStatementError,
-            asyncpg.OutdatedSchemaCacheError,
-        ),
-        DatabaseConflict,
-        "Another transaction was in the way; try again.",
-    ),
-    (
-        (asyncpg.InsufficientResourcesError,),
-        DatabaseFull,
-        "The database server is full ({cause}); nothing was written.",
-    ),
-    (
-        (
-            asyncpg.InvalidAuthorizationSpecificationError,
-            asyncpg.InvalidCatalogNameError,
-            asyncpg.ClientConfigurationError,
-        ),
-        DatabaseUnavailable,
-        "The database refuses TEKKIE_DATABASE_URL: {cause}",
-    ),
-    (CONNECTION_ERRORS, DatabaseUnavailable, "The database does not answer: {cause}"),
-)
-
-
-@contextmanager
-def translate_errors() -> Iterator[None]:
-    """Raise this module's errors in place of asyncpg's errors of server and connection."""
-    try:
-        yield
-    except asyncpg.IntegrityConstraintViolationError as error:
-        raise ConstraintViolation(str(error.constraint_name)) from error
-    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, *CONNECTION_ERRORS) as error:
-        for kinds, ours, text in TRANSLATIONS:
-            if isinstance(error, kinds):
-                raise ours(text.format(cause=_cause(error))) from error
-        if isinstance(error, asyncpg.InterfaceError) and "closed" in str(error):
-            raise DatabaseUnavailable("The connection to the database broke; try again.") from error
-        raise
-
-
-@contextmanager
-def _translate_role_errors(role: str | None) -> Iterator[None]:
-    try:
-        yield
-    except (asyncpg.InvalidParameterValueError, asyncpg.InsufficientPrivilegeError) as error:
-        raise DatabaseUnavailable(
-            f"The database does not permit the role {role} ({_cause(error)}): run `tekkie migrate`."
-        ) from error
-
-
-def _cause(error: BaseException) -> str:
-    return str(error).strip() or type(error).__name__
 
 
 async def open_pool(
@@ -178,24 +82,21 @@ async def open_pool(
     role: str | None,
     size: int,
     application: str,
-    statement_timeout_s: float = 5.0,
+    statement_timeout_s: float = STATEMENT_TIMEOUT_S,
 ) -> Pool:
     """Open a pool of at most `size` connections with the role `role`.
 
     Raises DatabaseUnavailable, DatabaseBusy.
     """
-    with translate_errors(), _translate_role_errors(role):
+    settings = session_settings(role, application, statement_timeout_s) | PREFER_INDEXES
+    with translate_errors(), translate_role_errors(role):
         return await asyncpg.create_pool(
-            dsn,
             min_size=1,
             max_size=size,
-            timeout=CONNECT_TIMEOUT_S,
+            connect=Connector(dsn, settings, verified=True),
             # The server cancels first, so that its error arrives instead of a lost connection.
             command_timeout=statement_timeout_s + 1,
-            init=_register_json,
             reset=_skip_reset,
-            server_settings=session_settings(role, application, statement_timeout_s)
-            | PREFER_INDEXES,
         )
 
 
@@ -203,53 +104,13 @@ async def connect(
     dsn: str, *, application: str, role: str | None = None, path: str = "tekkie"
 ) -> asyncpg.Connection[asyncpg.Record]:
     """Open one connection outside any pool, without a statement timeout (migrations, checks)."""
+    settings = session_settings(role, application, 0) | {"search_path": path, "lock_timeout": "0"}
     with translate_errors():
-        connection: asyncpg.Connection[asyncpg.Record] = await asyncpg.connect(
-            dsn,
-            timeout=CONNECT_TIMEOUT_S,
-            server_settings=session_settings(role, application, 0)
-            | {"search_path": path, "lock_timeout": "0"},
-        )
-        await _register_json(connection)
-        return connection
-
-
-def session_settings(
-    role: str | None, application: str, statement_timeout_s: float
-) -> dict[str, str]:
-    """Return the server settings of one session; RESET returns to these values."""
-    settings = {
-        "application_name": application,
-        "search_path": "tekkie",
-        "timezone": "UTC",
-        "statement_timeout": str(round(statement_timeout_s * 1000)),
-        "lock_timeout": "2000",
-        "idle_in_transaction_session_timeout": "10000",
-    }
-    return settings if role is None else settings | {"role": role}
+        return await Connector(dsn, settings, verified=False)()
 
 
 async def _skip_reset(connection: Connection) -> None:
     """Do nothing: sessions hold no state of their callers."""
-
-
-async def _register_json(connection: Connection) -> None:
-    await connection.set_type_codec(
-        "jsonb", schema="pg_catalog", encoder=_encode_json, decoder=_decode_json, format="binary"
-    )
-
-
-# The binary format is a version byte and the text; jsonb within rows and arrays requires it.
-_JSONB_VERSION: Final = b"\x01"
-_json_text = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
-
-
-def _encode_json(value: Any) -> bytes:
-    return _JSONB_VERSION + _json_text(value).encode()
-
-
-def _decode_json(data: bytes) -> Any:
-    return json.loads(data[1:].decode())
 
 
 @asynccontextmanager
@@ -261,13 +122,11 @@ async def transaction(
     A caller that is cancelled or gets DatabaseUnavailable cannot know whether the commit happened:
     its work must be idempotent.
     """
-    with translate_errors():
-        connection = await _acquire(pool, acquire_timeout_s)
-        try:
-            async with connection.transaction(isolation="read_committed"):
-                yield connection
-        finally:
-            await pool.release(connection, timeout=CONNECT_TIMEOUT_S)
+    async with (
+        _acquired(pool, acquire_timeout_s) as connection,
+        connection.transaction(isolation="read_committed"),
+    ):
+        yield connection
 
 
 @asynccontextmanager
@@ -275,10 +134,20 @@ async def autocommit(
     pool: Pool, *, acquire_timeout_s: float = ACQUIRE_TIMEOUT_S
 ) -> AsyncIterator[Connection]:
     """Yield a connection in which each statement commits by itself; raises the errors above."""
+    async with _acquired(pool, acquire_timeout_s) as connection:
+        yield connection
+
+
+@asynccontextmanager
+async def _acquired(pool: Pool, timeout_s: float) -> AsyncIterator[Connection]:
     with translate_errors():
-        connection = await _acquire(pool, acquire_timeout_s)
+        connection = await _acquire(pool, timeout_s)
         try:
             yield connection
+        except asyncpg.ReadOnlySQLTransactionError:
+            # The others lead to the same server; new ones may find the primary.
+            await pool.expire_connections()
+            raise
         finally:
             await pool.release(connection, timeout=CONNECT_TIMEOUT_S)
 
@@ -344,7 +213,7 @@ def _problems(row: asyncpg.Record) -> Iterator[str]:
         ),
         "synchronous_commit is off, so a crash loses confirmed requests: "
         "set synchronous_commit = on.": row["synchronous_commit"] == "off",
-        "It is a read-only standby: name the primary in TEKKIE_DATABASE_URL.": row["in_recovery"],
+        f"It accepts only reads: {READ_ONLY_CURE}.": row["accepts_only_reads"],
         f"The database has the encoding {row['encoding']}: "
         "create one with TEMPLATE template0 ENCODING 'UTF8'.": row["encoding"] != "UTF8",
         "The extension btree_gist is missing: install the contrib package of the server.": (

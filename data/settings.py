@@ -3,19 +3,36 @@
 from __future__ import annotations
 
 import base64
+import difflib
 import os
 import re
 import secrets
+from collections.abc import Iterator, Mapping
 from ipaddress import ip_network
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, get_args
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from data.hosts import check_hosts
+from data.setting_errors import explain
+
 PREFIX: Final = "TEKKIE_"
+FILE: Final = "_FILE"
+# Read by the build and the tests, and no settings.
+OTHER_NAMES: Final = frozenset(
+    {
+        "TEKKIE_WEB",
+        "TEKKIE_TEST_DATABASE_URL",
+        "TEKKIE_TEST_EXAMPLES",
+        "TEKKIE_PROOF_STEPS",
+        "TEKKIE_PROOF_SEED",
+    }
+)
 SECRET_BYTES: Final = 32
+PUSH_KEY_FILE: Final = "push-key"
 DEFAULT_FOLDER: Final = "tekkie"
 PUSH_HOST: Final = re.compile(r"(\*\.)?[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+|[0-9a-f:]*:[0-9a-f:]*")
 
@@ -56,6 +73,11 @@ class Settings(BaseSettings):
         None,
         description="postgresql://… of a server of your own, 15 or newer; without it the bundled "
         "PostgreSQL runs in the data folder.",
+    )
+    database_pooler: Literal["none", "transaction"] = Field(
+        "none",
+        description="Set to transaction when the database URL leads to a pooler, like PgBouncer, "
+        "that gives each transaction another connection.",
     )
     public_url: str | None = Field(
         None,
@@ -176,6 +198,7 @@ class Settings(BaseSettings):
             raise ValueError(
                 "must begin with postgresql://, as in postgresql://me@host:5432/tekkie"
             )
+        check_hosts(url.get_secret_value())
         parts = urlsplit(url.get_secret_value())
         if not parts.path.strip("/") and "dbname=" not in parts.query:
             raise ValueError("must name a database, as in postgresql://me@host:5432/tekkie")
@@ -287,7 +310,7 @@ class Settings(BaseSettings):
         """Return the VAPID key; it is created on first use."""
         if self.push_key is not None:
             return _decode_base64url(self.push_key.get_secret_value())
-        return load_secret(self.data_dir / "push-key")
+        return load_secret(self.data_dir / PUSH_KEY_FILE)
 
     @property
     def push_services(self) -> frozenset[str]:
@@ -303,15 +326,73 @@ class Settings(BaseSettings):
 
 
 def load(**overrides: Any) -> Settings:
-    """Return the settings from `overrides`, then the environment. Raises SettingsInvalid."""
+    """Return the settings from `overrides`, then the environment, then the files of secrets.
+
+    Raises SettingsInvalid with a line for every name that is unknown and every invalid value.
+    """
+    given = {name: value for name, value in overrides.items() if value is not None}
+    problems = list(_unknown_names())
+    given |= _secrets_in_files(given, problems)
     try:
-        return Settings(**{name: value for name, value in overrides.items() if value is not None})
+        loaded = Settings(**given)
     except ValidationError as error:
-        lines = [
-            f"{_variable_name(problem['loc'])}{_strip_prefix(problem['msg'])}"
-            for problem in error.errors()
+        problems += [
+            f"{_variable_name(one['loc'])}{explain(one, Settings.model_fields)}"
+            for one in error.errors()
         ]
-        raise SettingsInvalid("\n".join(lines)) from None
+    if problems:
+        raise SettingsInvalid("\n".join(problems)) from None
+    return loaded
+
+
+def secret_names() -> list[str]:
+    """Return the names of the settings that are secrets."""
+    fields = Settings.model_fields.items()
+    return [name for name, field in fields if SecretStr in get_args(field.annotation)]
+
+
+def _unknown_names() -> Iterator[str]:
+    files = (f"{name}{FILE}" for name in secret_names())
+    known = [name.upper() for name in (*Settings.model_fields, *files)]
+    for variable in sorted(map(str.upper, os.environ)):
+        name = variable.removeprefix(PREFIX)
+        if name == variable or name in known or variable in OTHER_NAMES:
+            continue
+        likely = difflib.get_close_matches(name, known, n=1)
+        cure = f"did you mean {PREFIX}{likely[0]}?" if likely else "remove it."
+        yield f"{variable}: there is no such setting; {cure}"
+
+
+def _secrets_in_files(given: Mapping[str, Any], problems: list[str]) -> dict[str, str]:
+    """Return the secrets named by TEKKIE_…_FILE that are not in `given`; appends to `problems`."""
+    found = {}
+    for name in secret_names():
+        variable = f"{_variable(name)}{FILE}"
+        file = os.environ.get(variable)
+        if not file or name in given:
+            continue
+        if os.environ.get(_variable(name)):
+            problems.append(f"{variable}: {_variable(name)} is set too; remove one of them")
+            continue
+        try:
+            found[name] = _read_secret(Path(file))
+        except ValueError as error:
+            problems.append(f"{variable}: {file} {error}")
+    return found
+
+
+def _read_secret(file: Path) -> str:
+    try:
+        text = file.read_text("utf-8").rstrip("\r\n")
+    except UnicodeDecodeError:
+        raise ValueError("is not text; write the value into it as you would set it") from None
+    except OSError as error:
+        raise ValueError(
+            f"cannot be read ({error.strerror}); name a file that tekkie's user may read"
+        ) from None
+    if not text:
+        raise ValueError("is empty; write the value into it")
+    return text
 
 
 def load_secret(file: Path) -> bytes:
@@ -364,12 +445,12 @@ def _make_secret(file: Path) -> None:
         ) from None
 
 
+def _variable(name: str) -> str:
+    return f"{PREFIX}{name.upper()}"
+
+
 def _variable_name(where: tuple[int | str, ...]) -> str:
-    return f"{PREFIX}{str(where[0]).upper()}: " if where else ""
-
-
-def _strip_prefix(message: str) -> str:
-    return message.removeprefix("Value error, ")
+    return f"{_variable(str(where[0]))}: " if where else ""
 
 
 def _decode_base64url(text: str) -> bytes:

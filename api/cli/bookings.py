@@ -11,6 +11,7 @@ from uuid import UUID
 import typer
 
 from api.cli.exit_codes import UsageError
+from api.cli.ids import find_id
 from api.cli.output import (
     AsJson,
     format_cell,
@@ -30,8 +31,11 @@ if TYPE_CHECKING:
     from dispatch.runtime import Runtime
 
 LIMIT = 50
+LISTED_BY = "tekkie bookings list"
 ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-BookingId = Annotated[UUID, typer.Argument(metavar="BOOKING", help="The booking's id.")]
+BookingWord = Annotated[
+    str, typer.Argument(metavar="BOOKING", help="The booking's id, or its last four digits.")
+]
 
 OUTCOMES: Mapping[str, str] = {
     "OFFERED": "got an offer",
@@ -89,7 +93,7 @@ def list_bookings(
 
 
 @app.command()
-def show(ctx: typer.Context, booking: BookingId, as_json: AsJson = False) -> None:
+def show(ctx: typer.Context, booking: BookingWord, as_json: AsJson = False) -> None:
     """Show the history of a booking: events, offers, timers, messages."""
     view, story, refs = run(_show(ctx, booking))
     if as_json:
@@ -130,7 +134,7 @@ def show(ctx: typer.Context, booking: BookingId, as_json: AsJson = False) -> Non
 
 def why(
     ctx: typer.Context,
-    booking: BookingId,
+    booking: BookingWord,
     friend: Annotated[
         str | None, typer.Argument(help="The friend's ref, id or e-mail; all friends without.")
     ] = None,
@@ -176,45 +180,44 @@ async def _list(ctx: typer.Context, state: BookingState | None, limit: int) -> l
         )
 
 
-async def _show(ctx: typer.Context, booking: UUID) -> tuple[BookingView, Story, Mapping[str, str]]:
-    from data.records.ids import BookingId
+async def _show(ctx: typer.Context, word: str) -> tuple[BookingView, Story, Mapping[str, str]]:
     from data.store import consistency
     from dispatch.flows.read_only import read_connection
 
     async with command_runtime(ctx) as rt:
-        view = await _view(rt, booking)
+        view = await _view(rt, word)
         async with read_connection(rt) as tx:
-            story = await consistency.story(tx, BookingId(booking))
+            story = await consistency.story(tx, view.id)
             ids = {UUID(one) for event in story.events for one in _ids(event)}
             return view, story, await consistency.refs(tx, ids)
 
 
-async def _view(rt: Runtime, booking: UUID) -> BookingView:
+async def _view(rt: Runtime, word: str) -> BookingView:
     from data.records.ids import BookingId
     from data.store import read_models
     from dispatch.flows.read_only import read_connection
     from dispatch.rules.refusals import NotFound
 
+    booking = await find_id(rt, "booking", word, listed_by=LISTED_BY)
     async with read_connection(rt) as tx:
         view = await read_models.booking(tx, BookingId(booking))
     if view is None:
-        raise NotFound(f"there is no booking {booking}; `tekkie bookings list` shows them")
+        raise NotFound(f"there is no booking {booking}; `{LISTED_BY}` shows them")
     return view
 
 
 async def _why(
-    ctx: typer.Context, booking: UUID, friend: str | None
+    ctx: typer.Context, booking: str, friend: str | None
 ) -> tuple[list[DecisionView], str | None]:
     from api.cli.logins import find_friend
-    from data.records.ids import BookingId
     from data.store import consistency, read_models
     from dispatch.flows.read_only import read_connection
 
     async with command_runtime(ctx) as rt:
-        await _view(rt, booking)
+        view = await _view(rt, booking)
         friend_id = await find_friend(rt, friend) if friend else None
         async with read_connection(rt) as tx:
-            decisions = await read_models.decisions(tx, BookingId(booking))
+            decisions = await read_models.decisions(tx, view.id)
             refs = await consistency.refs(tx, [friend_id] if friend_id else [])
     return decisions, refs.get(str(friend_id))
 

@@ -26,7 +26,7 @@ from data.database import Database, database
 from data.db import DatabaseError, connect, server_sql, translate_errors
 from data.postgres import layout
 from data.seed import catalogue
-from data.settings import PREFIX, SECRET_BYTES, Settings, SettingsInvalid
+from data.settings import PREFIX, PUSH_KEY_FILE, SECRET_BYTES, Settings, SettingsInvalid
 from data.store import consistency, test_clock
 from dispatch.flows import maintenance
 from dispatch.flows.bootstrap import open_runtime
@@ -79,9 +79,13 @@ def failed(what: str, found: str, cure: str) -> Finding:
 
 async def run_checks(settings: Settings, report: object = None) -> list[Finding]:
     """Run all checks; failures are findings, not exceptions."""
-    findings = [*check_machine(settings), *check_secret(settings), *check_gazetteer()]
+    findings = [*check_machine(settings), *check_folder(settings), *check_secret(settings)]
+    findings += check_gazetteer()
     findings += [one async for one in check_mail(settings)]
     findings += check_push(settings)
+    if is_fresh(settings):
+        text = f"none yet; the first tekkie serve creates it in {settings.data_dir}"
+        return [*findings, passed("database", text), *check_service(settings)]
     try:
         async with AsyncExitStack() as stack:
             place = await stack.enter_async_context(database(settings))
@@ -92,6 +96,12 @@ async def run_checks(settings: Settings, report: object = None) -> list[Finding]
         findings.append(failed("database", one_line(error), database_cure(settings)))
     findings += list(check_service(settings))
     return findings
+
+
+def is_fresh(settings: Settings) -> bool:
+    """Whether opening the database would create it."""
+    bundled = settings.database_url is None
+    return bundled and not layout.DataFolder(settings.data_dir).cluster.exists()
 
 
 def one_line(error: BaseException) -> str:
@@ -131,6 +141,18 @@ def check_machine(settings: Settings) -> Iterator[Finding]:
         yield warning("open files", f"at most {soft}", cure)
     else:
         yield passed("open files", "unlimited" if soft < 0 else f"at most {soft}")
+
+
+def check_folder(settings: Settings) -> Iterator[Finding]:
+    """Whether other users of the machine can look into the data folder."""
+    folder = settings.data_dir
+    if not folder.exists():
+        return
+    if folder.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+        text = f"other users of this machine can look into {folder}"
+        yield warning("data folder", text, f"chmod 700 {folder}")
+    else:
+        yield passed("data folder", f"{folder}, only for its owner")
 
 
 def check_secret(settings: Settings) -> Iterator[Finding]:
@@ -191,8 +213,10 @@ async def check_mail(settings: Settings) -> AsyncIterator[Finding]:
 
 def check_push(settings: Settings) -> Iterator[Finding]:
     """The VAPID key, and its contact address."""
+    file = settings.data_dir / PUSH_KEY_FILE
     try:
-        settings.push_secret()
+        if settings.push_key is not None or file.exists():
+            settings.push_secret()
     except SettingsInvalid as error:
         yield failed("push key", one_line(error), f"Restore it, or set {PREFIX}PUSH_KEY.")
         return
@@ -239,6 +263,8 @@ async def check_server(settings: Settings, place: Database) -> AsyncIterator[Fin
         "database", f"PostgreSQL {facts['version_text']}, {origin}, as {facts['user_name']}"
     )
     yield _durability(dict(facts))
+    for one in check_replicas(dict(facts)):
+        yield one
     if facts["service_is_superuser"]:
         cure = f"An administrator must run: ALTER ROLE {place.service_role} NOSUPERUSER;"
         yield failed(
@@ -269,6 +295,19 @@ def _durability(facts: Mapping[str, Any]) -> Finding:
         cure = f"Set {' = on, '.join(off)} = on: without it a crash loses confirmed changes."
         return failed("durability", text, cure)
     return passed("durability", text)
+
+
+def check_replicas(facts: Mapping[str, Any]) -> Iterator[Finding]:
+    """Whether commits wait for the replicas there are."""
+    if not facts["replicas"]:
+        return
+    text = f"{facts['replicas']} connected, synchronous_standby_names: "
+    names = facts["synchronous_standby_names"]
+    if names:
+        yield passed("replicas", text + names)
+    else:
+        cure = "Set synchronous_standby_names: a failover loses what no replica has confirmed."
+        yield warning("replicas", f"{text}none, so no commit waits for one", cure)
 
 
 async def check_data(settings: Settings, place: Database) -> AsyncIterator[Finding]:

@@ -10,6 +10,7 @@ from uuid import UUID
 import typer
 
 from api.cli.exit_codes import UsageError
+from api.cli.ids import ids_like
 from api.cli.output import AsJson, print_json, print_line, print_message, print_table
 from api.cli.session import command_runtime, run
 from data.enums import OperatorRole
@@ -235,6 +236,8 @@ async def find_operator(rt: Runtime, word: str) -> PersonId:
     for one in await sessions.list_operators(rt):
         if word.lower() in (str(one.id), one.email.lower()):
             return one.id
+    if len(alike := await ids_like(rt, "operator", word.lower())) == 1:
+        return PersonId(alike[0])
     raise NotFound(f"there is no operator {word[:80]!r}; `tekkie operators list` shows them")
 
 
@@ -253,6 +256,8 @@ async def find_friend(rt: Runtime, word: str) -> FriendId:
         return found
     if "@" in word and (known := await sessions.find_login(rt, Login.FRIEND, word)):
         return FriendId(known.id)
+    if len(alike := await ids_like(rt, "friend", word.lower())) == 1:
+        return FriendId(alike[0])
     raise NotFound(f"there is no friend {word[:80]!r}; `tekkie friends list` shows them")
 
 

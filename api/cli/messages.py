@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any
-from uuid import UUID
 
 import typer
 
+from api.cli.ids import find_id
 from api.cli.output import AsJson, print_json, print_message, print_table
 from api.cli.session import command_runtime, run
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 LIMIT = 100
+LISTED_BY = "tekkie messages parked"
 
 app = typer.Typer(help="Messages that could not be delivered.")
 
@@ -42,7 +43,7 @@ def list_parked(
 @app.command()
 def retry(
     ctx: typer.Context,
-    ids: Annotated[list[UUID] | None, typer.Argument(metavar="[ID]...")] = None,
+    ids: Annotated[list[str] | None, typer.Argument(metavar="[ID]...")] = None,
     everything: Annotated[bool, typer.Option("--all", help="Every parked message.")] = False,
 ) -> None:
     """Retry parked messages, once the cause of the failure is corrected."""
@@ -58,14 +59,14 @@ async def _parked(ctx: typer.Context, limit: int) -> Sequence[dict[str, Any]]:
         return await consistency.parked_messages(tx, limit)
 
 
-async def _retry(ctx: typer.Context, ids: Sequence[UUID], *, everything: bool) -> int:
+async def _retry(ctx: typer.Context, words: Sequence[str], *, everything: bool) -> int:
     from data.records.ids import MessageId
     from data.store import consistency
     from dispatch.flows import maintenance
     from dispatch.flows.read_only import read_connection
 
     async with command_runtime(ctx) as rt:
-        wanted = list(ids)
+        wanted = [await find_id(rt, "message", word, listed_by=LISTED_BY) for word in words]
         if everything:
             async with read_connection(rt) as tx:
                 wanted = [row["id"] for row in await consistency.parked_messages(tx, LIMIT * LIMIT)]

@@ -20,6 +20,8 @@ SETTINGS: Final = {
     "data_dir": "Folder for the bundled database, the secret key and mails that were not sent.",
     "database_url": "postgresql://… of a server of your own, 15 or newer; without it the bundled "
     "PostgreSQL runs in the data folder.",
+    "database_pooler": "Set to transaction when the database URL leads to a pooler, like "
+    "PgBouncer, that gives each transaction another connection.",
     "public_url": "Address under which people reach tekkie, used in mailed links; "
     "by default http://host:port.",
     "secret_key": "Key that signs sessions and links, at least 32 characters, the same on every "
@@ -46,6 +48,7 @@ METAVARS: Final = {
     "port": "PORT",
     "data_dir": "FOLDER",
     "database_url": "URL",
+    "database_pooler": "none|transaction",
     "public_url": "URL",
     "geocoder_url": "URL",
     "smtp_port": "PORT",

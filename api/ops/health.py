@@ -16,7 +16,7 @@ from api.http.auth import Rt
 from api.http.ports import Worker
 from api.http.routing import CompiledRoute
 from api.ops.metrics import Metrics
-from data.db import DatabaseError
+from data.db import READ_ONLY_CURE, DatabaseError
 from data.store import health
 from data.store.health import Facts
 from dispatch.flows import maintenance
@@ -114,7 +114,13 @@ async def _database(rt: Runtime) -> dict[str, Check]:
         return {"database": Check(ok=False, detail=slow)}
     except DatabaseError as error:
         return {"database": Check(ok=False, detail=f"{type(error).__name__}; see the log")}
-    return {"database": Check(ok=True), "schema": _schema(facts), "index": _index(rt, facts)}
+    return {"database": _writes(facts), "schema": _schema(facts), "index": _index(rt, facts)}
+
+
+def _writes(facts: Facts) -> Check:
+    if facts.accepts_only_reads:
+        return Check(ok=False, detail=f"it accepts only reads: {READ_ONLY_CURE}")
+    return Check(ok=True)
 
 
 def _schema(facts: Facts) -> Check:

@@ -57,17 +57,27 @@ class ProcessPool:
     async def supervise(self, number: int) -> None:
         """Run the child of this number, restarting it until `stop` is set."""
         while not self._stop.is_set():
-            process = await self._start(number)
-            self._running.add(process)
-            if self._stop.is_set():
-                process.terminate()
-            await self._read_output(number, process)
-            code = await process.wait()
-            self._running.discard(process)
+            try:
+                code = await self._run(number)
+            except OSError as error:
+                end = f"cannot be started ({error}); trying again"
+            else:
+                end = f"ended with {code}; restarting it"
             if not self._stop.is_set():
-                self._report(f"process {number} ended with {code}; restarting it")
+                self._report(f"process {number} {end}")
                 with suppress(TimeoutError):
                     await asyncio.wait_for(self._stop.wait(), RESTART_AFTER_S)
+
+    async def _run(self, number: int) -> int:
+        """Run one child to its end; returns its exit code."""
+        process = await self._start(number)
+        self._running.add(process)
+        if self._stop.is_set():
+            process.terminate()
+        await self._read_output(number, process)
+        code = await process.wait()
+        self._running.discard(process)
+        return code
 
     def end_all(self, how: Callable[[Process], None]) -> None:
         """End every child by `Process.terminate` or `Process.kill`."""

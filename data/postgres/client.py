@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from typing import Self
 
 CHECK_EVERY_S: Final = 0.5
-LONGEST_CHECK_PAUSE_S: Final = 30.0
+LONGEST_CHECK_PAUSE_S: Final = 5.0
 START_TIMEOUT_S: Final = 700.0
 STOP_TIMEOUT_S: Final = 60.0
 WAIT_STEP_S: Final = 0.02
@@ -40,11 +40,17 @@ def _ignore_report(_: str) -> None:
     """Do nothing."""
 
 
+def end_process() -> None:
+    """End this process at once: what was answered is committed."""
+    os._exit(os.EX_SOFTWARE)
+
+
 class EmbeddedPostgres:
     """One user of the bundled PostgreSQL of a data folder.
 
     `start` and `stop` block. Between them a thread checks twice a second that a supervisor runs and
-    restarts the server if it was killed; the addresses stay the same.
+    restarts the server if it was killed; the addresses stay the same. Should that thread fail, the
+    process ends, to be started anew: without it a killed server would stay away for ever.
     """
 
     def __init__(self, data_dir: Path, *, options: Mapping[str, str] | None = None) -> None:
@@ -173,17 +179,25 @@ class EmbeddedPostgres:
         self._socket = record.socket
 
     def _watch(self) -> None:
+        try:
+            self._keep_running()
+        except BaseException:
+            log.critical("nothing watches the bundled database any more; ending", exc_info=True)
+            end_process()
+
+    def _keep_running(self) -> None:
         pause_s = CHECK_EVERY_S
         while not self._ended.wait(pause_s):
-            if layout.is_locked(self.folder.supervisor):
-                pause_s = CHECK_EVERY_S
-                continue
             try:
+                if layout.is_locked(self.folder.supervisor):
+                    pause_s = CHECK_EVERY_S
+                    continue
                 log.warning("the bundled database was killed, restarting it")
                 with layout.hold_lock(self.folder.start):
                     self._ensure_server(log.info)
             except (EmbeddedError, OSError) as error:
-                log.error("the bundled database cannot be restarted: %s", error)
+                # No descriptor, memory, process or disk space is left: there may be, later.
+                log.error("the bundled database cannot be checked or restarted: %s", error)
                 pause_s = min(2 * pause_s, LONGEST_CHECK_PAUSE_S)
 
     def _is_released(self) -> bool:

@@ -79,6 +79,9 @@ def main(arguments: Sequence[str]) -> None:
     except ClusterUnusable as error:
         _send_report("failed", str(error))
         sys.exit(1)
+    except OSError as error:
+        _send_report("failed", initdb.explain_failure(data_folder, str(error)))
+        raise
 
 
 def supervise(data_folder: DataFolder, options: dict[str, str]) -> None:
@@ -91,17 +94,29 @@ def supervise(data_folder: DataFolder, options: dict[str, str]) -> None:
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, request_stop)
     with layout.hold_lock(data_folder.supervisor):
+        users = layout.open_lock(data_folder.users)
         server, socket = start(data_folder, options)
         _send_report("ready", "")
         _detach_streams()
-        users = layout.open_lock(data_folder.users)
-        while server.poll() is None:
+        if _wait_until_unused(server, users, stop_signals, data_folder.log):
+            stop(server)
+            _remove_record(data_folder, socket)
+
+
+def _wait_until_unused(
+    server: subprocess.Popen[bytes], users: int, stop_signals: Sequence[int], log: Path
+) -> bool:
+    """Return True when the server should be stopped, False when it has ended.
+
+    An error of the system (no descriptors, no space) ends nothing: the next check may succeed.
+    """
+    while server.poll() is None:
+        with suppress(OSError):
             if stop_signals or layout.try_lock(users, fcntl.LOCK_EX | fcntl.LOCK_NB):
-                stop(server)
-                _remove_record(data_folder, socket)
-                return
-            _rotate_log(data_folder.log)
-            time.sleep(CHECK_EVERY_S)
+                return True
+            _rotate_log(log)
+        time.sleep(CHECK_EVERY_S)
+    return False
 
 
 def start(data_folder: DataFolder, options: dict[str, str]) -> tuple[subprocess.Popen[bytes], str]:
@@ -220,13 +235,19 @@ def stop(server: subprocess.Popen[bytes]) -> None:
 
 def _signal(pid: int, number: int) -> None:
     try:
-        processes = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
-        processes[0].send_signal(number)
+        process = psutil.Process(pid)
+        processes = [process, *process.children(recursive=True)]
+        process.send_signal(number)
     except psutil.NoSuchProcess:
         return
-    for process in processes:
-        with suppress(psutil.NoSuchProcess):
-            process.send_signal(signal.SIGCONT)
+    except (psutil.Error, OSError):
+        # Its children cannot be listed, as without descriptors.
+        with suppress(ProcessLookupError):
+            os.kill(pid, number)
+        return
+    for one in processes:
+        with suppress(psutil.Error, OSError):
+            one.send_signal(signal.SIGCONT)
 
 
 def _end_previous_server(data_folder: DataFolder, running: int) -> None:
@@ -269,20 +290,24 @@ def _remove_record(data_folder: DataFolder, socket: str) -> None:
 
 
 def _rotate_log(log: Path) -> None:
-    with suppress(FileNotFoundError):
-        if log.stat().st_size > LOG_BYTES:
-            shutil.copyfile(log, log.with_name(f"{log.name}.1"))
-            os.truncate(log, 0)
+    if log.stat().st_size > LOG_BYTES:
+        shutil.copyfile(log, log.with_name(f"{log.name}.1"))
+        os.truncate(log, 0)
 
 
 def _send_report(kind: str, text: str) -> None:
-    with suppress(BrokenPipeError):
+    with suppress(OSError):
         sys.stdout.write(json.dumps([kind, text]) + "\n")
         sys.stdout.flush()
 
 
 def _detach_streams() -> None:
-    null = os.open(os.devnull, os.O_RDWR)
+    try:
+        null = os.open(os.devnull, os.O_RDWR)
+    except OSError:
+        # The reader of the reports waits for their end.
+        os.close(1)
+        return
     for stream in (0, 1):
         os.dup2(null, stream)
     os.close(null)

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal, TypeAlias
 from uuid import UUID
 
 from data import sql_loader
 from data.db import Connection
 from data.records.ids import BookingId, FriendId
+
+IdKind: TypeAlias = Literal["booking", "message", "friend", "operator"]
 
 sql = sql_loader.load("consistency")
 
@@ -104,3 +106,8 @@ async def story(tx: Connection, booking_id: BookingId) -> Story:
 async def refs(tx: Connection, ids: Iterable[FriendId | UUID]) -> Mapping[str, str]:
     """Return the refs of friends by their ids as text."""
     return {str(row["id"]): row["ref"] for row in await tx.fetch(sql.refs, list(set(ids)))}
+
+
+async def ids_like(tx: Connection, kind: IdKind, digits: str) -> list[UUID]:
+    """Return at most five ids of this kind that end or begin with these digits."""
+    return [row["id"] for row in await tx.fetch(sql.ids_like, kind, digits)]

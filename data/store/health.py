@@ -12,7 +12,7 @@ sql = sql_loader.load("health")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """The last migration of the database, and whether it has friends.
+    """The last migration of the database, whether it has friends, and whether it refuses writes.
 
     `works_from` is the last migration that the code must know to work on it.
     """
@@ -20,15 +20,14 @@ class Facts:
     version: int
     works_from: int
     has_friends: bool
+    accepts_only_reads: bool
 
 
 async def facts(tx: Connection) -> Facts:
     """Read the facts in one query."""
     row = await tx.fetchrow(sql.facts)
     assert row is not None
-    return Facts(
-        version=row["version"], works_from=row["works_from"], has_friends=row["has_friends"]
-    )
+    return Facts(**row)
 
 
 def version_of_code() -> int:

@@ -97,6 +97,14 @@ async def test_an_unavailable_database_is_reported(rt):
     assert not checks["database"]["ok"]
 
 
+async def test_a_read_only_database_is_not_ready(rt):
+    async with rt.pool.acquire() as connection:
+        await connection.execute("SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY")
+    is_ready, checks = await ready(rt)
+    assert not is_ready
+    assert "standby" in checks["database"]["detail"]
+
+
 async def test_a_database_that_does_not_answer_is_reported_in_a_second(rt, owner, monkeypatch):
     monkeypatch.setattr(health, "ANSWER_WITHIN_S", 0.2)
     async with owner.transaction():

@@ -108,6 +108,13 @@ async def test_an_unavailable_database_is_503_and_recovers_by_itself(api, owner,
     assert answers[-1].status_code == 200
 
 
+async def test_a_read_only_database_is_503_until_a_new_connection_accepts_writes(api, rt, problem):
+    async with rt.pool.acquire() as connection:
+        await connection.execute("SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY")
+    problem(await api.client().post("/v1/bookings", BOOKING), 503, "database-away")
+    assert (await api.client().post("/v1/bookings", BOOKING)).status_code == 201
+
+
 async def test_an_overloaded_server_answers_503_at_once(api, monkeypatch, problem):
     monkeypatch.setattr("dispatch.flows.group_commit.QUEUE_MAX", 0)
     problem(await api.client().post("/v1/bookings", BOOKING), 503, "overloaded")

@@ -13,6 +13,7 @@ from data.store import jobs as store
 from dispatch.flows.jobs import commands
 from tests.builders import (
     book_and_accept,
+    book_job,
     friend_row,
     import_friends,
     import_neighbours,
@@ -105,3 +106,29 @@ def test_an_unknown_booking_or_friend_is_reported(tekkie, booking):
     assert tekkie("why", none).exit_code == 1
     assert tekkie("why", booking, "nobody").exit_code == 1
     assert tekkie("bookings", "show", "not-an-id").exit_code == 2
+    assert "there is no booking '0000'" in tekkie("bookings", "show", "0000").stderr.lower()
+
+
+def test_the_digits_that_pages_and_demo_show_stand_for_the_booking(tekkie, booking):
+    shown = json.loads(tekkie("bookings", "show", booking, "--json").stdout)
+    for digits in (booking[-8:], booking[-4:].upper(), booking[:23]):
+        assert json.loads(tekkie("bookings", "show", digits, "--json").stdout) == shown
+        assert tekkie("why", digits, "f6").stdout == tekkie("why", booking, "f6").stdout
+
+
+def test_digits_of_several_bookings_are_refused_with_their_ids(tekkie, in_service, booking):
+    async def again(rt):
+        return str(await book_job(rt))
+
+    other = in_service(again)
+    assert other.startswith(booking[:4])
+    done = tekkie("bookings", "show", booking[:4])
+    assert done.exit_code == 2
+    assert booking in done.stderr
+    assert other in done.stderr
+
+
+def test_an_empty_list_says_so(tekkie):
+    done = tekkie("bookings", "list")
+    assert (done.exit_code, done.stdout) == (0, "")
+    assert done.stderr == "No bookings found.\n"

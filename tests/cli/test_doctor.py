@@ -3,7 +3,9 @@ from datetime import timedelta
 
 import pytest
 
+from api.cli.doctor_checks import check_folder, check_replicas
 from data.db import transaction
+from data.settings import load
 from tests.builders import book_job, import_neighbours
 
 INCONSISTENCIES = [
@@ -77,6 +79,40 @@ def test_a_key_that_others_can_read_is_found(tekkie, tmp_path):
     found = states(tekkie("doctor", "--json"))["secret"]
     assert found["state"] == "failed"
     assert found["cure"] == f"chmod 600 {secret}"
+
+
+def test_a_fresh_folder_is_left_as_it_is(tekkie, tmp_path, monkeypatch):
+    monkeypatch.delenv("TEKKIE_DATABASE_URL")
+    done = tekkie("doctor", "--json")
+    found = states(done)
+    assert done.exit_code == 0, found
+    assert found["database"]["found"].startswith("none yet; the first tekkie serve creates it")
+    assert not (tmp_path / "data").exists()
+
+
+def test_the_folder_of_another_database_is_left_as_it_is_too(tekkie, tmp_path):
+    assert states(tekkie("doctor", "--json", "--test-clock"))["database"]["state"] == "ok"
+    assert not (tmp_path / "data").exists()
+
+
+@pytest.mark.parametrize(("mode", "state"), [(0o700, "ok"), (0o750, "warning"), (0o701, "warning")])
+def test_a_data_folder_that_others_can_look_into_is_found(tmp_path, mode, state):
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data").chmod(mode)
+    [found] = check_folder(load(data_dir=tmp_path / "data"))
+    assert found.state == state
+    assert found.cure == ("" if state == "ok" else f"chmod 700 {tmp_path / 'data'}")
+
+
+def test_a_replica_that_no_commit_waits_for_is_found():
+    facts = {"replicas": 1, "synchronous_standby_names": ""}
+    [found] = check_replicas(facts)
+    assert found.state == "warning"
+    assert "synchronous_standby_names" in found.cure
+    assert [one.state for one in check_replicas(facts | {"synchronous_standby_names": "*"})] == [
+        "ok"
+    ]
+    assert list(check_replicas(facts | {"replicas": 0})) == []
 
 
 def test_the_text_output_has_cures(tekkie, not_durable):

@@ -1,8 +1,11 @@
 """Several processes on one socket: `tekkie serve --processes`, on a database of its own."""
 
+import asyncio
+import errno
 import os
 import re
 import signal
+import socket
 import time
 import urllib.request
 
@@ -75,6 +78,25 @@ def test_all_processes_answer_and_a_killed_one_is_restarted(town):
         assert has_ended(second[1])
         assert has_ended(restarted[1])
         assert "stopped" in log.read_text()
+
+
+async def test_a_child_that_cannot_be_started_is_tried_again(monkeypatch, tmp_path):
+    stop, reports, tries = asyncio.Event(), [], []
+
+    async def fails(*_, **__):
+        tries.append(1)
+        if len(tries) == 3:
+            stop.set()
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    monkeypatch.setattr(prefork, "RESTART_AFTER_S", 0)
+    monkeypatch.setattr(asyncio, "create_subprocess_exec", fails)
+    with socket.socket() as listener:
+        settings = Settings(data_dir=tmp_path)
+        await prefork.ProcessPool(settings, listener, stop, reports.append).supervise(1)
+    assert len(tries) == 3
+    assert all("cannot be started ([Errno 24] Too many open files)" in one for one in reports)
+    assert len(reports) == 2
 
 
 def test_children_end_when_the_parent_is_killed(town):

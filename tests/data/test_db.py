@@ -9,6 +9,7 @@ from data.db import (
     DatabaseBusy,
     DatabaseConflict,
     DatabaseFull,
+    DatabaseReadOnly,
     DatabaseUnavailable,
     ServerUnfit,
 )
@@ -139,6 +140,50 @@ async def test_a_lost_connection_is_reported_and_replaced_in_the_pool(small, own
         assert await tx.fetchval("SELECT pg_backend_pid()") not in pids
 
 
+async def test_a_server_that_became_read_only_is_unavailable_and_no_connection_to_it_is_kept(
+    pool, owner
+):
+    await owner.execute("CREATE TABLE box (n int); GRANT ALL ON box TO tekkie_service")
+    async with db.transaction(pool) as tx, db.transaction(pool) as other:
+        for connection in (tx, other):
+            await connection.execute("SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY")
+
+    async def write():
+        async with db.transaction(pool) as tx:
+            await tx.execute("INSERT INTO box VALUES (1)")
+
+    with pytest.raises(DatabaseReadOnly, match="standby"):
+        await write()
+    for _ in range(2):
+        await write()
+    assert await owner.fetchval("SELECT count(*) FROM box") == 2
+
+
+@pytest.mark.parametrize("code", ["25006", "25P03", "25P04", "57P01", "57P04", "57P05"])
+async def test_a_session_that_the_server_ends_counts_as_unavailable(pool, code):
+    with pytest.raises(DatabaseUnavailable):
+        async with db.transaction(pool) as tx:
+            await tx.execute(f"DO $$ BEGIN RAISE SQLSTATE '{code}'; END $$")
+
+
+@pytest.fixture
+async def change(owner):
+    """Changes a setting of this test's database for new sessions."""
+    name = await owner.fetchval("SELECT current_database()")
+    return lambda setting: owner.execute(f'ALTER DATABASE "{name}" SET {setting}')
+
+
+async def test_no_connection_to_a_read_only_server_is_opened(database, change):
+    await change("default_transaction_read_only = on")
+    with pytest.raises(DatabaseReadOnly, match="accepts only reads"):
+        await db.open_pool(
+            database.service_dsn, role=database.service_role, size=1, application="x"
+        )
+    async with asyncio.timeout(5):
+        connection = await db.connect(database.owner_dsn, application="x")
+    await connection.close()
+
+
 async def test_a_cancelled_caller_leaves_the_pool_usable(small):
     entered = asyncio.Event()
 
@@ -233,7 +278,7 @@ def test_each_problem_of_a_server_is_one_sentence_with_its_cure():
         "fsync": "on",
         "full_page_writes": "on",
         "synchronous_commit": "local",
-        "in_recovery": True,
+        "accepts_only_reads": True,
         "encoding": "SQL_ASCII",
         "btree_gist": False,
         "service_is_superuser": True,

@@ -1,6 +1,7 @@
 """The bundled PostgreSQL under kills and damage; processes are killed by pid, and only our own."""
 
 import asyncio
+import errno
 import fcntl
 import os
 import pwd
@@ -20,7 +21,7 @@ import psutil
 import pytest
 
 from data import database, db, migrate, settings
-from data.postgres import initdb, layout, supervisor
+from data.postgres import client, initdb, layout, supervisor
 from data.postgres.client import EmbeddedError, EmbeddedPostgres
 from data.postgres.layout import DataFolder
 
@@ -33,6 +34,24 @@ embedded.start()
 print(embedded.owner_dsn, flush=True)
 sys.stdin.readline()
 embedded.stop()
+"""
+WITHOUT_DESCRIPTORS = """
+import os, resource, sys
+from pathlib import Path
+from data.postgres.client import EmbeddedPostgres
+embedded = EmbeddedPostgres(Path(sys.argv[1]))
+embedded.start()
+print(embedded.owner_dsn, flush=True)
+resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
+held = []
+try:
+    while True:
+        held.append(os.open(os.devnull, os.O_RDONLY))
+except OSError:
+    sys.stdin.readline()
+for descriptor in held:
+    os.close(descriptor)
+sys.stdin.readline()
 """
 PAUSE = threading.Event()
 IS_ROOT = os.geteuid() == 0
@@ -180,6 +199,93 @@ def test_a_killed_server_comes_back_at_the_same_address_with_all_that_was_commit
         os.kill(before, signal.SIGKILL)
         assert eventually(lambda: query(embedded.owner_dsn, "SELECT n FROM kept")) == 1
         assert server_pid(data_folder) != before
+
+
+def test_a_server_killed_while_no_descriptor_is_left_comes_back_when_there_are_some(data_folder):
+    command = [sys.executable, "-c", WITHOUT_DESCRIPTORS, str(data_folder.path)]
+    pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+    with subprocess.Popen(command, text=True, **pipes) as process:
+        try:
+            dsn = process.stdout.readline().strip()
+            assert "Too many open files" in process.stderr.readline()
+            os.kill(server_pid(data_folder), signal.SIGKILL)
+            wait_until_gone(data_folder)
+            assert "Too many open files" in process.stderr.readline()
+            process.stdin.write("close them\n")
+            process.stdin.flush()
+            assert eventually(lambda: query(dsn, "SELECT 1")) == 1
+        finally:
+            process.kill()
+
+
+def test_errors_of_the_system_do_not_end_the_watch(tmp_path, monkeypatch):
+    embedded = EmbeddedPostgres(tmp_path)
+    errors = [OSError(code, os.strerror(code)) for code in (errno.EMFILE, errno.ENOMEM, errno.EIO)]
+
+    def is_locked(_):
+        if errors:
+            raise errors.pop()
+        embedded._ended.set()
+        return True
+
+    monkeypatch.setattr(client, "CHECK_EVERY_S", 0)
+    monkeypatch.setattr(client.layout, "is_locked", is_locked)
+    monkeypatch.setattr(client, "end_process", lambda: pytest.fail("it would have ended"))
+    embedded._watch()
+    assert embedded._ended.is_set()
+
+
+def test_the_process_ends_when_nothing_watches_its_database_any_more(tmp_path, monkeypatch):
+    ended = []
+
+    def fail(_):
+        raise RuntimeError
+
+    monkeypatch.setattr(client, "CHECK_EVERY_S", 0)
+    monkeypatch.setattr(client.layout, "is_locked", fail)
+    monkeypatch.setattr(client, "end_process", lambda: ended.append(True))
+    EmbeddedPostgres(tmp_path)._watch()
+    assert ended == [True]
+
+
+class Running:
+    """A server that ends after so many checks."""
+
+    def __init__(self, checks):
+        self.checks = checks
+
+    def poll(self):
+        self.checks -= 1
+        return None if self.checks >= 0 else 0
+
+
+@pytest.mark.parametrize("code", [errno.EMFILE, errno.ENOSPC, errno.EIO, errno.ENOLCK])
+@pytest.mark.parametrize("part", ["try_lock", "rotate"])
+def test_an_error_of_the_system_does_not_end_the_supervisor(tmp_path, monkeypatch, part, code):
+    checks = []
+
+    def fails(*_):
+        checks.append(code)
+        raise OSError(code, os.strerror(code))
+
+    if part == "try_lock":
+        monkeypatch.setattr(supervisor.layout, "try_lock", fails)
+    else:
+        monkeypatch.setattr(supervisor.layout, "try_lock", lambda *_: False)
+        monkeypatch.setattr(supervisor, "_rotate_log", fails)
+    monkeypatch.setattr(supervisor, "CHECK_EVERY_S", 0)
+    assert not supervisor._wait_until_unused(Running(3), 0, [], tmp_path / "log")
+    assert checks == [code] * 3
+
+
+def test_a_server_is_stopped_even_if_its_processes_cannot_be_listed(monkeypatch):
+    def fails(_):
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    monkeypatch.setattr(supervisor.psutil, "Process", fails)
+    with subprocess.Popen(["sleep", "600"]) as other:
+        supervisor.stop(other)
+    assert other.returncode == -signal.SIGTERM
 
 
 def test_every_process_of_the_server_and_its_supervisor_killed_at_once_loses_nothing(data_folder):

@@ -60,18 +60,25 @@ def test_a_path_with_a_space_stays_whole(monkeypatch, tmp_path):
 @pytest.mark.parametrize(
     ("name", "value", "message"),
     [
-        ("PORT", "99999", "TEKKIE_PORT: .*65535"),
-        ("PORT", "http", "TEKKIE_PORT: .*integer"),
+        ("PORT", "99999", "TEKKIE_PORT: must be a whole number from 1 to 65535, as in 8000"),
+        ("PORT", "http", "TEKKIE_PORT: must be a whole number from 1 to 65535, as in 8000"),
+        ("TEST_CLOCK", "maybe", "TEKKIE_TEST_CLOCK: must be true or false"),
+        ("MAIL_FROM", "x", "TEKKIE_MAIL_FROM: must have at least 3 characters"),
         ("DATABASE_URL", "mysql://x/y", "TEKKIE_DATABASE_URL: must begin with postgresql://"),
         ("DATABASE_URL", "postgresql://host", "TEKKIE_DATABASE_URL: must name a database"),
-        ("DATABASE_URL", "postgresql://[::1/x", "TEKKIE_DATABASE_URL: "),
+        ("DATABASE_URL", "postgresql://[::1/x", "TEKKIE_DATABASE_URL: has an invalid host"),
+        ("DATABASE_URL", "postgresql://me:a/b@h/x", "TEKKIE_DATABASE_URL: has a port that is no"),
+        ("DATABASE_URL", "postgresql://h:70000/x", "TEKKIE_DATABASE_URL: must have ports from 1"),
+        ("DATABASE_URL", "postgresql://a,,b/x", "TEKKIE_DATABASE_URL: has an empty host"),
+        ("DATABASE_URL", "postgresql:///x?host=a,b,c&port=1,2", "must have one port, or one for"),
+        ("DATABASE_POOLER", "session", "TEKKIE_DATABASE_POOLER: must be one of none, transaction"),
         ("PUBLIC_URL", "tekkie.example", "TEKKIE_PUBLIC_URL: must begin with https://"),
         ("PUBLIC_URL", "https://t.example/?a=1", "TEKKIE_PUBLIC_URL: must end before"),
         ("SECRET_KEY", "short", "TEKKIE_SECRET_KEY: must have at least 32"),
-        ("SMTP_TLS", "yes", "TEKKIE_SMTP_TLS: .*starttls"),
-        ("GEOCODER", "google", "TEKKIE_GEOCODER: .*photon"),
+        ("SMTP_TLS", "yes", "TEKKIE_SMTP_TLS: must be one of none, starttls, tls"),
+        ("GEOCODER", "google", "TEKKIE_GEOCODER: must be one of offline, photon, nominatim"),
         ("GEOCODER", "photon", "TEKKIE_GEOCODER_URL is needed"),
-        ("POOL_SIZE", "0", "TEKKIE_POOL_SIZE: .*2"),
+        ("POOL_SIZE", "0", "TEKKIE_POOL_SIZE: must be a whole number from 2 to 200"),
         ("PROXIES", "proxy.example", "TEKKIE_PROXIES: must be addresses or networks"),
         ("OPS_PORT", "8000", "TEKKIE_OPS_PORT must not be TEKKIE_PORT"),
         ("DRAIN_S", "-1", "TEKKIE_DRAIN_S: .*0"),
@@ -83,6 +90,86 @@ def test_an_invalid_value_is_refused_by_its_variable_and_not_printed(
 ):
     monkeypatch.setenv(f"TEKKIE_{name}", value)
     with pytest.raises(SettingsInvalid, match=message):
+        settings.load()
+
+
+@pytest.mark.parametrize(
+    ("name", "likely"),
+    [
+        ("TEKKIE_SECRT_KEY", "TEKKIE_SECRET_KEY"),
+        ("TEKKIE_DATABSE_URL", "TEKKIE_DATABASE_URL"),
+        ("tekkie_data_dri", "TEKKIE_DATA_DIR"),
+        ("TEKKIE_SMTP_PASSWORD_FIL", "TEKKIE_SMTP_PASSWORD_FILE"),
+        ("TEKKIE_TEST_CLOK", "TEKKIE_TEST_CLOCK"),
+    ],
+)
+def test_an_unknown_name_is_refused_with_the_likely_one(monkeypatch, name, likely):
+    monkeypatch.setenv(name, "x")
+    with pytest.raises(SettingsInvalid, match=rf"{name.upper()}: .*did you mean {likely}\?"):
+        settings.load()
+
+
+def test_unknown_names_and_invalid_values_are_reported_together(monkeypatch):
+    monkeypatch.setenv("TEKKIE_XYZ", "1")
+    monkeypatch.setenv("TEKKIE_PORT", "http")
+    with pytest.raises(SettingsInvalid) as refused:
+        settings.load(pool_size=1)
+    lines = str(refused.value).splitlines()
+    assert lines[0] == "TEKKIE_XYZ: there is no such setting; remove it."
+    assert [line.partition(":")[0] for line in lines[1:]] == ["TEKKIE_PORT", "TEKKIE_POOL_SIZE"]
+
+
+def test_names_of_the_build_and_the_tests_are_no_settings_and_no_mistake(monkeypatch):
+    for name in settings.OTHER_NAMES:
+        monkeypatch.setenv(name, "1")
+    assert settings.load() == Settings()
+
+
+def test_the_secrets_are_those_that_are_masked():
+    assert settings.secret_names() == ["database_url", "secret_key", "smtp_password", "push_key"]
+
+
+VALUES = {
+    "database_url": "postgresql://me:hidden@db.example/tekkie",
+    "push_key": "A" * 43,
+}
+
+
+@pytest.mark.parametrize("ending", ["", "\n", "\r\n"])
+@pytest.mark.parametrize("name", settings.secret_names())
+def test_every_secret_can_be_in_a_file(monkeypatch, tmp_path, name, ending):
+    value = VALUES.get(name, "hidden" * 6)
+    (tmp_path / "file").write_text(value + ending, newline="")
+    monkeypatch.setenv(f"TEKKIE_{name.upper()}_FILE", str(tmp_path / "file"))
+    assert getattr(settings.load(), name).get_secret_value() == value
+    other = VALUES.get(name, "other!" * 6)
+    assert getattr(settings.load(**{name: other}), name).get_secret_value() == other
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (None, r"cannot be read \(No such file or directory\); name a file"),
+        (b"\n", "is empty; write the value into it"),
+        (b"\xff\xfe", "is not text"),
+    ],
+)
+def test_a_file_without_a_secret_is_refused_with_its_cure(monkeypatch, tmp_path, content, problem):
+    if content is not None:
+        (tmp_path / "file").write_bytes(content)
+    monkeypatch.setenv("TEKKIE_DATABASE_URL_FILE", str(tmp_path / "file"))
+    with pytest.raises(SettingsInvalid, match=f"TEKKIE_DATABASE_URL_FILE: .*/file {problem}"):
+        settings.load()
+
+
+def test_a_secret_given_twice_is_refused_and_an_invalid_one_is_not_printed(monkeypatch, tmp_path):
+    (tmp_path / "file").write_text("hidden")
+    monkeypatch.setenv("TEKKIE_SECRET_KEY_FILE", str(tmp_path / "file"))
+    with pytest.raises(SettingsInvalid, match="at least 32 characters") as refused:
+        settings.load()
+    assert "hidden" not in str(refused.value)
+    monkeypatch.setenv("TEKKIE_SECRET_KEY", "x" * 32)
+    with pytest.raises(SettingsInvalid, match="TEKKIE_SECRET_KEY is set too; remove one"):
         settings.load()
 
 

@@ -201,7 +201,7 @@ BUGS: tuple[Mutant, ...] = (
     mutant(
         "a broken constraint counts as success",
         "a refused write is answered as done",
-        "data/db.py",
+        "data/db_errors.py",
         "        raise ConstraintViolation(str(error.constraint_name)) from error\n",
         "        return\n",
         "tests/data/test_db.py",
