@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote, urlsplit
 
 from data import db, migrate, sql_loader
+from data.hosts import is_pooled
 from data.postgres import initdb, layout
 
 if TYPE_CHECKING:
@@ -81,6 +82,7 @@ async def backup(
     dsn: str, file: Path, report: Callable[[str], None] = _ignore_report
 ) -> BackupContents:
     """Write the database at the owner's `dsn` to a new file with mode 0600."""
+    _check_is_direct(dsn)
     facts = await _read_facts(dsn)
     if not facts.has_tables:
         raise BackupRefused("There is nothing to back up: the database has no tables of tekkie.")
@@ -105,6 +107,7 @@ async def restore(
 
     With `force`, tables without people are replaced; a database with people never is.
     """
+    _check_is_direct(dsn)
     _check_is_file(file)
     facts = await _read_facts(dsn)
     await _check_is_empty(dsn, facts, force)
@@ -150,6 +153,11 @@ def _major_version(program: Path) -> int | None:
         return None
     match = VERSION.search(output)
     return int(match[1]) if match else None
+
+
+def _check_is_direct(dsn: str) -> None:
+    if is_pooled(dsn):
+        raise BackupRefused(f"A pooler cannot pass all of a database: run this{migrate.DIRECTLY}.")
 
 
 def _check_is_new(file: Path) -> None:

@@ -105,6 +105,11 @@ def behind_pooler(url: str) -> str:
     ).geturl()
 
 
+def is_pooled(url: str) -> bool:
+    """Return whether the URL is marked as leading to a transaction pooler."""
+    return Hosts.of(url).pooled
+
+
 def _host(text: str, port: str) -> Host:
     text = unquote(text)
     if text.startswith("/"):

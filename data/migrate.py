@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Final
 import asyncpg
 
 from data import db, sql_loader
+from data.hosts import is_pooled
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -38,6 +39,9 @@ LOCK_TRIES: Final = 40
 LONGEST_PAUSE_S: Final = 5.0
 SEARCH_PATH: Final = "tekkie, public"
 APPLICATION: Final = "tekkie migrate"
+DIRECTLY: Final = (
+    " with the TEKKIE_DATABASE_URL of the server itself and without TEKKIE_DATABASE_POOLER"
+)
 LOCK_ERRORS: Final = (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError)
 
 sql = sql_loader.load("migrations")
@@ -111,8 +115,12 @@ async def migrate(
 ) -> list[str]:
     """Apply the missing files and return the names of those applied here. Raises SchemaError.
 
-    `pause_s(failed)` returns the seconds to wait after that many failed attempts.
+    `pause_s(failed)` returns the seconds to wait after that many failed attempts. Through a pooler,
+    which does not sign in as the owner, nothing is applied: raises SchemaTooOld if files are missing.
     """
+    if is_pooled(dsn):
+        await check(dsn, report, folder=folder)
+        return []
     migrations = read_migrations(folder)
     connection = await db.connect(dsn, application=APPLICATION, path=SEARCH_PATH)
     applied: list[str] = []
@@ -159,7 +167,7 @@ async def check(
     if status.missing:
         raise SchemaTooOld(
             f"The database lacks {len(status.missing)} migration(s), first {status.missing[0]}: "
-            "run `tekkie migrate`."
+            f"run `tekkie migrate`{DIRECTLY if is_pooled(dsn) else ''}."
         )
     if status.ahead:
         report(

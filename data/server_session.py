@@ -122,7 +122,7 @@ class Connector:
             raise DatabaseReadOnly(f"The database accepts only reads: {READ_ONLY_CURE}.")
         if not self._verified:
             return
-        found = dict(zip(names, facts["settings"], strict=True)) | {"role": facts["role"]}
+        found = {"role": facts["role"], **dict(zip(names, facts["settings"], strict=True))}
         wanted = {"role": facts["role"], **self._settings}
         differing = {name: found[name] for name in found if found[name] != wanted[name]}
         if differing:

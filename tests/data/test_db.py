@@ -1,10 +1,11 @@
 import asyncio
 from datetime import UTC, datetime, timedelta
+from urllib.parse import urlsplit
 
 import asyncpg
 import pytest
 
-from data import db
+from data import backup, db, hosts, migrate, server_session
 from data.db import (
     DatabaseBusy,
     DatabaseConflict,
@@ -12,6 +13,7 @@ from data.db import (
     DatabaseReadOnly,
     DatabaseUnavailable,
     ServerUnfit,
+    SessionUnfit,
 )
 
 
@@ -182,6 +184,95 @@ async def test_no_connection_to_a_read_only_server_is_opened(database, change):
     async with asyncio.timeout(5):
         connection = await db.connect(database.owner_dsn, application="x")
     await connection.close()
+
+
+@pytest.fixture
+def dropped_settings(monkeypatch):
+    """New sessions lose their settings without a word, as through a pooler that ignores them."""
+    connect = asyncpg.connect
+
+    async def forward(url, **options):
+        options.pop("server_settings", None)
+        return await connect(url, **options)
+
+    monkeypatch.setattr(server_session.asyncpg, "connect", forward)
+
+
+async def test_a_session_that_lost_its_role_is_refused_with_the_cure(dropped_settings, database):
+    with pytest.raises(SessionUnfit) as refused:
+        await db.open_pool(database.owner_dsn, role="tekkie_service", size=1, application="x")
+    login = urlsplit(database.owner_dsn).username
+    assert f"(role is {login}, search_path is" in str(refused.value)
+    assert "TEKKIE_DATABASE_POOLER=transaction" in str(refused.value)
+
+
+async def open_behind_pooler(url):
+    return await db.open_pool(
+        hosts.behind_pooler(url), role="tekkie_service", size=1, application="x"
+    )
+
+
+@pytest.fixture
+async def set_for_login(server, database):
+    """Does what a refusal asks for; returns a function that changes a setting of the login."""
+    login = urlsplit(database.owner_dsn).username
+    with pytest.raises(SessionUnfit) as refused:
+        await open_behind_pooler(database.owner_dsn)
+    statements = [one for one in str(refused.value).splitlines() if one.startswith("ALTER ROLE")]
+    assert len(statements) == len(server_session.session_settings(None, "", 1)) + 2
+    connection = await db.connect(server.admin_dsn, application="tests", path="pg_catalog")
+    mine = [one.replace("tekkie_service", login, 1) for one in statements]
+    beginning = mine[0].partition(" SET ")[0]
+    for statement in (*mine, f"{beginning} SET role = 'tekkie_service'"):
+        await connection.execute(statement)
+    yield lambda setting: connection.execute(f"{beginning} SET {setting}")
+    await connection.close()
+
+
+@pytest.mark.parametrize(
+    "setting",
+    ["search_path = public", "statement_timeout = 0", "timezone = 'Europe/Zurich'", "role = none"],
+)
+async def test_a_session_through_a_pooler_without_one_of_its_settings_is_refused(
+    database, set_for_login, setting
+):
+    await (await open_behind_pooler(database.owner_dsn)).close()
+    await set_for_login(setting)
+    with pytest.raises(SessionUnfit, match=rf"settings \({setting.partition(' ')[0]} is"):
+        await open_behind_pooler(database.owner_dsn)
+
+
+async def test_through_a_pooler_nothing_is_migrated_and_a_complete_schema_is_left_as_it_is(
+    database, empty_database, tmp_path
+):
+    assert await migrate.migrate(hosts.behind_pooler(database.service_dsn)) == []
+    url = hosts.behind_pooler(empty_database.service_dsn)
+    with pytest.raises(migrate.SchemaTooOld, match=r"run `tekkie migrate` with .* server itself"):
+        await migrate.migrate(url)
+    for act in (backup.backup, backup.restore):
+        with pytest.raises(backup.BackupRefused, match="without TEKKIE_DATABASE_POOLER"):
+            await act(url, tmp_path / "file")
+
+
+async def test_through_a_pooler_each_statement_by_itself_is_a_transaction(database, set_for_login):
+    pool = await open_behind_pooler(database.owner_dsn)
+    sent = []
+
+    async def ask(how, *arguments):
+        await asyncio.sleep(0)  # queries are logged by the event loop
+        sent.clear()
+        await how("SELECT coalesce($1, '')" if arguments else "SELECT 1", *arguments)
+        await asyncio.sleep(0)
+        return [word.rstrip(";") for word in sent]
+
+    async with db.autocommit(pool) as one:
+        one.add_query_logger(lambda query: sent.append(query.query.partition(" ")[0]))
+        for how in (one.fetch, one.fetchrow, one.fetchval, one.execute):
+            assert await ask(how, "x") == ["BEGIN", "SELECT", "COMMIT"]
+        assert await ask(one.execute) == ["SELECT"]
+        async with one.transaction():
+            assert await ask(one.fetch, "x") == ["SELECT"]
+    await pool.close()
 
 
 async def test_a_cancelled_caller_leaves_the_pool_usable(small):
