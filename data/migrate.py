@@ -116,7 +116,7 @@ async def migrate(
     """Apply the missing files and return the names of those applied here. Raises SchemaError.
 
     `pause_s(failed)` returns the seconds to wait after that many failed attempts. Through a pooler,
-    which does not sign in as the owner, nothing is applied: raises SchemaTooOld if files are missing.
+    which does not sign in as the owner, nothing is applied: missing files raise SchemaTooOld.
     """
     if is_pooled(dsn):
         await check(dsn, report, folder=folder)

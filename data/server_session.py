@@ -26,7 +26,7 @@ from data.db_errors import (
 from data.hosts import Host, Hosts
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator, Mapping
+    from collections.abc import AsyncIterator, Mapping
 
     from asyncpg import Record
 
@@ -71,8 +71,8 @@ class Connector:
         self._settings: Final = settings
         self._verified: Final = verified
 
-    async def __call__(self, _: object = None, **options: Any) -> asyncpg.Connection[Record]:
-        """Open a session. Raises DatabaseUnavailable and asyncpg's errors."""
+    async def __call__(self, dsn: str | None = None, **options: Any) -> asyncpg.Connection[Record]:
+        """Open a session, of the URL given before. Raises DatabaseUnavailable, asyncpg's errors."""
         if self._hosts.pooled:
             options |= {"statement_cache_size": 0, "connection_class": PoolerConnection}
         else:
@@ -125,28 +125,24 @@ class Connector:
         found = {"role": facts["role"], **dict(zip(names, facts["settings"], strict=True))}
         wanted = {"role": facts["role"], **self._settings}
         differing = {name: found[name] for name in found if found[name] != wanted[name]}
-        if differing:
-            raise SessionUnfit("\n".join(self._explain(differing, wanted, facts["database"])))
-
-    def _explain(
-        self, differing: Mapping[str, str], wanted: Mapping[str, str], database: str
-    ) -> Iterator[str]:
-        found = ", ".join(f"{name} is {value or 'empty'}" for name, value in differing.items())
+        if not differing:
+            return
+        lost = ", ".join(f"{name} is {value or 'empty'}" for name, value in differing.items())
         if not self._hosts.pooled:
-            yield (
-                f"Connections to the database lose their settings ({found}), as behind a pooler: "
+            raise SessionUnfit(
+                f"Connections to the database lose their settings ({lost}), as behind a pooler: "
                 "let TEKKIE_DATABASE_URL name the server itself, or set "
                 "TEKKIE_DATABASE_POOLER=transaction."
             )
-            return
-        yield (
-            f"The database does not give sessions of the pooler tekkie's settings ({found}). Let "
+        statements = await role_statements(connection, wanted["role"], facts["database"])
+        first = (
+            f"The database does not give sessions of the pooler tekkie's settings ({lost}). Let "
             f"the pooler sign in as {wanted['role']}, and as an administrator run once:"
         )
-        yield from role_statements(wanted["role"], database)
+        raise SessionUnfit("\n".join([first, *statements]))
 
 
-class PoolerConnection(asyncpg.Connection):  # type: ignore[type-arg]
+class PoolerConnection(asyncpg.Connection):
     """A connection through a transaction pooler: a statement by itself is a transaction too.
 
     The driver sends a statement in two steps, which such a pooler may give to two sessions.
@@ -186,11 +182,15 @@ class PoolerConnection(asyncpg.Connection):  # type: ignore[type-arg]
             return await super().fetchval(query, *arguments, **options)
 
 
-def role_statements(role: str, database: str) -> Iterator[str]:
+async def role_statements(
+    connection: asyncpg.Connection[Record], role: str, database: str
+) -> list[str]:
     """Return the statements that give every session of a role in a database its settings."""
     settings = session_settings(None, "tekkie", STATEMENT_TIMEOUT_S) | PREFER_INDEXES
-    for name, value in settings.items():
-        yield f"ALTER ROLE {role} IN DATABASE \"{database}\" SET {name} = '{value}';"
+    rows = await connection.fetch(
+        server_sql.role_statements, role, database, list(settings), list(settings.values())
+    )
+    return [row["statement"] for row in rows]
 
 
 async def _register_json(connection: asyncpg.Connection[Record]) -> None:

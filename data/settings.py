@@ -333,6 +333,7 @@ def load(**overrides: Any) -> Settings:
     given = {name: value for name, value in overrides.items() if value is not None}
     problems = list(_unknown_names())
     given |= _secrets_in_files(given, problems)
+    loaded = None
     try:
         loaded = Settings(**given)
     except ValidationError as error:
@@ -340,7 +341,7 @@ def load(**overrides: Any) -> Settings:
             f"{_variable_name(one['loc'])}{explain(one, Settings.model_fields)}"
             for one in error.errors()
         ]
-    if problems:
+    if loaded is None or problems:
         raise SettingsInvalid("\n".join(problems)) from None
     return loaded
 

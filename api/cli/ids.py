@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 DIGITS: Final = re.compile(r"[0-9a-f][0-9a-f-]{3,35}")
 # What is done to people is not done to somebody whose id a mistyped ref happens to resemble.
-FEWEST: Final[dict[IdKind, int]] = {"booking": 4, "message": 4, "friend": 8, "operator": 8}
+FEWEST: Final = {"booking": 4, "message": 4, "friend": 8, "operator": 8}
 
 
 async def find_id(rt: Runtime, kind: IdKind, word: str, *, listed_by: str) -> UUID:

@@ -10,7 +10,7 @@ from uuid import UUID
 import typer
 
 from api.cli.exit_codes import UsageError
-from api.cli.ids import ids_like
+from api.cli.ids import FEWEST, ids_like
 from api.cli.output import AsJson, print_json, print_line, print_message, print_table
 from api.cli.session import command_runtime, run
 from data.enums import OperatorRole
@@ -233,11 +233,12 @@ async def find_operator(rt: Runtime, word: str) -> PersonId:
     from dispatch.flows.people import sessions
     from dispatch.rules.refusals import NotFound
 
-    for one in await sessions.list_operators(rt):
-        if word.lower() in (str(one.id), one.email.lower()):
-            return one.id
-    if len(alike := await ids_like(rt, "operator", word.lower())) == 1:
-        return PersonId(alike[0])
+    known, text = await sessions.list_operators(rt), word.lower()
+    found = [one.id for one in known if text in (str(one.id), one.email.lower())]
+    if not found and len(text) >= FEWEST["operator"]:
+        found = [one.id for one in known if str(one.id).endswith(text)]
+    if len(found) == 1:
+        return found[0]
     raise NotFound(f"there is no operator {word[:80]!r}; `tekkie operators list` shows them")
 
 

@@ -1,5 +1,6 @@
 import asyncio
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import asyncpg
@@ -227,6 +228,12 @@ async def set_for_login(server, database):
         await connection.execute(statement)
     yield lambda setting: connection.execute(f"{beginning} SET {setting}")
     await connection.close()
+
+
+async def test_the_statements_for_a_pooler_are_those_of_the_documents(owner):
+    page = Path(__file__).parents[2] / "docs" / "operations.md"
+    stated = [line for line in page.read_text("utf-8").splitlines() if " IN DATABASE " in line]
+    assert stated == await server_session.role_statements(owner, "tekkie_service", "tekkie")
 
 
 @pytest.mark.parametrize(

@@ -24,3 +24,8 @@ SELECT current_user::text AS role,
        ARRAY(SELECT coalesce(s.setting, '')
              FROM unnest($1::text[]) WITH ORDINALITY AS wanted (name, place)
              LEFT JOIN pg_settings s ON lower(s.name) = wanted.name ORDER BY wanted.place) AS settings
+
+-- name: role_statements
+-- What an administrator runs, so that every session of a role in a database has these settings.
+SELECT format('ALTER ROLE %I IN DATABASE %I SET %s = %L;', $1::text, $2::text, wanted.name, wanted.value) AS statement
+FROM unnest($3::text[], $4::text[]) AS wanted (name, value)
