@@ -21,7 +21,8 @@ def explain(error: ErrorDetails, fields: Mapping[str, FieldInfo]) -> str:
     field = fields.get(str(error["loc"][0])) if error["loc"] else None
     if kind == "value_error" or field is None:
         return error["msg"].removeprefix("Value error, ")
-    if kind in WHOLE_NUMBERS or (kind in LIMITS and field.annotation is int):
+    is_whole = int in (field.annotation, *get_args(field.annotation))
+    if kind in WHOLE_NUMBERS or (kind in LIMITS and is_whole):
         return f"must be a whole number{_limits(field)}{_example(field)}"
     if kind in NUMBERS or kind in LIMITS:
         return f"must be a number{_limits(field)}{_example(field)}"

@@ -93,7 +93,7 @@ async def test_a_child_that_cannot_be_started_is_tried_again(monkeypatch, tmp_pa
     monkeypatch.setattr(asyncio, "create_subprocess_exec", fails)
     with socket.socket() as listener:
         settings = Settings(data_dir=tmp_path)
-        await prefork.ProcessPool(settings, listener, stop, reports.append).supervise(1)
+        await prefork.ProcessPool(settings, [listener], stop, reports.append).supervise(1)
     assert len(tries) == 3
     assert all("cannot be started ([Errno 24] Too many open files)" in one for one in reports)
     assert len(reports) == 2

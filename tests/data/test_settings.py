@@ -81,7 +81,9 @@ def test_a_path_with_a_space_stays_whole(monkeypatch, tmp_path):
         ("POOL_SIZE", "0", "TEKKIE_POOL_SIZE: must be a whole number from 2 to 200"),
         ("PROXIES", "proxy.example", "TEKKIE_PROXIES: must be addresses or networks"),
         ("OPS_PORT", "8000", "TEKKIE_OPS_PORT must not be TEKKIE_PORT"),
-        ("DRAIN_S", "-1", "TEKKIE_DRAIN_S: .*0"),
+        ("OPS_PORT", "0", "TEKKIE_OPS_PORT: must be a whole number from 1 to 65535"),
+        ("DRAIN_S", "-1", "TEKKIE_DRAIN_S: must be a number from 0 to 600"),
+        ("DRAIN_S", "soon", "TEKKIE_DRAIN_S: must be a number from 0 to 600"),
         ("DATA_DIR", "a\nb", "TEKKIE_DATA_DIR: must be a path"),
     ],
 )
