@@ -49,7 +49,7 @@ ARGS = [
     "--force-color-profile=srgb",
     "--hide-scrollbars",
     "--mute-audio",
-    "--use-angle=swiftshader",
+    "--disable-gpu",
     "--enable-unsafe-swiftshader",
 ]
 PHONE = {"width": 390, "height": 844}
@@ -57,9 +57,14 @@ DESK = {"width": 1280, "height": 800}
 AXE = Path(AXE_FILE_PATH).read_text("utf-8")
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 PATIENCE_MS = 10_000
+# A change of the colour scheme fades.
+FINISH = """() => document.getAnimations()
+  .forEach(one => one instanceof CSSTransition && one.finish())"""
 STARTS_WITHIN_S = 60
 # What the browser itself writes about an answer of 400 and more; the pages tell people.
 STATUS = "Failed to load resource"
+# What the software renderer says of maps: it is slow.
+DRIVER = "GL Driver Message"
 
 
 @dataclass
@@ -81,7 +86,12 @@ class Tabs:
     faults: list[str] = field(default_factory=list)
 
     async def context(self, **options: Any) -> BrowserContext:
-        settings = {"viewport": PHONE, "locale": "en-GB", "timezone_id": "Europe/Zurich"}
+        settings = {
+            "viewport": PHONE,
+            "locale": "en-GB",
+            "timezone_id": "Europe/Zurich",
+            "reduced_motion": "reduce",
+        }
         context = await self.browser.new_context(base_url=self.url, **(settings | options))
         self.contexts.append(context)
         return context
@@ -100,7 +110,7 @@ class Tabs:
         return page
 
     def _on_console(self, kind: str, text: str) -> None:
-        if kind in {"error", "warning"} and not text.startswith(STATUS):
+        if kind in {"error", "warning"} and not text.startswith(STATUS) and DRIVER not in text:
             self.faults.append(f"{kind}: {text}")
 
     def _on_request(self, url: str) -> None:
@@ -261,9 +271,20 @@ def no_findings() -> Callable[[Page], Awaitable[None]]:
     return examine
 
 
+async def examine_at(page: Page, *looks: tuple[Any, str]) -> None:
+    """Examine the open screen in each size and colour scheme; nothing is wider than the screen."""
+    for viewport, scheme in looks:
+        await page.set_viewport_size(viewport)
+        await page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+        await examine(page)
+        wide = await page.evaluate("document.documentElement.scrollWidth")
+        assert wide <= viewport["width"], (page.url, viewport)
+
+
 async def examine(page: Page) -> None:
     if not await page.evaluate("'axe' in window"):
         await page.evaluate(f"() => {{ {AXE} }}")
+    await page.evaluate(FINISH)
     options = {"runOnly": {"type": "tag", "values": RULES}, "resultTypes": ["violations"]}
     found = await page.evaluate("options => axe.run(options)", options)
     violations = {
