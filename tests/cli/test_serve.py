@@ -12,7 +12,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from api.cli.root import app
 from tests.cli.conftest import FRIENDS
 
 STARTS_WITHIN_S = 90
@@ -51,6 +53,15 @@ def command(folder, *words):
 
 
 def tekkie(folder, *words):
+    """The result of a command in this process, which spares an import of everything."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.startswith("TEKKIE_")]:
+            patch.delenv(name)
+        patch.setenv("TEKKIE_DATA_DIR", str(folder))
+        return CliRunner().invoke(app, words)
+
+
+def run_process(folder, *words):
     line, env = command(folder, *words)
     return subprocess.run(line, env=env, capture_output=True, text=True, check=False, timeout=100)
 
@@ -117,7 +128,7 @@ def town(folder):
     path = folder.parent / "friends.csv"
     path.write_text(FRIENDS.replace(",20,,", ",20,wifi,"), encoding="utf-8")
     done = tekkie(folder, "friends", "import", str(path))
-    assert done.returncode == 0, done.stderr
+    assert done.exit_code == 0, done.stderr
     return folder
 
 
@@ -146,13 +157,6 @@ def test_an_accepted_job_survives_kill_9_and_a_stopped_service_ends_with_0(town)
         assert "Traceback" not in log.read_text()
 
 
-def test_serve_sends_no_server_header_and_writes_no_access_log(town):
-    with serving(town, "--api-only") as (_, log, url):
-        with urllib.request.urlopen(f"{url}/v1/packages?market=CH", timeout=10) as answer:
-            assert answer.headers["Server"] is None
-        assert "GET" not in log.read_text()
-
-
 def test_a_worker_runs_alone_and_ends_with_0(town):
     with running(town, "worker") as (process, log):
         wait_for(process, log, "working")
@@ -163,7 +167,7 @@ def test_a_port_in_use_is_reported_before_anything_is_started(town):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
-        done = tekkie(town, "serve", "--port", str(taken.getsockname()[1]))
+        done = run_process(town, "serve", "--port", str(taken.getsockname()[1]))
     assert done.returncode == 1
     assert "--port" in done.stderr
     assert "database" not in done.stderr
@@ -171,7 +175,7 @@ def test_a_port_in_use_is_reported_before_anything_is_started(town):
 
 def test_all_checks_pass_for_a_new_service(town):
     done = tekkie(town, "doctor", "--json")
-    assert done.returncode == 0, done.stdout
+    assert done.exit_code == 0, done.stdout
     found = {one["what"]: one["state"] for one in json.loads(done.stdout)["findings"]}
     assert {name for name, state in found.items() if state != "ok"} <= {"mail", "disk", "push"}
 
@@ -188,11 +192,14 @@ def test_migrate_may_be_repeated_and_openapi_needs_no_database(town, tmp_path):
     assert not (tmp_path / "none").exists()
 
 
-def test_serve_refuses_a_test_clock_unless_allowed_and_then_reports_it(town):
-    assert tekkie(town, "clock", "advance", "1h", "--test-clock").returncode == 0
-    refused = tekkie(town, "serve", "--port", str(free_port()))
+def test_serve_reports_an_allowed_test_clock_and_sends_no_server_header(town):
+    assert tekkie(town, "clock", "advance", "1h", "--test-clock").exit_code == 0
+    refused = run_process(town, "serve", "--port", str(free_port()))
     assert refused.returncode == 1
     assert "TEKKIE_TEST_CLOCK=1" in refused.stderr
-    with serving(town, "--test-clock") as (_, log, _):
+    with serving(town, "--api-only", "--test-clock") as (_, log, url):
         assert "TEST CLOCK" in log.read_text()
-    assert tekkie(town, "clock", "remove", "--test-clock").returncode == 0
+        with urllib.request.urlopen(f"{url}/v1/packages?market=CH", timeout=10) as answer:
+            assert answer.headers["Server"] is None
+        assert "GET" not in log.read_text()
+    assert tekkie(town, "clock", "remove", "--test-clock").exit_code == 0
