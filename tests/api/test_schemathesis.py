@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from random import Random
 from threading import Event, Thread
+from typing import Any
 
 import pytest
 import uvicorn
@@ -24,6 +25,7 @@ from tests.proof.fuzz.callers import KINDS, Caller, create_callers
 
 BASE = "https://tekkie.test"
 EXAMPLES = 1
+MAY_DO_MUCH = {"winner", "operator"}
 DOCUMENT = create_app().openapi()
 
 
@@ -81,16 +83,24 @@ def served(server, template, tmp_path_factory) -> Iterator[ServedApi]:
     server.drop(name)
 
 
+def select_paths(caller: int) -> dict[str, Any]:
+    """The document, with a third of the paths for a caller who may do little."""
+    if KINDS[caller] in MAY_DO_MUCH:
+        return DOCUMENT
+    paths = sorted(DOCUMENT["paths"])[caller % 3 :: 3]
+    return DOCUMENT | {"paths": {path: DOCUMENT["paths"][path] for path in paths}}
+
+
 @pytest.mark.parametrize("caller", range(len(KINDS)), ids=KINDS)
 def test_generated_requests_get_documented_answers(served, caller):
     """The short slice of `python -m tests.proof.fuzz`, with the test clock paused."""
     report = attack(
-        DOCUMENT,
+        select_paths(caller),
         served.url,
         served.callers[caller],
         seed=1,
         examples=EXAMPLES,
-        phases=("examples", "fuzzing", "stateful"),
+        phases=("fuzzing", "stateful") if KINDS[caller] == "winner" else ("fuzzing",),
     )
     assert report.failures == []
     assert 500 not in report.statuses
