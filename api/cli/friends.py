@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -26,10 +26,8 @@ from data.markets import Market
 if TYPE_CHECKING:
     from data.enums import FriendState
     from data.records.people import Friend
-    from dispatch.flows.people.friends import ImportCounts
+    from dispatch.flows.people.friend_import import ImportReport
     from dispatch.runtime import Runtime
-    from geo.friend_import.reader import Row
-    from geo.row_errors import RowError
 
 ERRORS_MAX = 50
 LIMIT = 50
@@ -59,18 +57,29 @@ def import_(
     Columns: ref, name, email, phone, radius_km, languages; lat and lon, or postcode, city and
     country; optional: certificates, tier, capacity, market. Lists are separated by `;`.
 
-    Every row is validated first. A bad row stops the import unless --skip-bad. Idempotent.
+    Every row is validated first, and all its faults are named. A bad row stops the import unless
+    --skip-bad. Idempotent.
     """
-    faults, done = run(_import(ctx, file, skip_bad=skip_bad))
+    report = run(_import(ctx, file, skip_bad=skip_bad))
     if as_json:
-        print_json({"faults": faults, **_counts(done)})
+        counts = asdict(report.done) if report.imported else {}
+        print_json(
+            {
+                "faults": report.faults,
+                "bad_rows": report.bad,
+                "good_rows": report.good,
+                "taken_in": report.imported,
+                **counts,
+            }
+        )
     else:
-        _print_errors(faults, imported=done is not None)
-        if done is not None:
+        _print_errors(report)
+        if report.imported:
+            done = report.done
             print_message(
                 f"{done.created} created, {done.changed} changed, {done.unchanged} unchanged."
             )
-    if done is None:
+    if not report.imported:
         raise typer.Exit(REFUSED)
 
 
@@ -164,38 +173,24 @@ def block(
     print_message(f"{friend} gets no more offers of this customer.")
 
 
-async def _import(
-    ctx: typer.Context, file: Path, *, skip_bad: bool
-) -> tuple[list[RowError], ImportCounts | None]:
-    from dispatch.flows.people import friends
+async def _import(ctx: typer.Context, file: Path, *, skip_bad: bool) -> ImportReport:
+    from dispatch.flows.people import friend_import
 
     async with command_runtime(ctx, places=True) as rt:
         with progress_bar(f"validating {file.name}", None) as count:
-            rows, faults = _read_rows(rt, file, count)
-        if (faults and not skip_bad) or any(fault.line == 0 for fault in faults):
-            return faults, None
-        with progress_bar("importing", len(rows)) as count:
-            return faults, await friends.import_friends(rt, rows, actor=ACTOR, progress=count)
+            checked = friend_import.check_file(rt, file, progress=_in_steps(count))
+        with progress_bar("importing", len(checked.rows)) as count:
+            return await friend_import.import_checked(
+                rt, checked, actor=ACTOR, skip_bad=skip_bad, progress=count
+            )
 
 
-def _read_rows(rt: Runtime, file: Path, count: Any) -> tuple[list[Row], list[RowError]]:
-    from data.seed import catalogue
-    from geo.friend_import.reader import read
-    from geo.row_errors import RowError
-
-    rows: list[Row] = []
-    faults: list[RowError] = []
-    for one in read(file, rt.gazetteer, catalogue.load().certificates.keys()):
-        if isinstance(one, RowError):
-            faults.append(one)
-        else:
-            rows.append(one)
-        if (len(rows) + len(faults)) % STEP == 0:
-            count(len(rows) + len(faults))
-    return rows, faults
+def _in_steps(count: Callable[[int], None]) -> Callable[[int], None]:
+    return lambda rows: count(rows) if rows % STEP == 0 else None
 
 
-def _print_errors(faults: Sequence[RowError], *, imported: bool) -> None:
+def _print_errors(report: ImportReport) -> None:
+    faults = report.faults
     if not faults:
         return
     print_table(
@@ -203,21 +198,18 @@ def _print_errors(faults: Sequence[RowError], *, imported: bool) -> None:
         ((f.line or "file", f.field, f.problem, f.cure) for f in faults[:ERRORS_MAX]),
         none="",
     )
-    bad = f"{len(faults)} bad row{'' if len(faults) == 1 else 's'}"
+    bad = f"{report.bad} bad row{'' if report.bad == 1 else 's'}"
     if len(faults) > ERRORS_MAX:
-        bad += f", the first {ERRORS_MAX} shown; --json lists all"
-    if imported:
+        bad += f", the first {ERRORS_MAX} of {len(faults)} faults shown; --json lists all"
+    if report.imported:
         stderr_console().print(f"[yellow]{bad}[/] skipped.")
     elif faults[0].line == 0:
         stderr_console().print("[bold red]Nothing was imported.[/]")
     else:
+        cure = f"--skip-bad imports the {report.good} good" if report.good else "none is good"
         stderr_console().print(
-            f"[bold red]{bad}: nothing was imported.[/] Correct them, or skip them with --skip-bad."
+            f"[bold red]{bad}: nothing was imported.[/] Correct them; {cure}.", highlight=False
         )
-
-
-def _counts(done: ImportCounts | None) -> dict[str, Any]:
-    return {"taken_in": done is not None, **(asdict(done) if done else {})}
 
 
 async def all_friends(rt: Runtime) -> AsyncIterator[Friend]:

@@ -274,13 +274,19 @@ class RowProblem(ResponseModel):
 
 
 class ImportResponse(ResponseModel):
-    """The result of an import, or of a dry run; all counts are 0 while a row is bad."""
+    """The result of an import, or of a dry run, which counts the effect of the good rows.
+
+    Unless `skip_bad`, an import with a bad row changes nothing, and its counts are 0.
+    """
 
     taken_in: int = Field(description="Newly created friends.")
     changed: int
     unchanged: int
     dry_run: bool
-    rows: list[RowProblem]
+    bad_rows: int = Field(description="Rows with at least one problem.")
+    rows: list[RowProblem] = Field(
+        description="Every problem of every row, at most about 1,000 problems."
+    )
 
 
 class MapState(StrEnum):

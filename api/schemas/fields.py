@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import Annotated, Any
 
-import phonenumbers
 from email_validator import SPECIAL_USE_DOMAIN_NAMES, EmailNotValidError, validate_email
 from pydantic import (
     AfterValidator,
@@ -23,6 +22,7 @@ from pydantic_core import PydanticCustomError
 
 from data.enums import Wish
 from data.markets import Language
+from data.phones import PhoneInvalid, parse_phone
 
 CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 CONTROL_BUT_LINES = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029]")
@@ -131,16 +131,9 @@ def _url64(length: int) -> dict[str, Any]:
 def e164(phone: str, region: str) -> str:
     """A telephone number in E.164 form, parsed by the conventions of `region`. Raises `invalid`."""
     try:
-        number = phonenumbers.parse(phone, region)
-    except phonenumbers.NumberParseException:
-        number = None
-    if number is None or not phonenumbers.is_valid_number(number):
-        raise invalid(
-            f"is not a telephone number of {region} or abroad",
-            "write it with the country code, like +41 44 000 17 39",
-            "customer.phone",
-        )
-    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+        return parse_phone(phone, region)
+    except PhoneInvalid as wrong:
+        raise invalid(wrong.problem, wrong.cure, "customer.phone") from None
 
 
 LINE = AfterValidator(refuse_characters(CONTROL))

@@ -60,6 +60,14 @@ async def comparable(tx: Connection, refs: Sequence[str]) -> dict[FriendId, Mapp
     return {FriendId(row.pop("id")): row for row in rows}
 
 
+async def vacate_addresses(tx: Connection, refs: Sequence[str]) -> None:
+    """Free the addresses of these friends, who get others in the same transaction."""
+    if refs:
+        ids = await ids_by_ref(tx, refs)
+        await tx.execute(sql.lock, list(ids.values()))
+        await tx.execute(sql.vacate_addresses, list(ids.values()))
+
+
 async def put(tx: Connection, entries: Sequence[FriendEntry]) -> set[FriendId]:
     """Insert or update these friends; return those new or changed."""
     if not entries:

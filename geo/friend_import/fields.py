@@ -4,22 +4,15 @@
 """
 
 import re
-from collections.abc import Mapping, Set
-from functools import cache, lru_cache
+from collections.abc import Mapping, Sequence, Set
+from functools import lru_cache
 
 from email_validator import EmailNotValidError, validate_email
-from phonenumbers import (
-    NumberParseException,
-    PhoneNumber,
-    PhoneNumberFormat,
-    format_number,
-    is_valid_number,
-    parse,
-)
 from rapidfuzz import process
 
 from data.enums import Tier
-from data.markets import MARKETS, Language, Market
+from data.markets import Language, Market
+from data.phones import PhoneInvalid, parse_phone
 from geo.gazetteer.addresses import AddressRefused, Place
 from geo.gazetteer.offline import Gazetteer
 from geo.point import Point, PointInvalid
@@ -32,13 +25,11 @@ LEAST_RADIUS_KM, MOST_RADIUS_KM = 0.5, 100.0
 LEAST_CAPACITY, MOST_CAPACITY = 1, 20
 DEFAULT_CAPACITY = 3
 MOST_CERTIFICATES = 40
+NAMED = 5
 
 _CERTIFICATE = re.compile("[a-z0-9-]{2,40}")
 _LIST = re.compile("[;,|]")
 _NUMBER = re.compile(r"[+-]?[0-9]{1,15}(\.[0-9]{1,20})?")
-_CALLING_CODES = "|".join(sorted({str(facts.calling_code) for facts in MARKETS.values()}))
-_E164 = re.compile(rf"\+({_CALLING_CODES})([1-9][0-9]{{6,11}})")
-_SPACING = re.compile(r"[\s\-./()]")
 # Plain addresses need no parser; all others are checked by email-validator.
 _PLAIN_EMAIL = re.compile(
     r"[a-z0-9_+-]+(\.[a-z0-9_+-]+)*@([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,24}",
@@ -75,23 +66,19 @@ def email_of(cells: Cells) -> str:
         raise FieldError("email", problem, "give one like ana@example.org") from None
 
 
-def phone_of(cells: Cells, market: Market) -> str:
-    """Return the phone number in E.164; national numbers are of the friend's market."""
+def phone_of(cells: Cells, market: Market | None) -> str:
+    """Return the phone number in E.164; national numbers are of the friend's market.
+
+    Without a market, which is an error of its own, they may be of any.
+    """
     value = text_of(cells, "phone")
-    plain = _E164.fullmatch(_SPACING.sub("", value))
-    try:
-        if plain:
-            number = PhoneNumber(country_code=int(plain[1]), national_number=int(plain[2]))
-        else:
-            number = parse(value, market)
-    except NumberParseException:
-        number = PhoneNumber()
-    if not is_valid_number(number):
-        problem = f"{quote_value(value)} is not a phone number"
-        raise FieldError(
-            "phone", problem, f"give it with its country code, like {_example(market)}"
-        )
-    return format_number(number, PhoneNumberFormat.E164)
+    wrong: list[PhoneInvalid] = []
+    for region in [market] if market else Market:
+        try:
+            return parse_phone(value, region)
+        except PhoneInvalid as invalid:
+            wrong.append(invalid)
+    raise FieldError("phone", f"{quote_value(value)} {wrong[0].problem}", wrong[0].cure)
 
 
 def number_of(cells: Cells, field: str, least: float, most: float) -> float:
@@ -144,26 +131,23 @@ def languages_of(cells: Cells) -> tuple[Language, ...]:
 @lru_cache(maxsize=10_000)
 def _languages(value: str) -> tuple[Language, ...]:
     known = ", ".join(Language)
-    found: dict[Language, None] = {}
-    for part in _split_list(value):
-        try:
-            found[Language(part.lower())] = None
-        except ValueError:
-            problem = f"language {quote_value(part)} is not known"
-            raise FieldError("languages", problem, f"use {known}, separated by ;") from None
-    if not found:
+    codes = dict.fromkeys(part.lower() for part in _split_list(value))
+    unknown = [code for code in codes if code not in set(Language)]
+    if unknown:
+        problem = f"language {_quote_all(unknown)} is not known"
+        raise FieldError("languages", problem, f"use {known}, separated by ;")
+    if not codes:
         raise FieldError("languages", "languages is missing", f"give at least one of {known}")
-    return tuple(found)
+    return tuple(map(Language, codes))
 
 
 def certificates_of(cells: Cells, known: Set[str] | None) -> tuple[str, ...]:
     """Return the certificate codes, possibly none; each must be in `known` if that is given."""
     codes = _certificates(cells.get("certificates", ""))
-    for code in codes:
-        if known is not None and code not in known:
-            raise FieldError(
-                "certificates", f"certificate {code} is not known", _suggest(code, known)
-            )
+    unknown = [] if known is None else [code for code in codes if code not in known]
+    if known is not None and unknown:
+        problem = f"certificate {_quote_all(unknown)} is not known"
+        raise FieldError("certificates", problem, _suggest(unknown, known))
     return codes
 
 
@@ -173,10 +157,10 @@ def _certificates(value: str) -> tuple[str, ...]:
     if len(codes) > MOST_CERTIFICATES:
         problem = f"{len(codes)} certificates are listed"
         raise FieldError("certificates", problem, f"give at most {MOST_CERTIFICATES}")
-    for code in codes:
-        if not _CERTIFICATE.fullmatch(code):
-            problem = f"{quote_value(code)} is not a certificate code"
-            raise FieldError("certificates", problem, "use a-z, 0-9 and -, separated by ;")
+    wrong = [code for code in codes if not _CERTIFICATE.fullmatch(code)]
+    if wrong:
+        problem = f"{_quote_all(wrong)} is not a certificate code"
+        raise FieldError("certificates", problem, "use a-z, 0-9 and -, separated by ;")
     return codes
 
 
@@ -193,12 +177,8 @@ def market_of(cells: Cells) -> Market | None:
     return None
 
 
-def point_of(cells: Cells) -> Point | None:
-    """Return the point of lat and lon; None if both are empty."""
-    if not cells.get("lat") and not cells.get("lon"):
-        return None
-    lat = number_of(cells, "lat", -180, 180)
-    lon = number_of(cells, "lon", -180, 180)
+def point_of(lat: float, lon: float) -> Point:
+    """Return the point of a latitude and a longitude. Raises FieldError."""
     try:
         return Point(lat, lon)
     except PointInvalid:
@@ -237,16 +217,18 @@ def _split_list(value: str) -> list[str]:
     return [part for part in (part.strip() for part in _LIST.split(value)) if part]
 
 
-def _suggest(value: str, known: Set[str]) -> str:
-    best = process.extractOne(value, sorted(known), score_cutoff=60)
-    return f"did you mean {best[0]}?" if best else f"use one of {', '.join(sorted(known))}"
+def _quote_all(values: Sequence[str]) -> str:
+    more = f" and {len(values) - NAMED} more" if len(values) > NAMED else ""
+    return ", ".join(map(quote_value, values[:NAMED])) + more
+
+
+def _suggest(values: Sequence[str], known: Set[str]) -> str:
+    best = [process.extractOne(value, sorted(known), score_cutoff=60) for value in values]
+    found = [one[0] for one in best if one]
+    if found and len(found) == len(values):
+        return f"did you mean {', '.join(dict.fromkeys(found))}?"
+    return f"use one of {', '.join(sorted(known))}"
 
 
 def _field_error(refused: AddressRefused) -> FieldError:
     return FieldError(refused.field, refused.problem, refused.cure)
-
-
-@cache
-def _example(market: Market) -> str:
-    number = parse(MARKETS[market].phone_example, market)
-    return format_number(number, PhoneNumberFormat.E164)

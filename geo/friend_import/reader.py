@@ -1,19 +1,19 @@
-"""Reads friends from a file: yields a checked `Row` or a `RowError` per line.
+"""Reads friends from a file: yields a checked `Row`, or each `RowError` of its line.
 
 CSV is streamed; only `ref` and `email` of earlier rows are kept, to find duplicates. GeoJSON,
 GeoPackage and GeoParquet have features: their line is the number of the feature.
 """
 
-import csv
-from collections.abc import Iterator, Mapping, Sequence, Set
+import io
+from collections.abc import Callable, Iterator, Mapping, Set
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TextIO
-
-from rapidfuzz import process
+from typing import Any, ParamSpec, TypeVar
 
 from data.enums import Tier
 from data.markets import Language, Market
+from geo.friend_import import csv_lines
+from geo.friend_import.columns import Line, file_error
 from geo.friend_import.fields import (
     capacity_of,
     certificates_of,
@@ -21,6 +21,7 @@ from geo.friend_import.fields import (
     languages_of,
     market_at,
     market_of,
+    number_of,
     optional_text,
     phone_of,
     place_of,
@@ -34,15 +35,12 @@ from geo.point import Point, Precision
 from geo.row_errors import NOT_UTF8, UNPRINTABLE, FieldError, RowError, quote_value
 
 MOST_ROWS = 2_000_000
-MOST_COLUMNS = 200
-REQUIRED = ("ref", "name", "email", "phone", "radius_km", "languages")
-PLACED_BY = (("lat", "lon"), ("postcode", "country"), ("city", "country"))
-COLUMNS = (
-    *REQUIRED,
-    *("lat", "lon", "postcode", "city", "country"),
-    *("certificates", "tier", "capacity", "market"),
-)
 CSV_ENDINGS = {".csv", ".tsv", ".txt"}
+JSON_ENDINGS = {".geojson", ".json"}
+TEXT_ENDINGS = frozenset(CSV_ENDINGS | JSON_ENDINGS)
+
+Given = ParamSpec("Given")
+Found = TypeVar("Found")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,97 +81,144 @@ class _FirstLines:
 def read(
     path: Path, gazetteer: Gazetteer, known_certificates: Set[str] | None = None
 ) -> Iterator[Row | RowError]:
-    """Yield every row of the file in order, or its error.
+    """Yield every row of the file in order, or its errors.
 
     An error of line 0 concerns the whole file and is the last.
     """
+    return _rows(_lines(path), gazetteer, known_certificates)
+
+
+def read_text(
+    ending: str, text: str, gazetteer: Gazetteer, known_certificates: Set[str] | None = None
+) -> Iterator[Row | RowError]:
+    """Yield the rows of a text, like `read`; `ending` is one of TEXT_ENDINGS."""
+    return _rows(_lines_of_text(ending, text), gazetteer, known_certificates)
+
+
+def _rows(
+    lines: Iterator[Line], gazetteer: Gazetteer, known: Set[str] | None
+) -> Iterator[Row | RowError]:
     first_lines = _FirstLines()
-    for number, cells in _lines(path):
+    for count, (number, cells) in enumerate(lines, start=1):
         if isinstance(cells, RowError):
             yield cells
-            continue
-        if number > MOST_ROWS:
-            yield _file_error("", f"the file has more than {MOST_ROWS} rows", "split it")
+        elif count > MOST_ROWS:
+            yield file_error(f"the file has more than {MOST_ROWS} rows", "split it")
             return
-        try:
-            row = _row(number, cells, gazetteer, known_certificates)
-            _check_unique(first_lines.refs, "ref", row.ref, number)
-            _check_unique(first_lines.emails, "email", row.email.casefold(), number)
-        except FieldError as error:
-            yield error.at(number)
         else:
-            yield row
+            row = _row(number, cells, gazetteer, known, first_lines)
+            if isinstance(row, Row):
+                yield row
+            else:
+                yield from row
 
 
-def check_columns(columns: Sequence[str]) -> list[RowError]:
-    """Return the errors of a header: unknown, duplicate and missing columns."""
-    errors = []
-    for name in dict.fromkeys(columns):
-        if name not in COLUMNS:
-            errors.append(
-                _file_error(
-                    name[:40], f"column {quote_value(name)} is not known", _suggest_column(name)
-                )
-            )
-        elif columns.count(name) > 1:
-            errors.append(_file_error(name, f"column {name} occurs twice", "remove one"))
-    for name in REQUIRED:
-        if name not in columns:
-            errors.append(_file_error(name, f"column {name} is missing", "add it"))
-    if not any(set(placed) <= set(columns) for placed in PLACED_BY):
-        cure = "add lat and lon, or postcode, city and country"
-        errors.append(_file_error("lat", "no columns give the friend's place", cure))
-    return errors
+class _Errors:
+    """The errors of one row, the first of each field."""
+
+    def __init__(self) -> None:
+        self.by_field: dict[str, FieldError] = {}
+
+    def add(self, error: FieldError) -> None:
+        self.by_field.setdefault(error.field, error)
+
+    def catch(
+        self, find: Callable[Given, Found], *given: Given.args, **named: Given.kwargs
+    ) -> Found | None:
+        """Return what `find` returns, or None and keep its error."""
+        try:
+            return find(*given, **named)
+        except FieldError as error:
+            self.add(error)
+            return None
 
 
 def _row(
-    number: int, cells: Mapping[str, str], gazetteer: Gazetteer, known: Set[str] | None
-) -> Row:
-    _check_text(cells)
-    market, point = market_of(cells), point_of(cells)
-    precision, precision_m, note = Precision.EXACT, 0, ""
-    postcode, city = optional_text(cells, "postcode") or None, optional_text(cells, "city") or None
-    if point is None:
-        place = place_of(cells, market, gazetteer)
-        market, point = place.country, place.point
-        precision, precision_m, note = place.precision, place.radius_m, place.note
-        postcode, city = place.postcode, place.town
-    else:
-        market = market_at(cells, market, point, gazetteer)
-    return Row(
-        line=number,
-        ref=text_of(cells, "ref"),
-        name=text_of(cells, "name"),
-        email=email_of(cells),
-        phone=phone_of(cells, market),
-        market=market,
-        point=point,
-        precision=precision,
-        precision_m=precision_m,
-        postcode=postcode,
-        city=city,
-        radius_m=radius_m_of(cells),
-        certificates=certificates_of(cells, known),
-        languages=languages_of(cells),
-        tier=tier_of(cells),
-        capacity=capacity_of(cells),
-        note=note,
-    )
+    number: int,
+    cells: Mapping[str, str],
+    gazetteer: Gazetteer,
+    known: Set[str] | None,
+    first_lines: _FirstLines,
+) -> Row | list[RowError]:
+    """Return the row, or its errors, one of each field, in the order of the columns."""
+    errors = _Errors()
+    _check_text(cells, errors)
+    placed = _placed(cells, gazetteer, errors)
+    values: dict[str, Any] = {
+        "ref": errors.catch(text_of, cells, "ref"),
+        "name": errors.catch(text_of, cells, "name"),
+        "email": errors.catch(email_of, cells),
+        "phone": errors.catch(phone_of, cells, placed.get("market")),
+        "radius_m": errors.catch(radius_m_of, cells),
+        "certificates": errors.catch(certificates_of, cells, known),
+        "languages": errors.catch(languages_of, cells),
+        "tier": errors.catch(tier_of, cells),
+        "capacity": errors.catch(capacity_of, cells),
+    }
+    for name, lines in (("ref", first_lines.refs), ("email", first_lines.emails)):
+        if values[name]:
+            errors.catch(_check_unique, lines, name, values[name], number)
+    if errors.by_field:
+        order = [name for name in (*cells, *errors.by_field) if name in errors.by_field]
+        return [errors.by_field[name].at(number) for name in dict.fromkeys(order)]
+    return Row(line=number, **values, **placed)
 
 
-def _check_text(cells: Mapping[str, str]) -> None:
+def _placed(cells: Mapping[str, str], gazetteer: Gazetteer, errors: _Errors) -> dict[str, Any]:
+    """Return market, point and their description, without what is not known for an error."""
+    market = errors.catch(market_of, cells)
+    if cells.get("lat") or cells.get("lon"):
+        return _at_point(cells, market, gazetteer, errors)
+    for name in ("postcode", "city"):
+        errors.catch(optional_text, cells, name)
+    if errors.by_field.keys() & {"market", "country", "postcode", "city"}:
+        return {"market": market}
+    place = errors.catch(place_of, cells, market, gazetteer)
+    if place is None:
+        return {"market": market}
+    return {
+        "market": place.country,
+        "point": place.point,
+        "precision": place.precision,
+        "precision_m": place.radius_m,
+        "postcode": place.postcode,
+        "city": place.town,
+        "note": place.note,
+    }
+
+
+def _at_point(
+    cells: Mapping[str, str], market: Market | None, gazetteer: Gazetteer, errors: _Errors
+) -> dict[str, Any]:
+    lat = errors.catch(number_of, cells, "lat", -180, 180)
+    lon = errors.catch(number_of, cells, "lon", -180, 180)
+    point = None if lat is None or lon is None else errors.catch(point_of, lat, lon)
+    if point is not None and not errors.by_field.keys() & {"market", "country"}:
+        market = errors.catch(market_at, cells, market, point, gazetteer)
+    return {
+        "market": market,
+        "point": point,
+        "precision": Precision.EXACT,
+        "precision_m": 0,
+        "postcode": errors.catch(optional_text, cells, "postcode") or None,
+        "city": errors.catch(optional_text, cells, "city") or None,
+    }
+
+
+def _check_text(cells: Mapping[str, str], errors: _Errors) -> None:
     text = "".join(cells.values())
     if not NOT_UTF8.search(text) and not UNPRINTABLE.search(text):
         return
     for name, value in cells.items():
         if NOT_UTF8.search(value):
-            raise FieldError(name, f"{name} is not UTF-8", "save the file as UTF-8")
-        if UNPRINTABLE.search(value):
-            raise FieldError(name, f"{name} holds control characters or line ends", "remove them")
+            errors.add(FieldError(name, f"{name} is not UTF-8", "save the file as UTF-8"))
+        elif UNPRINTABLE.search(value):
+            problem = f"{name} holds control characters or line ends"
+            errors.add(FieldError(name, problem, "remove them"))
 
 
 def _check_unique(lines: dict[str, int], name: str, value: str, number: int) -> None:
-    first = lines.setdefault(value, number)
+    first = lines.setdefault(value.casefold() if name == "email" else value, number)
     if first != number:
         problem = f"{name} {quote_value(value)} occurs on line {first} already"
         raise FieldError(
@@ -181,74 +226,25 @@ def _check_unique(lines: dict[str, int], name: str, value: str, number: int) -> 
         )
 
 
-def _lines(path: Path) -> Iterator[tuple[int, Mapping[str, str] | RowError]]:
+def _lines(path: Path) -> Iterator[Line]:
     try:
         if not path.is_file():
-            yield 0, _file_error("", "the file does not exist", "check its name")
+            yield 0, file_error("the file does not exist", "check its name")
         elif path.stat().st_size == 0:
-            yield 0, _file_error("", "the file is empty", "give a header and a row per friend")
+            yield 0, file_error("the file is empty", "give a header and a row per friend")
         elif path.suffix.lower() in CSV_ENDINGS:
-            yield from _csv(path)
+            yield from csv_lines.lines_of_file(path)
         else:
-            from geo.friend_import.features import features
+            from geo.friend_import import features
 
-            yield from features(path, check_columns)
+            yield from features.lines_of_file(path)
     except OSError as error:
-        yield (
-            0,
-            _file_error("", f"the file cannot be read ({error.strerror})", "check its permissions"),
-        )
+        yield 0, file_error(f"the file cannot be read ({error.strerror})", "check its permissions")
 
 
-def _csv(path: Path) -> Iterator[tuple[int, Mapping[str, str] | RowError]]:
-    with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
-        start = file.readline(100_000)
-        if "\x00" in start or NOT_UTF8.search(start[:2]):
-            yield 0, _file_error("", "the file is not UTF-8 text", "save it as CSV in UTF-8")
-            return
-        file.seek(0)
-        yield from _records(file, _delimiter(start))
+def _lines_of_text(ending: str, text: str) -> Iterator[Line]:
+    if ending in CSV_ENDINGS:
+        return csv_lines.lines(io.StringIO(text.removeprefix("\ufeff"), newline=""))
+    from geo.friend_import import features
 
-
-def _records(file: TextIO, delimiter: str) -> Iterator[tuple[int, Mapping[str, str] | RowError]]:
-    reader = csv.reader(file, delimiter=delimiter, strict=True)
-    line, columns = 1, [""]
-    try:
-        columns = [name.strip().lower() for name in next(reader, [])]
-        errors = check_columns(columns[:MOST_COLUMNS])
-        yield from ((0, error) for error in errors)
-        if errors:
-            return
-        line, rows = reader.line_num + 1, 0
-        for values in reader:
-            if values:
-                rows += 1
-                yield line, _cells(line, columns, values)
-            line = reader.line_num + 1
-    except csv.Error as error:
-        problem, cure = f"the line is not CSV ({error})", "correct the quotes from here on"
-        yield line, RowError(line=line, field="", problem=problem, cure=cure)
-    else:
-        if not rows:
-            yield 0, _file_error("", "the file has a header and no rows", "add a row per friend")
-
-
-def _cells(line: int, columns: list[str], values: list[str]) -> Mapping[str, str] | RowError:
-    if len(values) == len(columns):
-        return {name: value.strip(" \xa0") for name, value in zip(columns, values, strict=True)}
-    problem = f"the line has {len(values)} fields, the header {len(columns)}"
-    cure = "put fields that hold the delimiter in quotes"
-    return RowError(line=line, field="", problem=problem, cure=cure)
-
-
-def _delimiter(header: str) -> str:
-    return max(",;\t", key=header.count)
-
-
-def _suggest_column(name: str) -> str:
-    best = process.extractOne(name, COLUMNS, score_cutoff=60)
-    return f"did you mean {best[0]}?" if best else f"use {', '.join(COLUMNS)}"
-
-
-def _file_error(name: str, problem: str, cure: str) -> RowError:
-    return RowError(line=0, field=name, problem=problem, cure=cure)
+    return features.lines_of_text(text.removeprefix("\ufeff"))

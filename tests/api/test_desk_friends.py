@@ -167,7 +167,10 @@ async def test_a_bad_row_stops_an_import_unless_skipped(api):
     [row] = result.pop("rows")
     assert (row["line"], row["field"]) == (3, "lat")
     assert row["cure"]
-    assert result == {"taken_in": 0, "changed": 0, "unchanged": 0, "dry_run": False}
+    expected = {"taken_in": 0, "changed": 0, "unchanged": 0, "dry_run": False, "bad_rows": 1}
+    assert result == expected
+    result = (await desk.post(IMPORT, file | {"dry_run": True})).json()
+    assert (result["taken_in"], result["bad_rows"], len(result["rows"])) == (1, 1, 1)
     assert await found(desk, q="zh-") == []
     result = (await desk.post(IMPORT, file | {"skip_bad": True})).json()
     assert (result["taken_in"], len(result["rows"])) == (1, 1)
@@ -178,6 +181,65 @@ async def test_a_bad_row_stops_an_import_unless_skipped(api):
     result = (await desk.post(IMPORT, taken)).json()
     assert [(row["line"], row["field"]) for row in result["rows"]] == [(2, "email")]
     assert result["taken_in"] == 0
+
+
+async def addresses(owner):
+    rows = await owner.fetch(
+        "SELECT ref, email FROM friends JOIN people USING (id) WHERE ref LIKE 'zh-%'"
+    )
+    return {row["ref"]: row["email"] for row in rows}
+
+
+async def test_friends_exchange_their_addresses_within_one_file(api, owner):
+    desk = await api.operator()
+    file = {"filename": "friends.csv", "content": COLUMNS + BEA + DAN}
+    await desk.post(IMPORT, file)
+    file["content"] = COLUMNS + BEA.replace("bea@", "DAN@") + DAN.replace("dan@", "bea@")
+    assert (await desk.post(IMPORT, file | {"dry_run": True})).json()["changed"] == 2
+    result = (await desk.post(IMPORT, file)).json()
+    assert (result["changed"], result["rows"]) == (2, [])
+    assert await addresses(owner) == {"zh-900": "DAN@example.org", "zh-901": "bea@example.org"}
+    # One moves on to a new address, the other follows.
+    file["content"] = COLUMNS + BEA.replace("bea@", "new@") + DAN
+    assert (await desk.post(IMPORT, file)).json()["changed"] == 2
+    assert await addresses(owner) == {"zh-900": "new@example.org", "zh-901": "dan@example.org"}
+
+
+async def test_who_waits_for_an_address_that_is_not_freed_is_a_bad_row(api, owner):
+    desk = await api.operator()
+    file = {"filename": "friends.csv", "content": COLUMNS + BEA + DAN}
+    await desk.post(IMPORT, file)
+    before = await addresses(owner)
+    file["content"] = COLUMNS + BEA.replace("bea@", "f1@") + DAN.replace("dan@", "bea@")
+    result = (await desk.post(IMPORT, file | {"skip_bad": True})).json()
+    assert [(row["line"], row["field"]) for row in result["rows"]] == [(2, "email"), (3, "email")]
+    assert (result["changed"], result["bad_rows"]) == (0, 2)
+    assert await addresses(owner) == before
+
+
+async def test_a_dry_run_and_a_refused_import_are_audited(api, owner):
+    desk = await api.operator()
+    file = {"filename": "friends.csv", "content": COLUMNS + BEA + DAN.replace("@", "")}
+    for more in ({"dry_run": True}, {}, {"skip_bad": True}):
+        assert (await desk.post(IMPORT, file | more)).json()["bad_rows"] == 1
+    await desk.post(IMPORT, {"filename": "friends.json", "content": "{}"})
+    lines = await owner.fetch(
+        "SELECT act, subject, data, actor FROM audit WHERE act LIKE 'friends.%' ORDER BY id DESC"
+    )
+    assert [(line["act"], line["subject"], line["data"]) for line in lines[:4]] == [
+        ("friends.checked", "0", {"bad": 1}),
+        ("friends.imported", "1", {}),
+        ("friends.checked", "1", {"bad": 1}),
+        ("friends.checked", "1", {"bad": 1}),
+    ]
+    assert all(line["actor"].startswith("operator") for line in lines[:4])
+
+
+async def test_a_file_of_faults_is_answered_with_a_bounded_list(api):
+    desk = await api.operator()
+    file = {"filename": "friends.csv", "content": COLUMNS + "x\n" * 5_000}
+    result = (await desk.post(IMPORT, file)).json()
+    assert (result["bad_rows"], len(result["rows"])) == (5_000, 1_000)
 
 
 async def test_geojson_is_read_too(api):

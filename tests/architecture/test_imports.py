@@ -68,7 +68,7 @@ PLANTED = [
     (
         "geo/planted.py",
         "import geopandas",
-        "Only coverage and the friends' file know geopandas",
+        "Only coverage knows geopandas",
         "planted -> geopandas",
     ),
 ]

@@ -29,6 +29,7 @@ def test_one_bad_row_stops_the_import_and_is_reported_with_line_field_and_cure(t
     assert "lat" in row
     assert "swapped" in row
     assert "1 bad row: nothing was imported." in done.stderr
+    assert "--skip-bad imports the 2 good" in done.stderr
     assert json.loads(tekkie("friends", "list", "--json").stdout) == []
 
 
@@ -46,8 +47,10 @@ def test_fifty_bad_rows_are_shown_and_all_are_counted(tekkie, file):
     rows = "\n".join(f"r{n},,e{n}@example.org,x,47,8,5,,de,friend,1" for n in range(60))
     file.write_text(f"{header}\n{rows}\n", encoding="utf-8")
     done = tekkie("friends", "import", file)
-    assert "60 bad rows, the first 50 shown; --json lists all" in done.stderr
-    assert len(json.loads(tekkie("friends", "import", file, "--json").stdout)["faults"]) == 60
+    assert "60 bad rows, the first 50 of 120 faults shown; --json lists all" in done.stderr
+    result = json.loads(tekkie("friends", "import", file, "--json").stdout)
+    assert [fault["field"] for fault in result["faults"]] == ["name", "phone"] * 60
+    assert (result["bad_rows"], result["good_rows"]) == (60, 0)
 
 
 @pytest.mark.parametrize(
@@ -72,13 +75,15 @@ def test_an_unreadable_file_is_refused(*, tekkie, tmp_path, name, content, messa
     assert "Traceback" not in done.output
 
 
-def test_an_address_of_another_friend_is_refused_by_line(tekkie, file, tmp_path):
+def test_every_address_of_another_friend_is_a_bad_row(tekkie, file, tmp_path):
     tekkie("friends", "import", file)
     other = tmp_path / "other.csv"
     other.write_text(FRIENDS.replace("ana,Ana", "zoe,Zoe").replace("ben,", "b2,"), encoding="utf-8")
-    done = tekkie("friends", "import", other)
+    done = tekkie("friends", "import", other, "--json")
     assert done.exit_code == 1
-    assert "Another friend has this e-mail address. Line 2" in done.stderr
+    faults = json.loads(done.stdout)["faults"]
+    assert [(fault["line"], fault["field"]) for fault in faults] == [(2, "email"), (3, "email")]
+    assert counts(tekkie("friends", "import", other, "--skip-bad", "--json")) == (0, 0, 1)
 
 
 def test_friends_are_listed_filtered_and_shown(tekkie, file):

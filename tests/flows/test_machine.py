@@ -60,7 +60,7 @@ COMMANDS = {
     friends: {"set_state": "pause", **dict.fromkeys(ALTERATIONS, "alter")},
 }
 # Read only, or the same transaction rolled back.
-NO_COMMANDS = {"profile", "preview_import"}
+NO_COMMANDS = {"profile", "import_rows"}
 # Modules whose functions change neither a job nor a friend who may be asked.
 OTHER_MODULES = {
     *("batched_lookups", "bootstrap", "candidates", "desk", "execute", "group_commit"),

@@ -64,6 +64,7 @@ async def import_friends(
     """Create or change friends by their `ref`; the columns are those of `tekkie friends import`.
 
     Every row is validated first. A bad row stops the import unless `skip_bad`. Idempotent.
+    Dry runs and refused imports are logged too.
     """
     report = await import_text(
         rt,
@@ -78,6 +79,7 @@ async def import_friends(
         changed=report.done.changed,
         unchanged=report.done.unchanged,
         dry_run=body.dry_run,
+        bad_rows=report.bad,
         rows=[desk_schemas.RowProblem.model_validate(fault) for fault in report.faults],
     )
 

@@ -60,6 +60,10 @@ SELECT f.id, p.name, p.email, p.phone, p.language, p.postcode, p.city, p.country
              ORDER BY c.certificate) AS certificates
 FROM friends f JOIN people p ON p.id = f.id WHERE f.ref = ANY($1::text[])
 
+-- name: vacate_addresses
+-- Friends who exchange addresses: the index allows no address twice, not even for a moment.
+UPDATE people SET email = id::text WHERE id = ANY($1::uuid[]) AND kind = 'friend'
+
 -- name: put_people
 INSERT INTO people (id, kind, name, email, phone, language, postcode, city, country, lat, lon, precision, radius_m)
 SELECT i, 'friend', n, e, ph, l, pc, ci, co, la, lo, pr, ra

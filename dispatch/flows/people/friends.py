@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import islice
@@ -103,25 +103,83 @@ async def import_friends(
     progress: Callable[[int], None] = lambda rows: None,
 ) -> ImportCounts:
     """Create or change friends by their `ref`, all or none. Raises EmailTaken."""
+    counts, taken = await import_rows(rt, list(rows), actor=actor, progress=progress)
+    for row, owner in taken:
+        raise EmailTaken(f"it belongs to the friend {owner}", row.line)
+    return counts
+
+
+async def import_rows(
+    rt: Runtime,
+    rows: Sequence[Row],
+    *,
+    actor: str,
+    bad: int = 0,
+    skip_bad: bool = False,
+    dry_run: bool = False,
+    progress: Callable[[int], None] = lambda rows: None,
+) -> tuple[ImportCounts, Sequence[tuple[Row, str]]]:
+    """Import rows; returns the counts, and the rows whose address is taken with its owner's ref.
+
+    `bad` rows of the file are not among `rows`. While there are bad rows nothing is imported,
+    unless `skip_bad`. A dry run is executed without them, counted, and rolled back. Whatever is
+    asked leaves a line in the audit. Raises EmailTaken.
+    """
     done = _ImportProgress(progress=progress)
-    rows = list(rows)
-    async with transaction(rt.pool) as tx:
-        before = await friend_edits.snapshot(tx, [row.ref for row in rows])
-        await _import_rows(rt, tx, rows, done)
-        await audit.record(tx, actor=actor, act="friends.imported", subject=str(done.rows))
-        await friend_edits.record_edits(rt, tx, before, actor=actor)
-    await _refresh_and_retry(rt, done.changed, done.markets)
-    return done.counts()
-
-
-async def preview_import(rt: Runtime, rows: Iterable[Row]) -> ImportCounts:
-    """What `import_friends` would do: it is executed, counted and rolled back."""
-    done = _ImportProgress()
+    taken: dict[str, str] = {}
     with suppress(_RollBack):
         async with transaction(rt.pool) as tx:
-            await _import_rows(rt, tx, rows, done)
-            raise _RollBack
-    return done.counts()
+            wanted = await _wanted_addresses(tx, rows)
+            taken = _taken_addresses(rows, wanted)
+            if not (dry_run or skip_bad) and (bad or taken):
+                raise _RollBack
+            good = [row for row in rows if row.ref not in taken]
+            before = await friend_edits.snapshot(tx, [row.ref for row in good])
+            await friend_admin.vacate_addresses(tx, list(wanted.keys() - taken.values()))
+            await _import_rows(rt, tx, good, done)
+            if dry_run:
+                raise _RollBack
+            await audit.record(tx, actor=actor, act="friends.imported", subject=str(done.rows))
+            await friend_edits.record_edits(rt, tx, before, actor=actor)
+    if dry_run or ((bad or taken) and not skip_bad):
+        await _record_check(rt, actor, rows=len(rows), bad=bad + len(taken))
+    else:
+        await _refresh_and_retry(rt, done.changed, done.markets)
+    return done.counts(), [(row, taken[row.ref]) for row in rows if row.ref in taken]
+
+
+async def _record_check(rt: Runtime, actor: str, *, rows: int, bad: int) -> None:
+    async with transaction(rt.pool) as tx:
+        data = {"bad": bad}
+        await audit.record(tx, actor=actor, act="friends.checked", subject=str(rows), data=data)
+
+
+async def _wanted_addresses(tx: Connection, rows: Sequence[Row]) -> dict[str, Row]:
+    """Return the rows that want the address of another friend, by that friend's ref."""
+    wanted: dict[str, Row] = {}
+    for start in range(0, len(rows), PAGE):
+        page = rows[start : start + PAGE]
+        owners = await friend_admin.refs_by_email(tx, [row.email.lower() for row in page])
+        for row in page:
+            owner = owners.get(row.email.lower(), row.ref)
+            if owner != row.ref:
+                wanted[owner] = row
+    return wanted
+
+
+def _taken_addresses(rows: Sequence[Row], wanted: Mapping[str, Row]) -> dict[str, str]:
+    """Return the refs of the rows that cannot have their address, with its owner's ref.
+
+    An owner who is not in the file keeps the address; so does one who cannot have another.
+    """
+    refs = {row.ref for row in rows}
+    taken: dict[str, str] = {}
+    for owner in wanted.keys() - refs:
+        keeper: str | None = owner
+        while keeper is not None and (row := wanted.get(keeper)) is not None:
+            taken[row.ref] = keeper
+            keeper = row.ref
+    return taken
 
 
 async def _import_rows(
@@ -136,7 +194,7 @@ async def _import_rows(
         except ConstraintViolation as broken:
             if broken.constraint != "people_login":
                 raise
-            raise EmailTaken("two friends of the file exchange their addresses") from None
+            raise EmailTaken("another friend has just been given an address of the file") from None
         done.created, done.rows = done.created + created, done.rows + len(page)
         done.markets |= {row.market for row in page}
         done.progress(done.rows)
@@ -147,11 +205,6 @@ async def _entries(
 ) -> tuple[list[FriendEntry], int]:
     known = await friend_admin.ids_by_ref(tx, [row.ref for row in page])
     await friends.lock(tx, known.values())
-    taken = await friend_admin.refs_by_email(tx, [row.email.lower() for row in page])
-    for row in page:
-        owner = taken.get(row.email.lower(), row.ref)
-        if owner != row.ref:
-            raise EmailTaken(f"it belongs to the friend {owner}", row.line)
     entries = [
         FriendEntry(
             id=known.get(row.ref) or FriendId(rt.new_id()),
