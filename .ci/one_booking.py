@@ -9,9 +9,9 @@ import subprocess
 import sys
 import tempfile
 import time
+from http import HTTPStatus
+from http.client import HTTPConnection
 from pathlib import Path
-from urllib.error import URLError
-from urllib.request import Request, urlopen
 
 STARTS_WITHIN_S = 60
 BOOKING = {
@@ -41,33 +41,38 @@ def main() -> None:
         command = [str(Path(sys.executable).parent / "tekkie"), "serve"]
         with subprocess.Popen(command, env=environment) as server:
             try:
-                ask(f"http://127.0.0.1:{port}", server)
+                ask(port, server)
             finally:
                 server.terminate()
 
 
-def ask(base: str, server: subprocess.Popen[bytes]) -> None:
+def ask(port: int, server: subprocess.Popen[bytes]) -> None:
     """Ask the server that is starting."""
     deadline = time.monotonic() + STARTS_WITHIN_S
-    while True:
+    while answer(port, "GET", "/readyz")[0] != HTTPStatus.OK:
         assert server.poll() is None, "tekkie serve has ended"
         assert time.monotonic() < deadline, "tekkie serve was not ready in time"
-        try:
-            urlopen(f"{base}/readyz").close()
-            break
-        except URLError:
-            time.sleep(0.2)
-    with urlopen(f"{base}/") as page:
-        assert b"<html" in page.read()
-    request = Request(
-        f"{base}/v1/bookings",
-        json.dumps(BOOKING).encode(),
-        {"Content-Type": "application/json", "Idempotency-Key": "installed"},
-    )
-    with urlopen(request) as answer:
-        assert answer.status == 201
-        booking = json.load(answer)
-    print(f"Python {sys.version.split()[0]}: ready, a page, and a booking that is {booking['state']}")
+        time.sleep(0.2)
+    status, page = answer(port, "GET", "/")
+    assert status == HTTPStatus.OK, page
+    assert b"<html" in page
+    status, body = answer(port, "POST", "/v1/bookings", json.dumps(BOOKING))
+    assert status == HTTPStatus.CREATED, body
+    state = json.loads(body)["state"]
+    sys.stdout.write(f"Python {sys.version.split()[0]}: ready, a page, a booking: {state}\n")
+
+
+def answer(port: int, method: str, path: str, body: str | None = None) -> tuple[int, bytes]:
+    """Status and body; 0 while nobody listens."""
+    connection = HTTPConnection("127.0.0.1", port, timeout=STARTS_WITHIN_S)
+    try:
+        connection.request(method, path, body, {"Content-Type": "application/json"})
+        found = connection.getresponse()
+        return found.status, found.read()
+    except ConnectionError:
+        return 0, b""
+    finally:
+        connection.close()
 
 
 if __name__ == "__main__":
