@@ -85,6 +85,18 @@ def pytest_configure(config: pytest.Config) -> None:
     config.add_cleanup(lambda: delete_run_folder(Path(os.environ.pop(FOLDER))))
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep the tests of a file with a fixture of its own in one process, which makes it once."""
+    for item in items:
+        fixtures = getattr(item, "_fixtureinfo", None)
+        definitions = fixtures.name2fixturedefs.values() if fixtures else ()
+        if item.get_closest_marker("xdist_group") is None and any(
+            definition.scope == "module" for found in definitions for definition in found
+        ):
+            item.add_marker(pytest.mark.xdist_group(item.path.name))
+
+
 def delete_run_folder(folder: Path) -> None:
     """Delete the folder of a run unless its server is running."""
     if os.access(folder, os.W_OK) and not layout.is_locked(layout.DataFolder(folder).supervisor):
