@@ -75,6 +75,17 @@ class Site:
     api: ApiHarness
     line: Proxy
 
+    @property
+    def streams(self) -> int:
+        """How many event streams are open now."""
+        return int(self.api.app.state.streams.open)
+
+    async def streams_end(self) -> None:
+        """Wait until no event stream is open."""
+        async with asyncio.timeout(PATIENCE_MS / 1000):
+            while self.streams:  # noqa: ASYNC110 - a stream does not tell when it ends
+                await asyncio.sleep(0.01)
+
 
 @dataclass
 class Tabs:
@@ -263,6 +274,18 @@ async def tabs(site: Site, own_browser: Browser) -> AsyncIterator[Tabs]:
     for context in opened_tabs.contexts:
         await context.close()
     assert opened_tabs.faults == []
+
+
+async def show(page: Page, visible: bool) -> None:
+    """Bring a tab to the front, or put it behind another; a headless browser does neither."""
+    state = "visible" if visible else "hidden"
+    await page.evaluate(
+        """state => {
+          Object.defineProperty(document, 'visibilityState', { value: state, configurable: true });
+          document.dispatchEvent(new Event('visibilitychange'));
+        }""",
+        state,
+    )
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from datetime import timedelta
 
 from playwright.async_api import expect
 
+from tests.web.conftest import show
 from tests.web.walking import button
 
 
@@ -73,9 +74,13 @@ async def test_another_time_is_asked_for_and_answered(tabs, site, clock):
     await asked.wait_for()
     customer = await site.api.client(booking["token"]).get(path)
     assert customer.json()["move_wishes"] == ["weekend"]
+    # A hidden tab lets go of its stream, and catches up when it is visible again.
+    await show(page, False)
+    await site.streams_end()
     friend = await site.api.friend("f1")
     starts_at = await clock.now() + timedelta(hours=120)
     await friend.post(f"{path}/appointment", {"starts_at": starts_at.isoformat()})
+    await show(page, True)
     await page.get_by_role("heading", name="Saturday").wait_for()
     await expect(asked).to_have_count(0)
     # What does not change is not read again.

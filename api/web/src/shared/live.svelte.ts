@@ -1,8 +1,10 @@
-// The event stream of the API: one per tab; it reconnects by itself and resumes where it ended.
+// The events of the API for this tab. Visible tabs of one face share one stream, since a browser opens
+// six connections to a host over HTTP/1.1: the tab that holds a lock reads the stream and passes its
+// frames on. A hidden tab lets go of it; when it is visible again, it catches up.
 import { face } from './api';
-import { clock } from './clock.svelte';
+import { Stream, type Frame, type LiveState } from './stream';
 
-export type LiveState = 'connecting' | 'live' | 'reconnecting' | 'offline' | 'refused';
+export type { LiveState } from './stream';
 
 export interface LiveEvent {
   event: string;
@@ -14,128 +16,165 @@ export interface LiveOptions {
   token?: string | undefined;
   /** An event arrived; the same one may arrive twice. */
   onevent: (event: LiveEvent) => void;
-  /** The stream could not be resumed: read the lists again. */
+  /** Events may have been missed: read the lists again. */
   onreload: () => void;
 }
 
-// The server writes at least one comment within this time.
-const SILENCE_MS = 40_000;
-const STALE_MS = 20_000;
-const WAIT_MS = 1000;
-const WAIT_MAX_MS = 30_000;
-const CHECK_MS = 5000;
+/** What tabs tell one another; the tab with the stream answers `join`. */
+type Message =
+  | { kind: 'join' }
+  | { kind: 'signed_in' }
+  | { kind: 'state'; state: LiveState; cursor: string }
+  | { kind: 'frame'; frame: Frame };
 
 export class Live {
   state = $state<LiveState>('connecting');
   #options: LiveOptions;
+  #name: string;
   #cursor = '';
-  #failures = 0;
-  #receivedAt = 0;
-  #connection: AbortController | undefined;
-  #retry: ReturnType<typeof setTimeout> | undefined;
-  #watch: ReturnType<typeof setInterval>;
+  /** Whether every event up to the cursor is known here, and the next ones arrive. */
+  #upToDate = false;
+  #channel: BroadcastChannel | undefined;
+  #stream: Stream | undefined;
+  #part: AbortController | undefined;
   #closed = new AbortController();
 
   constructor(options: LiveOptions) {
     this.#options = options;
+    this.#name = nameOf(options.token ?? face());
     const { signal } = this.#closed;
-    const resume = () => this.#resume();
-    document.addEventListener('visibilitychange', resume, { signal });
-    for (const name of ['online', 'pageshow', 'focus']) addEventListener(name, resume, { signal });
-    addEventListener('offline', () => this.#lost(), { signal });
-    // Timers do not run while a device sleeps: the first check afterwards notices the silence.
-    this.#watch = setInterval(() => this.#check(), CHECK_MS);
-    void this.#connect();
+    document.addEventListener('visibilitychange', () => this.#turn(), { signal });
+    addEventListener('pagehide', () => this.#leave(), { signal });
+    addEventListener('pageshow', () => this.#turn(), { signal });
+    this.#turn();
   }
 
   close(): void {
     this.#closed.abort();
-    clearInterval(this.#watch);
-    clearTimeout(this.#retry);
-    this.#connection?.abort();
+    this.#leave();
   }
 
-  async #connect(): Promise<void> {
-    clearTimeout(this.#retry);
-    const connection = new AbortController();
-    this.#connection = connection;
-    this.#receivedAt = Date.now();
-    try {
-      await this.#read(connection.signal);
-    } catch (error) {
-      if (error instanceof Denied) {
-        this.state = 'refused';
-        return;
-      }
+  #turn(): void {
+    if (document.visibilityState === 'hidden') this.#leave();
+    else if (!this.#part && this.state !== 'refused') this.#join();
+  }
+
+  #join(): void {
+    const part = (this.#part = new AbortController());
+    const { signal } = part;
+    this.state = 'connecting';
+    this.#channel = new BroadcastChannel(this.#name);
+    this.#channel.onmessage = ({ data }: MessageEvent<Message>) => this.#hear(data);
+    // Over plain http there are no locks: each visible tab has a stream.
+    if (!navigator.locks) {
+      void this.#lead(signal);
+      return;
     }
-    if (this.#connection === connection && !this.#closed.signal.aborted) this.#lost();
+    this.#tell({ kind: 'join' });
+    navigator.locks.request(this.#name, { signal }, () => this.#lead(signal)).catch(() => {});
   }
 
-  async #read(signal: AbortSignal): Promise<void> {
-    const headers: Record<string, string> = { Accept: 'text/event-stream' };
-    if (this.#options.token) headers.Authorization = `Bearer ${this.#options.token}`;
-    else headers['Tekkie-Face'] = face();
-    if (this.#cursor) headers['Last-Event-ID'] = this.#cursor;
-    let asked: number | undefined = Date.now();
-    const answer = await fetch('/v1/live', { headers, signal, cache: 'no-store' });
-    if (answer.status === 401 || answer.status === 403) throw new Denied();
-    if (!answer.ok || !answer.body) throw new Error(`live ${answer.status}`);
-    const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
-    let rest = '';
-    for (;;) {
-      const { done, value } = await reader.read();
-      if (done) return;
-      this.#receivedAt = Date.now();
-      const frames = (rest + value).split('\n\n');
-      rest = frames.pop() ?? '';
-      for (const frame of frames) this.#dispatch(frame, asked);
-      asked = undefined;
+  #leave(): void {
+    this.#part?.abort();
+    this.#channel?.close();
+    this.#part = this.#channel = undefined;
+    this.#upToDate = false;
+  }
+
+  /** Read the stream until `signal` is aborted; the lock is held as long. */
+  #lead(signal: AbortSignal): Promise<void> {
+    if (signal.aborted) return Promise.resolve();
+    return new Promise((done) => {
+      const stream = new Stream({
+        token: this.#options.token,
+        cursor: this.#cursor,
+        onstate: (state) => this.#changeState(state),
+        onframe: (frame) => this.#receive(frame),
+      });
+      this.#stream = stream;
+      signal.addEventListener('abort', () => {
+        stream.close();
+        this.#stream = undefined;
+        done();
+      });
+    });
+  }
+
+  /** A frame of the stream that this tab reads. */
+  #receive(frame: Frame): void {
+    this.#cursor = frame.cursor;
+    this.#upToDate ||= frame.event === 'ready' && frame.data.resumed === true;
+    this.#take(frame);
+    this.#tell({ kind: 'frame', frame });
+  }
+
+  #changeState(state: LiveState): void {
+    this.#tell({ kind: 'state', state, cursor: this.#cursor });
+    this.#setState(state);
+  }
+
+  #hear(message: Message): void {
+    if (message.kind === 'signed_in') this.#stream?.restart();
+    else if (!navigator.locks) return;
+    else if (message.kind === 'join') this.#answer();
+    else if (this.#stream) return;
+    else if (message.kind === 'state') this.#follow(message.state, message.cursor);
+    else this.#followFrame(message.frame);
+  }
+
+  #answer(): void {
+    if (!this.#stream) return;
+    this.#tell({ kind: 'state', state: this.state, cursor: this.#cursor });
+  }
+
+  #follow(state: LiveState, cursor: string): void {
+    this.#setState(state);
+    if (state === 'live') this.#catchUp(cursor);
+  }
+
+  #followFrame(frame: Frame): void {
+    // What came before this tab was up to date is read with the lists.
+    if (!this.#upToDate && frame.event !== 'ready') return;
+    this.#cursor = frame.cursor;
+    this.#take(frame);
+  }
+
+  #take({ event, data }: Frame): void {
+    if (event !== 'ready') {
+      this.#options.onevent({ event, data });
+      return;
     }
-  }
-
-  #dispatch(frame: string, asked?: number): void {
-    const fields: Record<string, string> = {};
-    for (const line of frame.split('\n')) {
-      const colon = line.indexOf(':');
-      if (colon > 0) fields[line.slice(0, colon)] = line.slice(colon + 1).trimStart();
-    }
-    if (fields.id) this.#cursor = fields.id;
-    if (!fields.data) return;
-    const data = JSON.parse(fields.data) as Record<string, unknown>;
-    if (typeof data.server_time === 'string') clock.sync(data.server_time, asked);
-    if (fields.event === 'ready') this.#ready(data);
-    else this.#options.onevent({ event: fields.event ?? 'message', data });
-  }
-
-  #ready(data: Record<string, unknown>): void {
-    this.#failures = 0;
     this.state = 'live';
-    if (data.resumed !== true) this.#options.onreload();
+    if (data.resumed !== true) this.#upToDate = false;
+    this.#catchUp(this.#cursor);
   }
 
-  #lost(): void {
-    this.#connection?.abort();
-    this.#connection = undefined;
-    clearTimeout(this.#retry);
-    this.state = navigator.onLine ? 'reconnecting' : 'offline';
-    const wait = Math.min(WAIT_MS * 2 ** this.#failures, WAIT_MAX_MS) * (0.5 + Math.random() / 2);
-    this.#failures += 1;
-    this.#retry = setTimeout(() => void this.#connect(), wait);
+  #catchUp(cursor: string): void {
+    if (this.#upToDate) return;
+    this.#upToDate = true;
+    this.#cursor = cursor;
+    this.#options.onreload();
   }
 
-  #check(): void {
-    if (this.#connection && Date.now() - this.#receivedAt > SILENCE_MS) this.#lost();
+  #setState(state: LiveState): void {
+    this.state = state;
+    // Another tab may sign in and need the lock.
+    if (state === 'refused') this.#leave();
   }
 
-  /** The page is visible again or the network is back: do not wait for the back-off. */
-  #resume(): void {
-    if (document.visibilityState === 'hidden' || this.state === 'refused') return;
-    const stale = Date.now() - this.#receivedAt > STALE_MS;
-    if (this.#connection && !stale) return;
-    this.#failures = 0;
-    this.#connection?.abort();
-    void this.#connect();
+  #tell(message: Message): void {
+    this.#channel?.postMessage(message);
   }
 }
 
-class Denied extends Error {}
+/** Somebody has signed in to a face: its tabs are no longer whose they were. */
+export function announceSignIn(path: string): void {
+  const channel = new BroadcastChannel(nameOf(path.slice(1)));
+  const message: Message = { kind: 'signed_in' };
+  channel.postMessage(message);
+  channel.close();
+}
+
+function nameOf(whose: string): string {
+  return `tekkie-live:${whose}`;
+}
