@@ -70,6 +70,15 @@ async def report_on_the_way(
     return presenters.present_progress(done.job, done.job.award)
 
 
+@router.delete("/on-the-way", summary="Take back being on the way", responses=ANY_STEP)
+async def take_back_on_the_way(
+    rt: Rt, caller: CurrentFriend, booking_id: UUID
+) -> responses.ProgressResponse:
+    """Inform the customer that you are not on the way after all. Idempotent."""
+    done = await commands.take_back_on_the_way(rt, BookingId(booking_id), caller.friend_id)
+    return presenters.present_progress(done.job, done.job.award)
+
+
 @router.post("/delay", summary="Report a delay", responses=ANY_STEP)
 async def report_delay(
     rt: Rt, caller: CurrentFriend, booking_id: UUID, body: requests.DelayRequest

@@ -72,3 +72,11 @@ async def try_my_alarm(
         ],
         obstacles=list(obstacles(test.status, phones=remaining)),
     )
+
+
+@router.post("/me/alarm-test/confirm", summary="Confirm that my alarm rang")
+async def confirm_my_alarm(rt: Rt, caller: CurrentFriend) -> people_schemas.AlarmResponse:
+    """Record that you heard the test. Idempotent; without a phone that rang it changes nothing."""
+    return people_schemas.AlarmResponse(
+        alarm=await push_subscriptions.confirm_alarm(rt, caller.friend_id)
+    )

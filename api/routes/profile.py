@@ -8,6 +8,7 @@ from typing import Any
 from fastapi import APIRouter
 
 from api.http.auth import CurrentFriend, Rt
+from api.http.languages import AcceptLanguage, preferred_language
 from api.http.problems import InvalidField
 from api.http.routing import CompiledRoute
 from api.openapi.document import problems
@@ -31,9 +32,12 @@ router = APIRouter(prefix="/v1/me", tags=["friends"], route_class=CompiledRoute)
 
 
 @router.get("/profile", summary="Get my profile", responses=problems(NotFound))
-async def show_my_profile(rt: Rt, caller: CurrentFriend) -> people_schemas.ProfileResponse:
-    """All data stored about this friend."""
-    return await _present_profile(rt, caller.friend_id, await friends.profile(rt, caller.friend_id))
+async def show_my_profile(
+    rt: Rt, caller: CurrentFriend, accept_language: AcceptLanguage = None
+) -> people_schemas.ProfileResponse:
+    """All data stored about this friend; certificates are named in the requested language."""
+    row = await friends.profile(rt, caller.friend_id)
+    return await _present_profile(rt, caller.friend_id, row, accept_language)
 
 
 @router.patch(
@@ -42,7 +46,10 @@ async def show_my_profile(rt: Rt, caller: CurrentFriend) -> people_schemas.Profi
     responses=problems(NotFound, InvalidField, BaseMovedLately),
 )
 async def change_my_profile(
-    rt: Rt, caller: CurrentFriend, body: people_schemas.ProfileRequest
+    rt: Rt,
+    caller: CurrentFriend,
+    body: people_schemas.ProfileRequest,
+    accept_language: AcceptLanguage = None,
 ) -> people_schemas.ProfileResponse:
     """Change the given fields; null clears `quiet`. Effective from the next booking on.
 
@@ -58,7 +65,7 @@ async def change_my_profile(
         ) from None
     except AddressRefused as refused:
         raise InvalidField("base", refused.problem, refused.cure) from None
-    return await _present_profile(rt, caller.friend_id, row)
+    return await _present_profile(rt, caller.friend_id, row, accept_language)
 
 
 def _change(body: people_schemas.ProfileRequest) -> ProfileChange:
@@ -83,9 +90,10 @@ def _minute(time: str) -> int:
 
 
 async def _present_profile(
-    rt: Runtime, friend_id: FriendId, row: Mapping[str, Any]
+    rt: Runtime, friend_id: FriendId, row: Mapping[str, Any], accept_language: str | None
 ) -> people_schemas.ProfileResponse:
-    held = await profile.certificates(rt, friend_id)
+    held, alarm = await profile.parts(rt, friend_id)
+    language = preferred_language(accept_language) or Language(row["language"])
     return people_schemas.ProfileResponse(
         ref=row["ref"],
         name=row["name"],
@@ -101,8 +109,9 @@ async def _present_profile(
         open_jobs=row["open_jobs"],
         quiet=presenters.present_quiet_hours(row),
         paused=row["state"] == FriendState.PAUSED,
-        certificates=[_certificate(one, Language(row["language"])) for one in held],
+        certificates=[_certificate(one, language) for one in held],
         rating=people_schemas.RatingSummary(stars=row["stars"], count=row["ratings"]),
+        alarm=alarm,
     )
 
 

@@ -85,15 +85,17 @@ async def show_session(
     rt: Rt, caller: SignedIn, credential: Credential
 ) -> people_schemas.SessionResponse:
     """The owner and the end of the current session; 401 without one."""
-    current = await sessions.session_times(rt, credential)
+    current = await sessions.current_session(rt, credential)
     if current is None:  # it ended between the two queries
         raise Unauthenticated
+    expires_at, now, name = current
     return people_schemas.SessionResponse(
         kind=_kind(caller),
         id=caller.friend_id if isinstance(caller, FriendCaller) else caller.person_id,
         role=caller.role if isinstance(caller, Operator) else None,
-        expires_at=current[0],
-        server_time=current[1],
+        name=name,
+        expires_at=expires_at,
+        server_time=now,
     )
 
 

@@ -179,11 +179,20 @@ class BookingDetailsResponse(BookingResponse):
 
 
 class NearbyFriend(ResponseModel):
-    """A friend near a booking with the present outcome, `FITS` or `HOLDS_IT`."""
+    """A friend near a booking with the present outcome, `FITS` or `HOLDS_IT`.
+
+    `awardable` says whether the job could be awarded by hand, if the friend agrees.
+    """
 
     friend_id: UUID
     ref: str
     name: str
+    phone: str | None
+    stars: float | None
+    ratings: int
+    open_jobs: int
+    capacity: int
+    awardable: bool
     lat: float
     lon: float
     distance_m: int
@@ -203,6 +212,7 @@ class FriendRow(ResponseModel):
     id: UUID
     ref: str
     name: str
+    phone: str | None
     state: FriendState
     tier: Tier
     market: Market
@@ -212,6 +222,8 @@ class FriendRow(ResponseModel):
     radius_m: int
     capacity: int
     open_jobs: int
+    stars: float | None
+    ratings: int
     certificates: list[str]
 
 

@@ -29,7 +29,7 @@ from data.enums import OperatorRole, Tier
 from data.markets import Language, Market
 from data.store.push_subscriptions import PhoneProblem
 from data.store.sessions import Login
-from dispatch.rules.people.reachability import Obstacle
+from dispatch.rules.people.reachability import AlarmState, Obstacle
 
 
 class LoginLinkRequest(RequestModel):
@@ -189,6 +189,12 @@ class PhoneTestResult(ResponseModel):
     problem: PhoneProblem | None
 
 
+class AlarmResponse(ResponseModel):
+    """Whether a phone of the friend rings for new offers, as far as the friend confirmed it."""
+
+    alarm: AlarmState
+
+
 class AlarmTestResponse(ResponseModel):
     """How many phones got the push, and what prevents offers from reaching the friend."""
 
@@ -210,6 +216,7 @@ class SessionResponse(ResponseModel):
 
     kind: Login
     id: UUID
+    name: str
     role: OperatorRole | None
     expires_at: datetime
     server_time: datetime
@@ -265,3 +272,4 @@ class ProfileResponse(ResponseModel):
     paused: bool
     certificates: list[Certificate]
     rating: RatingSummary
+    alarm: AlarmState

@@ -209,6 +209,7 @@ def present_customer(contact: read_models.Contact) -> responses.Customer:
         name=contact.name,
         phone=contact.phone,
         email=contact.email,
+        language=contact.spoken,
         address=responses.CustomerAddress(
             street=contact.street,
             postcode=contact.postcode,

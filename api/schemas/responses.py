@@ -73,6 +73,7 @@ class Customer(ResponseModel):
     name: str
     phone: str | None
     email: str
+    language: Language
     address: CustomerAddress
     notes: str | None
 

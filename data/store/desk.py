@@ -120,6 +120,12 @@ async def names(tx: Connection, people: Iterable[UUID]) -> Mapping[UUID, str]:
     return {row["id"]: row["name"] for row in rows}
 
 
+async def contacts(tx: Connection, friends: Iterable[UUID]) -> Mapping[UUID, Row]:
+    """Return the name, telephone number and ratings of friends by id."""
+    rows = await tx.fetch(sql.contacts, list(set(friends)))
+    return {row["id"]: row for row in rows}
+
+
 async def add_booking_note(
     tx: Connection, booking_id: BookingId, by: PersonId, text: str
 ) -> list[Row] | None:

@@ -91,6 +91,16 @@ async def mark_pushed(tx: Connection, friend_id: FriendId) -> None:
     await tx.execute(sql.mark_pushed, friend_id)
 
 
+async def confirm(tx: Connection, friend_id: FriendId) -> None:
+    """Record that the phones of a friend which were rung have been heard."""
+    await tx.execute(sql.confirm, friend_id)
+
+
+async def alarms(tx: Connection, friend_id: FriendId) -> list[bool]:
+    """Return for each phone of a friend whether its ring was confirmed and it works since."""
+    return [row["confirmed"] for row in await tx.fetch(sql.alarms, friend_id)]
+
+
 async def settle(
     tx: Connection, gone: Sequence[UUID], others: Sequence[tuple[UUID, PhoneProblem | None]]
 ) -> None:

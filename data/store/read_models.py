@@ -36,6 +36,7 @@ class Contact:
     lat: float | None
     lon: float | None
     notes: str | None
+    spoken: Language
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -308,7 +309,8 @@ def _holder(row: asyncpg.Record) -> Holder:
 
 
 def _contact(row: asyncpg.Record) -> Contact:
-    return Contact(**{field: row[field] for field in Contact.__slots__})
+    fields = {field: row[field] for field in Contact.__slots__}
+    return Contact(**fields | {"spoken": Language(row["spoken"])})
 
 
 def offer(row: asyncpg.Record) -> OfferView:

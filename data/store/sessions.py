@@ -114,10 +114,12 @@ async def session_owners(
     }
 
 
-async def session_expiry(tx: Connection, token_sha256: bytes) -> tuple[datetime, datetime] | None:
-    """Return the expiry of a valid session and the current time."""
+async def session_expiry(
+    tx: Connection, token_sha256: bytes
+) -> tuple[datetime, datetime, str] | None:
+    """Return the expiry of a valid session, the current time and the owner's name."""
     row = await tx.fetchrow(sql.session_expiry, token_sha256)
-    return (row["expires_at"], row["now"]) if row else None
+    return (row["expires_at"], row["now"], row["name"]) if row else None
 
 
 async def revoke(tx: Connection, token_sha256: bytes) -> None:

@@ -13,6 +13,7 @@ from data.db import Connection, moment, transaction
 from data.enums import BookingState
 from data.markets import Market
 from data.records.ids import BookingId, FriendId, PersonId
+from data.records.people import Friend
 from data.store import audit, desk, friends, jobs, read_models
 from data.store.desk import Position, Queue, Row
 from data.store.read_models import BookingView
@@ -41,11 +42,11 @@ class BookingDetails:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FriendsNearby:
-    """The friends near a booking, with their rows and names, as of `now`."""
+    """The friends near a booking, with their rows, and names and numbers, as of `now`."""
 
     nearby: Sequence[NearbyFriend]
-    friends: Mapping[FriendId, Any]
-    names: Mapping[UUID, str]
+    friends: Mapping[FriendId, Friend]
+    contacts: Mapping[UUID, Row]
     now: datetime
 
 
@@ -142,10 +143,10 @@ async def friends_nearby(
         here = booking_reference_point(job.booking, rt.policy)
         ids = [one.friend_id for one in rt.index.nearest_any(here, limit)]
         rows = await friends.current(tx, ids, now, rt.index.get)
-        names = await desk.names(tx, rows)
+        contacts = await desk.contacts(tx, rows)
     nearby = [Nearby(one, distance_m(here, Point(one.lat, one.lon))) for one in rows.values()]
     found = classify_nearby(job, nearby, now, rt.policy)
-    return FriendsNearby(nearby=found, friends=rows, names=names, now=now)
+    return FriendsNearby(nearby=found, friends=rows, contacts=contacts, now=now)
 
 
 async def map_bookings(rt: Runtime, *, actor: str) -> tuple[list[Row], datetime]:

@@ -32,6 +32,7 @@ async def test_a_booking_goes_from_order_to_rating(api, clock, problem):
     assert job["state"] == "awarded"
     assert job["customer"]["name"] == "Vera Beispiel"
     assert job["customer"]["phone"] == "+41440001739"
+    assert job["customer"]["language"] == "de"
     assert job["customer"]["address"]["lat"] == 47.3667
     awarded, due = map(datetime.fromisoformat, (job["awarded_at"], job["contact_due_at"]))
     assert due - awarded == timedelta(hours=12)

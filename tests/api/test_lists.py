@@ -2,7 +2,7 @@
 
 import pytest
 
-from api.routes.packages import preferred_language
+from api.http.languages import preferred_language
 from data.markets import Language, Market
 from geo.point import Point
 from tests.api.conftest import BOOKING

@@ -140,6 +140,35 @@ async def test_an_alarm_test_has_a_result_for_each_phone(service, api, clock, pr
     assert (await caller.post(TRY)).status_code == 200
 
 
+async def test_a_phone_rings_for_offers_only_once_a_test_was_heard(service, api, clock):
+    caller = await api.friend("f1")
+
+    async def alarm():
+        return (await caller.get("/v1/me/profile")).json()["alarm"]
+
+    async def heard():
+        return (await caller.post(f"{TRY}/confirm")).json()["alarm"]
+
+    assert [await alarm(), await heard()] == ["no_phone", "no_phone"]
+    phone = service.handset("phone")
+    await caller.post(ROUTE, phone.subscription)
+    assert [await alarm(), await heard()] == ["unconfirmed", "unconfirmed"]
+    phone.answer = (503, {}, b"")
+    assert (await caller.post(TRY)).json()["rang"] == 0
+    assert await heard() == "unconfirmed"
+    await clock.advance(timedelta(seconds=10))
+    phone.answer = (201, {}, b"")
+    assert (await caller.post(TRY)).json()["rang"] == 1
+    assert await alarm() == "unconfirmed"
+    assert [await heard(), await heard(), await alarm()] == ["confirmed"] * 3
+    # The same phone again is the same; with new keys it is another one.
+    await caller.post(ROUTE, phone.subscription)
+    assert await alarm() == "confirmed"
+    other = phone.subscription["keys"] | {"auth": "A" * 22}
+    await caller.post(ROUTE, phone.subscription | {"keys": other})
+    assert await alarm() == "unconfirmed"
+
+
 async def test_an_alarm_test_lists_the_obstacles(service, api, owner, clock):
     caller = await api.friend("f1")
     friend_id = api.friends["f1"]

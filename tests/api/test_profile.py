@@ -35,6 +35,7 @@ async def test_a_friend_sees_all_stored_data_about_themselves(api):
         "paused": False,
         "certificates": seen["certificates"],
         "rating": {"stars": None, "count": 0},
+        "alarm": "no_phone",
     }
     assert {one["code"]: one["name"] for one in seen["certificates"]} == {
         "mac": "Mac und macOS",
@@ -44,6 +45,15 @@ async def test_a_friend_sees_all_stored_data_about_themselves(api):
         one["valid_until"] is None or one["valid_until"].endswith("Z")
         for one in seen["certificates"]
     )
+
+
+async def test_certificates_are_named_in_the_language_that_is_read(api):
+    me = await api.friend("f1")
+    reader = {"Accept-Language": "fr-CH, de;q=0.5"}
+    for method, body in [("GET", {}), ("PATCH", {"json": {"capacity": 4}})]:
+        seen = (await me.send(method, PATH, headers=reader, **body)).json()
+        names = {one["code"]: one["name"] for one in seen["certificates"]}
+        assert names == {"mac": "Mac et macOS", "wifi": "Wi-Fi et réseau domestique"}
 
 
 async def test_given_fields_change_and_all_others_stay(api, rt):

@@ -365,6 +365,7 @@ async def test_a_session_has_its_owner_and_its_end(api, clock, problem):
         result = (await caller.get("/v1/sessions/current")).json()
         assert result["kind"] == kind
         assert id_ in (None, result["id"])
+        assert result["name"] == {"friend": "F1 Muster", "operator": "Olga Pult"}[kind]
         expires_at = datetime.fromisoformat(result["expires_at"])
         assert expires_at - datetime.fromisoformat(result["server_time"]) <= SESSION_LIFE
         assert expires_at - created >= SESSION_LIFE

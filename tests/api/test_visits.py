@@ -136,6 +136,17 @@ async def test_on_the_way_is_idempotent_and_cleared_by_a_new_appointment(api, cl
     assert moved.json()["on_the_way_at"] is None
 
 
+async def test_on_the_way_can_be_taken_back(api, clock):
+    at, winner, customer = await schedule_job(api, clock, ahead=timedelta(hours=9))
+    await winner.post(f"{at}/on-the-way")
+    for _ in range(2):
+        answer = await winner.delete(f"{at}/on-the-way")
+        assert (answer.status_code, answer.json()["on_the_way_at"]) == (200, None)
+    assert (await customer.get(at)).json()["on_the_way_at"] is None
+    story = (await customer.get(f"{at}/events")).json()["items"]
+    assert [one["kind"] for one in story][-2:] == ["booking.on_the_way", "booking.not_on_the_way"]
+
+
 async def test_the_signature_is_visible_to_the_desk_only(api, clock):
     at, winner, customer = await schedule_job(api, clock, ahead=timedelta(hours=2))
     signed = {"width": 300, "height": 100, "strokes": [[0, 0, 300, 100], [10.5, 20]]}

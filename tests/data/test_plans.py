@@ -114,7 +114,7 @@ HOT: Mapping[str, Mapping[str, Hot]] = {
     },
     "sessions": {
         "session_owners": hot([b"\0" * 32], by="sessions_pkey people_pkey friends_pkey"),
-        "session_expiry": hot(b"\0" * 32, by="sessions_pkey"),
+        "session_expiry": hot(b"\0" * 32, by="sessions_pkey people_pkey"),
     },
     "idempotency_keys": {
         "stored": hot(["public"], ["k"], by="answers_pkey"),
@@ -133,6 +133,8 @@ HOT: Mapping[str, Mapping[str, Hot]] = {
     },
     "push_subscriptions": {
         "mark_pushed": hot(ONE, by="push_subscriptions_friend"),
+        "confirm": hot(ONE, by="push_subscriptions_friend"),
+        "alarms": hot(ONE, by="push_subscriptions_friend"),
         "record_results": hot([ONE], [None], by="push_subscriptions_pkey"),
         "delete_gone": hot(FEW, by="push_subscriptions_pkey"),
         "take_over": hot(ENDPOINT, ONE, by="push_subscriptions_endpoint_key"),
@@ -167,9 +169,10 @@ HOT: Mapping[str, Mapping[str, Hot]] = {
         "offers_of": hot(ONE, 100, by="offer_once_a_round friends_pkey people_pkey"),
         "awards_of": hot(ONE, 100, by="awards_booking friends_pkey people_pkey"),
         "names": hot(FEW, by="people_pkey"),
+        "contacts": hot(FEW, by="people_pkey ratings_friend"),
         "messages": hot("parked", BEGINNING, ONE, 50, by="messages_parked|messages_due"),
-        "friends": hot("", None, 50, by="friends_ref_key people_pkey"),
-        "friends_among": hot("", None, 50, FEW, by="friends_pkey people_pkey"),
+        "friends": hot("", None, 50, by="friends_ref_key people_pkey ratings_friend"),
+        "friends_among": hot(*("", None, 50, FEW), by="friends_pkey people_pkey ratings_friend"),
         "friend": hot(ONE, by="friends_pkey people_pkey ratings_friend offers_inbox"),
         "jobs_of": hot(ONE, 20, by="awards_friend bookings_pkey"),
     },

@@ -11,6 +11,7 @@ from dataclasses import replace
 from datetime import timedelta
 from random import Random
 from typing import Any
+from uuid import UUID
 
 from data import db
 from data.db import transaction
@@ -34,6 +35,7 @@ KEYS = (CustomerKey("a" * 64), customer_key("vera@example.com"))
 # More bookings in one run only dilute it.
 BOOKINGS = 5
 UNFILLED = 6
+OPERATOR = f"operator:{UUID(int=8)}"
 # More than any fee: the customer accepts every fee.
 ANY_FEE = 1_000_000
 DONE = Protocol(summary="New channel.", minutes=40)
@@ -150,8 +152,12 @@ class Run:
         booking = self.book()
         steps = (self.accept, self.confirm_contact, self.schedule, self.leave, self.work)
         for action in steps[: start % UNFILLED]:
-            extra = {self.schedule: {"hours": 5}, self.work: {"action": "start"}}.get(action, {})
-            action(booking=booking, number=1, **extra)
+            extra = {
+                self.schedule: {"hours": 5},
+                self.leave: {"action": "mark_on_the_way"},
+                self.work: {"action": "start"},
+            }
+            action(booking=booking, number=1, **extra.get(action, {}))
         self.run(check_invariants(bench.owner))
 
     def take(self, name: str, **drawn: Any) -> Any:
@@ -259,9 +265,9 @@ class Run:
         starts_at = self.run(self.bench.clock.now()) + timedelta(hours=hours)
         self.of_holder("schedule", booking, number, starts_at, None)
 
-    @step(booking=BOOKING, number=NUMBERS)
-    def leave(self, booking, number):
-        self.of_holder("mark_on_the_way", booking, number)
+    @step(booking=BOOKING, number=NUMBERS, action=["mark_on_the_way", "take_back_on_the_way"])
+    def leave(self, booking, number, action):
+        self.of_holder(action, booking, number)
 
     @step(booking=BOOKING, number=NUMBERS, minutes=[10, 30])
     def delay(self, booking, number, minutes):
@@ -291,8 +297,8 @@ class Run:
                 may_act=lambda job: True,
                 fee_minor_max=ANY_FEE,
             ),
-            "redispatch": lambda: commands.redispatch(rt, booking, actor="system"),
-            "award_by_hand": lambda: commands.award_by_hand(rt, booking, friend, actor="system"),
+            "redispatch": lambda: commands.redispatch(rt, booking, actor=OPERATOR),
+            "award_by_hand": lambda: commands.award_by_hand(rt, booking, friend, actor=OPERATOR),
         }
         self.attempt(word, acts[word]())
 

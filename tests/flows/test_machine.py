@@ -44,6 +44,7 @@ COMMANDS = {
         "confirm_contact": "confirm_contact",
         "schedule": "schedule",
         "mark_on_the_way": "leave",
+        "take_back_on_the_way": "leave",
         "delay": "delay",
         "start": "work",
         "hand_back": "work",
@@ -73,7 +74,7 @@ OTHER_MODULES = {
 LIFE = [
     *("book", "accept", "decline", "confirm_contact", "schedule", "mark_on_the_way", "start"),
     *("hand_back", "complete", "mark_incomplete", "cancel", "redispatch", "award_by_hand"),
-    *("report_no_call", "request_move", "delay", "rate"),
+    *("report_no_call", "request_move", "delay", "take_back_on_the_way", "rate"),
 ]
 
 

@@ -20,7 +20,7 @@ ONWARD: Mapping[str, Sequence[str]] = {
     BookingState.UNFILLED: ("active", "redispatch", "award_by_hand", "sweep"),
     BookingState.AWARDED: ("confirm_contact", "confirm_contact", "report_no_call"),
     BookingState.CONTACTED: ("schedule", "schedule", "schedule", "start"),
-    BookingState.SCHEDULED: ("request_move", "delay", "leave", "start"),
+    BookingState.SCHEDULED: ("request_move", "delay", "mark_on_the_way", "start"),
     BookingState.UNDER_WAY: ("complete", "mark_incomplete", "hand_back"),
     BookingState.COMPLETED: ("rate", "book"),
     BookingState.INCOMPLETE: ("redispatch", "award_by_hand"),

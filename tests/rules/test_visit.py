@@ -94,6 +94,18 @@ def test_the_customer_is_notified_once_that_the_friend_has_set_out():
     assert scenario.apply(visit.mark_on_the_way) is None, "a phone may say it late"
 
 
+def test_setting_out_can_be_taken_back_and_the_customer_learns_it():
+    scenario = scheduled()
+    assert scenario.apply(visit.take_back_on_the_way) is None
+    scenario.apply(visit.mark_on_the_way)
+    result = scenario.apply(visit.take_back_on_the_way)
+    assert [m.template for m in result.messages] == ["not_on_the_way"]
+    assert scenario.job.award.on_the_way_at is None
+    assert scenario.apply(visit.take_back_on_the_way) is None
+    result = scenario.apply(visit.mark_on_the_way)
+    assert [m.template for m in result.messages] == ["on_the_way"]
+
+
 def test_a_delay_is_reported_to_the_customer_once_and_cleared_by_a_new_appointment():
     scenario = scheduled()
     result = scenario.apply(visit.delay, 20)

@@ -19,6 +19,7 @@ SOMETIMES = (
     "booking.cancelled",
     "booking.delayed",
     "booking.escalated",
+    "booking.not_on_the_way",
     "booking.on_the_way",
     "booking.redispatched",
     "award by hand",

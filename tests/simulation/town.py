@@ -420,13 +420,18 @@ class Town:
             timedelta(hours=1) + self.random_wait(hours=3), lambda: self._visit(id_, award_id)
         )
 
+    def _set_out(self, id_: BookingId) -> None:
+        if self.happens(50):
+            self.decide(id_, "on the way", visit.mark_on_the_way)
+            if self.happens(10):
+                self.decide(id_, "not on the way", visit.take_back_on_the_way)
+
     def _visit(self, id_: BookingId, award_id: UUID) -> None:
         if not self._is_held(id_, award_id):
             return
         if self.happens(20) and self.jobs[id_].booking.state is BookingState.SCHEDULED:
             self.decide(id_, "delay", visit.delay, 20)
-        if self.happens(50):
-            self.decide(id_, "on the way", visit.mark_on_the_way)
+        self._set_out(id_)
         if self.happens(70):
             self.decide(id_, "start", rules.start)
         if self.happens(88):

@@ -1,10 +1,13 @@
 """The desk in a real browser: what waits, one booking whole, and what an operator does about it."""
 
+import re
 from datetime import timedelta
+
+from playwright.async_api import expect
 
 from tests.api.conftest import BOOKING
 from tests.builders import friend_row, import_friends, north
-from tests.web.conftest import PHONE
+from tests.web.conftest import PHONE, show
 
 FAR = {
     "street": "Bundesplatz 3",
@@ -61,14 +64,24 @@ async def test_a_new_booking_appears_by_itself_and_its_story_goes_on(desk, site,
         await pane(page).get_by_text(text).wait_for()
 
 
-async def test_nobody_was_found_and_the_desk_gives_the_job_by_hand(desk, site):
+async def test_nobody_was_found_and_the_desk_gives_the_job_by_hand(desk, site, no_findings):
     booking = await site.api.book(address=FAR)
     page = await desk()
-    await queue(page, "Nobody found").get_by_text("1", exact=True).first.wait_for()
+    # A number beside a queue is its count, and nothing else.
+    await expect(queue(page, "Nobody found")).to_have_text(re.compile(r"^Nobody found\s*▲\s*1$"))
+    await expect(queue(page, "All bookings")).to_have_text("All bookings")
     await queue(page, "Nobody found").click()
     await page.locator(f"[data-booking='{booking['id']}']").click()
     await pane(page).get_by_role("button", name="Award").click()
     sheet = page.get_by_role("dialog")
+    await expect(sheet.get_by_role("searchbox")).to_be_focused()
+    await sheet.get_by_text("No friend nearby is suitable now").wait_for()
+    assert await sheet.get_by_role("listitem").count() == 0
+    await sheet.get_by_text("6 others nearby, with the reason").click()
+    row = sheet.get_by_role("listitem").filter(has_text="F6 Muster")
+    await expect(row).to_contain_text("outside the friend’s radius · 0 of 20 jobs")
+    assert await row.get_by_role("link").get_attribute("href") == "tel:+41440000000"
+    await no_findings(page)
     await sheet.get_by_role("searchbox").fill("f3")
     await sheet.get_by_role("button", name="Award the job to F3 Muster").click()
     await page.get_by_text("F3 Muster has the job; everybody is notified").wait_for()
@@ -80,6 +93,41 @@ async def test_nobody_was_found_and_the_desk_gives_the_job_by_hand(desk, site):
     assert story[0].startswith("F3 Muster has the job")
     assert "Nobody left to ask" in story
     await page.locator("[data-fact]").first.get_by_text("you").wait_for()
+
+
+async def test_award_by_hand_lists_who_fits_first_with_number_stars_and_load(desk, site):
+    rated, _ = await site.api.win("f4")
+    friend = await site.api.friend("f4")
+    for step, body in [
+        ("contacted", None),
+        ("start", None),
+        ("complete", {"summary": "Done.", "minutes": 30}),
+    ]:
+        answer = await friend.post(f"/v1/bookings/{rated['id']}/{step}", body)
+        assert answer.status_code == 200
+    stars = {"stars": 4}
+    await site.api.client(rated["token"]).post(f"/v1/bookings/{rated['id']}/rating", stars)
+    await import_friends(site.api.rt, [friend_row("near", north(50), name="Nora Nah")])
+    operator = await site.api.operator()
+    [nora] = (await operator.get("/v1/desk/friends", q="near")).json()["items"]
+    assert (nora["phone"], nora["stars"]) == ("+41440000000", None)
+    await operator.post(f"/v1/desk/friends/{nora['id']}/state", {"state": "paused"})
+    booking = await site.api.book()
+    page = await desk(f"/desk/list?booking={booking['id']}")
+    await pane(page).get_by_role("button", name="Award").click()
+    sheet = page.get_by_role("dialog")
+    rows = sheet.get_by_role("listitem")
+    await expect(rows.first).to_contain_text("F1 Muster")
+    assert await rows.count() == 6
+    fourth = rows.filter(has_text="F4 Muster")
+    await expect(fourth).to_contain_text("0 of 20 jobs")
+    await fourth.get_by_role("img", name="4 stars").wait_for()
+    assert await fourth.get_by_role("link").get_attribute("href") == "tel:+41440000000"
+    await sheet.get_by_text("1 other nearby, with the reason").click()
+    last = rows.filter(has_text="Nora Nah")
+    await expect(last).to_contain_text("paused or suspended")
+    # Who cannot be given the job has neither button.
+    assert await last.get_by_role("button").count() == 0
 
 
 async def test_taking_a_job_away_is_confirmed_first(desk, site):
@@ -196,3 +244,31 @@ async def test_friends_and_customers_cannot_use_the_desk(tabs, site):
     stranger = await tabs("/desk/map")
     await stranger.get_by_role("link", name="Sign in").wait_for()
     assert await stranger.get_by_role("button", name="Friends").count() == 0
+
+
+async def test_tabs_share_one_stream_the_next_takes_over_and_hidden_ones_let_go(desk, tabs, site):
+    first = await desk()
+    # A browser opens six connections to a host over HTTP/1.1: six streams would leave none.
+    pages = [first, *[tabs.watched(await first.context.new_page()) for _ in range(2)]]
+    for page in pages[1:]:
+        await page.goto("/desk/list")
+    booking = await site.api.book()
+    for page in pages:
+        await page.locator(f"[data-booking='{booking['id']}']").wait_for()
+    assert site.streams == 1
+
+    await first.close()
+    second = await site.api.book()
+    for page in pages[1:]:
+        await page.locator(f"[data-booking='{second['id']}']").wait_for()
+    assert site.streams == 1
+
+    for page in pages[1:]:
+        await show(page, False)
+    await site.streams_end()
+    third = await site.api.book()
+    last = pages[-1]
+    await show(last, True)
+    await last.locator(f"[data-booking='{third['id']}']").wait_for()
+    assert await pages[1].locator(f"[data-booking='{third['id']}']").count() == 0
+    assert site.streams == 1

@@ -27,6 +27,7 @@ async def test_a_whole_job_on_a_phone_from_the_offer_to_the_signature(tabs, site
     await page.wait_for_url(f"**/friend/jobs/{booking['id']}")
     main = page.locator("main")
     await main.get_by_text("Bahnhofstrasse 1").wait_for()
+    await main.get_by_text("Speaks German").wait_for()
     assert await page.get_by_role("link", name="Call").get_attribute("href") == "tel:+41440001739"
     assert "22:00 CET" in await page.get_by_text("Get in touch by").inner_text()
     assert (await customer_view(site, booking))["state"] == "awarded"
@@ -39,7 +40,9 @@ async def test_a_whole_job_on_a_phone_from_the_offer_to_the_signature(tabs, site
     view = await customer_view(site, booking)
     assert view["appointment"]["starts_at"] == "2026-03-02T17:30:00Z"
 
+    await set_out_too_early(page, site, booking)
     await clock.advance(timedelta(hours=8))
+    await page.reload()
     await page.get_by_role("button", name="I am on my way").tap()
     await main.get_by_text("On the way").wait_for()
     assert (await customer_view(site, booking))["on_the_way_at"] is not None
@@ -73,6 +76,21 @@ async def agree(page):
         await page.get_by_role("button", name="Set the appointment").tap()
         await page.get_by_text(told).first.wait_for()
     await page.get_by_role("button", name="I am on my way").wait_for()
+
+
+async def set_out_too_early(page, site, booking):
+    """Hours before the appointment it asks first, and what was told can be taken back."""
+    leave = page.get_by_role("button", name="I am on my way", exact=True)
+    await leave.tap()
+    sheet = page.get_by_role("dialog")
+    await sheet.get_by_text("The appointment begins in 8 hrs 30 mins").wait_for()
+    await sheet.get_by_role("button", name="Not yet").tap()
+    assert (await customer_view(site, booking))["on_the_way_at"] is None
+    await leave.tap()
+    await sheet.get_by_role("button", name="Yes, I am on my way").tap()
+    await page.get_by_role("button", name="Not on the way yet").tap()
+    await page.get_by_text("The customer has been informed that you are not coming").wait_for()
+    assert (await customer_view(site, booking))["on_the_way_at"] is None
 
 
 async def sign(page):

@@ -12,6 +12,7 @@ from data.markets import Language
 from scheduler.senders.push import payload
 from tests.web.conftest import DESK, PHONE, examine_at
 from tests.web.phones import cut_off, installed, phone, ringing, worker
+from tests.web.test_login import link
 
 TALL = {"width": PHONE["width"], "height": 2600}  # nothing lies under the bar at the foot
 ZOOMED = {"width": 195, "height": 422}  # a phone at 200 %
@@ -102,7 +103,9 @@ async def test_the_page_opens_without_network_and_stores_nothing_of_a_customer(t
 
 
 @pytest.mark.notifications
-async def test_the_alarm_test_rings_this_phone_and_lists_the_obstacles(tabs, site, no_findings):
+async def test_the_alarm_test_rings_this_phone_and_lists_the_obstacles(
+    tabs, site, clock, no_findings
+):
     rung = []
 
     async def ring(phones, language):
@@ -111,15 +114,22 @@ async def test_the_alarm_test_rings_this_phone_and_lists_the_obstacles(tabs, sit
 
     app = site.api.app
     app.state.ports = replace(app.state.ports, send_test_push=ring)
-    page = await phone(tabs, site)
-    await page.context.grant_permissions(["notifications"])
-    await page.add_init_script(SUBSCRIBED)
+    context = await tabs.context(has_touch=True)
+    await context.grant_permissions(["notifications"])
+    await context.add_init_script(SUBSCRIBED)
+    page = tabs.watched(await context.new_page())
+    # Right after the first sign-in it is asked whether the phone rings.
+    await page.goto(await link(site))
+    await page.get_by_role("button", name="Sign in now").tap()
+    await page.wait_for_url("**/friend/alarm")
+    await page.get_by_role("heading", name="No phone rings for you yet").wait_for()
+    await no_findings(page)
     friend = await site.api.friend("f1")
     quiet = {"from": "09:00", "until": "11:00"}  # it is ten in Zurich
     await friend.send("PATCH", "/v1/me/profile", json={"paused": True, "quiet": quiet})
-    await page.goto("/friend/alarm")
     await page.get_by_role("button", name="Test my alarm").tap()
     await page.get_by_text("1 phone rang.").wait_for()
+    await page.get_by_role("heading", name="Does your phone really ring?").wait_for()
     assert [endpoints for endpoints, _ in rung] == [["https://fcm.googleapis.com/fcm/send/phone"]]
     assert await page.locator("li strong").all_inner_texts() == [
         "You are paused",
@@ -128,6 +138,18 @@ async def test_the_alarm_test_rings_this_phone_and_lists_the_obstacles(tabs, sit
     await no_findings(page)
     await page.get_by_role("button", name="Test once more").tap()
     await page.get_by_text("It has just rung").wait_for()
+    await page.goto("/friend")
+    await page.get_by_role("heading", name="Does your phone really ring?").wait_for()
+    await page.get_by_text("the offer appears here").wait_for()
+    await clock.advance(timedelta(seconds=10))
+    await page.get_by_role("link", name="Test the alarm").tap()
+    await page.get_by_role("button", name="Test my alarm").tap()
+    await page.get_by_role("button", name="Yes, it rang").tap()
+    await page.get_by_text("New offers ring on your phone").wait_for()
+    await no_findings(page)
+    await page.get_by_role("link", name="Home").tap()
+    await page.get_by_text("your phone rings").first.wait_for()
+    assert await page.get_by_role("heading", name="Does your phone really ring?").count() == 0
 
 
 @pytest.mark.notifications
@@ -165,6 +187,10 @@ async def test_changes_of_the_profile_are_saved(tabs, site):
     await page.get_by_role("button", name="Set quiet hours").tap()
     await page.get_by_role("button", name="No quiet hours").wait_for()
     assert (await profile())["quiet"] == {"from": "21:30", "until": "07:00"}
+    await page.get_by_text("Wi-Fi and home network").wait_for()
+    await page.get_by_label("Language", exact=True).select_option("fr")
+    await page.get_by_text("Wi-Fi et réseau domestique").wait_for()
+    await page.get_by_label("Langue", exact=True).select_option("en")
     await page.get_by_role("checkbox", name="Français").check()
     await page.locator(".toasts p").nth(2).wait_for()
     assert (await profile())["languages"] == ["de", "en", "fr"]

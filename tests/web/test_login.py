@@ -18,7 +18,7 @@ async def test_a_link_is_used_up_by_the_click_and_not_by_opening_it(tabs, site):
 
     page = await tabs(path)
     await page.get_by_role("button", name="Sign in now").click()
-    await page.wait_for_url("**/friend")
+    await page.wait_for_url("**/friend/alarm")
     await page.get_by_role("heading", level=1).wait_for()
     cookie = {one["name"]: one for one in await page.context.cookies()}["tekkie_session"]
     assert (cookie["httpOnly"], cookie["sameSite"], cookie["secure"]) == (True, "Lax", False)
@@ -56,6 +56,10 @@ async def test_a_link_that_is_used_up_leads_to_a_new_one(tabs, site, no_findings
     await page.goto(mailed)
     await page.get_by_role("button", name="Sign in now").click()
     await page.wait_for_url("**/desk")
+    await page.get_by_text("Signed in as Olga Pult").wait_for()
+    await page.get_by_role("button", name="Sign out").click()
+    await page.wait_for_url("**/login?kind=operator")
+    assert (await page.request.get("/v1/sessions/current")).status == 401
 
 
 async def test_a_code_signs_in_where_no_link_opens(tabs, site, no_findings):

@@ -40,6 +40,10 @@ PLACE = re.compile(r"\{(\w+)\}")
 WORD = re.compile(r"""['"`]([\w.-]+)['"`]""")
 KIND = re.compile(r"\blabel\('(\w+)'")
 COMPOSED = re.compile(r"`([\w.-]*\$\{[^`]*)`")
+BUTTON = re.compile(r"<Button\b.*?</Button>", re.DOTALL)
+SAID = re.compile(r"\bsay\('([\w.]+)'")
+# A phrase between quotation marks; what a placeholder fills is a name.
+QUOTED = re.compile(r"[“„«]\s*([^”“„«»{}]+?)\s*[”“»]")
 # What the pages' plural rules know of each language, fractions included.
 FORMS = {code: {*Locale(code).plural_form.tags, "other"} for code in LANGUAGES}
 # What both pages hand to the texts of events as it is.
@@ -231,6 +235,38 @@ def leaves(where: tuple[str, ...], table: object) -> Iterator[tuple[tuple[str, .
             yield from leaves((*where, key), value)
     else:
         yield where, str(table)
+
+
+def buttons(face: str, language: Language) -> set[str]:
+    """The texts on the buttons of a face."""
+    keys = {
+        key
+        for source in code(SOURCES / face / "texts")
+        for button in BUTTON.findall(source)
+        for key in SAID.findall(button)
+    }
+    found = texts(SOURCES / face / "texts", language)
+    return {text for key, text in found.items() if key in keys and isinstance(text, str)}
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_button_that_a_letter_names_stands_on_the_page_of_its_reader(language):
+    named = {
+        (where[1], phrase)
+        for where, text in wordings(language)
+        if where[0] == language
+        for phrase in QUOTED.findall(text)
+    }
+    assert {audience for audience, _ in named} == {"friend"}
+    shown = {("friend", text) for text in buttons("friend", language)}
+    assert named - shown == set()
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_certificates_are_called_the_same_everywhere(language):
+    found = texts(SOURCES / "desk" / "texts", language)
+    names = {code: kind.names[language] for code, kind in load().certificates.items()}
+    assert {code: found[f"certificate.{code}"] for code in names} == names
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

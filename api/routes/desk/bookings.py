@@ -21,7 +21,9 @@ from data.markets import HOME, MARKETS, Market
 from data.records.ids import BookingId
 from data.store.desk import Queue
 from dispatch.flows import desk
+from dispatch.flows.desk import FriendsNearby
 from dispatch.rules.jobs.matching import TRAITS
+from dispatch.rules.jobs.nearby import NearbyFriend
 from dispatch.rules.people.desk_notes import NotesFull
 from dispatch.rules.people.names import first_name
 from dispatch.rules.refusals import NotFound
@@ -125,18 +127,7 @@ async def list_neighbours(
 ) -> desk_schemas.NearbyFriendsResponse:
     """The nearest friends of any kind with their present outcome; nothing is decided."""
     near = await desk.friends_nearby(rt, BookingId(booking_id), limit=limit, actor=actor(caller))
-    items = [
-        desk_schemas.NearbyFriend(
-            friend_id=one.friend_id,
-            ref=near.friends[one.friend_id].ref,
-            name=near.names[one.friend_id],
-            lat=near.friends[one.friend_id].lat,
-            lon=near.friends[one.friend_id].lon,
-            distance_m=one.distance_m,
-            outcome=one.outcome,
-        )
-        for one in near.nearby
-    ]
+    items = [_neighbour(near, one) for one in near.nearby]
     return desk_schemas.NearbyFriendsResponse(items=items, server_time=near.now)
 
 
@@ -154,6 +145,25 @@ async def note_booking(
         rt, BookingId(booking_id), body.text, by=caller.person_id, actor=actor(caller)
     )
     return desk_schemas.NotesResponse(items=presenters.present_notes(kept, names))
+
+
+def _neighbour(near: FriendsNearby, one: NearbyFriend) -> desk_schemas.NearbyFriend:
+    friend, contact = near.friends[one.friend_id], near.contacts[one.friend_id]
+    return desk_schemas.NearbyFriend(
+        friend_id=one.friend_id,
+        ref=friend.ref,
+        name=contact["name"],
+        phone=contact["phone"],
+        stars=contact["stars"],
+        ratings=contact["ratings"],
+        open_jobs=friend.open_jobs,
+        capacity=friend.capacity,
+        awardable=one.awardable,
+        lat=friend.lat,
+        lon=friend.lon,
+        distance_m=one.distance_m,
+        outcome=one.outcome,
+    )
 
 
 def _row(row: Mapping[str, Any]) -> desk_schemas.BookingRow:

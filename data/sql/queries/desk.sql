@@ -130,6 +130,12 @@ WHERE a.booking_id = $1 ORDER BY a.round, a.awarded_at, a.id LIMIT $2
 -- name: names
 SELECT id, name FROM people WHERE id = ANY($1::uuid[])
 
+-- name: contacts
+SELECT p.id, p.name, p.phone,
+       (SELECT round(avg(r.stars), 2)::float8 FROM ratings r WHERE r.friend_id = p.id) AS stars,
+       (SELECT count(*) FROM ratings r WHERE r.friend_id = p.id) AS ratings
+FROM people p WHERE p.id = ANY($1::uuid[]) AND p.kind = 'friend'
+
 -- name: add_booking_note
 UPDATE people SET desk_notes = desk_notes || jsonb_build_object('at', moment(), 'by', $2::uuid, 'text', $3::text)
 WHERE id = (SELECT customer_id FROM bookings WHERE id = $1) AND jsonb_array_length(desk_notes) < $4 RETURNING desk_notes
@@ -163,8 +169,10 @@ WHERE state = $1 AND state IN ('parked', 'pending') AND (next_at, id) > ($2, $3:
 
 -- name: friends
 -- The page is selected first, so that certificates are read for its friends only.
-SELECT f.id, f.ref, f.state, f.tier, f.market, f.languages, f.radius_m, f.capacity, f.open_jobs, p.name, p.postcode,
-       p.city,
+SELECT f.id, f.ref, f.state, f.tier, f.market, f.languages, f.radius_m, f.capacity, f.open_jobs, p.name, p.phone,
+       p.postcode, p.city,
+       (SELECT round(avg(r.stars), 2)::float8 FROM ratings r WHERE r.friend_id = f.id) AS stars,
+       (SELECT count(*) FROM ratings r WHERE r.friend_id = f.id) AS ratings,
        ARRAY(SELECT DISTINCT c.certificate FROM friend_certificates c
              WHERE c.friend_id = f.id AND c.valid @> moment() ORDER BY c.certificate) AS certificates
 FROM (SELECT * FROM friends WHERE ref > $1 AND ($2::friend_state IS NULL OR state = $2)
@@ -172,8 +180,10 @@ FROM (SELECT * FROM friends WHERE ref > $1 AND ($2::friend_state IS NULL OR stat
 JOIN people p ON p.id = f.id ORDER BY f.ref
 
 -- name: friends_among
-SELECT f.id, f.ref, f.state, f.tier, f.market, f.languages, f.radius_m, f.capacity, f.open_jobs, p.name, p.postcode,
-       p.city,
+SELECT f.id, f.ref, f.state, f.tier, f.market, f.languages, f.radius_m, f.capacity, f.open_jobs, p.name, p.phone,
+       p.postcode, p.city,
+       (SELECT round(avg(r.stars), 2)::float8 FROM ratings r WHERE r.friend_id = f.id) AS stars,
+       (SELECT count(*) FROM ratings r WHERE r.friend_id = f.id) AS ratings,
        ARRAY(SELECT DISTINCT c.certificate FROM friend_certificates c
              WHERE c.friend_id = f.id AND c.valid @> moment() ORDER BY c.certificate) AS certificates
 FROM (SELECT * FROM friends WHERE id = ANY($4::uuid[]) AND ref > $1 AND ($2::friend_state IS NULL OR state = $2)

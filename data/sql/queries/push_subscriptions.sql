@@ -4,7 +4,8 @@ DELETE FROM push_subscriptions WHERE endpoint = $1 AND friend_id <> $2
 
 -- name: put
 INSERT INTO push_subscriptions (id, friend_id, endpoint, p256dh, auth, created_at) VALUES ($1, $2, $3, $4, $5, moment())
-ON CONFLICT (endpoint) DO UPDATE SET p256dh = excluded.p256dh, auth = excluded.auth, problem = NULL
+ON CONFLICT (endpoint) DO UPDATE SET p256dh = excluded.p256dh, auth = excluded.auth, problem = NULL,
+  confirmed_at = CASE WHEN push_subscriptions.auth = excluded.auth THEN push_subscriptions.confirmed_at END
 RETURNING id, created_at
 
 -- name: drop_oldest
@@ -21,6 +22,14 @@ WHERE friend_id = $1 ORDER BY created_at, id
 
 -- name: mark_pushed
 UPDATE push_subscriptions SET rung_at = moment() WHERE friend_id = $1
+
+-- name: confirm
+-- The phones that rang, as far as their push services say.
+UPDATE push_subscriptions SET confirmed_at = moment()
+WHERE friend_id = $1 AND rung_at IS NOT NULL AND problem IS NULL
+
+-- name: alarms
+SELECT confirmed_at IS NOT NULL AND problem IS NULL AS confirmed FROM push_subscriptions WHERE friend_id = $1
 
 -- name: delete_gone
 DELETE FROM push_subscriptions WHERE id = ANY($1::uuid[])

@@ -9,7 +9,7 @@ SELECT b.id, b.state, b.round, b.package, b.tier, b.market, b.language, b.price_
        (SELECT round(avg(g.stars), 1)::float8 FROM ratings g WHERE g.friend_id = a.friend_id) AS friend_stars,
        (SELECT count(*) FROM ratings g WHERE g.friend_id = a.friend_id) AS friend_ratings, f.name AS friend_name,
        f.email AS friend_email, f.language AS friend_language, c.name, c.email, c.phone, c.street, c.postcode, c.city,
-       c.country, c.lat, c.lon, c.notes, c.signature, c.move_note
+       c.country, c.lat, c.lon, c.notes, b.language AS spoken, c.signature, c.move_note
 FROM (SELECT moment() AS now) AS clock, bookings b
 JOIN people c ON c.id = b.customer_id
 LEFT JOIN awards a ON a.id = b.award_id
@@ -70,7 +70,7 @@ ORDER BY o.expires_at, o.id
 -- The jobs a friend holds or has done, newest first.
 SELECT a AS award, a.booking_id, b.state, b.package,
        b.pay_minor, b.currency, b.wishes, me.language, clock.now, c.name, c.email, c.phone, c.street, c.postcode, c.city,
-       c.country, c.lat, c.lon, c.notes, c.move_note, me.lat AS base_lat, me.lon AS base_lon
+       c.country, c.lat, c.lon, c.notes, b.language AS spoken, c.move_note, me.lat AS base_lat, me.lon AS base_lon
 FROM (SELECT moment() AS now) AS clock, awards a
 JOIN bookings b ON b.id = a.booking_id
 JOIN people c ON c.id = b.customer_id
@@ -81,7 +81,8 @@ WHERE a.friend_id = $1 AND a.state IN ('live', 'done')
 ORDER BY a.awarded_at DESC, a.id DESC LIMIT $5
 
 -- name: customers
-SELECT b.id, c.name, c.email, c.phone, c.street, c.postcode, c.city, c.country, c.lat, c.lon, c.notes
+SELECT b.id, c.name, c.email, c.phone, c.street, c.postcode, c.city, c.country, c.lat, c.lon, c.notes,
+       b.language AS spoken
 FROM bookings b JOIN people c ON c.id = b.customer_id WHERE b.id = ANY ($1)
 
 -- name: outcomes

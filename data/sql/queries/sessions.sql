@@ -36,7 +36,8 @@ WHERE s.token_sha256 = ANY ($1) AND s.revoked_at IS NULL AND s.expires_at > mome
   AND f.state IS DISTINCT FROM 'suspended'
 
 -- name: session_expiry
-SELECT expires_at, moment() AS now FROM sessions WHERE token_sha256 = $1 AND revoked_at IS NULL AND expires_at > moment()
+SELECT s.expires_at, moment() AS now, p.name FROM sessions s JOIN people p ON p.id = s.person_id
+WHERE s.token_sha256 = $1 AND s.revoked_at IS NULL AND s.expires_at > moment()
 
 -- name: revoke
 UPDATE sessions SET revoked_at = moment() WHERE token_sha256 = $1 AND revoked_at IS NULL

@@ -25,7 +25,7 @@ from dispatch.flows.group_commit import group_commit, publish_changes
 from dispatch.flows.jobs.orders import Order, prepare_booking
 from dispatch.rules.jobs import fan_out, visit
 from dispatch.rules.jobs import job as rules
-from dispatch.rules.jobs.draft import Case, PendingFanOut, Verdict
+from dispatch.rules.jobs.draft import SYSTEM, Case, PendingFanOut, Verdict
 from dispatch.rules.jobs.refusals import ContactDeadlinePassed
 from dispatch.rules.refusals import NotFound
 from dispatch.runtime import Runtime
@@ -109,6 +109,15 @@ async def mark_on_the_way(rt: Runtime, booking_id: BookingId, friend_id: FriendI
     """Record that the friend has set out."""
     return await _by_holder(
         rt, booking_id, friend_id, lambda case, facts: visit.mark_on_the_way(case)
+    )
+
+
+async def take_back_on_the_way(
+    rt: Runtime, booking_id: BookingId, friend_id: FriendId
+) -> CommandResult:
+    """Record that the friend is not on the way after all; the customer is informed."""
+    return await _by_holder(
+        rt, booking_id, friend_id, lambda case, facts: visit.take_back_on_the_way(case)
     )
 
 
@@ -300,7 +309,7 @@ async def _fire(rt: Runtime, tx: Connection, loaded: Jobs, now: datetime) -> lis
 
 
 def _apply_due_rule(rt: Runtime, job: Job, now: datetime) -> Verdict:
-    case = Case(job=job, now=now, policy=rt.policy, actor="system")
+    case = Case(job=job, now=now, policy=rt.policy, actor=SYSTEM)
     for kind, rule in TIMER_RULES.items():
         if kind in job.timers and job.timers[kind] <= now:
             return rule(case)

@@ -13,6 +13,7 @@ from data.store import friend_admin, push_subscriptions
 from data.store.push_subscriptions import FriendStatus, PhoneProblem, PushSubscription
 from dispatch.flows.people import friends
 from dispatch.rules.people.push_endpoints import check_push_endpoint
+from dispatch.rules.people.reachability import AlarmState, alarm_state
 from dispatch.rules.refusals import NotFound, Refused
 from dispatch.runtime import Runtime
 
@@ -89,6 +90,16 @@ async def finish_alarm_test(
         rt, [(one.id, problem) for one, problem in zip(test.phones, problems, strict=True)]
     )
     return len(problems) - problems.count(PhoneProblem.GONE)
+
+
+async def confirm_alarm(rt: Runtime, friend_id: FriendId) -> AlarmState:
+    """Record that a friend heard the phones that were rung; returns the state of the alarm.
+
+    It changes nothing where no phone has rung.
+    """
+    async with transaction(rt.pool) as tx:
+        await push_subscriptions.confirm(tx, friend_id)
+        return alarm_state(await push_subscriptions.alarms(tx, friend_id))
 
 
 async def record_results(rt: Runtime, results: Sequence[tuple[UUID, PhoneProblem | None]]) -> None:

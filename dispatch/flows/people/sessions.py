@@ -163,8 +163,8 @@ async def find_session(rt: Runtime, session_token: str) -> SessionOwner | None:
     return await lookups(rt).session_owners.get(token_hash(session_token))
 
 
-async def session_times(rt: Runtime, session_token: str) -> tuple[datetime, datetime] | None:
-    """When a valid session expires, and the time now; None for an invalid one."""
+async def current_session(rt: Runtime, session_token: str) -> tuple[datetime, datetime, str] | None:
+    """When a valid session expires, the time now and the owner's name; None for an invalid one."""
     async with read_connection(rt) as tx:
         return await sessions.session_expiry(tx, token_hash(session_token))
 

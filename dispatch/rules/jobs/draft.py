@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Self
+from typing import Any, Final, Self
 
 from data.enums import AwardState, BookingState, OfferState, TimerKind
 from data.records.ids import FriendId, OfferId
@@ -20,6 +20,9 @@ from data.replace import replace
 from dispatch.rules.jobs import events, matching, notifications, states
 from dispatch.rules.jobs.refusals import NotInThisState
 from dispatch.rules.policy import Policy
+
+SYSTEM: Final = "system"
+"""The actor of what nobody does."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,7 +90,7 @@ class Draft:
                 seq=self.seq,
                 kind=kind,
                 at=self.now,
-                actor=self.case.actor,
+                actor=SYSTEM if events.EVENTS[kind].automatic else self.case.actor,
                 data=data,
             )
         )

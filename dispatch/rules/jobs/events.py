@@ -194,14 +194,22 @@ def lacks(name: str) -> Callable[[Data], bool]:
 
 @dataclass(frozen=True, slots=True)
 class EventKind:
-    """What an event of one kind carries, and who gets which message."""
+    """What an event of one kind carries, and who gets which message.
+
+    An automatic one follows by itself from what somebody did: its actor is the system.
+    """
 
     fields: frozenset[str]
     messages: tuple[tuple[Template, Recipients], ...]
+    automatic: bool = False
 
 
 def _kind(fields: str, *messages: tuple[Template, Recipients]) -> EventKind:
     return EventKind(frozenset(fields.split()), messages)
+
+
+def _automatic(fields: str, *messages: tuple[Template, Recipients]) -> EventKind:
+    return EventKind(frozenset(fields.split()), messages, automatic=True)
 
 
 FRIEND_CHANGED = to_customer("friend_changed", "package link")
@@ -211,15 +219,15 @@ EVENTS: Final[Mapping[str, EventKind]] = {
     "booking.created": _kind(
         "package", (to_customer("booked", "package price helpers link"), customer)
     ),
-    "booking.offered": _kind(
+    "booking.offered": _automatic(
         "round offers",
         (
             to_phone("offer", "package pay area distance_m expires_at link", Validity.OFFER_OPEN),
             offered,
         ),
     ),
-    "booking.escalated": _kind("tier"),
-    "booking.unfilled": _kind(
+    "booking.escalated": _automatic("tier"),
+    "booking.unfilled": _automatic(
         "round because", (to_customer("unfilled", "package link", Validity.UNFILLED), customer)
     ),
     "booking.redispatched": _kind(
@@ -255,6 +263,10 @@ EVENTS: Final[Mapping[str, EventKind]] = {
     "booking.on_the_way": _kind(
         "friend",
         (to_customer("on_the_way", "package first_name link", Validity.BEFORE_VISIT), customer),
+    ),
+    "booking.not_on_the_way": _kind(
+        "friend",
+        (to_customer("not_on_the_way", "package first_name link", Validity.BEFORE_VISIT), customer),
     ),
     "booking.delayed": _kind(
         "friend minutes",
@@ -298,8 +310,8 @@ EVENTS: Final[Mapping[str, EventKind]] = {
         ),
     ),
     "offer.declined": _kind("friend offer"),
-    "offer.expired": _kind("friends"),
-    "contact.reminded": _kind(
+    "offer.expired": _automatic("friends"),
+    "contact.reminded": _automatic(
         "friend due_at",
         (
             to_phone(
@@ -310,7 +322,7 @@ EVENTS: Final[Mapping[str, EventKind]] = {
             friend,
         ),
     ),
-    "contact.missed": _kind(
+    "contact.missed": _automatic(
         "friend award",
         (to_phone("contact_missed", "package"), friend),
         (FRIEND_CHANGED, customer),

@@ -76,7 +76,7 @@ def award_by_hand(case: Case, friend: Friend) -> Verdict:
     """Award the job for the desk to a friend who agreed by telephone; withdraw live offers."""
     draft = Draft(case)
     draft.require_state(BookingState.OPEN, BookingState.UNFILLED)
-    if not matching.is_available(friend) or draft.booking.customer_key in friend.blocked:
+    if not matching.may_be_awarded(friend, draft.booking):
         raise FriendUnfit(
             "they must be active, below their capacity and not blocked by the customer"
         )

@@ -70,6 +70,11 @@ def is_available(friend: Friend) -> bool:
     return _unavailable(friend) is None and friend.open_jobs < friend.capacity
 
 
+def may_be_awarded(friend: Friend, booking: Booking) -> bool:
+    """Whether the desk may award this booking to a friend who has agreed by telephone."""
+    return is_available(friend) and booking.customer_key not in friend.blocked
+
+
 def askable_filter(policy: Policy) -> Callable[[Friend], bool]:
     """A filter for friends who could be asked: available, and below the limit of live offers."""
     most = policy.live_offers_max

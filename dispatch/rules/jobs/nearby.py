@@ -27,11 +27,15 @@ NearbyOutcome: TypeAlias = Outcome | DeskOutcome
 
 
 class NearbyFriend(NamedTuple):
-    """A friend near a booking, the distance in metres, and the outcome now."""
+    """A friend near a booking, the distance in metres, and the outcome now.
+
+    Whoever is `awardable` could be given the job by hand, whatever the outcome.
+    """
 
     friend_id: FriendId
     distance_m: int
     outcome: NearbyOutcome
+    awardable: bool
 
 
 def classify_nearby(
@@ -53,7 +57,8 @@ def classify_nearby(
         else:
             need = by_tier.get(friend.tier, needs[-1])
             outcome = matching.reason(friend, one.distance_m, need) or DeskOutcome.FITS
-        found.append(NearbyFriend(friend.id, int(one.distance_m), outcome))
+        awardable = friend.id != holder and matching.may_be_awarded(friend, job.booking)
+        found.append(NearbyFriend(friend.id, int(one.distance_m), outcome, awardable))
     return sorted(found, key=lambda one: (one.distance_m, one.friend_id))
 
 

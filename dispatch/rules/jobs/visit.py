@@ -70,6 +70,17 @@ def mark_on_the_way(case: Case) -> Verdict:
     return draft.changes()
 
 
+def take_back_on_the_way(case: Case) -> Verdict:
+    """Record that the friend is not on the way after all; a repeat changes nothing."""
+    draft = Draft(case)
+    draft.require_state(BookingState.CONTACTED, BookingState.SCHEDULED)
+    if draft.held.on_the_way_at is None:
+        return None
+    draft.amend_award(on_the_way_at=None)
+    draft.add_event("booking.not_on_the_way", friend=str(draft.held.friend_id))
+    return draft.changes()
+
+
 def delay(case: Case, minutes: int) -> Verdict:
     """Record that the friend will be `minutes` late for the appointment.
 

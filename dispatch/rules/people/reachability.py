@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
@@ -22,6 +23,21 @@ class Obstacle(StrEnum):
     AT_CAPACITY = "at_capacity"
     NO_BASE = "no_base"
     NO_CERTIFICATE = "no_certificate"
+
+
+class AlarmState(StrEnum):
+    """Whether a phone of a friend rings for new offers."""
+
+    NO_PHONE = "no_phone"
+    UNCONFIRMED = "unconfirmed"
+    CONFIRMED = "confirmed"
+
+
+def alarm_state(phones: Collection[bool]) -> AlarmState:
+    """The state by the subscribed phones: for each, whether the friend confirmed that it rings."""
+    if any(phones):
+        return AlarmState.CONFIRMED
+    return AlarmState.UNCONFIRMED if phones else AlarmState.NO_PHONE
 
 
 class FriendStatus(Protocol):

@@ -5,12 +5,17 @@ import { toast } from '../shared/ui/toast.svelte';
 import { mine } from './mine.svelte';
 import { say } from './say';
 
-type Step = 'contacted' | 'on-the-way' | 'start';
+type Step = 'contacted' | 'on-the-way' | 'not-on-the-way' | 'start';
 interface Of {
   booking_id: string;
 }
 
-const DONE = { contacted: 'done.contacted', 'on-the-way': 'done.on_the_way', start: '' } as const;
+const DONE = {
+  contacted: 'done.contacted',
+  'on-the-way': 'done.on_the_way',
+  'not-on-the-way': 'done.not_on_the_way',
+  start: '',
+} as const;
 
 /** Why the last step failed. */
 export const trouble = $state({ text: '' });
@@ -25,7 +30,8 @@ class Action {
       () => {
         if (step === 'contacted') return api.post('/v1/bookings/{booking_id}/contacted', asked);
         if (step === 'start') return api.post('/v1/bookings/{booking_id}/start', asked);
-        return api.post('/v1/bookings/{booking_id}/on-the-way', asked);
+        if (step === 'on-the-way') return api.post('/v1/bookings/{booking_id}/on-the-way', asked);
+        return api.delete('/v1/bookings/{booking_id}/on-the-way', asked);
       },
       DONE[step] && say(DONE[step]),
     );

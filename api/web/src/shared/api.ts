@@ -130,6 +130,28 @@ function keepPair(name: string, pair: string[]): void {
   }
 }
 
+const SIGN_IN_KEY = 'tekkie.signed_in';
+
+/** Tell the next page of this tab that somebody has just signed in. */
+export function markSignIn(): void {
+  try {
+    sessionStorage.setItem(SIGN_IN_KEY, '1');
+  } catch {
+    // Without storage the page does not know.
+  }
+}
+
+/** Whether somebody has just signed in; true once. */
+export function signedInJustNow(): boolean {
+  try {
+    const marked = sessionStorage.getItem(SIGN_IN_KEY) !== null;
+    sessionStorage.removeItem(SIGN_IN_KEY);
+    return marked;
+  } catch {
+    return false;
+  }
+}
+
 const TIMEOUT_MS = 15_000;
 const TRIES = 3;
 const WAIT_MS = 600;

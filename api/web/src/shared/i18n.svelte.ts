@@ -142,6 +142,11 @@ export function regionName(code: string): string {
   return new Intl.DisplayNames([current.locale], { type: 'region' }).of(code) ?? code;
 }
 
+/** The language of a code, as German. */
+export function languageName(code: Language): string {
+  return new Intl.DisplayNames([current.locale], { type: 'language' }).of(code) ?? code;
+}
+
 /** CHF 69.00, by the minor units the API counts in. */
 export function money({ amount, currency }: { amount: number; currency: string }): string {
   const format = new Intl.NumberFormat(current.locale, { style: 'currency', currency });

@@ -76,7 +76,9 @@ function offersOf(event: DeskEvent, offers: Map<string, OfferRow>, market: Marke
   return listed.flatMap(({ id }) => {
     const offer = offers.get(id);
     if (!offer) return [];
-    const at = shortTime(offer.answered_at ?? offer.expires_at, market);
+    // An offer that has expired is closed a moment later.
+    const ended = offer.state === 'expired' ? null : offer.answered_at;
+    const at = shortTime(ended ?? offer.expires_at, market);
     return {
       friend: offer.name,
       distance: distance(offer.distance_m),
