@@ -44,7 +44,7 @@ async def test_a_whole_job_on_a_phone_from_the_offer_to_the_signature(tabs, site
     await clock.advance(timedelta(hours=8))
     await page.reload()
     await page.get_by_role("button", name="I am on my way").tap()
-    await main.get_by_text("On the way").wait_for()
+    await main.locator(".badge", has_text="On the way").wait_for()
     assert (await customer_view(site, booking))["on_the_way_at"] is not None
     await page.get_by_role("button", name="I have arrived").tap()
     await page.get_by_role("button", name="Finish").tap()

@@ -81,7 +81,7 @@ async def test_a_code_signs_in_where_no_link_opens(tabs, site, no_findings):
     await page.reload()  # as a phone does while its mail is read
     await field.fill(code)
     await page.get_by_role("button", name="Sign in").click()
-    await page.wait_for_url("**/friend")
+    await page.wait_for_url("**/friend/alarm")
     assert await page.evaluate("localStorage.getItem('tekkie.login')") is None
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from api.http.auth import Operator
 from api.routes.desk.bookings import open_booking
+from data.enums import OperatorRole
 from data.records.ids import PersonId
 from dispatch.flows.jobs import commands
 from dispatch.rules.jobs.events import EVENTS
@@ -33,6 +34,9 @@ def lives(server, template, tmp_path, monkeypatch):
 
     class Life(steps.Run):
         def finish_run(self):
+            for booking in self.bookings:
+                for action in ("mark_on_the_way", "take_back_on_the_way"):
+                    self.of_holder(action, booking, 1)
             # Nobody does anything more: offers expire, and who has not called loses the job.
             for hours in (1, 1, 1, 6, 12):
                 self.run(bench.clock.advance(timedelta(hours=hours)))
@@ -40,7 +44,7 @@ def lives(server, template, tmp_path, monkeypatch):
                     pass
             pairs = zip(bench.friends, bench.rows, strict=True)
             names.update({str(id_): row.name for id_, row in pairs})
-            reader = Operator(person_id=PersonId(UUID(int=9)))
+            reader = Operator(person_id=PersonId(UUID(int=9)), role=OperatorRole.VIEWER)
             for booking in self.bookings:
                 details = self.run(open_booking(bench.rt, reader, booking))
                 found.append(details.model_dump(mode="json"))

@@ -29,7 +29,7 @@ NearbyOutcome: TypeAlias = Outcome | DeskOutcome
 class NearbyFriend(NamedTuple):
     """A friend near a booking, the distance in metres, and the outcome now.
 
-    Whoever is `awardable` could be given the job by hand, whatever the outcome.
+    An `awardable` friend could be given the job by hand, whatever the outcome.
     """
 
     friend_id: FriendId

@@ -87,7 +87,9 @@ class Mine {
           api.get('/v1/me/jobs', { query: { limit: PAGE } }),
           api.get('/v1/me/profile'),
         ]);
-        this.#setOffers(offers.items, asked);
+        this.#setOffers(offers.items);
+        const read = offers.items.at(-1) ?? jobs.items.at(-1);
+        if (read) clock.sync(read.server_time, asked);
         this.jobs = jobs.items;
         this.older = jobs.next_cursor;
         this.profile = profile;
@@ -102,14 +104,12 @@ class Mine {
     }
   }
 
-  #setOffers(offers: Offer[], asked: number): void {
+  #setOffers(offers: Offer[]): void {
     const fresh = offers.some((offer) => !this.#received.has(offer.id));
     for (const offer of offers) this.#received.set(offer.id, offer);
     // Offers from before the page was opened have already rung by push.
     if (fresh && this.offers) ring();
     this.offers = offers;
-    const last = offers.at(-1);
-    if (last) clock.sync(last.server_time, asked);
   }
 
   /** Without network use the stored offers, so that they can be answered. */

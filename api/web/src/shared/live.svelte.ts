@@ -71,7 +71,9 @@ export class Live {
       return;
     }
     this.#tell({ kind: 'join' });
-    navigator.locks.request(this.#name, { signal }, () => this.#lead(signal)).catch(() => {});
+    navigator.locks
+      .request(this.#name, { signal }, () => this.#lead(signal))
+      .catch(() => void this.#lead(signal)); // resolves at once where this tab has let go
   }
 
   #leave(): void {
