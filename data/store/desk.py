@@ -123,7 +123,7 @@ async def names(tx: Connection, people: Iterable[UUID]) -> Mapping[UUID, str]:
 async def contacts(tx: Connection, friends: Iterable[UUID]) -> Mapping[UUID, Row]:
     """Return the name, telephone number and ratings of friends by id."""
     rows = await tx.fetch(sql.contacts, list(set(friends)))
-    return {row["id"]: row for row in rows}
+    return {row["id"]: dict(row) for row in rows}
 
 
 async def add_booking_note(

@@ -29,3 +29,10 @@ export async function readCatalogue(
   known = answer.markets;
   return answer.items;
 }
+
+/** +41 44 000 17 39: grouped, easy to read out or to dial by hand. */
+export function groupedPhone(number: string | null): string {
+  const codes = markets().map((market) => market.calling_code);
+  const form = new RegExp(`^(\\+(?:${codes.join('|')}))(\\d{2})(\\d{3})(\\d{2})(\\d{2})$`);
+  return number?.replace(form, '$1 $2 $3 $4 $5') ?? '';
+}
