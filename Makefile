@@ -21,8 +21,8 @@ help:  ## Print this list
 setup: $(VENV)/.runtime $(GAZETTEER) $(VENV)/.web  ## Install into .venv, ready to run .venv/bin/tekkie
 	@:
 
-dev: setup $(VENV)/.dev $(TYPES)  ## Install the tools for tests and lint too
-	@:
+dev: setup $(VENV)/.dev $(TYPES)  ## Install the tools for tests and lint too, and a browser
+	@$(VENV)/bin/python -m tests.web.browser
 
 demo: setup  ## Set up, then simulate the demo town (ARGS="--help" for its options)
 	@$(VENV)/bin/tekkie demo $(ARGS)

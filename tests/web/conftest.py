@@ -1,7 +1,6 @@
 """The pages in a real browser: the API on a socket, Debian's chromium, axe."""
 
 import asyncio
-import shutil
 import socket
 import subprocess
 import time
@@ -27,6 +26,7 @@ from dispatch.runtime import Runtime
 from tests.api.conftest import ApiHarness, Letters, Neighbours, neighbours, no_load_shedding
 from tests.conftest import Server
 from tests.proxy import Proxy
+from tests.web.browser import CURE, find_shell, find_whole
 
 __all__ = ["neighbours", "no_load_shedding"]  # fixtures
 
@@ -140,23 +140,17 @@ def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
     It is the same engine and needs a third of the processor time, but shows no notifications.
     """
-    shell = shutil.which("chromium-headless-shell")
-    yield from _started(shell or _chromium(), tmp_path_factory.mktemp("chromium"))
+    yield from _started(find_shell(), tmp_path_factory.mktemp("chromium"))
 
 
 @pytest.fixture(scope="session")
 def whole_chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The URL of the whole browser, for tests of notifications."""
-    yield from _started(_chromium(), tmp_path_factory.mktemp("whole"))
+    yield from _started(find_whole(), tmp_path_factory.mktemp("whole"))
 
 
-def _chromium() -> str:
-    program = shutil.which("chromium")
-    assert program, "chromium is missing. Cure: as root, apt-get install chromium"
-    return program
-
-
-def _started(program: str, folder: Path) -> Iterator[str]:
+def _started(program: str | None, folder: Path) -> Iterator[str]:
+    assert program, f"chromium is missing. Cure: make dev, or {CURE}"
     own = ["--headless", "--remote-debugging-port=0", f"--user-data-dir={folder}"]
     with open(folder / "output", "wb") as output:
         process = subprocess.Popen([program, *ARGS, *own], stdout=output, stderr=output)
