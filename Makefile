@@ -154,7 +154,7 @@ $(VENV)/.dev: $(VENV)/.runtime requirements-dev.lock
 	@$(INSTALL) -r requirements-dev.lock
 	@touch $@
 
-$(GAZETTEER): data/markets.py $(addprefix geo/gazetteer/,build.py interpolate.py regions.py town_names.py offline.py addresses.py) | $(VENV)/.runtime
+$(GAZETTEER): data/markets.py $(addprefix geo/gazetteer/,build.py interpolate.py other_names.py regions.py town_names.py offline.py addresses.py) | $(VENV)/.runtime
 	@echo "Compiling the gazetteer"
 	@$(VENV)/bin/python -m geo.gazetteer.build
 	@touch $@

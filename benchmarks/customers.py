@@ -32,6 +32,8 @@ class Site:
     lon: float
     country: str
     language: str
+    postcode: str = ""
+    city: str = ""
 
 
 def find_sites(rt: Runtime, count: int, seed: int, *, spare: int = 1) -> list[Site]:
@@ -47,7 +49,7 @@ def find_sites(rt: Runtime, count: int, seed: int, *, spare: int = 1) -> list[Si
         if len(found) == count:
             break
         if four := _nearest_four(rt, site, rt.policy.live_offers_max - spare):
-            found.append(site)
+            found.append(_with_town(rt, site))
             for friend_id in four:
                 asked[friend_id] += 1
                 rt.adjust_counters(friend_id, live_offers=1)
@@ -67,6 +69,11 @@ def _random_sites(count: int, seed: int) -> list[Site]:
             places.lat.tolist(), places.lon.tolist(), places.country.tolist(), words, strict=True
         )
     ]
+
+
+def _with_town(rt: Runtime, site: Site) -> Site:
+    town = rt.gazetteer.nearest(Point(lat=site.lat, lon=site.lon), Market(site.country))[0]
+    return replace(site, postcode=town.postcode, city=town.town)
 
 
 def _nearest_four(rt: Runtime, site: Site, live_offers_max: int) -> list[FriendId]:
@@ -92,7 +99,10 @@ def create_order(site: Site, number: int) -> Order:
     return Order(
         package=PACKAGE,
         address=Address(
-            street=f"Invented Street {number}", postcode="1000", city="Town", country=site.country
+            street=f"Invented Street {number}",
+            postcode=site.postcode,
+            city=site.city,
+            country=site.country,
         ),
         point=Point(lat=site.lat, lon=site.lon),
         name=f"Customer {number}",
@@ -115,8 +125,8 @@ def booking_body(site: Site, number: int) -> bytes:
         },
         "address": {
             "street": f"Invented Street {number}",
-            "postcode": "1000",
-            "city": "Town",
+            "postcode": site.postcode,
+            "city": site.city,
             "country": site.country,
             "lat": site.lat,
             "lon": site.lon,

@@ -32,9 +32,9 @@ class Runtime:
     """The resources of one process. All state that matters is in the database; this can be lost.
 
     `on_commit` are called with decisions after their commit: a hint to look now, never relied on.
-    `group_commit` and `lookups` belong to the flows of these names. `mark` is the position from
-    which to follow changes of friends once the index is loaded. `http` uses no proxy of the
-    environment and follows no redirect; the command line has none.
+    `group_commit`, `lookups` and `supply` belong to the flows of these names. `mark` is the
+    position from which to follow changes of friends once the index is loaded. `http` uses no proxy
+    of the environment and follows no redirect; the command line has none.
     """
 
     pool: Pool
@@ -49,6 +49,7 @@ class Runtime:
     on_commit: list[Listener] = field(default_factory=list)
     group_commit: object = None
     lookups: object = None
+    supply: object = None
     mark: str | None = None
     http: httpx2.AsyncClient | None = None
 

@@ -1,8 +1,9 @@
 """Geocoding of street addresses: the gazetteer by default, Photon or Nominatim if configured.
 
-The result of a geocoder is accepted only near the postcode. If the geocoder is slow, wrong or
-unavailable, the result is the postcode's own point with its precision. Addresses are personal data
-and are never logged.
+What a geocoder answers is compared with the address: country, postcode, street and house number. A
+house of another number is as exact as its street; any other difference makes the answer unusable.
+If the geocoder is slow, wrong or unavailable, the result is the postcode's own point with its
+precision, and a note. Addresses are personal data and are never logged.
 """
 
 import asyncio
@@ -11,25 +12,33 @@ import json
 import logging
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
 from time import monotonic
 from typing import Any, Protocol
 
 import httpx2
 
-from geo.gazetteer.offline import Gazetteer, Place
+from geo.gazetteer.addresses import normalize_postcode
+from geo.gazetteer.offline import FARTHEST_FROM_POSTCODE_M, Gazetteer, Place
+from geo.gazetteer.street_names import (
+    fold_street,
+    is_same_number,
+    is_similar_street,
+    split_street,
+)
 from geo.gazetteer.town_names import fold
 from geo.point import Point, Precision, distance_m
 
 log = logging.getLogger(__name__)
 
 TIMEOUT_S = 2.0
-FARTHEST_FROM_POSTCODE_M = 30_000
 MOST_BYTES = 1_000_000
 ADDRESS_RADIUS_M = 50
 STREET_RADIUS_M = 500
 NOMINATIM_PAUSE_S = 1.0
+ANSWERS_MAX = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +90,18 @@ class GazetteerGeocoder:
         return self._gazetteer.find(address.country, address.postcode, address.city)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Answer:
+    """What a geocoder found; `streets` are the names under which it may be asked for."""
+
+    point: Point
+    precision: Precision
+    country: str
+    postcode: str
+    streets: tuple[str, ...]
+    number: str
+
+
 class _UnusableAnswer(Exception):
     """The geocoder's answer cannot be used; the message contains no part of the address."""
 
@@ -122,7 +143,7 @@ class _HttpGeocoder(ABC):
                 str(failure) if isinstance(failure, _UnusableAnswer) else type(failure).__name__
             )
             log.warning("geocoder %s: %s; the postcode's point is used", self.name, reason)
-            return _from_place(place)
+            return replace(_from_place(place), note=_join_notes(place.note, _fallback_note(place)))
         if self._cache:
             await self._cache.put(key, located)
         return located
@@ -132,17 +153,17 @@ class _HttpGeocoder(ABC):
             await self._wait()
             answer = await self._get(self._parameters(address, place))
         try:
-            point, precision = self._parse(answer, place)
+            answers = list(islice(self._parse(answer), ANSWERS_MAX))
         except (LookupError, TypeError, ValueError, AttributeError):
             raise _UnusableAnswer("the answer has another form than expected") from None
-        if distance_m(point, place.point) > FARTHEST_FROM_POSTCODE_M:
-            raise _UnusableAnswer("the answer lies far from the postcode")
+        point, precision = _best(answers, address, place)
+        exact = precision is Precision.ADDRESS
         return GeocodedAddress(
             point=point,
             precision=precision,
-            radius_m=ADDRESS_RADIUS_M if precision is Precision.ADDRESS else STREET_RADIUS_M,
+            radius_m=ADDRESS_RADIUS_M if exact else STREET_RADIUS_M,
             label=f"{address.street.strip()}, {place.label}",
-            note=place.note,
+            note=_join_notes(place.note, "" if exact else _street_note(address)),
         )
 
     async def _get(self, parameters: Mapping[str, str]) -> Any:
@@ -175,7 +196,7 @@ class _HttpGeocoder(ABC):
     def _parameters(self, address: Address, place: Place) -> dict[str, str]: ...
 
     @abstractmethod
-    def _parse(self, answer: Any, place: Place) -> tuple[Point, Precision]: ...
+    def _parse(self, answer: Any) -> Iterator[_Answer]: ...
 
 
 class Photon(_HttpGeocoder):
@@ -189,18 +210,21 @@ class Photon(_HttpGeocoder):
             "q": f"{address.street.strip()}, {place.label}",
             "lat": f"{place.point.lat:.5f}",
             "lon": f"{place.point.lon:.5f}",
-            "limit": "1",
+            "limit": f"{ANSWERS_MAX}",
         }
 
-    def _parse(self, answer: Any, place: Place) -> tuple[Point, Precision]:
-        if not answer["features"]:
-            raise _UnusableAnswer("the address was not found")
-        first = answer["features"][0]
-        lon, lat = first["geometry"]["coordinates"]
-        if first["properties"].get("countrycode", place.country).upper() != place.country:
-            raise _UnusableAnswer("the answer lies in another country")
-        kind = first["properties"].get("type")
-        return Point(lat, lon), _precision_of_rank({"house": 30, "street": 26}.get(kind, 0))
+    def _parse(self, answer: Any) -> Iterator[_Answer]:
+        for feature in answer["features"]:
+            lon, lat = feature["geometry"]["coordinates"]
+            found = feature["properties"]
+            yield _Answer(
+                point=Point(lat, lon),
+                precision=_precision_of_rank({"house": 30, "street": 26}.get(found["type"], 0)),
+                country=found["countrycode"].upper(),
+                postcode=found.get("postcode", ""),
+                streets=_texts(found, "street", "name", "locality", "district", "city"),
+                number=found.get("housenumber", ""),
+            )
 
 
 class Nominatim(_HttpGeocoder):
@@ -249,25 +273,83 @@ class Nominatim(_HttpGeocoder):
             "countrycodes": place.country.lower(),
             "viewbox": _view_box(place.point),
             "format": "jsonv2",
-            "limit": "1",
+            "addressdetails": "1",
+            "limit": f"{ANSWERS_MAX}",
         }
 
-    def _parse(self, answer: Any, place: Place) -> tuple[Point, Precision]:
-        if not answer:
-            raise _UnusableAnswer("the address was not found")
-        first = answer[0]
-        return Point(float(first["lat"]), float(first["lon"])), _precision_of_rank(
-            int(first["place_rank"])
-        )
+    def _parse(self, answer: Any) -> Iterator[_Answer]:
+        for found in answer:
+            parts = found["address"]
+            yield _Answer(
+                point=Point(float(found["lat"]), float(found["lon"])),
+                precision=_precision_of_rank(int(found["place_rank"])),
+                country=parts["country_code"].upper(),
+                postcode=parts.get("postcode", ""),
+                streets=_texts(parts, "road", "hamlet", "village", "suburb", "town", "city"),
+                number=parts.get("house_number", ""),
+            )
+
+
+def _best(answers: Sequence[_Answer], address: Address, place: Place) -> tuple[Point, Precision]:
+    """Return the first house that is the one asked for, else the first part of its street."""
+    problem = "the address was not found"
+    best: tuple[Point, Precision] | None = None
+    for answer in answers:
+        try:
+            precision = _confirmed_precision(answer, address, place)
+        except _UnusableAnswer as unusable:
+            problem = str(unusable)
+            continue
+        if precision is Precision.ADDRESS:
+            return answer.point, precision
+        best = best or (answer.point, precision)
+    if best is None:
+        raise _UnusableAnswer(problem)
+    return best
+
+
+def _confirmed_precision(answer: _Answer, address: Address, place: Place) -> Precision:
+    """Return how exactly an answer is the address asked for. Raises _UnusableAnswer."""
+    if answer.precision not in (Precision.ADDRESS, Precision.STREET):
+        raise _UnusableAnswer("the answer is no more exact than the postcode")
+    if answer.country != place.country:
+        raise _UnusableAnswer("the answer lies in another country")
+    if normalize_postcode(place.country, answer.postcode) != place.postcode:
+        raise _UnusableAnswer("the answer has another postcode or none")
+    if distance_m(answer.point, place.point) > FARTHEST_FROM_POSTCODE_M:
+        raise _UnusableAnswer("the answer lies far from the postcode")
+    street, number = split_street(address.street)
+    asked, found = fold_street(street), [fold_street(name) for name in answer.streets]
+    if asked in found:
+        same = answer.precision is Precision.ADDRESS and is_same_number(number, answer.number)
+        return Precision.ADDRESS if same else Precision.STREET
+    if any(is_similar_street(asked, name) for name in found):
+        return Precision.STREET
+    raise _UnusableAnswer("the answer is another street")
 
 
 def _precision_of_rank(rank: int) -> Precision:
     """Return the precision of a place rank: 30 is a house, 26 and 27 are streets."""
     if rank >= 28:
         return Precision.ADDRESS
-    if rank >= 26:
-        return Precision.STREET
-    raise _UnusableAnswer("the answer is no more exact than the postcode")
+    return Precision.STREET if rank >= 26 else Precision.TOWN
+
+
+def _texts(found: Mapping[str, Any], *fields: str) -> tuple[str, ...]:
+    return tuple(str(found[field]) for field in fields if found.get(field))
+
+
+def _fallback_note(place: Place) -> str:
+    return f"the street address could not be located; the middle of {place.label} was taken"
+
+
+def _street_note(address: Address) -> str:
+    number = split_street(address.street)[1]
+    return f"house number {number} was not found; a point of its street was taken" if number else ""
+
+
+def _join_notes(*notes: str) -> str:
+    return "; ".join(filter(None, notes))
 
 
 def _view_box(point: Point, degrees: float = 0.3) -> str:

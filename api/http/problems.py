@@ -20,6 +20,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import Receive, Scope, Send
 
 from api.http.field_problems import FieldProblem, field_problem
+from api.http.rate_limit import WINDOW_S, TooManyRequests
 from data.db import (
     DatabaseBusy,
     DatabaseConflict,
@@ -216,6 +217,12 @@ KINDS: Mapping[type[Exception], Kind] = {
         code=TestedJustNow.code,
         title="Test pushes were sent a moment ago",
         headers={"Retry-After": str(PAUSE_S)},
+    ),
+    TooManyRequests: Kind(
+        status=429,
+        code=TooManyRequests.code,
+        title="Too many requests",
+        headers={"Retry-After": str(WINDOW_S)},
     ),
     AddressRefused: Kind(status=422, code="address-refused", title="The address cannot be located"),
     InvalidField: Kind(

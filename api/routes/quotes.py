@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Depends, Request, Response
 
 from api.http.auth import CurrentCaller, Partner, Rt
 from api.http.idempotency import REPLAYED, Key, claim, principal
+from api.http.rate_limit import RateLimit, TooManyRequests, network_of
 from api.http.routing import CompiledRoute
 from api.openapi.document import REPLAY, allows_anonymous, problems
 from api.schemas import catalogue as catalogue_schemas
@@ -20,6 +21,19 @@ from geo.gazetteer.addresses import AddressRefused
 router = APIRouter(prefix="/v1", tags=["bookings"], route_class=CompiledRoute)
 
 
+async def limit_quotes(request: Request, rt: Rt, caller: CurrentCaller) -> None:
+    """Count a quote of this caller. Raises TooManyRequests."""
+    state = request.app.state
+    if not hasattr(state, "quote_limit"):
+        state.quote_limit = RateLimit()
+    limit = state.quote_limit
+    assert isinstance(limit, RateLimit)
+    if isinstance(caller, Partner):
+        limit.use(f"partner {caller.partner_id}", rt.policy.quotes_per_minute_of_partner)
+    elif network := network_of(request.client and request.client.host):
+        limit.use(network, rt.policy.quotes_per_minute)
+
+
 @router.post(
     "/quotes",
     status_code=201,
@@ -27,13 +41,19 @@ router = APIRouter(prefix="/v1", tags=["bookings"], route_class=CompiledRoute)
     openapi_extra=allows_anonymous(),
     responses={
         201: REPLAY,
-        **problems(UnknownPackage, NotSoldHere, AddressRefused, KeyReused, QuoteExpired),
+        **problems(
+            UnknownPackage, NotSoldHere, AddressRefused, KeyReused, QuoteExpired, TooManyRequests
+        ),
     },
+    dependencies=[Depends(limit_quotes)],
 )
 async def create_quote(
     rt: Rt, caller: CurrentCaller, body: requests.QuoteRequest, response: Response, key: Key = None
 ) -> catalogue_schemas.QuoteResponse:
-    """The price, the precision of the address, and the number of helpers; nothing is booked."""
+    """The price, the precision of the address, and the number of helpers; nothing is booked.
+
+    Helpers are counted from the square kilometre of the address, and anew every quarter of an hour.
+    """
     address, point = body.address.to_geocode()
     result = await orders.quote(
         rt,

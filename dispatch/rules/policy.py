@@ -73,6 +73,10 @@ class Policy:
     travel_kmh: int = 20
     shown_step_m: int = 100
     base_moves_every: timedelta = timedelta(hours=24)
+    supply_step: timedelta = timedelta(minutes=15)
+    supply_radius_step_m: int = 1_000
+    quotes_per_minute: int = 60
+    quotes_per_minute_of_partner: int = 600
     frame: int = 16
     overrides: tuple[Override, ...] = ()
     _at: dict[tuple[Tier, str], Policy] = field(
@@ -105,6 +109,10 @@ class Policy:
             raise ValueError(f"rank_by must be one of: {', '.join(RankBy)}")
         if self.base_moves_every < timedelta(0):
             raise ValueError("base_moves_every must not be negative")
+        if self.supply_step <= timedelta(0) or self.supply_radius_step_m < 1:
+            raise ValueError("supply_step and supply_radius_step_m must be positive")
+        if self.quotes_per_minute < 1 or self.quotes_per_minute_of_partner < 1:
+            raise ValueError("quotes_per_minute and quotes_per_minute_of_partner must be positive")
 
     def _check_visits(self) -> None:
         hours = self.cancel_free_until
@@ -149,7 +157,8 @@ class Policy:
 # What is decided before a tier is known, or holds for all jobs of a friend, is the same for all.
 FOR_ALL: Final = frozenset(
     {"version", "rank_by", "live_offers_max", "privacy_after", "quote_life", "frame"}
-    | {"shown_step_m", "base_moves_every", "overrides", "_at"}
+    | {"shown_step_m", "base_moves_every", "supply_step", "supply_radius_step_m"}
+    | {"quotes_per_minute", "quotes_per_minute_of_partner", "overrides", "_at"}
 )
 OVERRIDABLE: Final = frozenset(one.name for one in fields(Policy)) - FOR_ALL
 

@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from data.markets import MARKETS, Market
 from geo.point import Point, Precision
@@ -13,7 +14,48 @@ FORMATS: Mapping[Market, tuple[re.Pattern[str], str]] = {
     for market, facts in MARKETS.items()
 }
 _SIGNS = "|".join([*Market, *(facts.postcode.sign for facts in MARKETS.values())])
-_PREFIX = re.compile(f"^({_SIGNS})[- ]?(?=[0-9])")
+_PREFIX = re.compile(f"^({_SIGNS})-?(?=[0-9])")
+# What text programs put in place of a hyphen, and what they hide in a text.
+_DASHES = re.compile("[\u00ad\u2010-\u2015\u2212\ufe58\ufe63\uff0d]")
+_INVISIBLE = re.compile("[\u200b-\u200f\u2060\ufeff]")
+
+
+class Abroad(NamedTuple):
+    """A town under a postcode of another country; `market` and `postcode` are its own if served."""
+
+    town: str
+    country: str
+    market: Market | None = None
+    postcode: str = ""
+
+
+ABROAD: Mapping[tuple[Market, str], Abroad] = {
+    (Market.CH, "6911"): Abroad("Campione d'Italia", "Italy"),
+    (Market.CH, "8238"): Abroad("Büsingen am Hochrhein", "Germany", Market.DE, "78266"),
+    **{
+        (Market.CH, code): Abroad(town, "Liechtenstein")
+        for code, town in (
+            ("9485", "Nendeln"),
+            ("9486", "Schaanwald"),
+            ("9487", "Gamprin-Bendern"),
+            ("9488", "Schellenberg"),
+            ("9489", "Vaduz"),
+            ("9490", "Vaduz"),
+            ("9491", "Ruggell"),
+            ("9492", "Eschen"),
+            ("9493", "Mauren"),
+            ("9494", "Schaan"),
+            ("9495", "Triesen"),
+            ("9496", "Balzers"),
+            ("9497", "Triesenberg"),
+            ("9498", "Planken"),
+        )
+    },
+    (Market.DE, "87491"): Abroad("Jungholz", "Austria", Market.AT, "6691"),
+    (Market.DE, "87567"): Abroad("Riezlern", "Austria", Market.AT, "6991"),
+    (Market.DE, "87568"): Abroad("Hirschegg", "Austria", Market.AT, "6992"),
+    (Market.DE, "87569"): Abroad("Mittelberg", "Austria", Market.AT, "6993"),
+}
 
 
 class GazetteerMissing(RuntimeError):
@@ -47,8 +89,27 @@ class UnknownPostcode(AddressRefused):
     """The postcode is malformed or unknown in its country; the nearest known are suggested."""
 
 
+class PostcodeAbroad(UnknownPostcode):
+    """The postcode is of this country, the town in another; its own postcode is the cure."""
+
+    def __init__(self, code: str, place: Abroad) -> None:
+        own = f"{place.postcode} {place.town}"
+        super().__init__(
+            "postcode",
+            f"postcode {code} is {place.town}, which lies in {place.country}",
+            f"give country {place.market} and postcode {place.postcode}"
+            if place.market
+            else f"the country is not served: give an address in {', '.join(Market)}",
+            (own,) if place.market else (),
+        )
+
+
 class UnknownTown(AddressRefused):
     """The town is unknown in its country; towns of similar spelling are suggested."""
+
+
+class AmbiguousTown(UnknownTown):
+    """Several places of the country have this name; they are listed with their regions."""
 
 
 class PointImplausible(AddressRefused):
@@ -72,6 +133,15 @@ class Postcode:
     def point(self) -> Point:
         """The middle of the town."""
         return Point(self.lat, self.lon)
+
+
+class OtherName(NamedTuple):
+    """A further name of a town, as in another language; region and town are those of its rows."""
+
+    country: Market
+    name: str
+    region: str
+    town: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,8 +182,12 @@ def parse_market(country: str) -> Market:
 
 
 def normalize_postcode(country: Market, postcode: str) -> str:
-    """Return the postcode in its country's form (input also as NNNNN, or with a country sign)."""
-    text = _PREFIX.sub("", postcode.strip().upper()).replace(" ", "")
+    """Return the postcode in its country's form.
+
+    It may have a country sign, lack separators, and hold any space and dash: D – 01067.
+    """
+    text = _INVISIBLE.sub("", "".join(postcode.split())).upper()
+    text = _PREFIX.sub("", _DASHES.sub("-", text))
     return MARKETS[country].postcode.separate(text)
 
 

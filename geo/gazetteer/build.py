@@ -21,16 +21,15 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from data.markets import Market
-from geo.gazetteer.addresses import FORMATS, Postcode
+from geo.gazetteer.addresses import FORMATS, OtherName, Postcode
 from geo.gazetteer.interpolate import Locality, NamedPlace, PlaceNames, locate
-from geo.gazetteer.offline import HEADER, PATH, line_of
+from geo.gazetteer.offline import PATH, compose
+from geo.gazetteer.other_names import find_other_names
 from geo.gazetteer.regions import QUARTER_POINTS, QUARTERS, REGIONS
+from geo.gazetteer.town_names import without_qualifier
 from geo.point import Point, Precision, distance_m
 
 _NUMBERED = re.compile(r"\s+\d.*$")
-_QUALIFIED = re.compile(
-    r"(\s*[(/,].*|\s+(bei|b\.|am|an der|an|im|i\.|in|ob|vor|sur|près|a\.|auf|unter)\s.*)$"
-)
 _QUARTER = re.compile(r"^(?P<town>[^,]+), (\d\d\.Bez\.:)?(?P<quarter>.+)$")
 
 
@@ -50,37 +49,44 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.measure:
             measure(sys.stdout)
         else:
-            rows = compile_all(sys.stderr)
-            write(rows, options.out)
+            rows, others = compile_all(sys.stderr)
+            write(rows, others, options.out)
             codes = len({(row.country, row.postcode) for row in rows})
-            sys.stderr.write(f"{codes} postcodes, {len(rows)} towns -> {options.out.name}\n")
+            sys.stderr.write(
+                f"{codes} postcodes, {len(rows)} towns, {len(others)} other names of them "
+                f"-> {options.out.name}\n"
+            )
     except (SourceMissing, OSError) as error:
         sys.stderr.write(f"{error}\n")
         return 1
     return 0
 
 
-def compile_all(progress: TextIO) -> list[Postcode]:
-    """Compile all rows of all countries, ordered by country and postcode."""
+def compile_all(progress: TextIO) -> tuple[list[Postcode], list[OtherName]]:
+    """Compile all rows of all countries, ordered by country and postcode, and other names."""
     names = read_names()
     rows: list[Postcode] = []
+    others: list[OtherName] = []
     for country in sorted(Market):
         lines = read_postal_list(country)
-        rows += locate(
+        region_names = {region.code: region.name for region in REGIONS[country]}
+        found = locate(
             country,
             localities_of(country, lines),
             names=names[country],
             own_points=own_points(country, lines) | QUARTER_POINTS.get(country, {}),
-            region_names={region.code: region.name for region in REGIONS[country]},
+            region_names=region_names,
             tick=_ticker(country, progress),
         )
+        rows += found
+        others += find_other_names(country, found, names[country].known, region_names)
         progress.write(f"\r{country}: {len(lines)} lines of the postal list placed\n")
-    return rows
+    return rows, others
 
 
-def write(rows: Iterable[Postcode], out: Path) -> None:
+def write(rows: Iterable[Postcode], others: Iterable[OtherName], out: Path) -> None:
     """Write the table atomically."""
-    text = "\n".join((HEADER, *(line_of(row) for row in rows))) + "\n"
+    text = compose(rows, others)
     compressed = io.BytesIO()
     with gzip.GzipFile(filename="", mode="wb", fileobj=compressed, mtime=0) as file:
         file.write(text.encode())
@@ -187,7 +193,7 @@ def _split_town(country: Market, code: str, name: str, region: str) -> tuple[str
         names.append(quarter["quarter"])
     town = _NUMBERED.sub("", town)
     bare = town.removesuffix(f" {region}")
-    names += [town, bare, _QUALIFIED.sub("", bare), *_parts(bare)]
+    names += [town, bare, without_qualifier(bare), *_parts(bare)]
     return town, list(dict.fromkeys(filter(None, names)))
 
 

@@ -12,6 +12,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
+from typing import NamedTuple
 
 from data.markets import Market
 from geo.gazetteer.addresses import Postcode, number_of
@@ -48,15 +49,29 @@ class NamedPlace:
     population: int
 
 
+class KnownPlace(NamedTuple):
+    """A populated place of GeoNames with its region's code and its names, the main one first."""
+
+    region: str
+    names: tuple[str, ...]
+    point: Point
+
+
 class PlaceNames:
-    """Populated places by region and folded name; main names come before alternate ones."""
+    """Populated places by region and folded name; main names come before alternate ones.
+
+    `known` are the places with their names as written.
+    """
 
     def __init__(self) -> None:
+        self.known: list[KnownPlace] = []
         self._own: dict[tuple[str, str], list[NamedPlace]] = defaultdict(list)
         self._other: dict[tuple[str, str], list[NamedPlace]] = defaultdict(list)
 
     def add(self, region: str, name: str, alternates: Iterable[str], place: NamedPlace) -> None:
         """Add one place."""
+        alternates = tuple(alternates)
+        self.known.append(KnownPlace(region, (name, *alternates), place.point))
         own = fold(name)
         self._own[region, own].append(place)
         for other in {fold(alternate) for alternate in alternates} - {own, ""}:

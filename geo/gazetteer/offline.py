@@ -8,7 +8,7 @@ import gzip
 import re
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -21,21 +21,27 @@ from rtree import index as rtree
 
 from data.markets import MARKETS, Market
 from geo.gazetteer.addresses import (
+    ABROAD,
     FORMATS,
     AddressRefused,
+    AmbiguousTown,
     CountryNotServed,
     GazetteerMissing,
+    OtherName,
     Place,
     PointImplausible,
     Postcode,
+    PostcodeAbroad,
     UnknownPostcode,
     UnknownTown,
     normalize_postcode,
     number_of,
     parse_market,
 )
-from geo.gazetteer.town_names import EXONYMS, fold
-from geo.point import Point, Precision, distance_m, ecef
+from geo.gazetteer.places import distinct_places, line_of, place_of, postcode_of
+from geo.gazetteer.town_index import Town, TownIndex
+from geo.gazetteer.town_names import fold
+from geo.point import Point, distance_m, ecef
 
 __all__ = [
     "PATH",
@@ -52,13 +58,16 @@ __all__ = [
 
 PATH = Path(__file__).with_name("gazetteer.dat")
 HEADER = "country\tpostcode\ttown\tregion\tlat\tlon\tprecision\tradius_m"
+OTHER_HEADER = "country\tother name\tregion\ttown"
 MOST_SUGGESTIONS = 3
+MOST_NAMESAKES = 8
+LONGEST_TEXT = 60
 MOST_TOWNS = 8
 FARTHEST_FROM_A_PLACE_M = 40_000
+FARTHEST_FROM_POSTCODE_M = 30_000
 # Two points that round to one corner of 0.1 degrees lie less than this apart.
 CORNER_M = 16_000
 MOST_CORNERS = 100_000
-SIMILAR_SCORE = 75
 MATCH_SCORE = 80
 
 Key = tuple[str, str]
@@ -67,12 +76,14 @@ Key = tuple[str, str]
 class Gazetteer:
     """All known postcodes with their towns; immutable, so that tasks may share it."""
 
-    def __init__(self, lines: Mapping[Key, list[str]]) -> None:
+    def __init__(self, lines: Mapping[Key, list[str]], other_names: Sequence[str] = ()) -> None:
         self._lines = lines
+        self._other_names = other_names
         # Corners of 0.1 degrees; few, as the countries are small.
         self._country_at_corner: dict[tuple[float, float], Market | None] = {}
         self._corners_near: set[tuple[Market, float, float]] = set()
-        self._lines_by_name: dict[Market, dict[str, list[str]]] = {}
+        self._indexes: dict[Market, TownIndex] = {}
+        self._places: dict[tuple[Market, tuple[Town, ...]], list[Place]] = {}
         self._trees: dict[Market | None, tuple[list[str], rtree.Index]] = {}
 
     @classmethod
@@ -88,11 +99,12 @@ class Gazetteer:
             raise GazetteerMissing(path, "is broken") from None
         if header != HEADER:
             raise GazetteerMissing(path, "is of another version")
+        end = rows.index(OTHER_HEADER) if OTHER_HEADER in rows else len(rows)
         lines: dict[Key, list[str]] = {}
-        for row in rows:
+        for row in rows[:end]:
             country, postcode, _ = row.split("\t", 2)
             lines.setdefault((country, postcode), []).append(row)
-        return cls(lines)
+        return cls(lines, rows[end + 1 :])
 
     def with_postcodes(self, rows: Iterable[Postcode]) -> Self:
         """Return a gazetteer with these rows in place of its own for their postcodes."""
@@ -102,7 +114,7 @@ class Gazetteer:
         lines = {
             key: [line_of(town) for town in _main_first(group)] for key, group in towns.items()
         }
-        return type(self)({**self._lines, **lines})
+        return type(self)({**self._lines, **lines}, self._other_names)
 
     def __len__(self) -> int:
         return len(self._lines)
@@ -115,42 +127,41 @@ class Gazetteer:
         """Return the place of a postcode; a contradicting town is named in `note` and ignored.
 
         Without a postcode the town is looked up. Raises CountryNotServed, UnknownPostcode,
-        UnknownTown.
+        UnknownTown, AmbiguousTown.
         """
         market = parse_market(country)
         city = " ".join((city or "").split())
         if not postcode.strip():
             return self._find_town(market, city)
         code = normalize_postcode(market, postcode)
-        lines = self._lines.get((market, code))
-        if lines is None:
+        lines = self._lines_of(market, code)
+        if not lines:
             raise self._unknown_postcode(market, code, city)
         towns = [postcode_of(line) for line in lines]
         if not city:
-            return _place(towns[0])
-        match = _match_town(city, towns)
+            return place_of(towns[0])
+        match = self._match_town(market, city, towns)
         if match is not None:
-            return _place(match)
+            return place_of(match)
         names = ", ".join(town.town for town in towns[:MOST_SUGGESTIONS])
         note = f"postcode {code} belongs to {names}, not to {city[:60]}; the postcode was taken"
-        return replace(_place(towns[0]), note=note)
+        return replace(place_of(towns[0]), note=note)
 
     def towns(self, country: str, text: str, limit: int = MOST_TOWNS) -> list[Place]:
         """Return towns with this prefix, then towns of similar spelling, larger ones first."""
         market = parse_market(country)
-        typed = _own_name(fold(text[:60]))
+        typed = fold(text[:LONGEST_TEXT])
         if not typed:
             return []
-        known = self._names(market)
-        beginning = [name for name in known if name.startswith(typed)]
-        beginning.sort(key=lambda name: (name != typed, -len(known[name]), name))
-        names = dict.fromkeys([*beginning[:limit], *_similar_names(typed, known, limit)])
-        places = [
-            place
-            for name in names
-            for place in _places_by_region([postcode_of(line) for line in known[name]])
-        ]
-        return places[:limit]
+        index = self._index(market)
+        found: dict[tuple[str, str], Place] = {}
+        for search in (index.beginning_with, index.similar_to):
+            for name in search(typed, limit):
+                for place in self._places_of(market, index.named(name)):
+                    found.setdefault((place.postcode, place.town), place)
+            if len(found) >= limit:
+                break
+        return list(found.values())[:limit]
 
     def suggest(self, country: str, text: str, limit: int = MOST_TOWNS) -> list[Place]:
         """Return the places whose postcode or town begins so, then towns of similar spelling.
@@ -164,8 +175,10 @@ class Gazetteer:
         typed = normalize_postcode(market, text[:12])
         begin = bisect_left(codes, typed)
         near = codes[begin : begin + limit]
+        if not (near and near[0].startswith(typed)) and (padded := self._padded(market, typed)):
+            near, typed = [padded], padded
         return [
-            _place(postcode_of(line))
+            place_of(postcode_of(line))
             for code in near
             if code.startswith(typed)
             for line in self._lines[market, code]
@@ -197,6 +210,32 @@ class Gazetteer:
             "lat",
             f"lat and lon: {given} lies {away_km:.0f} km from the nearest place of {market}",
             "correct lat, lon or the country",
+        )
+
+    def check_postcode(self, country: str, postcode: str, point: Point) -> None:
+        """Raise PointImplausible when the point lies far from every town of its postcode.
+
+        A well-formed postcode that is not known is judged by the nearest number. Raises
+        UnknownPostcode when the country has no such postcodes, or its town lies in another one.
+        """
+        market = parse_market(country)
+        code = normalize_postcode(market, postcode)
+        lines = self._lines_of(market, code)
+        if not lines:
+            if not FORMATS[market][0].fullmatch(code):
+                raise self._unknown_postcode(market, code, "")
+            lines = self._lines[market, self._nearest_number(market, number_of(code))]
+        rows = [postcode_of(line) for line in lines]
+        row = min(rows, key=lambda row: distance_m(row.point, point) - row.radius_m)
+        away_m = distance_m(row.point, point)
+        if away_m - row.radius_m <= FARTHEST_FROM_POSTCODE_M:
+            return
+        here = self.nearest(point)[0]
+        raise PointImplausible(
+            "lat",
+            f"lat and lon: {point.lat:g}, {point.lon:g} lies near {here.postcode} {here.town} "
+            f"({here.country}), {away_m / 1000:.0f} km from postcode {code} ({row.town}, {market})",
+            "correct lat and lon, or the postcode and the country",
         )
 
     def country_if_swapped(self, point: Point, country: Market | None = None) -> Market | None:
@@ -245,13 +284,50 @@ class Gazetteer:
             raise UnknownPostcode(
                 "postcode", "the postcode is missing", "give a postcode or a town"
             )
-        found = self.towns(market, city)
-        typed = _own_name(fold(city))
-        if found and fuzz.ratio(typed, fold(found[0].town)) >= MATCH_SCORE:
+        found = self._places_of(market, self._index(market).find(city))
+        if len(found) == 1:
             return found[0]
-        names = [place.town for place in found[:MOST_SUGGESTIONS]]
+        if found:
+            raise _ambiguous(market, city, found)
+        names = [place.town for place in self.towns(market, city)]
+        names = list(dict.fromkeys(names))[:MOST_SUGGESTIONS]
         cure = f"did you mean {', '.join(names)}?" if names else "give the postcode"
         raise UnknownTown("city", f"town {city[:60]!r} is not known in {market}", cure, names)
+
+    def _match_town(self, market: Market, city: str, towns: list[Postcode]) -> Postcode | None:
+        """Return the row of a postcode that is meant by the town written beside it."""
+        typed = fold(city)
+        names = [fold(town.town) for town in towns]
+        if typed in names:
+            return towns[names.index(typed)]
+        for town, name in zip(towns, names, strict=True):
+            if typed.startswith(f"{name} ") or name.startswith(f"{typed} "):
+                return town
+        named = self._index(market).find(city)
+        for town in towns:
+            if (town.region, town.town) in named:
+                return town
+        best = process.extractOne(typed, names, scorer=fuzz.ratio, score_cutoff=MATCH_SCORE)
+        return towns[best[2]] if best else None
+
+    def _lines_of(self, market: Market, code: str) -> list[str]:
+        """Return the lines of a postcode, none if it is unknown. Raises PostcodeAbroad."""
+        if (market, code) in ABROAD:
+            raise PostcodeAbroad(code, ABROAD[market, code])
+        return self._lines.get((market, code), [])
+
+    def _padded(self, market: Market, code: str) -> str:
+        """Return the known postcode whose leading zeros a table dropped: 01067 for 1067."""
+        form = MARKETS[market].postcode
+        digits = re.sub("[^0-9]", "", code)
+        padded = form.separate(digits.zfill(form.digits))
+        return padded if digits and padded != code and (market, padded) in self._lines else ""
+
+    def _nearest_number(self, market: Market, number: int) -> str:
+        codes, numbers = self._numbers[market]
+        middle = bisect_left(numbers, number)
+        near = range(max(0, middle - 1), min(len(codes), middle + 1))
+        return codes[min(near, key=lambda at: abs(numbers[at] - number))]
 
     def _unknown_postcode(self, market: Market, code: str, city: str) -> UnknownPostcode:
         pattern, form = FORMATS[market]
@@ -259,8 +335,14 @@ class Gazetteer:
             problem = f"postcode {code[:12]!r} is not one of {market}, which has {form}"
         else:
             problem = f"postcode {code} is not known in {market}"
-        near = [f"{c} {self.towns_of(market, c)[0]}" for c in self._neighbours(market, code, city)]
+        padded = self._padded(market, code)
+        codes = self._neighbours(market, padded or code, city)
+        if padded:
+            codes = list(dict.fromkeys([padded, *codes]))[:MOST_SUGGESTIONS]
+        near = [f"{known} {self.towns_of(market, known)[0]}" for known in codes]
         cure = f"nearest known: {', '.join(near)}" if near else f"give {form}"
+        if padded:
+            cure = f"did you mean {near[0]}?"
         return UnknownPostcode("postcode", problem, cure, near)
 
     def _neighbours(self, market: Market, code: str, city: str) -> list[str]:
@@ -273,9 +355,8 @@ class Gazetteer:
         middle = bisect_left(numbers, number)
         near = range(max(0, middle - MOST_SUGGESTIONS), min(len(codes), middle + MOST_SUGGESTIONS))
         ranked = sorted(near, key=lambda index: (abs(numbers[index] - number), index))
-        of_town = [
-            line.split("\t", 2)[1] for line in self._names(market).get(_own_name(fold(city)), [])
-        ]
+        index = self._index(market)
+        of_town = [line.split("\t", 2)[1] for line in index.lines_of(index.find(city))]
         of_town.sort(key=lambda known: abs(number_of(known) - number))
         return list(dict.fromkeys([*of_town, *(codes[i] for i in ranked)]))[:MOST_SUGGESTIONS]
 
@@ -294,12 +375,18 @@ class Gazetteer:
             found[Market(country)] += lines
         return found
 
-    def _names(self, market: Market) -> dict[str, list[str]]:
-        if market not in self._lines_by_name:
-            named = self._lines_by_name[market] = {}
-            for line in self._by_country[market]:
-                named.setdefault(fold(line.split("\t", 3)[2]), []).append(line)
-        return self._lines_by_name[market]
+    def _index(self, market: Market) -> TownIndex:
+        if market not in self._indexes:
+            others = (line.split("\t") for line in self._other_names if line.startswith(market))
+            names = ((name, region, town) for _, name, region, town in others)
+            self._indexes[market] = TownIndex(market, self._by_country[market], names)
+        return self._indexes[market]
+
+    def _places_of(self, market: Market, towns: tuple[Town, ...]) -> list[Place]:
+        key = market, towns
+        if key not in self._places:
+            self._places[key] = distinct_places(self._index(market).lines_of(towns))
+        return self._places[key]
 
     def _tree(self, country: Market | None) -> tuple[list[str], rtree.Index]:
         if country not in self._trees:
@@ -321,89 +408,23 @@ class Gazetteer:
         return self._trees[country]
 
 
-def line_of(row: Postcode) -> str:
-    """Format a row as one line of the compiled table, without end of line."""
-    fields = (row.country, row.postcode, row.town, row.region)
-    return "\t".join(
-        (*fields, f"{row.lat:.5f}", f"{row.lon:.5f}", row.precision, f"{row.radius_m}")
+def compose(rows: Iterable[Postcode], other_names: Iterable[OtherName] = ()) -> str:
+    """Format the whole compiled table."""
+    lines = (HEADER, *map(line_of, rows), OTHER_HEADER, *map("\t".join, other_names))
+    return "\n".join(lines) + "\n"
+
+
+def _ambiguous(market: Market, city: str, found: Sequence[Place]) -> AmbiguousTown:
+    labels = [f"{place.label} ({place.region})" for place in found[:MOST_NAMESAKES]]
+    more = f" and {len(found) - MOST_NAMESAKES} more" if len(found) > MOST_NAMESAKES else ""
+    return AmbiguousTown(
+        "city",
+        f"{len(found)} places in {market} are called {city[:60]!r}: {', '.join(labels)}{more}",
+        "give the postcode",
+        labels,
     )
-
-
-def postcode_of(line: str) -> Postcode:
-    """Parse one line of the compiled table."""
-    country, postcode, town, region, lat, lon, precision, radius_m = line.split("\t")
-    return Postcode(
-        country=Market(country),
-        postcode=postcode,
-        town=town,
-        region=region,
-        lat=float(lat),
-        lon=float(lon),
-        precision=Precision(precision),
-        radius_m=int(radius_m),
-    )
-
-
-def _place(row: Postcode) -> Place:
-    return Place(
-        country=row.country,
-        postcode=row.postcode,
-        town=row.town,
-        region=row.region,
-        point=row.point,
-        precision=row.precision,
-        radius_m=row.radius_m,
-    )
-
-
-def _own_name(folded: str) -> str:
-    return EXONYMS.get(folded, folded)
-
-
-def _match_town(city: str, towns: list[Postcode]) -> Postcode | None:
-    typed = _own_name(fold(city))
-    names = [fold(town.town) for town in towns]
-    if typed in names:
-        return towns[names.index(typed)]
-    for town, name in zip(towns, names, strict=True):
-        if typed.startswith(f"{name} ") or name.startswith(f"{typed} "):
-            return town
-    best = process.extractOne(typed, names, scorer=fuzz.ratio, score_cutoff=MATCH_SCORE)
-    return towns[best[2]] if best else None
 
 
 def _main_first(group: list[Postcode]) -> list[Postcode]:
     middle = Point(median(row.lat for row in group), median(row.lon for row in group))
     return sorted(group, key=lambda row: (distance_m(row.point, middle), row.town))
-
-
-def _places_by_region(rows: list[Postcode]) -> list[Place]:
-    """Return one place per region for rows of one name, in the middle of its postcodes."""
-    groups: dict[str, list[Postcode]] = defaultdict(list)
-    for row in rows:
-        groups[row.region].append(row)
-    ranked = sorted(groups.values(), key=lambda group: (-len(group), group[0].postcode))
-    return [_middle_of(group) for group in ranked]
-
-
-def _middle_of(group: list[Postcode]) -> Place:
-    first = _place(group[0])
-    if len(group) == 1:
-        return first
-    point = Point(median(row.lat for row in group), median(row.lon for row in group))
-    reach_m = max(distance_m(point, row.point) for row in group)
-    radius_m = max(first.radius_m, round(reach_m))
-    return replace(first, point=point, precision=Precision.TOWN, radius_m=radius_m)
-
-
-def _similar_names(typed: str, names: Iterable[str], limit: int) -> list[str]:
-    """Return names similar to the text, in full or in their first word, most similar first."""
-    scores: dict[str, float] = {}
-    words = {name: name.split()[0] for name in names}
-    for choices, worth in (({name: name for name in words}, 1.0), (words, 0.95)):
-        hits = process.extract(
-            typed, choices, scorer=fuzz.ratio, limit=limit, score_cutoff=SIMILAR_SCORE
-        )
-        for _, score, name in hits:
-            scores[name] = max(scores.get(name, 0), score * worth)
-    return sorted(scores, key=lambda name: (-scores[name], name))

@@ -14,7 +14,7 @@ from pyproj import Geod
 from data.enums import BookingState, Outcome, Tier
 from data.markets import Language, Market
 from dispatch.flows.bootstrap import load_index
-from dispatch.flows.jobs import commands, orders
+from dispatch.flows.jobs import commands
 from dispatch.rules.policy import RankBy
 from geo import cells
 from tests.builders import (
@@ -205,18 +205,6 @@ async def test_by_cell_a_friend_is_asked_by_the_cell_alone(rt):
     rt.policy = replace(rt.policy, rank_by=RankBy.CELL)
     [offer] = live_offers_of(await book_job(rt, point=address_point))
     assert abs(offer.distance_m - 1_000) < 5
-
-
-async def test_a_quote_counts_the_friends_a_booking_would_ask(rt):
-    cell = cells.centre(ZURICH)
-    address_point, address = north(-450, cell), order().address
-    await import_friends(rt, [friend_row("f1", north(1_000, cell), radius_m=1_100)])
-    for rank_by, helpers in ((RankBy.DOOR, "0"), (RankBy.CELL, "1-4")):
-        rt.policy = replace(rt.policy, rank_by=rank_by)
-        offered = await orders.quote(
-            rt, package="wifi-setup", address=address, point=address_point, partner_id=None
-        )
-        assert offered.helpers == helpers
 
 
 CHANGES = {

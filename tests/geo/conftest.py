@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from data.markets import Market
-from geo.gazetteer.addresses import Postcode
-from geo.gazetteer.offline import HEADER, PATH, Gazetteer, line_of
+from geo.gazetteer.addresses import OtherName, Postcode
+from geo.gazetteer.offline import PATH, Gazetteer, compose
 from geo.point import Precision
 
 SMALL_ROWS = [
@@ -22,6 +22,12 @@ SMALL_ROWS = [
     (Market.AT, "1070", "Wien", "Wien", 48.2017, 16.3472, Precision.POSTCODE, 1000),
     (Market.PL, "00-001", "Warszawa", "Mazowieckie", 52.2354, 21.0104, Precision.POSTCODE, 1000),
     (Market.PL, "31-002", "Kraków", "Małopolskie", 50.0579, 19.9391, Precision.POSTCODE, 1000),
+]
+
+SMALL_OTHER_NAMES = [
+    (Market.CH, "Geneva", "Genève", "Genève"),
+    (Market.CH, "Zurigo", "Zürich", "Zürich"),
+    (Market.PL, "Warsaw", "Mazowieckie", "Warszawa"),
 ]
 
 
@@ -39,9 +45,10 @@ def write_compressed(path: Path, lines: list[str]) -> Path:
 
 @pytest.fixture(scope="session")
 def small(tmp_path_factory) -> Gazetteer:
-    lines = [HEADER, *(line_of(row(*fields)) for fields in SMALL_ROWS)]
+    names = (OtherName(*fields) for fields in SMALL_OTHER_NAMES)
+    text = compose((row(*fields) for fields in SMALL_ROWS), names)
     return Gazetteer.load(
-        write_compressed(tmp_path_factory.mktemp("gazetteer") / "small.dat", lines)
+        write_compressed(tmp_path_factory.mktemp("gazetteer") / "small.dat", text.splitlines())
     )
 
 

@@ -26,13 +26,15 @@ PLACES = [
     (Market.AT, "9", "Neubau", 48.2017, 16.3472, 0),
     (Market.AT, "6", "Lend", 47.0766, 15.4230, 0),
 ]
+OTHER_NAMES = {"Otelfingen": ("Otelfinga", "OTF", "Отельфинген", "otelfingn", "OTELFINGEN")}
 
 
 @pytest.fixture
 def sources(monkeypatch):
     names = {market: PlaceNames() for market in Market}
     for market, region, name, lat, lon, population in PLACES:
-        names[market].add(region, name, (), NamedPlace(Point(lat, lon), population))
+        others = OTHER_NAMES.get(name, ())
+        names[market].add(region, name, others, NamedPlace(Point(lat, lon), population))
 
     def postal_list(country):
         return [
@@ -66,7 +68,8 @@ def test_compiling_writes_what_the_gazetteer_reads(sources, tmp_path, capsys):
     assert gazetteer.find("PL", "00-001").region == "Mazowieckie"
     output = capsys.readouterr().err
     assert "PL: 1 lines of the postal list placed" in output
-    assert "7 postcodes, 7 towns -> out.dat" in output
+    assert "7 postcodes, 7 towns, 1 other names of them -> out.dat" in output
+    assert gazetteer.find("CH", "", "Otelfinga").town == "Otelfingen"
     assert [file.name for file in tmp_path.iterdir()] == ["out.dat"]
 
 

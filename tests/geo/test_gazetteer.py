@@ -1,4 +1,5 @@
 import gzip
+import re
 from time import process_time
 
 import pytest
@@ -6,6 +7,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from data.markets import MARKETS, Market
+from geo.gazetteer.addresses import ABROAD
 from geo.gazetteer.offline import (
     AddressRefused,
     CountryNotServed,
@@ -263,3 +265,100 @@ def test_swapped_coordinates_are_recognized_for_every_country(compiled):
         compiled.check_plausible(country, point)
         with pytest.raises(PointImplausible, match="swapped"):
             compiled.check_plausible(country, Point(point.lon, point.lat))
+
+
+@pytest.mark.parametrize(
+    ("country", "typed", "city", "right"),
+    [
+        ("DE", "1067", "Dresden", "01067 Dresden"),
+        ("DE", "1067", "", "01067 Dresden"),
+        ("DE", "4109", "Leipzig", "04109 Leipzig"),
+        ("PL", "950", "Warszawa", "00-950 Warszawa"),
+        ("PL", "0950", "", "00-950 Warszawa"),
+    ],
+)
+def test_a_postcode_without_its_leading_zeros_is_refused_with_the_right_one(
+    compiled, country, typed, city, right
+):
+    with pytest.raises(UnknownPostcode, match=f"did you mean {right}?") as refused:
+        compiled.find(country, typed, city)
+    assert refused.value.suggestions[0] == right
+    assert compiled.suggest("DE", "1067")[0].postcode == "01067"
+
+
+@pytest.mark.parametrize(
+    ("country", "typed", "postcode"),
+    [
+        ("PL", "00\u2013950", "00-950"),
+        ("PL", "00\u2011950", "00-950"),
+        ("PL", "00\u00a0950", "00-950"),
+        ("PL", "PL \u2212 00\u202f950", "00-950"),
+        ("AT", "A\u20131010", "1010"),
+        ("DE", "D - 01067", "01067"),
+        ("DE", "\ufeff01067\u200b", "01067"),
+        ("CH", "CH\u00a08004", "8004"),
+    ],
+)
+def test_a_postcode_may_hold_any_dash_and_space(compiled, country, typed, postcode):
+    assert compiled.find(country, typed).postcode == postcode
+
+
+@pytest.mark.parametrize(
+    ("country", "typed", "lies", "cure"),
+    [
+        ("CH", "8238", "Büsingen am Hochrhein, which lies in Germany", "DE and postcode 78266"),
+        ("CH", "6911", "Campione d'Italia, which lies in Italy", "not served"),
+        ("CH", "CH-9490", "Vaduz, which lies in Liechtenstein", "not served"),
+        ("DE", "87491", "Jungholz, which lies in Austria", "AT and postcode 6691"),
+        ("DE", "87568", "Hirschegg, which lies in Austria", "AT and postcode 6992"),
+    ],
+)
+def test_a_postcode_whose_town_lies_in_another_country_is_known_for_it(
+    compiled, country, typed, lies, cure
+):
+    with pytest.raises(UnknownPostcode) as refused:
+        compiled.find(country, typed)
+    assert refused.value.field == "postcode"
+    assert lies in refused.value.problem
+    assert cure in refused.value.cure
+    with pytest.raises(UnknownPostcode, match="lies in"):
+        compiled.check_postcode(country, typed, Point(47.7, 8.69))
+
+
+def test_the_own_postcodes_of_towns_with_two_are_known(compiled):
+    for (country, code), place in ABROAD.items():
+        assert compiled.suggest(country, code) == []
+        if place.market:
+            assert place.town in compiled.towns_of(place.market, place.postcode)
+
+
+def test_a_point_far_from_its_postcode_is_refused_with_both_named(compiled):
+    geneva, zurich = Point(46.2044, 6.1432), Point(47.3667, 8.541)
+    with pytest.raises(PointImplausible) as refused:
+        compiled.check_postcode("CH", "8001", geneva)
+    assert refused.value.field == "lat"
+    assert "Genève" in str(refused.value)
+    assert re.search(r"22\d km from postcode 8001 \(Zürich, CH\)", str(refused.value))
+    with pytest.raises(PointImplausible, match=r"near 80.. Zürich .* postcode 9470"):
+        compiled.check_postcode("AT", "9470", zurich)
+    with pytest.raises(UnknownPostcode, match="'8001' is not one of DE"):
+        compiled.check_postcode("DE", "8001", zurich)
+
+
+def test_a_point_near_its_postcode_is_taken_even_where_the_list_lacks_the_postcode(compiled):
+    zurich = Point(47.3667, 8.541)
+    assert compiled.towns_of("CH", "8090") == []
+    for postcode in ("8001", "CH-8001", "8400", "8090"):
+        assert compiled.check_postcode("CH", postcode, zurich) is None
+    with pytest.raises(PointImplausible, match="postcode 3099"):
+        compiled.check_postcode("CH", "3099", zurich)
+
+
+@pytest.mark.parametrize("text", ["s", "sz", "a" * 100, "warsz", "szczecni", "er en in st " * 8])
+def test_the_cost_of_suggestions_is_bounded(compiled, text):
+    """Once the index of a country is made: the text is cut, few names are compared."""
+    compiled.towns("PL", "w")
+    started = process_time()
+    compiled.suggest("PL", text)
+    compiled.suggest("PL", text[::-1])
+    assert process_time() - started < 0.2

@@ -4,6 +4,7 @@ import asyncio
 import json
 import logging
 import threading
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
 
@@ -84,10 +85,18 @@ async def client():
         yield client
 
 
-def feature(lat=BUILDING.lat, lon=BUILDING.lon, kind="house", country="CH"):
-    properties = {"type": kind, "countrycode": country}
+def feature(lat=BUILDING.lat, lon=BUILDING.lon, kind="house", country="CH", **changes):
+    properties = {"type": kind, "countrycode": country, "postcode": "8004"} | (
+        {"street": "Langstrasse", "housenumber": "12a"} if kind == "house" else {"name": "Langstr."}
+    )
     point = {"type": "Point", "coordinates": [lon, lat]}
-    return {"features": [{"geometry": point, "properties": properties}]}
+    return {"features": [{"geometry": point, "properties": properties | changes}]}
+
+
+def result(lat=f"{BUILDING.lat}", lon=f"{BUILDING.lon}", rank=30, **changes):
+    parts = {"country_code": "ch", "postcode": "8004", "road": "Langstrasse"}
+    number = {"house_number": "12a"} if rank == 30 else {}
+    return [{"lat": lat, "lon": lon, "place_rank": rank, "address": parts | number | changes}]
 
 
 def photon(server, client, small, **more):
@@ -121,12 +130,12 @@ async def test_photon_searches_near_the_postcode_and_returns_the_building(server
     assert (parameters["lat"], parameters["lon"], parameters["limit"]) == (
         "47.37750",
         "8.52130",
-        "1",
+        "5",
     )
 
 
 async def test_nominatim_gets_the_address_by_field_and_a_user_agent(server, client, small):
-    server.set_answer([{"lat": str(BUILDING.lat), "lon": str(BUILDING.lon), "place_rank": 30}])
+    server.set_answer(result())
     located = await nominatim(server, client, small).locate(HOME)
     assert (located.point, located.precision) == (BUILDING, Precision.ADDRESS)
     [(path, parameters, headers)] = server.requests
@@ -141,8 +150,53 @@ async def test_nominatim_gets_the_address_by_field_and_a_user_agent(server, clie
 async def test_a_street_without_its_house_is_less_exact(server, client, small):
     server.set_answer(feature(kind="street"))
     assert (await photon(server, client, small).locate(HOME)).precision is Precision.STREET
-    server.set_answer([{"lat": "47.37", "lon": "8.53", "place_rank": 26}])
+    server.set_answer(result(rank=26))
     assert (await nominatim(server, client, small).locate(HOME)).precision is Precision.STREET
+
+
+@pytest.mark.parametrize("number", ["12", "120a", "", "14-16"])
+async def test_a_house_of_another_number_is_a_point_of_its_street(server, client, small, number):
+    for geocoder, answer in (
+        (photon(server, client, small), feature(housenumber=number)),
+        (nominatim(server, client, small), result(house_number=number)),
+    ):
+        server.set_answer(answer)
+        located = await geocoder.locate(HOME)
+        assert (located.point, located.precision) == (BUILDING, Precision.STREET)
+        assert located.radius_m == 500
+        assert located.note == "house number 12a was not found; a point of its street was taken"
+
+
+async def test_of_several_answers_the_house_that_was_asked_for_is_taken(server, client, small):
+    elsewhere, near = feature(postcode="8400", lat=47.5), feature(housenumber="14", lat=47.3779)
+    server.set_answer({"features": [f["features"][0] for f in (elsewhere, near, feature())]})
+    located = await photon(server, client, small).locate(HOME)
+    assert (located.point, located.precision, located.note) == (BUILDING, Precision.ADDRESS, "")
+
+
+async def test_a_misspelt_street_is_found_as_a_street(server, client, small):
+    server.set_answer(feature())
+    typed = replace(HOME, street="Langstrase 12a")
+    assert (await photon(server, client, small).locate(typed)).precision is Precision.STREET
+
+
+CASES = [
+    ("Hauptstrasse 24", "8001", feature(lat=47.4991, lon=8.7241, street="Hauptstrasse",
+        housenumber="24", postcode="8400"), Precision.POSTCODE),
+    ("Langstrasse 23", "8004", feature(housenumber="230"), Precision.STREET),
+    ("Bahnhofstrasse 12a", "8001", feature(street="Ganz Andere Gasse", housenumber="7",
+        postcode="8001"), Precision.POSTCODE),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("case", CASES)
+async def test_a_house_that_was_not_asked_for_is_not_believed(server, client, small, case):
+    street, postcode, answer, precision = case
+    server.set_answer(answer)
+    asked = Address(street=street, postcode=postcode, city="Zürich", country="CH")
+    located = await photon(server, client, small).locate(asked)
+    assert located.precision is precision
+    assert located.note
 
 
 USELESS = [
@@ -159,7 +213,18 @@ USELESS = [
     [],
     [None],
     [{"lat": "x", "lon": "8", "place_rank": 30}],
-    [{"lat": "47.37", "lon": "8.53", "place_rank": 16}],
+    result(rank=16),
+    result(lat="46.2", lon="6.1"),
+    result(country_code="de"),
+    result(postcode="8400"),
+    result(postcode=""),
+    result(road="Ganz Andere Gasse"),
+    [{"lat": "47.37", "lon": "8.53", "place_rank": 30}],
+    feature(postcode="8400"),
+    feature(postcode=None),
+    feature(street="Bahnhofstrasse"),
+    feature(kind="street", name="Bahnhofplatz"),
+    feature(housenumber=7),
     [{"lat": "NaN", "lon": "8.53", "place_rank": 30}],
     None,
     b"<html>",
@@ -178,6 +243,7 @@ async def test_a_useless_answer_falls_back_to_the_postcode_without_logging_the_a
         for geocoder in (photon(server, client, small), nominatim(server, client, small)):
             located = await geocoder.locate(HOME)
             assert (located.point, located.precision) == (POSTCODE, Precision.POSTCODE)
+            assert "could not be located; the middle of 8004 Zürich was taken" in located.note
     assert len(caplog.records) == 2
     assert "Langstrasse" not in caplog.text
     assert "8004" not in caplog.text
@@ -242,7 +308,7 @@ async def test_concurrent_requests_to_nominatim_are_sent_once_a_second(server, c
         slept.append(seconds)
         now += seconds
 
-    server.set_answer([{"lat": str(BUILDING.lat), "lon": str(BUILDING.lon), "place_rank": 30}])
+    server.set_answer(result())
     geocoder = nominatim(server, client, small, clock=lambda: now, sleep=sleep)
     await asyncio.gather(*(geocoder.locate(HOME) for _ in range(4)))
     assert slept == [1.0, 1.0, 1.0]

@@ -10,7 +10,6 @@ from uuid import UUID
 from data.db import Connection, transaction
 from data.enums import BookingState, Wish
 from data.markets import Language, Market
-from data.records.catalogue import Package
 from data.records.ids import BookingId, PartnerId, PersonId, customer_key
 from data.records.jobs import Booking
 from data.records.money import Money
@@ -19,6 +18,7 @@ from data.store import idempotency_keys, quotes
 from data.store.idempotency_keys import Claim
 from data.store.quotes import Quote
 from dispatch.flows.execute import KeyReused
+from dispatch.flows.places.supply import supply_steps
 from dispatch.rules.jobs import matching
 from dispatch.rules.jobs.catalogue import package_named
 from dispatch.rules.money import prices
@@ -27,8 +27,6 @@ from dispatch.runtime import Runtime
 from geo import cells
 from geo.geocode import Address, GeocodedAddress
 from geo.point import Point, Precision
-
-HELPERS_COUNTED_MAX = 5
 
 
 class QuoteExpired(Refused):
@@ -83,10 +81,11 @@ BookingFactory = Callable[[BookingId, datetime], tuple[Booking, Person]]
 
 
 async def locate(rt: Runtime, address: Address, point: Point | None) -> GeocodedAddress:
-    """Where an address lies; a given point is used as it is if it lies in the country."""
+    """Where an address lies; a given point is used as it is if it lies in country and postcode."""
     if point is None:
         return await rt.geocoder.locate(address)
     rt.gazetteer.check_plausible(address.country, point)
+    rt.gazetteer.check_postcode(address.country, address.postcode, point)
     return GeocodedAddress(point=point, precision=Precision.ADDRESS, radius_m=0, label="")
 
 
@@ -100,6 +99,8 @@ async def quote(
     claim: Claim | None = None,
 ) -> QuoteResult:
     """Price and number of helpers for an address; the price is valid until the quote expires.
+
+    Helpers are counted by cells and steps of time, so that nobody's base can be measured.
 
     A repeat under the same claim gets the same quote. Raises KeyReused.
     """
@@ -118,7 +119,8 @@ async def quote(
             partner_id=partner_id,
             lifetime=rt.policy.quote_life,
         )
-        helpers = _count_helpers(rt, wanted, located, kept)
+        supply = await supply_steps(rt).supply(wanted, kept.market, kept.created_at)
+        helpers = supply.helpers(located.point)
         if claim is not None:
             await idempotency_keys.store_responses(
                 tx, {claim.name: {"quote": str(kept.id), "helpers": helpers}}
@@ -216,20 +218,3 @@ def _customer(rt: Runtime, order: Order, located: GeocodedAddress) -> Person:
         radius_m=located.radius_m,
         notes=order.notes,
     )
-
-
-def _count_helpers(rt: Runtime, package: Package, located: GeocodedAddress, kept: Quote) -> str:
-    """How many could come now by the index, on purpose only as '0', '1-4' or '5+'."""
-    needs = matching.quote_needs(package, kept.market, kept.created_at, rt.policy)
-    cell = cells.cell(located.point, rt.gazetteer)
-    found = rt.index.nearest(
-        matching.reference_point(located.point, cell.centre, rt.policy),
-        certificates=package.certificates,
-        want=HELPERS_COUNTED_MAX,
-        qualifies=lambda friend, away_m: any(
-            matching.reason(friend, away_m, need) is None for need in needs
-        ),
-    )
-    if len(found) >= HELPERS_COUNTED_MAX:
-        return f"{HELPERS_COUNTED_MAX}+"
-    return f"1-{HELPERS_COUNTED_MAX - 1}" if found else "0"

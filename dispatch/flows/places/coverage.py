@@ -18,6 +18,7 @@ from data.store import friends
 from dispatch.rules.jobs import matching
 from dispatch.rules.jobs.catalogue import package_named
 from dispatch.rules.jobs.matching import Need
+from dispatch.rules.jobs.supply import at_cell
 from dispatch.rules.money import prices
 from dispatch.runtime import Runtime
 from geo.coverage import maps
@@ -85,7 +86,8 @@ def filter_qualified(
 class PublicMaps:
     """The public maps, from this process's index; cached, and computed one at a time.
 
-    Busy friends are counted, so that the map does not reveal when a friend is busy.
+    Busy friends are counted, so that the map does not reveal when a friend is busy. Each friend
+    counts from the middle of the cell that quotes count from: two grids would reveal more than one.
     """
 
     def __init__(self, rt: Runtime, clock: Callable[[], float] = monotonic) -> None:
@@ -118,7 +120,7 @@ class PublicMaps:
         if self._atlas is None:
             self._atlas = TownIndex(self._rt.gazetteer)
         needs = matching.quote_needs(package, market, now, self._rt.policy)
-        able = filter_qualified(all_friends, needs, include_busy=True)
+        able = map(at_cell, filter_qualified(all_friends, needs, include_busy=True))
         return maps.public_areas(able, market, self._atlas)
 
 

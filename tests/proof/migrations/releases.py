@@ -17,7 +17,7 @@ from tests.proof.processes import ENDS_WITHIN_S, ROOT, TekkieProcess
 MIGRATIONS = Path("data/sql/migrations")
 GAZETTEER = Path("geo/gazetteer/gazetteer.dat")
 GAZETTEER_SOURCES = (
-    "build", "interpolate", "regions", "town_names", "offline", "addresses",
+    "build", "interpolate", "other_names", "regions", "town_names", "offline", "addresses",
 )  # fmt: skip
 # Newest first: earlier releases name the module that builds the gazetteer differently.
 BUILDERS = ("geo.gazetteer.build", "geo.compile")

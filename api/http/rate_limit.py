@@ -1,0 +1,56 @@
+"""How often one caller may ask what supply could be measured by, counted in each process."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from ipaddress import ip_address, ip_network
+from time import monotonic
+from typing import Final
+
+from dispatch.rules.refusals import Refused
+
+WINDOW_S: Final = 60
+PREFIX_BITS: Final = {4: 24, 6: 48}
+
+
+class TooManyRequests(Refused):
+    """You have asked too often in the last minute."""
+
+    code = "too-many-requests"
+
+    def __str__(self) -> str:
+        return f"Wait up to {WINDOW_S} seconds, then ask again."
+
+
+class RateLimit:
+    """Counts requests by caller, anew in every minute."""
+
+    def __init__(self, clock: Callable[[], float] = monotonic) -> None:
+        self._clock = clock
+        self._window = -1
+        self._used: Counter[str] = Counter()
+
+    def use(self, caller: str, most: int) -> None:
+        """Count a request of the caller. Raises TooManyRequests beyond `most` in this minute."""
+        window = int(self._clock() // WINDOW_S)
+        if window != self._window:
+            self._window, self._used = window, Counter()
+        self._used[caller] += 1
+        if self._used[caller] > most:
+            raise TooManyRequests
+
+
+def network_of(host: str | None) -> str | None:
+    """The network of an address; None for this machine, as behind a proxy that does not say whom.
+
+    IPv4 by 24 bits, IPv6 by 48: what one subscriber may have.
+    """
+    try:
+        address = ip_address(host or "")
+    except ValueError:
+        return None
+    address = getattr(address, "ipv4_mapped", None) or address
+    if address.is_loopback:
+        return None
+    return str(ip_network((address, PREFIX_BITS[address.version]), strict=False))
