@@ -39,6 +39,8 @@ ADDRESS_RADIUS_M = 50
 STREET_RADIUS_M = 500
 NOMINATIM_PAUSE_S = 1.0
 ANSWERS_MAX = 5
+# Part of the cache's keys: another number here forgets what was accepted by other checks.
+CHECKS = "2"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,7 +137,7 @@ class _HttpGeocoder(ABC):
         key = self._key(address, place)
         cached = await self._cache.get(key) if self._cache else None
         if cached:
-            return cached
+            return replace(cached, note=place.note)
         try:
             located = await self._request(address, place)
         except (_UnusableAnswer, httpx2.HTTPError, TimeoutError) as failure:
@@ -157,13 +159,12 @@ class _HttpGeocoder(ABC):
         except (LookupError, TypeError, ValueError, AttributeError):
             raise _UnusableAnswer("the answer has another form than expected") from None
         point, precision = _best(answers, address, place)
-        exact = precision is Precision.ADDRESS
         return GeocodedAddress(
             point=point,
             precision=precision,
-            radius_m=ADDRESS_RADIUS_M if exact else STREET_RADIUS_M,
+            radius_m=ADDRESS_RADIUS_M if precision is Precision.ADDRESS else STREET_RADIUS_M,
             label=f"{address.street.strip()}, {place.label}",
-            note=_join_notes(place.note, "" if exact else _street_note(address)),
+            note=place.note,
         )
 
     async def _get(self, parameters: Mapping[str, str]) -> Any:
@@ -183,7 +184,7 @@ class _HttpGeocoder(ABC):
             raise _UnusableAnswer("the answer is not JSON") from None
 
     def _key(self, address: Address, place: Place) -> bytes:
-        parts = (self.name, place.country, place.postcode, place.town, address.street)
+        parts = (self.name, CHECKS, place.country, place.postcode, place.town, address.street)
         return hashlib.sha256("\0".join(fold(part) for part in parts).encode()).digest()
 
     def _headers(self) -> dict[str, str]:
@@ -341,11 +342,6 @@ def _texts(found: Mapping[str, Any], *fields: str) -> tuple[str, ...]:
 
 def _fallback_note(place: Place) -> str:
     return f"the street address could not be located; the middle of {place.label} was taken"
-
-
-def _street_note(address: Address) -> str:
-    number = split_street(address.street)[1]
-    return f"house number {number} was not found; a point of its street was taken" if number else ""
 
 
 def _join_notes(*notes: str) -> str:

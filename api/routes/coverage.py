@@ -53,7 +53,7 @@ async def show_coverage(
     package: Annotated[Code, Query(description="The package's code.")],
     market: Annotated[Market, Query(description="The country of the addresses.")],
 ) -> GeoJson:
-    """Areas of about 5 km precision with 1-4 or 5+ available helpers; a quote is exact.
+    """Areas of about 5 km precision with 1-4 or 5+ available helpers; a quote is more exact.
 
     The map is up to fifteen minutes old.
     """
