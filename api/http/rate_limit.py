@@ -42,7 +42,7 @@ class RateLimit:
 
 
 def network_of(host: str | None) -> str | None:
-    """The network of an address; None for this machine, as behind a proxy that does not say whom.
+    """The network of an address; None for this machine, as behind a proxy that hides callers.
 
     IPv4 by 24 bits, IPv6 by 48: what one subscriber may have.
     """

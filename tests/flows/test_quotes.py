@@ -9,7 +9,7 @@ from data.markets import Market
 from data.records.ids import FriendId
 from dispatch.flows.jobs import orders
 from dispatch.flows.people import friends
-from dispatch.flows.people.profile import ProfileChange
+from dispatch.flows.people.friends import ProfileChange
 from dispatch.flows.places.coverage import PublicMaps
 from dispatch.rules.policy import RankBy
 from geo import cells

@@ -15,10 +15,10 @@ from data.records.catalogue import Package
 from data.records.people import Friend
 from data.store import coverage as rows
 from data.store import friends
+from dispatch.flows.places.supply import at_cell
 from dispatch.rules.jobs import matching
 from dispatch.rules.jobs.catalogue import package_named
 from dispatch.rules.jobs.matching import Need
-from dispatch.rules.jobs.supply import at_cell
 from dispatch.rules.money import prices
 from dispatch.runtime import Runtime
 from geo.coverage import maps

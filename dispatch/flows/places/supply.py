@@ -1,22 +1,84 @@
-"""The supply of helpers by steps of time, for quotes."""
+"""How many helpers could come to a place, as anybody may learn it by quotes.
+
+Quotes are free, so they could be asked until a friend's base and radius are known to the metre.
+Therefore everything counts from the middle of a cell: the customer, and each friend, whose radius
+is rounded up to whole steps. All bases in a cell give the same answers, wherever is asked. What
+counts are the friends as they were at one moment, so that answers change in steps of time.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from math import ceil
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
 
 from data.enums import PackageTier
 from data.markets import Market
 from data.records.catalogue import Package
 from data.records.people import Friend
+from data.replace import replace
 from dispatch.rules.jobs import matching
-from dispatch.rules.jobs.supply import Supply, count_supply
+from dispatch.rules.jobs.matching import Need
+from dispatch.rules.policy import Policy
 from dispatch.runtime import Runtime
+from geo import cells
+from geo.point import Point, ecef
+
+COUNTED_MAX: Final = 5
+BEGINNING: Final = datetime(2000, 1, 1, tzinfo=UTC)
 
 Key = tuple[frozenset[str], PackageTier, Market]
-BEGINNING = datetime(2000, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Supply:
+    """Helpers by cell and rounded radius: earth-centred middles, radii in metres, and counts."""
+
+    middles: NDArray[np.float64]
+    radii_m: NDArray[np.float64]
+    counts: NDArray[np.int64]
+
+    def helpers(self, address: Point) -> str:
+        """How many could come to the cell of an address: `0`, `1-4` or `5+`."""
+        here = np.array(ecef(cells.centre(address)))
+        reach = np.linalg.norm(self.middles - here, axis=1) <= self.radii_m
+        found = int(self.counts[reach].sum())
+        if found >= COUNTED_MAX:
+            return f"{COUNTED_MAX}+"
+        return f"1-{COUNTED_MAX - 1}" if found else "0"
+
+
+def count_supply(friends: Iterable[Friend], needs: Sequence[Need], policy: Policy) -> Supply:
+    """Count the friends who meet one of the needs, wherever they live."""
+    step_m = policy.supply_radius_step_m
+    able = Counter(
+        (cells.centre(base_of(friend)), ceil(friend.radius_m / step_m) * step_m)
+        for friend in friends
+        if any(matching.reason(friend, 0.0, need) is None for need in needs)
+    )
+    return Supply(
+        middles=np.array([ecef(middle) for middle, _ in able]).reshape(-1, 3),
+        radii_m=np.array([radius_m for _, radius_m in able], dtype=np.float64),
+        counts=np.array(list(able.values()), dtype=np.int64),
+    )
+
+
+def base_of(friend: Friend) -> Point:
+    """The base of a friend."""
+    return Point(lat=friend.lat, lon=friend.lon)
+
+
+def at_cell(friend: Friend) -> Friend:
+    """The friend with a base in the middle of the cell."""
+    middle = cells.centre(base_of(friend))
+    return replace(friend, lat=middle.lat, lon=middle.lon)
 
 
 @dataclass(slots=True)

@@ -10,7 +10,7 @@ from math import cos, radians
 from random import Random
 
 from data.records.people import Friend
-from dispatch.rules.jobs.supply import count_supply
+from dispatch.flows.places.supply import count_supply
 from dispatch.rules.policy import POLICY
 from geo import cells
 from geo.point import Point, distance_m

@@ -2,7 +2,7 @@
 
 from random import Random
 
-from dispatch.rules.jobs import supply
+from dispatch.flows.places import supply
 from geo import cells
 from geo.point import Point
 from tests.proof.privacy.collusion import TOWN, TOWN_M, create_friend, near, random_point
