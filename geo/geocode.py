@@ -222,9 +222,9 @@ class Photon(_HttpGeocoder):
                 point=Point(lat, lon),
                 precision=_precision_of_rank({"house": 30, "street": 26}.get(found["type"], 0)),
                 country=found["countrycode"].upper(),
-                postcode=found.get("postcode", ""),
+                postcode=str(found.get("postcode") or ""),
                 streets=_texts(found, "street", "name", "locality", "district", "city"),
-                number=found.get("housenumber", ""),
+                number=str(found.get("housenumber") or ""),
             )
 
 
@@ -285,9 +285,9 @@ class Nominatim(_HttpGeocoder):
                 point=Point(float(found["lat"]), float(found["lon"])),
                 precision=_precision_of_rank(int(found["place_rank"])),
                 country=parts["country_code"].upper(),
-                postcode=parts.get("postcode", ""),
+                postcode=str(parts.get("postcode") or ""),
                 streets=_texts(parts, "road", "hamlet", "village", "suburb", "town", "city"),
-                number=parts.get("house_number", ""),
+                number=str(parts.get("house_number") or ""),
             )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from fastapi import APIRouter, Depends, Request, Response
 
 from api.http.auth import CurrentCaller, Partner, Rt
@@ -45,10 +47,15 @@ async def limit_quotes(request: Request, rt: Rt, caller: CurrentCaller) -> None:
             UnknownPackage, NotSoldHere, AddressRefused, KeyReused, QuoteExpired, TooManyRequests
         ),
     },
-    dependencies=[Depends(limit_quotes)],
 )
 async def create_quote(
-    rt: Rt, caller: CurrentCaller, body: requests.QuoteRequest, response: Response, key: Key = None
+    *,
+    rt: Rt,
+    caller: CurrentCaller,
+    limited: Annotated[None, Depends(limit_quotes)],
+    body: requests.QuoteRequest,
+    response: Response,
+    key: Key = None,
 ) -> catalogue_schemas.QuoteResponse:
     """The price, the precision of the address, and the number of helpers; nothing is booked.
 

@@ -12,15 +12,16 @@ _NUMBER = r"\d{1,4}\s?[a-zA-Z]?(?:\s?[-/–+]\s?\d{0,4}\s?[a-zA-Z]?)?"
 _AT_END = re.compile(rf"(?P<street>.*?\D)[\s,]+(?:nr\.?\s*|no\.?\s*)?(?P<number>{_NUMBER})", re.I)
 _AT_START = re.compile(rf"(?P<number>{_NUMBER})(?:bis|ter)?[\s,]+(?P<street>\D.*)", re.I)
 _FLAT = re.compile(r"[\s,]+(?:m|lok|apt|app|top|whg)\b\.?\s*\w+$", re.I)
-_KINDS = {
-    "strasse": "str", "str": "str",
+_WRITTEN = {
+    "strasse": "str", "strase": "str", "str": "str",
     "ul": "", "ulica": "", "al": "al", "aleja": "al", "aleje": "al", "pl": "pl", "plac": "pl",
     "os": "os", "osiedle": "os",
     "av": "av", "avenue": "av", "bd": "bd", "boulevard": "bd", "ch": "ch", "chemin": "ch",
-    "rte": "rte", "route": "rte", "r": "rue", "rue": "rue", "pl.": "pl", "place": "pl",
+    "rte": "rte", "route": "rte", "r": "rue", "rue": "rue", "place": "pl",
     "v": "via", "via": "via", "g": "gasse", "w": "weg",
 }  # fmt: skip
-_COMPOUND = re.compile(r"(?<=\w)strasse\b")
+_KINDS = {fold(kind): short for kind, short in _WRITTEN.items()}
+_COMPOUND = re.compile(r"(?<=\w)stras+e\b")
 
 
 def split_street(line: str) -> tuple[str, str]:

@@ -32,9 +32,9 @@ async def helpers(rt, point=ZURICH):
 async def test_a_quote_counts_from_the_middles_of_cells_whatever_dispatch_ranks_by(rt, rank_by):
     rt.policy = replace(rt.policy, rank_by=rank_by)
     cell = cells.centre(ZURICH)
-    await import_friends(rt, [friend_row("f1", north(1_800, cell), radius_m=1_100)])
+    await import_friends(rt, [friend_row("f1", north(800, cell), radius_m=1_100)])
     assert [await helpers(rt, north(away_m, cell)) for away_m in (-450, 0, 450)] == ["1-4"] * 3
-    assert await helpers(rt, north(-1_000, cell)) == "0"
+    assert await helpers(rt, north(-2_000, cell)) == "0"
 
 
 async def test_a_quote_changes_in_steps_of_time(rt, clock):

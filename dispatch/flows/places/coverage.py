@@ -120,7 +120,7 @@ class PublicMaps:
         if self._atlas is None:
             self._atlas = TownIndex(self._rt.gazetteer)
         needs = matching.quote_needs(package, market, now, self._rt.policy)
-        able = map(at_cell, filter_qualified(all_friends, needs, include_busy=True))
+        able = [at_cell(one) for one in filter_qualified(all_friends, needs, include_busy=True)]
         return maps.public_areas(able, market, self._atlas)
 
 
