@@ -64,6 +64,9 @@ proof-overload: dev  ## Send twice as many bookings as can be served
 proof-hostile: dev  ## Attack a server from outside (ARGS="--only headers" for one attack)
 	@$(VENV)/bin/python -m tests.proof.hostile $(ARGS)
 
+proof-pooler: dev  ## Bookings through PgBouncer (needs the program; ARGS="--bookings 200" for fewer)
+	@$(VENV)/bin/python -m tests.proof.pooler $(ARGS)
+
 proof-races: dev  ## Rounds of eight accepts at once over HTTP (ARGS="--rounds 1000" for fewer)
 	@$(VENV)/bin/python -m tests.proof.races $(ARGS)
 

@@ -137,7 +137,8 @@ class Connector:
         statements = await role_statements(connection, wanted["role"], facts["database"])
         first = (
             f"The database does not give sessions of the pooler tekkie's settings ({lost}). Let "
-            f"the pooler sign in as {wanted['role']}, and as an administrator run once:"
+            f"the pooler sign in as {wanted['role']}, run what follows as an administrator, and "
+            "let the pooler connect anew (PgBouncer: RECONNECT):"
         )
         raise SessionUnfit("\n".join([first, *statements]))
 

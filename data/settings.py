@@ -27,6 +27,7 @@ OTHER_NAMES: Final = frozenset(
         "TEKKIE_WEB",
         "TEKKIE_TEST_DATABASE_URL",
         "TEKKIE_TEST_EXAMPLES",
+        "TEKKIE_PROOF",
         "TEKKIE_PROOF_STEPS",
         "TEKKIE_PROOF_SEED",
     }
