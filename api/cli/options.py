@@ -41,10 +41,36 @@ SETTINGS: Final = {
     "geocoder_user_agent": "User agent sent to the geocoder; required by Nominatim's usage policy.",
     "map_style_url": "Style of a MapLibre map for the pages; without it they use a built-in map.",
     "pool_size": "Most database connections of one process.",
+    "ops_port": "Port for /metrics, /docs and /openapi.json alone; without it they "
+    "are served with everything else.",
+    "ops_host": "Address to listen on with TEKKIE_OPS_PORT.",
+    "proxies": "Addresses or networks of your own proxies, separated by spaces: what "
+    "they say of the caller (X-Forwarded-For) is believed, and they may open any number of "
+    "connections.",
+    "connections_max": "Most open connections of one process; fewer where the limit "
+    "of open files is lower.",
+    "connections_per_peer": "Most open connections of one address (IPv6: of one "
+    "network of 64 bits) to one process, proxies excepted.",
+    "headers_s": "Seconds in which the headers of a request must arrive.",
+    "body_s": "Seconds in which a body must arrive, and one more for each 16 KB of it.",
+    "write_s": "Seconds after which the connection of a client that takes less than "
+    "16 KB a second of its answer is closed.",
+    "idle_s": "Seconds for which a connection is kept between two requests; longer "
+    "than your proxy keeps it.",
+    "drain_s": "Seconds for which a process still serves after SIGTERM while /readyz "
+    "is 503; longer than your proxy takes to notice.",
     "log_format": "How log lines are written.",
     "test_clock": "Allow `tekkie clock` to move the time; never in production.",
 }
 METAVARS: Final = {
+    "drain_s": "NUMBER",
+    "idle_s": "NUMBER",
+    "write_s": "NUMBER",
+    "body_s": "NUMBER",
+    "headers_s": "NUMBER",
+    "connections_per_peer": "NUMBER",
+    "connections_max": "NUMBER",
+    "ops_port": "PORT",
     "port": "PORT",
     "data_dir": "FOLDER",
     "database_url": "URL",
