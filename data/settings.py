@@ -307,6 +307,11 @@ class Settings(BaseSettings):
             return self.secret_key.get_secret_value().encode()
         return load_secret(self.data_dir / "secret")
 
+    @property
+    def mail_folder(self) -> Path:
+        """The folder of mails when there is no mail server."""
+        return self.data_dir / "mails"
+
     def push_secret(self) -> bytes:
         """Return the VAPID key; it is created on first use."""
         if self.push_key is not None:

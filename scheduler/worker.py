@@ -12,11 +12,12 @@ from data.records.jobs import Changes
 from data.store.outbox import Backlog
 from dispatch.flows import maintenance
 from dispatch.runtime import Runtime
-from scheduler import account_mails, deadlines, housekeeping, index_feed, relay
+from scheduler import account_mails, deadlines, housekeeping, index_feed, relay, retention
 from scheduler.account_mails import AccountMails
 from scheduler.deadlines import ClockSentinel, Deadlines
 from scheduler.index_feed import IndexFeed
 from scheduler.relay import Relay
+from scheduler.retention import Retention
 from scheduler.senders import Sender
 from scheduler.senders.mail import Mail
 from scheduler.senders.push import Push
@@ -82,6 +83,7 @@ class Worker:
         ticker.every(account_mails.EVERY_S, "account mails", self._account_mails.tick)
         _feed(ticker, IndexFeed(rt, mark or rt.mark))
         ticker.every(housekeeping.EVERY_S, "housekeeping", self._delete_old_rows)
+        ticker.every(retention.EVERY_S, "retention", Retention(rt).tick)
         ticker.every(BACKLOG_EVERY_S, "backlog", self._update_backlog)
 
     def start(self) -> None:

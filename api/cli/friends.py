@@ -225,6 +225,8 @@ async def all_friends(rt: Runtime) -> AsyncIterator[Friend]:
 
 
 async def _list(ctx: typer.Context, wanted: dict[str, str], limit: int) -> list[Friend]:
+    from dispatch.flows import desk
+
     found: list[Friend] = []
     async with command_runtime(ctx) as rt:
         async for one in all_friends(rt):
@@ -232,6 +234,7 @@ async def _list(ctx: typer.Context, wanted: dict[str, str], limit: int) -> list[
                 found.append(one)
             if len(found) >= limit:
                 break
+        await desk.record_listed(rt, "friends.listed", actor=ACTOR)
     return found
 
 
@@ -251,12 +254,14 @@ def _facts(friend: Friend) -> dict[str, Any]:
 async def _show(ctx: typer.Context, word: str) -> dict[str, Any]:
     from data.db import moment
     from data.store import friends as rows
+    from dispatch.flows import desk
     from dispatch.flows.people import friends
     from dispatch.flows.read_only import read_connection
 
     async with command_runtime(ctx) as rt:
         friend_id = await find_friend(rt, word)
         profile = dict(await friends.profile(rt, friend_id))
+        await desk.record_listed(rt, "friend.opened", actor=ACTOR, subject=str(friend_id))
         async with read_connection(rt) as tx:
             facts = (await rows.facts(tx, [friend_id], await moment(tx))).get(friend_id)
     if facts is not None:

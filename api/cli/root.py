@@ -17,6 +17,7 @@ from api.cli import (
     logins,
     messages,
     partners,
+    people,
     places,
     serve,
 )
@@ -75,6 +76,7 @@ app.add_typer(friends.app, name="friends", rich_help_panel=DESK)
 app.add_typer(partners.app, name="partners", rich_help_panel=DESK)
 app.add_typer(logins.operators, name="operators", rich_help_panel=DESK)
 app.add_typer(logins.sessions_app, name="sessions", rich_help_panel=DESK)
+app.add_typer(people.app, name="people", rich_help_panel=DESK)
 app.add_typer(bookings.app, name="bookings", rich_help_panel=DESK)
 app.command("coverage", rich_help_panel=DESK)(coverage.coverage)
 app.command("why", rich_help_panel=DESK)(bookings.why)

@@ -8,19 +8,24 @@ from api.http.auth import (
     FriendCaller,
     Operator,
     Partner,
+    actor,
     require_ownership,
     require_visibility,
 )
 from data.records.ids import BookingId
 from data.store import read_models
 from data.store.read_models import BookingView
+from dispatch.flows import desk
 from dispatch.flows.read_only import read_connection
 from dispatch.rules.refusals import NotFound
 from dispatch.runtime import Runtime
 
 
 async def visible_booking(rt: Runtime, caller: Caller, booking_id: BookingId) -> BookingView:
-    """The booking as stored, if this caller may see it. Raises NotFound."""
+    """The booking as stored, if this caller may see it. Raises NotFound.
+
+    What an operator sees is recorded in the audit.
+    """
     if isinstance(caller, Customer) and caller.booking_id != booking_id:
         raise NotFound
     async with read_connection(rt) as tx:
@@ -33,6 +38,8 @@ async def visible_booking(rt: Runtime, caller: Caller, booking_id: BookingId) ->
     if view is None:
         raise NotFound
     require_visibility(caller, view)
+    if isinstance(caller, Operator):
+        await desk.record_opened(rt, booking_id, actor=actor(caller))
     return view
 
 

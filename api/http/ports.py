@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Protocol
+from uuid import UUID
 
 from fastapi import Depends, Request
 
@@ -41,6 +42,12 @@ class SendTestPush(Protocol):
     ) -> list[PhoneProblem | None]: ...
 
 
+class ForgetMails(Protocol):
+    """Deletes mails kept as files: those to these addresses, and those with these ids."""
+
+    async def __call__(self, addresses: Collection[str], ids: Collection[UUID]) -> int: ...
+
+
 class WorkerState(Protocol):
     """The state of the worker of this process; ages in seconds, None for never."""
 
@@ -74,6 +81,7 @@ class Ports:
 
     write_invitation: WriteInvitation
     send_test_push: SendTestPush
+    forget_mails: ForgetMails
     push_key: str
 
 

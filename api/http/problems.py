@@ -33,7 +33,9 @@ from dispatch.flows.execute import KeyReused, ReferenceTaken
 from dispatch.flows.group_commit import Overloaded
 from dispatch.flows.jobs.orders import QuoteExpired
 from dispatch.flows.partners.accounts import NameTaken
+from dispatch.flows.people.passkeys import PasskeyRefused
 from dispatch.flows.people.push_subscriptions import PAUSE_S, TestedJustNow
+from dispatch.flows.people.rights import StillNeeded
 from dispatch.flows.people.sessions import CodeRefused, LinkUsedUp
 from dispatch.rules.jobs.catalogue import UnknownPackage
 from dispatch.rules.jobs.refusals import (
@@ -205,6 +207,8 @@ REFUSALS: Mapping[type[Refused], int] = {
     QuoteExpired: 409,
     LinkUsedUp: 422,
     CodeRefused: 422,
+    PasskeyRefused: 422,
+    StillNeeded: 409,
     EndpointRefused: 422,
     BaseMovedLately: 409,
     NameTaken: 409,

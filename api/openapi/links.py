@@ -11,6 +11,7 @@ DESK: Final = ("list_decisions", "redispatch_booking", "award_booking")
 DESK_LISTS: Final = (
     *("show_numbers", "show_queues", "find_bookings", "show_map", "list_messages"),
     *("find_friends", "import_friends", "list_partners", "add_partner"),
+    *("export_person", "erase_person", "list_my_passkeys"),
 )
 FIRST_PARTNER: Final = {"partner_id": "$response.body#/items/0/id"}
 BY_KEY: Final = {"partner_id": "$response.body#/id", "prefix": "$response.body#/prefix"}
@@ -73,11 +74,18 @@ LINKS: Final[Mapping[str, tuple[tuple[Mapping[str, str], tuple[str, ...]], ...]]
     "show_push_key": (({}, ("add_my_phone",)),),
     "add_my_phone": (({}, ("try_my_alarm", "remove_my_phone")),),
     "change_my_profile": (({}, ("show_my_profile", "list_my_offers")),),
-    "request_login_link": (({}, ("create_session", "create_session_by_code")),),
+    "request_login_link": (
+        ({}, ("create_session", "create_session_by_code", "create_passkey_challenge")),
+    ),
     "create_session": (
         ({}, ("show_my_profile", "list_my_offers", "list_my_jobs", "list_bookings")),
         ({}, ("show_session", "delete_session")),
         ({}, DESK_LISTS),
+    ),
+    "create_passkey_challenge": (({}, ("create_session_by_passkey",)),),
+    "list_my_passkeys": (
+        ({}, ("create_my_passkey_challenge", "add_my_passkey")),
+        ({"passkey_id": "$response.body#/items/0/id"}, ("remove_my_passkey",)),
     ),
     "delete_session": (({}, ("request_login_link",)),),
 }

@@ -129,6 +129,8 @@ async def list_bookings(
             limit=limit + 1,
         )
     page, by_desk = found[:limit], isinstance(caller, Operator)
+    if by_desk:
+        await desk.record_listed(rt, "bookings.listed", actor=actor(caller))
     more = pagination.encode_time(page[-1].created_at, page[-1].id) if len(found) > limit else None
     return base.Page(
         items=[presenters.present_booking(view, rt.policy, by_desk=by_desk) for view in page],
@@ -140,8 +142,6 @@ async def list_bookings(
 async def get_booking(rt: Rt, caller: BookingViewer, booking_id: UUID) -> responses.BookingResponse:
     """One booking, for its customer, its partner, its friend and the desk."""
     view = await visible_booking(rt, caller, BookingId(booking_id))
-    if isinstance(caller, Operator):
-        await desk.record_opened(rt, BookingId(booking_id), actor=actor(caller))
     return presenters.present_booking_for(caller, view, rt.policy)
 
 

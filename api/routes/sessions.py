@@ -21,7 +21,8 @@ from api.http.routing import CompiledRoute
 from api.openapi.document import problems
 from api.schemas import people as people_schemas
 from data.store.sessions import Login
-from dispatch.flows.people import push_subscriptions, sessions
+from dispatch.flows.people import passkeys, push_subscriptions, sessions
+from dispatch.flows.people.passkeys import PasskeyRefused
 from dispatch.flows.people.sessions import SESSION_LIFE, CodeRefused, LinkUsedUp, Session
 from dispatch.runtime import Runtime
 
@@ -61,6 +62,19 @@ async def create_session_by_code(
 ) -> people_schemas.SessionCreatedResponse:
     """Consume the code of a mail, in the browser or app that requested it."""
     return _sign_in(rt, response, await sessions.log_in_by_code(rt, body.request, body.code))
+
+
+@router.post(
+    "/sessions/passkey",
+    status_code=201,
+    summary="Sign in with a passkey",
+    responses=problems(PasskeyRefused),
+)
+async def create_session_by_passkey(
+    rt: Rt, body: people_schemas.PasskeySessionRequest, response: Response
+) -> people_schemas.SessionCreatedResponse:
+    """Begin an operator's session with what `navigator.credentials.get` returned."""
+    return _sign_in(rt, response, await passkeys.log_in(rt, body.credential))
 
 
 def _sign_in(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 from uuid import UUID
 
 from pydantic import Field
@@ -163,6 +164,23 @@ class NotesResponse(ResponseModel):
     """All notes, oldest first."""
 
     items: list[Note]
+
+
+class PersonExportResponse(ResponseModel):
+    """Everything kept about a person, by booking and account; the fields are those of the rows."""
+
+    items: list[dict[str, Any]]
+
+
+class PersonErasedResponse(ResponseModel):
+    """How many bookings and accounts were emptied, and mails deleted that were kept as files.
+
+    `address_kept` counts those whose name and postal address the law asks for.
+    """
+
+    erased: int
+    address_kept: int
+    mails_deleted: int
 
 
 class BookingDetailsResponse(BookingResponse):

@@ -148,6 +148,12 @@ Postcode = Annotated[
 OptionalLine = Annotated[str, StringConstraints(strip_whitespace=True, max_length=200), LINE]
 Code = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=60), LINE]
 Word = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100), LINE]
+PersonWord = Annotated[
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=254), LINE
+]
+PasskeyName = Annotated[
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=60), LINE
+]
 Notes = Annotated[str, StringConstraints(strip_whitespace=True, max_length=2000), LINES]
 Summary = Annotated[
     str, StringConstraints(strip_whitespace=True, min_length=1, max_length=SUMMARY_MAX), LINES

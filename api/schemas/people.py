@@ -19,6 +19,7 @@ from api.schemas.fields import (
     LocalTime,
     LoginCode,
     Lon,
+    PasskeyName,
     PhoneKey,
     PhoneSecret,
     RadiusM,
@@ -104,6 +105,23 @@ class CodeRequest(RequestModel):
     code: LoginCode
 
 
+class PasskeyRequest(RequestModel):
+    """What `navigator.credentials.create` returned, as JSON, and a name for it."""
+
+    model_config = example({"name": "My laptop", "credential": {"id": "A-credential"}})
+
+    name: PasskeyName
+    credential: dict[str, Any]
+
+
+class PasskeySessionRequest(RequestModel):
+    """What `navigator.credentials.get` returned, as JSON."""
+
+    model_config = example({"credential": {"id": "A-credential"}})
+
+    credential: dict[str, Any]
+
+
 class BaseUpdate(RequestModel):
     """The location of a friend's base in degrees."""
 
@@ -168,6 +186,27 @@ class LoginLinkResponse(ResponseModel):
 
     message: str = "If this address is known, a mail with a link and a code is on its way."
     request: str = Field(description="Needed to sign in by the code.")
+
+
+class PasskeyOptionsResponse(ResponseModel):
+    """Options of WebAuthn for the browser."""
+
+    options: dict[str, Any]
+
+
+class PasskeyResponse(ResponseModel):
+    """A passkey of an operator; `used_at` is null before its first use."""
+
+    id: UUID
+    name: str
+    created_at: datetime
+    used_at: datetime | None
+
+
+class PasskeysResponse(ResponseModel):
+    """The passkeys of an operator, the oldest first."""
+
+    items: list[PasskeyResponse]
 
 
 class PushKeyResponse(ResponseModel):

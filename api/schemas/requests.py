@@ -31,6 +31,7 @@ from api.schemas.fields import (
     Name,
     Notes,
     OptionalLine,
+    PersonWord,
     Phone,
     Postcode,
     Reason,
@@ -271,6 +272,14 @@ class NoteRequest(RequestModel):
     model_config = example({"text": "Please call after six."})
 
     text: Summary
+
+
+class PersonRequest(RequestModel):
+    """Whose data: an e-mail address, the id of a booking or friend, or a friend's `ref`."""
+
+    model_config = example({"person": "anna.muster@example.com"})
+
+    person: PersonWord
 
 
 class FriendStateRequest(RequestModel):

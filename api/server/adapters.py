@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Collection, Sequence
+from uuid import UUID
 
 from api.http.ports import Ports
 from data.markets import Language
 from data.store.push_subscriptions import PhoneProblem, PushSubscription
 from dispatch.runtime import Runtime
 from scheduler.senders.calendar import invitation
+from scheduler.senders.mail_folder import delete_mails
 from scheduler.senders.push import PushClient, trial_notification
 
 
@@ -22,8 +25,12 @@ def build_ports(rt: Runtime) -> Ports:
         results = await client.send_all(phones, trial_notification(language, rt.settings.base_url))
         return [one.problem for one in results]
 
+    async def forget_mails(addresses: Collection[str], ids: Collection[UUID]) -> int:
+        return await asyncio.to_thread(delete_mails, rt.settings.mail_folder, addresses, ids)
+
     return Ports(
         write_invitation=invitation,
         send_test_push=send_test_push,
+        forget_mails=forget_mails,
         push_key=client.vapid.public,
     )

@@ -21,6 +21,7 @@ from api.routes import (
     jobs,
     offers,
     packages,
+    passkeys,
     phones,
     places,
     profile,
@@ -33,6 +34,7 @@ from api.routes.desk import friends as desk_friends
 from api.routes.desk import map as desk_map
 from api.routes.desk import messages as desk_messages
 from api.routes.desk import partners as desk_partners
+from api.routes.desk import people as desk_people
 from api.server.adapters import build_ports
 from dispatch.runtime import Runtime
 
@@ -53,7 +55,9 @@ ROUTERS = (
     desk_friends.files,
     desk_friends.router,
     desk_partners.router,
+    desk_people.router,
     sessions.router,
+    passkeys.router,
     sse.router,
     health.router,
     page.router,

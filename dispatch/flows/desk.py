@@ -74,7 +74,6 @@ async def bookings(
     """A page of bookings by queue, state and search words, the newest first."""
     among: set[UUID] | None = None
     async with transaction(rt.pool) as tx:
-        await desk.record_access(tx, actor=actor, act="bookings.listed", subject=ALL_RECORDS)
         if queue is not None:
             among = {
                 *await desk.bookings_in_queue(tx, queue, soon=DUE_SOON, limit=desk.COUNTED_MAX)
@@ -82,7 +81,9 @@ async def bookings(
         if words:
             found = await desk.search(tx, _asked(words))
             among = {*found} if among is None else among.intersection(found)
-        return await desk.page(tx, state=state, among=among, before=before, limit=limit)
+        rows = await desk.page(tx, state=state, among=among, before=before, limit=limit)
+        await _record_rows(tx, "bookings", rows, words, actor)
+        return rows
 
 
 async def numbers(rt: Runtime, timezone: str, market: Market | None) -> Row:
@@ -105,6 +106,12 @@ async def open_booking(rt: Runtime, booking_id: BookingId, *, actor: str) -> Boo
         return BookingDetails(
             view=view, details=details, story=story, names=await _names(tx, details)
         )
+
+
+async def record_listed(rt: Runtime, act: str, *, actor: str, subject: str = ALL_RECORDS) -> None:
+    """Record that an operator has seen the data of people."""
+    async with transaction(rt.pool) as tx:
+        await desk.record_access(tx, actor=actor, act=act, subject=subject)
 
 
 async def record_opened(rt: Runtime, booking_id: BookingId, *, actor: str) -> None:
@@ -167,9 +174,10 @@ async def friend_rows(
 ) -> list[Row]:
     """A page of friends by state and search words, in the order of their refs."""
     async with transaction(rt.pool) as tx:
-        await desk.record_access(tx, actor=actor, act="friends.listed", subject=ALL_RECORDS)
         among = await desk.search_friends(tx, _asked(words)) if words else None
-        return await desk.friends(tx, state=state, among=among, after=after, limit=limit)
+        rows = await desk.friends(tx, state=state, among=among, after=after, limit=limit)
+        await _record_rows(tx, "friends", rows, words, actor)
+        return rows
 
 
 async def open_friend(
@@ -187,6 +195,17 @@ async def open_friend(
 def _asked(words: str) -> desk.Asked:
     whole = normalize("NFC", words)
     return desk.Asked(whole, *split_phone(whole))
+
+
+async def _record_rows(
+    tx: Connection, what: str, rows: Sequence[Row], words: str | None, actor: str
+) -> None:
+    """Record a list once in ten minutes, but every search, with what it found."""
+    if words is None:
+        await desk.record_access(tx, actor=actor, act=f"{what}.listed", subject=ALL_RECORDS)
+        return
+    data = {"found": [str(row["id"]) for row in rows]}
+    await audit.record(tx, actor=actor, act=f"{what}.searched", subject=ALL_RECORDS, data=data)
 
 
 async def _names(tx: Connection, row: Mapping[str, Any]) -> Mapping[UUID, str]:

@@ -18,6 +18,7 @@ from data.store import (
     idempotency_keys,
     jobs,
     outbox,
+    passkeys,
     quotes,
     sessions,
 )
@@ -54,6 +55,12 @@ async def next_due_s(rt: Runtime) -> float | None:
     if due_s is None or due_s <= 0:
         return due_s
     return due_s / speed if speed > 0 else None
+
+
+async def now(rt: Runtime) -> datetime:
+    """The moment of the database."""
+    async with transaction(rt.pool) as tx:
+        return await moment(tx)
 
 
 async def horizon(rt: Runtime) -> str:
@@ -108,7 +115,7 @@ async def confirm_differences(rt: Runtime, suspects: Collection[FriendId]) -> se
 
 async def delete_old_rows(rt: Runtime) -> None:
     """Delete old idempotency keys, quotes, sessions and login links, at most a thousand of each."""
-    for store in (idempotency_keys, quotes, sessions, account_mails):
+    for store in (idempotency_keys, quotes, sessions, account_mails, passkeys):
         async with transaction(rt.pool) as tx:
             await store.delete_old(tx)
 

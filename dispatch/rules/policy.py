@@ -48,7 +48,8 @@ class Policy:
 
     `contact_within` and `fan_out` are promises to the customer: every award and every offer is
     stored with its own, and the database holds it to them. `rank_by` weighs who is asked against
-    what that gives away: `docs/decisions/0008-selection-leak.md`. Of several overrides that apply,
+    what that gives away: `docs/decisions/0008-selection-leak.md`. The data of a customer are erased
+    `customers_kept` after the last change of the booking. Of several overrides that apply,
     the later one wins.
     """
 
@@ -77,6 +78,8 @@ class Policy:
     supply_radius_step_m: int = 1_000
     quotes_per_minute: int = 60
     quotes_per_minute_of_partner: int = 600
+    customers_kept: timedelta = timedelta(days=365)
+    mails_kept: timedelta = timedelta(days=30)
     frame: int = 16
     overrides: tuple[Override, ...] = ()
     _at: dict[tuple[Tier, str], Policy] = field(
@@ -102,6 +105,7 @@ class Policy:
             raise ValueError("commission_percent must be 0 to 99")
         self._check_visits()
         self._check_privacy()
+        self._check_kept()
         self._check_overrides()
 
     def _check_privacy(self) -> None:
@@ -113,6 +117,10 @@ class Policy:
             raise ValueError("supply_step and supply_radius_step_m must be positive")
         if self.quotes_per_minute < 1 or self.quotes_per_minute_of_partner < 1:
             raise ValueError("quotes_per_minute and quotes_per_minute_of_partner must be positive")
+
+    def _check_kept(self) -> None:
+        if self.customers_kept < self.privacy_after or self.mails_kept <= timedelta(0):
+            raise ValueError("customers_kept must be privacy_after or more, mails_kept positive")
 
     def _check_visits(self) -> None:
         hours = self.cancel_free_until
@@ -158,7 +166,8 @@ class Policy:
 FOR_ALL: Final = frozenset(
     {"version", "rank_by", "live_offers_max", "privacy_after", "quote_life", "frame"}
     | {"shown_step_m", "base_moves_every", "supply_step", "supply_radius_step_m"}
-    | {"quotes_per_minute", "quotes_per_minute_of_partner", "overrides", "_at"}
+    | {"quotes_per_minute", "quotes_per_minute_of_partner", "customers_kept", "mails_kept"}
+    | {"overrides", "_at"}
 )
 OVERRIDABLE: Final = frozenset(one.name for one in fields(Policy)) - FOR_ALL
 

@@ -65,7 +65,7 @@ class Transport(Protocol):
 def mail_transport(settings: Settings) -> Transport:
     """The mail server of the settings, or the folder without one."""
     if settings.smtp_host is None:
-        return FolderTransport(settings.data_dir / "mails")
+        return FolderTransport(settings.mail_folder)
     password = settings.smtp_password
     return SmtpTransport(
         {

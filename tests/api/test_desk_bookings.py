@@ -253,6 +253,7 @@ LOOKS = [
     ("bookings.listed", "/v1/desk/bookings"),
     ("friends.listed", "/v1/desk/friends"),
     ("map.opened", "/v1/desk/map"),
+    ("bookings.listed", "/v1/bookings"),
 ]
 
 
@@ -274,3 +275,22 @@ async def test_access_to_personal_data_is_logged_once_in_ten_minutes(api, clock,
         await desk.get(path.format(**ids))
     for act, subject in seen:
         assert len(await owner.fetch(lines, act, subject)) == 2, act
+
+
+async def test_every_search_and_every_award_by_hand_leaves_a_line(api, owner):
+    booking, desk = await api.book(), await api.operator()
+    for _ in range(2):
+        for path, q in (("bookings", "vera"), ("friends", "f1")):
+            found = await desk.get(f"/v1/desk/{path}", q=q)
+            assert len(found.json()["items"]) == 1
+    lines = await owner.fetch("SELECT act, data FROM audit WHERE act LIKE '%.searched' ORDER BY id")
+    assert [(row["act"], row["data"]) for row in lines] == [
+        ("bookings.searched", {"found": [booking["id"]]}),
+        ("friends.searched", {"found": [str(api.friends["f1"])]}),
+    ] * 2
+    assert "vera" not in str(lines).lower()
+    at = f"/v1/bookings/{booking['id']}"
+    awarded = await desk.post(f"{at}/award", {"friend": "f5"})
+    assert awarded.json()["customer"]["name"] == "Vera Beispiel"
+    opened = "SELECT count(*) FROM audit WHERE act = 'booking.opened' AND subject = $1"
+    assert await owner.fetchval(opened, booking["id"]) == 1

@@ -67,7 +67,7 @@ OTHER_MODULES = {
     *("batched_lookups", "bootstrap", "candidates", "desk", "execute", "group_commit"),
     *("maintenance", "read_only", "jobs.orders", "partners.accounts", "people.friend_import"),
     *("people.profile", "people.push_subscriptions", "people.sessions"),
-    *("people.account_mails", "people.friend_edits"),
+    *("people.account_mails", "people.friend_edits", "people.rights", "people.passkeys"),
     *("places.coverage", "places.postcodes"),
 }
 # What every walk does, however short: each action of a job's life at least once.

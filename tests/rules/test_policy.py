@@ -35,6 +35,8 @@ def test_four_are_asked_and_have_twelve_hours():
         ({"commission_percent": -1}, "commission_percent"),
         ({"rank_by": "street"}, "rank_by"),
         ({"base_moves_every": timedelta(seconds=-1)}, "base_moves_every"),
+        ({"customers_kept": timedelta(days=13)}, "customers_kept"),
+        ({"mails_kept": timedelta(0)}, "mails_kept"),
         ({"overrides": (Override(numbers={"fan_uot": 6}),)}, "fan_uot"),
         ({"overrides": (Override(numbers={"fan_out": 0}),)}, "fan_out"),
         ({"overrides": (Override(numbers={"privacy_after": HOUR}),)}, "privacy_after"),

@@ -2,12 +2,14 @@
 
 import re
 from datetime import timedelta
+from pathlib import Path
 
 from playwright.async_api import expect
 
+from data.enums import OperatorRole
 from tests.api.conftest import BOOKING
 from tests.builders import friend_row, import_friends, north
-from tests.web.conftest import PHONE, show
+from tests.web.conftest import DESK, PHONE, show
 
 FAR = {
     "street": "Bundesplatz 3",
@@ -241,6 +243,15 @@ async def test_friends_and_customers_cannot_use_the_desk(tabs, site):
     await page.goto(f"/desk/list?booking={booking['id']}")
     await page.get_by_role("heading", name="You are signed in as a friend").wait_for()
     assert "Vera" not in await page.content()
+    viewer = await site.api.operator(OperatorRole.VIEWER)
+    reading = await tabs.context(viewport=DESK)
+    await tabs.sign_in(reading, viewer.token)
+    only = tabs.watched(await reading.new_page())
+    await only.goto(f"/desk/list?booking={booking['id']}")
+    await only.get_by_text("Vera Beispiel").first.wait_for()
+    await only.get_by_text("Your role: view").wait_for()
+    for forbidden in ("Erase data", "Award …", "Cancel …", "Add note"):
+        assert await only.get_by_role("button", name=forbidden).count() == 0
     stranger = await tabs("/desk/map")
     await stranger.get_by_role("link", name="Sign in").wait_for()
     assert await stranger.get_by_role("button", name="Friends").count() == 0
@@ -272,3 +283,21 @@ async def test_tabs_share_one_stream_the_next_takes_over_and_hidden_ones_let_go(
     await last.locator(f"[data-booking='{third['id']}']").wait_for()
     assert await pages[1].locator(f"[data-booking='{third['id']}']").count() == 0
     assert site.streams == 1
+
+
+async def test_an_admin_erases_a_customer_and_the_desk_says_so(desk, site):
+    booking = await site.api.book()
+    cancelled = await site.api.client(booking["token"]).post(
+        f"/v1/bookings/{booking['id']}/cancel", {"reason": "changed_mind"}
+    )
+    assert cancelled.status_code == 200
+    page = await desk(f"/desk/list?booking={booking['id']}")
+    async with page.expect_download() as saving:
+        await page.get_by_role("button", name="Download all data").click()
+    saved = await (await saving.value).path()
+    assert "Vera Beispiel" in Path(saved).read_text("utf-8")  # noqa: ASYNC240
+    await page.get_by_role("button", name="Erase data").click()
+    await page.get_by_role("dialog").get_by_role("button", name="Erase data").click()
+    await page.get_by_text("The data are erased.").wait_for()
+    await page.get_by_text("Details erased").first.wait_for()
+    assert "Vera" not in await page.content()

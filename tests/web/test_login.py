@@ -1,8 +1,19 @@
 """Signing in by the mailed link, in the browser."""
 
+from data.enums import OperatorRole
 from data.markets import Language
 from data.records.ids import PersonId
 from dispatch.flows.people import sessions
+from tests.web.conftest import DESK
+
+AUTHENTICATOR = {
+    "protocol": "ctap2",
+    "transport": "internal",
+    "hasResidentKey": True,
+    "hasUserVerification": True,
+    "isUserVerified": True,
+    "automaticPresenceSimulation": True,
+}
 
 
 async def link(site, ref: str = "f1") -> str:
@@ -83,6 +94,30 @@ async def test_a_code_signs_in_where_no_link_opens(tabs, site, no_findings):
     await page.get_by_role("button", name="Sign in").click()
     await page.wait_for_url("**/friend/alarm")
     assert await page.evaluate("localStorage.getItem('tekkie.login')") is None
+
+
+async def test_an_operator_signs_in_with_a_passkey(tabs, site, no_findings):
+    # A passkey belongs to the name of a host, never to a number.
+    tabs.url = site.url.replace("127.0.0.1", "localhost")
+    rt = site.api.rt
+    rt.settings = rt.settings.model_copy(update={"public_url": tabs.url})
+    context = await tabs.context(viewport=DESK)
+    await tabs.sign_in(context, (await site.api.operator(OperatorRole.VIEWER)).token)
+    page = tabs.watched(await context.new_page())
+    device = await context.new_cdp_session(page)
+    await device.send("WebAuthn.enable")
+    await device.send("WebAuthn.addVirtualAuthenticator", {"options": AUTHENTICATOR})
+    await page.goto("/desk")
+    await page.get_by_text("Your role: view").wait_for()
+    await page.get_by_text("Passkeys", exact=True).click()
+    await page.get_by_role("button", name="Add a passkey").click()
+    await page.get_by_text("The passkey is saved.").wait_for()
+    await context.clear_cookies()
+    await page.goto("/login?kind=operator")
+    await no_findings(page)
+    await page.get_by_role("button", name="Sign in with a passkey").click()
+    await page.wait_for_url("**/desk")
+    await page.get_by_text("Your role: view").wait_for()
 
 
 async def test_the_page_uses_the_language_of_the_browser(tabs):

@@ -20,7 +20,7 @@ ORDER BY b.created_at DESC, b.id DESC LIMIT $3
 
 -- name: rows
 SELECT b.id, b.state, b.package, b.market, b.created_at, b.price_minor, b.currency, a.contact_due_at, a.friend_id,
-       f.ref, h.name AS friend_name, c.name, c.postcode, c.city, c.precision
+       f.ref, h.name AS friend_name, CASE WHEN c.erased_at IS NULL THEN c.name ELSE '' END AS name, c.postcode, c.city, c.precision
 FROM bookings b JOIN people c ON c.id = b.customer_id
 LEFT JOIN awards a ON a.id = b.award_id
 LEFT JOIN friends f ON f.id = a.friend_id

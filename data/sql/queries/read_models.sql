@@ -8,7 +8,9 @@ SELECT b.id, b.state, b.round, b.package, b.tier, b.market, b.language, b.price_
        (SELECT count(*) FROM offers o WHERE o.booking_id = b.id) AS asked,
        (SELECT round(avg(g.stars), 1)::float8 FROM ratings g WHERE g.friend_id = a.friend_id) AS friend_stars,
        (SELECT count(*) FROM ratings g WHERE g.friend_id = a.friend_id) AS friend_ratings, f.name AS friend_name,
-       f.email AS friend_email, f.language AS friend_language, c.name, c.email, c.phone, c.street, c.postcode, c.city,
+       f.email AS friend_email, f.language AS friend_language,
+       CASE WHEN c.erased_at IS NULL THEN c.name ELSE '' END AS name,
+       CASE WHEN c.erased_at IS NULL THEN c.email ELSE '' END AS email, c.phone, c.street, c.postcode, c.city,
        c.country, c.lat, c.lon, c.notes, b.language AS spoken, c.signature, c.move_note
 FROM (SELECT moment() AS now) AS clock, bookings b
 JOIN people c ON c.id = b.customer_id

@@ -69,6 +69,7 @@ UPDATE operators SET role = $2 WHERE id = $1 AND role <> $2 RETURNING id
 
 -- name: close_operator
 -- The name stays: notes and the audit log name their authors. The address is free for another account.
+WITH keys AS (DELETE FROM passkeys WHERE person_id = $1)
 UPDATE people SET email = id || '@removed.invalid', phone = NULL, erased_at = moment()
 WHERE id = $1 AND kind = 'operator' AND erased_at IS NULL RETURNING id
 

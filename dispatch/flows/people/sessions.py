@@ -124,16 +124,20 @@ async def create_login_link(
 
 async def log_in(rt: Runtime, link_token: str) -> Session:
     """Use a login link and begin a session. Raises LinkUsedUp."""
-    create_token = _session_token()
     async with transaction(rt.pool) as tx:
         person_id = await sessions.use_link(tx, token_hash(link_token))
-        if person_id is None:
-            raise LinkUsedUp
-        await sessions.lock_people(tx, [person_id])
-        begun = await sessions.insert(tx, token_hash(create_token), person_id, SESSION_LIFE)
-    if begun is None:
+        session = await begin_session(tx, person_id) if person_id is not None else None
+    if session is None:
         raise LinkUsedUp
-    return Session(token=create_token, expires_at=begun[0], kind=begun[1])
+    return session
+
+
+async def begin_session(tx: Connection, person_id: PersonId) -> Session | None:
+    """Begin a session in a caller's transaction; None if this person may not sign in."""
+    made = _session_token()
+    await sessions.lock_people(tx, [person_id])
+    begun = await sessions.insert(tx, token_hash(made), person_id, SESSION_LIFE)
+    return Session(token=made, expires_at=begun[0], kind=begun[1]) if begun else None
 
 
 async def create_token(

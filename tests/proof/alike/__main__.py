@@ -20,7 +20,7 @@ from tests.api.test_indistinguishable import STRANGERS
 from tests.builders import book_job, live_offers_of, north
 from tests.proof import page, report
 from tests.proof.connection import Connection
-from tests.proof.deployment import Deployment, connect_runtime, deploy, friend_groups
+from tests.proof.deployment import connect_runtime, deploy, friend_groups
 
 DIFFERENCE_MAX_MS = 5.0
 SHUFFLES = 2_000
@@ -28,6 +28,7 @@ SHUFFLES = 2_000
 ERROR = 0.01
 RequestFields = dict[str, Any]
 WARM = 20
+NEXT: RequestFields = {"method": "GET", "path": "/healthz"}
 
 
 @dataclass(frozen=True)
@@ -92,21 +93,24 @@ async def _run(pairs: int, chance: Random) -> list[Row]:
             )
             for name, caller in STRANGERS
         ]
-        rows.append(await _measure_login_links(connection, deployment, pairs, chance))
+        rows += [
+            await _measure_login_links(connection, pairs, chance, then=then)
+            for then in (None, NEXT)
+        ]
         connection.close()
         return rows
 
 
 async def _measure_login_links(
-    connection: Connection, deployment: Deployment, pairs: int, chance: Random
+    connection: Connection, pairs: int, chance: Random, *, then: RequestFields | None
 ) -> Row:
+    """Measure the answer to a request for a link, or with `then` the next one on the connection."""
     known, unknown = (
         request("request_login_link", {}) | {"json": {"email": email, "kind": "friend"}}
         for email in ("g00n0@example.org", "nobody@example.org")
     )
-    return await _measure(
-        connection, ("request_login_link", "nobody"), pairs, chance, (known, unknown)
-    )
+    name = "request_login_link" if then is None else "after request_login_link"
+    return await _measure(connection, (name, "nobody"), pairs, chance, (known, unknown), then=then)
 
 
 async def _measure(
@@ -115,23 +119,29 @@ async def _measure(
     pairs: int,
     chance: Random,
     both: tuple[RequestFields, RequestFields],
+    *,
+    then: RequestFields | None = None,
 ) -> Row:
-    """Request both in turn, each time in random order."""
+    """Request both in turn, each time in random order; with `then` measure what follows."""
     times_ms: dict[bool, list[float]] = {True: [], False: []}
     answers: set[tuple[int, bytes]] = set()
     for turn in range(WARM + pairs):
         for is_foreign in chance.sample((True, False), 2):
-            fields = both[not is_foreign]
-            reply = await connection.request(
-                fields["method"],
-                fields["path"],
-                token=fields.get("token"),
-                body=fields.get("json"),
-            )
-            answers.add((reply.status, reply.body))
+            reply = await _send(connection, both[not is_foreign])
+            # A login request is answered with a secret of its own, always of the same length.
+            secret = about[0].endswith("request_login_link")
+            answers.add((reply.status, b"%d" % len(reply.body) if secret else reply.body))
+            if then is not None:
+                reply = await _send(connection, then)
             if turn >= WARM:
                 times_ms[is_foreign].append((reply.ended_s - reply.began_s) * 1000)
     return Row(*about, times_ms[True], times_ms[False], len(answers) == 1)
+
+
+async def _send(connection: Connection, fields: RequestFields) -> Any:
+    return await connection.request(
+        fields["method"], fields["path"], token=fields.get("token"), body=fields.get("json")
+    )
 
 
 async def _create_callers(rt: Runtime) -> tuple[dict[str, str], dict[str, Any]]:
@@ -168,8 +178,9 @@ def _describe(tested: Sequence[tuple[Row, float]], violations: Sequence[str]) ->
     yield "each, in random order, over one connection to `tekkie serve`. Allowed: medians less than"
     yield f"{DIFFERENCE_MAX_MS:g} ms apart, and no more than shuffled labels give (permutation"
     yield f"test with {SHUFFLES:,} shuffles; significance {ERROR:g} for all rows together). Answers"
-    yield "must be identical to the byte. For login links: a known and an unknown address. The"
-    yield "statements of both are compared in `tests/api/test_indistinguishable.py`."
+    yield "must be identical to the byte. For login links: a known and an unknown address, the"
+    yield "answer and the next one on the connection; their length is compared. The statements of"
+    yield "both are compared in `tests/api/test_indistinguishable.py`."
     yield ""
     yield report.table(
         ("operation", "caller", "foreign", "missing", "apart", "p-value", "identical"),

@@ -10,6 +10,7 @@ const TEXTS: Record<string, Key> = {
   'notes-full': 'refused.notes-full',
   'name-taken': 'refused.name-taken',
   'not-found': 'refused.not-found',
+  'still-needed': 'refused.still-needed',
 };
 
 export function errorMessage(error: unknown): string {

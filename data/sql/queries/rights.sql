@@ -1,0 +1,115 @@
+-- name: by_email
+SELECT id, kind, email FROM people WHERE lower(email) = lower($1) AND erased_at IS NULL
+  AND ($2::person_kind IS NULL OR kind = $2)
+
+-- name: by_word
+-- By the id of a person or a booking, or a friend's ref.
+SELECT id, kind, email FROM people p
+WHERE p.erased_at IS NULL AND (p.id = $2::uuid OR p.id = (SELECT customer_id FROM bookings WHERE id = $2::uuid)
+                               OR p.id = (SELECT id FROM friends WHERE ref = $1))
+
+-- name: export
+-- Everything kept about a person; of others and of secrets nothing.
+SELECT jsonb_build_object(
+  'person', to_jsonb(p),
+  'bookings', (SELECT coalesce(jsonb_agg(to_jsonb(b) - 'customer_key' ORDER BY b.id), '[]') FROM bookings b
+               WHERE b.customer_id = p.id),
+  'events', (SELECT coalesce(jsonb_agg(to_jsonb(e) - 'xid' - 'before' ORDER BY e.booking_id, e.seq), '[]') FROM events e
+             JOIN bookings b ON b.id = e.booking_id WHERE b.customer_id = p.id),
+  'visits', (SELECT coalesce(jsonb_agg(to_jsonb(a) ORDER BY a.awarded_at), '[]') FROM awards a
+             JOIN bookings b ON b.id = a.booking_id WHERE b.customer_id = p.id),
+  'ratings_given', (SELECT coalesce(jsonb_agg(to_jsonb(r)), '[]') FROM ratings r JOIN bookings b ON b.id = r.booking_id
+                    WHERE b.customer_id = p.id),
+  'friend', (SELECT to_jsonb(f) - 'changed' FROM friends f WHERE f.id = p.id),
+  'certificates', (SELECT coalesce(jsonb_agg(to_jsonb(c) - 'friend_id'), '[]') FROM friend_certificates c
+                   WHERE c.friend_id = p.id),
+  'communities', (SELECT coalesce(jsonb_agg(n.name), '[]') FROM partner_members m JOIN partners n ON n.id = m.partner_id
+                  WHERE m.friend_id = p.id),
+  'offers', (SELECT coalesce(jsonb_agg(to_jsonb(o) ORDER BY o.offered_at), '[]') FROM offers o WHERE o.friend_id = p.id),
+  'jobs', (SELECT coalesce(jsonb_agg(to_jsonb(a) ORDER BY a.awarded_at), '[]') FROM awards a WHERE a.friend_id = p.id),
+  'ratings_received', (SELECT coalesce(jsonb_agg(to_jsonb(r) ORDER BY r.at), '[]') FROM ratings r
+                       WHERE r.friend_id = p.id),
+  'payments', (SELECT coalesce(jsonb_agg(to_jsonb(c) ORDER BY c.at), '[]') FROM charges c
+               LEFT JOIN bookings b ON b.id = c.booking_id AND b.customer_id = p.id
+               WHERE c.friend_id = p.id OR b.id IS NOT NULL),
+  'phones', (SELECT coalesce(jsonb_agg(jsonb_build_object('endpoint', s.endpoint, 'created_at', s.created_at)), '[]')
+             FROM push_subscriptions s WHERE s.friend_id = p.id),
+  'sessions', (SELECT coalesce(jsonb_agg(to_jsonb(s) - 'token_sha256' - 'person_id' ORDER BY s.created_at), '[]')
+               FROM sessions s WHERE s.person_id = p.id),
+  'messages', (SELECT coalesce(jsonb_agg(jsonb_build_object('template', m.template, 'channel', m.channel,
+                 'booking', m.booking_id, 'state', m.state, 'sent_at', m.sent_at) ORDER BY m.booking_id, m.seq), '[]')
+               FROM messages m WHERE m.recipient_id = p.id),
+  'accesses', (SELECT coalesce(jsonb_agg(jsonb_build_object('at', a.at, 'by', a.actor, 'act', a.act, 'data', a.data)
+                 ORDER BY a.id), '[]') FROM audit a
+               WHERE a.subject = p.id::text
+                  OR a.subject IN (SELECT b.id::text FROM bookings b WHERE b.customer_id = p.id))) AS whole
+FROM people p WHERE p.id = $1
+
+-- name: lock_bookings
+SELECT id, state FROM bookings WHERE customer_id = ANY($1::uuid[]) ORDER BY id FOR UPDATE
+
+-- name: jobs_held
+SELECT booking_id FROM awards WHERE friend_id = ANY($1::uuid[]) AND state = 'live'
+
+-- name: paid_lately
+-- Friends whose payments must stay documented for the years of their market.
+SELECT DISTINCT f.id FROM friends f
+JOIN unnest($2::market[], $3::int[]) AS r (market, years) ON r.market = f.market
+JOIN awards a ON a.friend_id = f.id JOIN charges c ON c.booking_id = a.booking_id AND c.friend_id = f.id
+WHERE f.id = ANY($1::uuid[]) AND c.at > moment() - make_interval(years => r.years)
+
+-- name: messages_about
+-- Messages about bookings that a friend had, which may name the friend.
+SELECT m.id FROM messages m WHERE m.booking_id IN (SELECT booking_id FROM awards WHERE friend_id = ANY($1::uuid[]))
+
+-- name: empty_people
+-- Those in $2 keep name and postal address, which the law asks for.
+UPDATE people SET
+  name = CASE WHEN id = ANY($2::uuid[]) THEN name ELSE '–' END,
+  street = CASE WHEN id = ANY($2::uuid[]) THEN street END,
+  postcode = CASE WHEN id = ANY($2::uuid[]) THEN postcode END,
+  city = CASE WHEN id = ANY($2::uuid[]) THEN city END,
+  email = id || '@erased.invalid', phone = NULL, lat = NULL, lon = NULL, precision = NULL, radius_m = NULL, notes = NULL,
+  signature = NULL, move_note = NULL, desk_notes = '[]', erased_at = coalesce(erased_at, moment())
+WHERE id = ANY($1::uuid[])
+
+-- name: empty_bookings
+-- Another pseudonym instead of the hash of the address.
+WITH b AS (UPDATE bookings SET customer_key = encode(sha256(uuid_send(id)), 'hex') WHERE customer_id = ANY($1::uuid[])
+           RETURNING id),
+     s AS (UPDATE awards SET summary = NULL WHERE booking_id IN (SELECT id FROM b) AND summary IS NOT NULL),
+     a AS (DELETE FROM answers WHERE body ->> 'id' IN (SELECT id::text FROM b)
+             OR body ->> 'booking_id' IN (SELECT id::text FROM b))
+UPDATE ratings SET comment = NULL WHERE booking_id IN (SELECT id FROM b) AND comment IS NOT NULL
+
+-- name: empty_friends
+WITH f AS (UPDATE friends SET ref = 'erased:' || id, state = 'suspended', quiet_from = NULL, quiet_until = NULL
+           WHERE id = ANY($1::uuid[]) RETURNING id),
+     c AS (DELETE FROM friend_certificates WHERE friend_id IN (SELECT id FROM f)),
+     m AS (DELETE FROM partner_members WHERE friend_id IN (SELECT id FROM f)),
+     b AS (DELETE FROM blocks WHERE friend_id IN (SELECT id FROM f)),
+     p AS (DELETE FROM push_subscriptions WHERE friend_id IN (SELECT id FROM f))
+UPDATE ratings SET comment = NULL WHERE friend_id IN (SELECT id FROM f) AND comment IS NOT NULL
+
+-- name: delete_access
+WITH s AS (DELETE FROM sessions WHERE person_id = ANY($1::uuid[])),
+     l AS (DELETE FROM login_links WHERE person_id = ANY($1::uuid[])),
+     p AS (DELETE FROM passkeys WHERE person_id = ANY($1::uuid[]))
+DELETE FROM account_mails WHERE address_key = ANY($2::text[])
+
+-- name: customers_over
+-- A page of customers whose booking has not changed for so long, and where the next page begins.
+SELECT b.id, b.created_at, c.id AS customer_id,
+       c.erased_at IS NULL AND b.state_at < moment() - $3::interval AS is_over
+FROM (SELECT * FROM bookings WHERE created_at < moment() - $3::interval AND (created_at, id) > ($1, $2::uuid)
+      ORDER BY created_at, id LIMIT $4) AS b
+JOIN people c ON c.id = b.customer_id ORDER BY b.created_at, b.id
+
+-- name: documents_over
+-- Erased friends whose documents the law no longer asks for.
+SELECT p.id FROM people p JOIN friends f ON f.id = p.id
+JOIN unnest($1::market[], $2::int[]) AS r (market, years) ON r.market = f.market
+WHERE p.erased_at IS NOT NULL AND p.name <> '–' AND NOT EXISTS (
+  SELECT FROM awards a JOIN charges c ON c.booking_id = a.booking_id
+  WHERE a.friend_id = f.id AND c.friend_id = f.id AND c.at > moment() - make_interval(years => r.years))
+LIMIT 100

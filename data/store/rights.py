@@ -1,0 +1,118 @@
+"""The rights of a person: everything kept about somebody, and its erasure."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any, Final
+from uuid import UUID
+
+from data import sql_loader
+from data.db import Connection
+from data.enums import BookingState
+from data.markets import MARKETS
+from data.records.ids import BookingId, FriendId, MessageId, PersonId, customer_key
+from data.store.desk import parse_id
+
+sql = sql_loader.load("rights")
+
+RECORDS_YEARS: Final = (list(MARKETS), [facts.records_years for facts in MARKETS.values()])
+
+
+class PersonKind(StrEnum):
+    CUSTOMER = "customer"
+    FRIEND = "friend"
+    OPERATOR = "operator"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoundPerson:
+    """A row of people: an account, or the customer of one booking."""
+
+    id: PersonId
+    kind: PersonKind
+    email: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OverdueCustomers:
+    """Customers to erase on one page of bookings; `next` is None on the last page."""
+
+    customers: list[PersonId]
+    next: tuple[datetime, UUID] | None
+
+
+async def find(tx: Connection, word: str) -> list[FoundPerson]:
+    """Find everybody with an address, or by an id or ref all of the same kind and address."""
+    if "@" in word:
+        return _people(await tx.fetch(sql.by_email, word, None))
+    named = _people(await tx.fetch(sql.by_word, word, parse_id(word)))
+    found: dict[PersonId, FoundPerson] = {}
+    for one in named:
+        found |= {p.id: p for p in _people(await tx.fetch(sql.by_email, one.email, one.kind))}
+    return list(found.values())
+
+
+def _people(rows: list[Any]) -> list[FoundPerson]:
+    return [
+        FoundPerson(id=PersonId(row["id"]), kind=PersonKind(row["kind"]), email=row["email"])
+        for row in rows
+    ]
+
+
+async def export(tx: Connection, person_id: PersonId) -> Mapping[str, Any]:
+    """Return everything kept about a person."""
+    whole: Mapping[str, Any] = await tx.fetchval(sql.export, person_id)
+    return whole
+
+
+async def lock_bookings(
+    tx: Connection, customers: Collection[PersonId]
+) -> dict[BookingId, BookingState]:
+    """Lock the bookings of these customers; return their states."""
+    rows = await tx.fetch(sql.lock_bookings, customers)
+    return {BookingId(row["id"]): BookingState(row["state"]) for row in rows}
+
+
+async def jobs_held(tx: Connection, friends: Collection[PersonId]) -> list[BookingId]:
+    """Return the bookings that these friends hold."""
+    return [BookingId(row["booking_id"]) for row in await tx.fetch(sql.jobs_held, friends)]
+
+
+async def paid_lately(tx: Connection, friends: Collection[PersonId]) -> set[PersonId]:
+    """Return those friends whose payments the law still wants documented."""
+    return {PersonId(row["id"]) for row in await tx.fetch(sql.paid_lately, friends, *RECORDS_YEARS)}
+
+
+async def messages_about(tx: Connection, friends: Collection[PersonId]) -> list[MessageId]:
+    """Return the messages about bookings that these friends had."""
+    return [MessageId(row["id"]) for row in await tx.fetch(sql.messages_about, friends)]
+
+
+async def erase(
+    tx: Connection, people: Collection[FoundPerson], *, keep_address_of: Collection[PersonId]
+) -> None:
+    """Empty everything that is kept about these people; repeating it changes nothing."""
+    ids = [one.id for one in people]
+    await tx.execute(sql.empty_bookings, ids)
+    await tx.execute(sql.empty_friends, [FriendId(one) for one in ids])
+    await tx.execute(sql.delete_access, ids, [customer_key(one.email) for one in people])
+    await tx.execute(sql.empty_people, ids, list(keep_address_of))
+
+
+async def customers_over(
+    tx: Connection, after: tuple[datetime, UUID], kept: timedelta, limit: int
+) -> OverdueCustomers:
+    """Return customers whose booking has not changed for `kept`, on the page after `after`."""
+    rows = await tx.fetch(sql.customers_over, *after, kept, limit)
+    return OverdueCustomers(
+        customers=[PersonId(row["customer_id"]) for row in rows if row["is_over"]],
+        next=(rows[-1]["created_at"], rows[-1]["id"]) if len(rows) == limit else None,
+    )
+
+
+async def documents_over(tx: Connection) -> list[PersonId]:
+    """Return erased friends whose name and address the law no longer asks for."""
+    return [PersonId(row["id"]) for row in await tx.fetch(sql.documents_over, *RECORDS_YEARS)]

@@ -1,0 +1,185 @@
+"""The rights of a person: export, erasure on request and by policy, and what the law keeps."""
+
+import asyncio
+from datetime import timedelta
+
+import pytest
+
+from data.enums import Channel, OperatorRole
+from data.markets import MARKETS, Market
+from data.records.ids import PersonId
+from dispatch.flows.people import rights, sessions
+from scheduler.relay import Relay
+from scheduler.retention import Retention
+from scheduler.senders.mail import Mail
+from tests.api.conftest import expect
+
+ERASE, EXPORT = "/v1/desk/people/erase", "/v1/desk/people/export"
+VERA = {"person": "Vera@example.com"}
+# What identifies the customer of `tests.api.conftest.BOOKING`, and what others wrote.
+MARKS = ("vera b", "vera@", "vera is", "vera says", "vera called", "440001739", "ring twice")
+TABLES = "SELECT table_name FROM information_schema.tables WHERE table_schema = 'tekkie'"
+
+
+async def deliver_mails(api):
+    relay = Relay(api.rt, {Channel.MAIL: Mail.of(api.rt)}, request_tick=lambda: None)
+    for _ in range(30):
+        await relay.tick()
+        if not relay._under_way and not relay._outcomes:
+            return
+        if relay._under_way:
+            await asyncio.wait(relay._under_way)
+
+
+async def complete_visit(api, clock):
+    """A booking that f1 has completed and the customer rated, with mails in the folder."""
+    booking, _ = await api.win("f1")
+    friend, at = await api.friend("f1"), f"/v1/bookings/{booking['id']}"
+    assert (await friend.post(f"{at}/contacted")).status_code == 200
+    await clock.advance(timedelta(hours=3))
+    done = await friend.post(f"{at}/complete", {"summary": "Vera is online.", "minutes": 40})
+    assert done.status_code == 200, done.text
+    rated = await api.client(booking["token"]).post(
+        f"{at}/rating", {"stars": 5, "comment": "Vera says thanks."}, Idempotency_Key="r1"
+    )
+    assert rated.status_code == 201
+    desk = await api.operator()
+    assert (await desk.post(f"{at}/notes", {"text": "Vera called."})).status_code == 201
+    await deliver_mails(api)
+    return booking
+
+
+async def rows_with(owner, marks):
+    """The tables and rows that hold any of these words."""
+    return [
+        (row["table_name"], found[0])
+        for row in await owner.fetch(TABLES)
+        for found in await owner.fetch(f"SELECT to_jsonb(t)::text FROM {row['table_name']} t")
+        if any(mark in found[0].lower() for mark in marks)
+    ]
+
+
+def mails(api):
+    folder = api.rt.settings.mail_folder
+    return [path.read_bytes().decode() for path in folder.glob("*.eml")]
+
+
+async def test_an_erased_customer_is_in_no_row_and_no_mail_and_the_ledger_stays(api, owner, clock):
+    booking, desk = await complete_visit(api, clock), await api.operator()
+    counts = "SELECT (SELECT count(*) FROM events), (SELECT sum(stars) FROM ratings)"
+    before = await owner.fetchrow(counts)
+    assert len(await rows_with(owner, MARKS)) >= 3
+    assert any("To: vera@example.com" in mail for mail in mails(api))
+    done = await desk.post(ERASE, VERA)
+    assert done.status_code == 200, done.text
+    assert (done.json()["erased"], done.json()["address_kept"]) == (1, 0)
+    assert await rows_with(owner, MARKS) == []
+    assert done.json()["mails_deleted"] >= 1
+    assert not any("To: vera@example.com" in mail for mail in mails(api))
+    assert any("To: f1@example.org" in mail for mail in mails(api))
+    assert await owner.fetchrow(counts) == before
+    charged = "SELECT price_minor FROM charges WHERE booking_id = $1"
+    assert await owner.fetchval(charged, booking["id"]) == booking["price"]["amount"]
+    seen = await api.client(booking["token"]).get(f"/v1/bookings/{booking['id']}")
+    assert seen.json()["state"] == "completed"
+    expect(await desk.post(ERASE, VERA), 404, "not-found")
+    line = await owner.fetchrow("SELECT actor, data FROM audit WHERE act = 'person.erased'")
+    assert line["actor"].startswith("operator:")
+    assert line["data"] == {"kept": []}
+
+
+async def test_nobody_is_erased_while_a_job_is_open(api):
+    booking, _ = await api.win("f1")
+    desk = await api.operator()
+    for person in ("vera@example.com", booking["id"], "f1", "f1@example.org"):
+        refused = expect(await desk.post(ERASE, {"person": person}), 409, "still-needed")
+        assert booking["id"] in refused["detail"]
+
+
+async def test_of_a_paid_friend_the_law_keeps_name_and_address_for_years(api, owner, clock):
+    await complete_visit(api, clock)
+    person = PersonId(api.friends["f1"])
+    name = await owner.fetchval("SELECT name FROM people WHERE id = $1", person)
+    assert any(name.split()[0] in mail for mail in mails(api) if "To: vera" in mail)
+    token = await sessions.create_token(api.rt, person)
+    done = await (await api.operator()).post(ERASE, {"person": "f1"})
+    assert done.json()["address_kept"] == 1
+    row = await owner.fetchrow("SELECT * FROM people WHERE id = $1", person)
+    assert (row["name"], row["country"]) == (name, "CH")
+    assert (row["phone"], row["lat"], row["notes"]) == (None, None, None)
+    assert await rows_with(owner, ["f1@example.org"]) == []
+    assert not any(name in mail or "f1@example.org" in mail for mail in mails(api))
+    assert await sessions.find_session(api.rt, token) is None
+    assert api.rt.index.get(api.friends["f1"]) is None
+    years = MARKETS[Market.CH].records_years
+    for days, kept in ((365 * (years - 1), name), (3 * 365, "–")):
+        await clock.advance(timedelta(days=days))
+        await Retention(api.rt).tick()
+        assert await owner.fetchval("SELECT name FROM people WHERE id = $1", person) == kept
+
+
+async def test_of_an_unpaid_friend_nothing_stays(api, owner):
+    desk = await api.operator()
+    await api.client().post("/v1/login-links", {"email": "f6@example.org", "kind": "friend"})
+    assert (await desk.post(ERASE, {"person": "F6@example.org"})).json() == {
+        "erased": 1,
+        "address_kept": 0,
+        "mails_deleted": 0,
+    }
+    assert await rows_with(owner, ["f6@", '"ref": "f6"']) == []
+    assert await owner.fetchval("SELECT count(*) FROM account_mails") == 0
+
+
+async def test_a_person_gets_everything_kept_and_no_secret(api, owner, clock):
+    booking, desk = await complete_visit(api, clock), await api.operator()
+    [whole] = (await desk.post(EXPORT, {"person": booking["id"]})).json()["items"]
+    assert whole["person"]["name"] == "Vera Beispiel"
+    assert whole["person"]["notes"] == "Third floor, ring twice."
+    assert whole["bookings"][0]["id"] == booking["id"]
+    assert whole["visits"][0]["summary"] == "Vera is online."
+    assert whole["ratings_given"][0]["comment"] == "Vera says thanks."
+    assert len(whole["payments"]) == 1
+    assert {one["act"] for one in whole["accesses"]} >= {"booking.noted"}
+    [friend] = (await desk.post(EXPORT, {"person": "f1"})).json()["items"]
+    assert friend["person"]["email"] == "f1@example.org"
+    assert (len(friend["jobs"]), len(friend["ratings_received"])) == (1, 1)
+    assert friend["certificates"]
+    assert friend["offers"]
+    assert "token" not in str(friend["sessions"])
+    acts = await owner.fetch("SELECT subject FROM audit WHERE act = 'person.exported'")
+    assert [row["subject"] for row in acts] == [whole["person"]["id"], friend["person"]["id"]]
+
+
+async def test_customers_are_erased_when_the_time_of_the_policy_is_over(api, owner, clock):
+    await complete_visit(api, clock)
+    young = await api.book(customer={"name": "Otto", "email": "otto@example.com",
+                                     "phone": "044 000 17 40", "language": "de"})  # fmt: skip
+    await clock.advance(api.rt.policy.customers_kept - timedelta(days=1))
+    retention = Retention(api.rt)
+    await retention.tick()
+    assert await rows_with(owner, ["vera@"])
+    await api.client(young["token"]).post(
+        f"/v1/bookings/{young['id']}/cancel", {"reason": "changed_mind"}
+    )
+    await clock.advance(timedelta(days=2))
+    await retention.tick()
+    assert await rows_with(owner, ["vera", 'bahnhofstrasse 1"']) == []
+    assert await rows_with(owner, ["otto@"])
+    assert not mails(api)
+    assert await owner.fetchval("SELECT actor FROM audit WHERE act = 'person.erased'") == "system"
+
+
+async def test_retention_goes_through_all_pages(api, owner, clock, monkeypatch):
+    for _ in range(3):
+        await api.book()
+    await clock.advance(api.rt.policy.customers_kept + timedelta(days=1))
+    monkeypatch.setattr(rights, "PAGE", 1)
+    await Retention(api.rt).tick()
+    assert await rows_with(owner, MARKS) == []
+
+
+@pytest.mark.parametrize("role", [OperatorRole.VIEWER, OperatorRole.DISPATCHER])
+async def test_only_an_admin_exports_and_erases(api, role):
+    desk = await api.operator(role)
+    for path in (ERASE, EXPORT):
+        expect(await desk.post(path, VERA), 403, "forbidden")
