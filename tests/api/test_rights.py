@@ -163,7 +163,7 @@ async def test_customers_are_erased_when_the_time_of_the_policy_is_over(api, own
     )
     await clock.advance(timedelta(days=2))
     await retention.tick()
-    assert await rows_with(owner, ["vera", 'bahnhofstrasse 1"']) == []
+    assert await rows_with(owner, MARKS[:5]) == []
     assert await rows_with(owner, ["otto@"])
     assert not mails(api)
     assert await owner.fetchval("SELECT actor FROM audit WHERE act = 'person.erased'") == "system"
