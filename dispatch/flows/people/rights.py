@@ -46,7 +46,7 @@ async def export(rt: Runtime, word: str, *, actor: str) -> list[Mapping[str, Any
     """Everything kept about whose address, id, booking or ref this is. Raises NotFound."""
     async with transaction(rt.pool) as tx:
         found = await _find(tx, word)
-        lines = [(str(one.id), {}) for one in found]
+        lines: list[tuple[str, Mapping[str, Any]]] = [(str(one.id), {}) for one in found]
         await audit.record_many(tx, actor=actor, act="person.exported", lines=lines)
         return [await rights.export(tx, one.id) for one in found]
 

@@ -1,4 +1,4 @@
-"""Challenges for passkeys, which prove by themselves that they are ours, for whom, and how old."""
+"""Challenges for passkeys, which prove by themselves that they are ours, what for, and how old."""
 
 from __future__ import annotations
 
