@@ -82,6 +82,20 @@ async def test_an_erased_customer_is_in_no_row_and_no_mail_and_the_ledger_stays(
     assert await owner.fetchval(charged, booking["id"]) == booking["price"]["amount"]
     seen = await api.client(booking["token"]).get(f"/v1/bookings/{booking['id']}")
     assert seen.json()["state"] == "completed"
+    for path in (
+        f"/v1/desk/bookings/{booking['id']}",
+        f"/v1/desk/bookings/{booking['id']}/around",
+        f"/v1/bookings/{booking['id']}/decisions?friend=f2",
+        f"/v1/bookings/{booking['id']}",
+        "/v1/desk/bookings",
+        "/v1/desk/map",
+    ):
+        assert (await desk.get(path)).status_code == 200, path
+    friend = await api.friend("f1")
+    assert (await friend.get("/v1/me/jobs")).status_code == 200
+    point = await owner.fetchrow("SELECT lat, lon FROM people WHERE name = '–'")
+    cell = await owner.fetchrow("SELECT cell_lat, cell_lon FROM bookings")
+    assert tuple(point) == tuple(cell)
     expect(await desk.post(ERASE, VERA), 404, "not-found")
     line = await owner.fetchrow("SELECT actor, data FROM audit WHERE act = 'person.erased'")
     assert line["actor"].startswith("operator:")

@@ -63,13 +63,16 @@ WHERE f.id = ANY($1::uuid[]) AND c.at > moment() - make_interval(years => r.year
 SELECT m.id FROM messages m WHERE m.booking_id IN (SELECT booking_id FROM awards WHERE friend_id = ANY($1::uuid[]))
 
 -- name: empty_people
--- Those in $2 keep name and postal address, which the law asks for.
+-- Those in $2 keep name and postal address, which the law asks for. A customer's point becomes the centre of the cell,
+-- which the booking keeps anyway.
 UPDATE people SET
   name = CASE WHEN id = ANY($2::uuid[]) THEN name ELSE '–' END,
   street = CASE WHEN id = ANY($2::uuid[]) THEN street END,
   postcode = CASE WHEN id = ANY($2::uuid[]) THEN postcode END,
   city = CASE WHEN id = ANY($2::uuid[]) THEN city END,
-  email = id || '@erased.invalid', phone = NULL, lat = NULL, lon = NULL, precision = NULL, radius_m = NULL, notes = NULL,
+  lat = (SELECT b.cell_lat FROM bookings b WHERE b.customer_id = people.id),
+  lon = (SELECT b.cell_lon FROM bookings b WHERE b.customer_id = people.id),
+  email = id || '@erased.invalid', phone = NULL, precision = NULL, radius_m = NULL, notes = NULL,
   signature = NULL, move_note = NULL, desk_notes = '[]', erased_at = coalesce(erased_at, moment())
 WHERE id = ANY($1::uuid[])
 
