@@ -168,8 +168,8 @@ Reason = Annotated[
 Token = Annotated[str, StringConstraints(min_length=1, max_length=200), LINE]
 LoginCode = Annotated[
     str,
-    BeforeValidator(lambda typed: "".join(typed.split()) if isinstance(typed, str) else typed),
     StringConstraints(pattern=r"^[0-9]{6}$"),
+    BeforeValidator(lambda typed: "".join(typed.split()) if isinstance(typed, str) else typed),
 ]
 Phone = Annotated[str, StringConstraints(strip_whitespace=True, min_length=3, max_length=40), LINE]
 Email = Annotated[
