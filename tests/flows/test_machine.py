@@ -68,7 +68,7 @@ OTHER_MODULES = {
     *("maintenance", "read_only", "jobs.orders", "partners.accounts", "people.friend_import"),
     *("people.profile", "people.push_subscriptions", "people.sessions"),
     *("people.account_mails", "people.friend_edits", "people.rights", "people.passkeys"),
-    *("places.coverage", "places.postcodes"),
+    *("places.coverage", "places.postcodes", "places.supply"),
 }
 # What every walk does, however short: each action of a job's life at least once.
 LIFE = [

@@ -4,6 +4,7 @@ Somebody without an account asks for quotes all around the friends: three points
 kilometre, twice. Within a cell all answers must be the same, and within a step of time too.
 """
 
+import contextlib
 import json
 
 from geo import cells
@@ -20,12 +21,13 @@ async def attack(target: Target) -> list[Figure]:
     cells_asked = 40 if target.is_whole else 8
     connection = Connection(target.port)
     told: dict[Point, set[str]] = {}
-    for _ in range(2):
-        for step in range(cells_asked):
-            middle = cells.centre(north(500.0 * step - 1_500, ZURICH))
-            for away_m in (-SPREAD_M, 0.0, SPREAD_M):
-                answer = await ask(connection, north(away_m, middle))
-                told.setdefault(middle, set()).add(answer)
+    with contextlib.closing(connection):
+        for _ in range(2):
+            for step in range(cells_asked):
+                middle = cells.centre(north(500.0 * step - 1_500, ZURICH))
+                for away_m in (-SPREAD_M, 0.0, SPREAD_M):
+                    answer = await ask(connection, north(away_m, middle))
+                    told.setdefault(middle, set()).add(answer)
     differing = sum(len(answers) > 1 for answers in told.values())
     assert differing == 0, f"{differing} of {len(told)} cells have several answers"
     assert len(set().union(*told.values())) > 1, "all quotes say the same: nothing was tried"
