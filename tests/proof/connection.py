@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 TIMEOUT_S = 10.0
-# The server closes a connection after five idle seconds.
+# Less than TEKKIE_IDLE_S, after which the server closes a connection.
 IDLE_S = 2.0
 # After these answers the client cannot know whether the request had an effect.
 INDEFINITE = frozenset({500, 502, 503, 504, 429})

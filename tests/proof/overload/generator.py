@@ -24,7 +24,7 @@ from tests.proof.processes import ROOT
 CLIENTS_MAX = 1_000
 NOT_SENT = -1
 GIVE_UP_AFTER_S = 15.0
-# The server closes a connection after five idle seconds.
+# Less than TEKKIE_IDLE_S, after which the server closes a connection.
 IDLE_S = 3.0
 
 
