@@ -20,7 +20,8 @@ ATTACKS = {
     "one line of a header": (b"GET / HTTP/1.1\r\nx-a: ", b"a" * 1000, 431),
     "a URL": (b"GET /", b"a" * 1000, 414),
     "lines after a body in chunks": (
-        b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n",
+        b"POST /v1/bookings HTTP/1.1\r\nContent-Type: application/json\r\n"
+        b"Transfer-Encoding: chunked\r\n\r\n0\r\n",
         b"x-a: " + b"a" * 1000 + b"\r\n",
         431,
     ),
