@@ -34,12 +34,18 @@ class Backend:
 
     async def request(self, *words: str, **options: Any) -> Reply:
         """Send a request once on a connection that the server has not closed. Raises Unanswered."""
-        self.idle = [one for one in self.idle if not one.is_closed]
-        connection = self.idle.pop() if self.idle else Connection(self.port)
+        connection = self._take()
         reply = await connection.request(*words, **options)
-        if not connection.is_closed:
-            self.idle.append(connection)
+        self.idle.append(connection)
         return reply
+
+    def _take(self) -> Connection:
+        while self.idle:
+            connection = self.idle.pop()
+            if not connection.is_closed:
+                return connection
+            connection.close()
+        return Connection(self.port)
 
 
 class Balancer:
