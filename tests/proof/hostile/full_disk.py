@@ -33,6 +33,7 @@ async def attack(target: Target) -> list[Figure]:
             ballast.unlink()
             back_s = await client.until_ready(200, READY_WITHIN_S)
             assert await client.book() == 201, "no booking after"
+            client.close()
             async with deployment.owner() as owner:
                 stored = await owner.fetchval(STORED)
     assert stored >= client.booked, f"{client.booked} were acknowledged and {stored} are stored"
@@ -67,6 +68,10 @@ class Client:
             await self.book()
             await asyncio.sleep(0.05)
         return time.monotonic() - began_s
+
+    def close(self) -> None:
+        """Close its connection."""
+        self._connection.close()
 
     async def _status(self, *words: str, **options: object) -> int:
         try:
