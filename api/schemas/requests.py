@@ -300,7 +300,7 @@ def _check_extension(filename: str) -> str:
 
 
 class ImportRequest(RequestModel):
-    """A file of friends; a dry run reports its effect and changes nothing."""
+    """A file of friends, at most 20,000 rows; a dry run reports its effect and changes nothing."""
 
     model_config = example(
         {

@@ -35,6 +35,7 @@ from geo.point import Point, Precision
 from geo.row_errors import NOT_UTF8, UNPRINTABLE, FieldError, RowError, quote_value
 
 MOST_ROWS = 2_000_000
+MOST_TEXT_ROWS = 20_000
 CSV_ENDINGS = {".csv", ".tsv", ".txt"}
 JSON_ENDINGS = {".geojson", ".json"}
 TEXT_ENDINGS = frozenset(CSV_ENDINGS | JSON_ENDINGS)
@@ -85,26 +86,30 @@ def read(
 
     An error of line 0 concerns the whole file and is the last.
     """
-    return _rows(_lines(path), gazetteer, known_certificates)
+    return _rows(_lines(path), gazetteer, known_certificates, MOST_ROWS)
 
 
 def read_text(
     ending: str, text: str, gazetteer: Gazetteer, known_certificates: Set[str] | None = None
 ) -> Iterator[Row | RowError]:
-    """Yield the rows of a text, like `read`; `ending` is one of TEXT_ENDINGS."""
-    return _rows(_lines_of_text(ending, text), gazetteer, known_certificates)
+    """Yield the rows of a text, like `read`, at most MOST_TEXT_ROWS.
+
+    `ending` is one of TEXT_ENDINGS.
+    """
+    lines = _lines_of_text(ending, text)
+    return _rows(lines, gazetteer, known_certificates, MOST_TEXT_ROWS)
 
 
 def _rows(
-    lines: Iterator[Line], gazetteer: Gazetteer, known: Set[str] | None
+    lines: Iterator[Line], gazetteer: Gazetteer, known: Set[str] | None, most: int
 ) -> Iterator[Row | RowError]:
     first_lines = _FirstLines()
     for count, (number, cells) in enumerate(lines, start=1):
+        if count > most:
+            yield file_error(f"the file has more than {most} rows", "split it")
+            return
         if isinstance(cells, RowError):
             yield cells
-        elif count > MOST_ROWS:
-            yield file_error(f"the file has more than {MOST_ROWS} rows", "split it")
-            return
         else:
             row = _row(number, cells, gazetteer, known, first_lines)
             if isinstance(row, Row):

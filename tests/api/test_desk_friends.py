@@ -240,6 +240,10 @@ async def test_a_file_of_faults_is_answered_with_a_bounded_list(api):
     file = {"filename": "friends.csv", "content": COLUMNS + "x\n" * 5_000}
     result = (await desk.post(IMPORT, file)).json()
     assert (result["bad_rows"], len(result["rows"])) == (5_000, 1_000)
+    file["content"] += "x\n" * 20_000
+    result = (await desk.post(IMPORT, file)).json()
+    assert len(result["rows"]) == 1_001
+    assert "more than 20000 rows" in result["rows"][0]["problem"]
 
 
 async def test_geojson_is_read_too(api):

@@ -57,7 +57,8 @@ def check(
         if isinstance(one, Row):
             checked.rows.append(one)
         else:
-            if listed_max is None or len(checked.faults) < listed_max:
+            # An error of the whole file is always told.
+            if listed_max is None or len(checked.faults) < listed_max or one.line == 0:
                 checked.faults.append(one)
             checked.unreadable |= one.line == 0
             # The errors of a line follow one another.
