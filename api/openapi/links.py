@@ -72,7 +72,7 @@ LINKS: Final[Mapping[str, tuple[tuple[Mapping[str, str], tuple[str, ...]], ...]]
     "start_work": ((BY_BOOKING_ID, ("complete_work", "report_incomplete")),),
     "show_my_profile": (({}, ("change_my_profile", "show_push_key")),),
     "show_push_key": (({}, ("add_my_phone",)),),
-    "add_my_phone": (({}, ("try_my_alarm", "remove_my_phone")),),
+    "add_my_phone": (({}, ("try_my_alarm", "confirm_my_alarm", "remove_my_phone")),),
     "change_my_profile": (({}, ("show_my_profile", "list_my_offers")),),
     "request_login_link": (
         ({}, ("create_session", "create_session_by_code", "create_passkey_challenge")),

@@ -423,7 +423,7 @@ class Town:
     def _set_out(self, id_: BookingId) -> None:
         if self.happens(50):
             self.decide(id_, "on the way", visit.mark_on_the_way)
-            if self.happens(10):
+            if self.jobs[id_].booking.event_seq % 9 == 0:
                 self.decide(id_, "not on the way", visit.take_back_on_the_way)
 
     def _visit(self, id_: BookingId, award_id: UUID) -> None:
