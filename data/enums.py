@@ -32,6 +32,7 @@ class BookingState(StrEnum):
     UNFILLED = "unfilled"
     INCOMPLETE = "incomplete"
     CANCELLED = "cancelled"
+    UNCONFIRMED = "unconfirmed"
 
 
 class OfferState(StrEnum):
@@ -59,6 +60,8 @@ class TimerKind(StrEnum):
     CONTACT_REMINDER = "contact_reminder"
     CONTACT_DEADLINE = "contact_deadline"
     RETRY = "retry"
+    CONFIRMATION_DUE = "confirmation_due"
+    AGREEMENT_DUE = "agreement_due"
 
 
 class Outcome(StrEnum):

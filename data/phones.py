@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import re
 from functools import cache
+from typing import Final
 
 from phonenumbers import (
     NumberParseException,
     PhoneNumber,
     PhoneNumberFormat,
+    PhoneNumberType,
     format_number,
     is_valid_number,
+    number_type,
     parse,
 )
 
 from data.markets import MARKETS, Market
 
+COSTLY: Final = frozenset({PhoneNumberType.PREMIUM_RATE, PhoneNumberType.SHARED_COST})
+"""Kinds of numbers that nobody should be made to call."""
 _CODES = "|".join(sorted({str(facts.calling_code) for facts in MARKETS.values()}))
 _E164 = re.compile(rf"\+({_CODES})([1-9][0-9]{{6,11}})")
 _SPACING = re.compile(r"[\s\-./()]")
@@ -43,7 +48,7 @@ def parse_phone(text: str, region: str | None) -> str:
     if plain:
         number = PhoneNumber(country_code=int(plain[1]), national_number=int(plain[2]))
         if is_valid_number(number):
-            return format_number(number, PhoneNumberFormat.E164)
+            return _callable(number)
     found = _EXTENSION.search(text)
     parsed = _valid(text, region) or _valid(_TRUNK_ZERO.sub(r"\1", text.strip(), count=1), region)
     if found or (parsed and parsed.extension):
@@ -58,7 +63,15 @@ def parse_phone(text: str, region: str | None) -> str:
             f"is not a telephone number {where}",
             f"write it with the country code, like {_example(region)}",
         )
-    return format_number(parsed, PhoneNumberFormat.E164)
+    return _callable(parsed)
+
+
+def _callable(number: PhoneNumber) -> str:
+    if number_type(number) in COSTLY:
+        raise PhoneInvalid(
+            "is a number that costs its callers extra", "give an ordinary telephone number"
+        )
+    return format_number(number, PhoneNumberFormat.E164)
 
 
 def _valid(text: str, region: str | None) -> PhoneNumber | None:

@@ -102,6 +102,11 @@ class Settings(BaseSettings):
     mail_from: str = Field(
         "tekkie <no-reply@localhost>", min_length=3, description="Sender of every mail."
     )
+    anonymous_bookings: Literal["confirm", "trust"] = Field(
+        "confirm",
+        description="Whether a customer who books without a partner must confirm the mail address "
+        "before friends are asked; `trust` is for trials and closed networks.",
+    )
     push_key: SecretStr | None = Field(
         None,
         description="VAPID key that signs push messages: 32 bytes in base64url, the same on every "

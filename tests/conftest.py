@@ -67,6 +67,9 @@ FOLDER = "PYTEST_TEKKIE_FOLDER"
 FOLDER_PREFIX = "tekkie-tests-"
 STALE_AFTER_S = 3600
 
+# A booking without a key is trusted, unless a test is about that; commands inherit it.
+os.environ["TEKKIE_ANONYMOUS_BOOKINGS"] = "trust"
+
 clock_sql = sql_loader.load("clock")
 
 
@@ -288,4 +291,9 @@ async def rt(database: Database, clock: Clock, tmp_path: Path) -> AsyncIterator[
 def settings_in(folder: Path) -> Settings:
     """The settings of tests; the secret is fixed, so that a token is valid on every clone."""
     secret = SecretStr("x" * 32)
-    return Settings(data_dir=folder, public_url="https://tekkie.test", secret_key=secret)
+    return Settings(
+        data_dir=folder,
+        public_url="https://tekkie.test",
+        secret_key=secret,
+        anonymous_bookings="trust",
+    )

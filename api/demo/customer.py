@@ -8,11 +8,16 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from random import Random
 from typing import Any, Final
+from uuid import UUID
 
 from api.demo.client import ApiClient, Connection
 from api.demo.clock import SimulatedTime
+from data.enums import BookingState
+from data.records.ids import BookingId
 from data.seed import town
 from data.seed.town import InventedCustomer
+from dispatch.rules.jobs.customer_links import customer_token
+from dispatch.rules.trust import confirmation_codes
 
 NIGHT_FACTOR: Final = 6.0
 PARTNER_SHARE: Final = 0.2
@@ -23,11 +28,15 @@ STARS: Final = ((5, 4, 3, 2, 1), (60, 25, 9, 4, 2))
 
 @dataclass(slots=True)
 class Customers:
-    """All customers of the towns; `per_minute` is the rate of bookings in real time."""
+    """All customers of the towns; `per_minute` is the rate of bookings in real time.
+
+    `secret` gives them the codes of their mails.
+    """
 
     time: SimulatedTime
     chance: Random
     partner_key: str
+    secret: bytes
     per_minute: float
     connection: Connection = field(init=False)
 
@@ -59,7 +68,11 @@ class Customers:
         body = booking_request(one) | ({"partner_reference": key} if by_partner else {})
         booking = await booker.post("/v1/bookings", body, key=key)
         if booking is not None:
-            client = ApiClient(self.connection, booking["customer_link"].rpartition("/")[2])
+            booking_id = BookingId(UUID(booking["id"]))
+            client = ApiClient(self.connection, customer_token(self.secret, booking_id))
+            if booking["state"] == BookingState.UNCONFIRMED:
+                code = confirmation_codes.code(self.secret, booking_id)
+                await client.post(f"/v1/bookings/{booking['id']}/confirm", {"code": code})
             await self._wait(client, f"/v1/bookings/{booking['id']}", chance)
 
     async def _wait(self, client: ApiClient, path: str, chance: Random) -> None:

@@ -19,6 +19,7 @@ from data.records.catalogue import Package
 from data.records.ids import BookingId, FriendId
 from data.records.jobs import Booking, Changes, Offer
 from data.records.messages import Event
+from dispatch.rules.trust import confirmation_codes
 
 COLOURS: Final = ("cyan", "magenta", "blue", "green", "yellow", "bright_blue", "bright_magenta")
 PLACE_WIDTH: Final = 34
@@ -43,6 +44,7 @@ class EventPrinter:
     console: Console
     packages: Mapping[str, Package]
     names: Mapping[FriendId, str]
+    secret: bytes
     counts: Counter[str] = field(default_factory=Counter)
     customers: dict[BookingId, str] = field(default_factory=dict)
     awarded: dict[BookingId, datetime] = field(default_factory=dict)
@@ -134,9 +136,10 @@ def _created(printer: EventPrinter, change: Changes, event: Event) -> EventLine:
     price = change.booking.price
     who = printer.customers.get(change.booking.id, "a customer")
     through = " through a partner" if change.booking.partner_id else ""
-    return EventLine(
-        "booked", "white", f"by {who}{through}, {price.amount / 100:.2f} {price.currency}"
-    )
+    rest = f"by {who}{through}, {price.amount / 100:.2f} {price.currency}"
+    if event.data.get("unconfirmed"):
+        rest += f"; code {confirmation_codes.code(printer.secret, change.booking.id)}"
+    return EventLine("booked", "white", rest)
 
 
 def _offered(printer: EventPrinter, change: Changes, event: Event) -> EventLine:

@@ -107,7 +107,7 @@ async def _run(  # noqa: PLR0917
         ready, over = asyncio.Event(), asyncio.Event()
         server = asyncio.create_task(listen(app, [listener], over, ready.set))
         await _either(ready, server)
-        printer = EventPrinter(console, rt.packages, people.names)
+        printer = EventPrinter(console, rt.packages, people.names, demo_settings.key())
         rt.on_commit.append(printer.print_changes)
 
         async def on_ready() -> None:
@@ -192,7 +192,10 @@ def simulated_people(
         for friend in people.friends
     ]
     chance = Random(f"{seed}:customers")  # noqa: S311 - a simulation
-    return [*helpers, Customers(time, chance, people.partner_key, options.bookings_per_minute)]
+    customers = Customers(
+        time, chance, people.partner_key, rt.settings.key(), options.bookings_per_minute
+    )
+    return [*helpers, customers]
 
 
 async def _either(event: asyncio.Event, task: asyncio.Future[Any]) -> None:
@@ -239,7 +242,8 @@ def instructions(demo_settings: Settings, options: DemoOptions, people: People) 
     return f"""
 [bold]tekkie demo[/]  Zurich and Berlin, {len(people.friends)} invented friends; time runs {speed}.
 
-Open these three side by side; book in [bold]8001 Zürich[/], and the phone gets the offer:
+Open these three side by side; book in [bold]8001 Zürich[/], enter the code printed here, and the
+phone gets the offer:
   [bold]book[/]     {demo_settings.base_url}/
   [bold]phone[/]    {demo_settings.base_url}/login#{people.your_login}
            [dim]the nearest friend, who gets the offer first and is controlled only by you[/]
@@ -247,7 +251,7 @@ Open these three side by side; book in [bold]8001 Zürich[/], and the phone gets
            [dim]each of these two links works once in one browser; the next demo prints new ones[/]
 
 By hand ({demo_settings.base_url}/docs, mails in {demo_settings.data_dir / "mails"}):
-  [bold]book[/]     curl -s {url}/bookings {as_json} -d '{body}'
+  [bold]book[/]     curl -s {url}/bookings {partner} {as_json} -d '{body}'
   [bold]you[/]      curl -s {url}/me/offers {you}
            curl -s -X POST {url}/offers/[cyan]ID[/]/accept {you}
   [bold]desk[/]     curl -s '{url}/bookings?limit=3' {desk}

@@ -49,12 +49,16 @@ from dispatch.rules.jobs.refusals import (
     NotInThisState,
     OfferExpired,
     OfferGone,
+    TooManyCodes,
+    WrongCode,
 )
 from dispatch.rules.money.prices import NotSoldHere
 from dispatch.rules.people.desk_notes import NotesFull
+from dispatch.rules.people.names import NameRefused
 from dispatch.rules.people.push_endpoints import EndpointRefused
 from dispatch.rules.refusals import NotFound, Refused
 from dispatch.rules.trust.base_moves import BaseMovedLately
+from dispatch.rules.trust.quotas import ProofRequired, TooManyBookings
 from geo.gazetteer.addresses import AddressRefused
 
 log = logging.getLogger(__name__)
@@ -197,6 +201,10 @@ REFUSALS: Mapping[type[Refused], int] = {
     AppointmentOverlaps: 409,
     AppointmentUnfit: 422,
     FeeChanged: 409,
+    WrongCode: 422,
+    TooManyCodes: 409,
+    TooManyBookings: 429,
+    ProofRequired: 428,
     AlreadyRated: 409,
     FriendUnfit: 409,
     KeyReused: 422,
@@ -212,6 +220,7 @@ REFUSALS: Mapping[type[Refused], int] = {
     EndpointRefused: 422,
     BaseMovedLately: 409,
     NameTaken: 409,
+    NameRefused: 422,
     NotesFull: 409,
 }
 KINDS: Mapping[type[Exception], Kind] = {
@@ -369,6 +378,8 @@ def error_response(error: Exception, headers: Mapping[str, str] | None = None) -
     extra = NOTHING
     if isinstance(error, FeeChanged):
         extra = {"fee": {"amount": error.fee.amount, "currency": error.fee.currency}}
+    if isinstance(error, ProofRequired):
+        extra = {"challenge": error.challenge}
     return _problem(kind, detail, fields, headers or {}, extra)
 
 
@@ -379,7 +390,7 @@ def _problem(
     headers: Mapping[str, str],
     extra: Mapping[str, Any] = NOTHING,
 ) -> Problem:
-    if fields or kind.code not in BY_CODE:
+    if fields or extra or kind.code not in BY_CODE:
         members = {**body(kind, detail, fields), **extra}
         content = json.dumps(members, ensure_ascii=True).encode()
     else:

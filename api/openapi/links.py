@@ -22,7 +22,7 @@ FIRST_CERTIFICATE: Final = {
 }
 BOOKING: Final = (
     *("get_booking", "list_events", "cancel_booking", "report_no_contact", "ask_move"),
-    "rate_booking",
+    *("rate_booking", "confirm_booking"),
 )
 BY_ADDRESS: Final = {
     "country": "$request.body#/address/country",

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Query, Request, Response
 from pydantic_core import to_json
 
-from api.http import pagination
+from api.http import pagination, proof_of_work
 from api.http.access import check_owner, visible_booking
 from api.http.auth import (
     BookingCanceller,
@@ -29,11 +29,13 @@ from api.http.auth import (
 from api.http.idempotency import REPLAYED, Key, claim, principal
 from api.http.pagination import Cursor, Limit
 from api.http.problems import InvalidField
+from api.http.proof_of_work import ProofOfWork
 from api.http.routing import CompiledRoute
 from api.openapi.document import REPLAY, allows_anonymous, problems
 from api.schemas import base, presenters, requests, responses
 from data.enums import BookingState
 from data.records.ids import BookingId
+from data.replace import replace
 from data.store import read_models
 from dispatch.flows import desk
 from dispatch.flows.execute import CommandResult, KeyReused, ReferenceTaken, StoredResponse
@@ -43,9 +45,17 @@ from dispatch.flows.read_only import read_connection
 from dispatch.rules.jobs import customer_links
 from dispatch.rules.jobs.catalogue import UnknownPackage
 from dispatch.rules.jobs.reasons import cancel_reason
-from dispatch.rules.jobs.refusals import AlreadyRated, FeeChanged, NotInThisState
+from dispatch.rules.jobs.refusals import (
+    AlreadyRated,
+    FeeChanged,
+    NotInThisState,
+    TooManyCodes,
+    WrongCode,
+)
 from dispatch.rules.money.prices import NotSoldHere
 from dispatch.rules.refusals import NotFound
+from dispatch.rules.trust import confirmation_codes, quotas
+from dispatch.rules.trust.quotas import ProofRequired, TooManyBookings
 from geo.gazetteer.addresses import AddressRefused
 
 router = APIRouter(prefix="/v1/bookings", tags=["bookings"], route_class=CompiledRoute)
@@ -65,6 +75,8 @@ router = APIRouter(prefix="/v1/bookings", tags=["bookings"], route_class=Compile
             AddressRefused,
             QuoteExpired,
             ReferenceTaken,
+            TooManyBookings,
+            ProofRequired,
             KeyReused,
             NotFound,
         ),
@@ -76,29 +88,43 @@ async def create_booking(
     secret: Secret,
     caller: CurrentCaller,
     body: requests.BookingRequest,
+    request: Request,
     response: Response,
     key: Key = None,
+    proof: ProofOfWork = None,
 ) -> bytes:
-    """Book a package; the nearest qualified friends get offers at once."""
+    """Book a package; the nearest qualified friends get offers at once.
+
+    Without a partner's key the booking may be `unconfirmed`: friends are asked once the customer
+    has confirmed the mail address. Such bookings are limited by mail address, telephone number,
+    network and place, and from the second on may need a proof of work.
+    """
     order = _order(body, caller)
+    if not isinstance(caller, Partner | Operator) and rt.settings.anonymous_bookings == "confirm":
+        order = _unvouched(order, secret, request, proof)
 
     def build_response(done: CommandResult) -> Mapping[str, Any]:
-        created = presenters.present_created_booking(done, link="")
+        created = presenters.present_created_booking(done)
         return created.model_dump(mode="json", exclude={"customer_link"})
 
-    result = await commands.book(
-        rt,
-        order,
-        actor=actor(caller) if isinstance(caller, Partner | Operator) else "customer",
-        claim=claim(key, principal(caller), "POST /v1/bookings", body),
-        build_response=build_response,
-    )
+    try:
+        result = await commands.book(
+            rt,
+            order,
+            actor=actor(caller) if isinstance(caller, Partner | Operator) else "customer",
+            claim=claim(key, principal(caller), "POST /v1/bookings", body),
+            build_response=build_response,
+        )
+    except ProofRequired:
+        raise ProofRequired(proof_of_work.challenge(secret)) from None
     if isinstance(result, StoredResponse):
         response.headers[REPLAYED] = "true"
     assert result.response is not None
     booking_id = BookingId(UUID(result.response["id"]))
     response.headers["Location"] = f"/v1/bookings/{booking_id}"
-    link = f"{rt.settings.base_url}/job/{customer_links.customer_token(secret, booking_id)}"
+    link = None
+    if not isinstance(caller, Partner):
+        link = f"{rt.settings.base_url}/job/{customer_links.customer_token(secret, booking_id)}"
     # A replay from the database comes in another order: sort the fields by declaration.
     ordered = dict.fromkeys(responses.BookingCreatedResponse.model_fields)
     return to_json({**ordered, **result.response, "customer_link": link})
@@ -170,6 +196,28 @@ async def cancel_booking(
     )
     view = await visible_booking(rt, caller, BookingId(booking_id))
     return presenters.present_booking_for(caller, view, rt.policy, with_customer=False)
+
+
+@router.post(
+    "/{booking_id}/confirm",
+    summary="Confirm a booking",
+    responses=problems(NotFound, NotInThisState, WrongCode, TooManyCodes, TooManyBookings),
+)
+async def confirm_booking(
+    *,
+    rt: Rt,
+    secret: Secret,
+    caller: CurrentCustomer,
+    booking_id: UUID,
+    body: requests.ConfirmRequest,
+) -> responses.BookingResponse:
+    """Confirm the mail address with the code of the letter; friends are asked then. Idempotent."""
+    if caller.booking_id != booking_id:
+        raise NotFound
+    given = confirmation_codes.proof(secret, caller.booking_id, body.code)
+    await commands.confirm(rt, caller.booking_id, given)
+    view = await visible_booking(rt, caller, BookingId(booking_id))
+    return presenters.present_booking_for(caller, view, rt.policy)
 
 
 @router.post(
@@ -286,4 +334,14 @@ def _order(body: requests.BookingRequest, caller: Caller) -> Order:
         partner_id=caller.partner_id if isinstance(caller, Partner) else None,
         partner_reference=body.partner_reference,
         members_only=isinstance(caller, Partner) and caller.members_only,
+    )
+
+
+def _unvouched(order: Order, secret: bytes, request: Request, proof: str | None) -> Order:
+    host = request.client.host if request.client else None
+    return replace(
+        order,
+        vouched=False,
+        quotas=quotas.keys(secret, email=order.email, phone=order.phone, host=host),
+        proof=proof_of_work.verify(secret, proof),
     )

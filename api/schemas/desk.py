@@ -77,6 +77,7 @@ class QueuesResponse(ResponseModel):
     contact_due_soon: int
     missed: int
     disputed: int
+    nothing_agreed: int
     parked_messages: int
     unsure_addresses: int
     incomplete: int

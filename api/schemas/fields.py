@@ -23,6 +23,7 @@ from pydantic_core import PydanticCustomError
 from data.enums import Wish
 from data.markets import Language
 from data.phones import PhoneInvalid, parse_phone
+from data.records.names import clean_name, has_letter
 
 CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 CONTROL_BUT_LINES = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029]")
@@ -136,11 +137,24 @@ def e164(phone: str, region: str) -> str:
         raise invalid(wrong.problem, wrong.cure, "customer.phone") from None
 
 
+def _person_name(text: str) -> str:
+    name = clean_name(text)
+    if not has_letter(name):
+        raise invalid("has no letter", "write the name with letters that can be seen")
+    return name
+
+
 LINE = AfterValidator(refuse_characters(CONTROL))
 LINES = AfterValidator(refuse_characters(CONTROL_BUT_LINES))
 MOMENT = require_json(str, "a time like 2026-03-02T14:30:00Z")
 
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200), LINE]
+PersonName = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=200),
+    LINE,
+    AfterValidator(_person_name),
+]
 City = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=120), LINE]
 Postcode = Annotated[
     str, StringConstraints(strip_whitespace=True, min_length=1, max_length=12), LINE

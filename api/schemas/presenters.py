@@ -65,7 +65,7 @@ def present_markets() -> list[catalogue_schemas.MarketInfo]:
     ]
 
 
-def present_created_booking(done: CommandResult, link: str) -> responses.BookingCreatedResponse:
+def present_created_booking(done: CommandResult) -> responses.BookingCreatedResponse:
     """A booking as just created."""
     booking = done.job.booking
     return responses.BookingCreatedResponse(
@@ -80,7 +80,7 @@ def present_created_booking(done: CommandResult, link: str) -> responses.Booking
         wishes=list(booking.wishes),
         partner_reference=booking.partner_reference,
         created_at=booking.created_at,
-        customer_link=link,
+        customer_link=None,
     )
 
 

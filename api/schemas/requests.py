@@ -31,6 +31,7 @@ from api.schemas.fields import (
     Name,
     Notes,
     OptionalLine,
+    PersonName,
     PersonWord,
     Phone,
     Postcode,
@@ -107,7 +108,7 @@ class QuoteAddress(Address):
 class BookingCustomer(RequestModel):
     """The customer who books."""
 
-    name: Name
+    name: PersonName
     email: Email
     phone: Phone
     language: Language
@@ -147,6 +148,14 @@ class BookingRequest(RequestModel):
     def _format_phone(self) -> Self:
         self.customer.phone = e164(self.customer.phone, self.address.country)
         return self
+
+
+class ConfirmRequest(RequestModel):
+    """The code of the letter: six digits, or what its link carries."""
+
+    model_config = example({"code": "271828"})
+
+    code: Word
 
 
 class CancelRequest(RequestModel):
@@ -325,5 +334,5 @@ class PartnerRequest(RequestModel):
 
     model_config = example({"name": "Elektro Muster", "members_only": False})
 
-    name: Name
+    name: PersonName
     members_only: Flag = False

@@ -127,7 +127,7 @@ class BookingResponse(Milestones):
 
 
 class BookingCreatedResponse(ResponseModel):
-    """A new booking with its customer's link."""
+    """A new booking with its customer's link; none for a partner: it acts as the customer."""
 
     id: UUID
     state: BookingState
@@ -140,7 +140,7 @@ class BookingCreatedResponse(ResponseModel):
     wishes: list[Wish]
     partner_reference: str | None
     created_at: datetime
-    customer_link: str
+    customer_link: str | None
 
 
 def _public_fields() -> str:

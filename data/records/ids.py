@@ -14,6 +14,8 @@ OfferId = NewType("OfferId", UUID)
 AwardId = NewType("AwardId", UUID)
 MessageId = NewType("MessageId", UUID)
 CustomerKey = NewType("CustomerKey", str)
+QuotaKey = tuple[str, str]
+"""What uses are counted by: a kind and a hash."""
 
 
 def derived_id(booking_id: UUID, *parts: object) -> UUID:
@@ -27,6 +29,11 @@ def derived_id(booking_id: UUID, *parts: object) -> UUID:
     raw[6] = 0x80 | (raw[6] & 0x0F)
     raw[8] = 0x80 | (raw[8] & 0x3F)
     return UUID(bytes=bytes(raw))
+
+
+def contact_key(customer: CustomerKey, phone: str | None) -> str:
+    """Return the pseudonym of a mail address and telephone number, as SQL's `contact_key` does."""
+    return sha256((customer + (phone or "")).encode()).hexdigest()
 
 
 def customer_key(email: str) -> CustomerKey:

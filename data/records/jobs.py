@@ -59,6 +59,8 @@ class Booking:
     event_seq: int = 0
     award_id: AwardId | None = None
     cancel_fee_minor: int = 0
+    wrong_codes: int = 0
+    booked_before: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -200,7 +202,8 @@ class Changes:
 
     `timers` maps a kind to its new due time, or to None to stop it. `open_jobs` is added to the
     friends' counters. `customer` is set for a new booking only; `signature` and `move_note` are
-    stored with the customer, and an empty `move_note` clears the last.
+    stored with the customer, and an empty `move_note` clears the last. With `confirmed_at` the
+    customer's mail address and telephone number are known as confirmed from that moment.
     """
 
     booking: Booking
@@ -217,3 +220,4 @@ class Changes:
     charge: Charge | None = None
     signature: str | None = None
     move_note: str | None = None
+    confirmed_at: datetime | None = None

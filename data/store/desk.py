@@ -48,20 +48,23 @@ class Queue(StrEnum):
     CONTACT_DUE_SOON = "contact_due_soon"
     MISSED = "missed"
     DISPUTED = "disputed"
+    NOTHING_AGREED = "nothing_agreed"
     PARKED_MESSAGES = "parked_messages"
     UNSURE_ADDRESSES = "unsure_addresses"
     INCOMPLETE = "incomplete"
 
 
 async def bookings_in_queue(
-    tx: Connection, queue: Queue, *, soon: timedelta, limit: int
+    tx: Connection, queue: Queue, *, soon: timedelta, agree_within: timedelta, limit: int
 ) -> list[UUID]:
     """Return at most `limit` bookings of a queue; a booking once per parked message.
 
-    `soon` is the time before a contact deadline that counts as due soon.
+    `soon` is the time before a contact deadline that counts as due soon, `agree_within` the time
+    after contact by which an appointment is expected.
     """
-    args = (limit, soon) if queue is Queue.CONTACT_DUE_SOON else (limit,)
-    return [row["id"] for row in await tx.fetch(getattr(sql, queue), *args)]
+    spans = {Queue.CONTACT_DUE_SOON: (soon,), Queue.NOTHING_AGREED: (agree_within,)}
+    rows = await tx.fetch(getattr(sql, queue), limit, *spans.get(queue, ()))
+    return [row["id"] for row in rows]
 
 
 async def search(tx: Connection, asked: Asked) -> list[BookingId]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cache
 from typing import Any
 from uuid import UUID
@@ -138,6 +138,13 @@ async def by_reference(
     return {(row["partner_id"], row["partner_reference"]): row["id"] for row in rows}
 
 
+async def confirmed_contacts(
+    tx: Connection, keys: Sequence[str], within: timedelta
+) -> frozenset[str]:
+    """Return those of these `contact_key`s that were confirmed at most `within` ago."""
+    return frozenset(row["contact_key"] for row in await tx.fetch(sql.contacts, keys, within))
+
+
 async def postpone(tx: Connection, booking_id: BookingId) -> None:
     """Postpone the due timers of a booking after a failure, longer each time."""
     await tx.execute(sql.postpone_timers, booking_id)
@@ -180,6 +187,9 @@ async def write(tx: Connection, changes: Sequence[Changes], now: datetime) -> No
         insert_decisions=[_decision_row(d) for c in changes for d in c.decisions],
         insert_messages=[_message_row(m, now) for c in changes for m in c.messages],
         insert_ratings=[_rating_row(c.rating) for c in changes if c.rating is not None],
+        confirm_contacts=[
+            (c.booking.customer_id, c.confirmed_at) for c in changes if c.confirmed_at is not None
+        ],
         insert_charges=[_charge_row(c.charge) for c in changes if c.charge is not None],
     )
 
@@ -218,13 +228,14 @@ def _booking_row(b: Booking) -> Row:
         *(b.partner_id, b.partner_reference, b.members_only, " ".join(b.wishes)),
         *(b.price.amount, b.pay.amount, b.price.currency, b.cell_lat, b.cell_lon, b.cell_label),
         *(b.tier, b.round, b.round_limit, b.event_seq, b.award_id, b.created_at, b.state_at),
+        b.booked_before,
     )
 
 
 def _booking_update_row(b: Booking) -> Row:
     return (
         *(b.id, b.state, b.tier, b.round, b.round_limit, b.event_seq, b.award_id, b.state_at),
-        b.cancel_fee_minor,
+        *(b.cancel_fee_minor, b.wrong_codes),
     )
 
 
@@ -330,6 +341,8 @@ def booking(row: asyncpg.Record) -> Booking:
         event_seq=row["event_seq"],
         award_id=row["award_id"],
         cancel_fee_minor=row["cancel_fee_minor"],
+        wrong_codes=row["wrong_codes"],
+        booked_before=row["booked_before"],
     )
 
 

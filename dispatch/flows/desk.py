@@ -53,12 +53,13 @@ class FriendsNearby:
 async def queue_counts(rt: Runtime) -> dict[Queue, int]:
     """The length of each queue, counted up to COUNTED_MAX."""
     async with transaction(rt.pool) as tx:
-        return {
-            queue: len(
-                await desk.bookings_in_queue(tx, queue, soon=DUE_SOON, limit=desk.COUNTED_MAX)
-            )
-            for queue in Queue
-        }
+        return {queue: len(await _in_queue(rt, tx, queue)) for queue in Queue}
+
+
+async def _in_queue(rt: Runtime, tx: Connection, queue: Queue) -> list[UUID]:
+    return await desk.bookings_in_queue(
+        tx, queue, soon=DUE_SOON, agree_within=rt.policy.agree_within, limit=desk.COUNTED_MAX
+    )
 
 
 async def bookings(
@@ -75,9 +76,7 @@ async def bookings(
     among: set[UUID] | None = None
     async with transaction(rt.pool) as tx:
         if queue is not None:
-            among = {
-                *await desk.bookings_in_queue(tx, queue, soon=DUE_SOON, limit=desk.COUNTED_MAX)
-            }
+            among = {*await _in_queue(rt, tx, queue)}
         if words:
             found = await desk.search(tx, _asked(words))
             among = {*found} if among is None else among.intersection(found)

@@ -9,6 +9,7 @@ one transition at a time.
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -16,11 +17,11 @@ from typing import Any, TypeVar
 
 from data.db import Connection
 from data.enums import OfferState
-from data.records.ids import BookingId, FriendId, OfferId, PartnerId
+from data.records.ids import BookingId, FriendId, OfferId, PartnerId, QuotaKey
 from data.records.jobs import Appointment, Booking, Changes, Job
 from data.records.people import Friend, Person
 from data.replace import replace
-from data.store import friends, idempotency_keys, jobs
+from data.store import friends, idempotency_keys, jobs, quotas
 from data.store.idempotency_keys import Claim
 from dispatch.flows.candidates import find_candidates
 from dispatch.rules.jobs import fan_out
@@ -29,6 +30,7 @@ from dispatch.rules.refusals import NotFound, Refused
 from dispatch.runtime import Runtime
 
 K = TypeVar("K")
+Counts = Mapping[str, int]
 
 
 class KeyReused(Refused):
@@ -49,6 +51,28 @@ class ReferenceTaken(Refused):
 
 
 @dataclass(slots=True)
+class QuotaUses:
+    """The uses of quotas before this transaction, those it has reserved, and those it has made."""
+
+    before: Mapping[QuotaKey, int] = field(default_factory=dict)
+    reserved: Counter[QuotaKey] = field(default_factory=Counter)
+    made: Counter[QuotaKey] = field(default_factory=Counter)
+
+    def use(self, keys: Iterable[QuotaKey], check: Callable[[Mapping[str, int]], None]) -> Counts:
+        """Count a use of each key, unless `check` refuses; returns the counts by kind."""
+        wanted = Counter(keys)
+        counts = {kind: self.before[kind, key] + self.made[kind, key] + 1 for kind, key in wanted}
+        check(counts)
+        self.made += wanted
+        return counts
+
+    @property
+    def unused(self) -> dict[QuotaKey, int]:
+        """The uses that were reserved and not made."""
+        return {key: n - self.made[key] for key, n in self.reserved.items() if self.made[key] < n}
+
+
+@dataclass(slots=True)
 class Facts:
     """What a transaction has read, updated with what it has decided."""
 
@@ -58,6 +82,8 @@ class Facts:
     appointments: Mapping[FriendId, Mapping[BookingId, Appointment]] = field(default_factory=dict)
     references: Mapping[tuple[PartnerId, str], BookingId] = field(default_factory=dict)
     bookings: Mapping[tuple[OfferId, FriendId], BookingId] = field(default_factory=dict)
+    confirmed: frozenset[str] = frozenset()
+    quotas: QuotaUses = field(default_factory=QuotaUses)
 
     def booking_id(self, command: Command) -> BookingId:
         """The booking of a command. Raises NotFound when the offer is not the caller's own."""
@@ -96,8 +122,10 @@ class Command:
 
     `create` makes a new booking at the moment of the transaction. `friend` is locked and read
     before the decision, `with_appointments` if needed; with `holder_only`, a booking that the
-    friend never held is not found and read like one that does not exist. `build_response` makes
-    the response that is stored under `claim`.
+    friend never held is not found and read like one that does not exist. Whether a `contact` was
+    confirmed before is read for the decision, and the uses of its `quotas` are counted, which may
+    depend on the facts. `build_response` makes the response that is stored
+    under `claim`.
     """
 
     actor: str
@@ -110,6 +138,8 @@ class Command:
     holder_only: bool = False
     claim: Claim | None = None
     reference: tuple[PartnerId, str] | None = None
+    contact: str | None = None
+    quotas: Callable[[Facts], Iterable[QuotaKey]] | None = None
     build_response: Callable[[CommandResult], Mapping[str, Any]] | None = None
 
 
@@ -155,6 +185,7 @@ async def execute_all(
     todo = [command for command in commands if command not in results]
     facts = await _load(rt, tx, todo)
     verdicts, before = _decide(rt, facts, todo, results)
+    await quotas.give_back(tx, facts.quotas.unused)
     decided = await complete_fan_outs(rt, tx, facts, verdicts)
     await jobs.write(tx, list(decided.values()), facts.now)
     results.update(_build_results(facts.now, before, decided))
@@ -191,6 +222,11 @@ async def _load(rt: Runtime, tx: Connection, commands: Sequence[Command]) -> Fac
         facts.appointments = await jobs.appointments(tx, calendars)
     if references := [c.reference for c in commands if c.reference is not None]:
         facts.references = await jobs.by_reference(tx, references)
+    if contacts := [c.contact for c in commands if c.contact is not None]:
+        facts.confirmed = await jobs.confirmed_contacts(tx, contacts, rt.policy.confirmed_for)
+    reserved = Counter(key for c in commands if c.quotas is not None for key in c.quotas(facts))
+    before = await quotas.use(tx, reserved, rt.policy.bookings_within)
+    facts.quotas = QuotaUses(before=before, reserved=reserved)
     return facts
 
 

@@ -19,6 +19,7 @@ from data.store import (
     jobs,
     outbox,
     passkeys,
+    quotas,
     quotes,
     sessions,
 )
@@ -114,10 +115,15 @@ async def confirm_differences(rt: Runtime, suspects: Collection[FriendId]) -> se
 
 
 async def delete_old_rows(rt: Runtime) -> None:
-    """Delete old idempotency keys, quotes, sessions and login links, at most a thousand of each."""
+    """Delete old idempotency keys, quotes, sessions, login links, quotas and confirmed contacts.
+
+    At most a thousand of each.
+    """
     for store in (idempotency_keys, quotes, sessions, account_mails, passkeys):
         async with transaction(rt.pool) as tx:
             await store.delete_old(tx)
+    async with transaction(rt.pool) as tx:
+        await quotas.delete_old(tx, rt.policy.bookings_within, rt.policy.confirmed_for)
 
 
 async def backlog(rt: Runtime) -> Backlog:

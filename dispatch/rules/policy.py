@@ -49,8 +49,9 @@ class Policy:
     `contact_within` and `fan_out` are promises to the customer: every award and every offer is
     stored with its own, and the database holds it to them. `rank_by` weighs who is asked against
     what that gives away: `docs/decisions/0008-selection-leak.md`. The data of a customer are erased
-    `customers_kept` after the last change of the booking. Of several overrides that apply,
-    the later one wins.
+    `customers_kept` after the last change of the booking. `bookings_…` are quotas
+    of bookings without a partner, `proof_after_…` how many of them need no proof of work. Of
+    several overrides that apply, the later one wins.
     """
 
     version: str = "2026-11"
@@ -63,8 +64,19 @@ class Policy:
     contact_reminders: tuple[timedelta, ...] = (timedelta(hours=4), timedelta(hours=1))
     retry_every: timedelta = timedelta(minutes=15)
     retry_for: timedelta = timedelta(days=7)
+    confirm_within: timedelta = timedelta(hours=24)
+    confirmed_for: timedelta = timedelta(days=180)
+    wrong_codes_max: int = 5
+    bookings_within: timedelta = timedelta(hours=24)
+    bookings_per_email: int = 5
+    bookings_per_phone: int = 5
+    bookings_per_network: int = 200
+    bookings_per_place: int = 20
+    proof_after_bookings: int = 2
+    proof_after_network: int = 10
     privacy_after: timedelta = timedelta(days=14)
     quote_life: timedelta = timedelta(minutes=15)
+    agree_within: timedelta = timedelta(days=3)
     appointment_ahead: timedelta = timedelta(days=60)
     appointment_max: timedelta = timedelta(hours=24)
     commission_percent: int = 20
@@ -103,10 +115,19 @@ class Policy:
             raise ValueError("retry_every and shown_step_m must be positive")
         if not 0 <= self.commission_percent < 100:
             raise ValueError("commission_percent must be 0 to 99")
+        self._check_trust()
         self._check_visits()
         self._check_privacy()
         self._check_kept()
         self._check_overrides()
+
+    def _check_trust(self) -> None:
+        if min(self.confirm_within, self.confirmed_for) <= timedelta(0) or self.wrong_codes_max < 1:
+            raise ValueError("confirm_within, confirmed_for and wrong_codes_max must be positive")
+        quotas = (self.bookings_per_email, self.bookings_per_phone, self.bookings_per_network)
+        proofs = (self.bookings_per_place, self.proof_after_bookings, self.proof_after_network)
+        if min(*quotas, *proofs) < 1 or self.bookings_within <= timedelta(0):
+            raise ValueError("bookings_… and proof_after_… must be positive")
 
     def _check_privacy(self) -> None:
         if self.rank_by not in set(RankBy):
@@ -123,6 +144,8 @@ class Policy:
             raise ValueError("customers_kept must be privacy_after or more, mails_kept positive")
 
     def _check_visits(self) -> None:
+        if self.agree_within <= timedelta(0):
+            raise ValueError("agree_within must be positive")
         hours = self.cancel_free_until
         if hours < timedelta(0) or hours % HOUR or not 0 <= self.cancel_late_percent <= 100:
             raise ValueError("cancel_free_until must be whole hours, cancel_late_percent 0 to 100")
@@ -165,6 +188,9 @@ class Policy:
 # What is decided before a tier is known, or holds for all jobs of a friend, is the same for all.
 FOR_ALL: Final = frozenset(
     {"version", "rank_by", "live_offers_max", "privacy_after", "quote_life", "frame"}
+    | {"confirm_within", "confirmed_for", "wrong_codes_max"}
+    | {"bookings_within", "bookings_per_email", "bookings_per_phone", "bookings_per_network"}
+    | {"bookings_per_place", "proof_after_bookings", "proof_after_network"}
     | {"shown_step_m", "base_moves_every", "supply_step", "supply_radius_step_m"}
     | {"quotes_per_minute", "quotes_per_minute_of_partner", "customers_kept", "mails_kept"}
     | {"overrides", "_at"}

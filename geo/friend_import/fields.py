@@ -13,6 +13,7 @@ from rapidfuzz import process
 from data.enums import Tier
 from data.markets import Language, Market
 from data.phones import PhoneInvalid, parse_phone
+from data.records.names import clean_name, has_letter
 from geo.gazetteer.addresses import AddressRefused, Place
 from geo.gazetteer.offline import Gazetteer
 from geo.point import Point, PointInvalid
@@ -52,6 +53,14 @@ def optional_text(cells: Cells, field: str) -> str:
         problem = f"{field} has {len(value)} characters"
         raise FieldError(field, problem, f"give at most {LONGEST[field]}")
     return value
+
+
+def name_of(cells: Cells) -> str:
+    """Return the name without invisible characters; it has a letter."""
+    name = clean_name(text_of(cells, "name"))
+    if not has_letter(name):
+        raise FieldError("name", "name has no letter", "write it with letters that can be seen")
+    return name
 
 
 def email_of(cells: Cells) -> str:

@@ -21,6 +21,7 @@ from geo.friend_import.fields import (
     languages_of,
     market_at,
     market_of,
+    name_of,
     number_of,
     optional_text,
     phone_of,
@@ -151,7 +152,7 @@ def _row(
     placed = _placed(cells, gazetteer, errors)
     values: dict[str, Any] = {
         "ref": errors.catch(text_of, cells, "ref"),
-        "name": errors.catch(text_of, cells, "name"),
+        "name": errors.catch(name_of, cells),
         "email": errors.catch(email_of, cells),
         "phone": errors.catch(phone_of, cells, placed.get("market")),
         "radius_m": errors.catch(radius_m_of, cells),

@@ -81,8 +81,8 @@ OF_SHAPE: Final[Mapping[Shape, Kind]] = {
 }
 KINDS: Final[Mapping[str, Kind]] = {
     "package": Kind.TEXT,
-    "area": Kind.TEXT,
     "code": Kind.TEXT,
+    "area": Kind.TEXT,
     "first_name": Kind.TEXT,
     "pay": Kind.MONEY,
     "price": Kind.MONEY,

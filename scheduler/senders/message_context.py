@@ -21,8 +21,10 @@ from data.store.mail_context import LatestAward, MessageContext
 from dispatch.rules.jobs.customer_links import customer_token
 from dispatch.rules.jobs.events import FIELDS, TEMPLATES, Shape, Validity, fact_of
 from dispatch.rules.people.names import first_name
+from dispatch.rules.trust import confirmation_codes
 
 BEFORE_VISIT: Final = frozenset({BookingState.CONTACTED, BookingState.SCHEDULED})
+CONFIRM: Final = "confirm_booking"
 STANDING: Final = frozenset({AwardState.LIVE, AwardState.DONE})
 
 
@@ -45,6 +47,11 @@ class Content:
             "helpers": about.asked,
             "link": self.link(message, about),
         }
+        if message.template == CONFIRM:
+            known["code"] = confirmation_codes.code(self.secret, message.booking_id)
+            known["link"] = (
+                f"{known['link']}#{confirmation_codes.link_token(self.secret, message.booking_id)}"
+            )
         if about.friend_name is not None:
             known["first_name"] = first_name(about.friend_name)
         if about.offer:
@@ -123,8 +130,16 @@ def _before_visit(about: MessageContext) -> bool:
     return _held(about) and about.state in BEFORE_VISIT
 
 
+def _agreement_awaited(about: MessageContext) -> bool:
+    return _held(about) and about.state is BookingState.CONTACTED
+
+
 def _unfilled(about: MessageContext) -> bool:
     return about.state is BookingState.UNFILLED
+
+
+def _unconfirmed(about: MessageContext) -> bool:
+    return about.state is BookingState.UNCONFIRMED
 
 
 CHECKS: Final[Mapping[Validity, Callable[[MessageContext], bool]]] = {
@@ -135,7 +150,9 @@ CHECKS: Final[Mapping[Validity, Callable[[MessageContext], bool]]] = {
     Validity.LATEST_APPOINTMENT: _latest_appointment,
     Validity.MOVE_AWAITED: _move_awaited,
     Validity.BEFORE_VISIT: _before_visit,
+    Validity.AGREEMENT_AWAITED: _agreement_awaited,
     Validity.UNFILLED: _unfilled,
+    Validity.UNCONFIRMED: _unconfirmed,
 }
 
 

@@ -8,6 +8,7 @@ from email.message import EmailMessage
 from pathlib import Path
 from random import Random
 from typing import Any
+from uuid import UUID
 
 import httpx2
 import pytest
@@ -18,10 +19,11 @@ from api.server.app import create_app
 from data.database import Database
 from data.enums import OperatorRole
 from data.markets import Language
-from data.records.ids import FriendId, PersonId
+from data.records.ids import BookingId, FriendId, PersonId
 from dispatch.flows.bootstrap import open_runtime
 from dispatch.flows.partners import accounts
 from dispatch.flows.people import sessions
+from dispatch.rules.jobs.customer_links import customer_token
 from dispatch.runtime import Runtime
 from scheduler.account_mails import AccountMails
 from scheduler.senders import Result, Sent
@@ -124,6 +126,10 @@ class ApiHarness:
         assert answer.status_code == 201, answer.text
         booking = answer.json()
         return booking | {"token": booking["customer_link"].rpartition("/")[2]}
+
+    def token_of(self, booking: dict[str, Any]) -> str:
+        """The token of a customer's link, as the letters carry it."""
+        return customer_token(self.rt.settings.key(), BookingId(UUID(booking["id"])))
 
     async def offers(self, booking: dict[str, Any]) -> dict[str, str]:
         """The live offers of a booking: the friend's ref and the offer's id, nearest first."""

@@ -50,6 +50,7 @@ TABLE = {
     "get_booking": PARTIES | STRANGERS | {"other friend": 404},
     "list_events": INSIDERS,
     "cancel_booking": {k: v for k, v in INSIDERS.items() if k != "viewer"},
+    "confirm_booking": {"customer": 200, "other customer": 404},
     "report_no_contact": {"customer": 409, "other customer": 404},
     "ask_move": {"customer": 200, "other customer": 404},
     "rate_booking": {"customer": 409, "other customer": 404},
@@ -135,6 +136,7 @@ BODIES = {
     "create_quote": {"package": "wifi-setup", "address": BOOKING["address"]},
     "create_booking": BOOKING,
     "report_delay": {"minutes": 20},
+    "confirm_booking": {"code": "271828"},
     "cancel_booking": {"reason": "changed_mind", "fee_minor_max": 1725},
     "ask_move": {"wishes": ["evening"]},
     "rate_booking": {"stars": 5},
@@ -227,7 +229,8 @@ async def arrange(database, neighbours, folder):
 async def arrange_callers(api, clock, owner):
     partner = await api.partner()
     made = (await partner.post("/v1/bookings", BOOKING)).json()
-    booking = made | {"token": made["customer_link"].rpartition("/")[2]}
+    assert made["customer_link"] is None
+    booking = made | {"token": api.token_of(made)}
     other = await api.book()
     offer = (await api.offers(booking))["f1"]
     winner = await api.friend("f1")

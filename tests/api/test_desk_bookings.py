@@ -75,6 +75,15 @@ async def waiting(api, clock, owner):
     await owner.execute(
         "UPDATE awards SET disputed_at = contacted_at WHERE booking_id = $1", disputed["id"]
     )
+    silent, _ = await api.win("f5")
+    made["nothing_agreed"] = silent["id"]
+    worker = await api.friend("f5")
+    assert (await worker.post(f"/v1/bookings/{silent['id']}/contacted")).status_code == 200
+    earlier = ", ".join(f"{one} = {one} - $2" for one in ("awarded_at", "contact_due_at"))
+    await owner.execute(
+        f"UPDATE awards SET {earlier}, contacted_at = contacted_at - $2 WHERE booking_id = $1",
+        *(silent["id"], api.rt.policy.agree_within),
+    )
     left, _ = await api.win("f4")
     made["incomplete"] = left["id"]
     at, worker = f"/v1/bookings/{left['id']}", await api.friend("f4")

@@ -1,6 +1,6 @@
 """Partners and their keys for the desk, and unsent messages."""
 
-from tests.api.conftest import expect
+from tests.api.conftest import BOOKING, expect
 
 PARTNERS = "/v1/desk/partners"
 
@@ -70,3 +70,19 @@ async def test_parked_messages_are_listed_and_retried(api, owner):
     assert len((await desk.get("/v1/desk/messages")).json()["items"]) == len(parked) - 1
     [line] = await owner.fetch("SELECT subject FROM audit WHERE act = 'message.sent_again'")
     assert line["subject"] == seen[0]["id"]
+
+
+async def test_a_partner_gets_no_link_of_its_customer(api):
+    partner = await api.partner()
+    once = {"Idempotency_Key": "once"}
+    for answer in [await partner.post("/v1/bookings", BOOKING, **once) for _ in range(2)]:
+        assert answer.json()["customer_link"] is None
+        assert api.token_of(answer.json()) not in answer.text
+
+
+async def test_a_partner_is_named_with_letters(api):
+    desk = await api.operator()
+    refused = await desk.post("/v1/desk/partners", {"name": "\u200b\u3164"})
+    assert refused.status_code == 422
+    added = await desk.post("/v1/desk/partners", {"name": "Radio\u200b Meier"})
+    assert added.json()["name"] == "Radio Meier"

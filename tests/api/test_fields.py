@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import PydanticCustomError
 
-from api.schemas.fields import RESERVED, Minutes, _email
+from api.schemas.fields import RESERVED, Minutes, PersonName, _email, e164
 
 LABEL = st.text("abzAZ059-_.é", min_size=0, max_size=66)
 NAME = st.text("abzAZ059-_.+'\"@ é", min_size=0, max_size=66)
@@ -89,3 +89,37 @@ def test_an_integer_may_be_written_with_a_decimal_point():
     for other in (40.5, "40", True, float("inf"), 6001.0):
         with pytest.raises(ValidationError):
             minutes.validate_python(other)
+
+
+@pytest.mark.parametrize("written", ["\u200b", "\u3164", "\u202e", "- 1 -"])
+def test_a_name_without_a_letter_is_refused(written):
+    with pytest.raises(ValidationError, match="has no letter"):
+        TypeAdapter(PersonName).validate_python(written)
+
+
+def test_a_name_is_kept_without_its_invisible_characters():
+    assert TypeAdapter(PersonName).validate_python("\u202eKarl\u200b Muster") == "Karl Muster"
+
+
+@pytest.mark.parametrize(
+    ("number", "region"),
+    [
+        ("0900 123 456", "CH"),
+        ("0901 123 456", "CH"),
+        ("0842 123 456", "CH"),
+        ("0900 1 234567", "DE"),
+        ("0180 1 123456", "DE"),
+        ("0900 123456", "AT"),
+        ("70 123 45 67", "PL"),
+    ],
+)
+def test_a_number_that_costs_its_callers_extra_is_refused(number, region):
+    with pytest.raises(PydanticCustomError, match="costs its callers extra"):
+        e164(number, region)
+
+
+@pytest.mark.parametrize(
+    ("number", "region"), [("044 000 17 39", "CH"), ("0800 123 456", "CH"), ("079 123 45 67", "CH")]
+)
+def test_an_ordinary_number_is_taken(number, region):
+    assert e164(number, region).startswith("+41")

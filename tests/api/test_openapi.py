@@ -112,6 +112,7 @@ async def test_the_examples_work_through_a_whole_life_cycle(api, clock):
     at, _, friend = await win()
     await run("hand_back", friend, f"{at}/hand-back")
     at, token, _ = await book()
+    await run("confirm_booking", api.client(token), f"{at}/confirm")
     await run("cancel_booking", api.client(token), f"{at}/cancel")
     at, _, _ = await book()
     result["award_booking"] |= {"friend": "f6"}

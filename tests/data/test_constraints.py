@@ -452,7 +452,7 @@ def steps(*, listed: bool) -> list[tuple[str, str, str]]:
 
 def statements_for(machine: str, states_: list[str]) -> list[Any]:
     statements = [
-        INITIAL[machine] if states_[0] != "unfilled" else insertion("bookings", state="unfilled")
+        insertion("bookings", state=states_[0]) if machine == "bookings" else INITIAL[machine]
     ]
     statements += [MOVES[machine](state) for state in states_[1:]]
     if machine == "bookings":

@@ -73,8 +73,9 @@ HOT: Mapping[str, Mapping[str, Hot]] = {
         ),
         "due": hot(100, by="timers_due"),
         "by_reference": hot([ONE], ["order 1"], by="booking_partner_reference"),
+        "contacts": hot(["k"], timedelta(days=1), by=""),
         "update_bookings": hot(
-            *([ONE], ["open"], ["friend"], [1], [5], [2], [None], [BEGINNING], [0]),
+            *([ONE], ["open"], ["friend"], [1], [5], [2], [None], [BEGINNING], [0], [0]),
             by="bookings_pkey",
         ),
         "update_offers": hot([ONE], ["lost"], [BEGINNING], by="offers_pkey"),
@@ -151,6 +152,7 @@ HOT: Mapping[str, Mapping[str, Hot]] = {
         "page": hot(BEGINNING, ONE, 50, by="bookings_created"),
         "page_completed": hot(BEGINNING, ONE, 50, by="bookings_created"),
         "page_in_state": hot(BEGINNING, ONE, 50, "open", by="bookings_by_state"),
+        "nothing_agreed": hot(100, timedelta(days=3), by="bookings_by_state"),
         "page_among": hot(BEGINNING, ONE, 50, FEW, None, by="bookings_pkey"),
         "rows": hot(FEW, by="bookings_pkey people_pkey"),
         "search": hot(

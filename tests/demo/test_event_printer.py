@@ -21,7 +21,7 @@ def printed(rt):
     """The printer of a runtime, and the printed lines."""
     out = StringIO()
     console = Console(file=out, width=160)
-    printer = EventPrinter(console, rt.packages, {})
+    printer = EventPrinter(console, rt.packages, {}, b"s" * 32)
     rt.on_commit.append(printer.print_changes)
     return printer, lambda: out.getvalue().splitlines()
 
@@ -31,7 +31,7 @@ def test_formatters_belong_to_kinds_of_events():
 
 
 def test_an_event_without_a_formatter_is_printed_with_friend_and_numbers():
-    printer = EventPrinter(Console(file=StringIO()), {}, {FRIENDS[0]: "Ruth"})
+    printer = EventPrinter(Console(file=StringIO()), {}, {FRIENDS[0]: "Ruth"}, b"")
     event = Event(
         booking_id=BOOKING,
         seq=1,

@@ -37,7 +37,8 @@ VIOLATIONS = {
         WHERE (b.state IN ('awarded', 'contacted', 'scheduled', 'under_way')
                AND a.state IS DISTINCT FROM 'live')
            OR (b.state = 'completed' AND a.state IS DISTINCT FROM 'done')
-           OR (b.state IN ('open', 'unfilled', 'incomplete', 'cancelled') AND a.id IS NOT NULL)""",
+           OR (b.state IN ('unconfirmed', 'open', 'unfilled', 'incomplete', 'cancelled')
+               AND a.id IS NOT NULL)""",
     "a living award that is not the one of its booking": """
         SELECT a.id FROM awards a JOIN bookings b ON b.id = a.booking_id
         WHERE a.state IN ('live', 'done') AND b.award_id IS DISTINCT FROM a.id""",
@@ -74,6 +75,14 @@ VIOLATIONS = {
     "a retry of a booking that is not unfilled": """
         SELECT t.booking_id FROM timers t JOIN bookings b ON b.id = t.booking_id
         WHERE t.kind = 'retry' AND b.state <> 'unfilled'""",
+    "a confirmation deadline of another booking than an unconfirmed one": """
+        SELECT b.id FROM bookings b
+        LEFT JOIN timers t ON t.booking_id = b.id AND t.kind = 'confirmation_due'
+        WHERE (b.state = 'unconfirmed') <> (t.kind IS NOT NULL)""",
+    "somebody was asked or told about an unconfirmed booking": """
+        SELECT b.id FROM bookings b WHERE b.state = 'unconfirmed'
+        AND (EXISTS (SELECT FROM offers o WHERE o.booking_id = b.id)
+             OR 1 <> (SELECT count(*) FROM messages m WHERE m.booking_id = b.id))""",
     "an unfilled booking that is not tried again": """
         SELECT id FROM bookings b
         WHERE state = 'unfilled' AND state_at > moment() - interval '7 days'

@@ -27,6 +27,7 @@ from dispatch.flows.people import friends
 from dispatch.flows.people.friends import ProfileChange
 from dispatch.rules.policy import RankBy
 from dispatch.rules.refusals import Refused
+from dispatch.rules.trust.confirmation_codes import Proof
 from tests.builders import book_job, friend_row, import_friends, north
 from tests.conftest import BEGINNING, Clock
 from tests.flows.invariants import check_distances, check_index, check_invariants
@@ -67,7 +68,7 @@ ALTERATIONS = {
     ),
     "refresh_index": lambda bench, n: friends.refresh_index(bench.rt, bench.friends[:n]),
 }
-WIPE = "TRUNCATE bookings, people, messages, answers CASCADE"
+WIPE = "TRUNCATE bookings, people, messages, answers, confirmed_contacts CASCADE"
 STATE = "SELECT state FROM bookings WHERE id = $1"
 NUMBERS = range(7)
 BOOKING: Sequence[Any] = ("a booking of the run",)
@@ -220,10 +221,16 @@ class Run:
         act = getattr(commands, action)
         self.attempt(action, act(self.bench.rt, booking, self.holder(booking, number), *args))
 
-    @step()
-    def book(self):
-        self.bookings.append(self.attempt("book", book_job(self.bench.rt)).job.booking.id)
+    @step(vouched=[True, True, False])
+    def book(self, vouched=True):
+        phone = f"+4144000{len(self.bookings):04}"
+        done = self.attempt("book", book_job(self.bench.rt, vouched=vouched, phone=phone))
+        self.bookings.append(done.job.booking.id)
         return self.bookings[-1]
+
+    @step(booking=BOOKING, proof=sorted(Proof.__members__))
+    def confirm(self, booking, proof):
+        self.attempt("confirm", commands.confirm(self.bench.rt, booking, Proof[proof]))
 
     @step(booking=BOOKING, number=NUMBERS)
     def accept(self, booking, number):

@@ -39,6 +39,7 @@ OFTEN = 5
 COMMANDS = {
     commands: {
         "book": "book",
+        "confirm": "confirm",
         "accept": "accept",
         "decline": "decline",
         "confirm_contact": "confirm_contact",
@@ -72,7 +73,16 @@ OTHER_MODULES = {
 }
 # What every walk does, however short: each action of a job's life at least once.
 LIFE = [
-    *("book", "accept", "decline", "confirm_contact", "schedule", "mark_on_the_way", "start"),
+    *(
+        "book",
+        "confirm",
+        "accept",
+        "decline",
+        "confirm_contact",
+        "schedule",
+        "mark_on_the_way",
+        "start",
+    ),
     *("hand_back", "complete", "mark_incomplete", "cancel", "redispatch", "award_by_hand"),
     *("report_no_call", "request_move", "delay", "take_back_on_the_way", "rate"),
 ]

@@ -16,6 +16,7 @@ from tests.flows.steps import BOOKING, RULES, UNFILLED, Bench, Run, action_of
 LENGTH = 45
 # The steps that lead a booking on, by its state.
 ONWARD: Mapping[str, Sequence[str]] = {
+    BookingState.UNCONFIRMED: ("confirm", "confirm", "confirm", "sweep"),
     BookingState.OPEN: ("accept", "accept", "all_accept_at_once", "decline", "award_by_hand"),
     BookingState.UNFILLED: ("active", "redispatch", "award_by_hand", "sweep"),
     BookingState.AWARDED: ("confirm_contact", "confirm_contact", "report_no_call"),

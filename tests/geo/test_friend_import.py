@@ -392,3 +392,20 @@ def test_a_long_file_is_read_in_reasonable_time_and_every_invalid_row_is_found(t
     errors = [one for one in found if isinstance(one, RowError)]
     assert [error.line for error in errors] == [invalid * 400 + 9 for invalid in range(10)]
     assert len(found) == count
+
+
+@pytest.mark.parametrize("name", ["\u200b", "\u3164", "\u202e"])
+def test_a_name_without_a_letter_is_an_error_with_its_cure(of, name):
+    (error,) = of(BASE | {"name": name})
+    assert (error.field, error.cure) == ("name", "write it with letters that can be seen")
+
+
+def test_invisible_characters_of_a_name_are_stripped(of):
+    (row,) = of(BASE | {"name": "\u202eKarl\u200b Muster"})
+    assert row.name == "Karl Muster"
+
+
+@pytest.mark.parametrize("phone", ["0900 123 456", "+49 900 1 234567", "0842 123 456"])
+def test_a_number_that_costs_its_callers_extra_is_an_error(of, phone):
+    (error,) = of(BASE | {"phone": phone})
+    assert (error.field, error.cure) == ("phone", "give an ordinary telephone number")

@@ -138,7 +138,9 @@ def test_contact_in_the_last_moment_keeps_the_job():
     scenario.now = scenario.job.timers[TimerKind.CONTACT_DEADLINE] - TICK
     scenario.apply(rules.confirm_contact)
     assert scenario.state is BookingState.CONTACTED
-    assert scenario.job.timers == {}
+    assert scenario.job.timers == {
+        TimerKind.AGREEMENT_DUE: scenario.now + scenario.policy.agree_within
+    }
     assert scenario.apply(rules.confirm_contact) is None
     scenario.advance(hours=1)
     result = scenario.apply(rules.forfeit)

@@ -3,8 +3,8 @@
 import pytest
 
 from data.enums import BookingState, Wish
+from dispatch.rules.jobs import confirmation, visit
 from dispatch.rules.jobs import job as rules
-from dispatch.rules.jobs import visit
 from dispatch.rules.jobs.refusals import AlreadyRated, NotInThisState
 from tests.rules.facts import NOW, Scenario, friend, friends
 from tests.rules.test_job import DONE, HOUR
@@ -34,6 +34,12 @@ def incomplete() -> Scenario:
     return scenario
 
 
+def unconfirmed() -> Scenario:
+    scenario = Scenario(*friends(6))
+    scenario.apply(confirmation.hold)
+    return scenario
+
+
 def cancelled() -> Scenario:
     scenario = Scenario(*friends(6)).book()
     scenario.apply(rules.cancel, "changed_mind")
@@ -50,6 +56,7 @@ IN = {
     BookingState.UNFILLED: lambda: Scenario().book(),
     BookingState.INCOMPLETE: incomplete,
     BookingState.CANCELLED: cancelled,
+    BookingState.UNCONFIRMED: unconfirmed,
 }
 VERBS = {
     "contacted": (rules.confirm_contact,),
@@ -69,20 +76,20 @@ VERBS = {
 }
 # In the order of IN: the state it leads to, "same" when nothing changes, "-" when refused.
 EXPECTED = {
-    "contacted": "- contacted same same same same - - -",
-    "agree": "- - scheduled scheduled - - - - -",
-    "start": "- - under_way under_way same - - - -",
-    "not_called": "- awarded contacted - - - - - -",
-    "ask_move": "- - - scheduled - - - - -",
-    "on_the_way": "- - contacted scheduled - - - - -",
-    "not_on_the_way": "- - same same - - - - -",
-    "complete": "- - completed completed completed same - - -",
-    "give_up": "- - incomplete incomplete incomplete - - same -",
-    "hand_back": "- open open open - - - - -",
-    "cancel": "cancelled cancelled cancelled cancelled - - cancelled cancelled same",
-    "redispatch": "- open open open - - unfilled open -",
-    "award_by_hand": "awarded - - - - - awarded - -",
-    "rate": "- - - - - completed - - -",
+    "contacted": "- contacted same same same same - - - -",
+    "agree": "- - scheduled scheduled - - - - - -",
+    "start": "- - under_way under_way same - - - - -",
+    "not_called": "- awarded contacted - - - - - - -",
+    "ask_move": "- - - scheduled - - - - - -",
+    "on_the_way": "- - contacted scheduled - - - - - -",
+    "complete": "- - completed completed completed same - - - -",
+    "give_up": "- - incomplete incomplete incomplete - - same - -",
+    "hand_back": "- open open open - - - - - -",
+    "cancel": "cancelled cancelled cancelled cancelled - - cancelled cancelled same cancelled",
+    "redispatch": "- open open open - - unfilled open - open",
+    "award_by_hand": "awarded - - - - - awarded - - -",
+    "rate": "- - - - - completed - - - -",
+    "not_on_the_way": "- - same same - - - - - -",
 }
 
 

@@ -1,6 +1,6 @@
 import pytest
 
-from dispatch.rules.people.names import NAMELESS, first_name
+from dispatch.rules.people.names import NAMELESS, NameRefused, checked_name, first_name
 
 
 @pytest.mark.parametrize(
@@ -48,3 +48,28 @@ def test_a_family_name_keeps_its_form_of_address(name):
 )
 def test_a_name_without_a_letter_is_replaced(name):
     assert first_name(name) == NAMELESS
+
+
+INVISIBLE = {
+    "\u200b": None,
+    "\u3164": None,
+    "\u202e": None,
+    "\u2060\ufeff\u00ad": None,
+    "12 - 3": None,
+    "\u202eKarl": "Karl",
+    "A\u200bn\u00adna": "Anna",
+    "\u2066Anna\u2069 Muster\u200f": "Anna Muster",
+    "An\u200dna": "Anna",
+    "علی\u200cرضا Test": "علی\u200cرضا Test",
+    "👩\u200d💻 Ada": "👩\u200d💻 Ada",
+    "Zoë Łukasz-Çelik": "Zoë Łukasz-Çelik",
+}
+
+
+@pytest.mark.parametrize(("written", "name"), INVISIBLE.items(), ids=map(ascii, INVISIBLE))
+def test_invisible_characters_are_stripped_and_a_name_has_a_letter(written, name):
+    if name is None:
+        with pytest.raises(NameRefused):
+            checked_name(written)
+    else:
+        assert checked_name(written) == name

@@ -9,7 +9,9 @@ from dispatch.rules.jobs import states
 from tests.architecture.source import ROOT
 from tests.sql_enums import enum_values
 
-SCHEMA = (ROOT / "data/sql/migrations/0001_init.sql").read_text("utf-8")
+SCHEMA = "".join(
+    file.read_text("utf-8") for file in sorted((ROOT / "data/sql/migrations").glob("*.sql"))
+)
 ENUMS = {
     "market": markets.Market,
     "language": markets.Language,
@@ -39,9 +41,8 @@ def test_an_enum_in_sql_has_the_values_of_its_record(name: str):
 
 
 def test_the_transitions_in_sql_are_those_of_the_tables():
-    rows = re.search(r"INSERT INTO transitions VALUES(.*?);", SCHEMA, re.DOTALL)
-    assert rows is not None
-    listed = re.findall(r"\('(\w+)', '(\w*)', '(\w+)'\)", rows[1])
+    rows = re.findall(r"INSERT INTO transitions VALUES(.*?);", SCHEMA, re.DOTALL)
+    listed = re.findall(r"\('(\w+)', '(\w*)', '(\w+)'\)", "".join(rows))
     assert len(listed) == len(set(listed))
     assert set(listed) == states.transitions()
 

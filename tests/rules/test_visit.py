@@ -4,14 +4,14 @@ from datetime import timedelta
 
 import pytest
 
-from data.enums import Audience, Wish
+from data.enums import Audience, TimerKind, Wish
 from dispatch.rules.jobs import job as rules
 from dispatch.rules.jobs import matching, signature, visit
 from dispatch.rules.jobs.refusals import NotInThisState
 from dispatch.rules.jobs.visibility import customer_of, friend, visible_events
 from dispatch.rules.policy import POLICY
 from tests.rules.facts import BOOKING, NOW, Scenario, friends
-from tests.rules.test_job import HOUR
+from tests.rules.test_job import DONE, HOUR
 
 
 def scheduled() -> Scenario:
@@ -163,3 +163,34 @@ def test_a_signature_becomes_a_path_in_its_box():
     drawn = signature.path(300, 100, [[0, 0, 150.4, 50, 300, 100], [10, 20]])
     assert drawn == "M0 0L301 100L600 200M20 40L20 40"
     assert signature.path(100, 100, [[100, 100]]) == "M200 200L200 200"
+
+
+def test_without_an_appointment_three_days_after_contact_both_are_reminded_once():
+    scenario = Scenario(*friends(4)).contact()
+    due = scenario.now + POLICY.agree_within
+    assert scenario.job.timers == {TimerKind.AGREEMENT_DUE: due}
+    scenario.advance(days=3)
+    result = scenario.apply(visit.remind_agreement)
+    assert {(m.template, m.audience) for m in result.messages} == {
+        ("agree_appointment", Audience.FRIEND),
+        ("not_agreed", Audience.CUSTOMER),
+    }
+    assert scenario.job.timers == {}
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        (rules.schedule, NOW + HOUR, NOW + 2 * HOUR, ()),
+        (rules.start,),
+        (rules.complete, DONE),
+        (rules.mark_incomplete, "needs_parts", None),
+        (rules.cancel, "mistake"),
+    ],
+    ids=lambda step: step[0].__name__,
+)
+def test_what_follows_a_contact_stops_that_reminder(step):
+    scenario = Scenario(*friends(4)).contact()
+    scenario.apply(*step)
+    assert TimerKind.AGREEMENT_DUE not in scenario.job.timers
+    assert scenario.apply(visit.remind_agreement).events == ()

@@ -2,9 +2,13 @@
 
 import re
 from datetime import timedelta
+from uuid import UUID
 
 from playwright.async_api import expect
 
+from data.records.ids import BookingId
+from dispatch.rules.trust import confirmation_codes
+from tests.api.conftest import BOOKING
 from tests.web.conftest import show
 from tests.web.walking import button
 
@@ -124,3 +128,25 @@ async def test_a_wrong_link_and_an_unfilled_booking_are_explained(tabs, site, no
     await button(page, "Cancel for free").click()
     await page.get_by_role("heading", name="Cancelled").wait_for()
     assert await page.title() == "Cancelled · tekkie"
+
+
+async def test_a_booking_is_confirmed_by_the_code_or_the_link_of_its_mail(tabs, site):
+    rt = site.api.rt
+    rt.settings = rt.settings.model_copy(update={"anonymous_bookings": "confirm"})
+    booking = await site.api.book()
+    secret, booking_id = rt.settings.key(), BookingId(UUID(booking["id"]))
+    code = confirmation_codes.code(secret, booking_id)
+    page = await tabs(f"/job/{booking['token']}")
+    await page.get_by_role("heading", name="Please confirm your booking").wait_for()
+    await page.get_by_label("Code from the e-mail").fill(f"{(int(code) + 1) % 10**6:06}")
+    await button(page, "Confirm the booking").click()
+    await page.get_by_text("This is not the code of this booking").wait_for()
+    await page.get_by_label("Code from the e-mail").fill(f"{code[:3]} {code[3:]}")
+    await button(page, "Confirm the booking").click()
+    await page.get_by_role("heading", name="We are asking 4 helpers near you").wait_for()
+
+    other = await site.api.book(customer=BOOKING["customer"] | {"email": "zoe@example.com"})
+    link = confirmation_codes.link_token(secret, BookingId(UUID(other["id"])))
+    page = await tabs(f"/job/{other['token']}#{link}")
+    await button(page, "Confirm the booking").click()
+    await page.get_by_role("heading", name="We are asking 4 helpers near you").wait_for()

@@ -15,10 +15,12 @@ FROM (SELECT moment() AS now) AS clock LEFT JOIN timers ON true
 GROUP BY clock.now
 
 -- name: bookings_without_timer
--- Bookings whose timer is missing: awarded without a contact deadline, or open with offers that would never expire.
+-- Bookings whose timer is missing: awarded without a contact deadline, open with offers that would never expire, or
+-- unconfirmed for ever.
 SELECT b.id FROM bookings b
 WHERE b.state = 'awarded' AND NOT EXISTS (SELECT FROM timers t WHERE t.booking_id = b.id AND t.kind = 'contact_deadline')
    OR b.state = 'open' AND NOT EXISTS (SELECT FROM timers t WHERE t.booking_id = b.id AND t.kind = 'offers_expire')
+   OR b.state = 'unconfirmed' AND NOT EXISTS (SELECT FROM timers t WHERE t.booking_id = b.id AND t.kind = 'confirmation_due')
 LIMIT 20
 
 -- name: friends_miscounted

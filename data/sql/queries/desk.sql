@@ -77,6 +77,12 @@ WHERE b.state IN ('open', 'unfilled', 'awarded') LIMIT $1
 SELECT booking_id AS id FROM awards
 WHERE state = 'live' AND disputed_at IS NOT NULL AND disputed_at >= contacted_at AND appointment IS NULL LIMIT $1
 
+-- name: nothing_agreed
+-- The friend has reached the customer some time ago, and no appointment followed.
+SELECT b.id FROM bookings b JOIN awards a ON a.id = b.award_id
+WHERE b.state = 'contacted' AND b.state <> 'completed' AND a.appointment IS NULL
+  AND a.contacted_at <= (SELECT moment()) - $2::interval LIMIT $1
+
 -- name: unsure_addresses
 -- Located by the town only: ranking by distance may be wrong.
 SELECT b.id FROM bookings b JOIN people c ON c.id = b.customer_id

@@ -56,20 +56,20 @@ WHERE p.id = t.i
 -- Wishes arrive joined by spaces: an array of arrays of different lengths does not exist.
 INSERT INTO bookings (id, state, package, market, language, customer_id, customer_key, partner_id, partner_reference,
                       members_only, wishes, price_minor, pay_minor, currency, cell_lat, cell_lon, cell_label, tier,
-                      round, round_limit, event_seq, award_id, created_at, state_at)
+                      round, round_limit, event_seq, award_id, created_at, state_at, booked_before)
 SELECT i, st, pa, ma, la, cu, ck, pi, pr, mo, string_to_array(wi, ' ')::wish[], pm, ym, cy, cla, clo, cll, ti, ro, rl,
-       es, aw, ca, sa
+       es, aw, ca, sa, bb
 FROM unnest($1::uuid[], $2::booking_state[], $3::text[], $4::market[], $5::language[], $6::uuid[], $7::text[],
             $8::uuid[], $9::text[], $10::bool[], $11::text[], $12::int[], $13::int[], $14::currency[], $15::float8[],
             $16::float8[], $17::text[], $18::tier[], $19::smallint[], $20::smallint[], $21::int[], $22::uuid[],
-            $23::timestamptz[], $24::timestamptz[])
-  AS t (i, st, pa, ma, la, cu, ck, pi, pr, mo, wi, pm, ym, cy, cla, clo, cll, ti, ro, rl, es, aw, ca, sa)
+            $23::timestamptz[], $24::timestamptz[], $25::smallint[])
+  AS t (i, st, pa, ma, la, cu, ck, pi, pr, mo, wi, pm, ym, cy, cla, clo, cll, ti, ro, rl, es, aw, ca, sa, bb)
 
 -- name: update_bookings
 UPDATE bookings b SET state = t.st, tier = t.ti, round = t.ro, round_limit = t.rl, event_seq = t.es, award_id = t.aw,
-                      state_at = t.sa, cancel_fee_minor = t.cf
+                      state_at = t.sa, cancel_fee_minor = t.cf, wrong_codes = t.wc
 FROM unnest($1::uuid[], $2::booking_state[], $3::tier[], $4::smallint[], $5::smallint[], $6::int[], $7::uuid[],
-            $8::timestamptz[], $9::int[]) AS t (i, st, ti, ro, rl, es, aw, sa, cf)
+            $8::timestamptz[], $9::int[], $10::smallint[]) AS t (i, st, ti, ro, rl, es, aw, sa, cf, wc)
 WHERE b.id = t.i
 
 -- name: update_offers
@@ -139,6 +139,17 @@ SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::smallint[], $4::text[], $5::tim
 -- name: insert_charges
 INSERT INTO charges (booking_id, friend_id, price_minor, pay_minor, currency, at)
 SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::int[], $4::int[], $5::currency[], $6::timestamptz[])
+
+-- name: contacts
+SELECT contact_key FROM confirmed_contacts WHERE contact_key = ANY($1::text[]) AND at > moment() - $2::interval
+
+-- name: confirm_contacts
+-- In one order, so that two batches do not deadlock.
+INSERT INTO confirmed_contacts AS c (contact_key, at)
+SELECT contact_key(b.customer_key, p.phone), max(t.at)
+FROM unnest($1::uuid[], $2::timestamptz[]) AS t (i, at)
+JOIN people p ON p.id = t.i JOIN bookings b ON b.customer_id = p.id GROUP BY 1 ORDER BY 1
+ON CONFLICT (contact_key) DO UPDATE SET at = greatest(c.at, excluded.at)
 
 -- name: postpone_timers
 -- A timer whose action failed is postponed, longer each time, so that it does not delay the others.

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
 from data.db import Connection, ConstraintViolation, DatabaseError, transaction
 from data.enums import AwardState, BookingState, TimerKind, Wish
-from data.records.ids import BookingId, FriendId, OfferId
+from data.records.ids import BookingId, FriendId, OfferId, QuotaKey
 from data.records.jobs import Changes, Job, Protocol
 from data.store import jobs
 from data.store.idempotency_keys import Claim
@@ -23,12 +23,15 @@ from dispatch.flows.execute import (
 )
 from dispatch.flows.group_commit import group_commit, publish_changes
 from dispatch.flows.jobs.orders import Order, prepare_booking
-from dispatch.rules.jobs import fan_out, visit
+from dispatch.rules.jobs import confirmation, fan_out, visit
 from dispatch.rules.jobs import job as rules
 from dispatch.rules.jobs.draft import SYSTEM, Case, PendingFanOut, Verdict
-from dispatch.rules.jobs.refusals import ContactDeadlinePassed
+from dispatch.rules.jobs.refusals import ContactDeadlinePassed, WrongCode
 from dispatch.rules.refusals import NotFound
+from dispatch.rules.trust import quotas
+from dispatch.rules.trust.confirmation_codes import Proof
 from dispatch.runtime import Runtime
+from geo.point import Point
 
 log = logging.getLogger(__name__)
 
@@ -43,21 +46,77 @@ async def book(
 ) -> CommandResult | StoredResponse:
     """Create a booking and ask the nearest friends; a repeat under its claim changes nothing.
 
-    Raises NotSoldHere, AddressRefused, QuoteExpired, ReferenceTaken, KeyReused.
+    A customer without a partner must confirm the mail address first, unless the same address and
+    telephone number were confirmed lately.
+
+    Raises NotSoldHere, AddressRefused, QuoteExpired, ReferenceTaken, KeyReused, TooManyBookings,
+    ProofRequired.
     """
-    create = await prepare_booking(rt, order)
+    prepared = await prepare_booking(rt, order)
+    place = quotas.place(prepared.cell)
     booking_id = BookingId(rt.new_id())
+
+    def counted(facts: Facts) -> Iterable[QuotaKey]:
+        if order.contact is None:
+            return ()
+        at_once = order.contact in facts.confirmed
+        return filter(None, (*order.quotas, order.proof, place if at_once else None))
+
+    def decide(case: Case, facts: Facts) -> Verdict:
+        if order.contact is None:
+            return rules.book(case)
+        counts = facts.quotas.use(counted(facts), lambda found: quotas.check(found, rt.policy))
+        before = quotas.booked_before(counts, rt.policy)
+        if order.contact in facts.confirmed:
+            return rules.book(case, before)
+        return confirmation.hold(case, before)
+
     return await group_commit(rt).execute(
         Command(
             booking_id=booking_id,
             actor=actor,
-            decide=lambda case, facts: rules.book(case),
-            create=lambda now: create(booking_id, now),
+            decide=decide,
+            create=lambda now: prepared.create(booking_id, now),
             claim=claim,
             reference=order.reference,
+            contact=order.contact,
+            quotas=counted,
             build_response=build_response,
         )
     )
+
+
+async def confirm(rt: Runtime, booking_id: BookingId, given: Proof) -> CommandResult:
+    """Confirm a booking by its code or link, and ask the nearest friends.
+
+    Raises WrongCode, TooManyCodes, TooManyBookings, NotInThisState.
+    """
+
+    def counted(facts: Facts) -> Iterable[QuotaKey]:
+        job = facts.jobs.get(booking_id)
+        if job is None or given is Proof.NONE:
+            return ()
+        booking = job.booking
+        waits = booking.state is BookingState.UNCONFIRMED
+        return (quotas.place(Point(booking.cell_lat, booking.cell_lon)),) if waits else ()
+
+    def decide(case: Case, facts: Facts) -> Verdict:
+        verdict = confirmation.confirm(case, given)
+        facts.quotas.use(counted(facts), lambda counts: quotas.check(counts, rt.policy))
+        return verdict
+
+    done = await _execute(
+        rt,
+        Command(
+            booking_id=booking_id,
+            actor="customer",
+            decide=decide,
+            quotas=counted,
+        ),
+    )
+    if done.job.booking.state is BookingState.UNCONFIRMED:
+        raise WrongCode
+    return done
 
 
 async def accept(rt: Runtime, offer_id: OfferId, friend_id: FriendId) -> CommandResult:
@@ -255,6 +314,8 @@ TIMER_RULES: Mapping[TimerKind, Callable[[Case], Verdict]] = {
     TimerKind.CONTACT_REMINDER: rules.remind,
     TimerKind.OFFERS_EXPIRE: fan_out.expire,
     TimerKind.RETRY: fan_out.retry,
+    TimerKind.CONFIRMATION_DUE: confirmation.expire,
+    TimerKind.AGREEMENT_DUE: visit.remind_agreement,
 }
 
 

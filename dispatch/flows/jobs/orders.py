@@ -10,7 +10,7 @@ from uuid import UUID
 from data.db import Connection, transaction
 from data.enums import BookingState, Wish
 from data.markets import Language, Market
-from data.records.ids import BookingId, PartnerId, PersonId, customer_key
+from data.records.ids import BookingId, PartnerId, PersonId, QuotaKey, contact_key, customer_key
 from data.records.jobs import Booking
 from data.records.money import Money
 from data.records.people import Person
@@ -38,7 +38,11 @@ class QuoteExpired(Refused):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """A validated request for a booking: one package, one place, one customer."""
+    """A validated request for a booking: one package, one place, one customer.
+
+    Unless the caller is `vouched` for, the customer must confirm the mail address, and the booking
+    is counted by `quotas`; `proof` is a proof of work.
+    """
 
     package: str
     address: Address
@@ -53,6 +57,14 @@ class Order:
     partner_id: PartnerId | None = None
     partner_reference: str | None = None
     members_only: bool = False
+    vouched: bool = True
+    quotas: tuple[QuotaKey, ...] = ()
+    proof: QuotaKey | None = None
+
+    @property
+    def contact(self) -> str | None:
+        """The pseudonym of mail address and telephone number; None where somebody vouches."""
+        return None if self.vouched else contact_key(customer_key(self.email), self.phone)
 
     @property
     def reference(self) -> tuple[PartnerId, str] | None:
@@ -77,7 +89,12 @@ class QuoteResult:
         return self.helpers != "0"
 
 
-BookingFactory = Callable[[BookingId, datetime], tuple[Booking, Person]]
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PreparedBooking:
+    """An order with its place and price; `create` makes its booking."""
+
+    cell: Point
+    create: Callable[[BookingId, datetime], tuple[Booking, Person]]
 
 
 async def locate(rt: Runtime, address: Address, point: Point | None) -> GeocodedAddress:
@@ -142,8 +159,8 @@ async def _find_repeated_quote(
     return QuoteResult(quote=kept, helpers=stored.body["helpers"], located=located, repeated=True)
 
 
-async def prepare_booking(rt: Runtime, order: Order) -> BookingFactory:
-    """Find the place and price of an order; returns a function that makes its booking."""
+async def prepare_booking(rt: Runtime, order: Order) -> PreparedBooking:
+    """Find the place and price of an order."""
     package = package_named(rt.packages, order.package)
     market = Market(order.address.country)
     catalogue_price = prices.price(package, market)
@@ -180,7 +197,7 @@ async def prepare_booking(rt: Runtime, order: Order) -> BookingFactory:
         )
         return booking, customer
 
-    return create
+    return PreparedBooking(cell=cell.centre, create=create)
 
 
 async def _load_quote(rt: Runtime, order: Order) -> Quote:

@@ -11,6 +11,7 @@ from data.records.ids import PartnerId
 from data.store import partners
 from data.store.partners import Partner
 from dispatch.flows.batched_lookups import lookups
+from dispatch.rules.people.names import checked_name
 from dispatch.rules.refusals import NotFound, Refused
 from dispatch.runtime import Runtime
 
@@ -32,8 +33,8 @@ class NameTaken(Refused):
 async def add(
     rt: Runtime, name: str, *, members_only: bool = False, actor: str = "system"
 ) -> tuple[Partner, str]:
-    """Add a partner; returns it with its first key. Raises NameTaken."""
-    key = _key()
+    """Add a partner; returns it with its first key. Raises NameTaken, NameRefused."""
+    key, name = _key(), checked_name(name)
     async with transaction(rt.pool) as tx:
         partner = await partners.insert(
             tx, PartnerId(rt.new_id()), name=name, members_only=members_only, actor=actor

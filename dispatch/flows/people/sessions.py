@@ -17,6 +17,7 @@ from data.store.sessions import Account, Login, OperatorAccount, SessionOwner
 from dispatch.flows.batched_lookups import lookups
 from dispatch.flows.read_only import read_connection
 from dispatch.rules.people import login_codes
+from dispatch.rules.people.names import checked_name
 from dispatch.rules.refusals import NotFound, Refused
 from dispatch.runtime import Runtime
 
@@ -205,7 +206,11 @@ async def add_operator(
     *,
     role: OperatorRole = OperatorRole.ADMIN,
 ) -> PersonId:
-    """Add an operator; returns the id. One with this address is left unchanged."""
+    """Add an operator; returns the id. One with this address is left unchanged.
+
+    Raises NameRefused.
+    """
+    name = checked_name(name)
     async with transaction(rt.pool) as tx:
         found = await sessions.insert_operator(
             tx, PersonId(rt.new_id()), name=name, email=email, language=language, role=role

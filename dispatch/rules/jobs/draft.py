@@ -58,6 +58,7 @@ class Draft:
         self.charge: Charge | None = None
         self.signature: str | None = None
         self.move_note: str | None = None
+        self.confirmed_at: datetime | None = None
 
     @property
     def live(self) -> list[Offer]:
@@ -155,6 +156,7 @@ class Draft:
         states.step(states.AWARD, award.state, state)
         self.award, self._award_changed = replace(award, state=state, ended_at=self.now), True
         self._count(award.friend_id, -1)
+        self.set_timer(TimerKind.AGREEMENT_DUE, None)
         if state is not AwardState.DONE:
             self._former[award.friend_id] = state
             self.booking = replace(self.booking, award_id=None)
@@ -200,6 +202,7 @@ class Draft:
             charge=self.charge,
             signature=self.signature,
             move_note=self.move_note,
+            confirmed_at=self.confirmed_at,
         )
 
     def _count(self, friend: FriendId, by: int) -> None:

@@ -69,6 +69,7 @@ FIELDS: Final[Mapping[str, Field]] = {
     "stars": Field(Shape.COUNT, ALL),
     "starts_at": Field(Shape.MOMENT, ALL),
     "tier": Field(Shape.CODE, PUBLIC),
+    "unconfirmed": Field(Shape.FLAG, PUBLIC),
     "wishes": Field(Shape.CODES, ALL),
     "withdrawn": Field(Shape.IDS),
 }
@@ -89,7 +90,9 @@ class Validity(StrEnum):
     LATEST_APPOINTMENT = "latest_appointment"
     MOVE_AWAITED = "move_awaited"
     BEFORE_VISIT = "before_visit"
+    AGREEMENT_AWAITED = "agreement_awaited"
     UNFILLED = "unfilled"
+    UNCONFIRMED = "unconfirmed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -212,13 +215,20 @@ def _automatic(fields: str, *messages: tuple[Template, Recipients]) -> EventKind
     return EventKind(frozenset(fields.split()), messages, automatic=True)
 
 
+BOOKED = to_customer("booked", "package price helpers link")
 FRIEND_CHANGED = to_customer("friend_changed", "package link")
 JOB_CANCELLED = to_friend("job_cancelled", "package")
 
 EVENTS: Final[Mapping[str, EventKind]] = {
     "booking.created": _kind(
-        "package", (to_customer("booked", "package price helpers link"), customer)
+        "package unconfirmed",
+        (BOOKED, where(lacks("unconfirmed"), customer)),
+        (
+            to_customer("confirm_booking", "package price code link", Validity.UNCONFIRMED),
+            where(has("unconfirmed"), customer),
+        ),
     ),
+    "booking.confirmed": _kind("", (BOOKED, customer)),
     "booking.offered": _automatic(
         "round offers",
         (
@@ -285,11 +295,14 @@ EVENTS: Final[Mapping[str, EventKind]] = {
         "friend reason", (to_customer("incomplete", "package link"), customer)
     ),
     "booking.cancelled": _kind(
-        "reason withdrawn friend fee_minor share_minor",
+        "reason withdrawn friend fee_minor share_minor unconfirmed",
         (to_phone("offer_withdrawn", None), listed("withdrawn")),
         (JOB_CANCELLED, where(lacks("fee_minor"), friend)),
         (to_friend("job_cancelled_late", "package share"), where(has("fee_minor"), friend)),
-        (to_customer("cancelled", "package"), where(lacks("fee_minor"), customer)),
+        (
+            to_customer("cancelled", "package"),
+            where(lacks("fee_minor"), where(lacks("unconfirmed"), customer)),
+        ),
         (to_customer("cancelled_late", "package fee"), where(has("fee_minor"), customer)),
     ),
     "booking.rated": _kind("friend stars", (to_friend("rated", "package stars"), friend)),
@@ -297,6 +310,14 @@ EVENTS: Final[Mapping[str, EventKind]] = {
     "appointment.move_asked": _kind(
         "friend wishes revision",
         (to_phone("move_asked", "package starts_at link", Validity.MOVE_AWAITED), friend),
+    ),
+    "appointment.missing": _kind(
+        "friend",
+        (to_phone("agree_appointment", "package link", Validity.AGREEMENT_AWAITED), friend),
+        (
+            to_customer("not_agreed", "package first_name link", Validity.AGREEMENT_AWAITED),
+            customer,
+        ),
     ),
     "contact.disputed": _kind(
         "friend claimed",

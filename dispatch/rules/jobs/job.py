@@ -43,10 +43,10 @@ from dispatch.rules.jobs.states import HELD
 from dispatch.rules.policy import HOUR
 
 
-def book(case: Case) -> Verdict:
+def book(case: Case, booked_before: int = 0) -> Verdict:
     """Create a booking and ask the nearest friends at once."""
     draft = Draft(case)
-    draft.change(round_limit=draft.policy.rounds)
+    draft.change(round_limit=draft.policy.rounds, booked_before=booked_before)
     draft.add_event("booking.created", package=draft.booking.package)
     return fan_out.begin(draft)
 
@@ -111,6 +111,7 @@ def confirm_contact(case: Case) -> Verdict:
     draft.amend_award(contacted_at=max(case.now, draft.held.awarded_at), disputed_at=None)
     draft.set_timer(TimerKind.CONTACT_REMINDER, None)
     draft.set_timer(TimerKind.CONTACT_DEADLINE, None)
+    draft.set_timer(TimerKind.AGREEMENT_DUE, case.now + draft.policy.agree_within)
     draft.move(BookingState.CONTACTED)
     draft.add_event("booking.contacted", friend=str(draft.held.friend_id))
     return draft.changes()
@@ -182,6 +183,7 @@ def schedule(
         marks={},
     )
     draft.move_note = "" if asked else None
+    draft.set_timer(TimerKind.AGREEMENT_DUE, None)
     draft.move(BookingState.SCHEDULED)
     draft.add_event(
         "booking.scheduled",
@@ -200,6 +202,7 @@ def start(case: Case) -> Verdict:
         return None
     draft.require_state(BookingState.CONTACTED, BookingState.SCHEDULED)
     draft.amend_award(started_at=case.now)
+    draft.set_timer(TimerKind.AGREEMENT_DUE, None)
     draft.move(BookingState.UNDER_WAY)
     draft.add_event("booking.started", friend=str(draft.held.friend_id))
     return draft.changes()
@@ -258,6 +261,8 @@ def cancel(case: Case, reason: str, fee_minor_max: int = 0) -> Verdict:
         friend = str(draft.end_award(AwardState.RELEASED, OfferState.RELEASED).friend_id)
     draft.stop_timers()
     draft.move(BookingState.CANCELLED)
+    if case.job.booking.state is BookingState.UNCONFIRMED:
+        fees = {"unconfirmed": True}
     draft.add_event("booking.cancelled", reason=reason, withdrawn=withdrawn, friend=friend, **fees)
     return draft.changes()
 
@@ -266,6 +271,7 @@ def redispatch(case: Case) -> Verdict:
     """Ask friends again for the desk; a friend who holds the job is released."""
     draft = Draft(case)
     draft.require_state(
+        BookingState.UNCONFIRMED,
         BookingState.UNFILLED,
         BookingState.INCOMPLETE,
         BookingState.AWARDED,

@@ -103,7 +103,8 @@ def needs(job: Job, now: datetime, policy: Policy) -> tuple[Need, ...]:
     """What to look for, in order: the current tier, then pros where the package allows them.
 
     While offers are live, only the current tier is asked; pros follow when nobody is left or the
-    rounds are used up.
+    rounds are used up. The more often somebody has booked before, the more of a friend's room is
+    left to others.
     """
     booking = job.booking
     tiers = [booking.tier]
@@ -122,7 +123,7 @@ def needs(job: Job, now: datetime, policy: Policy) -> tuple[Need, ...]:
             community=booking.partner_id if booking.members_only else None,
             customer_key=booking.customer_key,
             excluded=refused | job.former.keys(),
-            live_offers_max=policy.live_offers_max,
+            live_offers_max=max(policy.live_offers_max - booking.booked_before, 1),
             now=now,
             minute=local_minute(now, booking.market),
         )

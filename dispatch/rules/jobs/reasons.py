@@ -18,6 +18,12 @@ class CancelReason(StrEnum):
     OTHER = "other"
 
 
+class SystemReason(StrEnum):
+    """Why a booking is cancelled by a timer."""
+
+    UNCONFIRMED = "unconfirmed"
+
+
 class IncompleteReason(StrEnum):
     """Why a visit did not solve the problem."""
 

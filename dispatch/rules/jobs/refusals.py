@@ -77,6 +77,26 @@ class NotInThisState(Refused):
     code = "wrong-state"
 
 
+class WrongCode(Refused):
+    """This is not the code of the booking."""
+
+    code = "wrong-code"
+    field = "code"
+
+    def __str__(self) -> str:
+        return "Enter the six digits of the mail, or open its link."
+
+
+class TooManyCodes(Refused):
+    """Too many wrong codes were entered."""
+
+    code = "too-many-codes"
+    field = "code"
+
+    def __str__(self) -> str:
+        return "Open the link in the mail, or book again."
+
+
 class FeeChanged(Refused):
     """Cancelling costs more now."""
 

@@ -1,9 +1,10 @@
 """State machines of booking, offer and award, as tables. What is not listed is not allowed.
 
-A booking is `open` while friends are asked, `awarded` once the first has accepted, and then moves
-towards `completed`. It returns to `open` (or to `unfilled`, when nobody is left to ask) when
-its friend forfeits, hands back or is released. `unfilled` is not final: it is tried again when a
-suitable friend appears. `incomplete` is a visit that did not solve the problem; the desk decides.
+A booking is `unconfirmed` until its customer has confirmed the mail address, unless somebody
+vouches for them. It is `open` while friends are asked, `awarded` once the first has accepted, and
+then moves towards `completed`. It returns to `open` (or to `unfilled`, when nobody is left to ask)
+when its friend forfeits, hands back or is released. `unfilled` is not final: it is tried again when
+a suitable friend appears. `incomplete` is a visit that did not solve the problem; the desk decides.
 Final states are `completed` and `cancelled`.
 
 An offer is `live` until it is closed, once. The accepted one stays `accepted` for as
@@ -23,8 +24,11 @@ from typing import TypeVar
 
 from data.enums import AwardState, BookingState, OfferState
 
-BOOKING_BIRTH = frozenset({BookingState.OPEN, BookingState.UNFILLED})
+BOOKING_BIRTH = frozenset({BookingState.UNCONFIRMED, BookingState.OPEN, BookingState.UNFILLED})
 BOOKING: Mapping[BookingState, frozenset[BookingState]] = {
+    BookingState.UNCONFIRMED: frozenset(
+        {BookingState.OPEN, BookingState.UNFILLED, BookingState.CANCELLED}
+    ),
     BookingState.OPEN: frozenset(
         {BookingState.AWARDED, BookingState.UNFILLED, BookingState.CANCELLED}
     ),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from data.enums import BookingState, Wish
+from data.enums import BookingState, TimerKind, Wish
 from dispatch.rules.jobs.draft import Case, Draft, Verdict
 from dispatch.rules.jobs.refusals import NotInThisState
 
@@ -55,6 +55,15 @@ def request_move(case: Case, wishes: tuple[Wish, ...], note: str | None) -> Verd
         wishes=[str(wish) for wish in wishes],
         revision=draft.held.appointment.revision,
     )
+    return draft.changes()
+
+
+def remind_agreement(case: Case) -> Verdict:
+    """Remind both that no appointment was entered since the friend has reached the customer."""
+    draft = Draft(case)
+    draft.set_timer(TimerKind.AGREEMENT_DUE, None)
+    if draft.booking.state is BookingState.CONTACTED and draft.held.appointment is None:
+        draft.add_event("appointment.missing", friend=str(draft.held.friend_id))
     return draft.changes()
 
 

@@ -1,13 +1,14 @@
-"""First names: how a friend is called in letters and on pages, from the name as they wrote it."""
+"""Names: what is refused as a name, and the first name of a friend in letters and on pages."""
 
 from __future__ import annotations
 
 from typing import Final
 
+from data.records.names import clean_name, has_letter
+from dispatch.rules.refusals import Refused
+
 NAMELESS: Final = "tekkie"
 """What stands for a friend whose name has no letter."""
-# Letters by their category, and blank (Hangul fillers).
-BLANK: Final = frozenset("\u115f\u1160\u3164\uffa0")
 # Forms of address and titles of the languages with texts; whatever else ends with a point is one.
 TITLES: Final = frozenset(
     [
@@ -18,6 +19,24 @@ TITLES: Final = frozenset(
         *("dott", "dottor", "dottoressa", "dottssa", "phd", "msc", "bsc", "mba"),
     ]
 )
+
+
+class NameRefused(Refused):
+    """A name needs a letter."""
+
+    code = "name-refused"
+    field = "name"
+
+    def __str__(self) -> str:
+        return "Write the name with letters that can be seen."
+
+
+def checked_name(text: str) -> str:
+    """The name without invisible characters. Raises NameRefused without a letter."""
+    name = clean_name(text)
+    if not has_letter(name):
+        raise NameRefused
+    return name
 
 
 def first_name(name: str) -> str:
@@ -39,11 +58,7 @@ def _in_order(name: str) -> list[str]:
 
 
 def _words(text: str) -> list[str]:
-    return [word for word in text.split() if any(map(_is_letter, word))]
-
-
-def _is_letter(character: str) -> bool:
-    return character.isalpha() and character not in BLANK
+    return [word for word in text.split() if has_letter(word)]
 
 
 def _is_title(word: str) -> bool:

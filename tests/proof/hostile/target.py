@@ -72,6 +72,8 @@ def attacks(*, is_whole: bool = True) -> list[Named]:
 @asynccontextmanager
 async def open_target(*, is_whole: bool) -> AsyncIterator[Target]:
     """A running deployment to attack, stopped and deleted afterwards."""
-    short = {} if is_whole else {f"TEKKIE_{name.upper()}": value for name, value in SHORT.items()}
-    async with deploy(friend_groups(GROUPS), apis=1, workers=1, **short) as deployment:
+    settings = {"TEKKIE_ANONYMOUS_BOOKINGS": "confirm"}
+    if not is_whole:
+        settings |= {f"TEKKIE_{name.upper()}": value for name, value in SHORT.items()}
+    async with deploy(friend_groups(GROUPS), apis=1, workers=1, **settings) as deployment:
         yield Target(deployment=deployment, is_whole=is_whole)

@@ -4,9 +4,11 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from random import Random
 from typing import Any
+from uuid import UUID
 
-from data.records.ids import FriendId
+from data.records.ids import BookingId, FriendId
 from dispatch.flows.jobs import commands
+from dispatch.rules.jobs.customer_links import customer_token
 from scheduler.account_mails import AccountMails
 from scheduler.relay import Relay
 from tests.conftest import Clock
@@ -25,6 +27,7 @@ class Scenarios:
     relay: Relay
     friends: dict[str, FriendId]
     chance: Random
+    secret: bytes
     bookings: list[str] = field(default_factory=list)
     next_customer: int = 1
     winner: str = ""
@@ -54,7 +57,8 @@ class Scenarios:
         assert made.status_code == 201, made.text
         await self.observer.post(by, "/v1/bookings", body, **headers)
         booking = made.json()
-        self.observer.add_customer(who, booking["customer_link"])
+        token = customer_token(self.secret, BookingId(UUID(booking["id"])))
+        self.observer.add_customer(who, f"/job/{token}")
         self.bookings.append(booking["id"])
         return who, f"/v1/bookings/{booking['id']}"
 

@@ -77,7 +77,9 @@ async def open_scenarios(rt, owner, clock, people, seed: int) -> AsyncIterator[S
             through = {Channel.MAIL: sender, Channel.PUSH: Push.of(rt, sender)}
             relay = Relay(rt, through, request_tick=lambda: None)
             await subscribe_phones(observer, service)
-            yield Scenarios(observer, clock, relay, friends, Random(seed), phones=service)
+            yield Scenarios(
+                observer, clock, relay, friends, Random(seed), rt.settings.key(), phones=service
+            )
             await scan_pushes(observer, service)
 
 

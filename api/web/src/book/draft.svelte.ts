@@ -1,8 +1,9 @@
 // The customer's answers so far, stored in this tab: neither a reload nor a step back loses them.
-import { api, type Once, type Schema } from '../shared/api';
+import { api, Refused, type Once, type Schema } from '../shared/api';
 import { language, type Language } from '../shared/i18n.svelte';
 import type { Place } from '../shared/map/layers';
 import { HOME, markets, type Market } from '../shared/markets.svelte';
+import type { Challenge } from './work';
 
 export type Wish = 'soon' | 'morning' | 'afternoon' | 'evening' | 'weekend';
 export type Quote = Schema<'QuoteResponse'>;
@@ -106,6 +107,20 @@ export async function requestQuote(): Promise<Quote> {
   return quote;
 }
 
+type Order = Schema<'BookingRequest'>;
+
+/** Send a booking, with a proof of work where the API asks for one. */
+async function send(body: Order, once: Once): Promise<Schema<'BookingCreatedResponse'>> {
+  try {
+    return await api.post('/v1/bookings', { body, once });
+  } catch (error) {
+    if (!(error instanceof Refused) || error.code !== 'proof-required') throw error;
+    const { solve } = await import('./work');
+    const proof = await solve(error.more.challenge as Challenge);
+    return await api.post('/v1/bookings', { body, once, proof });
+  }
+}
+
 /** Create the booking; returns the path of the customer's page. */
 export async function book(once: Once): Promise<string> {
   const { name, email, phone, notes, wishes, quote } = draft;
@@ -118,6 +133,6 @@ export async function book(once: Once): Promise<string> {
     ...(notes.trim() ? { notes: notes.trim() } : {}),
     ...(quote ? { quote_id: quote.id } : {}),
   };
-  const made = await api.post('/v1/bookings', { body, once });
-  return new URL(made.customer_link).pathname;
+  const made = await send(body, once);
+  return new URL(made.customer_link ?? location.href).pathname;
 }

@@ -19,6 +19,7 @@ export const QUEUES = [
   'contact_due_soon',
   'missed',
   'disputed',
+  'nothing_agreed',
   'incomplete',
   'unsure_addresses',
   'parked_messages',

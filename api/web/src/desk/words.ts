@@ -8,6 +8,7 @@ import type { BookingState, Market } from './types';
 export type Tone = 'plain' | 'accent' | 'good' | 'warn' | 'bad';
 
 export const STATES: Record<BookingState, { tone: Tone; icon: string }> = {
+  unconfirmed: { tone: 'plain', icon: '✉' },
   open: { tone: 'accent', icon: '○' },
   awarded: { tone: 'accent', icon: '◐' },
   contacted: { tone: 'accent', icon: '●' },

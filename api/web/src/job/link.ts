@@ -1,9 +1,15 @@
 // The customer's link: 22 characters of the booking's id, then the secret.
 const ID_LETTERS = 22;
+const CONFIRMATION = /^#([0-9a-f]{32})$/;
 const TOKEN = /^\/job\/([\w-]{65})$/;
 
 export function tokenOf(path: string): string {
   return TOKEN.exec(path)?.[1] ?? '';
+}
+
+/** What the link of the confirmation mail carries; else empty. */
+export function codeOf(hash: string): string {
+  return CONFIRMATION.exec(hash)?.[1] ?? '';
 }
 
 export function bookingOf(token: string): string | undefined {

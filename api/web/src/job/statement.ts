@@ -28,6 +28,8 @@ export function when(at: string): string {
 export function statement(job: Job): Statement {
   const name = job.friend?.first_name ?? '';
   switch (job.state) {
+    case 'unconfirmed':
+      return plain('unconfirmed', 'soon', { name });
     case 'open':
       return open(job);
     case 'awarded':
@@ -56,7 +58,7 @@ export function statement(job: Job): Statement {
   }
 }
 
-type Plain = 'under_way' | 'completed' | 'incomplete' | 'unfilled' | 'on_the_way';
+type Plain = 'unconfirmed' | 'under_way' | 'completed' | 'incomplete' | 'unfilled' | 'on_the_way';
 
 function plain(key: Plain, tone: Tone, values: Record<string, string>): Statement {
   const part = (end: 'title' | 'text' | 'tab') => say(`${key}.${end}`, values);

@@ -29,6 +29,8 @@ type Body<O> = O extends { requestBody?: infer B }
 interface Always {
   /** The token of a customer's link; without it the session cookie is used. */
   token?: string | undefined;
+  /** The proof of work that a refusal asked for. */
+  proof?: string | undefined;
   /** Keeps the idempotency key of a create over its retries. */
   once?: Once;
   signal?: AbortSignal;
@@ -191,6 +193,7 @@ function headersOf(method: Method, asked: Plain, body: string | undefined): Head
   if (asked.token) headers.set('Authorization', `Bearer ${asked.token}`);
   else headers.set('Tekkie-Face', face());
   if (asked.once) headers.set('Idempotency-Key', asked.once.key(body ?? ''));
+  if (asked.proof) headers.set('Proof-Of-Work', asked.proof);
   headers.set('Accept-Language', document.documentElement.lang || 'en');
   return headers;
 }
