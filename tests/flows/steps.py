@@ -221,7 +221,7 @@ class Run:
         act = getattr(commands, action)
         self.attempt(action, act(self.bench.rt, booking, self.holder(booking, number), *args))
 
-    @step(vouched=[True, True, False])
+    @step(vouched=[True, True, True, True, False])
     def book(self, vouched=True):
         phone = f"+4144000{len(self.bookings):04}"
         done = self.attempt("book", book_job(self.bench.rt, vouched=vouched, phone=phone))
