@@ -47,8 +47,9 @@ def parse_phone(text: str, region: str | None) -> str:
     plain = _E164.fullmatch(_SPACING.sub("", text))
     if plain:
         number = PhoneNumber(country_code=int(plain[1]), national_number=int(plain[2]))
-        if is_valid_number(number):
-            return _callable(number)
+        kind = number_type(number)
+        if kind != PhoneNumberType.UNKNOWN:  # it is valid
+            return _callable(number, kind)
     found = _EXTENSION.search(text)
     parsed = _valid(text, region) or _valid(_TRUNK_ZERO.sub(r"\1", text.strip(), count=1), region)
     if found or (parsed and parsed.extension):
@@ -63,11 +64,11 @@ def parse_phone(text: str, region: str | None) -> str:
             f"is not a telephone number {where}",
             f"write it with the country code, like {_example(region)}",
         )
-    return _callable(parsed)
+    return _callable(parsed, number_type(parsed))
 
 
-def _callable(number: PhoneNumber) -> str:
-    if number_type(number) in COSTLY:
+def _callable(number: PhoneNumber, kind: int) -> str:
+    if kind in COSTLY:
         raise PhoneInvalid(
             "is a number that costs its callers extra", "give an ordinary telephone number"
         )

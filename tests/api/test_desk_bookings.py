@@ -75,9 +75,9 @@ async def waiting(api, clock, owner):
     await owner.execute(
         "UPDATE awards SET disputed_at = contacted_at WHERE booking_id = $1", disputed["id"]
     )
-    silent, _ = await api.win("f5")
+    silent, _ = await api.win("f1")
     made["nothing_agreed"] = silent["id"]
-    worker = await api.friend("f5")
+    worker = await api.friend("f1")
     assert (await worker.post(f"/v1/bookings/{silent['id']}/contacted")).status_code == 200
     earlier = ", ".join(f"{one} = {one} - $2" for one in ("awarded_at", "contact_due_at"))
     await owner.execute(
