@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from ipaddress import ip_address, ip_network
 from time import monotonic
 from typing import Final
 
 from dispatch.rules.refusals import Refused
 
 WINDOW_S: Final = 60
-PREFIX_BITS: Final = {4: 24, 6: 48}
 
 
 class TooManyRequests(Refused):
@@ -39,18 +37,3 @@ class RateLimit:
         self._used[caller] += 1
         if self._used[caller] > most:
             raise TooManyRequests
-
-
-def network_of(host: str | None) -> str | None:
-    """The network of an address; None for this machine, as behind a proxy that hides callers.
-
-    IPv4 by 24 bits, IPv6 by 48: what one subscriber may have.
-    """
-    try:
-        address = ip_address(host or "")
-    except ValueError:
-        return None
-    address = getattr(address, "ipv4_mapped", None) or address
-    if address.is_loopback:
-        return None
-    return str(ip_network((address, PREFIX_BITS[address.version]), strict=False))

@@ -3,9 +3,7 @@
 from dataclasses import replace
 
 import httpx2
-import pytest
 
-from api.http.rate_limit import network_of
 from tests.api.conftest import BASE, BOOKING, Caller
 
 ASKED = {"package": "wifi-setup", "address": BOOKING["address"]}
@@ -33,19 +31,3 @@ async def test_quotes_are_limited_by_network_and_by_partner(api, problem):
     assert (await caller_at(api, "198.51.100.1").post("/v1/quotes", ASKED)).status_code == 201
     del api.app.state.quote_limit
     assert (await caller_at(api, "203.0.113.7").post("/v1/quotes", ASKED)).status_code == 201
-
-
-@pytest.mark.parametrize(
-    ("host", "network"),
-    [
-        ("203.0.113.7", "203.0.113.0/24"),
-        ("::ffff:203.0.113.7", "203.0.113.0/24"),
-        ("2001:db8:1:2::3", "2001:db8:1::/48"),
-        ("127.0.0.1", None),
-        ("::1", None),
-        ("testclient", None),
-        (None, None),
-    ],
-)
-def test_a_caller_is_counted_by_network(host, network):
-    assert network_of(host) == network

@@ -56,7 +56,10 @@ def keys(secret: bytes, *, email: str, phone: str | None, host: str | None) -> t
 
 
 def network(host: str | None) -> str | None:
-    """The network of an address; None for this machine, and for what is no address."""
+    """The network of an address: what one subscriber may have.
+
+    None for this machine, as behind a proxy that hides its callers, and for what is no address.
+    """
     try:
         address = ip_address(host or "")
     except ValueError:
