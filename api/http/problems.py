@@ -58,6 +58,7 @@ from dispatch.rules.people.names import NameRefused
 from dispatch.rules.people.push_endpoints import EndpointRefused
 from dispatch.rules.refusals import NotFound, Refused
 from dispatch.rules.trust.base_moves import BaseMovedLately
+from dispatch.rules.trust.limits import PausedByAlarm, TooManyToday
 from dispatch.rules.trust.quotas import ProofRequired, TooManyBookings
 from geo.gazetteer.addresses import AddressRefused
 
@@ -196,6 +197,8 @@ REFUSALS: Mapping[type[Refused], int] = {
     OfferGone: 409,
     OfferExpired: 409,
     AtCapacity: 409,
+    TooManyToday: 409,
+    PausedByAlarm: 409,
     NotInThisState: 409,
     ContactDeadlinePassed: 409,
     AppointmentOverlaps: 409,

@@ -23,6 +23,7 @@ from dispatch.rules.jobs.outcomes import friend_outcome
 from dispatch.rules.jobs.refusals import AtCapacity, OfferExpired, OfferGone
 from dispatch.rules.refusals import NotFound
 from dispatch.rules.trust.disclosure import may_know_customer
+from dispatch.rules.trust.limits import TooManyToday
 
 router = APIRouter(prefix="/v1", tags=["friends"], route_class=CompiledRoute)
 
@@ -39,7 +40,7 @@ async def list_my_offers(rt: Rt, caller: CurrentFriend) -> base.Page[responses.O
 @router.post(
     "/offers/{offer_id}/accept",
     summary="Accept an offer",
-    responses=problems(NotFound, OfferGone, OfferExpired, AtCapacity),
+    responses=problems(NotFound, OfferGone, OfferExpired, AtCapacity, TooManyToday),
 )
 async def accept_offer(rt: Rt, caller: CurrentFriend, offer_id: UUID) -> responses.AcceptResponse:
     """Accept; the first friend to accept gets the job. A repeat gets the same response.

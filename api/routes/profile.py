@@ -24,6 +24,7 @@ from dispatch.flows.people import friends, profile
 from dispatch.flows.people.friends import CapacityTooLow, ProfileChange
 from dispatch.rules.refusals import NotFound
 from dispatch.rules.trust.base_moves import BaseMovedLately
+from dispatch.rules.trust.limits import BeyondLimit, PausedByAlarm
 from dispatch.runtime import Runtime
 from geo.gazetteer.addresses import AddressRefused
 from geo.point import Point
@@ -43,7 +44,7 @@ async def show_my_profile(
 @router.patch(
     "/profile",
     summary="Change my profile",
-    responses=problems(NotFound, InvalidField, BaseMovedLately),
+    responses=problems(NotFound, InvalidField, BaseMovedLately, PausedByAlarm),
 )
 async def change_my_profile(
     rt: Rt,
@@ -54,6 +55,7 @@ async def change_my_profile(
     """Change the given fields; null clears `quiet`. Effective from the next booking on.
 
     The base can be moved once in 24 hours; the problem says when the next move is possible.
+    Capacity and radius go up to what the desk allows.
     """
     try:
         row = await friends.change_profile(rt, caller.friend_id, _change(body))
@@ -62,6 +64,12 @@ async def change_my_profile(
             raise
         raise InvalidField(
             "capacity", "is less than the jobs you hold", "finish or hand back jobs first"
+        ) from None
+    except BeyondLimit as beyond:
+        raise InvalidField(
+            beyond.name,
+            "is more than the desk allows you",
+            f"send {beyond.most} at most, or ask the desk for more",
         ) from None
     except AddressRefused as refused:
         raise InvalidField("base", refused.problem, refused.cure) from None

@@ -78,6 +78,7 @@ class QueuesResponse(ResponseModel):
     missed: int
     disputed: int
     nothing_agreed: int
+    hand_backs: int
     parked_messages: int
     unsure_addresses: int
     incomplete: int
@@ -266,7 +267,11 @@ class JobRow(ResponseModel):
 
 
 class FriendDetailsResponse(ResponseModel):
-    """All data about one friend, with the last twenty jobs."""
+    """All data about one friend, with the last twenty jobs.
+
+    `alarmed_at` is when too many jobs handed back paused the friend; limits that are null are those
+    of the policy.
+    """
 
     id: UUID
     ref: str
@@ -290,6 +295,11 @@ class FriendDetailsResponse(ResponseModel):
     communities: list[str]
     stars: float | None
     ratings: int
+    alarmed_at: datetime | None
+    jobs_per_day: int | None
+    hand_backs_per_day: int | None
+    capacity_max: int | None
+    radius_max_m: int | None
     jobs: list[JobRow]
     notes: list[Note]
     created_at: datetime

@@ -18,9 +18,11 @@ from api.schemas.base import RequestModel, example
 from api.schemas.fields import (
     POINTS_MAX,
     WHOLE,
+    Capacity,
     City,
     Code,
     Comment,
+    DayLimit,
     Email,
     FeeMax,
     Flag,
@@ -35,6 +37,7 @@ from api.schemas.fields import (
     PersonWord,
     Phone,
     Postcode,
+    RadiusM,
     Reason,
     ShortNote,
     Side,
@@ -298,6 +301,24 @@ class FriendStateRequest(RequestModel):
 
     state: FriendState
     reason: Reason | None = None
+
+
+class FriendLimitsRequest(RequestModel):
+    """What one friend may do in 24 hours and set in the profile; null is what the policy allows."""
+
+    model_config = example(
+        {
+            "jobs_per_day": 40,
+            "hand_backs_per_day": None,
+            "capacity_max": None,
+            "radius_max_m": None,
+        }
+    )
+
+    jobs_per_day: DayLimit | None
+    hand_backs_per_day: DayLimit | None
+    capacity_max: Capacity | None
+    radius_max_m: RadiusM | None
 
 
 def _check_extension(filename: str) -> str:

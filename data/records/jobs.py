@@ -202,7 +202,8 @@ class Changes:
 
     `timers` maps a kind to its new due time, or to None to stop it. `open_jobs` is added to the
     friends' counters. `customer` is set for a new booking only; `signature` and `move_note` are
-    stored with the customer, and an empty `move_note` clears the last. With `confirmed_at` the
+    stored with the customer, and an empty `move_note` clears the last. An `alarm` pauses the friend
+    who handed the job back. With `confirmed_at` the
     customer's mail address and telephone number are known as confirmed from that moment.
     """
 
@@ -221,3 +222,15 @@ class Changes:
     signature: str | None = None
     move_note: str | None = None
     confirmed_at: datetime | None = None
+    alarm: bool = False
+
+    @property
+    def taken_by(self) -> FriendId | None:
+        """The friend who gets the job, and the customer's data, by this decision."""
+        return self.award.friend_id if self.award and self.award_is_new else None
+
+    @property
+    def handed_back_by(self) -> FriendId | None:
+        """The friend who hands the job back by this decision."""
+        back = self.award is not None and self.award.state is AwardState.HANDED_BACK
+        return self.award.friend_id if self.award and back else None

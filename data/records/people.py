@@ -51,7 +51,11 @@ class QuietHours:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Friend:
-    """A neighbourhood helper with all facts that decide whether to make an offer."""
+    """A neighbourhood helper with all facts that decide whether to make an offer.
+
+    `taken` and `handed_back` count the jobs of the last day, as of the lock of the row; a copy in
+    an index may be out of date. `…_per_day` are what the desk allows, None what the policy does.
+    """
 
     id: FriendId
     ref: str
@@ -65,6 +69,10 @@ class Friend:
     capacity: int
     open_jobs: int = 0
     live_offers: int = 0
+    taken: int = 0
+    handed_back: int = 0
+    jobs_per_day: int | None = None
+    hand_backs_per_day: int | None = None
     certificates: tuple[HeldCertificate, ...] = ()
     quiet: QuietHours | None = None
     communities: frozenset[PartnerId] = frozenset()

@@ -49,6 +49,7 @@ class Queue(StrEnum):
     MISSED = "missed"
     DISPUTED = "disputed"
     NOTHING_AGREED = "nothing_agreed"
+    HAND_BACKS = "hand_backs"
     PARKED_MESSAGES = "parked_messages"
     UNSURE_ADDRESSES = "unsure_addresses"
     INCOMPLETE = "incomplete"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from datetime import datetime
 
 import asyncpg
@@ -135,6 +135,21 @@ async def lock_friend(tx: Connection, friend_id: FriendId) -> bool:
 async def set_state(tx: Connection, friend_id: FriendId, state: FriendState) -> bool:
     """Set a friend's state; False if it is unchanged."""
     return await tx.fetchval(sql.set_state, friend_id, state) is not None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FriendLimits:
+    """What the desk allows one friend; None is what the policy allows."""
+
+    jobs_per_day: int | None
+    hand_backs_per_day: int | None
+    capacity_max: int | None
+    radius_max_m: int | None
+
+
+async def set_limits(tx: Connection, friend_id: FriendId, allowed: FriendLimits) -> bool:
+    """Set what the desk allows a friend; False if there is none."""
+    return await tx.fetchval(sql.set_limits, friend_id, *astuple(allowed)) is not None
 
 
 async def set_quiet(tx: Connection, friend_id: FriendId, quiet: QuietHours | None) -> None:

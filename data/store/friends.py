@@ -70,16 +70,25 @@ async def _refresh(
         return {}
     fresh: dict[FriendId, Friend] = {}
     stale = []
-    for friend_id, version, open_jobs, live_offers in await tx.fetch(query, wanted, now):
+    for friend_id, version, *counts in await tx.fetch(query, wanted, now):
         cached = copy(friend_id)
         if cached is None or cached.version != version:
             stale.append(friend_id)
-        elif (cached.open_jobs, cached.live_offers) != (open_jobs, live_offers):
-            fresh[friend_id] = replace(cached, open_jobs=open_jobs, live_offers=live_offers)
         else:
-            fresh[friend_id] = cached
+            fresh[friend_id] = _with_counts(cached, *counts)
     fresh.update(await facts(tx, stale, now))
     return fresh
+
+
+def _with_counts(
+    cached: Friend, open_jobs: int, live_offers: int, taken: int = 0, handed_back: int = 0
+) -> Friend:
+    counts = (open_jobs, live_offers, taken, handed_back)
+    if (cached.open_jobs, cached.live_offers, cached.taken, cached.handed_back) == counts:
+        return cached
+    return replace(
+        cached, open_jobs=open_jobs, live_offers=live_offers, taken=taken, handed_back=handed_back
+    )
 
 
 async def all_friends(tx: Connection, now: datetime) -> AsyncIterator[list[Friend]]:
@@ -123,6 +132,10 @@ def friend(row: asyncpg.Record) -> Friend:
         capacity=row["capacity"],
         open_jobs=row["open_jobs"],
         live_offers=row["live_offers"],
+        taken=row["taken"],
+        handed_back=row["handed_back"],
+        jobs_per_day=row["jobs_per_day"],
+        hand_backs_per_day=row["hand_backs_per_day"],
         certificates=tuple(
             HeldCertificate(code=code, valid_from=valid.lower, valid_until=valid.upper)
             for code, valid in zip(row["certificates"], row["valid"], strict=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import cache
@@ -171,7 +171,7 @@ async def write(tx: Connection, changes: Sequence[Changes], now: datetime) -> No
         ],
         update_awards=[_award_update_row(held) for new, held in awards if not new],
         stop_timers=[(booking_id, kind) for booking_id, kind, due in timers if due is None],
-        count_open_jobs=_open_jobs(changes),
+        count_open_jobs=_counts(changes, now),
         update_people=[
             _customer_texts_row(c) for c in changes if (c.signature, c.move_note) != (None, None)
         ],
@@ -303,12 +303,18 @@ def _charge_row(c: Charge) -> Row:
     return (c.booking_id, c.friend_id, c.price.amount, c.pay.amount, c.price.currency, c.at)
 
 
-def _open_jobs(changes: Sequence[Changes]) -> list[Row]:
-    by: defaultdict[FriendId, int] = defaultdict(int)
+def _counts(changes: Sequence[Changes], now: datetime) -> list[Row]:
+    by: Counter[FriendId] = Counter()
     for change in changes:
-        for friend, count in change.open_jobs.items():
-            by[friend] += count
-    return [(friend, n) for friend, n in sorted(by.items()) if n]
+        by.update(change.open_jobs)
+    taken = Counter(c.taken_by for c in changes)
+    back = Counter(c.handed_back_by for c in changes)
+    alarmed = {c.handed_back_by for c in changes if c.alarm}
+    concerned = {friend for friend, n in by.items() if n} | taken.keys() | back.keys()
+    return [
+        (friend, by[friend], taken[friend], back[friend], friend in alarmed, now)
+        for friend in sorted(one for one in concerned if one is not None)
+    ]
 
 
 def booking(row: asyncpg.Record) -> Booking:

@@ -16,9 +16,9 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 from data.db import Connection
-from data.enums import OfferState
+from data.enums import AwardState, OfferState
 from data.records.ids import BookingId, FriendId, OfferId, PartnerId, QuotaKey
-from data.records.jobs import Appointment, Booking, Changes, Job
+from data.records.jobs import Appointment, Award, Booking, Changes, Job
 from data.records.people import Friend, Person
 from data.replace import replace
 from data.store import friends, idempotency_keys, jobs, quotas
@@ -104,16 +104,25 @@ class Facts:
         """Update the facts with a decision, for the commands after it."""
         if isinstance(verdict, PendingFanOut):
             self.jobs[verdict.booking.id] = verdict.job
+            self._count_hand_back(verdict.draft.award)
             return
         changes, booking_id = verdict, verdict.booking.id
         self.jobs[booking_id] = self.jobs[booking_id].after(changes)
         for friend_id, by in changes.open_jobs.items():
             if friend := self.friends.get(friend_id):
                 self.friends[friend_id] = replace(friend, open_jobs=friend.open_jobs + by)
+        if changes.taken_by and (friend := self.friends.get(changes.taken_by)):
+            self.friends[friend.id] = replace(friend, taken=friend.taken + 1)
         for offer in changes.offers:
             friend = self.friends.get(offer.friend_id)
             if friend and offer.state is OfferState.LIVE:
                 self.friends[friend.id] = replace(friend, live_offers=friend.live_offers + 1)
+
+    def _count_hand_back(self, award: Award | None) -> None:
+        if award is None or award.state is not AwardState.HANDED_BACK:
+            return
+        if friend := self.friends.get(award.friend_id):
+            self.friends[friend.id] = replace(friend, handed_back=friend.handed_back + 1)
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)

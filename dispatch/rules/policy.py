@@ -50,7 +50,9 @@ class Policy:
     stored with its own, and the database holds it to them. `rank_by` weighs who is asked against
     what that gives away: `docs/decisions/0008-selection-leak.md`. The data of a customer are erased
     `customers_kept` after the last change of the booking. `bookings_…` are quotas
-    of bookings without a partner, `proof_after_…` how many of them need no proof of work. Of
+    of bookings without a partner, `proof_after_…` how many of them need no proof of work. A friend
+    takes `jobs_per_day` at most in 24 hours, is paused after more than `hand_backs_per_day`, and
+    sets capacity and radius up to `…_max`, unless the desk allows this friend otherwise. Of
     several overrides that apply, the later one wins.
     """
 
@@ -86,6 +88,10 @@ class Policy:
     travel_kmh: int = 20
     shown_step_m: int = 100
     base_moves_every: timedelta = timedelta(hours=24)
+    jobs_per_day: int = 30
+    hand_backs_per_day: int = 5
+    capacity_max: int = 10
+    radius_max_m: int = 50_000
     supply_step: timedelta = timedelta(minutes=15)
     supply_radius_step_m: int = 1_000
     quotes_per_minute: int = 60
@@ -119,7 +125,14 @@ class Policy:
         self._check_visits()
         self._check_privacy()
         self._check_kept()
+        self._check_friends()
         self._check_overrides()
+
+    def _check_friends(self) -> None:
+        if min(self.jobs_per_day, self.hand_backs_per_day) < 0:
+            raise ValueError("jobs_per_day and hand_backs_per_day must not be negative")
+        if not (1 <= self.capacity_max <= 20 and 500 <= self.radius_max_m <= 100_000):
+            raise ValueError("capacity_max must be 1 to 20, radius_max_m 500 to 100000")
 
     def _check_trust(self) -> None:
         if min(self.confirm_within, self.confirmed_for) <= timedelta(0) or self.wrong_codes_max < 1:
@@ -193,6 +206,7 @@ FOR_ALL: Final = frozenset(
     | {"bookings_per_place", "proof_after_bookings", "proof_after_network"}
     | {"shown_step_m", "base_moves_every", "supply_step", "supply_radius_step_m"}
     | {"quotes_per_minute", "quotes_per_minute_of_partner", "customers_kept", "mails_kept"}
+    | {"jobs_per_day", "hand_backs_per_day", "capacity_max", "radius_max_m"}
     | {"overrides", "_at"}
 )
 OVERRIDABLE: Final = frozenset(one.name for one in fields(Policy)) - FOR_ALL

@@ -84,6 +84,12 @@ async def waiting(api, clock, owner):
         f"UPDATE awards SET {earlier}, contacted_at = contacted_at - $2 WHERE booking_id = $1",
         *(silent["id"], api.rt.policy.agree_within),
     )
+    returned, _ = await api.win("f5")
+    made["hand_backs"] = returned["id"]
+    await owner.execute("UPDATE friends SET hand_backs_per_day = 0 WHERE ref = 'f5'")
+    worker = await api.friend("f5")
+    back = await worker.post(f"/v1/bookings/{returned['id']}/hand-back", {"reason": "no_time"})
+    assert back.status_code == 200
     left, _ = await api.win("f4")
     made["incomplete"] = left["id"]
     at, worker = f"/v1/bookings/{left['id']}", await api.friend("f4")

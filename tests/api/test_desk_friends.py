@@ -289,3 +289,34 @@ async def test_only_the_desk_may_send_large_bodies_and_others_are_not_read(api):
     too_large = {"filename": "f.csv", "content": "x" * BODY_MAX_BY_PATH[IMPORT]}
     expect(await desk.post(IMPORT, too_large), 413, "too-large")
     expect(await desk.post("/v1/desk/partners", {"name": "x" * 70_000}), 413, "too-large")
+
+
+async def test_the_desk_sets_the_limits_of_a_friend_and_ends_the_alarm(api, owner, problem):
+    desk, friend = await api.operator(), await api.friend("f1")
+    at = f"/v1/desk/friends/{api.friends['f1']}"
+    numbers = {"jobs_per_day": 1, "hand_backs_per_day": 0, "capacity_max": 4, "radius_max_m": 9000}
+    seen = (await desk.send("PUT", f"{at}/limits", json=numbers)).json()
+    assert numbers.items() <= seen.items()
+    assert seen["alarmed_at"] is None
+    await owner.execute("UPDATE friends SET capacity = 3, radius_m = 8000 WHERE ref = 'f1'")
+    for field, most in (("capacity", 4), ("radius_m", 9000)):
+        asked = await friend.send("PATCH", "/v1/me/profile", json={field: most})
+        assert asked.json()[field] == most
+        asked = await friend.send("PATCH", "/v1/me/profile", json={field: most + 1})
+        [error] = problem(asked, 422, "validation-failed")["errors"]
+        assert error["field"] == field
+        assert f"{most} at most" in error["cure"]
+    booking, _ = await api.win("f1")
+    more = await api.book()
+    offer = (await api.offers(more))["f1"]
+    refused = problem(await friend.post(f"/v1/offers/{offer}/accept"), 409, "too-many-jobs-today")
+    assert "at most 1 in 24 hours" in refused["detail"]
+    back = await friend.post(f"/v1/bookings/{booking['id']}/hand-back", {"reason": "no_time"})
+    assert back.status_code == 200
+    paused = (await desk.get(at)).json()
+    assert (paused["state"], paused["alarmed_at"] is None) == ("paused", False)
+    resume = await friend.send("PATCH", "/v1/me/profile", json={"paused": False})
+    problem(resume, 409, "paused-by-alarm")
+    again = (await desk.post(f"{at}/state", {"state": "active"})).json()
+    assert (again["state"], again["alarmed_at"]) == ("active", None)
+    assert await owner.fetchval("SELECT data FROM audit WHERE act = 'friend.limits'") == numbers

@@ -86,7 +86,7 @@ HOT: Mapping[str, Mapping[str, Hot]] = {
         ),
         "update_people": hot([ONE], ["M1 1"], [None], by="people_pkey"),
         "stop_timers": hot([ONE], ["retry"], by="timers_pkey"),
-        "count_open_jobs": hot([ONE], [1], by="friends_pkey"),
+        "count_open_jobs": hot([ONE], [1], [1], [0], [False], [BEGINNING], by="friends_pkey"),
         "postpone_timers": hot(ONE, by="timers_pkey"),
         "next_due": hot(by="timers_due"),
     },
@@ -153,6 +153,7 @@ HOT: Mapping[str, Mapping[str, Hot]] = {
         "page_completed": hot(BEGINNING, ONE, 50, by="bookings_created"),
         "page_in_state": hot(BEGINNING, ONE, 50, "open", by="bookings_by_state"),
         "nothing_agreed": hot(100, timedelta(days=3), by="bookings_by_state"),
+        "hand_backs": hot(100, by="friends_alarmed awards_friend"),
         "page_among": hot(BEGINNING, ONE, 50, FEW, None, by="bookings_pkey"),
         "rows": hot(FEW, by="bookings_pkey people_pkey"),
         "search": hot(

@@ -32,6 +32,8 @@ START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 PUBLIC_URL = "http://tekkie.test"
 FOREVER = timedelta(days=400)
 MEMORY = Path("/dev/shm")
+# A proof makes days of work in seconds.
+NO_LIMITS = "UPDATE friends SET jobs_per_day = 30000, hand_backs_per_day = 30000"
 
 
 @dataclass
@@ -93,12 +95,14 @@ async def deploy(
     base: Path | None = MEMORY,
     disk: Path | None = None,
     postmaster: dict[str, Any] | None = None,
+    is_limited: bool = False,
     **settings: str,
 ) -> AsyncIterator[Deployment]:
     """A running deployment with these friends; stopped and deleted afterwards.
 
-    It goes by a test clock of this `speed`; None means real time. The database lies on `disk`, if
-    given, everything else in a folder deployment in `base`.
+    Unless `is_limited`, the friends have no limits of a day. It goes by a test clock of this
+    `speed`; None means real time. The database lies on `disk`, if given, everything else in a
+    folder deployment in `base`.
     """
     folder = _folder(base)
     server = Postmaster(disk or folder, **(postmaster or {}))
@@ -112,6 +116,9 @@ async def deploy(
         server.start()
         await asyncio.to_thread(server.wait)
         await _fill(deployment, rows, speed, at)
+        if not is_limited:
+            async with deployment.owner() as owner:
+                await owner.execute(NO_LIMITS)
         deployment.proxies = [Proxy(server.socket), Proxy(server.socket)]
         for proxy in deployment.proxies:
             await proxy.open()

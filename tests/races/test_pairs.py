@@ -148,7 +148,8 @@ async def prepare(rt: Runtime, owner, clock, *, repeated: bool) -> list[Pair]:
     # As many jobs as there are pairs, for few friends.
     await owner.execute("ALTER TABLE friends DROP CONSTRAINT friends_capacity_check")
     await owner.execute("UPDATE friends SET capacity = 10000")
-    rt.policy = type(rt.policy)(live_offers_max=10_000)
+    many = 10_000
+    rt.policy = type(rt.policy)(live_offers_max=many, jobs_per_day=many, hand_backs_per_day=many)
     await load_index(rt)
     names = list(product(VERBS, VERBS))
     booked = await run_together([book_job(rt) for _ in names])

@@ -159,7 +159,7 @@ def test_a_friend_who_lost_is_asked_again_when_the_winner_fails():
 def losing() -> dict:
     return {
         "forfeited": lambda s: s.advance(hours=12).apply(rules.forfeit),
-        "handed back": lambda s: s.apply(rules.hand_back, "cannot_help", None),
+        "handed back": lambda s: s.apply(rules.hand_back, "cannot_help", None, friend(1)),
         "released": lambda s: s.apply(rules.redispatch),
     }
 

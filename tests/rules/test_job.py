@@ -175,7 +175,7 @@ def test_an_obsolete_timer_is_only_removed(rule):
 
 def test_a_job_handed_back_keeps_the_reason_and_others_are_asked():
     scenario = Scenario(*friends(6)).contact()
-    result = scenario.apply(rules.hand_back, "cannot_help", "No fibre tester.")
+    result = scenario.apply(rules.hand_back, "cannot_help", "No fibre tester.", friend(1))
     assert result is not None
     assert result.award is not None
     assert result.award.protocol == Protocol(summary="No fibre tester.", minutes=0)
@@ -186,7 +186,7 @@ def test_a_job_handed_back_keeps_the_reason_and_others_are_asked():
 @pytest.mark.parametrize(
     "take_back",
     [
-        lambda job: job.apply(rules.hand_back, "cannot_help", None),
+        lambda job: job.apply(rules.hand_back, "cannot_help", None, friend(1)),
         lambda job: job.apply(rules.cancel, "other", 10_000),
         lambda job: job.apply(rules.redispatch),
         lambda job: (

@@ -68,7 +68,7 @@ VERBS = {
     "not_on_the_way": (visit.take_back_on_the_way,),
     "complete": (rules.complete, DONE),
     "give_up": (rules.mark_incomplete, "needs_parts", None),
-    "hand_back": (rules.hand_back, "cannot_help", None),
+    "hand_back": (rules.hand_back, "cannot_help", None, friend(1)),
     "cancel": (rules.cancel, "changed_mind", 1725),
     "redispatch": (rules.redispatch,),
     "award_by_hand": (rules.award_by_hand, friend(6)),

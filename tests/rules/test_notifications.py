@@ -10,7 +10,7 @@ from data.enums import Audience, Channel, Wish
 from data.records.ids import derived_id
 from dispatch.rules.jobs import confirmation, events, fan_out, visit
 from dispatch.rules.jobs import job as rules
-from tests.rules.facts import BOOKING, Scenario, friends
+from tests.rules.facts import BOOKING, Scenario, friend, friends
 from tests.rules.test_job import DONE, HOUR
 
 UUID_OR_MOMENT = re.compile(r"[0-9a-f-]{36}|\d{4}-\d\d-\d\dT[\d:.]+\+00:00")
@@ -37,7 +37,7 @@ def full_scenario() -> Scenario:
     scenario.advance(hours=12).apply(rules.forfeit)
     scenario.accept(scenario.live[0])
     scenario.apply(rules.confirm_contact)
-    scenario.apply(rules.hand_back, "cannot_help", "No fibre tester.")
+    scenario.apply(rules.hand_back, "cannot_help", "No fibre tester.", friend(1))
     scenario.advance(hours=1).apply(fan_out.expire)
     scenario.accept(scenario.live[0])
     scenario.apply(visit.report_no_call)

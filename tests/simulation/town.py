@@ -394,8 +394,10 @@ class Town:
             self.after(self.random_wait(minutes=5), lambda: self._call(id_, award_id))
 
     def _hand_back(self, id_: BookingId, award_id: UUID) -> None:
-        if self._is_held(id_, award_id):
-            self.decide(id_, "hand back", rules.hand_back, "cannot_help", None)
+        award = self.jobs[id_].award
+        if award is not None and self._is_held(id_, award_id):
+            holder = self.friends[award.friend_id]
+            self.decide(id_, "hand back", rules.hand_back, "cannot_help", None, holder)
 
     def _other_appointments(self, id_: BookingId) -> tuple[Appointment, ...]:
         award = self.jobs[id_].award

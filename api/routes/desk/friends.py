@@ -20,6 +20,7 @@ from api.schemas.base import Page
 from api.schemas.fields import Word
 from data.enums import FriendState
 from data.records.ids import FriendId
+from data.store.friend_admin import FriendLimits
 from dispatch.flows import desk
 from dispatch.flows.people import friends
 from dispatch.flows.people.friend_import import import_text
@@ -108,6 +109,18 @@ async def set_friend_state(
         actor=actor(caller),
         reason=(caller.person_id, body.reason) if body.reason else None,
     )
+    return await _details(rt, caller, FriendId(friend_id))
+
+
+@router.put(
+    "/{friend_id}/limits", summary="Set the limits of a friend", responses=problems(NotFound)
+)
+async def set_friend_limits(
+    rt: Rt, caller: CurrentDispatcher, friend_id: UUID, body: requests.FriendLimitsRequest
+) -> desk_schemas.FriendDetailsResponse:
+    """What this friend may do in a day and set in the profile; null is what the policy allows."""
+    allowed = FriendLimits(**body.model_dump())
+    await friends.set_limits(rt, FriendId(friend_id), allowed, actor=actor(caller))
     return await _details(rt, caller, FriendId(friend_id))
 
 

@@ -83,6 +83,13 @@ SELECT b.id FROM bookings b JOIN awards a ON a.id = b.award_id
 WHERE b.state = 'contacted' AND b.state <> 'completed' AND a.appointment IS NULL
   AND a.contacted_at <= (SELECT moment()) - $2::interval LIMIT $1
 
+-- name: hand_backs
+-- The last job that a friend handed back before being paused for handing back too many.
+SELECT l.booking_id AS id FROM friends f
+JOIN LATERAL (SELECT a.booking_id FROM awards a WHERE a.friend_id = f.id AND a.state = 'handed_back'
+              ORDER BY a.awarded_at DESC LIMIT 1) AS l ON true
+WHERE f.alarmed_at IS NOT NULL LIMIT $1
+
 -- name: unsure_addresses
 -- Located by the town only: ranking by distance may be wrong.
 SELECT b.id FROM bookings b JOIN people c ON c.id = b.customer_id
@@ -207,7 +214,8 @@ UNION (SELECT p.id FROM people p
 
 -- name: friend
 SELECT f.id, f.ref, f.state, f.tier, f.market, f.languages, f.radius_m, f.capacity, f.open_jobs, f.quiet_from,
-       f.quiet_until, f.created_at, p.name, p.email, p.phone, p.postcode, p.city, p.lat, p.lon, p.precision, p.desk_notes,
+       f.quiet_until, f.created_at, f.alarmed_at, f.jobs_per_day, f.hand_backs_per_day, f.capacity_max, f.radius_max_m,
+       p.name, p.email, p.phone, p.postcode, p.city, p.lat, p.lon, p.precision, p.desk_notes,
        (SELECT round(avg(r.stars), 2)::float8 FROM ratings r WHERE r.friend_id = f.id) AS stars,
        (SELECT count(*) FROM ratings r WHERE r.friend_id = f.id) AS ratings,
        (SELECT count(*) FROM offers o WHERE o.friend_id = f.id AND o.state = 'live'

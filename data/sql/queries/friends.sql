@@ -4,6 +4,9 @@ SELECT f.id, f.ref, f.state, f.tier, f.market, f.languages, f.radius_m, f.capaci
        f.quiet_until, f.changed::text::bigint AS version, p.lat, p.lon, p.erased_at IS NULL AS has_mail,
        EXISTS (SELECT FROM push_subscriptions s WHERE s.friend_id = f.id) AS has_phone,
        (SELECT count(*) FROM offers o WHERE o.friend_id = f.id AND o.state = 'live' AND o.expires_at > $2) AS live_offers,
+       f.jobs_per_day, f.hand_backs_per_day,
+       (SELECT count(*) FROM unnest(f.taken_at) AS x WHERE x > $2 - interval '24 hours') AS taken,
+       (SELECT count(*) FROM unnest(f.handed_back_at) AS x WHERE x > $2 - interval '24 hours') AS handed_back,
        ARRAY(SELECT c.certificate FROM friend_certificates c WHERE c.friend_id = f.id
              ORDER BY c.certificate, c.valid) AS certificates,
        ARRAY(SELECT c.valid FROM friend_certificates c WHERE c.friend_id = f.id
@@ -26,7 +29,9 @@ SELECT id FROM friends WHERE id = ANY($1::uuid[]) ORDER BY id FOR NO KEY UPDATE
 -- name: lock_and_fingerprint
 -- Both at once: a row whose lock was waited for is returned as the other transaction left it.
 SELECT f.id, f.changed::text::bigint AS version, f.open_jobs,
-       (SELECT count(*) FROM offers o WHERE o.friend_id = f.id AND o.state = 'live' AND o.expires_at > $2) AS live_offers
+       (SELECT count(*) FROM offers o WHERE o.friend_id = f.id AND o.state = 'live' AND o.expires_at > $2) AS live_offers,
+       (SELECT count(*) FROM unnest(f.taken_at) AS x WHERE x > $2 - interval '24 hours') AS taken,
+       (SELECT count(*) FROM unnest(f.handed_back_at) AS x WHERE x > $2 - interval '24 hours') AS handed_back
 FROM friends f WHERE f.id = ANY($1::uuid[]) ORDER BY f.id FOR NO KEY UPDATE OF f
 
 -- name: ids_after
@@ -106,7 +111,13 @@ DELETE FROM friend_certificates USING unnest($1::uuid[], $2::text[]) AS t (f, c)
 WHERE friend_id = t.f AND certificate = t.c AND (upper(valid) IS NULL OR upper(valid) > moment())
 
 -- name: set_state
-UPDATE friends SET state = $2 WHERE id = $1 AND state <> $2 RETURNING id
+-- The alarm is settled when the desk activates the friend; a suspension keeps it.
+UPDATE friends SET state = $2, alarmed_at = CASE WHEN $2 = 'active' THEN NULL ELSE alarmed_at END
+WHERE id = $1 AND state <> $2 RETURNING id
+
+-- name: set_limits
+UPDATE friends SET jobs_per_day = $2, hand_backs_per_day = $3, capacity_max = $4, radius_max_m = $5
+WHERE id = $1 RETURNING id
 
 -- name: set_quiet
 UPDATE friends SET quiet_from = $2, quiet_until = $3 WHERE id = $1
@@ -134,7 +145,7 @@ INSERT INTO blocks (friend_id, customer_key, by_friend, at) VALUES ($1, $2, $3, 
 
 -- name: profile
 SELECT f.id, f.ref, f.state, f.tier, f.market, f.languages, f.radius_m, f.capacity, f.open_jobs, f.quiet_from,
-       f.quiet_until, f.base_moved_at, p.name, p.email, p.phone, p.language, p.lat, p.lon, p.precision,
+       f.quiet_until, f.base_moved_at, f.alarmed_at, f.capacity_max, f.radius_max_m, p.name, p.email, p.phone, p.language, p.lat, p.lon, p.precision,
        (SELECT round(avg(r.stars), 2)::float8 FROM ratings r WHERE r.friend_id = f.id) AS stars,
        (SELECT count(*) FROM ratings r WHERE r.friend_id = f.id) AS ratings
 FROM friends f JOIN people p ON p.id = f.id WHERE f.id = $1

@@ -126,9 +126,18 @@ FROM unnest($1::uuid[], $2::int[], $3::smallint[], $4::tier[], $5::timestamptz[]
             $9::text[], $10::text[]) AS t (b, s, r, t, a, p, f, o, d, k)
 
 -- name: count_open_jobs
--- Locks and counts in the order of ids. The check friend_capacity refuses what the rules missed.
-UPDATE friends f SET open_jobs = f.open_jobs + t.by
-FROM (SELECT g.id, u.by FROM friends g JOIN unnest($1::uuid[], $2::smallint[]) AS u (id, by) ON u.id = g.id
+-- Locks and counts in the order of ids. The check friend_capacity refuses what the rules missed. Of what was taken and
+-- handed back the moments of the last day are kept, at most a hundred; an alarm pauses the friend until the desk has looked.
+UPDATE friends f SET open_jobs = f.open_jobs + t.by,
+  taken_at = ARRAY(SELECT x FROM unnest(f.taken_at) AS x WHERE x > t.at - interval '24 hours' ORDER BY x DESC
+                   LIMIT 100 - t.taken) || array_fill(t.at, ARRAY[t.taken]),
+  handed_back_at = ARRAY(SELECT x FROM unnest(f.handed_back_at) AS x WHERE x > t.at - interval '24 hours'
+                         ORDER BY x DESC LIMIT 100 - t.back) || array_fill(t.at, ARRAY[t.back]),
+  alarmed_at = CASE WHEN t.alarm THEN coalesce(f.alarmed_at, t.at) ELSE f.alarmed_at END,
+  state = CASE WHEN t.alarm AND f.state = 'active' THEN 'paused' ELSE f.state END
+FROM (SELECT g.id, u.by, least(u.taken, 100) AS taken, least(u.back, 100) AS back, u.alarm, u.at
+      FROM friends g JOIN unnest($1::uuid[], $2::smallint[], $3::int[], $4::int[], $5::boolean[], $6::timestamptz[])
+        AS u (id, by, taken, back, alarm, at) ON u.id = g.id
       ORDER BY g.id FOR NO KEY UPDATE OF g) AS t
 WHERE f.id = t.id
 

@@ -122,7 +122,7 @@ async def confirm(rt: Runtime, booking_id: BookingId, given: Proof) -> CommandRe
 async def accept(rt: Runtime, offer_id: OfferId, friend_id: FriendId) -> CommandResult:
     """Accept the friend's live offer; the first to accept is awarded the job.
 
-    Raises OfferGone, OfferExpired, AtCapacity, NotFound.
+    Raises OfferGone, OfferExpired, AtCapacity, TooManyToday, NotFound.
     """
     return await _on_offer(
         rt,
@@ -232,7 +232,7 @@ async def hand_back(
         if returned and not _is_holder(case.job, friend_id):
             return None
         _check_holder(case.job, friend_id)
-        return rules.hand_back(case, reason, note)
+        return rules.hand_back(case, reason, note, facts.friend(friend_id))
 
     return await _by_any_holder(rt, booking_id, friend_id, decide)
 

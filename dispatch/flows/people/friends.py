@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from itertools import islice
 from typing import Any
 
@@ -14,12 +14,12 @@ from data.markets import Language, Market
 from data.records.ids import CustomerKey, FriendId, PartnerId, PersonId
 from data.records.people import QuietHours
 from data.store import audit, desk, friend_admin, friends
-from data.store.friend_admin import FriendEntry
+from data.store.friend_admin import FriendEntry, FriendLimits
 from dispatch.flows.people import friend_edits
 from dispatch.flows.people.sessions import end_access
 from dispatch.rules.people.desk_notes import NotesFull
 from dispatch.rules.refusals import NotFound, Refused
-from dispatch.rules.trust import base_moves
+from dispatch.rules.trust import base_moves, limits
 from dispatch.runtime import Runtime
 from geo.friend_import.reader import Row
 from geo.point import Point
@@ -240,7 +240,10 @@ async def profile(rt: Runtime, friend_id: FriendId) -> Any:
 
 
 async def change_profile(rt: Runtime, friend_id: FriendId, change: ProfileChange) -> Any:
-    """Change a profile; returns the new one. Raises CapacityTooLow, BaseMovedLately."""
+    """Change a profile; returns the new one.
+
+    Raises CapacityTooLow, BaseMovedLately, BeyondLimit, PausedByAlarm.
+    """
     if change.base is not None:
         row = await profile(rt, friend_id)
         rt.gazetteer.check_plausible(row["market"], change.base)
@@ -261,8 +264,10 @@ async def _apply(rt: Runtime, tx: Connection, friend_id: FriendId, change: Profi
     if change.base is not None:
         await _move_base(rt, tx, friend_id, change.base)
     if change.radius_m is not None or change.languages is not None:
+        await _check_limits(rt, tx, friend_id, change)
         await _set_reach(tx, friend_id, change)
     if change.capacity is not None:
+        await _check_limits(rt, tx, friend_id, change)
         try:
             with translate_errors():
                 await friend_admin.set_capacity(tx, friend_id, change.capacity)
@@ -285,7 +290,21 @@ async def _set_paused(tx: Connection, friend_id: FriendId, *, paused: bool) -> N
     row = await friend_admin.profile(tx, friend_id)
     if row is not None and row["state"] == FriendState.SUSPENDED:
         raise NotFound("there is no such friend")
+    if row is not None and row["alarmed_at"] is not None and not paused:
+        raise limits.PausedByAlarm
     await friend_admin.set_state(tx, friend_id, state)
+
+
+async def _check_limits(
+    rt: Runtime, tx: Connection, friend_id: FriendId, change: ProfileChange
+) -> None:
+    row = await friend_admin.profile(tx, friend_id)
+    assert row is not None
+    for name, wanted, most in (
+        ("radius_m", change.radius_m, row["radius_max_m"] or rt.policy.radius_max_m),
+        ("capacity", change.capacity, row["capacity_max"] or rt.policy.capacity_max),
+    ):
+        limits.check_settable(name, wanted, now=row[name], most=most)
 
 
 async def _set_reach(tx: Connection, friend_id: FriendId, change: ProfileChange) -> None:
@@ -322,6 +341,18 @@ async def set_state(
                 by, words = reason
                 if await desk.add_friend_note(tx, friend_id, by, f"{state}: {words}") is None:
                     raise NotesFull("reason")
+    await _refresh_and_retry(rt, {friend_id}, set())
+
+
+async def set_limits(
+    rt: Runtime, friend_id: FriendId, allowed: FriendLimits, *, actor: str
+) -> None:
+    """Set what the desk allows a friend, all of it; None is what the policy allows."""
+    async with transaction(rt.pool) as tx:
+        if not await friend_admin.set_limits(tx, friend_id, allowed):
+            raise NotFound("there is no such friend")
+        data = asdict(allowed)
+        await audit.record(tx, actor=actor, act="friend.limits", subject=str(friend_id), data=data)
     await _refresh_and_retry(rt, {friend_id}, set())
 
 

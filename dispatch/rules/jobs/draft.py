@@ -59,6 +59,7 @@ class Draft:
         self.signature: str | None = None
         self.move_note: str | None = None
         self.confirmed_at: datetime | None = None
+        self.alarm = False
 
     @property
     def live(self) -> list[Offer]:
@@ -203,6 +204,7 @@ class Draft:
             signature=self.signature,
             move_note=self.move_note,
             confirmed_at=self.confirmed_at,
+            alarm=self.alarm,
         )
 
     def _count(self, friend: FriendId, by: int) -> None:

@@ -41,6 +41,7 @@ from dispatch.rules.jobs.refusals import (
 )
 from dispatch.rules.jobs.states import HELD
 from dispatch.rules.policy import HOUR
+from dispatch.rules.trust import limits
 
 
 def book(case: Case, booked_before: int = 0) -> Verdict:
@@ -54,8 +55,9 @@ def book(case: Case, booked_before: int = 0) -> Verdict:
 def accept(case: Case, offer_id: OfferId, friend: Friend) -> Verdict:
     """Award the job to the first friend who accepts; the other live offers are lost.
 
-    Raises OfferExpired, OfferGone or AtCapacity. A repeated accept changes nothing while the friend
-    has the job, and afterwards if it was completed; once it was taken back the offer is gone.
+    Raises OfferExpired, OfferGone, AtCapacity or TooManyToday. A repeated accept changes nothing
+    while the friend has the job, and afterwards if it was completed; once it was taken back the
+    offer is gone.
     """
     draft = Draft(case)
     offer = _offer(case, offer_id)
@@ -66,6 +68,7 @@ def accept(case: Case, offer_id: OfferId, friend: Friend) -> Verdict:
         raise OfferGone
     if friend.open_jobs >= friend.capacity:
         raise AtCapacity(f"you have {friend.open_jobs} open jobs; finish or hand back one first")
+    limits.check_may_take(friend, case.policy)
 
     draft.close_offer(offer, OfferState.ACCEPTED)
     lost = draft.close_live_offers(OfferState.LOST)
@@ -143,9 +146,13 @@ def forfeit(case: Case) -> Verdict:
     return fan_out.restart(draft)
 
 
-def hand_back(case: Case, reason: str, note: str | None) -> Verdict:
-    """Take the job back from its friend, keep the reason, and ask others."""
+def hand_back(case: Case, reason: str, note: str | None, friend: Friend) -> Verdict:
+    """Take the job back from its friend, keep the reason, and ask others.
+
+    It is never refused for being one too many, but then the friend is paused until the desk acts.
+    """
     draft = Draft(case)
+    draft.alarm = limits.is_one_too_many(friend, case.policy)
     draft.require_state(BookingState.AWARDED, BookingState.CONTACTED, BookingState.SCHEDULED)
     draft.amend_award(protocol=Protocol(summary=note, minutes=0) if note else None)
     award = draft.end_award(AwardState.HANDED_BACK, OfferState.HANDED_BACK)

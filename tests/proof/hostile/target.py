@@ -75,5 +75,7 @@ async def open_target(*, is_whole: bool) -> AsyncIterator[Target]:
     settings = {"TEKKIE_ANONYMOUS_BOOKINGS": "confirm"}
     if not is_whole:
         settings |= {f"TEKKIE_{name.upper()}": value for name, value in SHORT.items()}
-    async with deploy(friend_groups(GROUPS), apis=1, workers=1, **settings) as deployment:
+    async with deploy(
+        friend_groups(GROUPS), apis=1, workers=1, is_limited=True, **settings
+    ) as deployment:
         yield Target(deployment=deployment, is_whole=is_whole)

@@ -20,6 +20,7 @@ export const QUEUES = [
   'missed',
   'disputed',
   'nothing_agreed',
+  'hand_backs',
   'incomplete',
   'unsure_addresses',
   'parked_messages',

@@ -104,6 +104,7 @@ function outcomeTexts(): Record<Outcome, string> {
     gone: say('ended.lost'),
     expired: say('ended.expired'),
     full: say('ended.full'),
+    day: say('ended.day'),
     refused: say('ended.gone'),
   };
 }

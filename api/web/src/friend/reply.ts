@@ -6,6 +6,7 @@ const CODES: Record<string, Outcome> = {
   'offer-gone': 'gone',
   'offer-expired': 'expired',
   'at-capacity': 'full',
+  'too-many-jobs-today': 'day',
   'not-found': 'gone',
 };
 

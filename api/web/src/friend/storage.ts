@@ -4,7 +4,7 @@ import type { components } from '../shared/openapi';
 type Offer = components['schemas']['Offer'];
 
 export type Reply = 'accept' | 'decline';
-export type Outcome = 'won' | 'declined' | 'gone' | 'expired' | 'full' | 'refused';
+export type Outcome = 'won' | 'declined' | 'gone' | 'expired' | 'full' | 'day' | 'refused';
 
 export interface Answer {
   offer_id: string;

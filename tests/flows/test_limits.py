@@ -1,0 +1,74 @@
+"""What a friend took and handed back within a day, counted under the lock of the row."""
+
+import asyncio
+from datetime import timedelta
+
+import pytest
+
+from dispatch.flows.bootstrap import load_index
+from dispatch.flows.jobs import commands
+from dispatch.rules.trust.limits import TooManyToday
+from tests.builders import book_and_accept, book_job, import_neighbours, live_offers_of
+
+DAY = timedelta(hours=24)
+STATE = "SELECT state, alarmed_at IS NOT NULL AS alarmed FROM friends WHERE ref = 'f1'"
+
+
+def limit(rt, **numbers):
+    rt.policy = type(rt.policy)(live_offers_max=100, **numbers)
+
+
+async def test_accept_and_hand_back_over_and_over_shows_no_more_customers_than_a_day_allows(
+    rt, clock
+):
+    limit(rt, jobs_per_day=3, hand_backs_per_day=100)
+    await import_neighbours(rt, 1)
+    for _ in range(3):
+        booking_id, offer = await book_and_accept(rt)
+        await commands.hand_back(rt, booking_id, offer.friend_id, "no_time", None)
+    with pytest.raises(TooManyToday):
+        await book_and_accept(rt)
+    await clock.advance(DAY)
+    await book_and_accept(rt)
+
+
+async def test_of_many_accepts_at_once_by_two_processes_no_more_pass_than_a_day_allows(
+    rt, other, owner
+):
+    limit(rt, jobs_per_day=3)
+    limit(other, jobs_per_day=3)
+    await import_neighbours(rt, 1, capacity=20)
+    await load_index(other)
+    offers = [live_offers_of(await book_job(rt))[0] for _ in range(8)]
+    calls = (
+        commands.accept((rt, other)[n % 2], offer.id, offer.friend_id)
+        for n, offer in enumerate(offers)
+    )
+    done = await asyncio.gather(*calls, return_exceptions=True)
+    assert sum(isinstance(one, TooManyToday) for one in done) == 5, done
+    assert await owner.fetchval("SELECT count(*) FROM awards") == 3
+
+
+async def test_one_hand_back_too_many_pauses_the_friend_and_loses_nothing(rt, owner):
+    limit(rt, hand_backs_per_day=1)
+    await import_neighbours(rt, 5)
+    held = [await book_and_accept(rt) for _ in range(3)]
+    for booking_id, offer in held[:2]:
+        assert tuple(await owner.fetchrow(STATE)) == ("active", False)
+        await commands.hand_back(rt, booking_id, offer.friend_id, "no_time", None)
+    assert tuple(await owner.fetchrow(STATE)) == ("paused", True)
+    booking_id, offer = held[2]
+    done = await commands.hand_back(rt, booking_id, offer.friend_id, "no_time", None)
+    assert done.job.booking.state == "open"
+    asked = {one.friend_id for one in live_offers_of(await book_job(rt))}
+    assert offer.friend_id not in asked
+
+
+async def test_many_hand_backs_in_one_batch_raise_the_alarm_too(rt, owner):
+    limit(rt, hand_backs_per_day=1)
+    await import_neighbours(rt, 5)
+    held = [await book_and_accept(rt) for _ in range(3)]
+    await asyncio.gather(
+        *(commands.hand_back(rt, id_, offer.friend_id, "no_time", None) for id_, offer in held)
+    )
+    assert tuple(await owner.fetchrow(STATE)) == ("paused", True)
