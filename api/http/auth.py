@@ -24,6 +24,7 @@ from data.records.ids import BookingId, FriendId, PartnerId, PersonId
 from data.records.jobs import Job
 from data.store.read_models import BookingView
 from data.store.sessions import Login
+from dispatch.flows.batched_lookups import lookups
 from dispatch.flows.partners import accounts
 from dispatch.flows.people import sessions
 from dispatch.rules.jobs import customer_links
@@ -194,6 +195,9 @@ BookingViewer = Annotated[
     Depends(require(Customer, Partner, Operator, FriendCaller)),
 ]
 CustomerOrFriend = Annotated[Customer | FriendCaller, Depends(require(Customer, FriendCaller))]
+CustomerOrDispatcher = Annotated[
+    Customer | Operator, Depends(require(Customer, Operator, role=OperatorRole.DISPATCHER))
+]
 PartnerOrOperator = Annotated[Partner | Operator, Depends(require(Partner, Operator))]
 
 
@@ -260,11 +264,21 @@ async def _caller_by_bearer(rt: Runtime, secret: bytes, token: str) -> Caller:
             found = Partner(partner_id=partner.id, members_only=partner.members_only)
     elif token.startswith(sessions.SESSION_PREFIX):
         found = await _caller_by_session(rt, token)
-    elif booking_id := customer_links.booking_of_token(secret, token):
-        found = Customer(booking_id=booking_id)
+    else:
+        found = await _caller_by_link(rt, secret, token)
     if found is None:
         raise Unauthenticated
     return found
+
+
+async def _caller_by_link(rt: Runtime, secret: bytes, token: str) -> Customer | None:
+    booking_id = customer_links.named_booking(token)
+    if booking_id is None:
+        return None
+    generation = await lookups(rt).link_generations.get(booking_id) or 0
+    if not customer_links.is_customer_token_valid(secret, booking_id, token, generation):
+        return None
+    return Customer(booking_id=booking_id)
 
 
 async def _caller_by_session(rt: Runtime, token: str) -> FriendCaller | Operator | None:

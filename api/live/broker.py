@@ -226,6 +226,15 @@ class Streams:
         # Nothing below awaits: streams and position advance together.
         self._deliver(frames, batch.mark, lost=batch.complete_from > 0)
         self._catch_up(joining, missed, batch.mark)
+        self._end_revoked(batch.events)
+
+    def _end_revoked(self, happened: Sequence[CommittedEvent]) -> None:
+        """End the streams of customers whose link was renewed."""
+        for one in happened:
+            if one.event.kind == visibility.LINK_RENEWED:
+                to = visibility.customer_of(one.event.booking_id)
+                for stream in tuple(self._by_subscriber.get(to, ())):
+                    stream.end()
 
     async def _missed_frames(
         self, tx: Connection, joining: Sequence[Stream], position: Snapshot

@@ -147,7 +147,7 @@ async def follow_live(
     streams = streams_of(request.app)
     if streams.open >= STREAMS_MAX:
         raise Overloaded
-    # A customer's link cannot be revoked; all other credentials are checked repeatedly.
+    # A customer's link is revoked by an event; all other credentials are checked repeatedly.
     checked = None if isinstance(caller, Customer) else sha256(credential.encode()).digest()
     cursor = parse_cursor(header or last_event_id)
     return EventStreamResponse(streams, Stream(_subscriber(caller), checked, cursor, caller))

@@ -18,6 +18,7 @@ from api.http.auth import (
     Caller,
     CurrentCaller,
     CurrentCustomer,
+    CustomerOrDispatcher,
     Operator,
     Partner,
     PartnerOrOperator,
@@ -253,6 +254,23 @@ async def ask_move(
     await commands.request_move(rt, caller.booking_id, wishes=tuple(body.wishes), note=body.note)
     view = await visible_booking(rt, caller, BookingId(booking_id))
     return presenters.present_booking_for(caller, view, rt.policy)
+
+
+@router.post(
+    "/{booking_id}/renew-link",
+    summary="Renew the customer's link",
+    responses=problems(NotFound, NotInThisState),
+)
+async def renew_link(
+    rt: Rt, caller: CustomerOrDispatcher, booking_id: UUID
+) -> responses.BookingResponse:
+    """Make every link of the customer invalid, the one used here too, and mail a new one."""
+    await check_owner(rt, caller, BookingId(booking_id))
+    await commands.renew_link(
+        rt, BookingId(booking_id), actor=actor(caller), may_act=ownership_test(caller)
+    )
+    view = await visible_booking(rt, caller, BookingId(booking_id))
+    return presenters.present_booking_for(caller, view, rt.policy, with_customer=False)
 
 
 @router.get("/{booking_id}/events", summary="List a booking's events", responses=problems(NotFound))

@@ -61,6 +61,7 @@ class Booking:
     cancel_fee_minor: int = 0
     wrong_codes: int = 0
     booked_before: int = 0
+    link_generation: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

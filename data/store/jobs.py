@@ -235,7 +235,7 @@ def _booking_row(b: Booking) -> Row:
 def _booking_update_row(b: Booking) -> Row:
     return (
         *(b.id, b.state, b.tier, b.round, b.round_limit, b.event_seq, b.award_id, b.state_at),
-        *(b.cancel_fee_minor, b.wrong_codes),
+        *(b.cancel_fee_minor, b.wrong_codes, b.link_generation),
     )
 
 
@@ -349,6 +349,7 @@ def booking(row: asyncpg.Record) -> Booking:
         cancel_fee_minor=row["cancel_fee_minor"],
         wrong_codes=row["wrong_codes"],
         booked_before=row["booked_before"],
+        link_generation=row["link_generation"],
     )
 
 

@@ -66,6 +66,7 @@ class MessageContext:
     language: Language
     address: str
     asked: int
+    link_generation: int
     friend_name: str | None
     offer: CurrentOffer | None
     award: LatestAward | None
@@ -98,6 +99,7 @@ def _message_context(row: asyncpg.Record) -> MessageContext:
         language=Language(row["language"] or Language.EN),
         address=row["address"] or "",
         asked=row["asked"],
+        link_generation=row["link_generation"],
         friend_name=row["friend_name"],
         offer=_offer(row),
         award=_award(row),

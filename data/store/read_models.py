@@ -258,6 +258,14 @@ async def customers(tx: Connection, booking_ids: Sequence[BookingId]) -> dict[Bo
     return {BookingId(row["id"]): _contact(row) for row in rows}
 
 
+async def link_generations(
+    tx: Connection, booking_ids: Sequence[BookingId]
+) -> dict[BookingId, int]:
+    """Return the generation of the customers' links of these bookings."""
+    rows = await tx.fetch(sql.link_generations, booking_ids)
+    return {BookingId(row["id"]): row["link_generation"] for row in rows}
+
+
 async def outcomes(
     tx: Connection, friend_id: FriendId, *, before: tuple[UUID, int] | None, limit: int
 ) -> list[OutcomeView]:

@@ -99,6 +99,7 @@ class Lookups:
     session_owners: BatchedLookup[bytes, SessionOwner]
     partners: BatchedLookup[bytes, Partner]
     customers: BatchedLookup[BookingId, Contact]
+    link_generations: BatchedLookup[BookingId, int]
 
 
 def lookups(rt: Runtime) -> Lookups:
@@ -109,5 +110,6 @@ def lookups(rt: Runtime) -> Lookups:
             session_owners=BatchedLookup(rt, sessions.session_owners),
             partners=BatchedLookup(rt, partners.partners_by_key),
             customers=BatchedLookup(rt, read_models.customers),
+            link_generations=BatchedLookup(rt, read_models.link_generations),
         )
     return rt.lookups

@@ -63,7 +63,9 @@ class Content:
     def link(self, message: Message, about: MessageContext) -> str:
         """Where the letter's button leads; a customer's link is itself their credential."""
         if message.audience is Audience.CUSTOMER:
-            return f"{self.base_url}/job/{customer_token(self.secret, message.booking_id)}"
+            generation = about.link_generation
+            token = customer_token(self.secret, message.booking_id, generation)
+            return f"{self.base_url}/job/{token}"
         if about.offer:
             return f"{self.base_url}/friend/offers/{about.offer.id}"
         return f"{self.base_url}/friend/jobs/{message.booking_id}"

@@ -81,6 +81,8 @@ TABLE = {
         "other customer": 404,
         "other friend": 404,
     },
+    "renew_link": dict.fromkeys(("customer", *DISPATCHERS), 200) | {"other customer": 404},
+    "set_friend_limits": dict.fromkeys(DISPATCHERS, 200),
     "award_booking": dict.fromkeys(DISPATCHERS, 409),
     **dict.fromkeys(
         (

@@ -79,9 +79,9 @@ async def waiting(api, clock, owner):
     made["nothing_agreed"] = silent["id"]
     worker = await api.friend("f1")
     assert (await worker.post(f"/v1/bookings/{silent['id']}/contacted")).status_code == 200
-    earlier = ", ".join(f"{one} = {one} - $2" for one in ("awarded_at", "contact_due_at"))
+    earlier = ", ".join(f"{one} = {one} - $2::interval" for one in ("awarded_at", "contact_due_at"))
     await owner.execute(
-        f"UPDATE awards SET {earlier}, contacted_at = contacted_at - $2 WHERE booking_id = $1",
+        f"UPDATE awards SET {earlier}, contacted_at = contacted_at - $2::interval WHERE booking_id = $1",
         *(silent["id"], api.rt.policy.agree_within),
     )
     returned, _ = await api.win("f5")

@@ -298,6 +298,23 @@ async def test_a_revoked_session_ends_its_stream_and_no_other(api, url, rt, monk
         assert (await other.next()).name == "offer.made"
 
 
+async def test_a_renewed_link_ends_its_streams_and_no_other(api, url, rt):
+    own, other = await book_job(rt), await book_job(rt)
+    link, kept = (customer_token(rt.settings.key(), done.job.booking.id) for done in (own, other))
+    async with open_ready(url, link) as customer, open_ready(url, kept) as neighbour:
+        for done in (own, other):
+            offer = live_offers_of(done)[0]
+            if done is own:
+                await commands.renew_link(
+                    rt, offer.booking_id, actor="customer", may_act=lambda job: True
+                )
+            await commands.accept(rt, offer.id, offer.friend_id)
+        assert (await customer.next()).name == "link.renewed"
+        assert (await neighbour.next()).name == "booking.awarded"
+        while await customer.next() is not None:
+            pass
+
+
 async def test_an_idle_stream_gets_heartbeats_with_the_current_cursor(api, url, rt, monkeypatch):
     monkeypatch.setattr(broker, "HEARTBEAT_S", 0.2)
     desk = (await api.operator()).token

@@ -75,7 +75,7 @@ HOT: Mapping[str, Mapping[str, Hot]] = {
         "by_reference": hot([ONE], ["order 1"], by="booking_partner_reference"),
         "contacts": hot(["k"], timedelta(days=1), by=""),
         "update_bookings": hot(
-            *([ONE], ["open"], ["friend"], [1], [5], [2], [None], [BEGINNING], [0], [0]),
+            *([ONE], ["open"], ["friend"], [1], [5], [2], [None], [BEGINNING], [0], [0], [0]),
             by="bookings_pkey",
         ),
         "update_offers": hot([ONE], ["lost"], [BEGINNING], by="offers_pkey"),
@@ -191,6 +191,7 @@ HOT: Mapping[str, Mapping[str, Hot]] = {
         "offers": hot(ONE, by="offers_inbox bookings_pkey"),
         "jobs": hot(ONE, None, None, None, 50, by="awards_friend bookings_pkey people_pkey"),
         "customers": hot(FEW, by="bookings_pkey people_pkey"),
+        "link_generations": hot(FEW, by="bookings_pkey"),
     },
 }
 OPTIONAL: Mapping[str, frozenset[str]] = {
@@ -205,6 +206,7 @@ OPTIONAL: Mapping[str, frozenset[str]] = {
             "held_certificates",
             "end_certificates",
             "set_state",
+            "set_limits",
             "set_quiet",
             "set_reach",
             "set_base",

@@ -20,6 +20,7 @@ from data.records.ids import CustomerKey, customer_key
 from data.records.jobs import Job, Protocol
 from data.settings import Settings
 from data.store import jobs as store
+from data.store.friend_admin import FriendLimits
 from dispatch.flows.bootstrap import open_runtime
 from dispatch.flows.jobs import commands
 from dispatch.flows.partners import accounts
@@ -55,6 +56,14 @@ ALTERATIONS = {
     ),
     "change_profile": lambda bench, n: friends.change_profile(
         bench.rt, bench.friends[n], ProfileChange(radius_m=500 + 3000 * n, capacity=1 + n % 3)
+    ),
+    "set_limits": lambda bench, n: friends.set_limits(
+        bench.rt,
+        bench.friends[n],
+        FriendLimits(
+            jobs_per_day=5000, hand_backs_per_day=5000, capacity_max=1 + n, radius_max_m=None
+        ),
+        actor="system",
     ),
     "certify": lambda bench, n: friends.certify(bench.rt, bench.friends[n], "wifi", actor="system"),
     "uncertify": lambda bench, n: friends.uncertify(
@@ -100,7 +109,9 @@ class Bench:
         self.partner = (await accounts.add(self.rt, "Radio Meier"))[0].id
 
     async def reset(self, rank_by: RankBy) -> None:
-        self.rt.policy = replace(self.rt.policy, rank_by=rank_by)
+        self.rt.policy = replace(
+            self.rt.policy, rank_by=rank_by, jobs_per_day=5000, hand_backs_per_day=5000
+        )
         await self.owner.execute(WIPE)
         self.rt.index.load([])
         self.clock = Clock(self.owner)
@@ -290,7 +301,11 @@ class Run:
     def finish(self, booking, number, action):
         self.of_holder(action, booking, number, *{"complete": (DONE,)}.get(action, ("other", None)))
 
-    @step(booking=BOOKING, number=NUMBERS, word=["cancel", "redispatch", "award_by_hand"])
+    @step(
+        booking=BOOKING,
+        number=NUMBERS,
+        word=["cancel", "redispatch", "award_by_hand", "renew_link"],
+    )
     def desk(self, booking, number, word):
         rt, friend = self.bench.rt, self.bench.friends[number]
         # The desk cannot award a job to one friend twice within a microsecond.
@@ -306,6 +321,9 @@ class Run:
             ),
             "redispatch": lambda: commands.redispatch(rt, booking, actor=OPERATOR),
             "award_by_hand": lambda: commands.award_by_hand(rt, booking, friend, actor=OPERATOR),
+            "renew_link": lambda: commands.renew_link(
+                rt, booking, actor=OPERATOR, may_act=lambda job: True
+            ),
         }
         self.attempt(word, acts[word]())
 

@@ -52,6 +52,7 @@ COMMANDS = {
         "complete": "finish",
         "mark_incomplete": "finish",
         "cancel": "desk",
+        "renew_link": "desk",
         "redispatch": "desk",
         "award_by_hand": "desk",
         "report_no_call": "complain",
@@ -83,7 +84,15 @@ LIFE = [
         "mark_on_the_way",
         "start",
     ),
-    *("hand_back", "complete", "mark_incomplete", "cancel", "redispatch", "award_by_hand"),
+    *(
+        "hand_back",
+        "complete",
+        "mark_incomplete",
+        "cancel",
+        "redispatch",
+        "award_by_hand",
+        "renew_link",
+    ),
     *("report_no_call", "request_move", "delay", "take_back_on_the_way", "rate"),
 ]
 

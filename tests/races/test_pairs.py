@@ -18,6 +18,7 @@ from dispatch.flows.bootstrap import load_index
 from dispatch.flows.execute import CommandResult
 from dispatch.flows.jobs import commands
 from dispatch.rules.refusals import Refused
+from dispatch.rules.trust.confirmation_codes import Proof
 from dispatch.runtime import Runtime
 from tests.builders import book_job, import_neighbours, live_offers_of
 from tests.flows.invariants import check_invariants
@@ -53,6 +54,7 @@ def allow(job):
 
 VERBS = {
     "accept": lambda p: commands.accept(p.rt, p.offer.id, p.offer.friend_id),
+    "confirm": lambda p: commands.confirm(p.rt, p.offer.booking_id, Proof.LINK),
     "decline": lambda p: commands.decline(p.rt, p.offer.id, p.offer.friend_id),
     "confirm_contact": lambda p: p.of_friend(commands.confirm_contact),
     "schedule": lambda p: p.of_friend(commands.schedule, p.starts_at, None),
@@ -68,6 +70,7 @@ VERBS = {
     ),
     "report_no_call": lambda p: p.by_right(commands.report_no_call),
     "request_move": lambda p: p.by_right(commands.request_move, wishes=(), note=None),
+    "renew_link": lambda p: p.by_right(commands.renew_link, actor="customer", may_act=allow),
     "redispatch": lambda p: p.by_right(commands.redispatch, actor="system"),
     "award_by_hand": lambda p: commands.award_by_hand(
         p.rt, p.offer.booking_id, p.other, actor="system"
@@ -83,6 +86,8 @@ BEFORE = {
     "decline": (),
     "cancel": (),
     "award_by_hand": (),
+    "confirm": (),
+    "renew_link": (),
     "confirm_contact": ("accept",),
     "hand_back": ("accept",),
     "redispatch": ("accept",),

@@ -5,13 +5,30 @@ from hypothesis import strategies as st
 
 from data.records.ids import BookingId
 from dispatch.rules.jobs.customer_links import (
-    booking_of_token,
     customer_token,
     is_customer_token_valid,
+    named_booking,
 )
 
 SECRET = b"a secret of thirty-two characters"
 BOOKING = BookingId(UUID("0197f0a0-0000-7000-8000-000000000001"))
+
+
+def booking_of_token(secret: bytes, token: str) -> BookingId | None:
+    booking_id = named_booking(token)
+    valid = booking_id is not None and is_customer_token_valid(secret, booking_id, token)
+    return booking_id if valid else None
+
+
+def test_a_token_is_valid_in_its_own_generation_alone():
+    tokens = [customer_token(SECRET, BOOKING, generation) for generation in (0, 1, 2, 256)]
+    assert len(set(tokens)) == len(tokens)
+    for generation, token in zip((0, 1, 2, 256), tokens, strict=True):
+        assert len(token) == 65
+        valid = [
+            one for one in (0, 1, 2, 256) if is_customer_token_valid(SECRET, BOOKING, token, one)
+        ]
+        assert valid == [generation]
 
 
 def test_a_token_leads_to_its_booking():

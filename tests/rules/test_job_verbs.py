@@ -73,6 +73,7 @@ VERBS = {
     "redispatch": (rules.redispatch,),
     "award_by_hand": (rules.award_by_hand, friend(6)),
     "rate": (rules.rate, 5, None),
+    "renew_link": (rules.renew_link,),
 }
 # In the order of IN: the state it leads to, "same" when nothing changes, "-" when refused.
 EXPECTED = {

@@ -179,6 +179,9 @@ class Teller:
     def booking_handed_back(self, data, event, by):
         return f"{self.leave('accepted, handed back')} hands the job back: cannot help"
 
+    def link_renewed(self, data, event, by):
+        return "New link for the customer, earlier ones are invalid"
+
     def appointment_move_asked(self, data, event, by):
         assert self.appointments
         return "The customer asks for another time: –"

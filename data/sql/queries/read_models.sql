@@ -87,6 +87,9 @@ SELECT b.id, c.name, c.email, c.phone, c.street, c.postcode, c.city, c.country, 
        b.language AS spoken
 FROM bookings b JOIN people c ON c.id = b.customer_id WHERE b.id = ANY ($1)
 
+-- name: link_generations
+SELECT id, link_generation FROM bookings WHERE id = ANY($1::uuid[])
+
 -- name: outcomes
 -- No distance and no rank: they would reveal where others live. No line where friend and customer are blocked: it would
 -- reveal who has booked.

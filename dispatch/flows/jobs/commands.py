@@ -268,6 +268,13 @@ async def request_move(
     return await _by_permitted(rt, booking_id, "customer", lambda job: True, rule)
 
 
+async def renew_link(
+    rt: Runtime, booking_id: BookingId, *, actor: str, may_act: Permission
+) -> CommandResult:
+    """Make every link of the customer invalid, and mail a new one. Raises NotInThisState."""
+    return await _by_permitted(rt, booking_id, actor, may_act, rules.renew_link)
+
+
 async def redispatch(rt: Runtime, booking_id: BookingId, *, actor: str) -> CommandResult:
     """Ask friends for a booking again, for the desk."""
     return await _by_permitted(rt, booking_id, actor, lambda job: True, rules.redispatch)

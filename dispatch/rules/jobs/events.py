@@ -330,6 +330,7 @@ EVENTS: Final[Mapping[str, EventKind]] = {
             where(lacks("claimed"), friend),
         ),
     ),
+    "link.renewed": _kind("", (to_customer("link_renewed", "package link"), customer)),
     "offer.declined": _kind("friend offer"),
     "offer.expired": _automatic("friends"),
     "contact.reminded": _automatic(

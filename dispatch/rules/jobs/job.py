@@ -310,6 +310,15 @@ def rate(case: Case, stars: int, comment: str | None) -> Verdict:
     return draft.changes()
 
 
+def renew_link(case: Case) -> Verdict:
+    """Make every link of the customer invalid and send a new one; the next call makes another."""
+    draft = Draft(case)
+    draft.require_state(*(state for state in BookingState if state is not BookingState.UNCONFIRMED))
+    draft.change(link_generation=draft.booking.link_generation + 1)
+    draft.add_event("link.renewed")
+    return draft.changes()
+
+
 def _award(draft: Draft, friend: Friend, *, offer_id: OfferId | None, lost: list[str]) -> Changes:
     draft.change(tier=friend.tier)
     booking, within = draft.booking, draft.policy.contact_within

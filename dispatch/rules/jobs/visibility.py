@@ -38,6 +38,10 @@ class VisibleEvent:
     data: Mapping[str, Any]
 
 
+LINK_RENEWED: Final = "link.renewed"
+"""The event after which a customer's links of before are invalid."""
+
+
 def customer_of(booking_id: BookingId) -> Subscriber:
     """Everybody who holds the customer link of a booking."""
     return Subscriber((Audience.CUSTOMER, booking_id))

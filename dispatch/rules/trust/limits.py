@@ -30,6 +30,8 @@ class PausedByAlarm(Refused):
 class BeyondLimit(Refused):
     """This is more than the desk allows you."""
 
+    code = "beyond-limit"
+
     def __init__(self, name: str, most: int) -> None:
         super().__init__(f"set {name} to {most} at most, or ask the desk for more")
         self.name, self.most = name, most

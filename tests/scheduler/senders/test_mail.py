@@ -14,7 +14,7 @@ from data.markets import Language
 from data.records.jobs import Protocol
 from data.settings import Settings
 from dispatch.flows.jobs import commands
-from dispatch.rules.jobs.customer_links import booking_of_token
+from dispatch.rules.jobs.customer_links import customer_token, named_booking
 from scheduler.relay import Relay
 from scheduler.senders import GiveUp, Retry, Sent
 from scheduler.senders.letters import Letter
@@ -260,7 +260,18 @@ async def test_the_customers_link_leads_to_their_booking(rt, post_office):
     (mail,) = to(await post_office(), "vera@example.com")
     assert "4 Personen" in text(mail)
     token = re.search(r"https://tekkie\.test/job/(\S+)", text(mail))[1]
-    assert booking_of_token(rt.settings.key(), token) == done.job.booking.id
+    assert named_booking(token) == done.job.booking.id
+
+
+async def test_a_letter_has_the_link_that_is_valid_when_it_is_sent(rt, post_office):
+    await import_neighbours(rt, 4)
+    booking_id = (await book_job(rt)).job.booking.id
+    await commands.renew_link(rt, booking_id, actor="customer", may_act=lambda job: True)
+    mails = to(await post_office(), "vera@example.com")
+    assert [mail["Subject"].partition(":")[0] for mail in mails][-1] == "Ihr neuer Link"
+    assert len(mails) == 2
+    for mail in mails:
+        assert f"/job/{customer_token(rt.settings.key(), booking_id, 1)}" in text(mail)
 
 
 async def test_an_offer_taken_before_it_was_mailed_is_not_mailed(rt, post_office, messages):

@@ -22,6 +22,8 @@ export class Following {
   /** The time of the displayed state while it may be stale; else empty. */
   asOf = $state('');
   missing = $state(false);
+  /** This link was made invalid here; another one is on its way by mail. */
+  revoked = $state(false);
   error = $state.raw<unknown>();
   live: Live;
   #id: string;
@@ -64,6 +66,13 @@ export class Following {
     this.job = job;
     setZone(job.timezone);
     void this.renew();
+  }
+
+  /** This link is invalid from now on. */
+  revoke(): void {
+    this.revoked = true;
+    this.close();
+    this.#forget();
   }
 
   close(): void {
