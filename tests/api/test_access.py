@@ -150,6 +150,12 @@ BODIES = {
     "add_my_phone": PHONE,
     "remove_my_phone": {"endpoint": PHONE["endpoint"]},
     "note_booking": {"text": "Call after six."},
+    "set_friend_limits": {
+        "jobs_per_day": 40,
+        "hand_backs_per_day": None,
+        "capacity_max": None,
+        "radius_max_m": None,
+    },
     "set_friend_state": {"state": "paused", "reason": "Holidays."},
     **{name: {"person": "f1"} for name in ("export_person", "erase_person")},
     "import_friends": {"filename": "friends.csv", "content": "ref\n", "dry_run": True},

@@ -79,15 +79,17 @@ async def waiting(api, clock, owner):
     made["nothing_agreed"] = silent["id"]
     worker = await api.friend("f1")
     assert (await worker.post(f"/v1/bookings/{silent['id']}/contacted")).status_code == 200
-    earlier = ", ".join(f"{one} = {one} - $2::interval" for one in ("awarded_at", "contact_due_at"))
+    earlier = ", ".join(
+        f"{one} = {one} - $2::interval" for one in ("awarded_at", "contact_due_at", "contacted_at")
+    )
     await owner.execute(
-        f"UPDATE awards SET {earlier}, contacted_at = contacted_at - $2::interval WHERE booking_id = $1",
+        f"UPDATE awards SET {earlier} WHERE booking_id = $1",
         *(silent["id"], api.rt.policy.agree_within),
     )
-    returned, _ = await api.win("f5")
+    returned, _ = await api.win("f2")
     made["hand_backs"] = returned["id"]
-    await owner.execute("UPDATE friends SET hand_backs_per_day = 0 WHERE ref = 'f5'")
-    worker = await api.friend("f5")
+    await owner.execute("UPDATE friends SET hand_backs_per_day = 0 WHERE ref = 'f2'")
+    worker = await api.friend("f2")
     back = await worker.post(f"/v1/bookings/{returned['id']}/hand-back", {"reason": "no_time"})
     assert back.status_code == 200
     left, _ = await api.win("f4")

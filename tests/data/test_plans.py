@@ -207,6 +207,7 @@ OPTIONAL: Mapping[str, frozenset[str]] = {
             "end_certificates",
             "set_state",
             "set_limits",
+            "vacate_addresses",
             "set_quiet",
             "set_reach",
             "set_base",

@@ -88,6 +88,8 @@ EXPECTED = {
     "hand_back": "- open open open - - - - - -",
     "cancel": "cancelled cancelled cancelled cancelled - - cancelled cancelled same cancelled",
     "redispatch": "- open open open - - unfilled open - open",
+    "renew_link": "open awarded contacted scheduled under_way completed unfilled incomplete "
+    "cancelled -",
     "award_by_hand": "awarded - - - - - awarded - - -",
     "rate": "- - - - - completed - - - -",
     "not_on_the_way": "- - same same - - - - - -",
