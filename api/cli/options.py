@@ -26,6 +26,8 @@ SETTINGS: Final = {
     "by default http://host:port.",
     "secret_key": "Key that signs sessions and links, at least 32 characters, the same on every "
     "machine; by default made once and kept in the data folder.",
+    "anonymous_bookings": "Whether a customer who books without a partner must confirm the mail "
+    "address before friends are asked; `trust` is for trials and closed networks.",
     "smtp_host": "Mail server; without it mails are written to a file in the data folder.",
     "smtp_port": "Port of the mail server.",
     "smtp_user": "User at the mail server.",

@@ -212,6 +212,7 @@ OPTIONAL: Mapping[str, frozenset[str]] = {
             "set_reach",
             "set_base",
             "record_base_move",
+            "vacate_addresses",
             "set_capacity",
             "remove_members",
             "profile",

@@ -19,7 +19,7 @@ from tests.simulation.invariants import InvariantViolated
 from tests.simulation.sometimes import SOMETIMES, never_reached
 from tests.simulation.town import Town
 
-TOWNS = 8
+TOWNS = 12
 
 
 @pytest.fixture(scope="module")
