@@ -62,6 +62,14 @@ async def test_a_missing_call_reminds_the_friend_or_alerts_the_desk(tabs, site):
     desk = await site.api.operator()
     assert (await desk.get("/v1/desk/queues")).json()["disputed"] == 1
 
+    await button(page, "Make this link invalid").click()
+    await button(page, "Send a new link").click()
+    await page.get_by_role("heading", name="This link is no longer valid").wait_for()
+    await page.reload()
+    await page.get_by_text("This link is no longer valid").wait_for(state="detached")
+    old = await site.api.client(other["token"]).get(f"/v1/bookings/{other['id']}")
+    assert old.status_code == 401
+
 
 async def test_another_time_is_asked_for_and_answered(tabs, site, clock):
     booking, path = await agreed(site, clock, hours=48)

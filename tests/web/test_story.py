@@ -16,7 +16,7 @@ from dispatch.rules.jobs.events import EVENTS
 from dispatch.rules.policy import RankBy
 from tests.flows import steps, walk
 
-STEPS, SEED = 270, 3
+STEPS, SEED = 360, 4
 CALL_WITHIN = timedelta(hours=12)
 ZURICH = ZoneInfo("Europe/Zurich")
 FACTS = """() => [...document.querySelectorAll('article [data-fact]')].reverse().map(fact => ({
