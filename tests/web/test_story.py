@@ -37,8 +37,9 @@ def lives(server, template, tmp_path, monkeypatch):
             for booking in self.bookings:
                 for action in ("mark_on_the_way", "take_back_on_the_way"):
                     self.of_holder(action, booking, 1)
-            # Nobody does anything more: offers expire, and who has not called loses the job.
-            for hours in (1, 1, 1, 6, 12):
+            # Nobody does anything more: offers expire, who has not called loses the job, and who
+            # has agreed on nothing is reminded.
+            for hours in (1, 1, 1, 6, 12, 60):
                 self.run(bench.clock.advance(timedelta(hours=hours)))
                 while self.run(commands.fire_due_timers(bench.rt, 100)):
                     pass
@@ -84,6 +85,8 @@ class Teller:
             return "customer"
         if kind == "booking.redispatched" or (kind == "booking.awarded" and by == "operator"):
             return "desk"
+        if kind == "link.renewed":
+            return "customer" if by == "customer" else "desk"
         assert group in {"booking", "offer"}
         return self.names[data["friend"]]
 
@@ -182,6 +185,11 @@ class Teller:
     def link_renewed(self, data, event, by):
         return "New link for the customer, earlier ones are invalid"
 
+    def appointment_missing(self, data, event, by):
+        assert self.called
+        assert not self.appointments
+        return "No appointment entered since the call: both were reminded"
+
     def appointment_move_asked(self, data, event, by):
         assert self.appointments
         return "The customer asks for another time: –"
@@ -214,7 +222,7 @@ class Teller:
 
 AUTOMATIC = {
     *("booking.offered", "booking.escalated", "booking.unfilled"),
-    *("offer.expired", "contact.reminded", "contact.missed"),
+    *("offer.expired", "contact.reminded", "contact.missed", "appointment.missing"),
 }
 BY_CUSTOMER = {
     *("booking.created", "booking.cancelled", "booking.rated"),

@@ -20,7 +20,7 @@ NOT_IN_SCHEMA = re.compile(
     "contains the control character|is not a valid cursor|is in the year|km from the nearest|"
     "telephone number|is only for partners|is less than the jobs you hold|is no e-mail|"
     "is not the name of a CSV|is missing while|is not a mail address|is as late as|"
-    "is too short|"  # once trimmed
+    "is too short|has no letter|"  # once trimmed
     "is not pairs of x and y within the box|has more than 4000 points"
 )
 REFUSED = ["400", "401", "403", "404", "405", "409", "413", "415", "422", "429"]

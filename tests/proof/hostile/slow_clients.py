@@ -27,6 +27,8 @@ UPLOAD = (
 ANSWERS_BYTES = 12 * 2**20
 # Each part of the loopback network is an address of its own; 127.0.0.1 is a proxy of ours.
 UPLOADER, SILENT, READS_NOTHING, TOO_MANY = (f"127.0.0.{n}" for n in (2, 3, 4, 5))
+# A machine too busy to ask its database in a second says nothing about the attack.
+SLOW_DATABASE = b"no answer within"
 MARGIN_S = 10.0
 BEYOND = 10
 
@@ -121,7 +123,7 @@ async def probe(target: Target, uploads: list[socket.socket]) -> Probes:
             for request in requests:
                 reply = await request()
                 probes.took_s.append(reply.ended_s - reply.began_s)
-                if reply.status != 200:
+                if reply.status != 200 and SLOW_DATABASE not in reply.body:
                     probes.wrong.append(f"{reply.status}: {reply.body[:300]!r}")
             for one in uploads:
                 _send_byte(one)
