@@ -17,7 +17,7 @@ from dispatch.rules.policy import RankBy
 from tests.flows import steps, walk
 
 STEPS, SEED = 360, 4
-CALL_WITHIN = timedelta(hours=12)
+CALL_WITHIN, CALL_WITHIN_PRO = timedelta(hours=12), timedelta(hours=8)
 ZURICH = ZoneInfo("Europe/Zurich")
 FACTS = """() => [...document.querySelectorAll('article [data-fact]')].reverse().map(fact => ({
     text: fact.querySelector('.text').innerText,
@@ -79,13 +79,13 @@ class Teller:
 
     def actor(self, kind, data, by):
         group = kind.partition(".")[0]
-        if kind in AUTOMATIC:
+        if kind in AUTOMATIC or (kind == "booking.cancelled" and by == "system"):
             return "automatic"
         if kind in BY_CUSTOMER:
             return "customer"
         if kind == "booking.redispatched" or (kind == "booking.awarded" and by == "operator"):
             return "desk"
-        if kind == "link.renewed":
+        if kind in {"link.renewed", "booking.confirmed"}:
             return "customer" if by == "customer" else "desk"
         assert group in {"booking", "offer"}
         return self.names[data["friend"]]
@@ -103,6 +103,9 @@ class Teller:
 
     def booking_created(self, data, event, by):
         return "Booked: Wi-Fi setup"
+
+    def booking_confirmed(self, data, event, by):
+        return "E-mail address confirmed"
 
     def booking_offered(self, data, event, by):
         for one in data["offers"]:
@@ -135,7 +138,8 @@ class Teller:
             self.end(data["lost"], f"taken by another friend {clock(event['at'])}")
         else:
             self.end([*data["lost"], self.holder], f"withdrawn {clock(event['at'])}")
-        due = datetime.fromisoformat(event["at"]) + CALL_WITHIN
+        is_pro = self.names[self.holder].startswith("Pro")
+        due = datetime.fromisoformat(event["at"]) + (CALL_WITHIN_PRO if is_pro else CALL_WITHIN)
         self.due = moment(due.isoformat())
         return f"{self.names[self.holder]} has the job, call by {self.due}"
 
@@ -168,13 +172,14 @@ class Teller:
         return "Not solved: Another reason"
 
     def booking_cancelled(self, data, event, by):
-        self.end(data["withdrawn"], f"withdrawn {clock(event['at'])}")
+        self.end(data.get("withdrawn", ()), f"withdrawn {clock(event['at'])}")
         if self.holder is not None:
             self.leave("accepted, ended early")
         if data.get("fee_minor"):
             fee = f"{data['fee_minor'] / 100:.2f}"
             return f"Cancelled late: Another reason, fee CHF {fee}"
-        return "Cancelled: Another reason"
+        reason = "not confirmed in time" if by == "system" else "Another reason"
+        return f"Cancelled: {reason}"
 
     def booking_rated(self, data, event, by):
         return f"Rated: {data['stars']} star{'s' if data['stars'] > 1 else ''}"
