@@ -18,6 +18,10 @@ from geo.point import Point, Precision
 
 ZURICH = Point(lat=47.3667, lon=8.5410)
 METRES_PER_DEGREE = 111_195.0
+SIGNED = "M0 0L600 200"
+"""A signature of a customer, which lets a job be completed at once."""
+SIGNATURE = {"width": 600, "height": 200, "strokes": [[0, 0, 600, 200]]}
+"""The same, as the API takes it."""
 
 
 def north(metres: float, of: Point = ZURICH) -> Point:

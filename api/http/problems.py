@@ -43,7 +43,9 @@ from dispatch.rules.jobs.refusals import (
     AppointmentOverlaps,
     AppointmentUnfit,
     AtCapacity,
+    CompletedTooEarly,
     ContactDeadlinePassed,
+    ContestOver,
     FeeChanged,
     FriendUnfit,
     NotInThisState,
@@ -204,6 +206,8 @@ REFUSALS: Mapping[type[Refused], int] = {
     AppointmentOverlaps: 409,
     AppointmentUnfit: 422,
     FeeChanged: 409,
+    CompletedTooEarly: 409,
+    ContestOver: 409,
     WrongCode: 422,
     TooManyCodes: 409,
     TooManyBookings: 429,
@@ -381,6 +385,8 @@ def error_response(error: Exception, headers: Mapping[str, str] | None = None) -
     extra = NOTHING
     if isinstance(error, FeeChanged):
         extra = {"fee": {"amount": error.fee.amount, "currency": error.fee.currency}}
+    if isinstance(error, CompletedTooEarly):
+        extra = {"possible_at": error.possible_at.isoformat().replace("+00:00", "Z")}
     if isinstance(error, ProofRequired):
         extra = {"challenge": error.challenge}
     return _problem(kind, detail, fields, headers or {}, extra)

@@ -69,6 +69,11 @@ PROBLEM: Final[Mapping[str, Any]] = {
             "allOf": [{"$ref": "#/components/schemas/Money"}],
             "description": "With `fee-changed`: the present fee for cancelling.",
         },
+        "possible_at": {
+            "type": "string",
+            "format": "date-time",
+            "description": "With `completed-too-early`: from when it is possible.",
+        },
     },
     "additionalProperties": False,
 }

@@ -7,7 +7,10 @@ from typing import Any, Final
 
 # Stands for every step of a job: all operations of friends on a booking.
 JOB: Final = ("*job",)
-DESK: Final = ("list_decisions", "redispatch_booking", "award_booking")
+DESK: Final = (
+    *("list_decisions", "redispatch_booking", "award_booking"),
+    *("uphold_completion", "reopen_booking"),
+)
 DESK_LISTS: Final = (
     *("show_numbers", "show_queues", "find_bookings", "show_map", "list_messages"),
     *("find_friends", "import_friends", "list_partners", "add_partner"),
@@ -22,7 +25,7 @@ FIRST_CERTIFICATE: Final = {
 }
 BOOKING: Final = (
     *("get_booking", "list_events", "cancel_booking", "report_no_contact", "ask_move"),
-    *("rate_booking", "confirm_booking"),
+    *("rate_booking", "confirm_booking", "contest_completion"),
 )
 BY_ADDRESS: Final = {
     "country": "$request.body#/address/country",
@@ -59,6 +62,7 @@ LINKS: Final[Mapping[str, tuple[tuple[Mapping[str, str], tuple[str, ...]], ...]]
     "add_partner": ((BY_KEY, ("revoke_partner_key",)),),
     "list_decisions": ((BY_PATH, ("award_booking", "redispatch_booking")),),
     "redispatch_booking": ((BY_ID, ("list_decisions", "get_booking")),),
+    "contest_completion": ((BY_ID, ("uphold_completion", "reopen_booking")),),
     "award_booking": ((BY_ID, ("list_decisions", "list_events")),),
     "list_my_offers": (
         ({"offer_id": "$response.body#/items/0/id"}, ("accept_offer", "decline_offer")),

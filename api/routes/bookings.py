@@ -48,6 +48,7 @@ from dispatch.rules.jobs.catalogue import UnknownPackage
 from dispatch.rules.jobs.reasons import cancel_reason
 from dispatch.rules.jobs.refusals import (
     AlreadyRated,
+    ContestOver,
     FeeChanged,
     NotInThisState,
     TooManyCodes,
@@ -271,6 +272,25 @@ async def renew_link(
     )
     view = await visible_booking(rt, caller, BookingId(booking_id))
     return presenters.present_booking_for(caller, view, rt.policy, with_customer=False)
+
+
+@router.post(
+    "/{booking_id}/contest",
+    summary="Contest the completion",
+    responses=problems(NotFound, NotInThisState, ContestOver),
+)
+async def contest_completion(
+    rt: Rt, caller: CurrentCustomer, booking_id: UUID, body: requests.ContestRequest
+) -> responses.BookingResponse:
+    """Report that a completed job is not done; the desk looks into it. Idempotent while it does.
+
+    Once, until `contestable_until` of the booking.
+    """
+    if caller.booking_id != booking_id:
+        raise NotFound
+    await commands.contest(rt, caller.booking_id, body.reason)
+    view = await visible_booking(rt, caller, BookingId(booking_id))
+    return presenters.present_booking_for(caller, view, rt.policy)
 
 
 @router.get("/{booking_id}/events", summary="List a booking's events", responses=problems(NotFound))

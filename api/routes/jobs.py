@@ -23,6 +23,7 @@ from dispatch.rules.jobs.reasons import incomplete_reason
 from dispatch.rules.jobs.refusals import (
     AppointmentOverlaps,
     AppointmentUnfit,
+    CompletedTooEarly,
     ContactDeadlinePassed,
     NotInThisState,
 )
@@ -95,11 +96,19 @@ async def start_work(rt: Rt, caller: CurrentFriend, booking_id: UUID) -> respons
     return presenters.present_progress(done.job, done.job.award)
 
 
-@router.post("/complete", summary="Complete the job", responses=ANY_STEP)
+@router.post(
+    "/complete",
+    summary="Complete the job",
+    responses=problems(NotFound, NotInThisState, ContactDeadlinePassed, CompletedTooEarly),
+)
 async def complete_work(
     rt: Rt, caller: CurrentFriend, booking_id: UUID, body: requests.CompleteRequest
 ) -> responses.ProgressResponse:
-    """Complete the job, with the customer's signature if available; asks for a rating."""
+    """Complete the job, with the customer's signature if available; asks for a rating.
+
+    Without a signature it is refused until a part of the package's minutes has passed since the
+    start of the work; `possible_at` of the problem says from when it is possible.
+    """
     protocol = Protocol(summary=body.summary, minutes=body.minutes)
     drawn = body.signature
     signed = signature.path(drawn.width, drawn.height, drawn.strokes) if drawn else None

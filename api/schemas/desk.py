@@ -79,6 +79,7 @@ class QueuesResponse(ResponseModel):
     disputed: int
     nothing_agreed: int
     hand_backs: int
+    contested: int
     parked_messages: int
     unsure_addresses: int
     incomplete: int

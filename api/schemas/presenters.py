@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -20,7 +21,7 @@ from data.records.ids import OfferId
 from data.records.jobs import Award, Booking, Job
 from data.store import read_models
 from dispatch.flows.execute import CommandResult
-from dispatch.rules.jobs import cancellation, matching, visibility
+from dispatch.rules.jobs import cancellation, contest, matching, visibility
 from dispatch.rules.jobs import job as rules
 from dispatch.rules.people.names import first_name
 from dispatch.rules.policy import HOUR, Policy
@@ -113,6 +114,7 @@ def present_booking(
         cancellation=_cancellation(view, policy, by_desk=by_desk),
         cancel_fee=present_money(view.cancel_fee) if view.state is BookingState.CANCELLED else None,
         stars=view.stars,
+        contestable_until=_contestable_until(view, policy),
         customer=present_customer(view.customer) if with_customer and view.customer else None,
         signature=view.signature if by_desk else None,
         server_time=view.now,
@@ -196,6 +198,14 @@ def _cancellation(
         policy=policy.at(view.tier, view.package),
     )
     return responses.Cancellation.model_validate(found) if found else None
+
+
+def _contestable_until(view: read_models.BookingView, policy: Policy) -> datetime | None:
+    """Until when the completion may be contested; None when it may not."""
+    if view.holder is None:
+        return None
+    until = contest.contestable_until(view.holder.award, policy.at(view.tier, view.package))
+    return until if until and view.now < until else None
 
 
 def present_appointment(met: jobs_records.Appointment | None) -> responses.Appointment | None:

@@ -52,7 +52,7 @@ from api.schemas.fields import (
 from data.enums import FriendState
 from data.markets import Language, Market
 from dispatch.flows.people.friend_import import ENDINGS
-from dispatch.rules.jobs.reasons import HandBackReason
+from dispatch.rules.jobs.reasons import ContestReason, HandBackReason
 from geo import geocode
 from geo.point import Point
 
@@ -259,6 +259,14 @@ class HandBackRequest(RequestModel):
 
     reason: HandBackReason
     note: Summary | None = None
+
+
+class ContestRequest(RequestModel):
+    """Why the job is not done."""
+
+    model_config = example({"reason": "nobody_came"})
+
+    reason: ContestReason
 
 
 class RatingRequest(RequestModel):

@@ -11,6 +11,7 @@ from pydantic import Field, WithJsonSchema
 from api.schemas.base import Money, ResponseModel
 from data.enums import Audience, BookingState, OfferState, Outcome, Wish
 from data.markets import Language, Market
+from dispatch.rules.jobs.contest import Contest
 from dispatch.rules.jobs.events import EVENTS, seen_by
 from dispatch.rules.jobs.outcomes import FRIEND_OUTCOMES, Nearness
 
@@ -89,6 +90,7 @@ class Milestones(ResponseModel):
     move_wishes: list[Wish] = Field(default_factory=list)
     on_the_way_at: datetime | None = None
     delayed_minutes: int | None = None
+    contest: Contest | None = None
     started_at: datetime | None = None
     ended_at: datetime | None = None
 
@@ -97,8 +99,8 @@ class BookingResponse(Milestones):
     """A booking as visible to the caller; `customer` is only for its friend and the desk.
 
     `timezone` is the IANA time zone of the place. `cancellation` is null when the booking cannot be
-    cancelled; `cancel_fee` is what a cancellation cost. `signature`, an SVG path in a box of
-    600 x 200, is only for the desk.
+    cancelled; `cancel_fee` is what a cancellation cost. Until `contestable_until` the customer may
+    contest the completion. `signature`, an SVG path in a box of 600 x 200, is only for the desk.
     """
 
     id: UUID
@@ -121,6 +123,7 @@ class BookingResponse(Milestones):
     cancellation: Cancellation | None = None
     cancel_fee: Money | None = None
     stars: int | None = None
+    contestable_until: datetime | None = None
     customer: Customer | None = None
     signature: str | None = None
     server_time: datetime

@@ -205,7 +205,8 @@ class Changes:
     friends' counters. `customer` is set for a new booking only; `signature` and `move_note` are
     stored with the customer, and an empty `move_note` clears the last. An `alarm` pauses the friend
     who handed the job back. With `confirmed_at` the
-    customer's mail address and telephone number are known as confirmed from that moment.
+    customer's mail address and telephone number are known as confirmed from that moment; with
+    `reversed_at` the last charge of the booking is reversed.
     """
 
     booking: Booking
@@ -220,6 +221,7 @@ class Changes:
     open_jobs: Mapping[FriendId, int] = field(default_factory=dict)
     rating: Rating | None = None
     charge: Charge | None = None
+    reversed_at: datetime | None = None
     signature: str | None = None
     move_note: str | None = None
     confirmed_at: datetime | None = None

@@ -50,6 +50,7 @@ class Queue(StrEnum):
     DISPUTED = "disputed"
     NOTHING_AGREED = "nothing_agreed"
     HAND_BACKS = "hand_backs"
+    CONTESTED = "contested"
     PARKED_MESSAGES = "parked_messages"
     UNSURE_ADDRESSES = "unsure_addresses"
     INCOMPLETE = "incomplete"

@@ -190,6 +190,9 @@ async def write(tx: Connection, changes: Sequence[Changes], now: datetime) -> No
         confirm_contacts=[
             (c.booking.customer_id, c.confirmed_at) for c in changes if c.confirmed_at is not None
         ],
+        insert_reversals=[
+            (c.booking.id, c.reversed_at) for c in changes if c.reversed_at is not None
+        ],
         insert_charges=[_charge_row(c.charge) for c in changes if c.charge is not None],
     )
 

@@ -47,8 +47,10 @@ class Policy:
     """How many are asked, how long, how often, and what is recorded about it.
 
     `contact_within` and `fan_out` are promises to the customer: every award and every offer is
-    stored with its own, and the database holds it to them. `rank_by` weighs who is asked against
-    what that gives away: `docs/decisions/0008-selection-leak.md`. The data of a customer are erased
+    stored with its own, and the database holds it to them. A job can be completed without the
+    customer's signature from `complete_after_percent` of the package's minutes on. `rank_by` weighs
+    who is asked against what that gives away: `docs/decisions/0008-selection-leak.md`. The data of
+    a customer are erased
     `customers_kept` after the last change of the booking. `bookings_…` are quotas
     of bookings without a partner, `proof_after_…` how many of them need no proof of work. A friend
     takes `jobs_per_day` at most in 24 hours, is paused after more than `hand_backs_per_day`, and
@@ -81,6 +83,8 @@ class Policy:
     agree_within: timedelta = timedelta(days=3)
     appointment_ahead: timedelta = timedelta(days=60)
     appointment_max: timedelta = timedelta(hours=24)
+    complete_after_percent: int = 25
+    contest_within: timedelta = timedelta(days=14)
     commission_percent: int = 20
     cancel_free_until: timedelta = timedelta(hours=24)
     cancel_late_percent: int = 25
@@ -159,6 +163,10 @@ class Policy:
     def _check_visits(self) -> None:
         if self.agree_within <= timedelta(0):
             raise ValueError("agree_within must be positive")
+        if self.contest_within <= timedelta(0):
+            raise ValueError("contest_within must be positive")
+        if not 0 <= self.complete_after_percent <= 100:
+            raise ValueError("complete_after_percent must be 0 to 100")
         hours = self.cancel_free_until
         if hours < timedelta(0) or hours % HOUR or not 0 <= self.cancel_late_percent <= 100:
             raise ValueError("cancel_free_until must be whole hours, cancel_late_percent 0 to 100")

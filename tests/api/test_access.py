@@ -16,6 +16,7 @@ from dispatch.flows.bootstrap import open_runtime
 from dispatch.flows.partners import accounts
 from tests.api.conftest import BOOKING, api_on
 from tests.api.streams import open_stream, serve_app
+from tests.builders import SIGNATURE
 from tests.conftest import Clock, settings_in
 
 MISSING = "0197f0a0-0000-7000-8000-000000000001"
@@ -53,6 +54,7 @@ TABLE = {
     "confirm_booking": {"customer": 200, "other customer": 404},
     "report_no_contact": {"customer": 409, "other customer": 404},
     "ask_move": {"customer": 200, "other customer": 404},
+    "contest_completion": {"customer": 409, "other customer": 404},
     "rate_booking": {"customer": 409, "other customer": 404},
     "list_my_offers": ALL_FRIENDS,
     "accept_offer": {"winner": 200, "other friend": 404},
@@ -83,7 +85,9 @@ TABLE = {
     },
     "renew_link": dict.fromkeys(("customer", *DISPATCHERS), 200) | {"other customer": 404},
     "set_friend_limits": dict.fromkeys(DISPATCHERS, 200),
-    "award_booking": dict.fromkeys(DISPATCHERS, 409),
+    **dict.fromkeys(
+        ("award_booking", "uphold_completion", "reopen_booking"), dict.fromkeys(DISPATCHERS, 409)
+    ),
     **dict.fromkeys(
         (
             *("show_numbers", "show_queues", "find_bookings", "open_booking", "list_neighbours"),
@@ -138,12 +142,13 @@ BODIES = {
     "create_quote": {"package": "wifi-setup", "address": BOOKING["address"]},
     "create_booking": BOOKING,
     "report_delay": {"minutes": 20},
+    "contest_completion": {"reason": "nobody_came"},
     "confirm_booking": {"code": "271828"},
     "cancel_booking": {"reason": "changed_mind", "fee_minor_max": 1725},
     "ask_move": {"wishes": ["evening"]},
     "rate_booking": {"stars": 5},
     "change_my_profile": {"radius_m": 9000},
-    "complete_work": {"summary": "Done.", "minutes": 5},
+    "complete_work": {"summary": "Done.", "minutes": 5, "signature": SIGNATURE},
     "report_incomplete": {"reason": "needs_pro"},
     "hand_back": {"reason": "other"},
     "award_booking": {"friend": "f5"},

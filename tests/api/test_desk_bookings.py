@@ -11,7 +11,7 @@ from dispatch.flows.jobs import commands
 from dispatch.flows.people import friends
 from geo.point import Point
 from tests.api.conftest import BOOKING, expect
-from tests.builders import friend_row, import_friends, north
+from tests.builders import SIGNATURE, friend_row, import_friends, north
 
 ALICE = {
     "name": "Zoë d'Alice-Müller",
@@ -92,6 +92,14 @@ async def waiting(api, clock, owner):
     worker = await api.friend("f2")
     back = await worker.post(f"/v1/bookings/{returned['id']}/hand-back", {"reason": "no_time"})
     assert back.status_code == 200
+    doubted, _ = await api.win("f3")
+    made["contested"] = doubted["id"]
+    at, worker = f"/v1/bookings/{doubted['id']}", await api.friend("f3")
+    assert (await worker.post(f"{at}/contacted")).status_code == 200
+    done = {"summary": "Done.", "minutes": 5, "signature": SIGNATURE}
+    assert (await worker.post(f"{at}/complete", done)).status_code == 200
+    customer = api.client(doubted["token"])
+    assert (await customer.post(f"{at}/contest", {"reason": "other"})).status_code == 200
     left, _ = await api.win("f4")
     made["incomplete"] = left["id"]
     at, worker = f"/v1/bookings/{left['id']}", await api.friend("f4")

@@ -7,6 +7,7 @@ from httpx2 import ASGITransport, AsyncClient
 from api.server.app import create_app
 from dispatch.flows.bootstrap import open_runtime
 from tests.api.conftest import BASE, BOOKING
+from tests.builders import SIGNATURE
 from tests.conftest import settings_in
 
 KEY = {"Idempotency_Key": "till-7-receipt-1"}
@@ -141,7 +142,7 @@ async def test_a_rating_may_be_repeated_with_its_key(api):
     friend, customer = await api.friend("f1"), api.client(booking["token"])
     at = f"/v1/bookings/{booking['id']}"
     await friend.post(f"{at}/contacted")
-    await friend.post(f"{at}/complete", {"summary": "Done.", "minutes": 10})
+    await friend.post(f"{at}/complete", {"summary": "Done.", "minutes": 10, "signature": SIGNATURE})
     body = {"stars": 5, "comment": "Vera says thanks"}
     first = await customer.post(f"{at}/rating", body, **KEY)
     second = await customer.post(f"{at}/rating", body, **KEY)

@@ -5,6 +5,7 @@ import json
 from datetime import datetime, timedelta
 
 from dispatch.flows.jobs import commands
+from tests.builders import SIGNATURE
 
 
 async def test_a_booking_goes_from_order_to_rating(api, clock, problem):
@@ -44,7 +45,9 @@ async def test_a_booking_goes_from_order_to_rating(api, clock, problem):
     agreed = await winner.post(f"{at}/appointment", {"starts_at": tomorrow.isoformat()})
     assert agreed.json()["appointment"]["revision"] > 0
     assert (await winner.post(f"{at}/start")).json()["state"] == "under_way"
-    done = await winner.post(f"{at}/complete", {"summary": "All online.", "minutes": 50})
+    done = await winner.post(
+        f"{at}/complete", {"summary": "All online.", "minutes": 50, "signature": SIGNATURE}
+    )
     assert done.json()["state"] == "completed"
 
     customer = api.client(booking["token"])
@@ -76,7 +79,7 @@ async def test_a_repeated_accept_gets_the_same_bytes(api, clock):
     await clock.advance(timedelta(hours=1))
     assert (await winner.post(path)).content == first
     await winner.post(f"{at}/start")
-    await winner.post(f"{at}/complete", {"summary": "Done.", "minutes": 10})
+    await winner.post(f"{at}/complete", {"summary": "Done.", "minutes": 10, "signature": SIGNATURE})
     await clock.advance(timedelta(days=13))
     assert (await winner.post(path)).content == first
     await clock.advance(timedelta(days=1))
@@ -112,7 +115,7 @@ async def test_after_fourteen_days_the_friend_no_longer_sees_the_customer(api, c
     winner = await api.friend("f1")
     at = f"/v1/bookings/{booking['id']}"
     await winner.post(f"{at}/contacted")
-    await winner.post(f"{at}/complete", {"summary": "Done.", "minutes": 10})
+    await winner.post(f"{at}/complete", {"summary": "Done.", "minutes": 10, "signature": SIGNATURE})
     await clock.advance(timedelta(days=14) - timedelta(seconds=1))
     [job] = (await winner.get("/v1/me/jobs")).json()["items"]
     assert job["customer"]["name"] == "Vera Beispiel"

@@ -106,6 +106,7 @@ async def test_the_examples_work_through_a_whole_life_cycle(api, clock):
     await run("report_delay", friend, f"{at}/delay")
     await run("ask_move", api.client(token), f"{at}/move")
     await run("complete_work", friend, f"{at}/complete")
+    await run("contest_completion", api.client(token), f"{at}/contest")
     await run("rate_booking", api.client(token), f"{at}/rating", status=201)
     at, _, friend = await win()
     await run("report_incomplete", friend, f"{at}/incomplete")

@@ -7,7 +7,7 @@ import pytest
 from data.records.ids import FriendId
 from dispatch.flows.people import friends
 from dispatch.rules.refusals import NotFound
-from tests.builders import book_and_accept, friend_row, import_friends, north
+from tests.builders import SIGNATURE, book_and_accept, friend_row, import_friends, north
 
 PATH = "/v1/me/profile"
 
@@ -137,7 +137,9 @@ async def test_stars_are_counted(api):
     booking, _ = await api.win("f1")
     me, at = await api.friend("f1"), f"/v1/bookings/{booking['id']}"
     await me.post(f"{at}/contacted")
-    await me.post(f"{at}/complete", {"summary": "All online.", "minutes": 50})
+    await me.post(
+        f"{at}/complete", {"summary": "All online.", "minutes": 50, "signature": SIGNATURE}
+    )
     await api.client(booking["token"]).post(f"{at}/rating", {"stars": 4})
     assert (await me.get(PATH)).json()["rating"] == {"stars": 4.0, "count": 1}
 

@@ -3,6 +3,10 @@
 from datetime import datetime, timedelta
 
 from dispatch.rules.jobs.events import EVENTS
+from tests.builders import SIGNATURE
+from tests.flows.invariants import check_invariants
+
+SIGNED_DONE = {"summary": "Done.", "minutes": 5, "signature": SIGNATURE}
 
 FEE = {"amount": 1725, "currency": "CHF"}
 FREE = {"amount": 0, "currency": "CHF"}
@@ -158,6 +162,74 @@ async def test_the_signature_is_visible_to_the_desk_only(api, clock):
         assert (await caller.get(at)).json()["signature"] is None
 
 
+async def test_done_before_a_visit_was_possible_is_refused_with_the_moment(api, clock, problem):
+    booking, _ = await api.win("f1")
+    at, winner = f"/v1/bookings/{booking['id']}", await api.friend("f1")
+    await winner.post(f"{at}/contacted")
+    started = await winner.post(f"{at}/start")
+    possible = datetime.fromisoformat(started.json()["started_at"]) + timedelta(minutes=15)
+    possible = possible.replace(microsecond=0)
+    done = {"summary": "Done.", "minutes": 5}
+    refused = problem(await winner.post(f"{at}/complete", done), 409, "completed-too-early")
+    assert datetime.fromisoformat(refused["possible_at"]) == possible
+    assert f"from {possible:%Y-%m-%dT%H:%M:%SZ} on" in refused["detail"]
+    assert "signature" in refused["detail"]
+    await clock.advance(timedelta(minutes=15))
+    assert (await winner.post(f"{at}/complete", done)).json()["state"] == "completed"
+
+
+async def contest(api, ref="f1", decide=None):
+    """A completed job that its customer contests, and the desk's decision."""
+    booking, _ = await api.win(ref)
+    at, winner = f"/v1/bookings/{booking['id']}", await api.friend(ref)
+    customer, desk = api.client(booking["token"]), await api.operator()
+    await winner.post(f"{at}/contacted")
+    await winner.post(f"{at}/complete", SIGNED_DONE)
+    assert (await customer.get(at)).json()["contestable_until"]
+    seen = (await customer.post(f"{at}/contest", {"reason": "nobody_came"})).json()
+    assert (seen["state"], seen["contest"], seen["contestable_until"]) == (
+        "completed",
+        "open",
+        None,
+    )
+    queue = (await desk.get("/v1/desk/bookings", params={"queue": "contested"})).json()["items"]
+    assert [one["id"] for one in queue] == [booking["id"]]
+    if decide:
+        assert (await desk.post(f"{at}/{decide}")).status_code == 200
+        queue = (await desk.get("/v1/desk/bookings", params={"queue": "contested"})).json()
+        assert queue["items"] == []
+    return at, winner, customer
+
+
+async def test_a_completion_that_the_desk_upholds_stays_and_is_contested_once(api, problem):
+    at, winner, customer = await contest(api, decide="uphold")
+    seen = (await customer.get(at)).json()
+    assert (seen["state"], seen["contest"]) == ("completed", "upheld")
+    problem(await customer.post(f"{at}/contest", {"reason": "other"}), 409, "contest-over")
+    again = await winner.post(f"{at}/complete", SIGNED_DONE)
+    assert again.json()["state"] == "completed"
+
+
+async def test_a_reopened_job_is_offered_again_its_charge_reversed_and_made_anew(api, owner):
+    at, winner, customer = await contest(api, decide="reopen")
+    seen = (await customer.get(at)).json()
+    assert (seen["state"], seen["contest"], seen["friend"]) == ("open", None, None)
+    assert (await winner.post(f"{at}/complete", SIGNED_DONE)).status_code == 404
+    desk = await api.operator()
+    await desk.post(f"{at}/award", {"friend": "f2"})
+    second = await api.friend("f2")
+    await second.post(f"{at}/contacted")
+    assert (await second.post(f"{at}/complete", SIGNED_DONE)).status_code == 200
+    left = await owner.fetch(
+        "SELECT c.no, c.friend_id, r.at IS NOT NULL AS reversed FROM charges c "
+        "LEFT JOIN reversals r ON (r.booking_id, r.no) = (c.booking_id, c.no) ORDER BY c.no"
+    )
+    f1, f2 = api.friends["f1"], api.friends["f2"]
+    assert [tuple(one) for one in left] == [(1, f1, True), (2, f2, False)]
+    assert (await customer.get(at)).json()["contestable_until"]
+    await check_invariants(owner)
+
+
 INVALID_STROKES = [
     ([], "strokes"),
     ([[1, 2, 3]], "strokes.0"),
@@ -190,7 +262,9 @@ async def test_the_largest_signature_is_stored(api, clock, owner):
 async def test_the_customer_sees_the_friends_languages_and_stars(api, clock):
     for stars in (5, 4, 4):
         at, winner, customer = await schedule_job(api, clock, ahead=timedelta(hours=2))
-        await winner.post(f"{at}/complete", {"summary": "Done.", "minutes": 5})
+        await winner.post(
+            f"{at}/complete", {"summary": "Done.", "minutes": 5, "signature": SIGNATURE}
+        )
         await customer.post(f"{at}/rating", {"stars": stars})
     booking, _ = await api.win("f1")
     seen = (await api.client(booking["token"]).get(f"/v1/bookings/{booking['id']}")).json()
@@ -208,7 +282,7 @@ async def test_a_job_has_its_distance_while_the_address_is_disclosed(api, clock)
     assert abs(job["distance_m"] - 300) <= 2
     assert job["server_time"]
     await winner.post(f"{at}/contacted")
-    await winner.post(f"{at}/complete", {"summary": "Done.", "minutes": 5})
+    await winner.post(f"{at}/complete", {"summary": "Done.", "minutes": 5, "signature": SIGNATURE})
     await clock.advance(timedelta(days=14))
     [job] = (await winner.get("/v1/me/jobs")).json()["items"]
     assert (job["distance_m"], job["move_note"]) == (None, None)

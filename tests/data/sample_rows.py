@@ -219,6 +219,7 @@ def rows() -> dict[str, dict[str, Any]]:
             "currency": "CHF",
             "at": NOW,
         },
+        "reversals": {"booking_id": BOOKINGS["done"], "no": 1, "at": NOW},
         "login_links": {
             "token_sha256": SHA,
             "person_id": FRIENDS[1],
@@ -320,6 +321,8 @@ async def _complete_booking(tx: asyncpg.Connection) -> None:
     )
     await insert_row(tx, "ratings", booking_id=done)
     await insert_row(tx, "charges", booking_id=done)
+    await insert_row(tx, "charges", booking_id=BOOKINGS["open"])
+    await insert_row(tx, "reversals", booking_id=BOOKINGS["open"])
     await insert_row(tx, "decisions", booking_id=done)
     await insert_row(tx, "timers", booking_id=BOOKINGS["open"], kind="offers_expire")
     await insert_row(tx, "answers", key="used")

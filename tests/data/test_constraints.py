@@ -244,6 +244,8 @@ INVALID_ROWS: list[tuple[str, dict[str, Any], str]] = [
     ("ratings", {"stars": 6}, "ratings_stars_check"),
     ("ratings", {"booking_id": BOOKINGS["done"]}, "ratings_pkey"),
     ("charges", {"booking_id": BOOKINGS["done"]}, "charges_pkey"),
+    ("reversals", {"booking_id": BOOKINGS["bare"]}, "reversal_of_charge"),
+    ("reversals", {"no": 2}, "reversal_of_charge"),
     ("charges", {"pay_minor": 6901}, "charges_check"),
     ("charges", {"price_minor": 0, "pay_minor": 0}, "charges_price_minor_check"),
     ("login_links", {"used_at": NOW + HOUR}, "link_used_in_time"),
@@ -494,7 +496,9 @@ def test_no_row_is_inserted_in_a_later_state(
 
 
 @pytest.mark.parametrize("role", ROLES)
-@pytest.mark.parametrize("table", ["events", "decisions", "audit", "charges", "ratings"])
+@pytest.mark.parametrize(
+    "table", ["events", "decisions", "audit", "charges", "reversals", "ratings"]
+)
 @pytest.mark.parametrize(
     "statement", ["UPDATE {} SET at = at", "DELETE FROM {}", "TRUNCATE {} CASCADE"]
 )

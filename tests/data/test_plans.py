@@ -40,6 +40,7 @@ GROWING = frozenset(
         "sessions",
         "ratings",
         "charges",
+        "reversals",
         "push_subscriptions",
     ]
 )
@@ -166,6 +167,7 @@ HOT: Mapping[str, Mapping[str, Hot]] = {
         "contact_due_soon": hot(10, timedelta(hours=4), by="timers_due"),
         "missed": hot(10, by="awards_missed bookings_pkey"),
         "disputed": hot(10, by="awards_disputed"),
+        "contested": hot(10, by="awards_contested"),
         "parked_messages": hot(10, by="messages_parked"),
         "booking_details": hot(ONE, by="bookings_pkey people_pkey"),
         "events_of": hot(ONE, 100, by="events_pkey"),

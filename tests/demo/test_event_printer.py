@@ -10,7 +10,7 @@ from data.records.ids import FriendId
 from data.records.messages import Event
 from dispatch.flows.jobs import commands
 from dispatch.rules.jobs.events import EVENTS
-from tests.builders import book_job, import_neighbours, live_offers_of, order
+from tests.builders import SIGNED, book_job, import_neighbours, live_offers_of, order
 from tests.rules.facts import BOOKING, NOW
 
 FRIENDS = [FriendId(UUID(int=1))]
@@ -77,7 +77,7 @@ async def test_a_whole_life_cycle_is_printed_and_counted(rt, clock, printed):
     await clock.advance(event_printer.timedelta(minutes=90))
     await commands.confirm_contact(rt, booking_id, other)
     await commands.start(rt, booking_id, other)
-    await commands.complete(rt, booking_id, other, protocol())
+    await commands.complete(rt, booking_id, other, protocol(), SIGNED)
     await commands.rate(
         rt, booking_id, stars=4, comment=None, claim=None, build_response=lambda done: {}
     )

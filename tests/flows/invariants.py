@@ -96,7 +96,10 @@ VIOLATIONS = {
           WHERE d.booking_id = o.booking_id AND d.round = o.round AND d.at = o.offered_at
           AND line.friend = o.friend_id AND line.outcome = 'OFFERED')""",
     "a completed booking or one cancelled late without its charge, or another with one": """
-        SELECT b.id FROM bookings b LEFT JOIN charges c ON c.booking_id = b.id
+        SELECT b.id FROM bookings b LEFT JOIN
+          (SELECT c.* FROM charges c WHERE NOT EXISTS (
+             SELECT FROM reversals r WHERE r.booking_id = c.booking_id AND r.no = c.no)) AS c
+          ON c.booking_id = b.id
         WHERE c.price_minor IS DISTINCT FROM
           CASE WHEN b.state = 'completed' THEN b.price_minor ELSE nullif(b.cancel_fee_minor, 0) END
         OR c.pay_minor > c.price_minor""",

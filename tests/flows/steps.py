@@ -26,10 +26,11 @@ from dispatch.flows.jobs import commands
 from dispatch.flows.partners import accounts
 from dispatch.flows.people import friends
 from dispatch.flows.people.friends import ProfileChange
+from dispatch.rules.jobs.reasons import ContestReason
 from dispatch.rules.policy import RankBy
 from dispatch.rules.refusals import Refused
 from dispatch.rules.trust.confirmation_codes import Proof
-from tests.builders import book_job, friend_row, import_friends, north
+from tests.builders import SIGNED, book_job, friend_row, import_friends, north
 from tests.conftest import BEGINNING, Clock
 from tests.flows.invariants import check_distances, check_index, check_invariants
 
@@ -299,7 +300,9 @@ class Run:
 
     @step(booking=BOOKING, number=NUMBERS, action=["complete", "mark_incomplete"])
     def finish(self, booking, number, action):
-        self.of_holder(action, booking, number, *{"complete": (DONE,)}.get(action, ("other", None)))
+        self.of_holder(
+            action, booking, number, *{"complete": (DONE, SIGNED)}.get(action, ("other", None))
+        )
 
     @step(
         booking=BOOKING,
@@ -334,6 +337,16 @@ class Run:
             self.attempt(word, commands.report_no_call(rt, booking))
         else:
             self.attempt(word, commands.request_move(rt, booking, wishes=(), note="Later."))
+
+    @step(booking=BOOKING, word=["contest", "uphold", "reopen"])
+    def object(self, booking, word):
+        rt = self.bench.rt
+        acts = {
+            "contest": lambda: commands.contest(rt, booking, ContestReason.OTHER),
+            "uphold": lambda: commands.uphold(rt, booking, actor=OPERATOR),
+            "reopen": lambda: commands.reopen(rt, booking, actor=OPERATOR),
+        }
+        self.attempt(word, acts[word]())
 
     @step(booking=BOOKING, stars=range(1, 6))
     def rate(self, booking, stars):

@@ -28,7 +28,7 @@ from dispatch.rules.jobs import job as rules
 from dispatch.rules.jobs.refusals import NotInThisState, OfferGone
 from dispatch.rules.jobs.states import IllegalTransition
 from dispatch.rules.refusals import NotFound
-from tests.builders import book_job, import_neighbours, live_offers_of, order
+from tests.builders import SIGNED, book_job, import_neighbours, live_offers_of, order
 from tests.flows.invariants import check_index, check_invariants
 
 pytestmark = pytest.mark.usefixtures("clock")
@@ -212,7 +212,7 @@ async def test_a_command_during_a_fan_out_is_decided_after_it(rt, owner, after):
         "cancel": lambda: commands.cancel(
             rt, id_, actor="customer", reason="solved", may_act=lambda job: True
         ),
-        "complete": lambda: commands.complete(rt, id_, winner.friend_id, protocol),
+        "complete": lambda: commands.complete(rt, id_, winner.friend_id, protocol, SIGNED),
         "redispatch": lambda: commands.redispatch(rt, id_, actor=f"operator:{uuid4()}"),
     }
     back, second = await asyncio.gather(

@@ -18,6 +18,7 @@ from dispatch.rules.jobs.refusals import (
 )
 from dispatch.rules.refusals import NotFound
 from tests.builders import (
+    SIGNED,
     asked_refs,
     book_and_accept,
     book_job,
@@ -143,7 +144,9 @@ async def test_a_whole_life_ends_with_a_rating(rt, clock):
     starts_at = await clock.now() + timedelta(hours=3)
     await commands.schedule(rt, booking_id, friend, starts_at, None)
     await commands.start(rt, booking_id, friend)
-    await commands.complete(rt, booking_id, friend, Protocol(summary="New channel.", minutes=40))
+    await commands.complete(
+        rt, booking_id, friend, Protocol(summary="New channel.", minutes=40), SIGNED
+    )
     await commands.rate(
         rt, booking_id, stars=5, comment=None, claim=None, build_response=lambda d: {}
     )

@@ -17,6 +17,7 @@ from dispatch.flows.jobs import commands
 from dispatch.flows.partners import accounts
 from dispatch.rules.jobs.refusals import AtCapacity, OfferExpired
 from tests.builders import (
+    SIGNED,
     book_and_accept,
     book_job,
     import_neighbours,
@@ -120,7 +121,7 @@ async def test_one_connection_is_enough_for_every_command(rt, database):
         await commands.schedule(alone, booking_id, offer.friend_id, start, None)
         await commands.start(alone, booking_id, offer.friend_id)
         done = Protocol(summary="Done.", minutes=5)
-        await commands.complete(alone, booking_id, offer.friend_id, done)
+        await commands.complete(alone, booking_id, offer.friend_id, done, SIGNED)
         await group_commit(alone).close()
 
 

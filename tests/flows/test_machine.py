@@ -57,6 +57,9 @@ COMMANDS = {
         "award_by_hand": "desk",
         "report_no_call": "complain",
         "request_move": "complain",
+        "contest": "object",
+        "uphold": "object",
+        "reopen": "object",
         "rate": "rate",
         "fire_due_timers": "sweep",
     },
@@ -94,6 +97,7 @@ LIFE = [
         "renew_link",
     ),
     *("report_no_call", "request_move", "delay", "take_back_on_the_way", "rate"),
+    *("contest", "uphold", "reopen"),
 ]
 
 

@@ -6,7 +6,7 @@ from data import migrate
 from data.enums import BookingState
 from data.records.jobs import Protocol
 from dispatch.flows.jobs import commands
-from tests.builders import book_job, import_neighbours, live_offers_of
+from tests.builders import SIGNED, book_job, import_neighbours, live_offers_of
 from tests.flows.invariants import check_invariants
 from tests.proof.migrations import releases
 
@@ -20,7 +20,7 @@ async def complete_job(rt) -> BookingState:
     await commands.decline(rt, second.id, second.friend_id)
     await commands.accept(rt, first.id, first.friend_id)
     await commands.confirm_contact(rt, booking, first.friend_id)
-    done = await commands.complete(rt, booking, first.friend_id, DONE)
+    done = await commands.complete(rt, booking, first.friend_id, DONE, SIGNED)
     return done.job.booking.state
 
 

@@ -19,7 +19,7 @@ from dispatch.rules.jobs.refusals import (
     OfferGone,
 )
 from dispatch.rules.refusals import NotFound
-from tests.builders import book_and_accept, book_job, import_neighbours, live_offers_of
+from tests.builders import SIGNED, book_and_accept, book_job, import_neighbours, live_offers_of
 from tests.flows.invariants import check_invariants
 
 ROUNDS = 25
@@ -71,7 +71,7 @@ async def test_of_eight_accepts_in_two_processes_one_friend_wins_every_time(rt, 
             await commands.cancel(rt, booking_id, actor="customer", reason="other", may_act=may_act)
         else:
             await commands.confirm_contact(other, booking_id, friend_id)
-            await commands.complete(rt, booking_id, friend_id, DONE)
+            await commands.complete(rt, booking_id, friend_id, DONE, SIGNED)
     assert len(wins) > 1
     await check_invariants(owner)
 
@@ -219,7 +219,7 @@ async def test_a_hand_back_against_a_completion_has_one_outcome(rt, other, owner
         one, two = (rt, other) if number % 2 else (other, rt)
         results = await asyncio.gather(
             commands.hand_back(one, booking_id, friend, "cannot_help", None),
-            commands.complete(two, booking_id, friend, DONE),
+            commands.complete(two, booking_id, friend, DONE, SIGNED),
             return_exceptions=True,
         )
         kinds = [type(r) for r in results]

@@ -17,10 +17,11 @@ from dispatch.flows import group_commit
 from dispatch.flows.bootstrap import load_index
 from dispatch.flows.execute import CommandResult
 from dispatch.flows.jobs import commands
+from dispatch.rules.jobs.reasons import ContestReason
 from dispatch.rules.refusals import Refused
 from dispatch.rules.trust.confirmation_codes import Proof
 from dispatch.runtime import Runtime
-from tests.builders import book_job, import_neighbours, live_offers_of
+from tests.builders import SIGNED, book_job, import_neighbours, live_offers_of
 from tests.flows.invariants import check_invariants
 from tests.flows.steps import ANY_FEE, sort_offers
 
@@ -62,7 +63,7 @@ VERBS = {
     "take_back_on_the_way": lambda p: p.of_friend(commands.take_back_on_the_way),
     "delay": lambda p: p.of_friend(commands.delay, 10),
     "start": lambda p: p.of_friend(commands.start),
-    "complete": lambda p: p.of_friend(commands.complete, DONE),
+    "complete": lambda p: p.of_friend(commands.complete, DONE, SIGNED),
     "mark_incomplete": lambda p: p.of_friend(commands.mark_incomplete, "other", None),
     "hand_back": lambda p: p.of_friend(commands.hand_back, "cannot_help", None),
     "cancel": lambda p: p.by_right(
@@ -75,6 +76,9 @@ VERBS = {
     "award_by_hand": lambda p: commands.award_by_hand(
         p.rt, p.offer.booking_id, p.other, actor="system"
     ),
+    "contest": lambda p: p.by_right(commands.contest, reason=ContestReason.OTHER),
+    "uphold": lambda p: p.by_right(commands.uphold, actor="system"),
+    "reopen": lambda p: p.by_right(commands.reopen, actor="system"),
     "rate": lambda p: p.by_right(
         commands.rate, stars=5, comment=None, claim=None, build_response=lambda done: {}
     ),
@@ -83,6 +87,7 @@ CONTACTED = ("accept", "confirm_contact")
 # What must be done before a verb can be.
 BEFORE = {
     "accept": (),
+    "confirm": (),
     "decline": (),
     "cancel": (),
     "award_by_hand": (),
@@ -101,6 +106,9 @@ BEFORE = {
     "delay": (*CONTACTED, "schedule"),
     "request_move": (*CONTACTED, "schedule"),
     "rate": (*CONTACTED, "complete"),
+    "contest": (*CONTACTED, "complete"),
+    "uphold": (*CONTACTED, "complete", "contest"),
+    "reopen": (*CONTACTED, "complete", "contest"),
 }
 
 

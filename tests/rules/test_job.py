@@ -22,11 +22,13 @@ from dispatch.rules.jobs.refusals import (
     AppointmentTooLong,
     AppointmentUnfit,
     AtCapacity,
+    CompletedTooEarly,
     ContactDeadlinePassed,
     FriendUnfit,
     OfferExpired,
     OfferGone,
 )
+from tests.builders import SIGNED
 from tests.rules.facts import NOW, VERA, Scenario, friend, friends
 
 DONE = Protocol(summary="New channel.", minutes=40)
@@ -53,7 +55,11 @@ def test_a_repeated_accept_of_the_holder_changes_nothing():
     scenario = Scenario(*friends(4)).award()
     accepted = next(o for o in scenario.job.offers if o.state is OfferState.ACCEPTED)
     winner = scenario.friends[accepted.friend_id]
-    for step in (rules.confirm_contact, rules.start, lambda case: rules.complete(case, DONE)):
+    for step in (
+        rules.confirm_contact,
+        rules.start,
+        lambda case: rules.complete(case, DONE, SIGNED),
+    ):
         assert scenario.apply(rules.accept, accepted.id, winner) is None
         scenario.apply(step)
     assert scenario.apply(rules.accept, accepted.id, winner) is None
@@ -321,7 +327,7 @@ def test_two_appointments_of_a_friend_may_touch_but_not_overlap(begin, end, over
 
 def test_a_completed_job_is_charged_once_and_frees_its_friend():
     scenario = Scenario(*friends(4)).contact()
-    result = scenario.apply(rules.complete, DONE)
+    result = scenario.apply(rules.complete, DONE, SIGNED)
     assert result is not None
     assert result.charge is not None
     assert result.charge.price == Money(amount=6900, currency=Currency.CHF)
@@ -329,7 +335,7 @@ def test_a_completed_job_is_charged_once_and_frees_its_friend():
     assert result.open_jobs == {friend(1).id: -1}
     assert scenario.job.award is not None
     assert scenario.job.award.state is AwardState.DONE
-    assert scenario.apply(rules.complete, DONE) is None
+    assert scenario.apply(rules.complete, DONE, SIGNED) is None
 
 
 @pytest.mark.parametrize("until", [Scenario.book, Scenario.award, Scenario.contact])
@@ -350,5 +356,35 @@ def test_the_response_to_a_repeated_accept_never_changes():
     scenario.advance(hours=1).apply(rules.confirm_contact)
     scenario.apply(rules.schedule, scenario.now + HOUR, scenario.now + 2 * HOUR, ())
     scenario.apply(rules.start)
-    scenario.apply(rules.complete, DONE)
+    scenario.apply(rules.complete, DONE, SIGNED)
     assert rules.initial_award(scenario.job.award) == first
+
+
+def early(until: str) -> Scenario:
+    """A job of an hour that began at NOW, by a call, a start or an appointment two hours on."""
+    scenario = Scenario(*friends(4)).contact()
+    if until == "appointment":
+        scenario.apply(rules.schedule, NOW + 2 * HOUR, NOW + 3 * HOUR, ())
+    if until == "start":
+        scenario.apply(rules.schedule, NOW + 2 * HOUR, NOW + 3 * HOUR, ())
+        scenario.apply(rules.start)
+    return scenario
+
+
+@pytest.mark.parametrize(
+    ("until", "minutes"), [("contact", 15), ("start", 15), ("appointment", 135)]
+)
+def test_a_job_is_not_completed_before_a_visit_was_possible(until, minutes):
+    possible_at = NOW + timedelta(minutes=minutes)
+    for wait in (timedelta(0), possible_at - NOW - TICK):
+        scenario = early(until)
+        scenario.now += wait
+        with pytest.raises(CompletedTooEarly, match=f"from {possible_at:%Y-%m-%dT%H:%M:%SZ} on"):
+            scenario.apply(rules.complete, DONE)
+    scenario.now = possible_at
+    assert scenario.apply(rules.complete, DONE) is not None
+
+
+@pytest.mark.parametrize("until", ["contact", "start", "appointment"])
+def test_with_the_signature_of_the_customer_a_job_is_completed_at_any_moment(until):
+    assert early(until).apply(rules.complete, DONE, SIGNED) is not None

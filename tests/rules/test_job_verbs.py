@@ -3,9 +3,11 @@
 import pytest
 
 from data.enums import BookingState, Wish
-from dispatch.rules.jobs import confirmation, visit
+from dispatch.rules.jobs import confirmation, contest, visit
 from dispatch.rules.jobs import job as rules
+from dispatch.rules.jobs.reasons import ContestReason
 from dispatch.rules.jobs.refusals import AlreadyRated, NotInThisState
+from tests.builders import SIGNED
 from tests.rules.facts import NOW, Scenario, friend, friends
 from tests.rules.test_job import DONE, HOUR
 
@@ -24,7 +26,7 @@ def under_way() -> Scenario:
 
 def completed() -> Scenario:
     scenario = under_way()
-    scenario.apply(rules.complete, DONE)
+    scenario.apply(rules.complete, DONE, SIGNED)
     return scenario
 
 
@@ -66,7 +68,7 @@ VERBS = {
     "ask_move": (visit.request_move, (Wish.EVENING,), None),
     "on_the_way": (visit.mark_on_the_way,),
     "not_on_the_way": (visit.take_back_on_the_way,),
-    "complete": (rules.complete, DONE),
+    "complete": (rules.complete, DONE, SIGNED),
     "give_up": (rules.mark_incomplete, "needs_parts", None),
     "hand_back": (rules.hand_back, "cannot_help", None, friend(1)),
     "cancel": (rules.cancel, "changed_mind", 1725),
@@ -74,6 +76,9 @@ VERBS = {
     "award_by_hand": (rules.award_by_hand, friend(6)),
     "rate": (rules.rate, 5, None),
     "renew_link": (rules.renew_link,),
+    "contest": (contest.contest, ContestReason.OTHER),
+    "uphold": (contest.uphold,),
+    "reopen": (contest.reopen,),
 }
 # In the order of IN: the state it leads to, "same" when nothing changes, "-" when refused.
 EXPECTED = {
@@ -92,6 +97,9 @@ EXPECTED = {
     "cancelled -",
     "award_by_hand": "awarded - - - - - awarded - - -",
     "rate": "- - - - - completed - - - -",
+    "contest": "- - - - - completed - - - -",
+    "uphold": "- - - - - - - - - -",
+    "reopen": "- - - - - - - - - -",
     "not_on_the_way": "- - same same - - - - - -",
 }
 

@@ -73,9 +73,11 @@ def test_what_is_not_listed_cannot_happen(kind: type[StrEnum]):
                 states.step(table, old, new)
 
 
-def test_a_job_ends_only_completed_or_cancelled():
+def test_a_job_ends_only_cancelled_or_completed_and_is_then_only_reopened():
     ends = {state for state, further in states.BOOKING.items() if not further}
-    assert ends == {enums.BookingState.COMPLETED, enums.BookingState.CANCELLED}
+    assert ends == {enums.BookingState.CANCELLED}
+    reopened = {enums.BookingState.OPEN, enums.BookingState.UNFILLED}
+    assert states.BOOKING[enums.BookingState.COMPLETED] == reopened
 
 
 def test_accepting_is_not_starting():

@@ -10,6 +10,7 @@ from dispatch.rules.jobs import matching, signature, visit
 from dispatch.rules.jobs.refusals import NotInThisState
 from dispatch.rules.jobs.visibility import customer_of, friend, visible_events
 from dispatch.rules.policy import POLICY
+from tests.builders import SIGNED
 from tests.rules.facts import BOOKING, NOW, Scenario, friends
 from tests.rules.test_job import DONE, HOUR
 
@@ -183,7 +184,7 @@ def test_without_an_appointment_three_days_after_contact_both_are_reminded_once(
     [
         (rules.schedule, NOW + HOUR, NOW + 2 * HOUR, ()),
         (rules.start,),
-        (rules.complete, DONE),
+        (rules.complete, DONE, SIGNED),
         (rules.mark_incomplete, "needs_parts", None),
         (rules.cancel, "mistake"),
     ],

@@ -37,6 +37,7 @@ from dispatch.rules.jobs.draft import Case, PendingFanOut
 from dispatch.rules.jobs.matching import Nearby
 from dispatch.rules.policy import Policy, RankBy
 from dispatch.rules.refusals import Refused
+from tests.builders import SIGNED
 from tests.simulation import invariants, people
 from tests.simulation.invariants import require
 from tests.simulation.people import CELL, PLACES, START
@@ -437,7 +438,7 @@ class Town:
         if self.happens(70):
             self.decide(id_, "start", rules.start)
         if self.happens(88):
-            self.decide(id_, "complete", rules.complete, DONE)
+            self.decide(id_, "complete", rules.complete, DONE, SIGNED)
         else:
             self.decide(id_, "mark incomplete", rules.mark_incomplete, "needs_parts", None)
             self.after(self.random_wait(hours=2), lambda: self._intervene(id_))

@@ -6,6 +6,7 @@ from datetime import timedelta
 import pytest
 from playwright.async_api import expect
 
+from tests.builders import SIGNATURE
 from tests.web import walking
 from tests.web.walking import button, heading
 
@@ -59,7 +60,10 @@ async def test_a_booking_from_the_first_page_to_the_rating(tabs, site, clock, no
     await page.get_by_role("heading", name=f"{name} is on the way to you").wait_for()
     await friend.post(f"{path}/start")
     await page.get_by_role("heading", name=f"{name} is with you").wait_for()
-    await friend.post(f"{path}/complete", {"summary": "All devices online.", "minutes": 40})
+    await friend.post(
+        f"{path}/complete",
+        {"summary": "All devices online.", "minutes": 40, "signature": SIGNATURE},
+    )
     await page.get_by_role("heading", name="All done").wait_for()
     await no_findings(page)
 

@@ -8,7 +8,7 @@ from playwright.async_api import expect
 
 from data.enums import OperatorRole
 from tests.api.conftest import BOOKING
-from tests.builders import friend_row, import_friends, north
+from tests.builders import SIGNATURE, friend_row, import_friends, north
 from tests.web.conftest import DESK, PHONE, show
 
 FAR = {
@@ -103,7 +103,7 @@ async def test_award_by_hand_lists_who_fits_first_with_number_stars_and_load(des
     for step, body in [
         ("contacted", None),
         ("start", None),
-        ("complete", {"summary": "Done.", "minutes": 30}),
+        ("complete", {"summary": "Done.", "minutes": 30, "signature": SIGNATURE}),
     ]:
         answer = await friend.post(f"/v1/bookings/{rated['id']}/{step}", body)
         assert answer.status_code == 200

@@ -83,7 +83,9 @@ class Teller:
             return "automatic"
         if kind in BY_CUSTOMER:
             return "customer"
-        if kind == "booking.redispatched" or (kind == "booking.awarded" and by == "operator"):
+        if kind in {"booking.redispatched", "booking.reopened", "completion.upheld"} or (
+            kind == "booking.awarded" and by == "operator"
+        ):
             return "desk"
         if kind in {"link.renewed", "booking.confirmed"}:
             return "customer" if by == "customer" else "desk"
@@ -167,6 +169,18 @@ class Teller:
     def booking_completed(self, data, event, by):
         return f"{self.names[self.holder]} has completed the job"
 
+    def completion_contested(self, data, event, by):
+        return (
+            f"The customer contests that {self.names[self.holder]} has done the job: Another reason"
+        )
+
+    def completion_upheld(self, data, event, by):
+        return "Objection dismissed: the job counts as done"
+
+    def booking_reopened(self, data, event, by):
+        name = self.leave("accepted, ended early")
+        return f"Taken from {name} after the objection, job reopened"
+
     def booking_incomplete(self, data, event, by):
         self.leave("accepted, ended early")
         return "Not solved: Another reason"
@@ -231,7 +245,7 @@ AUTOMATIC = {
 }
 BY_CUSTOMER = {
     *("booking.created", "booking.cancelled", "booking.rated"),
-    *("contact.disputed", "appointment.move_asked"),
+    *("contact.disputed", "appointment.move_asked", "completion.contested"),
 }
 
 

@@ -71,6 +71,30 @@ async def redispatch_booking(
 
 
 @router.post(
+    "/uphold", summary="Dismiss an objection", responses=problems(NotFound, NotInThisState)
+)
+async def uphold_completion(
+    rt: Rt, caller: CurrentDispatcher, booking_id: UUID
+) -> responses.BookingResponse:
+    """Leave a contested job completed; customer and friend are notified. Idempotent."""
+    await commands.uphold(rt, BookingId(booking_id), actor=actor(caller))
+    view = await visible_booking(rt, caller, BookingId(booking_id))
+    return presenters.present_booking_for(caller, view, rt.policy)
+
+
+@router.post(
+    "/reopen", summary="Reopen a contested job", responses=problems(NotFound, NotInThisState)
+)
+async def reopen_booking(
+    rt: Rt, caller: CurrentDispatcher, booking_id: UUID
+) -> responses.BookingResponse:
+    """Reverse the charge, release the friend and start a new round of offers."""
+    await commands.reopen(rt, BookingId(booking_id), actor=actor(caller))
+    view = await visible_booking(rt, caller, BookingId(booking_id))
+    return presenters.present_booking_for(caller, view, rt.policy)
+
+
+@router.post(
     "/award",
     summary="Award a booking by hand",
     responses=problems(NotFound, NotInThisState, FriendUnfit, AtCapacity),

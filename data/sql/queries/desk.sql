@@ -90,6 +90,10 @@ JOIN LATERAL (SELECT a.booking_id FROM awards a WHERE a.friend_id = f.id AND a.s
               ORDER BY a.awarded_at DESC LIMIT 1) AS l ON true
 WHERE f.alarmed_at IS NOT NULL LIMIT $1
 
+-- name: contested
+-- The customer says that a completed job is not done, and the desk has not decided.
+SELECT booking_id AS id FROM awards WHERE state = 'done' AND marks ->> 'contest' = 'open' LIMIT $1
+
 -- name: unsure_addresses
 -- Located by the town only: ranking by distance may be wrong.
 SELECT b.id FROM bookings b JOIN people c ON c.id = b.customer_id

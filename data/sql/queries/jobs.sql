@@ -150,6 +150,11 @@ SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::smallint[], $4::text[], $5::tim
 INSERT INTO charges (booking_id, friend_id, price_minor, pay_minor, currency, at)
 SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::int[], $4::int[], $5::currency[], $6::timestamptz[])
 
+-- name: insert_reversals
+INSERT INTO reversals (booking_id, no, at)
+SELECT t.b, 1 + (SELECT count(*) FROM reversals r WHERE r.booking_id = t.b), t.at
+FROM unnest($1::uuid[], $2::timestamptz[]) AS t (b, at)
+
 -- name: contacts
 SELECT contact_key FROM confirmed_contacts WHERE contact_key = ANY($1::text[]) AND at > moment() - $2::interval
 

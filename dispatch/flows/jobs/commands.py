@@ -24,8 +24,10 @@ from dispatch.flows.execute import (
 from dispatch.flows.group_commit import group_commit, publish_changes
 from dispatch.flows.jobs.orders import Order, prepare_booking
 from dispatch.rules.jobs import confirmation, fan_out, visit
+from dispatch.rules.jobs import contest as contests
 from dispatch.rules.jobs import job as rules
 from dispatch.rules.jobs.draft import SYSTEM, Case, PendingFanOut, Verdict
+from dispatch.rules.jobs.reasons import ContestReason
 from dispatch.rules.jobs.refusals import ContactDeadlinePassed, WrongCode
 from dispatch.rules.refusals import NotFound
 from dispatch.rules.trust import quotas
@@ -201,7 +203,7 @@ async def complete(
     protocol: Protocol,
     signature: str | None = None,
 ) -> CommandResult:
-    """Complete the job; `signature` is the customer's, as an SVG path."""
+    """Complete the job; `signature` is the customer's, as an SVG path. Raises CompletedTooEarly."""
     return await _by_holder(
         rt, booking_id, friend_id, lambda case, facts: rules.complete(case, protocol, signature)
     )
@@ -293,6 +295,25 @@ async def award_by_hand(
             friend=friend_id,
         ),
     )
+
+
+async def contest(rt: Runtime, booking_id: BookingId, reason: ContestReason) -> CommandResult:
+    """Record the customer's objection to a completion. Raises ContestOver."""
+
+    def rule(case: Case) -> Verdict:
+        return contests.contest(case, reason)
+
+    return await _by_permitted(rt, booking_id, "customer", lambda job: True, rule)
+
+
+async def uphold(rt: Runtime, booking_id: BookingId, *, actor: str) -> CommandResult:
+    """Dismiss the objection to a completion, for the desk."""
+    return await _by_permitted(rt, booking_id, actor, lambda job: True, contests.uphold)
+
+
+async def reopen(rt: Runtime, booking_id: BookingId, *, actor: str) -> CommandResult:
+    """Reopen a contested job and ask friends again, for the desk."""
+    return await _by_permitted(rt, booking_id, actor, lambda job: True, contests.reopen)
 
 
 async def rate(

@@ -56,6 +56,7 @@ class Draft:
         self._open_jobs: dict[FriendId, int] = {}
         self.rating: Rating | None = None
         self.charge: Charge | None = None
+        self.reversed_at: datetime | None = None
         self.signature: str | None = None
         self.move_note: str | None = None
         self.confirmed_at: datetime | None = None
@@ -149,14 +150,16 @@ class Draft:
         self.award, self._award_changed = replace(self.held, **fields), True
 
     def end_award(self, state: AwardState, offer_state: OfferState | None = None) -> Award:
-        """End the award; the friend's open jobs shrink by one.
+        """End the award; if it was live, its friend's open jobs shrink by one.
 
         Unless it is done, the booking has no award afterwards and its friend is a former one.
         """
         award = self.held
         states.step(states.AWARD, award.state, state)
-        self.award, self._award_changed = replace(award, state=state, ended_at=self.now), True
-        self._count(award.friend_id, -1)
+        self.award = replace(award, state=state, ended_at=award.ended_at or self.now)
+        self._award_changed = True
+        if award.state is AwardState.LIVE:
+            self._count(award.friend_id, -1)
         self.set_timer(TimerKind.AGREEMENT_DUE, None)
         if state is not AwardState.DONE:
             self._former[award.friend_id] = state
@@ -201,6 +204,7 @@ class Draft:
             open_jobs=self._count_map(),
             rating=self.rating,
             charge=self.charge,
+            reversed_at=self.reversed_at,
             signature=self.signature,
             move_note=self.move_note,
             confirmed_at=self.confirmed_at,

@@ -291,6 +291,21 @@ EVENTS: Final[Mapping[str, EventKind]] = {
     "booking.completed": _kind(
         "friend", (to_customer("completed", "package price link"), customer)
     ),
+    "completion.contested": _kind(
+        "friend reason",
+        (to_customer("contested", "package link"), customer),
+        (to_friend("contested", "package link"), friend),
+    ),
+    "completion.upheld": _kind(
+        "friend",
+        (to_customer("upheld", "package price link"), customer),
+        (to_friend("upheld", "package"), friend),
+    ),
+    "booking.reopened": _kind(
+        "friend",
+        (to_customer("reopened", "package link"), customer),
+        (to_friend("reopened", "package"), friend),
+    ),
     "booking.incomplete": _kind(
         "friend reason", (to_customer("incomplete", "package link"), customer)
     ),

@@ -25,7 +25,7 @@ from data.records.jobs import Appointment, Award, Changes, Offer, Protocol, Rati
 from data.records.money import Charge
 from data.records.people import Friend
 from data.replace import replace
-from dispatch.rules.jobs import cancellation, fan_out, matching
+from dispatch.rules.jobs import cancellation, fan_out, matching, visit
 from dispatch.rules.jobs.draft import Case, Draft, Verdict
 from dispatch.rules.jobs.refusals import (
     AlreadyRated,
@@ -33,6 +33,7 @@ from dispatch.rules.jobs.refusals import (
     AppointmentTooLong,
     AppointmentUnfit,
     AtCapacity,
+    CompletedTooEarly,
     ContactDeadlinePassed,
     FriendUnfit,
     NotInThisState,
@@ -216,11 +217,19 @@ def start(case: Case) -> Verdict:
 
 
 def complete(case: Case, protocol: Protocol, signature: str | None = None) -> Verdict:
-    """Complete a job that is solved: keep protocol and signature, create the charge."""
+    """Complete a job that is solved: keep protocol and signature, create the charge.
+
+    Raises CompletedTooEarly when so little time has passed that there was no visit, unless the
+    customer has signed.
+    """
     draft = Draft(case)
     if draft.booking.state is BookingState.COMPLETED:
         return None
     draft.require_state(BookingState.CONTACTED, BookingState.SCHEDULED, BookingState.UNDER_WAY)
+    if signature is None:
+        earliest = visit.completion_possible_at(draft.held, case.job.package.minutes, draft.policy)
+        if case.now < earliest:
+            raise CompletedTooEarly(earliest)
     draft.amend_award(protocol=protocol)
     draft.signature = signature
     award = draft.end_award(AwardState.DONE)

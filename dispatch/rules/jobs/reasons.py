@@ -1,4 +1,4 @@
-"""The reasons for cancelling, handing back and not solving a job, as events carry them.
+"""The reasons for cancelling, handing back, not solving and contesting a job, as events carry them.
 
 An event must not contain personal data, so free text never becomes a reason.
 """
@@ -40,6 +40,15 @@ class HandBackReason(StrEnum):
     CANNOT_HELP = "cannot_help"
     CUSTOMER_UNREACHABLE = "customer_unreachable"
     NO_TIME = "no_time"
+    OTHER = "other"
+
+
+class ContestReason(StrEnum):
+    """Why a customer contests that the job was completed."""
+
+    NOBODY_CAME = "nobody_came"
+    NOT_SOLVED = "not_solved"
+    NOT_FINISHED = "not_finished"
     OTHER = "other"
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 from data.records.money import Money
 from dispatch.rules.refusals import Refused
 
@@ -109,6 +111,29 @@ class FeeChanged(Refused):
 
     def __str__(self) -> str:
         return f"Nothing was cancelled; to cancel for {self.fee.amount}, send it as fee_minor_max."
+
+
+class CompletedTooEarly(Refused):
+    """The job cannot be done yet."""
+
+    code = "completed-too-early"
+
+    def __init__(self, possible_at: datetime) -> None:
+        super().__init__(possible_at)
+        self.possible_at = possible_at
+
+    def __str__(self) -> str:
+        at = self.possible_at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        return f"Complete it from {at} on, or with the customer's signature at once."
+
+
+class ContestOver(Refused):
+    """The completion can no longer be contested."""
+
+    code = "contest-over"
+
+    def __str__(self) -> str:
+        return "It can be contested once, for some days after the completion."
 
 
 class AlreadyRated(Refused):

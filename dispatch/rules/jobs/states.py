@@ -5,12 +5,13 @@ vouches for them. It is `open` while friends are asked, `awarded` once the first
 then moves towards `completed`. It returns to `open` (or to `unfilled`, when nobody is left to ask)
 when its friend forfeits, hands back or is released. `unfilled` is not final: it is tried again when
 a suitable friend appears. `incomplete` is a visit that did not solve the problem; the desk decides.
-Final states are `completed` and `cancelled`.
+`completed` is final unless its customer contests it and the desk reopens it; `cancelled` is final.
 
 An offer is `live` until it is closed, once. The accepted one stays `accepted` for as
 long as its friend holds the job.
 
-An award is `live` from acceptance to the end of the job.
+An award is `live` from acceptance to the end of the job; a `done` one is released when its job is
+reopened.
 
 The same tables stand in SQL (`transitions` and the enums in 0001_init.sql), where a trigger refuses
 everything else, and in docs/states.md, which this module prints. A test compares the three.
@@ -63,7 +64,7 @@ BOOKING: Mapping[BookingState, frozenset[BookingState]] = {
     BookingState.INCOMPLETE: frozenset(
         {BookingState.OPEN, BookingState.UNFILLED, BookingState.CANCELLED}
     ),
-    BookingState.COMPLETED: frozenset(),
+    BookingState.COMPLETED: frozenset({BookingState.OPEN, BookingState.UNFILLED}),
     BookingState.CANCELLED: frozenset(),
 }
 
@@ -95,7 +96,7 @@ AWARD: Mapping[AwardState, frozenset[AwardState]] = {
     AwardState.LIVE: frozenset(
         {AwardState.DONE, AwardState.FORFEITED, AwardState.HANDED_BACK, AwardState.RELEASED}
     ),
-    AwardState.DONE: frozenset(),
+    AwardState.DONE: frozenset({AwardState.RELEASED}),
     AwardState.FORFEITED: frozenset(),
     AwardState.HANDED_BACK: frozenset(),
     AwardState.RELEASED: frozenset(),

@@ -9,8 +9,10 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from data.enums import BookingState, TimerKind, Wish
+from data.records.jobs import Award
 from dispatch.rules.jobs.draft import Case, Draft, Verdict
 from dispatch.rules.jobs.refusals import NotInThisState
+from dispatch.rules.policy import Policy
 
 
 def report_no_call(case: Case) -> Verdict:
@@ -107,3 +109,17 @@ def delay(case: Case, minutes: int) -> Verdict:
 def appointment_end(starts_at: datetime, minutes: int) -> datetime:
     """The default end of an appointment: after the package's minutes."""
     return starts_at + timedelta(minutes=minutes)
+
+
+def completion_possible_at(award: Award, minutes: int, policy: Policy) -> datetime:
+    """From when the job can be completed without the customer's signature, as a whole second.
+
+    Counted from the start of the work; without one, from the contact or the appointment's
+    beginning, whichever is later.
+    """
+    began = award.started_at or max(
+        award.contacted_at or award.awarded_at,
+        award.appointment.starts_at if award.appointment else award.awarded_at,
+    )
+    least = timedelta(minutes=minutes) * policy.complete_after_percent / 100
+    return (began + least).replace(microsecond=0)

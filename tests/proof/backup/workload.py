@@ -9,7 +9,7 @@ from data.records.jobs import Protocol
 from dispatch.flows.jobs import commands
 from dispatch.rules.refusals import Refused
 from dispatch.runtime import Runtime
-from tests.builders import book_job, live_offers_of
+from tests.builders import SIGNED, book_job, live_offers_of
 
 DONE = Protocol(summary="Works again.", minutes=30)
 
@@ -60,7 +60,7 @@ class Workload:
             return
         await commands.confirm_contact(self._rt, booking_id, friend)
         if steps > 2:
-            await commands.complete(self._rt, booking_id, friend, DONE)
+            await commands.complete(self._rt, booking_id, friend, DONE, SIGNED)
         if steps > 4:
             await commands.rate(
                 self._rt,

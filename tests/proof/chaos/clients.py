@@ -8,6 +8,7 @@ from collections.abc import Coroutine
 from random import Random
 from typing import Any
 
+from tests.builders import SIGNATURE
 from tests.proof.chaos.history import History, Operation
 from tests.proof.connection import Connection, Reply, Unanswered
 from tests.proof.deployment import Deployment, Friend, booking_body, link_token
@@ -155,7 +156,9 @@ class Clients:
             return
         reached = await do("contacted")
         if reached is not None and reached.is_ok and drawn < 0.95:
-            await do("complete", {"summary": "It works again.", "minutes": 20})
+            await do(
+                "complete", {"summary": "It works again.", "minutes": 20, "signature": SIGNATURE}
+            )
 
     async def _pause(self, about_s: float) -> None:
         await asyncio.sleep(about_s * self._chance.uniform(0.5, 1.5))

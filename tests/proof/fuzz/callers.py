@@ -25,7 +25,7 @@ from dispatch.flows.people import sessions
 from dispatch.rules.jobs.customer_links import customer_token
 from dispatch.rules.refusals import Refused
 from dispatch.runtime import Runtime
-from tests.builders import book_job, live_offers_of, north
+from tests.builders import SIGNED, book_job, live_offers_of, north
 from tests.proof.deployment import booking_body
 
 KINDS = ("anonymous", "customer", "friend", "winner", "partner", "operator")
@@ -214,7 +214,7 @@ async def _advance(rt: Runtime, done: CommandResult, friend: FriendId, steps: in
             lambda: commands.confirm_contact(rt, booking, friend),
             lambda: commands.schedule(rt, booking, friend, starts_at, None),
             lambda: commands.start(rt, booking, friend),
-            lambda: commands.complete(rt, booking, friend, DONE),
+            lambda: commands.complete(rt, booking, friend, DONE, SIGNED),
         ]
         for verb in verbs[: steps - 1]:
             await verb()

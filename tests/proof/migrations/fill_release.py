@@ -26,6 +26,7 @@ from tests.builders import book_job, friend_row, live_offers_of, north
 FOREVER = timedelta(days=400)
 CAPACITY = 20
 DONE = Protocol(summary="Works again.", minutes=30)
+SIGNED = "M0 0L600 200"
 
 
 async def main(words: list[str]) -> None:
@@ -70,7 +71,7 @@ async def complete_job(rt: Runtime, number: int) -> None:
             rt, booking, actor="system", reason="mistake", may_act=lambda job: True
         )
         return
-    await commands.complete(rt, booking, offer.friend_id, DONE)
+    await commands.complete(rt, booking, offer.friend_id, DONE, SIGNED)
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from dispatch.flows.jobs import commands
 from dispatch.rules.jobs.customer_links import customer_token
 from scheduler.account_mails import AccountMails
 from scheduler.relay import Relay
+from tests.builders import SIGNATURE
 from tests.conftest import Clock
 from tests.proof.privacy.markers import booking_body
 from tests.proof.privacy.observer import Observer, read_offers
@@ -101,7 +102,7 @@ class Scenarios:
         await self._schedule(winner, at)
         await self.read()
         await self.observer.post(winner, f"{at}/start")
-        protocol = {"summary": "All devices online.", "minutes": 50}
+        protocol = {"summary": "All devices online.", "minutes": 50, "signature": SIGNATURE}
         await self.observer.post(winner, f"{at}/complete", protocol)
         await self.observer.post(
             customer, f"{at}/rating", {"stars": 5, "comment": "Quick."}, Idempotency_Key="stars"

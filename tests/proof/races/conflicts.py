@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from random import Random
 from typing import Any
 
+from tests.builders import SIGNATURE
 from tests.proof.connection import Connection
 from tests.proof.deployment import Deployment, Friend, link_token
 from tests.proof.races.linearizability import Call, is_linearizable
@@ -144,7 +145,7 @@ class Attempt:
 
 BODIES: Mapping[str, Any] = {
     "cancel": {"reason": "mistake"},
-    "complete": {"summary": "It works again.", "minutes": 20},
+    "complete": {"summary": "It works again.", "minutes": 20, "signature": SIGNATURE},
     "hand-back": {"reason": "no_time"},
 }
 

@@ -20,7 +20,7 @@ from scheduler.senders import GiveUp, Retry, Sent
 from scheduler.senders.letters import Letter
 from scheduler.senders.mail import SmtpTransport, compose, mail_transport
 from scheduler.worker import default_senders
-from tests.builders import book_and_accept, book_job, import_neighbours, live_offers_of
+from tests.builders import SIGNED, book_and_accept, book_job, import_neighbours, live_offers_of
 
 MAIL_ID = UUID("0197f0a0-0000-7000-8000-000000000009")
 TO = "vera@example.com"
@@ -377,7 +377,9 @@ async def test_every_step_of_a_whole_life_is_mailed(rt, clock, post_office, mess
     await post_office()
     await commands.start(rt, booking_id, friend)
     await post_office()
-    await commands.complete(rt, booking_id, friend, Protocol(summary="New channel.", minutes=40))
+    await commands.complete(
+        rt, booking_id, friend, Protocol(summary="New channel.", minutes=40), SIGNED
+    )
     await commands.rate(
         rt, booking_id, stars=5, comment=None, claim=None, build_response=lambda d: {}
     )

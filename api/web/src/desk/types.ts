@@ -21,6 +21,7 @@ export const QUEUES = [
   'disputed',
   'nothing_agreed',
   'hand_backs',
+  'contested',
   'incomplete',
   'unsure_addresses',
   'parked_messages',

@@ -4,6 +4,7 @@ import { shared } from '../shared/i18n.svelte';
 import { toast } from '../shared/ui/toast.svelte';
 import { mine } from './mine.svelte';
 import { say } from './say';
+import { clockTime } from './words';
 
 type Step = 'contacted' | 'on-the-way' | 'not-on-the-way' | 'start';
 interface Of {
@@ -62,6 +63,8 @@ export function refusalText(error: unknown): string {
   if (error instanceof Unreachable) return say('no_network');
   if (!(error instanceof Refused)) return shared.say('error.title');
   if (error.code === 'contact-deadline-passed') return say('no.deadline');
+  if (error.code === 'completed-too-early')
+    return say('no.too_early', { time: clockTime(String(error.more.possible_at)) });
   if (error.code === 'wrong-state') return say('no.state');
   if (error.code === 'appointment-overlaps') return say('no.overlaps');
   if (error.code === 'not-found') return say('not_mine');

@@ -48,7 +48,9 @@ export function statement(job: Job): Statement {
     case 'under_way':
       return plain('under_way', 'good', { name });
     case 'completed':
-      return plain('completed', 'over', { name });
+      return job.contest === 'open'
+        ? plain('contested', 'soon', { name })
+        : plain('completed', 'over', { name });
     case 'incomplete':
       return plain('incomplete', 'bad', { name });
     case 'unfilled':
@@ -58,7 +60,14 @@ export function statement(job: Job): Statement {
   }
 }
 
-type Plain = 'unconfirmed' | 'under_way' | 'completed' | 'incomplete' | 'unfilled' | 'on_the_way';
+type Plain =
+  | 'unconfirmed'
+  | 'under_way'
+  | 'completed'
+  | 'contested'
+  | 'incomplete'
+  | 'unfilled'
+  | 'on_the_way';
 
 function plain(key: Plain, tone: Tone, values: Record<string, string>): Statement {
   const part = (end: 'title' | 'text' | 'tab') => say(`${key}.${end}`, values);

@@ -38,6 +38,8 @@ const TONES: Record<string, Tone> = {
   'booking.unfilled': 'bad',
   'contact.missed': 'bad',
   'contact.disputed': 'bad',
+  'completion.contested': 'bad',
+  'booking.reopened': 'warn',
   'booking.incomplete': 'warn',
   'booking.handed_back': 'warn',
   'contact.reminded': 'warn',
