@@ -192,11 +192,11 @@ async def contest(api, ref="f1", decide=None):
         "open",
         None,
     )
-    queue = (await desk.get("/v1/desk/bookings", params={"queue": "contested"})).json()["items"]
+    queue = (await desk.get("/v1/desk/bookings", queue="contested")).json()["items"]
     assert [one["id"] for one in queue] == [booking["id"]]
     if decide:
         assert (await desk.post(f"{at}/{decide}")).status_code == 200
-        queue = (await desk.get("/v1/desk/bookings", params={"queue": "contested"})).json()
+        queue = (await desk.get("/v1/desk/bookings", queue="contested")).json()
         assert queue["items"] == []
     return at, winner, customer
 

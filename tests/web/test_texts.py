@@ -30,7 +30,13 @@ from data.store.push_subscriptions import PhoneProblem
 from dispatch.rules.jobs.events import EVENTS, FIELDS, TEMPLATES, Shape
 from dispatch.rules.jobs.nearby import DeskOutcome
 from dispatch.rules.jobs.outcomes import FRIEND_OUTCOMES
-from dispatch.rules.jobs.reasons import CancelReason, HandBackReason, IncompleteReason, SystemReason
+from dispatch.rules.jobs.reasons import (
+    CancelReason,
+    ContestReason,
+    HandBackReason,
+    IncompleteReason,
+    SystemReason,
+)
 from dispatch.rules.people.reachability import Obstacle
 from geo.point import Precision
 
@@ -72,7 +78,13 @@ CODES: Mapping[tuple[str, str], Iterable[str]] = {
     ("desk", "precision"): Precision,
     ("desk", "queue"): ["all", *Queue],
     ("desk", "queue_text"): Queue,
-    ("desk", "reason"): {*CancelReason, *SystemReason, *IncompleteReason, *HandBackReason},
+    ("desk", "reason"): {
+        *CancelReason,
+        *SystemReason,
+        *IncompleteReason,
+        *HandBackReason,
+        *ContestReason,
+    },
     ("desk", "role"): OperatorRole,
     ("desk", "standing"): [f"{state}{end}" for state in FriendState for end in ("", "_text")],
     ("desk", "state"): BookingState,
