@@ -91,7 +91,6 @@ BEFORE = {
     "decline": (),
     "cancel": (),
     "award_by_hand": (),
-    "confirm": (),
     "renew_link": (),
     "confirm_contact": ("accept",),
     "hand_back": ("accept",),
