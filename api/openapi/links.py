@@ -25,7 +25,7 @@ FIRST_CERTIFICATE: Final = {
 }
 BOOKING: Final = (
     *("get_booking", "list_events", "cancel_booking", "report_no_contact", "ask_move"),
-    *("rate_booking", "confirm_booking", "contest_completion"),
+    *("rate_booking", "confirm_booking", "contest_completion", "renew_link"),
 )
 BY_ADDRESS: Final = {
     "country": "$request.body#/address/country",
@@ -56,7 +56,7 @@ LINKS: Final[Mapping[str, tuple[tuple[Mapping[str, str], tuple[str, ...]], ...]]
     "find_bookings": ((FIRST_ITEM, ("open_booking", "list_neighbours", "note_booking")),),
     "open_booking": ((BY_ID, ("list_neighbours", "note_booking", *DESK)),),
     "list_messages": (({"message_id": "$response.body#/items/0/id"}, ("send_message_again",)),),
-    "find_friends": ((FIRST_FRIEND, ("open_friend", "set_friend_state")),),
+    "find_friends": ((FIRST_FRIEND, ("open_friend", "set_friend_state", "set_friend_limits")),),
     "open_friend": ((FIRST_CERTIFICATE, ("certify_friend", "uncertify_friend")),),
     "list_partners": ((FIRST_PARTNER, ("add_partner_key",)),),
     "add_partner": ((BY_KEY, ("revoke_partner_key",)),),

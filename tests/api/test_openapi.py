@@ -121,6 +121,7 @@ async def test_the_examples_work_through_a_whole_life_cycle(api, clock):
     await run("note_booking", desk, f"{at}/notes", status=201)
     at_friend = f"/v1/desk/friends/{api.friends['f6']}"
     await run("set_friend_state", desk, f"{at_friend}/state")
+    await run("set_friend_limits", desk, f"{at_friend}/limits", "PUT")
     await run("import_friends", desk, "/v1/desk/friends/import")
     await run("export_person", desk, "/v1/desk/people/export")
     await run("erase_person", desk, "/v1/desk/people/erase", status=409)

@@ -37,6 +37,7 @@ def lives(server, template, tmp_path, monkeypatch):
             for booking in self.bookings:
                 for action in ("mark_on_the_way", "take_back_on_the_way"):
                     self.of_holder(action, booking, 1)
+                self.rate(booking=booking, stars=5)
             # Nobody does anything more: offers expire, who has not called loses the job, and who
             # has agreed on nothing is reminded.
             for hours in (1, 1, 1, 6, 12, 60):
