@@ -317,9 +317,9 @@ class FriendLimitsRequest(RequestModel):
     model_config = example(
         {
             "jobs_per_day": 40,
-            "hand_backs_per_day": None,
-            "capacity_max": None,
-            "radius_max_m": None,
+            "hand_backs_per_day": 8,
+            "capacity_max": 12,
+            "radius_max_m": 60_000,
         }
     )
 
