@@ -242,6 +242,7 @@ FORMATTERS: Final[Mapping[str, Formatter]] = {
     "offer.expired": _expired,
     "appointment.move_asked": _with_reason("other time", "yellow", "wishes"),
     "contact.disputed": _with_friend("not called", "yellow", ", says the customer"),
+    "completion.contested": _with_reason("contested", "bold red", "reason"),
     "contact.reminded": _with_friend("reminded", "yellow", ", has not called yet"),
     "contact.missed": _missed,
 }
