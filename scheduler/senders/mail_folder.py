@@ -10,15 +10,15 @@ from email.utils import parsedate_to_datetime
 from pathlib import Path
 from uuid import UUID
 
+from scheduler.senders.mail import with_ascii_domain
+
 
 def delete_mails(folder: Path, addresses: Collection[str], ids: Collection[UUID]) -> int:
     """Delete the mails to these addresses and those with these ids; returns how many."""
-    wanted = {one.lower() for one in addresses}
+    wanted = {with_ascii_domain(one).lower() for one in addresses}
     names = {str(one) for one in ids}
     gone = [
-        path
-        for path, mail in _mails(folder)
-        if path.stem in names or str(mail["To"] or "").strip().lower() in wanted
+        path for path, mail in _mails(folder) if path.stem in names or _recipient(mail) in wanted
     ]
     return _delete(gone)
 
@@ -35,6 +35,12 @@ def _mails(folder: Path) -> Iterator[tuple[Path, Message]]:
         except FileNotFoundError:
             continue
         yield path, message_from_bytes(head + b"\r\n\r\n")
+
+
+def _recipient(mail: Message) -> str:
+    """The address as it was written: octets beyond ASCII are read as surrogates."""
+    to = next((value for name, value in mail.raw_items() if name == "To"), "")
+    return str(to).encode("ascii", "surrogateescape").decode(errors="replace").strip().lower()
 
 
 def _date(mail: Message) -> datetime:

@@ -18,7 +18,8 @@ from dispatch.rules.jobs.customer_links import customer_token, named_booking
 from scheduler.relay import Relay
 from scheduler.senders import GiveUp, Retry, Sent
 from scheduler.senders.letters import Letter
-from scheduler.senders.mail import SmtpTransport, compose, mail_transport
+from scheduler.senders.mail import FolderTransport, SmtpTransport, compose, mail_transport
+from scheduler.senders.mail_folder import delete_mails
 from scheduler.worker import default_senders
 from tests.builders import SIGNED, book_and_accept, book_job, import_neighbours, live_offers_of
 
@@ -98,12 +99,12 @@ def letter():
     return mail
 
 
-def letter_to(email, sender="tekkie <hello@tekkie.example>"):
+def letter_to(email, sender="tekkie <hello@tekkie.example>", mail_id=MAIL_ID):
     return compose(
         Letter(subject="Grüezi", text="Ä text\n", html="<p>Ä text</p>"),
         sender=sender,
         to=email,
-        mail_id=MAIL_ID,
+        mail_id=mail_id,
         at=datetime(2026, 3, 2, 9, tzinfo=UTC),
     )
 
@@ -206,6 +207,15 @@ async def test_without_a_server_mails_lie_in_a_folder_once(tmp_path, letter):
     assert file.name == f"{MAIL_ID}.eml"
     mail = message_from_bytes(file.read_bytes(), policy=policy.default)
     assert mail["Subject"] == "Grüezi"
+
+
+@pytest.mark.parametrize("email", [TO, "vera@müller.example", "véra@example.com"])
+async def test_a_mail_in_the_folder_is_deleted_by_its_address(tmp_path, email):
+    folder = FolderTransport(tmp_path)
+    for to, mail_id in ((email, MAIL_ID), ("jan@example.com", UUID(int=1))):
+        await folder.deliver(letter_to(to, mail_id=mail_id), to)
+    assert delete_mails(tmp_path, [email.replace("v", "V", 1)], []) == 1
+    assert [path.stem for path in tmp_path.iterdir()] == [str(UUID(int=1))]
 
 
 @pytest.fixture
