@@ -74,6 +74,10 @@ PROBLEM: Final[Mapping[str, Any]] = {
             "format": "date-time",
             "description": "With `completed-too-early`: from when it is possible.",
         },
+        "challenge": {
+            "type": "object",
+            "description": "With `proof-required`: what to solve (ALTCHA, version 2).",
+        },
     },
     "additionalProperties": False,
 }

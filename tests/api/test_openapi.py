@@ -2,12 +2,19 @@
 
 import json
 import re
+from datetime import UTC, datetime
 
+import jsonschema_rs
 import pytest
 
-from api.http.problems import KINDS
+from api.http import proof_of_work
+from api.http.problems import KINDS, error_response
 from api.server.app import create_app
 from data.enums import OperatorRole
+from data.markets import Currency
+from data.records.money import Money
+from dispatch.rules.jobs.refusals import CompletedTooEarly, FeeChanged
+from dispatch.rules.trust.quotas import ProofRequired
 from tests.api.conftest import expect
 
 DOCUMENT = create_app().openapi()
@@ -42,6 +49,22 @@ def test_every_failure_is_documented_as_a_problem_with_its_codes():
                 assert codes[code] == int(status), (path, method, code)
                 assert example["value"]["code"] == code
         assert {"500", "503"} <= operation["responses"].keys()
+
+
+@pytest.mark.parametrize(
+    ("error", "extra"),
+    [
+        (FeeChanged(Money(amount=900, currency=Currency.EUR)), "fee"),
+        (CompletedTooEarly(datetime(2026, 1, 5, 9, 30, tzinfo=UTC)), "possible_at"),
+        (ProofRequired(proof_of_work.challenge(b"k" * 32)), "challenge"),
+    ],
+)
+def test_a_problem_has_no_member_that_the_document_leaves_out(error, extra):
+    problem = json.loads(error_response(error).body)
+    assert extra in problem
+    schema = {"$ref": "#/components/schemas/Problem", "components": DOCUMENT["components"]}
+    jsonschema_rs.validate(schema, problem)
+    assert not jsonschema_rs.is_valid(schema, problem | {"more": 1})
 
 
 def test_every_request_body_has_an_example():
