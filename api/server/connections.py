@@ -26,8 +26,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from api.http import problems
-from api.http.load_shedding import EXEMPT
-from api.http.middleware import HEADERS
+from api.http.middleware import HEADERS, HEALTH
 from data.settings import Settings
 from dispatch.flows.group_commit import Overloaded
 
@@ -49,6 +48,8 @@ LINGER_S: Final = 2.0
 OTHER_FILES: Final = 128
 # Connections beyond the limit that may ask for the health of the process.
 FOR_HEALTH: Final = 16
+# None of them may last, as a stream does.
+ANSWERED_BEYOND: Final = HEALTH | {"/metrics"}
 # From this share of the limit on, idle connections are closed.
 CROWDED: Final = 0.75
 NEVER: Final = math.inf
@@ -330,7 +331,8 @@ class BoundedProtocol(HttpToolsProtocol):
             size = sum(len(name) + len(value) for name, value in self.headers)
             if size > HEADERS_BYTES_MAX:
                 return problems.HeadersTooLarge()
-        if self.only_health and self.url.partition(b"?")[0].decode("latin-1") not in EXEMPT:
+        path = self.url.partition(b"?")[0].decode("latin-1")
+        if self.only_health and path not in ANSWERED_BEYOND:
             return Overloaded()
         return None
 

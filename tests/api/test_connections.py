@@ -335,11 +335,13 @@ async def test_a_full_process_answers_health_alone_and_closes_what_is_idle():
     busy = [server.open() for _ in range(15)]
     await settle()
     assert "16 connections" in server.connections.problem()
-    late, health = server.open(), server.open()
+    late, stream, health = server.open(), server.open(), server.open()
     late.data_received(GET)
+    stream.data_received(GET.replace(b"/v1/packages", b"/v1/live"))
     health.data_received(GET.replace(b"/v1/packages", b"/readyz?a"))
     await settle()
-    assert late.transport.problem["code"] == "overloaded"
+    for one in (late, stream):
+        assert one.transport.problem["code"] == "overloaded"
     assert health.transport.statuses == [200]
     beyond = [server.open() for _ in range(FOR_HEALTH)]
     assert beyond[-1].transport.statuses == [503]
