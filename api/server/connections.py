@@ -288,6 +288,9 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def shutdown(self) -> None:
         """The server stops: what has not arrived whole is not awaited."""
+        if self._is_refused:
+            self.transport.close()
+            return
         if not self._in_head and not self._in_body:
             super().shutdown()
             return

@@ -36,6 +36,8 @@ class Transport(asyncio.Transport):
         self.is_stuck = self.closed = self.aborted = self.ended = False
 
     def write(self, data: bytes) -> None:
+        if self.ended:
+            raise RuntimeError("Cannot call write() after write_eof()")
         self.sent += data
         self.unsent += len(data) if self.is_stuck else 0
 
@@ -383,17 +385,22 @@ async def test_while_draining_each_answer_closes_its_connection(server):
 
 
 async def test_when_the_server_stops_no_rest_of_a_request_is_awaited(server):
-    idle, half_head, half_body, whole = (server.open() for _ in range(4))
+    too_large, late, idle, half_head, half_body, whole = (server.open() for _ in range(6))
+    too_large.data_received(head(HEADERS_MAX, 1))
+    late.data_received(GET[:10])
+    late.check_read()
     half_head.data_received(GET[:10])
     half_body.data_received(POST)
     whole.data_received(GET)
-    for one in (idle, half_head, half_body, whole):
+    for one in (too_large, late, idle, half_head, half_body, whole):
         one.shutdown()
     await settle()
+    assert [one.transport.statuses for one in (too_large, late)] == [[431], [408]]
     assert [one.transport.statuses for one in (idle, whole)] == [[], [200]]
     for one in (half_head, half_body):
         assert one.transport.problem["code"] == "stopping"
-    assert all(one.transport.closed for one in (idle, half_head, half_body, whole))
+    for one in (too_large, late, idle, half_head, half_body, whole):
+        assert one.transport.closed
 
 
 async def test_a_request_that_is_not_answered_before_the_end_gets_a_problem(server, caplog):
