@@ -5,7 +5,7 @@
 	bench-profile bench-timers bench-growth bench-live simulate proof proof-chaos \
 	proof-races proof-clocks proof-privacy proof-mutants proof-backup types \
 	proof-fuzz proof-alike proof-states proof-constraints proof-migrations \
-	proof-overload proof-hostile FORCE
+	proof-overload proof-hostile proof-pooler FORCE
 MAKEFLAGS += --no-print-directory
 
 VENV := .venv
@@ -157,7 +157,7 @@ $(VENV)/.dev: $(VENV)/.runtime requirements-dev.lock
 	@$(INSTALL) -r requirements-dev.lock
 	@touch $@
 
-$(GAZETTEER): data/markets.py $(addprefix geo/gazetteer/,build.py interpolate.py other_names.py regions.py town_names.py offline.py addresses.py) | $(VENV)/.runtime
+$(GAZETTEER): data/markets.py $(wildcard geo/gazetteer/*.py) | $(VENV)/.runtime
 	@echo "Compiling the gazetteer"
 	@$(VENV)/bin/python -m geo.gazetteer.build
 	@touch $@

@@ -151,7 +151,7 @@ FRIENDS = st.builds(
 STEPS = st.lists(st.one_of(FRIENDS, st.integers(1, 40)), max_size=40)
 
 
-@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=250, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(loaded=st.lists(FRIENDS, max_size=30), steps=STEPS, point=POINTS, want=st.integers(1, 6))
 def test_any_order_of_loading_putting_and_removing_is_correct(loaded, steps, point, want):
     index = index_of(loaded)

@@ -96,7 +96,7 @@ async def wait_until(read, wanted) -> float:
 @pytest.mark.timeout(300)
 @pytest.mark.xdist_group("proof")
 async def test_a_database_clock_that_jumps_costs_nobody_a_job_and_is_logged(shift, findings):
-    wait_s = 8.0 if WHOLE else 1.5
+    wait_s = 8.0 if WHOLE else 2.5
     async with AsyncExitStack() as closing:
         deployment = await closing.enter_async_context(
             deploy(
@@ -152,7 +152,7 @@ async def test_a_database_clock_that_jumps_costs_nobody_a_job_and_is_logged(shif
 async def test_a_worker_started_after_the_database_clock_jumped_fires_nothing_until_it_is_right(
     shift, findings
 ):
-    wait_s = 8.0 if WHOLE else 1.5
+    wait_s = 8.0 if WHOLE else 2.0
     async with AsyncExitStack() as closing:
         deployment = await closing.enter_async_context(
             deploy(
@@ -176,7 +176,7 @@ async def test_a_worker_started_after_the_database_clock_jumped_fires_nothing_un
 
         async with deployment.owner() as owner:
             before = await owner.fetchval(FIRED)
-            for starts, by_s in enumerate((13 * 3600, -3600) if WHOLE else (13 * 3600,), start=1):
+            for starts, by_s in enumerate((13 * 3600, -3600), start=1):
                 worker.stop()
                 shift.set_seconds(by_s)
                 worker.start()

@@ -15,7 +15,7 @@ async def test_load_is_shed_with_retry_after_and_deadlines_fire_meanwhile():
             warm_s=0.3,
             capacity_s=0.7,
             calm_s=0.5,
-            over_s=1.5,
+            over_s=2.5,
             after_s=0.5,
             deadlines=4,
             clients=32,
