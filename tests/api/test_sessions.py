@@ -197,9 +197,12 @@ async def test_signing_in_waits_for_a_suspension_and_then_fails(api, owner, prob
     await owner.execute("UPDATE friends SET state = 'suspended' WHERE id = $1", friend_id)
     await owner.execute("SELECT FROM people WHERE id = $1 FOR NO KEY UPDATE", friend_id)
     signing_in = asyncio.create_task(api.client().post("/v1/sessions", {"token": token}))
-    waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted"
-    while not await owner.fetchval(waiting) and not signing_in.done():
-        pass
+    waiting = """
+        SELECT count(*) FROM pg_locks l JOIN pg_stat_activity a USING (pid)
+        WHERE a.datname = current_database() AND NOT l.granted"""
+    async with asyncio.timeout(5):
+        while not await owner.fetchval(waiting):
+            assert not signing_in.done()
     await owner.execute("COMMIT")
     problem(await signing_in, 422, "link-used-up")
 

@@ -27,8 +27,8 @@ UPLOAD = (
 ANSWERS_BYTES = 12 * 2**20
 # Each part of the loopback network is an address of its own; 127.0.0.1 is a proxy of ours.
 UPLOADER, SILENT, READS_NOTHING, TOO_MANY = (f"127.0.0.{n}" for n in (2, 3, 4, 5))
-# A machine too busy to ask its database in a second says nothing about the attack.
-SLOW_DATABASE = b"no answer within"
+# Twice the second after which a request counts as waiting too long.
+WAIT_P99_MAX_S = 2.0
 MARGIN_S = 10.0
 BEYOND = 10
 
@@ -77,7 +77,9 @@ async def _attack(target: Target, stack: contextlib.ExitStack) -> list[Figure]:
         Figure(f"{clients} {name}: all cut off after", f"{closed_s:.1f} s", f"{limit_s} s")
         for (name, (_, _, limit_s)), closed_s in zip(kinds.items(), seconds, strict=True)
     ]
-    return [*figures, *_probe_figures(probes, page.percentile(probes.took_s, 0.99))]
+    p99_s = page.percentile(probes.took_s, 0.99)
+    assert p99_s <= WAIT_P99_MAX_S, f"others waited {p99_s:.1f} s"
+    return [*figures, *_probe_figures(probes, p99_s)]
 
 
 def large_answers() -> bytes:
@@ -90,7 +92,7 @@ def large_answers() -> bytes:
 def _probe_figures(probes: Probes, p99_s: float) -> list[Figure]:
     return [
         Figure("others' requests meanwhile", f"{len(probes.took_s)}, all answered with 200", "all"),
-        Figure("others' waiting, p99", f"{p99_s * 1000:.0f} ms"),
+        Figure("others' waiting, p99", f"{p99_s * 1000:.0f} ms", f"{WAIT_P99_MAX_S:g} s"),
     ]
 
 
@@ -123,7 +125,7 @@ async def probe(target: Target, uploads: list[socket.socket]) -> Probes:
             for request in requests:
                 reply = await request()
                 probes.took_s.append(reply.ended_s - reply.began_s)
-                if reply.status != 200 and SLOW_DATABASE not in reply.body:
+                if reply.status != 200:
                     probes.wrong.append(f"{reply.status}: {reply.body[:300]!r}")
             for one in uploads:
                 _send_byte(one)

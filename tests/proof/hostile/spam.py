@@ -1,20 +1,23 @@
 """A thousand unverified bookings for one address.
 
-Every one is another customer of another telephone number, from one machine, without a partner.
+Every one is another customer of another telephone number, from one machine, without a partner. The
+attacker does the work that is asked for.
 """
 
 import asyncio
 from collections import Counter
+from typing import Any
 
-import asyncpg
+import altcha
 import httpx2
 
-from data.postgres import layout
+from dispatch.rules.policy import POLICY
 from tests.proof.hostile.target import Figure, Target
 
 BOOKINGS, SHORT = 1_000, 60
 AT_ONCE = 8
-LETTERS_MAX = 5
+PROOF_REQUIRED = 428
+LETTERS_MAX = POLICY.bookings_per_email
 VICTIM = "victim@example.com"
 PLACE = {"street": "Bahnhofstrasse 1", "postcode": "8001", "city": "Zürich", "country": "CH"}
 RUNG = "SELECT count(*) FROM offers o JOIN bookings b ON b.id = o.booking_id JOIN people p"
@@ -33,27 +36,31 @@ async def attack(target: Target) -> list[Figure]:
         async def book(number: int) -> int:
             async with slots:
                 answer = await http.post("/v1/bookings", json=order(number))
+                if answer.status_code == PROOF_REQUIRED:
+                    work = {"Proof-Of-Work": await asyncio.to_thread(solve, answer.json())}
+                    answer = await http.post("/v1/bookings", json=order(number), headers=work)
                 return answer.status_code
 
         statuses = Counter(await asyncio.gather(*map(book, range(count))))
-    connection = await asyncpg.connect(
-        target.deployment.postmaster.dsn(layout.OWNER), server_settings={"search_path": "tekkie"}
-    )
-    try:
-        rung = await connection.fetchval(RUNG, VICTIM)
-        letters = await connection.fetchval(LETTERS, VICTIM)
-    finally:
-        await connection.close()
+    async with target.deployment.owner() as owner:
+        rung = await owner.fetchval(RUNG, VICTIM)
+        letters = await owner.fetchval(LETTERS, VICTIM)
     assert rung == 0, f"{rung} offers rang, not 0"
-    assert letters <= LETTERS_MAX, f"{letters} letters, not at most {LETTERS_MAX}"
-    refused = statuses[428] + statuses[429]
-    assert refused >= count - LETTERS_MAX, f"{statuses} of {count}"
+    assert letters == LETTERS_MAX, f"{letters} letters, not {LETTERS_MAX}"
+    refused = statuses[429]
+    assert refused == count - LETTERS_MAX, f"{statuses} of {count}"
     return [
         Figure("bookings for one address", f"{count:,}"),
         Figure("phones that rang", f"{rung}", "0"),
         Figure("letters to the address", f"{letters}", f"{LETTERS_MAX}"),
         Figure("refused", f"{refused:,}", f"{count - LETTERS_MAX:,}"),
     ]
+
+
+def solve(problem: dict[str, Any]) -> str:
+    """The proof of work that a refusal asks for."""
+    made = altcha.Challenge.from_dict(problem["challenge"])
+    return altcha.Payload(made, altcha.solve_challenge(made)).to_base64()
 
 
 def order(number: int) -> dict[str, object]:

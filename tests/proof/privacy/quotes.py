@@ -28,7 +28,6 @@ from tests.rules.facts import need
 FARTHEST_M = 12_000.0
 BISECTIONS = 30
 ROUNDS = 2
-QUOTES = 4 * BISECTIONS * ROUNDS
 
 Ask = Callable[[Point], bool]
 
