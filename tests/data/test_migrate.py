@@ -255,6 +255,12 @@ async def test_a_file_names_the_oldest_release_that_works_after_it(dsn, folder, 
         await migrate.check(dsn, folder=folder)
 
 
+def test_a_file_that_adds_a_value_works_from_itself_because_nothing_older_can_read_it():
+    for migration in migrate.read_migrations(migrate.MIGRATIONS):
+        if "ADD VALUE" in migration.text:
+            assert migration.works_from == migration.version, migration.name
+
+
 async def test_a_list_made_by_an_earlier_release_is_read_and_extended(dsn, folder):
     (folder / "0002_two.sql").rename(folder / "two")
     await migrate.migrate(dsn, folder=folder)

@@ -1,5 +1,5 @@
 -- A booking that nobody vouches for is offered to nobody until its customer has confirmed the mail address.
--- works from 0004
+-- works from 0012
 
 ALTER TYPE booking_state ADD VALUE 'unconfirmed';
 ALTER TYPE timer_kind ADD VALUE 'confirmation_due';
