@@ -25,7 +25,7 @@ class Retention:
     async def tick(self) -> None:
         """Erase what is over on the next pages, and delete old mails from the folder of mails."""
         for _ in range(PAGES):
-            following = await rights.erase_customers_over(self._rt, self._after)
+            following = await maintenance.erase_customers_over(self._rt, self._after)
             self._after = following or rights.BEGINNING
             if following is None:
                 break

@@ -11,7 +11,6 @@ from uuid import UUID
 
 from data import sql_loader
 from data.db import Connection
-from data.enums import BookingState
 from data.markets import MARKETS
 from data.records.ids import BookingId, FriendId, MessageId, PersonId, customer_key
 from data.store.desk import parse_id
@@ -38,9 +37,13 @@ class FoundPerson:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OverdueCustomers:
-    """Customers to erase on one page of bookings; `next` is None on the last page."""
+    """Customers to erase on one page of bookings; `next` is None on the last page.
+
+    `forgotten` are those of their bookings that have not ended.
+    """
 
     customers: list[PersonId]
+    forgotten: list[BookingId]
     next: tuple[datetime, UUID] | None
 
 
@@ -62,22 +65,23 @@ def _people(rows: list[Any]) -> list[FoundPerson]:
     ]
 
 
-async def export(tx: Connection, person_id: PersonId) -> Mapping[str, Any]:
+async def export(tx: Connection, person: FoundPerson) -> Mapping[str, Any]:
     """Return everything kept about a person."""
-    whole: Mapping[str, Any] = await tx.fetchval(sql.export, person_id)
+    whole: Mapping[str, Any] = await tx.fetchval(sql.export, person.id, customer_key(person.email))
     return whole
 
 
-async def lock_bookings(
+async def lock_not_ended(
     tx: Connection, customers: Collection[PersonId]
-) -> dict[BookingId, BookingState]:
-    """Lock the bookings of these customers; return their states."""
-    rows = await tx.fetch(sql.lock_bookings, customers)
-    return {BookingId(row["id"]): BookingState(row["state"]) for row in rows}
+) -> dict[BookingId, PersonId]:
+    """Lock the bookings of these customers; return those that have not ended, with the customer."""
+    await tx.execute(sql.lock_bookings, customers)
+    rows = await tx.fetch(sql.not_ended, customers)
+    return {BookingId(row["id"]): PersonId(row["customer_id"]) for row in rows}
 
 
 async def jobs_held(tx: Connection, friends: Collection[PersonId]) -> list[BookingId]:
-    """Return the bookings that these friends hold."""
+    """Return the bookings that these friends hold or whose customer contests their work."""
     return [BookingId(row["booking_id"]) for row in await tx.fetch(sql.jobs_held, friends)]
 
 
@@ -107,8 +111,10 @@ async def customers_over(
 ) -> OverdueCustomers:
     """Return customers whose booking has not changed for `kept`, on the page after `after`."""
     rows = await tx.fetch(sql.customers_over, *after, kept, limit)
+    over = [row for row in rows if row["is_over"]]
     return OverdueCustomers(
-        customers=[PersonId(row["customer_id"]) for row in rows if row["is_over"]],
+        customers=[PersonId(row["customer_id"]) for row in over],
+        forgotten=[BookingId(row["id"]) for row in over if row["is_forgotten"]],
         next=(rows[-1]["created_at"], rows[-1]["id"]) if len(rows) == limit else None,
     )
 

@@ -125,6 +125,9 @@ async def test_every_queue_has_exactly_its_bookings(api, clock, owner):
     assert await refs(desk, queue="unfilled", state="incomplete") == []
     assert await refs(desk, queue="missed", q="vera") == [made["missed"]]
     assert await refs(desk, queue="missed", q="zoe") == []
+    at = f"/v1/desk/friends/{api.friends['f2']}/state"
+    assert (await desk.post(at, {"state": "suspended"})).status_code == 200
+    assert await refs(desk, queue="hand_backs") == []
 
 
 async def test_a_booking_is_found_by_any_known_detail(api):

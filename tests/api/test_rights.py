@@ -1,13 +1,15 @@
 """The rights of a person: export, erasure on request and by policy, and what the law keeps."""
 
 import asyncio
+import re
 from datetime import timedelta
 
 import pytest
 
 from data.enums import Channel, OperatorRole
 from data.markets import MARKETS, Market
-from data.records.ids import PersonId
+from data.records.ids import PersonId, customer_key
+from data.store import rights as rights_store
 from dispatch.flows.people import rights, sessions
 from scheduler.relay import Relay
 from scheduler.retention import Retention
@@ -18,6 +20,31 @@ ERASE, EXPORT = "/v1/desk/people/erase", "/v1/desk/people/export"
 VERA = {"person": "Vera@example.com"}
 # What identifies the customer of `tests.api.conftest.BOOKING`, and what others wrote.
 MARKS = ("vera b", "vera@", "vera is", "vera says", "vera called", "440001739", "ring twice")
+AWARD = """
+    WITH o AS (UPDATE offers SET state = 'accepted', answered_at = moment()
+               WHERE booking_id = $1 AND friend_id = $2 RETURNING *)
+    INSERT INTO awards (id, booking_id, friend_id, offer_id, round, state, awarded_at,
+                        contact_due_at, contact_within_s)
+    SELECT id, booking_id, friend_id, id, round, 'live', moment(), moment() + interval '12 hours',
+           43200 FROM o
+"""
+WAITING = """
+    SELECT count(*) FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid
+    WHERE NOT l.granted AND a.datname = current_database()
+"""
+NOT_EXPORTED = {
+    **dict.fromkeys(["certificates", "packages", "prices", "partner_keys"], "of no person"),
+    **dict.fromkeys(
+        ["postcodes", "geocodes", "transitions", "migrations", "clock"], "of no person"
+    ),
+    "quotes": "names nobody",
+    "timers": "deadlines, which follow from the events",
+    "decisions": "says why others were asked; a friend sees their own by the booking",
+    "answers": "responses that repeat what is exported, kept for a day",
+    "login_links": "secrets",
+    "spent_challenges": "of no person",
+    "quotas": "hashes under the key of the service, kept for a day",
+}
 TABLES = "SELECT table_name FROM information_schema.tables WHERE table_schema = 'tekkie'"
 
 
@@ -110,6 +137,35 @@ async def test_nobody_is_erased_while_a_job_is_open(api):
         assert booking["id"] in refused["detail"]
 
 
+async def test_nobody_is_erased_while_a_completion_is_contested(api, clock):
+    booking, desk = await complete_visit(api, clock), await api.operator()
+    contest = {"reason": "not_solved"}
+    done = await api.client(booking["token"]).post(f"/v1/bookings/{booking['id']}/contest", contest)
+    assert done.status_code == 200, done.text
+    for person in ("vera@example.com", "f1"):
+        refused = expect(await desk.post(ERASE, {"person": person}), 409, "still-needed")
+        assert booking["id"] in refused["detail"]
+
+
+async def test_a_job_accepted_during_an_erasure_is_seen_by_it_or_refused(api, owner):
+    """The friend's row is locked by the one who was first."""
+    booking = await api.book()
+    person = PersonId(api.friends["f1"])
+    async with owner.transaction():
+        await owner.execute("SELECT FROM friends WHERE id = $1 FOR NO KEY UPDATE", person)
+        erasing = asyncio.create_task(rights.erase(api.rt, "f1", actor="system"))
+        await wait_for_lock(owner)
+        await owner.execute(AWARD, booking["id"], person)
+    with pytest.raises(rights.StillNeeded, match=booking["id"]):
+        await erasing
+
+
+async def wait_for_lock(owner):
+    """Return once another session of this database waits for a row."""
+    while not await owner.fetchval(WAITING):  # noqa: ASYNC110
+        await asyncio.sleep(0.01)
+
+
 async def test_of_a_paid_friend_the_law_keeps_name_and_address_for_years(api, owner, clock):
     await complete_visit(api, clock)
     person = PersonId(api.friends["f1"])
@@ -134,6 +190,7 @@ async def test_of_a_paid_friend_the_law_keeps_name_and_address_for_years(api, ow
 
 async def test_of_an_unpaid_friend_nothing_stays(api, owner):
     desk = await api.operator()
+    await owner.execute("UPDATE friends SET alarmed_at = moment() WHERE ref = 'f6'")
     await api.client().post("/v1/login-links", {"email": "f6@example.org", "kind": "friend"})
     assert (await desk.post(ERASE, {"person": "F6@example.org"})).json() == {
         "erased": 1,
@@ -142,6 +199,7 @@ async def test_of_an_unpaid_friend_nothing_stays(api, owner):
     }
     assert await rows_with(owner, ["f6@", '"ref": "f6"']) == []
     assert await owner.fetchval("SELECT count(*) FROM account_mails") == 0
+    assert await owner.fetchval("SELECT count(*) FROM friends WHERE alarmed_at IS NOT NULL") == 0
 
 
 async def test_a_person_gets_everything_kept_and_no_secret(api, owner, clock):
@@ -181,6 +239,77 @@ async def test_customers_are_erased_when_the_time_of_the_policy_is_over(api, own
     assert await rows_with(owner, ["otto@"])
     assert not mails(api)
     assert await owner.fetchval("SELECT actor FROM audit WHERE act = 'person.erased'") == "system"
+
+
+async def begin_visit(api, verb, body=None):
+    """Book, let a friend call, and then do this."""
+    booking, _ = await api.win("f1")
+    friend, at = await api.friend("f1"), f"/v1/bookings/{booking['id']}"
+    assert (await friend.post(f"{at}/contacted")).status_code == 200
+    done = await friend.post(f"{at}/{verb}", body)
+    assert done.status_code == 200, done.text
+
+
+async def leave_unfilled(api, owner):
+    await api.book()
+    await owner.execute("UPDATE offers SET state = 'withdrawn', answered_at = moment()")
+    await owner.execute("UPDATE bookings SET state = 'unfilled'")
+
+
+async def leave_incomplete(api, owner):
+    await begin_visit(api, "incomplete", {"reason": "needs_pro"})
+
+
+@pytest.mark.parametrize("leave", [leave_unfilled, leave_incomplete])
+async def test_a_booking_that_nobody_ended_is_cancelled_before_its_customer_is_erased(
+    api, owner, clock, leave
+):
+    await leave(api, owner)
+    await clock.advance(api.rt.policy.customers_kept + timedelta(days=1))
+    await Retention(api.rt).tick()
+    assert await rows_with(owner, MARKS[:5]) == []
+    assert await owner.fetchval("SELECT state FROM bookings") == "cancelled"
+
+
+async def test_a_visit_under_way_keeps_its_customer(api, owner, clock):
+    await begin_visit(api, "start")
+    await clock.advance(api.rt.policy.customers_kept + timedelta(days=1))
+    await Retention(api.rt).tick()
+    assert await rows_with(owner, MARKS[:2])
+
+
+async def test_the_pseudonyms_of_an_erased_customer_go_with_the_last_booking(api, owner, clock):
+    await complete_visit(api, clock)
+    key = customer_key("vera@example.com")
+    await owner.execute("INSERT INTO blocks SELECT $1, $2, true, moment()", api.friends["f3"], key)
+    await owner.execute(
+        "INSERT INTO confirmed_contacts SELECT contact_key(b.customer_key, p.phone), moment() "
+        "FROM bookings b JOIN people p ON p.id = b.customer_id"
+    )
+    assert await rows_with(owner, [key])
+    await (await api.operator()).post(ERASE, VERA)
+    assert await rows_with(owner, [key]) == []
+    assert await owner.fetchval("SELECT count(*) FROM confirmed_contacts") == 0
+
+
+async def test_every_table_is_exported_or_excepted_with_a_reason(owner):
+    tables = {row["table_name"] for row in await owner.fetch(TABLES)}
+    exported = set(re.findall(r"(?:FROM|JOIN) (\w+) ", rights_store.sql.export))
+    assert tables - exported == set(NOT_EXPORTED)
+
+
+async def test_an_operator_gets_passkeys_and_account_mails_without_secrets(api, owner):
+    desk = await api.operator()
+    person, email = await owner.fetchrow("SELECT id, email FROM people WHERE kind = 'operator'")
+    await owner.execute(
+        "INSERT INTO passkeys SELECT $1, $1, 'credential', 'secret', 0, 'Laptop', moment()", person
+    )
+    await api.client().post("/v1/login-links", {"email": email, "kind": "operator"})
+    [whole] = (await desk.post(EXPORT, {"person": str(person)})).json()["items"]
+    assert [one["name"] for one in whole["passkeys"]] == ["Laptop"]
+    assert [one["template"] for one in whole["account_mails"]] == ["login_link"]
+    assert whole["operator"]["role"] == "admin"
+    assert "credential" not in str(whole)
 
 
 async def test_retention_goes_through_all_pages(api, owner, clock, monkeypatch):

@@ -88,7 +88,7 @@ WHERE b.state = 'contacted' AND b.state <> 'completed' AND a.appointment IS NULL
 SELECT l.booking_id AS id FROM friends f
 JOIN LATERAL (SELECT a.booking_id FROM awards a WHERE a.friend_id = f.id AND a.state = 'handed_back'
               ORDER BY a.awarded_at DESC LIMIT 1) AS l ON true
-WHERE f.alarmed_at IS NOT NULL LIMIT $1
+WHERE f.alarmed_at IS NOT NULL AND f.state <> 'suspended' LIMIT $1
 
 -- name: contested
 -- The customer says that a completed job is not done, and the desk has not decided.

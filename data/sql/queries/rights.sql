@@ -21,21 +21,34 @@ SELECT jsonb_build_object(
   'ratings_given', (SELECT coalesce(jsonb_agg(to_jsonb(r)), '[]') FROM ratings r JOIN bookings b ON b.id = r.booking_id
                     WHERE b.customer_id = p.id),
   'friend', (SELECT to_jsonb(f) - 'changed' FROM friends f WHERE f.id = p.id),
+  'operator', (SELECT to_jsonb(o) FROM operators o WHERE o.id = p.id),
   'certificates', (SELECT coalesce(jsonb_agg(to_jsonb(c) - 'friend_id'), '[]') FROM friend_certificates c
                    WHERE c.friend_id = p.id),
   'communities', (SELECT coalesce(jsonb_agg(n.name), '[]') FROM partner_members m JOIN partners n ON n.id = m.partner_id
                   WHERE m.friend_id = p.id),
+  'blocks', (SELECT coalesce(jsonb_agg(jsonb_build_object('at', k.at, 'by_friend', k.by_friend) ORDER BY k.at), '[]')
+             FROM blocks k WHERE k.friend_id = p.id
+                OR k.customer_key IN (SELECT b.customer_key FROM bookings b WHERE b.customer_id = p.id)),
   'offers', (SELECT coalesce(jsonb_agg(to_jsonb(o) ORDER BY o.offered_at), '[]') FROM offers o WHERE o.friend_id = p.id),
   'jobs', (SELECT coalesce(jsonb_agg(to_jsonb(a) ORDER BY a.awarded_at), '[]') FROM awards a WHERE a.friend_id = p.id),
   'ratings_received', (SELECT coalesce(jsonb_agg(to_jsonb(r) ORDER BY r.at), '[]') FROM ratings r
                        WHERE r.friend_id = p.id),
-  'payments', (SELECT coalesce(jsonb_agg(to_jsonb(c) ORDER BY c.at), '[]') FROM charges c
+  'confirmed_contacts', (SELECT coalesce(jsonb_agg(DISTINCT k.at), '[]') FROM bookings b
+                         JOIN confirmed_contacts k ON k.contact_key = contact_key(b.customer_key, p.phone)
+                         WHERE b.customer_id = p.id),
+  'payments', (SELECT coalesce(jsonb_agg(to_jsonb(c) || jsonb_build_object('reversed_at', v.at) ORDER BY c.at), '[]')
+               FROM charges c LEFT JOIN reversals v ON v.booking_id = c.booking_id AND v.no = c.no
                LEFT JOIN bookings b ON b.id = c.booking_id AND b.customer_id = p.id
                WHERE c.friend_id = p.id OR b.id IS NOT NULL),
   'phones', (SELECT coalesce(jsonb_agg(jsonb_build_object('endpoint', s.endpoint, 'created_at', s.created_at)), '[]')
              FROM push_subscriptions s WHERE s.friend_id = p.id),
   'sessions', (SELECT coalesce(jsonb_agg(to_jsonb(s) - 'token_sha256' - 'person_id' ORDER BY s.created_at), '[]')
                FROM sessions s WHERE s.person_id = p.id),
+  'passkeys', (SELECT coalesce(jsonb_agg(jsonb_build_object('name', k.name, 'created_at', k.created_at,
+                 'used_at', k.used_at) ORDER BY k.created_at), '[]') FROM passkeys k WHERE k.person_id = p.id),
+  'account_mails', (SELECT coalesce(jsonb_agg(jsonb_build_object('template', m.template, 'state', m.state,
+                      'created_at', m.created_at, 'tries', m.code_tries) ORDER BY m.created_at), '[]')
+                    FROM account_mails m WHERE m.address_key = $2 AND m.kind = p.kind),
   'messages', (SELECT coalesce(jsonb_agg(jsonb_build_object('template', m.template, 'channel', m.channel,
                  'booking', m.booking_id, 'state', m.state, 'sent_at', m.sent_at) ORDER BY m.booking_id, m.seq), '[]')
                FROM messages m WHERE m.recipient_id = p.id),
@@ -46,10 +59,19 @@ SELECT jsonb_build_object(
 FROM people p WHERE p.id = $1
 
 -- name: lock_bookings
-SELECT id, state FROM bookings WHERE customer_id = ANY($1::uuid[]) ORDER BY id FOR UPDATE
+SELECT id FROM bookings WHERE customer_id = ANY($1::uuid[]) ORDER BY id FOR UPDATE
+
+-- name: not_ended
+-- Read after the lock. A completed job has not ended while its customer contests it.
+SELECT b.id, b.customer_id FROM bookings b
+WHERE b.customer_id = ANY($1::uuid[]) AND (b.state NOT IN ('completed', 'cancelled') OR EXISTS (
+  SELECT FROM awards a WHERE a.booking_id = b.id AND a.state = 'done' AND a.marks ->> 'contest' = 'open'))
+ORDER BY b.id
 
 -- name: jobs_held
-SELECT booking_id FROM awards WHERE friend_id = ANY($1::uuid[]) AND state = 'live'
+-- Read after the friends are locked.
+SELECT booking_id FROM awards WHERE friend_id = ANY($1::uuid[])
+  AND (state = 'live' OR (state = 'done' AND marks ->> 'contest' = 'open'))
 
 -- name: paid_lately
 -- Friends whose payments must stay documented for the years of their market.
@@ -77,8 +99,15 @@ UPDATE people SET
 WHERE id = ANY($1::uuid[])
 
 -- name: empty_bookings
--- Another pseudonym instead of the hash of the address.
-WITH b AS (UPDATE bookings SET customer_key = encode(sha256(uuid_send(id)), 'hex') WHERE customer_id = ANY($1::uuid[])
+-- Another pseudonym instead of the hash of the address; what was kept under the old one goes with the last booking of
+-- its customer.
+WITH old AS (SELECT b.customer_key, contact_key(b.customer_key, p.phone) AS contact_key
+             FROM bookings b JOIN people p ON p.id = b.customer_id WHERE b.customer_id = ANY($1::uuid[])),
+     gone AS (SELECT * FROM old WHERE NOT EXISTS (
+                SELECT FROM bookings b WHERE b.customer_key = old.customer_key AND b.customer_id <> ALL($1::uuid[]))),
+     k AS (DELETE FROM confirmed_contacts WHERE contact_key IN (SELECT contact_key FROM gone)),
+     x AS (DELETE FROM blocks WHERE customer_key IN (SELECT customer_key FROM gone)),
+     b AS (UPDATE bookings SET customer_key = encode(sha256(uuid_send(id)), 'hex') WHERE customer_id = ANY($1::uuid[])
            RETURNING id),
      s AS (UPDATE awards SET summary = NULL WHERE booking_id IN (SELECT id FROM b) AND summary IS NOT NULL),
      a AS (DELETE FROM answers WHERE body ->> 'id' IN (SELECT id::text FROM b)
@@ -86,7 +115,8 @@ WITH b AS (UPDATE bookings SET customer_key = encode(sha256(uuid_send(id)), 'hex
 UPDATE ratings SET comment = NULL WHERE booking_id IN (SELECT id FROM b) AND comment IS NOT NULL
 
 -- name: empty_friends
-WITH f AS (UPDATE friends SET ref = 'erased:' || id, state = 'suspended', quiet_from = NULL, quiet_until = NULL
+WITH f AS (UPDATE friends SET ref = 'erased:' || id, state = 'suspended', alarmed_at = NULL, quiet_from = NULL,
+             quiet_until = NULL
            WHERE id = ANY($1::uuid[]) RETURNING id),
      c AS (DELETE FROM friend_certificates WHERE friend_id IN (SELECT id FROM f)),
      m AS (DELETE FROM partner_members WHERE friend_id IN (SELECT id FROM f)),
@@ -102,7 +132,7 @@ DELETE FROM account_mails WHERE address_key = ANY($2::text[])
 
 -- name: customers_over
 -- A page of customers whose booking has not changed for so long, and where the next page begins.
-SELECT b.id, b.created_at, c.id AS customer_id,
+SELECT b.id, b.created_at, c.id AS customer_id, b.state NOT IN ('completed', 'cancelled') AS is_forgotten,
        c.erased_at IS NULL AND b.state_at < moment() - $3::interval AS is_over
 FROM (SELECT * FROM bookings WHERE created_at < moment() - $3::interval AND (created_at, id) > ($1, $2::uuid)
       ORDER BY created_at, id LIMIT $4) AS b

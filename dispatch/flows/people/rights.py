@@ -9,15 +9,14 @@ from typing import Any, Final
 from uuid import UUID
 
 from data.db import Connection, transaction
-from data.enums import BookingState
 from data.records.ids import FriendId, MessageId, PersonId
-from data.store import audit, rights
-from data.store.rights import FoundPerson, PersonKind
+from data.store import audit, friends, rights
+from data.store.rights import FoundPerson, OverdueCustomers, PersonKind
 from dispatch.flows.people.friends import refresh_index
+from dispatch.rules.jobs.draft import SYSTEM
 from dispatch.rules.refusals import NotFound, Refused
 from dispatch.runtime import Runtime
 
-ENDED: Final = frozenset({BookingState.COMPLETED, BookingState.CANCELLED})
 PAGE: Final = 500
 BEGINNING: Final = (datetime(1, 1, 1, tzinfo=UTC), UUID(int=0))
 
@@ -48,17 +47,17 @@ async def export(rt: Runtime, word: str, *, actor: str) -> list[Mapping[str, Any
         found = await _find(tx, word)
         lines: list[tuple[str, Mapping[str, Any]]] = [(str(one.id), {}) for one in found]
         await audit.record_many(tx, actor=actor, act="person.exported", lines=lines)
-        return [await rights.export(tx, one.id) for one in found]
+        return [await rights.export(tx, one) for one in found]
 
 
 async def erase(rt: Runtime, word: str, *, actor: str) -> Erasure:
     """Erase whose address, id, booking or ref this is. Raises NotFound, StillNeeded."""
     async with transaction(rt.pool) as tx:
         found = await _find(tx, word)
-        friends = [one.id for one in found if one.kind is PersonKind.FRIEND]
-        messages = await rights.messages_about(tx, friends) if friends else []
+        helpers = [one.id for one in found if one.kind is PersonKind.FRIEND]
+        messages = await rights.messages_about(tx, helpers) if helpers else []
         kept = await _erase(tx, found, actor=actor)
-    await refresh_index(rt, [FriendId(one) for one in friends])
+    await refresh_index(rt, [FriendId(one) for one in helpers])
     return Erasure(
         people=[one.id for one in found],
         kept=kept,
@@ -67,18 +66,18 @@ async def erase(rt: Runtime, word: str, *, actor: str) -> Erasure:
     )
 
 
-async def erase_customers_over(
-    rt: Runtime, after: tuple[datetime, UUID] = BEGINNING
-) -> tuple[datetime, UUID] | None:
-    """Erase the customers of one page of bookings whose time by the policy is over.
-
-    Returns where the next page begins; None after the last one.
-    """
+async def customers_over(rt: Runtime, after: tuple[datetime, UUID] = BEGINNING) -> OverdueCustomers:
+    """The customers of one page of bookings whose time by the policy is over."""
     async with transaction(rt.pool) as tx:
-        page = await rights.customers_over(tx, after, rt.policy.customers_kept, PAGE)
-        if page.customers:
-            await _erase_silently(tx, page.customers, PersonKind.CUSTOMER)
-    return page.next
+        return await rights.customers_over(tx, after, rt.policy.customers_kept, PAGE)
+
+
+async def erase_customers(rt: Runtime, customers: Collection[PersonId]) -> None:
+    """Erase these customers by the policy, unless a booking of theirs has not ended."""
+    async with transaction(rt.pool) as tx:
+        kept = (await rights.lock_not_ended(tx, customers)).values()
+        if over := [one for one in customers if one not in kept]:
+            await _erase_silently(tx, over, PersonKind.CUSTOMER)
 
 
 async def erase_documents_over(rt: Runtime) -> None:
@@ -92,7 +91,7 @@ async def _erase_silently(tx: Connection, ids: Sequence[PersonId], kind: PersonK
     found = [FoundPerson(id=one, kind=kind, email="") for one in ids]
     await rights.erase(tx, found, keep_address_of=())
     lines = [(str(one), {"by": "policy"}) for one in ids]
-    await audit.record_many(tx, actor="system", act="person.erased", lines=lines)
+    await audit.record_many(tx, actor=SYSTEM, act="person.erased", lines=lines)
 
 
 async def _find(tx: Connection, word: str) -> list[FoundPerson]:
@@ -104,8 +103,8 @@ async def _find(tx: Connection, word: str) -> list[FoundPerson]:
 
 async def _erase(tx: Connection, found: Sequence[FoundPerson], *, actor: str) -> set[PersonId]:
     ids = [one.id for one in found]
-    bookings = await rights.lock_bookings(tx, ids)
-    open_jobs = [one for one, state in bookings.items() if state not in ENDED]
+    open_jobs = [*await rights.lock_not_ended(tx, ids)]
+    await friends.lock(tx, [FriendId(one) for one in ids])
     open_jobs += await rights.jobs_held(tx, ids)
     if open_jobs:
         listed = ", ".join(map(str, open_jobs[:5]))
