@@ -1,5 +1,6 @@
 """What a quote says of the helpers: by cells and steps of time."""
 
+import asyncio
 from dataclasses import replace
 from datetime import timedelta
 
@@ -10,7 +11,9 @@ from data.records.ids import FriendId
 from dispatch.flows.jobs import orders
 from dispatch.flows.people import friends
 from dispatch.flows.people.friends import ProfileChange
+from dispatch.flows.places import supply
 from dispatch.flows.places.coverage import PublicMaps
+from dispatch.flows.places.supply import count_supply
 from dispatch.rules.policy import RankBy
 from geo import cells
 from geo.gazetteer.addresses import AddressRefused
@@ -47,6 +50,31 @@ async def test_a_quote_changes_in_steps_of_time(rt, clock):
     assert await helpers(rt, north(2_000)) == "1-4"
     await clock.advance(timedelta(minutes=2))
     assert await helpers(rt) == "0"
+
+
+async def test_one_count_serves_all_who_wait_and_holds_no_connection(rt, monkeypatch):
+    await import_friends(rt, [friend_row("f1", ZURICH)])
+    counted = []
+
+    def count(friends, needs, policy):
+        counted.append(rt.pool.get_size() - rt.pool.get_idle_size())
+        return count_supply(friends, needs, policy)
+
+    monkeypatch.setattr(supply, "count_supply", count)
+    assert await asyncio.gather(*(helpers(rt) for _ in range(5))) == ["1-4"] * 5
+    assert len(counted) == 1
+    monkeypatch.setattr(rt, "supply", None)
+    assert await helpers(rt) == "1-4"
+    assert counted[1] == 0
+
+
+async def test_a_request_from_an_earlier_step_does_not_begin_it_anew(rt, clock):
+    await import_friends(rt, [friend_row("f1", ZURICH)])
+    steps, now, wifi = supply.supply_steps(rt), await clock.now(), rt.packages["wifi-setup"]
+    newest = await steps.supply(wifi, Market.CH, now)
+    rt.index.load([])
+    assert await steps.supply(wifi, Market.CH, now - rt.policy.supply_step) is newest
+    assert await steps.supply(wifi, Market.CH, now) is newest
 
 
 async def test_a_move_within_the_cell_of_a_quote_changes_neither_quotes_nor_map(rt, clock):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from data.db import Connection, transaction
+from data.db import Connection, moment, transaction
 from data.enums import BookingState, Wish
 from data.markets import Language, Market
 from data.records.ids import BookingId, PartnerId, PersonId, QuotaKey, contact_key, customer_key
@@ -19,6 +19,7 @@ from data.store.idempotency_keys import Claim
 from data.store.quotes import Quote
 from dispatch.flows.execute import KeyReused
 from dispatch.flows.places.supply import supply_steps
+from dispatch.flows.read_only import read_connection
 from dispatch.rules.jobs import matching
 from dispatch.rules.jobs.catalogue import package_named
 from dispatch.rules.money import prices
@@ -124,6 +125,11 @@ async def quote(
     wanted = package_named(rt.packages, package)
     price = prices.price(wanted, Market(address.country))
     located = await locate(rt, address, point)
+    async with read_connection(rt) as tx:
+        now = await moment(tx)
+    # Counted before the transaction, which would hold a connection meanwhile.
+    supply = await supply_steps(rt).supply(wanted, Market(address.country), now)
+    helpers = supply.helpers(located.point)
     async with transaction(rt.pool) as tx:
         if claim is not None and (before := await _find_repeated_quote(tx, claim, located)):
             return before
@@ -136,8 +142,6 @@ async def quote(
             partner_id=partner_id,
             lifetime=rt.policy.quote_life,
         )
-        supply = await supply_steps(rt).supply(wanted, kept.market, kept.created_at)
-        helpers = supply.helpers(located.point)
         if claim is not None:
             await idempotency_keys.store_responses(
                 tx, {claim.name: {"quote": str(kept.id), "helpers": helpers}}

@@ -85,27 +85,27 @@ def at_cell(friend: Friend) -> Friend:
 class SupplySteps:
     """The friends of this process's index as they were when the present step was first asked for.
 
-    Within a step nothing changes, whatever happens to the friends meanwhile.
+    Within a step nothing changes, whatever happens to the friends meanwhile. A count is made once,
+    for all who wait for it; a request from an earlier step gets that of the present one.
     """
 
     rt: Runtime
     step: int = -1
     friends: Sequence[Friend] = ()
-    counted: dict[Key, Supply] = field(default_factory=dict)
+    counts: dict[Key, asyncio.Task[Supply]] = field(default_factory=dict)
 
     async def supply(self, package: Package, market: Market, now: datetime) -> Supply:
         """The helpers for a package in a market."""
         step = (now - BEGINNING) // self.rt.policy.supply_step
-        if step != self.step:
-            self.step, self.friends, self.counted = step, list(self.rt.index), {}
+        if step > self.step:
+            self.step, self.friends, self.counts = step, list(self.rt.index), {}
         key = package.certificates, package.tier, market
-        counted = self.counted
-        if key not in counted:
+        if key not in self.counts:
             needs = matching.quote_needs(package, market, now, self.rt.policy)
-            counted[key] = await asyncio.to_thread(
-                count_supply, self.friends, needs, self.rt.policy
-            )
-        return counted[key]
+            count = asyncio.to_thread(count_supply, self.friends, needs, self.rt.policy)
+            self.counts[key] = asyncio.create_task(count)
+        # Who no longer waits does not end the count of the others.
+        return await asyncio.shield(self.counts[key])
 
 
 def supply_steps(rt: Runtime) -> SupplySteps:
