@@ -22,6 +22,9 @@ SIGNED = "M0 0L600 200"
 """A signature of a customer, which lets a job be completed at once."""
 SIGNATURE = {"width": 600, "height": 200, "strokes": [[0, 0, 600, 200]]}
 """The same, as the API takes it."""
+NO_LIMIT = 30_000
+"""More jobs in a day than are ever counted (DAY_LIMIT_MAX): only the database can lift a limit."""
+NO_LIMITS = f"UPDATE friends SET jobs_per_day = {NO_LIMIT}, hand_backs_per_day = {NO_LIMIT}"
 
 
 def north(metres: float, of: Point = ZURICH) -> Point:

@@ -24,6 +24,7 @@ from data.enums import Wish
 from data.markets import Language
 from data.phones import PhoneInvalid, parse_phone
 from data.records.names import clean_name, has_letter
+from dispatch.rules.policy import DAY_LIMIT_MAX
 
 CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 CONTROL_BUT_LINES = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029]")
@@ -208,7 +209,7 @@ Stars = Annotated[int, Strict(), Field(ge=1, le=5), WHOLE]
 Minutes = Annotated[int, Strict(), Field(ge=0, le=6000), WHOLE]
 RadiusM = Annotated[int, Strict(), Field(ge=500, le=100_000), WHOLE]
 Capacity = Annotated[int, Strict(), Field(ge=1, le=20), WHOLE]
-DayLimit = Annotated[int, Strict(), Field(ge=0, le=1000), WHOLE]
+DayLimit = Annotated[int, Strict(), Field(ge=0, le=DAY_LIMIT_MAX), WHOLE]
 FeeMax = Annotated[int, Strict(), Field(ge=0, le=2**31 - 1), WHOLE]
 Side = Annotated[float, Strict(), Field(ge=1, le=SIDE_MAX, allow_inf_nan=False)]
 Coordinate = Annotated[float, Strict(), Field(ge=0, le=SIDE_MAX, allow_inf_nan=False)]

@@ -19,6 +19,8 @@ FAN_OUT_MAX: Final = 8
 """As many slots as the database allows a booking (`offer_slot_within`)."""
 CONTACT_WITHIN_MAX: Final = timedelta(hours=48)
 """The longest that the database allows (`award_contact_within`)."""
+DAY_LIMIT_MAX: Final = 100
+"""As many moments as the database keeps of what a friend took or handed back in a day."""
 HOUR: Final = timedelta(hours=1)
 
 
@@ -133,8 +135,9 @@ class Policy:
         self._check_overrides()
 
     def _check_friends(self) -> None:
-        if min(self.jobs_per_day, self.hand_backs_per_day) < 0:
-            raise ValueError("jobs_per_day and hand_backs_per_day must not be negative")
+        limits = (self.jobs_per_day, self.hand_backs_per_day)
+        if min(limits) < 0 or max(limits) > DAY_LIMIT_MAX:
+            raise ValueError(f"jobs_per_day and hand_backs_per_day must be 0 to {DAY_LIMIT_MAX}")
         if not (1 <= self.capacity_max <= 20 and 500 <= self.radius_max_m <= 100_000):
             raise ValueError("capacity_max must be 1 to 20, radius_max_m 500 to 100000")
 

@@ -6,6 +6,7 @@ import pytest
 
 from api.http.middleware import BODY_MAX_BY_PATH
 from dispatch.flows.people import sessions
+from dispatch.rules.policy import DAY_LIMIT_MAX
 from tests.api.conftest import expect
 from tests.builders import friend_row, import_friends
 
@@ -320,3 +321,7 @@ async def test_the_desk_sets_the_limits_of_a_friend_and_ends_the_alarm(api, owne
     again = (await desk.post(f"{at}/state", {"state": "active"})).json()
     assert (again["state"], again["alarmed_at"]) == ("active", None)
     assert await owner.fetchval("SELECT data FROM audit WHERE act = 'friend.limits'") == numbers
+    for day in ("jobs_per_day", "hand_backs_per_day"):
+        for most, status in ((DAY_LIMIT_MAX, 200), (DAY_LIMIT_MAX + 1, 422)):
+            asked = await desk.send("PUT", f"{at}/limits", json=numbers | {day: most})
+            assert asked.status_code == status, (day, most)

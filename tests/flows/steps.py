@@ -21,7 +21,7 @@ from data.records.jobs import Job, Protocol
 from data.settings import Settings
 from data.store import jobs as store
 from data.store.friend_admin import FriendLimits
-from dispatch.flows.bootstrap import open_runtime
+from dispatch.flows.bootstrap import load_index, open_runtime
 from dispatch.flows.jobs import commands
 from dispatch.flows.partners import accounts
 from dispatch.flows.people import friends
@@ -30,7 +30,7 @@ from dispatch.rules.jobs.reasons import ContestReason
 from dispatch.rules.policy import RankBy
 from dispatch.rules.refusals import Refused
 from dispatch.rules.trust.confirmation_codes import Proof
-from tests.builders import SIGNED, book_job, friend_row, import_friends, north
+from tests.builders import NO_LIMIT, NO_LIMITS, SIGNED, book_job, friend_row, import_friends, north
 from tests.conftest import BEGINNING, Clock
 from tests.flows.invariants import check_distances, check_index, check_invariants
 
@@ -62,7 +62,10 @@ ALTERATIONS = {
         bench.rt,
         bench.friends[n],
         FriendLimits(
-            jobs_per_day=5000, hand_backs_per_day=5000, capacity_max=1 + n, radius_max_m=None
+            jobs_per_day=NO_LIMIT,
+            hand_backs_per_day=NO_LIMIT,
+            capacity_max=1 + n,
+            radius_max_m=None,
         ),
         actor="system",
     ),
@@ -110,9 +113,7 @@ class Bench:
         self.partner = (await accounts.add(self.rt, "Radio Meier"))[0].id
 
     async def reset(self, rank_by: RankBy) -> None:
-        self.rt.policy = replace(
-            self.rt.policy, rank_by=rank_by, jobs_per_day=5000, hand_backs_per_day=5000
-        )
+        self.rt.policy = replace(self.rt.policy, rank_by=rank_by)
         await self.owner.execute(WIPE)
         self.rt.index.load([])
         self.clock = Clock(self.owner)
@@ -120,6 +121,8 @@ class Bench:
         rows = [friend_row(f"f{n}", north(100 * n), capacity=1 + n % 2) for n in range(1, 7)]
         rows.append(friend_row("pro", north(50), tier=Tier.PRO, capacity=1))
         refs = await import_friends(self.rt, rows)
+        await self.owner.execute(NO_LIMITS)
+        await load_index(self.rt)
         self.rows, self.friends = rows, [refs[row.ref] for row in rows]
 
     def close(self) -> None:

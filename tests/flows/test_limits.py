@@ -7,6 +7,7 @@ import pytest
 
 from dispatch.flows.bootstrap import load_index
 from dispatch.flows.jobs import commands
+from dispatch.rules.policy import DAY_LIMIT_MAX
 from dispatch.rules.trust.limits import TooManyToday
 from tests.builders import book_and_accept, book_job, import_neighbours, live_offers_of
 
@@ -30,6 +31,18 @@ async def test_accept_and_hand_back_over_and_over_shows_no_more_customers_than_a
         await book_and_accept(rt)
     await clock.advance(DAY)
     await book_and_accept(rt)
+
+
+async def test_the_greatest_limit_of_a_day_still_limits(rt, clock, owner):
+    limit(rt, jobs_per_day=DAY_LIMIT_MAX)
+    await import_neighbours(rt, 1)
+    await owner.execute(
+        "UPDATE friends SET taken_at = array_fill(moment(), ARRAY[$1::int])", DAY_LIMIT_MAX - 1
+    )
+    await book_and_accept(rt)
+    with pytest.raises(TooManyToday):
+        await book_and_accept(rt)
+    assert await owner.fetchval("SELECT cardinality(taken_at) FROM friends") == DAY_LIMIT_MAX
 
 
 async def test_of_many_accepts_at_once_by_two_processes_no_more_pass_than_a_day_allows(

@@ -23,7 +23,7 @@ from dispatch.flows.bootstrap import open_runtime, prepare_database
 from dispatch.flows.people import friends, sessions
 from dispatch.runtime import Runtime
 from geo.friend_import.reader import Row
-from tests.builders import ZURICH, friend_row, north
+from tests.builders import NO_LIMITS, ZURICH, friend_row, north
 from tests.proof.postmaster import Postmaster
 from tests.proof.processes import TekkieProcess, environment, free_port
 from tests.proxy import Proxy
@@ -32,8 +32,6 @@ START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 PUBLIC_URL = "http://tekkie.test"
 FOREVER = timedelta(days=400)
 MEMORY = Path("/dev/shm")
-# A proof makes days of work in seconds.
-NO_LIMITS = "UPDATE friends SET jobs_per_day = 30000, hand_backs_per_day = 30000"
 
 
 @dataclass

@@ -21,7 +21,7 @@ from dispatch.rules.jobs.reasons import ContestReason
 from dispatch.rules.refusals import Refused
 from dispatch.rules.trust.confirmation_codes import Proof
 from dispatch.runtime import Runtime
-from tests.builders import SIGNED, book_job, import_neighbours, live_offers_of
+from tests.builders import NO_LIMITS, SIGNED, book_job, import_neighbours, live_offers_of
 from tests.flows.invariants import check_invariants
 from tests.flows.steps import ANY_FEE, sort_offers
 
@@ -160,8 +160,8 @@ async def prepare(rt: Runtime, owner, clock, *, repeated: bool) -> list[Pair]:
     # As many jobs as there are pairs, for few friends.
     await owner.execute("ALTER TABLE friends DROP CONSTRAINT friends_capacity_check")
     await owner.execute("UPDATE friends SET capacity = 10000")
-    many = 10_000
-    rt.policy = type(rt.policy)(live_offers_max=many, jobs_per_day=many, hand_backs_per_day=many)
+    await owner.execute(NO_LIMITS)
+    rt.policy = type(rt.policy)(live_offers_max=10_000)
     await load_index(rt)
     names = list(product(VERBS, VERBS))
     booked = await run_together([book_job(rt) for _ in names])

@@ -4,7 +4,7 @@ import pytest
 
 from data.enums import PackageTier, Tier
 from dispatch.rules.jobs import job as rules
-from dispatch.rules.policy import FAN_OUT_MAX, POLICY, Override, Policy, RankBy
+from dispatch.rules.policy import DAY_LIMIT_MAX, FAN_OUT_MAX, POLICY, Override, Policy, RankBy
 from tests.rules.facts import NOW, Scenario, friends, package
 
 HOUR = timedelta(hours=1)
@@ -37,6 +37,8 @@ def test_four_are_asked_and_have_twelve_hours():
         ({"base_moves_every": timedelta(seconds=-1)}, "base_moves_every"),
         ({"customers_kept": timedelta(days=13)}, "customers_kept"),
         ({"mails_kept": timedelta(0)}, "mails_kept"),
+        ({"jobs_per_day": DAY_LIMIT_MAX + 1}, "jobs_per_day"),
+        ({"hand_backs_per_day": DAY_LIMIT_MAX + 1}, "hand_backs_per_day"),
         ({"overrides": (Override(numbers={"fan_uot": 6}),)}, "fan_uot"),
         ({"overrides": (Override(numbers={"fan_out": 0}),)}, "fan_out"),
         ({"overrides": (Override(numbers={"privacy_after": HOUR}),)}, "privacy_after"),

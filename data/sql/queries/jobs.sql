@@ -128,7 +128,8 @@ FROM unnest($1::uuid[], $2::int[], $3::smallint[], $4::tier[], $5::timestamptz[]
 
 -- name: count_open_jobs
 -- Locks and counts in the order of ids. The check friend_capacity refuses what the rules missed. Of what was taken and
--- handed back the moments of the last day are kept, at most a hundred; an alarm pauses the friend until the desk has looked.
+-- handed back the moments of the last day are kept, at most a hundred (`DAY_LIMIT_MAX`); an alarm pauses the friend until
+-- the desk has looked.
 UPDATE friends f SET open_jobs = f.open_jobs + t.by,
   taken_at = ARRAY(SELECT x FROM unnest(f.taken_at) AS x WHERE x > t.at - interval '24 hours' ORDER BY x DESC
                    LIMIT 100 - t.taken) || array_fill(t.at, ARRAY[t.taken]),
