@@ -217,7 +217,7 @@ FOR_ALL: Final = frozenset(
     | {"bookings_per_place", "proof_after_bookings", "proof_after_network"}
     | {"shown_step_m", "base_moves_every", "supply_step", "supply_radius_step_m"}
     | {"quotes_per_minute", "quotes_per_minute_of_partner", "customers_kept", "mails_kept"}
-    | {"jobs_per_day", "hand_backs_per_day", "capacity_max", "radius_max_m"}
+    | {"agree_within", "jobs_per_day", "hand_backs_per_day", "capacity_max", "radius_max_m"}
     | {"overrides", "_at"}
 )
 OVERRIDABLE: Final = frozenset(one.name for one in fields(Policy)) - FOR_ALL

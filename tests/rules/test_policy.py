@@ -42,6 +42,7 @@ def test_four_are_asked_and_have_twelve_hours():
         ({"overrides": (Override(numbers={"fan_uot": 6}),)}, "fan_uot"),
         ({"overrides": (Override(numbers={"fan_out": 0}),)}, "fan_out"),
         ({"overrides": (Override(numbers={"privacy_after": HOUR}),)}, "privacy_after"),
+        ({"overrides": (Override(numbers={"agree_within": HOUR}),)}, "agree_within"),
     ],
 )
 def test_numbers_that_contradict_a_promise_are_refused_by_name(numbers, named):
