@@ -81,8 +81,15 @@ async def _refresh(
 
 
 def _with_counts(
-    cached: Friend, open_jobs: int, live_offers: int, taken: int = 0, handed_back: int = 0
+    cached: Friend,
+    open_jobs: int,
+    live_offers: int,
+    taken: int | None = None,
+    handed_back: int | None = None,
 ) -> Friend:
+    """The copy with these counts, itself where they agree; None keeps the count of the copy."""
+    taken = cached.taken if taken is None else taken
+    handed_back = cached.handed_back if handed_back is None else handed_back
     counts = (open_jobs, live_offers, taken, handed_back)
     if (cached.open_jobs, cached.live_offers, cached.taken, cached.handed_back) == counts:
         return cached

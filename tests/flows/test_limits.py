@@ -5,6 +5,8 @@ from datetime import timedelta
 
 import pytest
 
+from data.db import transaction
+from data.store import friends
 from dispatch.flows.bootstrap import load_index
 from dispatch.flows.jobs import commands
 from dispatch.rules.policy import DAY_LIMIT_MAX
@@ -43,6 +45,17 @@ async def test_the_greatest_limit_of_a_day_still_limits(rt, clock, owner):
     with pytest.raises(TooManyToday):
         await book_and_accept(rt)
     assert await owner.fetchval("SELECT cardinality(taken_at) FROM friends") == DAY_LIMIT_MAX
+
+
+async def test_a_copy_keeps_what_it_counts_of_a_day_when_its_other_counts_change(rt, clock, owner):
+    await import_neighbours(rt, 1)
+    booking_id, offer = await book_and_accept(rt)
+    await commands.hand_back(rt, booking_id, offer.friend_id, "no_time", None)
+    await load_index(rt)
+    async with transaction(rt.pool) as tx:
+        now = await clock.now()
+        read = await friends.current(tx, [offer.friend_id], now, rt.index.get)
+    assert (read[offer.friend_id].taken, read[offer.friend_id].handed_back) == (1, 1)
 
 
 async def test_of_many_accepts_at_once_by_two_processes_no_more_pass_than_a_day_allows(
