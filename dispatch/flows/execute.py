@@ -52,7 +52,10 @@ class ReferenceTaken(Refused):
 
 @dataclass(slots=True)
 class QuotaUses:
-    """The uses of quotas before this transaction, those it has reserved, and those it has made."""
+    """The uses of quotas before this transaction, those it has reserved, and those it has made.
+
+    `made` is replaced by each use, never changed.
+    """
 
     before: Mapping[QuotaKey, int] = field(default_factory=dict)
     reserved: Counter[QuotaKey] = field(default_factory=Counter)
@@ -63,7 +66,7 @@ class QuotaUses:
         wanted = Counter(keys)
         counts = {kind: self.before[kind, key] + self.made[kind, key] + 1 for kind, key in wanted}
         check(counts)
-        self.made += wanted
+        self.made = self.made + wanted
         return counts
 
     @property
@@ -251,6 +254,7 @@ def _decide(
     before_each: dict[Command, Job] = {}
     touched: dict[BookingId, Changes | PendingFanOut] = {}
     for command in commands:
+        made = facts.quotas.made
         try:
             case = _build_case(rt, facts, command)
             before = touched.get(case.job.booking.id)
@@ -263,6 +267,7 @@ def _decide(
         else:
             if isinstance(before, PendingFanOut) or (before and verdict):
                 results[command] = Deferred()
+                facts.quotas.made = made  # It is decided again, and counted then.
                 continue
             before_each[command] = case.job
             if verdict is not None:

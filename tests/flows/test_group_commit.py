@@ -25,9 +25,10 @@ from dispatch.flows.group_commit import GroupCommit, Overloaded, group_commit
 from dispatch.flows.jobs import commands
 from dispatch.rules.jobs import fan_out
 from dispatch.rules.jobs import job as rules
-from dispatch.rules.jobs.refusals import NotInThisState, OfferGone
+from dispatch.rules.jobs.refusals import NotInThisState, OfferGone, WrongCode
 from dispatch.rules.jobs.states import IllegalTransition
 from dispatch.rules.refusals import NotFound
+from dispatch.rules.trust.confirmation_codes import Proof
 from tests.builders import SIGNED, book_job, import_neighbours, live_offers_of, order
 from tests.flows.invariants import check_index, check_invariants
 
@@ -198,6 +199,20 @@ async def test_several_changes_of_one_booking_happen_in_the_order_they_came(rt, 
     ]
     await check_invariants(owner)
     await check_index(rt)
+
+
+async def test_a_command_that_is_deferred_counts_once(rt, owner):
+    await import_neighbours(rt, 5)
+    held = await book_job(rt, vouched=False)
+    id_ = held.job.booking.id
+    wrong, right = await asyncio.gather(
+        commands.confirm(rt, id_, Proof.NONE),
+        commands.confirm(rt, id_, Proof.CODE),
+        return_exceptions=True,
+    )
+    assert isinstance(wrong, WrongCode)
+    assert right.job.booking.state is BookingState.OPEN
+    assert await owner.fetchval("SELECT used FROM quotas WHERE kind = 'place'") == 1
 
 
 @pytest.mark.parametrize("after", ["cancel", "complete", "redispatch"])
