@@ -2,11 +2,12 @@
 
 import pytest
 
+from data.enums import FriendState
 from dispatch.rules.jobs import job as rules
 from dispatch.rules.policy import POLICY
 from dispatch.rules.trust import limits
-from dispatch.rules.trust.limits import BeyondLimit, TooManyToday
-from tests.rules.facts import Scenario, friend, friends
+from dispatch.rules.trust.limits import BeyondLimit, PausedByAlarm, TooManyToday
+from tests.rules.facts import NOW, Scenario, friend, friends
 
 TAKEN = POLICY.jobs_per_day
 BACK = POLICY.hand_backs_per_day
@@ -56,3 +57,10 @@ def test_a_number_above_the_limit_may_stay_and_fall_and_not_rise():
         limits.check_settable("capacity", 13, now=12, most=10)
     with pytest.raises(BeyondLimit):
         limits.check_settable("capacity", 11, now=3, most=10)
+
+
+def test_a_friend_paused_by_an_alarm_stays_paused_until_the_desk_has_looked():
+    limits.check_may_set(FriendState.PAUSED, alarmed_at=NOW)
+    limits.check_may_set(FriendState.ACTIVE, alarmed_at=None)
+    with pytest.raises(PausedByAlarm):
+        limits.check_may_set(FriendState.ACTIVE, alarmed_at=NOW)

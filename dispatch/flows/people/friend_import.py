@@ -70,7 +70,7 @@ def check(
 async def import_text(
     rt: Runtime, filename: str, text: str, *, dry_run: bool, skip_bad: bool, actor: str
 ) -> ImportReport:
-    """Import the text of a file, like `import_file`; `filename` ends in one of ENDINGS."""
+    """Import the text of a file, like `import_checked`; `filename` ends in one of ENDINGS."""
     ending = Path(filename).suffix.lower()
     known = catalogue.load().certificates.keys()
     checked = await asyncio.to_thread(

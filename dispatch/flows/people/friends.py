@@ -257,17 +257,20 @@ async def change_profile(rt: Runtime, friend_id: FriendId, change: ProfileChange
 
 
 async def _apply(rt: Runtime, tx: Connection, friend_id: FriendId, change: ProfileChange) -> None:
+    row = await friend_admin.profile(tx, friend_id)
+    assert row is not None
     if change.paused is not None:
-        await _set_paused(tx, friend_id, paused=change.paused)
+        await _set_paused(tx, row, paused=change.paused)
     if change.quiet is not None or change.clear_quiet:
         await friend_admin.set_quiet(tx, friend_id, change.quiet)
     if change.base is not None:
-        await _move_base(rt, tx, friend_id, change.base)
+        await _move_base(rt, tx, row, change.base)
+    _check_limits(rt, row, change)
     if change.radius_m is not None or change.languages is not None:
-        await _check_limits(rt, tx, friend_id, change)
-        await _set_reach(tx, friend_id, change)
+        radius_m = change.radius_m or row["radius_m"]
+        languages = change.languages or tuple(map(Language, row["languages"]))
+        await friend_admin.set_reach(tx, friend_id, radius_m, languages)
     if change.capacity is not None:
-        await _check_limits(rt, tx, friend_id, change)
         try:
             with translate_errors():
                 await friend_admin.set_capacity(tx, friend_id, change.capacity)
@@ -275,9 +278,8 @@ async def _apply(rt: Runtime, tx: Connection, friend_id: FriendId, change: Profi
             raise CapacityTooLow("finish or hand back jobs first") from None
 
 
-async def _move_base(rt: Runtime, tx: Connection, friend_id: FriendId, base: Point) -> None:
-    row, now = await friend_admin.profile(tx, friend_id), await moment(tx)
-    assert row is not None
+async def _move_base(rt: Runtime, tx: Connection, row: Any, base: Point) -> None:
+    friend_id, now = FriendId(row["id"]), await moment(tx)
     before = None if row["lat"] is None else Point(lat=row["lat"], lon=row["lon"])
     if base_moves.is_move(before, base):
         base_moves.check_move_allowed(row["base_moved_at"], now, rt.policy)
@@ -285,34 +287,20 @@ async def _move_base(rt: Runtime, tx: Connection, friend_id: FriendId, base: Poi
     await friend_admin.set_base(tx, friend_id, base.lat, base.lon)
 
 
-async def _set_paused(tx: Connection, friend_id: FriendId, *, paused: bool) -> None:
+async def _set_paused(tx: Connection, row: Any, *, paused: bool) -> None:
     state = FriendState.PAUSED if paused else FriendState.ACTIVE
-    row = await friend_admin.profile(tx, friend_id)
-    if row is not None and row["state"] == FriendState.SUSPENDED:
+    if row["state"] == FriendState.SUSPENDED:
         raise NotFound("there is no such friend")
-    if row is not None and row["alarmed_at"] is not None and not paused:
-        raise limits.PausedByAlarm
-    await friend_admin.set_state(tx, friend_id, state)
+    limits.check_may_set(state, alarmed_at=row["alarmed_at"])
+    await friend_admin.set_state(tx, FriendId(row["id"]), state)
 
 
-async def _check_limits(
-    rt: Runtime, tx: Connection, friend_id: FriendId, change: ProfileChange
-) -> None:
-    row = await friend_admin.profile(tx, friend_id)
-    assert row is not None
+def _check_limits(rt: Runtime, row: Any, change: ProfileChange) -> None:
     for name, wanted, most in (
         ("radius_m", change.radius_m, row["radius_max_m"] or rt.policy.radius_max_m),
         ("capacity", change.capacity, row["capacity_max"] or rt.policy.capacity_max),
     ):
         limits.check_settable(name, wanted, now=row[name], most=most)
-
-
-async def _set_reach(tx: Connection, friend_id: FriendId, change: ProfileChange) -> None:
-    row = await friend_admin.profile(tx, friend_id)
-    assert row is not None
-    radius_m = change.radius_m or row["radius_m"]
-    languages = change.languages or tuple(map(Language, row["languages"]))
-    await friend_admin.set_reach(tx, friend_id, radius_m, languages)
 
 
 async def set_state(

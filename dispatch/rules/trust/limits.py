@@ -6,6 +6,9 @@ would collect customers. The desk may allow a friend more or less than the polic
 
 from __future__ import annotations
 
+from datetime import datetime
+
+from data.enums import FriendState
 from data.records.people import Friend
 from dispatch.rules.policy import Policy
 from dispatch.rules.refusals import Refused
@@ -48,6 +51,12 @@ def is_one_too_many(friend: Friend, policy: Policy) -> bool:
     """Whether one more job handed back is more than a day allows."""
     allowed = friend.hand_backs_per_day
     return friend.handed_back >= (policy.hand_backs_per_day if allowed is None else allowed)
+
+
+def check_may_set(state: FriendState, *, alarmed_at: datetime | None) -> None:
+    """Raise PausedByAlarm when a friend ends a pause before the desk has looked into the alarm."""
+    if alarmed_at is not None and state is FriendState.ACTIVE:
+        raise PausedByAlarm
 
 
 def check_settable(name: str, wanted: int | None, *, now: int, most: int) -> None:
