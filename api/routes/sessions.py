@@ -23,7 +23,8 @@ from api.schemas import people as people_schemas
 from data.store.sessions import Login
 from dispatch.flows.people import passkeys, push_subscriptions, sessions
 from dispatch.flows.people.passkeys import PasskeyRefused
-from dispatch.flows.people.sessions import SESSION_LIFE, CodeRefused, LinkUsedUp, Session
+from dispatch.flows.people.sessions import CodeRefused, LinkUsedUp, Session
+from dispatch.rules.people.logins import SESSION_LIFE
 from dispatch.runtime import Runtime
 
 router = APIRouter(prefix="/v1", tags=["sessions"], route_class=CompiledRoute)

@@ -14,8 +14,6 @@ from data.records.ids import PersonId
 
 sql = sql_loader.load("passkeys")
 
-MOST = 20
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Passkey:
@@ -46,10 +44,11 @@ async def insert(
     public_key: bytes,
     sign_count: int,
     name: str,
+    most: int,
 ) -> Passkey | None:
-    """Store a passkey; None if it exists or its owner has MOST."""
+    """Store a passkey; None if it exists or its owner has `most`."""
     row = await tx.fetchrow(
-        sql.insert, passkey_id, person_id, credential_id, public_key, sign_count, name, MOST
+        sql.insert, passkey_id, person_id, credential_id, public_key, sign_count, name, most
     )
     return _passkey(row) if row else None
 

@@ -9,8 +9,8 @@ from data.enums import OperatorRole
 from data.records.ids import PersonId
 from dispatch.flows.partners import accounts
 from dispatch.flows.people import sessions
-from dispatch.flows.people.sessions import SESSION_LIFE
 from dispatch.rules.people import login_codes
+from dispatch.rules.people.logins import SESSION_LIFE
 from dispatch.rules.refusals import NotFound
 from scheduler.senders import Retry
 from tests.api.conftest import BASE, BOOKING

@@ -9,8 +9,9 @@ from data.store import account_mails, sessions
 from data.store.account_mails import LOGIN_LINK, AccountMail
 from data.store.outbox import MessageState
 from data.store.sessions import Account
-from dispatch.flows.people.sessions import LINK_LIFE, token_hash
+from dispatch.flows.people.sessions import token_hash
 from dispatch.rules.people import login_codes
+from dispatch.rules.people.logins import LINK_LIFE
 from dispatch.runtime import Runtime
 
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
-from typing import Final
 
 from data.db import Connection
 from data.markets import Language, Market
@@ -13,9 +11,8 @@ from data.records.ids import FriendId, PersonId
 from data.store import account_mails, audit, friend_admin
 from data.store.account_mails import ChangedAddress
 from dispatch.flows.people.sessions import end_access
+from dispatch.rules.people.logins import NOTICE_LIFE
 from dispatch.runtime import Runtime
-
-NOTICE_LIFE: Final = timedelta(days=3)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

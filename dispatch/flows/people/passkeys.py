@@ -27,6 +27,7 @@ from data.store.passkeys import Passkey
 from dispatch.flows.people.sessions import Session, begin_session
 from dispatch.flows.read_only import read_connection
 from dispatch.rules.people import passkey_challenges
+from dispatch.rules.people.logins import PASSKEYS_MAX
 from dispatch.rules.refusals import NotFound, Refused
 from dispatch.runtime import Runtime
 
@@ -104,6 +105,7 @@ async def add(
             public_key=made.credential_public_key,
             sign_count=made.sign_count,
             name=name,
+            most=PASSKEYS_MAX,
         )
         if kept is None:
             raise PasskeyRefused

@@ -17,17 +17,19 @@ from data.store.sessions import Account, Login, OperatorAccount, SessionOwner
 from dispatch.flows.batched_lookups import lookups
 from dispatch.flows.read_only import read_connection
 from dispatch.rules.people import login_codes
+from dispatch.rules.people.logins import (
+    CODE_TRIES,
+    CODE_TRIES_A_DAY,
+    LINK_LIFE,
+    LINKS_ALIVE,
+    MAIL_LIFE,
+    SESSION_LIFE,
+    TOKEN_LIFE_MAX,
+)
 from dispatch.rules.people.names import checked_name
 from dispatch.rules.refusals import NotFound, Refused
 from dispatch.runtime import Runtime
 
-LINK_LIFE = timedelta(minutes=15)
-LINKS_ALIVE = 5
-MAIL_LIFE = timedelta(hours=1)
-CODE_TRIES = 5
-CODE_TRIES_A_DAY = 100
-SESSION_LIFE = timedelta(days=30)
-TOKEN_LIFE_MAX = timedelta(days=400)
 SESSION_PREFIX = "ts_"
 SECRET_BYTES = 32
 UNKNOWN_PERSON = "there is no friend or operator with this id who may sign in"
