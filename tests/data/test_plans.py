@@ -42,6 +42,9 @@ GROWING = frozenset(
         "charges",
         "reversals",
         "push_subscriptions",
+        "confirmed_contacts",
+        "quotas",
+        "account_mails",
     ]
 )
 ONE, FEW = UUID(int=1), [UUID(int=n) for n in range(1, 5)]
@@ -74,7 +77,7 @@ HOT: Mapping[str, Mapping[str, Hot]] = {
         ),
         "due": hot(100, by="timers_due"),
         "by_reference": hot([ONE], ["order 1"], by="booking_partner_reference"),
-        "contacts": hot(["k"], timedelta(days=1), by=""),
+        "contacts": hot(["k"], timedelta(days=1), by="confirmed_contacts_pkey"),
         "update_bookings": hot(
             *([ONE], ["open"], ["friend"], [1], [5], [2], [None], [BEGINNING], [0], [0], [0]),
             by="bookings_pkey",
@@ -123,6 +126,26 @@ HOT: Mapping[str, Mapping[str, Hot]] = {
         "store": hot(["public"], ["k"], [{}], by="answers_pkey"),
         "release": hot(["public"], ["k"], by="answers_pkey"),
         "delete_old": hot(by="answers_age"),
+    },
+    "quotas": {
+        "give_back": hot(["email"], ["k"], [1], by="quotas_pkey"),
+        "delete_old": hot(timedelta(days=1), by="quotas_age quotas_pkey"),
+        "delete_old_contacts": hot(
+            timedelta(days=180), by="confirmed_contacts_age confirmed_contacts_pkey"
+        ),
+    },
+    "account_mails": {
+        "insert_login_link": hot(
+            *(ONE, "friend", "f1@example.org", b"\0" * 32, timedelta(hours=1)),
+            *(timedelta(minutes=15), 5, "0" * 64),
+            by="account_mails_address",
+        ),
+        "claim": hot(20, 120.0, by="account_mails_due account_mails_pkey"),
+        "settle": hot(ONE, 1, "sent", None, 0.0, by="account_mails_pkey|account_mails_due"),
+        "count_try": hot(
+            *(b"\0" * 32, 5, 100),
+            by="account_mails_request_sha256_key account_mails_address",
+        ),
     },
     "events": {
         "events_since": hot("99999990:99999999:", 100, by="events_xid bookings_pkey"),
@@ -209,7 +232,6 @@ OPTIONAL: Mapping[str, frozenset[str]] = {
             "end_certificates",
             "set_state",
             "set_limits",
-            "vacate_addresses",
             "set_quiet",
             "set_reach",
             "set_base",
@@ -234,6 +256,9 @@ OPTIONAL: Mapping[str, frozenset[str]] = {
         ]
     ),
     "idempotency_keys": frozenset(),
+    "quotas": frozenset(),
+    # The first reads no table; the second reads the mails of a day, of which there are few.
+    "account_mails": frozenset({"lock_address", "delete_old"}),
     "push_subscriptions": frozenset(),
     "mail_context": frozenset(),
 }
@@ -256,6 +281,13 @@ TRADES = """
     SELECT sha256(id::text::bytea), id, now(), now() + interval '1 day' FROM people;
     INSERT INTO answers (principal, key, request_sha256, created_at)
     SELECT 'public', id::text, sha256('x'), moment() FROM people;
+    INSERT INTO confirmed_contacts
+    SELECT encode(sha256(id::text::bytea), 'hex'), moment() FROM people;
+    INSERT INTO quotas (kind, key, since, used) SELECT 'email', id::text, moment(), 1 FROM people;
+    INSERT INTO account_mails (id, kind, template, address_key, request_sha256, state, next_at,
+      created_at, expires_at)
+    SELECT id, 'friend', 'login_link', encode(sha256(id::text::bytea), 'hex'),
+      sha256(id::text::bytea), 'sent', moment(), moment(), moment() + interval '1 hour' FROM people;
     INSERT INTO push_subscriptions (id, friend_id, endpoint, p256dh, auth, created_at)
     SELECT id, id, 'https://push.example.org/' || email, decode(repeat('04', 65), 'hex'),
       decode(repeat('00', 16), 'hex'), now() FROM people;
