@@ -23,7 +23,7 @@ from pydantic_core import PydanticCustomError
 from data.enums import Wish
 from data.markets import Language
 from data.phones import PhoneInvalid, parse_phone
-from data.records.names import clean_name, has_letter
+from data.records.names import visible_name
 from dispatch.rules.policy import DAY_LIMIT_MAX
 
 CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
@@ -139,8 +139,8 @@ def e164(phone: str, region: str) -> str:
 
 
 def _person_name(text: str) -> str:
-    name = clean_name(text)
-    if not has_letter(name):
+    name = visible_name(text)
+    if name is None:
         raise invalid("has no letter", "write the name with letters that can be seen")
     return name
 

@@ -12,14 +12,18 @@ JOINERS: Final = frozenset("\u200c\u200d")
 LAST_LATIN: Final = "\u02ff"
 
 
-def clean_name(text: str) -> str:
-    """Return a name without characters that are invisible or change the direction of writing."""
+def visible_name(text: str) -> str | None:
+    """Return a name without characters that are invisible or change the direction of writing.
+
+    None without a letter that can be seen.
+    """
     kept = [
         character
         for place, character in enumerate(text)
         if unicodedata.category(character) != "Cf" or _is_joining(text, place)
     ]
-    return "".join(kept).strip()
+    name = "".join(kept).strip()
+    return name if has_letter(name) else None
 
 
 def has_letter(name: str) -> bool:

@@ -13,7 +13,7 @@ from rapidfuzz import process
 from data.enums import Tier
 from data.markets import Language, Market
 from data.phones import PhoneInvalid, parse_phone
-from data.records.names import clean_name, has_letter
+from data.records.names import visible_name
 from geo.gazetteer.addresses import AddressRefused, Place
 from geo.gazetteer.offline import Gazetteer
 from geo.point import Point, PointInvalid
@@ -57,8 +57,8 @@ def optional_text(cells: Cells, field: str) -> str:
 
 def name_of(cells: Cells) -> str:
     """Return the name without invisible characters; it has a letter."""
-    name = clean_name(text_of(cells, "name"))
-    if not has_letter(name):
+    name = visible_name(text_of(cells, "name"))
+    if name is None:
         raise FieldError("name", "name has no letter", "write it with letters that can be seen")
     return name
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from data.records.names import clean_name, has_letter
+from data.records.names import has_letter, visible_name
 from dispatch.rules.refusals import Refused
 
 NAMELESS: Final = "tekkie"
@@ -26,15 +26,13 @@ class NameRefused(Refused):
 
     code = "name-refused"
     field = "name"
-
-    def __str__(self) -> str:
-        return "Write the name with letters that can be seen."
+    detail = "Write the name with letters that can be seen."
 
 
 def checked_name(text: str) -> str:
     """The name without invisible characters. Raises NameRefused without a letter."""
-    name = clean_name(text)
-    if not has_letter(name):
+    name = visible_name(text)
+    if name is None:
         raise NameRefused
     return name
 
