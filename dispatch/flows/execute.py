@@ -38,9 +38,7 @@ class KeyReused(Refused):
 
     code = "idempotency-key-reused"
     field = "Idempotency-Key"
-
-    def __str__(self) -> str:
-        return "Use a new key for a new request; repeat a request with its own key and body."
+    detail = "Use a new key for a new request; repeat a request with its own key and body."
 
 
 class ReferenceTaken(Refused):

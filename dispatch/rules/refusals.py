@@ -7,11 +7,15 @@ class Refused(Exception):
     """A rule does not allow the request.
 
     The docstring of a subclass is its title, `code` its stable public name, `field` the part of the
-    request to correct, if any. The message is the detail and says what to do.
+    request to correct, if any. The message says what to do: `detail` where it is always the same.
     """
 
     code = "refused"
     field: str | None = None
+    detail = ""
+
+    def __str__(self) -> str:
+        return self.detail or super().__str__()
 
 
 class NotFound(Refused):

@@ -25,9 +25,7 @@ class NameTaken(Refused):
 
     code = "name-taken"
     field = "name"
-
-    def __str__(self) -> str:
-        return "Choose another name, or add a key to the existing partner."
+    detail = "Choose another name, or add a key to the existing partner."
 
 
 async def add(

@@ -43,9 +43,7 @@ class PasskeyRefused(Refused):
 
     code = "passkey-refused"
     field = "credential"
-
-    def __str__(self) -> str:
-        return "Ask for a new challenge and try again, or sign in by mail."
+    detail = "Ask for a new challenge and try again, or sign in by mail."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -25,9 +25,7 @@ class TestedJustNow(Refused):
     """Your phones were tested a moment ago."""
 
     code = "rung-just-now"
-
-    def __str__(self) -> str:
-        return f"Wait {PAUSE_S} seconds between two tests."
+    detail = f"Wait {PAUSE_S} seconds between two tests."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

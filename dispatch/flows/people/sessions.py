@@ -40,9 +40,7 @@ class LinkUsedUp(Refused):
 
     code = "link-used-up"
     field = "token"
-
-    def __str__(self) -> str:
-        return "It works once and for fifteen minutes; ask for a new one."
+    detail = "It works once and for fifteen minutes; ask for a new one."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,9 +57,7 @@ class CodeRefused(Refused):
 
     code = "code-refused"
     field = "code"
-
-    def __str__(self) -> str:
-        return "It is in the newest mail, works once, and for a few tries; else ask for a new one."
+    detail = "It is in the newest mail, works once, and for a few tries; else ask for a new one."
 
 
 async def find_login(rt: Runtime, kind: Login, email: str) -> Account | None:

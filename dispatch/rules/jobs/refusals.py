@@ -12,20 +12,16 @@ class OfferGone(Refused):
     """This offer is gone."""
 
     code = "offer-gone"
-
-    def __str__(self) -> str:
-        return (
-            "Another friend has the job, or it was withdrawn or taken back; there is nothing to do."
-        )
+    detail = (
+        "Another friend has the job, or it was withdrawn or taken back; there is nothing to do."
+    )
 
 
 class OfferExpired(Refused):
     """This offer has expired."""
 
     code = "offer-expired"
-
-    def __str__(self) -> str:
-        return "The time to answer is over; there is nothing to do."
+    detail = "The time to answer is over; there is nothing to do."
 
 
 class AtCapacity(Refused):
@@ -45,9 +41,7 @@ class ContactDeadlinePassed(Refused):
     """The time to contact the customer is over."""
 
     code = "contact-deadline-passed"
-
-    def __str__(self) -> str:
-        return "The job is offered to others."
+    detail = "The job is offered to others."
 
 
 class AppointmentOverlaps(Refused):
@@ -55,9 +49,7 @@ class AppointmentOverlaps(Refused):
 
     code = "appointment-overlaps"
     field = "starts_at"
-
-    def __str__(self) -> str:
-        return "Choose a time that does not overlap your other appointments."
+    detail = "Choose a time that does not overlap your other appointments."
 
 
 class AppointmentUnfit(Refused):
@@ -84,9 +76,7 @@ class WrongCode(Refused):
 
     code = "wrong-code"
     field = "code"
-
-    def __str__(self) -> str:
-        return "Enter the six digits of the mail, or open its link."
+    detail = "Enter the six digits of the mail, or open its link."
 
 
 class TooManyCodes(Refused):
@@ -94,9 +84,7 @@ class TooManyCodes(Refused):
 
     code = "too-many-codes"
     field = "code"
-
-    def __str__(self) -> str:
-        return "Open the link in the mail, or book again."
+    detail = "Open the link in the mail, or book again."
 
 
 class FeeChanged(Refused):
@@ -131,15 +119,11 @@ class ContestOver(Refused):
     """The completion can no longer be contested."""
 
     code = "contest-over"
-
-    def __str__(self) -> str:
-        return "It can be contested once, for some days after the completion."
+    detail = "It can be contested once, for some days after the completion."
 
 
 class AlreadyRated(Refused):
     """This booking has been rated."""
 
     code = "already-rated"
-
-    def __str__(self) -> str:
-        return "A booking can be rated once."
+    detail = "A booking can be rated once."

@@ -29,9 +29,7 @@ class EndpointRefused(Refused):
 
     code = "endpoint-refused"
     field = "endpoint"
-
-    def __str__(self) -> str:
-        return "Send the endpoint as the browser's PushManager gave it."
+    detail = "Send the endpoint as the browser's PushManager gave it."
 
 
 def check_push_endpoint(endpoint: str, more: Collection[str] = ()) -> None:

@@ -25,9 +25,7 @@ class PausedByAlarm(Refused):
 
     code = "paused-by-alarm"
     field = "paused"
-
-    def __str__(self) -> str:
-        return "Only the desk can end this; call us."
+    detail = "Only the desk can end this; call us."
 
 
 class BeyondLimit(Refused):

@@ -42,8 +42,7 @@ class ProofRequired(Refused):
         super().__init__()
         self.challenge = challenge
 
-    def __str__(self) -> str:
-        return "Solve `challenge` and send the request again with the header `Proof-Of-Work`."
+    detail = "Solve `challenge` and send the request again with the header `Proof-Of-Work`."
 
 
 def keys(secret: bytes, *, email: str, phone: str | None, host: str | None) -> tuple[QuotaKey, ...]:
