@@ -18,7 +18,7 @@ from data.store.outbox import MessageState
 from data.store.sessions import Login
 from dispatch.flows.people import account_mails
 from dispatch.flows.people.account_mails import Claimed
-from dispatch.rules.people import login_codes
+from dispatch.rules.trust import mailed_secrets
 from dispatch.runtime import Runtime
 from scheduler.senders import GiveUp, Obsolete, Result, Retry, Sent
 from scheduler.senders.letters import render
@@ -100,10 +100,9 @@ class AccountMails:
         market = (account.market if account else mail.market) or HOME
         facts: dict[str, object] = {"timezone": MARKETS[market].timezone}
         if mail.request_sha256 is not None:
-            key = settings.key()
-            token = login_codes.link_token(key, mail.request_sha256)
-            facts["link"] = f"{settings.base_url}/login#{token}"
-            facts["code"] = login_codes.code(key, mail.request_sha256)
+            made = mailed_secrets.of_login(settings.key(), mail.request_sha256)
+            facts["link"] = f"{settings.base_url}/login#{made.link}"
+            facts["code"] = made.code
         letter = render(mail.template, language, facts, audience=READERS[mail.kind])
         to = account.email if account else mail.email
         composed = compose(letter, sender=settings.mail_from, to=to, mail_id=mail.id, at=mail.now)

@@ -17,7 +17,7 @@ from data.records.ids import BookingId
 from data.seed import town
 from data.seed.town import InventedCustomer
 from dispatch.rules.jobs.customer_links import customer_token
-from dispatch.rules.trust import confirmation_codes
+from dispatch.rules.trust import mailed_secrets
 
 NIGHT_FACTOR: Final = 6.0
 PARTNER_SHARE: Final = 0.2
@@ -71,7 +71,7 @@ class Customers:
             booking_id = BookingId(UUID(booking["id"]))
             client = ApiClient(self.connection, customer_token(self.secret, booking_id))
             if booking["state"] == BookingState.UNCONFIRMED:
-                code = confirmation_codes.code(self.secret, booking_id)
+                code = mailed_secrets.of_booking(self.secret, booking_id).code
                 await client.post(f"/v1/bookings/{booking['id']}/confirm", {"code": code})
             await self._wait(client, f"/v1/bookings/{booking['id']}", chance)
 

@@ -19,7 +19,7 @@ from data.records.catalogue import Package
 from data.records.ids import BookingId, FriendId
 from data.records.jobs import Booking, Changes, Offer
 from data.records.messages import Event
-from dispatch.rules.trust import confirmation_codes
+from dispatch.rules.trust import mailed_secrets
 
 COLOURS: Final = ("cyan", "magenta", "blue", "green", "yellow", "bright_blue", "bright_magenta")
 PLACE_WIDTH: Final = 34
@@ -138,7 +138,7 @@ def _created(printer: EventPrinter, change: Changes, event: Event) -> EventLine:
     through = " through a partner" if change.booking.partner_id else ""
     rest = f"by {who}{through}, {price.amount / 100:.2f} {price.currency}"
     if event.data.get("unconfirmed"):
-        rest += f"; code {confirmation_codes.code(printer.secret, change.booking.id)}"
+        rest += f"; code {mailed_secrets.of_booking(printer.secret, change.booking.id).code}"
     return EventLine("booked", "white", rest)
 
 

@@ -56,7 +56,7 @@ from dispatch.rules.jobs.refusals import (
 )
 from dispatch.rules.money.prices import NotSoldHere
 from dispatch.rules.refusals import NotFound
-from dispatch.rules.trust import confirmation_codes, quotas
+from dispatch.rules.trust import mailed_secrets, quotas
 from dispatch.rules.trust.quotas import ProofRequired, TooManyBookings
 from geo.gazetteer.addresses import AddressRefused
 
@@ -216,7 +216,7 @@ async def confirm_booking(
     """Confirm the mail address with the code of the letter; friends are asked then. Idempotent."""
     if caller.booking_id != booking_id:
         raise NotFound
-    given = confirmation_codes.proof(secret, caller.booking_id, body.code)
+    given = mailed_secrets.of_booking(secret, caller.booking_id).proof(body.code)
     await commands.confirm(rt, caller.booking_id, given)
     view = await visible_booking(rt, caller, BookingId(booking_id))
     return presenters.present_booking_for(caller, view, rt.policy)

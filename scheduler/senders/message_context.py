@@ -21,7 +21,7 @@ from data.store.mail_context import LatestAward, MessageContext
 from dispatch.rules.jobs.customer_links import customer_token
 from dispatch.rules.jobs.events import FIELDS, TEMPLATES, Shape, Validity, fact_of
 from dispatch.rules.people.names import first_name
-from dispatch.rules.trust import confirmation_codes
+from dispatch.rules.trust import mailed_secrets
 
 BEFORE_VISIT: Final = frozenset({BookingState.CONTACTED, BookingState.SCHEDULED})
 CONFIRM: Final = "confirm_booking"
@@ -48,10 +48,8 @@ class Content:
             "link": self.link(message, about),
         }
         if message.template == CONFIRM:
-            known["code"] = confirmation_codes.code(self.secret, message.booking_id)
-            known["link"] = (
-                f"{known['link']}#{confirmation_codes.link_token(self.secret, message.booking_id)}"
-            )
+            made = mailed_secrets.of_booking(self.secret, message.booking_id)
+            known["code"], known["link"] = made.code, f"{known['link']}#{made.link}"
         if about.friend_name is not None:
             known["first_name"] = first_name(about.friend_name)
         if about.offer:

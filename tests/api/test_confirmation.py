@@ -8,7 +8,8 @@ import pytest
 
 from data.records.ids import BookingId
 from dispatch.flows.jobs import commands
-from dispatch.rules.trust import confirmation_codes
+from dispatch.rules.trust import mailed_secrets
+from dispatch.rules.trust.mailed_secrets import MailedSecrets
 from tests.api.conftest import BOOKING, ApiHarness
 
 RUNG = "SELECT count(*) FROM messages WHERE audience = 'friend'"
@@ -24,7 +25,11 @@ def strict(api: ApiHarness) -> ApiHarness:
 
 def code_of(api: ApiHarness, booking) -> str:
     """The code in the letter."""
-    return confirmation_codes.code(api.rt.settings.key(), BookingId(UUID(booking["id"])))
+    return secrets_of(api, booking).code
+
+
+def secrets_of(api: ApiHarness, booking) -> MailedSecrets:
+    return mailed_secrets.of_booking(api.rt.settings.key(), BookingId(UUID(booking["id"])))
 
 
 def other(code: str) -> str:
@@ -76,7 +81,7 @@ async def test_wrong_codes_are_counted_and_the_link_works_on(strict, problem):
     for _ in range(strict.rt.policy.wrong_codes_max):
         problem(await confirm(strict, booking, other(right)), 422, "wrong-code")
     problem(await confirm(strict, booking, right), 409, "too-many-codes")
-    link = confirmation_codes.link_token(strict.rt.settings.key(), BookingId(UUID(booking["id"])))
+    link = secrets_of(strict, booking).link
     assert (await confirm(strict, booking, link)).json()["state"] == "open"
 
 

@@ -9,9 +9,9 @@ from data.enums import OperatorRole
 from data.records.ids import PersonId
 from dispatch.flows.partners import accounts
 from dispatch.flows.people import sessions
-from dispatch.rules.people import login_codes
 from dispatch.rules.people.logins import SESSION_LIFE
 from dispatch.rules.refusals import NotFound
+from dispatch.rules.trust import mailed_secrets
 from scheduler.senders import Retry
 from tests.api.conftest import BASE, BOOKING
 
@@ -159,7 +159,7 @@ async def test_an_unknown_address_has_no_code(api, owner, problem):
     answer = await api.client().post("/v1/login-links", FRIEND | {"email": "x@example.org"})
     await api.post_letters()
     request_sha256 = await owner.fetchval("SELECT request_sha256 FROM account_mails")
-    code = login_codes.code(api.rt.settings.key(), request_sha256)
+    code = mailed_secrets.of_login(api.rt.settings.key(), request_sha256).code
     asked = {"request": answer.json()["request"], "code": code}
     problem(await api.client().post("/v1/sessions/code", asked), 422, "code-refused")
 

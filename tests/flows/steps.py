@@ -29,7 +29,7 @@ from dispatch.flows.people.friends import ProfileChange
 from dispatch.rules.jobs.reasons import ContestReason
 from dispatch.rules.policy import RankBy
 from dispatch.rules.refusals import Refused
-from dispatch.rules.trust.confirmation_codes import Proof
+from dispatch.rules.trust.mailed_secrets import Proof
 from tests.builders import NO_LIMIT, NO_LIMITS, SIGNED, book_job, friend_row, import_friends, north
 from tests.conftest import BEGINNING, Clock
 from tests.flows.invariants import check_distances, check_index, check_invariants

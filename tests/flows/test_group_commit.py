@@ -28,7 +28,7 @@ from dispatch.rules.jobs import job as rules
 from dispatch.rules.jobs.refusals import NotInThisState, OfferGone, WrongCode
 from dispatch.rules.jobs.states import IllegalTransition
 from dispatch.rules.refusals import NotFound
-from dispatch.rules.trust.confirmation_codes import Proof
+from dispatch.rules.trust.mailed_secrets import Proof
 from tests.builders import SIGNED, book_job, import_neighbours, live_offers_of, order
 from tests.flows.invariants import check_index, check_invariants
 

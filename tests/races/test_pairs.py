@@ -19,7 +19,7 @@ from dispatch.flows.execute import CommandResult
 from dispatch.flows.jobs import commands
 from dispatch.rules.jobs.reasons import ContestReason
 from dispatch.rules.refusals import Refused
-from dispatch.rules.trust.confirmation_codes import Proof
+from dispatch.rules.trust.mailed_secrets import Proof
 from dispatch.runtime import Runtime
 from tests.builders import NO_LIMITS, SIGNED, book_job, import_neighbours, live_offers_of
 from tests.flows.invariants import check_invariants

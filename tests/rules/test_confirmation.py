@@ -10,8 +10,8 @@ from dispatch.rules.jobs import confirmation
 from dispatch.rules.jobs import job as rules
 from dispatch.rules.jobs.refusals import NotInThisState, TooManyCodes
 from dispatch.rules.policy import POLICY
-from dispatch.rules.trust import confirmation_codes
-from dispatch.rules.trust.confirmation_codes import Proof
+from dispatch.rules.trust import mailed_secrets
+from dispatch.rules.trust.mailed_secrets import Proof
 from tests.rules.facts import BOOKING, NOW, Scenario, friends
 
 SECRET = b"s" * 32
@@ -99,13 +99,14 @@ def test_the_desk_can_let_an_unconfirmed_booking_be_offered():
 
 
 def test_code_and_link_prove_only_their_own_booking():
-    code = confirmation_codes.code(SECRET, BOOKING)
-    link = confirmation_codes.link_token(SECRET, BOOKING)
-    assert len(code) == confirmation_codes.DIGITS
+    made = mailed_secrets.of_booking(SECRET, BOOKING)
+    code, link = made.code, made.link
+    assert len(code) == mailed_secrets.DIGITS
     assert code.isdigit()
-    assert confirmation_codes.proof(SECRET, BOOKING, code) is Proof.CODE
-    assert confirmation_codes.proof(SECRET, BOOKING, link) is Proof.LINK
+    assert made.proof(code) is Proof.CODE
+    assert made.proof(link) is Proof.LINK
     for given in ("", "000000", "ö", f"{code} ", link.upper() + "x"):
-        assert confirmation_codes.proof(SECRET, BOOKING, given) is Proof.NONE
-    assert confirmation_codes.proof(SECRET, OTHER, link) is Proof.NONE
-    assert confirmation_codes.proof(b"t" * 32, BOOKING, link) is Proof.NONE
+        assert made.proof(given) is Proof.NONE
+    assert mailed_secrets.of_booking(SECRET, OTHER).proof(link) is Proof.NONE
+    assert mailed_secrets.of_booking(b"t" * 32, BOOKING).proof(link) is Proof.NONE
+    assert mailed_secrets.of_login(SECRET, BOOKING.bytes).proof(link) is Proof.NONE

@@ -7,7 +7,7 @@ from uuid import UUID
 from playwright.async_api import expect
 
 from data.records.ids import BookingId
-from dispatch.rules.trust import confirmation_codes
+from dispatch.rules.trust import mailed_secrets
 from tests.api.conftest import BOOKING
 from tests.web.conftest import show
 from tests.web.walking import button
@@ -143,7 +143,7 @@ async def test_a_booking_is_confirmed_by_the_code_or_the_link_of_its_mail(tabs, 
     rt.settings = rt.settings.model_copy(update={"anonymous_bookings": "confirm"})
     booking = await site.api.book()
     secret, booking_id = rt.settings.key(), BookingId(UUID(booking["id"]))
-    code = confirmation_codes.code(secret, booking_id)
+    code = mailed_secrets.of_booking(secret, booking_id).code
     page = await tabs(f"/job/{booking['token']}")
     await page.get_by_role("heading", name="Please confirm your booking").wait_for()
     await page.get_by_label("Code from the e-mail").fill(f"{(int(code) + 1) % 10**6:06}")
@@ -154,7 +154,7 @@ async def test_a_booking_is_confirmed_by_the_code_or_the_link_of_its_mail(tabs, 
     await page.get_by_role("heading", name="We are asking 4 helpers near you").wait_for()
 
     other = await site.api.book(customer=BOOKING["customer"] | {"email": "zoe@example.com"})
-    link = confirmation_codes.link_token(secret, BookingId(UUID(other["id"])))
+    link = mailed_secrets.of_booking(secret, BookingId(UUID(other["id"]))).link
     page = await tabs(f"/job/{other['token']}#{link}")
     await button(page, "Confirm the booking").click()
     await page.get_by_role("heading", name="We are asking 4 helpers near you").wait_for()

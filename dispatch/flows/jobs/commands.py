@@ -31,7 +31,7 @@ from dispatch.rules.jobs.reasons import ContestReason
 from dispatch.rules.jobs.refusals import ContactDeadlinePassed, WrongCode
 from dispatch.rules.refusals import NotFound
 from dispatch.rules.trust import quotas
-from dispatch.rules.trust.confirmation_codes import Proof
+from dispatch.rules.trust.mailed_secrets import Proof
 from dispatch.runtime import Runtime
 from geo.point import Point
 

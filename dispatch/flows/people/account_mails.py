@@ -10,8 +10,8 @@ from data.store.account_mails import LOGIN_LINK, AccountMail
 from data.store.outbox import MessageState
 from data.store.sessions import Account
 from dispatch.flows.people.sessions import token_hash
-from dispatch.rules.people import login_codes
 from dispatch.rules.people.logins import LINK_LIFE
+from dispatch.rules.trust import mailed_secrets
 from dispatch.runtime import Runtime
 
 
@@ -33,7 +33,7 @@ async def claim(rt: Runtime, limit: int, *, lease_s: float) -> list[Claimed]:
             if mail.template == LOGIN_LINK and not mail.is_expired:
                 account = await sessions.find_login(tx, mail.kind, mail.email)
             if account is not None and mail.request_sha256 is not None:
-                token = login_codes.link_token(key, mail.request_sha256)
+                token = mailed_secrets.of_login(key, mail.request_sha256).link
                 await account_mails.renew_link(tx, token_hash(token), account.id, LINK_LIFE)
             found.append(Claimed(mail=mail, account=account))
     return found

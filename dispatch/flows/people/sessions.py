@@ -16,7 +16,6 @@ from data.store import account_mails, audit, sessions
 from data.store.sessions import Account, Login, OperatorAccount, SessionOwner
 from dispatch.flows.batched_lookups import lookups
 from dispatch.flows.read_only import read_connection
-from dispatch.rules.people import login_codes
 from dispatch.rules.people.logins import (
     CODE_TRIES,
     CODE_TRIES_A_DAY,
@@ -28,6 +27,8 @@ from dispatch.rules.people.logins import (
 )
 from dispatch.rules.people.names import checked_name
 from dispatch.rules.refusals import NotFound, Refused
+from dispatch.rules.trust import mailed_secrets
+from dispatch.rules.trust.mailed_secrets import Proof
 from dispatch.runtime import Runtime
 
 SESSION_PREFIX = "ts_"
@@ -92,15 +93,16 @@ async def log_in_by_code(rt: Runtime, request: str, code: str) -> Session:
 
     The code and the link of one mail are used up together.
     """
-    request_sha256, key = token_hash(request), rt.settings.key()
+    request_sha256 = token_hash(request)
+    made = mailed_secrets.of_login(rt.settings.key(), request_sha256)
     async with transaction(rt.pool) as tx:  # of its own: a wrong code must count
         counted = await account_mails.count_try(
             tx, request_sha256, most=CODE_TRIES, most_a_day=CODE_TRIES_A_DAY
         )
-    if not login_codes.is_code_right(key, request_sha256, code) or not counted:
+    if made.proof(code) is not Proof.CODE or not counted:
         raise CodeRefused
     try:
-        return await log_in(rt, login_codes.link_token(key, request_sha256))
+        return await log_in(rt, made.link)
     except LinkUsedUp:
         raise CodeRefused from None
 

@@ -12,7 +12,7 @@ from dispatch.rules.jobs import fan_out
 from dispatch.rules.jobs.draft import Case, Draft, Verdict
 from dispatch.rules.jobs.reasons import SystemReason
 from dispatch.rules.jobs.refusals import TooManyCodes
-from dispatch.rules.trust.confirmation_codes import Proof
+from dispatch.rules.trust.mailed_secrets import Proof
 
 
 def hold(case: Case, booked_before: int = 0) -> Verdict:

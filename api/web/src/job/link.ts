@@ -1,6 +1,6 @@
 // The customer's link: 22 characters of the booking's id, then the secret.
 const ID_LETTERS = 22;
-const CONFIRMATION = /^#([0-9a-f]{32})$/;
+const CONFIRMATION = /^#([\w-]{43})$/;
 const TOKEN = /^\/job\/([\w-]{65})$/;
 
 export function tokenOf(path: string): string {
