@@ -190,7 +190,7 @@ class Job:
             award=award,
             former=former,
             timers={kind: due for kind, due in timers.items() if due is not None},
-            rated=self.rated or changes.rating is not None,
+            rated=changes.rating is not None or (self.rated and changes.reversed_at is None),
         )
 
 
@@ -206,7 +206,7 @@ class Changes:
     stored with the customer, and an empty `move_note` clears the last. An `alarm` pauses the friend
     who handed the job back. With `confirmed_at` the
     customer's mail address and telephone number are known as confirmed from that moment; with
-    `reversed_at` the last charge of the booking is reversed.
+    `reversed_at` the last charge of the booking is reversed, and its rating void.
     """
 
     booking: Booking

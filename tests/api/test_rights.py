@@ -45,7 +45,10 @@ NOT_EXPORTED = {
     "spent_challenges": "of no person",
     "quotas": "hashes under the key of the service, kept for a day",
 }
-TABLES = "SELECT table_name FROM information_schema.tables WHERE table_schema = 'tekkie'"
+TABLES = """
+    SELECT table_name FROM information_schema.tables
+    WHERE table_schema = 'tekkie' AND table_type = 'BASE TABLE'
+"""
 
 
 async def deliver_mails(api):

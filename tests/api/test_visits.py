@@ -210,6 +210,24 @@ async def test_a_completion_that_the_desk_upholds_stays_and_is_contested_once(ap
     assert again.json()["state"] == "completed"
 
 
+async def test_the_rating_of_a_reopened_job_is_void_and_the_next_completion_rated_anew(
+    api, problem
+):
+    at, _, customer = await contest(api)
+    assert (await customer.post(f"{at}/rating", {"stars": 1})).status_code == 201
+    desk, second = await api.operator(), await api.friend("f2")
+    assert (await desk.post(f"{at}/reopen")).status_code == 200
+    assert (await customer.get(at)).json()["stars"] is None
+    await desk.post(f"{at}/award", {"friend": "f2"})
+    await second.post(f"{at}/contacted")
+    await second.post(f"{at}/complete", SIGNED_DONE)
+    assert (await customer.post(f"{at}/rating", {"stars": 4})).status_code == 201
+    problem(await customer.post(f"{at}/rating", {"stars": 5}), 409, "already-rated")
+    assert (await customer.get(at)).json()["stars"] == 4
+    rated = [(await desk.get(f"/v1/desk/friends/{api.friends[f]}")).json() for f in ("f1", "f2")]
+    assert [(one["stars"], one["ratings"]) for one in rated] == [(None, 0), (4.0, 1)]
+
+
 async def test_a_reopened_job_is_offered_again_its_charge_reversed_and_made_anew(api, owner):
     at, winner, customer = await contest(api, decide="reopen")
     seen = (await customer.get(at)).json()

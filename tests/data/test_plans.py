@@ -302,6 +302,7 @@ PENDING = """
     UPDATE messages SET state = 'pending', sent_at = NULL
     WHERE booking_id IN (SELECT id FROM bookings WHERE state = 'open' ORDER BY id LIMIT 100)
 """
+REVERSED = "INSERT INTO reversals SELECT booking_id, no, moment() FROM charges LIMIT 2000"
 
 
 @pytest.fixture(scope="module")
@@ -339,6 +340,7 @@ async def add_history(connection: asyncpg.Connection) -> None:
     await write(connection, "waiting", WAITING, lately, timedelta(minutes=1))
     await connection.execute(PARTNERED)
     await connection.execute(PENDING)
+    await connection.execute(REVERSED)
     await connection.execute("ANALYZE")
 
 

@@ -123,7 +123,7 @@ VIOLATIONS = {
     "a dispute that a later confirmed contact did not remove": """
         SELECT id FROM awards WHERE disputed_at < contacted_at""",
     "a rating of a booking that is not completed": """
-        SELECT r.booking_id FROM ratings r JOIN bookings b ON b.id = r.booking_id
+        SELECT r.booking_id FROM standing_ratings r JOIN bookings b ON b.id = r.booking_id
         WHERE b.state <> 'completed'""",
     "an award without an event": """
         SELECT a.id FROM awards a WHERE NOT EXISTS (

@@ -22,9 +22,23 @@ CREATE TRIGGER append_only BEFORE UPDATE OR DELETE ON reversals FOR EACH ROW EXE
 CREATE TRIGGER append_only_truncate BEFORE TRUNCATE ON reversals FOR EACH STATEMENT EXECUTE FUNCTION append_only();
 GRANT SELECT, INSERT ON reversals TO tekkie_service;
 
-CREATE FUNCTION number_charge() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = tekkie, pg_temp AS $$
+-- A rating is of the completion that it followed, and void once the charge of that is reversed.
+ALTER TABLE ratings ADD COLUMN no smallint NOT NULL DEFAULT 1;
+ALTER TABLE ratings DROP CONSTRAINT ratings_pkey, ADD CONSTRAINT ratings_pkey PRIMARY KEY (booking_id, no);
+DROP TRIGGER append_only_but_comment ON ratings;
+CREATE TRIGGER append_only_but_comment BEFORE UPDATE ON ratings FOR EACH ROW
+  WHEN (OLD.comment IS NULL OR NEW.comment IS NOT NULL
+        OR (NEW.booking_id, NEW.no, NEW.friend_id, NEW.stars, NEW.at)
+           IS DISTINCT FROM (OLD.booking_id, OLD.no, OLD.friend_id, OLD.stars, OLD.at))
+  EXECUTE FUNCTION append_only();
+CREATE VIEW standing_ratings AS SELECT booking_id, friend_id, stars, at FROM ratings r
+  WHERE NOT EXISTS (SELECT FROM reversals v WHERE v.booking_id = r.booking_id AND v.no = r.no);
+GRANT SELECT ON standing_ratings TO tekkie_service;
+
+CREATE FUNCTION number_completion() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = tekkie, pg_temp AS $$
 BEGIN
   NEW.no := 1 + (SELECT count(*) FROM reversals r WHERE r.booking_id = NEW.booking_id);
   RETURN NEW;
 END $$;
-CREATE TRIGGER number_charge BEFORE INSERT ON charges FOR EACH ROW EXECUTE FUNCTION number_charge();
+CREATE TRIGGER number_charge BEFORE INSERT ON charges FOR EACH ROW EXECUTE FUNCTION number_completion();
+CREATE TRIGGER number_rating BEFORE INSERT ON ratings FOR EACH ROW EXECUTE FUNCTION number_completion();

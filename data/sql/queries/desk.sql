@@ -149,8 +149,8 @@ SELECT id, name FROM people WHERE id = ANY($1::uuid[])
 
 -- name: contacts
 SELECT p.id, p.name, p.phone,
-       (SELECT round(avg(r.stars), 2)::float8 FROM ratings r WHERE r.friend_id = p.id) AS stars,
-       (SELECT count(*) FROM ratings r WHERE r.friend_id = p.id) AS ratings
+       (SELECT round(avg(r.stars), 2)::float8 FROM standing_ratings r WHERE r.friend_id = p.id) AS stars,
+       (SELECT count(*) FROM standing_ratings r WHERE r.friend_id = p.id) AS ratings
 FROM people p WHERE p.id = ANY($1::uuid[]) AND p.kind = 'friend'
 
 -- name: add_booking_note
@@ -188,8 +188,8 @@ WHERE state = $1 AND state IN ('parked', 'pending') AND (next_at, id) > ($2, $3:
 -- The page is selected first, so that certificates are read for its friends only.
 SELECT f.id, f.ref, f.state, f.tier, f.market, f.languages, f.radius_m, f.capacity, f.open_jobs, p.name, p.phone,
        p.postcode, p.city,
-       (SELECT round(avg(r.stars), 2)::float8 FROM ratings r WHERE r.friend_id = f.id) AS stars,
-       (SELECT count(*) FROM ratings r WHERE r.friend_id = f.id) AS ratings,
+       (SELECT round(avg(r.stars), 2)::float8 FROM standing_ratings r WHERE r.friend_id = f.id) AS stars,
+       (SELECT count(*) FROM standing_ratings r WHERE r.friend_id = f.id) AS ratings,
        ARRAY(SELECT DISTINCT c.certificate FROM friend_certificates c
              WHERE c.friend_id = f.id AND c.valid @> moment() ORDER BY c.certificate) AS certificates
 FROM (SELECT * FROM friends WHERE ref > $1 AND ($2::friend_state IS NULL OR state = $2)
@@ -199,8 +199,8 @@ JOIN people p ON p.id = f.id ORDER BY f.ref
 -- name: friends_among
 SELECT f.id, f.ref, f.state, f.tier, f.market, f.languages, f.radius_m, f.capacity, f.open_jobs, p.name, p.phone,
        p.postcode, p.city,
-       (SELECT round(avg(r.stars), 2)::float8 FROM ratings r WHERE r.friend_id = f.id) AS stars,
-       (SELECT count(*) FROM ratings r WHERE r.friend_id = f.id) AS ratings,
+       (SELECT round(avg(r.stars), 2)::float8 FROM standing_ratings r WHERE r.friend_id = f.id) AS stars,
+       (SELECT count(*) FROM standing_ratings r WHERE r.friend_id = f.id) AS ratings,
        ARRAY(SELECT DISTINCT c.certificate FROM friend_certificates c
              WHERE c.friend_id = f.id AND c.valid @> moment() ORDER BY c.certificate) AS certificates
 FROM (SELECT * FROM friends WHERE id = ANY($4::uuid[]) AND ref > $1 AND ($2::friend_state IS NULL OR state = $2)
@@ -220,8 +220,8 @@ UNION (SELECT p.id FROM people p
 SELECT f.id, f.ref, f.state, f.tier, f.market, f.languages, f.radius_m, f.capacity, f.open_jobs, f.quiet_from,
        f.quiet_until, f.created_at, f.alarmed_at, f.jobs_per_day, f.hand_backs_per_day, f.capacity_max, f.radius_max_m,
        p.name, p.email, p.phone, p.postcode, p.city, p.lat, p.lon, p.precision, p.desk_notes,
-       (SELECT round(avg(r.stars), 2)::float8 FROM ratings r WHERE r.friend_id = f.id) AS stars,
-       (SELECT count(*) FROM ratings r WHERE r.friend_id = f.id) AS ratings,
+       (SELECT round(avg(r.stars), 2)::float8 FROM standing_ratings r WHERE r.friend_id = f.id) AS stars,
+       (SELECT count(*) FROM standing_ratings r WHERE r.friend_id = f.id) AS ratings,
        (SELECT count(*) FROM offers o WHERE o.friend_id = f.id AND o.state = 'live'
           AND o.expires_at > (SELECT moment())) AS live_offers,
        ARRAY(SELECT a.name FROM partner_members m JOIN partners a ON a.id = m.partner_id

@@ -19,7 +19,7 @@ FOR UPDATE OF b SKIP LOCKED
 -- name: load
 -- Read after the lock, in a statement of its own, as is the time: checked before the lock, it would be too early.
 -- Rounds are in order even where the clock was set back.
-SELECT b.*, p.lat, p.lon, EXISTS (SELECT FROM ratings r WHERE r.booking_id = b.id) AS rated, moment() AS now,
+SELECT b.*, p.lat, p.lon, EXISTS (SELECT FROM standing_ratings r WHERE r.booking_id = b.id) AS rated, moment() AS now,
        ARRAY(SELECT o FROM offers o WHERE o.booking_id = b.id ORDER BY o.round, o.slot, o.id) AS offers,
        ARRAY(SELECT a FROM awards a WHERE a.booking_id = b.id ORDER BY a.round, a.awarded_at, a.id) AS awards,
        ARRAY(SELECT t FROM timers t WHERE t.booking_id = b.id) AS timers

@@ -6,8 +6,8 @@ SELECT b.id, b.state, b.round, b.package, b.tier, b.market, b.language, b.price_
        (SELECT count(*) FROM offers o WHERE o.booking_id = b.id AND o.state = 'live' AND o.expires_at > clock.now) AS live,
        a.friend_id, CASE WHEN a.id IS NOT NULL THEN a END AS award, b.cancel_fee_minor, fr.languages AS friend_languages,
        (SELECT count(*) FROM offers o WHERE o.booking_id = b.id) AS asked,
-       (SELECT round(avg(g.stars), 1)::float8 FROM ratings g WHERE g.friend_id = a.friend_id) AS friend_stars,
-       (SELECT count(*) FROM ratings g WHERE g.friend_id = a.friend_id) AS friend_ratings, f.name AS friend_name,
+       (SELECT round(avg(g.stars), 1)::float8 FROM standing_ratings g WHERE g.friend_id = a.friend_id) AS friend_stars,
+       (SELECT count(*) FROM standing_ratings g WHERE g.friend_id = a.friend_id) AS friend_ratings, f.name AS friend_name,
        f.email AS friend_email, f.language AS friend_language,
        CASE WHEN c.erased_at IS NULL THEN c.name ELSE '' END AS name,
        CASE WHEN c.erased_at IS NULL THEN c.email ELSE '' END AS email, c.phone, c.street, c.postcode, c.city,
@@ -17,7 +17,7 @@ JOIN people c ON c.id = b.customer_id
 LEFT JOIN awards a ON a.id = b.award_id
 LEFT JOIN people f ON f.id = a.friend_id
 LEFT JOIN friends fr ON fr.id = a.friend_id
-LEFT JOIN ratings r ON r.booking_id = b.id
+LEFT JOIN standing_ratings r ON r.booking_id = b.id
 WHERE b.id = $1 AND ($2::uuid IS NULL OR b.partner_id = $2) AND ($3::uuid IS NULL OR a.friend_id = $3)
 
 -- name: bookings
@@ -27,13 +27,13 @@ SELECT b.id, b.state, b.round, b.package, b.tier, b.market, b.language, b.price_
        (SELECT count(*) FROM offers o WHERE o.booking_id = b.id AND o.state = 'live' AND o.expires_at > clock.now) AS live,
        a.friend_id, CASE WHEN a.id IS NOT NULL THEN a END AS award, b.cancel_fee_minor, fr.languages AS friend_languages,
        (SELECT count(*) FROM offers o WHERE o.booking_id = b.id) AS asked,
-       (SELECT round(avg(g.stars), 1)::float8 FROM ratings g WHERE g.friend_id = a.friend_id) AS friend_stars,
-       (SELECT count(*) FROM ratings g WHERE g.friend_id = a.friend_id) AS friend_ratings, f.name AS friend_name
+       (SELECT round(avg(g.stars), 1)::float8 FROM standing_ratings g WHERE g.friend_id = a.friend_id) AS friend_stars,
+       (SELECT count(*) FROM standing_ratings g WHERE g.friend_id = a.friend_id) AS friend_ratings, f.name AS friend_name
 FROM (SELECT moment() AS now) AS clock, bookings b
 LEFT JOIN awards a ON a.id = b.award_id
 LEFT JOIN people f ON f.id = a.friend_id
 LEFT JOIN friends fr ON fr.id = a.friend_id
-LEFT JOIN ratings r ON r.booking_id = b.id
+LEFT JOIN standing_ratings r ON r.booking_id = b.id
 WHERE ($1::uuid IS NULL OR b.partner_id = $1)
   AND ($2::booking_state IS NULL OR b.state = $2)
   AND ($3::text IS NULL OR b.partner_reference = $3)

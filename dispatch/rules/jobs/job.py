@@ -302,7 +302,7 @@ def redispatch(case: Case) -> Verdict:
 
 
 def rate(case: Case, stars: int, comment: str | None) -> Verdict:
-    """Rate a completed job with one to five stars, once. Raises AlreadyRated."""
+    """Rate a completion with one to five stars, each once. Raises AlreadyRated."""
     draft = Draft(case)
     draft.require_state(BookingState.COMPLETED)
     if case.job.rated:

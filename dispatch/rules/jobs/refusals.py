@@ -126,4 +126,4 @@ class AlreadyRated(Refused):
     """This booking has been rated."""
 
     code = "already-rated"
-    detail = "A booking can be rated once."
+    detail = "A completed job can be rated once."
