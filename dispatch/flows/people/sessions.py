@@ -41,7 +41,9 @@ class LinkUsedUp(Refused):
 
     code = "link-used-up"
     field = "token"
-    detail = "It works once and for fifteen minutes; ask for a new one."
+    detail = (
+        f"It works once and for {LINK_LIFE.seconds // 60} minutes; ask for a new one."
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
