@@ -41,9 +41,7 @@ class LinkUsedUp(Refused):
 
     code = "link-used-up"
     field = "token"
-    detail = (
-        f"It works once and for {LINK_LIFE.seconds // 60} minutes; ask for a new one."
-    )
+    detail = f"It works once and for {LINK_LIFE.seconds // 60} minutes; ask for a new one."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
