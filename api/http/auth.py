@@ -47,9 +47,10 @@ class Anonymous:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Customer:
-    """The holder of the link of one booking."""
+    """The holder of the link of one booking, which is of this generation."""
 
     booking_id: BookingId
+    generation: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -278,7 +279,7 @@ async def _caller_by_link(rt: Runtime, secret: bytes, token: str) -> Customer | 
     generation = await lookups(rt).link_generations.get(booking_id) or 0
     if not customer_links.is_customer_token_valid(secret, booking_id, token, generation):
         return None
-    return Customer(booking_id=booking_id)
+    return Customer(booking_id=booking_id, generation=generation)
 
 
 async def _caller_by_session(rt: Runtime, token: str) -> FriendCaller | Operator | None:

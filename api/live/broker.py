@@ -32,8 +32,9 @@ from typing import Any, Final
 
 from api.schemas import presenters
 from data.db import Connection, DatabaseError
+from data.records.ids import BookingId
 from data.records.jobs import Changes
-from data.store import events
+from data.store import events, read_models
 from data.store.events import CommittedEvent, FriendOffer, Snapshot
 from dispatch.rules.jobs import visibility
 from dispatch.rules.jobs.visibility import Subscriber, VisibleEvent
@@ -56,6 +57,8 @@ STREAMS_PER_CALLER: Final = 5
 OFFER_EVENTS: Final = frozenset({visibility.OFFER_MADE, visibility.OFFER_GONE})
 
 Frame = tuple[Subscriber, int, bytes]
+# The hash of a session or key, or the booking of a customer's link and the link's generation.
+CheckedCredential = bytes | tuple[BookingId, int]
 
 
 class Stream:
@@ -68,7 +71,7 @@ class Stream:
     def __init__(
         self,
         to: Subscriber,
-        credential: bytes | None,
+        credential: CheckedCredential | None,
         cursor: Snapshot | None,
         caller: Hashable = None,
     ) -> None:
@@ -229,7 +232,7 @@ class Streams:
         self._end_revoked(batch.events)
 
     def _end_revoked(self, happened: Sequence[CommittedEvent]) -> None:
-        """End the streams of customers whose link was renewed."""
+        """End the streams of customers whose link was renewed, at once if the event is seen."""
         for one in happened:
             if one.event.kind == visibility.LINK_RENEWED:
                 to = visibility.customer_of(one.event.booking_id)
@@ -336,12 +339,24 @@ class Streams:
         self._checked_s = now_s
         unchecked, self._unchecked = self._unchecked, set()
         credentials = {stream.credential for stream in unchecked if stream.credential}
-        if not credentials:
-            return
-        valid = await events.valid_credentials(tx, credentials)
+        valid = await _valid_credentials(tx, credentials)
         for stream in unchecked:
             if stream.credential is not None and stream.credential not in valid:
                 stream.end()
+
+
+async def _valid_credentials(
+    tx: Connection, credentials: Collection[CheckedCredential]
+) -> set[CheckedCredential]:
+    secrets = [one for one in credentials if isinstance(one, bytes)]
+    links = [one for one in credentials if not isinstance(one, bytes)]
+    valid: set[CheckedCredential] = set()
+    if secrets:
+        valid |= await events.valid_credentials(tx, secrets)
+    if links:
+        present = await read_models.link_generations(tx, [booking for booking, _ in links])
+        valid |= present.items() & set(links)
+    return valid
 
 
 def parse_cursor(text: str | None) -> Snapshot | None:

@@ -19,7 +19,14 @@ from api.http.auth import (
     Partner,
 )
 from api.http.routing import CompiledRoute
-from api.live.broker import CURSOR_MAX, Stream, Streams, do_nothing, parse_cursor
+from api.live.broker import (
+    CURSOR_MAX,
+    CheckedCredential,
+    Stream,
+    Streams,
+    do_nothing,
+    parse_cursor,
+)
 from api.openapi.document import problems
 from dispatch.flows.group_commit import Overloaded
 from dispatch.rules.jobs import visibility
@@ -147,8 +154,9 @@ async def follow_live(
     streams = streams_of(request.app)
     if streams.open >= STREAMS_MAX:
         raise Overloaded
-    # A customer's link is revoked by an event; all other credentials are checked repeatedly.
-    checked = None if isinstance(caller, Customer) else sha256(credential.encode()).digest()
+    checked: CheckedCredential = sha256(credential.encode()).digest()
+    if isinstance(caller, Customer):
+        checked = caller.booking_id, caller.generation
     cursor = parse_cursor(header or last_event_id)
     return EventStreamResponse(streams, Stream(_subscriber(caller), checked, cursor, caller))
 

@@ -315,6 +315,25 @@ async def test_a_renewed_link_ends_its_streams_and_no_other(api, url, rt):
             pass
 
 
+async def test_a_renewed_link_ends_its_stream_even_if_the_event_is_missed(
+    api, url, rt, monkeypatch
+):
+    monkeypatch.setattr(broker, "HEARTBEAT_S", 0.2)
+    monkeypatch.setattr(broker, "CHECK_EVERY_S", 0.05)
+    own, other = await book_job(rt), await book_job(rt)
+    link, kept = (customer_token(rt.settings.key(), done.job.booking.id) for done in (own, other))
+    async with open_ready(url, link) as customer, open_ready(url, kept) as neighbour:
+        monkeypatch.setattr(broker.Streams, "_end_revoked", lambda streams, happened: None)
+        await commands.renew_link(
+            rt, own.job.booking.id, actor="customer", may_act=lambda job: True
+        )
+        while await customer.next() is not None:
+            pass
+        offer = live_offers_of(other)[0]
+        await commands.accept(rt, offer.id, offer.friend_id)
+        assert (await neighbour.next()).name == "booking.awarded"
+
+
 async def test_an_idle_stream_gets_heartbeats_with_the_current_cursor(api, url, rt, monkeypatch):
     monkeypatch.setattr(broker, "HEARTBEAT_S", 0.2)
     desk = (await api.operator()).token
