@@ -39,6 +39,7 @@ from data.records.ids import BookingId
 from data.replace import replace
 from data.store import read_models
 from dispatch.flows import desk
+from dispatch.flows.batched_lookups import lookups
 from dispatch.flows.execute import CommandResult, KeyReused, ReferenceTaken, StoredResponse
 from dispatch.flows.jobs import commands
 from dispatch.flows.jobs.orders import Order, QuoteExpired
@@ -58,6 +59,7 @@ from dispatch.rules.money.prices import NotSoldHere
 from dispatch.rules.refusals import NotFound
 from dispatch.rules.trust import mailed_secrets, quotas
 from dispatch.rules.trust.quotas import ProofRequired, TooManyBookings
+from dispatch.runtime import Runtime
 from geo.gazetteer.addresses import AddressRefused
 
 router = APIRouter(prefix="/v1/bookings", tags=["bookings"], route_class=CompiledRoute)
@@ -119,13 +121,14 @@ async def create_booking(
         )
     except ProofRequired:
         raise ProofRequired(proof_of_work.challenge(secret)) from None
-    if isinstance(result, StoredResponse):
-        response.headers[REPLAYED] = "true"
     assert result.response is not None
     booking_id = BookingId(UUID(result.response["id"]))
     response.headers["Location"] = f"/v1/bookings/{booking_id}"
+    replayed = isinstance(result, StoredResponse)
+    if replayed:
+        response.headers[REPLAYED] = "true"
     link = None
-    if not isinstance(caller, Partner):
+    if not isinstance(caller, Partner) and not (replayed and await _is_renewed(rt, booking_id)):
         link = f"{rt.settings.base_url}/job/{customer_links.customer_token(secret, booking_id)}"
     # A replay from the database comes in another order: sort the fields by declaration.
     ordered = dict.fromkeys(responses.BookingCreatedResponse.model_fields)
@@ -349,6 +352,11 @@ async def rate_booking(
         response.headers[REPLAYED] = "true"
     assert result.response is not None
     return responses.RatingResponse.model_validate({**result.response, "comment": body.comment})
+
+
+async def _is_renewed(rt: Runtime, booking_id: BookingId) -> bool:
+    """Whether the link of the first answer is no longer valid."""
+    return await lookups(rt).link_generations.get(booking_id) != 0
 
 
 def _order(body: requests.BookingRequest, caller: Caller) -> Order:

@@ -130,7 +130,10 @@ class BookingResponse(Milestones):
 
 
 class BookingCreatedResponse(ResponseModel):
-    """A new booking with its customer's link; none for a partner: it acts as the customer."""
+    """A new booking with its customer's link.
+
+    No link for a partner, since it acts as the customer, or in a repeat after it was renewed.
+    """
 
     id: UUID
     state: BookingState

@@ -4,6 +4,7 @@ from uuid import UUID
 
 from data.records.ids import BookingId
 from dispatch.rules.jobs.customer_links import customer_token
+from tests.api.conftest import BOOKING
 
 
 def link(api, booking, generation):
@@ -29,6 +30,19 @@ async def test_a_renewed_link_makes_all_earlier_ones_invalid(api, problem):
     assert (await desk.post(f"{at}/renew-link")).status_code == 200
     problem(await again.get(at), 401, "unauthenticated")
     assert (await api.client(link(api, booking, 2)).get(at)).status_code == 200
+
+
+async def test_a_repeated_booking_answers_with_its_link_as_long_as_that_is_valid(api):
+    keyed = {"Idempotency_Key": "once"}
+    first = await api.client().post("/v1/bookings", BOOKING, **keyed)
+    again = await api.client().post("/v1/bookings", BOOKING, **keyed)
+    assert again.json() == first.json()
+    token = first.json()["customer_link"].rpartition("/")[2]
+    at = f"/v1/bookings/{first.json()['id']}"
+    assert (await api.client(token).post(f"{at}/renew-link")).status_code == 200
+    again = await api.client().post("/v1/bookings", BOOKING, **keyed)
+    assert again.headers["Idempotent-Replayed"] == "true"
+    assert again.json() == first.json() | {"customer_link": None}
 
 
 async def test_before_the_address_is_confirmed_no_link_is_renewed(api, owner, problem):
