@@ -234,7 +234,7 @@ async def _list(ctx: typer.Context, wanted: dict[str, str], limit: int) -> list[
                 found.append(one)
             if len(found) >= limit:
                 break
-        await desk.record_listed(rt, "friends.listed", actor=ACTOR)
+        await desk.record_seen(rt, "friends.listed", actor=ACTOR)
     return found
 
 
@@ -261,7 +261,7 @@ async def _show(ctx: typer.Context, word: str) -> dict[str, Any]:
     async with command_runtime(ctx) as rt:
         friend_id = await find_friend(rt, word)
         profile = dict(await friends.profile(rt, friend_id))
-        await desk.record_listed(rt, "friend.opened", actor=ACTOR, subject=str(friend_id))
+        await desk.record_seen(rt, "friend.opened", actor=ACTOR, subject=str(friend_id))
         async with read_connection(rt) as tx:
             facts = (await rows.facts(tx, [friend_id], await moment(tx))).get(friend_id)
     if facts is not None:

@@ -39,7 +39,9 @@ async def visible_booking(rt: Runtime, caller: Caller, booking_id: BookingId) ->
         raise NotFound
     require_visibility(caller, view)
     if isinstance(caller, Operator):
-        await desk.record_opened(rt, booking_id, actor=actor(caller))
+        await desk.record_seen(
+            rt, "booking.opened", actor=actor(caller), subject=str(booking_id)
+        )
     return view
 
 

@@ -161,7 +161,7 @@ async def list_bookings(
         )
     page, by_desk = found[:limit], isinstance(caller, Operator)
     if by_desk:
-        await desk.record_listed(rt, "bookings.listed", actor=actor(caller))
+        await desk.record_seen(rt, "bookings.listed", actor=actor(caller))
     more = pagination.encode_time(page[-1].created_at, page[-1].id) if len(found) > limit else None
     return base.Page(
         items=[presenters.present_booking(view, rt.policy, by_desk=by_desk) for view in page],

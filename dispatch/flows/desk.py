@@ -107,16 +107,10 @@ async def open_booking(rt: Runtime, booking_id: BookingId, *, actor: str) -> Boo
         )
 
 
-async def record_listed(rt: Runtime, act: str, *, actor: str, subject: str = ALL_RECORDS) -> None:
+async def record_seen(rt: Runtime, act: str, *, actor: str, subject: str = ALL_RECORDS) -> None:
     """Record that an operator has seen the data of people."""
     async with transaction(rt.pool) as tx:
         await desk.record_access(tx, actor=actor, act=act, subject=subject)
-
-
-async def record_opened(rt: Runtime, booking_id: BookingId, *, actor: str) -> None:
-    """Record that an operator has seen the customer of a booking."""
-    async with transaction(rt.pool) as tx:
-        await desk.record_access(tx, actor=actor, act="booking.opened", subject=str(booking_id))
 
 
 async def add_note(
