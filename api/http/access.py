@@ -39,9 +39,7 @@ async def visible_booking(rt: Runtime, caller: Caller, booking_id: BookingId) ->
         raise NotFound
     require_visibility(caller, view)
     if isinstance(caller, Operator):
-        await desk.record_seen(
-            rt, "booking.opened", actor=actor(caller), subject=str(booking_id)
-        )
+        await desk.record_seen(rt, "booking.opened", actor=actor(caller), subject=str(booking_id))
     return view
 
 

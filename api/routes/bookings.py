@@ -10,7 +10,7 @@ from fastapi import APIRouter, Query, Request, Response
 from pydantic_core import to_json
 
 from api.http import pagination, proof_of_work
-from api.http.access import check_owner, visible_booking
+from api.http.access import check_owner
 from api.http.auth import (
     BookingCanceller,
     BookingOwner,
@@ -172,8 +172,7 @@ async def list_bookings(
 @router.get("/{booking_id}", summary="Get a booking", responses=problems(NotFound))
 async def get_booking(rt: Rt, caller: BookingViewer, booking_id: UUID) -> responses.BookingResponse:
     """One booking, for its customer, its partner, its friend and the desk."""
-    view = await visible_booking(rt, caller, BookingId(booking_id))
-    return presenters.present_booking_for(caller, view, rt.policy)
+    return await presenters.present_visible_booking(rt, caller, booking_id)
 
 
 @router.post(
@@ -199,8 +198,7 @@ async def cancel_booking(
         may_act=ownership_test(caller),
         fee_minor_max=body.fee_minor_max,
     )
-    view = await visible_booking(rt, caller, BookingId(booking_id))
-    return presenters.present_booking_for(caller, view, rt.policy, with_customer=False)
+    return await presenters.present_visible_booking(rt, caller, booking_id, with_customer=False)
 
 
 @router.post(
@@ -221,8 +219,7 @@ async def confirm_booking(
         raise NotFound
     given = mailed_secrets.of_booking(secret, caller.booking_id).proof(body.code)
     await commands.confirm(rt, caller.booking_id, given)
-    view = await visible_booking(rt, caller, BookingId(booking_id))
-    return presenters.present_booking_for(caller, view, rt.policy)
+    return await presenters.present_visible_booking(rt, caller, booking_id)
 
 
 @router.post(
@@ -240,8 +237,7 @@ async def report_no_contact(
     if caller.booking_id != booking_id:
         raise NotFound
     await commands.report_no_call(rt, caller.booking_id)
-    view = await visible_booking(rt, caller, BookingId(booking_id))
-    return presenters.present_booking_for(caller, view, rt.policy)
+    return await presenters.present_visible_booking(rt, caller, booking_id)
 
 
 @router.post(
@@ -256,8 +252,7 @@ async def ask_move(
     if caller.booking_id != booking_id:
         raise NotFound
     await commands.request_move(rt, caller.booking_id, wishes=tuple(body.wishes), note=body.note)
-    view = await visible_booking(rt, caller, BookingId(booking_id))
-    return presenters.present_booking_for(caller, view, rt.policy)
+    return await presenters.present_visible_booking(rt, caller, booking_id)
 
 
 @router.post(
@@ -273,8 +268,7 @@ async def renew_link(
     await commands.renew_link(
         rt, BookingId(booking_id), actor=actor(caller), may_act=ownership_test(caller)
     )
-    view = await visible_booking(rt, caller, BookingId(booking_id))
-    return presenters.present_booking_for(caller, view, rt.policy, with_customer=False)
+    return await presenters.present_visible_booking(rt, caller, booking_id, with_customer=False)
 
 
 @router.post(
@@ -292,8 +286,7 @@ async def contest_completion(
     if caller.booking_id != booking_id:
         raise NotFound
     await commands.contest(rt, caller.booking_id, body.reason)
-    view = await visible_booking(rt, caller, BookingId(booking_id))
-    return presenters.present_booking_for(caller, view, rt.policy)
+    return await presenters.present_visible_booking(rt, caller, booking_id)
 
 
 @router.get("/{booking_id}/events", summary="List a booking's events", responses=problems(NotFound))

@@ -7,7 +7,6 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query
 
-from api.http.access import visible_booking
 from api.http.auth import CurrentDispatcher, CurrentOperator, Rt, actor
 from api.http.problems import InvalidField
 from api.http.routing import CompiledRoute
@@ -66,8 +65,7 @@ async def redispatch_booking(
 ) -> responses.BookingResponse:
     """Start a new round of offers; an awarded friend loses the job."""
     await commands.redispatch(rt, BookingId(booking_id), actor=actor(caller))
-    view = await visible_booking(rt, caller, BookingId(booking_id))
-    return presenters.present_booking_for(caller, view, rt.policy)
+    return await presenters.present_visible_booking(rt, caller, booking_id)
 
 
 @router.post(
@@ -78,8 +76,7 @@ async def uphold_completion(
 ) -> responses.BookingResponse:
     """Leave a contested job completed; customer and friend are notified. Idempotent."""
     await commands.uphold(rt, BookingId(booking_id), actor=actor(caller))
-    view = await visible_booking(rt, caller, BookingId(booking_id))
-    return presenters.present_booking_for(caller, view, rt.policy)
+    return await presenters.present_visible_booking(rt, caller, booking_id)
 
 
 @router.post(
@@ -90,8 +87,7 @@ async def reopen_booking(
 ) -> responses.BookingResponse:
     """Reverse the charge, release the friend and start a new round of offers."""
     await commands.reopen(rt, BookingId(booking_id), actor=actor(caller))
-    view = await visible_booking(rt, caller, BookingId(booking_id))
-    return presenters.present_booking_for(caller, view, rt.policy)
+    return await presenters.present_visible_booking(rt, caller, booking_id)
 
 
 @router.post(
@@ -108,8 +104,7 @@ async def award_booking(
     if friend_id is None:
         raise FriendUnfit(f"there is no friend {body.friend!r}; give the id or the ref of one")
     await commands.award_by_hand(rt, BookingId(booking_id), friend_id, actor=actor(caller))
-    view = await visible_booking(rt, caller, BookingId(booking_id))
-    return presenters.present_booking_for(caller, view, rt.policy)
+    return await presenters.present_visible_booking(rt, caller, booking_id)
 
 
 def _only_friend(
