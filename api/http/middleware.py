@@ -13,12 +13,12 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog.contextvars import bind_contextvars, reset_contextvars
 
 from api.http import problems
+from api.http.limits import BODY_MAX
 from dispatch.rules.refusals import NotFound
 
 log = logging.getLogger(__name__)
 
 REQUEST_ID = re.compile("[A-Za-z0-9._-]{8,64}")
-BODY_MAX = 64 * 1024
 # A file of five million characters, some of them escaped; only operators get there.
 BODY_MAX_BY_PATH: Mapping[str, int] = {"/v1/desk/friends/import": 8 * 1024 * 1024}
 JSON_TYPE = re.compile(r"application/(?:[a-z0-9.+-]+\+)?json\s*(?:;.*)?", re.IGNORECASE)

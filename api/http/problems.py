@@ -20,6 +20,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import Receive, Scope, Send
 
 from api.http.field_problems import FieldProblem, field_problem
+from api.http.limits import BODY_MAX, HEADERS_BYTES_MAX, HEADERS_MAX, URL_BYTES_MAX, in_kb
 from api.http.rate_limit import WINDOW_S, TooManyRequests
 from data.db import (
     DatabaseBusy,
@@ -286,7 +287,7 @@ KINDS: Mapping[type[Exception], Kind] = {
         status=413,
         code="too-large",
         title="The body is too large",
-        detail="Send at most 64 KB, and a file of friends in at most 5 MB.",
+        detail=f"Send at most {in_kb(BODY_MAX)}, and a file of friends in at most 5 MB.",
     ),
     WrongMethod: Kind(
         status=405,
@@ -298,13 +299,13 @@ KINDS: Mapping[type[Exception], Kind] = {
         status=431,
         code="headers-too-large",
         title="The headers are too large",
-        detail="Send at most 100 headers of 32 KB together.",
+        detail=f"Send at most {HEADERS_MAX} headers of {in_kb(HEADERS_BYTES_MAX)} together.",
     ),
     UrlTooLong: Kind(
         status=414,
         code="url-too-long",
         title="The URL is too long",
-        detail="Send at most 8 KB.",
+        detail=f"Send at most {in_kb(URL_BYTES_MAX)}.",
     ),
     RequestTimeout: Kind(
         status=408,

@@ -21,6 +21,7 @@ from api.http.auth import (
 from api.http.routing import CompiledRoute
 from api.live.broker import (
     CURSOR_MAX,
+    STREAMS_PER_CALLER,
     CheckedCredential,
     Stream,
     Streams,
@@ -33,6 +34,14 @@ from dispatch.rules.jobs import visibility
 from dispatch.rules.jobs.visibility import Subscriber
 
 STREAMS_MAX: Final = 20_000
+LIVE: Final = f"""\
+Events as `text/event-stream`: the desk receives all, other callers those of their bookings.
+
+With a cursor, missed events come first. Then comes `ready`: unless it says `"resumed": true`,
+read your lists now. Each event has its own `id` in its data; the line `id` is the cursor for
+reconnecting. An event may be delivered twice, but none is left out. A caller has at most
+{STREAMS_PER_CALLER} streams: another one ends the oldest.
+"""
 EVENT: Final[dict[str, Any]] = {
     "type": "object",
     "title": "ServerSentEvent",
@@ -130,6 +139,7 @@ router = APIRouter(prefix="/v1", tags=["live"], route_class=CompiledRoute)
 @router.get(
     "/live",
     summary="Stream live events",
+    description=LIVE,
     response_class=EventStreamResponse,
     responses={200: EVENTS, **problems(Overloaded)},
 )
@@ -144,13 +154,7 @@ async def follow_live(
         str | None, Header(alias="Last-Event-ID", description="The same, as sent by browsers.")
     ] = None,
 ) -> EventStreamResponse:
-    """Events as `text/event-stream`: the desk receives all, other callers those of their bookings.
-
-    With a cursor, missed events come first. Then comes `ready`: unless it says `"resumed": true`,
-    read your lists now. Each event has its own `id` in its data; the line `id` is the cursor for
-    reconnecting. An event may be delivered twice, but none is left out. A caller has at most five
-    streams: another one ends the oldest.
-    """
+    """Open a stream of events; `LIVE` describes it. Raises Overloaded."""
     streams = streams_of(request.app)
     if streams.open >= STREAMS_MAX:
         raise Overloaded

@@ -25,6 +25,7 @@ from data.markets import Language
 from data.phones import PhoneInvalid, parse_phone
 from data.records.names import visible_name
 from dispatch.rules.policy import DAY_LIMIT_MAX
+from dispatch.rules.trust.mailed_secrets import DIGITS as CODE_DIGITS
 
 CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 CONTROL_BUT_LINES = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029]")
@@ -183,7 +184,7 @@ Reason = Annotated[
 Token = Annotated[str, StringConstraints(min_length=1, max_length=200), LINE]
 LoginCode = Annotated[
     str,
-    StringConstraints(pattern=r"^[0-9]{6}$"),
+    StringConstraints(pattern=rf"^[0-9]{{{CODE_DIGITS}}}$"),
     BeforeValidator(lambda typed: "".join(typed.split()) if isinstance(typed, str) else typed),
 ]
 Phone = Annotated[str, StringConstraints(strip_whitespace=True, min_length=3, max_length=40), LINE]

@@ -26,15 +26,13 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from api.http import problems
+from api.http.limits import HEADERS_BYTES_MAX, HEADERS_MAX, URL_BYTES_MAX
 from api.http.middleware import HEADERS, HEALTH
 from data.settings import Settings
 from dispatch.flows.group_commit import Overloaded
 
 log = logging.getLogger(__name__)
 
-HEADERS_MAX: Final = 100
-HEADERS_BYTES_MAX: Final = 32 * 1024
-URL_BYTES_MAX: Final = 8 * 1024
 # Everything but bodies; the line of a chunk is at most 16 bytes.
 FRAMING_BYTES_MAX: Final = HEADERS_BYTES_MAX + URL_BYTES_MAX + 1024
 CHUNK_LINE_BYTES: Final = 16

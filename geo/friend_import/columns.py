@@ -7,6 +7,7 @@ from rapidfuzz import process
 from geo.row_errors import RowError, quote_value
 
 MOST_COLUMNS = 200
+MOST_ROWS = 2_000_000
 REQUIRED = ("ref", "name", "email", "phone", "radius_km", "languages")
 PLACED_BY = (("lat", "lon"), ("postcode", "country"), ("city", "country"))
 COLUMNS = (

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from geo.friend_import.columns import MOST_ROWS
 from geo.friend_import.points import Features, Position, no_point, position_of_wkb
 from geo.row_errors import FieldError
 
@@ -12,7 +13,6 @@ if TYPE_CHECKING:
     from pyarrow.parquet import FileMetaData
 
 MOST_BYTES = 1_000_000_000
-MOST_ROWS = 2_000_000
 BATCH = 1_000
 DEGREES = "OGC:CRS84"
 

@@ -13,7 +13,7 @@ from typing import Any, ParamSpec, TypeVar
 from data.enums import Tier
 from data.markets import Language, Market
 from geo.friend_import import csv_lines
-from geo.friend_import.columns import Line, file_error
+from geo.friend_import.columns import MOST_ROWS, Line, file_error
 from geo.friend_import.fields import (
     capacity_of,
     certificates_of,
@@ -35,7 +35,6 @@ from geo.gazetteer.offline import Gazetteer
 from geo.point import Point, Precision
 from geo.row_errors import NOT_UTF8, UNPRINTABLE, FieldError, RowError, quote_value
 
-MOST_ROWS = 2_000_000
 MOST_TEXT_ROWS = 20_000
 CSV_ENDINGS = {".csv", ".tsv", ".txt"}
 JSON_ENDINGS = {".geojson", ".json"}

@@ -2,7 +2,7 @@
 
 import json
 
-from api.http.middleware import BODY_MAX
+from api.http.limits import BODY_MAX
 from api.server.app import create_app
 from tests.api.conftest import BOOKING
 

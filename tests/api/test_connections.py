@@ -7,13 +7,11 @@ import re
 import pytest
 from uvicorn.server import ServerState
 
+from api.http.limits import HEADERS_BYTES_MAX, HEADERS_MAX, URL_BYTES_MAX
 from api.server.connections import (
     BYTES_A_SECOND,
     FOR_HEALTH,
-    HEADERS_BYTES_MAX,
-    HEADERS_MAX,
     LINGER_S,
-    URL_BYTES_MAX,
     BoundedConfig,
     BoundedProtocol,
     Connections,
