@@ -5,12 +5,11 @@ from __future__ import annotations
 from datetime import timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
-from uuid import UUID
 
 import typer
 
 from api.cli.exit_codes import UsageError
-from api.cli.ids import FEWEST, ids_like
+from api.cli.ids import ids_like
 from api.cli.output import AsJson, print_json, print_line, print_message, print_table
 from api.cli.session import command_runtime, run
 from data.enums import OperatorRole
@@ -67,12 +66,14 @@ def add(
 ) -> None:
     """Add an operator; an existing one stays unchanged."""
     name = name or email.partition("@")[0]
-    person_id = run(_add_operator(ctx, parse_email(email), name, role))
+    kept = run(_add_operator(ctx, parse_email(email), name, role))
     if as_json:
-        print_json({"id": person_id, "email": email, "name": name, "role": role})
-    else:
-        print_line(str(person_id))
-        print_message(f"{email} may sign in; `tekkie login-link operator {email}` prints a link.")
+        print_json(kept)
+        return
+    print_line(str(kept.id))
+    print_message(
+        f"{kept.email} may sign in; `tekkie login-link operator {kept.email}` prints a link."
+    )
 
 
 @operators.command("list")
@@ -155,13 +156,17 @@ def parse_email(text: str) -> str:
         raise UsageError(f"{text[:80]!r} is not an e-mail address: {error}") from None
 
 
-async def _add_operator(ctx: typer.Context, email: str, name: str, role: OperatorRole) -> PersonId:
+async def _add_operator(
+    ctx: typer.Context, email: str, name: str, role: OperatorRole
+) -> OperatorAccount:
     from dispatch.flows.people import sessions
 
     if not name.strip() or len(name) > 200:
         raise UsageError("--name must have 1 to 200 characters.")
     async with command_runtime(ctx) as rt:
-        return await sessions.add_operator(rt, name.strip(), email, role=role)
+        person_id = await sessions.add_operator(rt, name.strip(), email, role=role)
+        [kept] = [one for one in await sessions.list_operators(rt) if one.id == person_id]
+        return kept
 
 
 async def _list_operators(ctx: typer.Context) -> list[OperatorAccount]:
@@ -175,7 +180,7 @@ async def _set_role(ctx: typer.Context, word: str, role: OperatorRole) -> None:
     from dispatch.flows.people import sessions
 
     async with command_runtime(ctx) as rt:
-        person_id = await find_operator(rt, word)
+        person_id = await find_person(rt, Kind.OPERATOR, word)
         await sessions.set_role(rt, person_id, role, actor=ACTOR)
 
 
@@ -183,7 +188,7 @@ async def _remove_operator(ctx: typer.Context, word: str) -> None:
     from dispatch.flows.people import sessions
 
     async with command_runtime(ctx) as rt:
-        await sessions.remove_operator(rt, await find_operator(rt, word), actor=ACTOR)
+        await sessions.remove_operator(rt, await find_person(rt, Kind.OPERATOR, word), actor=ACTOR)
 
 
 async def _revoke_sessions(ctx: typer.Context, kind: Kind, word: str) -> int:
@@ -211,60 +216,28 @@ async def _token(ctx: typer.Context, kind: Kind, word: str, days: int) -> str:
         return await sessions.create_token(rt, person_id, timedelta(days=days), actor=ACTOR)
 
 
-async def find_person(rt: Runtime, kind: Kind, word: str) -> PersonId:
-    """The account for an id, a ref or an e-mail address. Raises NotFound."""
-    from data.records.ids import PersonId
-    from data.store.sessions import Login
-    from dispatch.flows.people import sessions
-
-    if (
-        kind is Kind.FRIEND
-        and "@" in word
-        and (known := await sessions.find_login(rt, Login(kind), word))
-    ):
-        return known.id
-    if kind is Kind.FRIEND:
-        return PersonId(await find_friend(rt, word))
-    return await find_operator(rt, word)
-
-
-async def find_operator(rt: Runtime, word: str) -> PersonId:
-    """The operator for an id or an e-mail address. Raises NotFound."""
-    from dispatch.flows.people import sessions
-    from dispatch.rules.refusals import NotFound
-
-    known, text = await sessions.list_operators(rt), word.lower()
-    found = [one.id for one in known if text in (str(one.id), one.email.lower())]
-    if not found and len(text) >= FEWEST["operator"]:
-        found = [one.id for one in known if str(one.id).endswith(text)]
-    if len(found) == 1:
-        return found[0]
-    raise NotFound(f"there is no operator {word[:80]!r}; `tekkie operators list` shows them")
-
-
 async def find_friend(rt: Runtime, word: str) -> FriendId:
     """The friend for an id, a ref or an e-mail address. Raises NotFound."""
     from data.records.ids import FriendId
+
+    return FriendId(await find_person(rt, Kind.FRIEND, word))
+
+
+async def find_person(rt: Runtime, kind: Kind, word: str) -> PersonId:
+    """The account for a friend's ref, an e-mail address, an id or a part of it. Raises NotFound."""
+    from data.records.ids import PersonId
     from data.store import friends
     from data.store.sessions import Login
     from dispatch.flows.people import sessions
     from dispatch.flows.read_only import read_connection
     from dispatch.rules.refusals import NotFound
 
-    async with read_connection(rt) as tx:
-        found = await friends.find_id(tx, word.lower() if _is_id(word) else word)
-    if found is not None:
-        return found
-    if "@" in word and (known := await sessions.find_login(rt, Login.FRIEND, word)):
-        return FriendId(known.id)
-    if len(alike := await ids_like(rt, "friend", word.lower())) == 1:
-        return FriendId(alike[0])
-    raise NotFound(f"there is no friend {word[:80]!r}; `tekkie friends list` shows them")
-
-
-def _is_id(word: str) -> bool:
-    try:
-        UUID(word)
-    except ValueError:
-        return False
-    return True
+    if kind is Kind.FRIEND:
+        async with read_connection(rt) as tx:
+            if (found := await friends.find_id(tx, word)) is not None:
+                return PersonId(found)
+    if "@" in word and (known := await sessions.find_login(rt, Login(kind), word)):
+        return known.id
+    if len(alike := await ids_like(rt, kind.value, word.lower())) == 1:
+        return PersonId(alike[0])
+    raise NotFound(f"there is no {kind} {word[:80]!r}; `tekkie {kind}s list` shows them")

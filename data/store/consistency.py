@@ -12,7 +12,7 @@ from data import sql_loader
 from data.db import Connection
 from data.records.ids import BookingId, FriendId
 
-IdKind: TypeAlias = Literal["booking", "message", "friend"]
+IdKind: TypeAlias = Literal["booking", "message", "friend", "operator"]
 
 sql = sql_loader.load("consistency")
 

@@ -12,6 +12,29 @@ def test_an_operator_is_added_once_and_gets_a_link(tekkie):
         assert link.stdout.startswith("https://tekkie.test/login#")
 
 
+def test_an_operator_is_shown_as_stored_whatever_was_asked(tekkie):
+    tekkie("operators", "add", "desk@example.org", "--name", "Desk", "--role", "viewer")
+    again = tekkie("operators", "add", "Desk@example.org", "--name", "Other", "--json")
+    [listed] = json.loads(tekkie("operators", "list", "--json").stdout)
+    assert json.loads(again.stdout) == listed
+    assert (listed["email"], listed["name"], listed["role"]) == (
+        "desk@example.org",
+        "Desk",
+        "viewer",
+    )
+
+
+def test_an_operator_is_found_by_address_id_and_a_part_of_it(tekkie):
+    own = tekkie("operators", "add", "desk@example.org").stdout.strip()
+    for word in ("desk@example.org", "DESK@example.org", own, own.upper(), own[-8:], own[:13]):
+        assert tekkie("token", "operator", word).stdout.startswith("ts_"), word
+    for word in (own[-7:], f"x{own[-8:]}"):
+        assert tekkie("token", "operator", word).exit_code == 1, word
+    assert tekkie("operators", "remove", own[-8:]).exit_code == 0
+    for word in ("desk@example.org", own, own[-8:]):
+        assert tekkie("token", "operator", word).exit_code == 1, word
+
+
 def test_a_token_is_a_valid_session(tekkie, file, in_service):
     from dispatch.flows.people import sessions
 

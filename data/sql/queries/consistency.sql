@@ -65,6 +65,8 @@ SELECT id, ref FROM friends WHERE id = ANY($1::uuid[])
 SELECT id FROM (
   SELECT id FROM bookings WHERE $1 = 'booking'
   UNION ALL SELECT id FROM messages WHERE $1 = 'message'
-  UNION ALL SELECT id FROM friends WHERE $1 = 'friend') AS every
+  UNION ALL SELECT id FROM friends WHERE $1 = 'friend'
+  UNION ALL SELECT o.id FROM operators o JOIN people p ON p.id = o.id
+  WHERE $1 = 'operator' AND p.erased_at IS NULL) AS every
 WHERE id::text LIKE '%' || $2 OR id::text LIKE $2 || '%'
 ORDER BY id LIMIT 5
