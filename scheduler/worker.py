@@ -12,7 +12,7 @@ from data.records.jobs import Changes
 from data.store.outbox import Backlog
 from dispatch.flows import maintenance
 from dispatch.runtime import Runtime
-from scheduler import account_mails, deadlines, housekeeping, index_feed, relay, retention
+from scheduler import deadlines, deliveries, housekeeping, index_feed, retention
 from scheduler.account_mails import AccountMails
 from scheduler.deadlines import ClockSentinel, Deadlines
 from scheduler.index_feed import IndexFeed
@@ -72,15 +72,17 @@ class Worker:
         self._backlog: Backlog | None = None
         self._ticker = ticker = Ticker()
         self._relay = Relay(
-            rt, senders, request_tick=lambda: ticker.sooner("relay", relay.DEBOUNCE_S)
+            rt, senders, request_tick=lambda: ticker.sooner("relay", deliveries.DEBOUNCE_S)
+        )
+        self._account_mails = AccountMails(
+            rt, request_tick=lambda: ticker.sooner("account mails", deliveries.DEBOUNCE_S)
         )
         self._deadlines = Deadlines(
             rt, sooner=lambda in_s: ticker.sooner("deadlines", in_s), sentinel=sentinel
         )
         ticker.every(deadlines.EVERY_S, "deadlines", self._deadlines.tick)
-        ticker.every(relay.EVERY_S, "relay", self._relay.tick)
-        self._account_mails = AccountMails(rt)
-        ticker.every(account_mails.EVERY_S, "account mails", self._account_mails.tick)
+        ticker.every(deliveries.EVERY_S, "relay", self._relay.tick)
+        ticker.every(deliveries.EVERY_S, "account mails", self._account_mails.tick)
         _feed(ticker, IndexFeed(rt, mark or rt.mark))
         ticker.every(housekeeping.EVERY_S, "housekeeping", self._delete_old_rows)
         ticker.every(retention.EVERY_S, "retention", Retention(rt).tick)
@@ -116,7 +118,7 @@ class Worker:
         self._deadlines.sentinel.confirm()
 
     def _on_commit(self, changes: Sequence[Changes]) -> None:
-        self._ticker.sooner("relay", relay.DEBOUNCE_S)
+        self._ticker.sooner("relay", deliveries.DEBOUNCE_S)
 
     async def _delete_old_rows(self) -> None:
         await housekeeping.delete_old_rows(self._rt)

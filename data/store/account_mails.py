@@ -11,7 +11,7 @@ from data import sql_loader
 from data.db import Connection
 from data.markets import Language, Market
 from data.records.ids import PersonId, customer_key
-from data.store.outbox import PROBLEM_LONGEST, MessageState
+from data.store.outbox import DeliveryOutcome, outcome_columns
 from data.store.sessions import Login
 
 sql = sql_loader.load("account_mails")
@@ -83,6 +83,8 @@ async def insert_email_changed(
 
 async def claim(tx: Connection, limit: int, *, lease_s: float) -> list[AccountMail]:
     """Claim at most `limit` due mails for `lease_s`."""
+    if limit < 1:
+        return []
     return [
         AccountMail(
             id=row["id"],
@@ -107,17 +109,10 @@ async def renew_link(
     await tx.execute(sql.renew_link, token_sha256, person_id, lifetime)
 
 
-async def settle(
-    tx: Connection,
-    mail: AccountMail,
-    state: MessageState,
-    *,
-    problem: str | None = None,
-    retry_after_s: float = 0.0,
-) -> None:
-    """Write the result of an attempt. Idempotent."""
-    problem = problem[:PROBLEM_LONGEST] if problem else None
-    await tx.execute(sql.settle, mail.id, mail.tries, state, problem, retry_after_s)
+async def settle(tx: Connection, outcomes: Sequence[DeliveryOutcome]) -> None:
+    """Write the results of claimed mails. Idempotent."""
+    if outcomes:
+        await tx.execute(sql.settle, *outcome_columns(outcomes))
 
 
 async def count_try(tx: Connection, request_sha256: bytes, *, most: int, most_a_day: int) -> bool:

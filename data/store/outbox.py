@@ -44,7 +44,7 @@ class ClaimedMessage:
 class DeliveryOutcome:
     """The result of an attempt; one still pending is due again after `retry_after_s` seconds."""
 
-    id: MessageId
+    id: UUID
     tries: int
     state: MessageState
     problem: str | None = None
@@ -77,14 +77,18 @@ async def claim(
 async def settle(tx: Connection, outcomes: Sequence[DeliveryOutcome]) -> None:
     """Write the results of claimed messages. Idempotent."""
     if outcomes:
-        await tx.execute(
-            sql.settle,
-            [o.id for o in outcomes],
-            [o.tries for o in outcomes],
-            [o.state for o in outcomes],
-            [o.problem[:PROBLEM_LONGEST] if o.problem else None for o in outcomes],
-            [o.retry_after_s for o in outcomes],
-        )
+        await tx.execute(sql.settle, *outcome_columns(outcomes))
+
+
+def outcome_columns(outcomes: Sequence[DeliveryOutcome]) -> tuple[list[object], ...]:
+    """The results of attempts as the arguments of `settle`."""
+    return (
+        [o.id for o in outcomes],
+        [o.tries for o in outcomes],
+        [o.state for o in outcomes],
+        [o.problem[:PROBLEM_LONGEST] if o.problem else None for o in outcomes],
+        [o.retry_after_s for o in outcomes],
+    )
 
 
 async def unpark(tx: Connection, message_id: MessageId) -> bool:

@@ -95,7 +95,7 @@ class ApiHarness:
 
     async def post_letters(self) -> None:
         """Deliver the mails about accounts that are due."""
-        mails = AccountMails(self.rt, self.letters)
+        mails = AccountMails(self.rt, self.letters, request_tick=lambda: None)
         await mails.tick()
         await mails.finish(10)
 

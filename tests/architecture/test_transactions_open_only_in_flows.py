@@ -5,7 +5,7 @@ import pytest
 
 from tests.architecture.source import files, name, tree
 
-# The relay has two short ones of its own, claim and mark; migrate.py applies files; through a
+# The relay has a short one of its own, to settle and claim; migrate.py applies files; through a
 # pooler every statement by itself is one.
 ALLOWED = (
     "data/db.py",

@@ -142,7 +142,9 @@ HOT: Mapping[str, Mapping[str, Hot]] = {
             by="account_mails_address",
         ),
         "claim": hot(20, 120.0, by="account_mails_due account_mails_pkey"),
-        "settle": hot(ONE, 1, "sent", None, 0.0, by="account_mails_pkey|account_mails_due"),
+        "settle": hot(
+            *([ONE], [1], ["sent"], [None], [0.0]), by="account_mails_pkey|account_mails_due"
+        ),
         "count_try": hot(
             *(b"\0" * 32, 5, 100),
             by="account_mails_request_sha256_key account_mails_address",

@@ -9,8 +9,8 @@ from data.enums import Channel
 from dispatch.flows import maintenance
 from dispatch.flows.jobs import commands
 from dispatch.rules.refusals import NotFound
-from scheduler import relay as module
-from scheduler.relay import BACK_OFF_S, CONCURRENCY, Relay
+from scheduler.deliveries import CONCURRENCY, LEASE_S
+from scheduler.relay import BACK_OFF_S, Relay
 from scheduler.senders import GiveUp, Obsolete, Retry, Sent
 from tests.builders import book_and_accept, book_job, import_neighbours, live_offers_of
 
@@ -277,7 +277,7 @@ async def test_messages_of_a_dead_relay_are_sent_by_another_after_the_lease(
     await dead._settle_and_claim(CONCURRENCY)
     await deliver()
     assert sender.deliveries == []
-    await clock.advance(timedelta(seconds=module.LEASE_S))
+    await clock.advance(timedelta(seconds=LEASE_S))
     await deliver()
     rows = await messages()
     assert {row["state"] for row in rows} == {"sent"}
@@ -292,7 +292,7 @@ async def test_a_fast_clock_shortens_no_lease(rt, clock, sender, messages):
     before = await clock.now()
     await dead._settle_and_claim(CONCURRENCY)
     rows = await messages()
-    assert all(row["next_at"] - before >= timedelta(seconds=600 * module.LEASE_S) for row in rows)
+    assert all(row["next_at"] - before >= timedelta(seconds=600 * LEASE_S) for row in rows)
 
 
 async def test_after_a_lost_lease_sent_is_recorded_but_failed_is_not(
@@ -301,8 +301,8 @@ async def test_after_a_lost_lease_sent_is_recorded_but_failed_is_not(
     await import_neighbours(rt, 1)
     await book_job(rt)
     dead = Relay(rt, {Channel.MAIL: sender, Channel.PUSH: sender}, request_tick=lambda: None)
-    claimed, _ = await dead._settle_and_claim(CONCURRENCY)
-    await clock.advance(timedelta(seconds=module.LEASE_S))
+    claimed = await dead._settle_and_claim(CONCURRENCY)
+    await clock.advance(timedelta(seconds=LEASE_S))
     other = Relay(rt, {Channel.MAIL: sender, Channel.PUSH: sender}, request_tick=lambda: None)
     await other._settle_and_claim(CONCURRENCY)
     for one in claimed:

@@ -35,10 +35,14 @@ SELECT $1, $2, clock.now, clock.now + $3 FROM (SELECT moment() AS now) AS clock
 ON CONFLICT (token_sha256) DO UPDATE SET expires_at = excluded.expires_at WHERE login_links.used_at IS NULL
 
 -- name: settle
-UPDATE account_mails
-SET state = $3, problem = $4, email = CASE WHEN $3 = 'pending'::message_state THEN email END,
-    next_at = moment() + make_interval(secs => $5) * (SELECT coalesce(max(greatest(speed, 1)), 1) FROM clock)
-WHERE id = $1 AND attempts = $2 AND state = 'pending'
+-- As `messages.settle`: success after the lease ran out counts, failure does not.
+UPDATE account_mails m
+SET state = t.s, problem = t.p, email = CASE WHEN t.s = 'pending' THEN m.email END,
+    next_at = CASE WHEN t.s <> 'pending' THEN m.next_at
+      ELSE least(moment() + make_interval(secs => t.w)
+                   * (SELECT coalesce(max(greatest(speed, 1)), 1) FROM clock), m.expires_at) END
+FROM unnest($1::uuid[], $2::int[], $3::message_state[], $4::text[], $5::float8[]) AS t (i, a, s, p, w)
+WHERE m.id = t.i AND m.state = 'pending' AND (t.s = 'sent' OR m.attempts = t.a)
 
 -- name: count_try
 -- Counted before the code is compared. Wrong codes are limited by request, and for all requests of an address by day.

@@ -1,13 +1,15 @@
-"""Mails about accounts: claimed by the relay of such mails, and settled."""
+"""Mails about accounts: settled and claimed by the relay of such mails."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from uuid import UUID
 
 from data.db import transaction
 from data.store import account_mails, sessions
 from data.store.account_mails import LOGIN_LINK, AccountMail
-from data.store.outbox import MessageState
+from data.store.outbox import DeliveryOutcome
 from data.store.sessions import Account
 from dispatch.flows.people.sessions import token_hash
 from dispatch.rules.people.logins import LINK_LIFE
@@ -22,12 +24,28 @@ class Claimed:
     mail: AccountMail
     account: Account | None
 
+    @property
+    def id(self) -> UUID:
+        """The mail's id."""
+        return self.mail.id
 
-async def claim(rt: Runtime, limit: int, *, lease_s: float) -> list[Claimed]:
-    """Claim due mails; the links of known accounts are valid from now on for LINK_LIFE."""
+    @property
+    def tries(self) -> int:
+        """How many attempts were begun, this one included."""
+        return self.mail.tries
+
+
+async def settle_and_claim(
+    rt: Runtime, outcomes: Sequence[DeliveryOutcome], limit: int, *, lease_s: float
+) -> list[Claimed]:
+    """Record the results of attempts and claim due mails, in one transaction.
+
+    The links of known accounts are valid from now on for LINK_LIFE.
+    """
     key = rt.settings.key()
     found = []
     async with transaction(rt.pool) as tx:
+        await account_mails.settle(tx, outcomes)
         for mail in await account_mails.claim(tx, limit, lease_s=lease_s):
             account = None
             if mail.template == LOGIN_LINK and not mail.is_expired:
@@ -37,16 +55,3 @@ async def claim(rt: Runtime, limit: int, *, lease_s: float) -> list[Claimed]:
                 await account_mails.renew_link(tx, token_hash(token), account.id, LINK_LIFE)
             found.append(Claimed(mail=mail, account=account))
     return found
-
-
-async def settle(
-    rt: Runtime,
-    mail: AccountMail,
-    state: MessageState,
-    *,
-    problem: str | None = None,
-    retry_after_s: float = 0.0,
-) -> None:
-    """Record the result of an attempt."""
-    async with transaction(rt.pool) as tx:
-        await account_mails.settle(tx, mail, state, problem=problem, retry_after_s=retry_after_s)

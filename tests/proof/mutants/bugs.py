@@ -280,31 +280,25 @@ BUGS: tuple[Mutant, ...] = (
         "a message is tried for ever",
         "a mail that cannot be sent is never reported",
         "scheduler/relay.py",
-        "            if claimed.tries <= len(BACK_OFF_S):\n"
-        "                state = MessageState.PENDING\n"
-        "                # Capped at our own last back-off, whatever the remote side asks for.\n"
-        "                requested_s = min(result.after_s or 0.0, BACK_OFF_S[-1])\n"
-        "                retry_after_s = max(BACK_OFF_S[claimed.tries - 1], requested_s)\n",
-        "            state = MessageState.PENDING\n"
-        "            last = BACK_OFF_S[min(claimed.tries, 8) - 1]\n"
-        "            retry_after_s = max(last, result.after_s or 0.0)\n",
+        "    has_end = False\n",
+        "    has_end = True\n",
         RELAY,
     ),
     mutant(
         "a failed message is tried at once",
         "a failing mail server is overloaded",
-        "scheduler/relay.py",
-        "retry_after_s = max(BACK_OFF_S[claimed.tries - 1], requested_s)",
-        "retry_after_s = 0.0",
+        "scheduler/deliveries.py",
+        "        return min(max(own_s, requested_s), result.within_s)\n",
+        "        return 0.0\n",
         RELAY,
     ),
     mutant(
         "marked as sent before sending",
         "a mail that failed counts as sent",
-        "scheduler/relay.py",
-        "        task = asyncio.create_task(self._deliver(claimed, delivery))\n",
-        "        self._settle(claimed, Sent())\n"
-        "        task = asyncio.create_task(self._deliver(claimed, delivery))\n",
+        "scheduler/deliveries.py",
+        "            task = asyncio.create_task(self._deliver(one))\n",
+        "            self._settle(one, Sent())\n"
+        "            task = asyncio.create_task(self._deliver(one))\n",
         RELAY,
     ),
     mutant(

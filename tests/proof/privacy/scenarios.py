@@ -184,7 +184,7 @@ class Scenarios:
         for kind in ("friend", "operator"):
             asked = {"email": self.observer.people["f1"].email, "kind": kind}
             await self.observer.post("nobody", "/v1/login-links", asked)
-        mails = AccountMails(self.observer.rt, self.observer)
+        mails = AccountMails(self.observer.rt, self.observer, request_tick=lambda: None)
         await mails.tick()
         await mails.finish(10)
         await self.observer.call(
