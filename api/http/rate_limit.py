@@ -1,4 +1,4 @@
-"""How often one caller may ask what supply could be measured by, counted in each process."""
+"""How often one caller may ask what measures supply or sends mail, counted in each process."""
 
 from __future__ import annotations
 
@@ -7,7 +7,10 @@ from collections.abc import Callable
 from time import monotonic
 from typing import Final
 
+from fastapi import Request
+
 from dispatch.rules.refusals import Refused
+from dispatch.rules.trust import quotas
 
 WINDOW_S: Final = 60
 
@@ -37,3 +40,18 @@ class RateLimit:
         self._used[caller] += 1
         if self._used[caller] > most:
             raise TooManyRequests
+
+
+def rate_limit(request: Request) -> RateLimit:
+    """The counts of this process, created at the first request."""
+    state = request.app.state
+    found = getattr(state, "rate_limit", None)
+    if not isinstance(found, RateLimit):
+        found = state.rate_limit = RateLimit()
+    return found
+
+
+def limit_network(request: Request, purpose: str, most: int) -> None:
+    """Count a request of the caller's network. Raises TooManyRequests."""
+    if network := quotas.network(request.client and request.client.host):
+        rate_limit(request).use(f"{purpose} {network}", most)

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, Request, Response
 
 from api.http.auth import CurrentCaller, Partner, Rt
 from api.http.idempotency import REPLAYED, Key, claim, principal
-from api.http.rate_limit import RateLimit, TooManyRequests
+from api.http.rate_limit import TooManyRequests, limit_network, rate_limit
 from api.http.routing import CompiledRoute
 from api.openapi.document import REPLAY, allows_anonymous, problems
 from api.schemas import catalogue as catalogue_schemas
@@ -18,7 +18,6 @@ from dispatch.flows.jobs import orders
 from dispatch.flows.jobs.orders import QuoteExpired
 from dispatch.rules.jobs.catalogue import UnknownPackage
 from dispatch.rules.money.prices import NotSoldHere
-from dispatch.rules.trust import quotas
 from geo.gazetteer.addresses import AddressRefused
 
 router = APIRouter(prefix="/v1", tags=["bookings"], route_class=CompiledRoute)
@@ -26,15 +25,11 @@ router = APIRouter(prefix="/v1", tags=["bookings"], route_class=CompiledRoute)
 
 async def limit_quotes(request: Request, rt: Rt, caller: CurrentCaller) -> None:
     """Count a quote of this caller. Raises TooManyRequests."""
-    state = request.app.state
-    if not hasattr(state, "quote_limit"):
-        state.quote_limit = RateLimit()
-    limit = state.quote_limit
-    assert isinstance(limit, RateLimit)
     if isinstance(caller, Partner):
-        limit.use(f"partner {caller.partner_id}", rt.policy.quotes_per_minute_of_partner)
-    elif network := quotas.network(request.client and request.client.host):
-        limit.use(network, rt.policy.quotes_per_minute)
+        most = rt.policy.quotes_per_minute_of_partner
+        rate_limit(request).use(f"quotes of partner {caller.partner_id}", most)
+    else:
+        limit_network(request, "quotes", rt.policy.quotes_per_minute)
 
 
 @router.post(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Response
+from fastapi import APIRouter, Depends, Request, Response
 
 from api.http.auth import (
     DESK_COOKIE,
@@ -17,6 +17,7 @@ from api.http.auth import (
     require,
 )
 from api.http.problems import Unauthenticated
+from api.http.rate_limit import TooManyRequests, limit_network
 from api.http.routing import CompiledRoute
 from api.openapi.document import problems
 from api.schemas import people as people_schemas
@@ -34,9 +35,21 @@ COOKIES = {Login.FRIEND: FRIEND_COOKIE, Login.OPERATOR: DESK_COOKIE}
 SignedIn = Annotated[FriendCaller | Operator, Depends(require(FriendCaller, Operator))]
 
 
-@router.post("/login-links", status_code=202, summary="Request a login link")
+async def limit_login_links(request: Request, rt: Rt) -> None:
+    """Count a request for a login link. Raises TooManyRequests."""
+    limit_network(request, "login links", rt.policy.login_links_per_minute)
+
+
+@router.post(
+    "/login-links",
+    status_code=202,
+    summary="Request a login link",
+    responses=problems(TooManyRequests),
+)
 async def request_login_link(
-    rt: Rt, body: people_schemas.LoginLinkRequest
+    rt: Rt,
+    limited: Annotated[None, Depends(limit_login_links)],
+    body: people_schemas.LoginLinkRequest,
 ) -> people_schemas.LoginLinkResponse:
     """Mail a login link and a code if the address is known; the response is alike if it is not."""
     request = await sessions.request_login_link(rt, body.kind, body.email)

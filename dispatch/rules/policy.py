@@ -102,6 +102,7 @@ class Policy:
     supply_radius_step_m: int = 1_000
     quotes_per_minute: int = 60
     quotes_per_minute_of_partner: int = 600
+    login_links_per_minute: int = 30
     customers_kept: timedelta = timedelta(days=365)
     mails_kept: timedelta = timedelta(days=30)
     frame: int = 16
@@ -156,8 +157,9 @@ class Policy:
             raise ValueError("base_moves_every must not be negative")
         if self.supply_step <= timedelta(0) or self.supply_radius_step_m < 1:
             raise ValueError("supply_step and supply_radius_step_m must be positive")
-        if self.quotes_per_minute < 1 or self.quotes_per_minute_of_partner < 1:
-            raise ValueError("quotes_per_minute and quotes_per_minute_of_partner must be positive")
+        for name in ("quotes_per_minute", "quotes_per_minute_of_partner", "login_links_per_minute"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be positive")
 
     def _check_kept(self) -> None:
         if self.customers_kept < self.privacy_after or self.mails_kept <= timedelta(0):
@@ -216,7 +218,8 @@ FOR_ALL: Final = frozenset(
     | {"bookings_within", "bookings_per_email", "bookings_per_phone", "bookings_per_network"}
     | {"bookings_per_place", "proof_after_bookings", "proof_after_network"}
     | {"shown_step_m", "base_moves_every", "supply_step", "supply_radius_step_m"}
-    | {"quotes_per_minute", "quotes_per_minute_of_partner", "customers_kept", "mails_kept"}
+    | {"quotes_per_minute", "quotes_per_minute_of_partner", "login_links_per_minute"}
+    | {"customers_kept", "mails_kept"}
     | {"agree_within", "jobs_per_day", "hand_backs_per_day", "capacity_max", "radius_max_m"}
     | {"overrides", "_at"}
 )

@@ -1,4 +1,4 @@
-"""Quotes by callers who ask too often."""
+"""Quotes and login links for callers who ask too often."""
 
 from dataclasses import replace
 
@@ -29,5 +29,19 @@ async def test_quotes_are_limited_by_network_and_by_partner(api, problem):
                 problem(answer, 429, "too-many-requests")
                 assert answer.headers["Retry-After"] == "60"
     assert (await caller_at(api, "198.51.100.1").post("/v1/quotes", ASKED)).status_code == 201
-    del api.app.state.quote_limit
+    del api.app.state.rate_limit
     assert (await caller_at(api, "203.0.113.7").post("/v1/quotes", ASKED)).status_code == 201
+
+
+async def test_login_links_are_limited_by_network_and_apart_from_quotes(api, problem):
+    api.rt.policy = replace(api.rt.policy, quotes_per_minute=1, login_links_per_minute=2)
+    body = {"email": "nobody@example.org", "kind": "friend"}
+    for number, host in enumerate(("203.0.113.7", "203.0.113.99", "203.0.113.7")):
+        answer = await caller_at(api, host).post("/v1/login-links", body)
+        if number < 2:
+            assert answer.status_code == 202, answer.text
+        else:
+            problem(answer, 429, "too-many-requests")
+            assert answer.headers["Retry-After"] == "60"
+    assert (await caller_at(api, "203.0.113.7").post("/v1/quotes", ASKED)).status_code == 201
+    assert (await caller_at(api, "198.51.100.1").post("/v1/login-links", body)).status_code == 202
