@@ -97,9 +97,9 @@ class Gazetteer:
             raise GazetteerMissing(path, "is missing") from None
         except (OSError, EOFError, ValueError):
             raise GazetteerMissing(path, "is broken") from None
-        if header != HEADER:
+        if header != HEADER or OTHER_HEADER not in rows:
             raise GazetteerMissing(path, "is of another version")
-        end = rows.index(OTHER_HEADER) if OTHER_HEADER in rows else len(rows)
+        end = rows.index(OTHER_HEADER)
         lines: dict[Key, list[str]] = {}
         for row in rows[:end]:
             country, postcode, _ = row.split("\t", 2)

@@ -43,13 +43,15 @@ def write_compressed(path: Path, lines: list[str]) -> Path:
     return path
 
 
+def small_lines() -> list[str]:
+    names = (OtherName(*fields) for fields in SMALL_OTHER_NAMES)
+    return compose((row(*fields) for fields in SMALL_ROWS), names).splitlines()
+
+
 @pytest.fixture(scope="session")
 def small(tmp_path_factory) -> Gazetteer:
-    names = (OtherName(*fields) for fields in SMALL_OTHER_NAMES)
-    text = compose((row(*fields) for fields in SMALL_ROWS), names)
-    return Gazetteer.load(
-        write_compressed(tmp_path_factory.mktemp("gazetteer") / "small.dat", text.splitlines())
-    )
+    path = tmp_path_factory.mktemp("gazetteer") / "small.dat"
+    return Gazetteer.load(write_compressed(path, small_lines()))
 
 
 @pytest.fixture(scope="session")

@@ -20,7 +20,7 @@ from geo.gazetteer.offline import (
 from geo.gazetteer.town_index import COMPARED_MAX
 from geo.gazetteer.town_names import fold
 from geo.point import Point, Precision, distance_m
-from tests.geo.conftest import SMALL_ROWS, row, write_compressed
+from tests.geo.conftest import SMALL_ROWS, row, small_lines, write_compressed
 
 
 def test_a_postcode_has_its_town_region_precision_and_time_zone(small):
@@ -204,6 +204,9 @@ def test_a_missing_broken_or_foreign_gazetteer_names_the_cure(tmp_path):
         Gazetteer.load(tmp_path / "text.dat")
     with pytest.raises(GazetteerMissing, match="version"):
         Gazetteer.load(write_compressed(tmp_path / "other.dat", ["a\tb"]))
+    earlier = small_lines()[: 1 + len(SMALL_ROWS)]
+    with pytest.raises(GazetteerMissing, match="version"):
+        Gazetteer.load(write_compressed(tmp_path / "earlier.dat", earlier))
 
 
 KNOWN = [
