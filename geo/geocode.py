@@ -86,10 +86,15 @@ class GazetteerGeocoder:
 
     async def locate(self, address: Address) -> GeocodedAddress:
         """Return the point of the address's postcode and town."""
-        return _from_place(self._place(address))
+        return _from_place(await _find_place(self._gazetteer, address))
 
-    def _place(self, address: Address) -> Place:
-        return self._gazetteer.find(address.country, address.postcode, address.city)
+
+async def _find_place(gazetteer: Gazetteer, address: Address) -> Place:
+    """The place of an address; a search builds an index of towns first, so it takes a thread."""
+    asked = address.country, address.postcode, address.city
+    if written := gazetteer.find_as_written(*asked):
+        return written
+    return await asyncio.to_thread(gazetteer.find, *asked)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,7 +136,7 @@ class _HttpGeocoder(ABC):
 
     async def locate(self, address: Address) -> GeocodedAddress:
         """Return the point of the address, or that of its postcode if the geocoder fails."""
-        place = self._gazetteer.find(address.country, address.postcode, address.city)
+        place = await _find_place(self._gazetteer, address)
         if not address.street.strip():
             return _from_place(place)
         key = self._key(address, place)

@@ -13,6 +13,7 @@ from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from statistics import median
+from threading import Lock
 from typing import Self
 
 import numpy as np
@@ -83,6 +84,7 @@ class Gazetteer:
         self._country_at_corner: dict[tuple[float, float], Market | None] = {}
         self._corners_near: set[tuple[Market, float, float]] = set()
         self._indexes: dict[Market, TownIndex] = {}
+        self._building = Lock()
         self._places: dict[tuple[Market, tuple[Town, ...]], list[Place]] = {}
         self._trees: dict[Market | None, tuple[list[str], rtree.Index]] = {}
 
@@ -129,6 +131,8 @@ class Gazetteer:
         Without a postcode the town is looked up. Raises CountryNotServed, UnknownPostcode,
         UnknownTown, AmbiguousTown.
         """
+        if written := self.find_as_written(country, postcode, city):
+            return written
         market = parse_market(country)
         city = " ".join((city or "").split())
         if not postcode.strip():
@@ -138,14 +142,26 @@ class Gazetteer:
         if not lines:
             raise self._unknown_postcode(market, code, city)
         towns = [postcode_of(line) for line in lines]
-        if not city:
-            return place_of(towns[0])
         match = self._match_town(market, city, towns)
         if match is not None:
             return place_of(match)
         names = ", ".join(town.town for town in towns[:MOST_SUGGESTIONS])
         note = f"postcode {code} belongs to {names}, not to {city[:60]}; the postcode was taken"
         return replace(place_of(towns[0]), note=note)
+
+    def find_as_written(self, country: str, postcode: str, city: str | None = None) -> Place | None:
+        """Return what `find` returns if it needs no search, thus no index; else None.
+
+        Raises CountryNotServed, PostcodeAbroad.
+        """
+        market = parse_market(country)
+        lines = self._lines_of(market, normalize_postcode(market, postcode))
+        if not lines or not (city or "").strip():
+            return place_of(postcode_of(lines[0])) if lines else None
+        typed = fold(" ".join((city or "").split()))
+        towns = map(postcode_of, lines)
+        found = next((town for town in towns if fold(town.town) == typed), None)
+        return place_of(found) if found else None
 
     def towns(self, country: str, text: str, limit: int = MOST_TOWNS) -> list[Place]:
         """Return towns with this prefix, then towns of similar spelling, larger ones first."""
@@ -298,8 +314,6 @@ class Gazetteer:
         """Return the row of a postcode that is meant by the town written beside it."""
         typed = fold(city)
         names = [fold(town.town) for town in towns]
-        if typed in names:
-            return towns[names.index(typed)]
         for town, name in zip(towns, names, strict=True):
             if typed.startswith(f"{name} ") or name.startswith(f"{typed} "):
                 return town
@@ -355,8 +369,10 @@ class Gazetteer:
         middle = bisect_left(numbers, number)
         near = range(max(0, middle - MOST_SUGGESTIONS), min(len(codes), middle + MOST_SUGGESTIONS))
         ranked = sorted(near, key=lambda index: (abs(numbers[index] - number), index))
-        index = self._index(market)
-        of_town = [line.split("\t", 2)[1] for line in index.lines_of(index.find(city))]
+        of_town = []
+        if city:
+            index = self._index(market)
+            of_town = [line.split("\t", 2)[1] for line in index.lines_of(index.find(city))]
         of_town.sort(key=lambda known: abs(number_of(known) - number))
         return list(dict.fromkeys([*of_town, *(codes[i] for i in ranked)]))[:MOST_SUGGESTIONS]
 
@@ -376,10 +392,11 @@ class Gazetteer:
         return found
 
     def _index(self, market: Market) -> TownIndex:
-        if market not in self._indexes:
-            others = (line.split("\t") for line in self._other_names if line.startswith(market))
-            names = ((name, region, town) for _, name, region, town in others)
-            self._indexes[market] = TownIndex(market, self._by_country[market], names)
+        with self._building:  # threads that need the same index build it once
+            if market not in self._indexes:
+                others = (one.split("\t") for one in self._other_names if one.startswith(market))
+                names = ((name, region, town) for _, name, region, town in others)
+                self._indexes[market] = TownIndex(market, self._by_country[market], names)
         return self._indexes[market]
 
     def _places_of(self, market: Market, towns: tuple[Town, ...]) -> list[Place]:

@@ -11,9 +11,12 @@ from urllib.parse import parse_qs, urlsplit
 import httpx2
 import pytest
 
-from geo.gazetteer.offline import UnknownPostcode
+from geo.gazetteer import offline
+from geo.gazetteer.offline import Gazetteer, UnknownPostcode
+from geo.gazetteer.town_index import TownIndex
 from geo.geocode import Address, GazetteerGeocoder, Nominatim, Photon
 from geo.point import Point, Precision
+from tests.geo.conftest import small_lines, write_compressed
 
 HOME = Address(street="Langstrasse 12a", postcode="8004", city="Zürich", country="CH")
 BUILDING = Point(47.3781, 8.5275)
@@ -116,6 +119,28 @@ async def test_offline_gives_the_point_of_the_postcode(small):
         await GazetteerGeocoder(small).locate(
             Address(street="", postcode="9999", city="", country="CH")
         )
+
+
+async def test_towns_are_searched_off_the_event_loop_and_only_if_they_must(tmp_path, monkeypatch):
+    fresh = Gazetteer.load(write_compressed(tmp_path / "small.dat", small_lines()))
+    built = []
+
+    def build(*asked):
+        built.append(threading.current_thread())
+        return TownIndex(*asked)
+
+    monkeypatch.setattr(offline, "TownIndex", build)
+    for geocoder in (GazetteerGeocoder(fresh), Photon(url="", client=None, gazetteer=fresh)):
+        for city in ("Zürich", "ZUERICH", "", " "):
+            assert (await geocoder.locate(replace(HOME, street="", city=city))).point == POSTCODE
+    assert built == []
+    misspelt = replace(HOME, street="", city="Zurigo")
+    found = [GazetteerGeocoder(fresh).locate(misspelt) for _ in range(5)]
+    assert {one.point for one in await asyncio.gather(*found)} == {POSTCODE}
+    with pytest.raises(UnknownPostcode):
+        await GazetteerGeocoder(fresh).locate(replace(misspelt, postcode="9999"))
+    assert len(built) == 1
+    assert built[0] is not threading.main_thread()
 
 
 async def test_photon_searches_near_the_postcode_and_returns_the_building(server, client, small):
