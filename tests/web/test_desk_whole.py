@@ -64,8 +64,26 @@ async def test_a_friend_is_paused_with_a_reason_certified_and_listed_with_their_
     await page.get_by_text("Mac and macOS removed").wait_for()
     answer = await (await site.api.operator()).get(f"/v1/desk/friends/{site.api.friends['f1']}")
     assert [one["code"] for one in answer.json()["certificates"]] == ["printer", "wifi"]
+    await _set_limits(page, site)
     await whole.get_by_role("button", name="Wi-Fi setup").click()
     await page.get_by_role("heading", name="History").wait_for()
+
+
+async def _set_limits(page, site):
+    """A typo in a limit is refused at its field; it does not remove the limit."""
+    sheet = page.get_by_role("dialog")
+    radius, save = sheet.get_by_label("Radius at most"), sheet.get_by_role("button", name="Save")
+    for typed in ("30000", "8 km", "40000"):
+        await page.get_by_role("button", name="Limits").click()
+        await radius.fill(typed)
+        await save.click()
+        if typed == "8 km":
+            await sheet.get_by_text("Use digits only").wait_for()
+            assert await radius.get_attribute("aria-invalid") == "true"
+            await sheet.get_by_role("button", name="Leave it").click()
+        await sheet.wait_for(state="detached")
+        answer = await (await site.api.operator()).get(f"/v1/desk/friends/{site.api.friends['f1']}")
+        assert answer.json()["radius_max_m"] == (40000 if typed == "40000" else 30000)
 
 
 async def test_a_partners_key_is_shown_once_and_can_be_revoked(desk, site):
