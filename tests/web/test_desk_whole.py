@@ -141,8 +141,11 @@ async def test_the_whole_desk_by_keyboard_alone(desk, site):
     await press("ArrowDown")
     await press("Enter")
     await article.get_by_text(newer["id"][-8:]).wait_for()
-    await press("1")
-    await page.get_by_role("heading", name="Nobody found").wait_for()
+    for key, name in [("9", "Not solved"), ("7", "Messages parked"), ("1", "Nobody found")]:
+        await press(key)
+        await page.get_by_role("heading", name=name).wait_for()
+    keyed = "[...document.querySelectorAll('[aria-keyshortcuts]')].map(b => b.ariaKeyShortcuts)"
+    assert await page.evaluate(keyed) == list("0123456789")
     for letter, heading in [
         ("f", "Friends"),
         ("p", "Partners"),

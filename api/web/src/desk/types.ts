@@ -20,9 +20,11 @@ export const QUEUES = [
   'missed',
   'disputed',
   'nothing_agreed',
-  'hand_backs',
   'contested',
+  'parked_messages',
+  'hand_backs',
   'incomplete',
   'unsure_addresses',
-  'parked_messages',
 ] as const satisfies readonly Queue[];
+/** The queues with a key of their own, from 1 on; no keyboard has a tenth digit beside 0. */
+export const KEYED = QUEUES.slice(0, 9);
