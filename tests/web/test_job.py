@@ -65,6 +65,7 @@ async def test_a_missing_call_reminds_the_friend_or_alerts_the_desk(tabs, site):
     await button(page, "Make this link invalid").click()
     await button(page, "Send a new link").click()
     await page.get_by_role("heading", name="This link is no longer valid").wait_for()
+    await expect(page.get_by_text("Reconnecting")).to_have_count(0)
     await page.reload()
     await page.get_by_text("This link is no longer valid").wait_for(state="detached")
     old = await site.api.client(other["token"]).get(f"/v1/bookings/{other['id']}")
@@ -146,6 +147,11 @@ async def test_a_booking_is_confirmed_by_the_code_or_the_link_of_its_mail(tabs, 
     code = mailed_secrets.of_booking(secret, booking_id).code
     page = await tabs(f"/job/{booking['token']}")
     await page.get_by_role("heading", name="Please confirm your booking").wait_for()
+    await page.get_by_text("You confirm your e-mail address").wait_for()
+    assert await button(page, "Make this link invalid").count() == 0
+    await button(page, "Cancel the booking").click()
+    await page.get_by_text("Cancelling costs you nothing").wait_for()
+    await button(page, "Keep it").click()
     await page.get_by_label("Code from the e-mail").fill(f"{(int(code) + 1) % 10**6:06}")
     await button(page, "Confirm the booking").click()
     await page.get_by_text("This is not the code of this booking").wait_for()
