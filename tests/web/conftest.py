@@ -80,10 +80,10 @@ class Site:
         """How many event streams are open now."""
         return int(self.api.app.state.streams.open)
 
-    async def streams_end(self) -> None:
-        """Wait until no event stream is open."""
+    async def streams_end(self, left: int = 0) -> None:
+        """Wait until no more event streams are open than are `left`."""
         async with asyncio.timeout(PATIENCE_MS / 1000):
-            while self.streams:  # noqa: ASYNC110 - a stream does not tell when it ends
+            while self.streams > left:  # noqa: ASYNC110 - a stream does not tell when it ends
                 await asyncio.sleep(0.01)
 
 

@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 
+from tests.web.conftest import show
 from tests.web.phones import phone
 
 
@@ -17,8 +18,12 @@ async def test_a_whole_job_on_a_phone_from_the_offer_to_the_signature(tabs, site
     await page.goto("/friend")
     await page.get_by_role("heading", name="No offers right now").wait_for()
 
+    # It rings behind another tab too.
+    await show(page, False)
     booking = await site.api.book()
     await page.get_by_role("heading", name="1 offer for you").wait_for(timeout=3000)
+    assert (await page.title()).startswith("(1)")
+    await show(page, True)
     await page.locator("a.offer").tap()
     assert "Bahnhofstrasse" not in await page.locator("main").inner_text()
     await page.get_by_role("button", name="Accept").tap()

@@ -39,13 +39,20 @@ async def test_an_offer_expires_by_the_clock_of_the_server(tabs, site, clock):
     await tabs.sign_in(context, site.api.tokens["f1"])
     booking = await site.api.book()
     offer = (await site.api.offers(booking))["f1"]
+    # A tab that sleeps keeps the lock of the stream, and answers nobody.
+    sleeping = tabs.watched(await context.new_page())
+    await sleeping.goto("/login")
+    await sleeping.evaluate(
+        "void navigator.locks.request('tekkie-live:friend', () => new Promise(() => {}))"
+    )
     page = tabs.watched(await context.new_page())
     await page.goto(f"/friend/offers/{offer}")
     timer = page.get_by_role("timer")
     await timer.wait_for()
     assert await timer.inner_text() in {"1 hr", "60:00", "59:59", "59:58"}
     await clock.advance(timedelta(minutes=60))
-    await context.clock.fast_forward("01:00:00")
+    async with page.expect_request("**/v1/live"):
+        await context.clock.fast_forward("01:00:00")
     await page.get_by_role("heading", name="Time is up").wait_for()
     assert await page.get_by_role("button", name="Accept").count() == 0
 

@@ -49,6 +49,7 @@ export class Desk {
 
   constructor() {
     this.live = new Live({
+      onlyVisible: true,
       onevent: (event) => this.#handle(event),
       onreload: () => this.reload(),
     });

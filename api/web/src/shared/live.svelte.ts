@@ -1,6 +1,7 @@
-// The events of the API for this tab. Visible tabs of one face share one stream, since a browser opens
-// six connections to a host over HTTP/1.1: the tab that holds a lock reads the stream and passes its
-// frames on. A hidden tab lets go of it; when it is visible again, it catches up.
+// The events of the API for this tab. Tabs of one face share one stream, since a browser opens six
+// connections to a host over HTTP/1.1: the tab that holds a lock reads the stream and passes its
+// frames on. A hidden tab takes part too, so that an offer rings in it and its title stays true; only
+// where many tabs are usual or cannot share does it leave, and catch up when it is visible again.
 import { face } from './api';
 import { Stream, type Frame, type LiveState } from './stream';
 
@@ -14,6 +15,8 @@ export interface LiveEvent {
 export interface LiveOptions {
   /** The token of a customer's link; without it the session cookie is used. */
   token?: string | undefined;
+  /** Whether a hidden tab may go without events. */
+  onlyVisible?: boolean;
   /** An event arrived; the same one may arrive twice. */
   onevent: (event: LiveEvent) => void;
   /** Events may have been missed: read the lists again. */
@@ -27,6 +30,9 @@ type Message =
   | { kind: 'state'; state: LiveState; cursor: string }
   | { kind: 'frame'; frame: Frame };
 
+// A tab that a device has put to sleep keeps the lock, and answers nobody.
+const ANSWER_MS = 3000;
+
 export class Live {
   state = $state<LiveState>('connecting');
   #options: LiveOptions;
@@ -37,6 +43,7 @@ export class Live {
   #channel: BroadcastChannel | undefined;
   #stream: Stream | undefined;
   #part: AbortController | undefined;
+  #unanswered: ReturnType<typeof setTimeout> | undefined;
   #closed = new AbortController();
 
   constructor(options: LiveOptions) {
@@ -49,14 +56,21 @@ export class Live {
     this.#turn();
   }
 
+  /** Whether this tab goes without events now. Over plain http, without locks, tabs cannot share. */
+  get #idle(): boolean {
+    const alone = this.#options.onlyVisible || !navigator.locks;
+    return alone && document.visibilityState === 'hidden';
+  }
+
   close(): void {
     this.#closed.abort();
     this.#leave();
   }
 
   #turn(): void {
-    if (document.visibilityState === 'hidden') this.#leave();
+    if (this.#idle) this.#leave();
     else if (!this.#part && this.state !== 'refused') this.#join();
+    else if (this.#part && navigator.locks && !this.#stream) this.#ask(this.#part.signal);
   }
 
   #join(): void {
@@ -65,18 +79,25 @@ export class Live {
     this.state = 'connecting';
     this.#channel = new BroadcastChannel(this.#name);
     this.#channel.onmessage = ({ data }: MessageEvent<Message>) => this.#hear(data);
-    // Over plain http there are no locks: each visible tab has a stream.
     if (!navigator.locks) {
       void this.#lead(signal);
       return;
     }
-    this.#tell({ kind: 'join' });
+    this.#ask(signal);
     navigator.locks
       .request(this.#name, { signal }, () => this.#lead(signal))
       .catch(() => void this.#lead(signal)); // resolves at once where this tab has let go
   }
 
+  /** Ask who reads the stream; without an answer this tab reads one of its own. */
+  #ask(signal: AbortSignal): void {
+    this.#tell({ kind: 'join' });
+    clearTimeout(this.#unanswered);
+    this.#unanswered = setTimeout(() => void this.#lead(signal), ANSWER_MS);
+  }
+
   #leave(): void {
+    clearTimeout(this.#unanswered);
     this.#part?.abort();
     this.#channel?.close();
     this.#part = this.#channel = undefined;
@@ -87,6 +108,8 @@ export class Live {
   #lead(signal: AbortSignal): Promise<void> {
     if (signal.aborted) return Promise.resolve();
     return new Promise((done) => {
+      signal.addEventListener('abort', () => done());
+      if (this.#stream) return;
       const stream = new Stream({
         token: this.#options.token,
         cursor: this.#cursor,
@@ -94,10 +117,10 @@ export class Live {
         onframe: (frame) => this.#receive(frame),
       });
       this.#stream = stream;
+      this.#answer();
       signal.addEventListener('abort', () => {
         stream.close();
         this.#stream = undefined;
-        done();
       });
     });
   }
@@ -120,7 +143,13 @@ export class Live {
     else if (!navigator.locks) return;
     else if (message.kind === 'join') this.#answer();
     else if (this.#stream) return;
-    else if (message.kind === 'state') this.#follow(message.state, message.cursor);
+    else this.#hearReader(message);
+  }
+
+  /** A message of the tab that reads the stream. */
+  #hearReader(message: Extract<Message, { kind: 'state' | 'frame' }>): void {
+    clearTimeout(this.#unanswered);
+    if (message.kind === 'state') this.#follow(message.state, message.cursor);
     else this.#followFrame(message.frame);
   }
 
