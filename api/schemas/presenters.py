@@ -22,7 +22,7 @@ from data.records.ids import BookingId, OfferId
 from data.records.jobs import Award, Booking, Job
 from data.store import read_models
 from dispatch.flows.execute import CommandResult
-from dispatch.rules.jobs import cancellation, contest, matching, visibility
+from dispatch.rules.jobs import cancellation, contest, matching, visibility, visit
 from dispatch.rules.jobs import job as rules
 from dispatch.rules.people.names import first_name
 from dispatch.rules.policy import HOUR, Policy
@@ -273,6 +273,7 @@ def present_job(view: read_models.JobView, catalogue: Catalogue, policy: Policy)
         awarded_at=view.award.awarded_at,
         contact_within_h=view.award.contact_within_s // 3600,
         **_milestones(view.award),
+        leave_from=visit.leave_from(view.award, policy),
         move_note=view.move_note if disclosed else None,
         distance_m=_distance_m(view) if disclosed else None,
         customer=present_customer(view.customer) if disclosed else None,

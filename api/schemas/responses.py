@@ -219,7 +219,10 @@ class DeclineResponse(ResponseModel):
 
 
 class Job(Milestones):
-    """A current or past job; `distance_m` from the base to the address while it is disclosed."""
+    """A current or past job; `distance_m` from the base to the address while it is disclosed.
+
+    Setting out before `leave_from` is probably a mistake; null without an appointment.
+    """
 
     booking_id: UUID
     offer_id: UUID | None
@@ -232,6 +235,7 @@ class Job(Milestones):
     awarded_at: datetime
     contact_due_at: datetime
     contact_within_h: int
+    leave_from: datetime | None
     move_note: str | None
     distance_m: int | None
     customer: Customer | None

@@ -49,14 +49,14 @@ class Policy:
     """How many are asked, how long, how often, and what is recorded about it.
 
     `contact_within` and `fan_out` are promises to the customer: every award and every offer is
-    stored with its own, and the database holds it to them. A job can be completed without the
-    customer's signature from `complete_after_percent` of the package's minutes on. `rank_by` weighs
-    who is asked against what that gives away: `docs/decisions/0008-selection-leak.md`. The data of
-    a customer are erased
-    `customers_kept` after the last change of the booking. `bookings_…` are quotas
-    of bookings without a partner, `proof_after_…` how many of them need no proof of work. A friend
-    takes `jobs_per_day` at most in 24 hours, is paused after more than `hand_backs_per_day`, and
-    sets capacity and radius up to `…_max`, unless the desk allows this friend otherwise. Of
+    stored with its own, and the database holds it to them. A departure more than `early_departure`
+    before the appointment is probably a mistake. A job can be completed without the customer's
+    signature from `complete_after_percent` of the package's minutes on. `rank_by` weighs who is
+    asked against what that gives away: `docs/decisions/0008-selection-leak.md`. The data of a
+    customer are erased `customers_kept` after the last change of the booking. `bookings_…` are
+    quotas of bookings without a partner, `proof_after_…` how many of them need no proof of work. A
+    friend takes `jobs_per_day` at most in 24 hours, is paused after more than `hand_backs_per_day`,
+    and sets capacity and radius up to `…_max`, unless the desk allows this friend otherwise. Of
     several overrides that apply, the later one wins.
     """
 
@@ -85,6 +85,7 @@ class Policy:
     agree_within: timedelta = timedelta(days=3)
     appointment_ahead: timedelta = timedelta(days=60)
     appointment_max: timedelta = timedelta(hours=24)
+    early_departure: timedelta = timedelta(hours=2)
     complete_after_percent: int = 25
     contest_within: timedelta = timedelta(days=14)
     commission_percent: int = 20
@@ -170,6 +171,8 @@ class Policy:
             raise ValueError("agree_within must be positive")
         if self.contest_within <= timedelta(0):
             raise ValueError("contest_within must be positive")
+        if self.early_departure < timedelta(0):
+            raise ValueError("early_departure must not be negative")
         if not 0 <= self.complete_after_percent <= 100:
             raise ValueError("complete_after_percent must be 0 to 100")
         hours = self.cancel_free_until
@@ -219,8 +222,8 @@ FOR_ALL: Final = frozenset(
     | {"bookings_per_place", "proof_after_bookings", "proof_after_network"}
     | {"shown_step_m", "base_moves_every", "supply_step", "supply_radius_step_m"}
     | {"quotes_per_minute", "quotes_per_minute_of_partner", "login_links_per_minute"}
-    | {"customers_kept", "mails_kept"}
-    | {"agree_within", "jobs_per_day", "hand_backs_per_day", "capacity_max", "radius_max_m"}
+    | {"customers_kept", "mails_kept", "agree_within", "early_departure"}
+    | {"jobs_per_day", "hand_backs_per_day", "capacity_max", "radius_max_m"}
     | {"overrides", "_at"}
 )
 OVERRIDABLE: Final = frozenset(one.name for one in fields(Policy)) - FOR_ALL

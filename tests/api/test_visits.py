@@ -306,6 +306,14 @@ async def test_a_job_has_its_distance_while_the_address_is_disclosed(api, clock)
     assert (job["distance_m"], job["move_note"]) == (None, None)
 
 
+async def test_a_job_names_the_moment_from_which_setting_out_is_not_early(api, clock):
+    _, winner, _ = await schedule_job(api, clock, ahead=timedelta(hours=30))
+    [job] = (await winner.get("/v1/me/jobs")).json()["items"]
+    starts_at, leave_from = job["appointment"]["starts_at"], job["leave_from"]
+    ahead = datetime.fromisoformat(starts_at) - datetime.fromisoformat(leave_from)
+    assert ahead == api.rt.policy.early_departure
+
+
 async def test_a_reported_delay_is_visible_until_a_new_appointment(api, clock, owner, problem):
     at, winner, customer = await schedule_job(api, clock, ahead=timedelta(hours=3))
     first = await winner.post(f"{at}/delay", {"minutes": 20})

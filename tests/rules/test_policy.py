@@ -42,6 +42,7 @@ def test_four_are_asked_and_have_twelve_hours():
         ({"mails_kept": timedelta(0)}, "mails_kept"),
         ({"jobs_per_day": DAY_LIMIT_MAX + 1}, "jobs_per_day"),
         ({"hand_backs_per_day": DAY_LIMIT_MAX + 1}, "hand_backs_per_day"),
+        ({"early_departure": -HOUR}, "early_departure"),
         ({"overrides": (Override(numbers={"fan_uot": 6}),)}, "fan_uot"),
         ({"overrides": (Override(numbers={"fan_out": 0}),)}, "fan_out"),
         ({"overrides": (Override(numbers={"privacy_after": HOUR}),)}, "privacy_after"),

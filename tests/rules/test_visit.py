@@ -9,7 +9,7 @@ from dispatch.rules.jobs import job as rules
 from dispatch.rules.jobs import matching, signature, visit
 from dispatch.rules.jobs.refusals import NotInThisState
 from dispatch.rules.jobs.visibility import customer_of, friend, visible_events
-from dispatch.rules.policy import POLICY
+from dispatch.rules.policy import POLICY, Policy
 from tests.builders import SIGNED
 from tests.rules.facts import BOOKING, NOW, Scenario, friends
 from tests.rules.test_job import DONE, HOUR
@@ -19,6 +19,13 @@ def scheduled() -> Scenario:
     scenario = Scenario(*friends(4)).contact()
     scenario.apply(rules.schedule, NOW + 30 * HOUR, NOW + 31 * HOUR, ())
     return scenario
+
+
+def test_setting_out_is_early_until_two_hours_before_the_appointment():
+    award = scheduled().job.award
+    assert visit.leave_from(award, POLICY) == NOW + 28 * HOUR
+    assert visit.leave_from(award, Policy(early_departure=HOUR)) == NOW + 29 * HOUR
+    assert visit.leave_from(Scenario(*friends(4)).contact().job.award, POLICY) is None
 
 
 def test_before_contact_the_friend_is_reminded_once_an_award():

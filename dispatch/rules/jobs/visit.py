@@ -111,6 +111,15 @@ def appointment_end(starts_at: datetime, minutes: int) -> datetime:
     return starts_at + timedelta(minutes=minutes)
 
 
+def leave_from(award: Award, policy: Policy) -> datetime | None:
+    """From when the friend may set out without being asked whether it is a mistake.
+
+    None without an appointment.
+    """
+    met = award.appointment
+    return met.starts_at - policy.early_departure if met else None
+
+
 def completion_possible_at(award: Award, minutes: int, policy: Policy) -> datetime:
     """From when the job can be completed without the customer's signature, as a whole second.
 
