@@ -1,6 +1,7 @@
 """The customer books: one question a screen, nothing lost, nothing booked twice."""
 
 import re
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -185,6 +186,25 @@ async def test_two_clicks_and_a_lost_answer_book_once(tabs, site):
     assert len(await bookings(site)) == 1
     assert len(keys) >= 3
     assert len(set(keys)) == 1
+
+
+async def test_after_many_bookings_the_browser_solves_a_proof_of_work(tabs, site):
+    rt = site.api.rt
+    rt.settings = rt.settings.model_copy(update={"anonymous_bookings": "confirm"})
+    rt.policy = replace(rt.policy, proof_after_bookings=1)
+    await site.api.book()
+    page = await tabs("/")
+    await walking.to_check(page)
+    # Over plain http a browser offers no cryptography.
+    await page.evaluate("Object.defineProperty(crypto, 'subtle', { configurable: true })")
+    await page.get_by_role("button", name=BOOK).click()
+    await page.get_by_role("alert").get_by_text("only over a secure connection").wait_for()
+    assert len(await bookings(site)) == 1
+    await page.evaluate("delete crypto.subtle")
+    await page.get_by_role("button", name=BOOK).click()
+    await page.wait_for_url("**/job/*")
+    await page.get_by_role("heading", name="Please confirm your booking").wait_for()
+    assert len(await bookings(site)) == 2
 
 
 async def test_a_pin_finds_the_nearest_without_a_mouse(tabs, site, no_findings):

@@ -109,12 +109,17 @@ export async function requestQuote(): Promise<Quote> {
 
 type Order = Schema<'BookingRequest'>;
 
+/** Whether this browser can solve a proof of work; over plain http it cannot. */
+export function maySolve(): boolean {
+  return Boolean(globalThis.crypto.subtle);
+}
+
 /** Send a booking, with a proof of work where the API asks for one. */
 async function send(body: Order, once: Once): Promise<Schema<'BookingCreatedResponse'>> {
   try {
     return await api.post('/v1/bookings', { body, once });
   } catch (error) {
-    if (!(error instanceof Refused) || error.code !== 'proof-required') throw error;
+    if (!(error instanceof Refused) || error.code !== 'proof-required' || !maySolve()) throw error;
     const { solve } = await import('./work');
     const proof = await solve(error.more.challenge as Challenge);
     return await api.post('/v1/bookings', { body, once, proof });
