@@ -1,16 +1,11 @@
 // Signing out: no more pushes to this phone, and nothing stays stored on it.
-import { api, Refused } from '../shared/api';
+import { endSession } from '../shared/session';
 import { deleteStorage } from './storage';
 
 export async function signOut(): Promise<void> {
   const worker = await navigator.serviceWorker?.getRegistration('/friend');
   const phone = await worker?.pushManager?.getSubscription().catch(() => null);
-  try {
-    await api.delete('/v1/sessions/current', { body: { endpoint: phone?.endpoint ?? null } });
-  } catch (error) {
-    // An ended session is no reason to keep the data.
-    if (!(error instanceof Refused && error.status === 401)) throw error;
-  }
+  await endSession(phone?.endpoint);
   await phone?.unsubscribe().catch(() => false);
   const notifications = (await worker?.getNotifications?.()) ?? [];
   notifications.forEach((notification) => notification.close());

@@ -42,12 +42,3 @@ function folded(line: string): string {
   }
   return [...parts, part].join('\r\n ');
 }
-
-/** Download a file. */
-export function download(name: string, text: string, type: string): void {
-  const link = document.createElement('a');
-  link.href = URL.createObjectURL(new Blob([text], { type }));
-  link.download = name;
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
-}
