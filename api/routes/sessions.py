@@ -25,7 +25,7 @@ from data.store.sessions import Login
 from dispatch.flows.people import passkeys, push_subscriptions, sessions
 from dispatch.flows.people.passkeys import PasskeyRefused
 from dispatch.flows.people.sessions import CodeRefused, LinkUsedUp, Session
-from dispatch.rules.people.logins import SESSION_LIFE
+from dispatch.rules.people.logins import MAIL_LIFE, SESSION_LIFE
 from dispatch.runtime import Runtime
 
 router = APIRouter(prefix="/v1", tags=["sessions"], route_class=CompiledRoute)
@@ -53,7 +53,8 @@ async def request_login_link(
 ) -> people_schemas.LoginLinkResponse:
     """Mail a login link and a code if the address is known; the response is alike if it is not."""
     request = await sessions.request_login_link(rt, body.kind, body.email)
-    return people_schemas.LoginLinkResponse(request=request)
+    life = int(MAIL_LIFE.total_seconds())
+    return people_schemas.LoginLinkResponse(request=request, expires_in_s=life)
 
 
 @router.post("/sessions", status_code=201, summary="Sign in", responses=problems(LinkUsedUp))

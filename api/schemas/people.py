@@ -186,6 +186,7 @@ class LoginLinkResponse(ResponseModel):
 
     message: str = "If this address is known, a mail with a link and a code is on its way."
     request: str = Field(description="Needed to sign in by the code.")
+    expires_in_s: int = Field(description="For how many seconds such a request is of use.")
 
 
 class PasskeyOptionsResponse(ResponseModel):

@@ -1,16 +1,18 @@
 // The request whose code is still to be typed. A phone may reload the app while its mail is read.
 const KEY = 'tekkie.login';
-const LIFE_MS = 60 * 60_000;
+const SECOND_MS = 1000;
 
 export interface Pending {
   request: string;
   email: string;
+  /** For how many seconds the request is of use. */
+  life_s: number;
 }
 
 export function readPending(): Pending | undefined {
   try {
     const kept = JSON.parse(localStorage.getItem(KEY) ?? 'null');
-    if (kept && Date.now() - kept.at < LIFE_MS) return kept;
+    if (kept && Date.now() - kept.at < kept.life_s * SECOND_MS) return kept;
   } catch {
     // Nothing readable is kept.
   }
