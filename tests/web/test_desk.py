@@ -10,6 +10,7 @@ from data.enums import OperatorRole
 from tests.api.conftest import BOOKING
 from tests.builders import SIGNATURE, friend_row, import_friends, north
 from tests.web.conftest import DESK, PHONE, show
+from tests.web.walking import button
 
 FAR = {
     "street": "Bundesplatz 3",
@@ -34,6 +35,20 @@ def queue(page, name):
 
 async def chapters(page):
     return await page.locator("[data-fact] > .text").all_inner_texts()
+
+
+async def completed(site, ref):
+    """A booking that a friend has completed."""
+    booking, _ = await site.api.win(ref)
+    friend = await site.api.friend(ref)
+    for step, body in [
+        ("contacted", None),
+        ("start", None),
+        ("complete", {"summary": "Done.", "minutes": 30, "signature": SIGNATURE}),
+    ]:
+        answer = await friend.post(f"/v1/bookings/{booking['id']}/{step}", body)
+        assert answer.status_code == 200
+    return booking
 
 
 async def test_a_new_booking_appears_by_itself_and_its_story_goes_on(desk, site, clock):
@@ -98,15 +113,7 @@ async def test_nobody_was_found_and_the_desk_gives_the_job_by_hand(desk, site, n
 
 
 async def test_award_by_hand_lists_who_fits_first_with_number_stars_and_load(desk, site):
-    rated, _ = await site.api.win("f4")
-    friend = await site.api.friend("f4")
-    for step, body in [
-        ("contacted", None),
-        ("start", None),
-        ("complete", {"summary": "Done.", "minutes": 30, "signature": SIGNATURE}),
-    ]:
-        answer = await friend.post(f"/v1/bookings/{rated['id']}/{step}", body)
-        assert answer.status_code == 200
+    rated = await completed(site, "f4")
     stars = {"stars": 4}
     await site.api.client(rated["token"]).post(f"/v1/bookings/{rated['id']}/rating", stars)
     await import_friends(site.api.rt, [friend_row("near", north(50), name="Nora Nah")])
@@ -147,6 +154,39 @@ async def test_taking_a_job_away_is_confirmed_first(desk, site):
         await sheet.get_by_role("button", name="Cancel the booking").click()
     await pane(page).get_by_text("Cancelled: Already solved").wait_for()
     assert await pane(page).get_by_role("button", name="Award").count() == 0
+
+
+async def test_the_desk_settles_contested_completions_and_renews_a_link(desk, tabs, site):
+    booking, other = await completed(site, "f1"), await completed(site, "f2")
+    await site.api.client(other["token"]).post(
+        f"/v1/bookings/{other['id']}/contest", {"reason": "other"}
+    )
+    customer = await tabs(f"/job/{booking['token']}")
+    await button(customer, "It is not done").click()
+    await customer.get_by_label("The problem is still there").check()
+    await button(customer, "Please look into it").click()
+    await customer.get_by_role("heading", name="We are looking into it").wait_for()
+    assert await button(customer, "Send rating").count() == 0
+
+    page = await desk("/desk/list?queue=contested")
+    await page.locator(f"[data-booking='{other['id']}']").click()
+    await pane(page).get_by_role("button", name="Dismiss the objection").click()
+    await pane(page).get_by_text("Objection dismissed: the job counts as done").wait_for()
+    await page.locator(f"[data-booking='{booking['id']}']").click()
+    told = "contests that F1 Muster has done the job: the problem is still there"
+    await pane(page).get_by_text(told).wait_for()
+    await pane(page).get_by_role("button", name="Reopen").click()
+    sheet = page.get_by_role("dialog")
+    await sheet.get_by_text("F1 Muster loses the job and its pay").wait_for()
+    await button(sheet, "Reopen").click()
+    await customer.get_by_role("heading", name="We are asking 4 helpers near you").wait_for()
+    await page.get_by_role("heading", name="This queue is empty").wait_for()
+
+    await pane(page).get_by_role("button", name="Renew link").click()
+    await page.get_by_text("The new link is on its way to the customer").wait_for()
+    await customer.reload()
+    await customer.get_by_role("heading", name="This link leads to no booking").wait_for()
+    await expect(customer.get_by_text("Reconnecting")).to_have_count(0)
 
 
 async def test_a_job_that_was_taken_meanwhile_is_not_given_away(desk, site):

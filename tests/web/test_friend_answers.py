@@ -109,7 +109,9 @@ async def test_an_acceptance_sent_too_late_is_reported_as_lost(tabs, site, no_fi
 async def test_a_friend_at_capacity_gets_a_link_to_change_it(tabs, site):
     page, _ = await ringing(tabs, site)
     other = await phone(tabs, site)
-    await other.goto("/friend/profile")
+    for path in ("why", "alarm", "profile"):
+        await other.goto(f"/friend/{path}")
+        await other.get_by_role("link", name="1 offer for you").wait_for()
     friend = await site.api.friend("f1")
     booking = await site.api.book()
     offer = (await site.api.offers(booking))["f1"]

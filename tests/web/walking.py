@@ -6,7 +6,7 @@ STREET = "Bahnhofstrasse 1"
 PACKAGE = "Wi-Fi setup"
 
 
-def button(page: Page, name: str) -> Locator:
+def button(page: Page | Locator, name: str) -> Locator:
     """The button of this name, whole."""
     return page.get_by_role("button", name=name, exact=True)
 
