@@ -102,7 +102,6 @@ def test_children_end_when_the_parent_is_killed(town):
     with serving(town, "--processes", "2") as (process, log, _):
         [(_, pid)] = wait_for_children(log, 1)
         process.kill()
-        process.wait()
         until = time.monotonic() + ENDS_WITHIN_S
         while not has_ended(pid):
             assert time.monotonic() < until

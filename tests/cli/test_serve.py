@@ -1,8 +1,7 @@
-"""The real command in processes of its own, on a bundled database of its own."""
+"""The command in processes of its own, on a bundled database of its own."""
 
 import json
 import os
-import signal
 import socket
 import subprocess
 import sys
@@ -16,6 +15,7 @@ from typer.testing import CliRunner
 
 from api.cli.root import app
 from tests.cli.conftest import FRIENDS
+from tests.proof.processes import TekkieProcess, environment, free_port
 
 STARTS_WITHIN_S = 90
 ENDS_WITHIN_S = 10
@@ -47,14 +47,6 @@ def folder(tmp_path_factory) -> Path:
     return tmp_path_factory.mktemp("the data") / "folder"
 
 
-def command(folder, *words):
-    env = {name: value for name, value in os.environ.items() if not name.startswith("TEKKIE_")}
-    return [sys.executable, "-m", "api", *words], env | {
-        "TEKKIE_DATA_DIR": str(folder),
-        "TEKKIE_ANONYMOUS_BOOKINGS": "trust",
-    }
-
-
 def tekkie(folder, *words):
     """The result of a command in this process, which spares an import of everything."""
     with pytest.MonkeyPatch.context() as patch:
@@ -65,32 +57,31 @@ def tekkie(folder, *words):
 
 
 def run_process(folder, *words):
-    line, env = command(folder, *words)
+    """The result of the real command."""
+    line = [sys.executable, "-m", "api", *words]
+    env = environment(TEKKIE_DATA_DIR=str(folder))
     return subprocess.run(line, env=env, capture_output=True, text=True, check=False, timeout=100)
 
 
-def free_port():
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return one.getsockname()[1]
-
-
 @contextmanager
-def running(folder, *words):
-    """A long-running command, killed afterwards; its output goes to a file beside the folder."""
-    line, env = command(folder, *words)
+def running(folder, word, *words):
+    """A long-running command that has logged `word`, killed afterwards; its log is beside."""
     log = folder.parent / "log.txt"
-    with log.open("w") as out, subprocess.Popen(line, env=env, stderr=out, stdout=out) as process:
-        try:
-            yield process, log
-        finally:
-            process.kill()
+    log.unlink(missing_ok=True)
+    env = environment(TEKKIE_DATA_DIR=str(folder))
+    process = TekkieProcess(words[0], words, env, log, word)
+    process.start()
+    try:
+        process.wait()
+        yield process, log
+    finally:
+        process.kill()
 
 
 def wait_for(process, log, word):
     until = time.monotonic() + STARTS_WITHIN_S
     while word not in log.read_text():
-        assert process.poll() is None, log.read_text()
+        assert not process.is_dead, log.read_text()
         assert time.monotonic() < until, log.read_text()
         time.sleep(0.05)
 
@@ -98,8 +89,7 @@ def wait_for(process, log, word):
 @contextmanager
 def serving(folder, *words):
     port = free_port()
-    with running(folder, "serve", "--port", str(port), *words) as (process, log):
-        wait_for(process, log, "listening")
+    with running(folder, "listening", "serve", "--port", str(port), *words) as (process, log):
         yield process, log, f"http://127.0.0.1:{port}"
 
 
@@ -119,8 +109,7 @@ def port_of(url):
 
 def end(process):
     began = time.monotonic()
-    process.send_signal(signal.SIGTERM)
-    code = process.wait(timeout=ENDS_WITHIN_S + 2)
+    code = process.stop()
     assert time.monotonic() - began < ENDS_WITHIN_S
     return code
 
@@ -143,7 +132,6 @@ def test_an_accepted_job_survives_kill_9_and_a_stopped_service_ends_with_0(town)
         [offer] = ask(f"{url}/v1/me/offers", token)["items"]
         award = ask(f"{url}/v1/offers/{offer['id']}/accept", token, {})
         process.kill()
-        process.wait()
     with serving(town) as (process, log, url):
         assert ask(f"{url}/v1/offers/{offer['id']}/accept", token, {}) == award
         [job] = ask(f"{url}/v1/me/jobs", token)["items"]
@@ -161,8 +149,7 @@ def test_an_accepted_job_survives_kill_9_and_a_stopped_service_ends_with_0(town)
 
 
 def test_a_worker_runs_alone_and_ends_with_0(town):
-    with running(town, "worker") as (process, log):
-        wait_for(process, log, "working")
+    with running(town, "working", "worker") as (process, _):
         assert end(process) == 0
 
 
