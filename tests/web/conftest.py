@@ -1,6 +1,8 @@
 """The pages in a real browser: the API on a socket, Debian's chromium, axe."""
 
 import asyncio
+import os
+import signal
 import socket
 import subprocess
 import time
@@ -140,24 +142,28 @@ def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
     It is the same engine and needs a third of the processor time, but shows no notifications.
     """
-    yield from _started(find_shell(), tmp_path_factory.mktemp("chromium"))
+    yield from started(find_shell(), tmp_path_factory.mktemp("chromium"))
 
 
 @pytest.fixture(scope="session")
 def whole_chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The URL of the whole browser, for tests of notifications."""
-    yield from _started(find_whole(), tmp_path_factory.mktemp("whole"))
+    yield from started(find_whole(), tmp_path_factory.mktemp("whole"))
 
 
-def _started(program: str | None, folder: Path) -> Iterator[str]:
+def started(program: str | None, folder: Path) -> Iterator[str]:
+    """The URL of a browser, which ends with the generator."""
     assert program, f"chromium is missing. Cure: make dev, or {CURE}"
     own = ["--headless", "--remote-debugging-port=0", f"--user-data-dir={folder}"]
     with open(folder / "output", "wb") as output:
-        process = subprocess.Popen([program, *ARGS, *own], stdout=output, stderr=output)
+        process = subprocess.Popen(
+            [program, *ARGS, *own], stdout=output, stderr=output, start_new_session=True
+        )
     try:
         yield f"http://127.0.0.1:{_port_of(process, folder)}"
     finally:
-        process.terminate()
+        # Debian's command is a script, which alone would leave its browser behind.
+        os.killpg(process.pid, signal.SIGTERM)
         process.wait(10)
 
 
@@ -279,6 +285,17 @@ async def show(page: Page, visible: bool) -> None:
           document.dispatchEvent(new Event('visibilitychange'));
         }""",
         state,
+    )
+
+
+async def turn_to(page: Page, path: str) -> None:
+    """Turn to another view as the back key does: the document stays, and so does axe in it."""
+    await page.evaluate(
+        """path => {
+          history.pushState(null, '', path);
+          dispatchEvent(new PopStateEvent('popstate'));
+        }""",
+        path,
     )
 
 

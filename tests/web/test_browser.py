@@ -2,10 +2,13 @@
 
 import os
 import sys
+import time
 
+import psutil
 import pytest
 
 from tests.web import browser
+from tests.web.conftest import started
 
 STARTS, BROKEN = "exit 0", "echo 'libnss3.so: cannot open shared object file' >&2; exit 127"
 
@@ -75,3 +78,21 @@ def test_a_browser_without_its_libraries_is_named_before_any_test(machine, capsy
     [line] = capsys.readouterr().err.splitlines()
     assert line.startswith(f"{path} does not start: libnss3.so")
     assert "Cure:" in line
+
+
+def test_a_browser_that_a_script_starts_ends_too(tmp_path):
+    script = tmp_path / "chromium"
+    script.write_text(
+        f"#!/bin/sh -e\nsleep 600 &\necho $! > '{tmp_path}/browser'\n"
+        f"echo 1234 > '{tmp_path}/DevToolsActivePort'\nwait\n"
+    )
+    script.chmod(0o755)
+    running = started(str(script), tmp_path)
+    assert next(running) == "http://127.0.0.1:1234"
+    process = psutil.Process(int((tmp_path / "browser").read_text()))
+    assert process.name() == "sleep"
+    assert list(running) == []
+    until = time.monotonic() + 10
+    while process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
+        assert time.monotonic() < until
+        time.sleep(0.01)

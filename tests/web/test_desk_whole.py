@@ -2,7 +2,7 @@
 
 from scheduler.index_feed import IndexFeed
 from tests.builders import friend_row, import_friends, north
-from tests.web.conftest import DESK, PHONE, examine_at
+from tests.web.conftest import DESK, PHONE, examine_at, turn_to
 
 COLUMNS = "ref,name,email,phone,radius_km,languages,lat,lon\n"
 BEA = "zh-900,Bea Beispiel,bea@example.org,+41 44 000 17 39,8,de;en,47.37,8.54\n"
@@ -191,23 +191,29 @@ async def test_axe_finds_nothing_on_any_view(desk, site, owner):
     booking, _ = await site.api.win("f1")
     await owner.execute("UPDATE messages SET state = 'parked', problem = 'mailbox full'")
     await site.api.partner()
-    friend = site.api.friends["f1"]
     page = await desk(reduced_motion="reduce")
-    for path in [
-        "/desk",
-        "/desk/list",
-        "/desk/list?queue=parked_messages",
-        "/desk/map",
-        f"/desk/list?booking={booking['id']}",
-        f"/desk/friends?friend={friend}",
-        "/desk/friends",
-        "/desk/partners",
+    light, dark = (DESK, "light"), (PHONE, "dark")
+
+    async def examine_once_filled(*looks) -> None:
+        await page.locator("main").wait_for()
+        await page.wait_for_function("() => !document.querySelector('.skeleton')")
+        await examine_at(page, *looks)
+
+    for path, title in [
+        ("/desk", "Queues"),
+        ("/desk/list", "All bookings"),
+        ("/desk/list?queue=parked_messages", "Messages parked"),
+        (f"/desk/list?booking={booking['id']}", "Wi-Fi setup"),
+        (f"/desk/friends?friend={site.api.friends['f1']}", "F1 Muster"),
+        ("/desk/friends", "Friends"),
+        ("/desk/partners", "Partners"),
     ]:
-        # A map that changes its colours while it loads warns of images that are about to come.
-        looks = [(DESK, "light"), (PHONE, "dark")]
-        for parts in [looks[:1], looks[1:]] if path == "/desk/map" else [looks]:
-            await page.emulate_media(color_scheme=parts[0][1], reduced_motion="reduce")
-            await page.goto(path, wait_until="load")
-            await page.locator("main").wait_for()
-            await page.wait_for_function("() => !document.querySelector('.skeleton')")
-            await examine_at(page, *parts)
+        await page.emulate_media(color_scheme="light", reduced_motion="reduce")
+        await turn_to(page, path)
+        await page.get_by_role("heading", name=title, level=2).wait_for()
+        await examine_once_filled(light, dark)
+    # A map that changes its colours while it loads warns of images that are about to come.
+    for look in (light, dark):
+        await page.emulate_media(color_scheme=look[1], reduced_motion="reduce")
+        await page.goto("/desk/map", wait_until="load")
+        await examine_once_filled(look)

@@ -10,7 +10,7 @@ from playwright.async_api import expect
 
 from data.markets import Language
 from scheduler.senders.push import payload
-from tests.web.conftest import DESK, PHONE, examine_at
+from tests.web.conftest import DESK, PHONE, examine_at, turn_to
 from tests.web.phones import cut_off, installed, phone, ringing, worker
 from tests.web.test_login import link
 
@@ -285,7 +285,7 @@ async def test_axe_finds_nothing_on_any_screen_and_none_is_too_wide(tabs, site, 
         ("/offers/none", "Offer", "No longer open"),
         ("/jobs/none", "Job", "no longer yours"),
     ]:
-        await page.goto(f"/friend{path}")
+        await turn_to(page, f"/friend{path}")
         await page.get_by_role("heading", name=name, level=1).wait_for()
         await expect(page).to_have_title(re.compile(rf"^\(1\) {title}"))
         await sound()
