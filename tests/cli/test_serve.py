@@ -63,13 +63,18 @@ def run_process(folder, *words):
     return subprocess.run(line, env=env, capture_output=True, text=True, check=False, timeout=100)
 
 
-@contextmanager
-def running(folder, word, *words):
-    """A long-running command that has logged `word`, killed afterwards; its log is beside."""
+def prepare(folder, word, *words):
+    """A long-running command that logs `word` when it is ready, and its log beside the folder."""
     log = folder.parent / "log.txt"
     log.unlink(missing_ok=True)
     env = environment(TEKKIE_DATA_DIR=str(folder))
-    process = TekkieProcess(words[0], words, env, log, word)
+    return TekkieProcess(words[0], words, env, log, word), log
+
+
+@contextmanager
+def running(folder, word, *words):
+    """A command that is ready, killed afterwards."""
+    process, log = prepare(folder, word, *words)
     process.start()
     try:
         process.wait()
@@ -184,9 +189,10 @@ def test_migrate_may_be_repeated_and_openapi_needs_no_database(town, tmp_path):
 
 def test_serve_reports_an_allowed_test_clock_and_sends_no_server_header(town):
     assert tekkie(town, "clock", "advance", "1h", "--test-clock").exit_code == 0
-    refused = run_process(town, "serve", "--port", str(free_port()))
-    assert refused.returncode == 1
-    assert "TEKKIE_TEST_CLOCK=1" in refused.stderr
+    refused, log = prepare(town, "listening", "serve", "--port", str(free_port()))
+    refused.start()
+    assert refused.end() == 1
+    assert "TEKKIE_TEST_CLOCK=1" in log.read_text()
     with serving(town, "--api-only", "--test-clock") as (_, log, url):
         assert "TEST CLOCK" in log.read_text()
         with urllib.request.urlopen(f"{url}/v1/packages?market=CH", timeout=10) as answer:

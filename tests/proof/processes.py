@@ -131,6 +131,12 @@ class TekkieProcess:
             assert time.monotonic() < until, self.log.read_text("utf-8", "replace")[-3000:]
             time.sleep(0.05)
 
+    def end(self) -> int | None:
+        """Return the exit code when it has ended by itself, or None after STARTS_WITHIN_S."""
+        assert self.process is not None
+        self.process.join(STARTS_WITHIN_S)
+        return self.process.exitcode
+
     def kill(self) -> None:
         """Send SIGKILL."""
         if self.process is not None:
