@@ -11,13 +11,15 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import AsyncIterator, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Awaitable, Iterable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from functools import cache
+from functools import cache, partial
 from itertools import count
 from pathlib import Path
 from random import Random
+from typing import Any
 from urllib.parse import urlsplit
 
 import asyncpg
@@ -33,10 +35,12 @@ from data.postgres.client import EmbeddedPostgres
 from data.seed import catalogue
 from data.settings import Settings
 from data.store import catalogue as catalogue_rows
+from dispatch.flows import bootstrap
 from dispatch.flows.bootstrap import open_runtime
 from dispatch.runtime import Runtime
 from geo.gazetteer.addresses import Postcode
 from geo.gazetteer.offline import PATH, Gazetteer
+from tests.recycling import KEPT, KeptPool, Recycling
 
 # A slow machine is not a failure: examples have no deadline. The suite draws the same examples in
 # every run, so that a change is not judged by chance; TEKKIE_TEST_EXAMPLES draws so many new ones.
@@ -124,6 +128,7 @@ class Server:
     connection: asyncpg.Connection
     prefix: str
     numbers: Iterator[int]
+    recycling: Recycling | None = None
 
     def create(self, template: str = "template1") -> str:
         name = f"{self.prefix}_{next(self.numbers)}"
@@ -135,6 +140,18 @@ class Server:
 
     def drop(self, name: str) -> None:
         self.run(self.connection.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)'))
+
+    @contextmanager
+    def lend(self, template: str) -> Iterator[Database]:
+        """A database of the template for one test."""
+        if self.recycling is None:
+            name = self.create(template)
+            yield self.database(name)
+            self.drop(name)
+            return
+        used = self.recycling.take(template)
+        yield self.database(used.name)
+        self.recycling.put(used)
 
     def run(self, work):
         return self.runner.run(work)
@@ -196,6 +213,14 @@ def one_gazetteer() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="session", autouse=True)
+def collect_less(one_gazetteer: None) -> None:
+    """Let the garbage collector pass over what lives as long as the process: modules, places."""
+    read_gazetteer()
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.fixture(scope="session")
 def server() -> Iterator[Server]:
     """The one server of the run, shared by all workers."""
@@ -218,10 +243,19 @@ def connect_server(
 ) -> Iterator[Server]:
     connection = runner.run(db.connect(dsn, application="tests", path="pg_catalog"))
     prefix = f"tekkie_test_{WORKER}_{os.getpid()}"
+    made = Server(dsn, embedded, runner, connection, prefix, count())
+    recycling = embedded and Recycling(runner.run, made.create, made.drop, partial(admit, embedded))
     try:
-        yield Server(dsn, embedded, runner, connection, prefix, count())
+        yield replace(made, recycling=recycling)
     finally:
+        if recycling:
+            recycling.close()
         runner.run(connection.close())
+
+
+def admit(embedded: EmbeddedPostgres, name: str) -> Awaitable[asyncpg.Connection]:
+    dsn = urlsplit(embedded.admin_dsn)._replace(path=f"/{name}").geturl()
+    return db.connect(dsn, application="recycling", path="pg_catalog")
 
 
 @pytest.fixture(scope="session")
@@ -255,9 +289,8 @@ def empty_database(server: Server) -> Iterator[Database]:
 @pytest.fixture
 def database(server: Server, template: str) -> Iterator[Database]:
     """A migrated database of this test; `owner_dsn`, `service_dsn`."""
-    name = server.create(template)
-    yield server.database(name)
-    server.drop(name)
+    with server.lend(template) as lent:
+        yield lent
 
 
 @pytest.fixture
@@ -273,12 +306,31 @@ async def pool(database: Database) -> AsyncIterator[db.Pool]:
         opened.terminate()
 
 
+@pytest.fixture(scope="session")
+async def recycling(server: Server) -> AsyncIterator[Recycling | None]:
+    """What keeps connections to the databases that are used again."""
+    yield server.recycling
+    if server.recycling:
+        await server.recycling.end_kept()
+
+
 @pytest.fixture
-async def owner(database: Database) -> AsyncIterator[asyncpg.Connection]:
+async def owner(
+    database: Database, recycling: Recycling | None
+) -> AsyncIterator[asyncpg.Connection]:
     """A connection as the owner of the schema, to inspect and change rows."""
-    connection = await db.connect(database.owner_dsn, application="tests")
+    connect = partial(db.connect, database.owner_dsn, application=KEPT)
+    if recycling is None:
+        connection = await connect()
+        yield connection
+        await connection.close()
+        return
+    connection = await recycling.keep(database.owner_dsn, "owner", connect)
     yield connection
-    await connection.close()
+    if connection.is_closed() or connection.is_in_transaction():
+        connection.terminate()
+    else:
+        await connection.reset()
 
 
 @pytest.fixture
@@ -288,12 +340,36 @@ async def clock(owner: asyncpg.Connection) -> Clock:
 
 
 @pytest.fixture
-async def rt(database: Database, clock: Clock, tmp_path: Path) -> AsyncIterator[Runtime]:
+async def rt(
+    database: Database, clock: Clock, tmp_path: Path, recycling: Recycling | None
+) -> AsyncIterator[Runtime]:
     """A runtime on the database of this test, without friends and with a stopped clock."""
-    async with open_runtime(
-        settings_in(tmp_path), database, application="tests", chance=Random(7)
-    ) as runtime:
+    async with open_kept_runtime(settings_in(tmp_path), database, recycling) as runtime:
         yield runtime
+
+
+@asynccontextmanager
+async def open_kept_runtime(
+    settings: Settings, database: Database, recycling: Recycling | None
+) -> AsyncIterator[Runtime]:
+    """A runtime with the pool of the test before on its database, the schema checked once."""
+    opening = open_runtime(settings, database, application="tests", chance=Random(7))
+    async with AsyncExitStack() as stack:
+        with pytest.MonkeyPatch.context() as patch:
+            if recycling is not None:
+                patch.setattr(bootstrap, "open_pool", partial(keep_pool, recycling))
+                patch.setattr(migrate, "check", partial(recycling.once, migrate.check))
+            runtime = await stack.enter_async_context(opening)
+        yield runtime
+
+
+async def keep_pool(
+    recycling: Recycling, dsn: str, *, application: str, **options: Any
+) -> KeptPool:
+    async def connect() -> KeptPool:
+        return KeptPool(await db.open_pool(dsn, application=KEPT, **options))
+
+    return await recycling.keep(dsn, str(options), connect)
 
 
 def settings_in(folder: Path) -> Settings:

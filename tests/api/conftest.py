@@ -213,9 +213,8 @@ def database(request: pytest.FixtureRequest, server: Server, template: str) -> I
     """A database of this test alone; with the six friends if the test uses `api`."""
     if "api" in request.fixturenames:
         template = request.getfixturevalue("neighbours").template
-    name = server.create(template)
-    yield server.database(name)
-    server.drop(name)
+    with server.lend(template) as lent:
+        yield lent
 
 
 @pytest.fixture

@@ -10,7 +10,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from random import Random
 from typing import Any
 
 import httpx2
@@ -23,10 +22,9 @@ from api.http.static_files import DIST
 from api.server.app import create_app
 from data.database import Database
 from data.settings import Settings
-from dispatch.flows.bootstrap import open_runtime
 from dispatch.runtime import Runtime
 from tests.api.conftest import ApiHarness, Letters, Neighbours, neighbours, no_load_shedding
-from tests.conftest import Server
+from tests.conftest import Server, open_kept_runtime
 from tests.proxy import Proxy
 from tests.web.browser import CURE, find_shell, find_whole
 
@@ -204,16 +202,17 @@ async def line(listener: socket.socket) -> AsyncIterator[Proxy]:
 @pytest.fixture
 def database(server: Server, neighbours: Neighbours) -> Iterator[Database]:
     """A database of this test alone, with the six friends."""
-    name = server.create(neighbours.template)
-    yield server.database(name)
-    server.drop(name)
+    with server.lend(neighbours.template) as lent:
+        yield lent
 
 
 @pytest.fixture
-async def rt(database: Database, clock: Any, tmp_path: Path, line: Proxy) -> AsyncIterator[Runtime]:
+async def rt(
+    database: Database, clock: Any, tmp_path: Path, line: Proxy, recycling: Any
+) -> AsyncIterator[Runtime]:
     """A runtime that knows under which address its pages are."""
     settings = Settings(data_dir=tmp_path, port=line.port)
-    async with open_runtime(settings, database, application="tests", chance=Random(7)) as runtime:
+    async with open_kept_runtime(settings, database, recycling) as runtime:
         yield runtime
 
 
