@@ -40,7 +40,7 @@ from dispatch.flows.bootstrap import open_runtime
 from dispatch.runtime import Runtime
 from geo.gazetteer.addresses import Postcode
 from geo.gazetteer.offline import PATH, Gazetteer
-from tests.recycling import KEPT, KeptPool, Recycling
+from tests.recycling import KEPT, KeptPool, Recycling, reset
 
 # A slow machine is not a failure: examples have no deadline. The suite draws the same examples in
 # every run, so that a change is not judged by chance; TEKKIE_TEST_EXAMPLES draws so many new ones.
@@ -327,10 +327,18 @@ async def owner(
         return
     connection = await recycling.keep(database.owner_dsn, "owner", connect)
     yield connection
-    if connection.is_closed() or connection.is_in_transaction():
+    try:
+        await reset(connection)
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
         connection.terminate()
-    else:
-        await connection.reset()
+
+
+async def end_sessions(owner: asyncpg.Connection) -> None:
+    """End all other sessions of this test's database; a superuser's cannot be ended."""
+    await owner.execute(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity JOIN pg_roles ON oid = usesysid"
+        " WHERE pid <> pg_backend_pid() AND datname = current_database() AND NOT rolsuper"
+    )
 
 
 @pytest.fixture

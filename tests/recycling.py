@@ -17,7 +17,7 @@ import asyncpg
 USES = 60
 TERMINATE_WITHIN_MS = 5000
 
-KEPT = "kept for the next test"
+KEPT = "tests"
 OTHERS = """
 SELECT pg_terminate_backend(pid, $1) FROM pg_stat_activity
 WHERE datname = current_database() AND pid <> pg_backend_pid()
@@ -59,7 +59,7 @@ class Recycled:
     connection: "asyncpg.Connection[asyncpg.Record]"
     schema: Any
     rows: dict[str, bytes]
-    filled: Any
+    filled: str
     sequences: str
     uses: int = 0
 
@@ -80,8 +80,26 @@ class KeptPool:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        if self.get_size() != self.get_idle_size():
-            self.terminate()
+        """Reset the sessions; end them all if one is in use, lost or in a transaction."""
+        pool = self._pool
+        if pool.is_closing():
+            return
+        if (size := pool.get_size()) != pool.get_idle_size():
+            pool.terminate()
+            return
+        try:
+            for one in [await pool.acquire() for _ in range(size)]:
+                await reset(one)
+                await pool.release(one)
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            pool.terminate()
+
+
+async def reset(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
+    """Bring a session to its beginning. Raises asyncpg's errors."""
+    if connection.is_in_transaction():
+        raise asyncpg.InterfaceError("a test left a transaction open")
+    await connection.reset()
 
 
 Kept = Any  # KeptPool or a connection of asyncpg
@@ -108,7 +126,7 @@ class Recycling:
     def put(self, used: Recycled) -> None:
         """Empty a database for the next test, or drop it."""
         used.uses += 1
-        if used.uses < USES and self.run(_restore(used)):
+        if used.uses < USES and self.run(_can_restore(used)):
             self.idle.setdefault(used.template, []).append(used)
         else:
             self._end(used)
@@ -166,7 +184,7 @@ class Recycling:
             connection,
             schema=await connection.fetchrow(SCHEMA),
             rows={table: content for table, content in rows.items() if content},
-            filled=await connection.prepare(filled),
+            filled=filled,
             sequences="SELECT "
             + ", ".join(f"setval('{one}', {value}, {called})" for one, (value, called) in states),
         )
@@ -178,13 +196,20 @@ async def _copy(connection: "asyncpg.Connection[asyncpg.Record]", table: str) ->
     return content.getvalue()
 
 
+async def _can_restore(used: Recycled) -> bool:
+    """Bring back the rows of the template; False if the schema is another or its session lost."""
+    try:
+        return await _restore(used)
+    except (OSError, asyncpg.InterfaceError, asyncpg.OperatorInterventionError):
+        return False
+
+
 async def _restore(used: Recycled) -> bool:
-    """Bring back the rows of the template; False if the schema is another."""
     connection = used.connection
     await connection.fetch(OTHERS, TERMINATE_WITHIN_MS, KEPT)
     if await connection.fetchrow(SCHEMA) != used.schema:
         return False
-    changed = [row[0] for row in await used.filled.fetch()]
+    changed = [row[0] for row in await connection.fetch(used.filled)]
     again = [
         table for table, content in used.rows.items() if await _copy(connection, table) != content
     ]

@@ -18,6 +18,7 @@ from dispatch.flows.group_commit import Overloaded, group_commit
 from dispatch.flows.jobs import commands
 from dispatch.rules.refusals import NotFound, Refused
 from tests.api.conftest import BOOKING
+from tests.conftest import end_sessions
 
 SECRET = "/var/lib/postgresql/secret.sock"
 
@@ -96,10 +97,7 @@ async def test_an_unexpected_error_is_500_with_a_request_id_only(
 
 async def test_an_unavailable_database_is_503_and_recovers_by_itself(api, owner, problem):
     friend = await api.friend("f1")
-    await owner.execute(
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename <> current_user "
-        "AND datname = current_database()"
-    )
+    await end_sessions(owner)
     answers = [await friend.get("/v1/me/offers") for _ in range(12)]
     assert {answer.status_code for answer in answers} <= {200, 503}
     for answer in answers:

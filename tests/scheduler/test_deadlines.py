@@ -17,6 +17,7 @@ from dispatch.flows.jobs import commands as flow
 from scheduler import deadlines
 from scheduler.deadlines import ClockSentinel, Deadlines, since_boot_s, sweep
 from tests.builders import book_and_accept, book_job, import_neighbours
+from tests.conftest import end_sessions
 
 ROOT = Path(__file__).parents[2]
 START = datetime(2026, 3, 2, 9, tzinfo=UTC)
@@ -178,7 +179,7 @@ async def test_a_terminated_connection_loses_nothing(rt, clock, owner):
     await import_neighbours(rt, 4)
     booking_id, _ = await book_and_accept(rt)
     await clock.advance(timedelta(hours=12))
-    await terminate(owner)
+    await end_sessions(owner)
     for _ in range(20):
         try:
             await sweep(rt)
@@ -188,13 +189,6 @@ async def test_a_terminated_connection_loses_nothing(rt, clock, owner):
     assert await state(owner, booking_id) != "awarded"
     missed = "SELECT count(*) FROM events WHERE kind = 'contact.missed'"
     assert await owner.fetchval(missed) == 1
-
-
-async def terminate(owner) -> None:
-    await owner.execute(
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-        " WHERE pid <> pg_backend_pid() AND datname = current_database()"
-    )
 
 
 async def test_a_failing_booking_does_not_block_others(rt, clock, owner, monkeypatch, caplog):

@@ -13,6 +13,7 @@ from scheduler.deliveries import CONCURRENCY, LEASE_S
 from scheduler.relay import BACK_OFF_S, Relay
 from scheduler.senders import GiveUp, Obsolete, Retry, Sent
 from tests.builders import book_and_accept, book_job, import_neighbours, live_offers_of
+from tests.conftest import end_sessions
 
 
 def always(result):
@@ -321,10 +322,7 @@ async def test_outcomes_during_an_outage_are_recorded_later(rt, owner, sender, r
     await relay.tick()
     await asyncio.wait(relay._under_way)
     for _ in range(20):
-        await owner.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-            " WHERE pid <> pg_backend_pid() AND datname = current_database()"
-        )
+        await end_sessions(owner)
         try:
             await relay.tick()
         except DatabaseError:

@@ -12,6 +12,7 @@ from scheduler import worker as module
 from scheduler.deadlines import ClockSentinel
 from scheduler.worker import background_worker, follow_index
 from tests.builders import book_and_accept, book_job, import_neighbours, live_offers_of
+from tests.conftest import end_sessions
 
 TIMEOUT_S = 15.0
 
@@ -89,10 +90,7 @@ async def test_it_recovers_after_every_connection_was_closed(rt, owner, clock, s
     async with background_worker(rt, senders=senders) as worker:
         await wait_until(unsent(owner), 0)
         for _ in range(5):
-            await owner.execute(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-                " WHERE pid <> pg_backend_pid() AND datname = current_database()"
-            )
+            await end_sessions(owner)
             await asyncio.sleep(0.1)
         await clock.advance(timedelta(hours=12))
         await wait_until(missed(owner), 1)
