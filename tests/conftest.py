@@ -191,8 +191,15 @@ class Clock:
         return moment
 
 
-read_gazetteer = cache(Gazetteer.load)
 LOAD, WITH_POSTCODES = Gazetteer.load, Gazetteer.with_postcodes
+
+
+@cache
+def read_gazetteer() -> Gazetteer:
+    """The one gazetteer of this process, out of garbage collections like what was imported."""
+    gazetteer = LOAD()
+    gc.freeze()
+    return gazetteer
 
 
 def load_shared(path: Path = PATH) -> Gazetteer:
@@ -211,14 +218,6 @@ def one_gazetteer() -> Iterator[None]:
         patch.setattr(Gazetteer, "load", load_shared)
         patch.setattr(Gazetteer, "with_postcodes", with_postcodes_shared)
         yield
-
-
-@pytest.fixture(scope="session", autouse=True)
-def collect_less(one_gazetteer: None) -> None:
-    """Let the garbage collector pass over what lives as long as the process: modules, places."""
-    read_gazetteer()
-    gc.collect()
-    gc.freeze()
 
 
 @pytest.fixture(scope="session")
