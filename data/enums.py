@@ -62,6 +62,7 @@ class TimerKind(StrEnum):
     RETRY = "retry"
     CONFIRMATION_DUE = "confirmation_due"
     AGREEMENT_DUE = "agreement_due"
+    CERTIFICATE_ENDING = "certificate_ending"
 
 
 class Outcome(StrEnum):
@@ -82,6 +83,14 @@ class Outcome(StrEnum):
     AT_CAPACITY = "AT_CAPACITY"
     TOO_MANY_OFFERS = "TOO_MANY_OFFERS"
     QUIET_HOURS = "QUIET_HOURS"
+
+
+class SubjectKind(StrEnum):
+    """What messages, timers, the journal and the audit are about; a booking has events instead."""
+
+    BOOKING = "booking"
+    PERSON = "person"
+    PARTNER = "partner"
 
 
 class Channel(StrEnum):

@@ -38,6 +38,7 @@ from pathlib import Path
 
 from dispatch.flows import maintenance
 from dispatch.flows.jobs import commands
+from dispatch.flows.people import certificates
 from dispatch.runtime import Runtime
 
 log = logging.getLogger(__name__)
@@ -220,13 +221,14 @@ class Deadlines:
 
 
 async def sweep(rt: Runtime) -> int:
-    """Act on all due timers, of at most five thousand bookings; returns how many."""
+    """Act on all due timers, of at most five thousand bookings and friends; returns how many."""
     acted = 0
-    for _ in range(BATCHES_MAX):
-        count = await commands.fire_due_timers(rt, BATCH)
-        acted += count
-        if count == 0:
-            break
+    for fire_due_timers in (commands.fire_due_timers, certificates.fire_due_timers):
+        for _ in range(BATCHES_MAX):
+            count = await fire_due_timers(rt, BATCH)
+            acted += count
+            if count == 0:
+                break
     return acted
 
 

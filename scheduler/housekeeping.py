@@ -1,8 +1,9 @@
-"""Housekeeping: deletes rows that are no longer needed, in small batches."""
+"""Housekeeping: deletes rows no longer needed and sets timers that are missing."""
 
 from __future__ import annotations
 
 from dispatch.flows import maintenance
+from dispatch.flows.people import certificates
 from dispatch.runtime import Runtime
 
 EVERY_S = 600.0
@@ -13,3 +14,10 @@ async def delete_old_rows(rt: Runtime) -> None:
     """Delete at most ten thousand old rows of each kind, in short transactions."""
     for _ in range(BATCHES):
         await maintenance.delete_old_rows(rt)
+
+
+async def keep_timers(rt: Runtime) -> None:
+    """Set at most ten thousand timers that are missing, in short transactions."""
+    for _ in range(BATCHES):
+        if not await certificates.keep_all_timers(rt):
+            break

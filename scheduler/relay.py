@@ -1,4 +1,4 @@
-"""The relay: delivers messages after their commit, at least once, in order per booking and reader.
+"""The relay: delivers messages after their commit, at least once, in order per subject and reader.
 
 While a message to a recipient is being delivered, no other to the same recipient is claimed.
 """
@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from data.db import transaction
-from data.enums import Channel
+from data.db import Connection, transaction
+from data.enums import Channel, SubjectKind
 from data.records.ids import MessageId
 from data.records.messages import Message
 from data.store import mail_context, outbox
@@ -27,7 +27,7 @@ class ClaimedInContext:
 
     message: Message
     tries: int
-    context: mail_context.MessageContext | None
+    context: mail_context.Context | None
 
     @property
     def id(self) -> MessageId:
@@ -61,9 +61,7 @@ class Relay(Deliveries[ClaimedInContext]):
             await outbox.settle(tx, outcomes)
             busy = {one.message.recipient_id for one in self._under_way.values()}
             claimed = await outbox.claim(tx, free, lease_s=LEASE_S, busy=busy)
-            about = await mail_context.message_contexts(
-                tx, [one.message.id for one in claimed if not one.is_expired]
-            )
+            about = await _contexts(tx, [one.message for one in claimed if not one.is_expired])
         return [
             ClaimedInContext(
                 message=one.message, tries=one.tries, context=about.get(one.message.id)
@@ -79,3 +77,14 @@ class Relay(Deliveries[ClaimedInContext]):
         if sender is None:
             return GiveUp(f"there is no sender for the channel {message.channel}")
         return await sender.send(Delivery(message=message, context=claimed.context))
+
+
+async def _contexts(
+    tx: Connection, messages: Sequence[Message]
+) -> Mapping[MessageId, mail_context.Context]:
+    of_bookings = [m.id for m in messages if m.subject.kind is SubjectKind.BOOKING]
+    others = [m.id for m in messages if m.subject.kind is not SubjectKind.BOOKING]
+    return {
+        **await mail_context.message_contexts(tx, of_bookings),
+        **await mail_context.person_contexts(tx, others),
+    }

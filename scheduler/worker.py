@@ -84,7 +84,7 @@ class Worker:
         ticker.every(deliveries.EVERY_S, "relay", self._relay.tick)
         ticker.every(deliveries.EVERY_S, "account mails", self._account_mails.tick)
         _feed(ticker, IndexFeed(rt, mark or rt.mark))
-        ticker.every(housekeeping.EVERY_S, "housekeeping", self._delete_old_rows)
+        ticker.every(housekeeping.EVERY_S, "housekeeping", self._keep_house)
         ticker.every(retention.EVERY_S, "retention", Retention(rt).tick)
         ticker.every(BACKLOG_EVERY_S, "backlog", self._update_backlog)
 
@@ -120,8 +120,9 @@ class Worker:
     def _on_commit(self, changes: Sequence[Changes]) -> None:
         self._ticker.sooner("relay", deliveries.DEBOUNCE_S)
 
-    async def _delete_old_rows(self) -> None:
+    async def _keep_house(self) -> None:
         await housekeeping.delete_old_rows(self._rt)
+        await housekeeping.keep_timers(self._rt)
 
     async def _update_backlog(self) -> None:
         self._backlog = await maintenance.backlog(self._rt)

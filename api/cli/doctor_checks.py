@@ -352,6 +352,7 @@ async def check_rows(rt: Runtime) -> AsyncIterator[Finding]:
     async with read_connection(rt) as tx:
         count = await consistency.counts(tx)
         without_timer = await consistency.bookings_without_timer(tx)
+        broken = await consistency.journals_broken(tx)
         miscounted = await consistency.friends_miscounted(tx)
         without_point = await consistency.friends_without_point(tx)
     yield passed(
@@ -364,6 +365,9 @@ async def check_rows(rt: Runtime) -> AsyncIterator[Finding]:
     if without_timer:
         cure = "Redispatch each at the desk; then report it with `tekkie bookings show`."
         yield failed("bookings", f"no timer for {', '.join(map(str, without_timer))}", cure)
+    if broken:
+        cure = "Report it: entries are missing, or were made by hand."
+        yield failed("journals", f"wrong counts of entries for {', '.join(broken)}", cure)
     if miscounted:
         cure = "Suspend none of them; report it with `tekkie friends show` of each."
         yield failed("counters", f"wrong counts of open jobs for {', '.join(miscounted)}", cure)

@@ -253,6 +253,7 @@ def _facts(friend: Friend) -> dict[str, Any]:
 
 async def _show(ctx: typer.Context, word: str) -> dict[str, Any]:
     from data.db import moment
+    from data.records import subjects
     from data.store import friends as rows
     from dispatch.flows import desk
     from dispatch.flows.people import friends
@@ -261,7 +262,7 @@ async def _show(ctx: typer.Context, word: str) -> dict[str, Any]:
     async with command_runtime(ctx) as rt:
         friend_id = await find_friend(rt, word)
         profile = dict(await friends.profile(rt, friend_id))
-        await desk.record_seen(rt, "friend.opened", actor=ACTOR, subject=str(friend_id))
+        await desk.record_seen(rt, "friend.opened", actor=ACTOR, subject=subjects.person(friend_id))
         async with read_connection(rt) as tx:
             facts = (await rows.facts(tx, [friend_id], await moment(tx))).get(friend_id)
     if facts is not None:

@@ -164,7 +164,7 @@ async def _add_operator(
     if not name.strip() or len(name) > 200:
         raise UsageError("--name must have 1 to 200 characters.")
     async with command_runtime(ctx) as rt:
-        person_id = await sessions.add_operator(rt, name.strip(), email, role=role)
+        person_id = await sessions.add_operator(rt, name.strip(), email, role=role, actor=ACTOR)
         [kept] = [one for one in await sessions.list_operators(rt) if one.id == person_id]
         return kept
 

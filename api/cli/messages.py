@@ -31,9 +31,9 @@ def list_parked(
         print_json(found)
         return
     print_table(
-        ["id", "booking", "to", "what", "since", "tries", "problem"],
+        ["id", "about", "to", "what", "since", "tries", "problem"],
         (
-            (r["id"], r["booking_id"], r["audience"], r["template"], *r["since"], r["problem"])
+            (r["id"], r["subject_id"], r["audience"], r["template"], *r["since"], r["problem"])
             for r in ({**row, "since": (row["next_at"], row["attempts"])} for row in found)
         ),
         none="No parked messages.",

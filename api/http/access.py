@@ -12,6 +12,7 @@ from api.http.auth import (
     require_ownership,
     require_visibility,
 )
+from data.records import subjects
 from data.records.ids import BookingId
 from data.store import read_models
 from data.store.read_models import BookingView
@@ -39,7 +40,9 @@ async def visible_booking(rt: Runtime, caller: Caller, booking_id: BookingId) ->
         raise NotFound
     require_visibility(caller, view)
     if isinstance(caller, Operator):
-        await desk.record_seen(rt, "booking.opened", actor=actor(caller), subject=str(booking_id))
+        await desk.record_seen(
+            rt, "booking.opened", actor=actor(caller), subject=subjects.booking(booking_id)
+        )
     return view
 
 

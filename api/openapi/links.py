@@ -57,8 +57,11 @@ LINKS: Final[Mapping[str, tuple[tuple[Mapping[str, str], tuple[str, ...]], ...]]
     "open_booking": ((BY_ID, ("list_neighbours", "note_booking", *DESK)),),
     "list_messages": (({"message_id": "$response.body#/items/0/id"}, ("send_message_again",)),),
     "find_friends": ((FIRST_FRIEND, ("open_friend", "set_friend_state", "set_friend_limits")),),
-    "open_friend": ((FIRST_CERTIFICATE, ("certify_friend", "uncertify_friend")),),
-    "list_partners": ((FIRST_PARTNER, ("add_partner_key",)),),
+    "open_friend": (
+        (FIRST_CERTIFICATE, ("certify_friend", "uncertify_friend")),
+        ({"person_id": "$response.body#/id"}, ("read_journal_of_person",)),
+    ),
+    "list_partners": ((FIRST_PARTNER, ("add_partner_key", "read_journal_of_partner")),),
     "add_partner": ((BY_KEY, ("revoke_partner_key",)),),
     "list_decisions": ((BY_PATH, ("award_booking", "redispatch_booking")),),
     "redispatch_booking": ((BY_ID, ("list_decisions", "get_booking")),),

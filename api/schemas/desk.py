@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Annotated, Any
 from uuid import UUID
 
-from pydantic import Field
+from pydantic import Field, WithJsonSchema
 
 from api.schemas.base import Money, ResponseModel
 from api.schemas.people import Base, QuietHours
@@ -20,10 +20,12 @@ from data.enums import (
     FriendState,
     OfferState,
     Outcome,
+    SubjectKind,
     Tier,
 )
 from data.markets import Language, Market
 from dispatch.rules.jobs.nearby import DeskOutcome
+from dispatch.rules.journal import JOURNAL
 
 
 class FrameOutcome(StrEnum):
@@ -375,10 +377,15 @@ class MessageState(StrEnum):
 
 
 class MessageRow(ResponseModel):
-    """An unsent message; `since` is its last attempt, or its next one."""
+    """An unsent message; `since` is its last attempt, or its next one.
+
+    `booking_id` is null where the subject is no booking.
+    """
 
     id: UUID
-    booking_id: UUID
+    booking_id: UUID | None
+    subject_kind: SubjectKind
+    subject_id: UUID
     channel: Channel
     audience: Audience
     template: str
@@ -386,6 +393,16 @@ class MessageRow(ResponseModel):
     attempts: int
     since: datetime
     problem: str | None
+
+
+class JournalEntry(ResponseModel):
+    """What happened to a person or a partner; `seq` has no gaps."""
+
+    seq: int
+    kind: Annotated[str, WithJsonSchema({"type": "string", "enum": sorted(JOURNAL)})]
+    at: datetime
+    actor: str
+    data: dict[str, Any]
 
 
 class PartnerKey(ResponseModel):

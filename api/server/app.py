@@ -31,6 +31,7 @@ from api.routes import (
 from api.routes.desk import bookings as desk_bookings
 from api.routes.desk import dispatching as desk_dispatching
 from api.routes.desk import friends as desk_friends
+from api.routes.desk import journals as desk_journals
 from api.routes.desk import map as desk_map
 from api.routes.desk import messages as desk_messages
 from api.routes.desk import partners as desk_partners
@@ -56,6 +57,7 @@ ROUTERS = (
     desk_friends.router,
     desk_partners.router,
     desk_people.router,
+    desk_journals.router,
     sessions.router,
     passkeys.router,
     sse.router,

@@ -8,8 +8,9 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from data.enums import Audience, Channel
+from data.enums import Audience, Channel, SubjectKind
 from data.records.ids import BookingId, MessageId
+from data.records.subjects import Subject
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,10 +27,13 @@ class Event:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
-    """A message to be delivered after the commit, in order per booking."""
+    """A message to be delivered after the commit, in order per subject.
+
+    `seq` is the number of the event or entry that called for it.
+    """
 
     id: MessageId
-    booking_id: BookingId
+    subject: Subject
     seq: int
     channel: Channel
     audience: Audience
@@ -37,3 +41,9 @@ class Message:
     template: str
     data: Mapping[str, Any]
     expires_at: datetime | None = None
+
+    @property
+    def booking_id(self) -> BookingId:
+        """The booking that it is about: only asked of messages about one."""
+        assert self.subject.kind is SubjectKind.BOOKING
+        return BookingId(self.subject.id)

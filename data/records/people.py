@@ -42,6 +42,14 @@ class HeldCertificate:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Ending:
+    """The end of a certificate."""
+
+    code: str
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class QuietHours:
     """A daily span in local minutes since midnight; past midnight if `until` is not later."""
 

@@ -79,6 +79,11 @@ async def bookings_without_timer(tx: Connection) -> list[BookingId]:
     return [row["id"] for row in await tx.fetch(sql.bookings_without_timer)]
 
 
+async def journals_broken(tx: Connection) -> list[str]:
+    """Return the subjects whose number of entries is wrong, as kind and id."""
+    return [f"{row['kind']} {row['id']}" for row in await tx.fetch(sql.journals_broken)]
+
+
 async def friends_miscounted(tx: Connection) -> list[str]:
     """Return the refs of friends whose counter of open jobs is wrong."""
     return [row["ref"] for row in await tx.fetch(sql.friends_miscounted)]

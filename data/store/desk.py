@@ -14,6 +14,7 @@ from data.db import Connection
 from data.enums import BookingState
 from data.markets import Market
 from data.records.ids import BookingId, FriendId, PersonId
+from data.store.audit import About, subject_columns
 
 sql = sql_loader.load("desk")
 
@@ -149,9 +150,10 @@ async def add_friend_note(
     return notes
 
 
-async def record_access(tx: Connection, *, actor: str, act: str, subject: str) -> None:
+async def record_access(tx: Connection, *, actor: str, act: str, subject: About) -> None:
     """Record an access to personal data in the audit log, at most once in ten minutes."""
-    await tx.execute(sql.record_access, actor, act, subject)
+    kind, name = subject_columns(subject)
+    await tx.execute(sql.record_access, actor, act, name, kind)
 
 
 async def map_bookings(tx: Connection) -> list[Row]:

@@ -127,9 +127,10 @@ async def profile(tx: Connection, friend_id: FriendId) -> asyncpg.Record | None:
     return await tx.fetchrow(sql.profile, friend_id)
 
 
-async def lock_friend(tx: Connection, friend_id: FriendId) -> bool:
-    """Lock one friend's row; False if there is none."""
-    return await tx.fetchval(sql.lock_friend, friend_id) is not None
+async def lock_friend(tx: Connection, friend_id: FriendId) -> FriendState | None:
+    """Lock one friend's row; return the friend's state, None if there is none."""
+    found = await tx.fetchval(sql.lock_friend, friend_id)
+    return FriendState(found) if found else None
 
 
 async def set_state(tx: Connection, friend_id: FriendId, state: FriendState) -> bool:

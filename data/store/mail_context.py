@@ -12,7 +12,7 @@ import asyncpg
 from data import sql_loader
 from data.db import Connection
 from data.enums import AwardState, BookingState, OfferState
-from data.markets import Currency, Language, Market
+from data.markets import HOME, Currency, Language, Market
 from data.records.ids import MessageId, OfferId
 from data.records.jobs import Appointment
 from data.records.money import Money
@@ -70,6 +70,44 @@ class MessageContext:
     friend_name: str | None
     offer: CurrentOffer | None
     award: LatestAward | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PersonContext:
+    """The recipient of a message about a person, with the data of its entry of the journal.
+
+    `email` is None once the recipient's data is erased; `certificate` is the name, in the language
+    of the recipient, of the one that the entry names.
+    """
+
+    now: datetime
+    market: Market
+    entry_data: Mapping[str, Any]
+    email: str | None
+    language: Language
+    certificate: str | None
+
+
+Context = MessageContext | PersonContext
+
+
+async def person_contexts(
+    tx: Connection, ids: Sequence[MessageId]
+) -> Mapping[MessageId, PersonContext]:
+    """Return the contexts of these messages about people, as of now."""
+    if not ids:
+        return {}
+    return {
+        MessageId(row["id"]): PersonContext(
+            now=row["now"],
+            market=Market(row["market"] or HOME),
+            entry_data=row["data"],
+            email=row["email"],
+            language=Language(row["language"]),
+            certificate=row["certificate"],
+        )
+        for row in await tx.fetch(sql.person_contexts, ids)
+    }
 
 
 async def message_contexts(

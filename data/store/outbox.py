@@ -11,9 +11,11 @@ import asyncpg
 
 from data import sql_loader
 from data.db import Connection
-from data.enums import Audience, Channel
-from data.records.ids import BookingId, MessageId
+from data.enums import Audience, Channel, SubjectKind
+from data.records import subjects
+from data.records.ids import MessageId
 from data.records.messages import Message
+from data.records.subjects import Subject
 
 sql = sql_loader.load("messages")
 
@@ -91,9 +93,10 @@ def outcome_columns(outcomes: Sequence[DeliveryOutcome]) -> tuple[list[object], 
     )
 
 
-async def unpark(tx: Connection, message_id: MessageId) -> bool:
-    """Reset a parked message to its first attempt; False if it is not parked."""
-    return await tx.fetchval(sql.unpark, message_id) is not None
+async def unpark(tx: Connection, message_id: MessageId) -> Subject | None:
+    """Reset a parked message to its first attempt; return its subject, None if it is not parked."""
+    row = await tx.fetchrow(sql.unpark, message_id)
+    return _subject(row) if row else None
 
 
 async def backlog(tx: Connection) -> Backlog:
@@ -109,10 +112,16 @@ async def backlog(tx: Connection) -> Backlog:
     )
 
 
+def _subject(row: asyncpg.Record) -> Subject:
+    if row["booking_id"] is not None:
+        return subjects.booking(row["booking_id"])
+    return Subject(SubjectKind(row["subject_kind"]), row["subject_id"])
+
+
 def _message(row: asyncpg.Record) -> Message:
     return Message(
         id=MessageId(row["id"]),
-        booking_id=BookingId(row["booking_id"]),
+        subject=_subject(row),
         seq=row["seq"],
         channel=Channel(row["channel"]),
         audience=Audience(row["audience"]),

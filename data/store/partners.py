@@ -37,14 +37,11 @@ class Partner:
 
 
 async def insert(
-    tx: Connection, partner_id: PartnerId, *, name: str, members_only: bool, actor: str
+    tx: Connection, partner_id: PartnerId, *, name: str, members_only: bool
 ) -> Partner | None:
     """Add a partner; None if the name is taken."""
     row = await tx.fetchrow(sql.insert, partner_id, name, members_only)
-    if row is None:
-        return None
-    await tx.execute(sql.audit, actor, "partner.added", str(partner_id))
-    return _partner(row)
+    return _partner(row) if row else None
 
 
 async def find(tx: Connection, word: str) -> Partner | None:
@@ -60,11 +57,9 @@ async def insert_key(
     *,
     prefix: str,
     secret_sha256: bytes,
-    actor: str,
 ) -> None:
     """Store the hash of a new key."""
     await tx.execute(sql.insert_key, key_id, partner_id, prefix, secret_sha256)
-    await tx.execute(sql.audit, actor, "key.added", str(key_id))
 
 
 async def partners_by_key(tx: Connection, secrets_sha256: Sequence[bytes]) -> dict[bytes, Partner]:
@@ -74,13 +69,11 @@ async def partners_by_key(tx: Connection, secrets_sha256: Sequence[bytes]) -> di
 
 
 async def revoke_key(
-    tx: Connection, prefix: str, *, partner_id: PartnerId | None, actor: str
-) -> int:
-    """Revoke the valid keys with this prefix, of one partner or of all; return their number."""
-    revoked = [row["id"] for row in await tx.fetch(sql.revoke_key, prefix, partner_id)]
-    for key_id in revoked:
-        await tx.execute(sql.audit, actor, "key.revoked", str(key_id))
-    return len(revoked)
+    tx: Connection, prefix: str, *, partner_id: PartnerId | None
+) -> list[tuple[UUID, PartnerId]]:
+    """Revoke the valid keys with this prefix, of one partner or of all; return whose they are."""
+    rows = await tx.fetch(sql.revoke_key, prefix, partner_id)
+    return [(row["id"], PartnerId(row["partner_id"])) for row in rows]
 
 
 async def all_partners(tx: Connection) -> list[Partner]:

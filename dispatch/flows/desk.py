@@ -12,9 +12,11 @@ from uuid import UUID
 from data.db import Connection, moment, transaction
 from data.enums import BookingState
 from data.markets import Market
+from data.records import subjects
 from data.records.ids import BookingId, FriendId, PersonId
 from data.records.people import Friend
-from data.store import audit, desk, friends, jobs, read_models
+from data.records.subjects import Subject
+from data.store import audit, desk, friends, jobs, journal, read_models
 from data.store.desk import Position, Queue, Row
 from data.store.read_models import BookingView
 from dispatch.rules.jobs.matching import Nearby, booking_reference_point
@@ -100,14 +102,18 @@ async def open_booking(rt: Runtime, booking_id: BookingId, *, actor: str) -> Boo
         )
         if view is None or details is None:
             raise NotFound("there is no such booking")
-        await desk.record_access(tx, actor=actor, act="booking.opened", subject=str(booking_id))
+        await desk.record_access(
+            tx, actor=actor, act="booking.opened", subject=subjects.booking(booking_id)
+        )
         story = await desk.story(tx, booking_id)
         return BookingDetails(
             view=view, details=details, story=story, names=await _names(tx, details)
         )
 
 
-async def record_seen(rt: Runtime, act: str, *, actor: str, subject: str = ALL_RECORDS) -> None:
+async def record_seen(
+    rt: Runtime, act: str, *, actor: str, subject: audit.About = ALL_RECORDS
+) -> None:
     """Record that an operator has seen the data of people."""
     async with transaction(rt.pool) as tx:
         await desk.record_access(tx, actor=actor, act=act, subject=subject)
@@ -123,7 +129,9 @@ async def add_note(
             if await read_models.owner(tx, booking_id) is None:
                 raise NotFound("there is no such booking")
             raise NotesFull("text")
-        await audit.record(tx, actor=actor, act="booking.noted", subject=str(booking_id))
+        await audit.record(
+            tx, actor=actor, act="booking.noted", subject=subjects.booking(booking_id)
+        )
         return notes, await _names(tx, {"desk_notes": notes})
 
 
@@ -138,7 +146,9 @@ async def friends_nearby(
         job = await jobs.read(tx, booking_id, rt.packages)
         if job is None:
             raise NotFound("there is no such booking")
-        await desk.record_access(tx, actor=actor, act="booking.opened", subject=str(booking_id))
+        await desk.record_access(
+            tx, actor=actor, act="booking.opened", subject=subjects.booking(booking_id)
+        )
         now = await moment(tx)
         here = booking_reference_point(job.booking, rt.policy)
         ids = [one.friend_id for one in rt.index.nearest_any(here, limit)]
@@ -181,8 +191,24 @@ async def open_friend(
         row = await desk.friend(tx, friend_id, jobs=JOBS_LISTED)
         if row is None:
             raise NotFound("there is no such friend")
-        await desk.record_access(tx, actor=actor, act="friend.opened", subject=str(friend_id))
+        await desk.record_access(
+            tx, actor=actor, act="friend.opened", subject=subjects.person(friend_id)
+        )
         return row, await _names(tx, row)
+
+
+async def read_journal(
+    rt: Runtime, subject: Subject, *, before: int | None, limit: int, actor: str
+) -> list[Row]:
+    """A page of a person's or partner's journal, newest first; recorded in the audit.
+
+    Raises NotFound.
+    """
+    async with transaction(rt.pool) as tx:
+        if not await journal.exists(tx, subject):
+            raise NotFound(f"there is no such {subject.kind}")
+        await desk.record_access(tx, actor=actor, act="journal.opened", subject=subject)
+        return await journal.page(tx, subject, before=before, limit=limit)
 
 
 def _asked(words: str) -> desk.Asked:

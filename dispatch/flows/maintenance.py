@@ -163,9 +163,11 @@ async def backlog(rt: Runtime) -> Backlog:
 async def unpark(rt: Runtime, message_id: MessageId, *, actor: str = "desk") -> None:
     """Send a parked message again, for the desk. Raises NotFound."""
     async with transaction(rt.pool) as tx:
-        if not await outbox.unpark(tx, message_id):
+        subject = await outbox.unpark(tx, message_id)
+        if subject is None:
             raise NotFound("there is no such parked message")
-        await audit.record(tx, actor=actor, act="message.sent_again", subject=str(message_id))
+        data = {"message": str(message_id)}
+        await audit.record(tx, actor=actor, act="message.sent_again", subject=subject, data=data)
     rt.notify([])
 
 

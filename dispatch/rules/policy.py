@@ -53,7 +53,8 @@ class Policy:
     before the appointment is probably a mistake. A job can be completed without the customer's
     signature from `complete_after_percent` of the package's minutes on. `rank_by` weighs who is
     asked against what that gives away: `docs/decisions/0008-selection-leak.md`. The data of a
-    customer are erased `customers_kept` after the last change of the booking. `bookings_…` are
+    customer are erased `customers_kept` after the last change of the booking. A friend is told
+    `certificate_told_before` the end of a certificate. `bookings_…` are
     quotas of bookings without a partner, `proof_after_…` how many of them need no proof of work. A
     friend takes `jobs_per_day` at most in 24 hours, is paused after more than `hand_backs_per_day`,
     and sets capacity and radius up to `…_max`, unless the desk allows this friend otherwise. Of
@@ -106,6 +107,7 @@ class Policy:
     login_links_per_minute: int = 30
     customers_kept: timedelta = timedelta(days=365)
     mails_kept: timedelta = timedelta(days=30)
+    certificate_told_before: timedelta = timedelta(days=30)
     frame: int = 16
     overrides: tuple[Override, ...] = ()
     _at: dict[tuple[Tier, str], Policy] = field(
@@ -165,6 +167,8 @@ class Policy:
     def _check_kept(self) -> None:
         if self.customers_kept < self.privacy_after or self.mails_kept <= timedelta(0):
             raise ValueError("customers_kept must be privacy_after or more, mails_kept positive")
+        if self.certificate_told_before <= timedelta(0):
+            raise ValueError("certificate_told_before must be positive")
 
     def _check_visits(self) -> None:
         if self.agree_within <= timedelta(0):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from data.records.messages import Message
-from data.store.mail_context import MessageContext
+from data.store.mail_context import Context
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -15,7 +15,7 @@ class Delivery:
     """A message to deliver. Its id is the same on every attempt, so repeats can be recognised."""
 
     message: Message
-    context: MessageContext
+    context: Context
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,8 +29,9 @@ from babel.units import format_unit
 from data.enums import Audience
 from data.markets import MARKETS, Language
 from data.records.money import Money
-from dispatch.rules.jobs.events import FIELDS as EVENT_FIELDS
-from dispatch.rules.jobs.events import TEMPLATES, Shape, fact_of
+from dispatch.rules import journal
+from dispatch.rules.declarations import Shape, fact_of
+from dispatch.rules.jobs import events
 
 # Letters about an account rather than a booking.
 OF_ACCOUNTS: Final[Mapping[Audience, Mapping[str, frozenset[str]]]] = {
@@ -40,7 +41,7 @@ OF_ACCOUNTS: Final[Mapping[Audience, Mapping[str, frozenset[str]]]] = {
 FIELDS: Final[Mapping[Audience, Mapping[str, frozenset[str]]]] = {
     audience: {
         template.name: template.facts
-        for (recipient, _), template in TEMPLATES.items()
+        for (recipient, _), template in {**events.TEMPLATES, **journal.TEMPLATES}.items()
         if recipient is audience and template.facts is not None
     }
     | dict(OF_ACCOUNTS.get(audience, {}))
@@ -81,12 +82,14 @@ OF_SHAPE: Final[Mapping[Shape, Kind]] = {
 }
 KINDS: Final[Mapping[str, Kind]] = {
     "package": Kind.TEXT,
+    "certificate": Kind.TEXT,
     "code": Kind.TEXT,
     "area": Kind.TEXT,
     "first_name": Kind.TEXT,
     "pay": Kind.MONEY,
     "price": Kind.MONEY,
     "expires_at": Kind.MOMENT,
+    "until": Kind.MOMENT,
     "contact_due_at": Kind.MOMENT,
     "starts_at": Kind.MOMENT,
     "ends_at": Kind.CLOCK,
@@ -96,7 +99,7 @@ KINDS: Final[Mapping[str, Kind]] = {
     "link": Kind.LINK,
 } | {
     fact: OF_SHAPE[field.shape]
-    for name, field in EVENT_FIELDS.items()
+    for name, field in events.FIELDS.items()
     if field.shape in OF_SHAPE and (fact := fact_of(name)) in STATED
 }
 

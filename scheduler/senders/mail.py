@@ -30,6 +30,7 @@ from data.enums import Audience
 from data.markets import MARKETS
 from data.replace import replace
 from data.settings import Settings
+from data.store.mail_context import PersonContext
 from dispatch.runtime import Runtime
 from scheduler.senders import Delivery, GiveUp, Obsolete, Result, Retry, Sent
 from scheduler.senders.calendar import invitation
@@ -179,6 +180,8 @@ class Mail:
     def _attach_invitation(self, mail: EmailMessage, letter: Letter, delivery: Delivery) -> None:
         message, about = delivery.message, delivery.context
         cancelled = message.template in CANCELLING
+        if isinstance(about, PersonContext):
+            return
         appointment = about.award.appointment if about.award else None
         if appointment is None or not (cancelled or message.template == "appointment"):
             return

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 from data.enums import Audience, AwardState, BookingState, OfferState
@@ -17,9 +17,11 @@ from data.markets import MARKETS
 from data.records.catalogue import Package
 from data.records.messages import Message
 from data.records.money import Money
-from data.store.mail_context import LatestAward, MessageContext
+from data.store.mail_context import Context, LatestAward, MessageContext, PersonContext
+from dispatch.rules.declarations import Shape, Validity, fact_of
 from dispatch.rules.jobs.customer_links import customer_token
-from dispatch.rules.jobs.events import FIELDS, TEMPLATES, Shape, Validity, fact_of
+from dispatch.rules.jobs.events import FIELDS, TEMPLATES
+from dispatch.rules.journal import FIELDS as ENTRY_FIELDS
 from dispatch.rules.people.names import first_name
 from dispatch.rules.trust import mailed_secrets
 
@@ -36,8 +38,10 @@ class Content:
     base_url: str
     secret: bytes
 
-    def facts(self, message: Message, about: MessageContext) -> Mapping[str, object]:
+    def facts(self, message: Message, about: Context) -> Mapping[str, object]:
         """The facts known about a message; a letter takes those it declares and no other."""
+        if isinstance(about, PersonContext):
+            return _of_person(about)
         known: dict[str, object] = {
             "timezone": MARKETS[about.market].timezone,
             "package": self.packages[about.package].texts[about.language].name,
@@ -67,6 +71,16 @@ class Content:
         if about.offer:
             return f"{self.base_url}/friend/offers/{about.offer.id}"
         return f"{self.base_url}/friend/jobs/{message.booking_id}"
+
+
+def _of_person(about: PersonContext) -> dict[str, object]:
+    known: dict[str, object] = {"timezone": MARKETS[about.market].timezone}
+    if about.certificate is not None:
+        known["certificate"] = about.certificate
+    for name, value in about.entry_data.items():
+        if ENTRY_FIELDS[name].shape is Shape.MOMENT:
+            known[name] = datetime.fromisoformat(value)
+    return known
 
 
 def _of_event(about: MessageContext) -> dict[str, object]:
@@ -156,9 +170,11 @@ CHECKS: Final[Mapping[Validity, Callable[[MessageContext], bool]]] = {
 }
 
 
-def is_valid(message: Message, about: MessageContext) -> bool:
+def is_valid(message: Message, about: Context) -> bool:
     """Whether a message is still true and still of use to its recipient."""
     if about.email is None:
         return False
+    if isinstance(about, PersonContext):
+        return True
     template = TEMPLATES.get((message.audience, message.template))
     return template is None or CHECKS[template.valid](about)

@@ -24,7 +24,7 @@ import httpx2
 
 from data.markets import Language
 from data.records.messages import Message
-from data.store.mail_context import MessageContext
+from data.store.mail_context import MessageContext, PersonContext
 from data.store.push_subscriptions import PhoneProblem, PushSubscription
 from dispatch.flows.people import push_subscriptions
 from dispatch.rules.jobs.events import TEMPLATES
@@ -178,8 +178,13 @@ class Push:
         return cls(rt=rt, client=PushClient.of(rt), content=mail.content, fallback=mail)
 
     async def send(self, delivery: Delivery) -> Result:
-        """Send to all phones of the recipient, unless the message is no longer valid."""
+        """Send to all phones of the recipient, unless the message is no longer valid.
+
+        What is about a person is mailed: phones ring for jobs.
+        """
         message, about = delivery.message, delivery.context
+        if isinstance(about, PersonContext):
+            return await self.fallback.send(delivery)
         if not is_valid(message, about):
             return Obsolete()
         results = await self.client.send_all(

@@ -92,6 +92,7 @@ TABLE = {
         (
             *("show_numbers", "show_queues", "find_bookings", "open_booking", "list_neighbours"),
             *("show_map", "list_messages", "find_friends", "open_friend", "list_partners"),
+            *("read_journal_of_person", "read_journal_of_partner"),
             "list_decisions",
         ),
         ALL_OPERATORS,
@@ -271,6 +272,7 @@ async def arrange_callers(api, clock, owner):
         "offer_id": offer,
         "starts_at": starts_at,
         "friend_id": api.friends["f2"],
+        "person_id": api.friends["f2"],
         "code": "wifi",
         "passkey_id": MISSING,
         "message_id": await owner.fetchval(parked, booking["id"]),

@@ -1,5 +1,7 @@
 """Partners and their keys for the desk, and unsent messages."""
 
+from uuid import uuid4
+
 from tests.api.conftest import BOOKING, expect
 
 PARTNERS = "/v1/desk/partners"
@@ -23,16 +25,19 @@ async def test_a_key_is_returned_once_and_valid_until_revoked(api, owner):
     assert (await api.client(further["key"]).get("/v1/bookings")).status_code == 200
     again = await desk.delete(f"{PARTNERS}/{made['id']}/keys/{made['prefix']}")
     expect(again, 404, "not-found")
-    acts = await owner.fetch(
-        "SELECT act, actor FROM audit WHERE act ~ '^(partner|key)' ORDER BY id"
-    )
-    assert [line["act"] for line in acts] == [
-        "partner.added",
-        "key.added",
-        "key.added",
-        "key.revoked",
+    journal = f"{PARTNERS}/{made['id']}/journal"
+    entries = (await desk.get(journal)).json()["items"]
+    assert [(one["seq"], one["kind"], one["data"].get("prefix")) for one in entries] == [
+        (4, "partner.key_revoked", made["prefix"]),
+        (3, "partner.key_made", further["prefix"]),
+        (2, "partner.key_made", made["prefix"]),
+        (1, "partner.added", None),
     ]
-    assert all(line["actor"].startswith("operator:") for line in acts)
+    assert all(one["actor"].startswith("operator:") for one in entries)
+    page = (await desk.get(journal, limit=3)).json()
+    assert page["items"] == entries[:3]
+    assert (await desk.get(journal, cursor=page["next_cursor"])).json()["items"] == entries[3:]
+    expect(await desk.get(journal.replace(made["id"], str(uuid4()))), 404, "not-found")
 
 
 async def test_names_of_partners_are_unique_and_keys_belong_to_one(api):
@@ -68,8 +73,9 @@ async def test_parked_messages_are_listed_and_retried(api, owner):
     pending = (await desk.get("/v1/desk/messages", state="pending")).json()["items"]
     assert [one["id"] for one in pending] == [seen[0]["id"]]
     assert len((await desk.get("/v1/desk/messages")).json()["items"]) == len(parked) - 1
-    [line] = await owner.fetch("SELECT subject FROM audit WHERE act = 'message.sent_again'")
-    assert line["subject"] == seen[0]["id"]
+    [line] = await owner.fetch("SELECT * FROM audit WHERE act = 'message.sent_again'")
+    assert (line["subject_kind"], line["subject"]) == ("booking", booking["id"])
+    assert line["data"] == {"message": seen[0]["id"]}
 
 
 async def test_a_partner_gets_no_link_of_its_customer(api):

@@ -38,7 +38,8 @@ NOT_EXPORTED = {
         ["postcodes", "geocodes", "transitions", "migrations", "clock"], "of no person"
     ),
     "quotes": "names nobody",
-    "timers": "deadlines, which follow from the events",
+    "timers": "deadlines, which follow from the events and certificates",
+    "subjects": "counts the entries of a journal",
     "decisions": "says why others were asked; a friend sees their own by the booking",
     "answers": "responses that repeat what is exported, kept for a day",
     "login_links": "secrets",
@@ -127,7 +128,7 @@ async def test_an_erased_customer_is_in_no_row_and_no_mail_and_the_ledger_stays(
     cell = await owner.fetchrow("SELECT cell_lat, cell_lon FROM bookings")
     assert tuple(point) == tuple(cell)
     expect(await desk.post(ERASE, VERA), 404, "not-found")
-    line = await owner.fetchrow("SELECT actor, data FROM audit WHERE act = 'person.erased'")
+    line = await owner.fetchrow("SELECT actor, data FROM journal WHERE kind = 'person.erased'")
     assert line["actor"].startswith("operator:")
     assert line["data"] == {"kept": []}
 
@@ -241,7 +242,9 @@ async def test_customers_are_erased_when_the_time_of_the_policy_is_over(api, own
     assert await rows_with(owner, MARKS[:5]) == []
     assert await rows_with(owner, ["otto@"])
     assert not mails(api)
-    assert await owner.fetchval("SELECT actor FROM audit WHERE act = 'person.erased'") == "system"
+    assert (
+        await owner.fetchval("SELECT actor FROM journal WHERE kind = 'person.erased'") == "system"
+    )
 
 
 async def begin_visit(api, verb, body=None):
@@ -312,6 +315,7 @@ async def test_an_operator_gets_passkeys_and_account_mails_without_secrets(api, 
     assert [one["name"] for one in whole["passkeys"]] == ["Laptop"]
     assert [one["template"] for one in whole["account_mails"]] == ["login_link"]
     assert whole["operator"]["role"] == "admin"
+    assert [(one["seq"], one["kind"]) for one in whole["journal"]] == [(1, "operator.added")]
     assert "credential" not in str(whole)
 
 

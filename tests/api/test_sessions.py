@@ -340,8 +340,11 @@ async def test_a_revoked_key_is_invalid_at_once(api, owner, problem):
     kept = str(await owner.fetch("SELECT * FROM partner_keys"))
     assert key not in kept
     assert second not in kept
-    acts = await owner.fetch("SELECT act FROM audit WHERE act LIKE 'key.%' ORDER BY id")
-    assert [row["act"] for row in acts] == ["key.added", "key.added", "key.revoked"]
+    entries = await owner.fetch(
+        "SELECT kind FROM journal WHERE subject_kind = 'partner' ORDER BY seq"
+    )
+    made, revoked = "partner.key_made", "partner.key_revoked"
+    assert [row["kind"] for row in entries] == ["partner.added", made, made, revoked]
 
 
 async def test_partner_names_are_unique_and_keys_must_exist(api):

@@ -25,6 +25,7 @@ OFFERS = {n: id_(500 + n) for n in range(1, 9)}
 AWARDS = {"won": id_(600), "done": id_(601), "new": id_(602)}
 NEW = id_(900)
 SHA = b"\x01" * 32
+OF_FRIEND = {"booking_id": None, "subject_kind": "person", "subject_id": FRIENDS[2]}
 USED_ENDPOINT = "https://fcm.googleapis.com/fcm/send/rung"
 
 
@@ -189,6 +190,17 @@ def rows() -> dict[str, dict[str, Any]]:
             "data": {},
             "next_at": NOW,
         },
+        "subjects": {"kind": "person", "id": FRIENDS[1], "seq": 0},
+        "journal": {
+            "subject_kind": "person",
+            "subject_id": FRIENDS[2],
+            "seq": 2,
+            "kind": "friend.paused",
+            "at": NOW,
+            "actor": "system",
+            "data": {},
+        },
+        "audit": {"at": NOW, "actor": "system", "act": "x", "subject_kind": None, "subject": "y"},
         "answers": {
             "principal": "partner:1",
             "key": "new",
@@ -327,6 +339,7 @@ async def _complete_booking(tx: asyncpg.Connection) -> None:
     await insert_row(tx, "timers", booking_id=BOOKINGS["open"], kind="offers_expire")
     await insert_row(tx, "answers", key="used")
     await insert_row(tx, "messages", id=id_(700), booking_id=done)
-    await tx.execute(
-        "INSERT INTO audit (at, actor, act, subject) VALUES ($1, 'system', 'x', 'y')", NOW
-    )
+    await insert_row(tx, "audit")
+    await insert_row(tx, "subjects", id=FRIENDS[2], seq=1)
+    await insert_row(tx, "journal", seq=1)
+    await insert_row(tx, "timers", **OF_FRIEND, kind="certificate_ending")

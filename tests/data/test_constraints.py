@@ -25,6 +25,7 @@ from tests.data.sample_rows import (
     HOUR,
     NEW,
     NOW,
+    OF_FRIEND,
     OFFERS,
     SHA,
     TICK,
@@ -217,8 +218,24 @@ INVALID_ROWS: list[tuple[str, dict[str, Any], str]] = [
     ("awards", {"offer_id": OFFERS[1]}, "award_of_offer"),
     ("awards", {"offer_id": OFFERS[5]}, "awards_offer_id_key"),
     ("timers", {"not_before": NOW - TICK}, "timer_not_early"),
-    ("timers", {"booking_id": BOOKINGS["open"], "kind": "offers_expire"}, "timers_pkey"),
+    ("timers", {"booking_id": BOOKINGS["open"], "kind": "offers_expire"}, "timers_booking"),
     ("timers", {"booking_id": NEW}, "timers_booking_id_fkey"),
+    ("timers", {"booking_id": None}, "timer_subject"),
+    ("timers", {"booking_id": None, "subject_id": FRIENDS[2]}, "timer_subject"),
+    (
+        "timers",
+        {"subject_kind": "person", "subject_id": FRIENDS[2], "kind": "certificate_ending"},
+        "timer_subject",
+    ),
+    ("timers", {"subject_kind": "partner"}, "timer_subject"),
+    ("timers", {"kind": "certificate_ending"}, "timer_kind_of_subject"),
+    ("timers", OF_FRIEND, "timer_kind_of_subject"),
+    ("timers", {**OF_FRIEND, "kind": "certificate_ending"}, "timers_of_subjects"),
+    (
+        "timers",
+        {**OF_FRIEND, "subject_id": FRIENDS[3], "kind": "certificate_ending"},
+        "timer_of_subject",
+    ),
     ("events", {"seq": 3}, "events_without_gaps"),
     ("events", {"seq": 1}, "events_pkey"),
     ("events", {"seq": 0}, "events_seq_check"),
@@ -234,6 +251,27 @@ INVALID_ROWS: list[tuple[str, dict[str, Any], str]] = [
     ("messages", {"state": "sent"}, "message_sent"),
     ("messages", {"problem": "x" * 501}, "messages_problem_check"),
     ("messages", {"booking_id": NEW}, "messages_booking_id_fkey"),
+    ("messages", {"booking_id": None}, "message_subject"),
+    ("messages", {"subject_kind": "person"}, "message_subject"),
+    ("messages", {"subject_id": FRIENDS[2]}, "message_subject"),
+    ("messages", {**OF_FRIEND, "subject_kind": "booking"}, "message_subject"),
+    ("messages", {**OF_FRIEND, "seq": 2}, "message_of_entry"),
+    ("messages", {**OF_FRIEND, "subject_kind": "partner"}, "message_of_entry"),
+    ("subjects", {"id": FRIENDS[2]}, "subjects_pkey"),
+    ("subjects", {"kind": "booking", "id": BOOKINGS["done"]}, "subject_of_a_kind"),
+    ("subjects", {"id": NEW}, "subjects_person_id_fkey"),
+    ("subjects", {"kind": "partner"}, "subjects_partner_id_fkey"),
+    ("subjects", {"seq": -1}, "subjects_seq_check"),
+    ("subjects", {"seq": 1}, "subject_last_entry"),
+    ("journal", {"seq": 0}, "journal_seq_check"),
+    ("journal", {"seq": 1}, "journal_pkey"),
+    ("journal", {"seq": 3}, "journal_without_gaps"),
+    ("journal", {"subject_id": FRIENDS[3], "seq": 1}, "journal_subject"),
+    ("journal", {"subject_kind": "partner", "seq": 1}, "journal_subject"),
+    ("journal", {"kind": "Paused"}, "journal_kind_check"),
+    ("journal", {"actor": "operator:Olga"}, "journal_actor_check"),
+    ("journal", {"data": []}, "journal_data_check"),
+    ("audit", {"subject_kind": "person"}, "audit_subject_has_id"),
     ("answers", {"key": "used"}, "answers_pkey"),
     ("answers", {"key": ""}, "answers_key_check"),
     ("answers", {"key": "x" * 256}, "answers_key_check"),
@@ -497,7 +535,7 @@ def test_no_row_is_inserted_in_a_later_state(
 
 @pytest.mark.parametrize("role", ROLES)
 @pytest.mark.parametrize(
-    "table", ["events", "decisions", "audit", "charges", "reversals", "ratings"]
+    "table", ["events", "decisions", "audit", "charges", "reversals", "ratings", "journal"]
 )
 @pytest.mark.parametrize(
     "statement", ["UPDATE {} SET at = at", "DELETE FROM {}", "TRUNCATE {} CASCADE"]
@@ -511,7 +549,10 @@ def test_history_cannot_be_changed(samples: SampleDatabase, role: str, table: st
     "statement",
     [
         *(f"DELETE FROM {t}" for t in ("people", "friends", "bookings", "offers", "awards")),
-        *(f"DELETE FROM {t}" for t in ("messages", "partners", "partner_keys", "prices")),
+        *(
+            f"DELETE FROM {t}"
+            for t in ("messages", "partners", "partner_keys", "prices", "subjects")
+        ),
         "TRUNCATE bookings CASCADE",
         "TRUNCATE timers",
         "INSERT INTO transitions VALUES ('bookings', 'cancelled', 'open')",

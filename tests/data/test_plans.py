@@ -41,6 +41,8 @@ GROWING = frozenset(
         "ratings",
         "charges",
         "reversals",
+        "subjects",
+        "journal",
         "push_subscriptions",
         "confirmed_contacts",
         "quotas",
@@ -74,7 +76,7 @@ HOT: Mapping[str, Mapping[str, Hot]] = {
         "load": hot(
             FEW,
             by="bookings_pkey people_pkey ratings_pkey offer_once_a_round awards_booking "
-            "timers_pkey",
+            "timers_booking",
         ),
         "due": hot(100, by="timers_due"),
         "by_reference": hot([ONE], ["order 1"], by="booking_partner_reference"),
@@ -90,9 +92,9 @@ HOT: Mapping[str, Mapping[str, Hot]] = {
             by="awards_pkey|awards_id_booking_id_key",
         ),
         "update_people": hot([ONE], ["M1 1"], [None], by="people_pkey"),
-        "stop_timers": hot([ONE], ["retry"], by="timers_pkey"),
+        "stop_timers": hot([ONE], ["retry"], by="timers_booking"),
         "count_open_jobs": hot([ONE], [1], [1], [0], [False], [BEGINNING], by="friends_pkey"),
-        "postpone_timers": hot(ONE, by="timers_pkey"),
+        "postpone_timers": hot(ONE, by="timers_booking"),
         "next_due": hot(by="timers_due"),
     },
     "friends": {
@@ -105,8 +107,8 @@ HOT: Mapping[str, Mapping[str, Hot]] = {
         "ids_after": hot(ONE, 100, by="friends_pkey"),
         "fingerprint": hot(FEW, BEGINNING, by="friends_pkey offers_inbox"),
         "lock_and_fingerprint": hot(FEW, BEGINNING, by="friends_pkey offers_inbox"),
-        "hurry_retries": hot(FEW, by="bookings_unfilled timers_pkey"),
-        "hurry_markets": hot(["CH"], by="bookings_unfilled timers_pkey"),
+        "hurry_retries": hot(FEW, by="bookings_unfilled timers_booking"),
+        "hurry_markets": hot(["CH"], by="bookings_unfilled timers_booking"),
         "changed_since": hot("99999999", by="friends_changed"),
     },
     "friend_changes": {
@@ -157,6 +159,23 @@ HOT: Mapping[str, Mapping[str, Hot]] = {
     "mail_context": {
         "message_contexts": hot(
             FEW, by="messages_pkey bookings_pkey events_pkey people_pkey awards_booking"
+        ),
+        "person_contexts": hot(FEW, by="messages_pkey journal_pkey people_pkey friends_pkey"),
+    },
+    "journal": {
+        "page": hot("person", ONE, 100, 50, by="journal_pkey"),
+    },
+    "certificates": {
+        "due": hot(100, by="timers_due"),
+        "take_timer": hot(ONE, by="timers_of_subjects"),
+        "postpone_timer": hot(ONE, by="timers_of_subjects"),
+        "ending": hot(
+            ONE,
+            by="friend_certificates_pkey|friend_certificates_friend_id_certificate_valid_excl",
+        ),
+        "mark_told": hot(
+            *(ONE, ["wifi"], [BEGINNING]),
+            by="friend_certificates_pkey|friend_certificates_friend_id_certificate_valid_excl",
         ),
     },
     "push_subscriptions": {
@@ -255,6 +274,8 @@ OPTIONAL: Mapping[str, frozenset[str]] = {
         ]
     ),
     "messages": frozenset({"unpark"}),
+    "journal": frozenset({"number", "exists"}),
+    "certificates": frozenset({"without_timer", "set_timers"}),
     "events": frozenset({"valid_credentials"}),
     "read_models": frozenset({"positions", "outcomes"}),
     "desk": frozenset(
@@ -313,6 +334,21 @@ PENDING = """
     UPDATE messages SET state = 'pending', sent_at = NULL
     WHERE booking_id IN (SELECT id FROM bookings WHERE state = 'open' ORDER BY id LIMIT 100)
 """
+# Every friend has an entry, a message and a timer; the messages of some wait.
+JOURNALS = """
+    INSERT INTO subjects (kind, id, seq) SELECT 'person', id, 1 FROM friends;
+    INSERT INTO journal (subject_kind, subject_id, seq, kind, at, actor, data)
+    SELECT 'person', id, 1, 'friend.suspended', moment(), 'system', '{}' FROM friends;
+    INSERT INTO messages (id, subject_kind, subject_id, seq, channel, audience, recipient_id,
+                          template, data, state, next_at, sent_at)
+    SELECT gen_random_uuid(), 'person', id, 1, 'mail', 'friend', id, 'suspended', '{}',
+           CASE WHEN n % 10 > 0 THEN 'sent' ELSE 'pending' END::message_state, moment(),
+           CASE WHEN n % 10 > 0 THEN moment() END
+    FROM (SELECT id, row_number() OVER () AS n FROM friends) AS f;
+    INSERT INTO timers (subject_kind, subject_id, kind, due_at, not_before)
+    SELECT 'person', id, 'certificate_ending', moment() + interval '1 year',
+           moment() + interval '1 year' FROM friends;
+"""
 REVERSED = "INSERT INTO reversals SELECT booking_id, no, moment() FROM charges LIMIT 2000"
 
 
@@ -352,6 +388,7 @@ async def add_history(connection: asyncpg.Connection) -> None:
     await connection.execute(PARTNERED)
     await connection.execute(PENDING)
     await connection.execute(REVERSED)
+    await connection.execute(JOURNALS)
     await connection.execute("ANALYZE")
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from data.enums import Audience, Channel, Wish
 from data.records.ids import derived_id
+from dispatch.rules.declarations import Shape
 from dispatch.rules.jobs import confirmation, contest, events, fan_out, visit
 from dispatch.rules.jobs import job as rules
 from tests.rules.facts import BOOKING, Scenario, friend, friends
@@ -75,7 +76,7 @@ def test_only_the_desk_sees_which_friends_an_event_names(audience):
     of_friends = {
         name
         for name, field in events.FIELDS.items()
-        if field.shape in (events.Shape.IDS, events.Shape.OFFERS) or name in ("friend", "offer")
+        if field.shape in (Shape.IDS, Shape.OFFERS) or name in ("friend", "offer")
     }
     whole = dict.fromkeys(events.FIELDS, 0)
     assert events.seen_by(audience, whole).keys().isdisjoint(of_friends)

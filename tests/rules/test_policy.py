@@ -40,6 +40,7 @@ def test_four_are_asked_and_have_twelve_hours():
         ({"base_moves_every": timedelta(seconds=-1)}, "base_moves_every"),
         ({"customers_kept": timedelta(days=13)}, "customers_kept"),
         ({"mails_kept": timedelta(0)}, "mails_kept"),
+        ({"certificate_told_before": timedelta(0)}, "certificate_told_before"),
         ({"jobs_per_day": DAY_LIMIT_MAX + 1}, "jobs_per_day"),
         ({"hand_backs_per_day": DAY_LIMIT_MAX + 1}, "hand_backs_per_day"),
         ({"early_departure": -HOUR}, "early_departure"),

@@ -5,13 +5,15 @@ from uuid import uuid4
 import pytest
 
 from data.db import DatabaseError
-from data.enums import Channel
+from data.enums import Channel, FriendState
 from dispatch.flows import maintenance
 from dispatch.flows.jobs import commands
+from dispatch.flows.people import friends
 from dispatch.rules.refusals import NotFound
 from scheduler.deliveries import CONCURRENCY, LEASE_S
 from scheduler.relay import BACK_OFF_S, Relay
 from scheduler.senders import GiveUp, Obsolete, Retry, Sent
+from scheduler.senders.mail import Mail
 from tests.builders import book_and_accept, book_job, import_neighbours, live_offers_of
 from tests.conftest import end_sessions
 
@@ -362,3 +364,39 @@ async def test_the_backlog_is_counted(rt, clock, sender, deliver):
     await deliver()
     waiting = await maintenance.backlog(rt)
     assert (waiting.pending, waiting.parked, waiting.pending_late_s) == (0, 1, 0)
+
+
+async def test_a_friend_gets_the_messages_of_each_subject_in_order(
+    rt, clock, sender, deliver, messages
+):
+    """About the friend and about a booking: each waits for its own earlier ones alone."""
+    await import_neighbours(rt, 1)
+    [offer] = live_offers_of(await book_job(rt))
+    friend = offer.friend_id
+    for state in (FriendState.SUSPENDED, FriendState.ACTIVE):
+        await friends.set_state(rt, friend, state, actor="desk")
+    await commands.accept(rt, offer.id, friend)
+    sender.answers["suspended"] = always(Retry("not now"))
+    await deliver()
+    assert sender.templates(friend) in (
+        ["offer", "suspended", "awarded"],
+        ["suspended", "offer", "awarded"],
+        ["offer", "awarded", "suspended"],
+    )
+    sender.answers["suspended"] = always(Sent())
+    sender.answers["offer"] = always(Retry("not now"))
+    await clock.advance(timedelta(seconds=BACK_OFF_S[0]))
+    await deliver()
+    assert sender.templates(friend)[3:] == ["suspended", "reinstated"]
+    about_friend = [m for m in await messages() if m["subject_id"] == friend]
+    assert [(m["subject_kind"], m["state"]) for m in about_friend] == [("person", "sent")] * 2
+
+
+async def test_a_message_about_a_friend_is_a_letter_even_where_phones_ring(rt, deliver, relay):
+    await import_neighbours(rt, 1)
+    friend = next(iter(rt.index)).id
+    relay._senders = {Channel.MAIL: Mail.of(rt)}
+    await friends.set_state(rt, friend, FriendState.SUSPENDED, actor="desk")
+    await deliver()
+    [mail] = rt.settings.mail_folder.glob("*.eml")
+    assert "Konto ist gesperrt" in mail.read_text() or "account is suspended" in mail.read_text()

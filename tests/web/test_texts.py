@@ -27,7 +27,9 @@ from data.markets import Language
 from data.seed.catalogue import load
 from data.store.desk import Queue
 from data.store.push_subscriptions import PhoneProblem
-from dispatch.rules.jobs.events import EVENTS, FIELDS, TEMPLATES, Shape
+from dispatch.rules import journal
+from dispatch.rules.declarations import Shape
+from dispatch.rules.jobs.events import EVENTS, FIELDS, TEMPLATES
 from dispatch.rules.jobs.nearby import DeskOutcome
 from dispatch.rules.jobs.outcomes import FRIEND_OUTCOMES
 from dispatch.rules.jobs.reasons import (
@@ -37,6 +39,7 @@ from dispatch.rules.jobs.reasons import (
     IncompleteReason,
     SystemReason,
 )
+from dispatch.rules.journal import JOURNAL
 from dispatch.rules.people.reachability import Obstacle
 from geo.point import Precision
 
@@ -88,7 +91,8 @@ CODES: Mapping[tuple[str, str], Iterable[str]] = {
     ("desk", "role"): OperatorRole,
     ("desk", "standing"): [f"{state}{end}" for state in FriendState for end in ("", "_text")],
     ("desk", "state"): BookingState,
-    ("desk", "template"): {template.name for template in TEMPLATES.values()},
+    ("desk", "journal"): JOURNAL,
+    ("desk", "template"): {name for _, name in {**TEMPLATES, **journal.TEMPLATES}},
     ("desk", "tier"): Tier,
     ("desk", "wish"): Wish,
     ("friend", "back"): HandBackReason,
@@ -219,11 +223,15 @@ def test_the_page_of_a_booking_states_every_state():
 
 @pytest.mark.parametrize(
     ("face", "prefix", "source"),
-    [("desk", "event", "booking/story.ts"), ("job", "past", "history.ts")],
+    [
+        ("desk", "event", "booking/story.ts"),
+        ("desk", "journal", "Journal.svelte"),
+        ("job", "past", "history.ts"),
+    ],
 )
 def test_the_texts_of_events_use_only_values_that_the_page_gives(face, prefix, source):
     given = set(re.findall(r"(\w+):", (SOURCES / face / source).read_text("utf-8")))
-    given |= {name for name, field in FIELDS.items() if field.shape in PLAIN}
+    given |= {name for name, field in FIELDS.items() if field.shape in PLAIN and prefix != "journal"}
     found = texts(SOURCES / face / "texts", "en")
     used = {name for key in found if key.startswith(f"{prefix}.") for name in places(found[key])}
     assert used - given == set()

@@ -1,5 +1,6 @@
 -- name: record
-INSERT INTO audit (at, actor, act, subject, data) VALUES (moment(), $1, $2, $3, $4)
+INSERT INTO audit (at, actor, act, subject_kind, subject, data) VALUES (moment(), $1, $2, $3, $4, $5)
 
 -- name: record_many
-INSERT INTO audit (at, actor, act, subject, data) SELECT moment(), $1, $2, t.s, t.d FROM unnest($3::text[], $4::jsonb[]) AS t (s, d)
+INSERT INTO audit (at, actor, act, subject_kind, subject, data)
+SELECT moment(), $1, $2, t.k, t.s, t.d FROM unnest($3::subject_kind[], $4::text[], $5::jsonb[]) AS t (k, s, d)

@@ -1,5 +1,7 @@
 -- name: parked_messages
-SELECT id, booking_id, channel, audience, template, attempts, next_at, problem FROM messages
+SELECT id, booking_id, subject_kind, coalesce(subject_id, booking_id) AS subject_id, channel, audience, template, attempts,
+       next_at, problem
+FROM messages
 WHERE state = 'parked' ORDER BY next_at, id LIMIT $1
 
 -- name: clocks
@@ -22,6 +24,13 @@ WHERE b.state = 'awarded' AND NOT EXISTS (SELECT FROM timers t WHERE t.booking_i
    OR b.state = 'open' AND NOT EXISTS (SELECT FROM timers t WHERE t.booking_id = b.id AND t.kind = 'offers_expire')
    OR b.state = 'unconfirmed' AND NOT EXISTS (SELECT FROM timers t WHERE t.booking_id = b.id AND t.kind = 'confirmation_due')
 LIMIT 20
+
+-- name: journals_broken
+-- Subjects whose last number is not the number of their entries.
+SELECT s.kind, s.id FROM subjects s
+LEFT JOIN (SELECT subject_kind, subject_id, count(*) AS entries FROM journal GROUP BY 1, 2) AS j
+  ON j.subject_kind = s.kind AND j.subject_id = s.id
+WHERE s.seq <> coalesce(j.entries, 0) ORDER BY s.kind, s.id LIMIT 20
 
 -- name: friends_miscounted
 -- Friends whose counter of open jobs is not the number of jobs they hold.

@@ -100,7 +100,7 @@ SELECT b.id FROM bookings b JOIN people c ON c.id = b.customer_id
 WHERE b.state IN ('open', 'unfilled', 'awarded') AND b.state <> 'completed' AND c.precision IN ('town', 'district') LIMIT $1
 
 -- name: parked_messages
-SELECT booking_id AS id FROM messages WHERE state = 'parked' LIMIT $1
+SELECT coalesce(booking_id, subject_id) AS id FROM messages WHERE state = 'parked' LIMIT $1
 
 -- name: day_numbers
 -- Events since midnight in a time zone; a booking counts once per kind.
@@ -163,8 +163,8 @@ WHERE id = $1 AND kind = 'friend' AND jsonb_array_length(desk_notes) < $4 RETURN
 
 -- name: record_access
 -- Repeated access within ten minutes is recorded once.
-INSERT INTO audit (at, actor, act, subject)
-SELECT moment(), $1, $2, $3
+INSERT INTO audit (at, actor, act, subject, subject_kind)
+SELECT moment(), $1, $2, $3, $4
 WHERE NOT EXISTS (SELECT FROM audit a WHERE a.subject = $3 AND a.at > (SELECT moment()) - interval '10 minutes'
                     AND a.actor = $1 AND a.act = $2)
 
@@ -181,7 +181,9 @@ JOIN people c ON c.id = b.customer_id WHERE c.lat IS NOT NULL LIMIT $1
 
 -- name: messages
 -- By the time of the last attempt, the longest waiting first.
-SELECT id, booking_id, channel, audience, template, state, attempts, next_at, problem FROM messages
+SELECT id, booking_id, subject_kind, coalesce(subject_id, booking_id) AS subject_id, channel, audience, template, state,
+       attempts, next_at, problem
+FROM messages
 WHERE state = $1 AND state IN ('parked', 'pending') AND (next_at, id) > ($2, $3::uuid) ORDER BY next_at, id LIMIT $4
 
 -- name: friends

@@ -151,7 +151,7 @@ SELECT f.id, f.ref, f.state, f.tier, f.market, f.languages, f.radius_m, f.capaci
 FROM friends f JOIN people p ON p.id = f.id WHERE f.id = $1
 
 -- name: lock_friend
-SELECT id FROM friends WHERE id = $1 FOR NO KEY UPDATE
+SELECT state FROM friends WHERE id = $1 FOR NO KEY UPDATE
 
 -- name: hurry_retries
 -- Unfilled bookings these friends may reach are retried now; the margin allows for the cell in place of the address.

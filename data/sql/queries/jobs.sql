@@ -27,7 +27,7 @@ FROM bookings b JOIN people p ON p.id = b.customer_id WHERE b.id = ANY($1::uuid[
 
 -- name: due
 SELECT DISTINCT booking_id, min(not_before) OVER (PARTITION BY booking_id) AS since
-FROM timers WHERE not_before <= moment() ORDER BY since LIMIT $1
+FROM timers WHERE not_before <= moment() AND booking_id IS NOT NULL ORDER BY since LIMIT $1
 
 -- name: appointments_of
 SELECT friend_id, booking_id, lower(appointment) AS starts_at, upper(appointment) AS ends_at, appointment_revision

@@ -1,6 +1,6 @@
 -- name: claim
 -- By state, never by an id greater than the last one: a row committed late would be missed. Not while an earlier
--- message to the same recipient about the same booking is pending. Leases and back-off are wall-clock time: a test
+-- message to the same recipient about the same subject is pending: a booking, or what is none. Leases and back-off are wall-clock time: a test
 -- clock that runs fast must not shorten them.
 WITH due AS MATERIALIZED (
   SELECT m.id FROM messages m
@@ -8,6 +8,10 @@ WITH due AS MATERIALIZED (
     AND NOT EXISTS (SELECT FROM messages e
                     WHERE e.state = 'pending' AND e.booking_id = m.booking_id AND e.recipient_id = m.recipient_id
                       AND (e.seq, e.id) < (m.seq, m.id))
+    AND (m.booking_id IS NOT NULL OR NOT EXISTS (
+      SELECT FROM messages e
+      WHERE e.state = 'pending' AND e.booking_id IS NULL AND e.recipient_id = m.recipient_id
+        AND (e.subject_kind, e.subject_id) = (m.subject_kind, m.subject_id) AND (e.seq, e.id) < (m.seq, m.id)))
   ORDER BY m.next_at LIMIT $1 FOR UPDATE SKIP LOCKED)
 UPDATE messages m
 SET attempts = m.attempts + 1,
@@ -28,7 +32,7 @@ WHERE m.id = t.i AND m.state = 'pending' AND (t.s = 'sent' OR m.attempts = t.a)
 
 -- name: unpark
 UPDATE messages SET state = 'pending', attempts = 0, next_at = moment(), problem = NULL
-WHERE id = $1 AND state = 'parked' RETURNING id
+WHERE id = $1 AND state = 'parked' RETURNING booking_id, subject_kind, subject_id
 
 -- name: backlog
 -- Counts stop at $1: exact numbers beyond that are not needed and would cost an overloaded server time.

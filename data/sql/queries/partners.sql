@@ -18,12 +18,9 @@ WHERE k.secret_sha256 = ANY ($1) AND k.revoked_at IS NULL
 -- name: revoke_key
 UPDATE partner_keys k SET revoked_at = greatest(moment(), k.created_at) WHERE k.prefix = $1 AND k.revoked_at IS NULL
   AND ($2::uuid IS NULL OR k.partner_id = $2)
-RETURNING k.id
+RETURNING k.id, k.partner_id
 
 -- name: all_partners
 SELECT p.id, p.name, p.members_only, p.created_at, k.prefix, k.created_at AS key_created_at, k.revoked_at
 FROM partners p LEFT JOIN partner_keys k ON k.partner_id = p.id
 ORDER BY p.name, k.created_at, k.id
-
--- name: audit
-INSERT INTO audit (at, actor, act, subject) VALUES (moment(), $1, $2, $3)

@@ -50,8 +50,10 @@ SELECT jsonb_build_object(
                       'created_at', m.created_at, 'tries', m.code_tries) ORDER BY m.created_at), '[]')
                     FROM account_mails m WHERE m.address_key = $2 AND m.kind = p.kind),
   'messages', (SELECT coalesce(jsonb_agg(jsonb_build_object('template', m.template, 'channel', m.channel,
-                 'booking', m.booking_id, 'state', m.state, 'sent_at', m.sent_at) ORDER BY m.booking_id, m.seq), '[]')
+                 'booking', m.booking_id, 'entry', CASE WHEN m.booking_id IS NULL THEN m.seq END, 'state', m.state, 'sent_at', m.sent_at) ORDER BY m.booking_id, m.seq), '[]')
                FROM messages m WHERE m.recipient_id = p.id),
+  'journal', (SELECT coalesce(jsonb_agg(to_jsonb(j) - 'subject_kind' - 'subject_id' - 'before' ORDER BY j.seq), '[]')
+              FROM journal j WHERE j.subject_kind = 'person' AND j.subject_id = p.id),
   'accesses', (SELECT coalesce(jsonb_agg(jsonb_build_object('at', a.at, 'by', a.actor, 'act', a.act, 'data', a.data)
                  ORDER BY a.id), '[]') FROM audit a
                WHERE a.subject = p.id::text
@@ -121,7 +123,8 @@ WITH f AS (UPDATE friends SET ref = 'erased:' || id, state = 'suspended', alarme
      c AS (DELETE FROM friend_certificates WHERE friend_id IN (SELECT id FROM f)),
      m AS (DELETE FROM partner_members WHERE friend_id IN (SELECT id FROM f)),
      b AS (DELETE FROM blocks WHERE friend_id IN (SELECT id FROM f)),
-     p AS (DELETE FROM push_subscriptions WHERE friend_id IN (SELECT id FROM f))
+     p AS (DELETE FROM push_subscriptions WHERE friend_id IN (SELECT id FROM f)),
+     t AS (DELETE FROM timers WHERE subject_kind = 'person' AND subject_id IN (SELECT id FROM f))
 UPDATE ratings SET comment = NULL WHERE friend_id IN (SELECT id FROM f) AND comment IS NOT NULL
 
 -- name: delete_access

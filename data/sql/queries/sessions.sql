@@ -54,10 +54,7 @@ WITH known AS (SELECT id FROM people WHERE kind = 'operator' AND lower(email) = 
      person AS (INSERT INTO people (id, kind, name, email, language)
                 SELECT $1, 'operator', $2, $3, $4 WHERE NOT EXISTS (SELECT FROM known)
                 ON CONFLICT DO NOTHING RETURNING id),
-     operator AS (INSERT INTO operators (id, created_at, role) SELECT id, moment(), $5 FROM person RETURNING id),
-     note AS (INSERT INTO audit (at, actor, act, subject, data)
-              SELECT moment(), 'system', 'operator.added', id::text, jsonb_build_object('role', $5::operator_role)
-              FROM person)
+     operator AS (INSERT INTO operators (id, created_at, role) SELECT id, moment(), $5 FROM person RETURNING id)
 SELECT id FROM person UNION ALL SELECT id FROM known
 
 -- name: operators

@@ -5,12 +5,16 @@ from __future__ import annotations
 import secrets
 from collections.abc import Sequence
 from hashlib import sha256
+from uuid import UUID
 
 from data.db import Connection, transaction
+from data.records import subjects
 from data.records.ids import PartnerId
 from data.store import partners
 from data.store.partners import Partner
+from dispatch.flows import journal
 from dispatch.flows.batched_lookups import lookups
+from dispatch.rules.journal import Happening
 from dispatch.rules.people.names import checked_name
 from dispatch.rules.refusals import NotFound, Refused
 from dispatch.runtime import Runtime
@@ -35,10 +39,12 @@ async def add(
     key, name = _key(), checked_name(name)
     async with transaction(rt.pool) as tx:
         partner = await partners.insert(
-            tx, PartnerId(rt.new_id()), name=name, members_only=members_only, actor=actor
+            tx, PartnerId(rt.new_id()), name=name, members_only=members_only
         )
         if partner is None:
             raise NameTaken
+        added = Happening(subjects.partner(partner.id), "partner.added")
+        await journal.record(tx, added, actor=actor)
         await _insert_key(rt, tx, partner.id, key, actor)
     return partner, key
 
@@ -57,14 +63,15 @@ async def add_key(rt: Runtime, partner: str, *, actor: str = "system") -> str:
 async def _insert_key(
     rt: Runtime, tx: Connection, partner_id: PartnerId, key: str, actor: str
 ) -> None:
-    await partners.insert_key(
-        tx,
-        rt.new_id(),
-        partner_id,
-        prefix=key[:PREFIX_LENGTH],
-        secret_sha256=_hash(key),
-        actor=actor,
-    )
+    key_id, prefix = rt.new_id(), key[:PREFIX_LENGTH]
+    await partners.insert_key(tx, key_id, partner_id, prefix=prefix, secret_sha256=_hash(key))
+    made = _of_key("partner.key_made", key_id, partner_id, prefix)
+    await journal.record(tx, made, actor=actor)
+
+
+def _of_key(kind: str, key_id: UUID, partner_id: PartnerId, prefix: str) -> Happening:
+    data = {"key": str(key_id), "prefix": prefix}
+    return Happening(subjects.partner(partner_id), kind, data)
 
 
 async def revoke_key(
@@ -75,8 +82,11 @@ async def revoke_key(
     Raises NotFound.
     """
     async with transaction(rt.pool) as tx:
-        if not await partners.revoke_key(tx, prefix, partner_id=partner_id, actor=actor):
+        revoked = await partners.revoke_key(tx, prefix, partner_id=partner_id)
+        if not revoked:
             raise NotFound(f"no valid key begins with {prefix[:20]!r}; see `tekkie partners list`")
+        ended = [_of_key("partner.key_revoked", *one, prefix) for one in revoked]
+        await journal.record(tx, *ended, actor=actor)
 
 
 async def find_by_key(rt: Runtime, key: str) -> Partner | None:

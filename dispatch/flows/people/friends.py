@@ -11,12 +11,15 @@ from typing import Any
 from data.db import Connection, ConstraintViolation, moment, transaction, translate_errors
 from data.enums import FriendState
 from data.markets import Language, Market
+from data.records import subjects
 from data.records.ids import CustomerKey, FriendId, PartnerId, PersonId
 from data.records.people import QuietHours
 from data.store import audit, desk, friend_admin, friends
 from data.store.friend_admin import FriendEntry, FriendLimits
-from dispatch.flows.people import friend_edits
+from dispatch.flows import journal
+from dispatch.flows.people import certificates, friend_edits
 from dispatch.flows.people.sessions import end_access
+from dispatch.rules.journal import OF_STATE, Happening
 from dispatch.rules.people.desk_notes import NotesFull
 from dispatch.rules.refusals import NotFound, Refused
 from dispatch.rules.trust import base_moves, limits
@@ -319,10 +322,11 @@ async def set_state(
     people. Raises NotesFull.
     """
     async with transaction(rt.pool) as tx:
-        if not await friend_admin.lock_friend(tx, friend_id):
+        before = await friend_admin.lock_friend(tx, friend_id)
+        if before is None:
             raise NotFound("there is no such friend")
         if await friend_admin.set_state(tx, friend_id, state):
-            await audit.record(tx, actor=actor, act=f"friend.{state}", subject=str(friend_id))
+            await _record(tx, friend_id, OF_STATE[state], actor, before=before)
             if state == FriendState.SUSPENDED:
                 await end_access(tx, [PersonId(friend_id)], actor=actor)
             if reason is not None:
@@ -339,8 +343,7 @@ async def set_limits(
     async with transaction(rt.pool) as tx:
         if not await friend_admin.set_limits(tx, friend_id, allowed):
             raise NotFound("there is no such friend")
-        data = asdict(allowed)
-        await audit.record(tx, actor=actor, act="friend.limits", subject=str(friend_id), data=data)
+        await _record(tx, friend_id, "friend.limited", actor, **asdict(allowed))
     await _refresh_and_retry(rt, {friend_id}, set())
 
 
@@ -353,7 +356,8 @@ async def certify(rt: Runtime, friend_id: FriendId, code: str, *, actor: str) ->
         if given is None:
             raise NotFound(f"there is no certificate {code[:40]!r}")
         if given:
-            await _note_certificate(tx, friend_id, "friend.certified", code, actor)
+            await _record(tx, friend_id, "friend.certified", actor, certificate=code)
+            await certificates.keep_timers(rt, tx, [friend_id])
     await _refresh_and_retry(rt, {friend_id}, set())
 
 
@@ -363,28 +367,28 @@ async def uncertify(rt: Runtime, friend_id: FriendId, code: str, *, actor: str) 
         await friend_admin.lock_friend(tx, friend_id)
         if not await friend_admin.uncertify(tx, friend_id, code):
             raise NotFound("this friend does not hold this certificate")
-        await _note_certificate(tx, friend_id, "friend.uncertified", code, actor)
+        await _record(tx, friend_id, "friend.uncertified", actor, certificate=code)
     await _refresh_and_retry(rt, {friend_id}, set())
 
 
-async def _note_certificate(
-    tx: Connection, friend_id: FriendId, act: str, code: str, actor: str
+async def _record(
+    tx: Connection, friend_id: FriendId, kind: str, actor: str, **data: object
 ) -> None:
-    data = {"certificate": code}
-    await audit.record(tx, actor=actor, act=act, subject=str(friend_id), data=data)
+    await journal.record(tx, Happening(subjects.person(friend_id), kind, data), actor=actor)
 
 
 async def set_membership(
     rt: Runtime, partner: PartnerId, members: Sequence[FriendId], *, member: bool, actor: str
 ) -> None:
     """Add friends to a partner's community, or remove them."""
-    act = "partner.members_added" if member else "partner.members_removed"
+    kind = "partner.members_added" if member else "partner.members_removed"
+    happening = Happening(subjects.partner(partner), kind, {"members": len(members)})
     async with transaction(rt.pool) as tx:
         if member:
             await friend_admin.add_members(tx, partner, members)
         else:
             await friend_admin.remove_members(tx, partner, members)
-        await audit.record(tx, actor=actor, act=act, subject=str(partner))
+        await journal.record(tx, happening, actor=actor)
     await _refresh_and_retry(rt, set(members), set())
 
 
@@ -394,7 +398,7 @@ async def block_customer(
     """Block a friend and a customer for each other: the friend is never asked again."""
     async with transaction(rt.pool) as tx:
         await friend_admin.block(tx, friend_id, customer, by_friend)
-        await audit.record(tx, actor=actor, act="friend.blocked", subject=str(friend_id))
+        await _record(tx, friend_id, "friend.blocked", actor, by_friend=by_friend)
     await _refresh_and_retry(rt, {friend_id}, set())
 
 

@@ -21,6 +21,7 @@ from webauthn.helpers.structs import (
 )
 
 from data.db import Connection, moment, transaction
+from data.records import subjects
 from data.records.ids import PersonId
 from data.store import audit, passkeys
 from data.store.passkeys import Passkey
@@ -107,7 +108,7 @@ async def add(
         )
         if kept is None:
             raise PasskeyRefused
-        await audit.record(tx, actor=actor, act="passkey.added", subject=str(person_id))
+        await audit.record(tx, actor=actor, act="passkey.added", subject=subjects.person(person_id))
     return kept
 
 
@@ -162,7 +163,9 @@ async def remove(rt: Runtime, person_id: PersonId, passkey_id: UUID, *, actor: s
     async with transaction(rt.pool) as tx:
         if not await passkeys.delete(tx, passkey_id, person_id):
             raise NotFound
-        await audit.record(tx, actor=actor, act="passkey.removed", subject=str(person_id))
+        await audit.record(
+            tx, actor=actor, act="passkey.removed", subject=subjects.person(person_id)
+        )
 
 
 async def _spend_challenge(

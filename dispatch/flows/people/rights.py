@@ -9,11 +9,14 @@ from typing import Any, Final
 from uuid import UUID
 
 from data.db import Connection, transaction
+from data.records import subjects
 from data.records.ids import FriendId, MessageId, PersonId
 from data.store import audit, friends, rights
 from data.store.rights import FoundPerson, OverdueCustomers, PersonKind
+from dispatch.flows import journal
 from dispatch.flows.people.friends import refresh_index
 from dispatch.rules.jobs.draft import SYSTEM
+from dispatch.rules.journal import Happening
 from dispatch.rules.refusals import NotFound, Refused
 from dispatch.runtime import Runtime
 
@@ -45,7 +48,7 @@ async def export(rt: Runtime, word: str, *, actor: str) -> list[Mapping[str, Any
     """Everything kept about whose address, id, booking or ref this is. Raises NotFound."""
     async with transaction(rt.pool) as tx:
         found = await _find(tx, word)
-        lines: list[tuple[str, Mapping[str, Any]]] = [(str(one.id), {}) for one in found]
+        lines = [(subjects.person(one.id), dict[str, Any]()) for one in found]
         await audit.record_many(tx, actor=actor, act="person.exported", lines=lines)
         return [await rights.export(tx, one) for one in found]
 
@@ -90,8 +93,8 @@ async def erase_documents_over(rt: Runtime) -> None:
 async def _erase_silently(tx: Connection, ids: Sequence[PersonId], kind: PersonKind) -> None:
     found = [FoundPerson(id=one, kind=kind, email="") for one in ids]
     await rights.erase(tx, found, keep_address_of=())
-    lines = [(str(one), {"by": "policy"}) for one in ids]
-    await audit.record_many(tx, actor=SYSTEM, act="person.erased", lines=lines)
+    erased = [Happening(subjects.person(one), "person.erased") for one in ids]
+    await journal.record(tx, *erased, actor=SYSTEM)
 
 
 async def _find(tx: Connection, word: str) -> list[FoundPerson]:
@@ -111,6 +114,13 @@ async def _erase(tx: Connection, found: Sequence[FoundPerson], *, actor: str) ->
         raise StillNeeded(f"cancel or complete first: {listed}")
     kept = await rights.paid_lately(tx, ids)
     await rights.erase(tx, found, keep_address_of=kept)
-    lines = [(str(one), {"kept": ["name", "address"] if one in kept else []}) for one in ids]
-    await audit.record_many(tx, actor=actor, act="person.erased", lines=lines)
+    erased = [
+        Happening(
+            subjects.person(one),
+            "person.erased",
+            {"kept": ["name", "address"] if one in kept else []},
+        )
+        for one in ids
+    ]
+    await journal.record(tx, *erased, actor=actor)
     return kept

@@ -11,11 +11,14 @@ from hashlib import sha256
 from data.db import Connection, transaction
 from data.enums import OperatorRole
 from data.markets import Language
+from data.records import subjects
 from data.records.ids import PersonId
 from data.store import account_mails, audit, sessions
 from data.store.sessions import Account, Login, OperatorAccount, SessionOwner
+from dispatch.flows import journal
 from dispatch.flows.batched_lookups import lookups
 from dispatch.flows.read_only import read_connection
+from dispatch.rules.journal import Happening
 from dispatch.rules.people.logins import (
     CODE_TRIES,
     CODE_TRIES_A_DAY,
@@ -160,7 +163,7 @@ async def create_token(
 
 async def _record_created(tx: Connection, act: str, person_id: PersonId, actor: str | None) -> None:
     if actor is not None:
-        await audit.record(tx, actor=actor, act=act, subject=str(person_id))
+        await audit.record(tx, actor=actor, act=act, subject=subjects.person(person_id))
 
 
 async def find_session(rt: Runtime, session_token: str) -> SessionOwner | None:
@@ -193,7 +196,7 @@ async def end_access(tx: Connection, people: Collection[PersonId], *, actor: str
     """
     await sessions.lock_people(tx, people)
     ended = await sessions.revoke_all(tx, people)
-    lines = [(str(one), {"sessions": ended[one]}) for one in people]
+    lines = [(subjects.person(one), {"sessions": ended[one]}) for one in people]
     await audit.record_many(tx, actor=actor, act="sessions.revoked", lines=lines)
     return ended.total()
 
@@ -205,18 +208,22 @@ async def add_operator(
     language: Language = Language.EN,
     *,
     role: OperatorRole = OperatorRole.ADMIN,
+    actor: str = "system",
 ) -> PersonId:
     """Add an operator; returns the id. One with this address is left unchanged.
 
     Raises NameRefused.
     """
-    name = checked_name(name)
+    name, made = checked_name(name), PersonId(rt.new_id())
     async with transaction(rt.pool) as tx:
         found = await sessions.insert_operator(
-            tx, PersonId(rt.new_id()), name=name, email=email, language=language, role=role
+            tx, made, name=name, email=email, language=language, role=role
         )
+        if found == made:
+            added = Happening(subjects.person(made), "operator.added", {"role": role})
+            await journal.record(tx, added, actor=actor)
     if found is None:  # another process added this operator just now
-        return await add_operator(rt, name, email, language, role=role)
+        return await add_operator(rt, name, email, language, role=role, actor=actor)
     return found
 
 
@@ -230,10 +237,8 @@ async def set_role(rt: Runtime, person_id: PersonId, role: OperatorRole, *, acto
     """Give an operator a role with immediate effect; repeating it changes nothing."""
     async with transaction(rt.pool) as tx:
         if await sessions.set_role(tx, person_id, role):
-            data = {"role": role}
-            await audit.record(
-                tx, actor=actor, act="operator.role_set", subject=str(person_id), data=data
-            )
+            now = Happening(subjects.person(person_id), "operator.role_set", {"role": role})
+            await journal.record(tx, now, actor=actor)
 
 
 async def remove_operator(rt: Runtime, person_id: PersonId, *, actor: str) -> None:
@@ -241,7 +246,8 @@ async def remove_operator(rt: Runtime, person_id: PersonId, *, actor: str) -> No
     async with transaction(rt.pool) as tx:
         if not await sessions.close_operator(tx, person_id):
             raise NotFound("there is no such operator; `tekkie operators list` shows them")
-        await audit.record(tx, actor=actor, act="operator.removed", subject=str(person_id))
+        removed = Happening(subjects.person(person_id), "operator.removed")
+        await journal.record(tx, removed, actor=actor)
         await end_access(tx, [person_id], actor=actor)
 
 

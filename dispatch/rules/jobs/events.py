@@ -11,38 +11,26 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any, Final
 from uuid import UUID
 
-from data.enums import Audience, Channel
+from data.enums import Audience
+from dispatch.rules.declarations import (
+    Data,
+    Field,
+    Shape,
+    Template,
+    UndeclaredData,
+    Validity,
+    has,
+    lacks,
+    to_customer,
+    to_friend,
+    to_phone,
+)
 
 CUSTOMER: Final = UUID(int=0)
 """Stands among recipients for the booking's own customer."""
-
-
-class Shape(StrEnum):
-    """How a field stands in the JSON of an event."""
-
-    ID = "id"
-    IDS = "ids"
-    OFFERS = "offers"
-    CODE = "code"
-    CODES = "codes"
-    FLAG = "flag"
-    COUNT = "count"
-    MINUTES = "minutes"
-    MINOR_UNITS = "minor_units"
-    MOMENT = "moment"
-
-
-@dataclass(frozen=True, slots=True)
-class Field:
-    """A field of an event's data; the desk sees every field, the other audiences those named."""
-
-    shape: Shape
-    seen_by: frozenset[Audience] = frozenset()
-
 
 PUBLIC: Final = frozenset({Audience.CUSTOMER, Audience.PARTNER})
 ITS_FRIEND: Final = frozenset({Audience.FRIEND})
@@ -75,75 +63,6 @@ FIELDS: Final[Mapping[str, Field]] = {
 }
 
 
-def fact_of(name: str) -> str:
-    """By which name a letter states a field: an amount without its unit."""
-    return name.removesuffix("_minor")
-
-
-class Validity(StrEnum):
-    """While what is true a message is worth delivering."""
-
-    ALWAYS = "always"
-    OFFER_OPEN = "offer_open"
-    HELD = "held"
-    CONTACT_AWAITED = "contact_awaited"
-    LATEST_APPOINTMENT = "latest_appointment"
-    MOVE_AWAITED = "move_awaited"
-    BEFORE_VISIT = "before_visit"
-    AGREEMENT_AWAITED = "agreement_awaited"
-    UNFILLED = "unfilled"
-    UNCONFIRMED = "unconfirmed"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Template:
-    """One kind of message.
-
-    `facts` are what its letter states, all of them and no other: the privacy promise of the letter.
-    A push has a letter too, sent when no phone can be reached, unless `facts` is None.
-    """
-
-    name: str
-    audience: Audience
-    channel: Channel
-    facts: frozenset[str] | None
-    valid: Validity
-
-
-def _letter(
-    audience: Audience, name: str, facts: str, valid: Validity = Validity.ALWAYS
-) -> Template:
-    return Template(
-        name=name,
-        audience=audience,
-        channel=Channel.MAIL,
-        facts=frozenset(facts.split()),
-        valid=valid,
-    )
-
-
-def to_customer(name: str, facts: str, valid: Validity = Validity.ALWAYS) -> Template:
-    """A letter to the customer, stating these facts."""
-    return _letter(Audience.CUSTOMER, name, facts, valid)
-
-
-def to_friend(name: str, facts: str, valid: Validity = Validity.ALWAYS) -> Template:
-    """A letter to a friend, stating these facts."""
-    return _letter(Audience.FRIEND, name, facts, valid)
-
-
-def to_phone(name: str, facts: str | None, valid: Validity = Validity.ALWAYS) -> Template:
-    """A push to a friend, with the facts of the letter that replaces it; None: no letter does."""
-    return Template(
-        name=name,
-        audience=Audience.FRIEND,
-        channel=Channel.PUSH,
-        facts=None if facts is None else frozenset(facts.split()),
-        valid=valid,
-    )
-
-
-Data = Mapping[str, Any]
 Recipients = Callable[[Data], Iterator[tuple[UUID, Data]]]
 """From an event's data to its recipients, each with the data of the message."""
 
@@ -183,16 +102,6 @@ def where(condition: Callable[[Data], bool], recipients: Recipients) -> Recipien
             yield from recipients(data)
 
     return read
-
-
-def has(name: str) -> Callable[[Data], bool]:
-    """Whether a field is present and not empty."""
-    return lambda data: bool(data.get(name))
-
-
-def lacks(name: str) -> Callable[[Data], bool]:
-    """Whether a field is missing or empty."""
-    return lambda data: not data.get(name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -371,10 +280,6 @@ TEMPLATES: Final[Mapping[tuple[Audience, str], Template]] = {
     for kind in EVENTS.values()
     for template, _ in kind.messages
 }
-
-
-class UndeclaredData(Exception):
-    """A rule gave an event data that its declaration does not list: a bug, never a refusal."""
 
 
 def check(kind: str, data: Data) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime
 
+from data.records import subjects
 from data.records.ids import MessageId, derived_id
 from data.records.jobs import Booking
 from data.records.messages import Event, Message
@@ -17,13 +18,14 @@ from dispatch.rules.jobs.events import CUSTOMER, EVENTS
 
 def messages(booking: Booking, event: Event) -> Iterator[Message]:
     """The messages that `event` calls for; an undeclared event kind is a KeyError."""
+    subject = subjects.booking(booking.id)
     for template, recipients in EVENTS[event.kind].messages:
         for recipient, data in recipients(event.data):
             recipient_id = booking.customer_id if recipient == CUSTOMER else recipient
             expires_at = data.get("expires_at")
             yield Message(
                 id=MessageId(derived_id(booking.id, event.seq, template.name, str(recipient_id))),
-                booking_id=booking.id,
+                subject=subject,
                 seq=event.seq,
                 channel=template.channel,
                 audience=template.audience,

@@ -9,6 +9,7 @@ from babel import Locale
 from data.enums import Audience, Channel
 from data.markets import Currency, Language
 from data.records.money import Money
+from dispatch.rules import journal
 from dispatch.rules.jobs import events
 from scheduler.account_mails import READERS
 from scheduler.senders.letters import (
@@ -58,6 +59,8 @@ def facts(**changed: object) -> dict[str, object]:
         "stars": 5,
         "link": LINK,
         "code": "012345",
+        "certificate": "WLAN und Heimnetz",
+        "until": datetime(2026, 3, 30, 12, 0, tzinfo=UTC),
     }
     of_events = {name: SAMPLES[kind] for name, kind in KINDS.items() if kind in SAMPLES}
     return {**of_events, **known, **changed}
@@ -118,13 +121,14 @@ def test_a_letter_looks_at_its_declared_facts_and_at_no_other(
 
 @pytest.mark.parametrize("template", sorted(FIELDS[Audience.FRIEND]))
 def test_no_letter_to_a_friend_can_name_the_customer(template: str) -> None:
+    of_the_friend = {"certificate", "until"}
     about_the_job = {"package", "pay", "share", "area", "distance_m", "link", "stars", "code"}
     moments = {"expires_at", "contact_due_at", "time_left", "starts_at", "ends_at"}
-    assert FIELDS[Audience.FRIEND][template] <= about_the_job | moments
+    assert FIELDS[Audience.FRIEND][template] <= about_the_job | moments | of_the_friend
 
 
 def test_every_letter_belongs_to_an_event_or_a_sign_in_and_every_template_has_its_letter() -> None:
-    templates = events.TEMPLATES.keys()
+    templates = events.TEMPLATES.keys() | journal.TEMPLATES.keys()
     of_phones = {(Audience.FRIEND, template) for template in PHONES_ONLY}
     of_accounts = {(reader, name) for reader, names in OF_ACCOUNTS.items() for name in names}
     assert {(reader, "login_link") for reader in READERS.values()} <= of_accounts

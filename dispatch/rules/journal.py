@@ -1,0 +1,149 @@
+"""Every kind of entry in the journal of a person or a partner, declared once, as events are.
+
+A declaration says whose journal it is in, which data it carries and which letters it calls for;
+`FIELDS` says what each field of data is. The desk reads all of it. From this table derive: the
+messages, the facts that a letter may use, the kinds in the OpenAPI document, and the texts that
+every language must have (tests). An entry is written by `dispatch.flows.journal` in the transaction
+of what it tells.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from data.enums import Audience, FriendState, SubjectKind
+from data.records.ids import MessageId, derived_id
+from data.records.messages import Message
+from data.records.subjects import Entry, Subject
+from dispatch.rules.declarations import (
+    Data,
+    Field,
+    Shape,
+    Template,
+    UndeclaredData,
+    to_friend,
+)
+
+FIELDS: Final[Mapping[str, Field]] = {
+    "before": Field(Shape.CODE),
+    "by_friend": Field(Shape.FLAG),
+    "capacity_max": Field(Shape.COUNT),
+    "certificate": Field(Shape.CODE),
+    "fields": Field(Shape.CODES),
+    "hand_backs_per_day": Field(Shape.COUNT),
+    "jobs_per_day": Field(Shape.COUNT),
+    "kept": Field(Shape.CODES),
+    "key": Field(Shape.ID),
+    "members": Field(Shape.COUNT),
+    "prefix": Field(Shape.CODE),
+    "radius_max_m": Field(Shape.COUNT),
+    "role": Field(Shape.CODE),
+    "until": Field(Shape.MOMENT),
+}
+
+Letter = tuple[Template, Callable[[Data], bool]]
+"""A letter to the subject itself, and for which data of the entry."""
+
+
+@dataclass(frozen=True, slots=True)
+class EntryKind:
+    """Whose journal an entry of one kind is in, what it carries, and its letters."""
+
+    of: SubjectKind
+    fields: frozenset[str]
+    letters: tuple[Letter, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Happening:
+    """Something that happens to a subject and is to be an entry of its journal."""
+
+    subject: Subject
+    kind: str
+    data: Data = field(default_factory=dict)
+
+
+def _person(fields: str, *letters: Letter) -> EntryKind:
+    return EntryKind(SubjectKind.PERSON, frozenset(fields.split()), letters)
+
+
+def _partner(fields: str) -> EntryKind:
+    return EntryKind(SubjectKind.PARTNER, frozenset(fields.split()), ())
+
+
+def _always(data: Data) -> bool:
+    return True
+
+
+def _was_suspended(data: Data) -> bool:
+    return data.get("before") == FriendState.SUSPENDED
+
+
+JOURNAL: Final[Mapping[str, EntryKind]] = {
+    "friend.suspended": _person("before", (to_friend("suspended", ""), _always)),
+    "friend.paused": _person("before"),
+    "friend.reinstated": _person("before", (to_friend("reinstated", ""), _was_suspended)),
+    "friend.changed": _person("fields"),
+    "friend.limited": _person("jobs_per_day hand_backs_per_day capacity_max radius_max_m"),
+    "friend.certified": _person("certificate"),
+    "friend.uncertified": _person("certificate"),
+    "friend.blocked": _person("by_friend"),
+    "certificate.ending": _person(
+        "certificate until", (to_friend("certificate_ending", "certificate until"), _always)
+    ),
+    "operator.added": _person("role"),
+    "operator.role_set": _person("role"),
+    "operator.removed": _person(""),
+    "person.erased": _person("kept"),
+    "partner.added": _partner(""),
+    "partner.key_made": _partner("key prefix"),
+    "partner.key_revoked": _partner("key prefix"),
+    "partner.members_added": _partner("members"),
+    "partner.members_removed": _partner("members"),
+}
+
+OF_STATE: Final[Mapping[FriendState, str]] = {
+    FriendState.ACTIVE: "friend.reinstated",
+    FriendState.PAUSED: "friend.paused",
+    FriendState.SUSPENDED: "friend.suspended",
+}
+"""The entry of a state that the desk gives a friend."""
+
+TEMPLATES: Final[Mapping[tuple[Audience, str], Template]] = {
+    (template.audience, template.name): template
+    for kind in JOURNAL.values()
+    for template, _ in kind.letters
+}
+
+
+def check(happening: Happening) -> None:
+    """Raise UndeclaredData unless its kind is declared for the subject with every field."""
+    declared = JOURNAL.get(happening.kind)
+    if (
+        declared is None
+        or declared.of is not happening.subject.kind
+        or not happening.data.keys() <= declared.fields
+    ):
+        names = ", ".join(sorted(happening.data))
+        raise UndeclaredData(
+            f"{happening.kind} of a {happening.subject.kind} with {names} is not in JOURNAL"
+        )
+
+
+def messages(entry: Entry) -> Iterator[Message]:
+    """The messages that an entry calls for, to the person whose journal it is in."""
+    for template, condition in JOURNAL[entry.kind].letters:
+        if condition(entry.data):
+            reader = entry.subject.id
+            yield Message(
+                id=MessageId(derived_id(reader, "journal", entry.seq, template.name)),
+                subject=entry.subject,
+                seq=entry.seq,
+                channel=template.channel,
+                audience=template.audience,
+                recipient_id=reader,
+                template=template.name,
+                data={},
+            )
