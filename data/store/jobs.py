@@ -106,7 +106,7 @@ def _job(row: asyncpg.Record, package: Package) -> Job:
         offers=tuple(map(offer, row["offers"])),
         award=next((held for held in awards if held.state in LIVING_AWARDS), None),
         former={lost.friend_id: lost.state for lost in awards if lost.state not in LIVING_AWARDS},
-        timers={TimerKind(timer["kind"]): timer["due_at"] for timer in row["timers"]},
+        timers={TimerKind(kind): due_at for kind, due_at in row["timers"]},
         rated=row["rated"],
     )
 

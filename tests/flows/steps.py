@@ -105,7 +105,7 @@ class Bench:
 
     async def _open(self) -> None:
         self.owner = await db.connect(self.where.owner_dsn, application="tests")
-        for table in ("events", "decisions", "charges", "reversals", "ratings"):
+        for table in ("events", "decisions", "charges", "reversals", "ratings", "journal"):
             await self.owner.execute(f"ALTER TABLE {table} DISABLE TRIGGER append_only_truncate")
         chosen = Settings(data_dir=self.folder, public_url="https://tekkie.test")
         self._opened = open_runtime(chosen, self.where, application="tests", chance=Random(7))

@@ -231,7 +231,9 @@ def test_the_page_of_a_booking_states_every_state():
 )
 def test_the_texts_of_events_use_only_values_that_the_page_gives(face, prefix, source):
     given = set(re.findall(r"(\w+):", (SOURCES / face / source).read_text("utf-8")))
-    given |= {name for name, field in FIELDS.items() if field.shape in PLAIN and prefix != "journal"}
+    given |= {
+        name for name, field in FIELDS.items() if field.shape in PLAIN and prefix != "journal"
+    }
     found = texts(SOURCES / face / "texts", "en")
     used = {name for key in found if key.startswith(f"{prefix}.") for name in places(found[key])}
     assert used - given == set()

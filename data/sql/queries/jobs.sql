@@ -22,7 +22,7 @@ FOR UPDATE OF b SKIP LOCKED
 SELECT b.*, p.lat, p.lon, EXISTS (SELECT FROM standing_ratings r WHERE r.booking_id = b.id) AS rated, moment() AS now,
        ARRAY(SELECT o FROM offers o WHERE o.booking_id = b.id ORDER BY o.round, o.slot, o.id) AS offers,
        ARRAY(SELECT a FROM awards a WHERE a.booking_id = b.id ORDER BY a.round, a.awarded_at, a.id) AS awards,
-       ARRAY(SELECT t FROM timers t WHERE t.booking_id = b.id) AS timers
+       ARRAY(SELECT (t.kind::text, t.due_at) FROM timers t WHERE t.booking_id = b.id) AS timers
 FROM bookings b JOIN people p ON p.id = b.customer_id WHERE b.id = ANY($1::uuid[])
 
 -- name: due
