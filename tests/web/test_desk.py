@@ -306,7 +306,7 @@ async def test_the_desk_offers_a_viewer_nothing_that_the_api_refuses(tabs, site,
     f5 = site.api.friends["f5"]
     for path, texts, buttons in [
         (f"friends?booking={booking['id']}", ("F5 Muster", "suitable, can"), {"Why?"}),
-        (f"partners?friend={f5}", ("Radio Meier", "No jobs yet"), set()),
+        (f"partners?friend={f5}", ("Radio Meier", "No jobs yet"), {"History"}),
         (
             f"list?queue=parked_messages&booking={settled['id']}",
             ("mailbox full", "contests that F1 Muster"),

@@ -65,8 +65,10 @@ async def test_a_friend_is_paused_with_a_reason_certified_and_listed_with_their_
     answer = await (await site.api.operator()).get(f"/v1/desk/friends/{site.api.friends['f1']}")
     assert [one["code"] for one in answer.json()["certificates"]] == ["printer", "wifi"]
     await _set_limits(page, site)
+    for kind, text in (("friend.uncertified", "removed: Mac and macOS"), ("friend.paused", "you")):
+        await whole.locator(f'[data-entry="{kind}"]').get_by_text(text).wait_for()
     await whole.get_by_role("button", name="Wi-Fi setup").click()
-    await page.get_by_role("heading", name="History").wait_for()
+    await page.locator("h3#story").wait_for()
 
 
 async def _set_limits(page, site):
@@ -101,6 +103,8 @@ async def test_a_partners_key_is_shown_once_and_can_be_revoked(desk, site):
     await page.get_by_role("button", name="Revoke key").click()
     await sheet.get_by_role("button", name="Revoke").click()
     await page.get_by_text("revoked").first.wait_for()
+    await page.get_by_role("button", name="History").click()
+    await page.locator('[data-entry="partner.key_revoked"]').get_by_text("Key tk_live_").wait_for()
     assert (await partner.get("/v1/bookings")).status_code == 401
 
     await page.get_by_role("button", name="New partner").click()
