@@ -74,6 +74,7 @@ OTHER_MODULES = {
     *("people.profile", "people.push_subscriptions", "people.sessions"),
     *("people.account_mails", "people.friend_edits", "people.rights", "people.passkeys"),
     *("places.coverage", "places.postcodes", "places.supply"),
+    *("journal", "people.certificates"),
 }
 # What every walk does, however short: each action of a job's life at least once.
 LIFE = [
