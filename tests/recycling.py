@@ -6,6 +6,7 @@ stay in the files). Rows are removed without triggers, which only a superuser ma
 where the tests are none every test gets a new database.
 """
 
+import asyncio
 import io
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ import asyncpg
 
 USES = 60
 TERMINATE_WITHIN_MS = 5000
+GIVE_BACK_WITHIN_S = 5
 
 KEPT = "tests"
 OTHERS = """
@@ -41,6 +43,8 @@ SCHEMA = "SELECT " + ", ".join(
         "pg_namespace",
         "pg_policy",
         "pg_proc",
+        "pg_rewrite",
+        "pg_sequence",
         "pg_statistic",
         "pg_trigger",
         "pg_type",
@@ -80,17 +84,21 @@ class KeptPool:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        """Reset the sessions; end them all if one is in use, lost or in a transaction."""
+        """Reset the sessions, or end them all if one was lost or left in a transaction.
+
+        Raises TimeoutError when a session is not given back, like a pool that is closed.
+        """
         pool = self._pool
         if pool.is_closing():
             return
-        if (size := pool.get_size()) != pool.get_idle_size():
-            pool.terminate()
-            return
         try:
-            for one in [await pool.acquire() for _ in range(size)]:
-                await reset(one)
-                await pool.release(one)
+            async with asyncio.timeout(GIVE_BACK_WITHIN_S):
+                for one in [await pool.acquire() for _ in range(pool.get_size())]:
+                    await reset(one)
+                    await pool.release(one)
+        except TimeoutError:
+            pool.terminate()
+            raise
         except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
             pool.terminate()
 
@@ -100,6 +108,7 @@ async def reset(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
     if connection.is_in_transaction():
         raise asyncpg.InterfaceError("a test left a transaction open")
     await connection.reset()
+    await connection.execute("RESET ROLE; DISCARD TEMP")
 
 
 Kept = Any  # KeptPool or a connection of asyncpg
@@ -206,7 +215,8 @@ async def _can_restore(used: Recycled) -> bool:
 
 async def _restore(used: Recycled) -> bool:
     connection = used.connection
-    await connection.fetch(OTHERS, TERMINATE_WITHIN_MS, KEPT)
+    if not all(row[0] for row in await connection.fetch(OTHERS, TERMINATE_WITHIN_MS, KEPT)):
+        return False
     if await connection.fetchrow(SCHEMA) != used.schema:
         return False
     changed = [row[0] for row in await connection.fetch(used.filled)]
@@ -222,4 +232,5 @@ async def _restore(used: Recycled) -> bool:
                 name, schema_name=schema or None, source=io.BytesIO(used.rows[table])
             )
         await connection.execute(used.sequences)
+    await connection.execute("SELECT pg_stat_reset()")
     return True
