@@ -74,7 +74,11 @@ async def _attack(target: Target, stack: contextlib.ExitStack) -> list[Figure]:
         probes = await probing
     assert not probes.wrong, f"others were answered {probes.wrong[:5]}"
     figures += [
-        Figure(f"{clients} {name}: all cut off after", f"{closed_s:.1f} s", f"{limit_s} s")
+        Figure(
+            f"{clients} {name}: all cut off after",
+            f"{closed_s:.1f} s",
+            f"{limit_s:g} s, and {MARGIN_S:g} s to connect all and to look",
+        )
         for (name, (_, _, limit_s)), closed_s in zip(kinds.items(), seconds, strict=True)
     ]
     p99_s = page.percentile(probes.took_s, 0.99)
