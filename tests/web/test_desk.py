@@ -27,6 +27,15 @@ PARK = """UPDATE messages SET state = 'parked', problem = 'mailbox full', attemp
 BUTTONS = """() => [...document.querySelectorAll('main :is(.middle, .pane) button')]
     .filter(one => one.checkVisibility() && !one.matches('[data-row], [aria-pressed], .map *'))
     .map(one => one.ariaLabel ?? one.innerText)"""
+# What another tab notices of a tab that a device has put to sleep: nothing.
+FREEZE = """() => {
+  window.told = BroadcastChannel.prototype.postMessage;
+  BroadcastChannel.prototype.postMessage = () => {};
+}"""
+THAW = "() => { BroadcastChannel.prototype.postMessage = window.told; }"
+# A little longer than a tab waits before it asks, and for the answer.
+SILENCE_MS = 16_000
+ANSWER_MS = 4000
 
 
 def pane(page):
@@ -326,6 +335,7 @@ async def test_the_desk_offers_a_viewer_nothing_that_the_api_refuses(tabs, site,
 
 async def test_tabs_share_one_stream_the_next_takes_over_and_hidden_ones_let_go(desk, tabs, site):
     first = await desk()
+    await first.context.clock.install()
     # A browser opens six connections to a host over HTTP/1.1: six streams would leave none.
     pages = [first, *[tabs.watched(await first.context.new_page()) for _ in range(2)]]
     for page in pages[1:]:
@@ -334,6 +344,20 @@ async def test_tabs_share_one_stream_the_next_takes_over_and_hidden_ones_let_go(
     for page in pages:
         await page.locator(f"[data-booking='{booking['id']}']").wait_for()
     assert site.streams == 1
+
+    # A frozen tab keeps the lock and tells the others nothing; one of them reads until it thaws.
+    await first.evaluate(FREEZE)
+    missed = await site.api.book()
+    await first.context.clock.fast_forward(SILENCE_MS)
+    await first.context.clock.fast_forward(ANSWER_MS)
+    for page in pages:
+        await page.locator(f"[data-booking='{missed['id']}']").wait_for()
+    await site.streams_end(2)
+    await first.evaluate(THAW)
+    thawed = await site.api.book()
+    for page in pages:
+        await page.locator(f"[data-booking='{thawed['id']}']").wait_for()
+    await site.streams_end(1)
 
     await first.close()
     second = await site.api.book()

@@ -27,11 +27,13 @@ export interface LiveOptions {
 type Message =
   | { kind: 'join' }
   | { kind: 'signed_in' }
-  | { kind: 'state'; state: LiveState; cursor: string }
-  | { kind: 'frame'; frame: Frame };
+  | { kind: 'state'; rank: number; state: LiveState; cursor: string }
+  | { kind: 'frame'; rank: number; frame: Frame };
 
 // A tab that a device has put to sleep keeps the lock, and answers nobody.
 const ANSWER_MS = 3000;
+// The tab that reads is asked again after so long without a message: it may sleep by now.
+const SILENCE_MS = 15_000;
 
 export class Live {
   state = $state<LiveState>('connecting');
@@ -42,8 +44,10 @@ export class Live {
   #upToDate = false;
   #channel: BroadcastChannel | undefined;
   #stream: Stream | undefined;
+  /** Of several tabs that read, the least goes on: with the lock it is 0, else drawn by lot. */
+  #rank = 0;
   #part: AbortController | undefined;
-  #unanswered: ReturnType<typeof setTimeout> | undefined;
+  #waiting: ReturnType<typeof setTimeout> | undefined;
   #closed = new AbortController();
 
   constructor(options: LiveOptions) {
@@ -70,7 +74,7 @@ export class Live {
   #turn(): void {
     if (this.#idle) this.#leave();
     else if (!this.#part && this.state !== 'refused') this.#join();
-    else if (this.#part && navigator.locks && !this.#stream) this.#ask(this.#part.signal);
+    else if (this.#part && navigator.locks && !this.#stream) this.#ask();
   }
 
   #join(): void {
@@ -80,49 +84,55 @@ export class Live {
     this.#channel = new BroadcastChannel(this.#name);
     this.#channel.onmessage = ({ data }: MessageEvent<Message>) => this.#hear(data);
     if (!navigator.locks) {
-      void this.#lead(signal);
+      void this.#lead(signal, 0);
       return;
     }
-    this.#ask(signal);
+    this.#ask();
     navigator.locks
-      .request(this.#name, { signal }, () => this.#lead(signal))
-      .catch(() => void this.#lead(signal)); // resolves at once where this tab has let go
+      .request(this.#name, { signal }, () => this.#lead(signal, 0))
+      .catch(() => void this.#lead(signal, Math.random())); // nothing where this tab has let go
   }
 
   /** Ask who reads the stream; without an answer this tab reads one of its own. */
-  #ask(signal: AbortSignal): void {
+  #ask(): void {
+    const signal = this.#part?.signal;
+    if (!signal) return;
     this.#tell({ kind: 'join' });
-    clearTimeout(this.#unanswered);
-    this.#unanswered = setTimeout(() => void this.#lead(signal), ANSWER_MS);
+    this.#wait(ANSWER_MS, () => void this.#lead(signal, Math.random()));
+  }
+
+  #wait(ms: number, then: () => void): void {
+    clearTimeout(this.#waiting);
+    this.#waiting = setTimeout(then, ms);
   }
 
   #leave(): void {
-    clearTimeout(this.#unanswered);
+    clearTimeout(this.#waiting);
+    this.#stop();
     this.#part?.abort();
     this.#channel?.close();
     this.#part = this.#channel = undefined;
     this.#upToDate = false;
   }
 
-  /** Read the stream until `signal` is aborted; the lock is held as long. */
-  #lead(signal: AbortSignal): Promise<void> {
+  /** Read the stream; the lock is held until `signal` is aborted. */
+  #lead(signal: AbortSignal, rank: number): Promise<void> {
     if (signal.aborted) return Promise.resolve();
-    return new Promise((done) => {
-      signal.addEventListener('abort', () => done());
-      if (this.#stream) return;
-      const stream = new Stream({
-        token: this.#options.token,
-        cursor: this.#cursor,
-        onstate: (state) => this.#changeState(state),
-        onframe: (frame) => this.#receive(frame),
-      });
-      this.#stream = stream;
-      this.#answer();
-      signal.addEventListener('abort', () => {
-        stream.close();
-        this.#stream = undefined;
-      });
+    clearTimeout(this.#waiting);
+    this.#rank = rank;
+    this.#stream ??= new Stream({
+      token: this.#options.token,
+      cursor: this.#cursor,
+      onstate: (state) => this.#changeState(state),
+      onframe: (frame) => this.#receive(frame),
     });
+    this.#answer();
+    return new Promise((done) => signal.addEventListener('abort', () => done()));
+  }
+
+  #stop(): void {
+    this.#stream?.close();
+    this.#stream = undefined;
   }
 
   /** A frame of the stream that this tab reads. */
@@ -130,11 +140,11 @@ export class Live {
     this.#cursor = frame.cursor;
     this.#upToDate ||= frame.event === 'ready' && frame.data.resumed === true;
     this.#take(frame);
-    this.#tell({ kind: 'frame', frame });
+    this.#tell({ kind: 'frame', rank: this.#rank, frame });
   }
 
   #changeState(state: LiveState): void {
-    this.#tell({ kind: 'state', state, cursor: this.#cursor });
+    this.#tell({ kind: 'state', rank: this.#rank, state, cursor: this.#cursor });
     this.#setState(state);
   }
 
@@ -142,20 +152,20 @@ export class Live {
     if (message.kind === 'signed_in') this.#stream?.restart();
     else if (!navigator.locks) return;
     else if (message.kind === 'join') this.#answer();
-    else if (this.#stream) return;
-    else this.#hearReader(message);
+    else if (!this.#stream || message.rank < this.#rank) this.#hearReader(message);
   }
 
   /** A message of the tab that reads the stream. */
   #hearReader(message: Extract<Message, { kind: 'state' | 'frame' }>): void {
-    clearTimeout(this.#unanswered);
+    this.#stop();
+    this.#wait(SILENCE_MS, () => this.#ask());
     if (message.kind === 'state') this.#follow(message.state, message.cursor);
     else this.#followFrame(message.frame);
   }
 
   #answer(): void {
     if (!this.#stream) return;
-    this.#tell({ kind: 'state', state: this.state, cursor: this.#cursor });
+    this.#tell({ kind: 'state', rank: this.#rank, state: this.state, cursor: this.#cursor });
   }
 
   #follow(state: LiveState, cursor: string): void {
