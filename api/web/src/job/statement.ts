@@ -13,12 +13,13 @@ export interface Statement {
 }
 
 const DAY: Intl.DateTimeFormatOptions = { weekday: 'long', day: 'numeric', month: 'long' };
+const SHORT_DAY: Intl.DateTimeFormatOptions = { weekday: 'short', day: 'numeric', month: 'short' };
 const HOUR: Intl.DateTimeFormatOptions = { hour: '2-digit', minute: '2-digit' };
 
-/** “21:40”, or “Tuesday 3 March, 09:10” when it is not today. */
-export function until(at: string): string {
+/** “21:40”, or “Tuesday 3 March, 09:10” when it is not today; `day` is how its day is written. */
+export function until(at: string, day = DAY): string {
   const today = time(clock.now, { dateStyle: 'short' }) === time(at, { dateStyle: 'short' });
-  return today ? time(at, HOUR) : `${time(at, DAY)}, ${time(at, HOUR)}`;
+  return today ? time(at, HOUR) : `${time(at, day)}, ${time(at, HOUR)}`;
 }
 
 export function when(at: string): string {
@@ -104,7 +105,7 @@ function coming(job: Job, name: string): Statement {
   return {
     title: say('scheduled.title', values),
     text: delay && detail === 'text' ? delayed() : say(`scheduled.${detail}`, values),
-    tab: say('scheduled.tab', { when: time(at, { weekday: 'short', ...HOUR }) }),
+    tab: say('scheduled.tab', { when: until(at, SHORT_DAY) }),
     tone: 'good',
   };
 }
