@@ -1,5 +1,6 @@
 """The customer's page of a booking: its state, its costs and its actions."""
 
+import asyncio
 import re
 from datetime import timedelta
 from uuid import UUID
@@ -106,6 +107,8 @@ async def test_another_time_is_asked_for_and_answered(tabs, site, clock):
     await expect(page).to_have_title(re.compile("Sat.*7"))
     await expect(asked).to_have_count(0)
     await expect(alone.get_by_text("You have asked for another time")).to_have_count(1)
+    await show(alone, True)
+    await expect(alone.get_by_text("You have asked for another time")).to_have_count(0)
     # What does not change is not read again.
     assert [url for url in read if "/v1/packages" in url] == []
 
@@ -165,9 +168,28 @@ async def test_a_booking_is_confirmed_by_the_code_or_the_link_of_its_mail(tabs, 
     await page.get_by_label("Code from the e-mail").fill(f"{(int(code) + 1) % 10**6:06}")
     await button(page, "Confirm the booking").click()
     await page.get_by_text("This is not the code of this booking").wait_for()
+    # What was read before the confirmation and arrives after it is out of date.
+    read, confirmed = asyncio.Event(), asyncio.Event()
+
+    async def arrive_late(route):
+        if confirmed.is_set():
+            return await route.fulfill(status=400)
+        found = await route.fetch()
+        read.set()
+        await confirmed.wait()
+        return await route.fulfill(response=found)
+
+    await page.route(f"**/v1/bookings/{booking['id']}", arrive_late)
+    await page.get_by_label("Code from the e-mail").fill(f"{(int(code) + 2) % 10**6:06}")
+    await button(page, "Confirm the booking").click()
+    await read.wait()
     await page.get_by_label("Code from the e-mail").fill(f"{code[:3]} {code[3:]}")
     await button(page, "Confirm the booking").click()
-    await page.get_by_role("heading", name="We are asking 4 helpers near you").wait_for()
+    asking = page.get_by_role("heading", name="We are asking 4 helpers near you")
+    await asking.wait_for()
+    confirmed.set()
+    await page.get_by_text("As of").wait_for()
+    await expect(asking).to_have_count(1)
 
     other = await site.api.book(customer=BOOKING["customer"] | {"email": "zoe@example.com"})
     link = mailed_secrets.of_booking(secret, BookingId(UUID(other["id"]))).link

@@ -30,6 +30,8 @@ export class Following {
   #token: string;
   #reading = 0;
   #again = false;
+  /** Counts the states that `use` was given: a reading that began before one is out of date. */
+  #used = 0;
 
   constructor(id: string, token: string) {
     this.#id = id;
@@ -63,6 +65,7 @@ export class Following {
 
   /** Use the booking of a response. */
   use(job: Job): void {
+    this.#used += 1;
     this.job = job;
     setZone(job.timezone);
     void this.renew();
@@ -80,12 +83,14 @@ export class Following {
   }
 
   async #read(): Promise<void> {
+    const used = this.#used;
     try {
       const asked = { path: this.path, token: this.#token };
       const [job, events] = await Promise.all([
         api.get('/v1/bookings/{booking_id}', asked),
         this.#readEvents(),
       ]);
+      if (used !== this.#used) return;
       setZone(job.timezone);
       Object.assign(this, { job, events, asOf: '', error: undefined });
       this.#store({ job, events });
