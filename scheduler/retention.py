@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime
 from uuid import UUID
 
+from data.store.rights import FoundPerson
 from dispatch.flows import maintenance
 from dispatch.flows.people import rights
+from dispatch.rules.refusals import Refused
 from dispatch.runtime import Runtime
-from scheduler.senders.mail_folder import delete_old_mails
+from scheduler.senders.mail_folder import delete_mails, delete_old_mails
 
 EVERY_S = 600.0
 PAGES = 10
@@ -25,7 +29,7 @@ class Retention:
     async def tick(self) -> None:
         """Erase what is over on the next pages, and delete old mails from the folder of mails."""
         for _ in range(PAGES):
-            following = await maintenance.erase_customers_over(self._rt, self._after)
+            following = await self._erase_page()
             self._after = following or rights.BEGINNING
             if following is None:
                 break
@@ -33,3 +37,22 @@ class Retention:
         now = await maintenance.now(self._rt)
         folder = self._rt.settings.mail_folder
         await asyncio.to_thread(delete_old_mails, folder, now, self._rt.policy.mails_kept)
+
+    async def _erase_page(self) -> tuple[datetime, UUID] | None:
+        """Erase the customers of one page whose time is over; returns where the next page begins.
+
+        A booking that nobody has ended in that time is cancelled first; one that cannot be is left
+        with its customer.
+        """
+        page = await rights.customers_over(self._rt, self._after)
+        for booking_id in page.forgotten:
+            with suppress(Refused):
+                await maintenance.cancel_forgotten(self._rt, booking_id)
+        await self._erase([*page.forgotten.values(), *page.customers])
+        return page.next
+
+    async def _erase(self, customers: Sequence[FoundPerson]) -> None:
+        done = await rights.erase_customers(self._rt, customers)
+        if done.addresses:
+            folder = self._rt.settings.mail_folder
+            await asyncio.to_thread(delete_mails, folder, done.addresses, done.messages)

@@ -39,11 +39,11 @@ class FoundPerson:
 class OverdueCustomers:
     """Customers to erase on one page of bookings; `next` is None on the last page.
 
-    `forgotten` are those of their bookings that have not ended.
+    `forgotten` are those whose booking, which has not ended, must be cancelled first.
     """
 
-    customers: list[PersonId]
-    forgotten: list[BookingId]
+    customers: list[FoundPerson]
+    forgotten: dict[BookingId, FoundPerson]
     next: tuple[datetime, UUID] | None
 
 
@@ -111,11 +111,16 @@ async def customers_over(
 ) -> OverdueCustomers:
     """Return customers whose booking has not changed for `kept`, on the page after `after`."""
     rows = await tx.fetch(sql.customers_over, *after, kept, limit)
-    over = [row for row in rows if row["is_over"]]
+    over = {
+        BookingId(row["booking_id"]): found
+        for row, found in zip(rows, _people(rows), strict=True)
+        if row["is_over"]
+    }
+    forgotten = {BookingId(row["booking_id"]) for row in rows if row["is_forgotten"]}
     return OverdueCustomers(
-        customers=[PersonId(row["customer_id"]) for row in over],
-        forgotten=[BookingId(row["id"]) for row in over if row["is_forgotten"]],
-        next=(rows[-1]["created_at"], rows[-1]["id"]) if len(rows) == limit else None,
+        customers=[found for id_, found in over.items() if id_ not in forgotten],
+        forgotten={id_: found for id_, found in over.items() if id_ in forgotten},
+        next=(rows[-1]["created_at"], rows[-1]["booking_id"]) if len(rows) == limit else None,
     )
 
 

@@ -1,15 +1,13 @@
-"""Background upkeep: clocks, index updates, deletion of old rows and customers, the backlog."""
+"""Background upkeep: clocks, index updates, old rows and forgotten bookings, the backlog."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from uuid import UUID
 
 from data.db import moment, transaction
-from data.records.ids import FriendId, MessageId
+from data.records.ids import BookingId, FriendId, MessageId
 from data.records.people import Friend
 from data.store import (
     account_mails,
@@ -26,11 +24,11 @@ from data.store import (
     sessions,
 )
 from data.store.outbox import Backlog
-from dispatch.flows.jobs import commands
-from dispatch.flows.people import rights
+from dispatch.flows.execute import Command
+from dispatch.flows.group_commit import group_commit
+from dispatch.rules.jobs import job as rules
 from dispatch.rules.jobs.draft import SYSTEM
-from dispatch.rules.jobs.reasons import CancelReason
-from dispatch.rules.refusals import NotFound, Refused
+from dispatch.rules.refusals import NotFound
 from dispatch.runtime import Runtime
 
 CONFIRMED_FOR = timedelta(hours=1)
@@ -132,26 +130,15 @@ async def delete_old_rows(rt: Runtime) -> None:
         await quotas.delete_old(tx, rt.policy.bookings_within, rt.policy.confirmed_for)
 
 
-async def erase_customers_over(
-    rt: Runtime, after: tuple[datetime, UUID] = rights.BEGINNING
-) -> tuple[datetime, UUID] | None:
-    """Erase the customers of one page of bookings whose time by the policy is over.
-
-    A booking that nobody has ended in that time is cancelled first; one that cannot be is left
-    with its customer. Returns where the next page begins; None after the last one.
-    """
-    page = await rights.customers_over(rt, after)
-    for booking_id in page.forgotten:
-        with suppress(Refused):
-            await commands.cancel(
-                rt,
-                booking_id,
-                actor=SYSTEM,
-                reason=CancelReason.TOO_LONG,
-                may_act=lambda job: True,
-            )
-    await rights.erase_customers(rt, page.customers)
-    return page.next
+async def cancel_forgotten(rt: Runtime, booking_id: BookingId) -> None:
+    """Cancel a booking that nobody has ended for `customers_kept`. Raises NotInThisState."""
+    await group_commit(rt).execute(
+        Command(
+            booking_id=booking_id,
+            actor=SYSTEM,
+            decide=lambda case, facts: rules.cancel_forgotten(case),
+        )
+    )
 
 
 async def backlog(rt: Runtime) -> Backlog:

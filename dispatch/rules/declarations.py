@@ -108,9 +108,9 @@ def has(name: str) -> Callable[[Data], bool]:
     return lambda data: bool(data.get(name))
 
 
-def lacks(name: str) -> Callable[[Data], bool]:
-    """Whether a field is missing or empty."""
-    return lambda data: not data.get(name)
+def lacks(*names: str) -> Callable[[Data], bool]:
+    """Whether these fields are missing or empty."""
+    return lambda data: not any(data.get(name) for name in names)
 
 
 class UndeclaredData(Exception):

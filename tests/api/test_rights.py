@@ -14,7 +14,7 @@ from dispatch.flows.people import rights, sessions
 from scheduler.relay import Relay
 from scheduler.retention import Retention
 from scheduler.senders.mail import Mail
-from tests.api.conftest import expect
+from tests.api.conftest import BOOKING, expect
 
 ERASE, EXPORT = "/v1/desk/people/erase", "/v1/desk/people/export"
 VERA = {"person": "Vera@example.com"}
@@ -46,6 +46,10 @@ NOT_EXPORTED = {
     "spent_challenges": "of no person",
     "quotas": "hashes under the key of the service, kept for a day",
 }
+SENT_BY_CANCELLING = """
+    SELECT m.template FROM messages m JOIN events e USING (booking_id, seq)
+    WHERE e.kind = 'booking.cancelled' AND m.channel = 'mail' AND m.state = 'sent'
+"""
 TABLES = """
     SELECT table_name FROM information_schema.tables
     WHERE table_schema = 'tekkie' AND table_type = 'BASE TABLE'
@@ -266,15 +270,43 @@ async def leave_incomplete(api, owner):
     await begin_visit(api, "incomplete", {"reason": "needs_pro"})
 
 
-@pytest.mark.parametrize("leave", [leave_unfilled, leave_incomplete])
+async def leave_held(api, owner):
+    await api.win("f1")
+
+
+@pytest.mark.parametrize(
+    ("leave", "letters"),
+    [(leave_unfilled, []), (leave_incomplete, []), (leave_held, ["job_cancelled"])],
+)
 async def test_a_booking_that_nobody_ended_is_cancelled_before_its_customer_is_erased(
-    api, owner, clock, leave
+    api, owner, clock, leave, letters
 ):
+    """A friend who still holds the job gets a letter; the customer gets none."""
     await leave(api, owner)
+    await deliver_mails(api)
     await clock.advance(api.rt.policy.customers_kept + timedelta(days=1))
     await Retention(api.rt).tick()
     assert await rows_with(owner, MARKS[:5]) == []
     assert await owner.fetchval("SELECT state FROM bookings") == "cancelled"
+    assert not mails(api)
+    await deliver_mails(api)
+    assert [row["template"] for row in await owner.fetch(SENT_BY_CANCELLING)] == letters
+    assert len(mails(api)) == len(letters)
+    assert all("To: f1@example.org" in mail for mail in mails(api))
+
+
+async def test_the_policy_deletes_the_mails_of_a_customer_kept_as_files(api, clock):
+    booking = await complete_visit(api, clock)
+    await clock.advance(api.rt.policy.customers_kept - timedelta(days=1))
+    renewed = await api.client(booking["token"]).post(f"/v1/bookings/{booking['id']}/renew-link")
+    assert renewed.status_code == 200, renewed.text
+    await api.book(customer=BOOKING["customer"] | {"email": "otto@example.com"})
+    await deliver_mails(api)
+    assert any("To: vera@example.com" in mail for mail in mails(api))
+    await clock.advance(timedelta(days=2))
+    await Retention(api.rt).tick()
+    assert not any("To: vera@example.com" in mail for mail in mails(api))
+    assert any("To: otto@example.com" in mail for mail in mails(api))
 
 
 async def test_a_visit_under_way_keeps_its_customer(api, owner, clock):

@@ -118,3 +118,13 @@ def test_an_early_cancel_and_a_cancel_by_the_desk_are_free():
         assert result.booking.cancel_fee_minor == 0
         assert "fee_minor" not in scenario.events[-1].data
         assert {m.template for m in result.messages} == {"cancelled", "job_cancelled"}
+
+
+def test_a_forgotten_booking_is_cancelled_once_its_time_is_over_without_a_letter_to_the_customer():
+    scenario = Scenario(*friends(4)).award()
+    kept = scenario.policy.customers_kept
+    assert scenario.advance(seconds=kept.total_seconds()).apply(rules.cancel_forgotten) is None
+    changes = scenario.advance(seconds=1).apply(rules.cancel_forgotten)
+    assert scenario.state is BookingState.CANCELLED
+    assert [m.template for m in changes.messages] == ["job_cancelled"]
+    assert changes.events[-1].data["forgotten"]

@@ -135,7 +135,8 @@ DELETE FROM account_mails WHERE address_key = ANY($2::text[])
 
 -- name: customers_over
 -- A page of customers whose booking has not changed for so long, and where the next page begins.
-SELECT b.id, b.created_at, c.id AS customer_id, b.state NOT IN ('completed', 'cancelled') AS is_forgotten,
+SELECT c.id, c.kind, c.email, b.id AS booking_id, b.created_at,
+       b.state NOT IN ('completed', 'cancelled') AS is_forgotten,
        c.erased_at IS NULL AND b.state_at < moment() - $3::interval AS is_over
 FROM (SELECT * FROM bookings WHERE created_at < moment() - $3::interval AND (created_at, id) > ($1, $2::uuid)
       ORDER BY created_at, id LIMIT $4) AS b

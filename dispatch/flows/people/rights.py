@@ -75,25 +75,32 @@ async def customers_over(rt: Runtime, after: tuple[datetime, UUID] = BEGINNING) 
         return await rights.customers_over(tx, after, rt.policy.customers_kept, PAGE)
 
 
-async def erase_customers(rt: Runtime, customers: Collection[PersonId]) -> None:
+async def erase_customers(rt: Runtime, customers: Sequence[FoundPerson]) -> Erasure:
     """Erase these customers by the policy, unless a booking of theirs has not ended."""
     async with transaction(rt.pool) as tx:
-        kept = (await rights.lock_not_ended(tx, customers)).values()
-        if over := [one for one in customers if one not in kept]:
-            await _erase_silently(tx, over, PersonKind.CUSTOMER)
+        kept = (await rights.lock_not_ended(tx, [one.id for one in customers])).values()
+        over = [one for one in customers if one.id not in kept]
+        if over:
+            await _erase_silently(tx, over)
+    return Erasure(
+        people=[one.id for one in over],
+        kept=(),
+        addresses={one.email for one in over},
+        messages=(),
+    )
 
 
 async def erase_documents_over(rt: Runtime) -> None:
     """Erase names and addresses of erased friends that were kept only because of the law."""
     async with transaction(rt.pool) as tx:
         if over := await rights.documents_over(tx):
-            await _erase_silently(tx, over, PersonKind.FRIEND)
+            friend = PersonKind.FRIEND
+            await _erase_silently(tx, [FoundPerson(id=one, kind=friend, email="") for one in over])
 
 
-async def _erase_silently(tx: Connection, ids: Sequence[PersonId], kind: PersonKind) -> None:
-    found = [FoundPerson(id=one, kind=kind, email="") for one in ids]
+async def _erase_silently(tx: Connection, found: Sequence[FoundPerson]) -> None:
     await rights.erase(tx, found, keep_address_of=())
-    erased = [Happening(subjects.person(one), "person.erased") for one in ids]
+    erased = [Happening(subjects.person(one.id), "person.erased") for one in found]
     await journal.record(tx, *erased, actor=SYSTEM)
 
 

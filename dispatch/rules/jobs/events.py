@@ -43,6 +43,7 @@ FIELDS: Final[Mapping[str, Field]] = {
     "due_at": Field(Shape.MOMENT, ALL),
     "ends_at": Field(Shape.MOMENT, ALL),
     "fee_minor": Field(Shape.MINOR_UNITS, PUBLIC),
+    "forgotten": Field(Shape.FLAG),
     "friend": Field(Shape.ID),
     "friends": Field(Shape.IDS),
     "lost": Field(Shape.IDS),
@@ -219,13 +220,13 @@ EVENTS: Final[Mapping[str, EventKind]] = {
         "friend reason", (to_customer("incomplete", "package link"), customer)
     ),
     "booking.cancelled": _kind(
-        "reason withdrawn friend fee_minor share_minor unconfirmed",
+        "reason withdrawn friend fee_minor share_minor unconfirmed forgotten",
         (to_phone("offer_withdrawn", None), listed("withdrawn")),
         (JOB_CANCELLED, where(lacks("fee_minor"), friend)),
         (to_friend("job_cancelled_late", "package share"), where(has("fee_minor"), friend)),
         (
             to_customer("cancelled", "package"),
-            where(lacks("fee_minor"), where(lacks("unconfirmed"), customer)),
+            where(lacks("fee_minor", "unconfirmed", "forgotten"), customer),
         ),
         (to_customer("cancelled_late", "package fee"), where(has("fee_minor"), customer)),
     ),

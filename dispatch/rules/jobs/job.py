@@ -27,6 +27,7 @@ from data.records.people import Friend
 from data.replace import replace
 from dispatch.rules.jobs import cancellation, fan_out, matching, visit
 from dispatch.rules.jobs.draft import Case, Draft, Verdict
+from dispatch.rules.jobs.reasons import CancelReason
 from dispatch.rules.jobs.refusals import (
     AlreadyRated,
     AppointmentOverlaps,
@@ -259,11 +260,11 @@ def mark_incomplete(case: Case, reason: str, protocol: Protocol | None) -> Verdi
     return draft.changes()
 
 
-def cancel(case: Case, reason: str, fee_minor_max: int = 0) -> Verdict:
+def cancel(case: Case, reason: str, fee_minor_max: int = 0, *, forgotten: bool = False) -> Verdict:
     """Cancel a booking: withdraw its live offers and release its friend.
 
     It may cost a fee. Raises FeeChanged when that is more than `fee_minor_max`, the fee that the
-    customer confirmed.
+    customer confirmed. The customer of a `forgotten` booking gets no letter.
     """
     draft = Draft(case)
     if draft.booking.state is BookingState.CANCELLED:
@@ -279,8 +280,17 @@ def cancel(case: Case, reason: str, fee_minor_max: int = 0) -> Verdict:
     draft.move(BookingState.CANCELLED)
     if case.job.booking.state is BookingState.UNCONFIRMED:
         fees = {"unconfirmed": True}
+    if forgotten:
+        fees |= {"forgotten": True}
     draft.add_event("booking.cancelled", reason=reason, withdrawn=withdrawn, friend=friend, **fees)
     return draft.changes()
+
+
+def cancel_forgotten(case: Case) -> Verdict:
+    """Cancel a booking that has not changed for so long that its customer is erased next."""
+    if case.job.booking.state_at >= case.now - case.policy.customers_kept:
+        return None
+    return cancel(case, CancelReason.TOO_LONG, forgotten=True)
 
 
 def redispatch(case: Case) -> Verdict:
