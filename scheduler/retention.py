@@ -45,10 +45,11 @@ class Retention:
         with its customer.
         """
         page = await rights.customers_over(self._rt, self._after)
-        for booking_id in page.forgotten:
+        for booking_id, customer in page.forgotten.items():
             with suppress(Refused):
                 await maintenance.cancel_forgotten(self._rt, booking_id)
-        await self._erase([*page.forgotten.values(), *page.customers])
+                await self._erase([customer])
+        await self._erase(page.customers)
         return page.next
 
     async def _erase(self, customers: Sequence[FoundPerson]) -> None:

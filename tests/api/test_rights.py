@@ -295,6 +295,33 @@ async def test_a_booking_that_nobody_ended_is_cancelled_before_its_customer_is_e
     assert all("To: f1@example.org" in mail for mail in mails(api))
 
 
+async def test_an_erasure_that_failed_after_its_cancellation_is_made_at_the_next_turn(
+    api, owner, clock, monkeypatch
+):
+    """Each is erased directly after its cancellation, so that a failure concerns one alone."""
+    for _ in range(3):
+        await api.book()
+    await clock.advance(api.rt.policy.customers_kept + timedelta(days=1))
+    retention, erase, calls = Retention(api.rt), rights.erase_customers, []
+
+    async def fail_once(rt, customers):
+        calls.append(customers)
+        if len(calls) == 2:
+            raise ConnectionError
+        return await erase(rt, customers)
+
+    monkeypatch.setattr(rights, "erase_customers", fail_once)
+    with pytest.raises(ConnectionError):
+        await retention.tick()
+    states = "SELECT array_agg(state::text ORDER BY created_at, id) FROM bookings"
+    assert await owner.fetchval(states) == ["cancelled", "cancelled", "open"]
+    erased = "SELECT count(*) FROM people WHERE kind = 'customer' AND erased_at IS NOT NULL"
+    assert await owner.fetchval(erased) == 1
+    await retention.tick()
+    assert await owner.fetchval(erased) == 3
+    assert await rows_with(owner, MARKS) == []
+
+
 async def test_the_policy_deletes_the_mails_of_a_customer_kept_as_files(api, clock):
     booking = await complete_visit(api, clock)
     await clock.advance(api.rt.policy.customers_kept - timedelta(days=1))

@@ -134,10 +134,13 @@ WITH s AS (DELETE FROM sessions WHERE person_id = ANY($1::uuid[])),
 DELETE FROM account_mails WHERE address_key = ANY($2::text[])
 
 -- name: customers_over
--- A page of customers whose booking has not changed for so long, and where the next page begins.
+-- A page of customers whose booking has not changed for so long, or was cancelled for that, and where the next page
+-- begins.
 SELECT c.id, c.kind, c.email, b.id AS booking_id, b.created_at,
        b.state NOT IN ('completed', 'cancelled') AS is_forgotten,
-       c.erased_at IS NULL AND b.state_at < moment() - $3::interval AS is_over
+       c.erased_at IS NULL AND (b.state_at < moment() - $3::interval OR b.state = 'cancelled' AND EXISTS (
+         SELECT FROM events e
+         WHERE e.booking_id = b.id AND e.kind = 'booking.cancelled' AND e.data ? 'forgotten')) AS is_over
 FROM (SELECT * FROM bookings WHERE created_at < moment() - $3::interval AND (created_at, id) > ($1, $2::uuid)
       ORDER BY created_at, id LIMIT $4) AS b
 JOIN people c ON c.id = b.customer_id ORDER BY b.created_at, b.id
