@@ -230,6 +230,21 @@ async def test_a_person_gets_everything_kept_and_no_secret(api, owner, clock):
     assert [row["subject"] for row in acts] == [whole["person"]["id"], friend["person"]["id"]]
 
 
+async def test_an_export_lists_the_blocks_that_the_person_made_and_not_those_by_others(api, owner):
+    booking, desk = await api.book(), await api.operator()
+    key, at = customer_key("vera@example.com"), "moment() - make_interval(days => $3::int)"
+    insert = f"INSERT INTO blocks SELECT $1, $2, $4, {at}"
+    for days, (ref, by_friend) in enumerate([("f1", True), ("f2", False), ("f3", False)]):
+        await owner.execute(insert, api.friends[ref], key, days, by_friend)
+    exported = {}
+    for person in (booking["id"], "f1", "f2"):
+        [whole] = (await desk.post(EXPORT, {"person": person})).json()["items"]
+        exported[person] = whole["blocks"]
+        assert all(one.keys() == {"at"} for one in exported[person])
+    assert [len(blocks) for blocks in exported.values()] == [2, 1, 0]
+    assert exported["f1"][0] not in exported[booking["id"]]
+
+
 async def test_customers_are_erased_when_the_time_of_the_policy_is_over(api, owner, clock):
     await complete_visit(api, clock)
     young = await api.book(customer={"name": "Otto", "email": "otto@example.com",

@@ -26,9 +26,9 @@ SELECT jsonb_build_object(
                    WHERE c.friend_id = p.id),
   'communities', (SELECT coalesce(jsonb_agg(n.name), '[]') FROM partner_members m JOIN partners n ON n.id = m.partner_id
                   WHERE m.friend_id = p.id),
-  'blocks', (SELECT coalesce(jsonb_agg(jsonb_build_object('at', k.at, 'by_friend', k.by_friend) ORDER BY k.at), '[]')
-             FROM blocks k WHERE k.friend_id = p.id
-                OR k.customer_key IN (SELECT b.customer_key FROM bookings b WHERE b.customer_id = p.id)),
+  'blocks', (SELECT coalesce(jsonb_agg(jsonb_build_object('at', k.at) ORDER BY k.at), '[]')
+             FROM blocks k WHERE (k.friend_id = p.id AND k.by_friend) OR (NOT k.by_friend
+               AND k.customer_key IN (SELECT b.customer_key FROM bookings b WHERE b.customer_id = p.id))),
   'offers', (SELECT coalesce(jsonb_agg(to_jsonb(o) ORDER BY o.offered_at), '[]') FROM offers o WHERE o.friend_id = p.id),
   'jobs', (SELECT coalesce(jsonb_agg(to_jsonb(a) ORDER BY a.awarded_at), '[]') FROM awards a WHERE a.friend_id = p.id),
   'ratings_received', (SELECT coalesce(jsonb_agg(to_jsonb(r) ORDER BY r.at), '[]') FROM ratings r
