@@ -77,6 +77,38 @@ async def test_a_request_from_an_earlier_step_does_not_begin_it_anew(rt, clock):
     assert await steps.supply(wifi, Market.CH, now) is newest
 
 
+async def test_after_the_clock_was_set_back_quotes_change_again(rt, clock):
+    refs = await import_friends(rt, [friend_row("f1", ZURICH)])
+    now = await clock.now()
+    await clock.set(now + timedelta(days=1))
+    assert await helpers(rt) == "1-4"
+    await friends.change_profile(rt, FriendId(refs["f1"]), ProfileChange(paused=True))
+    await clock.set(now)
+    assert await helpers(rt) == "0"
+
+
+async def test_a_count_that_failed_or_was_ended_is_made_again(rt, clock, monkeypatch):
+    await import_friends(rt, [friend_row("f1", ZURICH)])
+
+    def fail(friends, needs, policy):
+        raise MemoryError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(supply, "count_supply", fail)
+        with pytest.raises(MemoryError):
+            await helpers(rt)
+    assert await helpers(rt) == "1-4"
+    steps, now, wifi = supply.supply_steps(rt), await clock.now(), rt.packages["wifi-setup"]
+    steps.counts.clear()
+    waiting = asyncio.create_task(steps.supply(wifi, Market.CH, now))
+    await asyncio.sleep(0)
+    [count] = steps.counts.values()
+    count.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    assert await helpers(rt) == "1-4"
+
+
 async def test_a_move_within_the_cell_of_a_quote_changes_neither_quotes_nor_map(rt, clock):
     """At the edge of a cell of the map too: both count from the middle of the smaller cell."""
     base = Point(lat=47.3667, lon=8.5410)

@@ -86,7 +86,8 @@ class SupplySteps:
     """The friends of this process's index as they were when the present step was first asked for.
 
     Within a step nothing changes, whatever happens to the friends meanwhile. A count is made once,
-    for all who wait for it; a request from an earlier step gets that of the present one.
+    for all who wait for it, and again after it failed. A request from one step earlier gets that of
+    the present one; further back the clock was set back, and that step is the present one.
     """
 
     rt: Runtime
@@ -97,15 +98,23 @@ class SupplySteps:
     async def supply(self, package: Package, market: Market, now: datetime) -> Supply:
         """The helpers for a package in a market."""
         step = (now - BEGINNING) // self.rt.policy.supply_step
-        if step > self.step:
+        if not self.step - 1 <= step <= self.step:
             self.step, self.friends, self.counts = step, list(self.rt.index), {}
-        key = package.certificates, package.tier, market
-        if key not in self.counts:
+        key, counts = (package.certificates, package.tier, market), self.counts
+        if key not in counts:
             needs = matching.quote_needs(package, market, now, self.rt.policy)
             count = asyncio.to_thread(count_supply, self.friends, needs, self.rt.policy)
-            self.counts[key] = asyncio.create_task(count)
+            counts[key] = asyncio.create_task(count)
+            counts[key].add_done_callback(lambda done: _drop_failed(counts, key, done))
         # Who no longer waits does not end the count of the others.
-        return await asyncio.shield(self.counts[key])
+        return await asyncio.shield(counts[key])
+
+
+def _drop_failed(
+    counts: dict[Key, asyncio.Task[Supply]], key: Key, done: asyncio.Task[Supply]
+) -> None:
+    if done.cancelled() or done.exception() is not None:
+        del counts[key]
 
 
 def supply_steps(rt: Runtime) -> SupplySteps:
