@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Sequence
-from contextlib import suppress
 from datetime import datetime
 from uuid import UUID
 
+from data.records.ids import BookingId
 from data.store.rights import FoundPerson
 from dispatch.flows import maintenance
 from dispatch.flows.people import rights
 from dispatch.rules.refusals import Refused
 from dispatch.runtime import Runtime
 from scheduler.senders.mail_folder import delete_mails, delete_old_mails
+
+log = logging.getLogger(__name__)
 
 EVERY_S = 600.0
 PAGES = 10
@@ -25,6 +28,7 @@ class Retention:
     def __init__(self, rt: Runtime) -> None:
         self._rt = rt
         self._after: tuple[datetime, UUID] = rights.BEGINNING
+        self._reported: set[BookingId] = set()
 
     async def tick(self) -> None:
         """Erase what is over on the next pages, and delete old mails from the folder of mails."""
@@ -41,16 +45,28 @@ class Retention:
     async def _erase_page(self) -> tuple[datetime, UUID] | None:
         """Erase the customers of one page whose time is over; returns where the next page begins.
 
-        A booking that nobody has ended in that time is cancelled first; one that cannot be is left
-        with its customer.
+        A booking that nobody has ended in that time is cancelled first; one that cannot be, because
+        its visit is under way, is left with its customer and reported once.
         """
         page = await rights.customers_over(self._rt, self._after)
         for booking_id, customer in page.forgotten.items():
-            with suppress(Refused):
+            try:
                 await maintenance.cancel_forgotten(self._rt, booking_id)
+            except Refused as refused:
+                self._report(booking_id, refused)
+            else:
                 await self._erase([customer])
         await self._erase(page.customers)
         return page.next
+
+    def _report(self, booking_id: BookingId, refused: Refused) -> None:
+        if booking_id not in self._reported:
+            self._reported.add(booking_id)
+            log.warning(
+                "the customer of booking %s is kept beyond the time of the policy: %s",
+                booking_id,
+                refused,
+            )
 
     async def _erase(self, customers: Sequence[FoundPerson]) -> None:
         done = await rights.erase_customers(self._rt, customers)

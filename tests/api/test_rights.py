@@ -3,14 +3,17 @@
 import asyncio
 import re
 from datetime import timedelta
+from uuid import UUID
 
 import pytest
 
 from data.enums import Channel, OperatorRole
 from data.markets import MARKETS, Market
-from data.records.ids import PersonId, customer_key
+from data.records.ids import OfferId, PersonId, customer_key
 from data.store import rights as rights_store
+from dispatch.flows.jobs import commands
 from dispatch.flows.people import rights, sessions
+from dispatch.rules.refusals import NotFound
 from scheduler.relay import Relay
 from scheduler.retention import Retention
 from scheduler.senders.mail import Mail
@@ -168,6 +171,15 @@ async def test_a_job_accepted_during_an_erasure_is_seen_by_it_or_refused(api, ow
         await erasing
 
 
+async def test_an_accept_after_the_erasure_of_its_friend_is_refused(api, owner):
+    """Even one whose session was read before."""
+    offer = OfferId(UUID((await api.offers(await api.book()))["f1"]))
+    await rights.erase(api.rt, "f1", actor="system")
+    with pytest.raises(NotFound, match="no such friend"):
+        await commands.accept(api.rt, offer, api.friends["f1"])
+    assert await owner.fetchval("SELECT count(*) FROM awards") == 0
+
+
 async def wait_for_lock(owner):
     """Return once another session of this database waits for a row."""
     while not await owner.fetchval(WAITING):  # noqa: ASYNC110
@@ -273,6 +285,7 @@ async def begin_visit(api, verb, body=None):
     assert (await friend.post(f"{at}/contacted")).status_code == 200
     done = await friend.post(f"{at}/{verb}", body)
     assert done.status_code == 200, done.text
+    return booking
 
 
 async def leave_unfilled(api, owner):
@@ -351,11 +364,16 @@ async def test_the_policy_deletes_the_mails_of_a_customer_kept_as_files(api, clo
     assert any("To: otto@example.com" in mail for mail in mails(api))
 
 
-async def test_a_visit_under_way_keeps_its_customer(api, owner, clock):
-    await begin_visit(api, "start")
+async def test_a_visit_under_way_keeps_its_customer_and_is_reported_once(api, owner, clock, caplog):
+    booking = await begin_visit(api, "start")
     await clock.advance(api.rt.policy.customers_kept + timedelta(days=1))
-    await Retention(api.rt).tick()
+    retention = Retention(api.rt)
+    for _ in range(2):
+        await retention.tick()
     assert await rows_with(owner, MARKS[:2])
+    [warning] = [one for one in caplog.records if one.name == "scheduler.retention"]
+    assert booking["id"] in warning.getMessage()
+    assert "under_way" in warning.getMessage()
 
 
 async def test_the_pseudonyms_of_an_erased_customer_go_with_the_last_booking(api, owner, clock):
