@@ -287,7 +287,7 @@ class Certificate(ResponseModel):
 
 
 class RatingSummary(ResponseModel):
-    """The mean and the number of all ratings; null before the first."""
+    """The mean and the number of the ratings that stand; null without one."""
 
     stars: float | None
     count: int

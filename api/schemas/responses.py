@@ -42,7 +42,7 @@ class Appointment(ResponseModel):
 
 
 class Helper(ResponseModel):
-    """The awarded friend as shown to the customer; `stars` is the mean of all ratings."""
+    """The awarded friend as shown to customers; `stars` is the mean of the ratings that stand."""
 
     first_name: str
     languages: list[Language]

@@ -1,5 +1,6 @@
--- A customer may contest that a job was completed, and the desk may reopen it.
--- works from 0004
+-- A customer may contest that a job was completed, and the desk may reopen it. A process without this file would list a
+-- booking that was rated again once for each rating, and reckon void ratings.
+-- works from 0017
 
 INSERT INTO transitions VALUES
   ('bookings', 'completed', 'open'), ('bookings', 'completed', 'unfilled'), ('awards', 'done', 'released');
