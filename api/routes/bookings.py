@@ -10,7 +10,7 @@ from fastapi import APIRouter, Query, Request, Response
 from pydantic_core import to_json
 
 from api.http import pagination, proof_of_work
-from api.http.access import check_owner
+from api.http.access import check_owner, visible_booking
 from api.http.auth import (
     BookingCanceller,
     BookingOwner,
@@ -128,8 +128,11 @@ async def create_booking(
     if replayed:
         response.headers[REPLAYED] = "true"
     link = None
-    if not isinstance(caller, Partner) and not (replayed and await _is_renewed(rt, booking_id)):
-        link = f"{rt.settings.base_url}/job/{customer_links.customer_token(secret, booking_id)}"
+    token = customer_links.customer_token(secret, booking_id)
+    if not isinstance(caller, Partner) and (
+        not replayed or await _is_token_valid(rt, secret, booking_id, token)
+    ):
+        link = f"{rt.settings.base_url}/job/{token}"
     # A replay from the database comes in another order: sort the fields by declaration.
     ordered = dict.fromkeys(responses.BookingCreatedResponse.model_fields)
     return to_json({**ordered, **result.response, "customer_link": link})
@@ -172,7 +175,8 @@ async def list_bookings(
 @router.get("/{booking_id}", summary="Get a booking", responses=problems(NotFound))
 async def get_booking(rt: Rt, caller: BookingViewer, booking_id: UUID) -> responses.BookingResponse:
     """One booking, for its customer, its partner, its friend and the desk."""
-    return await presenters.present_visible_booking(rt, caller, booking_id)
+    view = await visible_booking(rt, caller, BookingId(booking_id))
+    return presenters.present_booking_to(caller, view, rt.policy)
 
 
 @router.post(
@@ -198,7 +202,8 @@ async def cancel_booking(
         may_act=ownership_test(caller),
         fee_minor_max=body.fee_minor_max,
     )
-    return await presenters.present_visible_booking(rt, caller, booking_id, with_customer=False)
+    view = await visible_booking(rt, caller, BookingId(booking_id))
+    return presenters.present_booking_to(caller, view, rt.policy, with_customer=False)
 
 
 @router.post(
@@ -219,7 +224,8 @@ async def confirm_booking(
         raise NotFound
     given = mailed_secrets.of_booking(secret, caller.booking_id).proof(body.code)
     await commands.confirm(rt, caller.booking_id, given)
-    return await presenters.present_visible_booking(rt, caller, booking_id)
+    view = await visible_booking(rt, caller, BookingId(booking_id))
+    return presenters.present_booking_to(caller, view, rt.policy)
 
 
 @router.post(
@@ -237,7 +243,8 @@ async def report_no_contact(
     if caller.booking_id != booking_id:
         raise NotFound
     await commands.report_no_call(rt, caller.booking_id)
-    return await presenters.present_visible_booking(rt, caller, booking_id)
+    view = await visible_booking(rt, caller, BookingId(booking_id))
+    return presenters.present_booking_to(caller, view, rt.policy)
 
 
 @router.post(
@@ -252,7 +259,8 @@ async def ask_move(
     if caller.booking_id != booking_id:
         raise NotFound
     await commands.request_move(rt, caller.booking_id, wishes=tuple(body.wishes), note=body.note)
-    return await presenters.present_visible_booking(rt, caller, booking_id)
+    view = await visible_booking(rt, caller, BookingId(booking_id))
+    return presenters.present_booking_to(caller, view, rt.policy)
 
 
 @router.post(
@@ -268,7 +276,8 @@ async def renew_link(
     await commands.renew_link(
         rt, BookingId(booking_id), actor=actor(caller), may_act=ownership_test(caller)
     )
-    return await presenters.present_visible_booking(rt, caller, booking_id, with_customer=False)
+    view = await visible_booking(rt, caller, BookingId(booking_id))
+    return presenters.present_booking_to(caller, view, rt.policy, with_customer=False)
 
 
 @router.post(
@@ -286,7 +295,8 @@ async def contest_completion(
     if caller.booking_id != booking_id:
         raise NotFound
     await commands.contest(rt, caller.booking_id, body.reason)
-    return await presenters.present_visible_booking(rt, caller, booking_id)
+    view = await visible_booking(rt, caller, BookingId(booking_id))
+    return presenters.present_booking_to(caller, view, rt.policy)
 
 
 @router.get("/{booking_id}/events", summary="List a booking's events", responses=problems(NotFound))
@@ -347,9 +357,10 @@ async def rate_booking(
     return responses.RatingResponse.model_validate({**result.response, "comment": body.comment})
 
 
-async def _is_renewed(rt: Runtime, booking_id: BookingId) -> bool:
-    """Whether the link of the first answer is no longer valid."""
-    return await lookups(rt).link_generations.get(booking_id) != 0
+async def _is_token_valid(rt: Runtime, secret: bytes, booking_id: BookingId, token: str) -> bool:
+    """Whether the customer has not renewed the link since the first answer."""
+    generation = await lookups(rt).link_generations.get(booking_id) or 0
+    return customer_links.is_customer_token_valid(secret, booking_id, token, generation)
 
 
 def _order(body: requests.BookingRequest, caller: Caller) -> Order:

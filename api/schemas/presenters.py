@@ -7,7 +7,6 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from api.http.access import visible_booking
 from api.http.auth import Caller, Customer, FriendCaller, Operator
 from api.schemas import base, responses
 from api.schemas import catalogue as catalogue_schemas
@@ -18,7 +17,7 @@ from data.markets import MARKETS, Language
 from data.records import jobs as jobs_records
 from data.records import money as money_records
 from data.records.catalogue import Package
-from data.records.ids import BookingId, OfferId
+from data.records.ids import OfferId
 from data.records.jobs import Award, Booking, Job
 from data.store import read_models
 from dispatch.flows.execute import CommandResult
@@ -27,7 +26,6 @@ from dispatch.rules.jobs import job as rules
 from dispatch.rules.people.names import first_name
 from dispatch.rules.policy import HOUR, Policy
 from dispatch.rules.trust.disclosure import may_know_customer
-from dispatch.runtime import Runtime
 from geo import cells
 from geo.point import Point, distance_m
 
@@ -123,15 +121,14 @@ def present_booking(
     )
 
 
-async def present_visible_booking(
-    rt: Runtime, caller: Caller, booking_id: UUID, *, with_customer: bool = True
+def present_booking_to(
+    caller: Caller, view: read_models.BookingView, policy: Policy, *, with_customer: bool = True
 ) -> responses.BookingResponse:
-    """Load a booking and present it as this caller may see it. Raises NotFound."""
-    view = await visible_booking(rt, caller, BookingId(booking_id))
+    """A booking as it is now, with what this caller may see of it."""
     return present_booking(
         view,
-        rt.policy,
-        with_customer=with_customer and _may_know_customer(caller, view, rt.policy),
+        policy,
+        with_customer=with_customer and _may_know_customer(caller, view, policy),
         by_desk=isinstance(caller, Operator),
         own=isinstance(caller, Customer),
     )

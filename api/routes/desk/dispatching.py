@@ -7,6 +7,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query
 
+from api.http.access import visible_booking
 from api.http.auth import CurrentDispatcher, CurrentOperator, Rt, actor
 from api.http.problems import InvalidField
 from api.http.routing import CompiledRoute
@@ -65,7 +66,8 @@ async def redispatch_booking(
 ) -> responses.BookingResponse:
     """Start a new round of offers; an awarded friend loses the job."""
     await commands.redispatch(rt, BookingId(booking_id), actor=actor(caller))
-    return await presenters.present_visible_booking(rt, caller, booking_id)
+    view = await visible_booking(rt, caller, BookingId(booking_id))
+    return presenters.present_booking_to(caller, view, rt.policy)
 
 
 @router.post(
@@ -76,7 +78,8 @@ async def uphold_completion(
 ) -> responses.BookingResponse:
     """Leave a contested job completed; customer and friend are notified. Idempotent."""
     await commands.uphold(rt, BookingId(booking_id), actor=actor(caller))
-    return await presenters.present_visible_booking(rt, caller, booking_id)
+    view = await visible_booking(rt, caller, BookingId(booking_id))
+    return presenters.present_booking_to(caller, view, rt.policy)
 
 
 @router.post(
@@ -87,7 +90,8 @@ async def reopen_booking(
 ) -> responses.BookingResponse:
     """Reverse the charge, release the friend and start a new round of offers."""
     await commands.reopen(rt, BookingId(booking_id), actor=actor(caller))
-    return await presenters.present_visible_booking(rt, caller, booking_id)
+    view = await visible_booking(rt, caller, BookingId(booking_id))
+    return presenters.present_booking_to(caller, view, rt.policy)
 
 
 @router.post(
@@ -104,7 +108,8 @@ async def award_booking(
     if friend_id is None:
         raise FriendUnfit(f"there is no friend {body.friend!r}; give the id or the ref of one")
     await commands.award_by_hand(rt, BookingId(booking_id), friend_id, actor=actor(caller))
-    return await presenters.present_visible_booking(rt, caller, booking_id)
+    view = await visible_booking(rt, caller, BookingId(booking_id))
+    return presenters.present_booking_to(caller, view, rt.policy)
 
 
 def _only_friend(
