@@ -33,8 +33,9 @@ class Runtime:
 
     `on_commit` are called with decisions after their commit: a hint to look now, never relied on.
     `group_commit`, `lookups` and `supply` belong to the flows of these names. `mark` is the
-    position from which to follow changes of friends once the index is loaded. `http` uses no proxy
-    of the environment and follows no redirect; the command line has none.
+    position from which to follow changes of friends once the index is loaded. `kept_policies` are
+    known to be in the database. `http` uses no proxy of the environment and follows no redirect;
+    the command line has none.
     """
 
     pool: Pool
@@ -51,6 +52,7 @@ class Runtime:
     lookups: object = None
     supply: object = None
     mark: str | None = None
+    kept_policies: set[UUID] = field(default_factory=set)
     http: httpx2.AsyncClient | None = None
 
     def adjust_counters(

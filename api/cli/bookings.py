@@ -10,7 +10,7 @@ from uuid import UUID
 
 import typer
 
-from api.cli.exit_codes import UsageError
+from api.cli.exit_codes import REFUSED, UsageError
 from api.cli.ids import find_id
 from api.cli.output import (
     AsJson,
@@ -26,8 +26,10 @@ from api.cli.session import command_runtime, run
 
 if TYPE_CHECKING:
     from data.enums import BookingState
+    from data.records.decisions import Decision, Reach
     from data.store.consistency import Story
     from data.store.read_models import BookingView, DecisionLineView, DecisionView
+    from dispatch.flows.jobs.replays import StoredReplay
     from dispatch.runtime import Runtime
 
 LIMIT = 50
@@ -132,6 +134,56 @@ def show(ctx: typer.Context, booking: BookingWord, as_json: AsJson = False) -> N
     )
 
 
+@app.command()
+def replay(ctx: typer.Context, booking: BookingWord, as_json: AsJson = False) -> None:
+    """Decide every round again from what it was decided by, and report whether it is equal."""
+    found, refs = run(_replay(ctx, booking))
+    if as_json:
+        print_json([_replay_json(one) for one in found])
+    else:
+        for one in found:
+            for line in describe_replay(one, refs):
+                print_line(line)
+        if not found:
+            print_message("There is no decision about this booking yet.")
+    if any(one.replay and not one.replay.equals(one.decision) for one in found):
+        raise typer.Exit(REFUSED)
+
+
+def describe_replay(one: StoredReplay, refs: Mapping[str, str]) -> Iterator[str]:
+    """Whether a decision replays equal, and what differs."""
+    decision, again = one.decision, one.replay
+    heading = f"{_heading_of(decision)}: "
+    if again is None:
+        yield f"{heading}cannot be replayed, an older tekkie did not store what it was decided by"
+        return
+    if again.equals(decision):
+        yield f"{heading}replays equal, {len(decision.friends)} friends"
+        return
+    yield f"{heading}differs; then asked {decision.tier}, now {again.tier}"
+    now = {line.friend_id: line for line in again.friends}
+    for then in decision.friends:
+        line = now.get(then.friend_id)
+        if line != then:
+            after = f"{line.outcome}, rank {line.rank}" if line else "not considered"
+            who = refs.get(str(then.friend_id), then.friend_id)
+            yield f"  {who}: then {then.outcome}, rank {then.rank}; now {after}"
+
+
+def _replay_json(one: StoredReplay) -> dict[str, Any]:
+    again = one.replay
+    return {
+        "seq": one.decision.seq,
+        "round": one.decision.round,
+        "at": one.decision.at,
+        "policy": one.decision.policy,
+        "policy_id": one.decision.policy_id,
+        "policy_numbers": one.policy,
+        "equal": again and again.equals(one.decision),
+        "search": one.decision.inputs and to_json(one.decision.inputs.search),
+    }
+
+
 def why(
     ctx: typer.Context,
     booking: BookingWord,
@@ -146,13 +198,19 @@ def why(
     if as_json:
         print_json(
             [
-                {"round": d.round, "at": d.at, "policy": d.policy, **to_json(line)}
+                {
+                    "round": d.round, "at": d.at, "policy": d.policy,
+                    **to_json(line), "reach": to_json(d.reach),
+                }
                 for d, line in lines
             ]
         )
         return
     for decision, line in lines:
         print_line(describe_line(decision, line))
+    for decision in found:
+        if decision.reach is not None:
+            print_line(describe_reach(decision, decision.reach))
     if not lines:
         print_message(
             "No decision considered this friend: they were not among the nearest available, nor "
@@ -166,8 +224,32 @@ def describe_line(decision: DecisionView, line: DecisionLineView) -> str:
     """One line of a decision in words; by cell, the metres are to the centre of the cell."""
     what = OUTCOMES[line.outcome]
     rank = f", rank {line.rank} of the qualified" if line.rank else ""
-    heading = f"{format_cell(decision.at)}  round {decision.round} ({decision.policy})"
-    return f"{heading}: {line.ref}, {line.distance_m} m away, {what}{rank}"
+    return f"{_heading_of(decision)}: {line.ref}, {line.distance_m} m away, {what}{rank}"
+
+
+def describe_reach(decision: DecisionView, reach: Reach) -> str:
+    """Everybody in reach of a decision by outcome, most first, in words."""
+    ordered = sorted(reach.counts.items(), key=lambda one: (-one[1], one[0]))
+    words = [f"{count} {outcome.lower().replace('_', ' ')}" for outcome, count in ordered]
+    far = "" if reach.within_m is None else f" up to {reach.within_m} m, the last one asked"
+    return f"{_heading_of(decision)}: in reach{far}: {', '.join(words) or 'nobody'}"
+
+
+def _heading_of(decision: Decision | DecisionView) -> str:
+    return f"{format_cell(decision.at)}  round {decision.round} ({decision.policy})"
+
+
+async def _replay(ctx: typer.Context, word: str) -> tuple[list[StoredReplay], Mapping[str, str]]:
+    from data.store import consistency
+    from dispatch.flows.jobs.replays import replay_booking
+    from dispatch.flows.read_only import read_connection
+
+    async with command_runtime(ctx) as rt:
+        view = await _view(rt, word)
+        async with read_connection(rt) as tx:
+            found = await replay_booking(tx, view.id)
+            ids = {line.friend_id for one in found for line in one.decision.friends}
+            return found, await consistency.refs(tx, ids)
 
 
 async def _list(ctx: typer.Context, state: BookingState | None, limit: int) -> list[BookingView]:

@@ -44,6 +44,17 @@ class ConsideredFriend(ResponseModel):
     rank: int | None
 
 
+class Reach(ResponseModel):
+    """How many friends' own radius covers the address, by outcome, listed or not.
+
+    Only those up to `within_m` away, the last one asked; null when too few qualified, and everybody
+    is counted.
+    """
+
+    counts: dict[Outcome, int]
+    within_m: int | None
+
+
 class Decision(ResponseModel):
     """One fan-out: who was considered, who got an offer, and why the others did not."""
 
@@ -53,6 +64,10 @@ class Decision(ResponseModel):
     at: datetime
     policy: str
     friends: list[ConsideredFriend]
+    reach: Annotated[
+        Reach | None,
+        Field(description="Null when nobody was searched for, or when an older release decided."),
+    ]
 
 
 class NumbersResponse(ResponseModel):

@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any
 
-from data.enums import AwardState, BookingState, OfferState, Outcome, Tier, TimerKind, Wish
+from data.enums import AwardState, BookingState, OfferState, Tier, TimerKind, Wish
 from data.markets import Language, Market
 from data.records.catalogue import Package
+from data.records.decisions import Decision
 from data.records.ids import (
     AwardId,
     BookingId,
@@ -130,28 +131,6 @@ class Rating:
     stars: int
     comment: str | None
     at: datetime
-
-
-class DecisionLine(NamedTuple):
-    """One friend's line in a decision; `rank` counts those who qualified, from 1."""
-
-    friend_id: FriendId
-    outcome: Outcome
-    distance_m: int
-    rank: int | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Decision:
-    """The stored record of one fan-out: the friends considered and the outcome of each."""
-
-    booking_id: BookingId
-    seq: int
-    round: int
-    tier: Tier
-    at: datetime
-    policy: str
-    friends: tuple[DecisionLine, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

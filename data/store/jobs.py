@@ -31,7 +31,6 @@ from data.records.jobs import (
     Award,
     Booking,
     Changes,
-    Decision,
     Job,
     Offer,
     Protocol,
@@ -40,6 +39,7 @@ from data.records.jobs import (
 from data.records.messages import Event, Message
 from data.records.money import Charge, Money
 from data.records.people import Person
+from data.store import decision_rows
 
 sql = sql_loader.load("jobs")
 
@@ -184,7 +184,7 @@ async def write(tx: Connection, changes: Sequence[Changes], now: datetime) -> No
         insert_awards=[_award_row(held) for new, held in awards if new],
         set_timers=[timer for timer in timers if timer[2] is not None],
         insert_events=[_event_row(e) for c in changes for e in c.events],
-        insert_decisions=[_decision_row(d) for c in changes for d in c.decisions],
+        insert_decisions=[decision_rows.row(d) for c in changes for d in c.decisions],
         insert_messages=[_message_row(m, now) for c in changes for m in c.messages],
         insert_ratings=[_rating_row(c.rating) for c in changes if c.rating is not None],
         confirm_contacts=[
@@ -274,21 +274,6 @@ def _award_update_row(a: Award) -> Row:
 
 def _event_row(e: Event) -> Row:
     return (e.booking_id, e.seq, e.kind, e.at, e.actor, e.data)
-
-
-def _decision_row(d: Decision) -> Row:
-    return (
-        *(d.booking_id, d.seq, d.round, d.tier, d.at, d.policy),
-        _array(f.friend_id for f in d.friends),
-        _array(f.outcome for f in d.friends),
-        _array(f.distance_m for f in d.friends),
-        _array(f.rank or 0 for f in d.friends),
-    )
-
-
-def _array(values: Iterable[object]) -> str:
-    """Format an array literal of values that need no quotes."""
-    return "{" + ",".join(map(str, values)) + "}"
 
 
 def _message_row(m: Message, now: datetime) -> Row:

@@ -14,9 +14,11 @@ from data import sql_loader
 from data.db import Connection
 from data.enums import BookingState, Outcome, Tier, Wish
 from data.markets import Currency, Language, Market
+from data.records.decisions import Decision, Reach
 from data.records.ids import BookingId, FriendId, OfferId, PartnerId
 from data.records.jobs import Award
 from data.records.money import Money
+from data.store import decision_rows
 from data.store.jobs import award
 
 sql = sql_loader.load("read_models")
@@ -141,7 +143,7 @@ class DecisionLineView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DecisionView:
-    """One fan-out: the friends considered and the outcome of each."""
+    """One fan-out: the friends considered and the outcome of each, and all in reach counted."""
 
     seq: int
     round: int
@@ -149,6 +151,7 @@ class DecisionView:
     at: datetime
     policy: str
     friends: tuple[DecisionLineView, ...]
+    reach: Reach | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -218,6 +221,11 @@ async def events(
 async def decisions(tx: Connection, booking_id: BookingId) -> list[DecisionView]:
     """Return all fan-outs of a booking with one line for each friend in the frame."""
     return [_decision(row) for row in await tx.fetch(sql.decisions, booking_id)]
+
+
+async def decided(tx: Connection, booking_id: BookingId) -> list[Decision]:
+    """Return all fan-outs of a booking with what they were decided by."""
+    return [decision_rows.decision(row) for row in await tx.fetch(sql.decided, booking_id)]
 
 
 async def positions(tx: Connection, friend: str, booking_id: BookingId) -> Positions | None:
@@ -366,6 +374,7 @@ def _decision(row: asyncpg.Record) -> DecisionView:
         tier=Tier(row["tier"]),
         at=row["at"],
         policy=row["policy"],
+        reach=decision_rows.reach(row),
         friends=tuple(
             DecisionLineView(
                 friend_id=friend,

@@ -20,7 +20,7 @@ from data.store import catalogue as catalogue_rows
 from data.store import friends
 from dispatch.flows.group_commit import group_commit
 from dispatch.flows.places import postcodes
-from dispatch.rules.jobs.matching import askable_filter, traits
+from dispatch.rules.jobs.matching import askable_filter, profile, traits
 from dispatch.rules.policy import POLICY, Policy
 from dispatch.runtime import Runtime
 from geo.gazetteer.offline import Gazetteer
@@ -77,7 +77,7 @@ async def open_runtime(
         gazetteer = Gazetteer.load().with_postcodes(await postcodes.load_imported(pool))
         rt = Runtime(
             pool=pool,
-            index=FriendIndex(askable_filter(policy), traits),
+            index=FriendIndex(askable_filter(policy), traits, profile),
             packages=catalogue.load().packages,
             gazetteer=gazetteer,
             geocoder=_geocoder(settings, client, gazetteer, pool),

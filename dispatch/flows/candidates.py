@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from datetime import datetime
+from math import ceil
 
 from data.db import Connection
 from data.enums import Outcome
@@ -17,7 +18,7 @@ from data.records.people import Friend
 from data.store import friends
 from dispatch.rules.jobs import matching
 from dispatch.rules.jobs.draft import PendingFanOut
-from dispatch.rules.jobs.matching import Nearby, Need
+from dispatch.rules.jobs.matching import Alike, Nearby, Need, Others
 from dispatch.runtime import Runtime
 from geo.index.friend_index import Query
 from geo.point import Candidate, Point, distance_m
@@ -57,10 +58,11 @@ async def find_candidates(
     now: datetime,
     rows: dict[FriendId, Friend],
     pending: Sequence[PendingFanOut],
-) -> Callable[[PendingFanOut], Awaitable[tuple[Nearby, ...]]]:
+) -> Callable[[PendingFanOut], Awaitable[tuple[tuple[Nearby, ...], Others]]]:
     """Search the friends near these fan-outs; adds the rows read to `rows`.
 
-    Returns a function that gives a fan-out the friends in its frame, as known at that moment. It
+    Returns a function that gives a fan-out the friends in its frame, as known at that moment, and
+    by the index the others in reach. It
     searches again when earlier decisions of the batch have made too many of them unavailable.
     """
     searches = {
@@ -75,9 +77,9 @@ async def find_candidates(
             search for search in unfinished if _sufficient_distances(rt, search, rows) is None
         ]
 
-    async def candidates_of(fan_out: PendingFanOut) -> tuple[Nearby, ...]:
+    async def candidates_of(fan_out: PendingFanOut) -> tuple[tuple[Nearby, ...], Others]:
         search = searches.get(id(fan_out))
-        return await reader.read_frame(search) if search else ()
+        return await reader.read_frame(search) if search else ((), Others())
 
     return candidates_of
 
@@ -101,12 +103,16 @@ class _CandidateReader:
         unread = ids - self.rows.keys()
         self.rows.update(await friends.current(self.tx, unread, self.now, self.rt.index.get))
 
-    async def read_frame(self, search: _Search) -> tuple[Nearby, ...]:
+    async def read_frame(self, search: _Search) -> tuple[tuple[Nearby, ...], Others]:
         while (fit := _sufficient_distances(self.rt, search, self.rows)) is None:
             await self.search([search])
         if len(fit) < search.fan_out.want:
             await self.read_rows(_busy_by_index(self.rt, search))
-        return _build_frame(self.rt, search, self.rows)
+        nearest = self.rt.index.nearest_any(search.point, self.rt.policy.frame)
+        frame = _build_frame(self.rt, search, nearest, self.rows)
+        want = search.fan_out.want
+        within_m = ceil(fit[want - 1]) if len(fit) >= want else None
+        return frame, _find_others(self.rt, search, within_m, nearest, frame)
 
 
 def _query_index(rt: Runtime, searches: Sequence[_Search]) -> list[list[Candidate]]:
@@ -190,10 +196,13 @@ def _fitting_distances(
 
 
 def _build_frame(
-    rt: Runtime, search: _Search, rows: Mapping[FriendId, Friend]
+    rt: Runtime,
+    search: _Search,
+    nearest: Sequence[Candidate],
+    rows: Mapping[FriendId, Friend],
 ) -> tuple[Nearby, ...]:
     seen = dict(search.seen)
-    seen.update(rt.index.nearest_any(search.point, rt.policy.frame))
+    seen.update(nearest)
     nearby = []
     for friend_id, indexed_m in seen.items():
         copy = rt.index.get(friend_id)
@@ -203,6 +212,29 @@ def _build_frame(
         elif row is not None:
             nearby.append(Nearby(row, _distance_m(rt, search, row, indexed_m)))
     return tuple(nearby)
+
+
+def _find_others(
+    rt: Runtime,
+    search: _Search,
+    within_m: int | None,
+    nearest: Sequence[Candidate],
+    frame: Sequence[Nearby],
+) -> Others:
+    """Everybody else in reach, up to the last one asked: `within_m`, None when too few qualify."""
+    if len(nearest) < rt.policy.frame or (
+        within_m is not None and nearest[-1].distance_m > within_m
+    ):
+        return Others(within_m=within_m)
+    listed = {near.friend.id for near in frame}
+    alone = frozenset().union(*(need.excluded for need in search.fan_out.needs)) - listed
+    alike = [Alike(*one) for one in rt.index.in_reach(search.point, within_m, listed | alone)]
+    for friend in map(rt.index.get, alone):
+        if friend is not None:
+            away_m = distance_m(search.point, Point(lat=friend.lat, lon=friend.lon))
+            if away_m <= friend.radius_m and (within_m is None or away_m <= within_m):
+                alike.append(Alike(friend, 1))
+    return Others(alike=alike, within_m=within_m)
 
 
 def _distance_m(rt: Runtime, search: _Search, row: Friend, indexed_m: float) -> float:

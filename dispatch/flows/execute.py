@@ -21,7 +21,7 @@ from data.records.ids import BookingId, FriendId, OfferId, PartnerId, QuotaKey
 from data.records.jobs import Appointment, Award, Booking, Changes, Job
 from data.records.people import Friend, Person
 from data.replace import replace
-from data.store import friends, idempotency_keys, jobs, quotas
+from data.store import friends, idempotency_keys, jobs, policies, quotas
 from data.store.idempotency_keys import Claim
 from dispatch.flows.candidates import find_candidates
 from dispatch.rules.jobs import fan_out
@@ -303,15 +303,27 @@ async def complete_fan_outs(
     pending = [v for v in verdicts.values() if isinstance(v, PendingFanOut) and v.want > 0]
     candidates_of = await find_candidates(rt, tx, facts.now, facts.friends, pending)
     decided: dict[K, Changes] = {}
+    await _keep_policy(rt, tx, verdicts.values())
     for key, verdict in verdicts.items():
         if isinstance(verdict, PendingFanOut):
-            changes = fan_out.finish(verdict, await candidates_of(verdict))
+            changes = fan_out.finish(verdict, *await candidates_of(verdict))
             facts.apply(changes)
             decided[key] = changes
             await asyncio.sleep(0)
         else:
             decided[key] = verdict
     return decided
+
+
+async def _keep_policy(
+    rt: Runtime, tx: Connection, verdicts: Iterable[Changes | PendingFanOut]
+) -> None:
+    """Have the policy in the database before the first decision by it is written."""
+    policy = rt.policy
+    if policy.fingerprint in rt.kept_policies:
+        return
+    if any(isinstance(verdict, PendingFanOut) for verdict in verdicts):
+        await policies.keep(tx, policy.fingerprint, policy.version, policy.numbers)
 
 
 def _build_results(

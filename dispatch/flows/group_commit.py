@@ -162,8 +162,9 @@ def group_commit(rt: Runtime) -> GroupCommit:
 
 
 def publish_changes(rt: Runtime, changes: Sequence[Changes]) -> None:
-    """After a commit: update the counters in this process's index and notify its listeners."""
+    """After a commit: update this process's index and what it knows, and notify its listeners."""
     for change in changes:
+        rt.kept_policies.update(d.policy_id for d in change.decisions if d.policy_id)
         for friend_id, by in change.open_jobs.items():
             rt.adjust_counters(friend_id, open_jobs=by)
         for offer in change.offers:

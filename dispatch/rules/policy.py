@@ -7,11 +7,14 @@ one themselves.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from datetime import timedelta
 from enum import StrEnum
+from hashlib import sha256
 from typing import Any, Final
+from uuid import UUID
 
 from data.enums import Tier
 
@@ -113,6 +116,7 @@ class Policy:
     _at: dict[tuple[Tier, str], Policy] = field(
         init=False, repr=False, compare=False, default_factory=dict
     )
+    _fingerprint: list[UUID] = field(init=False, repr=False, compare=False, default_factory=list)
 
     def __post_init__(self) -> None:
         """Refuse numbers that contradict each other, naming the two."""
@@ -217,6 +221,63 @@ class Policy:
         """How the record of a decision names the policy by which it was made."""
         return f"{self.version} by {self.rank_by}"
 
+    @property
+    def numbers(self) -> dict[str, Any]:
+        """All numbers by name, times in seconds, as they are stored; `restore` reads them."""
+        names = (one.name for one in fields(self) if one.init)
+        return {name: _plain(getattr(self, name)) for name in names}
+
+    @property
+    def fingerprint(self) -> UUID:
+        """A hash of all numbers: two policies that differ in anything have different ones."""
+        if not self._fingerprint:
+            digest = sha256(json.dumps(self.numbers, sort_keys=True).encode()).digest()
+            self._fingerprint.append(UUID(bytes=digest[:16]))
+        return self._fingerprint[0]
+
+
+def restore(numbers: Mapping[str, Any]) -> Policy:
+    """A policy from its stored `numbers`. Raises ValueError.
+
+    A number that this release does not know is left out; one that the stored policy did not have
+    gets its default.
+    """
+    known = {one.name: one.default for one in fields(Policy) if one.init}
+    return Policy(
+        **{name: _typed(known[name], value) for name, value in numbers.items() if name in known}
+    )
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, timedelta):
+        return value.total_seconds()
+    if isinstance(value, Override):
+        numbers = {name: _plain(one) for name, one in value.numbers.items()}
+        return {"tier": value.tier, "package": value.package, "numbers": numbers}
+    return [_plain(one) for one in value] if isinstance(value, tuple) else value
+
+
+def _typed(default: Any, value: Any) -> Any:
+    """A stored value as one of the type of `default`; only the overrides have no default."""
+    if isinstance(default, timedelta):
+        return timedelta(seconds=value)
+    if isinstance(default, tuple):
+        return tuple(_typed(default[0], one) if default else _override(one) for one in value)
+    return type(default)(value)
+
+
+def _override(stored: Mapping[str, Any]) -> Override:
+    defaults = {one.name: one.default for one in fields(Policy)}
+    return Override(
+        tier=stored["tier"] and Tier(stored["tier"]),
+        package=stored["package"],
+        numbers={
+            name: _typed(defaults[name], value)
+            for name, value in stored["numbers"].items()
+            if name in defaults
+        },
+    )
+
 
 # What is decided before a tier is known, or holds for all jobs of a friend, is the same for all.
 FOR_ALL: Final = frozenset(
@@ -228,7 +289,7 @@ FOR_ALL: Final = frozenset(
     | {"quotes_per_minute", "quotes_per_minute_of_partner", "login_links_per_minute"}
     | {"customers_kept", "mails_kept", "agree_within", "early_departure"}
     | {"jobs_per_day", "hand_backs_per_day", "capacity_max", "radius_max_m"}
-    | {"overrides", "_at"}
+    | {"overrides", "_at", "_fingerprint"}
 )
 OVERRIDABLE: Final = frozenset(one.name for one in fields(Policy)) - FOR_ALL
 

@@ -30,10 +30,10 @@ from __future__ import annotations
 from array import array
 from bisect import insort
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence, Set
 from functools import cache
 from itertools import pairwise
-from math import dist, inf, radians, sin
+from math import dist, inf, nan, radians, sin
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -41,6 +41,7 @@ from numpy.typing import NDArray
 
 from data.records.ids import FriendId
 from data.records.people import Friend
+from geo.index.profiles import EACH_ALONE, Profiles, reached
 from geo.index.rtrees import EARTH_M, Nearest, Tree, Vector
 from geo.index.slot_table import NO_FRIEND, NO_SLOT, Hashes, Slots, hashes_of
 from geo.point import (
@@ -52,6 +53,7 @@ from geo.point import (
     geodesic_m,
 )
 
+FEW: Final = 64
 FIRST_SEARCH_FACTOR: Final = 3
 WIDER_SEARCH_FACTOR: Final = 3
 NEAR_TIE_M: Final = 0.02
@@ -88,15 +90,18 @@ class FriendIndex:
 
     `available` tells whether a friend may be asked at all, whatever the booking. `traits` returns
     62 bits of further facts about a friend, for queries to filter by; by default all are set.
+    Friends with an equal `profile` are counted together; by default each is counted alone.
     """
 
     def __init__(
         self,
         available: Callable[[Friend], bool],
         traits: Callable[[Friend], int] = all_traits,
+        profile: Callable[[Friend], Hashable] = EACH_ALONE,
     ) -> None:
         self._available = available
         self._traits_of = traits
+        self._profiles = Profiles(profile)
         self._clear()
 
     def _bits_of(self, friend: Friend) -> int:
@@ -108,6 +113,8 @@ class FriendIndex:
         self._free: list[int] = []
         self._bits = array("q")
         self._x, self._y, self._z = array("d"), array("d"), array("d")
+        self._reach = array("d")
+        self._profiles.load(0)
         self._radii: Counter[int] = Counter()
         self._largest_radius_m = 0
         self._trees: dict[Key, Tree] = {}
@@ -136,6 +143,8 @@ class FriendIndex:
         self._slots = Slots(self._friends, hashes[order])
         self._bits = array("q", bits[order].tobytes())
         self._x, self._y, self._z = (array("d", axis.tobytes()) for axis in places.T)
+        self._reach = array("d", [friend.radius_m for friend in self._friends])
+        self._profiles.load(len(unique))
         self._radii = Counter(friend.radius_m for friend in unique)
         self._largest_radius_m = max(self._radii, default=0)
         slots = np.empty(len(unique), dtype=np.int64)
@@ -156,7 +165,9 @@ class FriendIndex:
         if moved or toggled or friend.certificates != old.certificates:
             self._update_trees(slot, friend, bits, moved=moved)
         self._friends[slot], self._bits[slot] = friend, bits
+        self._profiles.forget(slot)
         if friend.radius_m != old.radius_m:
+            self._reach[slot] = friend.radius_m
             self._count_radius(friend.radius_m)
             self._uncount_radius(old.radius_m)
 
@@ -168,7 +179,8 @@ class FriendIndex:
         friend, place = self._friends[slot], self._place(slot)
         for key in _keys(friend, self._bits[slot]):
             self._trees[key].delete(slot, place)
-        self._friends[slot], self._bits[slot] = NO_FRIEND, 0
+        self._friends[slot], self._bits[slot], self._reach[slot] = NO_FRIEND, 0, nan
+        self._profiles.forget(slot)
         self._free.append(slot)
         self._uncount_radius(friend.radius_m)
 
@@ -280,6 +292,37 @@ class FriendIndex:
                 return self._rank(point, found)[:count]
             nearest = tree.nearest(here, WIDER_SEARCH_FACTOR * len(nearest.slots), EARTH_M)
 
+    def in_reach(
+        self, point: Point, within_m: float | None, apart: Set[FriendId]
+    ) -> list[tuple[Friend, int]]:
+        """Return everybody whose own radius covers the point: one friend and how many are alike.
+
+        Only those at most `within_m` away (None: anywhere), available or not, without those
+        `apart`. At the edge of a radius two centimetres more or less may count.
+        """
+        here = ecef(point)
+        if within_m is not None:
+            nearest = self._tree(ALL_FRIENDS).nearest(here, FEW, within_m + NEAR_TIE_M)
+            if nearest.is_complete:
+                return self._few_in_reach(here, nearest.slots, apart)
+        columns = (self._x, self._y, self._z, self._reach)
+        limit_m = inf if within_m is None else within_m
+        slots = reached(columns, here, limit_m, _chord_correction(point))
+        left_out = [self._slots.get(friend_id) for friend_id in apart]
+        kept = slots[~np.isin(slots, left_out)]
+        return self._profiles.group(kept, self._friends)
+
+    def _few_in_reach(
+        self, here: Vector, slots: Sequence[int], apart: Set[FriendId]
+    ) -> list[tuple[Friend, int]]:
+        friends, xs, ys, zs = self._friends, self._x, self._y, self._z
+        return [
+            (friends[slot], 1)
+            for slot in slots
+            if friends[slot].id not in apart
+            and dist(here, (xs[slot], ys[slot], zs[slot])) <= friends[slot].radius_m
+        ]
+
     def _rank(self, point: Point, found: list[Ranked]) -> list[Candidate]:
         """Return `found` in order; near ties are solved by the geodesic, once per place."""
         before_m = -inf
@@ -315,6 +358,7 @@ class FriendIndex:
         self._slots.add(friend.id, slot)
         self._bits[slot] = bits
         self._x[slot], self._y[slot], self._z[slot] = place
+        self._reach[slot] = friend.radius_m
         self._count_radius(friend.radius_m)
         for key in _keys(friend, bits):
             self._tree(key).insert(slot, place)
@@ -335,8 +379,9 @@ class FriendIndex:
             return self._free.pop()
         self._friends.append(NO_FRIEND)
         self._bits.append(0)
-        for axis in (self._x, self._y, self._z):
-            axis.append(0.0)
+        for column in (self._x, self._y, self._z, self._reach):
+            column.append(0.0)
+        self._profiles.append()
         return len(self._friends) - 1
 
     def _place(self, slot: int) -> Vector:

@@ -4,8 +4,10 @@ import asyncio
 import json
 from datetime import datetime, timedelta
 
+from data.enums import Tier
 from dispatch.flows.jobs import commands
-from tests.builders import SIGNATURE
+from tests.api.conftest import BOOKING
+from tests.builders import SIGNATURE, friend_row, import_friends, north
 
 
 async def test_a_booking_goes_from_order_to_rating(api, clock, problem):
@@ -260,8 +262,28 @@ async def test_every_considered_friend_has_one_outcome(api):
     assert decision["policy"]
     outcomes = {line["ref"]: line["outcome"] for line in decision["friends"]}
     assert outcomes == {f"f{n}": "OFFERED" if n <= 4 else "RANKED_BELOW_K" for n in range(1, 7)}
+    assert decision["reach"]["counts"] == {"OFFERED": 4}
     [only] = (await desk.get(f"/v1/bookings/{booking['id']}/decisions", friend="f5")).json()
+    assert only["reach"] == decision["reach"]
     assert [line["ref"] for line in only["friends"]] == ["f5"]
+
+
+async def test_an_unfilled_booking_counts_everybody_in_reach_by_outcome(api):
+    pros = [friend_row(f"p{n}", north(10 * n), tier=Tier.PRO) for n in range(20)]
+    far = [friend_row(f"far{n}", north(3_000 + n), radius_m=500) for n in range(20)]
+    await import_friends(api.rt, [*pros, *far])
+    booking = await api.book(
+        package="internet-trouble", customer=BOOKING["customer"] | {"language": "pl"}
+    )
+    assert booking["state"] == "unfilled"
+    desk = await api.operator()
+    path = f"/v1/bookings/{booking['id']}/decisions"
+    [decision] = (await desk.get(path)).json()
+    assert len(decision["friends"]) == api.rt.policy.frame
+    counts = {"WRONG_TIER": 20, "NO_SHARED_LANGUAGE": 6}
+    assert decision["reach"] == {"counts": counts, "within_m": None}
+    for other in (await api.friend("f1"), api.client(booking["token"])):
+        assert (await other.get(path)).status_code in (401, 403, 404)
 
 
 async def test_a_friend_learns_why_there_was_no_offer(api):

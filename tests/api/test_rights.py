@@ -38,7 +38,7 @@ WAITING = """
 NOT_EXPORTED = {
     **dict.fromkeys(["certificates", "packages", "prices", "partner_keys"], "of no person"),
     **dict.fromkeys(
-        ["postcodes", "geocodes", "transitions", "migrations", "clock"], "of no person"
+        ["postcodes", "geocodes", "transitions", "migrations", "clock", "policies"], "of no person"
     ),
     "quotes": "names nobody",
     "timers": "deadlines, which follow from the events and certificates",

@@ -6,11 +6,13 @@ import pytest
 
 from api.cli.bookings import OUTCOMES
 from data.db import transaction
-from data.enums import Outcome, Wish
+from data.enums import Outcome, Tier, Wish
+from data.markets import Language
 from data.records.ids import BookingId
 from data.records.jobs import Protocol
 from data.store import jobs as store
 from dispatch.flows.jobs import commands
+from dispatch.rules.policy import restore
 from tests.builders import (
     book_and_accept,
     book_job,
@@ -19,6 +21,15 @@ from tests.builders import (
     import_neighbours,
     north,
 )
+
+# Another decision with other outcomes for the first two, and one as an older release wrote it.
+COPY_DECISION = """
+    INSERT INTO decisions (booking_id, seq, round, tier, at, policy, friend_ids, outcomes,
+                           distances_m, ranks, policy_id, search, facts)
+    SELECT booking_id, s, round, tier, at, policy, friend_ids, $2::outcome[] || outcomes[3:],
+           distances_m, ranks, CASE s WHEN 3 THEN policy_id END, CASE s WHEN 3 THEN search END,
+           CASE s WHEN 3 THEN facts END
+    FROM decisions, generate_series(3, 4) AS s WHERE booking_id = $1 AND seq = 2"""
 
 
 @pytest.fixture
@@ -98,6 +109,45 @@ def test_why_explains_the_outcome_of_each_friend(tekkie, booking):
     [line] = json.loads(tekkie("why", booking, "f6", "--json").stdout)
     assert line["outcome"] == "OUT_OF_RADIUS"
     assert line["policy"] == "2026-11 by door"
+
+
+def test_why_counts_everybody_in_reach_by_outcome(tekkie, booking, in_service):
+    found = tekkie("why", booking).stdout
+    assert "in reach up to 400 m, the last one asked: 4 offered\n" in found
+
+    async def make(rt):
+        await import_friends(rt, [friend_row(f"p{n}", north(n), tier=Tier.PRO) for n in range(18)])
+        return str(
+            (await book_job(rt, package="internet-trouble", language=Language.PL)).job.booking.id
+        )
+
+    unfilled = in_service(make)
+    assert ": in reach: 18 wrong tier, 5 no shared language\n" in tekkie("why", unfilled).stdout
+    reaches = [one["reach"] for one in json.loads(tekkie("why", unfilled, "--json").stdout)]
+    assert {"WRONG_TIER": 18, "NO_SHARED_LANGUAGE": 5} in [one["counts"] for one in reaches]
+
+
+def test_a_booking_is_replayed_from_its_stored_inputs(tekkie, booking, in_service):
+    done = tekkie("bookings", "replay", booking)
+    assert (done.exit_code, done.stderr) == (0, "")
+    assert "round 1 (2026-11 by door): replays equal, 6 friends" in done.stdout
+    [one] = json.loads(tekkie("bookings", "replay", booking, "--json").stdout)
+    assert one["equal"] is True
+    assert one["policy_numbers"]["fan_out"] == 4
+    assert restore(one["policy_numbers"]).fingerprint == UUID(one["policy_id"])
+
+    async def tamper(rt):
+        """Add records that the rules would not have made."""
+        async with transaction(rt.pool) as tx:
+            await tx.execute(COPY_DECISION, UUID(booking), ["RANKED_BELOW_K", "OFFERED"])
+
+    in_service(tamper)
+    done = tekkie("bookings", "replay", booking)
+    assert done.exit_code == 1
+    assert "differs" in done.stdout
+    assert "f1: then RANKED_BELOW_K, rank 1; now OFFERED, rank 1" in done.stdout
+    found = json.loads(tekkie("bookings", "replay", booking, "--json").stdout)
+    assert [one["equal"] for one in found] == [True, False, None]
 
 
 def test_an_unknown_booking_or_friend_is_reported(tekkie, booking):

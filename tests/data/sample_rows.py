@@ -24,6 +24,7 @@ PARTNER, OTHER_PARTNER = id_(400), id_(401)
 OFFERS = {n: id_(500 + n) for n in range(1, 9)}
 AWARDS = {"won": id_(600), "done": id_(601), "new": id_(602)}
 NEW = id_(900)
+POLICY = id_(901)
 SHA = b"\x01" * 32
 OF_FRIEND = {"booking_id": None, "subject_kind": "person", "subject_id": FRIENDS[2]}
 USED_ENDPOINT = "https://fcm.googleapis.com/fcm/send/rung"
@@ -178,7 +179,14 @@ def rows() -> dict[str, dict[str, Any]]:
             "outcomes": ["OFFERED"],
             "distances_m": [100],
             "ranks": [1],
+            "policy_id": POLICY,
+            "search": {},
+            "facts": b"\x00" * 30,
+            "reach_outcomes": ["OFFERED"],
+            "reach_counts": [1],
+            "reach_m": 100,
         },
+        "policies": {"id": NEW, "version": "2026-11", "numbers": {}, "at": NOW},
         "messages": {
             "id": NEW,
             "booking_id": BOOKINGS["bare"],
@@ -335,6 +343,7 @@ async def _complete_booking(tx: asyncpg.Connection) -> None:
     await insert_row(tx, "charges", booking_id=done)
     await insert_row(tx, "charges", booking_id=BOOKINGS["open"])
     await insert_row(tx, "reversals", booking_id=BOOKINGS["open"])
+    await insert_row(tx, "policies", id=POLICY)
     await insert_row(tx, "decisions", booking_id=done)
     await insert_row(tx, "timers", booking_id=BOOKINGS["open"], kind="offers_expire")
     await insert_row(tx, "answers", key="used")

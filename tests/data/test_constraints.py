@@ -27,6 +27,7 @@ from tests.data.sample_rows import (
     NOW,
     OF_FRIEND,
     OFFERS,
+    POLICY,
     SHA,
     TICK,
     USED_ENDPOINT,
@@ -244,6 +245,21 @@ INVALID_ROWS: list[tuple[str, dict[str, Any], str]] = [
     ("events", {"actor": "vera@example.com"}, "events_actor_check"),
     ("decisions", {"seq": 2}, "decisions_booking_id_seq_fkey"),
     ("decisions", {"booking_id": BOOKINGS["done"]}, "decisions_pkey"),
+    ("decisions", {"policy_id": NEW}, "decisions_policy_id_fkey"),
+    ("decisions", {"policy_id": None}, "decision_inputs_together"),
+    ("decisions", {"search": None}, "decision_inputs_together"),
+    ("decisions", {"facts": None}, "decision_inputs_together"),
+    ("decisions", {"search": []}, "decision_search"),
+    ("decisions", {"facts": b"\x00" * 29}, "decision_facts_of_each"),
+    ("decisions", {"facts": b"\x00" * 60}, "decision_facts_of_each"),
+    ("decisions", {"reach_counts": None}, "decision_reach"),
+    ("decisions", {"reach_counts": [1, 2]}, "decision_reach"),
+    ("decisions", {"reach_counts": [0]}, "decision_reach"),
+    ("decisions", {"reach_m": -1}, "decision_reach"),
+    ("decisions", {"reach_outcomes": None, "reach_counts": None}, "decision_reach"),
+    ("policies", {"id": POLICY}, "policies_pkey"),
+    ("policies", {"version": ""}, "policies_version_check"),
+    ("policies", {"numbers": []}, "policies_numbers_check"),
     ("decisions", {"outcomes": []}, "decision_one_outcome_each"),
     ("decisions", {"ranks": [1, 2]}, "decision_one_outcome_each"),
     ("decisions", {"distances_m": []}, "decision_one_outcome_each"),
@@ -535,7 +551,8 @@ def test_no_row_is_inserted_in_a_later_state(
 
 @pytest.mark.parametrize("role", ROLES)
 @pytest.mark.parametrize(
-    "table", ["events", "decisions", "audit", "charges", "reversals", "ratings", "journal"]
+    "table",
+    ["events", "decisions", "policies", "audit", "charges", "reversals", "ratings", "journal"],
 )
 @pytest.mark.parametrize(
     "statement", ["UPDATE {} SET at = at", "DELETE FROM {}", "TRUNCATE {} CASCADE"]

@@ -235,6 +235,7 @@ HOT: Mapping[str, Mapping[str, Hot]] = {
         "owner": hot(ONE, by="bookings_pkey"),
         "events": hot(ONE, 0, 50, by="events_pkey"),
         "decisions": hot(ONE, by="decisions_pkey friends_pkey"),
+        "decided": hot(ONE, by="decisions_pkey"),
         "offers": hot(ONE, by="offers_inbox bookings_pkey"),
         "jobs": hot(ONE, None, None, None, 50, by="awards_friend bookings_pkey people_pkey"),
         "customers": hot(FEW, by="bookings_pkey people_pkey"),

@@ -5,17 +5,21 @@ from collections import Counter
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import repeat
+from math import ceil, inf
 from random import Random
 from zoneinfo import ZoneInfo
 
 import pytest
 from pyproj import Geod
 
+from data.db import transaction
 from data.enums import BookingState, Outcome, Tier
 from data.markets import Language, Market
+from data.store import policies, read_models
 from dispatch.flows.bootstrap import load_index
 from dispatch.flows.jobs import commands
-from dispatch.rules.policy import RankBy
+from dispatch.rules.jobs.replay import replay
+from dispatch.rules.policy import RankBy, restore
 from geo import cells
 from tests.builders import (
     METRES_PER_DEGREE,
@@ -98,6 +102,39 @@ def nearest_four(everybody, booking, package, now):
         if fit:
             return tier, [friend_id for _, friend_id in fit[:4]]
     return tiers[-1], []
+
+
+def check_reach(decision, everybody, booking, package, now) -> None:
+    """Everybody whose own radius covers the place is counted, up to the last one asked of four."""
+    counted = dict(zip(decision["reach_outcomes"], decision["reach_counts"], strict=True))
+    away = {f["id"]: away_m(f, booking) for f in everybody}
+    lines = zip(decision["friend_ids"], decision["outcomes"], strict=True)
+    asked = [away[friend_id] for friend_id, outcome in lines if outcome == "OFFERED"]
+    limit_m = inf if decision["reach_m"] is None else decision["reach_m"]
+    assert limit_m == (ceil(max(asked)) if len(asked) == 4 else inf)
+    inside = [f for f in everybody if away[f["id"]] <= min(f["radius_m"], limit_m)]
+    assert sum(counted.values()) == len(inside)
+    assert counted.get("OFFERED", 0) == len(asked)
+    for outcome in counted.keys() - {"OFFERED", "RANKED_BELOW_K"}:
+        with_reason = [
+            f
+            for f in inside
+            if any(
+                outcome in reasons_against(f, booking, package.certificates, tier, now)
+                for tier in package.tier.split("_then_")
+            )
+        ]
+        assert 0 < counted[outcome] <= len(with_reason)
+
+
+async def check_replays(rt, owner) -> None:
+    """Every stored decision is made again, by the policy that is stored with it."""
+    async with transaction(rt.pool) as tx:
+        for row in await owner.fetch("SELECT id FROM bookings"):
+            for decision in await read_models.decided(tx, row["id"]):
+                policy = restore(await policies.numbers(tx, decision.policy_id))
+                assert policy.fingerprint == rt.policy.fingerprint
+                assert replay(decision, policy).equals(decision)
 
 
 async def populate(rt, owner, chance: Random, count: int, partner) -> None:
@@ -193,6 +230,8 @@ async def test_the_offers_go_to_the_nearest_four_of_all_friends(
             else:
                 assert outcome in reasons
         assert decision["policy"].endswith(f" by {rank_by}")
+        check_reach(decision, everybody, booking, package, now)
+    await check_replays(rt, owner)
     await check_distances(owner, rank_by)
 
 

@@ -1,6 +1,8 @@
 """The index compared with a brute-force search, in difficult worlds."""
 
+from collections import Counter
 from dataclasses import replace
+from math import inf
 from random import Random
 
 import pytest
@@ -101,6 +103,33 @@ def test_every_answer_stays_correct_while_friends_are_added_moved_changed_and_re
             check_nearest_any(index, list(friends.values()), world.point(chance))
             assert index.check() == []
     assert sorted(member.id.int for member in index) == sorted(member.int for member in friends)
+
+
+@pytest.mark.parametrize("name", ["plain", "poles", "antimeridian"])
+def test_everybody_in_reach_is_counted_while_friends_change(name: str):
+    world, chance = WORLDS[name], Random(f"reach in {name}")
+    friends = {member.id: member for member in (world.friend(n, chance) for n in range(1, 401))}
+    index = FriendIndex(available, traits, lambda person: person.languages)
+    index.load(friends.values())
+    for step in range(600):
+        change(index, friends, world, chance)
+        if step % 20 == 0:
+            point = chance.choice((world.point(chance), base(chance.choice([*friends.values()]))))
+            within_m = chance.choice((None, 500, 5_000))
+            apart = frozenset(chance.sample(sorted(friends), 3))
+            found: Counter[frozenset[Language]] = Counter()
+            for one, count in index.in_reach(point, within_m, apart):
+                found[one.languages] += count
+            assert found == Counter(
+                member.languages
+                for member in friends.values()
+                if member.id not in apart
+                and geodesic(point, member) <= min(member.radius_m, within_m or inf)
+            )
+
+
+def base(person: Friend) -> Point:
+    return Point(person.lat, person.lon)
 
 
 @pytest.mark.parametrize("name", WORLDS)

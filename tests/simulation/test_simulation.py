@@ -7,12 +7,17 @@ import os
 import subprocess
 import sys
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 
+from data.enums import Outcome, Tier
+from data.records.decisions import DecisionLine
 from dispatch.rules.jobs import fan_out, matching
 from dispatch.rules.jobs import job as rules
+from dispatch.rules.jobs.replay import replay
 from dispatch.rules.jobs.states import IllegalTransition
+from dispatch.rules.policy import restore
 from tests.architecture.source import ROOT
 from tests.simulation import __main__ as module
 from tests.simulation.invariants import InvariantViolated
@@ -35,6 +40,22 @@ def test_the_invariants_hold_and_everything_relevant_happens(towns: list[Town]):
 def test_a_seed_gives_the_same_run_again(towns: list[Town]):
     assert [Town(seed).run().digest for seed in (0, 1)] == [t.digest for t in towns[:2]]
     assert len({town.digest for town in towns}) == TOWNS
+
+
+def test_every_decision_is_made_again_from_its_inputs_and_another_policy_makes_others(
+    towns: list[Town],
+):
+    decisions = [decision for town in towns for decision in town.decisions]
+    policy = restore(towns[0].policy.numbers)
+    assert {decision.policy_id for decision in decisions} == {policy.fingerprint}
+    for decision in decisions:
+        blank = tuple(DecisionLine(f.friend_id, Outcome.OFFERED, 0) for f in decision.friends)
+        repeated = replay(replace(decision, friends=blank, tier=Tier.PRO), policy)
+        assert (repeated.tier, repeated.friends) == (decision.tier, decision.friends)
+    for changed in ({"fan_out": 3}, {"live_offers_max": 1}):
+        other = replace(policy, **changed)
+        assert other.fingerprint != policy.fingerprint
+        assert not all(replay(decision, other).equals(decision) for decision in decisions)
 
 
 def test_a_seed_gives_the_same_run_with_another_hash_seed(towns: list[Town]):
@@ -85,7 +106,7 @@ PLANTED = {
     "no expiry timer is set": lambda m: m.setattr(fan_out, "_next_expiry", lambda draft: None),
     "capacity is ignored": lambda m: m.setattr(matching, "_busy", lambda friend, need: None),
     "the farthest are asked": lambda m: m.setattr(
-        matching, "sorted", lambda rows: sorted(rows, reverse=True), raising=False
+        matching, "sorted", lambda rows, key: sorted(rows, key=key, reverse=True), raising=False
     ),
 }
 

@@ -28,6 +28,7 @@ from data.enums import (
     TimerKind,
     Wish,
 )
+from data.records.decisions import Decision
 from data.records.ids import BookingId, FriendId
 from data.records.jobs import Appointment, Changes, Job, Offer, Protocol
 from data.records.people import Friend
@@ -75,6 +76,7 @@ class Town:
         self.held_of: Counter[FriendId] = Counter()
         self.appointments: defaultdict[FriendId, dict[BookingId, Appointment]] = defaultdict(dict)
         self.messages: set[UUID] = set()
+        self.decisions: list[Decision] = []
         self._digest = sha256()
         self._heap: list[tuple[datetime, int, Callable[[], None]]] = []
         self._count = 0
@@ -169,6 +171,7 @@ class Town:
         invariants.check_job(after)
         if asked is not None:
             self._check_fan_out(before, changes, asked)
+        self.decisions += changes.decisions
         self.jobs[before.booking.id] = after
         self._count_jobs(before, changes)
         self._record(changes)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from playwright.async_api import expect
 
-from data.enums import OperatorRole
+from data.enums import OperatorRole, Tier
 from tests.api.conftest import BOOKING
 from tests.builders import SIGNATURE, friend_row, import_friends, north
 from tests.web.conftest import DESK, PHONE, show
@@ -238,6 +238,13 @@ async def test_the_desk_sees_why_a_friend_was_not_asked(desk, site):
     await why.get_by_label("Friend").fill("nobody at all")
     await why.get_by_role("button", name="Why?").click()
     await why.get_by_text("There is no such friend").wait_for()
+    await import_friends(site.api.rt, [friend_row("paula", north(200), tier=Tier.PRO)])
+    polish = BOOKING["customer"] | {"language": "pl"}
+    unfilled = await site.api.book(package="internet-trouble", customer=polish)
+    alone = await desk(f"/desk/list?booking={unfilled['id']}")
+    reasons = alone.get_by_role("region", name="Why not …?")
+    await reasons.get_by_text("All friends whose radius covers the address").wait_for()
+    await reasons.get_by_text("× another tier").wait_for()
     near = page.get_by_role("region", name="Friends nearby")
     rows = await near.get_by_role("listitem").all_inner_texts()
     ruth = next(row for row in rows if "ruth" in row)

@@ -121,10 +121,12 @@ FROM unnest($1::uuid[], $2::uuid[], $3::int[], $4::channel[], $5::audience[], $6
 
 -- name: insert_decisions
 -- Arrays arrive as literals: each decision has its own length, and an array of such arrays does not exist.
-INSERT INTO decisions (booking_id, seq, round, tier, at, policy, friend_ids, outcomes, distances_m, ranks)
-SELECT b, s, r, t, a, p, f::uuid[], o::outcome[], d::int[], k::int[]
+INSERT INTO decisions (booking_id, seq, round, tier, at, policy, friend_ids, outcomes, distances_m, ranks, policy_id,
+                       search, facts, reach_outcomes, reach_counts, reach_m)
+SELECT b, s, r, t, a, p, f::uuid[], o::outcome[], d::int[], k::int[], pi, se, fa, ro::outcome[], rc::int[], rm
 FROM unnest($1::uuid[], $2::int[], $3::smallint[], $4::tier[], $5::timestamptz[], $6::text[], $7::text[], $8::text[],
-            $9::text[], $10::text[]) AS t (b, s, r, t, a, p, f, o, d, k)
+            $9::text[], $10::text[], $11::uuid[], $12::jsonb[], $13::bytea[], $14::text[], $15::text[], $16::int[])
+  AS t (b, s, r, t, a, p, f, o, d, k, pi, se, fa, ro, rc, rm)
 
 -- name: count_open_jobs
 -- Locks and counts in the order of ids. The check friend_capacity refuses what the rules missed. Of what was taken and

@@ -49,8 +49,14 @@ SELECT seq, kind, at, data FROM events WHERE booking_id = $1 AND seq > $2 ORDER 
 -- name: decisions
 SELECT d.seq, d.round, d.tier, d.at, d.policy, d.friend_ids, d.outcomes::text[] AS outcomes, d.distances_m, d.ranks,
        ARRAY(SELECT f.ref FROM unnest(d.friend_ids) WITH ORDINALITY AS u (id, n) JOIN friends f ON f.id = u.id
-             ORDER BY u.n) AS refs
+             ORDER BY u.n) AS refs, d.reach_outcomes::text[] AS reach_outcomes, d.reach_counts, d.reach_m
 FROM decisions d WHERE d.booking_id = $1 ORDER BY d.seq
+
+-- name: decided
+-- With all that they were decided by.
+SELECT booking_id, seq, round, tier, at, policy, friend_ids, outcomes::text[] AS outcomes, distances_m, ranks, policy_id,
+       search, facts, reach_outcomes::text[] AS reach_outcomes, reach_counts, reach_m
+FROM decisions WHERE booking_id = $1 ORDER BY seq
 
 -- name: positions
 -- A friend, named by id or ref, and a booking with its cell: their points, to compute distances.

@@ -11,8 +11,9 @@ from datetime import datetime
 from typing import Any, Final, Self
 
 from data.enums import AwardState, BookingState, OfferState, TimerKind
+from data.records.decisions import Decision
 from data.records.ids import FriendId, OfferId
-from data.records.jobs import Award, Booking, Changes, Decision, Job, Offer, Rating
+from data.records.jobs import Award, Booking, Changes, Job, Offer, Rating
 from data.records.messages import Event
 from data.records.money import Charge
 from data.records.people import Person

@@ -8,13 +8,17 @@ offers, escalates to the pros or leaves the booking unfilled.
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Final
 
 from data.enums import BookingState, OfferState, TimerKind
+from data.records.decisions import Decision, Search
 from data.records.ids import OfferId, derived_id
-from data.records.jobs import Changes, Decision, Offer
-from dispatch.rules.jobs import matching
+from data.records.jobs import Changes, Offer
+from dispatch.rules.jobs import inputs, matching
 from dispatch.rules.jobs.draft import Case, Draft, PendingFanOut, Verdict
-from dispatch.rules.jobs.matching import Nearby
+from dispatch.rules.jobs.matching import Nearby, Others, Ranking
+
+NOBODY_ELSE: Final = Others()
 
 
 def begin(draft: Draft) -> PendingFanOut:
@@ -33,23 +37,28 @@ def restart(draft: Draft) -> PendingFanOut:
     return begin(draft)
 
 
-def finish(pending: PendingFanOut, nearby: tuple[Nearby, ...]) -> Changes:
-    """Offer to the nearest who qualify, or leave the booking unfilled when nobody is left."""
+def finish(
+    pending: PendingFanOut, nearby: tuple[Nearby, ...], others: Others = NOBODY_ELSE
+) -> Changes:
+    """Offer to the nearest who qualify, or leave the booking unfilled when nobody is left.
+
+    `others` are counted in the record, and never asked.
+    """
     draft = pending.draft
     fresh = not draft.live
-    asked = [offer.friend_id for offer in draft.live]
-    ranking = matching.Ranking(chosen=(), considered=())
-    for stage, need in enumerate(pending.needs, start=1):
-        tried = pending.needs[:stage]
-        ranking = matching.rank(nearby, tried, asked=asked, want=_free_slots(draft, need))
-        if ranking.chosen:
-            _escalate_to(draft, need)
-            _offer_to(draft, ranking.chosen, fresh=fresh)
-            break
-    else:
-        if fresh:
-            _nobody_left(draft, "nobody_left" if pending.needs else "rounds_spent")
-    _record(draft, ranking)
+    search = matching.search_of(pending.job)
+    ranking = matching.choose(
+        nearby,
+        pending.needs,
+        asked=[offer.friend_id for offer in draft.live],
+        want=lambda need: _free_slots(draft, need),
+    )
+    if ranking.met:
+        _escalate_to(draft, ranking.met)
+        _offer_to(draft, ranking.chosen, fresh=fresh)
+    elif fresh:
+        _nobody_left(draft, "nobody_left" if pending.needs else "rounds_spent")
+    _record(draft, search, ranking, others)
     draft.set_timer(TimerKind.OFFERS_EXPIRE, _next_expiry(draft))
     return draft.changes()
 
@@ -143,7 +152,7 @@ def _nobody_left(draft: Draft, because: str) -> None:
         draft.set_timer(TimerKind.RETRY, draft.now + draft.policy.retry_every)
 
 
-def _record(draft: Draft, ranking: matching.Ranking) -> None:
+def _record(draft: Draft, search: Search, ranking: Ranking, others: Others) -> None:
     booking = draft.booking
     if draft.seq == draft.case.job.booking.event_seq:
         return
@@ -156,6 +165,9 @@ def _record(draft: Draft, ranking: matching.Ranking) -> None:
             at=draft.now,
             policy=draft.case.policy.name,
             friends=ranking.considered,
+            policy_id=draft.case.policy.fingerprint,
+            inputs=inputs.collect(search, ranking),
+            reach=matching.count_reach(ranking, others),
         )
     )
 

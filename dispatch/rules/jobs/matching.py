@@ -7,17 +7,20 @@ the copy in the spatial index (to search) and to the row read inside the transac
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
-from math import ceil
-from typing import NamedTuple
+from math import ceil, inf
+from operator import attrgetter
+from typing import Final, NamedTuple
 
 from data.enums import FriendState, Outcome, PackageTier, Tier
 from data.markets import Language, Market
 from data.records.catalogue import Package
+from data.records.decisions import DecisionLine, Reach, Search
 from data.records.ids import CustomerKey, FriendId, PartnerId
-from data.records.jobs import Booking, DecisionLine, Job
+from data.records.jobs import Booking, Job
 from data.records.people import Friend
 from dispatch.rules.jobs.states import REFUSED_BY_FRIEND
 from dispatch.rules.people.quiet_hours import is_quiet, local_minute
@@ -59,10 +62,41 @@ class Nearby(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ranking:
-    """The friends to ask, nearest first, and one line for each friend considered."""
+    """The friends to ask, nearest first, and one line for each friend considered.
 
-    chosen: tuple[Nearby, ...]
-    considered: tuple[DecisionLine, ...]
+    `nearby` are the friends of the lines; `tried` are the needs that were looked for, and `met` is
+    the one that those chosen meet.
+    """
+
+    chosen: tuple[Nearby, ...] = ()
+    considered: tuple[DecisionLine, ...] = ()
+    nearby: tuple[Nearby, ...] = ()
+    tried: tuple[Need, ...] = ()
+    met: Need | None = None
+
+
+class Alike(NamedTuple):
+    """So many friends who differ in nothing that a `reason` depends on, and one of them."""
+
+    friend: Friend
+    count: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Others:
+    """Those in reach of a booking who are not listed, at most `within_m` away (None: anywhere)."""
+
+    alike: Sequence[Alike] = ()
+    within_m: int | None = None
+
+
+NOT_IN_REASON: Final = frozenset(
+    {"id", "ref", "lat", "lon", "radius_m", "version", "taken", "handed_back"}
+    | {"jobs_per_day", "hand_backs_per_day"}
+)
+"""What no `reason` but the distance and an exclusion depends on."""
+profile: Final = attrgetter(*(one.name for one in fields(Friend) if one.name not in NOT_IN_REASON))
+"""All that a `reason` may depend on, as a tuple; exclusions and distance aside."""
 
 
 def is_available(friend: Friend) -> bool:
@@ -106,26 +140,61 @@ def needs(job: Job, now: datetime, policy: Policy) -> tuple[Need, ...]:
     rounds are used up. The more often somebody has booked before, the more of a friend's room is
     left to others.
     """
-    booking = job.booking
-    tiers = [booking.tier]
-    if not job.live:
-        if booking.tier is Tier.FRIEND and job.package.tier is PackageTier.FRIEND_THEN_PRO:
-            tiers.append(Tier.PRO)
-        if booking.round >= booking.round_limit:
-            tiers.remove(booking.tier)
     refused = frozenset(o.friend_id for o in job.offers if o.state in REFUSED_BY_FRIEND)
+    return needs_of(
+        search_of(job),
+        customer_key=job.booking.customer_key,
+        excluded=refused | job.former.keys(),
+        now=now,
+        policy=policy,
+    )
+
+
+def search_of(job: Job) -> Search:
+    """What a fan-out for this job reads of the booking and the package."""
+    booking, package = job.booking, job.package
+    return Search(
+        package=booking.package,
+        package_tier=package.tier,
+        certificates=tuple(sorted(package.certificates)),
+        market=booking.market,
+        language=booking.language,
+        community=booking.partner_id if booking.members_only else None,
+        tier=booking.tier,
+        round=booking.round,
+        round_limit=booking.round_limit,
+        live=len(job.live),
+        booked_before=booking.booked_before,
+    )
+
+
+def needs_of(
+    search: Search,
+    *,
+    customer_key: CustomerKey,
+    excluded: frozenset[FriendId],
+    now: datetime,
+    policy: Policy,
+) -> tuple[Need, ...]:
+    """The `needs` of a search, for a customer and without the friends who are `excluded`."""
+    tiers = [search.tier]
+    if not search.live:
+        if search.tier is Tier.FRIEND and search.package_tier is PackageTier.FRIEND_THEN_PRO:
+            tiers.append(Tier.PRO)
+        if search.round >= search.round_limit:
+            tiers.remove(search.tier)
     return tuple(
         Need(
-            certificates=job.package.certificates,
+            certificates=frozenset(search.certificates),
             tier=tier,
-            market=booking.market,
-            language=booking.language,
-            community=booking.partner_id if booking.members_only else None,
-            customer_key=booking.customer_key,
-            excluded=refused | job.former.keys(),
-            live_offers_max=max(policy.live_offers_max - booking.booked_before, 1),
+            market=search.market,
+            language=search.language,
+            community=search.community,
+            customer_key=customer_key,
+            excluded=excluded,
+            live_offers_max=max(policy.live_offers_max - search.booked_before, 1),
             now=now,
-            minute=local_minute(now, booking.market),
+            minute=local_minute(now, search.market),
         )
         for tier in tiers
     )
@@ -238,19 +307,60 @@ def rank(
     chosen: list[Nearby] = []
     lines: list[DecisionLine] = []
     place = 0
-    for away_m, friend_id, friend in sorted((n.distance_m, n.friend.id, n.friend) for n in nearby):
+    ordered = sorted(nearby, key=lambda near: (near.distance_m, near.friend.id))
+    for near in ordered:
+        friend, away_m = near
+        friend_id = friend.id
         outcome = reason(friend, away_m, by_tier.get(friend.tier, tried[-1]))
         if friend_id in already:
             outcome = Outcome.OFFERED
         elif outcome is None and len(chosen) < want:
-            chosen.append(Nearby(friend, away_m))
+            chosen.append(near)
             outcome = Outcome.OFFERED
         elif outcome is not None:
             lines.append(DecisionLine(friend_id, outcome, int(away_m), None))
             continue
         place += 1
         lines.append(DecisionLine(friend_id, outcome or Outcome.RANKED_BELOW_K, int(away_m), place))
-    return Ranking(chosen=tuple(chosen), considered=tuple(lines))
+    return Ranking(
+        chosen=tuple(chosen),
+        considered=tuple(lines),
+        nearby=tuple(ordered),
+        tried=tuple(tried),
+        met=tried[-1] if chosen else None,
+    )
+
+
+def choose(
+    nearby: Sequence[Nearby],
+    needs: Sequence[Need],
+    *,
+    asked: Iterable[FriendId],
+    want: Callable[[Need], int],
+) -> Ranking:
+    """The `rank` by the first need that somebody meets, or by the last."""
+    ranking, already = Ranking(), frozenset(asked)
+    for stage, need in enumerate(needs, start=1):
+        ranking = rank(nearby, needs[:stage], asked=already, want=want(need))
+        if ranking.met:
+            break
+    return ranking
+
+
+def count_reach(ranking: Ranking, others: Others) -> Reach | None:
+    """Everybody in reach by outcome, listed or not; None when nobody was searched for."""
+    if not ranking.tried:
+        return None
+    counts: Counter[Outcome] = Counter()
+    far_m = inf if others.within_m is None else others.within_m
+    for line, (friend, away_m) in zip(ranking.considered, ranking.nearby, strict=True):
+        if away_m <= friend.radius_m and away_m <= far_m:
+            counts[line.outcome] += 1
+    by_tier = {need.tier: need for need in ranking.tried}
+    for friend, count in others.alike:
+        need = by_tier.get(friend.tier, ranking.tried[-1])
+        counts[reason(friend, 0.0, need) or Outcome.RANKED_BELOW_K] += count
+    return Reach(counts=counts, within_m=others.within_m)
 
 
 def first_tier(package: Package) -> Tier:

@@ -32,7 +32,9 @@ from tests.proof.backup.workload import A_WHILE, Workload
 from tests.proof.report import is_whole, table, write
 
 BOOKINGS = 4_000 if is_whole() else 60
-APPEND_ONLY = ("events", "decisions", "charges", "reversals", "ratings", "audit", "journal")
+APPEND_ONLY = (
+    *("events", "decisions", "policies", "charges", "reversals", "ratings", "audit", "journal"),
+)
 pytestmark = pytest.mark.timeout(300)
 
 
