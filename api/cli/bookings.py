@@ -199,8 +199,11 @@ def why(
         print_json(
             [
                 {
-                    "round": d.round, "at": d.at, "policy": d.policy,
-                    **to_json(line), "reach": to_json(d.reach),
+                    "round": d.round,
+                    "at": d.at,
+                    "policy": d.policy,
+                    **to_json(line),
+                    "reach": to_json(d.reach),
                 }
                 for d, line in lines
             ]
@@ -231,7 +234,7 @@ def describe_reach(decision: DecisionView, reach: Reach) -> str:
     """Everybody in reach of a decision by outcome, most first, in words."""
     ordered = sorted(reach.counts.items(), key=lambda one: (-one[1], one[0]))
     words = [f"{count} {outcome.lower().replace('_', ' ')}" for outcome, count in ordered]
-    far = "" if reach.within_m is None else f" up to {reach.within_m} m, the last one asked"
+    far = "" if reach.within_m is None else f" up to {reach.within_m} m"
     return f"{_heading_of(decision)}: in reach{far}: {', '.join(words) or 'nobody'}"
 
 

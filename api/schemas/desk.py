@@ -47,8 +47,8 @@ class ConsideredFriend(ResponseModel):
 class Reach(ResponseModel):
     """How many friends' own radius covers the address, by outcome, listed or not.
 
-    Only those up to `within_m` away, the last one asked; null when too few qualified, and everybody
-    is counted.
+    When enough qualified only those up to `within_m` away, as far as everybody is listed; null when
+    too few did, and all are counted.
     """
 
     counts: dict[Outcome, int]

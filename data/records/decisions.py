@@ -75,7 +75,7 @@ class Inputs:
 class Reach:
     """Everybody whose own radius reaches the place, counted by outcome.
 
-    Only up to `within_m`, as far as the search had to look; None when that was everybody.
+    When enough qualified only up to `within_m`, as far as everybody is listed; None: anywhere.
     """
 
     counts: Mapping[Outcome, int]

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from datetime import datetime
-from math import ceil
 
 from data.db import Connection
 from data.enums import Outcome
@@ -110,9 +109,11 @@ class _CandidateReader:
             await self.read_rows(_busy_by_index(self.rt, search))
         nearest = self.rt.index.nearest_any(search.point, self.rt.policy.frame)
         frame = _build_frame(self.rt, search, nearest, self.rows)
-        want = search.fan_out.want
-        within_m = ceil(fit[want - 1]) if len(fit) >= want else None
-        return frame, _find_others(self.rt, search, within_m, nearest, frame)
+        if len(fit) >= search.fan_out.want:
+            # All up to the last of the nearest are listed, so that nobody has to be searched for.
+            everybody = len(nearest) < self.rt.policy.frame
+            return frame, Others(within_m=None if everybody else int(nearest[-1].distance_m))
+        return frame, _find_others(self.rt, search, frame)
 
 
 def _query_index(rt: Runtime, searches: Sequence[_Search]) -> list[list[Candidate]]:
@@ -185,7 +186,7 @@ def _fitting_distances(
     asked = {offer.friend_id for offer in search.fan_out.draft.live}
     for friend_id, indexed_m in search.found:
         row = rows.get(friend_id)
-        if row is None or friend_id in asked:
+        if row is None or (asked and friend_id in asked):
             continue
         if row is search.matched[friend_id]:
             yield indexed_m
@@ -214,27 +215,17 @@ def _build_frame(
     return tuple(nearby)
 
 
-def _find_others(
-    rt: Runtime,
-    search: _Search,
-    within_m: int | None,
-    nearest: Sequence[Candidate],
-    frame: Sequence[Nearby],
-) -> Others:
-    """Everybody else in reach, up to the last one asked: `within_m`, None when too few qualify."""
-    if len(nearest) < rt.policy.frame or (
-        within_m is not None and nearest[-1].distance_m > within_m
-    ):
-        return Others(within_m=within_m)
+def _find_others(rt: Runtime, search: _Search, frame: Sequence[Nearby]) -> Others:
+    """Everybody in reach who is not listed."""
     listed = {near.friend.id for near in frame}
     alone = frozenset().union(*(need.excluded for need in search.fan_out.needs)) - listed
-    alike = [Alike(*one) for one in rt.index.in_reach(search.point, within_m, listed | alone)]
+    alike = [Alike(*one) for one in rt.index.in_reach(search.point, listed | alone)]
     for friend in map(rt.index.get, alone):
         if friend is not None:
             away_m = distance_m(search.point, Point(lat=friend.lat, lon=friend.lon))
-            if away_m <= friend.radius_m and (within_m is None or away_m <= within_m):
+            if away_m <= friend.radius_m:
                 alike.append(Alike(friend, 1))
-    return Others(alike=alike, within_m=within_m)
+    return Others(alike=alike)
 
 
 def _distance_m(rt: Runtime, search: _Search, row: Friend, indexed_m: float) -> float:

@@ -53,7 +53,6 @@ from geo.point import (
     geodesic_m,
 )
 
-FEW: Final = 64
 FIRST_SEARCH_FACTOR: Final = 3
 WIDER_SEARCH_FACTOR: Final = 3
 NEAR_TIE_M: Final = 0.02
@@ -292,36 +291,16 @@ class FriendIndex:
                 return self._rank(point, found)[:count]
             nearest = tree.nearest(here, WIDER_SEARCH_FACTOR * len(nearest.slots), EARTH_M)
 
-    def in_reach(
-        self, point: Point, within_m: float | None, apart: Set[FriendId]
-    ) -> list[tuple[Friend, int]]:
+    def in_reach(self, point: Point, apart: Set[FriendId]) -> list[tuple[Friend, int]]:
         """Return everybody whose own radius covers the point: one friend and how many are alike.
 
-        Only those at most `within_m` away (None: anywhere), available or not, without those
-        `apart`. At the edge of a radius two centimetres more or less may count.
+        Available or not, but for those `apart`. At the edge of a radius a few millimetres more or
+        less may count.
         """
-        here = ecef(point)
-        if within_m is not None:
-            nearest = self._tree(ALL_FRIENDS).nearest(here, FEW, within_m + NEAR_TIE_M)
-            if nearest.is_complete:
-                return self._few_in_reach(here, nearest.slots, apart)
         columns = (self._x, self._y, self._z, self._reach)
-        limit_m = inf if within_m is None else within_m
-        slots = reached(columns, here, limit_m, _chord_correction(point))
-        left_out = [self._slots.get(friend_id) for friend_id in apart]
-        kept = slots[~np.isin(slots, left_out)]
-        return self._profiles.group(kept, self._friends)
-
-    def _few_in_reach(
-        self, here: Vector, slots: Sequence[int], apart: Set[FriendId]
-    ) -> list[tuple[Friend, int]]:
-        friends, xs, ys, zs = self._friends, self._x, self._y, self._z
-        return [
-            (friends[slot], 1)
-            for slot in slots
-            if friends[slot].id not in apart
-            and dist(here, (xs[slot], ys[slot], zs[slot])) <= friends[slot].radius_m
-        ]
+        left_out = [slot for one in apart if (slot := self._slots.get(one)) != NO_SLOT]
+        slots = reached(columns, left_out, ecef(point), _chord_correction(point))
+        return self._profiles.group(slots, self._friends)
 
     def _rank(self, point: Point, found: list[Ranked]) -> list[Candidate]:
         """Return `found` in order; near ties are solved by the geodesic, once per place."""

@@ -36,6 +36,7 @@ class Profiles:
         """Forget all, and have so many slots."""
         self._numbers = array("i", [UNKNOWN]) * slots
         self._known: dict[Hashable, int] = {}
+        self._examples: list[Friend] = []
 
     def append(self) -> None:
         """Add a slot."""
@@ -48,25 +49,33 @@ class Profiles:
     def group(
         self, slots: NDArray[np.int64], friends: Sequence[Friend]
     ) -> list[tuple[Friend, int]]:
-        """Return one friend of each profile among these slots, and how many have it."""
-        if len(self._known) > PROFILES_MAX:
+        """Return a friend of each profile among these slots, and how many have it."""
+        if len(self._examples) > PROFILES_MAX:
             self.load(len(self._numbers))
         numbers = np.frombuffer(self._numbers, np.int32)
         for slot in slots[numbers[slots] == UNKNOWN].tolist():
-            profile = self._profile(friends[slot])
-            self._numbers[slot] = self._known.setdefault(profile, len(self._known))
-        _, first, counts = np.unique(numbers[slots], return_index=True, return_counts=True)
-        examples = (friends[slot] for slot in slots[first].tolist())
-        return list(zip(examples, counts.tolist(), strict=True))
+            self._numbers[slot] = self._number_of(friends[slot])
+        counts = np.bincount(numbers[slots])
+        present = np.flatnonzero(counts)
+        examples = [self._examples[number] for number in present.tolist()]
+        return list(zip(examples, counts[present].tolist(), strict=True))
+
+    def _number_of(self, friend: Friend) -> int:
+        profile = self._profile(friend)
+        number = self._known.get(profile)
+        if number is None:
+            number = self._known[profile] = len(self._examples)
+            self._examples.append(friend)
+        return number
 
 
 def reached(
     columns: Sequence[array[float]],
+    apart: Sequence[int],
     here: Vector,
-    limit_m: float,
     correction: float,
 ) -> NDArray[np.int64]:
-    """Return the slots that are at most their own radius and `limit_m` from `here`.
+    """Return the slots whose own radius reaches `here`, but for those `apart`.
 
     `columns` are three of earth-centred metres and one of radii; `correction` turns a geodesic into
     its chord.
@@ -76,6 +85,7 @@ def reached(
     # The views end with this call: an array cannot grow while there is one.
     x, y, z, radii_m = (np.frombuffer(column) for column in columns)
     squared = (x - here[0]) ** 2 + (y - here[1]) ** 2 + (z - here[2]) ** 2
-    geodesic_m = np.minimum(radii_m, limit_m)
-    chord_m = geodesic_m * (1 - correction * geodesic_m**2)
-    return np.flatnonzero(squared <= chord_m**2)
+    chord_m = radii_m * (1 - correction * radii_m**2)
+    within = squared <= chord_m**2
+    within[apart] = False
+    return np.flatnonzero(within)

@@ -113,7 +113,7 @@ def test_why_explains_the_outcome_of_each_friend(tekkie, booking):
 
 def test_why_counts_everybody_in_reach_by_outcome(tekkie, booking, in_service):
     found = tekkie("why", booking).stdout
-    assert "in reach up to 400 m, the last one asked: 4 offered\n" in found
+    assert ": in reach: 4 offered, 1 ranked below k\n" in found
 
     async def make(rt):
         await import_friends(rt, [friend_row(f"p{n}", north(n), tier=Tier.PRO) for n in range(18)])

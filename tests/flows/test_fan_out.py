@@ -5,7 +5,7 @@ from collections import Counter
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import repeat
-from math import ceil, inf
+from math import inf
 from random import Random
 from zoneinfo import ZoneInfo
 
@@ -105,16 +105,16 @@ def nearest_four(everybody, booking, package, now):
 
 
 def check_reach(decision, everybody, booking, package, now) -> None:
-    """Everybody whose own radius covers the place is counted, up to the last one asked of four."""
+    """Everybody whose own radius covers the place is counted, all when fewer than four fit."""
     counted = dict(zip(decision["reach_outcomes"], decision["reach_counts"], strict=True))
     away = {f["id"]: away_m(f, booking) for f in everybody}
     lines = zip(decision["friend_ids"], decision["outcomes"], strict=True)
     asked = [away[friend_id] for friend_id, outcome in lines if outcome == "OFFERED"]
     limit_m = inf if decision["reach_m"] is None else decision["reach_m"]
-    assert limit_m == (ceil(max(asked)) if len(asked) == 4 else inf)
+    assert (limit_m == inf) is (len(asked) < 4)
     inside = [f for f in everybody if away[f["id"]] <= min(f["radius_m"], limit_m)]
     assert sum(counted.values()) == len(inside)
-    assert counted.get("OFFERED", 0) == len(asked)
+    assert counted.get("OFFERED", 0) == sum(metres <= limit_m for metres in asked)
     for outcome in counted.keys() - {"OFFERED", "RANKED_BELOW_K"}:
         with_reason = [
             f

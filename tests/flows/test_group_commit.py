@@ -82,10 +82,10 @@ async def test_a_bug_after_the_decision_does_not_affect_the_batch(rt, owner, mon
     def breaks(done):
         raise IllegalTransition("planted")
 
-    def finish_or_break(pending, nearby):
+    def finish_or_break(pending, *found):
         if pending.booking.package == "printer-setup":
             raise IllegalTransition("planted")
-        return finish(pending, nearby)
+        return finish(pending, *found)
 
     bad_order = order(package="printer-setup") if where == "finish" else order()
     if where == "finish":

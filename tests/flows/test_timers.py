@@ -37,8 +37,8 @@ async def test_a_failing_timer_is_postponed_and_delays_no_other(
     healthy = [(await book_job(rt)).job.booking.id for _ in range(3)]
     finish = fan_out.finish
 
-    def finish_or_fail(pending, nearby):
-        changes = finish(pending, nearby)
+    def finish_or_fail(pending, *found):
+        changes = finish(pending, *found)
         return fault(changes) if pending.booking.id == failing else changes
 
     monkeypatch.setattr(fan_out, "finish", finish_or_fail)

@@ -2,7 +2,6 @@
 
 from collections import Counter
 from dataclasses import replace
-from math import inf
 from random import Random
 
 import pytest
@@ -115,16 +114,14 @@ def test_everybody_in_reach_is_counted_while_friends_change(name: str):
         change(index, friends, world, chance)
         if step % 20 == 0:
             point = chance.choice((world.point(chance), base(chance.choice([*friends.values()]))))
-            within_m = chance.choice((None, 500, 5_000))
             apart = frozenset(chance.sample(sorted(friends), 3))
             found: Counter[frozenset[Language]] = Counter()
-            for one, count in index.in_reach(point, within_m, apart):
+            for one, count in index.in_reach(point, apart):
                 found[one.languages] += count
             assert found == Counter(
                 member.languages
                 for member in friends.values()
-                if member.id not in apart
-                and geodesic(point, member) <= min(member.radius_m, within_m or inf)
+                if member.id not in apart and geodesic(point, member) <= member.radius_m
             )
 
 

@@ -93,7 +93,7 @@ def test_everybody_in_reach_is_counted_and_nobody_too_far_for_their_own_radius()
     }
 
 
-def test_when_enough_are_found_those_up_to_the_last_one_asked_are_counted():
+def test_when_enough_are_found_those_as_near_as_all_are_listed_are_counted():
     scenario = Scenario()
     listed = [friend(1, open_jobs=3), *(friend(n) for n in range(2, 8))]
     pending = rules.book(scenario.case())

@@ -106,7 +106,10 @@ PLANTED = {
     "no expiry timer is set": lambda m: m.setattr(fan_out, "_next_expiry", lambda draft: None),
     "capacity is ignored": lambda m: m.setattr(matching, "_busy", lambda friend, need: None),
     "the farthest are asked": lambda m: m.setattr(
-        matching, "sorted", lambda rows, key: sorted(rows, key=key, reverse=True), raising=False
+        matching,
+        "sorted",
+        lambda rows, key=None: sorted(rows, key=key, reverse=True),
+        raising=False,
     ),
 }
 

@@ -39,7 +39,7 @@ def collect(search: Search, ranking: Ranking) -> Inputs:
     if not ranking.tried:
         return Inputs(search=search, friends=())
     need = ranking.tried[0]
-    chosen = {near.friend.id for near in ranking.chosen}
+    chosen = [near.friend.id for near in ranking.chosen]
     found = []
     for (friend, away_m), line in zip(ranking.nearby, ranking.considered, strict=True):
         flags = _flags(friend, need, search.certificates)
@@ -69,7 +69,7 @@ def _flags(friend: Friend, need: Need, certificates: Sequence[str]) -> int:
 
 def _bars(friend: Friend, need: Need) -> int:
     blocked = BLOCKED if need.customer_key in friend.blocked else 0
-    return blocked | EXCLUDED if friend.id in need.excluded else blocked
+    return blocked | EXCLUDED if need.excluded and friend.id in need.excluded else blocked
 
 
 def _certified(friend: Friend, need: Need, certificates: Sequence[str]) -> int:

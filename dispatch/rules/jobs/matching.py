@@ -79,12 +79,15 @@ class Alike(NamedTuple):
     """So many friends who differ in nothing that a `reason` depends on, and one of them."""
 
     friend: Friend
-    count: int
+    number: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Others:
-    """Those in reach of a booking who are not listed, at most `within_m` away (None: anywhere)."""
+    """Those in reach of a booking who are not listed, at most `within_m` away (None: anywhere).
+
+    When enough qualify, only those as near as everybody is listed are counted.
+    """
 
     alike: Sequence[Alike] = ()
     within_m: int | None = None
@@ -273,7 +276,7 @@ def _barred(friend: Friend, need: Need) -> Outcome | None:
         return Outcome.NOT_A_MEMBER
     if need.customer_key in friend.blocked:
         return Outcome.BLOCKED
-    if friend.id in need.excluded:
+    if need.excluded and friend.id in need.excluded:
         return Outcome.EXCLUDED
     return None
 
@@ -312,7 +315,7 @@ def rank(
         friend, away_m = near
         friend_id = friend.id
         outcome = reason(friend, away_m, by_tier.get(friend.tier, tried[-1]))
-        if friend_id in already:
+        if already and friend_id in already:
             outcome = Outcome.OFFERED
         elif outcome is None and len(chosen) < want:
             chosen.append(near)
@@ -357,9 +360,9 @@ def count_reach(ranking: Ranking, others: Others) -> Reach | None:
         if away_m <= friend.radius_m and away_m <= far_m:
             counts[line.outcome] += 1
     by_tier = {need.tier: need for need in ranking.tried}
-    for friend, count in others.alike:
+    for friend, number in others.alike:
         need = by_tier.get(friend.tier, ranking.tried[-1])
-        counts[reason(friend, 0.0, need) or Outcome.RANKED_BELOW_K] += count
+        counts[reason(friend, 0.0, need) or Outcome.RANKED_BELOW_K] += number
     return Reach(counts=counts, within_m=others.within_m)
 
 
