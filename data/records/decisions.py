@@ -87,7 +87,7 @@ class Decision:
     """The stored record of one fan-out: the friends considered and the outcome of each.
 
     `policy` names the policy for people, `policy_id` is its fingerprint. `reach` is None when
-    nobody was searched for; releases before 0018 stored neither fingerprint nor inputs.
+    nobody was searched for; releases before schema 0020 stored neither fingerprint nor inputs.
     """
 
     booking_id: BookingId
