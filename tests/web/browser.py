@@ -16,6 +16,10 @@ WHOLE = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome"
 SHELL = ("chromium-headless-shell", "chrome-headless-shell", "headless_shell")
 PACKAGES = ("chromium", "chromium-headless-shell")
 CURE = "as root, apt-get install chromium; or .venv/bin/python -m playwright install chromium"
+# The Node that playwright brings as its driver needs it, and no browser does.
+DRIVER_PACKAGE = "libatomic1"
+DRIVER = (sys.executable, "-m", "playwright", "--version")
+DRIVER_CURE = f"Cure: as root, apt-get install {DRIVER_PACKAGE}"
 
 
 class BrowserMissing(Exception):
@@ -45,10 +49,18 @@ def _find(names: Sequence[str], cached: str) -> str | None:
 
 
 def provide() -> str:
-    """Install a browser unless there is one; returns its path. Raises BrowserMissing."""
-    if find_whole() is None and os.geteuid() == 0 and shutil.which("apt-get"):
+    """Install a browser, and what its driver needs, unless there; returns the browser's path.
+
+    Raises BrowserMissing.
+    """
+    lacks = [*(PACKAGES if find_whole() is None else ())]
+    if _fault(*DRIVER):
+        lacks.append(DRIVER_PACKAGE)
+    if lacks and os.geteuid() == 0 and shutil.which("apt-get"):
         _run("apt-get", "-qq", "update")
-        _run("apt-get", "-qq", "install", "--no-install-recommends", "--yes", *PACKAGES)
+        _run("apt-get", "-qq", "install", "--no-install-recommends", "--yes", *lacks)
+    if fault := _fault(*DRIVER):
+        raise BrowserMissing(f"the driver of the browser does not start: {fault}. {DRIVER_CURE}")
     if find_whole() is None:
         _run(sys.executable, "-m", "playwright", "install", "chromium")
     path = find_whole()
@@ -56,16 +68,17 @@ def provide() -> str:
         raise BrowserMissing(f"chromium is missing, and could not be installed. Cure: {CURE}")
     shell = find_shell() or path
     for program in {path, shell}:
-        _check_start(program)
+        if fault := _fault(program, "--version"):
+            raise BrowserMissing(f"{program} does not start: {fault}. Cure: {CURE}")
     return path
 
 
-def _check_start(program: str) -> None:
-    """Refuse a browser that lacks libraries. Raises BrowserMissing."""
-    done = subprocess.run([program, "--version"], capture_output=True, text=True, check=False)
-    if done.returncode:
-        told = done.stderr.strip().splitlines() or [f"it ends with {done.returncode}"]
-        raise BrowserMissing(f"{program} does not start: {told[-1]}. Cure: {CURE}")
+def _fault(*command: str) -> str | None:
+    """The last line that a program says which does not start, as for want of a library."""
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if not done.returncode:
+        return None
+    return (done.stderr.strip().splitlines() or [f"it ends with {done.returncode}"])[-1]
 
 
 def _run(*command: str) -> None:

@@ -28,6 +28,7 @@ def machine(tmp_path, monkeypatch):
     ran = []
     monkeypatch.setattr(browser, "_run", lambda *command: ran.append(command))
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    monkeypatch.setattr(browser, "DRIVER", (place(tmp_path / "driver"),))
     return tmp_path / "bin", tmp_path / "cache", ran
 
 
@@ -69,6 +70,27 @@ def test_root_gets_the_package_and_anybody_else_the_one_of_playwright(machine, m
         ("apt-get", "-qq", "update"),
         ("apt-get", "-qq", "install"),
     ]
+
+
+def test_root_gets_what_the_driver_lacks_and_anybody_else_its_name(machine, monkeypatch, capsys):
+    programs, cache, ran = machine
+    place(programs / "chromium")
+    place(programs / "apt-get")
+    place(cache.parent / "driver", "echo 'libatomic.so.1: cannot open' >&2; exit 127")
+    assert browser.main() == 1
+    assert ran == []
+    [line] = capsys.readouterr().err.splitlines()
+    assert "driver of the browser does not start: libatomic.so.1" in line
+    assert line.endswith("Cure: as root, apt-get install libatomic1")
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setattr(
+        browser,
+        "_run",
+        lambda *command: ran.append(command) or place(cache.parent / "driver"),
+    )
+    assert browser.provide() == str(programs / "chromium")
+    assert ran[1][-1] == "libatomic1"
+    assert not set(browser.PACKAGES) & set(ran[1])
 
 
 def test_a_browser_without_its_libraries_is_named_before_any_test(machine, capsys):
