@@ -36,7 +36,6 @@ class Profiles:
         """Forget all, and have so many slots."""
         self._numbers = array("i", [UNKNOWN]) * slots
         self._known: dict[Hashable, int] = {}
-        self._examples: list[Friend] = []
 
     def append(self) -> None:
         """Add a slot."""
@@ -50,23 +49,20 @@ class Profiles:
         self, slots: NDArray[np.int64], friends: Sequence[Friend]
     ) -> list[tuple[Friend, int]]:
         """Return a friend of each profile among these slots, and how many have it."""
-        if len(self._examples) > PROFILES_MAX:
+        if len(self._known) > PROFILES_MAX:
             self.load(len(self._numbers))
         numbers = np.frombuffer(self._numbers, np.int32)
         for slot in slots[numbers[slots] == UNKNOWN].tolist():
-            self._numbers[slot] = self._number_of(friends[slot])
-        counts = np.bincount(numbers[slots])
-        present = np.flatnonzero(counts)
-        examples = [self._examples[number] for number in present.tolist()]
-        return list(zip(examples, counts[present].tolist(), strict=True))
-
-    def _number_of(self, friend: Friend) -> int:
-        profile = self._profile(friend)
-        number = self._known.get(profile)
-        if number is None:
-            number = self._known[profile] = len(self._examples)
-            self._examples.append(friend)
-        return number
+            profile = self._profile(friends[slot])
+            self._numbers[slot] = self._known.setdefault(profile, len(self._known))
+        found = numbers[slots]
+        counts = np.bincount(found)
+        # One of these slots: a friend of this profile elsewhere may be one who is left out here.
+        examples = np.zeros(len(counts), np.int64)
+        examples[found] = slots
+        return [
+            (friends[examples[number]], int(counts[number])) for number in np.flatnonzero(counts)
+        ]
 
 
 def reached(

@@ -78,7 +78,7 @@ def _of_person(about: PersonContext) -> dict[str, object]:
     if about.certificate is not None:
         known["certificate"] = about.certificate
     for name, value in about.entry_data.items():
-        if ENTRY_FIELDS[name].shape is Shape.MOMENT:
+        if name in ENTRY_FIELDS and ENTRY_FIELDS[name].shape is Shape.MOMENT:
             known[name] = datetime.fromisoformat(value)
     return known
 

@@ -117,6 +117,8 @@ def test_everybody_in_reach_is_counted_while_friends_change(name: str):
             apart = frozenset(chance.sample(sorted(friends), 3))
             found: Counter[frozenset[Language]] = Counter()
             for one, count in index.in_reach(point, apart):
+                assert one.id not in apart
+                assert friends[one.id] == one
                 found[one.languages] += count
             assert found == Counter(
                 member.languages
