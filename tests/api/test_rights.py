@@ -43,7 +43,7 @@ NOT_EXPORTED = {
     "quotes": "names nobody",
     "timers": "deadlines, which follow from the events and certificates",
     "subjects": "counts the entries of a journal",
-    "decisions": "says why others were asked; a friend sees their own by the booking",
+    "decisions": "says why others were asked; a friend sees their own outcome by the booking",
     "answers": "responses that repeat what is exported, kept for a day",
     "login_links": "secrets",
     "spent_challenges": "of no person",
