@@ -181,19 +181,19 @@ async def set_capacity(tx: Connection, friend_id: FriendId, capacity: int) -> No
     await tx.execute(sql.set_capacity, friend_id, capacity)
 
 
-async def add_members(tx: Connection, partner: PartnerId, friends: Sequence[FriendId]) -> None:
-    """Add friends to a partner's community."""
-    await tx.execute(sql.add_members, partner, friends)
+async def add_members(tx: Connection, partner: PartnerId, friends: Sequence[FriendId]) -> int:
+    """Add friends to a partner's community; returns how many were not in it."""
+    return len(await tx.fetch(sql.add_members, partner, friends))
 
 
-async def remove_members(tx: Connection, partner: PartnerId, friends: Sequence[FriendId]) -> None:
-    """Remove friends from a partner's community."""
-    await tx.execute(sql.remove_members, partner, friends)
+async def remove_members(tx: Connection, partner: PartnerId, friends: Sequence[FriendId]) -> int:
+    """Remove friends from a partner's community; returns how many were in it."""
+    return len(await tx.fetch(sql.remove_members, partner, friends))
 
 
-async def block(tx: Connection, friend: FriendId, customer: CustomerKey, by_friend: bool) -> None:
-    """Block offers between a friend and a customer from now on."""
-    await tx.execute(sql.block, friend, customer, by_friend)
+async def block(tx: Connection, friend: FriendId, customer: CustomerKey, by_friend: bool) -> bool:
+    """Block offers between a friend and a customer from now on; False if they were blocked."""
+    return await tx.fetchval(sql.block, friend, customer, by_friend) is not None
 
 
 async def hurry_retries(tx: Connection, friends: Sequence[FriendId]) -> None:

@@ -8,7 +8,7 @@ import pytest
 from data.db import transaction
 from data.enums import FriendState
 from data.records import subjects
-from data.records.ids import PartnerId
+from data.records.ids import CustomerKey, PartnerId
 from data.store import consistency
 from dispatch.flows import journal
 from dispatch.flows.partners import accounts
@@ -40,16 +40,31 @@ async def test_what_the_desk_does_to_a_friend_is_in_the_journal_once(rt, owner, 
     await friends.uncertify(rt, friend_id, "wifi", actor="desk")
     await friends.certify(rt, friend_id, "wifi", actor="desk")
     await friends.certify(rt, friend_id, "wifi", actor="desk")
+    for by_friend in (True, False):
+        customer = CustomerKey("0" * 64)
+        await friends.block_customer(rt, friend_id, customer, by_friend=by_friend, actor="desk")
     assert await entries(owner, friend_id) == [
         (1, "friend.suspended", "desk", {"before": "active"}),
         (2, "friend.reinstated", "desk", {"before": "suspended"}),
         (3, "friend.uncertified", "desk", {"certificate": "wifi"}),
         (4, "friend.certified", "desk", {"certificate": "wifi"}),
+        (5, "friend.blocked", "desk", {"by_friend": True}),
     ]
     sent = await owner.fetch(
         "SELECT seq, template FROM messages WHERE subject_id = $1 ORDER BY seq", friend_id
     )
     assert [tuple(row) for row in sent] == [(1, "suspended"), (2, "reinstated")]
+
+
+async def test_a_partners_journal_counts_the_members_that_changed(rt, owner, friend_id):
+    partner, _ = await accounts.add(rt, "Foto Huber", actor="desk")
+    members = PartnerId(partner.id)
+    for member in (True, True, False, False):
+        await friends.set_membership(rt, members, [friend_id], member=member, actor="desk")
+    assert [entry for entry in await entries(owner, partner.id) if "members" in entry[3]] == [
+        (3, "partner.members_added", "desk", {"members": 1}),
+        (4, "partner.members_removed", "desk", {"members": 1}),
+    ]
 
 
 async def test_a_friend_who_paused_hears_nothing_when_the_desk_ends_the_pause(rt, owner, friend_id):

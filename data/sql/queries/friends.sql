@@ -136,12 +136,14 @@ UPDATE friends SET capacity = $2 WHERE id = $1
 
 -- name: add_members
 INSERT INTO partner_members (partner_id, friend_id) SELECT $1, unnest($2::uuid[]) ON CONFLICT DO NOTHING
+RETURNING friend_id
 
 -- name: remove_members
-DELETE FROM partner_members WHERE partner_id = $1 AND friend_id = ANY($2::uuid[])
+DELETE FROM partner_members WHERE partner_id = $1 AND friend_id = ANY($2::uuid[]) RETURNING friend_id
 
 -- name: block
 INSERT INTO blocks (friend_id, customer_key, by_friend, at) VALUES ($1, $2, $3, moment()) ON CONFLICT DO NOTHING
+RETURNING friend_id
 
 -- name: profile
 SELECT f.id, f.ref, f.state, f.tier, f.market, f.languages, f.radius_m, f.capacity, f.open_jobs, f.quiet_from,

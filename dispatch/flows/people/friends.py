@@ -382,13 +382,11 @@ async def set_membership(
 ) -> None:
     """Add friends to a partner's community, or remove them."""
     kind = "partner.members_added" if member else "partner.members_removed"
-    happening = Happening(subjects.partner(partner), kind, {"members": len(members)})
+    change = friend_admin.add_members if member else friend_admin.remove_members
     async with transaction(rt.pool) as tx:
-        if member:
-            await friend_admin.add_members(tx, partner, members)
-        else:
-            await friend_admin.remove_members(tx, partner, members)
-        await journal.record(tx, happening, actor=actor)
+        if changed := await change(tx, partner, members):
+            happening = Happening(subjects.partner(partner), kind, {"members": changed})
+            await journal.record(tx, happening, actor=actor)
     await _refresh_and_retry(rt, set(members), set())
 
 
@@ -397,8 +395,8 @@ async def block_customer(
 ) -> None:
     """Block a friend and a customer for each other: the friend is never asked again."""
     async with transaction(rt.pool) as tx:
-        await friend_admin.block(tx, friend_id, customer, by_friend)
-        await _record(tx, friend_id, "friend.blocked", actor, by_friend=by_friend)
+        if await friend_admin.block(tx, friend_id, customer, by_friend):
+            await _record(tx, friend_id, "friend.blocked", actor, by_friend=by_friend)
     await _refresh_and_retry(rt, {friend_id}, set())
 
 
