@@ -43,14 +43,17 @@ def encode_sequence(last: UUID, number: int) -> str:
     return _encode(str(last), str(number))
 
 
-def decode_sequence(cursor: str | None) -> tuple[UUID, int] | None:
-    """The end of the previous page, None for the first. Raises InvalidField."""
+def decode_sequence(cursor: str | None, *, of: UUID | None = None) -> tuple[UUID, int] | None:
+    """The end of the previous page, None for the first; `of` is whose rows all of them are.
+
+    Raises InvalidField.
+    """
     try:
         if not (parts := _parts(cursor)):
             return None
         last, number = parts
-        if not 0 <= int(number) < 2**31:
-            raise ValueError(number)
+        if not 0 <= int(number) < 2**31 or (of and of != UUID(last)):
+            raise ValueError(cursor)
         return UUID(last), int(number)
     except ValueError:
         raise _invalid_cursor() from None

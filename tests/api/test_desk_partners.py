@@ -37,6 +37,9 @@ async def test_a_key_is_returned_once_and_valid_until_revoked(api, owner):
     page = (await desk.get(journal, limit=3)).json()
     assert page["items"] == entries[:3]
     assert (await desk.get(journal, cursor=page["next_cursor"])).json()["items"] == entries[3:]
+    other = (await desk.post(PARTNERS, {"name": "Radio Meier"})).json()
+    foreign = await desk.get(journal.replace(made["id"], other["id"]), cursor=page["next_cursor"])
+    assert expect(foreign, 422, "validation-failed")["errors"][0]["field"] == "cursor"
     expect(await desk.get(journal.replace(made["id"], str(uuid4()))), 404, "not-found")
 
 

@@ -59,7 +59,7 @@ async def read_journal_of_partner(
 async def _read(
     rt: Runtime, caller: Operator, subject: Subject, limit: int, cursor: str | None
 ) -> Entries:
-    _, before = pagination.decode_sequence(cursor) or (subject.id, None)
+    _, before = pagination.decode_sequence(cursor, of=subject.id) or (subject.id, None)
     found = await desk.read_journal(
         rt, subject, before=before, limit=limit + 1, actor=actor(caller)
     )
