@@ -9,7 +9,8 @@ WHERE p.erased_at IS NULL AND (p.id = $2::uuid OR p.id = (SELECT customer_id FRO
                                OR p.id = (SELECT id FROM friends WHERE ref = $1))
 
 -- name: export
--- Everything kept about a person; of others and of secrets nothing.
+-- Everything kept about a person; of others and of secrets nothing. A journal is exported without its numbers: a gap
+-- would tell of a block that a customer made.
 SELECT jsonb_build_object(
   'person', to_jsonb(p),
   'bookings', (SELECT coalesce(jsonb_agg(to_jsonb(b) - 'customer_key' ORDER BY b.id), '[]') FROM bookings b
@@ -50,14 +51,16 @@ SELECT jsonb_build_object(
                       'created_at', m.created_at, 'tries', m.code_tries) ORDER BY m.created_at), '[]')
                     FROM account_mails m WHERE m.address_key = $2 AND m.kind = p.kind),
   'messages', (SELECT coalesce(jsonb_agg(jsonb_build_object('template', m.template, 'channel', m.channel,
-                 'booking', m.booking_id, 'entry', CASE WHEN m.booking_id IS NULL THEN m.seq END, 'state', m.state, 'sent_at', m.sent_at) ORDER BY m.booking_id, m.seq), '[]')
+                 'booking', m.booking_id, 'state', m.state, 'sent_at', m.sent_at) ORDER BY m.booking_id, m.seq), '[]')
                FROM messages m WHERE m.recipient_id = p.id),
-  'journal', (SELECT coalesce(jsonb_agg(to_jsonb(j) - 'subject_kind' - 'subject_id' - 'before' ORDER BY j.seq), '[]')
-              FROM journal j WHERE j.subject_kind = 'person' AND j.subject_id = p.id),
+  'journal', (SELECT coalesce(jsonb_agg(to_jsonb(j) - 'subject_kind' - 'subject_id' - 'seq' - 'before'
+                                        ORDER BY j.seq), '[]')
+              FROM journal j WHERE j.subject_kind = 'person' AND j.subject_id = p.id
+                AND (j.kind <> 'friend.blocked' OR j.data -> 'by_friend' = 'true')),
   'accesses', (SELECT coalesce(jsonb_agg(jsonb_build_object('at', a.at, 'by', a.actor, 'act', a.act, 'data', a.data)
                  ORDER BY a.id), '[]') FROM audit a
-               WHERE a.subject = p.id::text
-                  OR a.subject IN (SELECT b.id::text FROM bookings b WHERE b.customer_id = p.id))) AS whole
+               WHERE a.act <> 'friend.blocked' AND (a.subject = p.id::text
+                  OR a.subject IN (SELECT b.id::text FROM bookings b WHERE b.customer_id = p.id)))) AS whole
 FROM people p WHERE p.id = $1
 
 -- name: lock_bookings
