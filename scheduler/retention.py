@@ -46,15 +46,17 @@ class Retention:
         """Erase the customers of one page whose time is over; returns where the next page begins.
 
         A booking that nobody has ended in that time is cancelled first; one that cannot be, because
-        its visit is under way, is left with its customer and reported once.
+        its visit is under way, is left with its customer and reported once. One that somebody has
+        changed since the page was read keeps its customer.
         """
         page = await rights.customers_over(self._rt, self._after)
         for booking_id, customer in page.forgotten.items():
             try:
-                await maintenance.cancel_forgotten(self._rt, booking_id)
+                cancelled = await maintenance.cancel_forgotten(self._rt, booking_id)
             except Refused as refused:
                 self._report(booking_id, refused)
-            else:
+                continue
+            if cancelled:
                 await self._erase([customer])
         await self._erase(page.customers)
         return page.next

@@ -24,7 +24,7 @@ from data.store import (
     sessions,
 )
 from data.store.outbox import Backlog
-from dispatch.flows.execute import Command
+from dispatch.flows.execute import Command, CommandResult
 from dispatch.flows.group_commit import group_commit
 from dispatch.rules.jobs import job as rules
 from dispatch.rules.jobs.draft import SYSTEM
@@ -130,15 +130,19 @@ async def delete_old_rows(rt: Runtime) -> None:
         await quotas.delete_old(tx, rt.policy.bookings_within, rt.policy.confirmed_for)
 
 
-async def cancel_forgotten(rt: Runtime, booking_id: BookingId) -> None:
-    """Cancel a booking that nobody has ended for `customers_kept`. Raises NotInThisState."""
-    await group_commit(rt).execute(
+async def cancel_forgotten(rt: Runtime, booking_id: BookingId) -> bool:
+    """Cancel a booking that nobody has ended for `customers_kept`. Raises NotInThisState.
+
+    Returns whether this call cancelled it: not if somebody has changed it meanwhile.
+    """
+    result = await group_commit(rt).execute(
         Command(
             booking_id=booking_id,
             actor=SYSTEM,
             decide=lambda case, facts: rules.cancel_forgotten(case),
         )
     )
+    return isinstance(result, CommandResult) and result.changes is not None
 
 
 async def backlog(rt: Runtime) -> Backlog:

@@ -10,7 +10,9 @@ import pytest
 from data.enums import Channel, OperatorRole
 from data.markets import MARKETS, Market
 from data.records.ids import OfferId, PersonId, customer_key
+from data.records.jobs import Protocol
 from data.store import rights as rights_store
+from dispatch.flows import maintenance
 from dispatch.flows.jobs import commands
 from dispatch.flows.people import friends, rights, sessions
 from dispatch.rules.refusals import NotFound
@@ -362,6 +364,23 @@ async def test_an_erasure_that_failed_after_its_cancellation_is_made_at_the_next
     await retention.tick()
     assert await owner.fetchval(erased) == 3
     assert await rows_with(owner, MARKS) == []
+
+
+async def test_a_customer_whose_job_ends_while_retention_works_is_kept(
+    api, owner, clock, monkeypatch
+):
+    await begin_visit(api, "start")
+    await clock.advance(api.rt.policy.customers_kept + timedelta(days=1))
+    cancel, done = maintenance.cancel_forgotten, Protocol(summary="Done.", minutes=40)
+
+    async def complete_first(rt, booking_id):
+        await commands.complete(rt, booking_id, api.friends["f1"], done)
+        return await cancel(rt, booking_id)
+
+    monkeypatch.setattr(maintenance, "cancel_forgotten", complete_first)
+    await Retention(api.rt).tick()
+    assert await owner.fetchval("SELECT state FROM bookings") == "completed"
+    assert await rows_with(owner, MARKS[:2])
 
 
 async def test_the_policy_deletes_the_mails_of_a_customer_kept_as_files(api, clock):
