@@ -72,6 +72,6 @@ class Retention:
 
     async def _erase(self, customers: Sequence[FoundPerson]) -> None:
         done = await rights.erase_customers(self._rt, customers)
-        if done.addresses:
+        if done.people:
             folder = self._rt.settings.mail_folder
             await asyncio.to_thread(delete_mails, folder, done.addresses, done.messages)

@@ -95,6 +95,16 @@ async def messages_about(tx: Connection, friends: Collection[PersonId]) -> list[
     return [MessageId(row["id"]) for row in await tx.fetch(sql.messages_about, friends)]
 
 
+async def messages_to(tx: Connection, people: Collection[PersonId]) -> list[MessageId]:
+    """Return the messages to these people."""
+    return [MessageId(row["id"]) for row in await tx.fetch(sql.messages_to, people)]
+
+
+async def still_used(tx: Connection, addresses: Collection[str]) -> set[str]:
+    """Return those of `addresses` that belong to somebody who is not erased."""
+    return {row["a"] for row in await tx.fetch(sql.still_used, addresses)}
+
+
 async def erase(
     tx: Connection, people: Collection[FoundPerson], *, keep_address_of: Collection[PersonId]
 ) -> None:
@@ -102,7 +112,8 @@ async def erase(
     ids = [one.id for one in people]
     await tx.execute(sql.empty_bookings, ids)
     await tx.execute(sql.empty_friends, [FriendId(one) for one in ids])
-    await tx.execute(sql.delete_access, ids, [customer_key(one.email) for one in people])
+    emails = [one.email for one in people]
+    await tx.execute(sql.delete_access, ids, list(map(customer_key, emails)), emails)
     await tx.execute(sql.empty_people, ids, list(keep_address_of))
 
 

@@ -397,6 +397,36 @@ async def test_the_policy_deletes_the_mails_of_a_customer_kept_as_files(api, clo
     assert any("To: otto@example.com" in mail for mail in mails(api))
 
 
+async def test_the_policy_spares_the_mails_of_others_with_the_same_address(api, owner, clock):
+    booking = await complete_visit(api, clock)
+    await clock.advance(api.rt.policy.customers_kept - timedelta(days=1))
+    await api.client(booking["token"]).post(f"/v1/bookings/{booking['id']}/renew-link")
+    later = await api.book()
+    await deliver_mails(api)
+    sent = [path.stem for path in api.rt.settings.mail_folder.glob("*.eml")]
+    of = "SELECT DISTINCT booking_id::text FROM messages WHERE id = ANY($1) AND audience = $2"
+    assert len(await owner.fetch(of, sent, "customer")) == 2
+    await clock.advance(timedelta(days=2))
+    await Retention(api.rt).tick()
+    left = [path.stem for path in api.rt.settings.mail_folder.glob("*.eml")]
+    assert [row[0] for row in await owner.fetch(of, left, "customer")] == [later["id"]]
+
+
+async def test_the_policy_spares_the_login_links_of_an_account_with_the_same_address(
+    api, owner, clock
+):
+    """Those asked for under an address that is of no such account go."""
+    await api.book(customer=BOOKING["customer"] | {"email": "F6@example.org"})
+    await clock.advance(api.rt.policy.customers_kept + timedelta(days=1))
+    for kind in ("friend", "operator"):
+        await api.client().post("/v1/login-links", {"email": "f6@example.org", "kind": kind})
+    kinds = "SELECT array_agg(kind::text ORDER BY kind) FROM account_mails"
+    assert await owner.fetchval(kinds) == ["friend", "operator"]
+    await Retention(api.rt).tick()
+    assert await owner.fetchval(kinds) == ["friend"]
+    assert await owner.fetchval("SELECT count(*) FROM people WHERE email ILIKE 'f6@%'") == 1
+
+
 async def test_a_visit_under_way_keeps_its_customer_and_is_reported_once(api, owner, clock, caplog):
     booking = await begin_visit(api, "start")
     await clock.advance(api.rt.policy.customers_kept + timedelta(days=1))

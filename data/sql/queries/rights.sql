@@ -131,10 +131,22 @@ WITH f AS (UPDATE friends SET ref = 'erased:' || id, state = 'suspended', alarme
 UPDATE ratings SET comment = NULL WHERE friend_id IN (SELECT id FROM f) AND comment IS NOT NULL
 
 -- name: delete_access
+-- With the mails to these addresses, except those of an account with the same address that is not erased.
 WITH s AS (DELETE FROM sessions WHERE person_id = ANY($1::uuid[])),
      l AS (DELETE FROM login_links WHERE person_id = ANY($1::uuid[])),
      p AS (DELETE FROM passkeys WHERE person_id = ANY($1::uuid[]))
-DELETE FROM account_mails WHERE address_key = ANY($2::text[])
+DELETE FROM account_mails m USING unnest($2::text[], $3::text[]) AS t (address_key, email)
+WHERE m.address_key = t.address_key AND NOT EXISTS (
+  SELECT FROM people p WHERE p.kind = m.kind AND p.kind <> 'customer' AND lower(p.email) = lower(t.email)
+    AND p.erased_at IS NULL AND p.id <> ALL($1::uuid[]))
+
+-- name: still_used
+-- Those of these addresses that belong to somebody who is not erased.
+SELECT a FROM unnest($1::text[]) AS a
+WHERE EXISTS (SELECT FROM people p WHERE lower(p.email) = lower(a) AND p.erased_at IS NULL)
+
+-- name: messages_to
+SELECT m.id FROM messages m WHERE m.recipient_id = ANY($1::uuid[])
 
 -- name: customers_over
 -- A page of customers whose booking has not changed for so long, or was cancelled for that, and where the next page

@@ -76,17 +76,24 @@ async def customers_over(rt: Runtime, after: tuple[datetime, UUID] = BEGINNING) 
 
 
 async def erase_customers(rt: Runtime, customers: Sequence[FoundPerson]) -> Erasure:
-    """Erase these customers by the policy, unless a booking of theirs has not ended."""
+    """Erase these customers by the policy, unless a booking of theirs has not ended.
+
+    Of an address that somebody else still uses, only the mails to these customers are to go.
+    """
     async with transaction(rt.pool) as tx:
         kept = (await rights.lock_not_ended(tx, [one.id for one in customers])).values()
         over = [one for one in customers if one.id not in kept]
         if over:
             await _erase_silently(tx, over)
+        addresses = {one.email for one in over}
+        used = await rights.still_used(tx, addresses) if over else set()
+        sharing = [one.id for one in over if one.email in used]
+        messages = await rights.messages_to(tx, sharing) if sharing else []
     return Erasure(
         people=[one.id for one in over],
         kept=(),
-        addresses={one.email for one in over},
-        messages=(),
+        addresses=addresses - used,
+        messages=messages,
     )
 
 
