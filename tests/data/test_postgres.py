@@ -304,7 +304,8 @@ def test_a_killed_supervisor_is_replaced_while_the_server_is_in_use(data_folder)
         previous = supervisor_pid(data_folder)
         os.kill(previous, signal.SIGKILL)
         assert eventually(lambda: new_supervisor(data_folder, previous))
-        assert query(embedded.owner_dsn, "SELECT 1") == 1
+        # Until it is stopped, the server of the one before accepts connections, to refuse them.
+        assert eventually(lambda: query(embedded.owner_dsn, "SELECT 1")) == 1
     wait_until_gone(data_folder)
 
 

@@ -70,11 +70,11 @@ NO_COMMANDS = {"profile", "import_rows"}
 # Modules whose functions change neither a job nor a friend who may be asked.
 OTHER_MODULES = {
     *("batched_lookups", "bootstrap", "candidates", "desk", "execute", "group_commit"),
-    *("maintenance", "read_only", "jobs.orders", "partners.accounts", "people.friend_import"),
+    *("maintenance", "read_only", "jobs.orders", "jobs.replays", "partners.accounts"),
     *("people.profile", "people.push_subscriptions", "people.sessions"),
     *("people.account_mails", "people.friend_edits", "people.rights", "people.passkeys"),
     *("places.coverage", "places.postcodes", "places.supply"),
-    *("journal", "people.certificates"),
+    *("journal", "people.certificates", "people.friend_import"),
 }
 # What every walk does, however short: each action of a job's life at least once.
 LIFE = [
