@@ -245,6 +245,7 @@ async def test_the_desk_sees_why_a_friend_was_not_asked(desk, site):
     reasons = alone.get_by_role("region", name="Why not …?")
     await reasons.get_by_text("All friends whose radius covers the address").wait_for()
     await reasons.get_by_text("× another tier").wait_for()
+    assert "Round" not in await reasons.inner_text()
     near = page.get_by_role("region", name="Friends nearby")
     rows = await near.get_by_role("listitem").all_inner_texts()
     ruth = next(row for row in rows if "ruth" in row)
