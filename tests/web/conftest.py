@@ -36,6 +36,9 @@ ARGS = [
     "--no-first-run",
     "--disable-background-networking",
     "--disable-component-update",
+    "--disable-component-extensions-with-background-pages",
+    "--disable-default-apps",
+    "--disable-extensions",
     "--disable-sync",
     "--disable-background-timer-throttling",
     "--disable-backgrounding-occluded-windows",
@@ -152,7 +155,9 @@ def whole_chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 def started(program: str | None, folder: Path) -> Iterator[str]:
     """The URL of a browser, which ends with the generator."""
     assert program, f"chromium is missing. Cure: make dev, or {CURE}"
+    # A connection waits for every page that is already there, even for one that hangs.
     own = ["--headless", "--remote-debugging-port=0", f"--user-data-dir={folder}"]
+    own.append("--no-startup-window")
     with open(folder / "output", "wb") as output:
         process = subprocess.Popen(
             [program, *ARGS, *own], stdout=output, stderr=output, start_new_session=True
@@ -252,7 +257,7 @@ async def whole_browser(whole_chromium: str) -> AsyncIterator[Browser]:
 @asynccontextmanager
 async def _connected(url: str) -> AsyncIterator[Browser]:
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.connect_over_cdp(url)
+        browser = await playwright.chromium.connect_over_cdp(url, timeout=STARTS_WITHIN_S * 1000)
         yield browser
         await browser.close()
 
