@@ -117,13 +117,14 @@ class Wish(StrEnum):
 
 
 class OperatorRole(StrEnum):
-    """What an operator of the desk may do, from the least to the most."""
+    """What an operator of the desk may do: each role reads, an admin does everything."""
 
     VIEWER = "viewer"
     DISPATCHER = "dispatcher"
+    COMMUNITY = "community"
+    FINANCE = "finance"
     ADMIN = "admin"
 
     def includes(self, other: OperatorRole) -> bool:
         """Whether this role may do all that `other` may."""
-        ranks = list(OperatorRole)
-        return ranks.index(self) >= ranks.index(other)
+        return self is OperatorRole.ADMIN or other in {self, OperatorRole.VIEWER}

@@ -6,7 +6,7 @@ from data.migrate import MIGRATIONS
 
 STEPS = re.compile(
     r"CREATE TYPE (?P<created>\w+) AS ENUM \((?P<listed>[^)]*)\)"
-    r"|ALTER TYPE (?P<altered>\w+) ADD VALUE '(?P<added>\w+)'"
+    r"|ALTER TYPE (?P<altered>\w+) ADD VALUE '(?P<added>\w+)'(?: BEFORE '(?P<next>\w+)')?"
 )
 
 
@@ -18,5 +18,6 @@ def enum_values(name: str) -> list[str]:
             if step["created"] == name:
                 values += re.findall(r"'(\w+)'", step["listed"])
             elif step["altered"] == name:
-                values.append(step["added"])
+                place = values.index(step["next"]) if step["next"] else len(values)
+                values.insert(place, step["added"])
     return values

@@ -21,7 +21,10 @@ if TYPE_CHECKING:
 
 DAYS = 30
 ACTOR = "desk"
-ROLES = "viewer reads, dispatcher acts on bookings and friends, admin does everything."
+ROLES = (
+    "viewer reads, dispatcher acts on bookings and friends, community decides about people, "
+    "finance about money, admin does everything."
+)
 
 
 class Kind(StrEnum):

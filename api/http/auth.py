@@ -164,7 +164,7 @@ def require(
 ) -> Callable[[CurrentCaller], Awaitable[C]]:
     """A dependency that admits these kinds of callers: anonymous is 401, another kind is 403.
 
-    An operator needs `role` or more. No route decides about roles elsewhere.
+    An operator needs a role that includes `role`. No route decides about roles elsewhere.
     """
 
     async def check(caller: CurrentCaller) -> C:
@@ -182,6 +182,7 @@ def require(
 CurrentFriend = Annotated[FriendCaller, Depends(require(FriendCaller))]
 CurrentOperator = Annotated[Operator, Depends(require(Operator))]
 CurrentDispatcher = Annotated[Operator, Depends(require(Operator, role=OperatorRole.DISPATCHER))]
+CurrentCommunity = Annotated[Operator, Depends(require(Operator, role=OperatorRole.COMMUNITY))]
 CurrentAdmin = Annotated[Operator, Depends(require(Operator, role=OperatorRole.ADMIN))]
 CurrentCustomer = Annotated[Customer, Depends(require(Customer))]
 BookingOwner = Annotated[

@@ -30,12 +30,15 @@ CALLERS = (
     "other partner",
     "viewer",
     "dispatcher",
+    "community",
+    "finance",
     "operator",
 )
 ALL_FRIENDS = {"winner": 200, "other friend": 200}
 # Operators of the desk by what they must at least be; "operator" is an admin.
-VIEWERS = ("viewer", "dispatcher", "operator")
+VIEWERS = ("viewer", "dispatcher", "community", "finance", "operator")
 DISPATCHERS = ("dispatcher", "operator")
+READ_ONLY = frozenset(VIEWERS) - frozenset(DISPATCHERS)
 ALL_OPERATORS = dict.fromkeys(VIEWERS, 200)
 PARTIES = {"customer": 200, "winner": 200, "partner": 200} | ALL_OPERATORS
 STRANGERS = {"other customer": 404, "other partner": 404}
@@ -50,7 +53,7 @@ TABLE = {
     "list_bookings": {"partner": 200, "other partner": 200} | ALL_OPERATORS,
     "get_booking": PARTIES | STRANGERS | {"other friend": 404},
     "list_events": INSIDERS,
-    "cancel_booking": {k: v for k, v in INSIDERS.items() if k != "viewer"},
+    "cancel_booking": {k: v for k, v in INSIDERS.items() if k not in READ_ONLY},
     "confirm_booking": {"customer": 200, "other customer": 404},
     "report_no_contact": {"customer": 409, "other customer": 404},
     "ask_move": {"customer": 200, "other customer": 404},
@@ -263,8 +266,11 @@ async def arrange_callers(api, clock, owner):
         "other friend": await api.friend("f6"),
         "partner": partner,
         "other partner": await api.partner("Elektro Huber"),
-        "viewer": await api.operator(OperatorRole.VIEWER),
-        "dispatcher": await api.operator(OperatorRole.DISPATCHER),
+        **{
+            role.value: await api.operator(role)
+            for role in OperatorRole
+            if role is not OperatorRole.ADMIN
+        },
         "operator": await api.operator(),
     }
     ids = {

@@ -69,10 +69,10 @@ def test_unknown_people_get_no_token(tekkie):
 def test_operators_have_roles_and_are_removed(tekkie):
     tekkie("operators", "add", "desk@example.org")
     tekkie("operators", "add", "view@example.org", "--role", "viewer")
-    assert tekkie("operators", "role", "desk@example.org", "dispatcher").exit_code == 0
+    assert tekkie("operators", "role", "desk@example.org", "community").exit_code == 0
     listed = json.loads(tekkie("operators", "list", "--json").stdout)
     assert [(one["email"], one["role"]) for one in listed] == [
-        ("desk@example.org", "dispatcher"),
+        ("desk@example.org", "community"),
         ("view@example.org", "viewer"),
     ]
     assert tekkie("operators", "remove", listed[0]["id"]).exit_code == 0

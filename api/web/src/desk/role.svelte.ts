@@ -3,14 +3,12 @@ import type { Schema } from '../shared/api';
 
 export type Role = Schema<'OperatorRole'>;
 
-const RANKS: readonly Role[] = ['viewer', 'dispatcher', 'admin'];
-
 class Own {
   role = $state<Role>('viewer');
 
   /** Whether the role includes another one. */
   may(least: Role): boolean {
-    return RANKS.indexOf(this.role) >= RANKS.indexOf(least);
+    return this.role === 'admin' || least === 'viewer' || this.role === least;
   }
 }
 
