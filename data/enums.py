@@ -20,6 +20,7 @@ class FriendState(StrEnum):
     ACTIVE = "active"
     PAUSED = "paused"
     SUSPENDED = "suspended"
+    APPLICANT = "applicant"
 
 
 class BookingState(StrEnum):

@@ -56,6 +56,7 @@ from dispatch.rules.jobs.refusals import (
     WrongCode,
 )
 from dispatch.rules.money.prices import NotSoldHere
+from dispatch.rules.people.applications import ApplicationUndecided
 from dispatch.rules.people.desk_notes import NotesFull
 from dispatch.rules.people.names import NameRefused
 from dispatch.rules.people.push_endpoints import EndpointRefused
@@ -202,6 +203,7 @@ REFUSALS: Mapping[type[Refused], int] = {
     AtCapacity: 409,
     TooManyToday: 409,
     PausedByAlarm: 409,
+    ApplicationUndecided: 409,
     NotInThisState: 409,
     ContactDeadlinePassed: 409,
     AppointmentOverlaps: 409,

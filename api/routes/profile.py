@@ -22,6 +22,7 @@ from data.records.people import HeldCertificate, QuietHours
 from data.seed import catalogue
 from dispatch.flows.people import friends, profile
 from dispatch.flows.people.friends import CapacityTooLow, ProfileChange
+from dispatch.rules.people.applications import ApplicationUndecided
 from dispatch.rules.refusals import NotFound
 from dispatch.rules.trust.base_moves import BaseMovedLately
 from dispatch.rules.trust.limits import BeyondLimit, PausedByAlarm
@@ -44,7 +45,9 @@ async def show_my_profile(
 @router.patch(
     "/profile",
     summary="Change my profile",
-    responses=problems(NotFound, InvalidField, BaseMovedLately, PausedByAlarm),
+    responses=problems(
+        NotFound, InvalidField, BaseMovedLately, PausedByAlarm, ApplicationUndecided
+    ),
 )
 async def change_my_profile(
     rt: Rt,
@@ -116,6 +119,7 @@ async def _present_profile(
         capacity=row["capacity"],
         open_jobs=row["open_jobs"],
         quiet=presenters.present_quiet_hours(row),
+        state=row["state"],
         paused=row["state"] == FriendState.PAUSED,
         certificates=[_certificate(one, language) for one in held],
         rating=people_schemas.RatingSummary(stars=row["stars"], count=row["ratings"]),

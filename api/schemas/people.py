@@ -26,7 +26,7 @@ from api.schemas.fields import (
     Token,
     invalid,
 )
-from data.enums import OperatorRole, Tier
+from data.enums import FriendState, OperatorRole, Tier
 from data.markets import Language, Market
 from data.store.push_subscriptions import PhoneProblem
 from data.store.sessions import Login
@@ -309,6 +309,7 @@ class ProfileResponse(ResponseModel):
     capacity: int
     open_jobs: int
     quiet: QuietHours | None
+    state: FriendState
     paused: bool
     certificates: list[Certificate]
     rating: RatingSummary

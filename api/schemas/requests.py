@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import PurePath
-from typing import Annotated, Final, Self
+from typing import Annotated, Final, Literal, Self
 from uuid import UUID
 
 from pydantic import (
@@ -307,7 +307,7 @@ class FriendStateRequest(RequestModel):
 
     model_config = example({"state": "paused", "reason": "On holiday until August."})
 
-    state: FriendState
+    state: Literal[FriendState.ACTIVE, FriendState.PAUSED, FriendState.SUSPENDED]
     reason: Reason | None = None
 
 

@@ -33,7 +33,7 @@ async def live_offers_since(tx: Connection, mark: str, now: datetime) -> Mapping
 async def fingerprints(
     tx: Connection, now: datetime
 ) -> AsyncIterator[Mapping[FriendId, Fingerprint]]:
-    """Yield the fingerprints of all friends with a point in pages, ordered by id."""
+    """Yield the fingerprints of all friends with a point but applicants in pages, ordered by id."""
     last = UUID(int=0)
     while rows := await tx.fetch(sql.fingerprints, last, PAGE, now):
         yield {

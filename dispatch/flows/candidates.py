@@ -85,22 +85,31 @@ async def find_candidates(
 
 @dataclass(frozen=True, slots=True)
 class _CandidateReader:
-    """Reads candidates: the index, the transaction and all rows read so far."""
+    """Reads candidates: the index, the transaction and all rows read so far.
+
+    `gone` are those read in vain: whatever a copy says, they may not be asked.
+    """
 
     rt: Runtime
     tx: Connection
     now: datetime
     rows: dict[FriendId, Friend]
+    gone: set[FriendId] = field(default_factory=set)
 
     async def search(self, searches: Sequence[_Search]) -> None:
         for search, found in zip(searches, _query_index(self.rt, searches), strict=True):
             search.found = found
-            search.seen.update(found)
         await self.read_rows({c.friend_id for search in searches for c in search.found})
+        for search in searches:
+            search.seen.update(self._present(search.found))
 
     async def read_rows(self, ids: Set[FriendId]) -> None:
         unread = ids - self.rows.keys()
         self.rows.update(await friends.current(self.tx, unread, self.now, self.rt.index.get))
+        self.gone.update(unread - self.rows.keys())
+
+    def _present(self, found: Sequence[Candidate]) -> list[Candidate]:
+        return [one for one in found if one.friend_id not in self.gone] if self.gone else [*found]
 
     async def read_frame(self, search: _Search) -> tuple[tuple[Nearby, ...], Others]:
         while (fit := _sufficient_distances(self.rt, search, self.rows)) is None:
@@ -108,7 +117,7 @@ class _CandidateReader:
         if len(fit) < search.fan_out.want:
             await self.read_rows(_busy_by_index(self.rt, search))
         nearest = self.rt.index.nearest_any(search.point, self.rt.policy.frame)
-        frame = _build_frame(self.rt, search, nearest, self.rows)
+        frame = _build_frame(self.rt, search, self._present(nearest), self.rows)
         if len(fit) >= search.fan_out.want:
             # All up to the last of the nearest are listed, so that nobody has to be searched for.
             everybody = len(nearest) < self.rt.policy.frame

@@ -63,6 +63,24 @@ async def test_friends_come_in_pages_by_ref_and_state(api):
         expect(await desk.get("/v1/desk/friends", cursor=cursor), 422, "validation-failed")
 
 
+async def test_applicants_are_listed_apart_and_decided_by_no_change_of_state(api, owner, problem):
+    await owner.execute("UPDATE friends SET state = 'applicant' WHERE ref = 'f1'")
+    desk, friend, at = await api.operator(), await api.friend("f1"), "/v1/desk/friends"
+
+    async def listed(**query):
+        return [one["ref"] for one in (await desk.get(at, **query)).json()["items"]]
+
+    assert "f1" not in await listed()
+    assert await listed(state="applicant") == ["f1"] == await listed(q="f1@example.org")
+    state = f"{at}/{api.friends['f1']}/state"
+    problem(await desk.post(state, {"state": "active"}), 409, "application-undecided")
+    problem(await desk.post(state, {"state": "applicant"}), 422, "validation-failed")
+    resumed = await friend.send("PATCH", "/v1/me/profile", json={"paused": False})
+    problem(resumed, 409, "application-undecided")
+    assert (await friend.get("/v1/me/profile")).json()["state"] == "applicant"
+    assert (await friend.get("/v1/me/offers")).json()["items"] == []
+
+
 async def test_a_suspended_friend_loses_access_and_the_reason_stays_private(api, owner):
     desk, friend = await api.operator(), await api.friend("f1")
     at = f"/v1/desk/friends/{api.friends['f1']}"

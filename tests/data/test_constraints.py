@@ -138,6 +138,7 @@ INVALID_ROWS: list[tuple[str, dict[str, Any], str]] = [
     ("friends", {"capacity": 0}, "friends_capacity_check"),
     ("friends", {"capacity": 21}, "friends_capacity_check"),
     ("friends", {"open_jobs": -1}, "friend_capacity"),
+    ("friends", {"open_jobs": 1, "state": "applicant"}, "applicant_has_no_job"),
     ("friends", {"open_jobs": 4}, "friend_capacity"),
     ("friends", {"capacity_max": 21}, "friend_limits"),
     ("friends", {"radius_max_m": 499}, "friend_limits"),

@@ -30,6 +30,7 @@ class Status:
         ({}, ()),
         ({"state": FriendState.PAUSED}, (Obstacle.PAUSED,)),
         ({"state": FriendState.SUSPENDED}, (Obstacle.SUSPENDED,)),
+        ({"state": FriendState.APPLICANT}, (Obstacle.APPLICANT,)),
         ({"quiet": QuietHours(from_minute=600, until_minute=660)}, (Obstacle.QUIET_HOURS,)),
         ({"quiet": QuietHours(from_minute=660, until_minute=600)}, ()),
         ({"open_jobs": 1}, (Obstacle.AT_CAPACITY,)),

@@ -39,7 +39,7 @@ from dispatch.rules.jobs.reasons import (
     IncompleteReason,
     SystemReason,
 )
-from dispatch.rules.journal import JOURNAL
+from dispatch.rules.journal import JOURNAL, OF_STATE
 from dispatch.rules.people.reachability import Obstacle
 from geo.point import Precision
 
@@ -89,7 +89,7 @@ CODES: Mapping[tuple[str, str], Iterable[str]] = {
         *ContestReason,
     },
     ("desk", "role"): OperatorRole,
-    ("desk", "standing"): [f"{state}{end}" for state in FriendState for end in ("", "_text")],
+    ("desk", "standing"): [f"{state}{end}" for state in OF_STATE for end in ("", "_text")],
     ("desk", "state"): BookingState,
     ("desk", "journal"): JOURNAL,
     ("desk", "template"): {name for _, name in {**TEMPLATES, **journal.TEMPLATES}},

@@ -24,6 +24,7 @@ from data.store.friend_admin import FriendLimits
 from dispatch.flows import desk
 from dispatch.flows.people import friends
 from dispatch.flows.people.friend_import import import_text
+from dispatch.rules.people.applications import ApplicationUndecided
 from dispatch.rules.people.desk_notes import NotesFull
 from dispatch.rules.refusals import NotFound
 from dispatch.runtime import Runtime
@@ -48,7 +49,10 @@ async def find_friends(
     limit: Limit = pagination.PAGE_DEFAULT,
     cursor: Cursor = None,
 ) -> Page[desk_schemas.FriendRow]:
-    """Friends by state or text, sorted by ref. The access is logged."""
+    """Friends by state or text, sorted by ref. The access is logged.
+
+    Applicants are listed for their state or a text alone.
+    """
     after = pagination.decode_text(cursor)
     found = await desk.friend_rows(
         rt, state=state, words=q, after=after, limit=limit + 1, actor=actor(caller)
@@ -96,7 +100,7 @@ async def open_friend(
 @router.post(
     "/{friend_id}/state",
     summary="Set the state of a friend",
-    responses=problems(NotFound, NotesFull),
+    responses=problems(NotFound, NotesFull, ApplicationUndecided),
 )
 async def set_friend_state(
     rt: Rt, caller: CurrentDispatcher, friend_id: UUID, body: requests.FriendStateRequest

@@ -41,7 +41,8 @@ WHERE f.open_jobs <> coalesce(held.jobs, 0) ORDER BY f.ref LIMIT 20
 
 -- name: friends_without_point
 -- Friends without a point are never asked.
-SELECT f.ref FROM friends f JOIN people p ON p.id = f.id WHERE p.lat IS NULL AND p.erased_at IS NULL
+SELECT f.ref FROM friends f JOIN people p ON p.id = f.id
+WHERE p.lat IS NULL AND p.erased_at IS NULL AND f.state <> 'applicant'
 ORDER BY f.ref LIMIT 20
 
 -- name: counts

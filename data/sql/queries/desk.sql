@@ -187,14 +187,15 @@ FROM messages
 WHERE state = $1 AND state IN ('parked', 'pending') AND (next_at, id) > ($2, $3::uuid) ORDER BY next_at, id LIMIT $4
 
 -- name: friends
--- The page is selected first, so that certificates are read for its friends only.
+-- The page is selected first, so that certificates are read for its friends only. Applicants are listed by themselves.
 SELECT f.id, f.ref, f.state, f.tier, f.market, f.languages, f.radius_m, f.capacity, f.open_jobs, p.name, p.phone,
        p.postcode, p.city,
        (SELECT round(avg(r.stars), 2)::float8 FROM standing_ratings r WHERE r.friend_id = f.id) AS stars,
        (SELECT count(*) FROM standing_ratings r WHERE r.friend_id = f.id) AS ratings,
        ARRAY(SELECT DISTINCT c.certificate FROM friend_certificates c
              WHERE c.friend_id = f.id AND c.valid @> moment() ORDER BY c.certificate) AS certificates
-FROM (SELECT * FROM friends WHERE ref > $1 AND ($2::friend_state IS NULL OR state = $2)
+FROM (SELECT * FROM friends
+      WHERE ref > $1 AND (state = $2 OR $2::friend_state IS NULL AND state <> 'applicant')
       ORDER BY ref LIMIT $3) AS f
 JOIN people p ON p.id = f.id ORDER BY f.ref
 

@@ -6,11 +6,11 @@ FROM (SELECT DISTINCT o.friend_id FROM offers o
       WHERE o.booking_id IN (SELECT e.booking_id FROM events e WHERE e.xid >= $1::text::xid8)) AS f
 
 -- name: fingerprints
--- Pages through all friends with a point. Every other change of a friend changes the version.
+-- Pages through all friends with a point, without applicants. Every other change of a friend changes the version.
 SELECT f.id, f.changed::text::bigint AS version, f.open_jobs,
        (SELECT count(*) FROM offers o WHERE o.friend_id = f.id AND o.state = 'live' AND o.expires_at > $3) AS live_offers
 FROM friends f JOIN people p ON p.id = f.id
-WHERE f.id > $1 AND p.lat IS NOT NULL ORDER BY f.id LIMIT $2
+WHERE f.id > $1 AND p.lat IS NOT NULL AND f.state <> 'applicant' ORDER BY f.id LIMIT $2
 
 -- name: versions
 -- Versions of these friends, to find stale copies; without live offers.

@@ -1,5 +1,5 @@
 -- name: facts
--- Everything that decides whether a friend may be asked, in one row each.
+-- Everything that decides whether a friend may be asked, in one row each. An applicant may not, and has none.
 SELECT f.id, f.ref, f.state, f.tier, f.market, f.languages, f.radius_m, f.capacity, f.open_jobs, f.quiet_from,
        f.quiet_until, f.changed::text::bigint AS version, p.lat, p.lon, p.erased_at IS NULL AS has_mail,
        EXISTS (SELECT FROM push_subscriptions s WHERE s.friend_id = f.id) AS has_phone,
@@ -14,7 +14,7 @@ SELECT f.id, f.ref, f.state, f.tier, f.market, f.languages, f.radius_m, f.capaci
        ARRAY(SELECT m.partner_id FROM partner_members m WHERE m.friend_id = f.id) AS communities,
        ARRAY(SELECT b.customer_key FROM blocks b WHERE b.friend_id = f.id) AS blocked
 FROM friends f JOIN people p ON p.id = f.id
-WHERE f.id = ANY($1::uuid[]) AND p.lat IS NOT NULL
+WHERE f.id = ANY($1::uuid[]) AND p.lat IS NOT NULL AND f.state <> 'applicant'
 
 -- name: fingerprint
 -- Version and counters of friends, to find stale copies; the counters of a copy may be out of date.

@@ -20,6 +20,7 @@ from dispatch.flows import journal
 from dispatch.flows.people import certificates, friend_edits
 from dispatch.flows.people.sessions import end_access
 from dispatch.rules.journal import OF_STATE, Happening
+from dispatch.rules.people.applications import check_accepted
 from dispatch.rules.people.desk_notes import NotesFull
 from dispatch.rules.refusals import NotFound, Refused
 from dispatch.rules.trust import base_moves, limits
@@ -245,7 +246,7 @@ async def profile(rt: Runtime, friend_id: FriendId) -> Any:
 async def change_profile(rt: Runtime, friend_id: FriendId, change: ProfileChange) -> Any:
     """Change a profile; returns the new one.
 
-    Raises CapacityTooLow, BaseMovedLately, BeyondLimit, PausedByAlarm.
+    Raises CapacityTooLow, BaseMovedLately, BeyondLimit, PausedByAlarm, ApplicationUndecided.
     """
     if change.base is not None:
         row = await profile(rt, friend_id)
@@ -294,6 +295,7 @@ async def _set_paused(tx: Connection, row: Any, *, paused: bool) -> None:
     state = FriendState.PAUSED if paused else FriendState.ACTIVE
     if row["state"] == FriendState.SUSPENDED:
         raise NotFound("there is no such friend")
+    check_accepted(FriendState(row["state"]))
     limits.check_may_set(state, alarmed_at=row["alarmed_at"])
     await friend_admin.set_state(tx, FriendId(row["id"]), state)
 
@@ -319,12 +321,13 @@ async def set_state(
     Suspending ends all sessions for good: a friend activated again signs in anew.
 
     `reason` is an author and a text; it is kept with the friend's notes, because it may name
-    people. Raises NotesFull.
+    people. Raises NotesFull, ApplicationUndecided.
     """
     async with transaction(rt.pool) as tx:
         before = await friend_admin.lock_friend(tx, friend_id)
         if before is None:
             raise NotFound("there is no such friend")
+        check_accepted(before)
         if await friend_admin.set_state(tx, friend_id, state):
             await _record(tx, friend_id, OF_STATE[state], actor, before=before)
             if state == FriendState.SUSPENDED:

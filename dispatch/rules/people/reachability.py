@@ -17,6 +17,7 @@ class Obstacle(StrEnum):
     """What keeps offers, or their push messages, from a friend."""
 
     NO_PHONE = "no_phone"
+    APPLICANT = "applicant"
     PAUSED = "paused"
     SUSPENDED = "suspended"
     QUIET_HOURS = "quiet_hours"
@@ -65,6 +66,7 @@ def obstacles(friend: FriendStatus, *, phones: int) -> tuple[Obstacle, ...]:
     """All obstacles to the next offer of a friend with this number of subscribed phones."""
     hindered = {
         Obstacle.NO_PHONE: phones == 0,
+        Obstacle.APPLICANT: friend.state is FriendState.APPLICANT,
         Obstacle.PAUSED: friend.state is FriendState.PAUSED,
         Obstacle.SUSPENDED: friend.state is FriendState.SUSPENDED,
         Obstacle.QUIET_HOURS: is_quiet(friend.quiet, local_minute(friend.now, friend.market)),

@@ -6,4 +6,5 @@ export const FRIENDS: Record<FriendRow['state'], { tone: Tone; icon: string }> =
   active: { tone: 'good', icon: '✓' },
   paused: { tone: 'warn', icon: '‖' },
   suspended: { tone: 'bad', icon: '✕' },
+  applicant: { tone: 'plain', icon: '…' },
 };
