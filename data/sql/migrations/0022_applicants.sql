@@ -1,6 +1,6 @@
 -- An applicant is a friend who is not accepted yet: signs in, has a profile and sits exams, and is never asked. An older
 -- tekkie cannot read the state.
--- works from 0021
+-- works from 0022
 
 ALTER TYPE friend_state ADD VALUE 'applicant';
 
