@@ -210,6 +210,7 @@ class BookingDetailsResponse(BookingResponse):
     address_precision: str | None
     radius_m: int | None
     signature: str | None
+    needs_pro: bool
     events: list[DeskEvent]
     offers_made: list[OfferRow]
     awards: list[AwardRow]

@@ -23,6 +23,7 @@ from data.store import read_models
 from dispatch.flows.execute import CommandResult
 from dispatch.rules.jobs import cancellation, contest, matching, visibility, visit
 from dispatch.rules.jobs import job as rules
+from dispatch.rules.money import earnings
 from dispatch.rules.people.names import first_name
 from dispatch.rules.policy import HOUR, Policy
 from dispatch.rules.trust.disclosure import may_know_customer
@@ -275,6 +276,19 @@ def present_job(view: read_models.JobView, catalogue: Catalogue, policy: Policy)
         distance_m=_distance_m(view) if disclosed else None,
         customer=present_customer(view.customer) if disclosed else None,
         server_time=view.now,
+    )
+
+
+def present_earning(view: read_models.EarningView, catalogue: Catalogue) -> responses.Earning:
+    """What a friend has earned, with what for."""
+    is_reversed = view.reversed_at is not None
+    return responses.Earning(
+        booking_id=view.booking_id,
+        package=present_package_name(view.package, view.language, catalogue),
+        cause=earnings.cause_of_charge(view.cancel_fee_minor, reversed_=is_reversed),
+        pay=present_money(view.pay),
+        at=view.at,
+        reversed_at=view.reversed_at,
     )
 
 

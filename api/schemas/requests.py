@@ -278,6 +278,14 @@ class RatingRequest(RequestModel):
     comment: Comment | None = None
 
 
+class RedispatchRequest(RequestModel):
+    """Whether only pros can do the job; null leaves it as it is."""
+
+    model_config = example({"needs_pro": True})
+
+    needs_pro: Flag | None = None
+
+
 class AwardRequest(RequestModel):
     """The awarded friend, by id or `ref`."""
 

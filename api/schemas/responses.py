@@ -14,6 +14,7 @@ from data.markets import Language, Market
 from dispatch.rules.jobs.contest import Contest
 from dispatch.rules.jobs.events import EVENTS, seen_by
 from dispatch.rules.jobs.outcomes import FRIEND_OUTCOMES, Nearness
+from dispatch.rules.money.earnings import Cause
 
 FriendOutcome = Annotated[
     Outcome | Nearness, WithJsonSchema({"type": "string", "enum": FRIEND_OUTCOMES})
@@ -240,6 +241,17 @@ class Job(Milestones):
     distance_m: int | None
     customer: Customer | None
     server_time: datetime
+
+
+class Earning(ResponseModel):
+    """What a friend earned with a job, or as a share of a fee; reversed if it counts no longer."""
+
+    booking_id: UUID
+    package: PackageName
+    cause: Cause
+    pay: Money
+    at: datetime
+    reversed_at: datetime | None
 
 
 class ProgressResponse(Milestones):

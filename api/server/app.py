@@ -18,6 +18,7 @@ from api.ops import health, metrics
 from api.routes import (
     bookings,
     coverage,
+    earnings,
     jobs,
     offers,
     packages,
@@ -47,6 +48,7 @@ ROUTERS = (
     bookings.router,
     offers.router,
     jobs.router,
+    earnings.router,
     profile.router,
     phones.router,
     desk_dispatching.router,

@@ -63,6 +63,7 @@ class Booking:
     wrong_codes: int = 0
     booked_before: int = 0
     link_generation: int = 0
+    needs_pro: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -238,7 +238,7 @@ def _booking_row(b: Booking) -> Row:
 def _booking_update_row(b: Booking) -> Row:
     return (
         *(b.id, b.state, b.tier, b.round, b.round_limit, b.event_seq, b.award_id, b.state_at),
-        *(b.cancel_fee_minor, b.wrong_codes, b.link_generation),
+        *(b.cancel_fee_minor, b.wrong_codes, b.link_generation, b.needs_pro),
     )
 
 
@@ -338,6 +338,7 @@ def booking(row: asyncpg.Record) -> Booking:
         wrong_codes=row["wrong_codes"],
         booked_before=row["booked_before"],
         link_generation=row["link_generation"],
+        needs_pro=row["needs_pro"],
     )
 
 

@@ -121,6 +121,19 @@ class JobView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class EarningView:
+    """A charge from which a friend is paid; void once it is reversed."""
+
+    booking_id: BookingId
+    package: str
+    pay: Money
+    cancel_fee_minor: int
+    at: datetime
+    reversed_at: datetime | None
+    language: Language
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EventView:
     """One event of a booking; `data` holds ids only."""
 
@@ -260,6 +273,14 @@ async def jobs(
     return [_job(row) for row in await tx.fetch(sql.jobs, friend_id, state, at, last, limit)]
 
 
+async def earnings(
+    tx: Connection, friend_id: FriendId, *, before: tuple[datetime, UUID] | None, limit: int
+) -> list[EarningView]:
+    """Return a page of what a friend was paid for, newest first."""
+    at, last = before or (None, None)
+    return [_earning(row) for row in await tx.fetch(sql.earnings, friend_id, at, last, limit)]
+
+
 async def customers(tx: Connection, booking_ids: Sequence[BookingId]) -> dict[BookingId, Contact]:
     """Return the customers of bookings."""
     rows = await tx.fetch(sql.customers, booking_ids)
@@ -363,6 +384,18 @@ def _job(row: asyncpg.Record) -> JobView:
         customer=_contact(row),
         base=None if row["base_lat"] is None else (row["base_lat"], row["base_lon"]),
         now=row["now"],
+    )
+
+
+def _earning(row: asyncpg.Record) -> EarningView:
+    return EarningView(
+        booking_id=BookingId(row["booking_id"]),
+        package=row["package"],
+        pay=Money(amount=row["pay_minor"], currency=Currency(row["currency"])),
+        cancel_fee_minor=row["cancel_fee_minor"],
+        at=row["at"],
+        reversed_at=row["reversed_at"],
+        language=Language(row["language"]),
     )
 
 

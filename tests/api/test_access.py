@@ -64,6 +64,7 @@ TABLE = {
     "decline_offer": {"winner": 409, "other friend": 404},
     "list_my_jobs": ALL_FRIENDS,
     "list_my_reasons": ALL_FRIENDS,
+    "list_my_earnings": ALL_FRIENDS,
     "show_my_profile": ALL_FRIENDS,
     "change_my_profile": ALL_FRIENDS,
     "show_push_key": dict.fromkeys(CALLERS, 200),

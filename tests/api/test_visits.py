@@ -26,7 +26,7 @@ async def schedule_job(api, clock, *, ahead: timedelta, **changes):
 async def test_the_fee_is_stated_before_fixed_at_the_cancel_and_charged_once(
     api, clock, owner, problem
 ):
-    at, _, customer = await schedule_job(api, clock, ahead=timedelta(hours=25))
+    at, winner, customer = await schedule_job(api, clock, ahead=timedelta(hours=25))
     seen = (await customer.get(at)).json()
     free_until = datetime.fromisoformat(seen["cancellation"]["free_until"])
     assert seen["cancellation"]["fee"] == FREE
@@ -47,6 +47,10 @@ async def test_the_fee_is_stated_before_fixed_at_the_cancel_and_charged_once(
         assert done.json()["cancellation"] is None
     [charge] = await owner.fetch("SELECT price_minor, pay_minor, friend_id FROM charges")
     assert tuple(charge) == (1725, 1380, api.friends["f1"])
+    [earned] = (await winner.get("/v1/me/earnings")).json()["items"]
+    assert (earned["cause"], earned["reversed_at"]) == ("late_cancel", None)
+    assert earned["pay"] == {"amount": 1380, "currency": "CHF"}
+    assert (await winner.get("/v1/me/jobs")).json()["items"] == []
     own = (await customer.get(f"{at}/events")).json()["items"][-1]["data"]
     assert own == {"reason": "other", "fee_minor": 1725}
     whole = (await (await api.operator()).get(f"{at}/events")).json()["items"][-1]["data"]

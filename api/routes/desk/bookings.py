@@ -106,6 +106,7 @@ async def open_booking(
             "address_precision": about["precision"],
             "radius_m": about["radius_m"],
             "signature": about["signature"],
+            "needs_pro": about["needs_pro"],
             "events": story["events"],
             "offers_made": story["offers"],
             "awards": story["awards"],

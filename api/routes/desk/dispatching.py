@@ -62,10 +62,17 @@ async def list_decisions(
     "/redispatch", summary="Redispatch a booking", responses=problems(NotFound, NotInThisState)
 )
 async def redispatch_booking(
-    rt: Rt, caller: CurrentDispatcher, booking_id: UUID
+    rt: Rt,
+    caller: CurrentDispatcher,
+    booking_id: UUID,
+    body: requests.RedispatchRequest | None = None,
 ) -> responses.BookingResponse:
-    """Start a new round of offers; an awarded friend loses the job."""
-    await commands.redispatch(rt, BookingId(booking_id), actor=actor(caller))
+    """Start a new round of offers; an awarded friend loses the job.
+
+    A job that needs a pro is offered to pros alone, until the desk lifts that.
+    """
+    needs_pro = body.needs_pro if body else None
+    await commands.redispatch(rt, BookingId(booking_id), actor=actor(caller), needs_pro=needs_pro)
     view = await visible_booking(rt, caller, BookingId(booking_id))
     return presenters.present_booking_to(caller, view, rt.policy)
 

@@ -126,7 +126,7 @@ WHERE o.state = 'live' AND o.slot >= 1 AND o.expires_at > (SELECT moment()) AND 
 
 -- name: booking_details
 -- Data of a booking that only the desk may see.
-SELECT c.precision, c.radius_m, c.signature, c.desk_notes, p.name AS partner
+SELECT c.precision, c.radius_m, c.signature, c.desk_notes, b.needs_pro, p.name AS partner
 FROM bookings b JOIN people c ON c.id = b.customer_id LEFT JOIN partners p ON p.id = b.partner_id
 WHERE b.id = $1
 

@@ -68,9 +68,10 @@ FROM unnest($1::uuid[], $2::booking_state[], $3::text[], $4::market[], $5::langu
 -- name: update_bookings
 UPDATE bookings b SET state = t.st, tier = t.ti, round = t.ro, round_limit = t.rl, event_seq = t.es, award_id = t.aw,
                       state_at = t.sa, cancel_fee_minor = t.cf, wrong_codes = t.wc,
-                      link_generation = t.lg
+                      link_generation = t.lg, needs_pro = t.np
 FROM unnest($1::uuid[], $2::booking_state[], $3::tier[], $4::smallint[], $5::smallint[], $6::int[], $7::uuid[],
-            $8::timestamptz[], $9::int[], $10::smallint[], $11::smallint[]) AS t (i, st, ti, ro, rl, es, aw, sa, cf, wc, lg)
+            $8::timestamptz[], $9::int[], $10::smallint[], $11::smallint[], $12::boolean[])
+  AS t (i, st, ti, ro, rl, es, aw, sa, cf, wc, lg, np)
 WHERE b.id = t.i
 
 -- name: update_offers

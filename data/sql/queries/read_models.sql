@@ -88,6 +88,16 @@ WHERE a.friend_id = $1 AND a.state IN ('live', 'done')
   AND ($3::timestamptz IS NULL OR (a.awarded_at, a.id) < ($3, $4::uuid))
 ORDER BY a.awarded_at DESC, a.id DESC LIMIT $5
 
+-- name: earnings
+-- What a friend was paid for, newest first, whatever became of the award: a share of a fee outlives it.
+SELECT c.booking_id, c.pay_minor, c.currency, c.at, v.at AS reversed_at, b.package, b.cancel_fee_minor, me.language
+FROM charges c
+JOIN bookings b ON b.id = c.booking_id
+JOIN people me ON me.id = c.friend_id
+LEFT JOIN reversals v ON v.booking_id = c.booking_id AND v.no = c.no
+WHERE c.friend_id = $1 AND ($2::timestamptz IS NULL OR (c.at, c.booking_id) < ($2, $3::uuid))
+ORDER BY c.at DESC, c.booking_id DESC LIMIT $4
+
 -- name: customers
 SELECT b.id, c.name, c.email, c.phone, c.street, c.postcode, c.city, c.country, c.lat, c.lon, c.notes,
        b.language AS spoken

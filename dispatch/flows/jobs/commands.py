@@ -22,14 +22,24 @@ from dispatch.flows.execute import (
     complete_fan_outs,
 )
 from dispatch.flows.group_commit import group_commit, publish_changes
+from dispatch.flows.jobs.callers import (
+    Permission,
+    by_any_holder,
+    by_holder,
+    by_permitted,
+    check_holder,
+    execute_one,
+    is_former,
+    is_holder,
+    on_offer,
+)
 from dispatch.flows.jobs.orders import Order, prepare_booking
 from dispatch.rules.jobs import confirmation, fan_out, visit
 from dispatch.rules.jobs import contest as contests
 from dispatch.rules.jobs import job as rules
 from dispatch.rules.jobs.draft import SYSTEM, Case, PendingFanOut, Verdict
 from dispatch.rules.jobs.reasons import ContestReason
-from dispatch.rules.jobs.refusals import ContactDeadlinePassed, WrongCode
-from dispatch.rules.refusals import NotFound
+from dispatch.rules.jobs.refusals import WrongCode
 from dispatch.rules.trust import quotas
 from dispatch.rules.trust.mailed_secrets import Proof
 from dispatch.runtime import Runtime
@@ -38,9 +48,6 @@ from geo.point import Point
 log = logging.getLogger(__name__)
 
 ResponseBuilder = Callable[[CommandResult], Mapping[str, Any]]
-Permission = Callable[[Job], bool]
-Decide = Callable[[Case, Facts], Verdict]
-UNKNOWN = "there is no such booking, or it is not yours"
 
 
 async def book(
@@ -107,7 +114,7 @@ async def confirm(rt: Runtime, booking_id: BookingId, given: Proof) -> CommandRe
         facts.quotas.use(counted(facts), lambda counts: quotas.check(counts, rt.policy))
         return verdict
 
-    done = await _execute(
+    done = await execute_one(
         rt,
         Command(
             booking_id=booking_id,
@@ -126,7 +133,7 @@ async def accept(rt: Runtime, offer_id: OfferId, friend_id: FriendId) -> Command
 
     Raises OfferGone, OfferExpired, AtCapacity, TooManyToday, NotFound.
     """
-    return await _on_offer(
+    return await on_offer(
         rt,
         offer_id,
         friend_id,
@@ -136,14 +143,14 @@ async def accept(rt: Runtime, offer_id: OfferId, friend_id: FriendId) -> Command
 
 async def decline(rt: Runtime, offer_id: OfferId, friend_id: FriendId) -> CommandResult:
     """Decline the friend's live offer; the next nearest is asked at once."""
-    return await _on_offer(
+    return await on_offer(
         rt, offer_id, friend_id, lambda case, facts: rules.decline(case, offer_id)
     )
 
 
 async def confirm_contact(rt: Runtime, booking_id: BookingId, friend_id: FriendId) -> CommandResult:
     """Record that the friend has reached the customer. Raises ContactDeadlinePassed."""
-    return await _by_holder(
+    return await by_holder(
         rt, booking_id, friend_id, lambda case, facts: rules.confirm_contact(case)
     )
 
@@ -163,12 +170,12 @@ async def schedule(
         taken = tuple(other for id_, other in calendar.items() if id_ != booking_id)
         return rules.schedule(case, starts_at, until, taken)
 
-    return await _by_holder(rt, booking_id, friend_id, decide, with_appointments=True)
+    return await by_holder(rt, booking_id, friend_id, decide, with_appointments=True)
 
 
 async def mark_on_the_way(rt: Runtime, booking_id: BookingId, friend_id: FriendId) -> CommandResult:
     """Record that the friend has set out."""
-    return await _by_holder(
+    return await by_holder(
         rt, booking_id, friend_id, lambda case, facts: visit.mark_on_the_way(case)
     )
 
@@ -177,7 +184,7 @@ async def take_back_on_the_way(
     rt: Runtime, booking_id: BookingId, friend_id: FriendId
 ) -> CommandResult:
     """Record that the friend is not on the way after all; the customer is informed."""
-    return await _by_holder(
+    return await by_holder(
         rt, booking_id, friend_id, lambda case, facts: visit.take_back_on_the_way(case)
     )
 
@@ -186,14 +193,14 @@ async def delay(
     rt: Runtime, booking_id: BookingId, friend_id: FriendId, minutes: int
 ) -> CommandResult:
     """Record that the friend will be `minutes` late; the customer is informed."""
-    return await _by_holder(
+    return await by_holder(
         rt, booking_id, friend_id, lambda case, facts: visit.delay(case, minutes)
     )
 
 
 async def start(rt: Runtime, booking_id: BookingId, friend_id: FriendId) -> CommandResult:
     """Record that the visit has begun."""
-    return await _by_holder(rt, booking_id, friend_id, lambda case, facts: rules.start(case))
+    return await by_holder(rt, booking_id, friend_id, lambda case, facts: rules.start(case))
 
 
 async def complete(
@@ -204,7 +211,7 @@ async def complete(
     signature: str | None = None,
 ) -> CommandResult:
     """Complete the job; `signature` is the customer's, as an SVG path. Raises CompletedTooEarly."""
-    return await _by_holder(
+    return await by_holder(
         rt, booking_id, friend_id, lambda case, facts: rules.complete(case, protocol, signature)
     )
 
@@ -215,13 +222,13 @@ async def mark_incomplete(
     """Mark a visit that did not solve the problem; repeating it changes nothing."""
 
     def decide(case: Case, facts: Facts) -> Verdict:
-        released = _is_former(case.job, friend_id, AwardState.RELEASED)
+        released = is_former(case.job, friend_id, AwardState.RELEASED)
         if released and case.job.booking.state is BookingState.INCOMPLETE:
             return None
-        _check_holder(case.job, friend_id)
+        check_holder(case.job, friend_id)
         return rules.mark_incomplete(case, reason, protocol)
 
-    return await _by_any_holder(rt, booking_id, friend_id, decide)
+    return await by_any_holder(rt, booking_id, friend_id, decide)
 
 
 async def hand_back(
@@ -230,13 +237,13 @@ async def hand_back(
     """Hand the job back; others are asked. Repeating it changes nothing."""
 
     def decide(case: Case, facts: Facts) -> Verdict:
-        returned = _is_former(case.job, friend_id, AwardState.HANDED_BACK)
-        if returned and not _is_holder(case.job, friend_id):
+        returned = is_former(case.job, friend_id, AwardState.HANDED_BACK)
+        if returned and not is_holder(case.job, friend_id):
             return None
-        _check_holder(case.job, friend_id)
+        check_holder(case.job, friend_id)
         return rules.hand_back(case, reason, note, facts.friend(friend_id))
 
-    return await _by_any_holder(rt, booking_id, friend_id, decide)
+    return await by_any_holder(rt, booking_id, friend_id, decide)
 
 
 async def cancel(
@@ -249,14 +256,14 @@ async def cancel(
     fee_minor_max: int = 0,
 ) -> CommandResult:
     """Cancel a booking; `may_act` is whether this caller may. Raises FeeChanged."""
-    return await _by_permitted(
+    return await by_permitted(
         rt, booking_id, actor, may_act, lambda case: rules.cancel(case, reason, fee_minor_max)
     )
 
 
 async def report_no_call(rt: Runtime, booking_id: BookingId) -> CommandResult:
     """Record the customer's report that nobody has called."""
-    return await _by_permitted(rt, booking_id, "customer", lambda job: True, visit.report_no_call)
+    return await by_permitted(rt, booking_id, "customer", lambda job: True, visit.report_no_call)
 
 
 async def request_move(
@@ -267,26 +274,32 @@ async def request_move(
     def rule(case: Case) -> Verdict:
         return visit.request_move(case, wishes, note)
 
-    return await _by_permitted(rt, booking_id, "customer", lambda job: True, rule)
+    return await by_permitted(rt, booking_id, "customer", lambda job: True, rule)
 
 
 async def renew_link(
     rt: Runtime, booking_id: BookingId, *, actor: str, may_act: Permission
 ) -> CommandResult:
     """Make every link of the customer invalid, and mail a new one. Raises NotInThisState."""
-    return await _by_permitted(rt, booking_id, actor, may_act, rules.renew_link)
+    return await by_permitted(rt, booking_id, actor, may_act, rules.renew_link)
 
 
-async def redispatch(rt: Runtime, booking_id: BookingId, *, actor: str) -> CommandResult:
-    """Ask friends for a booking again, for the desk."""
-    return await _by_permitted(rt, booking_id, actor, lambda job: True, rules.redispatch)
+async def redispatch(
+    rt: Runtime, booking_id: BookingId, *, actor: str, needs_pro: bool | None = None
+) -> CommandResult:
+    """Ask friends for a booking again, for the desk, which may say whether it needs a pro."""
+
+    def rule(case: Case) -> Verdict:
+        return rules.redispatch(case, needs_pro)
+
+    return await by_permitted(rt, booking_id, actor, lambda job: True, rule)
 
 
 async def award_by_hand(
     rt: Runtime, booking_id: BookingId, friend_id: FriendId, *, actor: str
 ) -> CommandResult:
     """Award a booking to a friend, for the desk. Raises FriendUnfit."""
-    return await _execute(
+    return await execute_one(
         rt,
         Command(
             booking_id=booking_id,
@@ -303,17 +316,17 @@ async def contest(rt: Runtime, booking_id: BookingId, reason: ContestReason) -> 
     def rule(case: Case) -> Verdict:
         return contests.contest(case, reason)
 
-    return await _by_permitted(rt, booking_id, "customer", lambda job: True, rule)
+    return await by_permitted(rt, booking_id, "customer", lambda job: True, rule)
 
 
 async def uphold(rt: Runtime, booking_id: BookingId, *, actor: str) -> CommandResult:
     """Dismiss the objection to a completion, for the desk."""
-    return await _by_permitted(rt, booking_id, actor, lambda job: True, contests.uphold)
+    return await by_permitted(rt, booking_id, actor, lambda job: True, contests.uphold)
 
 
 async def reopen(rt: Runtime, booking_id: BookingId, *, actor: str) -> CommandResult:
     """Reopen a contested job and ask friends again, for the desk."""
-    return await _by_permitted(rt, booking_id, actor, lambda job: True, contests.reopen)
+    return await by_permitted(rt, booking_id, actor, lambda job: True, contests.reopen)
 
 
 async def rate(
@@ -403,93 +416,3 @@ def _apply_due_rule(rt: Runtime, job: Job, now: datetime) -> Verdict:
         if kind in job.timers and job.timers[kind] <= now:
             return rule(case)
     return None
-
-
-async def _execute(rt: Runtime, command: Command) -> CommandResult:
-    result = await group_commit(rt).execute(command)
-    assert isinstance(result, CommandResult)  # only a command with a claim has a stored response
-    return result
-
-
-async def _on_offer(
-    rt: Runtime, offer_id: OfferId, friend_id: FriendId, decide: Decide
-) -> CommandResult:
-    return await _execute(
-        rt,
-        Command(
-            offer=(offer_id, friend_id),
-            actor=f"friend:{friend_id}",
-            decide=decide,
-            friend=friend_id,
-        ),
-    )
-
-
-async def _by_holder(
-    rt: Runtime,
-    booking_id: BookingId,
-    friend_id: FriendId,
-    decide: Decide,
-    *,
-    with_appointments: bool = False,
-) -> CommandResult:
-    def decide_for_holder(case: Case, facts: Facts) -> Verdict:
-        _check_holder(case.job, friend_id)
-        return decide(case, facts)
-
-    return await _by_any_holder(
-        rt, booking_id, friend_id, decide_for_holder, with_appointments=with_appointments
-    )
-
-
-async def _by_any_holder(
-    rt: Runtime,
-    booking_id: BookingId,
-    friend_id: FriendId,
-    decide: Decide,
-    *,
-    with_appointments: bool = False,
-) -> CommandResult:
-    """Run a command of a friend who holds or has held the job; for others there is none."""
-    return await _execute(
-        rt,
-        Command(
-            booking_id=booking_id,
-            actor=f"friend:{friend_id}",
-            decide=decide,
-            friend=friend_id,
-            holder_only=True,
-            with_appointments=with_appointments,
-        ),
-    )
-
-
-async def _by_permitted(
-    rt: Runtime,
-    booking_id: BookingId,
-    actor: str,
-    may_act: Permission,
-    rule: Callable[[Case], Verdict],
-) -> CommandResult:
-    def decide(case: Case, facts: Facts) -> Verdict:
-        if not may_act(case.job):
-            raise NotFound(UNKNOWN)
-        return rule(case)
-
-    return await _execute(rt, Command(booking_id=booking_id, actor=actor, decide=decide))
-
-
-def _check_holder(job: Job, friend_id: FriendId) -> None:
-    if _is_holder(job, friend_id):
-        return
-    if _is_former(job, friend_id, AwardState.FORFEITED):
-        raise ContactDeadlinePassed
-    raise NotFound(UNKNOWN)
-
-
-def _is_holder(job: Job, friend_id: FriendId) -> bool:
-    return job.award is not None and job.award.friend_id == friend_id
-
-
-def _is_former(job: Job, friend_id: FriendId, state: AwardState) -> bool:
-    return job.former.get(friend_id) is state

@@ -10,7 +10,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Final
 
-from data.enums import BookingState, OfferState, TimerKind
+from data.enums import BookingState, OfferState, Tier, TimerKind
 from data.records.decisions import Decision, Search
 from data.records.ids import OfferId, derived_id
 from data.records.jobs import Changes, Offer
@@ -30,9 +30,10 @@ def begin(draft: Draft) -> PendingFanOut:
 
 
 def restart(draft: Draft) -> PendingFanOut:
-    """Ask again: from the first tier of the package, with a full number of rounds, no timer set."""
+    """Ask again: from the first tier of the job, with a full number of rounds, no timer set."""
     draft.stop_timers()
-    draft.change(tier=matching.first_tier(draft.case.job.package))
+    first = matching.first_tier(draft.case.job.package)
+    draft.change(tier=Tier.PRO if draft.booking.needs_pro else first)
     draft.change(round_limit=draft.booking.round + draft.policy.rounds)
     return begin(draft)
 

@@ -27,7 +27,7 @@ from data.records.people import Friend
 from data.replace import replace
 from dispatch.rules.jobs import cancellation, fan_out, matching, visit
 from dispatch.rules.jobs.draft import Case, Draft, Verdict
-from dispatch.rules.jobs.reasons import CancelReason
+from dispatch.rules.jobs.reasons import CancelReason, IncompleteReason
 from dispatch.rules.jobs.refusals import (
     AlreadyRated,
     AppointmentOverlaps,
@@ -248,13 +248,17 @@ def complete(case: Case, protocol: Protocol, signature: str | None = None) -> Ve
 
 
 def mark_incomplete(case: Case, reason: str, protocol: Protocol | None) -> Verdict:
-    """Mark a visit that did not solve the problem; the desk decides what follows."""
+    """Mark a visit that did not solve the problem; the desk decides what follows.
+
+    That it needs a pro stays with the job: from then on pros alone are asked.
+    """
     draft = Draft(case)
     if draft.booking.state is BookingState.INCOMPLETE:
         return None
     draft.require_state(BookingState.CONTACTED, BookingState.SCHEDULED, BookingState.UNDER_WAY)
     draft.amend_award(protocol=protocol)
     award = draft.end_award(AwardState.RELEASED, OfferState.RELEASED)
+    draft.change(needs_pro=draft.booking.needs_pro or reason == IncompleteReason.NEEDS_PRO)
     draft.move(BookingState.INCOMPLETE)
     draft.add_event("booking.incomplete", friend=str(award.friend_id), reason=reason)
     return draft.changes()
@@ -293,8 +297,11 @@ def cancel_forgotten(case: Case) -> Verdict:
     return cancel(case, CancelReason.TOO_LONG, forgotten=True)
 
 
-def redispatch(case: Case) -> Verdict:
-    """Ask friends again for the desk; a friend who holds the job is released."""
+def redispatch(case: Case, needs_pro: bool | None = None) -> Verdict:
+    """Ask friends again for the desk; a friend who holds the job is released.
+
+    The desk may set or lift that the job `needs_pro`; else that stays as it is.
+    """
     draft = Draft(case)
     draft.require_state(
         BookingState.UNCONFIRMED,
@@ -307,6 +314,8 @@ def redispatch(case: Case) -> Verdict:
     friend = None
     if draft.booking.state in HELD:
         friend = str(draft.end_award(AwardState.RELEASED, OfferState.RELEASED).friend_id)
+    if needs_pro is not None:
+        draft.change(needs_pro=needs_pro)
     draft.add_event("booking.redispatched", friend=friend)
     return fan_out.restart(draft)
 
