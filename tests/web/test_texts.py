@@ -40,6 +40,7 @@ from dispatch.rules.jobs.reasons import (
     SystemReason,
 )
 from dispatch.rules.journal import JOURNAL, OF_STATE
+from dispatch.rules.money.earnings import Cause
 from dispatch.rules.people.reachability import Obstacle
 from geo.point import Precision
 
@@ -96,6 +97,7 @@ CODES: Mapping[tuple[str, str], Iterable[str]] = {
     ("desk", "tier"): Tier,
     ("desk", "wish"): Wish,
     ("friend", "back"): HandBackReason,
+    ("friend", "cause"): Cause,
     ("friend", "obstacle"): [f"{one}{end}" for one in Obstacle for end in ("", "_cure")],
     ("friend", "phone"): PhoneProblem,
     ("friend", "state"): [*BookingState, "on_the_way"],

@@ -1,6 +1,9 @@
 // The current screen, derived from the path: reloads, notifications and the back key work.
 export type Screen =
-  { name: 'home' | 'alarm' | 'profile' | 'why' } | { name: 'offer' | 'job'; id: string };
+  | { name: 'home' | 'alarm' | 'earnings' | 'profile' | 'why' }
+  | { name: 'offer' | 'job'; id: string };
+
+const PLAIN = new Set(['alarm', 'earnings', 'profile', 'why']);
 
 class Route {
   path = $state(location.pathname);
@@ -43,7 +46,7 @@ function screenOf(path: string): Screen {
   const [, , folder, id] = path.split('/');
   if (folder === 'offers' && id) return { name: 'offer', id };
   if (folder === 'jobs' && id) return { name: 'job', id };
-  if (folder === 'alarm' || folder === 'profile' || folder === 'why') return { name: folder };
+  if (folder && PLAIN.has(folder)) return { name: folder } as Screen;
   return { name: 'home' };
 }
 
