@@ -84,6 +84,7 @@ class Outcome(StrEnum):
     AT_CAPACITY = "AT_CAPACITY"
     TOO_MANY_OFFERS = "TOO_MANY_OFFERS"
     QUIET_HOURS = "QUIET_HOURS"
+    FAVOURITE_FIRST = "FAVOURITE_FIRST"
 
 
 class SubjectKind(StrEnum):

@@ -42,6 +42,7 @@ BookingWord = Annotated[
 OUTCOMES: Mapping[str, str] = {
     "OFFERED": "got an offer",
     "RANKED_BELOW_K": "qualified, but others were nearer",
+    "FAVOURITE_FIRST": "qualified, but the customer's favourite was asked first",
     "INACTIVE": "is paused or suspended",
     "UNREACHABLE": "has no working channel",
     "WRONG_MARKET": "works in another country",

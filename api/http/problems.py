@@ -32,7 +32,7 @@ from data.db import (
 from data.enums import OperatorRole
 from dispatch.flows.execute import KeyReused, ReferenceTaken
 from dispatch.flows.group_commit import Overloaded
-from dispatch.flows.jobs.orders import QuoteExpired
+from dispatch.flows.jobs.orders import NoSuchFavourite, QuoteExpired
 from dispatch.flows.partners.accounts import NameTaken
 from dispatch.flows.people.passkeys import PasskeyRefused
 from dispatch.flows.people.push_subscriptions import PAUSE_S, TestedJustNow
@@ -223,6 +223,7 @@ REFUSALS: Mapping[type[Refused], int] = {
     UnknownPackage: 422,
     NotSoldHere: 422,
     QuoteExpired: 409,
+    NoSuchFavourite: 409,
     LinkUsedUp: 422,
     CodeRefused: 422,
     PasskeyRefused: 422,

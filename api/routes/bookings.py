@@ -18,6 +18,7 @@ from api.http.auth import (
     Caller,
     CurrentCaller,
     CurrentCustomer,
+    Customer,
     CustomerOrDispatcher,
     Operator,
     Partner,
@@ -42,7 +43,7 @@ from dispatch.flows import desk
 from dispatch.flows.batched_lookups import lookups
 from dispatch.flows.execute import CommandResult, KeyReused, ReferenceTaken, StoredResponse
 from dispatch.flows.jobs import commands
-from dispatch.flows.jobs.orders import Order, QuoteExpired
+from dispatch.flows.jobs.orders import NoSuchFavourite, Order, QuoteExpired
 from dispatch.flows.read_only import read_connection
 from dispatch.rules.jobs import customer_links
 from dispatch.rules.jobs.catalogue import UnknownPackage
@@ -78,6 +79,7 @@ router = APIRouter(prefix="/v1/bookings", tags=["bookings"], route_class=Compile
             NotSoldHere,
             AddressRefused,
             QuoteExpired,
+            NoSuchFavourite,
             ReferenceTaken,
             TooManyBookings,
             ProofRequired,
@@ -101,9 +103,12 @@ async def create_booking(
 
     Without a partner's key the booking may be `unconfirmed`: friends are asked once the customer
     has confirmed the mail address. Such bookings are limited by mail address, telephone number,
-    network and place, and from the second on may need a proof of work.
+    network and place, and from the second on may need a proof of work. The earlier booking
+    `ask_first` must be the caller's own: a customer sends its link's token.
     """
     order = _order(body, caller)
+    if order.ask_first is not None:
+        await _check_earlier(rt, caller, order.ask_first)
     if not isinstance(caller, Partner | Operator) and rt.settings.anonymous_bookings == "confirm":
         order = _unvouched(order, secret, request, proof)
 
@@ -357,6 +362,12 @@ async def rate_booking(
     return responses.RatingResponse.model_validate({**result.response, "comment": body.comment})
 
 
+async def _check_earlier(rt: Runtime, caller: Caller, booking_id: BookingId) -> None:
+    if not isinstance(caller, Customer | Partner | Operator):
+        raise NotFound
+    await check_owner(rt, caller, booking_id)
+
+
 async def _is_token_valid(rt: Runtime, secret: bytes, booking_id: BookingId, token: str) -> bool:
     """Whether the customer has not renewed the link since the first answer."""
     generation = await lookups(rt).link_generations.get(booking_id) or 0
@@ -381,6 +392,7 @@ def _order(body: requests.BookingRequest, caller: Caller) -> Order:
         notes=body.notes or None,
         wishes=tuple(body.wishes),
         quote_id=body.quote_id,
+        ask_first=BookingId(body.ask_first) if body.ask_first else None,
         partner_id=caller.partner_id if isinstance(caller, Partner) else None,
         partner_reference=body.partner_reference,
         members_only=isinstance(caller, Partner) and caller.members_only,

@@ -111,6 +111,7 @@ def present_booking(
         partner_reference=view.partner_reference,
         created_at=view.created_at,
         **(terms(policy.at(view.tier, view.package)) | (_holder_fields(holder) if holder else {})),
+        asked_first=_asked_first(view) if own or by_desk else None,
         move_note=view.move_note if with_customer or own else None,
         cancellation=_cancellation(view, policy, by_desk=by_desk),
         cancel_fee=present_money(view.cancel_fee) if view.state is BookingState.CANCELLED else None,
@@ -154,6 +155,13 @@ def _holder_fields(holder: read_models.Holder) -> dict[str, Any]:
             ratings=holder.ratings,
         ),
     }
+
+
+def _asked_first(view: read_models.BookingView) -> responses.AskedFirst | None:
+    if view.asked_first is None:
+        return None
+    name, until = view.asked_first
+    return responses.AskedFirst(first_name=first_name(name), until=until)
 
 
 def terms(policy: Policy) -> dict[str, Any]:
@@ -249,6 +257,7 @@ def present_offer(
         distance_m=view.shown_m,
         minutes=matching.travel_minutes(view.shown_m, policy),
         contact_within_h=policy.at(view.tier, view.package).contact_within_h,
+        asked_for_you=view.for_you,
         wishes=list(view.wishes),
         offered_at=view.offered_at,
         expires_at=view.expires_at,

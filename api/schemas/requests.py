@@ -127,7 +127,10 @@ class QuoteRequest(RequestModel):
 
 
 class BookingRequest(RequestModel):
-    """A booking: one package, one customer, one address."""
+    """A booking: one package, one customer, one address.
+
+    `ask_first` is a completed booking of the same customer: its friend is asked first, and alone.
+    """
 
     model_config = example(
         {
@@ -146,6 +149,7 @@ class BookingRequest(RequestModel):
     wishes: Wishes = Field(default_factory=list)
     partner_reference: Name | None = None
     quote_id: UUID | None = None
+    ask_first: UUID | None = None
 
     @model_validator(mode="after")
     def _format_phone(self) -> Self:

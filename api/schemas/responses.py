@@ -51,6 +51,13 @@ class Helper(ResponseModel):
     ratings: int
 
 
+class AskedFirst(ResponseModel):
+    """The friend of an earlier job, who is asked alone until then, as the customer wanted."""
+
+    first_name: str
+    until: datetime
+
+
 class Cancellation(ResponseModel):
     """The fee for cancelling now; `free_until` is null without an agreed appointment."""
 
@@ -101,7 +108,8 @@ class BookingResponse(Milestones):
 
     `timezone` is the IANA time zone of the place. `cancellation` is null when the booking cannot be
     cancelled; `cancel_fee` is what a cancellation cost. Until `contestable_until` the customer may
-    contest the completion. `signature`, an SVG path in a box of 600 x 200, is only for the desk.
+    contest the completion. `asked_first` is only for the customer and the desk, `signature`, an SVG
+    path in a box of 600 x 200, only for the desk.
     """
 
     id: UUID
@@ -121,6 +129,7 @@ class BookingResponse(Milestones):
     contact_within_h: int
     move_note: str | None = None
     friend: Helper | None = None
+    asked_first: AskedFirst | None = None
     cancellation: Cancellation | None = None
     cancel_fee: Money | None = None
     stars: int | None = None
@@ -179,7 +188,10 @@ class Cell(ResponseModel):
 
 
 class Offer(ResponseModel):
-    """An offer; `distance_m` and `minutes` of travel are measured to the centre of the cell."""
+    """An offer; `distance_m` and `minutes` of travel are measured to the centre of the cell.
+
+    With `asked_for_you` a customer of an earlier job wants them again.
+    """
 
     id: UUID
     booking_id: UUID
@@ -190,6 +202,7 @@ class Offer(ResponseModel):
     distance_m: int
     minutes: int
     contact_within_h: int
+    asked_for_you: bool
     wishes: list[Wish]
     offered_at: datetime
     expires_at: datetime

@@ -32,7 +32,10 @@ from data.replace import replace
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Booking:
-    """One customer's order of one package at one place; its exact point is the customer's."""
+    """One customer's order of one package at one place; its exact point is the customer's.
+
+    `favourite_id` is the friend that the customer wants to be asked first, and alone.
+    """
 
     id: BookingId
     state: BookingState
@@ -64,6 +67,7 @@ class Booking:
     booked_before: int = 0
     link_generation: int = 0
     needs_pro: bool = False
+    favourite_id: FriendId | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

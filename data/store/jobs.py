@@ -231,7 +231,7 @@ def _booking_row(b: Booking) -> Row:
         *(b.partner_id, b.partner_reference, b.members_only, " ".join(b.wishes)),
         *(b.price.amount, b.pay.amount, b.price.currency, b.cell_lat, b.cell_lon, b.cell_label),
         *(b.tier, b.round, b.round_limit, b.event_seq, b.award_id, b.created_at, b.state_at),
-        b.booked_before,
+        *(b.booked_before, b.favourite_id),
     )
 
 
@@ -339,6 +339,7 @@ def booking(row: asyncpg.Record) -> Booking:
         booked_before=row["booked_before"],
         link_generation=row["link_generation"],
         needs_pro=row["needs_pro"],
+        favourite_id=row["favourite_id"],
     )
 
 

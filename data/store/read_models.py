@@ -15,7 +15,7 @@ from data.db import Connection
 from data.enums import BookingState, Outcome, Tier, Wish
 from data.markets import Currency, Language, Market
 from data.records.decisions import Decision, Reach
-from data.records.ids import BookingId, FriendId, OfferId, PartnerId
+from data.records.ids import BookingId, CustomerKey, FriendId, OfferId, PartnerId
 from data.records.jobs import Award
 from data.records.money import Money
 from data.store import decision_rows
@@ -57,7 +57,10 @@ class Holder:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BookingView:
-    """A booking as of `now`; lists leave out the customer's personal data."""
+    """A booking as of `now`; lists leave out the customer's personal data and `asked_first`.
+
+    That is the name of the favourite who is asked alone, and until when.
+    """
 
     id: BookingId
     state: BookingState
@@ -77,6 +80,7 @@ class BookingView:
     now: datetime
     stars: int | None = None
     holder: Holder | None = None
+    asked_first: tuple[str, datetime] | None = None
     customer: Contact | None = None
     move_note: str | None = None
     signature: str | None = None
@@ -96,6 +100,7 @@ class OfferView:
     cell_lon: float
     cell_label: str
     shown_m: int
+    for_you: bool
     wishes: tuple[Wish, ...]
     language: Language
     offered_at: datetime
@@ -223,6 +228,12 @@ async def owner(tx: Connection, booking_id: BookingId) -> tuple[BookingId, Partn
     return (BookingId(row["id"]), row["partner_id"]) if row else None
 
 
+async def done_job(tx: Connection, booking_id: BookingId) -> tuple[CustomerKey, FriendId] | None:
+    """Return the customer of a completed booking and its friend; None if it is not completed."""
+    row = await tx.fetchrow(sql.done_job, booking_id)
+    return (CustomerKey(row["customer_key"]), FriendId(row["friend_id"])) if row else None
+
+
 async def events(
     tx: Connection, booking_id: BookingId, *, after: int, limit: int
 ) -> list[EventView]:
@@ -325,6 +336,7 @@ def _booking(row: asyncpg.Record, customer: Contact | None) -> BookingView:
         now=row["now"],
         stars=row["stars"],
         holder=_holder(row) if row["friend_id"] else None,
+        asked_first=(row["first_name"], row["first_until"]) if row.get("first_until") else None,
         customer=customer,
         move_note=row.get("move_note"),
         signature=row.get("signature"),
@@ -363,6 +375,7 @@ def offer(row: asyncpg.Record) -> OfferView:
         cell_lon=row["cell_lon"],
         cell_label=row["cell_label"],
         shown_m=row["shown_m"],
+        for_you=row["for_you"],
         wishes=tuple(map(Wish, row["wishes"])),
         language=Language(row["language"]),
         offered_at=row["offered_at"],

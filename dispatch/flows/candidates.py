@@ -112,6 +112,8 @@ class _CandidateReader:
         return [one for one in found if one.friend_id not in self.gone] if self.gone else [*found]
 
     async def read_frame(self, search: _Search) -> tuple[tuple[Nearby, ...], Others]:
+        if search.fan_out.favourite is not None:
+            await self.read_favourite(search, search.fan_out.favourite)
         while (fit := _sufficient_distances(self.rt, search, self.rows)) is None:
             await self.search([search])
         if len(fit) < search.fan_out.want:
@@ -123,6 +125,14 @@ class _CandidateReader:
             everybody = len(nearest) < self.rt.policy.frame
             return frame, Others(within_m=None if everybody else int(nearest[-1].distance_m))
         return frame, _find_others(self.rt, search, frame)
+
+    async def read_favourite(self, search: _Search, favourite: FriendId) -> None:
+        """Have the favourite in the frame, wherever they live."""
+        await self.read_rows({favourite})
+        row = self.rows.get(favourite)
+        if row is not None:
+            at = Point(lat=row.lat, lon=row.lon)
+            search.seen.setdefault(favourite, distance_m(search.point, at))
 
 
 def _query_index(rt: Runtime, searches: Sequence[_Search]) -> list[list[Candidate]]:

@@ -52,7 +52,8 @@ class Policy:
     """How many are asked, how long, how often, and what is recorded about it.
 
     `contact_within` and `fan_out` are promises to the customer: every award and every offer is
-    stored with its own, and the database holds it to them. A departure more than `early_departure`
+    stored with its own, and the database holds it to them. A friend that the customer asked for is
+    asked alone `favourite_first_for`. A departure more than `early_departure`
     before the appointment is probably a mistake. A job can be completed without the customer's
     signature from `complete_after_percent` of the package's minutes on. `rank_by` weighs who is
     asked against what that gives away: `docs/decisions/0008-selection-leak.md`. The data of a
@@ -68,6 +69,7 @@ class Policy:
     rank_by: RankBy = RankBy.DOOR
     fan_out: int = 4
     offer_life: timedelta = timedelta(minutes=60)
+    favourite_first_for: timedelta = timedelta(minutes=30)
     rounds: int = 5
     live_offers_max: int = 5
     contact_within: timedelta = timedelta(hours=12)
@@ -129,8 +131,10 @@ class Policy:
             raise ValueError("contact_reminders must lie between 0 and contact_within")
         if list(self.contact_reminders) != sorted(self.contact_reminders, reverse=True):
             raise ValueError("contact_reminders must run from the longest to the shortest")
-        if self.rounds < 1 or self.offer_life <= timedelta(0) or self.live_offers_max < 1:
-            raise ValueError("rounds, offer_life and live_offers_max must be positive")
+        if min(self.rounds, self.live_offers_max) < 1 or self.shortest_offer <= timedelta(0):
+            raise ValueError(
+                "rounds, live_offers_max, offer_life and favourite_first_for must be positive"
+            )
         if self.retry_every <= timedelta(0) or self.shown_step_m < 1:
             raise ValueError("retry_every and shown_step_m must be positive")
         if not 0 <= self.commission_percent < 100:
@@ -210,6 +214,11 @@ class Policy:
                     numbers |= override.numbers
             found = self._at[tier, package] = replace(self, overrides=(), **numbers)
         return found
+
+    @property
+    def shortest_offer(self) -> timedelta:
+        """The shortest that an offer lives."""
+        return min(self.offer_life, self.favourite_first_for)
 
     @property
     def contact_within_h(self) -> int:

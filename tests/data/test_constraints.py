@@ -169,6 +169,7 @@ INVALID_ROWS: list[tuple[str, dict[str, Any], str]] = [
     ("bookings", {"customer_id": CUSTOMERS["open"]}, "bookings_customer_id_key"),
     ("bookings", {"customer_id": NEW}, "bookings_customer_id_fkey"),
     ("bookings", {"customer_key": "vera@example.com"}, "bookings_customer_key_check"),
+    ("bookings", {"favourite_id": CUSTOMERS["open"]}, "bookings_favourite_id_fkey"),
     ("bookings", {"cancel_fee_minor": 1}, "booking_cancel_fee_when_cancelled"),
     ("bookings", {"package": "tea-making"}, "bookings_package_fkey"),
     ("bookings", {"cell_lat": 90.5}, "bookings_cell_lat_check"),

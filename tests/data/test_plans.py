@@ -246,6 +246,7 @@ HOT: Mapping[str, Mapping[str, Hot]] = {
         ),
         "bookings": hot(None, None, None, None, None, 50, by="bookings_created"),
         "owner": hot(ONE, by="bookings_pkey"),
+        "done_job": hot(ONE, by="bookings_pkey awards_pkey|awards_id_booking_id_key"),
         "events": hot(ONE, 0, 50, by="events_pkey"),
         "decisions": hot(ONE, by="decisions_pkey friends_pkey"),
         "decided": hot(ONE, by="decisions_pkey"),

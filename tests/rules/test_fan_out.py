@@ -1,5 +1,6 @@
 """Who is asked about a job, in which order and how often, and when nobody is left."""
 
+from dataclasses import replace
 from random import Random
 
 import pytest
@@ -12,10 +13,11 @@ from data.enums import (
     Tier,
     TimerKind,
 )
-from dispatch.rules.jobs import fan_out
+from dispatch.rules.jobs import fan_out, inputs
 from dispatch.rules.jobs import job as rules
-from dispatch.rules.policy import Policy
-from tests.rules.facts import NOW, Scenario, friend, friends, package
+from dispatch.rules.policy import HOUR, Override, Policy
+from tests.rules.facts import NOW, Scenario, friend, friends, near, package
+from tests.rules.test_matching import ALONE, CLUB
 
 
 def test_the_four_nearest_are_asked_at_once():
@@ -179,3 +181,83 @@ def test_who_lost_a_job_is_never_asked_for_it_again(how: str, by_hand: bool):
         scenario.apply(rules.decline, scenario.live[0].id)
     scenario.advance(minutes=15).apply(fan_out.retry)
     assert scenario.state is BookingState.UNFILLED
+
+
+def favourite_scenario(number=6, **changes):
+    """Eight friends; the customer wants this one of them to be asked first."""
+    changed = friend(number, **changes)
+    others = (one for one in friends(8) if one.id != changed.id)
+    return Scenario(*others, changed, favourite_id=changed.id)
+
+
+def test_the_favourite_is_asked_first_and_alone_for_the_time_of_the_policy():
+    scenario = favourite_scenario().book()
+    (offer,) = scenario.live
+    assert scenario.asked == ["f6"]
+    assert (offer.slot, offer.slots) == (1, 1)
+    assert offer.expires_at == NOW + scenario.policy.favourite_first_for
+    assert scenario.job.timers == {TimerKind.OFFERS_EXPIRE: offer.expires_at}
+    assert scenario.events[-1].data["favourite"] is True
+    assert [m.template for m in scenario.applied[0].messages] == ["booked", "offer_for_you"]
+    (decision,) = scenario.applied[0].decisions
+    outcomes = [line.outcome for line in decision.friends]
+    assert outcomes == [*[Outcome.FAVOURITE_FIRST] * 5, Outcome.OFFERED, *outcomes[:2]]
+    assert decision.reach.counts == {Outcome.FAVOURITE_FIRST: 7, Outcome.OFFERED: 1}
+
+
+def test_after_the_favourites_time_or_decline_all_rounds_of_the_policy_follow():
+    for decline in (True, False):
+        scenario = favourite_scenario().book()
+        if decline:
+            scenario.apply(rules.decline, scenario.live[0].id)
+        else:
+            scenario.advance(minutes=30)
+            scenario.apply(fan_out.expire)
+        assert scenario.asked == ["f1", "f2", "f3", "f4"]
+        assert {(offer.round, offer.slots) for offer in scenario.live} == {(2, 4)}
+        assert {offer.expires_at for offer in scenario.live} == {scenario.now + HOUR}
+        assert "favourite" not in scenario.events[-1].data
+        assert scenario.job.booking.round_limit == scenario.policy.rounds + 1
+
+
+def test_a_package_may_leave_its_favourites_more_time():
+    longer = Override(package="wifi-setup", numbers={"favourite_first_for": 2 * HOUR})
+    scenario = favourite_scenario()
+    scenario.policy = Policy(overrides=(longer,))
+    assert scenario.book().live[0].expires_at == NOW + 2 * HOUR
+
+
+@pytest.mark.parametrize("outcome", ALONE)
+def test_a_favourite_who_may_not_be_asked_costs_no_time_and_the_decision_says_why(outcome):
+    of_friend, of_need = ALONE[outcome]
+    scenario = favourite_scenario(1, **of_friend)
+    pending = rules.book(scenario.case())
+    needs = tuple(replace(need, **of_need) for need in pending.needs)
+    if outcome is Outcome.WRONG_TIER:
+        needs = needs[:1]
+    pending = replace(pending, needs=needs)
+    everybody = scenario.friends.values()
+    if outcome is Outcome.NOT_A_MEMBER:
+        everybody = [replace(f, communities=f.communities | {CLUB}) for f in everybody]
+        everybody[-1] = replace(everybody[-1], communities=frozenset())
+    changes = fan_out.finish(pending, near(*everybody))
+    assert [scenario.friends[o.friend_id].ref for o in changes.offers] == ["f2", "f3", "f4", "f5"]
+    (decision,) = changes.decisions
+    assert decision.friends[0][:2] == (friend(1).id, outcome)
+    assert decision.inputs.friends[0].flags & inputs.FAVOURITE
+
+
+def test_a_favourite_who_is_a_pro_is_asked_first_and_then_friends_before_other_pros():
+    pros = [friend(n, tier=Tier.PRO) for n in (1, 2)]
+    scenario = Scenario(*pros, friend(5), favourite_id=pros[1].id).book()
+    assert scenario.asked == ["f2"]
+    assert scenario.job.booking.tier is Tier.FRIEND
+    scenario.apply(rules.decline, scenario.live[0].id)
+    assert scenario.asked == ["f5"]
+
+
+def test_a_favourite_who_fails_is_not_asked_first_again():
+    scenario = favourite_scenario().award()
+    assert scenario.job.award.friend_id == friend(6).id
+    scenario.apply(rules.hand_back, "ill", None, scenario.friends[friend(6).id])
+    assert scenario.asked == ["f1", "f2", "f3", "f4"]

@@ -42,7 +42,8 @@ ALONE = {
 
 
 def test_every_outcome_has_its_case():
-    assert set(Outcome) - set(ALONE) == {Outcome.OFFERED, Outcome.RANKED_BELOW_K}
+    fit = {Outcome.OFFERED, Outcome.RANKED_BELOW_K, Outcome.FAVOURITE_FIRST}
+    assert set(Outcome) - set(ALONE) == fit
 
 
 @pytest.mark.parametrize("outcome", ALONE)

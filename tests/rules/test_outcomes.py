@@ -4,21 +4,22 @@ from data.enums import Outcome
 from dispatch.rules.jobs.outcomes import FRIEND_OUTCOMES, HIDDEN, Nearness, friend_outcome
 
 
-def test_too_far_and_not_among_the_nearest_look_the_same_to_the_friend():
+def test_too_far_not_among_the_nearest_and_after_a_favourite_look_the_same_to_the_friend():
     assert (
         friend_outcome(Outcome.OUT_OF_RADIUS)
         is friend_outcome(Outcome.RANKED_BELOW_K)
+        is friend_outcome(Outcome.FAVOURITE_FIRST)
         is Nearness.NOT_NEAR_ENOUGH
     )
 
 
 @pytest.mark.parametrize("outcome", set(Outcome) - HIDDEN)
 def test_every_other_outcome_is_visible_unchanged(outcome):
-    far = outcome in (Outcome.OUT_OF_RADIUS, Outcome.RANKED_BELOW_K)
+    far = outcome in (Outcome.OUT_OF_RADIUS, Outcome.RANKED_BELOW_K, Outcome.FAVOURITE_FIRST)
     assert far or friend_outcome(outcome) is outcome
 
 
 def test_a_block_between_friend_and_customer_is_never_visible():
     assert {Outcome.BLOCKED} == HIDDEN
     assert "BLOCKED" not in FRIEND_OUTCOMES
-    assert len(FRIEND_OUTCOMES) == len(Outcome) - 2
+    assert len(FRIEND_OUTCOMES) == len(Outcome) - 3

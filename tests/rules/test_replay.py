@@ -49,6 +49,19 @@ def test_a_decision_is_repeated_over_declines_tiers_and_the_last_round():
     assert not replay(made[0], fewer).equals(made[0])
 
 
+def test_a_decision_with_a_favourite_is_repeated_whether_they_were_asked_or_not():
+    pros = [friend(n, tier=Tier.PRO) for n in (1, 2)]
+    for favourite in (pros[1], friend(7), friend(8, open_jobs=3)):
+        everybody = [*pros, *(friend(n) for n in range(3, 8)), friend(8, open_jobs=3)]
+        scenario = Scenario(*everybody, favourite_id=favourite.id).book()
+        while scenario.live:
+            scenario.apply(rules.decline, scenario.live[0].id)
+        made = decisions_of(scenario)
+        asked = [line.outcome for line in made[0].friends].count(Outcome.OFFERED)
+        assert asked == (4 if favourite.open_jobs else 1)
+        assert all(replay(decision, POLICY).equals(decision) for decision in made)
+
+
 def test_a_decision_without_inputs_is_not_replayed():
     (decision,) = decisions_of(Scenario(*friends(3)).book())
     with pytest.raises(NotReplayable):

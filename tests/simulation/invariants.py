@@ -165,6 +165,20 @@ def check_nearest(
         require(new <= named, "S7 the decision names the friends asked")
 
 
+def check_favourite(
+    job: Job, changes: Changes, fits: Iterable[Iterable[tuple[float, FriendId]]], now: datetime
+) -> bool:
+    """S7: a favourite who is fit is asked first, alone and for half an hour; whether they are."""
+    favourite = job.booking.favourite_id
+    if favourite is None or job.booking.round:
+        return False
+    if not any(favourite == friend_id for found in fits for _, friend_id in found):
+        return False
+    asked = [(o.friend_id, o.slots, o.expires_at - now) for o in changes.offers]
+    require(asked == [(favourite, 1, timedelta(minutes=30))], "S7 the favourite alone")
+    return True
+
+
 def check_no_overlap(appointments: list[Appointment]) -> None:
     """S14: the appointments of one friend do not overlap."""
     ordered = sorted(appointments, key=lambda a: a.starts_at)

@@ -88,6 +88,7 @@ def booking(id_: BookingId, number: int, now: datetime, chance: Random) -> Booki
         created_at=now,
         state_at=now,
         tier=Tier.FRIEND,
+        favourite_id=FriendId(UUID(int=number % 24 + 1)) if number % 7 == 3 else None,
     )
 
 

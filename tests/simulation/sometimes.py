@@ -37,6 +37,7 @@ SOMETIMES = (
     "ended completed",
     "ended unfilled",
     "everybody declined",
+    "favourite asked first",
     "mark incomplete",
     "hand back",
     "late sweep",

@@ -191,6 +191,9 @@ class Town:
     def _check_fan_out(self, before: Job, changes: Changes, asked: Any) -> None:
         """S7: the nearest of the first tier with fitting friends are asked."""
         job, pending, fits = asked
+        if invariants.check_favourite(job, changes, fits.values(), self.now):
+            self.seen["favourite asked first"] += 1
+            return
         for need in pending.needs:
             if fits[need.tier]:
                 invariants.check_nearest(job, changes, fits[need.tier], len(job.live))

@@ -15,7 +15,8 @@ LEFT JOIN bookings b ON b.id = e.booking_id
 -- planner would read all people until statistics exist.
 SELECT o.id, o.booking_id, o.friend_id, o.round, o.shown_m, o.offered_at, o.expires_at, o.answered_at, b.package, b.tier,
        b.pay_minor, b.currency, b.cell_lat, b.cell_lon, b.cell_label, b.wishes,
-       (SELECT me.language FROM people me WHERE me.id = o.friend_id) AS language, clock.now
+       (SELECT me.language FROM people me WHERE me.id = o.friend_id) AS language, clock.now,
+       b.favourite_id IS NOT DISTINCT FROM o.friend_id AS for_you
 FROM (SELECT moment() AS now) AS clock, offers o
 JOIN bookings b ON b.id = o.booking_id
 WHERE o.booking_id = ANY($1::uuid[]) AND b.id = ANY($1::uuid[])

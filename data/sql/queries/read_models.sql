@@ -11,13 +11,17 @@ SELECT b.id, b.state, b.round, b.package, b.tier, b.market, b.language, b.price_
        f.email AS friend_email, f.language AS friend_language,
        CASE WHEN c.erased_at IS NULL THEN c.name ELSE '' END AS name,
        CASE WHEN c.erased_at IS NULL THEN c.email ELSE '' END AS email, c.phone, c.street, c.postcode, c.city,
-       c.country, c.lat, c.lon, c.notes, b.language AS spoken, c.signature, c.move_note
+       c.country, c.lat, c.lon, c.notes, b.language AS spoken, c.signature, c.move_note,
+       first.name AS first_name, first.expires_at AS first_until
 FROM (SELECT moment() AS now) AS clock, bookings b
 JOIN people c ON c.id = b.customer_id
 LEFT JOIN awards a ON a.id = b.award_id
 LEFT JOIN people f ON f.id = a.friend_id
 LEFT JOIN friends fr ON fr.id = a.friend_id
 LEFT JOIN standing_ratings r ON r.booking_id = b.id
+LEFT JOIN LATERAL (SELECT p.name, o.expires_at FROM offers o JOIN people p ON p.id = o.friend_id
+  WHERE o.booking_id = b.id AND b.round = 1 AND o.friend_id = b.favourite_id AND o.state = 'live' AND o.slots = 1
+    AND o.expires_at > clock.now) AS first ON b.favourite_id IS NOT NULL
 WHERE b.id = $1 AND ($2::uuid IS NULL OR b.partner_id = $2) AND ($3::uuid IS NULL OR a.friend_id = $3)
 
 -- name: bookings
@@ -39,6 +43,11 @@ WHERE ($1::uuid IS NULL OR b.partner_id = $1)
   AND ($3::text IS NULL OR b.partner_reference = $3)
   AND ($4::timestamptz IS NULL OR (b.created_at, b.id) < ($4, $5::uuid))
 ORDER BY b.created_at DESC, b.id DESC LIMIT $6
+
+-- name: done_job
+-- The friend who has completed a booking.
+SELECT b.customer_key, a.friend_id FROM bookings b JOIN awards a ON a.id = b.award_id
+WHERE b.id = $1 AND b.state = 'completed' AND a.state = 'done'
 
 -- name: owner
 SELECT id, partner_id FROM bookings WHERE id = $1
@@ -67,7 +76,8 @@ WHERE (f.ref = $1 OR f.id::text = $1) AND b.id = $2
 -- name: offers
 -- What a friend may see of an offer; whether it has expired is decided by `moment()` alone.
 SELECT o.id, o.booking_id, o.round, o.shown_m, o.offered_at, o.expires_at, b.package, b.tier, b.pay_minor,
-       b.currency, b.cell_lat, b.cell_lon, b.cell_label, b.wishes, me.language, clock.now
+       b.currency, b.cell_lat, b.cell_lon, b.cell_label, b.wishes, me.language, clock.now,
+       b.favourite_id IS NOT DISTINCT FROM o.friend_id AS for_you
 FROM (SELECT moment() AS now) AS clock, offers o
 JOIN bookings b ON b.id = o.booking_id
 JOIN people me ON me.id = o.friend_id

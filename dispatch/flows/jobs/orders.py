@@ -10,11 +10,19 @@ from uuid import UUID
 from data.db import Connection, moment, transaction
 from data.enums import BookingState, Wish
 from data.markets import Language, Market
-from data.records.ids import BookingId, PartnerId, PersonId, QuotaKey, contact_key, customer_key
+from data.records.ids import (
+    BookingId,
+    FriendId,
+    PartnerId,
+    PersonId,
+    QuotaKey,
+    contact_key,
+    customer_key,
+)
 from data.records.jobs import Booking
 from data.records.money import Money
 from data.records.people import Person
-from data.store import idempotency_keys, quotes
+from data.store import idempotency_keys, quotes, read_models
 from data.store.idempotency_keys import Claim
 from data.store.quotes import Quote
 from dispatch.flows.execute import KeyReused
@@ -37,12 +45,21 @@ class QuoteExpired(Refused):
     field = "quote_id"
 
 
+class NoSuchFavourite(Refused):
+    """The friend of that booking cannot be asked first."""
+
+    code = "no-such-favourite"
+    field = "ask_first"
+    detail = "Name a completed booking of the same mail address, or leave it out."
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
     """A validated request for a booking: one package, one place, one customer.
 
     Unless the caller is `vouched` for, the customer must confirm the mail address, and the booking
-    is counted by `quotas`; `proof` is a proof of work.
+    is counted by `quotas`; `proof` is a proof of work. The friend of the booking `ask_first`, which
+    is the caller's own, is asked first.
     """
 
     package: str
@@ -61,6 +78,7 @@ class Order:
     vouched: bool = True
     quotas: tuple[QuotaKey, ...] = ()
     proof: QuotaKey | None = None
+    ask_first: BookingId | None = None
 
     @property
     def contact(self) -> str | None:
@@ -164,12 +182,13 @@ async def _find_repeated_quote(
 
 
 async def prepare_booking(rt: Runtime, order: Order) -> PreparedBooking:
-    """Find the place and price of an order."""
+    """Find the place, the price and the favourite of an order. Raises NoSuchFavourite."""
     package = package_named(rt.packages, order.package)
     market = Market(order.address.country)
     catalogue_price = prices.price(package, market)
     located = await locate(rt, order.address, order.point)
     quoted = await _load_quote(rt, order) if order.quote_id else None
+    favourite = await _find_favourite(rt, order) if order.ask_first else None
     cell = cells.cell(located.point, rt.gazetteer)
     tier = matching.first_tier(package)
 
@@ -198,10 +217,20 @@ async def prepare_booking(rt: Runtime, order: Order) -> PreparedBooking:
             created_at=now,
             state_at=now,
             tier=tier,
+            favourite_id=favourite,
         )
         return booking, customer
 
     return PreparedBooking(cell=cell.centre, create=create)
+
+
+async def _find_favourite(rt: Runtime, order: Order) -> FriendId:
+    assert order.ask_first is not None
+    async with read_connection(rt) as tx:
+        done = await read_models.done_job(tx, order.ask_first)
+    if done is None or done[0] != customer_key(order.email):
+        raise NoSuchFavourite
+    return done[1]
 
 
 async def _load_quote(rt: Runtime, order: Order) -> Quote:

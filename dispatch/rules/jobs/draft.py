@@ -224,13 +224,14 @@ class PendingFanOut:
     """A decision that waits for the friends nearby.
 
     `job` is the job as decided so far, `needs` what to look for, in order, and `want` how many
-    friends to ask.
+    friends to ask. A `favourite` is asked first, and alone, if they may be asked.
     """
 
     draft: Draft
     job: Job
     needs: tuple[matching.Need, ...]
     want: int
+    favourite: FriendId | None = None
 
     @property
     def booking(self) -> Booking:

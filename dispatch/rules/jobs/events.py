@@ -42,6 +42,7 @@ FIELDS: Final[Mapping[str, Field]] = {
     "claimed": Field(Shape.FLAG, ALL),
     "due_at": Field(Shape.MOMENT, ALL),
     "ends_at": Field(Shape.MOMENT, ALL),
+    "favourite": Field(Shape.FLAG, PUBLIC),
     "fee_minor": Field(Shape.MINOR_UNITS, PUBLIC),
     "forgotten": Field(Shape.FLAG),
     "friend": Field(Shape.ID),
@@ -127,6 +128,7 @@ def _automatic(fields: str, *messages: tuple[Template, Recipients]) -> EventKind
 
 BOOKED = to_customer("booked", "package price helpers link")
 FRIEND_CHANGED = to_customer("friend_changed", "package link")
+OFFER_FACTS: Final = "package pay area distance_m expires_at link"
 JOB_CANCELLED = to_friend("job_cancelled", "package")
 
 EVENTS: Final[Mapping[str, EventKind]] = {
@@ -140,10 +142,11 @@ EVENTS: Final[Mapping[str, EventKind]] = {
     ),
     "booking.confirmed": _kind("", (BOOKED, customer)),
     "booking.offered": _automatic(
-        "round offers",
+        "round offers favourite",
+        (to_phone("offer", OFFER_FACTS, Validity.OFFER_OPEN), where(lacks("favourite"), offered)),
         (
-            to_phone("offer", "package pay area distance_m expires_at link", Validity.OFFER_OPEN),
-            offered,
+            to_phone("offer_for_you", OFFER_FACTS, Validity.OFFER_OPEN),
+            where(has("favourite"), offered),
         ),
     ),
     "booking.escalated": _automatic("tier"),

@@ -14,6 +14,7 @@ from data.enums import BookingState, OfferState, Tier, TimerKind
 from data.records.decisions import Decision, Search
 from data.records.ids import OfferId, derived_id
 from data.records.jobs import Changes, Offer
+from data.replace import replace
 from dispatch.rules.jobs import inputs, matching
 from dispatch.rules.jobs.draft import Case, Draft, PendingFanOut, Verdict
 from dispatch.rules.jobs.matching import Nearby, Others, Ranking
@@ -26,7 +27,9 @@ def begin(draft: Draft) -> PendingFanOut:
     job = draft.job
     needs = matching.needs(job, draft.now, draft.policy)
     want = max((_free_slots(draft, need) for need in needs), default=0)
-    return PendingFanOut(draft=draft, job=job, needs=needs, want=want)
+    # The favourite has the first round of a booking; later ones, also after a failure, have none.
+    favourite = None if draft.booking.round else draft.booking.favourite_id
+    return PendingFanOut(draft=draft, job=job, needs=needs, want=want, favourite=favourite)
 
 
 def restart(draft: Draft) -> PendingFanOut:
@@ -53,13 +56,16 @@ def finish(
         pending.needs,
         asked=[offer.friend_id for offer in draft.live],
         want=lambda need: _free_slots(draft, need),
+        favourite=pending.favourite,
     )
-    if ranking.met:
+    if ranking.alone:
+        _offer_to_favourite(draft, ranking.chosen[0])
+    elif ranking.met:
         _escalate_to(draft, ranking.met)
         _offer_to(draft, ranking.chosen, fresh=fresh)
     elif fresh:
         _nobody_left(draft, "nobody_left" if pending.needs else "rounds_spent")
-    _record(draft, search, ranking, others)
+    _record(pending, search, ranking, others)
     draft.set_timer(TimerKind.OFFERS_EXPIRE, _next_expiry(draft))
     return draft.changes()
 
@@ -99,12 +105,25 @@ def _escalate_to(draft: Draft, need: matching.Need) -> None:
         draft.add_event("booking.escalated", tier=str(need.tier))
 
 
+def _offer_to_favourite(draft: Draft, near: Nearby) -> None:
+    """Ask one friend alone, in a round besides those of the policy."""
+    booking = draft.booking
+    draft.change(round=booking.round + 1, round_limit=booking.round_limit + 1)
+    offer = _new_offer(draft, near, slot=1)
+    life = draft.policy.favourite_first_for
+    _add_offers(draft, replace(offer, slots=1, expires_at=draft.now + life), favourite=True)
+
+
 def _offer_to(draft: Draft, chosen: tuple[Nearby, ...], *, fresh: bool) -> None:
     if fresh:
         draft.change(round=draft.booking.round + 1)
     taken = {offer.slot for offer in draft.live}
     slots = [slot for slot in range(1, draft.policy.fan_out + 1) if slot not in taken]
-    offers = [_new_offer(draft, near, slot) for near, slot in zip(chosen, slots, strict=False)]
+    pairs = zip(chosen, slots, strict=False)
+    _add_offers(draft, *(_new_offer(draft, near, slot) for near, slot in pairs))
+
+
+def _add_offers(draft: Draft, *offers: Offer, **data: bool) -> None:
     for offer in offers:
         draft.add_offer(offer)
     if draft.booking.state is not BookingState.OPEN:
@@ -121,6 +140,7 @@ def _offer_to(draft: Draft, chosen: tuple[Nearby, ...], *, fresh: bool) -> None:
             }
             for offer in offers
         ],
+        **data,
     )
 
 
@@ -153,7 +173,8 @@ def _nobody_left(draft: Draft, because: str) -> None:
         draft.set_timer(TimerKind.RETRY, draft.now + draft.policy.retry_every)
 
 
-def _record(draft: Draft, search: Search, ranking: Ranking, others: Others) -> None:
+def _record(pending: PendingFanOut, search: Search, ranking: Ranking, others: Others) -> None:
+    draft, favourite = pending.draft, pending.favourite
     booking = draft.booking
     if draft.seq == draft.case.job.booking.event_seq:
         return
@@ -167,7 +188,7 @@ def _record(draft: Draft, search: Search, ranking: Ranking, others: Others) -> N
             policy=draft.case.policy.name,
             friends=ranking.considered,
             policy_id=draft.case.policy.fingerprint,
-            inputs=inputs.collect(search, ranking),
+            inputs=inputs.collect(search, ranking, favourite),
             reach=matching.count_reach(ranking, others),
         )
     )

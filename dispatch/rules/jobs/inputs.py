@@ -26,6 +26,7 @@ MEMBER: Final = 1 << 5
 BLOCKED: Final = 1 << 6
 EXCLUDED: Final = 1 << 7
 ASKED: Final = 1 << 8
+FAVOURITE: Final = 1 << 9
 CERTIFIED: Final = 1 << 16
 """Holds the first certificate of the search; each further one has the next bit."""
 
@@ -34,8 +35,8 @@ CUSTOMER: Final = CustomerKey("the customer")
 """Stands for the customer when friends are made again."""
 
 
-def collect(search: Search, ranking: Ranking) -> Inputs:
-    """The inputs of a ranking made for this search."""
+def collect(search: Search, ranking: Ranking, favourite: FriendId | None = None) -> Inputs:
+    """The inputs of a ranking made for this search, with the friend to ask first."""
     if not ranking.tried:
         return Inputs(search=search, friends=())
     need = ranking.tried[0]
@@ -45,6 +46,8 @@ def collect(search: Search, ranking: Ranking) -> Inputs:
         flags = _flags(friend, need, search.certificates)
         if line.outcome is Outcome.OFFERED and friend.id not in chosen:
             flags |= ASKED
+        if friend.id == favourite:
+            flags |= FAVOURITE
         hours = friend.quiet
         quiet = NO_QUIET_HOURS if hours is None else (hours.from_minute, hours.until_minute)
         counts = (friend.open_jobs, friend.capacity, friend.live_offers)

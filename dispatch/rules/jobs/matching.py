@@ -22,6 +22,7 @@ from data.records.decisions import DecisionLine, Reach, Search
 from data.records.ids import CustomerKey, FriendId, PartnerId
 from data.records.jobs import Booking, Job
 from data.records.people import Friend
+from data.replace import replace
 from dispatch.rules.jobs.states import REFUSED_BY_FRIEND
 from dispatch.rules.people.quiet_hours import is_quiet, local_minute
 from dispatch.rules.policy import Policy, RankBy
@@ -65,7 +66,7 @@ class Ranking:
     """The friends to ask, nearest first, and one line for each friend considered.
 
     `nearby` are the friends of the lines; `tried` are the needs that were looked for, and `met` is
-    the one that those chosen meet.
+    the one that those chosen meet. The one chosen `alone` is the customer's favourite.
     """
 
     chosen: tuple[Nearby, ...] = ()
@@ -73,6 +74,7 @@ class Ranking:
     nearby: tuple[Nearby, ...] = ()
     tried: tuple[Need, ...] = ()
     met: Need | None = None
+    alone: bool = False
 
 
 class Alike(NamedTuple):
@@ -340,14 +342,39 @@ def choose(
     *,
     asked: Iterable[FriendId],
     want: Callable[[Need], int],
+    favourite: FriendId | None = None,
 ) -> Ranking:
-    """The `rank` by the first need that somebody meets, or by the last."""
+    """The favourite alone, if they meet a need; else the `rank` by the first that somebody meets.
+
+    When nobody meets any, it is the `rank` by the last.
+    """
+    if favourite is not None and (alone := _rank_alone(nearby, needs, favourite)):
+        return alone
     ranking, already = Ranking(), frozenset(asked)
     for stage, need in enumerate(needs, start=1):
         ranking = rank(nearby, needs[:stage], asked=already, want=want(need))
         if ranking.met:
             break
     return ranking
+
+
+def _rank_alone(
+    nearby: Sequence[Nearby], needs: Sequence[Need], favourite: FriendId
+) -> Ranking | None:
+    """The ranking when the favourite is asked alone; None if they may not be asked now."""
+    for near in nearby:
+        if near.friend.id == favourite:
+            met = next((need for need in needs if reason(*near, need) is None), None)
+            if met is not None:
+                ranking = rank(nearby, needs, asked=(favourite,), want=0)
+                lines = tuple(map(_after_favourite, ranking.considered))
+                return replace(ranking, chosen=(near,), considered=lines, met=met, alone=True)
+    return None
+
+
+def _after_favourite(line: DecisionLine) -> DecisionLine:
+    later = line.outcome is Outcome.RANKED_BELOW_K
+    return line._replace(outcome=Outcome.FAVOURITE_FIRST) if later else line
 
 
 def count_reach(ranking: Ranking, others: Others) -> Reach | None:
@@ -360,9 +387,10 @@ def count_reach(ranking: Ranking, others: Others) -> Reach | None:
         if away_m <= friend.radius_m and away_m <= far_m:
             counts[line.outcome] += 1
     by_tier = {need.tier: need for need in ranking.tried}
+    fits = Outcome.FAVOURITE_FIRST if ranking.alone else Outcome.RANKED_BELOW_K
     for friend, number in others.alike:
         need = by_tier.get(friend.tier, ranking.tried[-1])
-        counts[reason(friend, 0.0, need) or Outcome.RANKED_BELOW_K] += number
+        counts[reason(friend, 0.0, need) or fits] += number
     return Reach(counts=counts, within_m=others.within_m)
 
 

@@ -11,14 +11,14 @@ from data.enums import Outcome
 class Nearness(StrEnum):
     """What stands for every outcome that depends on distance.
 
-    Others were nearer, or the job lay outside the friend's radius: knowing which would make the
-    radius a ruler.
+    Others were nearer or asked first, or the job lay outside the friend's radius: knowing which
+    would make the radius a ruler.
     """
 
     NOT_NEAR_ENOUGH = "NOT_NEAR_ENOUGH"
 
 
-FAR: Final = frozenset({Outcome.RANKED_BELOW_K, Outcome.OUT_OF_RADIUS})
+FAR: Final = frozenset({Outcome.RANKED_BELOW_K, Outcome.FAVOURITE_FIRST, Outcome.OUT_OF_RADIUS})
 HIDDEN: Final = frozenset({Outcome.BLOCKED})
 """Never shown to the friend, who would otherwise know who has booked."""
 

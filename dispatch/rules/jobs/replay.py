@@ -49,6 +49,7 @@ def replay(decision: Decision, policy: Policy) -> Replay:
         needs,
         asked=[one for one, facts in lines if facts.flags & inputs.ASKED],
         want=lambda need: policy.at(need.tier, search.package).fan_out - search.live,
+        favourite=next((one for one, facts in lines if facts.flags & inputs.FAVOURITE), None),
     )
-    tier = ranking.met.tier if ranking.met else search.tier
+    tier = ranking.met.tier if ranking.met and not ranking.alone else search.tier
     return Replay(tier=tier, friends=ranking.considered)
