@@ -95,6 +95,14 @@ class SubjectKind(StrEnum):
     PARTNER = "partner"
 
 
+class FileKind(StrEnum):
+    """What a file is: a person's photo, evidence of who they are, or the result of a job."""
+
+    PHOTO = "photo"
+    EVIDENCE = "evidence"
+    RESULT = "result"
+
+
 class Channel(StrEnum):
     PUSH = "push"
     MAIL = "mail"

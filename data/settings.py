@@ -190,6 +190,11 @@ class Settings(BaseSettings):
         description="Seconds for which a process still serves after SIGTERM while /readyz is 503; "
         "longer than your proxy takes to notice.",
     )
+    files_folder: Path | None = Field(
+        None,
+        description="Folder for uploaded pictures, shared by all machines; without it they are "
+        "kept in the database.",
+    )
     log_format: Literal["text", "json"] = Field("text", description="How log lines are written.")
     test_clock: bool = Field(
         False, description="Allow `tekkie clock` to move the time; never in production."
@@ -267,9 +272,11 @@ class Settings(BaseSettings):
                 ) from None
         return networks
 
-    @field_validator("data_dir")
+    @field_validator("data_dir", "files_folder")
     @classmethod
-    def _data_dir(cls, folder: Path) -> Path:
+    def _folder(cls, folder: Path | None) -> Path | None:
+        if folder is None:
+            return None
         if "\0" in str(folder) or "\n" in str(folder):
             raise ValueError("must be a path without control characters")
         return folder.expanduser().absolute()

@@ -13,6 +13,7 @@ BookingId = NewType("BookingId", UUID)
 OfferId = NewType("OfferId", UUID)
 AwardId = NewType("AwardId", UUID)
 MessageId = NewType("MessageId", UUID)
+FileId = NewType("FileId", UUID)
 CustomerKey = NewType("CustomerKey", str)
 QuotaKey = tuple[str, str]
 """What uses are counted by: a kind and a hash."""

@@ -58,9 +58,10 @@ class Policy:
     signature from `complete_after_percent` of the package's minutes on. `rank_by` weighs who is
     asked against what that gives away: `docs/decisions/0008-selection-leak.md`. The data of a
     customer are erased `customers_kept` after the last change of the booking. A friend is told
-    `certificate_told_before` the end of a certificate. `bookings_…` are
-    quotas of bookings without a partner, `proof_after_…` how many of them need no proof of work. A
-    friend takes `jobs_per_day` at most in 24 hours, is paused after more than `hand_backs_per_day`,
+    `certificate_told_before` the end of a certificate. A person uploads `uploads_per_day` pictures,
+    keeps `evidence_max` unseen pieces of evidence for `evidence_kept` at most, and a job has
+    `results_per_job` pictures. `bookings_…` are quotas of bookings without a partner,
+    `proof_after_…` how many of them need no proof of work. A friend takes `jobs_per_day` at most in 24 hours, is paused after more than `hand_backs_per_day`,
     and sets capacity and radius up to `…_max`, unless the desk allows this friend otherwise. Of
     several overrides that apply, the later one wins.
     """
@@ -113,6 +114,10 @@ class Policy:
     customers_kept: timedelta = timedelta(days=365)
     mails_kept: timedelta = timedelta(days=30)
     certificate_told_before: timedelta = timedelta(days=30)
+    uploads_per_day: int = 60
+    evidence_max: int = 6
+    evidence_kept: timedelta = timedelta(days=30)
+    results_per_job: int = 12
     frame: int = 16
     overrides: tuple[Override, ...] = ()
     _at: dict[tuple[Tier, str], Policy] = field(
@@ -177,6 +182,10 @@ class Policy:
             raise ValueError("customers_kept must be privacy_after or more, mails_kept positive")
         if self.certificate_told_before <= timedelta(0):
             raise ValueError("certificate_told_before must be positive")
+        if min(self.uploads_per_day, self.evidence_max, self.results_per_job) < 1:
+            raise ValueError("uploads_per_day, evidence_max and results_per_job must be positive")
+        if self.evidence_kept <= timedelta(0):
+            raise ValueError("evidence_kept must be positive")
 
     def _check_visits(self) -> None:
         if self.agree_within <= timedelta(0):
@@ -297,6 +306,7 @@ FOR_ALL: Final = frozenset(
     | {"shown_step_m", "base_moves_every", "supply_step", "supply_radius_step_m"}
     | {"quotes_per_minute", "quotes_per_minute_of_partner", "login_links_per_minute"}
     | {"customers_kept", "mails_kept", "agree_within", "early_departure"}
+    | {"uploads_per_day", "evidence_max", "evidence_kept"}
     | {"jobs_per_day", "hand_backs_per_day", "capacity_max", "radius_max_m"}
     | {"overrides", "_at", "_fingerprint"}
 )
