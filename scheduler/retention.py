@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
-from data.records.ids import BookingId
+from data.records.ids import BookingId, FileId
 from data.store.rights import FoundPerson
 from dispatch.flows import maintenance
-from dispatch.flows.people import rights
+from dispatch.flows.people import files, rights
 from dispatch.rules.refusals import Refused
 from dispatch.runtime import Runtime
 from scheduler.senders.mail_folder import delete_mails, delete_old_mails
@@ -28,16 +28,19 @@ class Retention:
     def __init__(self, rt: Runtime) -> None:
         self._rt = rt
         self._after: tuple[datetime, UUID] = rights.BEGINNING
+        self._strays: set[FileId] = set()
         self._reported: set[BookingId] = set()
 
     async def tick(self) -> None:
-        """Erase what is over on the next pages, and delete old mails from the folder of mails."""
+        """Erase what is over on the next pages, and delete old mails, evidence and stray files."""
         for _ in range(PAGES):
             following = await self._erase_page()
             self._after = following or rights.BEGINNING
             if following is None:
                 break
         await rights.erase_documents_over(self._rt)
+        await files.delete_over(self._rt)
+        self._strays = await files.sweep(self._rt, self._strays)
         now = await maintenance.now(self._rt)
         folder = self._rt.settings.mail_folder
         await asyncio.to_thread(delete_old_mails, folder, now, self._rt.policy.mails_kept)

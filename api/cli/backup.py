@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from data.backup import BackupContents
     from data.settings import Settings
 
+FILES_NOTICE = "Copy {} too: uploaded pictures are there."
 KEY_NOTICE = "Keep the secret key too: without it, all links mailed so far are invalid."
 
 
@@ -26,13 +27,16 @@ def backup(
 
     The file holds personal data and is readable only by you. It does not contain the secret key.
     """
-    saved = run(_backup(load_settings(ctx), file.absolute()))
+    settings = load_settings(ctx)
+    saved = run(_backup(settings, file.absolute()))
     if as_json:
         print_json(saved)
         return
     print_message(
         f"Saved {_summary(saved)} to {saved.file} ({saved.bytes / 1e6:,.1f} MB). {KEY_NOTICE}"
     )
+    if settings.files_folder:
+        print_message(FILES_NOTICE.format(settings.files_folder))
 
 
 def restore(

@@ -30,6 +30,7 @@ from data.settings import PREFIX, PUSH_KEY_FILE, SECRET_BYTES, Settings, Setting
 from data.store import consistency, test_clock
 from dispatch.flows import maintenance
 from dispatch.flows.bootstrap import open_runtime
+from dispatch.flows.people import files
 from dispatch.flows.read_only import read_connection
 from dispatch.runtime import Runtime
 from geo.gazetteer.offline import Gazetteer, GazetteerMissing
@@ -49,6 +50,7 @@ MAIL_WITHIN_S: Final = 5.0
 PROBES: Final = 20
 PROBED_FRIENDS_MAX: Final = 20_000
 NEAREST: Final = 4
+FILES_LISTED: Final = 5
 GIGABYTE: Final = 1_000_000_000
 
 
@@ -317,6 +319,8 @@ async def check_data(settings: Settings, place: Database) -> AsyncIterator[Findi
             yield one
         async for one in check_rows(rt):
             yield one
+        async for one in check_files(rt):
+            yield one
         async for one in check_index(rt):
             yield one
         async for one in check_queues(rt):
@@ -374,6 +378,15 @@ async def check_rows(rt: Runtime) -> AsyncIterator[Finding]:
     if without_point:
         cure = "Import them again with a location; without one they get no offers."
         yield warning("friends", f"no location for {', '.join(without_point)}", cure)
+
+
+async def check_files(rt: Runtime) -> AsyncIterator[Finding]:
+    """Uploaded pictures whose content is missing."""
+    if missing := await files.missing(rt):
+        listed = ", ".join(map(str, missing[:FILES_LISTED]))
+        text = f"{len(missing):,} without content: {listed}"
+        cure = f"Restore them from a backup, or correct {PREFIX}FILES_FOLDER."
+        yield failed("pictures", text, cure)
 
 
 async def check_index(rt: Runtime) -> AsyncIterator[Finding]:

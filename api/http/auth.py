@@ -197,6 +197,9 @@ BookingViewer = Annotated[
     Depends(require(Customer, Partner, Operator, FriendCaller)),
 ]
 CustomerOrFriend = Annotated[Customer | FriendCaller, Depends(require(Customer, FriendCaller))]
+CustomerFriendOrOperator = Annotated[
+    Customer | FriendCaller | Operator, Depends(require(Customer, FriendCaller, Operator))
+]
 CustomerOrDispatcher = Annotated[
     Customer | Operator, Depends(require(Customer, Operator, role=OperatorRole.DISPATCHER))
 ]

@@ -15,12 +15,16 @@ from structlog.contextvars import bind_contextvars, reset_contextvars
 from api.http import problems
 from api.http.limits import BODY_MAX
 from dispatch.rules.refusals import NotFound
+from dispatch.rules.trust.files import CONTENT_MAX
 
 log = logging.getLogger(__name__)
 
 REQUEST_ID = re.compile("[A-Za-z0-9._-]{8,64}")
 # A file of five million characters, some of them escaped; only operators get there.
 BODY_MAX_BY_PATH: Mapping[str, int] = {"/v1/desk/friends/import": 8 * 1024 * 1024}
+# A picture in base64 with its name; nothing is read before the caller is known.
+UPLOADS = re.compile(r"/v1/(?:me|bookings/[^/]+)/files")
+UPLOAD_MAX = CONTENT_MAX * 4 // 3 + BODY_MAX
 JSON_TYPE = re.compile(r"application/(?:[a-z0-9.+-]+\+)?json\s*(?:;.*)?", re.IGNORECASE)
 HEALTH = frozenset({"/healthz", "/readyz"})
 FOR_OPERATIONS = frozenset({"/metrics", "/docs", "/openapi.json"})
@@ -99,11 +103,15 @@ class JsonOnly:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        limit = BODY_MAX_BY_PATH.get(scope.get("path", ""), BODY_MAX)
+        limit = _body_max(scope.get("path", ""))
         if scope["type"] == "http" and (error := _body_error(Headers(scope=scope), limit)):
             await problems.error_response(error)(scope, receive, send)
             return
         await self.app(scope, _limit_body(receive, limit), send)
+
+
+def _body_max(path: str) -> int:
+    return UPLOAD_MAX if UPLOADS.fullmatch(path) else BODY_MAX_BY_PATH.get(path, BODY_MAX)
 
 
 def _limit_body(receive: Receive, limit: int) -> Receive:

@@ -62,6 +62,7 @@ from dispatch.rules.people.names import NameRefused
 from dispatch.rules.people.push_endpoints import EndpointRefused
 from dispatch.rules.refusals import NotFound, Refused
 from dispatch.rules.trust.base_moves import BaseMovedLately
+from dispatch.rules.trust.files import CONTENT_MAX, EvidenceOver, TooManyFiles, in_mb
 from dispatch.rules.trust.limits import PausedByAlarm, TooManyToday
 from dispatch.rules.trust.quotas import ProofRequired, TooManyBookings
 from geo.gazetteer.addresses import AddressRefused
@@ -233,6 +234,8 @@ REFUSALS: Mapping[type[Refused], int] = {
     NameTaken: 409,
     NameRefused: 422,
     NotesFull: 409,
+    TooManyFiles: 409,
+    EvidenceOver: 422,
 }
 KINDS: Mapping[type[Exception], Kind] = {
     **{refusal: _refusal(status, refusal) for refusal, status in REFUSALS.items()},
@@ -290,7 +293,8 @@ KINDS: Mapping[type[Exception], Kind] = {
         status=413,
         code="too-large",
         title="The body is too large",
-        detail=f"Send at most {in_kb(BODY_MAX)}, and a file of friends in at most 5 MB.",
+        detail=f"Send at most {in_kb(BODY_MAX)}, and a file of friends in at most 5 MB, "
+        f"a picture {in_mb(CONTENT_MAX)}.",
     ),
     WrongMethod: Kind(
         status=405,

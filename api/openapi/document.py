@@ -93,6 +93,10 @@ CALENDAR: Final[dict[str, Any]] = {
     "description": "An iCalendar file (RFC 5545).",
     "content": {"text/calendar": {"schema": TEXT}},
 }
+PICTURE: Final[dict[str, Any]] = {
+    "description": "A picture.",
+    "content": {"image/jpeg": {"schema": {"type": "string", "format": "binary"}}},
+}
 TAGS: Final = [
     {"name": "catalogue", "description": "Packages, prices and coverage."},
     {"name": "bookings", "description": "For customers and partners."},

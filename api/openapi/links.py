@@ -18,6 +18,8 @@ DESK_LISTS: Final = (
 )
 FIRST_PARTNER: Final = {"partner_id": "$response.body#/items/0/id"}
 BY_KEY: Final = {"partner_id": "$response.body#/id", "prefix": "$response.body#/prefix"}
+BY_FILE: Final = {"file_id": "$response.body#/id"}
+OF_PERSON: Final = ("read_journal_of_person", "list_files_of_person", "confirm_identity")
 FIRST_FRIEND: Final = {"friend_id": "$response.body#/items/0/id"}
 FIRST_CERTIFICATE: Final = {
     "friend_id": "$response.body#/id",
@@ -25,7 +27,7 @@ FIRST_CERTIFICATE: Final = {
 }
 BOOKING: Final = (
     *("get_booking", "list_events", "cancel_booking", "report_no_contact", "ask_move"),
-    *("rate_booking", "confirm_booking", "contest_completion", "renew_link"),
+    *("list_pictures", "rate_booking", "confirm_booking", "contest_completion", "renew_link"),
 )
 BY_ADDRESS: Final = {
     "country": "$request.body#/address/country",
@@ -56,10 +58,11 @@ LINKS: Final[Mapping[str, tuple[tuple[Mapping[str, str], tuple[str, ...]], ...]]
     "find_bookings": ((FIRST_ITEM, ("open_booking", "list_neighbours", "note_booking")),),
     "open_booking": ((BY_ID, ("list_neighbours", "note_booking", *DESK)),),
     "list_messages": (({"message_id": "$response.body#/items/0/id"}, ("send_message_again",)),),
+    "upload_my_file": ((BY_FILE, ("open_file", "remove_file")), ({}, ("list_my_files",))),
     "find_friends": ((FIRST_FRIEND, ("open_friend", "set_friend_state", "set_friend_limits")),),
     "open_friend": (
         (FIRST_CERTIFICATE, ("certify_friend", "uncertify_friend")),
-        ({"person_id": "$response.body#/id"}, ("read_journal_of_person",)),
+        ({"person_id": "$response.body#/id"}, OF_PERSON),
     ),
     "list_partners": ((FIRST_PARTNER, ("add_partner_key", "read_journal_of_partner")),),
     "add_partner": ((BY_KEY, ("revoke_partner_key",)),),
@@ -77,7 +80,7 @@ LINKS: Final[Mapping[str, tuple[tuple[Mapping[str, str], tuple[str, ...]], ...]]
     "report_contact": ((BY_BOOKING_ID, ("set_appointment", "hand_back")),),
     "set_appointment": ((BY_BOOKING_ID, ("get_invitation", "report_on_the_way", "start_work")),),
     "start_work": ((BY_BOOKING_ID, ("complete_work", "report_incomplete")),),
-    "show_my_profile": (({}, ("change_my_profile", "show_push_key")),),
+    "show_my_profile": (({}, ("change_my_profile", "show_push_key", "upload_my_file")),),
     "show_push_key": (({}, ("add_my_phone",)),),
     "add_my_phone": (({}, ("try_my_alarm", "confirm_my_alarm", "remove_my_phone")),),
     "change_my_profile": (({}, ("show_my_profile", "list_my_offers")),),

@@ -12,11 +12,13 @@ from api.schemas import base, responses
 from api.schemas import catalogue as catalogue_schemas
 from api.schemas import desk as desk_schemas
 from api.schemas import people as people_schemas
+from api.schemas.files import FileResponse, FilesResponse, IdentityResponse
 from data.enums import BookingState
 from data.markets import MARKETS, Language
 from data.records import jobs as jobs_records
 from data.records import money as money_records
 from data.records.catalogue import Package
+from data.records.files import Identity, StoredFile
 from data.records.ids import OfferId
 from data.records.jobs import Award, Booking, Job
 from data.store import read_models
@@ -334,6 +336,24 @@ def present_progress(job: Job, award: Award | None) -> responses.ProgressRespons
         state=job.booking.state,
         **(_milestones(award) if award else {}),
     )
+
+
+def present_file(file: StoredFile) -> FileResponse:
+    """A picture that is kept."""
+    return FileResponse.model_validate(
+        {name: getattr(file, name) for name in FileResponse.model_fields}
+    )
+
+
+def _identity(seen: Identity) -> IdentityResponse:
+    fields = {name: getattr(seen, name) for name in IdentityResponse.model_fields}
+    return IdentityResponse.model_validate(fields)
+
+
+def present_files(files: Sequence[StoredFile], identity: Identity | None) -> FilesResponse:
+    """The photo and the evidence of a person, and what was seen of it."""
+    seen = None if identity is None else _identity(identity)
+    return FilesResponse(items=list(map(present_file, files)), identity=seen)
 
 
 def present_notes(

@@ -20,6 +20,15 @@ class Document(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Owned:
+    """What a file is, whose it is, and of which job."""
+
+    kind: FileKind
+    person_id: PersonId
+    booking_id: BookingId | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StoredFile:
     """One file: whose it is, and of which job; `stored` names the place of its content."""
 

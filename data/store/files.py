@@ -10,7 +10,7 @@ from uuid import UUID
 from data import sql_loader
 from data.db import Connection
 from data.enums import FileKind
-from data.records.files import Document, FileView, Identity, StoredFile
+from data.records.files import Document, FileView, Identity, Owned, StoredFile
 from data.records.ids import BookingId, FileId, FriendId, PersonId
 
 sql = sql_loader.load("files")
@@ -23,27 +23,19 @@ async def lock_person(tx: Connection, person: PersonId) -> bool:
     return await tx.fetchval(sql.lock_person, person) is not None
 
 
-async def held(
-    tx: Connection, kind: FileKind, person: PersonId, booking: BookingId | None = None
-) -> int:
+async def held(tx: Connection, of: Owned) -> int:
     """Return how many of one kind a person keeps, or a job has."""
-    count: int = await tx.fetchval(sql.held, kind, person, booking)
+    count: int = await tx.fetchval(sql.held, of.kind, of.person_id, of.booking_id)
     return count
 
 
 async def insert(
-    tx: Connection,
-    file_id: FileId,
-    kind: FileKind,
-    *,
-    person: PersonId,
-    booking: BookingId | None,
-    name: str,
-    size: int,
-    stored: str,
+    tx: Connection, file_id: FileId, of: Owned, *, name: str, size: int, stored: str
 ) -> StoredFile:
     """Insert a row."""
-    row = await tx.fetchrow(sql.insert, file_id, kind, person, booking, name, size, stored)
+    row = await tx.fetchrow(
+        sql.insert, file_id, of.kind, of.person_id, of.booking_id, name, size, stored
+    )
     assert row is not None
     return StoredFile(**_fields(row))
 

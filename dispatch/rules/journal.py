@@ -31,6 +31,7 @@ FIELDS: Final[Mapping[str, Field]] = {
     "by_friend": Field(Shape.FLAG),
     "capacity_max": Field(Shape.COUNT),
     "certificate": Field(Shape.CODE),
+    "document": Field(Shape.CODE),
     "fields": Field(Shape.CODES),
     "hand_backs_per_day": Field(Shape.COUNT),
     "jobs_per_day": Field(Shape.COUNT),
@@ -93,6 +94,7 @@ JOURNAL: Final[Mapping[str, EntryKind]] = {
     "certificate.ending": _person(
         "certificate until", (to_friend("certificate_ending", "certificate until"), _always)
     ),
+    "identity.seen": _person("document until"),
     "operator.added": _person("role"),
     "operator.role_set": _person("role"),
     "operator.removed": _person(""),

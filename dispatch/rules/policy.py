@@ -61,7 +61,8 @@ class Policy:
     `certificate_told_before` the end of a certificate. A person uploads `uploads_per_day` pictures,
     keeps `evidence_max` unseen pieces of evidence for `evidence_kept` at most, and a job has
     `results_per_job` pictures. `bookings_…` are quotas of bookings without a partner,
-    `proof_after_…` how many of them need no proof of work. A friend takes `jobs_per_day` at most in 24 hours, is paused after more than `hand_backs_per_day`,
+    `proof_after_…` how many of them need no proof of work. A friend takes `jobs_per_day` at most
+    in 24 hours, is paused after more than `hand_backs_per_day`,
     and sets capacity and radius up to `…_max`, unless the desk allows this friend otherwise. Of
     several overrides that apply, the later one wins.
     """

@@ -1,5 +1,6 @@
 """Access: one table of every operation and every kind of caller."""
 
+import base64
 import re
 from datetime import timedelta
 from itertools import product
@@ -18,6 +19,7 @@ from tests.api.conftest import BOOKING, api_on
 from tests.api.streams import open_stream, serve_app
 from tests.builders import SIGNATURE
 from tests.conftest import Clock, settings_in
+from tests.pictures import picture
 
 MISSING = "0197f0a0-0000-7000-8000-000000000001"
 CALLERS = (
@@ -59,6 +61,16 @@ TABLE = {
     "ask_move": {"customer": 200, "other customer": 404},
     "contest_completion": {"customer": 409, "other customer": 404},
     "rate_booking": {"customer": 409, "other customer": 404},
+    "upload_my_file": {"winner": 201, "other friend": 201},
+    "list_my_files": ALL_FRIENDS,
+    "upload_picture": {"winner": 201, "other friend": 404},
+    "list_pictures": {k: v for k, v in PARTIES.items() if k != "partner"}
+    | {"other customer": 404, "other friend": 404},
+    "open_file": {k: v for k, v in PARTIES.items() if k != "partner"}
+    | {"other customer": 404, "other friend": 404},
+    "remove_file": {"winner": 204, "other friend": 404},
+    "list_files_of_person": ALL_OPERATORS,
+    "confirm_identity": {"community": 404, "operator": 404},
     "list_my_offers": ALL_FRIENDS,
     "accept_offer": {"winner": 200, "other friend": 404},
     "decline_offer": {"winner": 409, "other friend": 404},
@@ -143,10 +155,14 @@ PHONE = {
         "auth": "BTBZMqHH6r4Tts7J_aSIgg",
     },
 }
+PICTURE = base64.b64encode(picture()).decode()
 BODIES = {
     "create_quote": {"package": "wifi-setup", "address": BOOKING["address"]},
     "create_booking": BOOKING,
     "report_delay": {"minutes": 20},
+    "upload_my_file": {"kind": "photo", "name": "me.jpg", "content": PICTURE},
+    "upload_picture": {"name": "router.jpg", "content": PICTURE},
+    "confirm_identity": {"document": "passport", "valid_until": "2031-05-14"},
     "contest_completion": {"reason": "nobody_came"},
     "confirm_booking": {"code": "271828"},
     "cancel_booking": {"reason": "changed_mind", "fee_minor_max": 1725},
@@ -257,6 +273,7 @@ async def arrange_callers(api, clock, owner):
     assert (await winner.post(f"{at}/contacted")).status_code == 200
     starts_at = (await clock.now() + timedelta(days=1)).isoformat()
     assert (await winner.post(f"{at}/appointment", {"starts_at": starts_at})).status_code == 200
+    shown = await winner.post(f"{at}/files", BODIES["upload_picture"])
     parked = "UPDATE messages SET state = 'parked' WHERE booking_id = $1 RETURNING id"
     [shop] = await accounts.list_partners(api.rt)
     callers = {
@@ -282,6 +299,7 @@ async def arrange_callers(api, clock, owner):
         "person_id": api.friends["f2"],
         "code": "wifi",
         "passkey_id": MISSING,
+        "file_id": shown.json()["id"],
         "message_id": await owner.fetchval(parked, booking["id"]),
         "partner_id": shop.id,
         "prefix": shop.keys[0].prefix,

@@ -101,6 +101,13 @@ ONLY_ONCE = {
 }
 
 
+async def send_evidence(friend, content):
+    evidence = await friend.post("/v1/me/files", {"kind": "evidence", **content})
+    assert evidence.status_code == 201, evidence.text
+    me = await friend.get("/v1/sessions/current")
+    return f"/v1/desk/people/{me.json()['id']}"
+
+
 async def test_the_examples_work_through_a_whole_life_cycle(api, clock):
     result = examples()
     quote = await api.client().post("/v1/quotes", result.pop("create_quote"))
@@ -129,6 +136,7 @@ async def test_the_examples_work_through_a_whole_life_cycle(api, clock):
     await run("report_delay", friend, f"{at}/delay")
     await run("ask_move", api.client(token), f"{at}/move")
     await run("complete_work", friend, f"{at}/complete")
+    await run("upload_picture", friend, f"{at}/files", status=201)
     await run("contest_completion", api.client(token), f"{at}/contest")
     await run("rate_booking", api.client(token), f"{at}/rating", status=201)
     at, _, friend = await win()
@@ -149,6 +157,9 @@ async def test_the_examples_work_through_a_whole_life_cycle(api, clock):
     await run("export_person", desk, "/v1/desk/people/export")
     await run("erase_person", desk, "/v1/desk/people/erase", status=409)
     await run("add_partner", desk, "/v1/desk/partners", status=201)
+    await run("upload_my_file", friend, "/v1/me/files", status=201)
+    at_person = await send_evidence(friend, examples()["upload_picture"])
+    await run("confirm_identity", desk, f"{at_person}/identity", status=204)
     await run("add_my_phone", friend, "/v1/me/push-subscriptions", status=201)
     await run("remove_my_phone", friend, "/v1/me/push-subscriptions", "DELETE", 204)
     await run("delete_session", desk, "/v1/sessions/current", "DELETE", 204)

@@ -49,6 +49,7 @@ NOT_EXPORTED = {
     "answers": "responses that repeat what is exported, kept for a day",
     "login_links": "secrets",
     "spent_challenges": "of no person",
+    "file_contents": "of the pictures in `files`: those of nobody else are added in base64",
     "quotas": "hashes under the key of the service, kept for a day",
 }
 SENT_BY_CANCELLING = """

@@ -29,6 +29,12 @@ def test_the_message_names_the_missing_secret_key(tekkie, tmp_path):
     assert "secret key" in done.stderr
 
 
+def test_the_message_names_the_folder_of_pictures(tekkie, tmp_path):
+    folder = tmp_path / "pictures"
+    done = tekkie("--files-folder", folder, "backup", tmp_path / "one.backup")
+    assert f"Copy {folder} too" in "".join(done.stderr.split("\n"))
+
+
 def test_a_restore_over_people_is_refused_with_the_cure(tekkie, in_service, tmp_path):
     in_service(lambda rt: import_neighbours(rt, 2))
     file = tmp_path / "one.backup"

@@ -23,6 +23,8 @@ BOOKINGS = {name: id_(300 + n) for n, name in enumerate(CUSTOMERS)}
 PARTNER, OTHER_PARTNER = id_(400), id_(401)
 OFFERS = {n: id_(500 + n) for n in range(1, 9)}
 AWARDS = {"won": id_(600), "done": id_(601), "new": id_(602)}
+FILES = {"photo": id_(800), "bare": id_(801)}
+OPERATOR = id_(810)
 NEW = id_(900)
 POLICY = id_(901)
 SHA = b"\x01" * 32
@@ -231,6 +233,25 @@ def rows() -> dict[str, dict[str, Any]]:
             "comment": None,
             "at": NOW,
         },
+        "files": {
+            "id": NEW,
+            "kind": "photo",
+            "person_id": FRIENDS[1],
+            "booking_id": None,
+            "name": "me.jpg",
+            "bytes": 1000,
+            "stored": "database",
+            "created_at": NOW,
+        },
+        "file_contents": {"file_id": FILES["bare"], "content": b"x"},
+        "identities": {
+            "person_id": FRIENDS[1],
+            "document": "passport",
+            "valid_until": NOW.date(),
+            "seen_at": NOW,
+            "seen_by": OPERATOR,
+        },
+        "operators": {"id": FRIENDS[3], "created_at": NOW, "role": "admin"},
         "charges": {
             "booking_id": BOOKINGS["bare"],
             "friend_id": FRIENDS[6],
@@ -349,6 +370,13 @@ async def _complete_booking(tx: asyncpg.Connection) -> None:
     await insert_row(tx, "answers", key="used")
     await insert_row(tx, "messages", id=id_(700), booking_id=done)
     await insert_row(tx, "audit")
+    await insert_row(tx, "people", id=OPERATOR, kind="operator", email="desk@example.org")
+    await insert_row(tx, "operators", id=OPERATOR)
+    for name, file in FILES.items():
+        kind = "photo" if name == "photo" else "evidence"
+        await insert_row(tx, "files", id=file, kind=kind, person_id=FRIENDS[2])
+    await insert_row(tx, "file_contents", file_id=FILES["photo"])
+    await insert_row(tx, "identities", person_id=FRIENDS[2])
     await insert_row(tx, "subjects", id=FRIENDS[2], seq=1)
     await insert_row(tx, "journal", seq=1)
     await insert_row(tx, "timers", **OF_FRIEND, kind="certificate_ending")

@@ -46,6 +46,9 @@ GROWING = frozenset(
         "push_subscriptions",
         "confirmed_contacts",
         "quotas",
+        "files",
+        "file_contents",
+        "identities",
         "account_mails",
     ]
 )

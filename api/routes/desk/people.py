@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from uuid import UUID
+
 from fastapi import APIRouter
 
-from api.http.auth import CurrentAdmin, Rt, actor
+from api.http.auth import CurrentAdmin, CurrentCommunity, CurrentOperator, Rt, actor
 from api.http.ports import CurrentPorts
 from api.http.routing import CompiledRoute
 from api.openapi.document import problems
 from api.schemas import desk as desk_schemas
-from api.schemas import requests
-from dispatch.flows.people import rights
+from api.schemas import files as file_schemas
+from api.schemas import presenters, requests
+from data.records.ids import PersonId
+from dispatch.flows.people import files, rights
 from dispatch.flows.people.rights import StillNeeded
 from dispatch.rules.refusals import NotFound
+from dispatch.rules.trust.files import EvidenceOver
 
 router = APIRouter(prefix="/v1/desk/people", tags=["desk"], route_class=CompiledRoute)
 
@@ -24,6 +29,30 @@ async def export_person(
     """Everything kept about a person, as that person may demand it. The access is logged."""
     found = await rights.export(rt, body.person, actor=actor(caller))
     return desk_schemas.PersonExportResponse(items=[dict(one) for one in found])
+
+
+@router.get("/{person_id}/files", summary="List a person's pictures", responses=problems(NotFound))
+async def list_files_of_person(
+    rt: Rt, caller: CurrentOperator, person_id: UUID
+) -> file_schemas.FilesResponse:
+    """The photo, the evidence to look at, and what was seen before. The access is logged."""
+    items, identity = await files.of_person(rt, PersonId(person_id), actor=actor(caller))
+    return presenters.present_files(items, identity)
+
+
+@router.post(
+    "/{person_id}/identity",
+    status_code=204,
+    summary="Confirm who a person is",
+    responses=problems(NotFound, EvidenceOver),
+)
+async def confirm_identity(
+    rt: Rt, caller: CurrentCommunity, person_id: UUID, body: file_schemas.IdentityRequest
+) -> None:
+    """Note which document you have seen and until when it is valid; the evidence is deleted."""
+    await files.confirm_identity(
+        rt, PersonId(person_id), body.document, body.valid_until, operator=caller.person_id
+    )
 
 
 @router.post("/erase", summary="Erase a person's data", responses=problems(NotFound, StillNeeded))

@@ -53,6 +53,9 @@ SELECT jsonb_build_object(
   'messages', (SELECT coalesce(jsonb_agg(jsonb_build_object('template', m.template, 'channel', m.channel,
                  'booking', m.booking_id, 'state', m.state, 'sent_at', m.sent_at) ORDER BY m.booking_id, m.seq), '[]')
                FROM messages m WHERE m.recipient_id = p.id),
+  'files', (SELECT coalesce(jsonb_agg(to_jsonb(f) - 'person_id' ORDER BY f.created_at, f.id), '[]') FROM files f
+            LEFT JOIN bookings b ON b.id = f.booking_id WHERE f.person_id = p.id OR b.customer_id = p.id),
+  'identity', (SELECT to_jsonb(i) - 'person_id' - 'seen_by' FROM identities i WHERE i.person_id = p.id),
   'journal', (SELECT coalesce(jsonb_agg(to_jsonb(j) - 'subject_kind' - 'subject_id' - 'seq' - 'before'
                                         ORDER BY j.seq), '[]')
               FROM journal j WHERE j.subject_kind = 'person' AND j.subject_id = p.id
@@ -134,7 +137,8 @@ UPDATE ratings SET comment = NULL WHERE friend_id IN (SELECT id FROM f) AND comm
 -- With the mails to these addresses, except those of an account with the same address that is not erased.
 WITH s AS (DELETE FROM sessions WHERE person_id = ANY($1::uuid[])),
      l AS (DELETE FROM login_links WHERE person_id = ANY($1::uuid[])),
-     p AS (DELETE FROM passkeys WHERE person_id = ANY($1::uuid[]))
+     p AS (DELETE FROM passkeys WHERE person_id = ANY($1::uuid[])),
+     i AS (DELETE FROM identities WHERE person_id = ANY($1::uuid[]))
 DELETE FROM account_mails m USING unnest($2::text[], $3::text[]) AS t (address_key, email)
 WHERE m.address_key = t.address_key AND NOT EXISTS (
   SELECT FROM people p WHERE p.kind = m.kind AND p.kind <> 'customer' AND lower(p.email) = lower(t.email)

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
-from datetime import date
-from typing import Final
+from datetime import UTC, date, datetime, time
+from functools import partial
+from typing import Final, ParamSpec, TypeVar
 
 from data.db import Connection, moment, transaction
 from data.enums import FileKind, OperatorRole
 from data.records import subjects
-from data.records.files import Document, FileView, Identity, StoredFile
+from data.records.files import Document, FileView, Identity, Owned, StoredFile
 from data.records.ids import BookingId, FileId, FriendId, PersonId
 from data.store import audit, quotas, read_models
 from data.store import files as store
@@ -29,46 +30,70 @@ from dispatch.runtime import Runtime
 AT_ONCE: Final = 2
 WAITING_MAX: Final = 16
 PAGE: Final = 1000
-# Pillow decodes without the lock of the interpreter; more at once would only use more memory.
-decoders = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="pictures")
+
+A = ParamSpec("A")
+T = TypeVar("T")
 
 
-async def upload(rt: Runtime, person: PersonId, kind: FileKind, name: str, content: bytes) -> StoredFile:
+class Decoders:
+    """Threads that decode pictures: each takes much memory, so few do at once and few wait."""
+
+    def __init__(self) -> None:
+        self._threads = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="pictures")
+        self._waiting = 0
+
+    @property
+    def is_full(self) -> bool:
+        """Whether as many wait as may."""
+        return self._waiting >= WAITING_MAX
+
+    async def run(self, work: Callable[A, T], *args: A.args, **kwargs: A.kwargs) -> T:
+        """Run `work` in one of the threads."""
+        self._waiting += 1
+        try:
+            loop = asyncio.get_running_loop()
+            return await loop.run_in_executor(self._threads, partial(work, *args, **kwargs))
+        finally:
+            self._waiting -= 1
+
+
+decoders = Decoders()
+
+
+async def upload(
+    rt: Runtime, person: PersonId, kind: FileKind, name: str, content: bytes
+) -> StoredFile:
     """Keep a person's photo, instead of the one before, or a piece of evidence.
 
     Raises PictureRefused, TooManyFiles, Overloaded, NotFound.
     """
-    made = await _make_anew(rt, person, kind, content)
-    async with transaction(rt.pool) as tx:
-        await _check_person(rt, tx, person)
-        gone = await store.delete_of_kind(tx, person, kind) if kind is FileKind.PHOTO else []
-        rules.check_room(kind, await store.held(tx, kind, person), rt.policy)
-        file = await _keep(rt, tx, person, kind, None, name, made)
-    await forget(rt, gone)
-    return file
+    return await _upload(rt, Owned(kind=kind, person_id=person), name, content)
 
 
 async def upload_result(
     rt: Runtime, friend_id: FriendId, booking_id: BookingId, name: str, content: bytes
 ) -> StoredFile:
     """Keep a picture of a job by the friend who has it, or had it until lately."""
-    person = PersonId(friend_id)
     await results(rt, friend_id, booking_id)
-    made = await _make_anew(rt, person, FileKind.RESULT, content)
-    async with transaction(rt.pool) as tx:
-        await _check_person(rt, tx, person)
-        kept = await store.held(tx, FileKind.RESULT, person, booking_id)
-        rules.check_room(FileKind.RESULT, kept, rt.policy)
-        return await _keep(rt, tx, person, FileKind.RESULT, booking_id, name, made)
+    of = Owned(kind=FileKind.RESULT, person_id=PersonId(friend_id), booking_id=booking_id)
+    return await _upload(rt, of, name, content)
 
 
 async def results(rt: Runtime, friend_id: FriendId, booking_id: BookingId) -> list[StoredFile]:
     """The pictures of a job for the friend who has it, or had it until lately. Raises NotFound."""
     async with transaction(rt.pool) as tx:
         job = await read_models.booking(tx, booking_id, friend_id=friend_id)
-        held = job and job.holder and job.holder.id == friend_id
-        if not job or not held or not may_know_customer(job.holder.award.ended_at, job.now, rt.policy):
+        holder = job.holder if job else None
+        if job is None or holder is None or holder.id != friend_id:
             raise NotFound
+        if not may_know_customer(holder.award.ended_at, job.now, rt.policy):
+            raise NotFound
+        return await store.of_booking(tx, booking_id)
+
+
+async def pictures(rt: Runtime, booking_id: BookingId) -> list[StoredFile]:
+    """The pictures of a job, oldest first; the caller may see the booking."""
+    async with read_connection(rt) as tx:
         return await store.of_booking(tx, booking_id)
 
 
@@ -124,23 +149,35 @@ async def remove(rt: Runtime, person: PersonId, file_id: FileId) -> None:
     await forget(rt, gone)
 
 
-async def confirm_identity(
-    rt: Runtime, file_id: FileId, document: Document, valid_until: date, *, operator: PersonId
-) -> None:
-    """Note what an operator saw in a piece of evidence, and delete all of that person's.
+async def of_person(
+    rt: Runtime, person: PersonId, *, actor: str
+) -> tuple[list[StoredFile], Identity | None]:
+    """The photo and the evidence of a person, for the desk; it is in the audit. Raises NotFound."""
+    async with transaction(rt.pool) as tx:
+        await _check_person(tx, person)
+        await audit.record(tx, actor=actor, act="files.listed", subject=subjects.person(person))
+        return await store.of_people(tx, [person]), await store.identity(tx, person)
 
-    Raises NotFound, EvidenceOver.
+
+async def confirm_identity(
+    rt: Runtime, person: PersonId, document: Document, valid_until: date, *, operator: PersonId
+) -> None:
+    """Note what an operator saw in a person's evidence, and delete all of it.
+
+    Raises NotFound without evidence, EvidenceOver.
     """
     async with transaction(rt.pool) as tx:
-        file = await store.view(tx, file_id, None)
-        if file is None or file.kind is not FileKind.EVIDENCE:
-            raise NotFound
-        await store.lock_person(tx, file.person_id)
+        await _check_person(tx, person)
         rules.check_valid(valid_until, await moment(tx))
-        await store.note_identity(tx, file.person_id, document, valid_until, operator)
-        gone = await store.delete_of_kind(tx, file.person_id, FileKind.EVIDENCE)
-        data = {"document": document, "until": valid_until.isoformat()}
-        seen = Happening(subjects.person(file.person_id), "identity.seen", data)
+        gone = await store.delete_of_kind(tx, person, FileKind.EVIDENCE)
+        if not gone:
+            raise NotFound
+        await store.note_identity(tx, person, document, valid_until, operator)
+        data = {
+            "document": document,
+            "until": datetime.combine(valid_until, time(), UTC).isoformat(),
+        }
+        seen = Happening(subjects.person(person), "identity.seen", data)
         await journal.record(tx, seen, actor=f"operator:{operator}")
     await forget(rt, gone)
 
@@ -190,55 +227,51 @@ async def missing(rt: Runtime) -> list[FileId]:
     return found
 
 
+async def read(rt: Runtime, tx: Connection, file_id: FileId, stored: str) -> bytes | None:
+    """The content of a file in the place that its row names; None when it is missing."""
+    place = next((one for one in places(rt) if one.name == stored), None)
+    return await place.get(tx, file_id) if place else None
+
+
 def places(rt: Runtime) -> list[Contents]:
     """Where contents may be kept; new ones in the last."""
     folder = rt.settings.files_folder
     return [InDatabase(), InFolder(folder)] if folder else [InDatabase()]
 
 
-async def _make_anew(rt: Runtime, person: PersonId, kind: FileKind, content: bytes) -> bytes:
-    """The picture made anew, beside the event loop; the attempt counts, also when it is refused."""
-    if decoders._work_queue.qsize() >= WAITING_MAX:
-        raise Overloaded
+async def _upload(rt: Runtime, of: Owned, name: str, content: bytes) -> StoredFile:
+    made = await _make_anew(rt, of, content)
+    place, file_id = places(rt)[-1], FileId(rt.new_id())
     async with transaction(rt.pool) as tx:
-        used = await quotas.use(tx, {rules.quota(person): 1}, rt.policy.bookings_within)
-    rules.check_uploads(used[rules.quota(person)] + 1, rt.policy)
-    return await asyncio.get_running_loop().run_in_executor(decoders, make_anew, content, kind)
+        await _check_person(tx, of.person_id)
+        replaces = of.kind is FileKind.PHOTO
+        gone = await store.delete_of_kind(tx, of.person_id, of.kind) if replaces else []
+        rules.check_room(of.kind, await store.held(tx, of), rt.policy)
+        plain = rules.file_name(name)
+        file = await store.insert(tx, file_id, of, name=plain, size=len(made), stored=place.name)
+        await place.put(tx, file_id, made)
+    await forget(rt, gone)
+    return file
 
 
-async def _check_person(rt: Runtime, tx: Connection, person: PersonId) -> None:
+async def _make_anew(rt: Runtime, of: Owned, content: bytes) -> bytes:
+    """The picture made anew, beside the event loop; the attempt counts, also when it is refused."""
+    if decoders.is_full:
+        raise Overloaded
+    counted = rules.quota(of.person_id)
+    async with transaction(rt.pool) as tx:
+        used = await quotas.use(tx, {counted: 1}, rt.policy.bookings_within)
+    rules.check_uploads(used[counted] + 1, rt.policy)
+    return await decoders.run(make_anew, content, of.kind)
+
+
+async def _check_person(tx: Connection, person: PersonId) -> None:
     if not await store.lock_person(tx, person):
         raise NotFound
 
 
-async def _keep(
-    rt: Runtime,
-    tx: Connection,
-    person: PersonId,
-    kind: FileKind,
-    booking: BookingId | None,
-    name: str,
-    made: bytes,
-) -> StoredFile:
-    place = places(rt)[-1]
-    file_id = FileId(rt.new_id())
-    file = await store.insert(
-        tx,
-        file_id,
-        kind,
-        person=person,
-        booking=booking,
-        name=rules.file_name(name),
-        size=len(made),
-        stored=place.name,
-    )
-    await place.put(tx, file_id, made)
-    return file
-
-
 async def _content(rt: Runtime, tx: Connection, file: StoredFile) -> bytes:
-    place = next((one for one in places(rt) if one.name == file.stored), None)
-    content = await place.get(tx, file.id) if place else None
+    content = await read(rt, tx, file.id, file.stored)
     if content is None:
         raise NotFound
     return content

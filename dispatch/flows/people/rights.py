@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -9,11 +10,14 @@ from typing import Any, Final
 from uuid import UUID
 
 from data.db import Connection, transaction
+from data.enums import FileKind
 from data.records import subjects
-from data.records.ids import FriendId, MessageId, PersonId
+from data.records.ids import FileId, FriendId, MessageId, PersonId
 from data.store import audit, friends, rights
+from data.store import files as file_rows
 from data.store.rights import FoundPerson, OverdueCustomers, PersonKind
 from dispatch.flows import journal
+from dispatch.flows.people import files
 from dispatch.flows.people.friends import refresh_index
 from dispatch.rules.jobs.draft import SYSTEM
 from dispatch.rules.journal import Happening
@@ -50,7 +54,7 @@ async def export(rt: Runtime, word: str, *, actor: str) -> list[Mapping[str, Any
         found = await _find(tx, word)
         lines = [(subjects.person(one.id), dict[str, Any]()) for one in found]
         await audit.record_many(tx, actor=actor, act="person.exported", lines=lines)
-        return [await rights.export(tx, one) for one in found]
+        return [await _export(rt, tx, one) for one in found]
 
 
 async def erase(rt: Runtime, word: str, *, actor: str) -> Erasure:
@@ -59,7 +63,9 @@ async def erase(rt: Runtime, word: str, *, actor: str) -> Erasure:
         found = await _find(tx, word)
         helpers = [one.id for one in found if one.kind is PersonKind.FRIEND]
         messages = await rights.messages_about(tx, helpers) if helpers else []
+        gone = await file_rows.delete_of(tx, [one.id for one in found])
         kept = await _erase(tx, found, actor=actor)
+    await files.forget(rt, gone)
     await refresh_index(rt, [FriendId(one) for one in helpers])
     return Erasure(
         people=[one.id for one in found],
@@ -85,10 +91,12 @@ async def erase_customers(rt: Runtime, customers: Sequence[FoundPerson]) -> Eras
         over = [one for one in customers if one.id not in kept]
         if over:
             await _erase_silently(tx, over)
+        gone = await file_rows.delete_of(tx, [one.id for one in over])
         addresses = {one.email for one in over}
         used = await rights.still_used(tx, addresses) if over else set()
         sharing = [one.id for one in over if one.email in used]
         messages = await rights.messages_to(tx, sharing) if sharing else []
+    await files.forget(rt, gone)
     return Erasure(
         people=[one.id for one in over],
         kept=(),
@@ -103,6 +111,17 @@ async def erase_documents_over(rt: Runtime) -> None:
         if over := await rights.documents_over(tx):
             friend = PersonKind.FRIEND
             await _erase_silently(tx, [FoundPerson(id=one, kind=friend, email="") for one in over])
+
+
+async def _export(rt: Runtime, tx: Connection, person: FoundPerson) -> Mapping[str, Any]:
+    """Everything kept about a person, with the pictures that are of nobody else."""
+    whole = await rights.export(tx, person)
+    for one in whole["files"]:
+        if one["kind"] != FileKind.RESULT:
+            content = await files.read(rt, tx, FileId(UUID(one["id"])), one["stored"])
+            one["content"] = base64.b64encode(content or b"").decode()
+        del one["stored"]
+    return whole
 
 
 async def _erase_silently(tx: Connection, found: Sequence[FoundPerson]) -> None:

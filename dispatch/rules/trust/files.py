@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from datetime import date, datetime
 from typing import Final
 from uuid import UUID
 
@@ -14,6 +15,7 @@ from dispatch.rules.policy import Policy
 from dispatch.rules.refusals import Refused
 from dispatch.rules.trust.disclosure import may_know_customer
 
+CONTENT_MAX: Final = 8 * 1024 * 1024
 NAME_MAX: Final = 80
 NAMELESS: Final = "picture"
 SEPARATORS: Final = re.compile(r"[/\\:*?\"<>|\s]+")
@@ -26,16 +28,30 @@ class TooManyFiles(Refused):
     field = "content"
 
 
+class EvidenceOver(Refused):
+    """This document is no longer valid."""
+
+    code = "evidence-over"
+    field = "valid_until"
+    detail = "Ask for another document; the evidence is still there."
+
+
 def file_name(text: str) -> str:
     """A name for people to read, of a JPEG: the last part of a path, without what is invisible.
 
     It is never used as a path.
     """
     last = re.split(r"[/\\]", text)[-1]
-    stem = last.rpartition(".")[0] or last
+    stem, dot, ending = last.rpartition(".")
+    stem = stem if dot else ending
     seen = "".join(one for one in stem if unicodedata.category(one)[0] != "C")
     plain = SEPARATORS.sub(" ", unicodedata.normalize("NFC", seen)).strip(" .")
     return f"{plain[:NAME_MAX].strip() or NAMELESS}.jpg"
+
+
+def in_mb(size: int) -> str:
+    """A size as it is written for people: 8 MB."""
+    return f"{size // 1024 // 1024} MB"
 
 
 def quota(person: UUID) -> QuotaKey:
@@ -79,8 +95,10 @@ def customer_may_see(file: FileView, booking_id: BookingId) -> bool:
 
 def operator_may_see(file: FileView, role: OperatorRole) -> bool:
     """Photos and pictures of jobs; evidence is for those who decide about people."""
-    return file.kind is not FileKind.EVIDENCE or role.includes(DECIDES_ABOUT_PEOPLE)
+    return file.kind is not FileKind.EVIDENCE or role.includes(OperatorRole.COMMUNITY)
 
 
-DECIDES_ABOUT_PEOPLE: Final = OperatorRole.ADMIN
-"""The role that looks at evidence."""
+def check_valid(until: date, now: datetime) -> None:
+    """Raise EvidenceOver for a document that is no longer valid."""
+    if until < now.date():
+        raise EvidenceOver

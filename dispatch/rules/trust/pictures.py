@@ -14,10 +14,10 @@ from typing import Final
 from PIL import Image, ImageOps
 
 from data.enums import FileKind
+from dispatch.rules.trust.files import CONTENT_MAX, in_mb
 
 FORMATS: Final = ("JPEG", "PNG", "WEBP")
 ACCEPTED: Final = "a JPEG, PNG or WebP"
-CONTENT_MAX: Final = 8 * 1024 * 1024
 PIXELS_MAX: Final = 40_000_000
 SIDE_MAX: Final = 16_000
 SIDE_MIN: Final = 64
@@ -54,11 +54,6 @@ def make_anew(content: bytes, kind: FileKind) -> bytes:
     made = BytesIO()
     picture.save(made, "JPEG", quality=QUALITY, optimize=True)
     return made.getvalue()
-
-
-def in_mb(size: int) -> str:
-    """A size as it is written for people: 8 MB."""
-    return f"{size // 1024 // 1024} MB"
 
 
 def _open(content: bytes) -> Image.Image:
