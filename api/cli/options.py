@@ -61,6 +61,8 @@ SETTINGS: Final = {
     "than your proxy keeps it.",
     "drain_s": "Seconds for which a process still serves after SIGTERM while /readyz "
     "is 503; longer than your proxy takes to notice.",
+    "files_folder": "Folder for uploaded pictures, shared by all machines; without it they are "
+    "kept in the database.",
     "log_format": "How log lines are written.",
     "test_clock": "Allow `tekkie clock` to move the time; never in production.",
 }
@@ -75,6 +77,7 @@ METAVARS: Final = {
     "ops_port": "PORT",
     "port": "PORT",
     "data_dir": "FOLDER",
+    "files_folder": "FOLDER",
     "database_url": "URL",
     "database_pooler": "none|transaction",
     "public_url": "URL",

@@ -24,6 +24,7 @@ from data.enums import (
     Wish,
 )
 from data.markets import Language
+from data.records.files import Document
 from data.seed.catalogue import load
 from data.store.desk import Queue
 from data.store.push_subscriptions import PhoneProblem
@@ -74,6 +75,7 @@ CODES: Mapping[tuple[str, str], Iterable[str]] = {
     ("desk", "by"): ["customer", "friend", "operator", "partner", "system", "you"],
     ("desk", "certificate"): load().certificates,
     ("desk", "channel"): Channel,
+    ("desk", "document"): Document,
     ("desk", "event"): {*EVENTS, *VARIANTS},
     ("desk", "friend"): FriendState,
     ("desk", "map"): MapState,

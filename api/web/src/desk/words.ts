@@ -27,6 +27,7 @@ export type LabelKind =
   | 'by'
   | 'certificate'
   | 'channel'
+  | 'document'
   | 'outcome'
   | 'precision'
   | 'reason'
