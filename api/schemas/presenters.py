@@ -152,6 +152,7 @@ def _holder_fields(holder: read_models.Holder) -> dict[str, Any]:
         **_milestones(holder.award),
         "friend": responses.Helper(
             first_name=first_name(holder.name),
+            photo=holder.photo,
             languages=list(holder.languages),
             stars=holder.stars,
             ratings=holder.ratings,

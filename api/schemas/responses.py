@@ -46,6 +46,7 @@ class Helper(ResponseModel):
     """The awarded friend as shown to customers; `stars` is the mean of the ratings that stand."""
 
     first_name: str
+    photo: UUID | None
     languages: list[Language]
     stars: float | None
     ratings: int

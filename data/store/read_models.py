@@ -50,6 +50,7 @@ class Holder:
     email: str | None
     language: Language | None
     languages: tuple[Language, ...]
+    photo: UUID | None
     stars: float | None
     ratings: int
     award: Award
@@ -351,6 +352,7 @@ def _holder(row: asyncpg.Record) -> Holder:
         email=row.get("friend_email"),
         language=Language(language) if language else None,
         languages=tuple(map(Language, row["friend_languages"])),
+        photo=row["friend_photo"],
         stars=row["friend_stars"],
         ratings=row["friend_ratings"],
         award=award(row["award"]),

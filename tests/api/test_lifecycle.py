@@ -62,6 +62,7 @@ async def test_a_booking_goes_from_order_to_rating(api, clock, problem):
         "first_name": "F2",
         "languages": ["de", "en"],
         "stars": 5.0,
+        "photo": None,
         "ratings": 1,
     }
     assert seen["customer"] is None
