@@ -74,7 +74,11 @@ FROM history, generate_series(1, 5) AS k;
 INSERT INTO charges (booking_id, friend_id, price_minor, pay_minor, currency, at)
 SELECT booking, friends[1], 6900, 5520, 'CHF', at + interval '2 days' FROM history;
 INSERT INTO ratings (booking_id, friend_id, stars, at)
-SELECT booking, friends[1], 5, at + interval '3 days' FROM history
+SELECT booking, friends[1], 5, at + interval '3 days' FROM history;
+INSERT INTO files (id, kind, person_id, name, bytes, stored, created_at)
+SELECT friend, 'photo', friend, 'me.jpg', 40000, 'database', now()
+FROM (SELECT DISTINCT friends[1] AS friend FROM history) AS f
+ON CONFLICT DO NOTHING
 
 -- name: waiting
 -- Four live offers each, which expire an hour after `at`.
