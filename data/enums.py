@@ -64,6 +64,7 @@ class TimerKind(StrEnum):
     CONFIRMATION_DUE = "confirmation_due"
     AGREEMENT_DUE = "agreement_due"
     CERTIFICATE_ENDING = "certificate_ending"
+    SITTING_DUE = "sitting_due"
 
 
 class Outcome(StrEnum):

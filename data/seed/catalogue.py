@@ -26,7 +26,7 @@ CODE = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 LONGEST_MINUTES = 480
 LONGEST_MONTHS = 120
 PACKAGE_KEYS = frozenset({"tier", "minutes", "certificates", "prices"})
-CERTIFICATE_KEYS = frozenset({"names", "valid_months"})
+CERTIFICATE_KEYS = frozenset({"names", "valid_months", "practical"})
 
 Table = Mapping[str, Any]
 
@@ -37,11 +37,15 @@ class CatalogueInvalid(ValueError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CertificateKind:
-    """A kind of work a friend can be certified for; without `valid_months` it never expires."""
+    """A kind of work a friend can be certified for; without `valid_months` it never expires.
+
+    Where it is `practical`, the desk looks at the work of a friend who passed the exam.
+    """
 
     code: str
     names: Mapping[Language, str]
     valid_months: int | None
+    practical: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,12 +130,16 @@ def _certificate(entry: _Entry) -> CertificateKind:
     if "valid_months" in entry.table:
         months = _number(entry, "valid_months", LONGEST_MONTHS)
     names = entry.require("names", dict)
+    practical = entry.table.get("practical", False)
+    if not isinstance(practical, bool):
+        raise entry.error(f"practical is {practical!r}; write true, or leave it out")
     return CertificateKind(
         code=entry.code,
         names=MappingProxyType(
             {language: _text(entry, names, language, "names") for language in Language}
         ),
         valid_months=months,
+        practical=practical,
     )
 
 

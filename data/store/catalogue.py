@@ -14,7 +14,7 @@ async def put(tx: Connection, catalogue: Catalogue) -> None:
     await tx.executemany(
         sql.put_certificate,
         [
-            (c.code, {str(k): v for k, v in c.names.items()}, c.valid_months)
+            (c.code, {str(k): v for k, v in c.names.items()}, c.valid_months, c.practical)
             for c in catalogue.certificates.values()
         ],
     )

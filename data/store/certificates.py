@@ -55,3 +55,8 @@ async def mark_told(tx: Connection, friend_id: FriendId, told: Sequence[Ending])
     """Record that a friend was told of these ends."""
     if told:
         await tx.execute(sql.mark_told, friend_id, [e.code for e in told], [e.until for e in told])
+
+
+async def give(tx: Connection, friend_id: FriendId, code: str) -> None:
+    """Give a certificate from now on, or from the end of the one held; one without end stays."""
+    await tx.execute(sql.give, friend_id, code)

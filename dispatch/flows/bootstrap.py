@@ -14,10 +14,10 @@ import httpx2
 from data import migrate
 from data.database import Database
 from data.db import Pool, moment, open_pool, transaction
-from data.seed import catalogue
+from data.seed import catalogue, exam_banks
 from data.settings import Settings
 from data.store import catalogue as catalogue_rows
-from data.store import friends
+from data.store import exams, friends
 from dispatch.flows.group_commit import group_commit
 from dispatch.flows.places import postcodes
 from dispatch.rules.jobs.matching import askable_filter, profile, traits
@@ -50,6 +50,7 @@ async def prepare_database(database: Database, report: Report = discard_report) 
     )
     async with pool, transaction(pool) as tx:
         await catalogue_rows.put(tx, catalogue.load())
+        await exams.put(tx, exam_banks.load().values())
     return applied
 
 

@@ -92,7 +92,19 @@ JOURNAL: Final[Mapping[str, EntryKind]] = {
     "friend.uncertified": _person("certificate"),
     "friend.blocked": _person("by_friend"),
     "certificate.ending": _person(
-        "certificate until", (to_friend("certificate_ending", "certificate until"), _always)
+        "certificate until", (to_friend("certificate_ending", "certificate until link"), _always)
+    ),
+    "exam.started": _person("certificate"),
+    "exam.passed": _person("certificate", (to_friend("exam_passed", "certificate link"), _always)),
+    "exam.failed": _person("certificate", (to_friend("exam_failed", "certificate link"), _always)),
+    "exam.practical_due": _person(
+        "certificate", (to_friend("practical_due", "certificate link"), _always)
+    ),
+    "exam.practical_confirmed": _person(
+        "certificate", (to_friend("practical_confirmed", "certificate link"), _always)
+    ),
+    "exam.practical_declined": _person(
+        "certificate", (to_friend("practical_declined", "certificate link"), _always)
     ),
     "identity.seen": _person("document until"),
     "operator.added": _person("role"),

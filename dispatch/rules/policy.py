@@ -58,13 +58,14 @@ class Policy:
     signature from `complete_after_percent` of the package's minutes on. `rank_by` weighs who is
     asked against what that gives away: `docs/decisions/0008-selection-leak.md`. The data of a
     customer are erased `customers_kept` after the last change of the booking. A friend is told
-    `certificate_told_before` the end of a certificate. A person uploads `uploads_per_day` pictures,
-    keeps `evidence_max` unseen pieces of evidence for `evidence_kept` at most, and a job has
-    `results_per_job` pictures. `bookings_…` are quotas of bookings without a partner,
-    `proof_after_…` how many of them need no proof of work. A friend takes `jobs_per_day` at most
-    in 24 hours, is paused after more than `hand_backs_per_day`,
-    and sets capacity and radius up to `…_max`, unless the desk allows this friend otherwise. Of
-    several overrides that apply, the later one wins.
+    `certificate_told_before` the end of a certificate, and may sit its exam again from then on.
+    More time in an exam is `exam_more_time_percent` more; after all attempts at one the next begin
+    `exam_long_wait` later. A person uploads `uploads_per_day` pictures, keeps `evidence_max` unseen
+    pieces of evidence for `evidence_kept` at most, and a job has `results_per_job` pictures.
+    `bookings_…` are quotas of bookings without a partner, `proof_after_…` how many of them need no
+    proof of work. A friend takes `jobs_per_day` at most in 24 hours, is paused after more than
+    `hand_backs_per_day`, and sets capacity and radius up to `…_max`, unless the desk allows this
+    friend otherwise. Of several overrides that apply, the later one wins.
     """
 
     version: str = "2026-11"
@@ -119,6 +120,8 @@ class Policy:
     evidence_max: int = 6
     evidence_kept: timedelta = timedelta(days=30)
     results_per_job: int = 12
+    exam_more_time_percent: int = 50
+    exam_long_wait: timedelta = timedelta(days=90)
     frame: int = 16
     overrides: tuple[Override, ...] = ()
     _at: dict[tuple[Tier, str], Policy] = field(
@@ -187,6 +190,8 @@ class Policy:
             raise ValueError("uploads_per_day, evidence_max and results_per_job must be positive")
         if self.evidence_kept <= timedelta(0):
             raise ValueError("evidence_kept must be positive")
+        if self.exam_long_wait <= timedelta(0) or not 0 <= self.exam_more_time_percent <= 200:
+            raise ValueError("exam_long_wait must be positive, exam_more_time_percent 0 to 200")
 
     def _check_visits(self) -> None:
         if self.agree_within <= timedelta(0):

@@ -41,7 +41,7 @@ class Content:
     def facts(self, message: Message, about: Context) -> Mapping[str, object]:
         """The facts known about a message; a letter takes those it declares and no other."""
         if isinstance(about, PersonContext):
-            return _of_person(about)
+            return self._of_person(about)
         known: dict[str, object] = {
             "timezone": MARKETS[about.market].timezone,
             "package": self.packages[about.package].texts[about.language].name,
@@ -62,6 +62,16 @@ class Content:
             known |= _of_award(about, about.award)
         return _of_event(about) | known
 
+    def _of_person(self, about: PersonContext) -> dict[str, object]:
+        known: dict[str, object] = {"timezone": MARKETS[about.market].timezone}
+        if about.certificate is not None:
+            known["certificate"] = about.certificate
+            known["link"] = f"{self.base_url}/exam/{about.entry_data['certificate']}"
+        for name, value in about.entry_data.items():
+            if name in ENTRY_FIELDS and ENTRY_FIELDS[name].shape is Shape.MOMENT:
+                known[name] = datetime.fromisoformat(value)
+        return known
+
     def link(self, message: Message, about: MessageContext) -> str:
         """Where the letter's button leads; a customer's link is itself their credential."""
         if message.audience is Audience.CUSTOMER:
@@ -71,16 +81,6 @@ class Content:
         if about.offer:
             return f"{self.base_url}/friend/offers/{about.offer.id}"
         return f"{self.base_url}/friend/jobs/{message.booking_id}"
-
-
-def _of_person(about: PersonContext) -> dict[str, object]:
-    known: dict[str, object] = {"timezone": MARKETS[about.market].timezone}
-    if about.certificate is not None:
-        known["certificate"] = about.certificate
-    for name, value in about.entry_data.items():
-        if name in ENTRY_FIELDS and ENTRY_FIELDS[name].shape is Shape.MOMENT:
-            known[name] = datetime.fromisoformat(value)
-    return known
 
 
 def _of_event(about: MessageContext) -> dict[str, object]:

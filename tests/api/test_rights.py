@@ -38,7 +38,9 @@ WAITING = """
     WHERE NOT l.granted AND a.datname = current_database()
 """
 NOT_EXPORTED = {
-    **dict.fromkeys(["certificates", "packages", "prices", "partner_keys"], "of no person"),
+    **dict.fromkeys(
+        ["certificates", "exams", "packages", "prices", "partner_keys"], "of no person"
+    ),
     **dict.fromkeys(
         ["postcodes", "geocodes", "transitions", "migrations", "clock", "policies"], "of no person"
     ),

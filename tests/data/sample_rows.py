@@ -27,6 +27,7 @@ FILES = {"photo": id_(800), "bare": id_(801)}
 OPERATOR = id_(810)
 NEW = id_(900)
 POLICY = id_(901)
+SITTING = id_(902)
 SHA = b"\x01" * 32
 OF_FRIEND = {"booking_id": None, "subject_kind": "person", "subject_id": FRIENDS[2]}
 USED_ENDPOINT = "https://fcm.googleapis.com/fcm/send/rung"
@@ -96,6 +97,49 @@ def rows() -> dict[str, dict[str, Any]]:
             "friend_id": FRIENDS[1],
             "certificate": "mac",
             "valid": Range(NOW, NOW + HOUR),
+        },
+        "exams": {
+            "certificate": "mac",
+            "minutes": 20,
+            "pass_bp": 8000,
+            "attempts": 3,
+            "cooldown_days": 7,
+            "topics": {"signal": 10},
+            "names": {},
+        },
+        "questions": {
+            "code": "wifi-02",
+            "version": 1,
+            "certificate": "wifi",
+            "topic": "signal",
+            "difficulty": 1,
+            "key": "a",
+            "texts": {},
+            "retired_at": None,
+        },
+        "sittings": {
+            "id": NEW,
+            "friend_id": FRIENDS[2],
+            "certificate": "wifi",
+            "seed": 1,
+            "pass_bp": 8000,
+            "extra_minutes": 0,
+            "started_at": NOW,
+            "due_at": NOW + HOUR,
+        },
+        "sitting_questions": {
+            "sitting_id": SITTING,
+            "position": 2,
+            "question_id": 2,
+            "options": "abcd",
+        },
+        "exam_answers": {
+            "sitting_id": SITTING,
+            "no": 2,
+            "position": 1,
+            "choice": "a",
+            "at": NOW,
+            "due_at": NOW + HOUR,
         },
         "partner_members": {"partner_id": PARTNER, "friend_id": FRIENDS[2]},
         "blocks": {
@@ -294,6 +338,7 @@ async def insert_sample_rows(tx: asyncpg.Connection) -> None:
         if number < 7:
             await insert_row(tx, "friends", id=friend, ref=f"f{number}")
     await insert_row(tx, "friend_certificates", certificate="wifi", valid=Range(NOW, NOW + HOUR))
+    await _insert_sitting(tx)
     await insert_row(tx, "partners", id=PARTNER, name="Partner")
     await insert_row(tx, "partners", id=OTHER_PARTNER, name="Other")
     await insert_row(tx, "push_subscriptions", id=id_(420), endpoint=USED_ENDPOINT)
@@ -329,6 +374,16 @@ async def insert_sample_rows(tx: asyncpg.Connection) -> None:
         AWARDS["won"],
     )
     await _complete_booking(tx)
+
+
+async def _insert_sitting(tx: asyncpg.Connection) -> None:
+    """Insert the exam for Wi-Fi and a sitting of friend 1 with one answer."""
+    await insert_row(tx, "exams", certificate="wifi")
+    await insert_row(tx, "questions", code="wifi-01")
+    await insert_row(tx, "questions", code="wifi-00")
+    await insert_row(tx, "sittings", id=SITTING, friend_id=FRIENDS[1])
+    await insert_row(tx, "sitting_questions", position=1, question_id=1)
+    await insert_row(tx, "exam_answers", no=1)
 
 
 async def _insert_award(tx: asyncpg.Connection, name: str, offer: UUID, friend: UUID) -> None:

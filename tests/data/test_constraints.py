@@ -30,6 +30,7 @@ from tests.data.sample_rows import (
     OFFERS,
     POLICY,
     SHA,
+    SITTING,
     TICK,
     USED_ENDPOINT,
     insert_row,
@@ -93,6 +94,7 @@ def execution(statement: str, *args: Any):
 
 ACCEPTED = "UPDATE offers SET state = 'accepted', answered_at = $1 WHERE id = $2"
 TO = "UPDATE {} SET state = $1 WHERE id = $2"
+END_SITTING = "UPDATE sittings SET state = $1, ended_at = $2, correct = 1 WHERE id = $3"
 SCHEDULE = "UPDATE awards SET appointment = $1 WHERE id = $2"
 
 
@@ -290,6 +292,50 @@ INVALID_ROWS: list[tuple[str, dict[str, Any], str]] = [
     ("journal", {"kind": "Paused"}, "journal_kind_check"),
     ("journal", {"actor": "operator:Olga"}, "journal_actor_check"),
     ("journal", {"data": []}, "journal_data_check"),
+    ("exams", {"certificate": "wifi"}, "exams_pkey"),
+    ("exams", {"certificate": "tea"}, "exams_certificate_fkey"),
+    ("exams", {"minutes": 4}, "exams_minutes_check"),
+    ("exams", {"minutes": 181}, "exams_minutes_check"),
+    ("exams", {"pass_bp": 4999}, "exams_pass_bp_check"),
+    ("exams", {"pass_bp": 10_001}, "exams_pass_bp_check"),
+    ("exams", {"attempts": 0}, "exams_attempts_check"),
+    ("exams", {"cooldown_days": 0}, "exams_cooldown_days_check"),
+    ("exams", {"topics": []}, "exams_topics_check"),
+    ("exams", {"names": []}, "exams_names_check"),
+    ("questions", {"code": "WiFi 2"}, "questions_code_check"),
+    ("questions", {"code": "wifi-01"}, "questions_code_version_key"),
+    ("questions", {"code": "wifi-01", "version": 2}, "questions_current"),
+    ("questions", {"version": 0}, "questions_version_check"),
+    ("questions", {"certificate": "mac"}, "questions_certificate_fkey"),
+    ("questions", {"topic": ""}, "questions_topic_check"),
+    ("questions", {"difficulty": 4}, "questions_difficulty_check"),
+    ("questions", {"key": "e"}, "questions_key_check"),
+    ("questions", {"texts": []}, "questions_texts_check"),
+    ("sittings", {"friend_id": FRIENDS[1]}, "sittings_one_open"),
+    ("sittings", {"friend_id": FRIENDS[7]}, "sittings_friend_id_fkey"),
+    ("sittings", {"certificate": "mac"}, "sittings_certificate_fkey"),
+    ("sittings", {"id": SITTING}, "sittings_pkey"),
+    ("sittings", {"pass_bp": 0}, "sittings_pass_bp_check"),
+    ("sittings", {"extra_minutes": -1}, "sittings_extra_minutes_check"),
+    ("sittings", {"due_at": NOW}, "sitting_lasts"),
+    ("sittings", {"answered": 401}, "sittings_answered_check"),
+    ("sittings", {"correct": 1}, "sitting_ended"),
+    ("sittings", {"ended_at": NOW, "correct": 1}, "sitting_ended"),
+    ("sittings", {"reason": "no"}, "sitting_reason"),
+    ("sittings", {"state": "passed", "correct": 1, "ended_at": NOW}, "sitting_transition"),
+    ("sitting_questions", {"sitting_id": NEW}, "sitting_questions_sitting_id_fkey"),
+    ("sitting_questions", {"question_id": 9}, "sitting_questions_question_id_fkey"),
+    ("sitting_questions", {"position": 1}, "sitting_questions_pkey"),
+    ("sitting_questions", {"position": 21}, "sitting_questions_position_check"),
+    ("sitting_questions", {"question_id": 1}, "sitting_questions_sitting_id_question_id_key"),
+    ("sitting_questions", {"options": "abca"}, "sitting_questions_options_check"),
+    ("exam_answers", {"no": 1}, "exam_answers_pkey"),
+    ("exam_answers", {"no": 0}, "exam_answers_no_check"),
+    ("exam_answers", {"choice": "e"}, "exam_answers_choice_check"),
+    ("exam_answers", {"at": NOW + HOUR}, "exam_answer_in_time"),
+    ("exam_answers", {"due_at": NOW + 2 * HOUR}, "exam_answer_of_sitting"),
+    ("exam_answers", {"sitting_id": NEW}, "exam_answer_of_sitting"),
+    ("exam_answers", {"position": 3}, "exam_answer_to_drawn"),
     ("audit", {"subject_kind": "person"}, "audit_subject_has_id"),
     ("answers", {"key": "used"}, "answers_pkey"),
     ("answers", {"key": ""}, "answers_key_check"),
@@ -456,6 +502,59 @@ SEQUENCES: list[tuple[str, list[Any], str]] = [
         "booking_rounds_bounded",
     ),
     (
+        "a sitting that ends without a result",
+        [execution(TO.format("sittings"), "failed", SITTING)],
+        "sitting_ended",
+    ),
+    (
+        "a sitting with less than no right answer",
+        [
+            execution(
+                "UPDATE sittings SET state = 'failed', ended_at = $1, correct = -1 WHERE id = $2",
+                NOW,
+                SITTING,
+            )
+        ],
+        "sittings_correct_check",
+    ),
+    (
+        "a sitting that ended before it began",
+        [execution(END_SITTING, "failed", NOW - TICK, SITTING)],
+        "sitting_ended",
+    ),
+    (
+        "a failed sitting that becomes a pass",
+        [
+            execution(END_SITTING, "failed", NOW, SITTING),
+            execution(TO.format("sittings"), "passed", SITTING),
+        ],
+        "sitting_transition",
+    ),
+    (
+        "a sitting that opens again",
+        [
+            execution(END_SITTING, "practical_due", NOW, SITTING),
+            execution(END_SITTING, "open", None, SITTING),
+        ],
+        "sitting_transition",
+    ),
+    (
+        "a practical check declined with an empty reason",
+        [
+            execution(END_SITTING, "practical_due", NOW, SITTING),
+            execution("UPDATE sittings SET state = 'declined', reason = '' WHERE id = $1", SITTING),
+        ],
+        "sittings_reason_check",
+    ),
+    (
+        "a practical check declined without a reason",
+        [
+            execution(END_SITTING, "practical_due", NOW, SITTING),
+            execution(TO.format("sittings"), "declined", SITTING),
+        ],
+        "sitting_reason",
+    ),
+    (
         "a timer that is due early",
         [execution("UPDATE timers SET not_before = due_at - interval '1 microsecond'")],
         "timer_not_early",
@@ -591,6 +690,7 @@ def test_history_cannot_be_changed(samples: SampleDatabase, role: str, table: st
             f"DELETE FROM {t}"
             for t in ("messages", "partners", "partner_keys", "prices", "subjects")
         ),
+        *(f"DELETE FROM {t}" for t in ("exams", "questions", "sittings")),
         "TRUNCATE bookings CASCADE",
         "TRUNCATE timers",
         "INSERT INTO transitions VALUES ('bookings', 'cancelled', 'open')",
@@ -612,6 +712,30 @@ def test_history_cannot_be_changed(samples: SampleDatabase, role: str, table: st
 def test_the_service_may_not(samples: SampleDatabase, statement: str):
     with pytest.raises((asyncpg.InsufficientPrivilegeError, asyncpg.FeatureNotSupportedError)):
         samples.attempt("service", execution(statement))
+
+
+@pytest.mark.parametrize("role", ROLES)
+@pytest.mark.parametrize("table", ["sitting_questions", "exam_answers"])
+@pytest.mark.parametrize(
+    "statement", ["UPDATE {} SET position = position", "DELETE FROM {}", "TRUNCATE {} CASCADE"]
+)
+def test_what_was_asked_and_answered_cannot_be_changed(
+    samples: SampleDatabase, role: str, table: str, statement: str
+):
+    with pytest.raises(asyncpg.InsufficientPrivilegeError):
+        samples.attempt(role, execution(statement.format(table)))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        *(f"questions SET {column}" for column in ("key = 'a'", "texts = '{}'", "version = 9")),
+        *(f"sittings SET {column}" for column in ("due_at = due_at", "pass_bp = 5000", "seed = 2")),
+    ],
+)
+def test_the_service_may_not_change_what_a_sitting_rests_on(samples: SampleDatabase, change: str):
+    with pytest.raises(asyncpg.InsufficientPrivilegeError):
+        samples.attempt("service", execution(f"UPDATE {change}"))
 
 
 def test_an_event_cannot_name_its_own_predecessor(samples: SampleDatabase):

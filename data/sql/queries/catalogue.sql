@@ -1,7 +1,9 @@
 -- name: put_certificate
-INSERT INTO certificates (code, texts, valid_months) VALUES ($1, $2, $3)
-ON CONFLICT (code) DO UPDATE SET texts = excluded.texts, valid_months = excluded.valid_months
-WHERE (certificates.texts, certificates.valid_months) IS DISTINCT FROM (excluded.texts, excluded.valid_months)
+INSERT INTO certificates (code, texts, valid_months, practical) VALUES ($1, $2, $3, $4)
+ON CONFLICT (code) DO UPDATE SET texts = excluded.texts, valid_months = excluded.valid_months,
+  practical = excluded.practical
+WHERE (certificates.texts, certificates.valid_months, certificates.practical)
+  IS DISTINCT FROM (excluded.texts, excluded.valid_months, excluded.practical)
 
 -- name: put_package
 INSERT INTO packages (code, category, tier, minutes, certificates, texts, active) VALUES ($1, $2, $3, $4, $5, $6, true)

@@ -36,3 +36,12 @@ WHERE friend_id = $1 AND told_at IS NULL AND upper(valid) > moment() ORDER BY up
 -- name: mark_told
 UPDATE friend_certificates SET told_at = moment()
 WHERE friend_id = $1 AND told_at IS NULL AND (certificate, upper(valid)) IN (SELECT * FROM unnest($2::text[], $3::timestamptz[]))
+
+-- name: give
+-- From now on, or from the end of the one held: a friend who sits early loses no day.
+INSERT INTO friend_certificates (friend_id, certificate, valid)
+SELECT $1, k.code, tstzrange(h.start, h.start + make_interval(months => k.valid_months))
+FROM certificates k, LATERAL (
+  SELECT greatest(moment(), max(upper(valid))) AS start, bool_or(upper_inf(valid)) AS lasts
+  FROM friend_certificates WHERE friend_id = $1 AND certificate = $2) AS h
+WHERE k.code = $2 AND h.lasts IS NOT TRUE

@@ -25,6 +25,13 @@ SELECT jsonb_build_object(
   'operator', (SELECT to_jsonb(o) FROM operators o WHERE o.id = p.id),
   'certificates', (SELECT coalesce(jsonb_agg(to_jsonb(c) - 'friend_id'), '[]') FROM friend_certificates c
                    WHERE c.friend_id = p.id),
+  'sittings', (SELECT coalesce(jsonb_agg(to_jsonb(s) - 'friend_id' - 'seed' || jsonb_build_object('answers', (
+                 SELECT coalesce(jsonb_agg(jsonb_build_object('at', x.at,
+                   'question', q.texts -> p.language::text ->> 'text',
+                   'answer', q.texts -> p.language::text ->> x.choice) ORDER BY x.no), '[]')
+                 FROM exam_answers x JOIN sitting_questions d USING (sitting_id, position)
+                 JOIN questions q ON q.id = d.question_id WHERE x.sitting_id = s.id)) ORDER BY s.started_at), '[]')
+               FROM sittings s WHERE s.friend_id = p.id),
   'communities', (SELECT coalesce(jsonb_agg(n.name), '[]') FROM partner_members m JOIN partners n ON n.id = m.partner_id
                   WHERE m.friend_id = p.id),
   'blocks', (SELECT coalesce(jsonb_agg(jsonb_build_object('at', k.at) ORDER BY k.at), '[]')
@@ -130,6 +137,7 @@ WITH f AS (UPDATE friends SET ref = 'erased:' || id, state = 'suspended', alarme
      m AS (DELETE FROM partner_members WHERE friend_id IN (SELECT id FROM f)),
      b AS (DELETE FROM blocks WHERE friend_id IN (SELECT id FROM f)),
      p AS (DELETE FROM push_subscriptions WHERE friend_id IN (SELECT id FROM f)),
+     s AS (UPDATE sittings SET reason = '–' WHERE friend_id IN (SELECT id FROM f) AND reason IS NOT NULL),
      t AS (DELETE FROM timers WHERE subject_kind = 'person' AND subject_id IN (SELECT id FROM f))
 UPDATE ratings SET comment = NULL WHERE friend_id IN (SELECT id FROM f) AND comment IS NOT NULL
 

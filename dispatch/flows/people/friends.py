@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from itertools import islice
@@ -148,7 +148,7 @@ async def import_rows(
     if dry_run or ((bad or taken) and not skip_bad):
         await _record_check(rt, actor, rows=len(rows), bad=bad + len(taken))
     else:
-        await _refresh_and_retry(rt, done.changed, done.markets)
+        await refresh_and_retry(rt, done.changed, done.markets)
     return done.counts(), [(row, taken[row.ref]) for row in rows if row.ref in taken]
 
 
@@ -256,7 +256,7 @@ async def change_profile(rt: Runtime, friend_id: FriendId, change: ProfileChange
             raise NotFound("there is no such friend")
         await _apply(rt, tx, friend_id, change)
         row = await friend_admin.profile(tx, friend_id)
-    await _refresh_and_retry(rt, {friend_id}, set())
+    await refresh_and_retry(rt, {friend_id})
     return row
 
 
@@ -336,7 +336,7 @@ async def set_state(
                 by, words = reason
                 if await desk.add_friend_note(tx, friend_id, by, f"{state}: {words}") is None:
                     raise NotesFull("reason")
-    await _refresh_and_retry(rt, {friend_id}, set())
+    await refresh_and_retry(rt, {friend_id})
 
 
 async def set_limits(
@@ -347,7 +347,7 @@ async def set_limits(
         if not await friend_admin.set_limits(tx, friend_id, allowed):
             raise NotFound("there is no such friend")
         await _record(tx, friend_id, "friend.limited", actor, **asdict(allowed))
-    await _refresh_and_retry(rt, {friend_id}, set())
+    await refresh_and_retry(rt, {friend_id})
 
 
 async def certify(rt: Runtime, friend_id: FriendId, code: str, *, actor: str) -> None:
@@ -361,7 +361,7 @@ async def certify(rt: Runtime, friend_id: FriendId, code: str, *, actor: str) ->
         if given:
             await _record(tx, friend_id, "friend.certified", actor, certificate=code)
             await certificates.keep_timers(rt, tx, [friend_id])
-    await _refresh_and_retry(rt, {friend_id}, set())
+    await refresh_and_retry(rt, {friend_id})
 
 
 async def uncertify(rt: Runtime, friend_id: FriendId, code: str, *, actor: str) -> None:
@@ -371,7 +371,7 @@ async def uncertify(rt: Runtime, friend_id: FriendId, code: str, *, actor: str) 
         if not await friend_admin.uncertify(tx, friend_id, code):
             raise NotFound("this friend does not hold this certificate")
         await _record(tx, friend_id, "friend.uncertified", actor, certificate=code)
-    await _refresh_and_retry(rt, {friend_id}, set())
+    await refresh_and_retry(rt, {friend_id})
 
 
 async def _record(
@@ -390,7 +390,7 @@ async def set_membership(
         if changed := await change(tx, partner, members):
             happening = Happening(subjects.partner(partner), kind, {"members": changed})
             await journal.record(tx, happening, actor=actor)
-    await _refresh_and_retry(rt, set(members), set())
+    await refresh_and_retry(rt, set(members))
 
 
 async def block_customer(
@@ -400,7 +400,7 @@ async def block_customer(
     async with transaction(rt.pool) as tx:
         if await friend_admin.block(tx, friend_id, customer, by_friend):
             await _record(tx, friend_id, "friend.blocked", actor, by_friend=by_friend)
-    await _refresh_and_retry(rt, {friend_id}, set())
+    await refresh_and_retry(rt, {friend_id})
 
 
 async def refresh_index(rt: Runtime, changed: Iterable[FriendId]) -> None:
@@ -417,7 +417,9 @@ async def refresh_index(rt: Runtime, changed: Iterable[FriendId]) -> None:
                 rt.index.remove(friend_id)
 
 
-async def _refresh_and_retry(rt: Runtime, changed: set[FriendId], markets: set[Market]) -> None:
+async def refresh_and_retry(
+    rt: Runtime, changed: set[FriendId], markets: Collection[Market] = ()
+) -> None:
     """After the commit: update the index, and retry unfilled bookings soon."""
     await refresh_index(rt, changed)
     async with transaction(rt.pool) as tx:
