@@ -65,6 +65,7 @@ class TimerKind(StrEnum):
     AGREEMENT_DUE = "agreement_due"
     CERTIFICATE_ENDING = "certificate_ending"
     SITTING_DUE = "sitting_due"
+    CONTACT_CONTESTED = "contact_contested"
 
 
 class Outcome(StrEnum):

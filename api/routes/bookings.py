@@ -42,7 +42,7 @@ from data.store import read_models
 from dispatch.flows import desk
 from dispatch.flows.batched_lookups import lookups
 from dispatch.flows.execute import CommandResult, KeyReused, ReferenceTaken, StoredResponse
-from dispatch.flows.jobs import commands
+from dispatch.flows.jobs import commands, contacts
 from dispatch.flows.jobs.orders import NoSuchFavourite, Order, QuoteExpired
 from dispatch.flows.read_only import read_connection
 from dispatch.rules.jobs import customer_links
@@ -50,6 +50,7 @@ from dispatch.rules.jobs.catalogue import UnknownPackage
 from dispatch.rules.jobs.reasons import cancel_reason
 from dispatch.rules.jobs.refusals import (
     AlreadyRated,
+    ContactDeadlinePassed,
     ContestOver,
     FeeChanged,
     NotInThisState,
@@ -241,13 +242,30 @@ async def confirm_booking(
 async def report_no_contact(
     rt: Rt, caller: CurrentCustomer, booking_id: UUID
 ) -> responses.BookingResponse:
-    """Without an appointment: remind the friend, or alert the desk if they claim contact.
+    """Without an appointment: remind the friend, or contest the contact that they claim.
 
-    Idempotent.
+    A contest pauses the job: without the friend's answer in time it is offered to others. The desk
+    sees it. Idempotent.
     """
     if caller.booking_id != booking_id:
         raise NotFound
     await commands.report_no_call(rt, caller.booking_id)
+    view = await visible_booking(rt, caller, BookingId(booking_id))
+    return presenters.present_booking_to(caller, view, rt.policy)
+
+
+@router.post(
+    "/{booking_id}/called",
+    summary="Confirm the contact",
+    responses=problems(NotFound, NotInThisState, ContactDeadlinePassed),
+)
+async def confirm_contact(
+    rt: Rt, caller: CurrentCustomer, booking_id: UUID
+) -> responses.BookingResponse:
+    """Say that the friend has been in touch; it settles a report that nobody called. Idempotent."""
+    if caller.booking_id != booking_id:
+        raise NotFound
+    await contacts.confirm_reached(rt, caller.booking_id)
     view = await visible_booking(rt, caller, BookingId(booking_id))
     return presenters.present_booking_to(caller, view, rt.policy)
 

@@ -17,14 +17,16 @@ from data.markets import MARKETS
 from data.records.ids import BookingId
 from data.records.jobs import Protocol
 from data.store.read_models import BookingView, Holder
-from dispatch.flows.jobs import commands
+from dispatch.flows.jobs import commands, contacts
 from dispatch.rules.jobs import signature
 from dispatch.rules.jobs.reasons import incomplete_reason
 from dispatch.rules.jobs.refusals import (
     AppointmentOverlaps,
     AppointmentUnfit,
     CompletedTooEarly,
+    ContactContested,
     ContactDeadlinePassed,
+    EvidenceUnfit,
     NotInThisState,
 )
 from dispatch.rules.refusals import NotFound
@@ -33,7 +35,7 @@ from dispatch.runtime import Runtime
 
 router = APIRouter(prefix="/v1/bookings/{booking_id}", tags=["friends"], route_class=CompiledRoute)
 
-ANY_STEP = problems(NotFound, NotInThisState, ContactDeadlinePassed)
+ANY_STEP = problems(NotFound, NotInThisState, ContactDeadlinePassed, ContactContested)
 
 
 @router.post("/contacted", summary="Confirm contact with the customer", responses=ANY_STEP)
@@ -46,10 +48,30 @@ async def report_contact(
 
 
 @router.post(
+    "/contact-evidence",
+    summary="Answer a contest of the contact",
+    responses=problems(NotFound, NotInThisState, ContactDeadlinePassed, EvidenceUnfit),
+)
+async def answer_contest(
+    rt: Rt, caller: CurrentFriend, booking_id: UUID, body: requests.CallRequest
+) -> responses.ProgressResponse:
+    """Say when you called; the job goes on, and the desk sees both. Idempotent."""
+    done = await contacts.answer_contest(
+        rt, BookingId(booking_id), caller.friend_id, body.called_at
+    )
+    return presenters.present_progress(done.job, done.job.award)
+
+
+@router.post(
     "/appointment",
     summary="Set the appointment",
     responses=problems(
-        NotFound, NotInThisState, ContactDeadlinePassed, AppointmentUnfit, AppointmentOverlaps
+        NotFound,
+        NotInThisState,
+        ContactDeadlinePassed,
+        ContactContested,
+        AppointmentUnfit,
+        AppointmentOverlaps,
     ),
 )
 async def set_appointment(
@@ -99,7 +121,9 @@ async def start_work(rt: Rt, caller: CurrentFriend, booking_id: UUID) -> respons
 @router.post(
     "/complete",
     summary="Complete the job",
-    responses=problems(NotFound, NotInThisState, ContactDeadlinePassed, CompletedTooEarly),
+    responses=problems(
+        NotFound, NotInThisState, ContactDeadlinePassed, ContactContested, CompletedTooEarly
+    ),
 )
 async def complete_work(
     rt: Rt, caller: CurrentFriend, booking_id: UUID, body: requests.CompleteRequest

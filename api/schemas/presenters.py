@@ -23,7 +23,7 @@ from data.records.ids import OfferId
 from data.records.jobs import Award, Booking, Job
 from data.store import read_models
 from dispatch.flows.execute import CommandResult
-from dispatch.rules.jobs import cancellation, contest, matching, visibility, visit
+from dispatch.rules.jobs import cancellation, contact, contest, matching, visibility, visit
 from dispatch.rules.jobs import job as rules
 from dispatch.rules.money import earnings
 from dispatch.rules.people.names import first_name
@@ -204,8 +204,7 @@ def _cancellation(
         view.state,
         view.price,
         None if by_desk or holder is None else holder.award.appointment,
-        contact_disputed=holder is not None
-        and cancellation.is_contact_disputed(holder.award.contacted_at, holder.award.disputed_at),
+        contact_disputed=holder is not None and contact.is_disputed(holder.award),
         now=view.now,
         policy=policy.at(view.tier, view.package),
     )

@@ -198,6 +198,14 @@ class AppointmentRequest(RequestModel):
     ends_at: Moment | None = None
 
 
+class CallRequest(RequestModel):
+    """When the friend called the customer, as the telephone's list of calls says."""
+
+    model_config = example({"called_at": "2026-03-03T14:00:00Z"})
+
+    called_at: Moment
+
+
 class DelayRequest(RequestModel):
     """By how many minutes the friend is late for the appointment."""
 

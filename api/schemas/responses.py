@@ -11,6 +11,7 @@ from pydantic import Field, WithJsonSchema
 from api.schemas.base import Money, ResponseModel
 from data.enums import Audience, BookingState, OfferState, Outcome, Wish
 from data.markets import Language, Market
+from dispatch.rules.jobs.contact import ContactContest
 from dispatch.rules.jobs.contest import Contest
 from dispatch.rules.jobs.events import EVENTS, seen_by
 from dispatch.rules.jobs.outcomes import FRIEND_OUTCOMES, Nearness
@@ -100,6 +101,9 @@ class Milestones(ResponseModel):
     on_the_way_at: datetime | None = None
     delayed_minutes: int | None = None
     contest: Contest | None = None
+    contact_contest: ContactContest | None = None
+    answer_by: datetime | None = None
+    called_at: datetime | None = None
     started_at: datetime | None = None
     ended_at: datetime | None = None
 

@@ -92,6 +92,7 @@ class Policy:
     privacy_after: timedelta = timedelta(days=14)
     quote_life: timedelta = timedelta(minutes=15)
     agree_within: timedelta = timedelta(days=3)
+    answer_contest_within: timedelta = timedelta(hours=12)
     appointment_ahead: timedelta = timedelta(days=60)
     appointment_max: timedelta = timedelta(hours=24)
     early_departure: timedelta = timedelta(hours=2)
@@ -194,8 +195,8 @@ class Policy:
             raise ValueError("exam_long_wait must be positive, exam_more_time_percent 0 to 200")
 
     def _check_visits(self) -> None:
-        if self.agree_within <= timedelta(0):
-            raise ValueError("agree_within must be positive")
+        if min(self.agree_within, self.answer_contest_within) <= timedelta(0):
+            raise ValueError("agree_within and answer_contest_within must be positive")
         if self.contest_within <= timedelta(0):
             raise ValueError("contest_within must be positive")
         if self.early_departure < timedelta(0):

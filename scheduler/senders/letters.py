@@ -90,6 +90,7 @@ KINDS: Final[Mapping[str, Kind]] = {
     "price": Kind.MONEY,
     "expires_at": Kind.MOMENT,
     "until": Kind.MOMENT,
+    "answer_by": Kind.MOMENT,
     "contact_due_at": Kind.MOMENT,
     "starts_at": Kind.MOMENT,
     "ends_at": Kind.CLOCK,

@@ -92,6 +92,8 @@ def _of_event(about: MessageContext) -> dict[str, object]:
             facts[name] = value
         elif shape is Shape.MINUTES:
             facts[name] = timedelta(minutes=value)
+        elif shape is Shape.MOMENT:
+            facts[name] = datetime.fromisoformat(value)
         elif shape is Shape.MINOR_UNITS:
             facts[fact_of(name)] = Money(amount=value, currency=about.price.currency)
     return facts

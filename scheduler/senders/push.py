@@ -44,7 +44,7 @@ TIMEOUT_S = 10.0
 RESPONSE_BYTES_MAX = 16_384
 DECLARATIVE = 8030
 PHONES_ONLY = frozenset(template.name for template in TEMPLATES.values() if template.facts is None)
-OPENS_HOME = PHONES_ONLY | {"contact_missed", ALARM}
+OPENS_HOME = PHONES_ONLY | {"contact_missed", "contact_unanswered", ALARM}
 SILENT = PHONES_ONLY
 DEFAULT_LIFE = timedelta(hours=1)
 MAILED_AFTER = 1 / 4

@@ -363,3 +363,28 @@ async def test_every_event_is_a_declared_one(api, clock, owner):
     await winner.post(f"{at}/on-the-way")
     kinds = {row["kind"] for row in await owner.fetch("SELECT kind FROM events")}
     assert {"appointment.move_asked", "booking.on_the_way"} <= kinds <= EVENTS.keys()
+
+
+async def test_a_contested_contact_is_answered_or_settled_and_its_queue_empties(
+    api, clock, problem
+):
+    booking, _ = await api.win("f1")
+    at, winner = f"/v1/bookings/{booking['id']}", await api.friend("f1")
+    customer, desk = api.client(booking["token"]), await api.operator()
+    await winner.post(f"{at}/contacted")
+    seen = (await customer.post(f"{at}/not-called")).json()
+    assert seen["contact_contest"] == "open"
+    later = (await clock.now() + timedelta(hours=5)).isoformat()
+    problem(await winner.post(f"{at}/appointment", {"starts_at": later}), 409, "contact-contested")
+    odd = await winner.post(f"{at}/contact-evidence", {"called_at": later})
+    assert problem(odd, 422, "evidence-unfit")["errors"][0]["field"] == "called_at"
+    called = {"called_at": (await clock.now()).isoformat()}
+    for _ in range(2):
+        answered = await winner.post(f"{at}/contact-evidence", called)
+        assert answered.json()["contact_contest"] == "answered"
+    queued = "/v1/desk/bookings?queue=disputed"
+    assert len((await desk.get(queued)).json()["items"]) == 1
+    assert (await desk.post(f"{at}/uphold")).json()["contact_contest"] == "settled"
+    assert (await desk.get(queued)).json()["items"] == []
+    assert (await customer.post(f"{at}/called")).status_code == 200
+    assert (await winner.post(f"{at}/appointment", {"starts_at": later})).status_code == 200

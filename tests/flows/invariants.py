@@ -120,6 +120,14 @@ VIOLATIONS = {
         AND (e.data -> 'claimed' = 'true' OR NOT EXISTS (
           SELECT FROM events c WHERE c.booking_id = e.booking_id AND c.seq > e.seq
           AND c.kind = 'booking.contacted' AND c.data ->> 'friend' = e.data ->> 'friend'))""",
+    "a contest without its deadline, or a deadline without its contest": """
+        SELECT b.id FROM bookings b LEFT JOIN awards a ON a.id = b.award_id
+        LEFT JOIN timers t ON t.booking_id = b.id AND t.kind = 'contact_contested'
+        WHERE t.due_at IS DISTINCT FROM CASE WHEN a.marks ->> 'contact_contest' = 'open'
+          THEN (a.marks ->> 'answer_by')::timestamptz END""",
+    "a paused job in another state than contacted": """
+        SELECT b.id FROM bookings b JOIN awards a ON a.id = b.award_id
+        WHERE a.marks ->> 'contact_contest' = 'open' AND b.state <> 'contacted'""",
     "a dispute that a later confirmed contact did not remove": """
         SELECT id FROM awards WHERE disputed_at < contacted_at""",
     "a rating of a booking that is not completed": """

@@ -22,7 +22,7 @@ from data.settings import Settings
 from data.store import jobs as store
 from data.store.friend_admin import FriendLimits
 from dispatch.flows.bootstrap import load_index, open_runtime
-from dispatch.flows.jobs import commands
+from dispatch.flows.jobs import commands, contacts
 from dispatch.flows.partners import accounts
 from dispatch.flows.people import friends
 from dispatch.flows.people.friends import ProfileChange
@@ -340,6 +340,19 @@ class Run:
             self.attempt(word, commands.report_no_call(rt, booking))
         else:
             self.attempt(word, commands.request_move(rt, booking, wishes=(), note="Later."))
+
+    @step(booking=BOOKING, number=NUMBERS, word=["answer_contest", "confirm_reached"])
+    def reach(self, booking, number, word):
+        rt = self.bench.rt
+        # The friend answers only a contest, which a walk would rarely have made just before.
+        self.attempt("report_no_call", commands.report_no_call(rt, booking))
+        if word == "answer_contest":
+            called_at = self.run(self.bench.clock.now())
+            self.attempt(
+                word, contacts.answer_contest(rt, booking, self.holder(booking, number), called_at)
+            )
+        else:
+            self.attempt(word, contacts.confirm_reached(rt, booking))
 
     @step(booking=BOOKING, word=["contest", "uphold", "reopen"])
     def object(self, booking, word):

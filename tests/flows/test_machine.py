@@ -23,7 +23,7 @@ from hypothesis.stateful import (
 
 from data.enums import BookingState
 from dispatch import flows
-from dispatch.flows.jobs import commands
+from dispatch.flows.jobs import commands, contacts
 from dispatch.flows.people import friends
 from dispatch.rules.policy import RankBy
 from tests.flows.steps import ALTERATIONS, BOOKING, RULES, UNFILLED, Bench, Run
@@ -63,6 +63,7 @@ COMMANDS = {
         "rate": "rate",
         "fire_due_timers": "sweep",
     },
+    contacts: {"answer_contest": "reach", "confirm_reached": "reach"},
     friends: {"set_state": "pause", **dict.fromkeys(ALTERATIONS, "alter")},
 }
 # Read only, or the same transaction rolled back.
@@ -70,7 +71,14 @@ NO_COMMANDS = {"profile", "import_rows"}
 # Modules whose functions change neither a job nor a friend who may be asked.
 OTHER_MODULES = {
     *("batched_lookups", "bootstrap", "candidates", "desk", "execute", "group_commit"),
-    *("maintenance", "read_only", "jobs.orders", "jobs.replays", "partners.accounts"),
+    *(
+        "maintenance",
+        "read_only",
+        "jobs.callers",
+        "jobs.orders",
+        "jobs.replays",
+        "partners.accounts",
+    ),
     *("people.profile", "people.push_subscriptions", "people.sessions"),
     *("people.account_mails", "people.friend_edits", "people.rights", "people.passkeys"),
     *("places.coverage", "places.postcodes", "places.supply"),
@@ -98,7 +106,7 @@ LIFE = [
         "renew_link",
     ),
     *("report_no_call", "request_move", "delay", "take_back_on_the_way", "rate"),
-    *("contest", "uphold", "reopen"),
+    *("contest", "uphold", "reopen", "answer_contest", "confirm_reached"),
 ]
 
 

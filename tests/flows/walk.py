@@ -20,7 +20,10 @@ ONWARD: Mapping[str, Sequence[str]] = {
     BookingState.OPEN: ("accept", "all_accept_at_once", "decline", "decline", "award_by_hand"),
     BookingState.UNFILLED: ("active", "redispatch", "award_by_hand", "sweep"),
     BookingState.AWARDED: ("confirm_contact", "confirm_contact", "report_no_call"),
-    BookingState.CONTACTED: ("schedule", "schedule", "schedule", "start"),
+    BookingState.CONTACTED: (
+        *("schedule", "schedule", "schedule", "start"),
+        *("report_no_call", "answer_contest", "confirm_reached"),
+    ),
     BookingState.SCHEDULED: ("request_move", "delay", "delay", "mark_on_the_way", "start"),
     BookingState.UNDER_WAY: ("complete", "mark_incomplete", "hand_back"),
     BookingState.COMPLETED: ("rate", "book", "uphold", "reopen"),

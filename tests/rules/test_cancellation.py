@@ -8,7 +8,8 @@ from data.enums import BookingState
 from data.markets import Currency
 from data.records.jobs import Appointment
 from data.records.money import Money
-from dispatch.rules.jobs import cancellation, visit
+from data.replace import replace
+from dispatch.rules.jobs import cancellation, contact, visit
 from dispatch.rules.jobs import job as rules
 from dispatch.rules.jobs.refusals import FeeChanged
 from dispatch.rules.policy import POLICY, Policy
@@ -50,12 +51,15 @@ def test_without_appointment_or_with_disputed_contact_cancelling_is_free():
     nothing = cancellation.CancellationTerms(fee=FREE, free_until=None)
     assert cost(MET.starts_at, appointment=None, state=BookingState.CONTACTED) == nothing
     assert cost(MET.starts_at, contact_disputed=True) == nothing
-    assert cancellation.is_contact_disputed(NOW, NOW)
-    assert not cancellation.is_contact_disputed(NOW, NOW - TICK), (
-        "reported before the contact was confirmed"
-    )
-    assert not cancellation.is_contact_disputed(None, NOW)
-    assert not cancellation.is_contact_disputed(NOW, None)
+    award = Scenario(*friends(4)).award().job.award
+    for contacted_at, disputed_at, disputed in [
+        (NOW, NOW, True),
+        (NOW, NOW - TICK, False),  # reported before the contact was confirmed
+        (None, NOW, False),
+        (NOW, None, False),
+    ]:
+        changed = replace(award, contacted_at=contacted_at, disputed_at=disputed_at)
+        assert contact.is_disputed(changed) is disputed
 
 
 def test_a_booking_that_cannot_be_cancelled_has_no_terms():
@@ -111,6 +115,7 @@ def test_an_early_cancel_and_a_cancel_by_the_desk_are_free():
     desk = scheduled("operator:0197f0a0-0000-7000-8000-000000000009")
     disputed = Scenario(*friends(4), actor="customer").contact()
     disputed.apply(visit.report_no_call)
+    disputed.apply(contact.answer, NOW)
     disputed.apply(rules.schedule, NOW + 2 * HOUR, NOW + 3 * HOUR, ())
     for scenario in (early, desk, disputed):
         result = scenario.apply(rules.cancel, "other", 0)

@@ -5,8 +5,8 @@ from datetime import timedelta
 import pytest
 
 from data.enums import Audience, TimerKind, Wish
+from dispatch.rules.jobs import contact, matching, signature, visit
 from dispatch.rules.jobs import job as rules
-from dispatch.rules.jobs import matching, signature, visit
 from dispatch.rules.jobs.refusals import NotInThisState
 from dispatch.rules.jobs.visibility import customer_of, friend, visible_events
 from dispatch.rules.policy import POLICY, Policy
@@ -40,10 +40,12 @@ def test_before_contact_the_friend_is_reminded_once_an_award():
     assert scenario.apply(visit.report_no_call) is not None
 
 
-def test_after_a_confirmed_contact_a_dispute_goes_to_the_desk_only():
+def test_under_way_a_dispute_goes_to_the_desk_only():
     scenario = Scenario(*friends(4)).contact()
+    scenario.apply(rules.start)
     result = scenario.apply(visit.report_no_call)
     assert result.messages == ()
+    assert scenario.job.timers == {}
     assert scenario.events[-1].data["claimed"] is True
     assert scenario.job.award.disputed_at == scenario.now
 
@@ -63,6 +65,7 @@ def test_a_clock_set_back_does_not_prevent_the_report():
     scenario = Scenario(*friends(4)).contact()
     scenario.advance(hours=-1)
     scenario.apply(visit.report_no_call)
+    scenario.apply(contact.confirm)
     scenario.apply(visit.mark_on_the_way)
     assert scenario.job.award.disputed_at == scenario.job.award.contacted_at == NOW
     assert scenario.job.award.on_the_way_at == NOW

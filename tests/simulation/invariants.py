@@ -79,7 +79,7 @@ def check_job(job: Job) -> None:
 
 
 def _check_timers(job: Job) -> None:
-    timers, state = job.timers, job.booking.state
+    timers, state, award = job.timers, job.booking.state, job.award
     expiry = min((o.expires_at for o in job.live), default=None)
     require(
         timers.get(TimerKind.OFFERS_EXPIRE) == expiry, "L3 the expiry timer is the first offer's"
@@ -90,6 +90,13 @@ def _check_timers(job: Job) -> None:
         require(
             due and timers[TimerKind.CONTACT_REMINDER] < due, "L2 reminders before the deadline"
         )
+    paused = award is not None and award.marks.get("contact_contest") == "open"
+    answer_by = award.marks["answer_by"] if award is not None and paused else None
+    contest = timers.get(TimerKind.CONTACT_CONTESTED)
+    require(
+        (contest.isoformat() if contest else None) == answer_by, "L2 a contest has its deadline"
+    )
+    require(not paused or state is BookingState.CONTACTED, "S12 only a claimed contact is paused")
     if TimerKind.RETRY in timers:
         require(state is BookingState.UNFILLED, "L4 only what is unfilled is tried again")
     if state in (BookingState.CANCELLED, BookingState.COMPLETED):

@@ -32,7 +32,7 @@ from data.records.decisions import Decision
 from data.records.ids import BookingId, FriendId
 from data.records.jobs import Appointment, Changes, Job, Offer, Protocol
 from data.records.people import Friend
-from dispatch.rules.jobs import fan_out, matching, visit
+from dispatch.rules.jobs import contact, fan_out, matching, visit
 from dispatch.rules.jobs import job as rules
 from dispatch.rules.jobs.draft import Case, PendingFanOut
 from dispatch.rules.jobs.matching import Nearby
@@ -60,6 +60,7 @@ TIMER_RULES = (
     (TimerKind.CONTACT_REMINDER, rules.remind),
     (TimerKind.OFFERS_EXPIRE, fan_out.expire),
     (TimerKind.RETRY, fan_out.retry),
+    (TimerKind.CONTACT_CONTESTED, contact.expire),
 )
 
 
@@ -374,6 +375,21 @@ class Town:
 
     def _report_no_call(self, id_: BookingId) -> None:
         self.decide(id_, "report no call", visit.report_no_call)
+        award = self.jobs[id_].award
+        if award is not None and contact.is_paused(award):
+            steps = [("answer", contact.answer, self.now), ("called", contact.confirm)]
+            steps += [("settle", contact.settle), *[("no answer", None)] * 3]
+            name, rule, *args = self.chance.choice(steps)
+            if rule is None:
+                return
+            self.after(
+                self.random_wait(hours=14),
+                lambda: self._end_contest(id_, award.id, name, rule, args),
+            )
+
+    def _end_contest(self, id_: BookingId, award_id: UUID, name: str, rule: Any, args: Any) -> None:
+        if self._is_held(id_, award_id):
+            self.decide(id_, name, rule, *args)
 
     def _request_move(self, id_: BookingId, award_id: UUID) -> None:
         if self._is_held(id_, award_id):
@@ -414,6 +430,8 @@ class Town:
     def _schedule(self, id_: BookingId, award_id: UUID) -> None:
         if not self._is_held(id_, award_id):
             return
+        if self.happens(10):
+            self._report_no_call(id_)
         if self.happens(80):
             begin = self.now + timedelta(hours=self.chance.randrange(1, 9))
             begin = begin.replace(minute=0, second=0, microsecond=0) + timedelta(hours=1)

@@ -90,7 +90,9 @@ class Teller:
             return "desk"
         if kind in {"link.renewed", "booking.confirmed"}:
             return "customer" if by == "customer" else "desk"
-        assert group in {"booking", "offer"}
+        if kind == "contact.settled" or (kind == "booking.contacted" and data.get("evidence")):
+            return "customer" if by == "customer" else "desk"
+        assert group in {"booking", "offer", "contact"}
         return self.names[data["friend"]]
 
     def end(self, ids, how):
@@ -220,6 +222,15 @@ class Teller:
             return f"The customer contradicts {name}: nobody has called"
         return f"The customer reports that nobody has called. {name} was reminded"
 
+    def contact_answered(self, data, event, by):
+        return f"{self.names[self.holder]} names a call: {moment(data['called_at'])}"
+
+    def contact_settled(self, data, event, by):
+        return f"Contact with {self.names[self.holder]} settled"
+
+    def contact_unanswered(self, data, event, by):
+        return f"{self.leave('accepted, ended early')} has not answered and lost the job"
+
     def offer_declined(self, data, event, by):
         offer = self.offers[data["offer"]]
         assert offer["end"] is None
@@ -243,6 +254,7 @@ class Teller:
 AUTOMATIC = {
     *("booking.offered", "booking.escalated", "booking.unfilled"),
     *("offer.expired", "contact.reminded", "contact.missed", "appointment.missing"),
+    "contact.unanswered",
 }
 BY_CUSTOMER = {
     *("booking.created", "booking.cancelled", "booking.rated"),

@@ -22,6 +22,8 @@ GROUP BY clock.now
 SELECT b.id FROM bookings b
 WHERE b.state = 'awarded' AND NOT EXISTS (SELECT FROM timers t WHERE t.booking_id = b.id AND t.kind = 'contact_deadline')
    OR b.state = 'open' AND NOT EXISTS (SELECT FROM timers t WHERE t.booking_id = b.id AND t.kind = 'offers_expire')
+   OR b.state = 'contacted' AND NOT EXISTS (SELECT FROM timers t WHERE t.booking_id = b.id AND t.kind = 'contact_contested')
+     AND EXISTS (SELECT FROM awards a WHERE a.id = b.award_id AND a.marks ->> 'contact_contest' = 'open')
    OR b.state = 'unconfirmed' AND NOT EXISTS (SELECT FROM timers t WHERE t.booking_id = b.id AND t.kind = 'confirmation_due')
 LIMIT 20
 

@@ -73,9 +73,10 @@ JOIN bookings b ON b.id = lost.booking_id
 WHERE b.state IN ('open', 'unfilled', 'awarded') LIMIT $1
 
 -- name: disputed
--- The friend reported a call, the customer disputes it, and no appointment proves it.
+-- The friend reported a call, the customer disputes it, and neither an appointment nor anybody else proves it.
 SELECT booking_id AS id FROM awards
-WHERE state = 'live' AND disputed_at IS NOT NULL AND disputed_at >= contacted_at AND appointment IS NULL LIMIT $1
+WHERE state = 'live' AND disputed_at IS NOT NULL AND disputed_at >= contacted_at AND appointment IS NULL
+  AND marks ->> 'contact_contest' IS DISTINCT FROM 'settled' LIMIT $1
 
 -- name: nothing_agreed
 -- The friend has reached the customer some time ago, and no appointment followed.

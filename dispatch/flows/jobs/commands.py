@@ -34,7 +34,7 @@ from dispatch.flows.jobs.callers import (
     on_offer,
 )
 from dispatch.flows.jobs.orders import Order, prepare_booking
-from dispatch.rules.jobs import confirmation, fan_out, visit
+from dispatch.rules.jobs import confirmation, contact, fan_out, visit
 from dispatch.rules.jobs import contest as contests
 from dispatch.rules.jobs import job as rules
 from dispatch.rules.jobs.draft import SYSTEM, Case, PendingFanOut, Verdict
@@ -320,8 +320,13 @@ async def contest(rt: Runtime, booking_id: BookingId, reason: ContestReason) -> 
 
 
 async def uphold(rt: Runtime, booking_id: BookingId, *, actor: str) -> CommandResult:
-    """Dismiss the objection to a completion, for the desk."""
-    return await by_permitted(rt, booking_id, actor, lambda job: True, contests.uphold)
+    """Dismiss the objection to a completion or to a contact, for the desk."""
+
+    def rule(case: Case) -> Verdict:
+        completed = case.job.booking.state is BookingState.COMPLETED
+        return contests.uphold(case) if completed else contact.settle(case)
+
+    return await by_permitted(rt, booking_id, actor, lambda job: True, rule)
 
 
 async def reopen(rt: Runtime, booking_id: BookingId, *, actor: str) -> CommandResult:
@@ -357,6 +362,7 @@ TIMER_RULES: Mapping[TimerKind, Callable[[Case], Verdict]] = {
     TimerKind.RETRY: fan_out.retry,
     TimerKind.CONFIRMATION_DUE: confirmation.expire,
     TimerKind.AGREEMENT_DUE: visit.remind_agreement,
+    TimerKind.CONTACT_CONTESTED: contact.expire,
 }
 
 

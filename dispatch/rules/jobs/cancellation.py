@@ -13,7 +13,7 @@ from typing import Any
 from data.enums import BookingState
 from data.records.jobs import Appointment
 from data.records.money import Charge, Money
-from dispatch.rules.jobs import states
+from dispatch.rules.jobs import contact, states
 from dispatch.rules.jobs.draft import Draft
 from dispatch.rules.jobs.refusals import FeeChanged
 from dispatch.rules.money import prices
@@ -41,7 +41,7 @@ def cancellation_terms(
 ) -> CancellationTerms | None:
     """The terms of cancelling `now`; None when the booking cannot be cancelled.
 
-    `contact_disputed` is the result of `is_contact_disputed`.
+    `contact_disputed` is the result of `contact.is_disputed`.
     """
     if BookingState.CANCELLED not in states.BOOKING[state]:
         return None
@@ -53,11 +53,6 @@ def cancellation_terms(
     return CancellationTerms(
         fee=Money(amount=amount, currency=price.currency), free_until=free_until
     )
-
-
-def is_contact_disputed(contacted_at: datetime | None, disputed_at: datetime | None) -> bool:
-    """Whether the customer reported, after the friend confirmed contact, that nobody called."""
-    return contacted_at is not None and disputed_at is not None and disputed_at >= contacted_at
 
 
 def charge_fee(draft: Draft, fee_minor_max: int) -> dict[str, Any]:
@@ -88,7 +83,7 @@ def _fee(draft: Draft) -> Money:
         booking.state,
         booking.price,
         award.appointment,
-        contact_disputed=is_contact_disputed(award.contacted_at, award.disputed_at),
+        contact_disputed=contact.is_disputed(award),
         now=draft.now,
         policy=draft.policy,
     )

@@ -162,6 +162,7 @@ class Draft:
         if award.state is AwardState.LIVE:
             self._count(award.friend_id, -1)
         self.set_timer(TimerKind.AGREEMENT_DUE, None)
+        self.set_timer(TimerKind.CONTACT_CONTESTED, None)
         if state is not AwardState.DONE:
             self._former[award.friend_id] = state
             self.booking = replace(self.booking, award_id=None)

@@ -37,11 +37,14 @@ ITS_FRIEND: Final = frozenset({Audience.FRIEND})
 ALL: Final = PUBLIC | ITS_FRIEND
 
 FIELDS: Final[Mapping[str, Field]] = {
+    "answer_by": Field(Shape.MOMENT, ALL),
     "award": Field(Shape.ID, ITS_FRIEND),
     "because": Field(Shape.CODE, PUBLIC),
+    "called_at": Field(Shape.MOMENT, ALL),
     "claimed": Field(Shape.FLAG, ALL),
     "due_at": Field(Shape.MOMENT, ALL),
     "ends_at": Field(Shape.MOMENT, ALL),
+    "evidence": Field(Shape.CODE, ITS_FRIEND),
     "favourite": Field(Shape.FLAG, PUBLIC),
     "fee_minor": Field(Shape.MINOR_UNITS, PUBLIC),
     "forgotten": Field(Shape.FLAG),
@@ -166,7 +169,11 @@ EVENTS: Final[Mapping[str, EventKind]] = {
         ),
     ),
     "booking.contacted": _kind(
-        "friend", (to_customer("contacted", "package first_name link", Validity.HELD), customer)
+        "friend evidence",
+        (
+            to_customer("contacted", "package first_name link", Validity.HELD),
+            where(lacks("evidence"), customer),
+        ),
     ),
     "booking.scheduled": _kind(
         "friend starts_at ends_at revision",
@@ -248,7 +255,11 @@ EVENTS: Final[Mapping[str, EventKind]] = {
         ),
     ),
     "contact.disputed": _kind(
-        "friend claimed",
+        "friend claimed answer_by",
+        (
+            to_phone("contact_contested", "package answer_by link", Validity.AGREEMENT_AWAITED),
+            where(has("answer_by"), friend),
+        ),
         (
             to_phone(
                 "customer_waits",
@@ -257,6 +268,22 @@ EVENTS: Final[Mapping[str, EventKind]] = {
             ),
             where(lacks("claimed"), friend),
         ),
+    ),
+    "contact.answered": _kind(
+        "friend evidence called_at",
+        (
+            to_customer("contact_answered", "package first_name link", Validity.HELD),
+            customer,
+        ),
+    ),
+    "contact.settled": _kind(
+        "friend evidence",
+        (to_friend("contact_settled", "package link", Validity.HELD), friend),
+    ),
+    "contact.unanswered": _automatic(
+        "friend award",
+        (to_phone("contact_unanswered", "package"), friend),
+        (FRIEND_CHANGED, customer),
     ),
     "link.renewed": _kind("", (to_customer("link_renewed", "package link"), customer)),
     "offer.declined": _kind("friend offer"),

@@ -25,7 +25,7 @@ from data.records.jobs import Appointment, Award, Changes, Offer, Protocol, Rati
 from data.records.money import Charge
 from data.records.people import Friend
 from data.replace import replace
-from dispatch.rules.jobs import cancellation, fan_out, matching, visit
+from dispatch.rules.jobs import cancellation, contact, fan_out, matching, visit
 from dispatch.rules.jobs.draft import Case, Draft, Verdict
 from dispatch.rules.jobs.reasons import CancelReason, IncompleteReason
 from dispatch.rules.jobs.refusals import (
@@ -102,23 +102,14 @@ def decline(case: Case, offer_id: OfferId) -> Verdict:
 
 
 def confirm_contact(case: Case) -> Verdict:
-    """Record that the friend has reached the customer, and stop the contact deadline.
-
-    It settles a report of the customer that nobody called; the customer may report it once more.
-    """
+    """Record the friend's word that they have reached the customer."""
     draft = Draft(case)
     if case.job.award and case.job.award.contacted_at:
         return None
     draft.require_state(BookingState.AWARDED)
     if case.now >= draft.held.contact_due_at:
         raise ContactDeadlinePassed
-    # A clock that was set back must not keep a friend from confirming the call.
-    draft.amend_award(contacted_at=max(case.now, draft.held.awarded_at), disputed_at=None)
-    draft.set_timer(TimerKind.CONTACT_REMINDER, None)
-    draft.set_timer(TimerKind.CONTACT_DEADLINE, None)
-    draft.set_timer(TimerKind.AGREEMENT_DUE, case.now + draft.policy.agree_within)
-    draft.move(BookingState.CONTACTED)
-    draft.add_event("booking.contacted", friend=str(draft.held.friend_id))
+    contact.record(draft)
     return draft.changes()
 
 
@@ -171,6 +162,7 @@ def schedule(
     """
     draft = Draft(case)
     draft.require_state(BookingState.CONTACTED, BookingState.SCHEDULED)
+    contact.require_unpaused(draft)
     before = draft.held.appointment
     asked = draft.held.move_asked_at is not None
     if not asked and before and (before.starts_at, before.ends_at) == (starts_at, ends_at):
@@ -189,7 +181,7 @@ def schedule(
         on_the_way_at=None,
         move_asked_at=None,
         move_wishes=(),
-        marks={},
+        marks=contact.kept_marks(draft.held),
     )
     draft.move_note = "" if asked else None
     draft.set_timer(TimerKind.AGREEMENT_DUE, None)
@@ -210,6 +202,7 @@ def start(case: Case) -> Verdict:
     if draft.booking.state is BookingState.UNDER_WAY:
         return None
     draft.require_state(BookingState.CONTACTED, BookingState.SCHEDULED)
+    contact.require_unpaused(draft)
     draft.amend_award(started_at=case.now)
     draft.set_timer(TimerKind.AGREEMENT_DUE, None)
     draft.move(BookingState.UNDER_WAY)
@@ -227,6 +220,7 @@ def complete(case: Case, protocol: Protocol, signature: str | None = None) -> Ve
     if draft.booking.state is BookingState.COMPLETED:
         return None
     draft.require_state(BookingState.CONTACTED, BookingState.SCHEDULED, BookingState.UNDER_WAY)
+    contact.require_unpaused(draft)
     if signature is None:
         earliest = visit.completion_possible_at(draft.held, case.job.package.minutes, draft.policy)
         if case.now < earliest:
@@ -256,6 +250,7 @@ def mark_incomplete(case: Case, reason: str, protocol: Protocol | None) -> Verdi
     if draft.booking.state is BookingState.INCOMPLETE:
         return None
     draft.require_state(BookingState.CONTACTED, BookingState.SCHEDULED, BookingState.UNDER_WAY)
+    contact.require_unpaused(draft)
     draft.amend_award(protocol=protocol)
     award = draft.end_award(AwardState.RELEASED, OfferState.RELEASED)
     draft.change(needs_pro=draft.booking.needs_pro or reason == IncompleteReason.NEEDS_PRO)

@@ -44,6 +44,21 @@ class ContactDeadlinePassed(Refused):
     detail = "The job is offered to others."
 
 
+class ContactContested(Refused):
+    """The customer contests that you have been in contact."""
+
+    code = "contact-contested"
+    detail = "Say when you called; until then the job is paused."
+
+
+class EvidenceUnfit(Refused):
+    """This call is no evidence of contact."""
+
+    code = "evidence-unfit"
+    field = "called_at"
+    detail = "Give the time of a call after you got the job and not in the future."
+
+
 class AppointmentOverlaps(Refused):
     """You have another appointment at that time."""
 

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 
 from data.enums import BookingState, TimerKind, Wish
 from data.records.jobs import Award
+from dispatch.rules.jobs import contact
 from dispatch.rules.jobs.draft import Case, Draft, Verdict
 from dispatch.rules.jobs.refusals import NotInThisState
 from dispatch.rules.policy import Policy
@@ -19,7 +20,8 @@ def report_no_call(case: Case) -> Verdict:
     """Record the customer's report that nobody has called; a repeat changes nothing.
 
     It is accepted once before the friend has confirmed contact, and reminds the friend; and once
-    after it, which is a dispute for the desk.
+    after it: then the job is paused until the friend answers, and the desk sees it. Under way it is
+    for the desk alone.
     """
     draft = Draft(case)
     draft.require_state(BookingState.AWARDED, BookingState.CONTACTED, BookingState.UNDER_WAY)
@@ -31,7 +33,11 @@ def report_no_call(case: Case) -> Verdict:
     claimed = draft.held.contacted_at is not None
     # A clock that was set back must not keep a customer from reporting it.
     draft.amend_award(disputed_at=max(case.now, draft.held.contacted_at or draft.held.awarded_at))
-    draft.add_event("contact.disputed", friend=str(draft.held.friend_id), claimed=claimed)
+    until = {}
+    if draft.booking.state is BookingState.CONTACTED:
+        contact.pause(draft)
+        until = {"answer_by": draft.held.marks["answer_by"]}
+    draft.add_event("contact.disputed", friend=str(draft.held.friend_id), claimed=claimed, **until)
     return draft.changes()
 
 
@@ -75,6 +81,7 @@ def mark_on_the_way(case: Case) -> Verdict:
     if case.job.award and case.job.award.on_the_way_at:
         return None
     draft.require_state(BookingState.CONTACTED, BookingState.SCHEDULED)
+    contact.require_unpaused(draft)
     # A clock that was set back must not keep a friend from setting out.
     draft.amend_award(on_the_way_at=max(case.now, draft.held.contacted_at or case.now))
     draft.add_event("booking.on_the_way", friend=str(draft.held.friend_id))

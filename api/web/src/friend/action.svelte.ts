@@ -65,6 +65,7 @@ export function refusalText(error: unknown): string {
   if (error.code === 'contact-deadline-passed') return say('no.deadline');
   if (error.code === 'completed-too-early')
     return say('no.too_early', { time: clockTime(String(error.more.possible_at)) });
+  if (error.code === 'contact-contested') return say('no.contested');
   if (error.code === 'wrong-state') return say('no.state');
   if (error.code === 'appointment-overlaps') return say('no.overlaps');
   if (error.code === 'not-found') return say('not_mine');

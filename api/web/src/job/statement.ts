@@ -95,7 +95,7 @@ function coming(job: Job, name: string): Statement {
   const at = job.appointment?.starts_at;
   if (!at) {
     const values = { name };
-    const text = say(job.disputed_at ? 'contacted.disputed' : 'contacted.text', values);
+    const text = contacted(job, name);
     const tab = say('contacted.tab', values);
     return { title: say('contacted.title', values), text, tab, tone: 'good' };
   }
@@ -108,6 +108,16 @@ function coming(job: Job, name: string): Statement {
     tab: say('scheduled.tab', { when: until(at, SHORT_DAY) }),
     tone: 'good',
   };
+}
+
+/** What follows the contact, or what became of the customer's report that there was none. */
+function contacted(job: Job, name: string): string {
+  if (job.contact_contest === 'open' && job.answer_by)
+    return say('contacted.contested', { name, time: until(job.answer_by) });
+  if (job.contact_contest === 'answered' && job.called_at)
+    return say('contacted.answered', { name, time: until(job.called_at) });
+  const disputed = job.disputed_at && !job.contact_contest;
+  return say(disputed ? 'contacted.disputed' : 'contacted.text', { name });
 }
 
 function cancelled(job: Job): Statement {

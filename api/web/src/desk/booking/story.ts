@@ -38,6 +38,8 @@ const TONES: Record<string, Tone> = {
   'booking.unfilled': 'bad',
   'contact.missed': 'bad',
   'contact.disputed': 'bad',
+  'contact.answered': 'warn',
+  'contact.unanswered': 'bad',
   'completion.contested': 'bad',
   'booking.reopened': 'warn',
   'booking.incomplete': 'warn',
@@ -115,7 +117,7 @@ function values(
   packages: Record<string, string>,
 ): Values {
   const friends = (data.friends ?? []) as string[];
-  const moment = data.starts_at ?? data.due_at;
+  const moment = data.starts_at ?? data.due_at ?? data.called_at;
   const fee = { amount: Number(data.fee_minor ?? 0), currency: booking.price.currency };
   return {
     ...plainValues(data),
