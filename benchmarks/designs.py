@@ -111,6 +111,8 @@ class Tekkie:
             live_offers_max=4,
             now=NOW,
             minute=720,
+            today=NOW.date(),
+            min_age=18,
         )
         return {
             "point": self._point(query.lat, query.lon),

@@ -87,6 +87,7 @@ class Outcome(StrEnum):
     TOO_MANY_OFFERS = "TOO_MANY_OFFERS"
     QUIET_HOURS = "QUIET_HOURS"
     FAVOURITE_FIRST = "FAVOURITE_FIRST"
+    TOO_YOUNG = "TOO_YOUNG"
 
 
 class SubjectKind(StrEnum):

@@ -87,6 +87,7 @@ class MarketFacts:
     `languages` are the official ones the product has texts in, the default first;
     `phone_example` is written as at home; `vat_per_mille` is the standard rate;
     `records_years` is how long vouchers of payments must be kept;
+    who has `adult_age` may decide alone;
     `lowest_price_minor` is the least a package may cost, in minor units of the currency.
     """
 
@@ -97,6 +98,7 @@ class MarketFacts:
     phone_example: str
     vat_per_mille: int
     records_years: int
+    adult_age: int
     lowest_price_minor: int
     postcode: PostcodeForm
     frame: Frame
@@ -116,6 +118,7 @@ MARKETS: Final[Mapping[Market, MarketFacts]] = {
         phone_example="044 123 45 67",
         vat_per_mille=81,
         records_years=10,
+        adult_age=18,
         lowest_price_minor=2500,
         postcode=PostcodeForm(pattern="[1-9][0-9]{3}", example="8004", sign="CH"),
         frame=Frame(south=45.7, north=48.0, west=5.8, east=10.6),
@@ -128,6 +131,7 @@ MARKETS: Final[Mapping[Market, MarketFacts]] = {
         phone_example="030 1234567",
         vat_per_mille=190,
         records_years=8,
+        adult_age=18,
         lowest_price_minor=2500,
         postcode=PostcodeForm(pattern="[0-9]{5}", example="10115", sign="D"),
         frame=Frame(south=47.1, north=55.2, west=5.7, east=15.2),
@@ -140,6 +144,7 @@ MARKETS: Final[Mapping[Market, MarketFacts]] = {
         phone_example="01 2345678",
         vat_per_mille=200,
         records_years=7,
+        adult_age=18,
         lowest_price_minor=2500,
         postcode=PostcodeForm(pattern="[1-9][0-9]{3}", example="1070", sign="A"),
         frame=Frame(south=46.2, north=49.2, west=9.4, east=17.3),
@@ -152,6 +157,7 @@ MARKETS: Final[Mapping[Market, MarketFacts]] = {
         phone_example="22 123 45 67",
         vat_per_mille=230,
         records_years=5,
+        adult_age=18,
         lowest_price_minor=9900,
         postcode=PostcodeForm(pattern="[0-9]{2}-[0-9]{3}", example="00-950", sign="PL"),
         frame=Frame(south=48.9, north=55.0, west=14.0, east=24.3),

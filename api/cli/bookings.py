@@ -45,6 +45,7 @@ OUTCOMES: Mapping[str, str] = {
     "FAVOURITE_FIRST": "qualified, but the customer's favourite was asked first",
     "INACTIVE": "is paused or suspended",
     "UNREACHABLE": "has no working channel",
+    "TOO_YOUNG": "was too young for the package, or had no guardian's consent",
     "WRONG_MARKET": "works in another country",
     "WRONG_TIER": "is of a tier that got no offers then",
     "NOT_CERTIFIED": "had no valid certificate for the package",

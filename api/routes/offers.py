@@ -102,7 +102,8 @@ async def list_my_reasons(
 ) -> base.Page[responses.DecisionOutcome]:
     """The outcome for this friend in each decision that considered them, newest booking first.
 
-    `NOT_NEAR_ENOUGH`: others were nearer, or the booking was outside the radius.
+    `NOT_NEAR_ENOUGH`: others were nearer, or the booking was outside the radius. `NOT_SUITABLE`:
+    the package asks for something else.
     """
     async with read_connection(rt) as tx:
         found = await read_models.outcomes(

@@ -14,11 +14,11 @@ from data.markets import Language, Market
 from dispatch.rules.jobs.contact import ContactContest
 from dispatch.rules.jobs.contest import Contest
 from dispatch.rules.jobs.events import EVENTS, seen_by
-from dispatch.rules.jobs.outcomes import FRIEND_OUTCOMES, Nearness
+from dispatch.rules.jobs.outcomes import FRIEND_OUTCOMES, Nearness, Suitability
 from dispatch.rules.money.earnings import Cause
 
 FriendOutcome = Annotated[
-    Outcome | Nearness, WithJsonSchema({"type": "string", "enum": FRIEND_OUTCOMES})
+    Outcome | Nearness | Suitability, WithJsonSchema({"type": "string", "enum": FRIEND_OUTCOMES})
 ]
 
 

@@ -18,7 +18,7 @@ class PackageText:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Package:
-    """A service package of the catalogue."""
+    """A service package of the catalogue; friends from `min_age` on are asked."""
 
     code: str
     category: str
@@ -27,3 +27,4 @@ class Package:
     certificates: frozenset[str]
     texts: Mapping[Language, PackageText]
     prices: Mapping[Market, Money]
+    min_age: int = 18

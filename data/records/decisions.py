@@ -27,7 +27,8 @@ class Search:
     """What a fan-out reads of its booking and package, as they were before it.
 
     `certificates` are in the order of the alphabet. `live` counts the offers still open,
-    `booked_before` the earlier bookings of the same booker.
+    `booked_before` the earlier bookings of the same booker. Releases before schema 0027 stored no
+    `min_age`.
     """
 
     package: str
@@ -41,6 +42,7 @@ class Search:
     round_limit: int
     live: int
     booked_before: int
+    min_age: int = 18
 
 
 class FriendFacts(NamedTuple):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 
 from data.enums import Channel, FriendState, Tier
 from data.markets import Language, Market
@@ -63,6 +63,7 @@ class Friend:
 
     `taken` and `handed_back` count the jobs of the last day, as of the lock of the row; a copy in
     an index may be out of date. `…_per_day` are what the desk allows, None what the policy does.
+    `born` is known of those who may not be of age yet; `guarded` is whether a guardian consents.
     """
 
     id: FriendId
@@ -86,4 +87,6 @@ class Friend:
     communities: frozenset[PartnerId] = frozenset()
     blocked: frozenset[CustomerKey] = frozenset()
     channels: frozenset[Channel] = frozenset({Channel.MAIL})
+    born: date | None = None
+    guarded: bool = False
     version: int = 0

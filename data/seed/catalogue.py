@@ -25,7 +25,8 @@ from data.records.money import Money
 CODE = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 LONGEST_MINUTES = 480
 LONGEST_MONTHS = 120
-PACKAGE_KEYS = frozenset({"tier", "minutes", "certificates", "prices"})
+MIN_AGES = (14, 16, 18)
+PACKAGE_KEYS = frozenset({"tier", "minutes", "certificates", "prices", "min_age"})
 CERTIFICATE_KEYS = frozenset({"names", "valid_months", "practical"})
 
 Table = Mapping[str, Any]
@@ -153,6 +154,7 @@ def _package(entry: _Entry, category: str, certificates: Set[str]) -> Package:
         certificates=_required_certificates(entry, certificates),
         texts=MappingProxyType({language: _texts(entry, language) for language in Language}),
         prices=MappingProxyType({market: _price(entry, market) for market in Market}),
+        min_age=_min_age(entry),
     )
 
 
@@ -168,6 +170,13 @@ def _number(entry: _Entry, key: str, highest: int) -> int:
     if not 1 <= number <= highest:
         raise entry.error(f"{key} is {number}; it must be from 1 to {highest}")
     return number
+
+
+def _min_age(entry: _Entry) -> int:
+    age = entry.table.get("min_age", MIN_AGES[-1])
+    if age not in MIN_AGES:
+        raise entry.error(f"min_age is {age!r}; it must be one of {', '.join(map(str, MIN_AGES))}")
+    return int(age)
 
 
 def _required_certificates(entry: _Entry, certificates: Set[str]) -> frozenset[str]:

@@ -28,6 +28,7 @@ async def put(tx: Connection, catalogue: Catalogue) -> None:
                 p.minutes,
                 sorted(p.certificates),
                 {str(k): [t.name, t.description] for k, t in p.texts.items()},
+                p.min_age,
             )
             for p in catalogue.packages.values()
         ],

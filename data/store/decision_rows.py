@@ -54,6 +54,7 @@ def _inputs_row(inputs: Inputs) -> tuple[dict[str, Any], bytes]:
         "round_limit": search.round_limit,
         "live": search.live,
         "booked_before": search.booked_before,
+        "min_age": search.min_age,
     }
     return fields, b"".join([FACTS.pack(*facts) for facts in inputs.friends])
 

@@ -153,5 +153,7 @@ def friend(row: asyncpg.Record) -> Friend:
         communities=frozenset(row["communities"]),
         blocked=frozenset(row["blocked"]),
         version=row["version"],
+        born=row["born"],
+        guarded=row["guarded"],
         channels=CHANNELS[row["has_mail"], row["has_phone"]],
     )

@@ -93,6 +93,13 @@ def rows() -> dict[str, dict[str, Any]]:
             "quiet_until": None,
             "created_at": NOW,
         },
+        "guardianships": {
+            "id": NEW,
+            "friend_id": FRIENDS[2],
+            "asked_at": NOW,
+            "confirmed_at": None,
+            "ended_at": None,
+        },
         "friend_certificates": {
             "friend_id": FRIENDS[1],
             "certificate": "mac",
@@ -337,6 +344,7 @@ async def insert_sample_rows(tx: asyncpg.Connection) -> None:
         await insert_row(tx, "people", id=friend, email=f"f{number}@example.org")
         if number < 7:
             await insert_row(tx, "friends", id=friend, ref=f"f{number}")
+    await insert_row(tx, "guardianships", id=id_(230), friend_id=FRIENDS[1])
     await insert_row(tx, "friend_certificates", certificate="wifi", valid=Range(NOW, NOW + HOUR))
     await _insert_sitting(tx)
     await insert_row(tx, "partners", id=PARTNER, name="Partner")

@@ -7,6 +7,7 @@ the owner of the schema. The transitions are generated from the tables of states
 import asyncio
 from collections import deque
 from collections.abc import Iterator
+from datetime import date
 from itertools import product
 from typing import Any
 
@@ -39,6 +40,11 @@ from tests.data.sample_rows import (
 )
 
 ROLES = ["service", "owner"]
+GUARDIAN = {
+    "guardian_name": "Ada",
+    "guardian_email": "ada@example.org",
+    "guardian_phone": "+41790000001",
+}
 
 
 class SampleDatabase:
@@ -121,6 +127,20 @@ INVALID_ROWS: list[tuple[str, dict[str, Any], str]] = [
     ("people", {"radius_m": -1}, "people_radius_m_check"),
     ("people", {"notes": "x" * 2001}, "people_notes_check"),
     ("people", {"email": "F1@Example.org"}, "people_login"),
+    ("people", {"birth_date": date(1899, 12, 31)}, "people_birth_date_check"),
+    ("people", {"guardian_name": "Ada"}, "guardian_whole"),
+    ("people", {"guardian_email": "ada@example.org"}, "guardian_whole"),
+    ("people", GUARDIAN | {"guardian_name": ""}, "people_guardian_name_check"),
+    ("people", GUARDIAN | {"guardian_email": "a@"}, "people_guardian_email_check"),
+    ("people", GUARDIAN | {"guardian_phone": "044"}, "people_guardian_phone_check"),
+    ("people", GUARDIAN | {"guardian_email": "ROSA@example.org"}, "guardian_is_another"),
+    ("people", GUARDIAN | {"guardian_phone": "+41440000000"}, "guardian_is_another"),
+    ("packages", {"min_age": 13}, "packages_min_age_check"),
+    ("packages", {"min_age": 19}, "packages_min_age_check"),
+    ("guardianships", {"friend_id": NEW}, "guardianships_friend_id_fkey"),
+    ("guardianships", {"friend_id": FRIENDS[1]}, "guardianships_standing"),
+    ("guardianships", {"confirmed_at": NOW - TICK}, "guardianships_check"),
+    ("guardianships", {"ended_at": NOW - TICK}, "guardianships_check1"),
     ("push_subscriptions", {"endpoint": USED_ENDPOINT}, "push_subscriptions_endpoint_key"),
     ("push_subscriptions", {"p256dh": b"short"}, "push_subscriptions_p256dh_check"),
     ("push_subscriptions", {"auth": b"short"}, "push_subscriptions_auth_check"),

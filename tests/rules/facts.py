@@ -99,6 +99,8 @@ def need(**changes: Any) -> Need:
         "live_offers_max": 5,
         "now": NOW,
         "minute": 600,
+        "today": NOW.date(),
+        "min_age": 18,
     }
     return Need(**fields | changes)
 

@@ -1,6 +1,6 @@
 from collections import Counter
 from dataclasses import replace
-from datetime import timedelta
+from datetime import date, timedelta
 from random import Random
 from uuid import UUID
 
@@ -21,6 +21,8 @@ from tests.rules.facts import HERE, NOW, VERA, WIFI, Scenario, booking, friend, 
 
 CLUB = PartnerId(UUID(int=77))
 PAST = HeldCertificate(code="wifi", valid_from=NOW - timedelta(days=9), valid_until=NOW)
+BORN = date(2008, 3, 3)
+"""Of age the day after NOW."""
 FUTURE = HeldCertificate(code="wifi", valid_from=NOW + timedelta(microseconds=1), valid_until=None)
 
 # Each reason alone: the changes that make it apply to a friend, and those to the need.
@@ -28,6 +30,7 @@ ALONE = {
     Outcome.INACTIVE: ({"state": FriendState.PAUSED}, {}),
     Outcome.UNREACHABLE: ({"channels": frozenset()}, {}),
     Outcome.WRONG_MARKET: ({"market": Market.DE}, {}),
+    Outcome.TOO_YOUNG: ({"born": BORN}, {}),
     Outcome.WRONG_TIER: ({"tier": Tier.PRO}, {}),
     Outcome.NOT_CERTIFIED: ({"certificates": (PAST,)}, {}),
     Outcome.NO_SHARED_LANGUAGE: ({"languages": frozenset({Language.FR})}, {}),
@@ -73,6 +76,10 @@ def test_each_reason_alone_keeps_a_friend_from_being_asked(outcome: Outcome):
         ({"languages": frozenset()}, {"language": None}),
         ({"certificates": ()}, {"certificates": frozenset()}),
         ({"quiet": QuietHours(from_minute=540, until_minute=601)}, {"minute": None}),
+        ({"born": date(2008, 3, 2)}, {}),
+        ({"born": BORN}, {"today": date(2026, 3, 3)}),
+        ({"born": BORN, "guarded": True}, {"min_age": 16}),
+        ({"born": date(2010, 3, 2), "guarded": True}, {"min_age": 16}),
     ],
 )
 def test_a_friend_exactly_at_a_limit_may_be_asked(of_friend, of_need):
@@ -96,6 +103,7 @@ def remove_reason(outcome: Outcome, person: matching.Friend, away_m: float, want
         Outcome.NOT_CERTIFIED: {
             "certificates": tuple(replace(WIFI, code=c) for c in wanted.certificates)
         },
+        Outcome.TOO_YOUNG: {"born": None},
         Outcome.NO_SHARED_LANGUAGE: {
             "languages": person.languages | {wanted.language or Language.DE}
         },
@@ -125,6 +133,8 @@ people = st.builds(
     blocked=st.sampled_from([frozenset(), frozenset({VERA}), frozenset({customer_key("x@y")})]),
     open_jobs=st.integers(0, 3),
     live_offers=st.integers(0, 6),
+    born=st.sampled_from([None, None, date(2008, 3, 2), date(2008, 3, 3), date(2010, 3, 2)]),
+    guarded=st.booleans(),
     quiet=st.sampled_from(
         [
             None,

@@ -1,7 +1,13 @@
 import pytest
 
 from data.enums import Outcome
-from dispatch.rules.jobs.outcomes import FRIEND_OUTCOMES, HIDDEN, Nearness, friend_outcome
+from dispatch.rules.jobs.outcomes import (
+    FRIEND_OUTCOMES,
+    HIDDEN,
+    Nearness,
+    Suitability,
+    friend_outcome,
+)
 
 
 def test_too_far_not_among_the_nearest_and_after_a_favourite_look_the_same_to_the_friend():
@@ -13,7 +19,12 @@ def test_too_far_not_among_the_nearest_and_after_a_favourite_look_the_same_to_th
     )
 
 
-@pytest.mark.parametrize("outcome", set(Outcome) - HIDDEN)
+def test_an_outcome_that_depends_on_age_is_neutral_to_everybody_but_the_desk():
+    assert friend_outcome(Outcome.TOO_YOUNG) is Suitability.NOT_SUITABLE
+    assert "TOO_YOUNG" not in FRIEND_OUTCOMES
+
+
+@pytest.mark.parametrize("outcome", set(Outcome) - HIDDEN - {Outcome.TOO_YOUNG})
 def test_every_other_outcome_is_visible_unchanged(outcome):
     far = outcome in (Outcome.OUT_OF_RADIUS, Outcome.RANKED_BELOW_K, Outcome.FAVOURITE_FIRST)
     assert far or friend_outcome(outcome) is outcome

@@ -6,11 +6,15 @@ WHERE (certificates.texts, certificates.valid_months, certificates.practical)
   IS DISTINCT FROM (excluded.texts, excluded.valid_months, excluded.practical)
 
 -- name: put_package
-INSERT INTO packages (code, category, tier, minutes, certificates, texts, active) VALUES ($1, $2, $3, $4, $5, $6, true)
+INSERT INTO packages (code, category, tier, minutes, certificates, texts, min_age, active)
+VALUES ($1, $2, $3, $4, $5, $6, $7, true)
 ON CONFLICT (code) DO UPDATE SET category = excluded.category, tier = excluded.tier, minutes = excluded.minutes,
-  certificates = excluded.certificates, texts = excluded.texts, active = true
-WHERE (packages.category, packages.tier, packages.minutes, packages.certificates, packages.texts, packages.active)
-  IS DISTINCT FROM (excluded.category, excluded.tier, excluded.minutes, excluded.certificates, excluded.texts, true)
+  certificates = excluded.certificates, texts = excluded.texts, min_age = excluded.min_age,
+  active = true
+WHERE (packages.category, packages.tier, packages.minutes, packages.certificates, packages.texts, packages.min_age,
+       packages.active)
+  IS DISTINCT FROM (excluded.category, excluded.tier, excluded.minutes, excluded.certificates, excluded.texts, excluded.min_age,
+                    true)
 
 -- name: retire_others
 UPDATE packages SET active = false WHERE active AND code <> ALL($1::text[])

@@ -1,10 +1,13 @@
 -- name: facts
 -- Everything that decides whether a friend may be asked, in one row each. An applicant may not, and has none.
+-- The birth date is read of those alone who may not be of age yet.
 SELECT f.id, f.ref, f.state, f.tier, f.market, f.languages, f.radius_m, f.capacity, f.open_jobs, f.quiet_from,
        f.quiet_until, f.changed::text::bigint AS version, p.lat, p.lon, p.erased_at IS NULL AS has_mail,
        EXISTS (SELECT FROM push_subscriptions s WHERE s.friend_id = f.id) AS has_phone,
        (SELECT count(*) FROM offers o WHERE o.friend_id = f.id AND o.state = 'live' AND o.expires_at > $2) AS live_offers,
-       f.jobs_per_day, f.hand_backs_per_day,
+       f.jobs_per_day, f.hand_backs_per_day, y.born,
+       y.born IS NOT NULL AND EXISTS (SELECT FROM guardianships g WHERE g.friend_id = f.id AND g.confirmed_at IS NOT NULL
+                                      AND g.ended_at IS NULL) AS guarded,
        (SELECT count(*) FROM unnest(f.taken_at) AS x WHERE x > $2 - interval '24 hours') AS taken,
        (SELECT count(*) FROM unnest(f.handed_back_at) AS x WHERE x > $2 - interval '24 hours') AS handed_back,
        ARRAY(SELECT c.certificate FROM friend_certificates c WHERE c.friend_id = f.id
@@ -14,6 +17,7 @@ SELECT f.id, f.ref, f.state, f.tier, f.market, f.languages, f.radius_m, f.capaci
        ARRAY(SELECT m.partner_id FROM partner_members m WHERE m.friend_id = f.id) AS communities,
        ARRAY(SELECT b.customer_key FROM blocks b WHERE b.friend_id = f.id) AS blocked
 FROM friends f JOIN people p ON p.id = f.id
+  CROSS JOIN LATERAL (SELECT CASE WHEN p.birth_date > $2::timestamptz - interval '22 years' THEN p.birth_date END AS born) AS y
 WHERE f.id = ANY($1::uuid[]) AND p.lat IS NOT NULL AND f.state <> 'applicant'
 
 -- name: fingerprint

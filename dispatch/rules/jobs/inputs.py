@@ -15,7 +15,7 @@ from data.markets import Market
 from data.records.decisions import FriendFacts, Inputs, Search
 from data.records.ids import CustomerKey, FriendId
 from data.records.people import Friend, HeldCertificate, QuietHours
-from dispatch.rules.jobs.matching import Nearby, Need, Ranking
+from dispatch.rules.jobs.matching import Nearby, Need, Ranking, is_old_enough
 
 ACTIVE: Final = 1
 REACHABLE: Final = 1 << 1
@@ -27,6 +27,8 @@ BLOCKED: Final = 1 << 6
 EXCLUDED: Final = 1 << 7
 ASKED: Final = 1 << 8
 FAVOURITE: Final = 1 << 9
+TOO_YOUNG: Final = 1 << 10
+"""For the package, or without the consent of a guardian: no age is stored."""
 CERTIFIED: Final = 1 << 16
 """Holds the first certificate of the search; each further one has the next bit."""
 
@@ -67,6 +69,8 @@ def _flags(friend: Friend, need: Need, certificates: Sequence[str]) -> int:
         flags |= SPEAKS
     if need.community in friend.communities:
         flags |= MEMBER
+    if not is_old_enough(friend, need.today, need.market, need.min_age):
+        flags |= TOO_YOUNG
     return flags | _bars(friend, need) | _certified(friend, need, certificates)
 
 
@@ -112,5 +116,6 @@ def rebuild(friend_id: FriendId, facts: FriendFacts, search: Search, need: Need)
         communities=frozenset({search.community} if search.community and flags & MEMBER else ()),
         blocked=frozenset({CUSTOMER} if flags & BLOCKED else ()),
         channels=frozenset({Channel.MAIL} if flags & REACHABLE else ()),
+        born=need.today if flags & TOO_YOUNG else None,
     )
     return Nearby(friend, facts.away_m)

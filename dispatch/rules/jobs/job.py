@@ -66,7 +66,7 @@ def accept(case: Case, offer_id: OfferId, friend: Friend) -> Verdict:
     if offer.state is OfferState.ACCEPTED:
         return None
     _check_live(draft, offer)
-    if friend.state is FriendState.SUSPENDED:
+    if friend.state is FriendState.SUSPENDED or not matching.may_take(friend, case.job, case.now):
         raise OfferGone
     if friend.open_jobs >= friend.capacity:
         raise AtCapacity(f"you have {friend.open_jobs} open jobs; finish or hand back one first")
@@ -81,9 +81,9 @@ def award_by_hand(case: Case, friend: Friend) -> Verdict:
     """Award the job for the desk to a friend who agreed by telephone; withdraw live offers."""
     draft = Draft(case)
     draft.require_state(BookingState.OPEN, BookingState.UNFILLED)
-    if not matching.may_be_awarded(friend, draft.booking):
+    if not matching.may_be_awarded(friend, case.job, case.now):
         raise FriendUnfit(
-            "they must be active, below their capacity and not blocked by the customer"
+            "they must be active, old enough, below their capacity and not blocked by the customer"
         )
     lost = [one for one in draft.close_live_offers(OfferState.WITHDRAWN) if one != str(friend.id)]
     return _award(draft, friend, offer_id=None, lost=lost)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
-from datetime import datetime
+from datetime import date, datetime
 from math import ceil, inf
 from operator import attrgetter
 from typing import Final, NamedTuple
@@ -24,6 +24,7 @@ from data.records.jobs import Booking, Job
 from data.records.people import Friend
 from data.replace import replace
 from dispatch.rules.jobs.states import REFUSED_BY_FRIEND
+from dispatch.rules.people import ages
 from dispatch.rules.people.quiet_hours import is_quiet, local_minute
 from dispatch.rules.policy import Policy, RankBy
 from geo.point import Point, distance_m
@@ -46,6 +47,8 @@ class Need:
     live_offers_max: int
     now: datetime
     minute: int | None
+    today: date
+    min_age: int
 
     @property
     def traits(self) -> int:
@@ -109,9 +112,19 @@ def is_available(friend: Friend) -> bool:
     return _unavailable(friend) is None and friend.open_jobs < friend.capacity
 
 
-def may_be_awarded(friend: Friend, booking: Booking) -> bool:
-    """Whether the desk may award this booking to a friend who has agreed by telephone."""
-    return is_available(friend) and booking.customer_key not in friend.blocked
+def may_be_awarded(friend: Friend, job: Job, now: datetime) -> bool:
+    """Whether the desk may award this job to a friend who has agreed by telephone."""
+    return (
+        is_available(friend)
+        and job.booking.customer_key not in friend.blocked
+        and may_take(friend, job, now)
+    )
+
+
+def may_take(friend: Friend, job: Job, now: datetime) -> bool:
+    """Whether this friend is old enough for the job, and a guardian consents where needed."""
+    market = job.booking.market
+    return is_old_enough(friend, ages.local_day(now, market), market, job.package.min_age)
 
 
 def askable_filter(policy: Policy) -> Callable[[Friend], bool]:
@@ -170,6 +183,7 @@ def search_of(job: Job) -> Search:
         round_limit=booking.round_limit,
         live=len(job.live),
         booked_before=booking.booked_before,
+        min_age=package.min_age,
     )
 
 
@@ -200,6 +214,8 @@ def needs_of(
             live_offers_max=max(policy.live_offers_max - search.booked_before, 1),
             now=now,
             minute=local_minute(now, search.market),
+            today=ages.local_day(now, search.market),
+            min_age=search.min_age,
         )
         for tier in tiers
     )
@@ -224,6 +240,8 @@ def quote_needs(
             live_offers_max=policy.live_offers_max,
             now=now,
             minute=None,
+            today=ages.local_day(now, market),
+            min_age=package.min_age,
         )
         for tier in tiers
     )
@@ -256,11 +274,21 @@ def _unfit(friend: Friend, need: Need) -> Outcome | None:
         return Outcome.WRONG_MARKET
     if friend.tier is not need.tier:
         return Outcome.WRONG_TIER
+    if friend.born and not is_old_enough(friend, need.today, need.market, need.min_age):
+        return Outcome.TOO_YOUNG
     if need.certificates and not _is_certified(friend, need):
         return Outcome.NOT_CERTIFIED
     if need.language is not None and need.language not in friend.languages:
         return Outcome.NO_SHARED_LANGUAGE
     return None
+
+
+def is_old_enough(friend: Friend, day: date, market: Market, min_age: int) -> bool:
+    """Whether a friend is of age or has a guardian's consent, and is `min_age` on a day."""
+    if friend.born is None:
+        return True
+    of_age = friend.guarded or ages.is_adult(friend.born, day, market)
+    return of_age and ages.age_on(friend.born, day) >= min_age
 
 
 def _is_certified(friend: Friend, need: Need) -> bool:

@@ -57,7 +57,7 @@ def classify_nearby(
         else:
             need = by_tier.get(friend.tier, needs[-1])
             outcome = matching.reason(friend, one.distance_m, need) or DeskOutcome.FITS
-        awardable = friend.id != holder and matching.may_be_awarded(friend, job.booking)
+        awardable = friend.id != holder and matching.may_be_awarded(friend, job, now)
         found.append(NearbyFriend(friend.id, int(one.distance_m), outcome, awardable))
     return sorted(found, key=lambda one: (one.distance_m, one.friend_id))
 

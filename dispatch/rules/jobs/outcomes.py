@@ -18,13 +18,21 @@ class Nearness(StrEnum):
     NOT_NEAR_ENOUGH = "NOT_NEAR_ENOUGH"
 
 
+class Suitability(StrEnum):
+    """What stands for an outcome that would reveal the age of a friend."""
+
+    NOT_SUITABLE = "NOT_SUITABLE"
+
+
 FAR: Final = frozenset({Outcome.RANKED_BELOW_K, Outcome.FAVOURITE_FIRST, Outcome.OUT_OF_RADIUS})
 HIDDEN: Final = frozenset({Outcome.BLOCKED})
 """Never shown to the friend, who would otherwise know who has booked."""
 
 
-def friend_outcome(outcome: Outcome) -> Outcome | Nearness:
+def friend_outcome(outcome: Outcome) -> Outcome | Nearness | Suitability:
     """What a friend sees of their outcome in a decision; never asked of a HIDDEN one."""
+    if outcome is Outcome.TOO_YOUNG:
+        return Suitability.NOT_SUITABLE
     return Nearness.NOT_NEAR_ENOUGH if outcome in FAR else outcome
 
 

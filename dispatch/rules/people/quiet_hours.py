@@ -11,13 +11,14 @@ from data.records.people import QuietHours
 
 
 @cache
-def _zone(market: Market) -> ZoneInfo:
+def zone(market: Market) -> ZoneInfo:
+    """The time zone of a market."""
     return ZoneInfo(MARKETS[market].timezone)
 
 
 def local_minute(now: datetime, market: Market) -> int:
     """Minutes since local midnight (0 to 1439) in the market's time zone."""
-    local = now.astimezone(_zone(market))
+    local = now.astimezone(zone(market))
     return local.hour * 60 + local.minute
 
 

@@ -154,6 +154,10 @@ def test_a_correct_folder_is_read(write: Write) -> None:
         (HEAD.replace("6900", "69.0") + TEXTS, r"prices\.CH is 69\.0"),
         (HEAD.replace('["wifi"]', '["wiffi"]') + TEXTS, "unknown certificate wiffi"),
         (HEAD.replace('"friend"', '"expert"') + TEXTS, "unknown tier expert; known: friend, "),
+        (
+            HEAD.replace("60", "60\nmin_age = 17") + TEXTS,
+            "min_age is 17; it must be one of 14, 16, 18",
+        ),
         (HEAD.replace("60", "0") + TEXTS, "minutes is 0; it must be from 1 to 480"),
         (HEAD.replace("60", "true") + TEXTS, "minutes must be int, not True"),
         (HEAD.replace("minutes = 60", "") + TEXTS, "has no minutes; add it"),

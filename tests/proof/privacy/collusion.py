@@ -23,7 +23,7 @@ from data.records.jobs import Booking
 from data.records.people import Friend
 from dispatch.rules.jobs import matching
 from dispatch.rules.jobs.matching import Nearby
-from dispatch.rules.jobs.outcomes import Nearness, friend_outcome
+from dispatch.rules.jobs.outcomes import Nearness, Suitability, friend_outcome
 from dispatch.rules.policy import POLICY, Policy, RankBy
 from geo import cells
 from geo.point import Point, distance_m, ecef
@@ -43,7 +43,7 @@ SIGNIFICANCE = 1e-4
 Array = NDArray[np.float64]
 # For each point of the cell, by how many metres it contradicts what is known; 0 where it agrees.
 Residuals = NDArray[np.float64]
-Outcomes = Mapping[FriendId, Outcome | Nearness]
+Outcomes = Mapping[FriendId, Outcome | Nearness | Suitability]
 
 
 @dataclass
