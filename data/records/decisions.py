@@ -27,7 +27,7 @@ class Search:
     """What a fan-out reads of its booking and package, as they were before it.
 
     `certificates` are in the order of the alphabet. `live` counts the offers still open,
-    `booked_before` the earlier bookings of the same booker. Releases before schema 0027 stored no
+    `booked_before` the earlier bookings of the same booker. Releases before schema 0028 stored no
     `min_age`.
     """
 

@@ -1,6 +1,6 @@
 -- Who is not of age is asked for a package that allows it, and only with the consent of a guardian. A birth date and
 -- whatever names the guardian stand in `people` alone. An older tekkie would ask a minor for anything.
--- works from 0027
+-- works from 0028
 
 ALTER TYPE outcome ADD VALUE 'TOO_YOUNG';
 ALTER TABLE packages ADD COLUMN min_age smallint NOT NULL DEFAULT 18 CHECK (min_age BETWEEN 14 AND 18);
