@@ -112,6 +112,15 @@ class Channel(StrEnum):
     WEBHOOK = "webhook"
 
 
+class ErrandState(StrEnum):
+    """Where a call to a provider stands, or an event of one."""
+
+    PENDING = "pending"
+    DONE = "done"
+    REFUSED = "refused"
+    PARKED = "parked"
+
+
 class Audience(StrEnum):
     FRIEND = "friend"
     CUSTOMER = "customer"

@@ -116,3 +116,13 @@ def _host(text: str, port: str) -> Host:
         return Host(name=text, port=int(port or PORT))
     name, _, stated = text.removeprefix("[").partition("]:" if text.startswith("[") else ":")
     return Host(name=name.removesuffix("]"), port=int(stated or port or PORT))
+
+
+def mask_url(url: str) -> str:
+    """Return the URL of a database without its password."""
+    parts = urlsplit(url)
+    user, at, host = parts.netloc.rpartition("@")
+    name, colon, _ = user.partition(":")
+    masked = f"{name}:**********{at}{host}" if colon else parts.netloc
+    query = "**********" if "password=" in parts.query else parts.query
+    return parts._replace(netloc=masked, query=query).geturl()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from functools import cache
 from typing import Final
 
@@ -31,6 +32,12 @@ _EXTENSION = re.compile(
     r"|apparat)\b)[.:\s]*([0-9]{1,7})\s*$",
     re.IGNORECASE,
 )
+
+
+def is_mobile(number: str, calling_codes: Collection[int]) -> bool:
+    """Whether a number in E.164 is a mobile of one of these countries."""
+    parsed = parse(number, None)
+    return parsed.country_code in calling_codes and number_type(parsed) == PhoneNumberType.MOBILE
 
 
 class PhoneInvalid(ValueError):

@@ -10,9 +10,14 @@ if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
     from pydantic_core import ErrorDetails
 
+PREFIX: Final = "TEKKIE_"
 WHOLE_NUMBERS: Final = ("int_type", "int_parsing", "int_from_float", "int_parsing_size")
 NUMBERS: Final = ("float_type", "float_parsing", "finite_number")
 LIMITS: Final = ("greater_than", "greater_than_equal", "less_than", "less_than_equal")
+
+
+class SettingsInvalid(Exception):
+    """One or more settings are invalid; each line names the variable and the cure."""
 
 
 def explain(error: ErrorDetails, fields: Mapping[str, FieldInfo]) -> str:

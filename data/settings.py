@@ -6,7 +6,6 @@ import base64
 import difflib
 import os
 import re
-import secrets
 from collections.abc import Iterator, Mapping
 from ipaddress import ip_network
 from pathlib import Path
@@ -16,10 +15,10 @@ from urllib.parse import urlsplit
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from data.hosts import check_hosts
-from data.setting_errors import explain
+from data.hosts import check_hosts, mask_url
+from data.secret_files import SECRET_BYTES, load_secret
+from data.setting_errors import PREFIX, SettingsInvalid, explain
 
-PREFIX: Final = "TEKKIE_"
 FILE: Final = "_FILE"
 # Read by the build and the tests, and no settings.
 OTHER_NAMES: Final = frozenset(
@@ -32,14 +31,9 @@ OTHER_NAMES: Final = frozenset(
         "TEKKIE_PROOF_SEED",
     }
 )
-SECRET_BYTES: Final = 32
 PUSH_KEY_FILE: Final = "push-key"
 DEFAULT_FOLDER: Final = "tekkie"
 PUSH_HOST: Final = re.compile(r"(\*\.)?[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+|[0-9a-f:]*:[0-9a-f:]*")
-
-
-class SettingsInvalid(Exception):
-    """One or more settings are invalid; each line names the variable and the cure."""
 
 
 def default_data_dir() -> Path:
@@ -101,6 +95,20 @@ class Settings(BaseSettings):
     )
     mail_from: str = Field(
         "tekkie <no-reply@localhost>", min_length=3, description="Sender of every mail."
+    )
+    sms_provider: Literal["none", "gatewayapi", "folder"] = Field(
+        "none",
+        description="Who sends SMS; `folder` writes each to a file in the data folder, for trials.",
+    )
+    sms_url: str = Field("https://gatewayapi.com", description="Address of the SMS provider.")
+    sms_token: SecretStr | None = Field(None, description="API token of the SMS provider.")
+    sms_sender: str = Field(
+        "tekkie",
+        pattern=r"^([A-Za-z0-9 ]{1,11}|[0-9]{1,15})$",
+        description="Sender of every SMS: 11 letters and digits at most, or a number.",
+    )
+    sms_secret: SecretStr | None = Field(
+        None, description="Secret with which the SMS provider signs its events."
     )
     anonymous_bookings: Literal["confirm", "trust"] = Field(
         "confirm",
@@ -215,7 +223,7 @@ class Settings(BaseSettings):
             raise ValueError("must name a database, as in postgresql://me@host:5432/tekkie")
         return url
 
-    @field_validator("public_url", "geocoder_url")
+    @field_validator("public_url", "geocoder_url", "sms_url")
     @classmethod
     def _web_address(cls, url: str | None) -> str | None:
         if url is None:
@@ -295,6 +303,14 @@ class Settings(BaseSettings):
         return self
 
     @model_validator(mode="after")
+    def _sms(self) -> Settings:
+        if self.sms_provider == "gatewayapi" and self.sms_token is None:
+            raise ValueError(
+                f"{PREFIX}SMS_TOKEN is needed with {PREFIX}SMS_PROVIDER={self.sms_provider}"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _ops_port(self) -> Settings:
         if self.ops_port == self.port:
             raise ValueError(f"{PREFIX}OPS_PORT must not be {PREFIX}PORT")
@@ -324,6 +340,11 @@ class Settings(BaseSettings):
         """The folder of mails when there is no mail server."""
         return self.data_dir / "mails"
 
+    @property
+    def text_folder(self) -> Path:
+        """The folder of SMS that are written to files."""
+        return self.data_dir / "texts"
+
     def push_secret(self) -> bytes:
         """Return the VAPID key; it is created on first use."""
         if self.push_key is not None:
@@ -339,7 +360,7 @@ class Settings(BaseSettings):
         """Return all settings in effect, secrets masked."""
         values = self.model_dump(mode="json")
         if self.database_url is not None:
-            values["database_url"] = _mask_url(self.database_url.get_secret_value())
+            values["database_url"] = mask_url(self.database_url.get_secret_value())
         return values | {"public_url": self.base_url}
 
 
@@ -414,56 +435,6 @@ def _read_secret(file: Path) -> str:
     return text
 
 
-def load_secret(file: Path) -> bytes:
-    """Return the secret in `file`, created (mode 0600) if missing; safe for concurrent callers."""
-    for _ in range(2):
-        try:
-            secret = file.read_bytes()
-        except FileNotFoundError:
-            _make_secret(file)
-        except OSError as error:
-            raise SettingsInvalid(
-                f"{PREFIX}DATA_DIR: {file} cannot be read ({error.strerror}); "
-                "run tekkie as the user that owns it"
-            ) from None
-        else:
-            return _check_secret(file, secret)
-    return _check_secret(file, file.read_bytes())
-
-
-def _check_secret(file: Path, secret: bytes) -> bytes:
-    if len(secret) != SECRET_BYTES:
-        raise SettingsInvalid(
-            f"{PREFIX}DATA_DIR: {file} is damaged; delete it (all users must sign in again) "
-            "or restore it from a backup"
-        )
-    return secret
-
-
-def _make_secret(file: Path) -> None:
-    # The file appears complete under its name: os.link fails if another process was first.
-    temporary = file.with_name(f"{file.name}.{os.getpid()}.{secrets.token_hex(4)}")
-    try:
-        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with os.fdopen(
-            os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb"
-        ) as out:
-            out.write(secrets.token_bytes(SECRET_BYTES))
-            out.flush()
-            os.fsync(out.fileno())
-        try:
-            os.link(temporary, file)
-        except FileExistsError:
-            pass
-        finally:
-            temporary.unlink()
-    except OSError as error:
-        raise SettingsInvalid(
-            f"{PREFIX}DATA_DIR: {file.parent} cannot be written ({error.strerror}); "
-            f"name a writable folder in {PREFIX}DATA_DIR, or set {PREFIX}SECRET_KEY"
-        ) from None
-
-
 def _variable(name: str) -> str:
     return f"{PREFIX}{name.upper()}"
 
@@ -477,12 +448,3 @@ def _decode_base64url(text: str) -> bytes:
         return base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
     except ValueError:
         return b""
-
-
-def _mask_url(url: str) -> str:
-    parts = urlsplit(url)
-    user, at, host = parts.netloc.rpartition("@")
-    name, colon, _ = user.partition(":")
-    masked = f"{name}:**********{at}{host}" if colon else parts.netloc
-    query = "**********" if "password=" in parts.query else parts.query
-    return parts._replace(netloc=masked, query=query).geturl()

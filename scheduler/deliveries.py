@@ -54,7 +54,7 @@ class Deliveries(ABC, Generic[C]):
     """
 
     what: ClassVar[str]
-    back_off_s: ClassVar[Sequence[float]]
+    back_off_s: Sequence[float]
     has_end: ClassVar[bool]
 
     def __init__(

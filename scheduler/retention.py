@@ -14,6 +14,7 @@ from dispatch.flows import maintenance
 from dispatch.flows.people import files, rights
 from dispatch.rules.refusals import Refused
 from dispatch.runtime import Runtime
+from scheduler.providers.sms_folder import delete_texts
 from scheduler.senders.mail_folder import delete_mails, delete_old_mails
 
 log = logging.getLogger(__name__)
@@ -78,3 +79,4 @@ class Retention:
         if done.people:
             folder = self._rt.settings.mail_folder
             await asyncio.to_thread(delete_mails, folder, done.addresses, done.messages)
+            await asyncio.to_thread(delete_texts, self._rt.settings.text_folder, done.errands)

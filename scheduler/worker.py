@@ -15,7 +15,9 @@ from dispatch.runtime import Runtime
 from scheduler import deadlines, deliveries, housekeeping, index_feed, retention
 from scheduler.account_mails import AccountMails
 from scheduler.deadlines import ClockSentinel, Deadlines
+from scheduler.errands import Errands, Notices
 from scheduler.index_feed import IndexFeed
+from scheduler.providers.configured import providers
 from scheduler.relay import Relay
 from scheduler.retention import Retention
 from scheduler.senders import Sender
@@ -80,9 +82,18 @@ class Worker:
         self._deadlines = Deadlines(
             rt, sooner=lambda in_s: ticker.sooner("deadlines", in_s), sentinel=sentinel
         )
+        known = providers(rt)
+        self._errands = Errands(
+            rt, known, request_tick=lambda: ticker.sooner("errands", deliveries.DEBOUNCE_S)
+        )
+        self._notices = Notices(
+            rt, known, request_tick=lambda: ticker.sooner("notices", deliveries.DEBOUNCE_S)
+        )
         ticker.every(deadlines.EVERY_S, "deadlines", self._deadlines.tick)
         ticker.every(deliveries.EVERY_S, "relay", self._relay.tick)
         ticker.every(deliveries.EVERY_S, "account mails", self._account_mails.tick)
+        ticker.every(deliveries.EVERY_S, "errands", self._errands.tick)
+        ticker.every(deliveries.EVERY_S, "notices", self._notices.tick)
         _feed(ticker, IndexFeed(rt, mark or rt.mark))
         ticker.every(housekeeping.EVERY_S, "housekeeping", self._keep_house)
         ticker.every(retention.EVERY_S, "retention", Retention(rt).tick)
@@ -100,6 +111,8 @@ class Worker:
         await asyncio.gather(
             self._relay.finish(SENDING_ENDS_WITHIN_S),
             self._account_mails.finish(SENDING_ENDS_WITHIN_S),
+            self._errands.finish(SENDING_ENDS_WITHIN_S),
+            self._notices.finish(SENDING_ENDS_WITHIN_S),
         )
 
     def state(self) -> State:
@@ -119,6 +132,8 @@ class Worker:
 
     def _on_commit(self, changes: Sequence[Changes]) -> None:
         self._ticker.sooner("relay", deliveries.DEBOUNCE_S)
+        if not changes or any(one.errands for one in changes):
+            self._ticker.sooner("errands", deliveries.DEBOUNCE_S)
 
     async def _keep_house(self) -> None:
         await housekeeping.delete_old_rows(self._rt)

@@ -25,9 +25,12 @@ from data import migrate
 from data.database import Database, database
 from data.db import DatabaseError, connect, server_sql, translate_errors
 from data.postgres import layout
+from data.secret_files import SECRET_BYTES
 from data.seed import catalogue
-from data.settings import PREFIX, PUSH_KEY_FILE, SECRET_BYTES, Settings, SettingsInvalid
+from data.setting_errors import PREFIX, SettingsInvalid
+from data.settings import PUSH_KEY_FILE, Settings
 from data.store import consistency, test_clock
+from data.store.outbox import Backlog
 from dispatch.flows import maintenance
 from dispatch.flows.bootstrap import open_runtime
 from dispatch.flows.people import files
@@ -83,7 +86,7 @@ async def run_checks(settings: Settings, report: object = None) -> list[Finding]
     """Run all checks; failures are findings, not exceptions."""
     findings = [*check_machine(settings), *check_folder(settings), *check_secret(settings)]
     findings += check_gazetteer()
-    findings += [one async for one in check_mail(settings)]
+    findings += [one async for one in check_mail(settings)] + [check_texts(settings)]
     findings += check_push(settings)
     if is_fresh(settings):
         text = f"none yet; the first tekkie serve creates it in {settings.data_dir}"
@@ -439,6 +442,35 @@ async def check_queues(rt: Runtime) -> AsyncIterator[Finding]:
         yield warning("messages", text, "Run tekkie serve or tekkie worker; check the mail server.")
     else:
         yield passed("messages", f"{backlog.pending:,} pending, none parked")
+    yield check_errands(backlog)
+
+
+def check_errands(backlog: Backlog) -> Finding:
+    """Calls of providers that wait or are parked."""
+    if backlog.errands_parked:
+        text = f"{backlog.errands_parked:,} parked, {backlog.errands_pending:,} pending"
+        return warning("errands", text, "Correct the cause, then retry them at the desk.")
+    if backlog.errands_late_s > LATE_S:
+        text = f"the oldest is {backlog.errands_late_s / 60:.0f} min late"
+        return warning("errands", text, "Run tekkie serve or tekkie worker; see its log.")
+    return passed("errands", f"{backlog.errands_pending:,} pending, none parked")
+
+
+def check_texts(settings: Settings) -> Finding:
+    """Who sends SMS."""
+    if settings.sms_provider == "none":
+        cure = (
+            "Set TEKKIE_SMS_PROVIDER=gatewayapi with TEKKIE_SMS_TOKEN, or =folder for a trial: "
+            "until then nobody can confirm a telephone number."
+        )
+        return warning("SMS", "no provider, so none is sent", cure)
+    if settings.sms_provider == "folder":
+        cure = "Set TEKKIE_SMS_PROVIDER=gatewayapi to send them."
+        return warning("SMS", f"written to {settings.text_folder}, not sent", cure)
+    if settings.sms_secret is None:
+        cure = "Set TEKKIE_SMS_SECRET to the token of the provider's webhook."
+        return warning("SMS", f"{settings.sms_provider}, whose events are refused", cure)
+    return passed("SMS", f"{settings.sms_provider}, events to /v1/notices/sms")
 
 
 def check_service(settings: Settings) -> Iterator[Finding]:

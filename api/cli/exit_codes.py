@@ -44,7 +44,7 @@ def describe_error(error: BaseException) -> tuple[str, int]:
     """The sentence and the exit code for an error."""
     from data.db import DatabaseError
     from data.seed.town import TownUnknown
-    from data.settings import SettingsInvalid
+    from data.setting_errors import SettingsInvalid
     from dispatch.rules.refusals import Refused
     from geo.gazetteer.offline import AddressRefused, GazetteerMissing
 

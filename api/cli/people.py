@@ -75,8 +75,10 @@ async def _export(ctx: typer.Context, person: str) -> list[Mapping[str, Any]]:
 
 async def _erase(ctx: typer.Context, person: str) -> tuple[Erasure, int]:
     from dispatch.flows.people import rights
+    from scheduler.providers.sms_folder import delete_texts
     from scheduler.senders.mail_folder import delete_mails
 
     async with command_runtime(ctx) as rt:
         done = await rights.erase(rt, person, actor=ACTOR)
+        delete_texts(rt.settings.text_folder, done.errands)
         return done, delete_mails(rt.settings.mail_folder, done.addresses, done.messages)

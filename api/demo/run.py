@@ -73,6 +73,7 @@ async def run_demo(
             "data_dir": settings.data_dir / FOLDER,
             "database_url": None,
             "test_clock": True,
+            "sms_provider": "folder",
             "drain_s": 0,
             "ops_port": None,
             "pool_size": max(settings.pool_size, CONNECTIONS),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Protocol
@@ -43,9 +43,23 @@ class SendTestPush(Protocol):
 
 
 class ForgetMails(Protocol):
-    """Deletes mails kept as files: those to these addresses, and those with these ids."""
+    """Deletes mails kept as files to these addresses, and mails and SMS with these ids."""
 
     async def __call__(self, addresses: Collection[str], ids: Collection[UUID]) -> int: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notice:
+    """A verified event of a provider: about which of its objects."""
+
+    event_id: str
+    reference: str
+
+
+class VerifyNotice(Protocol):
+    """Verifies an event of a provider; None unless it is signed. Raises NotFound."""
+
+    def __call__(self, name: str, headers: Mapping[str, str], body: bytes) -> Notice | None: ...
 
 
 class WorkerState(Protocol):
@@ -82,6 +96,7 @@ class Ports:
     write_invitation: WriteInvitation
     send_test_push: SendTestPush
     forget_mails: ForgetMails
+    verify_notice: VerifyNotice
     push_key: str
 
 

@@ -22,6 +22,7 @@ from starlette.types import Receive, Scope, Send
 from api.http.field_problems import FieldProblem, field_problem
 from api.http.limits import BODY_MAX, HEADERS_BYTES_MAX, HEADERS_MAX, URL_BYTES_MAX, in_kb
 from api.http.rate_limit import WINDOW_S, TooManyRequests
+from api.http.refusals import REFUSALS
 from data.db import (
     DatabaseBusy,
     DatabaseConflict,
@@ -30,43 +31,12 @@ from data.db import (
     DatabaseUnavailable,
 )
 from data.enums import OperatorRole
-from dispatch.flows.execute import KeyReused, ReferenceTaken
 from dispatch.flows.group_commit import Overloaded
-from dispatch.flows.jobs.orders import NoSuchFavourite, QuoteExpired
-from dispatch.flows.partners.accounts import NameTaken
-from dispatch.flows.people.passkeys import PasskeyRefused
 from dispatch.flows.people.push_subscriptions import PAUSE_S, TestedJustNow
-from dispatch.flows.people.rights import StillNeeded
-from dispatch.flows.people.sessions import CodeRefused, LinkUsedUp
-from dispatch.rules.jobs.catalogue import UnknownPackage
-from dispatch.rules.jobs.refusals import (
-    AlreadyRated,
-    AppointmentOverlaps,
-    AppointmentUnfit,
-    AtCapacity,
-    CompletedTooEarly,
-    ContactContested,
-    ContactDeadlinePassed,
-    ContestOver,
-    EvidenceUnfit,
-    FeeChanged,
-    FriendUnfit,
-    NotInThisState,
-    OfferExpired,
-    OfferGone,
-    TooManyCodes,
-    WrongCode,
-)
-from dispatch.rules.money.prices import NotSoldHere
-from dispatch.rules.people.applications import ApplicationUndecided
-from dispatch.rules.people.desk_notes import NotesFull
-from dispatch.rules.people.names import NameRefused
-from dispatch.rules.people.push_endpoints import EndpointRefused
+from dispatch.rules.jobs.refusals import CompletedTooEarly, FeeChanged
 from dispatch.rules.refusals import NotFound, Refused
-from dispatch.rules.trust.base_moves import BaseMovedLately
-from dispatch.rules.trust.files import CONTENT_MAX, EvidenceOver, TooManyFiles, in_mb
-from dispatch.rules.trust.limits import PausedByAlarm, TooManyToday
-from dispatch.rules.trust.quotas import ProofRequired, TooManyBookings
+from dispatch.rules.trust.files import CONTENT_MAX, in_mb
+from dispatch.rules.trust.quotas import ProofRequired
 from geo.gazetteer.addresses import AddressRefused
 
 log = logging.getLogger(__name__)
@@ -200,47 +170,6 @@ def _unavailable(code: str, title: str, detail: str, retry_after_s: int) -> Kind
 
 
 RETRY = "Nothing was changed; send the same request again in a moment."
-REFUSALS: Mapping[type[Refused], int] = {
-    OfferGone: 409,
-    OfferExpired: 409,
-    AtCapacity: 409,
-    TooManyToday: 409,
-    PausedByAlarm: 409,
-    ApplicationUndecided: 409,
-    NotInThisState: 409,
-    ContactDeadlinePassed: 409,
-    ContactContested: 409,
-    EvidenceUnfit: 422,
-    AppointmentOverlaps: 409,
-    AppointmentUnfit: 422,
-    FeeChanged: 409,
-    CompletedTooEarly: 409,
-    ContestOver: 409,
-    WrongCode: 422,
-    TooManyCodes: 409,
-    TooManyBookings: 429,
-    ProofRequired: 428,
-    AlreadyRated: 409,
-    FriendUnfit: 409,
-    KeyReused: 422,
-    ReferenceTaken: 409,
-    NotFound: 404,
-    UnknownPackage: 422,
-    NotSoldHere: 422,
-    QuoteExpired: 409,
-    NoSuchFavourite: 409,
-    LinkUsedUp: 422,
-    CodeRefused: 422,
-    PasskeyRefused: 422,
-    StillNeeded: 409,
-    EndpointRefused: 422,
-    BaseMovedLately: 409,
-    NameTaken: 409,
-    NameRefused: 422,
-    NotesFull: 409,
-    TooManyFiles: 409,
-    EvidenceOver: 422,
-}
 KINDS: Mapping[type[Exception], Kind] = {
     **{refusal: _refusal(status, refusal) for refusal, status in REFUSALS.items()},
     TestedJustNow: Kind(

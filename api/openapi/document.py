@@ -102,6 +102,7 @@ TAGS: Final = [
     {"name": "bookings", "description": "For customers and partners."},
     {"name": "friends", "description": "Offers, jobs and profile of a friend."},
     {"name": "desk", "description": "For the operators of the desk."},
+    {"name": "providers", "description": "Events of those who act for this service."},
     {"name": "sessions", "description": "Sign in and out."},
     {"name": "live", "description": "Live events."},
 ]

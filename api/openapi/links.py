@@ -80,7 +80,11 @@ LINKS: Final[Mapping[str, tuple[tuple[Mapping[str, str], tuple[str, ...]], ...]]
     "report_contact": ((BY_BOOKING_ID, ("set_appointment", "hand_back")),),
     "set_appointment": ((BY_BOOKING_ID, ("get_invitation", "report_on_the_way", "start_work")),),
     "start_work": ((BY_BOOKING_ID, ("complete_work", "report_incomplete")),),
-    "show_my_profile": (({}, ("change_my_profile", "show_push_key", "upload_my_file")),),
+    "show_my_profile": (
+        ({}, ("change_my_profile", "show_push_key", "upload_my_file", "show_my_number")),
+    ),
+    "show_my_number": (({}, ("send_my_code", "confirm_my_number")),),
+    "send_my_code": (({"provider": "sms"}, ("take_notice",)), ({}, ("confirm_my_number",))),
     "show_push_key": (({}, ("add_my_phone",)),),
     "add_my_phone": (({}, ("try_my_alarm", "confirm_my_alarm", "remove_my_phone")),),
     "change_my_profile": (({}, ("show_my_profile", "list_my_offers")),),

@@ -126,6 +126,10 @@ class Gauges(Collector):
         yield _gauge("messages_pending", "Messages to be sent.", backlog.pending)
         yield _gauge("messages_late_seconds", "Lateness of the latest.", backlog.pending_late_s)
         yield _gauge("messages_parked", "Messages parked for the desk.", backlog.parked)
+        yield _gauge("errands_pending", "Calls of providers to be made.", backlog.errands_pending)
+        yield _gauge("errands_late_seconds", "Lateness of the latest.", backlog.errands_late_s)
+        yield _gauge("errands_parked", "Calls parked for the desk.", backlog.errands_parked)
+        yield _gauge("notices_pending", "Events of providers to be read.", backlog.notices_pending)
 
 
 def _gauge(name: str, text: str, value: float) -> GaugeMetricFamily:

@@ -20,6 +20,7 @@ from api.schemas.fields import (
     LoginCode,
     Lon,
     PasskeyName,
+    Phone,
     PhoneKey,
     PhoneSecret,
     RadiusM,
@@ -28,6 +29,7 @@ from api.schemas.fields import (
 )
 from data.enums import FriendState, OperatorRole, Tier
 from data.markets import Language, Market
+from data.store.phone_codes import CodeDelivery
 from data.store.push_subscriptions import PhoneProblem
 from data.store.sessions import Login
 from dispatch.rules.people.reachability import AlarmState, Obstacle
@@ -208,6 +210,39 @@ class PasskeysResponse(ResponseModel):
     """The passkeys of an operator, the oldest first."""
 
     items: list[PasskeyResponse]
+
+
+class NumberRequest(RequestModel):
+    """A mobile number, with its country code or as people of your market write it."""
+
+    model_config = example({"number": "079 000 17 39"})
+
+    number: Phone
+
+
+class NumberCodeRequest(RequestModel):
+    """The code of an SMS."""
+
+    model_config = example({"code": "271828"})
+
+    code: LoginCode
+
+
+class PendingNumber(ResponseModel):
+    """A number to be confirmed by the code that was sent to it."""
+
+    number: str
+    expires_at: datetime
+    tries_left: int
+    delivery: CodeDelivery
+
+
+class NumberResponse(ResponseModel):
+    """A person's number; `confirmed_at` is null for one that is not confirmed."""
+
+    number: str | None
+    confirmed_at: datetime | None
+    pending: PendingNumber | None
 
 
 class PushKeyResponse(ResponseModel):

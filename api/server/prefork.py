@@ -22,7 +22,8 @@ from typing import Final
 
 from pydantic import SecretStr
 
-from data.settings import PREFIX, Settings
+from data.setting_errors import PREFIX
+from data.settings import Settings
 
 RESTART_AFTER_S: Final = 1.0
 END_WITHIN_S: Final = 9.0

@@ -15,6 +15,7 @@ from data.enums import AwardState, BookingState, OfferState, Tier, TimerKind, Wi
 from data.markets import Language, Market
 from data.records.catalogue import Package
 from data.records.decisions import Decision
+from data.records.errands import Errand
 from data.records.ids import (
     AwardId,
     BookingId,
@@ -188,7 +189,7 @@ class Changes:
     `timers` maps a kind to its new due time, or to None to stop it. `open_jobs` is added to the
     friends' counters. `customer` is set for a new booking only; `signature` and `move_note` are
     stored with the customer, and an empty `move_note` clears the last. An `alarm` pauses the friend
-    who handed the job back. With `confirmed_at` the
+    who handed the job back. `errands` are calls whose answer decides. With `confirmed_at` the
     customer's mail address and telephone number are known as confirmed from that moment; with
     `reversed_at` the last charge of the booking is reversed, and its rating void.
     """
@@ -201,6 +202,7 @@ class Changes:
     timers: Mapping[TimerKind, datetime | None] = field(default_factory=dict)
     events: tuple[Event, ...] = ()
     messages: tuple[Message, ...] = ()
+    errands: tuple[Errand, ...] = ()
     decisions: tuple[Decision, ...] = ()
     open_jobs: Mapping[FriendId, int] = field(default_factory=dict)
     rating: Rating | None = None

@@ -40,6 +40,7 @@ from data.records.messages import Event, Message
 from data.records.money import Charge, Money
 from data.records.people import Person
 from data.store import decision_rows
+from data.store.errands import errand_row
 
 sql = sql_loader.load("jobs")
 
@@ -186,6 +187,7 @@ async def write(tx: Connection, changes: Sequence[Changes], now: datetime) -> No
         insert_events=[_event_row(e) for c in changes for e in c.events],
         insert_decisions=[decision_rows.row(d) for c in changes for d in c.decisions],
         insert_messages=[_message_row(m, now) for c in changes for m in c.messages],
+        insert_errands=[(*errand_row(e), now) for c in changes for e in c.errands],
         insert_ratings=[_rating_row(c.rating) for c in changes if c.rating is not None],
         confirm_contacts=[
             (c.booking.customer_id, c.confirmed_at) for c in changes if c.confirmed_at is not None

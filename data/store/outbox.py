@@ -62,6 +62,10 @@ class Backlog:
     pending_late_s: float
     overdue: int
     overdue_s: float
+    errands_pending: int = 0
+    errands_parked: int = 0
+    errands_late_s: float = 0.0
+    notices_pending: int = 0
 
 
 async def claim(
@@ -109,6 +113,10 @@ async def backlog(tx: Connection) -> Backlog:
         pending_late_s=row["pending_late_s"] or 0.0,
         overdue=row["overdue"],
         overdue_s=row["overdue_s"] or 0.0,
+        errands_pending=row["errands_pending"],
+        errands_parked=row["errands_parked"],
+        errands_late_s=row["errands_late_s"] or 0.0,
+        notices_pending=row["notices_pending"],
     )
 
 

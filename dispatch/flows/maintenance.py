@@ -13,12 +13,14 @@ from data.store import (
     account_mails,
     audit,
     clock,
+    errands,
     friend_changes,
     friends,
     idempotency_keys,
     jobs,
     outbox,
     passkeys,
+    phone_codes,
     quotas,
     quotes,
     sessions,
@@ -119,13 +121,15 @@ async def confirm_differences(rt: Runtime, suspects: Collection[FriendId]) -> se
 
 
 async def delete_old_rows(rt: Runtime) -> None:
-    """Delete old idempotency keys, quotes, sessions, login links, quotas and confirmed contacts.
+    """Delete old keys, quotes, sessions, login links, codes, errands, quotas and contacts.
 
     At most a thousand of each.
     """
-    for store in (idempotency_keys, quotes, sessions, account_mails, passkeys):
+    for store in (idempotency_keys, quotes, sessions, account_mails, passkeys, phone_codes):
         async with transaction(rt.pool) as tx:
             await store.delete_old(tx)
+    async with transaction(rt.pool) as tx:
+        await errands.delete_old(tx, rt.policy.errands_kept)
     async with transaction(rt.pool) as tx:
         await quotas.delete_old(tx, rt.policy.bookings_within, rt.policy.confirmed_for)
 

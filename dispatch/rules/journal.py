@@ -110,6 +110,7 @@ JOURNAL: Final[Mapping[str, EntryKind]] = {
     "operator.added": _person("role"),
     "operator.role_set": _person("role"),
     "operator.removed": _person(""),
+    "person.phone_confirmed": _person(""),
     "person.erased": _person("kept"),
     "partner.added": _partner(""),
     "partner.key_made": _partner("key prefix"),

@@ -62,6 +62,8 @@ class Policy:
     More time in an exam is `exam_more_time_percent` more; after all attempts at one the next begin
     `exam_long_wait` later. A person uploads `uploads_per_day` pictures, keeps `evidence_max` unseen
     pieces of evidence for `evidence_kept` at most, and a job has `results_per_job` pictures.
+    An errand is parked after `errand_attempts`. Of codes by SMS a number, a network and a person
+    each get `phone_codes_max` within `phone_codes_within`.
     `bookings_…` are quotas of bookings without a partner, `proof_after_…` how many of them need no
     proof of work. A friend takes `jobs_per_day` at most in 24 hours, is paused after more than
     `hand_backs_per_day`, and sets capacity and radius up to `…_max`, unless the desk allows this
@@ -123,6 +125,12 @@ class Policy:
     results_per_job: int = 12
     exam_more_time_percent: int = 50
     exam_long_wait: timedelta = timedelta(days=90)
+    errand_attempts: int = 8
+    errands_kept: timedelta = timedelta(days=90)
+    phone_code_life: timedelta = timedelta(minutes=10)
+    phone_code_tries: int = 5
+    phone_codes_max: int = 3
+    phone_codes_within: timedelta = timedelta(hours=1)
     frame: int = 16
     overrides: tuple[Override, ...] = ()
     _at: dict[tuple[Tier, str], Policy] = field(
@@ -154,7 +162,15 @@ class Policy:
         self._check_privacy()
         self._check_kept()
         self._check_friends()
+        self._check_errands()
         self._check_overrides()
+
+    def _check_errands(self) -> None:
+        if not 1 <= self.errand_attempts <= 20 or self.errands_kept <= self.phone_code_life:
+            raise ValueError("errand_attempts must be 1 to 20, errands_kept over phone_code_life")
+        times = (self.phone_code_life, self.phone_codes_within)
+        if min(times) <= timedelta(0) or min(self.phone_code_tries, self.phone_codes_max) < 1:
+            raise ValueError("phone_code_… and phone_codes_… must be positive")
 
     def _check_friends(self) -> None:
         limits = (self.jobs_per_day, self.hand_backs_per_day)
@@ -314,6 +330,8 @@ FOR_ALL: Final = frozenset(
     | {"quotes_per_minute", "quotes_per_minute_of_partner", "login_links_per_minute"}
     | {"customers_kept", "mails_kept", "agree_within", "early_departure"}
     | {"uploads_per_day", "evidence_max", "evidence_kept"}
+    | {"errand_attempts", "errands_kept", "phone_code_life", "phone_code_tries"}
+    | {"phone_codes_max", "phone_codes_within"}
     | {"jobs_per_day", "hand_backs_per_day", "capacity_max", "radius_max_m"}
     | {"overrides", "_at", "_fingerprint"}
 )

@@ -103,6 +103,12 @@ ONLY_ONCE = {
 
 # Examples that the story of a booking does not need.
 OF_PICTURES = {"upload_picture", "upload_my_file", "confirm_identity"}
+OF_PHONES = (
+    ("send_my_code", "phone", "POST", 503),
+    ("confirm_my_number", "phone/code", "POST", 409),
+    ("add_my_phone", "push-subscriptions", "POST", 201),
+    ("remove_my_phone", "push-subscriptions", "DELETE", 204),
+)
 
 
 async def test_the_examples_work_through_a_whole_life_cycle(api, clock):
@@ -153,8 +159,8 @@ async def test_the_examples_work_through_a_whole_life_cycle(api, clock):
     await run("export_person", desk, "/v1/desk/people/export")
     await run("erase_person", desk, "/v1/desk/people/erase", status=409)
     await run("add_partner", desk, "/v1/desk/partners", status=201)
-    await run("add_my_phone", friend, "/v1/me/push-subscriptions", status=201)
-    await run("remove_my_phone", friend, "/v1/me/push-subscriptions", "DELETE", 204)
+    for name, path, method, status in OF_PHONES:
+        await run(name, friend, f"/v1/me/{path}", method, status)
     await run("delete_session", desk, "/v1/sessions/current", "DELETE", 204)
     await run("change_my_profile", friend, "/v1/me/profile", method="PATCH")
     await run("request_login_link", api.client(), "/v1/login-links", status=202)

@@ -52,6 +52,7 @@ NOT_EXPORTED = {
     "login_links": "secrets",
     "spent_challenges": "of no person",
     "file_contents": "of the pictures in `files`: those of nobody else are added in base64",
+    "notices": "of no person: what a provider calls an errand, which is exported",
     "quotas": "hashes under the key of the service, kept for a day",
 }
 SENT_BY_CANCELLING = """

@@ -24,6 +24,7 @@ PARTNER, OTHER_PARTNER = id_(400), id_(401)
 OFFERS = {n: id_(500 + n) for n in range(1, 9)}
 AWARDS = {"won": id_(600), "done": id_(601), "new": id_(602)}
 FILES = {"photo": id_(800), "bare": id_(801)}
+ERRANDS = {n: id_(820 + n) for n in (1, 2)}
 OPERATOR = id_(810)
 NEW = id_(900)
 POLICY = id_(901)
@@ -261,6 +262,28 @@ def rows() -> dict[str, dict[str, Any]]:
             "actor": "system",
             "data": {},
         },
+        "errands": {
+            "id": NEW,
+            "kind": "sms.send",
+            "booking_id": BOOKINGS["bare"],
+            "request": {},
+            "state": "pending",
+            "next_at": NOW,
+            "created_at": NOW,
+        },
+        "notices": {
+            "id": NEW,
+            "provider": "sms",
+            "event_id": "7 DELIVERED",
+            "reference": "7",
+            "received_at": NOW,
+            "next_at": NOW,
+        },
+        "phone_codes": {
+            "person_id": FRIENDS[3],
+            "errand_id": ERRANDS[2],
+            "expires_at": NOW + HOUR,
+        },
         "audit": {"at": NOW, "actor": "system", "act": "x", "subject_kind": None, "subject": "y"},
         "answers": {
             "principal": "partner:1",
@@ -443,3 +466,7 @@ async def _complete_booking(tx: asyncpg.Connection) -> None:
     await insert_row(tx, "subjects", id=FRIENDS[2], seq=1)
     await insert_row(tx, "journal", seq=1)
     await insert_row(tx, "timers", **OF_FRIEND, kind="certificate_ending")
+    for errand in ERRANDS.values():
+        await insert_row(tx, "errands", id=errand, **OF_FRIEND)
+    await insert_row(tx, "notices", id=ERRANDS[1], event_id="used")
+    await insert_row(tx, "phone_codes", person_id=FRIENDS[2], errand_id=ERRANDS[1])

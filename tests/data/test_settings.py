@@ -7,7 +7,8 @@ import pytest
 from pydantic import ValidationError
 
 from data import settings
-from data.settings import Settings, SettingsInvalid
+from data.setting_errors import SettingsInvalid
+from data.settings import Settings
 
 
 @pytest.fixture(autouse=True)
@@ -128,7 +129,8 @@ def test_names_of_the_build_and_the_tests_are_no_settings_and_no_mistake(monkeyp
 
 
 def test_the_secrets_are_those_that_are_masked():
-    assert settings.secret_names() == ["database_url", "secret_key", "smtp_password", "push_key"]
+    secrets = ["database_url", "secret_key", "smtp_password", "sms_token", "sms_secret", "push_key"]
+    assert settings.secret_names() == secrets
 
 
 VALUES = {

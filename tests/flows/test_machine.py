@@ -83,6 +83,7 @@ OTHER_MODULES = {
     *("people.account_mails", "people.friend_edits", "people.rights", "people.passkeys"),
     *("places.coverage", "places.postcodes", "places.supply"),
     *("journal", "people.certificates", "people.friend_import"),
+    *("answers", "errands", "people.phone_numbers"),
 }
 # What every walk does, however short: each action of a job's life at least once.
 LIFE = [

@@ -17,7 +17,8 @@ from data import db
 from data.database import Database
 from data.postgres import layout
 from data.records.ids import FriendId, PersonId
-from data.settings import Settings, load_secret
+from data.secret_files import load_secret
+from data.settings import Settings
 from data.store import test_clock
 from dispatch.flows.bootstrap import open_runtime, prepare_database
 from dispatch.flows.people import friends, sessions

@@ -61,7 +61,7 @@ async def erase_person(
 ) -> desk_schemas.PersonErasedResponse:
     """Erase everything about a person but what the law keeps; it cannot be undone."""
     done = await rights.erase(rt, body.person, actor=actor(caller))
-    mails = await ports.forget_mails(done.addresses, done.messages)
+    mails = await ports.forget_mails(done.addresses, [*done.messages, *done.errands])
     return desk_schemas.PersonErasedResponse(
         erased=len(done.people), address_kept=len(done.kept), mails_deleted=mails
     )

@@ -146,6 +146,13 @@ FROM (SELECT g.id, u.by, least(u.taken, 100) AS taken, least(u.back, 100) AS bac
       ORDER BY g.id FOR NO KEY UPDATE OF g) AS t
 WHERE f.id = t.id
 
+-- name: insert_errands
+-- Of a booking: what is about others is queued by their flows.
+INSERT INTO errands (id, kind, subject_kind, booking_id, subject_id, request, expires_at, created_at, next_at)
+SELECT i, k, sk, b, s, r, e, n, n
+FROM unnest($1::uuid[], $2::text[], $3::subject_kind[], $4::uuid[], $5::uuid[], $6::jsonb[], $7::timestamptz[],
+            $8::timestamptz[]) AS t (i, k, sk, b, s, r, e, n)
+
 -- name: insert_ratings
 INSERT INTO ratings (booking_id, friend_id, stars, comment, at)
 SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::smallint[], $4::text[], $5::timestamptz[])

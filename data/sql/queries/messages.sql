@@ -42,4 +42,9 @@ SELECT (SELECT count(*) FROM (SELECT FROM messages WHERE state = 'pending' LIMIT
         WHERE state = 'pending' AND next_at <= (SELECT moment())) AS pending_late_s,
        (SELECT count(*) FROM (SELECT FROM timers WHERE not_before <= (SELECT moment()) LIMIT $1) AS t) AS overdue,
        (SELECT extract(epoch FROM moment() - min(not_before))::float8 FROM timers
-        WHERE not_before <= (SELECT moment())) AS overdue_s
+        WHERE not_before <= (SELECT moment())) AS overdue_s,
+       (SELECT count(*) FROM (SELECT FROM errands WHERE state = 'pending' LIMIT $1) AS e) AS errands_pending,
+       (SELECT count(*) FROM (SELECT FROM errands WHERE state = 'parked' LIMIT $1) AS e) AS errands_parked,
+       (SELECT extract(epoch FROM moment() - min(next_at))::float8 FROM errands
+        WHERE state = 'pending' AND next_at <= (SELECT moment())) AS errands_late_s,
+       (SELECT count(*) FROM (SELECT FROM notices WHERE state = 'pending' LIMIT $1) AS n) AS notices_pending

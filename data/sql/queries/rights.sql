@@ -57,6 +57,11 @@ SELECT jsonb_build_object(
   'account_mails', (SELECT coalesce(jsonb_agg(jsonb_build_object('template', m.template, 'state', m.state,
                       'created_at', m.created_at, 'tries', m.code_tries) ORDER BY m.created_at), '[]')
                     FROM account_mails m WHERE m.address_key = $2 AND m.kind = p.kind),
+  'errands', (SELECT coalesce(jsonb_agg(jsonb_build_object('kind', e.kind, 'state', e.state, 'created_at', e.created_at)
+                ORDER BY e.created_at), '[]') FROM errands e WHERE e.subject_id = p.id
+                OR e.booking_id IN (SELECT b.id FROM bookings b WHERE b.customer_id = p.id)),
+  'phone_codes', (SELECT coalesce(jsonb_agg(jsonb_build_object('expires_at', c.expires_at, 'tries', c.tries,
+                    'delivery', c.delivery)), '[]') FROM phone_codes c WHERE c.person_id = p.id),
   'messages', (SELECT coalesce(jsonb_agg(jsonb_build_object('template', m.template, 'channel', m.channel,
                  'booking', m.booking_id, 'state', m.state, 'sent_at', m.sent_at) ORDER BY m.booking_id, m.seq), '[]')
                FROM messages m WHERE m.recipient_id = p.id),
@@ -146,6 +151,7 @@ UPDATE ratings SET comment = NULL WHERE friend_id IN (SELECT id FROM f) AND comm
 WITH s AS (DELETE FROM sessions WHERE person_id = ANY($1::uuid[])),
      l AS (DELETE FROM login_links WHERE person_id = ANY($1::uuid[])),
      p AS (DELETE FROM passkeys WHERE person_id = ANY($1::uuid[])),
+     c AS (DELETE FROM phone_codes WHERE person_id = ANY($1::uuid[])),
      i AS (DELETE FROM identities WHERE person_id = ANY($1::uuid[]))
 DELETE FROM account_mails m USING unnest($2::text[], $3::text[]) AS t (address_key, email)
 WHERE m.address_key = t.address_key AND NOT EXISTS (

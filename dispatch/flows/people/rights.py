@@ -13,7 +13,7 @@ from data.db import Connection, transaction
 from data.enums import FileKind
 from data.records import subjects
 from data.records.ids import FileId, FriendId, MessageId, PersonId
-from data.store import audit, friends, rights
+from data.store import audit, errands, friends, rights
 from data.store import files as file_rows
 from data.store.rights import FoundPerson, OverdueCustomers, PersonKind
 from dispatch.flows import journal
@@ -39,13 +39,15 @@ class StillNeeded(Refused):
 class Erasure:
     """What was erased: `kept` are those whose name and postal address the law asks for.
 
-    Mails kept as files may still hold the `addresses` or be about `messages`.
+    Mails kept as files may still hold the `addresses` or be about `messages`; SMS kept as files are
+    those of `errands`.
     """
 
     people: Sequence[PersonId]
     kept: Collection[PersonId]
     addresses: Collection[str]
     messages: Sequence[MessageId]
+    errands: Sequence[UUID]
 
 
 async def export(rt: Runtime, word: str, *, actor: str) -> list[Mapping[str, Any]]:
@@ -65,6 +67,7 @@ async def erase(rt: Runtime, word: str, *, actor: str) -> Erasure:
         messages = await rights.messages_about(tx, helpers) if helpers else []
         gone = await file_rows.delete_of(tx, [one.id for one in found])
         kept = await _erase(tx, found, actor=actor)
+        texts = await errands.of_people(tx, [one.id for one in found])
     await files.forget(rt, gone)
     await refresh_index(rt, [FriendId(one) for one in helpers])
     return Erasure(
@@ -72,6 +75,7 @@ async def erase(rt: Runtime, word: str, *, actor: str) -> Erasure:
         kept=kept,
         addresses={one.email for one in found},
         messages=messages,
+        errands=texts,
     )
 
 
@@ -96,12 +100,14 @@ async def erase_customers(rt: Runtime, customers: Sequence[FoundPerson]) -> Eras
         used = await rights.still_used(tx, addresses) if over else set()
         sharing = [one.id for one in over if one.email in used]
         messages = await rights.messages_to(tx, sharing) if sharing else []
+        texts = await errands.of_people(tx, [one.id for one in over]) if over else []
     await files.forget(rt, gone)
     return Erasure(
         people=[one.id for one in over],
         kept=(),
         addresses=addresses - used,
         messages=messages,
+        errands=texts,
     )
 
 

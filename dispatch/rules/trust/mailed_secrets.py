@@ -1,4 +1,4 @@
-"""The secrets of a mail: a link, and a code to type where the link cannot be opened.
+"""The secrets of a mail: a link, and a code to type where the link cannot be opened; and of an SMS.
 
 Both are derived from what the mail is about and the key of the service, so that neither is stored.
 """
@@ -10,11 +10,13 @@ from base64 import urlsafe_b64encode
 from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Final
+from uuid import UUID
 
 from data.records.ids import BookingId
 
 DIGITS: Final = 6
 LOGIN: Final = b"tekkie login 1:"
+PHONE: Final = b"tekkie phone 1:"
 CONFIRMATION: Final = b"tekkie confirmation 1:"
 
 
@@ -48,6 +50,11 @@ def of_login(key: bytes, request_sha256: bytes) -> MailedSecrets:
 def of_booking(key: bytes, booking_id: BookingId) -> MailedSecrets:
     """The secrets by which a customer confirms the mail address of a booking."""
     return _secrets(key, CONFIRMATION, booking_id.bytes)
+
+
+def phone_code(key: bytes, errand_id: UUID) -> str:
+    """The code that an SMS carries."""
+    return _secrets(key, PHONE, errand_id.bytes).code
 
 
 def _secrets(key: bytes, purpose: bytes, subject: bytes) -> MailedSecrets:

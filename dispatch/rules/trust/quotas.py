@@ -19,6 +19,7 @@ from dispatch.rules.refusals import Refused
 from geo.point import Point
 
 EMAIL, PHONE, NETWORK, PLACE, PROOF = "email", "phone", "network", "place", "proof"
+CODE_PHONE, CODE_NETWORK, CODE_PERSON = "code_phone", "code_network", "code_person"
 PURPOSE: Final = b"tekkie quota 1:"
 PREFIX: Final = {4: 24, 6: 48}
 """The bits of an address that name its network, by version."""
@@ -51,6 +52,12 @@ def keys(secret: bytes, *, email: str, phone: str | None, host: str | None) -> t
     A caller of this machine has no network: it is a proxy that hides the addresses of its callers.
     """
     known = {EMAIL: email.casefold(), PHONE: phone, NETWORK: network(host)}
+    return tuple((kind, _key(secret, kind, one)) for kind, one in known.items() if one)
+
+
+def code_keys(secret: bytes, *, number: str, person: str, host: str | None) -> tuple[QuotaKey, ...]:
+    """What codes by SMS are counted by."""
+    known = {CODE_PHONE: number, CODE_PERSON: person, CODE_NETWORK: network(host)}
     return tuple((kind, _key(secret, kind, one)) for kind, one in known.items() if one)
 
 

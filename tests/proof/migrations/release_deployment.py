@@ -17,7 +17,7 @@ from random import Random
 
 from data.postgres import layout
 from data.records.ids import FriendId
-from data.settings import load_secret
+from data.secret_files import load_secret
 from tests.proof.chaos import monitor
 from tests.proof.chaos.checker import OVERDUE, Clock, check
 from tests.proof.chaos.clients import Clients

@@ -1,0 +1,99 @@
+"""The status of each refusal of a rule; its code and title stand beside the rule."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from dispatch.flows.execute import KeyReused, ReferenceTaken
+from dispatch.flows.jobs.orders import NoSuchFavourite, QuoteExpired
+from dispatch.flows.partners.accounts import NameTaken
+from dispatch.flows.people.passkeys import PasskeyRefused
+from dispatch.flows.people.rights import StillNeeded
+from dispatch.flows.people.sessions import CodeRefused, LinkUsedUp
+from dispatch.rules.errands import NoticeRefused
+from dispatch.rules.jobs.catalogue import UnknownPackage
+from dispatch.rules.jobs.refusals import (
+    AlreadyRated,
+    AppointmentOverlaps,
+    AppointmentUnfit,
+    AtCapacity,
+    CompletedTooEarly,
+    ContactContested,
+    ContactDeadlinePassed,
+    ContestOver,
+    EvidenceUnfit,
+    FeeChanged,
+    FriendUnfit,
+    NotInThisState,
+    OfferExpired,
+    OfferGone,
+    TooManyCodes,
+    WrongCode,
+)
+from dispatch.rules.money.prices import NotSoldHere
+from dispatch.rules.people.applications import ApplicationUndecided
+from dispatch.rules.people.desk_notes import NotesFull
+from dispatch.rules.people.names import NameRefused
+from dispatch.rules.people.phone_codes import (
+    AlreadyConfirmed,
+    NoTextsSent,
+    NumberNotMobile,
+    PhoneCodeOver,
+    PhoneCodeRefused,
+    TooManyTexts,
+)
+from dispatch.rules.people.push_endpoints import EndpointRefused
+from dispatch.rules.refusals import NotFound, Refused
+from dispatch.rules.trust.base_moves import BaseMovedLately
+from dispatch.rules.trust.files import EvidenceOver, TooManyFiles
+from dispatch.rules.trust.limits import PausedByAlarm, TooManyToday
+from dispatch.rules.trust.quotas import ProofRequired, TooManyBookings
+
+REFUSALS: Mapping[type[Refused], int] = {
+    OfferGone: 409,
+    OfferExpired: 409,
+    AtCapacity: 409,
+    TooManyToday: 409,
+    PausedByAlarm: 409,
+    ApplicationUndecided: 409,
+    NotInThisState: 409,
+    ContactDeadlinePassed: 409,
+    ContactContested: 409,
+    EvidenceUnfit: 422,
+    AppointmentOverlaps: 409,
+    AppointmentUnfit: 422,
+    FeeChanged: 409,
+    CompletedTooEarly: 409,
+    ContestOver: 409,
+    WrongCode: 422,
+    TooManyCodes: 409,
+    TooManyBookings: 429,
+    ProofRequired: 428,
+    AlreadyRated: 409,
+    FriendUnfit: 409,
+    KeyReused: 422,
+    ReferenceTaken: 409,
+    NotFound: 404,
+    UnknownPackage: 422,
+    NotSoldHere: 422,
+    QuoteExpired: 409,
+    NoSuchFavourite: 409,
+    LinkUsedUp: 422,
+    CodeRefused: 422,
+    PasskeyRefused: 422,
+    StillNeeded: 409,
+    EndpointRefused: 422,
+    BaseMovedLately: 409,
+    NameTaken: 409,
+    NameRefused: 422,
+    NotesFull: 409,
+    TooManyFiles: 409,
+    EvidenceOver: 422,
+    NoTextsSent: 503,
+    NumberNotMobile: 422,
+    AlreadyConfirmed: 409,
+    TooManyTexts: 429,
+    PhoneCodeRefused: 422,
+    PhoneCodeOver: 409,
+    NoticeRefused: 403,
+}
