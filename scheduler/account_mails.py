@@ -28,6 +28,7 @@ BACK_OFF_S = (5.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1200.0)
 READERS: Final[Mapping[Login, Audience]] = {
     Login.FRIEND: Audience.FRIEND,
     Login.OPERATOR: Audience.DESK,
+    Login.ACCOUNT: Audience.CUSTOMER,
 }
 
 

@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Annotated, Final, TypeAlias, TypeVar, assert_never
 from urllib.parse import urlsplit
+from uuid import UUID
 
 from fastapi import Depends, Request
 from fastapi.security import APIKeyCookie, HTTPBearer
@@ -20,7 +21,7 @@ from starlette.requests import HTTPConnection
 
 from api.http.problems import CrossSite, Forbidden, RoleMissing, Unauthenticated
 from data.enums import OperatorRole
-from data.records.ids import BookingId, FriendId, PartnerId, PersonId
+from data.records.ids import BookingId, CustomerKey, FriendId, PartnerId, PersonId
 from data.records.jobs import Job
 from data.store.read_models import BookingView
 from data.store.sessions import Login
@@ -33,7 +34,10 @@ from dispatch.runtime import Runtime
 
 FRIEND_COOKIE: Final = "tekkie_session"
 DESK_COOKIE: Final = "tekkie_desk"
+ACCOUNT_COOKIE: Final = "tekkie_account"
+NO_BOOKING: Final = BookingId(UUID(int=0))
 FACE: Final = "Tekkie-Face"
+FACES: Final = {"friend": FRIEND_COOKIE, "desk": DESK_COOKIE, "account": ACCOUNT_COOKIE}
 SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 BEARER_MAX: Final = 500
 
@@ -47,10 +51,22 @@ class Anonymous:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Customer:
-    """The holder of the link of one booking, which is of this generation."""
+    """The holder of the link of one booking, which is of this generation.
+
+    A customer who is signed in is one for each booking of the account; of others for NO_BOOKING.
+    """
 
     booking_id: BookingId
     generation: int
+    signed_in: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountCaller:
+    """A signed-in customer, where no booking is named."""
+
+    account_id: PersonId
+    customer_key: CustomerKey
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,7 +92,7 @@ class Partner:
     members_only: bool
 
 
-Caller: TypeAlias = Customer | FriendCaller | Operator | Partner | Anonymous
+Caller: TypeAlias = Customer | AccountCaller | FriendCaller | Operator | Partner | Anonymous
 
 
 async def runtime(request: Request) -> Runtime:
@@ -109,17 +125,16 @@ def cookie_name(name: str, *, https: bool) -> str:
 
 
 class SessionCookie(APIKeyCookie):
-    """The session cookie of a page; one browser may hold a friend's and an operator's at once."""
+    """The session cookie of a page; one browser may hold one of each kind at once."""
 
     async def __call__(self, request: HTTPConnection) -> str | None:
-        """The operator's cookie for a page of the desk, else the friend's; else the other one."""
+        """The cookie of the face that the page names, else the first of those that are there."""
         https = request.app.state.rt.settings.is_https
         found = {
-            name: request.cookies.get(cookie_name(name, https=https))
-            for name in (FRIEND_COOKIE, DESK_COOKIE)
+            name: request.cookies.get(cookie_name(name, https=https)) for name in FACES.values()
         }
-        first = DESK_COOKIE if request.headers.get(FACE) == "desk" else FRIEND_COOKIE
-        return found.pop(first) or found.popitem()[1]
+        first = FACES.get(request.headers.get(FACE, ""), FRIEND_COOKIE)
+        return found.pop(first) or next(filter(None, found.values()), None)
 
 
 cookie = SessionCookie(name=FRIEND_COOKIE, auto_error=False, scheme_name="session")
@@ -145,7 +160,8 @@ async def current_caller(
     """The caller of a request. Raises Unauthenticated for an invalid bearer token."""
     if "authorization" in request.headers:
         token = credentials.credentials if credentials else ""
-        return await _caller_by_bearer(rt, request.app.state.secret, token)
+        caller = await _caller_by_bearer(rt, request.app.state.secret, token)
+        return await _named_customer(rt, request, caller)
     if not session:
         return Anonymous()
     found = await _caller_by_session(rt, session)
@@ -153,7 +169,7 @@ async def current_caller(
         return Anonymous()  # an expired cookie must not keep a customer from booking
     if request.method not in SAFE_METHODS:
         _require_own_page(request, rt)
-    return found
+    return await _named_customer(rt, request, found)
 
 
 CurrentCaller = Annotated[Caller, Depends(current_caller)]
@@ -184,6 +200,7 @@ CurrentOperator = Annotated[Operator, Depends(require(Operator))]
 CurrentDispatcher = Annotated[Operator, Depends(require(Operator, role=OperatorRole.DISPATCHER))]
 CurrentCommunity = Annotated[Operator, Depends(require(Operator, role=OperatorRole.COMMUNITY))]
 CurrentAdmin = Annotated[Operator, Depends(require(Operator, role=OperatorRole.ADMIN))]
+CurrentAccount = Annotated[AccountCaller, Depends(require(AccountCaller))]
 CurrentCustomer = Annotated[Customer, Depends(require(Customer))]
 BookingOwner = Annotated[
     Customer | Partner | Operator, Depends(require(Customer, Partner, Operator))
@@ -220,7 +237,7 @@ def require_visibility(caller: Caller, view: BookingView) -> None:
         if view.holder is None or view.holder.id != caller.friend_id:
             raise NotFound
         return
-    if isinstance(caller, Anonymous):
+    if isinstance(caller, Anonymous | AccountCaller):
         raise Unauthenticated
     require_ownership(caller, view.id, view.partner_id)
 
@@ -253,7 +270,7 @@ def actor(caller: Caller) -> str:
             return f"operator:{caller.person_id}"
         case FriendCaller():
             return f"friend:{caller.friend_id}"
-        case Customer() | Anonymous():
+        case Customer() | AccountCaller() | Anonymous():
             return "customer"
         case _ as never:
             assert_never(never)
@@ -280,13 +297,35 @@ async def _caller_by_link(rt: Runtime, secret: bytes, token: str) -> Customer | 
     booking_id = customer_links.named_booking(token)
     if booking_id is None:
         return None
-    generation = await lookups(rt).link_generations.get(booking_id) or 0
+    generation, _ = await lookups(rt).customer_links.get(booking_id) or (0, None)
     if not customer_links.is_customer_token_valid(secret, booking_id, token, generation):
         return None
     return Customer(booking_id=booking_id, generation=generation)
 
 
-async def _caller_by_session(rt: Runtime, token: str) -> FriendCaller | Operator | None:
+async def as_customer(rt: Runtime, account: AccountCaller, booking_id: BookingId) -> Customer:
+    """The account's owner as the customer of a booking, or of none if it is another one's."""
+    found = await lookups(rt).customer_links.get(booking_id)
+    if found is None or found[1] != account.customer_key:
+        return Customer(booking_id=NO_BOOKING, generation=0, signed_in=True)
+    return Customer(booking_id=booking_id, generation=found[0], signed_in=True)
+
+
+async def _named_customer(rt: Runtime, request: Request, caller: Caller) -> Caller:
+    """The caller; an account as the customer of the booking that the path names."""
+    named = request.path_params.get("booking_id")
+    if not isinstance(caller, AccountCaller) or named is None:
+        return caller
+    try:
+        booking_id = BookingId(UUID(str(named)))
+    except ValueError:  # the route refuses the id
+        booking_id = NO_BOOKING
+    return await as_customer(rt, caller, booking_id)
+
+
+async def _caller_by_session(
+    rt: Runtime, token: str
+) -> FriendCaller | Operator | AccountCaller | None:
     visitor = await sessions.find_session(rt, token)
     if visitor is None:
         return None
@@ -296,6 +335,9 @@ async def _caller_by_session(rt: Runtime, token: str) -> FriendCaller | Operator
         case Login.OPERATOR:
             assert visitor.role is not None
             return Operator(person_id=visitor.id, role=visitor.role)
+        case Login.ACCOUNT:
+            assert visitor.customer_key is not None
+            return AccountCaller(account_id=visitor.id, customer_key=visitor.customer_key)
         case _ as never:
             assert_never(never)
 

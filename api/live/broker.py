@@ -354,8 +354,8 @@ async def _valid_credentials(
     if secrets:
         valid |= await events.valid_credentials(tx, secrets)
     if links:
-        present = await read_models.link_generations(tx, [booking for booking, _ in links])
-        valid |= present.items() & set(links)
+        present = await read_models.customer_links(tx, [booking for booking, _ in links])
+        valid |= {(id_, generation) for id_, (generation, _) in present.items()} & set(links)
     return valid
 
 

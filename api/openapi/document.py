@@ -100,6 +100,7 @@ PICTURE: Final[dict[str, Any]] = {
 TAGS: Final = [
     {"name": "catalogue", "description": "Packages, prices and coverage."},
     {"name": "bookings", "description": "For customers and partners."},
+    {"name": "account", "description": "All bookings of a customer who is signed in."},
     {"name": "friends", "description": "Offers, jobs and profile of a friend."},
     {"name": "desk", "description": "For the operators of the desk."},
     {"name": "providers", "description": "Events of those who act for this service."},

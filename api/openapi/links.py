@@ -28,6 +28,11 @@ FIRST_CERTIFICATE: Final = {
 BOOKING: Final = (
     *("get_booking", "list_events", "cancel_booking", "report_no_contact", "ask_move"),
     *("list_pictures", "rate_booking", "confirm_booking", "contest_completion", "renew_link"),
+    *("add_favourite", "remove_favourite"),
+)
+ACCOUNT: Final = (
+    *("show_my_account", "change_my_account", "list_my_bookings", "export_my_data"),
+    *("list_account_passkeys", "end_my_sessions", "erase_my_data"),
 )
 BY_ADDRESS: Final = {
     "country": "$request.body#/address/country",
@@ -95,6 +100,12 @@ LINKS: Final[Mapping[str, tuple[tuple[Mapping[str, str], tuple[str, ...]], ...]]
         ({}, ("show_my_profile", "list_my_offers", "list_my_jobs", "list_bookings")),
         ({}, ("show_session", "delete_session")),
         ({}, DESK_LISTS),
+        ({}, ACCOUNT),
+    ),
+    "list_my_bookings": ((FIRST_ITEM, BOOKING),),
+    "list_account_passkeys": (
+        ({}, ("create_account_passkey_challenge", "add_account_passkey")),
+        ({"passkey_id": "$response.body#/items/0/id"}, ("remove_account_passkey",)),
     ),
     "create_passkey_challenge": (({}, ("create_session_by_passkey",)),),
     "list_my_passkeys": (

@@ -12,6 +12,7 @@ from pydantic_core import to_json
 from api.http import pagination, proof_of_work
 from api.http.access import check_owner, visible_booking
 from api.http.auth import (
+    AccountCaller,
     BookingCanceller,
     BookingOwner,
     BookingViewer,
@@ -26,6 +27,7 @@ from api.http.auth import (
     Rt,
     Secret,
     actor,
+    as_customer,
     ownership_test,
 )
 from api.http.idempotency import REPLAYED, Key, claim, principal
@@ -36,7 +38,7 @@ from api.http.routing import CompiledRoute
 from api.openapi.document import REPLAY, allows_anonymous, problems
 from api.schemas import base, presenters, requests, responses
 from data.enums import BookingState
-from data.records.ids import BookingId
+from data.records.ids import BookingId, customer_key
 from data.replace import replace
 from data.store import read_models
 from dispatch.flows import desk
@@ -103,15 +105,16 @@ async def create_booking(
     """Book a package; the nearest qualified friends get offers at once.
 
     Without a partner's key the booking may be `unconfirmed`: friends are asked once the customer
-    has confirmed the mail address. Such bookings are limited by mail address, telephone number,
-    network and place, and from the second on may need a proof of work. The earlier booking
-    `ask_first` must be the caller's own: a customer sends its link's token.
+    has confirmed the mail address, or at once if the customer is signed in with it. Such bookings
+    are limited by mail address, telephone number, network and place, and from the second on may
+    need a proof of work. The earlier booking `ask_first` must be the caller's own: a customer is
+    signed in or sends the token of its link.
     """
     order = _order(body, caller)
     if order.ask_first is not None:
         await _check_earlier(rt, caller, order.ask_first)
     if not isinstance(caller, Partner | Operator) and rt.settings.anonymous_bookings == "confirm":
-        order = _unvouched(order, secret, request, proof)
+        order = _unvouched(order, caller, secret, request, proof)
 
     def build_response(done: CommandResult) -> Mapping[str, Any]:
         created = presenters.present_created_booking(done)
@@ -381,6 +384,8 @@ async def rate_booking(
 
 
 async def _check_earlier(rt: Runtime, caller: Caller, booking_id: BookingId) -> None:
+    if isinstance(caller, AccountCaller):
+        caller = await as_customer(rt, caller, booking_id)
     if not isinstance(caller, Customer | Partner | Operator):
         raise NotFound
     await check_owner(rt, caller, booking_id)
@@ -388,7 +393,7 @@ async def _check_earlier(rt: Runtime, caller: Caller, booking_id: BookingId) -> 
 
 async def _is_token_valid(rt: Runtime, secret: bytes, booking_id: BookingId, token: str) -> bool:
     """Whether the customer has not renewed the link since the first answer."""
-    generation = await lookups(rt).link_generations.get(booking_id) or 0
+    generation, _ = await lookups(rt).customer_links.get(booking_id) or (0, None)
     return customer_links.is_customer_token_valid(secret, booking_id, token, generation)
 
 
@@ -417,11 +422,15 @@ def _order(body: requests.BookingRequest, caller: Caller) -> Order:
     )
 
 
-def _unvouched(order: Order, secret: bytes, request: Request, proof: str | None) -> Order:
+def _unvouched(
+    order: Order, caller: Caller, secret: bytes, request: Request, proof: str | None
+) -> Order:
     host = request.client.host if request.client else None
+    key = caller.customer_key if isinstance(caller, AccountCaller) else None
     return replace(
         order,
         vouched=False,
+        confirmed=customer_key(order.email) == key,
         quotas=quotas.keys(secret, email=order.email, phone=order.phone, host=host),
         proof=proof_of_work.verify(secret, proof),
     )

@@ -1,4 +1,4 @@
-"""Passkeys: an operator's own at the desk, and signing in with one."""
+"""Passkeys: an operator's own at the desk, and signing in with one; customers have theirs too."""
 
 from __future__ import annotations
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from typing import Annotated
+from uuid import UUID
 
 from fastapi import APIRouter, Depends, Request, Response
 
 from api.http.auth import (
+    ACCOUNT_COOKIE,
     DESK_COOKIE,
     FRIEND_COOKIE,
+    AccountCaller,
     Credential,
     FriendCaller,
     Operator,
@@ -30,9 +33,16 @@ from dispatch.runtime import Runtime
 
 router = APIRouter(prefix="/v1", tags=["sessions"], route_class=CompiledRoute)
 
-COOKIES = {Login.FRIEND: FRIEND_COOKIE, Login.OPERATOR: DESK_COOKIE}
+COOKIES = {
+    Login.FRIEND: FRIEND_COOKIE,
+    Login.OPERATOR: DESK_COOKIE,
+    Login.ACCOUNT: ACCOUNT_COOKIE,
+}
 
-SignedIn = Annotated[FriendCaller | Operator, Depends(require(FriendCaller, Operator))]
+SignedIn = Annotated[
+    FriendCaller | Operator | AccountCaller,
+    Depends(require(FriendCaller, Operator, AccountCaller)),
+]
 
 
 async def limit_login_links(request: Request, rt: Rt) -> None:
@@ -63,8 +73,9 @@ async def create_session(
 ) -> people_schemas.SessionCreatedResponse:
     """Consume a login link; the session's token is in the body and in a cookie.
 
-    The cookie is `tekkie_session` for friends and `tekkie_desk` for operators, by HTTPS with the
-    prefix `__Host-`; one browser may hold both.
+    The cookie is `tekkie_session` for friends, `tekkie_desk` for operators and `tekkie_account` for
+    customers, by HTTPS with the prefix `__Host-`; one browser may hold all. The first session of a
+    customer opens the account of all bookings with that mail address.
     """
     return _sign_in(rt, response, await sessions.log_in(rt, body.token))
 
@@ -88,7 +99,7 @@ async def create_session_by_code(
 async def create_session_by_passkey(
     rt: Rt, body: people_schemas.PasskeySessionRequest, response: Response
 ) -> people_schemas.SessionCreatedResponse:
-    """Begin an operator's session with what `navigator.credentials.get` returned."""
+    """Begin a session with what `navigator.credentials.get` returned; friends have no passkeys."""
     return _sign_in(rt, response, await passkeys.log_in(rt, body.credential))
 
 
@@ -120,7 +131,7 @@ async def show_session(
     expires_at, now, name = current
     return people_schemas.SessionResponse(
         kind=_kind(caller),
-        id=caller.friend_id if isinstance(caller, FriendCaller) else caller.person_id,
+        id=_owner(caller),
         role=caller.role if isinstance(caller, Operator) else None,
         name=name,
         expires_at=expires_at,
@@ -145,5 +156,13 @@ async def delete_session(
     response.delete_cookie(name, httponly=True, samesite="lax", secure=https)
 
 
-def _kind(caller: FriendCaller | Operator) -> Login:
+def _kind(caller: FriendCaller | Operator | AccountCaller) -> Login:
+    if isinstance(caller, AccountCaller):
+        return Login.ACCOUNT
     return Login.FRIEND if isinstance(caller, FriendCaller) else Login.OPERATOR
+
+
+def _owner(caller: FriendCaller | Operator | AccountCaller) -> UUID:
+    if isinstance(caller, AccountCaller):
+        return caller.account_id
+    return caller.friend_id if isinstance(caller, FriendCaller) else caller.person_id

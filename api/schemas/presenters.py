@@ -141,6 +141,8 @@ def present_booking_to(
 def _may_know_customer(caller: Caller, view: read_models.BookingView, policy: Policy) -> bool:
     if isinstance(caller, Operator):
         return True
+    if isinstance(caller, Customer):
+        return caller.signed_in
     if not isinstance(caller, FriendCaller) or view.holder is None:
         return False
     return may_know_customer(view.holder.award.ended_at, view.now, policy)

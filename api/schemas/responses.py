@@ -109,7 +109,7 @@ class Milestones(ResponseModel):
 
 
 class BookingResponse(Milestones):
-    """A booking as visible to the caller; `customer` is only for its friend and the desk.
+    """A booking as visible to the caller; `customer` is for a signed-in one, its friend, the desk.
 
     `timezone` is the IANA time zone of the place. `cancellation` is null when the booking cannot be
     cancelled; `cancel_fee` is what a cancellation cost. Until `contestable_until` the customer may

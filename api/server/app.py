@@ -16,6 +16,7 @@ from api.openapi import page
 from api.openapi.document import Api, with_status_codes
 from api.ops import health, metrics
 from api.routes import (
+    account,
     bookings,
     coverage,
     earnings,
@@ -69,6 +70,8 @@ ROUTERS = (
     desk_journals.router,
     sessions.router,
     passkeys.router,
+    account.router,
+    account.favourites,
     sse.router,
     health.router,
     page.router,

@@ -1,4 +1,4 @@
-"""Passkeys of operators, and the challenges that were used."""
+"""Passkeys of operators and customers, and the challenges that were used."""
 
 from __future__ import annotations
 
@@ -54,18 +54,18 @@ async def insert(
 
 
 async def owner(tx: Connection, person_id: PersonId) -> tuple[str, str] | None:
-    """Return an operator's name and address."""
+    """Return a person's name and address."""
     row = await tx.fetchrow(sql.owner, person_id)
     return (row["name"], row["email"]) if row else None
 
 
 async def of_person(tx: Connection, person_id: PersonId) -> list[Passkey]:
-    """Return the passkeys of an operator, the oldest first."""
+    """Return the passkeys of a person, the oldest first."""
     return [_passkey(row) for row in await tx.fetch(sql.of_person, person_id)]
 
 
 async def credential_ids(tx: Connection, person_id: PersonId) -> list[bytes]:
-    """Return the credential ids of an operator's passkeys."""
+    """Return the credential ids of a person's passkeys."""
     return [row["credential_id"] for row in await tx.fetch(sql.of_person, person_id)]
 
 
@@ -95,7 +95,7 @@ async def spend(tx: Connection, challenge: bytes) -> bool:
 
 
 async def delete(tx: Connection, passkey_id: UUID, person_id: PersonId) -> bool:
-    """Delete one of an operator's passkeys; False if there is none."""
+    """Delete one of a person's passkeys; False if there is none."""
     return await tx.fetchval(sql.delete, passkey_id, person_id) is not None
 
 

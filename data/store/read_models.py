@@ -219,7 +219,23 @@ async def bookings(
 ) -> list[BookingView]:
     """Return a page of bookings, newest first; `before` is the last one of the page before."""
     at, last = before or (None, None)
-    rows = await tx.fetch(sql.bookings, partner_id, state, partner_reference, at, last, limit)
+    named = (partner_id, state, partner_reference, at, last, limit)
+    rows = await tx.fetch(sql.bookings, *named, None, None)
+    return [_booking(row, None) for row in rows]
+
+
+async def bookings_of_customer(
+    tx: Connection,
+    key: CustomerKey,
+    *,
+    ended: bool | None,
+    before: tuple[datetime, UUID] | None,
+    limit: int,
+) -> list[BookingView]:
+    """Return a page of a customer's bookings, newest first, of all partners."""
+    rows = await tx.fetch(
+        sql.bookings, None, None, None, *(before or (None, None)), limit, key, ended
+    )
     return [_booking(row, None) for row in rows]
 
 
@@ -299,12 +315,12 @@ async def customers(tx: Connection, booking_ids: Sequence[BookingId]) -> dict[Bo
     return {BookingId(row["id"]): _contact(row) for row in rows}
 
 
-async def link_generations(
+async def customer_links(
     tx: Connection, booking_ids: Sequence[BookingId]
-) -> dict[BookingId, int]:
-    """Return the generation of the customers' links of these bookings."""
-    rows = await tx.fetch(sql.link_generations, booking_ids)
-    return {BookingId(row["id"]): row["link_generation"] for row in rows}
+) -> dict[BookingId, tuple[int, CustomerKey]]:
+    """Return the generation of the customers' links of these bookings, and whose they are."""
+    rows = await tx.fetch(sql.customer_links, booking_ids)
+    return {BookingId(row["id"]): (row["link_generation"], row["customer_key"]) for row in rows}
 
 
 async def outcomes(

@@ -24,6 +24,7 @@ class PersonKind(StrEnum):
     CUSTOMER = "customer"
     FRIEND = "friend"
     OPERATOR = "operator"
+    ACCOUNT = "account"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +64,16 @@ def _people(rows: list[Any]) -> list[FoundPerson]:
         FoundPerson(id=PersonId(row["id"]), kind=PersonKind(row["kind"]), email=row["email"])
         for row in rows
     ]
+
+
+async def of_account(tx: Connection, account_id: PersonId) -> list[FoundPerson]:
+    """Return the account, first, and the customers of its bookings; nobody if it is erased."""
+    return _people(await tx.fetch(sql.of_account, account_id))
+
+
+async def accounts_left(tx: Connection, customers: Collection[PersonId]) -> list[FoundPerson]:
+    """Return the accounts that have no booking but those of these customers."""
+    return _people(await tx.fetch(sql.accounts_left, customers))
 
 
 async def export(tx: Connection, person: FoundPerson) -> Mapping[str, Any]:

@@ -7,22 +7,28 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Final
 from uuid import UUID
 
 from data import sql_loader
 from data.db import Connection
 from data.enums import OperatorRole
 from data.markets import HOME, Language, Market
-from data.records.ids import PersonId
+from data.records.ids import CustomerKey, PersonId, customer_key
+from data.store import accounts
 
 sql = sql_loader.load("sessions")
 
+CUSTOMER: Final = "customer"
+"""The kind of person that a booking has and no session."""
+
 
 class Login(StrEnum):
-    """The kinds of accounts; customers use the link of their booking instead."""
+    """The kinds of accounts that sign in; `account` is a customer's."""
 
     FRIEND = "friend"
     OPERATOR = "operator"
+    ACCOUNT = "account"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,12 +43,13 @@ class Account:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionOwner:
-    """The owner of a session; `role` is an operator's."""
+    """The owner of a session; `role` is an operator's, `customer_key` an account's."""
 
     id: PersonId
     kind: Login
     language: Language
     role: OperatorRole | None
+    customer_key: CustomerKey | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,8 +64,11 @@ class OperatorAccount:
 
 
 async def find_login(tx: Connection, kind: Login, email: str) -> Account | None:
-    """Find the account with this address."""
-    row = await tx.fetchrow(sql.find_login, kind, email)
+    """Find the account with this address, or the customer of a booking who may open one."""
+    if kind is Login.ACCOUNT:
+        row = await accounts.find_customer(tx, customer_key(email))
+    else:
+        row = await tx.fetchrow(sql.find_login, kind, email)
     if row is None:
         return None
     home = row["market"] or row["country"]
@@ -80,10 +90,15 @@ async def insert_link(
     return expires_at
 
 
-async def use_link(tx: Connection, token_sha256: bytes) -> PersonId | None:
-    """Use a link up; return its owner, or None if it is unknown, used or expired."""
-    found: UUID | None = await tx.fetchval(sql.use_link, token_sha256)
-    return PersonId(found) if found else None
+async def use_link(tx: Connection, token_sha256: bytes, new_id: PersonId) -> PersonId | None:
+    """Use a link up; return its owner, or None if it is unknown, used or expired.
+
+    The owner of the link to a customer without an account gets one, with `new_id`.
+    """
+    row = await tx.fetchrow(sql.use_link, token_sha256)
+    if row is None or row["kind"] != CUSTOMER:
+        return PersonId(row["person_id"]) if row else None
+    return await accounts.open_account(tx, new_id, PersonId(row["person_id"]))
 
 
 async def lock_people(tx: Connection, people: Collection[PersonId]) -> None:
@@ -109,6 +124,7 @@ async def session_owners(
             kind=Login(row["kind"]),
             language=Language(row["language"]),
             role=OperatorRole(row["role"]) if row["role"] else None,
+            customer_key=row["customer_key"],
         )
         for row in await tx.fetch(sql.session_owners, tokens_sha256)
     }

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Generic, TypeAlias, TypeVar
 
 from data.db import Connection
-from data.records.ids import BookingId
+from data.records.ids import BookingId, CustomerKey
 from data.store import partners, read_models, sessions
 from data.store.partners import Partner
 from data.store.read_models import Contact
@@ -99,7 +99,7 @@ class Lookups:
     session_owners: BatchedLookup[bytes, SessionOwner]
     partners: BatchedLookup[bytes, Partner]
     customers: BatchedLookup[BookingId, Contact]
-    link_generations: BatchedLookup[BookingId, int]
+    customer_links: BatchedLookup[BookingId, tuple[int, CustomerKey]]
 
 
 def lookups(rt: Runtime) -> Lookups:
@@ -110,6 +110,6 @@ def lookups(rt: Runtime) -> Lookups:
             session_owners=BatchedLookup(rt, sessions.session_owners),
             partners=BatchedLookup(rt, partners.partners_by_key),
             customers=BatchedLookup(rt, read_models.customers),
-            link_generations=BatchedLookup(rt, read_models.link_generations),
+            customer_links=BatchedLookup(rt, read_models.customer_links),
         )
     return rt.lookups

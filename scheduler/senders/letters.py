@@ -37,6 +37,7 @@ from dispatch.rules.jobs import events
 OF_ACCOUNTS: Final[Mapping[Audience, Mapping[str, frozenset[str]]]] = {
     Audience.FRIEND: {"login_link": frozenset({"link", "code"}), "email_changed": frozenset()},
     Audience.DESK: {"login_link": frozenset({"link", "code"})},
+    Audience.CUSTOMER: {"login_link": frozenset({"link", "code"})},
 }
 FIELDS: Final[Mapping[Audience, Mapping[str, frozenset[str]]]] = {
     audience: {

@@ -115,6 +115,18 @@ class ApiHarness:
             self.tokens[name] = await sessions.create_token(self.rt, person)
         return self.client(self.tokens[name])
 
+    async def account(self, email: str = BOOKING["customer"]["email"]) -> "Caller":
+        """A customer who has signed in by the code of a mail; an address with a booking."""
+        if email not in self.tokens:
+            asked = await self.client().post("/v1/login-links", {"email": email, "kind": "account"})
+            await self.post_letters()
+            code = {"request": asked.json()["request"], "code": self.letters.sent[-1]["code"]}
+            answer = await self.client().post("/v1/sessions/code", code)
+            assert answer.status_code == 201, answer.text
+            self.http.cookies.clear()
+            self.tokens[email] = answer.json()["token"]
+        return self.client(self.tokens[email])
+
     async def partner(self, name: str = "Radio Meier", *, members_only: bool = False) -> "Caller":
         if name not in self.tokens:
             _, self.tokens[name] = await accounts.add(self.rt, name, members_only=members_only)

@@ -26,6 +26,8 @@ CALLERS = (
     "nobody",
     "customer",
     "other customer",
+    "account",
+    "other account",
     "winner",
     "other friend",
     "partner",
@@ -45,7 +47,10 @@ ALL_OPERATORS = dict.fromkeys(VIEWERS, 200)
 PARTIES = {"customer": 200, "winner": 200, "partner": 200} | ALL_OPERATORS
 STRANGERS = {"other customer": 404, "other partner": 404}
 INSIDERS = {"customer": 200, "partner": 200} | ALL_OPERATORS | STRANGERS
-# The expected status per caller; any other caller gets 401 (nobody) or 403.
+# The expected status per caller; any other caller gets 401 (nobody) or 403. An account may do with
+# its own bookings what the holders of their links may: `AS_BY_LINK`.
+AS_BY_LINK = {"account": "customer", "other account": "other customer"}
+ACCOUNTS = dict.fromkeys(AS_BY_LINK, 200)
 TABLE = {
     "list_packages": dict.fromkeys(CALLERS, 200),
     "show_coverage": dict.fromkeys(CALLERS, 200),
@@ -138,11 +143,25 @@ TABLE = {
     "create_my_passkey_challenge": dict.fromkeys(VIEWERS, 201),
     "add_my_passkey": dict.fromkeys(VIEWERS, 422),
     "remove_my_passkey": dict.fromkeys(VIEWERS, 404),
-    "show_session": ALL_FRIENDS | ALL_OPERATORS,
-    "delete_session": dict.fromkeys((*ALL_FRIENDS, *VIEWERS), 204),
+    "show_session": ALL_FRIENDS | ALL_OPERATORS | ACCOUNTS,
+    "delete_session": dict.fromkeys((*ALL_FRIENDS, *VIEWERS, *ACCOUNTS), 204),
+    **dict.fromkeys(
+        ("show_my_account", "change_my_account", "list_my_bookings", "export_my_data"), ACCOUNTS
+    ),
+    "end_my_sessions": dict.fromkeys(ACCOUNTS, 204),
+    "erase_my_data": dict.fromkeys(ACCOUNTS, 409),
+    "list_account_passkeys": ACCOUNTS,
+    "create_account_passkey_challenge": dict.fromkeys(ACCOUNTS, 201),
+    "add_account_passkey": dict.fromkeys(ACCOUNTS, 422),
+    "remove_account_passkey": dict.fromkeys(ACCOUNTS, 404),
+    "add_favourite": {"customer": 409, "other customer": 404},
+    "remove_favourite": {"customer": 200, "other customer": 404},
     "follow_live": None,  # an endless stream: see LISTENERS and its own test
 }
-LISTENERS = {caller: 401 if caller == "nobody" else 200 for caller in CALLERS}
+for _row in TABLE.values():
+    if _row is not None:
+        _row |= {one: _row[as_] for one, as_ in AS_BY_LINK.items() if as_ in _row}
+LISTENERS = dict.fromkeys(CALLERS, 200) | {"nobody": 401} | dict.fromkeys(ACCOUNTS, 403)
 # Served but not in the document: health and API description, readable by anybody.
 UNDOCUMENTED = {
     ("GET", path): 200 for path in ("/healthz", "/readyz", "/metrics", "/docs", "/openapi.json")
@@ -176,6 +195,7 @@ BODIES = {
     "ask_move": {"wishes": ["evening"]},
     "rate_booking": {"stars": 5},
     "change_my_profile": {"radius_m": 9000},
+    "change_my_account": {"name": "Vera Beispiel", "language": "de"},
     "complete_work": {"summary": "Done.", "minutes": 5, "signature": SIGNATURE},
     "report_incomplete": {"reason": "needs_pro"},
     "hand_back": {"reason": "other"},
@@ -276,6 +296,7 @@ async def arrange_callers(api, clock, owner):
     assert made["customer_link"] is None
     booking = made | {"token": api.token_of(made)}
     other = await api.book()
+    await api.book(customer=BOOKING["customer"] | {"email": "other@example.com"})
     offer = (await api.offers(booking))["f1"]
     winner = await api.friend("f1")
     at = f"/v1/bookings/{booking['id']}"
@@ -290,6 +311,8 @@ async def arrange_callers(api, clock, owner):
         "nobody": api.client(),
         "customer": api.client(booking["token"]),
         "other customer": api.client(other["token"]),
+        "account": await api.account("vera@example.com"),
+        "other account": await api.account("other@example.com"),
         "winner": winner,
         "other friend": await api.friend("f6"),
         "partner": partner,

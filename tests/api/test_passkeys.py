@@ -79,10 +79,10 @@ class Authenticator:
         return {"id": name, "rawId": name, "type": "public-key", "response": response}
 
 
-async def register(api, operator, device, **changes):
-    options = (await operator.post("/v1/desk/passkeys/challenge")).json()["options"]
+async def register(api, owner, device, *, at="/v1/desk/passkeys", **changes):
+    options = (await owner.post(f"{at}/challenge")).json()["options"]
     made = device.create(options | changes)
-    return await operator.post("/v1/desk/passkeys", {"name": "Laptop", "credential": made})
+    return await owner.post(at, {"name": "Laptop", "credential": made})
 
 
 async def sign_in(api, device, **changes):

@@ -279,6 +279,7 @@ async def test_an_export_lists_the_blocks_that_the_person_made_and_not_those_by_
 
 async def test_customers_are_erased_when_the_time_of_the_policy_is_over(api, owner, clock):
     await complete_visit(api, clock)
+    await api.account()
     young = await api.book(customer={"name": "Otto", "email": "otto@example.com",
                                      "phone": "044 000 17 40", "language": "de"})  # fmt: skip
     await clock.advance(api.rt.policy.customers_kept - timedelta(days=1))

@@ -156,6 +156,8 @@ def rows() -> dict[str, dict[str, Any]]:
             "by_friend": True,
             "at": NOW,
         },
+        "accounts": {"id": CUSTOMERS["bare"], "customer_key": "a" * 64, "confirmed_at": NOW},
+        "favourites": {"customer_key": "a" * 64, "friend_id": FRIENDS[1], "at": NOW},
         "bookings": {
             "id": BOOKINGS["new"],
             "state": "open",

@@ -247,7 +247,7 @@ HOT: Mapping[str, Mapping[str, Hot]] = {
             *(ONE, None, None),
             by="bookings_pkey people_pkey awards_pkey|awards_id_booking_id_key ratings_pkey",
         ),
-        "bookings": hot(None, None, None, None, None, 50, by="bookings_created"),
+        "bookings": hot(None, None, None, None, None, 50, None, None, by="bookings_created"),
         "owner": hot(ONE, by="bookings_pkey"),
         "done_job": hot(ONE, by="bookings_pkey awards_pkey|awards_id_booking_id_key"),
         "events": hot(ONE, 0, 50, by="events_pkey"),
@@ -257,7 +257,7 @@ HOT: Mapping[str, Mapping[str, Hot]] = {
         "jobs": hot(ONE, None, None, None, 50, by="awards_friend bookings_pkey people_pkey"),
         "earnings": hot(ONE, None, None, 50, by="charges_friend bookings_pkey people_pkey"),
         "customers": hot(FEW, by="bookings_pkey people_pkey"),
-        "link_generations": hot(FEW, by="bookings_pkey"),
+        "customer_links": hot(FEW, by="bookings_pkey"),
     },
 }
 OPTIONAL: Mapping[str, frozenset[str]] = {

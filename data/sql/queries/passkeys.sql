@@ -6,7 +6,7 @@ ON CONFLICT (credential_id) DO NOTHING
 RETURNING id, name, created_at, used_at
 
 -- name: owner
-SELECT p.name, p.email FROM people p JOIN operators o ON o.id = p.id WHERE p.id = $1 AND p.erased_at IS NULL
+SELECT name, email FROM people WHERE id = $1 AND kind IN ('operator', 'account') AND erased_at IS NULL
 
 -- name: of_person
 SELECT id, credential_id, name, created_at, used_at FROM passkeys WHERE person_id = $1 ORDER BY created_at, id

@@ -44,6 +44,8 @@ WHERE ($1::uuid IS NULL OR b.partner_id = $1)
   AND ($2::booking_state IS NULL OR b.state = $2)
   AND ($3::text IS NULL OR b.partner_reference = $3)
   AND ($4::timestamptz IS NULL OR (b.created_at, b.id) < ($4, $5::uuid))
+  AND ($7::text IS NULL OR b.customer_key = $7)
+  AND ($8::bool IS NULL OR (b.state IN ('completed', 'cancelled')) = $8)
 ORDER BY b.created_at DESC, b.id DESC LIMIT $6
 
 -- name: done_job
@@ -115,8 +117,8 @@ SELECT b.id, c.name, c.email, c.phone, c.street, c.postcode, c.city, c.country, 
        b.language AS spoken
 FROM bookings b JOIN people c ON c.id = b.customer_id WHERE b.id = ANY ($1)
 
--- name: link_generations
-SELECT id, link_generation FROM bookings WHERE id = ANY($1::uuid[])
+-- name: customer_links
+SELECT id, link_generation, customer_key FROM bookings WHERE id = ANY($1::uuid[])
 
 -- name: outcomes
 -- No distance and no rank: they would reveal where others live. No line where friend and customer are blocked: it would

@@ -8,6 +8,20 @@ SELECT id, kind, email FROM people p
 WHERE p.erased_at IS NULL AND (p.id = $2::uuid OR p.id = (SELECT customer_id FROM bookings WHERE id = $2::uuid)
                                OR p.id = (SELECT id FROM friends WHERE ref = $1))
 
+-- name: of_account
+-- The account and the customers of all its bookings.
+SELECT p.id, p.kind, p.email FROM people p
+WHERE p.erased_at IS NULL AND (p.id = $1 OR p.id IN (
+  SELECT b.customer_id FROM accounts a JOIN bookings b ON b.customer_key = a.customer_key WHERE a.id = $1))
+ORDER BY p.id = $1 DESC, p.id
+
+-- name: accounts_left
+-- Accounts without a booking but those of these customers.
+SELECT p.id, p.kind, p.email FROM accounts a JOIN people p ON p.id = a.id
+WHERE a.customer_key IN (SELECT b.customer_key FROM bookings b WHERE b.customer_id = ANY($1::uuid[]))
+  AND NOT EXISTS (SELECT FROM bookings b JOIN people c ON c.id = b.customer_id
+                  WHERE b.customer_key = a.customer_key AND b.customer_id <> ALL($1::uuid[]))
+
 -- name: export
 -- Everything kept about a person; of others and of secrets nothing. A journal is exported without its numbers: a gap
 -- would tell of a block that a customer made.
@@ -21,6 +35,9 @@ SELECT jsonb_build_object(
              JOIN bookings b ON b.id = a.booking_id WHERE b.customer_id = p.id),
   'ratings_given', (SELECT coalesce(jsonb_agg(to_jsonb(r)), '[]') FROM ratings r JOIN bookings b ON b.id = r.booking_id
                     WHERE b.customer_id = p.id),
+  'account', (SELECT to_jsonb(a) - 'id' - 'customer_key' FROM accounts a WHERE a.id = p.id),
+  'favourites', (SELECT coalesce(jsonb_agg(jsonb_build_object('at', f.at) ORDER BY f.at), '[]') FROM favourites f
+                 WHERE f.customer_key = (SELECT a.customer_key FROM accounts a WHERE a.id = p.id)),
   'friend', (SELECT to_jsonb(f) - 'changed' FROM friends f WHERE f.id = p.id),
   'operator', (SELECT to_jsonb(o) FROM operators o WHERE o.id = p.id),
   'certificates', (SELECT coalesce(jsonb_agg(to_jsonb(c) - 'friend_id'), '[]') FROM friend_certificates c
@@ -127,6 +144,7 @@ WITH old AS (SELECT b.customer_key, contact_key(b.customer_key, p.phone) AS cont
                 SELECT FROM bookings b WHERE b.customer_key = old.customer_key AND b.customer_id <> ALL($1::uuid[]))),
      k AS (DELETE FROM confirmed_contacts WHERE contact_key IN (SELECT contact_key FROM gone)),
      x AS (DELETE FROM blocks WHERE customer_key IN (SELECT customer_key FROM gone)),
+     v AS (DELETE FROM favourites WHERE customer_key IN (SELECT customer_key FROM gone)),
      b AS (UPDATE bookings SET customer_key = encode(sha256(uuid_send(id)), 'hex') WHERE customer_id = ANY($1::uuid[])
            RETURNING id),
      s AS (UPDATE awards SET summary = NULL WHERE booking_id IN (SELECT id FROM b) AND summary IS NOT NULL),
@@ -141,6 +159,7 @@ WITH f AS (UPDATE friends SET ref = 'erased:' || id, state = 'suspended', alarme
      c AS (DELETE FROM friend_certificates WHERE friend_id IN (SELECT id FROM f)),
      m AS (DELETE FROM partner_members WHERE friend_id IN (SELECT id FROM f)),
      b AS (DELETE FROM blocks WHERE friend_id IN (SELECT id FROM f)),
+     v AS (DELETE FROM favourites WHERE friend_id IN (SELECT id FROM f)),
      p AS (DELETE FROM push_subscriptions WHERE friend_id IN (SELECT id FROM f)),
      s AS (UPDATE sittings SET reason = '–' WHERE friend_id IN (SELECT id FROM f) AND reason IS NOT NULL),
      t AS (DELETE FROM timers WHERE subject_kind = 'person' AND subject_id IN (SELECT id FROM f))
@@ -152,7 +171,8 @@ WITH s AS (DELETE FROM sessions WHERE person_id = ANY($1::uuid[])),
      l AS (DELETE FROM login_links WHERE person_id = ANY($1::uuid[])),
      p AS (DELETE FROM passkeys WHERE person_id = ANY($1::uuid[])),
      c AS (DELETE FROM phone_codes WHERE person_id = ANY($1::uuid[])),
-     i AS (DELETE FROM identities WHERE person_id = ANY($1::uuid[]))
+     i AS (DELETE FROM identities WHERE person_id = ANY($1::uuid[])),
+     a AS (DELETE FROM accounts WHERE id = ANY($1::uuid[]))
 DELETE FROM account_mails m USING unnest($2::text[], $3::text[]) AS t (address_key, email)
 WHERE m.address_key = t.address_key AND NOT EXISTS (
   SELECT FROM people p WHERE p.kind = m.kind AND p.kind <> 'customer' AND lower(p.email) = lower(t.email)

@@ -14,7 +14,7 @@ RETURNING expires_at
 -- A link works once: a second request waits for the row and then finds it used.
 UPDATE login_links l SET used_at = clock.now FROM (SELECT moment() AS now) AS clock
 WHERE l.token_sha256 = $1 AND l.used_at IS NULL AND l.expires_at > clock.now
-RETURNING l.person_id
+RETURNING l.person_id, (SELECT p.kind FROM people p WHERE p.id = l.person_id) AS kind
 
 -- name: lock_people
 -- Signing in and losing access wait for each other, each before it reads who may sign in.
@@ -29,9 +29,9 @@ RETURNING expires_at, (SELECT kind FROM people k WHERE k.id = sessions.person_id
 
 -- name: session_owners
 -- Read at every request, so that revocation and suspension take effect at once.
-SELECT s.token_sha256, p.id, p.kind, p.language, o.role
+SELECT s.token_sha256, p.id, p.kind, p.language, o.role, a.customer_key
 FROM sessions s JOIN people p ON p.id = s.person_id LEFT JOIN friends f ON f.id = p.id
-  LEFT JOIN operators o ON o.id = p.id
+  LEFT JOIN operators o ON o.id = p.id LEFT JOIN accounts a ON a.id = p.id
 WHERE s.token_sha256 = ANY ($1) AND s.revoked_at IS NULL AND s.expires_at > moment() AND p.erased_at IS NULL
   AND f.state IS DISTINCT FROM 'suspended'
 

@@ -68,7 +68,7 @@ async def book(
     def counted(facts: Facts) -> Iterable[QuotaKey]:
         if order.contact is None:
             return ()
-        at_once = order.contact in facts.confirmed
+        at_once = order.confirmed or order.contact in facts.confirmed
         return filter(None, (*order.quotas, order.proof, place if at_once else None))
 
     def decide(case: Case, facts: Facts) -> Verdict:
@@ -76,7 +76,7 @@ async def book(
             return rules.book(case)
         counts = facts.quotas.use(counted(facts), lambda found: quotas.check(found, rt.policy))
         before = quotas.booked_before(counts, rt.policy)
-        if order.contact in facts.confirmed:
+        if order.confirmed or order.contact in facts.confirmed:
             return rules.book(case, before)
         return confirmation.hold(case, before)
 

@@ -57,9 +57,9 @@ class NoSuchFavourite(Refused):
 class Order:
     """A validated request for a booking: one package, one place, one customer.
 
-    Unless the caller is `vouched` for, the customer must confirm the mail address, and the booking
-    is counted by `quotas`; `proof` is a proof of work. The friend of the booking `ask_first`, which
-    is the caller's own, is asked first.
+    Unless the caller is `vouched` for, the booking is counted by `quotas`, and the customer must
+    confirm the mail address, which being signed in has `confirmed`; `proof` is a proof of work. The
+    friend of the booking `ask_first`, which is the caller's own, is asked first.
     """
 
     package: str
@@ -76,6 +76,7 @@ class Order:
     partner_reference: str | None = None
     members_only: bool = False
     vouched: bool = True
+    confirmed: bool = False
     quotas: tuple[QuotaKey, ...] = ()
     proof: QuotaKey | None = None
     ask_first: BookingId | None = None

@@ -1,4 +1,4 @@
-"""Passkeys of operators: registration at the desk, and signing in without a mail (WebAuthn)."""
+"""Passkeys of operators and customers: registration, and signing in without a mail (WebAuthn)."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class _Site:
 
 
 async def creation_options(rt: Runtime, person_id: PersonId) -> Options:
-    """The options for a browser to make a passkey for this operator. Raises NotFound."""
+    """The options for a browser to make a passkey for this person. Raises NotFound."""
     async with read_connection(rt) as tx:
         owner = await passkeys.owner(tx, person_id)
         known = await passkeys.credential_ids(tx, person_id)
@@ -153,13 +153,13 @@ async def log_in(rt: Runtime, credential: Mapping[str, Any]) -> Session:
 
 
 async def own_passkeys(rt: Runtime, person_id: PersonId) -> list[Passkey]:
-    """The passkeys of an operator, the oldest first."""
+    """The passkeys of a person, the oldest first."""
     async with read_connection(rt) as tx:
         return await passkeys.of_person(tx, person_id)
 
 
 async def remove(rt: Runtime, person_id: PersonId, passkey_id: UUID, *, actor: str) -> None:
-    """Remove one of an operator's passkeys. Raises NotFound."""
+    """Remove one of a person's passkeys. Raises NotFound."""
     async with transaction(rt.pool) as tx:
         if not await passkeys.delete(tx, passkey_id, person_id):
             raise NotFound

@@ -53,10 +53,23 @@ class Erasure:
 async def export(rt: Runtime, word: str, *, actor: str) -> list[Mapping[str, Any]]:
     """Everything kept about whose address, id, booking or ref this is. Raises NotFound."""
     async with transaction(rt.pool) as tx:
-        found = await _find(tx, word)
-        lines = [(subjects.person(one.id), dict[str, Any]()) for one in found]
-        await audit.record_many(tx, actor=actor, act="person.exported", lines=lines)
-        return [await _export(rt, tx, one) for one in found]
+        return await _export_all(rt, tx, await _find(tx, word), actor=actor)
+
+
+async def export_account(
+    rt: Runtime, account_id: PersonId, *, actor: str
+) -> list[Mapping[str, Any]]:
+    """Everything kept about a customer: the account and each of its bookings."""
+    async with transaction(rt.pool) as tx:
+        return await _export_all(rt, tx, await rights.of_account(tx, account_id), actor=actor)
+
+
+async def _export_all(
+    rt: Runtime, tx: Connection, found: Sequence[FoundPerson], *, actor: str
+) -> list[Mapping[str, Any]]:
+    lines = [(subjects.person(one.id), dict[str, Any]()) for one in found]
+    await audit.record_many(tx, actor=actor, act="person.exported", lines=lines)
+    return [await _export(rt, tx, one) for one in found]
 
 
 async def erase(rt: Runtime, word: str, *, actor: str) -> Erasure:
@@ -79,6 +92,24 @@ async def erase(rt: Runtime, word: str, *, actor: str) -> Erasure:
     )
 
 
+async def erase_account(rt: Runtime, account_id: PersonId, *, actor: str) -> Erasure:
+    """Erase a customer: the account and what each of its bookings holds. Raises StillNeeded."""
+    async with transaction(rt.pool) as tx:
+        found = await rights.of_account(tx, account_id)
+        messages = await rights.messages_to(tx, [one.id for one in found])
+        gone = await file_rows.delete_of(tx, [one.id for one in found])
+        await _erase(tx, found, actor=actor)
+        addresses = {one.email for one in found}
+        used = await rights.still_used(tx, addresses)
+    await files.forget(rt, gone)
+    return Erasure(
+        people=[one.id for one in found],
+        kept=(),
+        addresses=addresses - used,
+        messages=messages,
+    )
+
+
 async def customers_over(rt: Runtime, after: tuple[datetime, UUID] = BEGINNING) -> OverdueCustomers:
     """The customers of one page of bookings whose time by the policy is over."""
     async with transaction(rt.pool) as tx:
@@ -94,6 +125,7 @@ async def erase_customers(rt: Runtime, customers: Sequence[FoundPerson]) -> Eras
         kept = (await rights.lock_not_ended(tx, [one.id for one in customers])).values()
         over = [one for one in customers if one.id not in kept]
         if over:
+            over += await rights.accounts_left(tx, [one.id for one in over])
             await _erase_silently(tx, over)
         gone = await file_rows.delete_of(tx, [one.id for one in over])
         addresses = {one.email for one in over}

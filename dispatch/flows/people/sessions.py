@@ -127,9 +127,12 @@ async def create_login_link(
 
 
 async def log_in(rt: Runtime, link_token: str) -> Session:
-    """Use a login link and begin a session. Raises LinkUsedUp."""
+    """Use a login link and begin a session; a customer's first opens the account.
+
+    Raises LinkUsedUp.
+    """
     async with transaction(rt.pool) as tx:
-        person_id = await sessions.use_link(tx, token_hash(link_token))
+        person_id = await sessions.use_link(tx, token_hash(link_token), PersonId(rt.new_id()))
         session = await begin_session(tx, person_id) if person_id is not None else None
     if session is None:
         raise LinkUsedUp
