@@ -151,7 +151,7 @@ async def erase_my_data(
     Refused while one of them has not ended.
     """
     done = await rights.erase_account(rt, caller.account_id, actor=actor(caller))
-    await ports.forget_mails(done.addresses, done.messages)
+    await ports.forget_mails(done.addresses, [*done.messages, *done.errands])
     _forget_cookie(rt, response)
     return schemas.AccountErasedResponse(bookings=len(done.people) - 1)
 

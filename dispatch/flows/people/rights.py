@@ -101,12 +101,14 @@ async def erase_account(rt: Runtime, account_id: PersonId, *, actor: str) -> Era
         await _erase(tx, found, actor=actor)
         addresses = {one.email for one in found}
         used = await rights.still_used(tx, addresses)
+        texts = await errands.of_people(tx, [one.id for one in found])
     await files.forget(rt, gone)
     return Erasure(
         people=[one.id for one in found],
         kept=(),
         addresses=addresses - used,
         messages=messages,
+        errands=texts,
     )
 
 
