@@ -1,5 +1,6 @@
 """What the phone itself does: push, offline, alarm, profile; and that nobody is shut out of it."""
 
+import asyncio
 import json
 import re
 from dataclasses import replace
@@ -9,6 +10,9 @@ import pytest
 from playwright.async_api import expect
 
 from data.markets import Language
+from scheduler.errands import Errands
+from scheduler.providers import Providers
+from scheduler.providers.sms_folder import SmsFolder
 from scheduler.senders.push import payload
 from tests.web.conftest import DESK, PHONE, examine_at, turn_to
 from tests.web.phones import cut_off, installed, phone, ringing, worker
@@ -165,6 +169,30 @@ async def test_a_phone_without_permission_explains_how_to_allow_it(tabs, site):
     await page.goto("/friend/alarm")
     await page.get_by_role("button", name="Test my alarm").tap()
     await page.get_by_text("Add to Home Screen").wait_for()
+
+
+async def test_a_number_is_confirmed_by_a_code_on_the_profile(tabs, site, monkeypatch):
+    rt = site.api.rt
+    monkeypatch.setattr(rt, "settings", rt.settings.model_copy(update={"sms_provider": "folder"}))
+    texts = SmsFolder(rt.settings.text_folder, rt.settings.key())
+    page = await phone(tabs, site)
+    await page.goto("/friend/profile")
+    await page.get_by_role("textbox", name="Mobile number").fill("044 211 11 11")
+    await page.get_by_role("button", name="Send code").tap()
+    await expect(page.get_by_text("Only mobile numbers")).to_be_visible()
+    await page.get_by_role("textbox", name="Mobile number").fill("079 000 17 39")
+    await page.get_by_role("button", name="Send code").tap()
+    await expect(page.get_by_text("We have sent a code to +41790001739.")).to_be_visible()
+    calling = Errands(rt, Providers(sms=texts), request_tick=lambda: None)
+    await calling.tick()
+    await asyncio.gather(*calling._under_way)
+    await page.get_by_role("textbox", name="Code").fill("12")
+    await page.get_by_role("button", name="Confirm").tap()
+    await expect(page.get_by_text("This code is not right.")).to_be_visible()
+    await examine_at(page, (PHONE, "light"), (DESK, "dark"))
+    await page.get_by_role("textbox", name="Code").fill(texts.texts()[0]["text"].partition(" ")[0])
+    await page.get_by_role("button", name="Confirm").tap()
+    await expect(page.get_by_text("+41790001739 is confirmed")).to_be_visible()
 
 
 async def test_changes_of_the_profile_are_saved(tabs, site):
