@@ -128,6 +128,13 @@ class Audience(StrEnum):
     DESK = "desk"
 
 
+class Author(StrEnum):
+    """Who writes a message of a thread."""
+
+    FRIEND = "friend"
+    CUSTOMER = "customer"
+
+
 class Wish(StrEnum):
     """When the customer would like the visit; no free text, which could identify the customer."""
 

@@ -40,6 +40,7 @@ class Retention:
             if following is None:
                 break
         await rights.erase_documents_over(self._rt)
+        await maintenance.empty_old_messages(self._rt)
         await files.delete_over(self._rt)
         self._strays = await files.sweep(self._rt, self._strays)
         now = await maintenance.now(self._rt)

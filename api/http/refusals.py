@@ -27,7 +27,9 @@ from dispatch.rules.jobs.refusals import (
     NotInThisState,
     OfferExpired,
     OfferGone,
+    ThreadClosed,
     TooManyCodes,
+    TooManyMessages,
     WrongCode,
 )
 from dispatch.rules.money.prices import NotSoldHere
@@ -60,6 +62,8 @@ REFUSALS: Mapping[type[Refused], int] = {
     ContactDeadlinePassed: 409,
     ContactContested: 409,
     EvidenceUnfit: 422,
+    ThreadClosed: 409,
+    TooManyMessages: 429,
     AppointmentOverlaps: 409,
     AppointmentUnfit: 422,
     FeeChanged: 409,

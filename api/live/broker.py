@@ -403,8 +403,9 @@ def _frame(
 ) -> bytes:
     event = committed.event
     about_offer = visible.kind in OFFER_EVENTS
+    mark = "m" if event.kind == visibility.MESSAGE_SENT else ""
     content: dict[str, Any] = {
-        "id": f"{event.booking_id}:{event.seq}",
+        "id": f"{event.booking_id}:{mark}{event.seq}",
         "booking_id": str(event.booking_id),
         "seq": event.seq,
         "kind": visible.kind,

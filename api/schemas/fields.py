@@ -37,7 +37,7 @@ URL64 = re.compile(r"[A-Za-z0-9_-]+")
 RESERVED = frozenset(SPECIAL_USE_DOMAIN_NAMES) - {"test"}
 FIRST_YEAR, LAST_YEAR = 2020, 2100
 STROKES_MAX, POINTS_MAX, SIDE_MAX = 200, 4000, 4000
-SUMMARY_MAX = 2000
+SUMMARY_MAX = TEXT_MAX = 2000
 
 
 def invalid(problem: str, cure: str, field: str = "") -> PydanticCustomError:
@@ -146,6 +146,12 @@ def _person_name(text: str) -> str:
     return name
 
 
+def _visible_text(text: str) -> str:
+    if not any(one.isprintable() and not one.isspace() for one in text):
+        raise invalid("has nothing that can be seen", "write some words")
+    return text
+
+
 LINE = AfterValidator(refuse_characters(CONTROL))
 LINES = AfterValidator(refuse_characters(CONTROL_BUT_LINES))
 MOMENT = require_json(str, "a time like 2026-03-02T14:30:00Z")
@@ -176,6 +182,12 @@ Summary = Annotated[
 ]
 ShortNote = Annotated[
     str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500), LINES
+]
+ThreadText = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=TEXT_MAX),
+    LINES,
+    AfterValidator(_visible_text),
 ]
 Comment = Annotated[str, StringConstraints(strip_whitespace=True, max_length=1000), LINES]
 Reason = Annotated[

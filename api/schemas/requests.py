@@ -44,6 +44,7 @@ from api.schemas.fields import (
     Stars,
     Strokes,
     Summary,
+    ThreadText,
     Wishes,
     Word,
     e164,
@@ -204,6 +205,22 @@ class CallRequest(RequestModel):
     model_config = example({"called_at": "2026-03-03T14:00:00Z"})
 
     called_at: Moment
+
+
+class MessageRequest(RequestModel):
+    """A message; plain text, in which lines may end."""
+
+    model_config = example({"text": "May I come at six?"})
+
+    text: ThreadText
+
+
+class ReadRequest(RequestModel):
+    """Up to which message the thread was read."""
+
+    model_config = example({"up_to": 3})
+
+    up_to: Annotated[int, Strict(), Field(ge=0, le=2**31 - 1), WHOLE]
 
 
 class DelayRequest(RequestModel):

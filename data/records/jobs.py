@@ -28,6 +28,7 @@ from data.records.ids import (
 from data.records.messages import Event, Message
 from data.records.money import Charge, Money
 from data.records.people import Person
+from data.records.threads import Note, Thread
 from data.replace import replace
 
 
@@ -212,6 +213,8 @@ class Changes:
     move_note: str | None = None
     confirmed_at: datetime | None = None
     alarm: bool = False
+    thread: Thread | None = None
+    note: Note | None = None
 
     @property
     def taken_by(self) -> FriendId | None:

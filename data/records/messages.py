@@ -29,7 +29,7 @@ class Event:
 class Message:
     """A message to be delivered after the commit, in order per subject.
 
-    `seq` is the number of the event or entry that called for it.
+    `seq` is the number of the event or entry that called for it; `not_before` delays it.
     """
 
     id: MessageId
@@ -41,6 +41,7 @@ class Message:
     template: str
     data: Mapping[str, Any]
     expires_at: datetime | None = None
+    not_before: datetime | None = None
 
     @property
     def booking_id(self) -> BookingId:

@@ -39,7 +39,7 @@ from data.records.jobs import (
 from data.records.messages import Event, Message
 from data.records.money import Charge, Money
 from data.records.people import Person
-from data.store import decision_rows
+from data.store import decision_rows, threads
 from data.store.errands import errand_row
 
 sql = sql_loader.load("jobs")
@@ -188,6 +188,8 @@ async def write(tx: Connection, changes: Sequence[Changes], now: datetime) -> No
         insert_decisions=[decision_rows.row(d) for c in changes for d in c.decisions],
         insert_messages=[_message_row(m, now) for c in changes for m in c.messages],
         insert_errands=[(*errand_row(e), now) for c in changes for e in c.errands],
+        keep_threads=[threads.row(c.thread) for c in changes if c.thread is not None],
+        insert_notes=[threads.note_row(c.note) for c in changes if c.note is not None],
         insert_ratings=[_rating_row(c.rating) for c in changes if c.rating is not None],
         confirm_contacts=[
             (c.booking.customer_id, c.confirmed_at) for c in changes if c.confirmed_at is not None
@@ -281,7 +283,7 @@ def _event_row(e: Event) -> Row:
 def _message_row(m: Message, now: datetime) -> Row:
     return (
         *(m.id, m.booking_id, m.seq, m.channel, m.audience, m.recipient_id, m.template, m.data),
-        *(m.expires_at, now),
+        *(m.expires_at, m.not_before or now),
     )
 
 

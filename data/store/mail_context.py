@@ -70,6 +70,7 @@ class MessageContext:
     friend_name: str | None
     offer: CurrentOffer | None
     award: LatestAward | None
+    unread: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,6 +142,7 @@ def _message_context(row: asyncpg.Record) -> MessageContext:
         friend_name=row["friend_name"],
         offer=_offer(row),
         award=_award(row),
+        unread=bool(row["unread"]),
     )
 
 

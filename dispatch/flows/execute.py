@@ -16,12 +16,13 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 from data.db import Connection
-from data.enums import AwardState, OfferState
+from data.enums import Author, AwardState, OfferState
 from data.records.ids import BookingId, FriendId, OfferId, PartnerId, QuotaKey
 from data.records.jobs import Appointment, Award, Booking, Changes, Job
 from data.records.people import Friend, Person
+from data.records.threads import Thread
 from data.replace import replace
-from data.store import friends, idempotency_keys, jobs, policies, quotas
+from data.store import friends, idempotency_keys, jobs, policies, quotas, threads
 from data.store.idempotency_keys import Claim
 from dispatch.flows.candidates import find_candidates
 from dispatch.rules.jobs import fan_out
@@ -85,6 +86,7 @@ class Facts:
     bookings: Mapping[tuple[OfferId, FriendId], BookingId] = field(default_factory=dict)
     confirmed: frozenset[str] = frozenset()
     quotas: QuotaUses = field(default_factory=QuotaUses)
+    threads: Mapping[BookingId, tuple[Thread, Mapping[Author, int]]] = field(default_factory=dict)
 
     def booking_id(self, command: Command) -> BookingId:
         """The booking of a command. Raises NotFound when the offer is not the caller's own."""
@@ -131,10 +133,10 @@ class Command:
     """A request to change one booking: the booking or offer, the actor and the rule.
 
     `create` makes a new booking at the moment of the transaction. `friend` is locked and read
-    before the decision, `with_appointments` if needed; with `holder_only`, a booking that the
-    friend never held is not found and read like one that does not exist. Whether a `contact` was
-    confirmed before is read for the decision, and the uses of its `quotas` are counted, which may
-    depend on the facts. `build_response` makes the response that is stored
+    before the decision, `with_appointments` and `with_thread` if needed; with `holder_only`,
+    a booking that the friend never held is not found and read like one that does not exist.
+    Whether a `contact` was confirmed before is read for the decision, and the uses of its `quotas`
+    are counted, which may depend on the facts. `build_response` makes the response that is stored
     under `claim`.
     """
 
@@ -145,6 +147,7 @@ class Command:
     create: Callable[[datetime], tuple[Booking, Person]] | None = None
     friend: FriendId | None = None
     with_appointments: bool = False
+    with_thread: bool = False
     holder_only: bool = False
     claim: Claim | None = None
     reference: tuple[PartnerId, str] | None = None
@@ -230,6 +233,8 @@ async def _load(rt: Runtime, tx: Connection, commands: Sequence[Command]) -> Fac
         facts.friends.update(await friends.lock_current(tx, wanted, now, rt.index.get))
     if calendars := [c.friend for c in commands if c.with_appointments and c.friend is not None]:
         facts.appointments = await jobs.appointments(tx, calendars)
+    if talked := [c.booking_id for c in commands if c.with_thread and c.booking_id is not None]:
+        facts.threads = await threads.of_bookings(tx, talked, rt.policy.messages_within)
     if references := [c.reference for c in commands if c.reference is not None]:
         facts.references = await jobs.by_reference(tx, references)
     if contacts := [c.contact for c in commands if c.contact is not None]:

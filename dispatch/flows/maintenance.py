@@ -24,6 +24,7 @@ from data.store import (
     quotas,
     quotes,
     sessions,
+    threads,
 )
 from data.store.outbox import Backlog
 from dispatch.flows.execute import Command, CommandResult
@@ -132,6 +133,12 @@ async def delete_old_rows(rt: Runtime) -> None:
         await errands.delete_old(tx, rt.policy.errands_kept)
     async with transaction(rt.pool) as tx:
         await quotas.delete_old(tx, rt.policy.bookings_within, rt.policy.confirmed_for)
+
+
+async def empty_old_messages(rt: Runtime) -> None:
+    """Empty what customers and friends wrote, once the jobs have been over for long enough."""
+    async with transaction(rt.pool) as tx:
+        await threads.empty_old(tx, rt.policy.messages_kept)
 
 
 async def cancel_forgotten(rt: Runtime, booking_id: BookingId) -> bool:

@@ -53,6 +53,7 @@ class Validity(StrEnum):
     AGREEMENT_AWAITED = "agreement_awaited"
     UNFILLED = "unfilled"
     UNCONFIRMED = "unconfirmed"
+    UNREAD = "unread"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -95,6 +95,12 @@ class Policy:
     quote_life: timedelta = timedelta(minutes=15)
     agree_within: timedelta = timedelta(days=3)
     answer_contest_within: timedelta = timedelta(hours=12)
+    messages_for: timedelta = timedelta(days=14)
+    messages_kept: timedelta = timedelta(days=90)
+    messages_within: timedelta = timedelta(hours=1)
+    messages_per_author: int = 60
+    letter_after: timedelta = timedelta(minutes=1)
+    letters_every: timedelta = timedelta(minutes=15)
     appointment_ahead: timedelta = timedelta(days=60)
     appointment_max: timedelta = timedelta(hours=24)
     early_departure: timedelta = timedelta(hours=2)
@@ -163,6 +169,7 @@ class Policy:
         self._check_kept()
         self._check_friends()
         self._check_errands()
+        self._check_messages()
         self._check_overrides()
 
     def _check_errands(self) -> None:
@@ -224,6 +231,14 @@ class Policy:
             raise ValueError("cancel_free_until must be whole hours, cancel_late_percent 0 to 100")
         if self.travel_detour_percent < 100 or self.travel_kmh < 1:
             raise ValueError("travel_detour_percent must be 100 or more, travel_kmh 1 or more")
+
+    def _check_messages(self) -> None:
+        if not timedelta(0) <= self.messages_for <= min(self.privacy_after, self.messages_kept):
+            raise ValueError("messages_for must be privacy_after and messages_kept at most")
+        if min(self.messages_within, self.letter_after, self.letters_every) <= timedelta(0):
+            raise ValueError("messages_within, letter_after and letters_every must be positive")
+        if self.messages_per_author < 1:
+            raise ValueError("messages_per_author must be positive")
 
     def _check_overrides(self) -> None:
         for override in self.overrides:
@@ -328,7 +343,8 @@ FOR_ALL: Final = frozenset(
     | {"bookings_per_place", "proof_after_bookings", "proof_after_network"}
     | {"shown_step_m", "base_moves_every", "supply_step", "supply_radius_step_m"}
     | {"quotes_per_minute", "quotes_per_minute_of_partner", "login_links_per_minute"}
-    | {"customers_kept", "mails_kept", "agree_within", "early_departure"}
+    | {"messages_kept", "messages_within", "messages_per_author", "letter_after", "letters_every"}
+    | {"messages_for", "customers_kept", "mails_kept", "agree_within", "early_departure"}
     | {"uploads_per_day", "evidence_max", "evidence_kept"}
     | {"errand_attempts", "errands_kept", "phone_code_life", "phone_code_tries"}
     | {"phone_codes_max", "phone_codes_within"}

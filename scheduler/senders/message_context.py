@@ -158,6 +158,10 @@ def _unconfirmed(about: MessageContext) -> bool:
     return about.state is BookingState.UNCONFIRMED
 
 
+def _unread(about: MessageContext) -> bool:
+    return _held(about) and about.unread
+
+
 CHECKS: Final[Mapping[Validity, Callable[[MessageContext], bool]]] = {
     Validity.ALWAYS: lambda about: True,
     Validity.OFFER_OPEN: _offer_open,
@@ -169,6 +173,7 @@ CHECKS: Final[Mapping[Validity, Callable[[MessageContext], bool]]] = {
     Validity.AGREEMENT_AWAITED: _agreement_awaited,
     Validity.UNFILLED: _unfilled,
     Validity.UNCONFIRMED: _unconfirmed,
+    Validity.UNREAD: _unread,
 }
 
 

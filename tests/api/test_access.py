@@ -85,6 +85,12 @@ TABLE = {
     "list_my_jobs": ALL_FRIENDS,
     "list_my_reasons": ALL_FRIENDS,
     "list_my_earnings": ALL_FRIENDS,
+    "list_my_messages": ALL_FRIENDS,
+    **{
+        name: {"customer": code, "winner": code, "other customer": 404, "other friend": 404}
+        for name, code in (("read_messages", 200), ("send_message", 201), ("mark_read", 204))
+    },
+    "read_messages_for_desk": dict.fromkeys(DISPATCHERS, 200),
     "show_my_profile": ALL_FRIENDS,
     "change_my_profile": ALL_FRIENDS,
     "show_push_key": dict.fromkeys(CALLERS, 200),
@@ -187,6 +193,8 @@ BODIES = {
     "create_quote": {"package": "wifi-setup", "address": BOOKING["address"]},
     "create_booking": BOOKING,
     "report_delay": {"minutes": 20},
+    "send_message": {"text": "Hello."},
+    "mark_read": {"up_to": 1},
     "upload_my_file": {"kind": "photo", "name": "me.jpg", "content": PICTURE},
     "upload_picture": {"name": "router.jpg", "content": PICTURE},
     "confirm_identity": {"document": "passport", "valid_until": "2031-05-14"},

@@ -337,6 +337,14 @@ def rows() -> dict[str, dict[str, Any]]:
             "at": NOW,
         },
         "reversals": {"booking_id": BOOKINGS["done"], "no": 1, "at": NOW},
+        "threads": {"award_id": AWARDS["done"], "booking_id": BOOKINGS["done"]},
+        "thread_notes": {
+            "award_id": AWARDS["won"],
+            "seq": 2,
+            "by": "customer",
+            "text": "Hello.",
+            "at": NOW,
+        },
         "login_links": {
             "token_sha256": SHA,
             "person_id": FRIENDS[1],
@@ -452,6 +460,16 @@ async def _complete_booking(tx: asyncpg.Connection) -> None:
     await insert_row(tx, "charges", booking_id=done)
     await insert_row(tx, "charges", booking_id=BOOKINGS["open"])
     await insert_row(tx, "reversals", booking_id=BOOKINGS["open"])
+    await insert_row(
+        tx,
+        "threads",
+        award_id=AWARDS["won"],
+        booking_id=BOOKINGS["won"],
+        first_by_friend=1,
+        by_friend=1,
+        read_by_friend=1,
+    )
+    await insert_row(tx, "thread_notes", seq=1, by="friend")
     await insert_row(tx, "policies", id=POLICY)
     await insert_row(tx, "decisions", booking_id=done)
     await insert_row(tx, "timers", booking_id=BOOKINGS["open"], kind="offers_expire")

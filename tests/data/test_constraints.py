@@ -203,6 +203,21 @@ INVALID_ROWS: list[tuple[str, dict[str, Any], str]] = [
     ("bookings", {"cancel_fee_minor": 1}, "booking_cancel_fee_when_cancelled"),
     ("bookings", {"package": "tea-making"}, "bookings_package_fkey"),
     ("bookings", {"cell_lat": 90.5}, "bookings_cell_lat_check"),
+    ("threads", {"award_id": AWARDS["won"]}, "threads_pkey"),
+    ("threads", {"booking_id": BOOKINGS["won"]}, "thread_of_award"),
+    ("threads", {"by_friend": 1}, "thread_numbers"),
+    ("threads", {"by_friend": 1, "first_by_friend": 2}, "thread_numbers"),
+    ("threads", {"by_friend": 1, "first_by_friend": 1, "by_customer": 1}, "thread_numbers"),
+    ("threads", {"by_customer": -1}, "thread_numbers"),
+    ("threads", {"by_customer": 1, "read_by_friend": 2}, "thread_numbers"),
+    ("threads", {"by_customer": 1, "read_by_customer": 2}, "thread_numbers"),
+    ("threads", {"read_by_friend": -1}, "thread_numbers"),
+    ("thread_notes", {"seq": 1}, "thread_notes_pkey"),
+    ("thread_notes", {"seq": 0}, "thread_notes_seq_check"),
+    ("thread_notes", {"seq": 3}, "notes_without_gaps"),
+    ("thread_notes", {"award_id": AWARDS["done"], "seq": 1}, "thread_notes_award_id_fkey"),
+    ("thread_notes", {"text": ""}, "note_text"),
+    ("thread_notes", {"text": "x" * 2001}, "note_text"),
     ("offers", {"booking_id": BOOKINGS["open"], "friend_id": FRIENDS[5]}, "offers_four_live"),
     ("offers", {"slot": 5}, "offer_slot_within"),
     ("offers", {"slot": 0}, "offer_slot_within"),
@@ -731,7 +746,17 @@ def test_no_row_is_inserted_in_a_later_state(
 @pytest.mark.parametrize("role", ROLES)
 @pytest.mark.parametrize(
     "table",
-    ["events", "decisions", "policies", "audit", "charges", "reversals", "ratings", "journal"],
+    [
+        "events",
+        "decisions",
+        "policies",
+        "audit",
+        "charges",
+        "reversals",
+        "ratings",
+        "journal",
+        "thread_notes",
+    ],
 )
 @pytest.mark.parametrize(
     "statement", ["UPDATE {} SET at = at", "DELETE FROM {}", "TRUNCATE {} CASCADE"]
@@ -795,6 +820,17 @@ def test_what_was_asked_and_answered_cannot_be_changed(
 def test_the_service_may_not_change_what_a_sitting_rests_on(samples: SampleDatabase, change: str):
     with pytest.raises(asyncpg.InsufficientPrivilegeError):
         samples.attempt("service", execution(f"UPDATE {change}"))
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_a_message_can_only_be_emptied(samples: SampleDatabase, role: str):
+    empty = execution("UPDATE thread_notes SET text = NULL")
+    samples.attempt(role, empty)
+    for change in ("text = 'Other.'", "text = NULL, by = 'customer'", "text = NULL, at = now()"):
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            samples.attempt(role, execution(f"UPDATE thread_notes SET {change}"))
+    with pytest.raises(asyncpg.InsufficientPrivilegeError):
+        samples.attempt(role, empty, empty)
 
 
 def test_an_event_cannot_name_its_own_predecessor(samples: SampleDatabase):

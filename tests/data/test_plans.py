@@ -113,6 +113,12 @@ HOT: Mapping[str, Mapping[str, Hot]] = {
         "postpone_timers": hot(ONE, by="timers_booking"),
         "next_due": hot(by="timers_due"),
     },
+    "threads": {
+        "of_bookings": hot(FEW, timedelta(hours=1), by="threads_booking"),
+        "of_award": hot(ONE, by="threads_pkey"),
+        "notes": hot(ONE, 0, 50, by="thread_notes_pkey"),
+        "inbox": hot(ONE, timedelta(days=14), 50, by="awards_friend threads_pkey"),
+    },
     "friends": {
         "facts": hot(
             *(FEW, BEGINNING),
@@ -284,6 +290,8 @@ OPTIONAL: Mapping[str, frozenset[str]] = {
             "lock_friend",
         ]
     ),
+    # Read by the desk, and by retention now and then.
+    "threads": frozenset({"notes_of_booking", "empty_old"}),
     # Planned in test_quiet_plans.py.
     "friend_changes": frozenset({"live_offers_since"}),
     "sessions": frozenset(
@@ -344,6 +352,12 @@ TRADES = """
       decode(repeat('00', 16), 'hex'), now() FROM people;
     INSERT INTO partners (id, name, created_at)
     SELECT id, email, now() FROM people LIMIT 20
+"""
+TALKS = """
+    INSERT INTO threads (award_id, booking_id, first_by_friend, by_friend)
+    SELECT id, booking_id, 1, 1 FROM awards;
+    INSERT INTO thread_notes (award_id, seq, by, text, at)
+    SELECT id, 1, 'friend', 'Hello.', awarded_at FROM awards
 """
 PARTNERED = """
     UPDATE bookings b SET partner_reference = 'order ' || b.id,
@@ -408,6 +422,7 @@ async def add_history(connection: asyncpg.Connection) -> None:
     await connection.execute(PENDING)
     await connection.execute(REVERSED)
     await connection.execute(JOURNALS)
+    await connection.execute(TALKS)
     await connection.execute("ANALYZE")
 
 

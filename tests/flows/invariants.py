@@ -139,7 +139,14 @@ VIOLATIONS = {
           AND e.data ->> 'award' = a.id::text)""",
     "a message that no event called for": """
         SELECT m.id FROM messages m LEFT JOIN events e USING (booking_id, seq)
-        WHERE e.seq IS NULL""",
+        WHERE e.seq IS NULL AND m.template <> 'written'""",
+    "a thread that is not what its messages are": """
+        SELECT t.award_id FROM threads t
+        LEFT JOIN thread_notes n USING (award_id) GROUP BY t.award_id
+        HAVING t.by_friend <> coalesce(max(n.seq) FILTER (WHERE n.by = 'friend'), 0)
+          OR t.by_customer <> coalesce(max(n.seq) FILTER (WHERE n.by = 'customer'), 0)
+          OR t.first_by_friend <> coalesce(min(n.seq) FILTER (WHERE n.by = 'friend'), 0)
+          OR count(n.seq) <> greatest(t.by_friend, t.by_customer)""",
     "an idempotency key without a response": "SELECT key FROM answers WHERE body IS NULL",
 }
 

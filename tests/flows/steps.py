@@ -22,7 +22,7 @@ from data.settings import Settings
 from data.store import jobs as store
 from data.store.friend_admin import FriendLimits
 from dispatch.flows.bootstrap import load_index, open_runtime
-from dispatch.flows.jobs import commands, contacts
+from dispatch.flows.jobs import commands, contacts, threads
 from dispatch.flows.partners import accounts
 from dispatch.flows.people import friends
 from dispatch.flows.people.friends import ProfileChange
@@ -105,7 +105,15 @@ class Bench:
 
     async def _open(self) -> None:
         self.owner = await db.connect(self.where.owner_dsn, application="tests")
-        for table in ("events", "decisions", "charges", "reversals", "ratings", "journal"):
+        for table in (
+            "events",
+            "decisions",
+            "charges",
+            "reversals",
+            "ratings",
+            "journal",
+            "thread_notes",
+        ):
             await self.owner.execute(f"ALTER TABLE {table} DISABLE TRIGGER append_only_truncate")
         chosen = Settings(data_dir=self.folder, public_url="https://tekkie.test")
         self._opened = open_runtime(chosen, self.where, application="tests", chance=Random(7))
@@ -353,6 +361,18 @@ class Run:
             )
         else:
             self.attempt(word, contacts.confirm_reached(rt, booking))
+
+    @step(booking=BOOKING, number=NUMBERS, word=["write", "answer", "read"])
+    def talk(self, booking, number, word):
+        rt = self.bench.rt
+        friend = self.holder(booking, number) if word == "write" else None
+        stored = {"claim": None, "build_response": lambda done: {}}
+        work = (
+            threads.read(rt, booking, friend, 2)
+            if word == "read"
+            else threads.write(rt, booking, friend, "Hello.", **stored)
+        )
+        self.attempt(word, work)
 
     @step(booking=BOOKING, word=["contest", "uphold", "reopen"])
     def object(self, booking, word):

@@ -23,7 +23,7 @@ from hypothesis.stateful import (
 
 from data.enums import BookingState
 from dispatch import flows
-from dispatch.flows.jobs import commands, contacts
+from dispatch.flows.jobs import commands, contacts, threads
 from dispatch.flows.people import friends
 from dispatch.rules.policy import RankBy
 from tests.flows.steps import ALTERATIONS, BOOKING, RULES, UNFILLED, Bench, Run
@@ -64,10 +64,11 @@ COMMANDS = {
         "fire_due_timers": "sweep",
     },
     contacts: {"answer_contest": "reach", "confirm_reached": "reach"},
+    threads: {"write": "talk", "read": "talk"},
     friends: {"set_state": "pause", **dict.fromkeys(ALTERATIONS, "alter")},
 }
 # Read only, or the same transaction rolled back.
-NO_COMMANDS = {"profile", "import_rows"}
+NO_COMMANDS = {"read_for_desk", "profile", "import_rows"}
 # Modules whose functions change neither a job nor a friend who may be asked.
 OTHER_MODULES = {
     *("batched_lookups", "bootstrap", "candidates", "desk", "execute", "group_commit"),
@@ -108,6 +109,7 @@ LIFE = [
     ),
     *("report_no_call", "request_move", "delay", "take_back_on_the_way", "rate"),
     *("contest", "uphold", "reopen", "answer_contest", "confirm_reached"),
+    *("write", "answer", "read"),
 ]
 
 

@@ -19,7 +19,7 @@ ONWARD: Mapping[str, Sequence[str]] = {
     BookingState.UNCONFIRMED: ("confirm", "confirm", "confirm", "sweep"),
     BookingState.OPEN: ("accept", "all_accept_at_once", "decline", "decline", "award_by_hand"),
     BookingState.UNFILLED: ("active", "redispatch", "award_by_hand", "sweep"),
-    BookingState.AWARDED: ("confirm_contact", "confirm_contact", "report_no_call"),
+    BookingState.AWARDED: ("confirm_contact", "confirm_contact", "report_no_call", "write"),
     BookingState.CONTACTED: (
         *("schedule", "schedule", "schedule", "start"),
         *("report_no_call", "answer_contest", "confirm_reached"),

@@ -1,13 +1,21 @@
 -- name: events_since
--- Events visible now and not in the snapshot $1: exactly those committed in between, whenever they were written. At
+-- Events, and messages of threads without their words, visible now and not in the snapshot $1: exactly those committed in between, whenever they were written. At
 -- least one row, so that the new snapshot is always known; at most the newest $2 events.
 SELECT clock.mark, e.booking_id, e.seq, e.kind, e.at, e.actor, e.data, e.xid::text, b.partner_id
 FROM (SELECT pg_current_snapshot()::text AS mark) AS clock
 LEFT JOIN LATERAL (
-  SELECT * FROM events n
-  WHERE n.xid >= pg_snapshot_xmin($1::text::pg_snapshot)
-    AND NOT pg_visible_in_snapshot(n.xid, $1::text::pg_snapshot)
-  ORDER BY n.xid DESC LIMIT $2) AS e ON true
+  SELECT * FROM (
+    (SELECT n.booking_id, n.seq, n.kind, n.at, n.actor, n.data, n.xid FROM events n
+     WHERE n.xid >= pg_snapshot_xmin($1::text::pg_snapshot)
+       AND NOT pg_visible_in_snapshot(n.xid, $1::text::pg_snapshot)
+     ORDER BY n.xid DESC LIMIT $2)
+    UNION ALL
+    (SELECT a.booking_id, n.seq, 'message.sent', n.at, n.by::text, jsonb_build_object('friend', a.friend_id), n.xid
+     FROM thread_notes n JOIN awards a ON a.id = n.award_id
+     WHERE n.xid >= pg_snapshot_xmin($1::text::pg_snapshot)
+       AND NOT pg_visible_in_snapshot(n.xid, $1::text::pg_snapshot)
+     ORDER BY n.xid DESC LIMIT $2)) AS u
+  ORDER BY u.xid DESC LIMIT $2) AS e ON true
 LEFT JOIN bookings b ON b.id = e.booking_id
 
 -- name: offers_of

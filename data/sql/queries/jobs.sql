@@ -161,6 +161,20 @@ SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::smallint[], $4::text[], $5::tim
 INSERT INTO charges (booking_id, friend_id, price_minor, pay_minor, currency, at)
 SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::int[], $4::int[], $5::currency[], $6::timestamptz[])
 
+-- name: keep_threads
+INSERT INTO threads (award_id, booking_id, first_by_friend, by_friend, by_customer, read_by_friend, read_by_customer,
+                     letter_to_friend_at, letter_to_customer_at)
+SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::int[], $4::int[], $5::int[], $6::int[], $7::int[], $8::timestamptz[],
+                     $9::timestamptz[])
+ON CONFLICT (award_id) DO UPDATE SET
+  first_by_friend = excluded.first_by_friend, by_friend = excluded.by_friend, by_customer = excluded.by_customer,
+  read_by_friend = excluded.read_by_friend, read_by_customer = excluded.read_by_customer,
+  letter_to_friend_at = excluded.letter_to_friend_at, letter_to_customer_at = excluded.letter_to_customer_at
+
+-- name: insert_notes
+INSERT INTO thread_notes (award_id, seq, by, text, at)
+SELECT * FROM unnest($1::uuid[], $2::int[], $3::note_author[], $4::text[], $5::timestamptz[])
+
 -- name: insert_reversals
 INSERT INTO reversals (booking_id, no, at)
 SELECT t.b, 1 + (SELECT count(*) FROM reversals r WHERE r.booking_id = t.b), t.at

@@ -20,6 +20,8 @@ SELECT m.id, moment() AS now, b.package, b.market, b.state, b.cell_label, b.pric
        (SELECT count(*) FROM offers n WHERE n.booking_id = b.id) AS asked,
        o.id AS offer_id, o.state AS offer_state, o.shown_m, o.expires_at,
        s.phone_id, s.phone_endpoint, s.phone_p256dh, s.phone_auth, s.phone_created_at, s.phone_rung_at, s.phone_problem,
+       CASE m.audience WHEN 'customer' THEN th.read_by_customer < th.by_friend
+         ELSE th.read_by_friend < th.by_customer END AS unread,
        h.name AS friend_name, a.state AS award_state, a.contact_due_at, a.contacted_at, a.appointment_revision,
        lower(a.appointment) AS starts_at, upper(a.appointment) AS ends_at
 FROM messages m
@@ -28,9 +30,12 @@ LEFT JOIN events e ON e.booking_id = m.booking_id AND e.seq = m.seq
 LEFT JOIN people r ON r.id = m.recipient_id
 CROSS JOIN LATERAL (
   SELECT CASE WHEN m.data->>'offer' ~ '^[0-9a-f-]{36}$' THEN (m.data->>'offer')::uuid END AS offer,
-         CASE WHEN e.data->>'friend' ~ '^[0-9a-f-]{36}$' THEN (e.data->>'friend')::uuid END AS friend) AS named
+         CASE WHEN coalesce(e.data->>'friend', m.data->>'friend') ~ '^[0-9a-f-]{36}$'
+           THEN coalesce(e.data->>'friend', m.data->>'friend')::uuid END AS friend,
+         CASE WHEN m.data->>'thread' ~ '^[0-9a-f-]{36}$' THEN (m.data->>'thread')::uuid END AS thread) AS named
 LEFT JOIN offers o ON o.id = named.offer AND o.booking_id = b.id
 LEFT JOIN people h ON h.id = named.friend
+LEFT JOIN threads th ON th.award_id = named.thread
 LEFT JOIN LATERAL (SELECT * FROM awards w WHERE w.booking_id = b.id AND w.friend_id = named.friend
                    ORDER BY w.round DESC, w.awarded_at DESC LIMIT 1) AS a ON true
 LEFT JOIN LATERAL (

@@ -85,6 +85,11 @@ SELECT jsonb_build_object(
   'files', (SELECT coalesce(jsonb_agg(to_jsonb(f) - 'person_id' ORDER BY f.created_at, f.id), '[]') FROM files f
             LEFT JOIN bookings b ON b.id = f.booking_id WHERE f.person_id = p.id OR b.customer_id = p.id),
   'identity', (SELECT to_jsonb(i) - 'person_id' - 'seen_by' FROM identities i WHERE i.person_id = p.id),
+  'written', (SELECT coalesce(jsonb_agg(jsonb_build_object('booking', t.booking_id, 'at', n.at, 'text', n.text)
+                ORDER BY n.at, n.seq), '[]')
+              FROM thread_notes n JOIN threads t ON t.award_id = n.award_id JOIN awards a ON a.id = n.award_id
+              JOIN bookings b ON b.id = t.booking_id
+              WHERE (n.by = 'friend' AND a.friend_id = p.id) OR (n.by = 'customer' AND b.customer_id = p.id)),
   'journal', (SELECT coalesce(jsonb_agg(to_jsonb(j) - 'subject_kind' - 'subject_id' - 'seq' - 'before'
                                         ORDER BY j.seq), '[]')
               FROM journal j WHERE j.subject_kind = 'person' AND j.subject_id = p.id
@@ -147,6 +152,8 @@ WITH old AS (SELECT b.customer_key, contact_key(b.customer_key, p.phone) AS cont
      v AS (DELETE FROM favourites WHERE customer_key IN (SELECT customer_key FROM gone)),
      b AS (UPDATE bookings SET customer_key = encode(sha256(uuid_send(id)), 'hex') WHERE customer_id = ANY($1::uuid[])
            RETURNING id),
+     n AS (UPDATE thread_notes SET text = NULL WHERE text IS NOT NULL
+             AND award_id IN (SELECT award_id FROM threads WHERE booking_id IN (SELECT id FROM b))),
      s AS (UPDATE awards SET summary = NULL WHERE booking_id IN (SELECT id FROM b) AND summary IS NOT NULL),
      a AS (DELETE FROM answers WHERE body ->> 'id' IN (SELECT id::text FROM b)
              OR body ->> 'booking_id' IN (SELECT id::text FROM b))
@@ -162,6 +169,8 @@ WITH f AS (UPDATE friends SET ref = 'erased:' || id, state = 'suspended', alarme
      v AS (DELETE FROM favourites WHERE friend_id IN (SELECT id FROM f)),
      p AS (DELETE FROM push_subscriptions WHERE friend_id IN (SELECT id FROM f)),
      s AS (UPDATE sittings SET reason = '–' WHERE friend_id IN (SELECT id FROM f) AND reason IS NOT NULL),
+     n AS (UPDATE thread_notes SET text = NULL WHERE text IS NOT NULL
+             AND award_id IN (SELECT id FROM awards WHERE friend_id IN (SELECT id FROM f))),
      t AS (DELETE FROM timers WHERE subject_kind = 'person' AND subject_id IN (SELECT id FROM f))
 UPDATE ratings SET comment = NULL WHERE friend_id IN (SELECT id FROM f) AND comment IS NOT NULL
 

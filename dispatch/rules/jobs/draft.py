@@ -14,9 +14,10 @@ from data.enums import AwardState, BookingState, OfferState, TimerKind
 from data.records.decisions import Decision
 from data.records.ids import FriendId, OfferId
 from data.records.jobs import Award, Booking, Changes, Job, Offer, Rating
-from data.records.messages import Event
+from data.records.messages import Event, Message
 from data.records.money import Charge
 from data.records.people import Person
+from data.records.threads import Note, Thread
 from data.replace import replace
 from dispatch.rules.jobs import events, matching, notifications, states
 from dispatch.rules.jobs.refusals import NotInThisState
@@ -62,6 +63,9 @@ class Draft:
         self.move_note: str | None = None
         self.confirmed_at: datetime | None = None
         self.alarm = False
+        self.thread: Thread | None = None
+        self.note: Note | None = None
+        self.letters: list[Message] = []
 
     @property
     def live(self) -> list[Offer]:
@@ -199,8 +203,9 @@ class Draft:
             award_is_new=self._award_is_new,
             timers=self._timers,
             events=tuple(self._events),
-            messages=tuple(
-                m for e in self._events for m in notifications.messages(self.booking, e)
+            messages=(
+                *(m for e in self._events for m in notifications.messages(self.booking, e)),
+                *self.letters,
             ),
             decisions=tuple(self._decisions),
             open_jobs=self._count_map(),
@@ -211,6 +216,8 @@ class Draft:
             move_note=self.move_note,
             confirmed_at=self.confirmed_at,
             alarm=self.alarm,
+            thread=self.thread,
+            note=self.note,
         )
 
     def _count(self, friend: FriendId, by: int) -> None:

@@ -306,10 +306,15 @@ EVENTS: Final[Mapping[str, EventKind]] = {
     ),
 }
 
+WRITTEN: Final = "written"
+"""The letter that there are messages, without any of their words (`thread`)."""
+OF_THREADS: Final = (
+    to_customer(WRITTEN, "package first_name link", Validity.UNREAD),
+    to_phone(WRITTEN, "package link", Validity.UNREAD),
+)
 TEMPLATES: Final[Mapping[tuple[Audience, str], Template]] = {
     (template.audience, template.name): template
-    for kind in EVENTS.values()
-    for template, _ in kind.messages
+    for template in (*(t for kind in EVENTS.values() for t, _ in kind.messages), *OF_THREADS)
 }
 
 

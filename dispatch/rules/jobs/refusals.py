@@ -59,6 +59,20 @@ class EvidenceUnfit(Refused):
     detail = "Give the time of a call after you got the job and not in the future."
 
 
+class ThreadClosed(Refused):
+    """This conversation is closed."""
+
+    code = "thread-closed"
+    detail = "It can be read; to write, there must be a friend who has the job or had it lately."
+
+
+class TooManyMessages(Refused):
+    """You have written many messages in a short time."""
+
+    code = "too-many-messages"
+    detail = "Wait some minutes, or call."
+
+
 class AppointmentOverlaps(Refused):
     """You have another appointment at that time."""
 

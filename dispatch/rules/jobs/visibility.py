@@ -20,6 +20,8 @@ Subscriber = NewType("Subscriber", tuple[Audience, UUID | None])
 
 DESK: Final = Subscriber((Audience.DESK, None))
 OFFER_MADE: Final = "offer.made"
+MESSAGE_SENT: Final = "message.sent"
+"""A message of a thread, without its words: no event of the booking, and for the two alone."""
 OFFER_GONE: Final = "offer.gone"
 # Event kind -> the field that names the friends whose offers are gone, and why they are.
 GONE: Final[Mapping[str, tuple[str, str]]] = {
@@ -59,6 +61,10 @@ def friend(friend_id: FriendId) -> Subscriber:
 
 def visible_events(event: Event, partner_id: PartnerId | None) -> Iterator[VisibleEvent]:
     """What each audience sees of `event`; `partner_id` is the partner of its booking."""
+    if event.kind == MESSAGE_SENT:
+        yield VisibleEvent(to=customer_of(event.booking_id), kind=event.kind, data={})
+        yield _to(event.data["friend"], event.kind, {})
+        return
     yield VisibleEvent(to=DESK, kind=event.kind, data=event.data)
     public = public_data(event.data)
     yield VisibleEvent(to=customer_of(event.booking_id), kind=event.kind, data=public)
