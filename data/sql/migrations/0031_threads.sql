@@ -1,6 +1,6 @@
 -- What customer and friend write to each other: a thread for each award, so that the next friend sees none of it. The texts
 -- are personal data: nobody changes them, and they are emptied. An older tekkie has no letter about them.
--- works from 0030
+-- works from 0031
 
 CREATE TYPE note_author AS ENUM ('friend', 'customer');
 CREATE TABLE threads (
