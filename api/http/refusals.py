@@ -27,11 +27,13 @@ from dispatch.rules.jobs.refusals import (
     NotInThisState,
     OfferExpired,
     OfferGone,
+    ReviewOver,
     ThreadClosed,
     TooManyCodes,
     TooManyMessages,
     WrongCode,
 )
+from dispatch.rules.jobs.reviews import NoReviewShown
 from dispatch.rules.money.prices import NotSoldHere
 from dispatch.rules.people.applications import ApplicationUndecided
 from dispatch.rules.people.desk_notes import NotesFull
@@ -69,6 +71,8 @@ REFUSALS: Mapping[type[Refused], int] = {
     FeeChanged: 409,
     CompletedTooEarly: 409,
     ContestOver: 409,
+    ReviewOver: 409,
+    NoReviewShown: 409,
     WrongCode: 422,
     TooManyCodes: 409,
     TooManyBookings: 429,

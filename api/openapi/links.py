@@ -9,17 +9,18 @@ from typing import Any, Final
 JOB: Final = ("*job",)
 DESK: Final = (
     *("list_decisions", "redispatch_booking", "award_booking"),
-    *("uphold_completion", "reopen_booking"),
+    *("uphold_completion", "reopen_booking", "decide_review"),
 )
 DESK_LISTS: Final = (
     *("show_numbers", "show_queues", "find_bookings", "show_map", "list_messages"),
     *("find_friends", "import_friends", "list_partners", "add_partner"),
-    *("export_person", "erase_person", "list_my_passkeys"),
+    *("export_person", "erase_person", "list_my_passkeys", "list_reported_reviews"),
 )
 FIRST_PARTNER: Final = {"partner_id": "$response.body#/items/0/id"}
 BY_KEY: Final = {"partner_id": "$response.body#/id", "prefix": "$response.body#/prefix"}
 BY_FILE: Final = {"file_id": "$response.body#/id"}
 OF_PERSON: Final = ("read_journal_of_person", "list_files_of_person", "confirm_identity")
+OF_PROFILE: Final = ("upload_my_file", "preview_my_profile")
 FIRST_FRIEND: Final = {"friend_id": "$response.body#/items/0/id"}
 FIRST_CERTIFICATE: Final = {
     "friend_id": "$response.body#/id",
@@ -27,6 +28,7 @@ FIRST_CERTIFICATE: Final = {
 }
 BOOKING: Final = (
     *("get_booking", "list_events", "cancel_booking", "report_no_contact", "ask_move"),
+    *("list_reviews", "reply_to_review", "report_review", "show_friend_of_booking"),
     *("list_pictures", "rate_booking", "confirm_booking", "contest_completion", "renew_link"),
     *("add_favourite", "remove_favourite"),
 )
@@ -86,7 +88,8 @@ LINKS: Final[Mapping[str, tuple[tuple[Mapping[str, str], tuple[str, ...]], ...]]
     "set_appointment": ((BY_BOOKING_ID, ("get_invitation", "report_on_the_way", "start_work")),),
     "start_work": ((BY_BOOKING_ID, ("complete_work", "report_incomplete")),),
     "show_my_profile": (
-        ({}, ("change_my_profile", "show_push_key", "upload_my_file", "show_my_number")),
+        ({}, ("change_my_profile", "show_push_key", "show_my_number")),
+        ({}, OF_PROFILE),
     ),
     "show_my_number": (({}, ("send_my_code", "confirm_my_number")),),
     "send_my_code": (({"provider": "sms"}, ("take_notice",)), ({}, ("confirm_my_number",))),

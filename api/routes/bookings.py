@@ -56,6 +56,7 @@ from dispatch.rules.jobs.refusals import (
     ContestOver,
     FeeChanged,
     NotInThisState,
+    ReviewOver,
     TooManyCodes,
     WrongCode,
 )
@@ -348,7 +349,10 @@ async def list_events(
     "/{booking_id}/rating",
     status_code=201,
     summary="Rate a booking",
-    responses={201: REPLAY, **problems(NotFound, NotInThisState, AlreadyRated, KeyReused)},
+    responses={
+        201: REPLAY,
+        **problems(NotFound, NotInThisState, AlreadyRated, ReviewOver, KeyReused),
+    },
 )
 async def rate_booking(
     *,

@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from api.http.auth import Caller, Customer, FriendCaller, Operator
-from api.schemas import base, responses
+from api.schemas import base, responses, reviews
 from api.schemas import catalogue as catalogue_schemas
 from api.schemas import desk as desk_schemas
 from api.schemas import people as people_schemas
@@ -21,8 +21,11 @@ from data.records.catalogue import Package
 from data.records.files import Identity, StoredFile
 from data.records.ids import OfferId
 from data.records.jobs import Award, Booking, Job
+from data.seed import catalogue
 from data.store import read_models
+from data.store.reviews import OpenReport, PublicProfile
 from dispatch.flows.execute import CommandResult
+from dispatch.flows.jobs.reviews import SeenReview
 from dispatch.rules.jobs import cancellation, contact, contest, matching, visibility, visit
 from dispatch.rules.jobs import job as rules
 from dispatch.rules.money import earnings
@@ -129,13 +132,15 @@ def present_booking_to(
     caller: Caller, view: read_models.BookingView, policy: Policy, *, with_customer: bool = True
 ) -> responses.BookingResponse:
     """A booking as it is now, with what this caller may see of it."""
-    return present_booking(
+    shown = present_booking(
         view,
         policy,
         with_customer=with_customer and _may_know_customer(caller, view, policy),
         by_desk=isinstance(caller, Operator),
         own=isinstance(caller, Customer),
     )
+    # The friend sees stars only as a review, once both are in.
+    return shown.model_copy(update={"stars": None}) if isinstance(caller, FriendCaller) else shown
 
 
 def _may_know_customer(caller: Caller, view: read_models.BookingView, policy: Policy) -> bool:
@@ -356,6 +361,55 @@ def present_files(files: Sequence[StoredFile], identity: Identity | None) -> Fil
     """The photo and the evidence of a person, and what was seen of it."""
     seen = None if identity is None else _identity(identity)
     return FilesResponse(items=list(map(present_file, files)), identity=seen)
+
+
+def present_review(seen: SeenReview) -> reviews.ReviewResponse:
+    """A review as one side sees it."""
+    one = seen.review
+    return reviews.ReviewResponse(
+        own=seen.own,
+        stars=one.stars,
+        comment=one.comment,
+        at=one.at,
+        shown_at=one.shown_at,
+        reply=one.reply,
+        reported=one.reported_at is not None and not seen.own,
+        hidden=one.hidden,
+    )
+
+
+def present_report(found: OpenReport) -> reviews.ReportedReview:
+    """A reported review for the desk."""
+    one = found.review
+    names = reviews.ReportedReview.model_fields.keys() - {"booking_id", "package"}
+    fields = {name: getattr(one, name) for name in names}
+    return reviews.ReportedReview(booking_id=found.booking_id, package=found.package, **fields)
+
+
+def present_friend_profile(
+    found: PublicProfile, language: Language
+) -> reviews.FriendProfileResponse:
+    """What customers see of a friend; a month dates a review, since a day could name its writer."""
+    kinds = catalogue.load().certificates
+    held = [
+        reviews.HeldSkill(code=code, name=kinds[code].names[language] if code in kinds else code)
+        for code in found.certificates
+    ]
+    return reviews.FriendProfileResponse(
+        first_name=first_name(found.name),
+        photo=found.photo,
+        languages=list(found.languages),
+        certificates=held,
+        stars=found.stars,
+        ratings=found.ratings,
+        jobs=found.jobs,
+        reviews=[
+            reviews.ShownReview(
+                stars=one.stars, comment=one.comment or "", month=f"{one.at:%Y-%m}", reply=one.reply
+            )
+            for one in found.reviews
+        ],
+    )
 
 
 def present_notes(

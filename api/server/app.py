@@ -32,6 +32,7 @@ from api.routes import (
     places,
     profile,
     quotes,
+    reviews,
     sessions,
 )
 from api.routes.desk import bookings as desk_bookings
@@ -42,6 +43,7 @@ from api.routes.desk import map as desk_map
 from api.routes.desk import messages as desk_messages
 from api.routes.desk import partners as desk_partners
 from api.routes.desk import people as desk_people
+from api.routes.desk import reviews as desk_reviews
 from api.server.adapters import build_ports
 from dispatch.runtime import Runtime
 
@@ -55,6 +57,8 @@ ROUTERS = (
     jobs.router,
     messages.router,
     earnings.router,
+    reviews.of_friends,
+    reviews.router,
     files.uploads,
     files.router,
     profile.router,
@@ -70,6 +74,7 @@ ROUTERS = (
     desk_partners.router,
     desk_people.router,
     desk_journals.router,
+    desk_reviews.router,
     sessions.router,
     passkeys.router,
     account.router,

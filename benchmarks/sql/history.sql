@@ -75,6 +75,10 @@ INSERT INTO charges (booking_id, friend_id, price_minor, pay_minor, currency, at
 SELECT booking, friends[1], 6900, 5520, 'CHF', at + interval '2 days' FROM history;
 INSERT INTO ratings (booking_id, friend_id, stars, at)
 SELECT booking, friends[1], 5, at + interval '3 days' FROM history;
+INSERT INTO customer_reviews (booking_id, friend_id, stars, at, shown_at)
+SELECT booking, friends[1], 5, at + interval '3 days', at + interval '16 days' FROM history;
+INSERT INTO review_notes (booking_id, no, by_friend, reply, replied_at)
+SELECT booking, 1, false, 'Thank you', at + interval '4 days' FROM history;
 INSERT INTO files (id, kind, person_id, name, bytes, stored, created_at)
 SELECT friend, 'photo', friend, 'me.jpg', 40000, 'database', now()
 FROM (SELECT DISTINCT friends[1] AS friend FROM history) AS f

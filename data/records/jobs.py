@@ -28,6 +28,7 @@ from data.records.ids import (
 from data.records.messages import Event, Message
 from data.records.money import Charge, Money
 from data.records.people import Person
+from data.records.reviews import ReviewDecision
 from data.records.threads import Note, Thread
 from data.replace import replace
 
@@ -133,18 +134,22 @@ class Award:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rating:
+    """What one side says of the other; `shown_at` is when at the latest the other sees it."""
+
     booking_id: BookingId
     friend_id: FriendId
     stars: int
     comment: str | None
     at: datetime
+    shown_at: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
     """A booking with all its facts, loaded under its lock.
 
-    `former` maps the previous holders to how their award ended.
+    `former` maps the previous holders to how their award ended; `rated` by the customer, and
+    `reviewed` by the friend, since the last completion.
     """
 
     booking: Booking
@@ -154,6 +159,7 @@ class Job:
     former: Mapping[FriendId, AwardState] = field(default_factory=dict)
     timers: Mapping[TimerKind, datetime] = field(default_factory=dict)
     rated: bool = False
+    reviewed: bool = False
 
     @property
     def live(self) -> tuple[Offer, ...]:
@@ -177,6 +183,7 @@ class Job:
             former=former,
             timers={kind: due for kind, due in timers.items() if due is not None},
             rated=changes.rating is not None or (self.rated and changes.reversed_at is None),
+            reviewed=changes.review is not None or (self.reviewed and changes.reversed_at is None),
         )
 
 
@@ -192,7 +199,8 @@ class Changes:
     stored with the customer, and an empty `move_note` clears the last. An `alarm` pauses the friend
     who handed the job back. `errands` are calls whose answer decides. With `confirmed_at` the
     customer's mail address and telephone number are known as confirmed from that moment; with
-    `reversed_at` the last charge of the booking is reversed, and its rating void.
+    `reversed_at` the last charge of the booking is reversed, and both reviews of it void: the
+    customer's `rating` and the friend's `review`.
     """
 
     booking: Booking
@@ -207,6 +215,8 @@ class Changes:
     decisions: tuple[Decision, ...] = ()
     open_jobs: Mapping[FriendId, int] = field(default_factory=dict)
     rating: Rating | None = None
+    review: Rating | None = None
+    decision_on_review: ReviewDecision | None = None
     charge: Charge | None = None
     reversed_at: datetime | None = None
     signature: str | None = None

@@ -39,6 +39,7 @@ from data.records.jobs import (
 from data.records.messages import Event, Message
 from data.records.money import Charge, Money
 from data.records.people import Person
+from data.records.reviews import ReviewDecision
 from data.store import decision_rows, threads
 from data.store.errands import errand_row
 
@@ -109,6 +110,7 @@ def _job(row: asyncpg.Record, package: Package) -> Job:
         former={lost.friend_id: lost.state for lost in awards if lost.state not in LIVING_AWARDS},
         timers={TimerKind(kind): due_at for kind, due_at in row["timers"]},
         rated=row["rated"],
+        reviewed=row["reviewed"],
     )
 
 
@@ -191,6 +193,12 @@ async def write(tx: Connection, changes: Sequence[Changes], now: datetime) -> No
         keep_threads=[threads.row(c.thread) for c in changes if c.thread is not None],
         insert_notes=[threads.note_row(c.note) for c in changes if c.note is not None],
         insert_ratings=[_rating_row(c.rating) for c in changes if c.rating is not None],
+        decide_reviews=[
+            _review_decision_row(c.booking.id, c.decision_on_review)
+            for c in changes
+            if c.decision_on_review is not None
+        ],
+        insert_reviews=[_rating_row(c.review) for c in changes if c.review is not None],
         confirm_contacts=[
             (c.booking.customer_id, c.confirmed_at) for c in changes if c.confirmed_at is not None
         ],
@@ -288,7 +296,11 @@ def _message_row(m: Message, now: datetime) -> Row:
 
 
 def _rating_row(r: Rating) -> Row:
-    return (r.booking_id, r.friend_id, r.stars, r.comment, r.at)
+    return (r.booking_id, r.friend_id, r.stars, r.comment, r.at, r.shown_at)
+
+
+def _review_decision_row(booking_id: BookingId, d: ReviewDecision) -> Row:
+    return (booking_id, d.no, d.by_friend, d.hidden, d.operator)
 
 
 def _charge_row(c: Charge) -> Row:

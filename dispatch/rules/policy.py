@@ -106,6 +106,7 @@ class Policy:
     early_departure: timedelta = timedelta(hours=2)
     complete_after_percent: int = 25
     contest_within: timedelta = timedelta(days=14)
+    review_within: timedelta = timedelta(days=14)
     commission_percent: int = 20
     cancel_free_until: timedelta = timedelta(hours=24)
     cancel_late_percent: int = 25
@@ -222,6 +223,8 @@ class Policy:
             raise ValueError("agree_within and answer_contest_within must be positive")
         if self.contest_within <= timedelta(0):
             raise ValueError("contest_within must be positive")
+        if self.review_within <= timedelta(0):
+            raise ValueError("review_within must be positive")
         if self.early_departure < timedelta(0):
             raise ValueError("early_departure must not be negative")
         if not 0 <= self.complete_after_percent <= 100:

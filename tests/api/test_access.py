@@ -45,6 +45,7 @@ DISPATCHERS = ("dispatcher", "operator")
 READ_ONLY = frozenset(VIEWERS) - frozenset(DISPATCHERS)
 ALL_OPERATORS = dict.fromkeys(VIEWERS, 200)
 PARTIES = {"customer": 200, "winner": 200, "partner": 200} | ALL_OPERATORS
+BOTH_SIDES = ("customer", "winner", "other customer", "other friend")
 STRANGERS = {"other customer": 404, "other partner": 404}
 INSIDERS = {"customer": 200, "partner": 200} | ALL_OPERATORS | STRANGERS
 # The expected status per caller; any other caller gets 401 (nobody) or 403. An account may do with
@@ -79,6 +80,14 @@ TABLE = {
     "remove_file": {"winner": 204, "other friend": 404},
     "list_files_of_person": ALL_OPERATORS,
     "confirm_identity": {"community": 404, "operator": 404},
+    "review_customer": {"winner": 409, "other friend": 404},
+    "list_reviews": {"customer": 200, "winner": 200, "other customer": 404, "other friend": 404},
+    "reply_to_review": dict.fromkeys(BOTH_SIDES, 404),
+    "report_review": dict.fromkeys(BOTH_SIDES, 404),
+    "show_friend_of_booking": dict.fromkeys(BOTH_SIDES, 404) | {"customer": 200, "winner": 200},
+    "preview_my_profile": ALL_FRIENDS,
+    "list_reported_reviews": ALL_OPERATORS,
+    "decide_review": {"community": 404, "operator": 404},
     "list_my_offers": ALL_FRIENDS,
     "accept_offer": {"winner": 200, "other friend": 404},
     "decline_offer": {"winner": 409, "other friend": 404},
@@ -195,6 +204,10 @@ BODIES = {
     "report_delay": {"minutes": 20},
     "send_message": {"text": "Hello."},
     "mark_read": {"up_to": 1},
+    "review_customer": {"stars": 5},
+    "reply_to_review": {"text": "Thank you."},
+    "report_review": {},
+    "decide_review": {"by_friend": False},
     "upload_my_file": {"kind": "photo", "name": "me.jpg", "content": PICTURE},
     "upload_picture": {"name": "router.jpg", "content": PICTURE},
     "confirm_identity": {"document": "passport", "valid_until": "2031-05-14"},

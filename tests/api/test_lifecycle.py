@@ -56,6 +56,7 @@ async def test_a_booking_goes_from_order_to_rating(api, clock, problem):
     rated = await customer.post(f"{at}/rating", {"stars": 5, "comment": "Kind."})
     assert rated.status_code == 201
     problem(await customer.post(f"{at}/rating", {"stars": 4}), 409, "already-rated")
+    assert (await winner.post(f"{at}/customer-review", {"stars": 5})).status_code == 204
     seen = (await customer.get(at)).json()
     assert seen["stars"] == 5
     assert seen["friend"] == {
@@ -69,7 +70,7 @@ async def test_a_booking_goes_from_order_to_rating(api, clock, problem):
 
     story = (await customer.get(f"{at}/events")).json()["items"]
     assert [event["seq"] for event in story] == list(range(1, len(story) + 1))
-    assert [event["kind"] for event in story][-1] == "booking.rated"
+    assert [event["kind"] for event in story][-1] == "customer.reviewed"
 
 
 async def test_a_repeated_accept_gets_the_same_bytes(api, clock):

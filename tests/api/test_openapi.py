@@ -110,6 +110,7 @@ OF_PHONES = (
     ("add_my_phone", "push-subscriptions", "POST", 201),
     ("remove_my_phone", "push-subscriptions", "DELETE", 204),
 )
+OF_REVIEWS = {"review_customer", "reply_to_review", "report_review", "decide_review"}
 
 
 async def test_the_examples_work_through_a_whole_life_cycle(api, clock):
@@ -168,7 +169,7 @@ async def test_the_examples_work_through_a_whole_life_cycle(api, clock):
     viewer = await api.operator(OperatorRole.VIEWER)
     for name, (path, code) in ONLY_ONCE.items():
         expect(await viewer.post(path, result.pop(name)), 422, code)
-    assert result.keys() == OF_PICTURES | OF_ACCOUNT
+    assert result.keys() == OF_PICTURES | OF_ACCOUNT | OF_REVIEWS
 
 
 async def test_the_examples_of_pictures_work(api):

@@ -288,6 +288,7 @@ async def test_the_customer_sees_the_friends_languages_and_stars(api, clock):
             f"{at}/complete", {"summary": "Done.", "minutes": 5, "signature": SIGNATURE}
         )
         await customer.post(f"{at}/rating", {"stars": stars})
+        await winner.post(f"{at}/customer-review", {"stars": 5})
     booking, _ = await api.win("f1")
     seen = (await api.client(booking["token"]).get(f"/v1/bookings/{booking['id']}")).json()
     known = {"first_name": "F1", "languages": ["de", "en"], "stars": 4.3, "ratings": 3}

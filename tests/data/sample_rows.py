@@ -309,6 +309,23 @@ def rows() -> dict[str, dict[str, Any]]:
             "comment": None,
             "at": NOW,
         },
+        "customer_reviews": {
+            "booking_id": BOOKINGS["bare"],
+            "friend_id": FRIENDS[6],
+            "stars": 5,
+            "comment": None,
+            "at": NOW,
+            "shown_at": NOW,
+        },
+        "review_notes": {
+            "booking_id": BOOKINGS["done"],
+            "no": 1,
+            "by_friend": True,
+            "reported_at": NOW,
+            "decided_at": NOW,
+            "decided_by": OPERATOR,
+            "hidden": "insult",
+        },
         "files": {
             "id": NEW,
             "kind": "photo",
@@ -478,6 +495,8 @@ async def _complete_booking(tx: asyncpg.Connection) -> None:
     await insert_row(tx, "audit")
     await insert_row(tx, "people", id=OPERATOR, kind="operator", email="desk@example.org")
     await insert_row(tx, "operators", id=OPERATOR)
+    await insert_row(tx, "customer_reviews", booking_id=BOOKINGS["done"])
+    await insert_row(tx, "review_notes", by_friend=False)
     for name, file in FILES.items():
         kind = "photo" if name == "photo" else "evidence"
         await insert_row(tx, "files", id=file, kind=kind, person_id=FRIENDS[2])

@@ -46,6 +46,8 @@ GROWING = frozenset(
         "push_subscriptions",
         "confirmed_contacts",
         "quotas",
+        "customer_reviews",
+        "review_notes",
         "files",
         "file_contents",
         "identities",
@@ -267,7 +269,7 @@ HOT: Mapping[str, Mapping[str, Hot]] = {
     },
 }
 OPTIONAL: Mapping[str, frozenset[str]] = {
-    "jobs": frozenset({"appointments_of"}),
+    "jobs": frozenset({"appointments_of", "decide_reviews"}),
     "friends": frozenset(
         [
             "horizon",

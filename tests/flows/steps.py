@@ -81,6 +81,7 @@ ALTERATIONS = {
     ),
     "refresh_index": lambda bench, n: friends.refresh_index(bench.rt, bench.friends[:n]),
 }
+APPEND_ONLY = "SELECT tgrelid::regclass::text FROM pg_trigger WHERE tgname = 'append_only_truncate'"
 WIPE = "TRUNCATE bookings, people, messages, answers, confirmed_contacts CASCADE"
 STATE = "SELECT state FROM bookings WHERE id = $1"
 NUMBERS = range(7)
@@ -105,15 +106,7 @@ class Bench:
 
     async def _open(self) -> None:
         self.owner = await db.connect(self.where.owner_dsn, application="tests")
-        for table in (
-            "events",
-            "decisions",
-            "charges",
-            "reversals",
-            "ratings",
-            "journal",
-            "thread_notes",
-        ):
+        for (table,) in await self.owner.fetch(APPEND_ONLY):
             await self.owner.execute(f"ALTER TABLE {table} DISABLE TRIGGER append_only_truncate")
         chosen = Settings(data_dir=self.folder, public_url="https://tekkie.test")
         self._opened = open_runtime(chosen, self.where, application="tests", chance=Random(7))

@@ -78,6 +78,7 @@ OTHER_MODULES = {
         "jobs.callers",
         "jobs.orders",
         "jobs.replays",
+        "jobs.reviews",
         "partners.accounts",
     ),
     *("people.profile", "people.push_subscriptions", "people.sessions"),

@@ -6,6 +6,7 @@ from data.enums import AwardState, BookingState
 from data.records.jobs import Protocol
 from dispatch.rules.jobs import contest as contests
 from dispatch.rules.jobs import job as rules
+from dispatch.rules.jobs import reviews
 from dispatch.rules.jobs.contest import Contest
 from dispatch.rules.jobs.reasons import ContestReason
 from dispatch.rules.jobs.refusals import AlreadyRated, ContestOver, NotInThisState
@@ -92,13 +93,13 @@ def test_a_reopened_job_can_be_given_back_to_the_same_friend_by_hand():
 
 def test_a_completion_after_a_reopening_is_rated_anew_and_once():
     scenario = completed()
-    scenario.apply(rules.rate, 5, None)
+    scenario.apply(reviews.rate, 5, None)
     scenario.apply(contests.contest, ContestReason.OTHER)
     scenario.apply(contests.reopen)
     assert not scenario.job.rated
     scenario.accept(scenario.live[0])
     scenario.apply(rules.confirm_contact)
     scenario.apply(rules.complete, DONE, SIGNED)
-    assert scenario.apply(rules.rate, 2, None).rating.stars == 2
+    assert scenario.apply(reviews.rate, 2, None).rating.stars == 2
     with pytest.raises(AlreadyRated):
-        scenario.apply(rules.rate, 3, None)
+        scenario.apply(reviews.rate, 3, None)

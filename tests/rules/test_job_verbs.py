@@ -3,7 +3,7 @@
 import pytest
 
 from data.enums import BookingState, Wish
-from dispatch.rules.jobs import confirmation, contest, visit
+from dispatch.rules.jobs import confirmation, contest, reviews, visit
 from dispatch.rules.jobs import job as rules
 from dispatch.rules.jobs.reasons import ContestReason
 from dispatch.rules.jobs.refusals import AlreadyRated, NotInThisState
@@ -74,7 +74,8 @@ VERBS = {
     "cancel": (rules.cancel, "changed_mind", 1725),
     "redispatch": (rules.redispatch,),
     "award_by_hand": (rules.award_by_hand, friend(6)),
-    "rate": (rules.rate, 5, None),
+    "rate": (reviews.rate, 5, None),
+    "review": (reviews.review_customer, 5, None),
     "renew_link": (rules.renew_link,),
     "contest": (contest.contest, ContestReason.OTHER),
     "uphold": (contest.uphold,),
@@ -97,6 +98,7 @@ EXPECTED = {
     "cancelled -",
     "award_by_hand": "awarded - - - - - awarded - - -",
     "rate": "- - - - - completed - - - -",
+    "review": "- - - - - completed - - - -",
     "contest": "- - - - - completed - - - -",
     "uphold": "- - - - - - - - - -",
     "reopen": "- - - - - - - - - -",
@@ -130,6 +132,6 @@ def test_an_action_does_in_each_state_what_the_table_lists(verb: str, state: Boo
 
 def test_a_booking_is_rated_once():
     scenario = completed()
-    scenario.apply(rules.rate, 4, "Kind.")
+    scenario.apply(reviews.rate, 4, "Kind.")
     with pytest.raises(AlreadyRated):
-        scenario.apply(rules.rate, 1, None)
+        scenario.apply(reviews.rate, 1, None)

@@ -9,7 +9,7 @@ import pytest
 from data.enums import Audience, Channel, Wish
 from data.records.ids import derived_id
 from dispatch.rules.declarations import Shape
-from dispatch.rules.jobs import confirmation, contact, contest, events, fan_out, visit
+from dispatch.rules.jobs import confirmation, contact, contest, events, fan_out, reviews, visit
 from dispatch.rules.jobs import job as rules
 from tests.rules.facts import BOOKING, Scenario, friend, friends
 from tests.rules.test_job import DONE, HOUR
@@ -21,7 +21,7 @@ def kinds_in_rules() -> set[str]:
     """Every event kind that a rule adds, read from the source."""
     calls = [
         node
-        for module in (rules, fan_out, visit, confirmation, contact, contest)
+        for module in (rules, fan_out, visit, confirmation, contact, contest, reviews)
         for node in ast.walk(ast.parse(inspect.getsource(module)))
         if isinstance(node, ast.Call)
         and isinstance(node.func, ast.Attribute)
@@ -47,7 +47,8 @@ def full_scenario() -> Scenario:
     scenario.apply(visit.request_move, (Wish.EVENING,), "Not at Bahnhofstrasse 1, please.")
     scenario.apply(visit.mark_on_the_way)
     scenario.apply(rules.complete, DONE, "M1 1L2 2")
-    scenario.apply(rules.rate, 5, "Splendid, Herr Muster from Bahnhofstrasse 1!")
+    scenario.apply(reviews.rate, 5, "Splendid, Herr Muster from Bahnhofstrasse 1!")
+    scenario.apply(reviews.review_customer, 5, "Ring at Bahnhofstrasse 1.")
     return scenario
 
 

@@ -32,7 +32,7 @@ from data.records.decisions import Decision
 from data.records.ids import BookingId, FriendId
 from data.records.jobs import Appointment, Changes, Job, Offer, Protocol
 from data.records.people import Friend
-from dispatch.rules.jobs import contact, fan_out, matching, visit
+from dispatch.rules.jobs import contact, fan_out, matching, reviews, visit
 from dispatch.rules.jobs import job as rules
 from dispatch.rules.jobs.draft import Case, PendingFanOut
 from dispatch.rules.jobs.matching import Nearby
@@ -475,7 +475,7 @@ class Town:
     def _rate(self, id_: BookingId) -> None:
         for _ in range(1 + self.happens(20)):
             self.after(
-                self.random_wait(hours=2), lambda: self.decide(id_, "rate", rules.rate, 5, None)
+                self.random_wait(hours=2), lambda: self.decide(id_, "rate", reviews.rate, 5, None)
             )
 
     def _intervene(self, id_: BookingId) -> None:

@@ -152,8 +152,8 @@ RETURNING friend_id
 -- name: profile
 SELECT f.id, f.ref, f.state, f.tier, f.market, f.languages, f.radius_m, f.capacity, f.open_jobs, f.quiet_from,
        f.quiet_until, f.base_moved_at, f.alarmed_at, f.capacity_max, f.radius_max_m, p.name, p.email, p.phone, p.language, p.lat, p.lon, p.precision,
-       (SELECT round(avg(r.stars), 2)::float8 FROM standing_ratings r WHERE r.friend_id = f.id) AS stars,
-       (SELECT count(*) FROM standing_ratings r WHERE r.friend_id = f.id) AS ratings
+       (SELECT round(avg(r.stars), 2)::float8 FROM shown_ratings r WHERE r.friend_id = f.id) AS stars,
+       (SELECT count(*) FROM shown_ratings r WHERE r.friend_id = f.id) AS ratings
 FROM friends f JOIN people p ON p.id = f.id WHERE f.id = $1
 
 -- name: lock_friend

@@ -20,6 +20,8 @@ FOR UPDATE OF b SKIP LOCKED
 -- Read after the lock, in a statement of its own, as is the time: checked before the lock, it would be too early.
 -- Rounds are in order even where the clock was set back.
 SELECT b.*, p.lat, p.lon, EXISTS (SELECT FROM standing_ratings r WHERE r.booking_id = b.id) AS rated, moment() AS now,
+       EXISTS (SELECT FROM customer_reviews c WHERE c.booking_id = b.id AND NOT EXISTS (
+         SELECT FROM reversals v WHERE v.booking_id = c.booking_id AND v.no = c.no)) AS reviewed,
        ARRAY(SELECT o FROM offers o WHERE o.booking_id = b.id ORDER BY o.round, o.slot, o.id) AS offers,
        ARRAY(SELECT a FROM awards a WHERE a.booking_id = b.id ORDER BY a.round, a.awarded_at, a.id) AS awards,
        ARRAY(SELECT (t.kind::text, t.due_at) FROM timers t WHERE t.booking_id = b.id) AS timers
@@ -154,8 +156,17 @@ FROM unnest($1::uuid[], $2::text[], $3::subject_kind[], $4::uuid[], $5::uuid[], 
             $8::timestamptz[]) AS t (i, k, sk, b, s, r, e, n)
 
 -- name: insert_ratings
-INSERT INTO ratings (booking_id, friend_id, stars, comment, at)
-SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::smallint[], $4::text[], $5::timestamptz[])
+INSERT INTO ratings (booking_id, friend_id, stars, comment, at, shown_at)
+SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::smallint[], $4::text[], $5::timestamptz[], $6::timestamptz[])
+
+-- name: insert_reviews
+INSERT INTO customer_reviews (booking_id, friend_id, stars, comment, at, shown_at)
+SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::smallint[], $4::text[], $5::timestamptz[], $6::timestamptz[])
+
+-- name: decide_reviews
+UPDATE review_notes n SET decided_at = moment(), decided_by = t.o, hidden = t.h
+FROM unnest($1::uuid[], $2::smallint[], $3::boolean[], $4::text[], $5::uuid[]) AS t (b, n, f, h, o)
+WHERE n.booking_id = t.b AND n.no = t.n AND n.by_friend = t.f
 
 -- name: insert_charges
 INSERT INTO charges (booking_id, friend_id, price_minor, pay_minor, currency, at)

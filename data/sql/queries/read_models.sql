@@ -6,8 +6,8 @@ SELECT b.id, b.state, b.round, b.package, b.tier, b.market, b.language, b.price_
        (SELECT count(*) FROM offers o WHERE o.booking_id = b.id AND o.state = 'live' AND o.expires_at > clock.now) AS live,
        a.friend_id, CASE WHEN a.id IS NOT NULL THEN a END AS award, b.cancel_fee_minor, fr.languages AS friend_languages,
        (SELECT count(*) FROM offers o WHERE o.booking_id = b.id) AS asked,
-       (SELECT round(avg(g.stars), 1)::float8 FROM standing_ratings g WHERE g.friend_id = a.friend_id) AS friend_stars,
-       (SELECT count(*) FROM standing_ratings g WHERE g.friend_id = a.friend_id) AS friend_ratings,
+       (SELECT round(avg(g.stars), 1)::float8 FROM shown_ratings g WHERE g.friend_id = a.friend_id) AS friend_stars,
+       (SELECT count(*) FROM shown_ratings g WHERE g.friend_id = a.friend_id) AS friend_ratings,
        (SELECT p.id FROM files p WHERE p.person_id = a.friend_id AND p.kind = 'photo') AS friend_photo, f.name AS friend_name,
        f.email AS friend_email, f.language AS friend_language,
        CASE WHEN c.erased_at IS NULL THEN c.name ELSE '' END AS name,
@@ -32,8 +32,8 @@ SELECT b.id, b.state, b.round, b.package, b.tier, b.market, b.language, b.price_
        (SELECT count(*) FROM offers o WHERE o.booking_id = b.id AND o.state = 'live' AND o.expires_at > clock.now) AS live,
        a.friend_id, CASE WHEN a.id IS NOT NULL THEN a END AS award, b.cancel_fee_minor, fr.languages AS friend_languages,
        (SELECT count(*) FROM offers o WHERE o.booking_id = b.id) AS asked,
-       (SELECT round(avg(g.stars), 1)::float8 FROM standing_ratings g WHERE g.friend_id = a.friend_id) AS friend_stars,
-       (SELECT count(*) FROM standing_ratings g WHERE g.friend_id = a.friend_id) AS friend_ratings,
+       (SELECT round(avg(g.stars), 1)::float8 FROM shown_ratings g WHERE g.friend_id = a.friend_id) AS friend_stars,
+       (SELECT count(*) FROM shown_ratings g WHERE g.friend_id = a.friend_id) AS friend_ratings,
        (SELECT p.id FROM files p WHERE p.person_id = a.friend_id AND p.kind = 'photo') AS friend_photo, f.name AS friend_name
 FROM (SELECT moment() AS now) AS clock, bookings b
 LEFT JOIN awards a ON a.id = b.award_id

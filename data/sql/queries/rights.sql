@@ -58,6 +58,14 @@ SELECT jsonb_build_object(
   'jobs', (SELECT coalesce(jsonb_agg(to_jsonb(a) ORDER BY a.awarded_at), '[]') FROM awards a WHERE a.friend_id = p.id),
   'ratings_received', (SELECT coalesce(jsonb_agg(to_jsonb(r) ORDER BY r.at), '[]') FROM ratings r
                        WHERE r.friend_id = p.id),
+  'reviews_of_customers', (SELECT coalesce(jsonb_agg(to_jsonb(r)), '[]') FROM customer_reviews r
+                           WHERE r.friend_id = p.id),
+  'reviews_of_oneself', (SELECT coalesce(jsonb_agg(to_jsonb(r) - 'friend_id'), '[]') FROM customer_reviews r
+                         JOIN bookings b ON b.id = r.booking_id WHERE b.customer_id = p.id),
+  'notes_on_reviews', (SELECT coalesce(jsonb_agg(to_jsonb(n) - 'decided_by' - 'rating_no' - 'review_no'), '[]')
+                       FROM review_notes n JOIN awards a ON a.booking_id = n.booking_id AND a.state = 'done'
+                       JOIN bookings b ON b.id = n.booking_id WHERE CASE WHEN n.by_friend THEN b.customer_id
+                       ELSE a.friend_id END = p.id),
   'confirmed_contacts', (SELECT coalesce(jsonb_agg(DISTINCT k.at), '[]') FROM bookings b
                          JOIN confirmed_contacts k ON k.contact_key = contact_key(b.customer_key, p.phone)
                          WHERE b.customer_id = p.id),
@@ -152,11 +160,13 @@ WITH old AS (SELECT b.customer_key, contact_key(b.customer_key, p.phone) AS cont
      v AS (DELETE FROM favourites WHERE customer_key IN (SELECT customer_key FROM gone)),
      b AS (UPDATE bookings SET customer_key = encode(sha256(uuid_send(id)), 'hex') WHERE customer_id = ANY($1::uuid[])
            RETURNING id),
-     n AS (UPDATE thread_notes SET text = NULL WHERE text IS NOT NULL
+     h AS (UPDATE thread_notes SET text = NULL WHERE text IS NOT NULL
              AND award_id IN (SELECT award_id FROM threads WHERE booking_id IN (SELECT id FROM b))),
      s AS (UPDATE awards SET summary = NULL WHERE booking_id IN (SELECT id FROM b) AND summary IS NOT NULL),
      a AS (DELETE FROM answers WHERE body ->> 'id' IN (SELECT id::text FROM b)
-             OR body ->> 'booking_id' IN (SELECT id::text FROM b))
+             OR body ->> 'booking_id' IN (SELECT id::text FROM b)),
+     c AS (UPDATE customer_reviews SET comment = NULL WHERE booking_id IN (SELECT id FROM b) AND comment IS NOT NULL),
+     n AS (UPDATE review_notes SET reply = NULL, report = NULL WHERE booking_id IN (SELECT id FROM b))
 UPDATE ratings SET comment = NULL WHERE booking_id IN (SELECT id FROM b) AND comment IS NOT NULL
 
 -- name: empty_friends
@@ -169,9 +179,12 @@ WITH f AS (UPDATE friends SET ref = 'erased:' || id, state = 'suspended', alarme
      v AS (DELETE FROM favourites WHERE friend_id IN (SELECT id FROM f)),
      p AS (DELETE FROM push_subscriptions WHERE friend_id IN (SELECT id FROM f)),
      s AS (UPDATE sittings SET reason = '–' WHERE friend_id IN (SELECT id FROM f) AND reason IS NOT NULL),
-     n AS (UPDATE thread_notes SET text = NULL WHERE text IS NOT NULL
+     h AS (UPDATE thread_notes SET text = NULL WHERE text IS NOT NULL
              AND award_id IN (SELECT id FROM awards WHERE friend_id IN (SELECT id FROM f))),
-     t AS (DELETE FROM timers WHERE subject_kind = 'person' AND subject_id IN (SELECT id FROM f))
+     t AS (DELETE FROM timers WHERE subject_kind = 'person' AND subject_id IN (SELECT id FROM f)),
+     r AS (UPDATE customer_reviews SET comment = NULL WHERE friend_id IN (SELECT id FROM f) AND comment IS NOT NULL),
+     n AS (UPDATE review_notes SET reply = NULL, report = NULL WHERE booking_id IN (
+             SELECT booking_id FROM awards WHERE friend_id IN (SELECT id FROM f)))
 UPDATE ratings SET comment = NULL WHERE friend_id IN (SELECT id FROM f) AND comment IS NOT NULL
 
 -- name: delete_access

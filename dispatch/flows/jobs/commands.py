@@ -34,7 +34,7 @@ from dispatch.flows.jobs.callers import (
     on_offer,
 )
 from dispatch.flows.jobs.orders import Order, prepare_booking
-from dispatch.rules.jobs import confirmation, contact, fan_out, visit
+from dispatch.rules.jobs import confirmation, contact, fan_out, reviews, visit
 from dispatch.rules.jobs import contest as contests
 from dispatch.rules.jobs import job as rules
 from dispatch.rules.jobs.draft import SYSTEM, Case, PendingFanOut, Verdict
@@ -348,7 +348,7 @@ async def rate(
         Command(
             booking_id=booking_id,
             actor="customer",
-            decide=lambda case, facts: rules.rate(case, stars, comment),
+            decide=lambda case, facts: reviews.rate(case, stars, comment),
             claim=claim,
             build_response=build_response,
         )

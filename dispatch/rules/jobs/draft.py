@@ -17,6 +17,7 @@ from data.records.jobs import Award, Booking, Changes, Job, Offer, Rating
 from data.records.messages import Event, Message
 from data.records.money import Charge
 from data.records.people import Person
+from data.records.reviews import ReviewDecision
 from data.records.threads import Note, Thread
 from data.replace import replace
 from dispatch.rules.jobs import events, matching, notifications, states
@@ -57,6 +58,8 @@ class Draft:
         self._decisions: list[Decision] = []
         self._open_jobs: dict[FriendId, int] = {}
         self.rating: Rating | None = None
+        self.review: Rating | None = None
+        self.decision_on_review: ReviewDecision | None = None
         self.charge: Charge | None = None
         self.reversed_at: datetime | None = None
         self.signature: str | None = None
@@ -210,6 +213,8 @@ class Draft:
             decisions=tuple(self._decisions),
             open_jobs=self._count_map(),
             rating=self.rating,
+            review=self.review,
+            decision_on_review=self.decision_on_review,
             charge=self.charge,
             reversed_at=self.reversed_at,
             signature=self.signature,

@@ -3,7 +3,7 @@
 A customer books, and the nearest friends who qualify are asked (`fan_out`). The first to accept is
 awarded the job and must contact the customer by the deadline; a friend who does not forfeits the
 job, and others are asked. Every other step of a job has its rule here too: decline, hand back,
-schedule, start, complete, cancel, rate, and what the desk does by hand. `visit` has the steps
+schedule, start, complete, cancel, and what the desk does by hand. `visit` has the steps
 between award and visit.
 
 A rule takes a `Case` (the job under its lock, the moment, the policy, who acts) and returns:
@@ -21,7 +21,7 @@ from datetime import datetime
 
 from data.enums import AwardState, BookingState, FriendState, OfferState, TimerKind
 from data.records.ids import AwardId, OfferId, derived_id
-from data.records.jobs import Appointment, Award, Changes, Offer, Protocol, Rating
+from data.records.jobs import Appointment, Award, Changes, Offer, Protocol
 from data.records.money import Charge
 from data.records.people import Friend
 from data.replace import replace
@@ -29,7 +29,6 @@ from dispatch.rules.jobs import cancellation, contact, fan_out, matching, visit
 from dispatch.rules.jobs.draft import Case, Draft, Verdict
 from dispatch.rules.jobs.reasons import CancelReason, IncompleteReason
 from dispatch.rules.jobs.refusals import (
-    AlreadyRated,
     AppointmentOverlaps,
     AppointmentTooLong,
     AppointmentUnfit,
@@ -313,24 +312,6 @@ def redispatch(case: Case, needs_pro: bool | None = None) -> Verdict:
         draft.change(needs_pro=needs_pro)
     draft.add_event("booking.redispatched", friend=friend)
     return fan_out.restart(draft)
-
-
-def rate(case: Case, stars: int, comment: str | None) -> Verdict:
-    """Rate a completion with one to five stars, each once. Raises AlreadyRated."""
-    draft = Draft(case)
-    draft.require_state(BookingState.COMPLETED)
-    if case.job.rated:
-        raise AlreadyRated
-    friend_id = draft.held.friend_id
-    draft.rating = Rating(
-        booking_id=draft.booking.id,
-        friend_id=friend_id,
-        stars=stars,
-        comment=comment,
-        at=case.now,
-    )
-    draft.add_event("booking.rated", friend=str(friend_id), stars=stars)
-    return draft.changes()
 
 
 def renew_link(case: Case) -> Verdict:

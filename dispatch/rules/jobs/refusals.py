@@ -151,6 +151,13 @@ class ContestOver(Refused):
     detail = "It can be contested once, for some days after the completion."
 
 
+class ReviewOver(Refused):
+    """The time to review is over."""
+
+    code = "review-over"
+    detail = "What was said is shown now; there is nothing to do."
+
+
 class AlreadyRated(Refused):
     """This booking has been rated."""
 

@@ -56,7 +56,6 @@ def facts(**changed: object) -> dict[str, object]:
         "time_left": timedelta(hours=4),
         "distance_m": 1234,
         "helpers": 4,
-        "stars": 5,
         "link": LINK,
         "code": "012345",
         "certificate": "WLAN und Heimnetz",
@@ -123,7 +122,7 @@ def test_a_letter_looks_at_its_declared_facts_and_at_no_other(
 @pytest.mark.parametrize("template", sorted(FIELDS[Audience.FRIEND]))
 def test_no_letter_to_a_friend_can_name_the_customer(template: str) -> None:
     of_the_friend = {"certificate", "until"}
-    about_the_job = {"package", "pay", "share", "area", "distance_m", "link", "stars", "code"}
+    about_the_job = {"package", "pay", "share", "area", "distance_m", "link", "code"}
     moments = {"expires_at", "contact_due_at", "time_left", "starts_at", "ends_at", "answer_by"}
     assert FIELDS[Audience.FRIEND][template] <= about_the_job | moments | of_the_friend
 
@@ -288,8 +287,12 @@ def english() -> str:
         ('button = "See the job"', "", r"\[friend.offer\] must have a button"),
         ("[friend.rated]", "[friend.praised]", r"\[friend.praised\] is no letter"),
         ("[customer.cancelled]", "[other.cancelled]", "cancelled is missing; write it"),
-        ('other = "{n} stars"', 'many = "{n} stars"', "counts.stars needs the forms one, other"),
-        ('"{n} stars"', '"{name} stars"', "may use {n} alone"),
+        (
+            'other = "{n} helpers"',
+            'many = "{n} helpers"',
+            "counts.helpers needs the forms one, other",
+        ),
+        ('"{n} helpers"', '"{name} helpers"', "may use {n} alone"),
         ('footer = "', 'note = "', "footer is missing; write it"),
         ("[frame]", "[frame", "en.toml: "),
     ],
