@@ -5,7 +5,7 @@
 	bench-profile bench-timers bench-growth bench-live simulate proof proof-chaos \
 	proof-races proof-clocks proof-privacy proof-mutants proof-backup types \
 	proof-fuzz proof-alike proof-states proof-constraints proof-migrations \
-	proof-overload proof-hostile proof-pooler FORCE
+	proof-overload proof-hostile proof-pooler proof-exams FORCE
 MAKEFLAGS += --no-print-directory
 
 VENV := .venv
@@ -41,7 +41,7 @@ lint: dev  ## Check format, style, types, imports and wording
 simulate: dev  ## Simulate a million bookings under the pure rules (ARGS="--bookings 100000" for fewer)
 	@$(VENV)/bin/python -m tests.simulation $(ARGS)
 
-proof: simulate proof-constraints proof-states proof-alike proof-fuzz proof-races proof-clocks proof-privacy proof-mutants proof-backup proof-migrations proof-overload proof-hostile proof-chaos  ## Run every long proof (tests/proof); they write docs/proof.md
+proof: simulate proof-constraints proof-states proof-exams proof-alike proof-fuzz proof-races proof-clocks proof-privacy proof-mutants proof-backup proof-migrations proof-overload proof-hostile proof-chaos  ## Run every long proof (tests/proof); they write docs/proof.md
 
 proof-fuzz: dev  ## Generated requests by every kind of caller (ARGS="--minutes 2" for fewer)
 	@$(VENV)/bin/python -m tests.proof.fuzz $(ARGS)
@@ -51,6 +51,9 @@ proof-alike: dev  ## Compare response times of foreign and missing resources
 
 proof-states: dev  ## Every command in every order on PostgreSQL (ARGS="--steps 2000" for fewer)
 	@$(VENV)/bin/python -m tests.proof.states $(ARGS)
+
+proof-exams: dev  ## A thousand sittings of twenty questions at once (ARGS="--sittings 100" for fewer)
+	@$(VENV)/bin/python -m tests.proof.exams $(ARGS)
 
 proof-constraints: dev  ## Try every forbidden row and transition on the schema
 	@$(VENV)/bin/python -m tests.proof.constraints $(ARGS)

@@ -28,6 +28,7 @@ OTHER_NAMES: Final = frozenset(
         "TEKKIE_TEST_EXAMPLES",
         "TEKKIE_PROOF",
         "TEKKIE_PROOF_STEPS",
+        "TEKKIE_PROOF_SITTINGS",
         "TEKKIE_PROOF_SEED",
     }
 )

@@ -37,6 +37,13 @@ from dispatch.rules.jobs.reviews import NoReviewShown
 from dispatch.rules.money.prices import NotSoldHere
 from dispatch.rules.people.applications import ApplicationUndecided
 from dispatch.rules.people.desk_notes import NotesFull
+from dispatch.rules.people.exams import (
+    AnotherSitting,
+    ExamNotOpen,
+    PracticalNotDue,
+    SittingOver,
+    TooManyAnswers,
+)
 from dispatch.rules.people.names import NameRefused
 from dispatch.rules.people.phone_codes import (
     AlreadyConfirmed,
@@ -95,6 +102,11 @@ REFUSALS: Mapping[type[Refused], int] = {
     NameTaken: 409,
     NameRefused: 422,
     NotesFull: 409,
+    ExamNotOpen: 409,
+    AnotherSitting: 409,
+    SittingOver: 409,
+    TooManyAnswers: 409,
+    PracticalNotDue: 409,
     TooManyFiles: 409,
     EvidenceOver: 422,
     NoTextsSent: 503,

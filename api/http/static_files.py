@@ -29,6 +29,7 @@ PAGES: Final[Mapping[str, tuple[re.Pattern[str], str]]] = {
     "/job/{token}": (re.compile(r"/job(?:/[\w-]{1,200})?"), "job"),
     "/friend": (re.compile(r"/friend(?:/(?:offers|jobs)/[\w-]{1,64}|/[a-z-]{1,32})?"), "friend"),
     "/desk": (re.compile(r"/desk(?:/[a-z-]{1,32}(?:/[\w-]{1,64})?)?"), "desk"),
+    "/exam": (re.compile(r"/exam(?:/[a-z0-9-]{1,40})?"), "exam"),
     "/login": (re.compile(r"/login"), "login"),
 }
 PRIVATE: Final = frozenset({"job", "login"})

@@ -15,6 +15,7 @@ DESK_LISTS: Final = (
     *("show_numbers", "show_queues", "find_bookings", "show_map", "list_messages"),
     *("find_friends", "import_friends", "list_partners", "add_partner"),
     *("export_person", "erase_person", "list_my_passkeys", "list_reported_reviews"),
+    *("list_practical_checks", "list_exams"),
 )
 FIRST_PARTNER: Final = {"partner_id": "$response.body#/items/0/id"}
 BY_KEY: Final = {"partner_id": "$response.body#/id", "prefix": "$response.body#/prefix"}
@@ -91,6 +92,26 @@ LINKS: Final[Mapping[str, tuple[tuple[Mapping[str, str], tuple[str, ...]], ...]]
         ({}, ("change_my_profile", "show_push_key", "show_my_number")),
         ({}, OF_PROFILE),
     ),
+    "list_my_exams": (
+        ({"certificate": "$response.body#/items/0/certificate"}, ("start_exam",)),
+        ({"sitting_id": "$response.body#/items/0/last/id"}, ("show_my_sitting",)),
+    ),
+    "start_exam": (
+        (
+            {
+                "sitting_id": "$response.body#/id",
+                "position": "$response.body#/questions/0/position",
+            },
+            ("answer_question",),
+        ),
+        ({"sitting_id": "$response.body#/id"}, ("finish_sitting", "show_my_sitting")),
+    ),
+    "list_practical_checks": (
+        ({"sitting_id": "$response.body#/items/0/id"}, ("decide_practical_check",)),
+    ),
+    "list_exams": (
+        ({"certificate": "$response.body#/items/0/certificate"}, ("show_exam_statistics",)),
+    ),
     "show_my_number": (({}, ("send_my_code", "confirm_my_number")),),
     "send_my_code": (({"provider": "sms"}, ("take_notice",)), ({}, ("confirm_my_number",))),
     "show_push_key": (({}, ("add_my_phone",)),),
@@ -101,6 +122,7 @@ LINKS: Final[Mapping[str, tuple[tuple[Mapping[str, str], tuple[str, ...]], ...]]
     ),
     "create_session": (
         ({}, ("show_my_profile", "list_my_offers", "list_my_jobs", "list_bookings")),
+        ({}, ("list_my_exams",)),
         ({}, ("show_session", "delete_session")),
         ({}, DESK_LISTS),
         ({}, ACCOUNT),

@@ -20,6 +20,7 @@ from api.routes import (
     bookings,
     coverage,
     earnings,
+    exams,
     files,
     jobs,
     messages,
@@ -37,6 +38,7 @@ from api.routes import (
 )
 from api.routes.desk import bookings as desk_bookings
 from api.routes.desk import dispatching as desk_dispatching
+from api.routes.desk import exams as desk_exams
 from api.routes.desk import friends as desk_friends
 from api.routes.desk import journals as desk_journals
 from api.routes.desk import map as desk_map
@@ -59,6 +61,7 @@ ROUTERS = (
     earnings.router,
     reviews.of_friends,
     reviews.router,
+    exams.router,
     files.uploads,
     files.router,
     profile.router,
@@ -69,6 +72,7 @@ ROUTERS = (
     desk_bookings.router,
     desk_map.router,
     desk_messages.router,
+    desk_exams.router,
     desk_friends.files,
     desk_friends.router,
     desk_partners.router,

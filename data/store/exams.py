@@ -258,26 +258,26 @@ async def postpone_timer(tx: Connection, friend_id: FriendId) -> None:
     await tx.execute(sql.postpone_timer, friend_id)
 
 
-async def practical_due(tx: Connection, limit: int) -> list[asyncpg.Record]:
+async def practical_due(tx: Connection, limit: int) -> list[dict[str, Any]]:
     """Return at most `limit` sittings whose practical check is due, the longest due first."""
-    return await tx.fetch(sql.practical_due, limit)
+    return [dict(row) for row in await tx.fetch(sql.practical_due, limit)]
 
 
-async def counts(tx: Connection) -> list[asyncpg.Record]:
+async def counts(tx: Connection) -> list[dict[str, Any]]:
     """Return the numbers of questions and sittings of each exam."""
-    return await tx.fetch(sql.counts)
+    return [dict(row) for row in await tx.fetch(sql.counts)]
 
 
-async def questions(tx: Connection, ids: Sequence[int]) -> dict[int, asyncpg.Record]:
+async def questions(tx: Connection, ids: Sequence[int]) -> dict[int, dict[str, Any]]:
     """Return these questions without their keys."""
-    return {row["id"]: row for row in await tx.fetch(sql.questions, ids)}
+    return {row["id"]: dict(row) for row in await tx.fetch(sql.questions, ids)}
 
 
-async def responses(tx: Connection, certificate: str, sittings: int) -> list[asyncpg.Record]:
+async def responses(tx: Connection, certificate: str, sittings: int) -> list[dict[str, Any]]:
     """Return what was answered in the last `sittings` of an exam that have ended, newest first."""
-    return await tx.fetch(sql.responses, certificate, sittings)
+    return [dict(row) for row in await tx.fetch(sql.responses, certificate, sittings)]
 
 
-async def sitters(tx: Connection, sittings: Sequence[UUID]) -> dict[UUID, asyncpg.Record]:
+async def sitters(tx: Connection, sittings: Sequence[UUID]) -> dict[UUID, dict[str, Any]]:
     """Return who sat these."""
-    return {row["id"]: row for row in await tx.fetch(sql.sitters, sittings)}
+    return {row["id"]: dict(row) for row in await tx.fetch(sql.sitters, sittings)}

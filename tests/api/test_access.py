@@ -42,6 +42,7 @@ ALL_FRIENDS = {"winner": 200, "other friend": 200}
 # Operators of the desk by what they must at least be; "operator" is an admin.
 VIEWERS = ("viewer", "dispatcher", "community", "finance", "operator")
 DISPATCHERS = ("dispatcher", "operator")
+COMMUNITY = ("community", "operator")
 READ_ONLY = frozenset(VIEWERS) - frozenset(DISPATCHERS)
 ALL_OPERATORS = dict.fromkeys(VIEWERS, 200)
 PARTIES = {"customer": 200, "winner": 200, "partner": 200} | ALL_OPERATORS
@@ -100,6 +101,15 @@ TABLE = {
         for name, code in (("read_messages", 200), ("send_message", 201), ("mark_read", 204))
     },
     "read_messages_for_desk": dict.fromkeys(DISPATCHERS, 200),
+    "list_my_exams": ALL_FRIENDS,
+    "start_exam": dict.fromkeys(ALL_FRIENDS, 404),
+    "show_my_sitting": dict.fromkeys(ALL_FRIENDS, 404),
+    "answer_question": dict.fromkeys(ALL_FRIENDS, 404),
+    "finish_sitting": dict.fromkeys(ALL_FRIENDS, 404),
+    "list_practical_checks": dict.fromkeys(COMMUNITY, 200),
+    "decide_practical_check": dict.fromkeys(COMMUNITY, 404),
+    "list_exams": dict.fromkeys(COMMUNITY, 200),
+    "show_exam_statistics": dict.fromkeys(COMMUNITY, 404),
     "show_my_profile": ALL_FRIENDS,
     "change_my_profile": ALL_FRIENDS,
     "show_push_key": dict.fromkeys(CALLERS, 200),
@@ -210,6 +220,9 @@ BODIES = {
     "decide_review": {"by_friend": False},
     "upload_my_file": {"kind": "photo", "name": "me.jpg", "content": PICTURE},
     "upload_picture": {"name": "router.jpg", "content": PICTURE},
+    "start_exam": {"more_time": False},
+    "answer_question": {"choice": 1},
+    "decide_practical_check": {"confirmed": True},
     "confirm_identity": {"document": "passport", "valid_until": "2031-05-14"},
     "answer_contest": {"called_at": "2026-03-02T10:00:00Z"},
     "contest_completion": {"reason": "nobody_came"},
@@ -355,6 +368,9 @@ async def arrange_callers(api, clock, owner):
         "person_id": api.friends["f2"],
         "code": "wifi",
         "provider": "sms",
+        "certificate": "tea",
+        "sitting_id": MISSING,
+        "position": 1,
         "passkey_id": MISSING,
         "file_id": shown.json()["id"],
         "message_id": await owner.fetchval(parked, booking["id"]),

@@ -10,12 +10,15 @@ import pytest
 from api.http import proof_of_work
 from api.http.problems import KINDS, error_response
 from api.server.app import create_app
+from data.db import transaction
 from data.enums import OperatorRole
 from data.markets import Currency
 from data.records.money import Money
+from data.store import exams
 from dispatch.rules.jobs.refusals import CompletedTooEarly, FeeChanged
 from dispatch.rules.trust.quotas import ProofRequired
 from tests.api.conftest import expect
+from tests.exam_banks import bank
 
 DOCUMENT = create_app().openapi()
 SOME_ID = "0197f0a0-0000-7000-8000-000000000001"
@@ -113,6 +116,21 @@ OF_PHONES = (
 OF_REVIEWS = {"review_customer", "reply_to_review", "report_review", "decide_review"}
 
 
+async def sit_by_examples(api, run, examples):
+    async with transaction(api.rt.pool) as tx:
+        await exams.put(tx, [bank("security")])
+    friend, desk = await api.friend("f1"), await api.operator()
+    begun = await friend.post("/v1/me/exams/security", examples.pop("start_exam"))
+    at = f"/v1/me/sittings/{begun.json()['id']}"
+    await run("answer_question", friend, f"{at}/answers/1", "PUT", 204)
+    for asked in begun.json()["questions"]:
+        [choice] = [n for n, o in enumerate(asked["options"], 1) if o.split()[2] == "b"]
+        await friend.send("PUT", f"{at}/answers/{asked['position']}", json={"choice": choice})
+    assert (await friend.post(f"{at}/finish", {})).json()["state"] == "practical_due"
+    check = f"/v1/desk/practical-checks/{begun.json()['id']}"
+    await run("decide_practical_check", desk, check, status=204)
+
+
 async def test_the_examples_work_through_a_whole_life_cycle(api, clock):
     result = examples()
     quote = await api.client().post("/v1/quotes", result.pop("create_quote"))
@@ -157,6 +175,7 @@ async def test_the_examples_work_through_a_whole_life_cycle(api, clock):
     at_friend = f"/v1/desk/friends/{api.friends['f6']}"
     await run("set_friend_state", desk, f"{at_friend}/state")
     await run("set_friend_limits", desk, f"{at_friend}/limits", "PUT")
+    await sit_by_examples(api, run, result)
     await run("import_friends", desk, "/v1/desk/friends/import")
     await run("export_person", desk, "/v1/desk/people/export")
     await run("erase_person", desk, "/v1/desk/people/erase", status=409)

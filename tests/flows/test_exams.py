@@ -381,6 +381,12 @@ async def test_a_suspended_friend_keeps_a_pass_and_is_not_asked(rt, owner, frien
     assert await owner.fetchval("SELECT count(*) FROM friend_certificates") == 1
 
 
+async def test_an_applicant_sits_exams_as_a_friend_does(rt, owner, friend_id):
+    await owner.execute("UPDATE friends SET state = 'applicant' WHERE id = $1", friend_id)
+    assert (await sit(rt, friend_id, right=10)).state is SittingState.PASSED
+    assert (await status(rt, friend_id)).standing.status is ExamStatus.HELD
+
+
 async def test_the_export_holds_sittings_without_keys(rt, friend_id):
     await sit(rt, friend_id, right=7)
     [whole] = await rights.export(rt, str(friend_id), actor="desk")

@@ -6,8 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from data.markets import Language
+from data.seed import exam_banks
+
 WEB = Path(__file__).parents[2] / "api" / "web"
-FACES = ["book", "job", "friend", "desk", "login"]
+FACES = ["book", "job", "friend", "desk", "login", "exam"]
 LIMIT_BYTES = 100_000
 LOADED = re.compile(r'(?:src|href)="(/[^"]+\.(?:js|css))"')
 IMPORTED = re.compile(r'(?:from|import)\s*"(\./[^"]+\.js)"')
@@ -40,6 +43,15 @@ def test_the_first_load_of_a_face_is_under_a_hundred_kilobytes(built, face):
     words = 2 * max(sent(file) for file in (built / "assets").glob("pl-*.js"))
     assert sum(map(sent, files)) + words < LIMIT_BYTES
     assert not [file.name for file in files if "maplibre" in file.read_text("utf-8")]
+
+
+def test_no_question_of_an_exam_is_in_the_built_pages(built):
+    banks = exam_banks.load().values()
+    texts = [one.texts[Language.EN] for bank in banks for one in bank.questions]
+    words = {text.text for text in texts} | {text.why for text in texts}
+    shipped = [file.read_text("utf-8") for file in built.rglob("*.js")]
+    assert words
+    assert not [word for word in words for file in shipped if word in file]
 
 
 def test_the_lock_of_npm_carries_hashes_and_no_address():

@@ -2,7 +2,7 @@
 
 from tests.web.conftest import DESK, PHONE, examine_at
 
-PAGES = ["/", "/friend", "/desk", "/login", "/login#once", "/nowhere"]
+PAGES = ["/", "/friend", "/desk", "/login", "/login#once", "/exam", "/exam/wifi", "/nowhere"]
 
 
 async def test_every_page_loads_without_a_fault_and_axe_finds_nothing(tabs, site):

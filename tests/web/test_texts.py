@@ -24,6 +24,7 @@ from data.enums import (
     Wish,
 )
 from data.markets import Language
+from data.records.exams import SittingState
 from data.records.files import Document
 from data.seed.catalogue import load
 from data.store.desk import Queue
@@ -42,6 +43,8 @@ from dispatch.rules.jobs.reasons import (
 )
 from dispatch.rules.journal import JOURNAL, OF_STATE
 from dispatch.rules.money.earnings import Cause
+from dispatch.rules.people.exam_statistics import ItemFlag
+from dispatch.rules.people.exams import ExamStatus
 from dispatch.rules.people.reachability import Obstacle
 from geo.point import Precision
 
@@ -77,6 +80,7 @@ CODES: Mapping[tuple[str, str], Iterable[str]] = {
     ("desk", "channel"): Channel,
     ("desk", "document"): Document,
     ("desk", "event"): {*EVENTS, *VARIANTS},
+    ("desk", "flag"): ItemFlag,
     ("desk", "friend"): FriendState,
     ("desk", "map"): MapState,
     ("desk", "offer"): OfferState,
@@ -98,6 +102,8 @@ CODES: Mapping[tuple[str, str], Iterable[str]] = {
     ("desk", "template"): {name for _, name in {**TEMPLATES, **journal.TEMPLATES}},
     ("desk", "tier"): Tier,
     ("desk", "wish"): Wish,
+    ("exam", "result"): set(SittingState) - {SittingState.OPEN} | {"correct", "reason"},
+    ("exam", "status"): ExamStatus,
     ("friend", "back"): HandBackReason,
     ("friend", "cause"): Cause,
     ("friend", "obstacle"): [f"{one}{end}" for one in Obstacle for end in ("", "_cure")],

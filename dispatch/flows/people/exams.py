@@ -272,7 +272,7 @@ async def _end_due(rt: Runtime, friend_id: FriendId) -> None:
 async def practical_checks(rt: Runtime) -> Sequence[Mapping[str, Any]]:
     """The sittings whose practical check is due, the longest due first."""
     async with transaction(rt.pool) as tx:
-        return [dict(row) for row in await exams.practical_due(tx, PRACTICAL_MAX)]
+        return await exams.practical_due(tx, PRACTICAL_MAX)
 
 
 async def decide_practical(

@@ -35,6 +35,14 @@ BUGS: tuple[Mutant, ...] = (
         LOCKS,
     ),
     mutant(
+        "an answer is accepted after the time of its exam",
+        "who keeps a request back has more time than others",
+        "data/sql/queries/exams.sql",
+        "answered < $5 AND moment() < due_at",
+        "answered < $5",
+        "tests/flows/test_exams.py",
+    ),
+    mutant(
         "another's booking is read before it is refused",
         "response times tell a friend what exists",
         "dispatch/flows/execute.py",

@@ -54,4 +54,12 @@ LEAKS: tuple[Mutant, ...] = (
         "        return about.now + NEWS_LIFE\n",
         PUSH,
     ),
+    mutant(
+        "a sitting tells by the order of its options which one is right",
+        "a friend passes every exam without knowing anything",
+        "api/routes/exams.py",
+        "        options=[text.options[option] for option in one.options],\n",
+        "        options=[text.options[o] for o in sorted(one.options, key=one.key.__ne__)],\n",
+        "tests/api/test_exams.py",
+    ),
 )
