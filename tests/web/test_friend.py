@@ -41,6 +41,7 @@ async def test_a_whole_job_on_a_phone_from_the_offer_to_the_signature(tabs, site
     await page.get_by_role("heading", name="Agree on a time").wait_for()
     assert (await customer_view(site, booking))["contacted_at"] is not None
 
+    await talk(page, site, booking)
     await agree(page)
     view = await customer_view(site, booking)
     assert view["appointment"]["starts_at"] == "2026-03-02T17:30:00Z"
@@ -67,6 +68,22 @@ async def test_a_whole_job_on_a_phone_from_the_offer_to_the_signature(tabs, site
     desk = await site.api.operator()
     signature = (await desk.get(f"/v1/bookings/{booking['id']}")).json()["signature"]
     assert signature.startswith("M")
+
+
+async def talk(page, site, booking):
+    """Write to the customer, and read the answer at once; what looks like a page stays text."""
+    at = f"/v1/bookings/{booking['id']}/messages"
+    customer = site.api.client(booking["token"])
+    await page.get_by_label("Message", exact=True).fill("May I come at six?")
+    await page.get_by_role("button", name="Send").tap()
+    await page.locator("ol li.mine", has_text="May I come at six?").wait_for()
+    [sent] = (await customer.get(at)).json()["items"]
+    assert (sent["by"], sent["text"]) == ("friend", "May I come at six?")
+    hostile = "<img src=x onerror=alert(1)> https://evil.example"
+    assert (await customer.post(at, {"text": hostile})).status_code == 201
+    answer = page.locator("ol li", has_text=hostile)
+    await answer.wait_for(timeout=5000)
+    assert await answer.locator("img, a").count() == 0
 
 
 async def agree(page):

@@ -311,6 +311,7 @@ async def test_axe_finds_nothing_on_any_screen_and_none_is_too_wide(tabs, site, 
         ("/profile", "Profile", "Profile"),
         ("/why", "Why was I asked", "Why was I asked"),
         ("/earnings", "My earnings", "My earnings"),
+        ("/messages", "Messages", "Messages"),
         ("/offers/none", "Offer", "No longer open"),
         ("/jobs/none", "Job", "no longer yours"),
     ]:

@@ -1,9 +1,9 @@
 // The current screen, derived from the path: reloads, notifications and the back key work.
 export type Screen =
-  | { name: 'home' | 'alarm' | 'earnings' | 'profile' | 'why' }
+  | { name: 'home' | 'alarm' | 'earnings' | 'messages' | 'profile' | 'why' }
   | { name: 'offer' | 'job'; id: string };
 
-const PLAIN = new Set(['alarm', 'earnings', 'profile', 'why']);
+const PLAIN = new Set(['alarm', 'earnings', 'messages', 'profile', 'why']);
 
 class Route {
   path = $state(location.pathname);
