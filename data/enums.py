@@ -23,6 +23,14 @@ class FriendState(StrEnum):
     APPLICANT = "applicant"
 
 
+class ApplicationState(StrEnum):
+    DRAFT = "draft"
+    SUBMITTED = "submitted"
+    ACCEPTED = "accepted"
+    DECLINED = "declined"
+    WITHDRAWN = "withdrawn"
+
+
 class BookingState(StrEnum):
     OPEN = "open"
     AWARDED = "awarded"

@@ -11,10 +11,11 @@ from typing import Final
 
 from data.enums import Audience
 from data.markets import HOME, MARKETS, Language
-from data.store.account_mails import LOGIN_LINK
+from data.settings import Settings
+from data.store.account_mails import JOIN_LINK, LOGIN_LINK, AccountMail, Addressee
 from data.store.outbox import DeliveryOutcome
 from data.store.sessions import Login
-from dispatch.flows.people import account_mails
+from dispatch.flows.people import account_mails, applications, guardians
 from dispatch.flows.people.account_mails import Claimed
 from dispatch.rules.trust import mailed_secrets
 from dispatch.runtime import Runtime
@@ -59,14 +60,35 @@ class AccountMails(Deliveries[Claimed]):
             return Obsolete()
         language = (account.language if account else mail.language) or Language.EN
         market = (account.market if account else mail.market) or HOME
-        facts: dict[str, object] = {"timezone": MARKETS[market].timezone}
-        if mail.request_sha256 is not None:
-            made = mailed_secrets.of_login(settings.key(), mail.request_sha256)
-            facts["link"] = f"{settings.base_url}/login#{made.link}"
-            facts["code"] = made.code
-        letter = render(mail.template, language, facts, audience=READERS[mail.kind])
+        joins = mail.template == JOIN_LINK
+        template = "join_known" if joins and account else mail.template
+        secrets = _secrets(settings, mail, joins=joins and account is None)
+        facts: dict[str, object] = {"timezone": MARKETS[market].timezone, **secrets}
+        letter = render(template, language, facts, audience=READERS[mail.kind])
         to = account.email if account else mail.email
         composed = compose(letter, sender=settings.mail_from, to=to, mail_id=mail.id, at=mail.now)
         if mail.template == LOGIN_LINK and account is None:
             return Obsolete()
         return await self._transport.deliver(composed, to)
+
+
+def _secrets(settings: Settings, mail: AccountMail, *, joins: bool) -> dict[str, object]:
+    """What the letter states: the link, the code, and of a guardian's the friend's first name."""
+    key, base = settings.key(), settings.base_url
+    if mail.guardianship_id is not None:
+        link = f"{base}/join/guardian#{guardians.token(key, mail.guardianship_id)}"
+        return {"link": link, "first_name": mail.name}
+    if mail.request_sha256 is None:
+        return {}
+    if joins:
+        who = Addressee(
+            email=mail.email,
+            name=mail.name or "",
+            language=mail.language or Language.EN,
+            market=mail.market or HOME,
+        )
+        token = applications.link_token(key, mail.request_sha256, who)
+        code = mailed_secrets.of_join(key, mail.request_sha256, b"").code
+        return {"link": f"{base}/join#{token}", "code": code}
+    made = mailed_secrets.of_login(key, mail.request_sha256)
+    return {"link": f"{base}/login#{made.link}", "code": made.code}

@@ -34,6 +34,7 @@ from data.enums import OperatorRole
 from dispatch.flows.group_commit import Overloaded
 from dispatch.flows.people.push_subscriptions import PAUSE_S, TestedJustNow
 from dispatch.rules.jobs.refusals import CompletedTooEarly, FeeChanged
+from dispatch.rules.people.applications import ApplicationIncomplete
 from dispatch.rules.refusals import NotFound, Refused
 from dispatch.rules.trust.files import CONTENT_MAX, in_mb
 from dispatch.rules.trust.quotas import ProofRequired
@@ -365,6 +366,11 @@ def _details(error: Exception) -> tuple[str, Sequence[FieldProblem]]:
         return str(error), [problem]
     if isinstance(error, RoleMissing):
         return str(error), []
+    if isinstance(error, ApplicationIncomplete):
+        missing = [
+            FieldProblem(field=one, problem="is missing", cure="add it") for one in error.missing
+        ]
+        return str(error), missing
     if isinstance(error, InvalidField):
         return "", [FieldProblem(field=error.field, problem=error.problem, cure=error.cure)]
     if isinstance(error, Refused):

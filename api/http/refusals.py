@@ -35,7 +35,16 @@ from dispatch.rules.jobs.refusals import (
 )
 from dispatch.rules.jobs.reviews import NoReviewShown
 from dispatch.rules.money.prices import NotSoldHere
-from dispatch.rules.people.applications import ApplicationUndecided
+from dispatch.rules.people.ages import BirthDateRefused
+from dispatch.rules.people.applications import (
+    ApplicationExists,
+    ApplicationIncomplete,
+    ApplicationNotOpen,
+    ApplicationUndecided,
+    ApplyLater,
+    GuardianRefused,
+    NotCertifiedYet,
+)
 from dispatch.rules.people.desk_notes import NotesFull
 from dispatch.rules.people.exams import (
     AnotherSitting,
@@ -67,6 +76,13 @@ REFUSALS: Mapping[type[Refused], int] = {
     TooManyToday: 409,
     PausedByAlarm: 409,
     ApplicationUndecided: 409,
+    ApplicationNotOpen: 409,
+    ApplicationExists: 409,
+    ApplicationIncomplete: 422,
+    ApplyLater: 409,
+    NotCertifiedYet: 409,
+    GuardianRefused: 422,
+    BirthDateRefused: 422,
     NotInThisState: 409,
     ContactDeadlinePassed: 409,
     ContactContested: 409,

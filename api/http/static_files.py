@@ -31,8 +31,9 @@ PAGES: Final[Mapping[str, tuple[re.Pattern[str], str]]] = {
     "/desk": (re.compile(r"/desk(?:/[a-z-]{1,32}(?:/[\w-]{1,64})?)?"), "desk"),
     "/exam": (re.compile(r"/exam(?:/[a-z0-9-]{1,40})?"), "exam"),
     "/login": (re.compile(r"/login"), "login"),
+    "/join": (re.compile(r"/join(?:/guardian)?"), "join"),
 }
-PRIVATE: Final = frozenset({"job", "login"})
+PRIVATE: Final = frozenset({"job", "login", "join"})
 API_PATHS: Final = re.compile(r"/(?:v1|healthz|readyz|metrics|docs|openapi\.json)(?:/|$)")
 TYPES: Final[Mapping[str, str]] = {
     ".html": "text/html; charset=utf-8",

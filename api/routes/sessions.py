@@ -8,9 +8,6 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Request, Response
 
 from api.http.auth import (
-    ACCOUNT_COOKIE,
-    DESK_COOKIE,
-    FRIEND_COOKIE,
     AccountCaller,
     Credential,
     FriendCaller,
@@ -22,22 +19,17 @@ from api.http.auth import (
 from api.http.problems import Unauthenticated
 from api.http.rate_limit import TooManyRequests, limit_network
 from api.http.routing import CompiledRoute
+from api.http.session_cookies import COOKIES, set_session_cookie
 from api.openapi.document import problems
 from api.schemas import people as people_schemas
 from data.store.sessions import Login
 from dispatch.flows.people import passkeys, push_subscriptions, sessions
 from dispatch.flows.people.passkeys import PasskeyRefused
 from dispatch.flows.people.sessions import CodeRefused, LinkUsedUp, Session
-from dispatch.rules.people.logins import MAIL_LIFE, SESSION_LIFE
+from dispatch.rules.people.logins import MAIL_LIFE
 from dispatch.runtime import Runtime
 
 router = APIRouter(prefix="/v1", tags=["sessions"], route_class=CompiledRoute)
-
-COOKIES = {
-    Login.FRIEND: FRIEND_COOKIE,
-    Login.OPERATOR: DESK_COOKIE,
-    Login.ACCOUNT: ACCOUNT_COOKIE,
-}
 
 SignedIn = Annotated[
     FriendCaller | Operator | AccountCaller,
@@ -106,15 +98,7 @@ async def create_session_by_passkey(
 def _sign_in(
     rt: Runtime, response: Response, session: Session
 ) -> people_schemas.SessionCreatedResponse:
-    https = rt.settings.is_https
-    response.set_cookie(
-        cookie_name(COOKIES[session.kind], https=https),
-        session.token,
-        max_age=int(SESSION_LIFE.total_seconds()),
-        httponly=True,
-        samesite="lax",
-        secure=https,
-    )
+    set_session_cookie(rt, response, session)
     return people_schemas.SessionCreatedResponse(
         token=session.token, kind=session.kind, expires_at=session.expires_at
     )

@@ -17,6 +17,7 @@ from api.openapi.document import Api, with_status_codes
 from api.ops import health, metrics
 from api.routes import (
     account,
+    applications,
     bookings,
     coverage,
     earnings,
@@ -36,6 +37,7 @@ from api.routes import (
     reviews,
     sessions,
 )
+from api.routes.desk import applications as desk_applications
 from api.routes.desk import bookings as desk_bookings
 from api.routes.desk import dispatching as desk_dispatching
 from api.routes.desk import exams as desk_exams
@@ -65,6 +67,8 @@ ROUTERS = (
     files.uploads,
     files.router,
     profile.router,
+    applications.router,
+    desk_applications.router,
     phones.router,
     phone_numbers.router,
     notices.router,

@@ -17,6 +17,7 @@ from data.store.sessions import Login
 sql = sql_loader.load("account_mails")
 
 LOGIN_LINK = "login_link"
+JOIN_LINK = "join_link"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,9 +34,21 @@ class AccountMail:
     language: Language | None
     market: Market | None
     request_sha256: bytes | None
+    name: str | None
+    guardianship_id: UUID | None
     tries: int
     now: datetime
     is_expired: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Addressee:
+    """Who gets a mail about joining: the applicant, or a guardian with the friend's name."""
+
+    email: str
+    name: str
+    language: Language
+    market: Market
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +79,37 @@ async def insert_login_link(
     )
 
 
+async def insert_join_link(
+    tx: Connection,
+    mail_id: UUID,
+    to: Addressee,
+    *,
+    request_sha256: bytes,
+    lifetime: timedelta,
+    window: timedelta,
+    most: int,
+) -> None:
+    """Queue the confirmation of an address, unless it got `most` within `window`."""
+    key = customer_key(to.email)
+    await tx.execute(sql.lock_address, key)
+    about = (mail_id, to.email, key, to.name, to.language, to.market)
+    await tx.execute(sql.insert_join_link, *about, request_sha256, lifetime, window, most)
+
+
+async def use_join_link(tx: Connection, request_sha256: bytes, email: str) -> bool:
+    """Use a confirmation up; False if it is unknown, used, expired or of another address."""
+    found = await tx.fetchval(sql.use_join_link, request_sha256, customer_key(email))
+    return found is not None
+
+
+async def insert_guardian_asked(
+    tx: Connection, mail_id: UUID, to: Addressee, guardianship_id: UUID, lifetime: timedelta
+) -> None:
+    """Queue a mail that asks a guardian for consent."""
+    about = (mail_id, to.email, customer_key(to.email), to.name, to.language, to.market)
+    await tx.execute(sql.insert_guardian_asked, *about, guardianship_id, lifetime)
+
+
 async def insert_email_changed(
     tx: Connection, ids: Sequence[UUID], changed: Sequence[ChangedAddress], lifetime: timedelta
 ) -> None:
@@ -94,6 +138,8 @@ async def claim(tx: Connection, limit: int, *, lease_s: float) -> list[AccountMa
             language=Language(row["language"]) if row["language"] else None,
             market=Market(row["market"]) if row["market"] else None,
             request_sha256=row["request_sha256"],
+            name=row["name"],
+            guardianship_id=row["guardianship_id"],
             tries=row["attempts"],
             now=row["now"],
             is_expired=row["late"],

@@ -13,7 +13,7 @@ from data.db import Connection
 from data.enums import FriendState, Tier
 from data.markets import Language, Market
 from data.records.ids import CustomerKey, FriendId, PartnerId
-from data.records.people import QuietHours
+from data.records.people import HeldCertificate, QuietHours
 
 sql = sql_loader.load("friends")
 
@@ -125,6 +125,16 @@ def _columns(rows: Iterable[tuple[object, ...]]) -> list[list[object]]:
 async def profile(tx: Connection, friend_id: FriendId) -> asyncpg.Record | None:
     """Return a friend's own profile, with mean stars; None if unknown."""
     return await tx.fetchrow(sql.profile, friend_id)
+
+
+async def certificates(tx: Connection, friend_id: FriendId) -> tuple[HeldCertificate, ...]:
+    """Return all certificates of a friend or an applicant, including expired ones."""
+    return tuple(
+        HeldCertificate(
+            code=row["certificate"], valid_from=row["valid"].lower, valid_until=row["valid"].upper
+        )
+        for row in await tx.fetch(sql.certificates_of, friend_id)
+    )
 
 
 async def lock_friend(tx: Connection, friend_id: FriendId) -> FriendState | None:

@@ -40,6 +40,7 @@ FIELDS: Final[Mapping[str, Field]] = {
     "members": Field(Shape.COUNT),
     "prefix": Field(Shape.CODE),
     "radius_max_m": Field(Shape.COUNT),
+    "reasons": Field(Shape.CODES),
     "role": Field(Shape.CODE),
     "until": Field(Shape.MOMENT),
 }
@@ -91,6 +92,14 @@ JOURNAL: Final[Mapping[str, EntryKind]] = {
     "friend.certified": _person("certificate"),
     "friend.uncertified": _person("certificate"),
     "friend.blocked": _person("by_friend"),
+    "application.begun": _person(""),
+    "application.submitted": _person("", (to_friend("application_received", ""), _always)),
+    "application.withdrawn": _person(""),
+    "application.accepted": _person("", (to_friend("application_accepted", ""), _always)),
+    "application.declined": _person("reasons", (to_friend("application_declined", ""), _always)),
+    "guardian.asked": _person(""),
+    "guardian.confirmed": _person(""),
+    "guardian.withdrawn": _person("", (to_friend("guardian_withdrawn", ""), _always)),
     "certificate.ending": _person(
         "certificate until", (to_friend("certificate_ending", "certificate until link"), _always)
     ),

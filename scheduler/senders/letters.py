@@ -35,7 +35,13 @@ from dispatch.rules.jobs import events
 
 # Letters about an account rather than a booking.
 OF_ACCOUNTS: Final[Mapping[Audience, Mapping[str, frozenset[str]]]] = {
-    Audience.FRIEND: {"login_link": frozenset({"link", "code"}), "email_changed": frozenset()},
+    Audience.FRIEND: {
+        "login_link": frozenset({"link", "code"}),
+        "join_link": frozenset({"link", "code"}),
+        "join_known": frozenset({"link"}),
+        "guardian_asked": frozenset({"first_name", "link"}),
+        "email_changed": frozenset(),
+    },
     Audience.DESK: {"login_link": frozenset({"link", "code"})},
     Audience.CUSTOMER: {"login_link": frozenset({"link", "code"})},
 }

@@ -112,6 +112,27 @@ TABLE = {
     "show_exam_statistics": dict.fromkeys(COMMUNITY, 404),
     "show_my_profile": ALL_FRIENDS,
     "change_my_profile": ALL_FRIENDS,
+    "begin_application": dict.fromkeys(CALLERS, 202),
+    **dict.fromkeys(
+        ("confirm_application", "confirm_application_by_code"), dict.fromkeys(CALLERS, 422)
+    ),
+    **dict.fromkeys(
+        (
+            *("show_my_application", "change_my_application", "submit_my_application"),
+            "withdraw_my_application",
+        ),
+        dict.fromkeys(ALL_FRIENDS, 404),
+    ),
+    "apply_again": dict.fromkeys(ALL_FRIENDS, 409),
+    **dict.fromkeys(
+        ("show_guardianship", "confirm_guardianship", "withdraw_guardianship"),
+        dict.fromkeys(CALLERS, 404),
+    ),
+    "list_applications": {"community": 200, "operator": 200},
+    **{
+        name: {"community": 404, "operator": 404}
+        for name in ("open_application", "accept_application", "decline_application")
+    },
     "show_push_key": dict.fromkeys(CALLERS, 200),
     "add_my_phone": {"winner": 201, "other friend": 201},
     "remove_my_phone": {"winner": 204, "other friend": 204},
@@ -208,6 +229,7 @@ PHONE = {
     },
 }
 PICTURE = base64.b64encode(picture()).decode()
+JOIN = {"name": "Mara Muster", "email": "mara@example.com", "language": "de", "market": "CH"}
 BODIES = {
     "create_quote": {"package": "wifi-setup", "address": BOOKING["address"]},
     "create_booking": BOOKING,
@@ -254,6 +276,14 @@ BODIES = {
     "add_partner": {"name": "Foto Huber"},
     "request_login_link": {"email": "f1@example.org", "kind": "friend"},
     "create_session": {"token": "none"},
+    "begin_application": JOIN,
+    "confirm_application": {"token": "none"},
+    "confirm_application_by_code": {**JOIN, "request": "none", "code": "123456"},
+    "change_my_application": {"skills": []},
+    "show_guardianship": {"token": "none"},
+    "confirm_guardianship": {"token": "none", "of_age": True},
+    "withdraw_guardianship": {"token": "none"},
+    "decline_application": {"reasons": ["knowledge"]},
     "create_session_by_passkey": {"credential": {}},
     "add_my_passkey": {"name": "Laptop", "credential": {}},
     "create_session_by_code": {"request": "none", "code": "123456"},

@@ -101,6 +101,23 @@ def rows() -> dict[str, dict[str, Any]]:
             "confirmed_at": None,
             "ended_at": None,
         },
+        "applications": {
+            "id": NEW,
+            "friend_id": FRIENDS[2],
+            "state": "draft",
+            "created_at": NOW,
+            "submitted_at": None,
+            "ended_at": None,
+            "decided_by": None,
+            "reasons": [],
+        },
+        "consents": {
+            "person_id": FRIENDS[1],
+            "text": "terms",
+            "version": "1",
+            "language": "de",
+            "at": NOW,
+        },
         "friend_certificates": {
             "friend_id": FRIENDS[1],
             "certificate": "mac",
@@ -394,6 +411,8 @@ async def insert_sample_rows(tx: asyncpg.Connection) -> None:
         await insert_row(tx, "people", id=friend, email=f"f{number}@example.org")
         if number < 7:
             await insert_row(tx, "friends", id=friend, ref=f"f{number}")
+    await insert_row(tx, "applications", id=id_(231), friend_id=FRIENDS[1])
+    await insert_row(tx, "consents", version="0")
     await insert_row(tx, "guardianships", id=id_(230), friend_id=FRIENDS[1])
     await insert_row(tx, "friend_certificates", certificate="wifi", valid=Range(NOW, NOW + HOUR))
     await _insert_sitting(tx)

@@ -41,6 +41,13 @@ from tests.data.sample_rows import (
 )
 
 ROLES = ["service", "owner"]
+DECLINED = {
+    "state": "declined",
+    "submitted_at": NOW,
+    "ended_at": NOW,
+    "decided_by": NEW,
+    "reasons": ["other"],
+}
 GUARDIAN = {
     "guardian_name": "Ada",
     "guardian_email": "ada@example.org",
@@ -140,6 +147,29 @@ INVALID_ROWS: list[tuple[str, dict[str, Any], str]] = [
     ("people", GUARDIAN | {"guardian_phone": "+41440000000"}, "guardian_is_another"),
     ("packages", {"min_age": 13}, "packages_min_age_check"),
     ("packages", {"min_age": 19}, "packages_min_age_check"),
+    ("applications", {"friend_id": NEW}, "applications_friend_id_fkey"),
+    ("applications", {"friend_id": FRIENDS[1]}, "applications_open"),
+    ("applications", {"education": "PhD"}, "applications_education_check"),
+    ("applications", {"interests": ["x"] * 21}, "applications_interests_check"),
+    ("applications", {"skills": ["x"] * 21}, "applications_skills_check"),
+    ("applications", {"submitted_at": NOW - TICK}, "applications_check"),
+    ("applications", {"ended_at": NOW - TICK, "state": "withdrawn"}, "applications_check1"),
+    ("applications", {"ended_at": NOW}, "application_ended"),
+    ("applications", {"state": "withdrawn"}, "application_ended"),
+    ("applications", {"state": "submitted"}, "application_submitted"),
+    (
+        "applications",
+        {"state": "accepted", "submitted_at": NOW, "ended_at": NOW},
+        "application_decided",
+    ),
+    ("applications", {"decided_by": NEW}, "application_decided"),
+    ("applications", {"reasons": ["other"]}, "application_declined_with_reasons"),
+    ("applications", DECLINED | {"reasons": ["other"] * 11}, "applications_reasons_check"),
+    ("applications", DECLINED, "applications_decided_by_fkey"),
+    ("consents", {"person_id": NEW}, "consents_person_id_fkey"),
+    ("consents", {"text": "Terms!"}, "consents_text_check"),
+    ("consents", {"version": ""}, "consents_version_check"),
+    ("consents", {"version": "0"}, "consents_pkey"),
     ("guardianships", {"friend_id": NEW}, "guardianships_friend_id_fkey"),
     ("guardianships", {"friend_id": FRIENDS[1]}, "guardianships_standing"),
     ("guardianships", {"confirmed_at": NOW - TICK}, "guardianships_check"),

@@ -12,6 +12,7 @@ from babel import Locale
 
 from api.schemas.desk import FrameOutcome, MapState
 from data.enums import (
+    ApplicationState,
     Audience,
     AwardState,
     BookingState,
@@ -43,6 +44,7 @@ from dispatch.rules.jobs.reasons import (
 )
 from dispatch.rules.journal import JOURNAL, OF_STATE
 from dispatch.rules.money.earnings import Cause
+from dispatch.rules.people.applications import DeclineReason, Education, Skill
 from dispatch.rules.people.exam_statistics import ItemFlag
 from dispatch.rules.people.exams import ExamStatus
 from dispatch.rules.people.reachability import Obstacle
@@ -75,7 +77,7 @@ CODES: Mapping[tuple[str, str], Iterable[str]] = {
     ("book", "wish"): [f"{wish}{end}" for wish in Wish for end in ("", "_hint")],
     ("desk", "audience"): Audience,
     ("desk", "award"): AwardState,
-    ("desk", "by"): ["customer", "friend", "operator", "partner", "system", "you"],
+    ("desk", "by"): ["customer", "friend", "guardian", "operator", "partner", "system", "you"],
     ("desk", "certificate"): load().certificates,
     ("desk", "channel"): Channel,
     ("desk", "document"): Document,
@@ -112,6 +114,10 @@ CODES: Mapping[tuple[str, str], Iterable[str]] = {
     ("friend", "unsolved"): IncompleteReason,
     ("friend", "why"): FRIEND_OUTCOMES,
     ("friend", "wish"): ["any", *Wish],
+    ("join", "education"): Education,
+    ("join", "reason"): DeclineReason,
+    ("join", "skill"): Skill,
+    ("join", "state"): [f"{one}{end}" for one in ApplicationState for end in ("", "_text")],
     ("job", "past"): EVENTS.keys() - NOT_FOR_CUSTOMERS,
     ("job", "reason"): CancelReason,
     ("job", "wish"): Wish,

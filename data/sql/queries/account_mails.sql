@@ -11,6 +11,28 @@ WHERE (SELECT count(*) FROM account_mails m
        WHERE m.address_key = $8 AND m.kind = $2 AND m.template = 'login_link'
          AND m.created_at > clock.now - $6::interval) < $7
 
+-- name: insert_join_link
+-- For an address, known or not, as `insert_login_link`.
+INSERT INTO account_mails (id, kind, template, email, address_key, name, language, market, request_sha256, next_at,
+                           created_at, expires_at)
+SELECT $1, 'friend', 'join_link', $2, $3, $4, $5, $6, $7, clock.now, clock.now, clock.now + $8
+FROM (SELECT moment() AS now) AS clock
+WHERE (SELECT count(*) FROM account_mails m
+       WHERE m.address_key = $3 AND m.kind = 'friend' AND m.template = 'join_link'
+         AND m.created_at > clock.now - $9::interval) < $10
+
+-- name: use_join_link
+-- Works once, for the address that asked.
+UPDATE account_mails SET used_at = moment()
+WHERE request_sha256 = $1 AND address_key = $2 AND template = 'join_link' AND used_at IS NULL AND expires_at > moment()
+RETURNING id
+
+-- name: insert_guardian_asked
+INSERT INTO account_mails (id, kind, template, email, address_key, name, language, market, guardianship_id, next_at,
+                           created_at, expires_at)
+SELECT $1, 'friend', 'guardian_asked', $2, $3, $4, $5, $6, $7, clock.now, clock.now, clock.now + $8
+FROM (SELECT moment() AS now) AS clock
+
 -- name: insert_email_changed
 INSERT INTO account_mails (id, kind, template, email, address_key, language, market, next_at, created_at, expires_at)
 SELECT i, 'friend', 'email_changed', e, k, l, m, clock.now, clock.now, clock.now + $5
@@ -25,7 +47,7 @@ UPDATE account_mails m
 SET attempts = m.attempts + 1,
     next_at = moment() + make_interval(secs => $2) * (SELECT coalesce(max(greatest(speed, 1)), 1) FROM clock)
 FROM due WHERE m.id = due.id
-RETURNING m.id, m.kind, m.template, m.email, m.language, m.market, m.request_sha256, m.attempts, moment() AS now,
+RETURNING m.id, m.kind, m.template, m.email, m.language, m.market, m.request_sha256, m.name, m.guardianship_id, m.attempts, moment() AS now,
           m.expires_at <= moment() AS late
 
 -- name: renew_link
@@ -38,6 +60,7 @@ ON CONFLICT (token_sha256) DO UPDATE SET expires_at = excluded.expires_at WHERE 
 -- As `messages.settle`: success after the lease ran out counts, failure does not.
 UPDATE account_mails m
 SET state = t.s, problem = t.p, email = CASE WHEN t.s = 'pending' THEN m.email END,
+    name = CASE WHEN t.s = 'pending' THEN m.name END,
     next_at = CASE WHEN t.s <> 'pending' THEN m.next_at
       ELSE least(moment() + make_interval(secs => t.w)
                    * (SELECT coalesce(max(greatest(speed, 1)), 1) FROM clock), m.expires_at) END
@@ -56,4 +79,4 @@ RETURNING m.id
 -- Tries of codes count for a day. At most a thousand.
 DELETE FROM account_mails WHERE id IN
   (SELECT id FROM account_mails WHERE expires_at < moment() - interval '1 day'
-     OR (template <> 'login_link' AND state IN ('sent', 'expired')) LIMIT 1000)
+     OR (template NOT IN ('login_link', 'join_link') AND state IN ('sent', 'expired')) LIMIT 1000)

@@ -156,6 +156,9 @@ SELECT f.id, f.ref, f.state, f.tier, f.market, f.languages, f.radius_m, f.capaci
        (SELECT count(*) FROM shown_ratings r WHERE r.friend_id = f.id) AS ratings
 FROM friends f JOIN people p ON p.id = f.id WHERE f.id = $1
 
+-- name: certificates_of
+SELECT certificate, valid FROM friend_certificates WHERE friend_id = $1 ORDER BY certificate, valid
+
 -- name: lock_friend
 SELECT state FROM friends WHERE id = $1 FOR NO KEY UPDATE
 

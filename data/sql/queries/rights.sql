@@ -39,6 +39,12 @@ SELECT jsonb_build_object(
   'favourites', (SELECT coalesce(jsonb_agg(jsonb_build_object('at', f.at) ORDER BY f.at), '[]') FROM favourites f
                  WHERE f.customer_key = (SELECT a.customer_key FROM accounts a WHERE a.id = p.id)),
   'friend', (SELECT to_jsonb(f) - 'changed' FROM friends f WHERE f.id = p.id),
+  'applications', (SELECT coalesce(jsonb_agg(to_jsonb(a) - 'decided_by' ORDER BY a.created_at), '[]')
+                   FROM applications a WHERE a.friend_id = p.id),
+  'consents', (SELECT coalesce(jsonb_agg(to_jsonb(c) - 'person_id' ORDER BY c.at, c.text), '[]') FROM consents c
+               WHERE c.person_id = p.id),
+  'guardianships', (SELECT coalesce(jsonb_agg(to_jsonb(g) - 'friend_id' ORDER BY g.asked_at), '[]')
+                    FROM guardianships g WHERE g.friend_id = p.id),
   'operator', (SELECT to_jsonb(o) FROM operators o WHERE o.id = p.id),
   'certificates', (SELECT coalesce(jsonb_agg(to_jsonb(c) - 'friend_id'), '[]') FROM friend_certificates c
                    WHERE c.friend_id = p.id),
@@ -145,6 +151,7 @@ UPDATE people SET
   lat = (SELECT b.cell_lat FROM bookings b WHERE b.customer_id = people.id),
   lon = (SELECT b.cell_lon FROM bookings b WHERE b.customer_id = people.id),
   email = id || '@erased.invalid', phone = NULL, precision = NULL, radius_m = NULL, notes = NULL,
+  birth_date = NULL, guardian_name = NULL, guardian_email = NULL, guardian_phone = NULL,
   signature = NULL, move_note = NULL, desk_notes = '[]', erased_at = coalesce(erased_at, moment())
 WHERE id = ANY($1::uuid[])
 
@@ -179,6 +186,12 @@ WITH f AS (UPDATE friends SET ref = 'erased:' || id, state = 'suspended', alarme
      v AS (DELETE FROM favourites WHERE friend_id IN (SELECT id FROM f)),
      p AS (DELETE FROM push_subscriptions WHERE friend_id IN (SELECT id FROM f)),
      s AS (UPDATE sittings SET reason = '–' WHERE friend_id IN (SELECT id FROM f) AND reason IS NOT NULL),
+     ap AS (UPDATE applications SET education = NULL, interests = '{}', skills = '{}',
+             state = CASE WHEN ended_at IS NULL THEN 'withdrawn' ELSE state END, ended_at = coalesce(ended_at, moment())
+           WHERE friend_id IN (SELECT id FROM f)),
+     am AS (DELETE FROM account_mails WHERE guardianship_id IN (
+             SELECT id FROM guardianships WHERE friend_id IN (SELECT id FROM f))),
+     gu AS (UPDATE guardianships SET ended_at = moment() WHERE friend_id IN (SELECT id FROM f) AND ended_at IS NULL),
      h AS (UPDATE thread_notes SET text = NULL WHERE text IS NOT NULL
              AND award_id IN (SELECT id FROM awards WHERE friend_id IN (SELECT id FROM f))),
      t AS (DELETE FROM timers WHERE subject_kind = 'person' AND subject_id IN (SELECT id FROM f)),

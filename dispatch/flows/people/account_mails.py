@@ -8,7 +8,7 @@ from uuid import UUID
 
 from data.db import transaction
 from data.store import account_mails, sessions
-from data.store.account_mails import LOGIN_LINK, AccountMail
+from data.store.account_mails import JOIN_LINK, LOGIN_LINK, AccountMail
 from data.store.outbox import DeliveryOutcome
 from data.store.sessions import Account
 from dispatch.flows.people.sessions import token_hash
@@ -19,7 +19,10 @@ from dispatch.runtime import Runtime
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claimed:
-    """A mail to send; for a login link `account` is whose address it is, None for nobody's."""
+    """A mail to send; `account` is whose address it is, None for nobody's.
+
+    Only links have one, to sign in or to join.
+    """
 
     mail: AccountMail
     account: Account | None
@@ -48,7 +51,7 @@ async def settle_and_claim(
         await account_mails.settle(tx, outcomes)
         for mail in await account_mails.claim(tx, limit, lease_s=lease_s):
             account = None
-            if mail.template == LOGIN_LINK and not mail.is_expired:
+            if mail.template in (LOGIN_LINK, JOIN_LINK) and not mail.is_expired:
                 account = await sessions.find_login(tx, mail.kind, mail.email)
             if account is not None and mail.request_sha256 is not None:
                 token = mailed_secrets.of_login(key, mail.request_sha256).link

@@ -76,7 +76,7 @@ async def request_login_link(rt: Runtime, kind: Login, email: str) -> str:
     Nobody looks up the address here: a known one and an unknown one run the same statements, and
     nothing follows the response. At most LINKS_ALIVE mails per address within the life of a link.
     """
-    request = _secret()
+    request = new_secret()
     async with transaction(rt.pool) as tx:
         await account_mails.insert_login_link(
             tx,
@@ -117,7 +117,7 @@ async def create_login_link(
 
     With `actor` it is recorded in the audit.
     """
-    create_token = _secret()
+    create_token = new_secret()
     async with transaction(rt.pool) as tx:
         kept = await sessions.insert_link(tx, token_hash(create_token), person_id, life)
         if kept is None:
@@ -254,12 +254,13 @@ async def remove_operator(rt: Runtime, person_id: PersonId, *, actor: str) -> No
         await end_access(tx, [person_id], actor=actor)
 
 
-def _secret() -> str:
+def new_secret() -> str:
+    """A secret that nobody guesses, for a link or a request."""
     return secrets.token_urlsafe(SECRET_BYTES)
 
 
 def _session_token() -> str:
-    return SESSION_PREFIX + _secret()
+    return SESSION_PREFIX + new_secret()
 
 
 def token_hash(secret: str) -> bytes:

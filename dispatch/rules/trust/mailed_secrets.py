@@ -18,6 +18,8 @@ DIGITS: Final = 6
 LOGIN: Final = b"tekkie login 1:"
 PHONE: Final = b"tekkie phone 1:"
 CONFIRMATION: Final = b"tekkie confirmation 1:"
+JOIN: Final = b"tekkie join 1:"
+GUARDIAN: Final = b"tekkie guardian 1:"
 
 
 class Proof(Enum):
@@ -55,6 +57,17 @@ def of_booking(key: bytes, booking_id: BookingId) -> MailedSecrets:
 def phone_code(key: bytes, errand_id: UUID) -> str:
     """The code that an SMS carries."""
     return _secrets(key, PHONE, errand_id.bytes).code
+
+
+def of_join(key: bytes, request_sha256: bytes, details: bytes) -> MailedSecrets:
+    """The secrets that confirm the address of an applicant; the link is bound to the details."""
+    code = _secrets(key, JOIN, request_sha256).code
+    return MailedSecrets(link=_secrets(key, JOIN, request_sha256 + details).link, code=code)
+
+
+def of_guardianship(key: bytes, guardianship_id: UUID) -> MailedSecrets:
+    """The secret by which a guardian consents, and withdraws the consent."""
+    return _secrets(key, GUARDIAN, guardianship_id.bytes)
 
 
 def _secrets(key: bytes, purpose: bytes, subject: bytes) -> MailedSecrets:
