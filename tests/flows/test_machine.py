@@ -31,7 +31,7 @@ from tests.flows.walk import OF_A_BOOKING, walk
 from tests.proof import page, report
 
 EXAMPLES = int(os.environ.get("TEKKIE_TEST_EXAMPLES", "8"))
-STEPS = int(os.environ.get("TEKKIE_PROOF_STEPS", "600"))
+STEPS = int(os.environ.get("TEKKIE_PROOF_STEPS", "720"))
 SEED = int(os.environ.get("TEKKIE_PROOF_SEED", "1"))
 # In a full walk, the minimum for each pair of steps and each action in each state.
 OFTEN = 5

@@ -26,7 +26,7 @@ ONWARD: Mapping[str, Sequence[str]] = {
     ),
     BookingState.SCHEDULED: ("request_move", "delay", "delay", "mark_on_the_way", "start"),
     BookingState.UNDER_WAY: ("complete", "mark_incomplete", "hand_back"),
-    BookingState.COMPLETED: ("rate", "book", "uphold", "reopen"),
+    BookingState.COMPLETED: ("rate", "book", "uphold", "reopen", "reopen"),
     BookingState.INCOMPLETE: ("redispatch", "award_by_hand"),
     BookingState.CANCELLED: ("book", "sweep"),
 }
