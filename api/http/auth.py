@@ -37,7 +37,9 @@ DESK_COOKIE: Final = "tekkie_desk"
 ACCOUNT_COOKIE: Final = "tekkie_account"
 NO_BOOKING: Final = BookingId(UUID(int=0))
 FACE: Final = "Tekkie-Face"
-FACES: Final = {"friend": FRIEND_COOKIE, "desk": DESK_COOKIE, "account": ACCOUNT_COOKIE}
+FACES: Final = {"friend": FRIEND_COOKIE, "desk": DESK_COOKIE} | dict.fromkeys(
+    ("account", "book", "job"), ACCOUNT_COOKIE
+)
 SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 BEARER_MAX: Final = 500
 

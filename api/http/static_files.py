@@ -32,8 +32,9 @@ PAGES: Final[Mapping[str, tuple[re.Pattern[str], str]]] = {
     "/exam": (re.compile(r"/exam(?:/[a-z0-9-]{1,40})?"), "exam"),
     "/login": (re.compile(r"/login"), "login"),
     "/join": (re.compile(r"/join(?:/guardian)?"), "join"),
+    "/account": (re.compile(r"/account"), "account"),
 }
-PRIVATE: Final = frozenset({"job", "login", "join"})
+PRIVATE: Final = frozenset({"job", "login", "join", "account"})
 API_PATHS: Final = re.compile(r"/(?:v1|healthz|readyz|metrics|docs|openapi\.json)(?:/|$)")
 TYPES: Final[Mapping[str, str]] = {
     ".html": "text/html; charset=utf-8",

@@ -26,6 +26,7 @@ PAGES = {
     "/desk": "no-cache",
     "/desk/bookings/0197": "no-cache",
     "/login": "no-store",
+    "/account": "no-store",
     f"/job/{TOKEN}": "no-store",
 }
 OUTSIDE = [

@@ -75,6 +75,7 @@ VARIANTS = {"booking.moved", "booking.taken", "booking.cancelled_late", "booking
 CODES: Mapping[tuple[str, str], Iterable[str]] = {
     ("book", "category"): {package.category for package in load().packages.values()},
     ("book", "wish"): [f"{wish}{end}" for wish in Wish for end in ("", "_hint")],
+    ("account", "state"): BookingState,
     ("desk", "audience"): Audience,
     ("desk", "award"): AwardState,
     ("desk", "by"): ["customer", "friend", "guardian", "operator", "partner", "system", "you"],

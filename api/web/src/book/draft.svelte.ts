@@ -31,6 +31,8 @@ const EMPTY = {
   spoken: '' as Language | '',
   quote: null as Quote | null,
   quotedFor: '',
+  /** The earlier booking whose friend is asked first, with its link where nobody is signed in. */
+  askFirst: null as { id: string; name: string; token?: string } | null,
   /** All steps have been completed once: each change leads back to the last step. */
   checked: false,
   /** Sent, without a response yet: nothing may change until there is one. */
@@ -116,13 +118,14 @@ export function maySolve(): boolean {
 
 /** Send a booking, with a proof of work where the API asks for one. */
 async function send(body: Order, once: Once): Promise<Schema<'BookingCreatedResponse'>> {
+  const token = draft.askFirst?.token ? { token: draft.askFirst.token } : {};
   try {
-    return await api.post('/v1/bookings', { body, once });
+    return await api.post('/v1/bookings', { body, once, ...token });
   } catch (error) {
     if (!(error instanceof Refused) || error.code !== 'proof-required' || !maySolve()) throw error;
     const { solve } = await import('./work');
     const proof = await solve(error.more.challenge as Challenge);
-    return await api.post('/v1/bookings', { body, once, proof });
+    return await api.post('/v1/bookings', { body, once, proof, ...token });
   }
 }
 
@@ -137,6 +140,7 @@ export async function book(once: Once): Promise<string> {
     wishes: [...wishes],
     ...(notes.trim() ? { notes: notes.trim() } : {}),
     ...(quote ? { quote_id: quote.id } : {}),
+    ...(draft.askFirst ? { ask_first: draft.askFirst.id } : {}),
   };
   const made = await send(body, once);
   return new URL(made.customer_link ?? location.href).pathname;

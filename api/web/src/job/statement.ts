@@ -77,6 +77,11 @@ function plain(key: Plain, tone: Tone, values: Record<string, string>): Statemen
 
 function open(job: Job): Statement {
   const count = job.offers.live;
+  if (job.asked_first) {
+    const values = { name: job.asked_first.first_name, time: until(job.asked_first.until) };
+    const title = say('open.first', values);
+    return { title, text: say('open.first_text', values), tab: say('open.tab'), tone: 'waits' };
+  }
   return {
     title: count ? say('open.title', { count }) : say('open.looking'),
     text: say(job.round > 1 ? 'open.again' : 'open.text'),
