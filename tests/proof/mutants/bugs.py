@@ -133,7 +133,7 @@ BUGS: tuple[Mutant, ...] = (
         "standard time all year",
         "quiet hours are an hour off all summer",
         "dispatch/rules/people/quiet_hours.py",
-        "    local = now.astimezone(_zone(market))\n",
+        "    local = now.astimezone(zone(market))\n",
         "    from datetime import timedelta, timezone\n"
         "    local = now.astimezone(timezone(timedelta(hours=1)))\n",
         "tests/rules/test_quiet_hours.py",
