@@ -57,6 +57,7 @@ OUTCOMES: Mapping[str, str] = {
     "AT_CAPACITY": "had reached the own limit of open jobs",
     "TOO_MANY_OFFERS": "had reached the limit of live offers",
     "QUIET_HOURS": "had quiet hours",
+    "OUTSIDE_PLAN": "outside the hours of their plan, or on holiday",
 }
 
 app = typer.Typer(help="Bookings and their history.")

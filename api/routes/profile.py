@@ -1,8 +1,9 @@
-"""A friend's own profile: base, radius, quiet hours, languages, capacity."""
+"""A friend's own profile: base, radius, quiet hours, plan, languages, capacity."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import date
 from typing import Any
 
 from fastapi import APIRouter
@@ -23,6 +24,7 @@ from data.seed import catalogue
 from dispatch.flows.people import friends, profile
 from dispatch.flows.people.friends import CapacityTooLow, ProfileChange
 from dispatch.rules.people.applications import ApplicationUndecided
+from dispatch.rules.people.weekly_plan import DaySpan, Holiday, PlanInvalid
 from dispatch.rules.refusals import NotFound
 from dispatch.rules.trust.base_moves import BaseMovedLately
 from dispatch.rules.trust.limits import BeyondLimit, PausedByAlarm
@@ -55,7 +57,7 @@ async def change_my_profile(
     body: people_schemas.ProfileRequest,
     accept_language: AcceptLanguage = None,
 ) -> people_schemas.ProfileResponse:
-    """Change the given fields; null clears `quiet`. Effective from the next booking on.
+    """Change the given fields; null clears `quiet` and `week`. Effective from the next booking on.
 
     The base can be moved once in 24 hours; the problem says when the next move is possible.
     Capacity and radius go up to what the desk allows.
@@ -74,6 +76,8 @@ async def change_my_profile(
             "is more than the desk allows you",
             f"send {beyond.most} at most, or ask the desk for more",
         ) from None
+    except PlanInvalid as wrong:
+        raise InvalidField(wrong.name, wrong.problem, wrong.cure) from None
     except AddressRefused as refused:
         raise InvalidField("base", refused.problem, refused.cure) from None
     return await _present_profile(rt, caller.friend_id, row, accept_language)
@@ -85,6 +89,9 @@ def _change(body: people_schemas.ProfileRequest) -> ProfileChange:
         base=Point(body.base.lat, body.base.lon) if body.base else None,
         quiet=_quiet_hours(body.quiet) if body.quiet else None,
         clear_quiet="quiet" in body.model_fields_set and body.quiet is None,
+        week=None if body.week is None else [_day_span(one) for one in body.week],
+        clear_week="week" in body.model_fields_set and body.week is None,
+        holidays=None if body.holidays is None else [_holiday(one) for one in body.holidays],
         paused=body.paused,
         languages=tuple(body.languages) if body.languages else None,
         capacity=body.capacity,
@@ -93,6 +100,15 @@ def _change(body: people_schemas.ProfileRequest) -> ProfileChange:
 
 def _quiet_hours(body: people_schemas.QuietHoursUpdate) -> QuietHours:
     return QuietHours(from_minute=_minute(body.from_), until_minute=_minute(body.until))
+
+
+def _day_span(body: people_schemas.DaySpanUpdate) -> DaySpan:
+    day = list(people_schemas.Weekday).index(body.day)
+    return DaySpan(day, _minute(body.from_), _minute(body.until))
+
+
+def _holiday(body: people_schemas.HolidayUpdate) -> Holiday:
+    return Holiday(date.fromisoformat(body.from_), date.fromisoformat(body.until))
 
 
 def _minute(time: str) -> int:
@@ -119,6 +135,7 @@ async def _present_profile(
         capacity=row["capacity"],
         open_jobs=row["open_jobs"],
         quiet=presenters.present_quiet_hours(row),
+        **presenters.present_plan(row),
         state=row["state"],
         paused=row["state"] == FriendState.PAUSED,
         certificates=[_certificate(one, language) for one in held],

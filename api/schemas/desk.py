@@ -10,7 +10,7 @@ from uuid import UUID
 from pydantic import Field, WithJsonSchema
 
 from api.schemas.base import Money, ResponseModel
-from api.schemas.people import Base, QuietHours
+from api.schemas.people import Base, DaySpan, Holiday, QuietHours
 from api.schemas.responses import BookingResponse, Event
 from data.enums import (
     Audience,
@@ -310,6 +310,8 @@ class FriendDetailsResponse(ResponseModel):
     open_jobs: int
     live_offers: int
     quiet: QuietHours | None
+    week: list[DaySpan] | None
+    holidays: list[Holiday]
     certificates: list[HeldCertificate]
     communities: list[str]
     stars: float | None

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import Any, Final, Self
+from datetime import date, datetime
+from enum import StrEnum
+from typing import Annotated, Any, Final, Self
 from uuid import UUID
 
 from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from api.schemas.base import RequestModel, ResponseModel, example
 from api.schemas.fields import (
+    HOLIDAYS_MAX,
+    SPANS_MAX,
     Capacity,
+    Day,
     Email,
     Endpoint,
     Flag,
     Languages,
     Lat,
+    LocalEnd,
     LocalTime,
     LoginCode,
     Lon,
@@ -144,21 +149,50 @@ class QuietHoursUpdate(RequestModel):
         return self
 
 
+class Weekday(StrEnum):
+    """A day of the week, in the order of the week."""
+
+    MONDAY = "monday"
+    TUESDAY = "tuesday"
+    WEDNESDAY = "wednesday"
+    THURSDAY = "thursday"
+    FRIDAY = "friday"
+    SATURDAY = "saturday"
+    SUNDAY = "sunday"
+
+
+class DaySpanUpdate(RequestModel):
+    """Local times of a day between which to be asked; over midnight when `until` is earlier."""
+
+    day: Weekday
+    from_: LocalTime = Field(alias="from")
+    until: LocalEnd = Field(description="Up to 24:00.")
+
+
+class HolidayUpdate(RequestModel):
+    """The first and the last day of a holiday."""
+
+    from_: Day = Field(alias="from")
+    until: Day
+
+
 PROFILE_EXAMPLE: Final = {
     "radius_m": 8000,
     "base": {"lat": 47.3769, "lon": 8.5417},
     "quiet": {"from": "22:00", "until": "07:00"},
+    "week": [{"day": "monday", "from": "08:00", "until": "12:00"}],
+    "holidays": [{"from": "2026-12-24", "until": "2027-01-02"}],
     "paused": False,
     "languages": ["de", "en"],
     "capacity": 3,
 }
 
 
-def _only_quiet_nullable(schema: dict[str, Any]) -> None:
-    """Remove null, the default of omitted fields, from all types except quiet hours."""
+def _only_hours_nullable(schema: dict[str, Any]) -> None:
+    """Remove null, the default of omitted fields, from all types except quiet hours and week."""
     for name, field in schema["properties"].items():
         field.pop("default", None)
-        if name != "quiet":
+        if name not in ("quiet", "week"):
             field.update(field.pop("anyOf")[0])
     schema["examples"] = [PROFILE_EXAMPLE]
 
@@ -166,16 +200,22 @@ def _only_quiet_nullable(schema: dict[str, Any]) -> None:
 class ProfileRequest(RequestModel):
     """The fields to change; omitted ones stay."""
 
-    model_config = ConfigDict(extra="forbid", json_schema_extra=_only_quiet_nullable)
+    model_config = ConfigDict(extra="forbid", json_schema_extra=_only_hours_nullable)
 
     radius_m: RadiusM | None = None
     base: BaseUpdate | None = None
     quiet: QuietHoursUpdate | None = Field(None, description="Null for no quiet hours.")
+    week: Annotated[list[DaySpanUpdate], Field(max_length=SPANS_MAX)] | None = Field(
+        None, description="The only hours to be asked in; null for any time."
+    )
+    holidays: Annotated[list[HolidayUpdate], Field(max_length=HOLIDAYS_MAX)] | None = None
     paused: Flag | None = None
     languages: Languages | None = None
     capacity: Capacity | None = None
 
-    @field_validator("radius_m", "base", "paused", "languages", "capacity", mode="before")
+    @field_validator(
+        "radius_m", "base", "holidays", "paused", "languages", "capacity", mode="before"
+    )
     @classmethod
     def _refuse_null(cls, value: Any) -> Any:
         if value is None:
@@ -313,6 +353,21 @@ class QuietHours(ResponseModel):
     until: str
 
 
+class DaySpan(QuietHours):
+    """Local times of a day between which the friend may be asked; 24:00 is its end."""
+
+    day: Weekday
+
+
+class Holiday(ResponseModel):
+    """The first and the last day of a holiday."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, serialize_by_alias=True)
+
+    from_: date = Field(alias="from")
+    until: date
+
+
 class Certificate(ResponseModel):
     """A certificate of a friend; `valid_until` is null without an end."""
 
@@ -344,6 +399,8 @@ class ProfileResponse(ResponseModel):
     capacity: int
     open_jobs: int
     quiet: QuietHours | None
+    week: list[DaySpan] | None
+    holidays: list[Holiday]
     state: FriendState
     paused: bool
     certificates: list[Certificate]

@@ -21,8 +21,9 @@ from data.records.catalogue import Package
 from data.records.files import Identity, StoredFile
 from data.records.ids import OfferId
 from data.records.jobs import Award, Booking, Job
+from data.records.people import Plan
 from data.seed import catalogue
-from data.store import read_models
+from data.store import friends, read_models
 from data.store.reviews import OpenReport, PublicProfile
 from dispatch.flows.execute import CommandResult
 from dispatch.flows.jobs.reviews import SeenReview
@@ -30,6 +31,7 @@ from dispatch.rules.jobs import cancellation, contact, contest, matching, visibi
 from dispatch.rules.jobs import job as rules
 from dispatch.rules.money import earnings
 from dispatch.rules.people.names import first_name
+from dispatch.rules.people.weekly_plan import split_week
 from dispatch.rules.policy import HOUR, Policy
 from dispatch.rules.trust.disclosure import may_know_customer
 from geo import cells
@@ -430,6 +432,20 @@ def present_quiet_hours(row: Mapping[str, Any]) -> people_schemas.QuietHours | N
         return None
     hours = {"from": _time(row["quiet_from"]), "until": _time(row["quiet_until"])}
     return people_schemas.QuietHours.model_validate(hours)
+
+
+def present_plan(row: Mapping[str, Any]) -> dict[str, Any]:
+    """`week` and `holidays` from a friend's row."""
+    plan = friends.plan(row) or Plan()
+    days = list(people_schemas.Weekday)
+    spans = [
+        {"day": days[one.day], "from": _time(one.from_minute), "until": _time(one.until_minute)}
+        for one in split_week(plan.week or ())
+    ]
+    return {
+        "week": None if plan.week is None else spans,
+        "holidays": [{"from": first, "until": last} for first, last in plan.holidays],
+    }
 
 
 def _time(minute: int) -> str:

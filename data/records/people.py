@@ -57,6 +57,18 @@ class QuietHours:
     until_minute: int
 
 
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """When a friend may be asked, in local time.
+
+    `week` are spans of minutes since Monday 00:00, None for any time; one past the end of Sunday
+    ends after minute 10,080. `holidays` are the first and the last day of each.
+    """
+
+    week: tuple[tuple[int, int], ...] | None = None
+    holidays: tuple[tuple[date, date], ...] = ()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Friend:
     """A neighbourhood helper with all facts that decide whether to make an offer.
@@ -84,6 +96,7 @@ class Friend:
     hand_backs_per_day: int | None = None
     certificates: tuple[HeldCertificate, ...] = ()
     quiet: QuietHours | None = None
+    plan: Plan | None = None
     communities: frozenset[PartnerId] = frozenset()
     blocked: frozenset[CustomerKey] = frozenset()
     channels: frozenset[Channel] = frozenset({Channel.MAIL})

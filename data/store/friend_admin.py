@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import astuple, dataclass
-from datetime import datetime
+from datetime import date, datetime
+from itertools import chain
 
 import asyncpg
 
@@ -167,6 +168,20 @@ async def set_quiet(tx: Connection, friend_id: FriendId, quiet: QuietHours | Non
     """Set or clear a friend's quiet hours."""
     span = (quiet.from_minute, quiet.until_minute) if quiet else (None, None)
     await tx.execute(sql.set_quiet, friend_id, *span)
+
+
+async def set_week(
+    tx: Connection, friend_id: FriendId, week: Sequence[tuple[int, int]] | None
+) -> None:
+    """Set the hours of the week in which a friend may be asked; None is any time."""
+    await tx.execute(sql.set_week, friend_id, None if week is None else [*chain(*week)])
+
+
+async def set_holidays(
+    tx: Connection, friend_id: FriendId, holidays: Sequence[tuple[date, date]]
+) -> None:
+    """Set a friend's holidays."""
+    await tx.execute(sql.set_holidays, friend_id, [*chain(*holidays)] or None)
 
 
 async def set_reach(

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
-from datetime import datetime
+from datetime import date, datetime
+from functools import lru_cache
+from typing import Any
 from uuid import UUID
 
 import asyncpg
@@ -13,7 +15,7 @@ from data.db import Connection
 from data.enums import Channel, FriendState, Tier
 from data.markets import Language, Market
 from data.records.ids import FriendId
-from data.records.people import Friend, HeldCertificate, QuietHours
+from data.records.people import Friend, HeldCertificate, Plan, QuietHours
 from data.replace import replace
 
 sql = sql_loader.load("friends")
@@ -150,10 +152,27 @@ def friend(row: asyncpg.Record) -> Friend:
         quiet=QuietHours(from_minute=row["quiet_from"], until_minute=row["quiet_until"])
         if has_quiet_hours
         else None,
+        plan=plan(row),
         communities=frozenset(row["communities"]),
         blocked=frozenset(row["blocked"]),
         version=row["version"],
         born=row["born"],
         guarded=row["guarded"],
         channels=CHANNELS[row["has_mail"], row["has_phone"]],
+    )
+
+
+def plan(row: asyncpg.Record | Mapping[str, Any]) -> Plan | None:
+    """Return the plan in a friend's row, None if there is none; equal ones are one object."""
+    week, holidays = row["week"], row["holidays"]
+    if week is None and holidays is None:
+        return None
+    return _plan(None if week is None else tuple(week), tuple(holidays or ()))
+
+
+@lru_cache(maxsize=10_000)
+def _plan(week: tuple[int, ...] | None, holidays: tuple[date, ...]) -> Plan:
+    return Plan(
+        week=None if week is None else tuple(zip(week[::2], week[1::2], strict=True)),
+        holidays=tuple(zip(holidays[::2], holidays[1::2], strict=True)),
     )

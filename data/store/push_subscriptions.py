@@ -16,7 +16,8 @@ from data.db import Connection
 from data.enums import FriendState
 from data.markets import Language, Market
 from data.records.ids import FriendId
-from data.records.people import QuietHours
+from data.records.people import Plan, QuietHours
+from data.store.friends import plan
 
 sql = sql_loader.load("push_subscriptions")
 
@@ -51,6 +52,7 @@ class FriendStatus:
     market: Market
     language: Language
     quiet: QuietHours | None
+    plan: Plan | None
     open_jobs: int
     capacity: int
     placed: bool
@@ -126,6 +128,7 @@ async def friend_status(tx: Connection, friend_id: FriendId) -> FriendStatus | N
         market=Market(row["market"]),
         language=Language(row["language"]),
         quiet=quiet,
+        plan=plan(row),
         open_jobs=row["open_jobs"],
         capacity=row["capacity"],
         placed=row["placed"],

@@ -32,6 +32,8 @@ async def test_a_friend_sees_all_stored_data_about_themselves(api):
         "capacity": 20,
         "open_jobs": 0,
         "quiet": None,
+        "week": None,
+        "holidays": [],
         "state": "active",
         "paused": False,
         "certificates": seen["certificates"],
@@ -57,6 +59,14 @@ async def test_certificates_are_named_in_the_language_that_is_read(api):
         assert names == {"mac": "Mac et macOS", "wifi": "Wi-Fi et réseau domestique"}
 
 
+def span(from_: str, until: str, day: str = "monday") -> dict[str, str]:
+    return {"day": day, "from": from_, "until": until}
+
+
+def holiday(from_: str, until: str) -> dict[str, str]:
+    return {"from": from_, "until": until}
+
+
 async def test_given_fields_change_and_all_others_stay(api, rt):
     me = await api.friend("f1")
     before = (await me.get(PATH)).json()
@@ -64,6 +74,12 @@ async def test_given_fields_change_and_all_others_stay(api, rt):
         "radius_m": 8000,
         "base": {"lat": 47.3769, "lon": 8.5417},
         "quiet": {"from": "22:00", "until": "07:00"},
+        "week": [
+            {"day": "monday", "from": "08:00", "until": "12:00"},
+            {"day": "monday", "from": "22:00", "until": "02:00"},
+            {"day": "sunday", "from": "00:00", "until": "24:00"},
+        ],
+        "holidays": [{"from": "2026-12-24", "until": "2027-01-02"}],
         "paused": True,
         "languages": ["en", "fr"],
         "capacity": 4,
@@ -73,8 +89,8 @@ async def test_given_fields_change_and_all_others_stay(api, rt):
     changed = before | change | {"state": "paused"}
     assert answer.json() == changed == (await me.get(PATH)).json()
     assert rt.index.get(api.friends["f1"]).radius_m == 8000
-    again = await patch(me, {"paused": False, "quiet": None})
-    assert again.json() == before | change | {"paused": False, "quiet": None}
+    again = await patch(me, {"paused": False, "quiet": None, "week": None})
+    assert again.json() == before | change | {"paused": False, "quiet": None, "week": None}
     assert (await patch(me, {})).json() == again.json()
 
 
@@ -102,6 +118,21 @@ async def test_a_paused_friend_gets_no_offer(api):
         ({"quiet": {"from": "22:00", "until": "22:00"}}, "quiet.until", "paused"),
         ({"quiet": {"from": "22:00"}}, "quiet.until", "missing"),
         ({"quiet": "22:00-07:00"}, "quiet", "object"),
+        ({"week": [span("08:00", "25:00")]}, "week.0.until", "form"),
+        ({"week": [span("24:00", "07:00")]}, "week.0.from", "form"),
+        ({"week": [span("08:00", "08:00")]}, "week.0.until", "whole day"),
+        ({"week": [span("08:00", "12:00"), span("11:59", "13:00")]}, "week.1", "overlaps"),
+        ({"week": [span("22:00", "07:00", "sunday"), span("06:00", "08:00")]}, "week.1", "overl"),
+        ({"week": [span("08:00", "12:00", "caturday")]}, "week.0.day", "one of"),
+        ({"week": [span("08:00", "12:00")] * 43}, "week", "at most 42"),
+        ({"week": []}, "week", "paused"),
+        ({"holidays": [holiday("2026-12-24", "2026-12-23")]}, "holidays.0.until", "before"),
+        ({"holidays": [holiday("2026-12-24", "2036-12-24")]}, "holidays.0.until", "365 days"),
+        ({"holidays": [holiday("2029-01-01", "2029-01-02")]}, "holidays.0.until", "too far"),
+        ({"holidays": [holiday("2026-02-30", "2026-03-02")]}, "holidays.0.from", "no day"),
+        ({"holidays": [holiday("1.3.2026", "2026-03-02")]}, "holidays.0.from", "form"),
+        ({"holidays": [holiday("2026-12-24", "2026-12-26")] * 2}, "holidays.1", "overlaps"),
+        ({"holidays": None}, "holidays", "omit it"),
         ({"paused": "yes"}, "paused", ""),
         ({"languages": []}, "languages", "at least 1"),
         ({"languages": ["de", "de"]}, "languages", "once"),

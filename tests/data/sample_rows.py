@@ -92,6 +92,8 @@ def rows() -> dict[str, dict[str, Any]]:
             "open_jobs": 0,
             "quiet_from": None,
             "quiet_until": None,
+            "week": [480, 720, 10_000, 10_200],
+            "holidays": [NOW.date(), NOW.date(), NOW.date(), NOW.date()],
             "created_at": NOW,
         },
         "guardianships": {

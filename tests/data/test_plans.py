@@ -282,6 +282,8 @@ OPTIONAL: Mapping[str, frozenset[str]] = {
             "set_state",
             "set_limits",
             "set_quiet",
+            "set_week",
+            "set_holidays",
             "set_reach",
             "set_base",
             "record_base_move",

@@ -3,7 +3,7 @@
 import asyncio
 from collections import Counter
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from itertools import repeat
 from math import inf
 from random import Random
@@ -45,6 +45,7 @@ CHOICES = {
     "capacity": [1, 2, 3],
     "market": [Market.CH, Market.CH, Market.CH, Market.CH, Market.DE],
 }
+DAYS = [date(2026, 3, 2), date(2026, 3, 3)]
 ALL_FRIENDS = """
     SELECT f.*, p.lat, p.lon, ARRAY(SELECT customer_key FROM blocks WHERE friend_id = f.id) keys,
       ARRAY(SELECT certificate FROM friend_certificates c WHERE c.friend_id = f.id
@@ -68,6 +69,17 @@ def is_quiet(friend, now: datetime) -> bool:
     return (minute - friend["quiet_from"]) % 1440 < span
 
 
+def is_off(friend, now: datetime) -> bool:
+    local = now.astimezone(ZoneInfo("Europe/Zurich"))
+    if local.date() in (friend["holidays"] or ()):
+        return True
+    if friend["week"] is None:
+        return False
+    minute = (local.weekday() * 24 + local.hour) * 60 + local.minute
+    first, last = friend["week"]
+    return not first <= minute < last
+
+
 def reasons_against(friend, booking, certificates, tier, now: datetime) -> set[Outcome]:
     """Every reason not to ask a friend, written from DESIGN independently of the rules."""
     return {
@@ -85,6 +97,7 @@ def reasons_against(friend, booking, certificates, tier, now: datetime) -> set[O
             Outcome.AT_CAPACITY: friend["open_jobs"] >= friend["capacity"],
             Outcome.TOO_MANY_OFFERS: friend["live"] >= 5,
             Outcome.QUIET_HOURS: is_quiet(friend, now),
+            Outcome.OUTSIDE_PLAN: is_off(friend, now),
         }.items()
         if holds
     }
@@ -163,6 +176,12 @@ async def populate(rt, owner, chance: Random, count: int, partner) -> None:
                 friend_id,
                 *chance.sample(range(0, 1440, 30), 2),
             )
+        await owner.execute(
+            "UPDATE friends SET week = $2, holidays = $3 WHERE id = $1",
+            friend_id,
+            chance.choice([*[None] * 8, sorted(chance.sample(range(0, 7000, 30), 2))]),
+            chance.choice([*[None] * 8, [chance.choice(DAYS)] * 2]),
+        )
         if chance.random() < 0.1:
             await owner.execute("UPDATE friends SET open_jobs = capacity WHERE id = $1", friend_id)
         if chance.random() < 0.4:
@@ -255,6 +274,8 @@ CHANGES = {
         WHERE friend_id = (SELECT id FROM friends WHERE ref = $1)""",
     "french": "UPDATE friends SET languages = '{fr}' WHERE ref = $1",
     "quiet": "UPDATE friends SET quiet_from = 0, quiet_until = 1439 WHERE ref = $1",
+    "planned": "UPDATE friends SET week = '{0,1}' WHERE ref = $1",
+    "away": "UPDATE friends SET holidays = ARRAY[moment(), moment()]::date[] WHERE ref = $1",
     "apart": """INSERT INTO blocks SELECT id, encode(sha256('vera@example.com'), 'hex'), true,
         moment() FROM friends WHERE ref = $1""",
 }
@@ -374,6 +395,24 @@ async def test_an_order_with_swapped_coordinates_is_refused(rt):
 
 
 EVENING = datetime(2026, 3, 2, 21, 0, tzinfo=UTC)
+
+
+async def test_friends_outside_their_week_are_asked_from_its_first_minute(rt, owner, clock):
+    await clock.set(EVENING)
+    refs = await import_neighbours(rt, 2)
+    await owner.execute("UPDATE friends SET week = '{1800,1860}'")  # Tuesday, 6 to 7
+    await load_index(rt)
+    done = await book_job(rt)
+    assert done.job.booking.state is BookingState.UNFILLED
+    await clock.set(EVENING + timedelta(hours=8) - timedelta(microseconds=1))
+    assert await commands.fire_due_timers(rt, 10) == 1
+    assert await owner.fetchval("SELECT count(*) FROM offers") == 0
+    await clock.advance(rt.policy.retry_every)
+    await commands.fire_due_timers(rt, 10)
+    rows = await owner.fetch("SELECT friend_id FROM offers WHERE state = 'live'")
+    assert {row["friend_id"] for row in rows} == set(refs.values())
+    refused = await owner.fetchval("SELECT outcomes::text[] FROM decisions ORDER BY seq LIMIT 1")
+    assert refused == ["OUTSIDE_PLAN", "OUTSIDE_PLAN"]
 
 
 async def test_friends_in_quiet_hours_are_asked_after_them(rt, owner, clock):

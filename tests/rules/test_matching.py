@@ -12,7 +12,7 @@ from data.enums import Channel, FriendState, OfferState, Outcome, PackageTier, T
 from data.markets import Language, Market
 from data.records.ids import FriendId, PartnerId, customer_key
 from data.records.jobs import Job
-from data.records.people import HeldCertificate, QuietHours
+from data.records.people import HeldCertificate, Plan, QuietHours
 from dispatch.rules.jobs import matching
 from dispatch.rules.jobs.matching import Nearby
 from dispatch.rules.policy import POLICY
@@ -41,6 +41,7 @@ ALONE = {
     Outcome.AT_CAPACITY: ({"open_jobs": 3}, {}),
     Outcome.TOO_MANY_OFFERS: ({"live_offers": 5}, {}),
     Outcome.QUIET_HOURS: ({"quiet": QuietHours(from_minute=540, until_minute=601)}, {}),
+    Outcome.OUTSIDE_PLAN: ({"plan": Plan(week=((0, 600), (601, 1440)))}, {}),
 }
 
 
@@ -80,6 +81,8 @@ def test_each_reason_alone_keeps_a_friend_from_being_asked(outcome: Outcome):
         ({"born": BORN}, {"today": date(2026, 3, 3)}),
         ({"born": BORN, "guarded": True}, {"min_age": 16}),
         ({"born": date(2010, 3, 2), "guarded": True}, {"min_age": 16}),
+        ({"plan": Plan(week=((600, 601),))}, {}),
+        ({"plan": Plan(week=())}, {"minute": None}),
     ],
 )
 def test_a_friend_exactly_at_a_limit_may_be_asked(of_friend, of_need):
@@ -113,6 +116,7 @@ def remove_reason(outcome: Outcome, person: matching.Friend, away_m: float, want
         Outcome.AT_CAPACITY: {"open_jobs": person.capacity - 1},
         Outcome.TOO_MANY_OFFERS: {"live_offers": wanted.live_offers_max - 1},
         Outcome.QUIET_HOURS: {"quiet": None},
+        Outcome.OUTSIDE_PLAN: {"plan": None},
     }
     if outcome is Outcome.EXCLUDED:
         return person, replace(wanted, excluded=wanted.excluded - {person.id})
@@ -142,6 +146,7 @@ people = st.builds(
             QuietHours(from_minute=0, until_minute=1),
         ]
     ),
+    plan=st.sampled_from([None, Plan(week=((0, 420),))]),
 )
 wishes = st.builds(
     need,

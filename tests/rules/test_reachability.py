@@ -7,7 +7,7 @@ import pytest
 
 from data.enums import FriendState
 from data.markets import Market
-from data.records.people import QuietHours
+from data.records.people import Plan, QuietHours
 from dispatch.rules.people.push_endpoints import EndpointRefused, check_push_endpoint
 from dispatch.rules.people.reachability import Obstacle, obstacles
 
@@ -18,6 +18,7 @@ class Status:
     state: FriendState = FriendState.ACTIVE
     market: Market = Market.CH
     quiet: QuietHours | None = None
+    plan: Plan | None = None
     open_jobs: int = 0
     capacity: int = 1
     placed: bool = True
@@ -33,6 +34,8 @@ class Status:
         ({"state": FriendState.APPLICANT}, (Obstacle.APPLICANT,)),
         ({"quiet": QuietHours(from_minute=600, until_minute=660)}, (Obstacle.QUIET_HOURS,)),
         ({"quiet": QuietHours(from_minute=660, until_minute=600)}, ()),
+        ({"plan": Plan(week=((601, 660),))}, (Obstacle.OUTSIDE_PLAN,)),
+        ({"plan": Plan(week=((600, 601),))}, ()),
         ({"open_jobs": 1}, (Obstacle.AT_CAPACITY,)),
         ({"placed": False}, (Obstacle.NO_BASE,)),
         ({"certified": False}, (Obstacle.NO_CERTIFICATE,)),

@@ -118,7 +118,7 @@ def test_when_enough_are_found_those_as_near_as_all_are_listed_are_counted():
 def test_friends_of_one_profile_have_one_reason():
     """The profile is all of a friend but identity, place and what only other rules read."""
     kept = {field.name for field in fields(Friend)} - matching.NOT_IN_REASON
-    for name, value in {"open_jobs": 1, "quiet": 1, "blocked": 1, "channels": 1}.items():
+    for name, value in {"open_jobs": 1, "quiet": 1, "plan": 1, "blocked": 1, "channels": 1}.items():
         assert name in kept
         assert matching.profile(friend(1)) != matching.profile(friend(1, **{name: value}))
     alike = friend(2, radius_m=7, taken=3, handed_back=1, jobs_per_day=1, version=9)

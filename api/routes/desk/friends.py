@@ -166,6 +166,7 @@ async def _details(
             },
             "base": _base(row),
             "quiet": presenters.present_quiet_hours(row),
+            **presenters.present_plan(row),
             "notes": presenters.present_notes(row["desk_notes"], names),
         }
     )

@@ -40,7 +40,8 @@ FROM unnest($1::uuid[], $2::text[]) AS t (i, p) WHERE s.id = t.i
 
 -- name: friend_status
 -- What may prevent offers to a friend, whatever the booking.
-SELECT moment() AS now, f.state, f.market, f.quiet_from, f.quiet_until, f.open_jobs, f.capacity, p.language,
+SELECT moment() AS now, f.state, f.market, f.quiet_from, f.quiet_until, f.week, f.holidays, f.open_jobs,
+       f.capacity, p.language,
        p.lat IS NOT NULL AS placed,
        EXISTS (SELECT FROM friend_certificates c WHERE c.friend_id = f.id AND c.valid @> moment()) AS certified
 FROM friends f JOIN people p ON p.id = f.id WHERE f.id = $1

@@ -20,8 +20,10 @@ from dispatch.flows import journal
 from dispatch.flows.people import certificates, friend_edits
 from dispatch.flows.people.sessions import end_access
 from dispatch.rules.journal import OF_STATE, Happening
+from dispatch.rules.people.ages import local_day
 from dispatch.rules.people.applications import check_accepted
 from dispatch.rules.people.desk_notes import NotesFull
+from dispatch.rules.people.weekly_plan import DaySpan, Holiday, build_holidays, build_week
 from dispatch.rules.refusals import NotFound, Refused
 from dispatch.rules.trust import base_moves, limits
 from dispatch.runtime import Runtime
@@ -65,12 +67,15 @@ class ImportCounts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProfileChange:
-    """Changes to a friend's profile; None leaves a field as it is."""
+    """Changes to a friend's profile; None leaves a field as it is, no `week` is any time."""
 
     radius_m: int | None = None
     base: Point | None = None
     quiet: QuietHours | None = None
     clear_quiet: bool = False
+    week: Sequence[DaySpan] | None = None
+    clear_week: bool = False
+    holidays: Sequence[Holiday] | None = None
     paused: bool | None = None
     languages: tuple[Language, ...] | None = None
     capacity: int | None = None
@@ -246,7 +251,8 @@ async def profile(rt: Runtime, friend_id: FriendId) -> Any:
 async def change_profile(rt: Runtime, friend_id: FriendId, change: ProfileChange) -> Any:
     """Change a profile; returns the new one.
 
-    Raises CapacityTooLow, BaseMovedLately, BeyondLimit, PausedByAlarm, ApplicationUndecided.
+    Raises CapacityTooLow, BaseMovedLately, BeyondLimit, PausedByAlarm, ApplicationUndecided,
+    PlanInvalid.
     """
     if change.base is not None:
         row = await profile(rt, friend_id)
@@ -267,6 +273,7 @@ async def _apply(rt: Runtime, tx: Connection, friend_id: FriendId, change: Profi
         await _set_paused(tx, row, paused=change.paused)
     if change.quiet is not None or change.clear_quiet:
         await friend_admin.set_quiet(tx, friend_id, change.quiet)
+    await _set_plan(tx, row, change)
     if change.base is not None:
         await _move_base(rt, tx, row, change.base)
     _check_limits(rt, row, change)
@@ -280,6 +287,16 @@ async def _apply(rt: Runtime, tx: Connection, friend_id: FriendId, change: Profi
                 await friend_admin.set_capacity(tx, friend_id, change.capacity)
         except ConstraintViolation:
             raise CapacityTooLow("finish or hand back jobs first") from None
+
+
+async def _set_plan(tx: Connection, row: Any, change: ProfileChange) -> None:
+    friend_id = FriendId(row["id"])
+    if change.week is not None or change.clear_week:
+        week = None if change.week is None else build_week(change.week)
+        await friend_admin.set_week(tx, friend_id, week)
+    if change.holidays is not None:
+        today = local_day(await moment(tx), Market(row["market"]))
+        await friend_admin.set_holidays(tx, friend_id, build_holidays(change.holidays, today))
 
 
 async def _move_base(rt: Runtime, tx: Connection, row: Any, base: Point) -> None:

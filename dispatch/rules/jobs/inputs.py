@@ -14,8 +14,9 @@ from data.enums import Channel, FriendState, Outcome, Tier
 from data.markets import Market
 from data.records.decisions import FriendFacts, Inputs, Search
 from data.records.ids import CustomerKey, FriendId
-from data.records.people import Friend, HeldCertificate, QuietHours
+from data.records.people import Friend, HeldCertificate, Plan, QuietHours
 from dispatch.rules.jobs.matching import Nearby, Need, Ranking, is_old_enough
+from dispatch.rules.people.weekly_plan import is_off
 
 ACTIVE: Final = 1
 REACHABLE: Final = 1 << 1
@@ -29,10 +30,12 @@ ASKED: Final = 1 << 8
 FAVOURITE: Final = 1 << 9
 TOO_YOUNG: Final = 1 << 10
 """For the package, or without the consent of a guardian: no age is stored."""
+OUTSIDE_PLAN: Final = 1 << 11
 CERTIFIED: Final = 1 << 16
 """Holds the first certificate of the search; each further one has the next bit."""
 
 NO_QUIET_HOURS: Final = (-1, -1)
+NEVER: Final = Plan(week=())
 CUSTOMER: Final = CustomerKey("the customer")
 """Stands for the customer when friends are made again."""
 
@@ -75,8 +78,12 @@ def _flags(friend: Friend, need: Need, certificates: Sequence[str]) -> int:
 
 
 def _bars(friend: Friend, need: Need) -> int:
-    blocked = BLOCKED if need.customer_key in friend.blocked else 0
-    return blocked | EXCLUDED if need.excluded and friend.id in need.excluded else blocked
+    flags = BLOCKED if need.customer_key in friend.blocked else 0
+    if need.excluded and friend.id in need.excluded:
+        flags |= EXCLUDED
+    if friend.plan is not None and need.minute is not None:
+        flags |= OUTSIDE_PLAN if is_off(friend.plan, need.today, need.minute) else 0
+    return flags
 
 
 def _certified(friend: Friend, need: Need, certificates: Sequence[str]) -> int:
@@ -113,6 +120,7 @@ def rebuild(friend_id: FriendId, facts: FriendFacts, search: Search, need: Need)
         quiet=None
         if quiet == NO_QUIET_HOURS
         else QuietHours(from_minute=facts.quiet_from, until_minute=facts.quiet_until),
+        plan=NEVER if flags & OUTSIDE_PLAN else None,
         communities=frozenset({search.community} if search.community and flags & MEMBER else ()),
         blocked=frozenset({CUSTOMER} if flags & BLOCKED else ()),
         channels=frozenset({Channel.MAIL} if flags & REACHABLE else ()),

@@ -26,6 +26,7 @@ from data.replace import replace
 from dispatch.rules.jobs.states import REFUSED_BY_FRIEND
 from dispatch.rules.people import ages
 from dispatch.rules.people.quiet_hours import is_quiet, local_minute
+from dispatch.rules.people.weekly_plan import is_off
 from dispatch.rules.policy import Policy, RankBy
 from geo.point import Point, distance_m
 
@@ -35,7 +36,10 @@ TRAITS: Mapping[str, int] = {word: 1 << bit for bit, word in enumerate([*Market,
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Need:
-    """What one fan-out looks for; None where there is no requirement."""
+    """What one fan-out looks for; None where there is no requirement.
+
+    `minute` and `today` are local time.
+    """
 
     certificates: frozenset[str]
     tier: Tier
@@ -316,8 +320,16 @@ def _busy(friend: Friend, need: Need) -> Outcome | None:
         return Outcome.AT_CAPACITY
     if friend.live_offers >= need.live_offers_max:
         return Outcome.TOO_MANY_OFFERS
-    if friend.quiet is not None and need.minute is not None and is_quiet(friend.quiet, need.minute):
+    if need.minute is not None:
+        return _resting(friend, need.today, need.minute)
+    return None
+
+
+def _resting(friend: Friend, today: date, minute: int) -> Outcome | None:
+    if friend.quiet is not None and is_quiet(friend.quiet, minute):
         return Outcome.QUIET_HOURS
+    if friend.plan is not None and is_off(friend.plan, today, minute):
+        return Outcome.OUTSIDE_PLAN
     return None
 
 

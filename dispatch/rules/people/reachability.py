@@ -9,8 +9,10 @@ from typing import Protocol
 
 from data.enums import FriendState
 from data.markets import Market
-from data.records.people import QuietHours
+from data.records.people import Plan, QuietHours
+from dispatch.rules.people.ages import local_day
 from dispatch.rules.people.quiet_hours import is_quiet, local_minute
+from dispatch.rules.people.weekly_plan import is_off
 
 
 class Obstacle(StrEnum):
@@ -21,6 +23,7 @@ class Obstacle(StrEnum):
     PAUSED = "paused"
     SUSPENDED = "suspended"
     QUIET_HOURS = "quiet_hours"
+    OUTSIDE_PLAN = "outside_plan"
     AT_CAPACITY = "at_capacity"
     NO_BASE = "no_base"
     NO_CERTIFICATE = "no_certificate"
@@ -53,6 +56,8 @@ class FriendStatus(Protocol):
     @property
     def quiet(self) -> QuietHours | None: ...
     @property
+    def plan(self) -> Plan | None: ...
+    @property
     def open_jobs(self) -> int: ...
     @property
     def capacity(self) -> int: ...
@@ -64,12 +69,14 @@ class FriendStatus(Protocol):
 
 def obstacles(friend: FriendStatus, *, phones: int) -> tuple[Obstacle, ...]:
     """All obstacles to the next offer of a friend with this number of subscribed phones."""
+    minute, today = local_minute(friend.now, friend.market), local_day(friend.now, friend.market)
     hindered = {
         Obstacle.NO_PHONE: phones == 0,
         Obstacle.APPLICANT: friend.state is FriendState.APPLICANT,
         Obstacle.PAUSED: friend.state is FriendState.PAUSED,
         Obstacle.SUSPENDED: friend.state is FriendState.SUSPENDED,
-        Obstacle.QUIET_HOURS: is_quiet(friend.quiet, local_minute(friend.now, friend.market)),
+        Obstacle.QUIET_HOURS: is_quiet(friend.quiet, minute),
+        Obstacle.OUTSIDE_PLAN: friend.plan is not None and is_off(friend.plan, today, minute),
         Obstacle.AT_CAPACITY: friend.open_jobs >= friend.capacity,
         Obstacle.NO_BASE: not friend.placed,
         Obstacle.NO_CERTIFICATE: not friend.certified,
