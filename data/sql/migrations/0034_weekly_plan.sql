@@ -1,6 +1,6 @@
 -- A friend may say in which hours of the week to be asked, in minutes since Monday 00:00 (one span may run past the end of
 -- Sunday), and on which days not, both ends included. An older tekkie cannot read the outcome of the others.
--- works from 0033
+-- works from 0034
 
 ALTER TYPE outcome ADD VALUE 'OUTSIDE_PLAN';
 CREATE FUNCTION ascends(list anyarray) RETURNS boolean LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
