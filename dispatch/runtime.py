@@ -11,7 +11,7 @@ from uuid import UUID
 from uuid_utils.compat import uuid7
 
 from data.db import Pool
-from data.records.catalogue import Package
+from data.records.catalogue import Catalogue, Package
 from data.records.ids import FriendId
 from data.records.jobs import Changes
 from data.replace import replace
@@ -40,7 +40,7 @@ class Runtime:
 
     pool: Pool
     index: FriendIndex
-    packages: Mapping[str, Package]
+    catalogue: Catalogue
     gazetteer: Gazetteer
     geocoder: Geocoder
     settings: Settings
@@ -54,6 +54,11 @@ class Runtime:
     mark: str | None = None
     kept_policies: set[UUID] = field(default_factory=set)
     http: httpx2.AsyncClient | None = None
+
+    @property
+    def packages(self) -> Mapping[str, Package]:
+        """The packages on sale, by code."""
+        return self.catalogue.on_sale
 
     def adjust_counters(
         self, friend_id: FriendId, *, open_jobs: int = 0, live_offers: int = 0

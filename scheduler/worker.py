@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from data.enums import Channel
 from data.records.jobs import Changes
 from data.store.outbox import Backlog
-from dispatch.flows import maintenance
+from dispatch.flows import catalogue, maintenance
 from dispatch.runtime import Runtime
 from scheduler import deadlines, deliveries, housekeeping, index_feed, retention
 from scheduler.account_mails import AccountMails
@@ -28,6 +28,7 @@ from scheduler.ticker import Ticker
 BACKLOG_EVERY_S = 5.0
 SWEPT_WITHIN_S = 15.0
 TICKS_END_WITHIN_S = 5.0
+CATALOGUE_EVERY_S = 1.0
 SENDING_ENDS_WITHIN_S = 4.0
 
 
@@ -94,7 +95,7 @@ class Worker:
         ticker.every(deliveries.EVERY_S, "account mails", self._account_mails.tick)
         ticker.every(deliveries.EVERY_S, "errands", self._errands.tick)
         ticker.every(deliveries.EVERY_S, "notices", self._notices.tick)
-        _feed(ticker, IndexFeed(rt, mark or rt.mark))
+        _feed(ticker, rt, mark)
         ticker.every(housekeeping.EVERY_S, "housekeeping", self._keep_house)
         ticker.every(retention.EVERY_S, "retention", Retention(rt).tick)
         ticker.every(BACKLOG_EVERY_S, "backlog", self._update_backlog)
@@ -143,9 +144,11 @@ class Worker:
         self._backlog = await maintenance.backlog(self._rt)
 
 
-def _feed(ticker: Ticker, feed: IndexFeed) -> None:
+def _feed(ticker: Ticker, rt: Runtime, mark: str | None) -> None:
+    feed = IndexFeed(rt, mark or rt.mark)
     ticker.every(index_feed.EVERY_S, "feed", feed.follow)
     ticker.every(index_feed.RECONCILE_EVERY_S, "reconcile", feed.reconcile)
+    ticker.every(CATALOGUE_EVERY_S, "catalogue", lambda: catalogue.refresh(rt))
 
 
 @asynccontextmanager
@@ -157,7 +160,7 @@ async def follow_index(
     Yields a function for the seconds since the last update; it returns None before the first.
     """
     ticker = Ticker()
-    _feed(ticker, IndexFeed(rt, mark or rt.mark))
+    _feed(ticker, rt, mark)
     ticker.start()
     try:
         yield lambda: ticker.since_s("feed")

@@ -200,8 +200,10 @@ class Recycling:
 
 
 async def _copy(connection: "asyncpg.Connection[asyncpg.Record]", table: str) -> bytes:
+    """The rows of a table without its generated columns, which cannot be written."""
     content = io.BytesIO()
-    await connection.copy_from_query(f"SELECT * FROM {table}", output=content)
+    schema, _, name = table.rpartition(".")
+    await connection.copy_from_table(name, schema_name=schema or None, output=content)
     return content.getvalue()
 
 

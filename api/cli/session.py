@@ -60,7 +60,8 @@ async def command_runtime(ctx: typer.Context, *, places: bool = False) -> AsyncI
     from api.cli.null_index import NullIndex
     from data import migrate
     from data.db import open_pool
-    from data.seed import catalogue
+    from data.records.catalogue import Catalogue
+    from dispatch.flows.catalogue import refresh
     from dispatch.runtime import Runtime
     from geo.gazetteer.offline import Gazetteer
     from geo.geocode import GazetteerGeocoder
@@ -79,14 +80,16 @@ async def command_runtime(ctx: typer.Context, *, places: bool = False) -> AsyncI
                 )
             )
             gazetteer = await _gazetteer(pool) if places else Gazetteer({})
-        yield Runtime(
+        rt = Runtime(
             pool=pool,
             index=NullIndex(),
-            packages=catalogue.load().packages,
+            catalogue=Catalogue(),
             gazetteer=gazetteer,
             geocoder=GazetteerGeocoder(gazetteer),
             settings=settings,
         )
+        await refresh(rt)
+        yield rt
 
 
 async def _gazetteer(pool: Pool) -> Gazetteer:

@@ -15,7 +15,7 @@ from rich.text import Text
 from api.demo.clock import HOME
 from api.demo.people import short_name
 from data.markets import Language
-from data.records.catalogue import Package
+from data.records.catalogue import Catalogue
 from data.records.ids import BookingId, FriendId
 from data.records.jobs import Booking, Changes, Offer
 from data.records.messages import Event
@@ -42,7 +42,7 @@ class EventPrinter:
     """Prints the events of every commit, and counts them."""
 
     console: Console
-    packages: Mapping[str, Package]
+    catalogue: Catalogue
     names: Mapping[FriendId, str]
     secret: bytes
     counts: Counter[str] = field(default_factory=Counter)
@@ -84,7 +84,7 @@ class EventPrinter:
         )
 
     def _place(self, booking: Booking) -> str:
-        name = self.packages[booking.package].texts[Language.EN].name
+        name = self.catalogue.at(booking.package, booking.package_version).texts[Language.EN].name
         where = booking.cell_label or booking.market
         width = PLACE_WIDTH - len(where) - 2
         return f"{name if len(name) <= width else name[: width - 1] + '…'}, {where}"

@@ -108,7 +108,7 @@ async def _run(  # noqa: PLR0917
         ready, over = asyncio.Event(), asyncio.Event()
         server = asyncio.create_task(listen(app, [listener], over, ready.set))
         await _either(ready, server)
-        printer = EventPrinter(console, rt.packages, people.names, demo_settings.key())
+        printer = EventPrinter(console, rt.catalogue, people.names, demo_settings.key())
         rt.on_commit.append(printer.print_changes)
 
         async def on_ready() -> None:

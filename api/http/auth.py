@@ -177,6 +177,11 @@ async def current_caller(
 CurrentCaller = Annotated[Caller, Depends(current_caller)]
 
 
+def partner_of(caller: Caller) -> PartnerId | None:
+    """The partner of a caller; None for everybody else."""
+    return caller.partner_id if isinstance(caller, Partner) else None
+
+
 def require(
     *kinds: type[C], role: OperatorRole = OperatorRole.VIEWER
 ) -> Callable[[CurrentCaller], Awaitable[C]]:

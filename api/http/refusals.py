@@ -11,7 +11,14 @@ from dispatch.flows.people.passkeys import PasskeyRefused
 from dispatch.flows.people.rights import StillNeeded
 from dispatch.flows.people.sessions import CodeRefused, LinkUsedUp
 from dispatch.rules.errands import NoticeRefused
-from dispatch.rules.jobs.catalogue import UnknownPackage
+from dispatch.rules.jobs.catalogue import (
+    PackageChanged,
+    PlannedVersion,
+    PriceRefused,
+    UnknownCategory,
+    UnknownCertificate,
+    UnknownPackage,
+)
 from dispatch.rules.jobs.refusals import (
     AlreadyRated,
     AppointmentOverlaps,
@@ -106,6 +113,11 @@ REFUSALS: Mapping[type[Refused], int] = {
     ReferenceTaken: 409,
     NotFound: 404,
     UnknownPackage: 422,
+    PackageChanged: 409,
+    PlannedVersion: 409,
+    UnknownCategory: 422,
+    UnknownCertificate: 422,
+    PriceRefused: 422,
     NotSoldHere: 422,
     QuoteExpired: 409,
     NoSuchFavourite: 409,

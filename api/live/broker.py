@@ -428,7 +428,7 @@ def _offer_data(
         closed_now = offer_id is None and one.answered_at == committed.event.at
         if str(one.offer.id) == offer_id or closed_now:
             if visible.kind == visibility.OFFER_MADE:
-                offer = presenters.present_offer(one.offer, rt.packages, rt.policy)
+                offer = presenters.present_offer(one.offer, rt.catalogue, rt.policy)
                 return {"offer": offer.model_dump(mode="json")}
             return {"offer_id": str(one.offer.id), **visible.data}
     return visible.data

@@ -14,6 +14,7 @@ DESK: Final = (
 DESK_LISTS: Final = (
     *("show_numbers", "show_queues", "find_bookings", "show_map", "list_messages"),
     *("find_friends", "import_friends", "list_partners", "add_partner"),
+    "list_all_packages",
     *("export_person", "erase_person", "list_my_passkeys", "list_reported_reviews"),
     *("list_practical_checks", "list_exams"),
 )
@@ -72,6 +73,9 @@ LINKS: Final[Mapping[str, tuple[tuple[Mapping[str, str], tuple[str, ...]], ...]]
         (FIRST_CERTIFICATE, ("certify_friend", "uncertify_friend")),
         ({"person_id": "$response.body#/id"}, OF_PERSON),
     ),
+    "list_all_packages": (
+        ({"package": "$response.body#/items/0/code"}, ("list_package_versions", "change_package")),
+    ),
     "list_partners": ((FIRST_PARTNER, ("add_partner_key", "read_journal_of_partner")),),
     "add_partner": ((BY_KEY, ("revoke_partner_key",)),),
     "list_decisions": ((BY_PATH, ("award_booking", "redispatch_booking")),),
@@ -83,7 +87,7 @@ LINKS: Final[Mapping[str, tuple[tuple[Mapping[str, str], tuple[str, ...]], ...]]
         ({}, ("follow_live",)),
     ),
     "accept_offer": ((BY_BOOKING_ID, (*JOB, "get_booking")), ({}, ("list_my_jobs",))),
-    "decline_offer": (({}, ("list_my_offers", "list_my_reasons")),),
+    "decline_offer": (({}, ("list_my_offers", "list_my_reasons", "list_my_earnings")),),
     "list_my_jobs": ((FIRST_BOOKING, JOB),),
     "report_contact": ((BY_BOOKING_ID, ("set_appointment", "hand_back")),),
     "set_appointment": ((BY_BOOKING_ID, ("get_invitation", "report_on_the_way", "start_work")),),

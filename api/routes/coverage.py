@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import JSONResponse
 
-from api.http.auth import CurrentCaller, Rt
+from api.http.auth import CurrentCaller, Rt, partner_of
 from api.http.routing import CompiledRoute
 from api.openapi.document import allows_anonymous, problems
 from api.schemas import catalogue as catalogue_schemas
@@ -57,5 +57,7 @@ async def show_coverage(
 
     The map is up to fifteen minutes old.
     """
-    found = feature_collection(await maps.areas(package, market), package, market)
+    found = feature_collection(
+        await maps.areas(package, market, partner_of(caller)), package, market
+    )
     return GeoJson(found, headers={"Cache-Control": f"public, max-age={FRESH_S}"})

@@ -27,6 +27,6 @@ async def list_my_earnings(
     page = found[:limit]
     last = page[-1] if len(found) > limit else None
     return base.Page(
-        items=[presenters.present_earning(view, rt.packages) for view in page],
+        items=[presenters.present_earning(view, rt.catalogue) for view in page],
         next_cursor=pagination.encode_time(last.at, last.booking_id) if last else None,
     )

@@ -183,7 +183,7 @@ async def get_invitation(
         raise NotFound
     for_friend = isinstance(caller, FriendCaller)
     language = (holder.language if for_friend else None) or view.language
-    text = rt.packages[view.package].texts[language]
+    text = rt.catalogue.at(view.package, view.package_version).texts[language]
     file = ports.write_invitation(
         view.id,
         holder.award.appointment,

@@ -33,7 +33,7 @@ async def list_my_offers(rt: Rt, caller: CurrentFriend) -> base.Page[responses.O
     """Live offers by the server's clock, sorted by expiry."""
     async with read_connection(rt) as tx:
         found = await read_models.offers(tx, caller.friend_id)
-    items = [presenters.present_offer(view, rt.packages, rt.policy) for view in found]
+    items = [presenters.present_offer(view, rt.catalogue, rt.policy) for view in found]
     return base.Page(items=items, next_cursor=None)
 
 
@@ -91,7 +91,7 @@ async def list_my_jobs(
     page = found[:limit]
     last = page[-1] if len(found) > limit else None
     return base.Page(
-        items=[presenters.present_job(view, rt.packages, rt.policy) for view in page],
+        items=[presenters.present_job(view, rt.catalogue, rt.policy) for view in page],
         next_cursor=pagination.encode_time(last.award.awarded_at, last.award.id) if last else None,
     )
 

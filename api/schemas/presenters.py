@@ -14,10 +14,10 @@ from api.schemas import desk as desk_schemas
 from api.schemas import people as people_schemas
 from api.schemas.files import FileResponse, FilesResponse, IdentityResponse
 from data.enums import BookingState
-from data.markets import MARKETS, Language
+from data.markets import MARKETS
 from data.records import jobs as jobs_records
 from data.records import money as money_records
-from data.records.catalogue import Package
+from data.records.catalogue import Catalogue
 from data.records.files import Identity, StoredFile
 from data.records.ids import OfferId
 from data.records.jobs import Award, Booking, Job
@@ -37,8 +37,6 @@ from dispatch.rules.trust.disclosure import may_know_customer
 from geo import cells
 from geo.point import Point, distance_m
 
-Catalogue = Mapping[str, Package]
-
 
 def present_money(amount: money_records.Money) -> base.Money:
     """An amount in minor units."""
@@ -52,10 +50,12 @@ def present_event(view: read_models.EventView, *, whole: bool) -> responses.Even
 
 
 def present_package_name(
-    code: str, language: Language, catalogue: Catalogue
+    view: read_models.OfferView | read_models.JobView | read_models.EarningView,
+    catalogue: Catalogue,
 ) -> responses.PackageName:
-    """A package by its name in the reader's language."""
-    return responses.PackageName(code=code, name=catalogue[code].texts[language].name)
+    """The package of a booking by its name in the reader's language."""
+    texts = catalogue.at(view.package, view.package_version).texts
+    return responses.PackageName(code=view.package, name=texts[view.language].name)
 
 
 def present_markets() -> list[catalogue_schemas.MarketInfo]:
@@ -108,6 +108,7 @@ def present_booking(
         state=view.state,
         round=view.round,
         package=view.package,
+        package_name=view.package_name,
         market=view.market,
         timezone=MARKETS[view.market].timezone,
         language=view.language,
@@ -259,7 +260,7 @@ def present_offer(
     return responses.Offer(
         id=view.id,
         booking_id=view.booking_id,
-        package=present_package_name(view.package, view.language, catalogue),
+        package=present_package_name(view, catalogue),
         round=view.round,
         pay=present_money(view.pay),
         cell=responses.Cell(
@@ -285,7 +286,7 @@ def present_job(view: read_models.JobView, catalogue: Catalogue, policy: Policy)
         award_id=view.award.id,
         state=view.state,
         round=view.award.round,
-        package=present_package_name(view.package, view.language, catalogue),
+        package=present_package_name(view, catalogue),
         pay=present_money(view.pay),
         wishes=list(view.wishes),
         awarded_at=view.award.awarded_at,
@@ -304,7 +305,7 @@ def present_earning(view: read_models.EarningView, catalogue: Catalogue) -> resp
     is_reversed = view.reversed_at is not None
     return responses.Earning(
         booking_id=view.booking_id,
-        package=present_package_name(view.package, view.language, catalogue),
+        package=present_package_name(view, catalogue),
         cause=earnings.cause_of_charge(view.cancel_fee_minor, reversed_=is_reversed),
         pay=present_money(view.pay),
         at=view.at,

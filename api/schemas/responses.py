@@ -111,6 +111,7 @@ class Milestones(ResponseModel):
 class BookingResponse(Milestones):
     """A booking as visible to the caller; `customer` is for a signed-in one, its friend, the desk.
 
+    `package_name` is what it was sold as, in the language of the booking.
     `timezone` is the IANA time zone of the place. `cancellation` is null when the booking cannot be
     cancelled; `cancel_fee` is what a cancellation cost. Until `contestable_until` the customer may
     contest the completion. `asked_first` is only for the customer and the desk, `signature`, an SVG
@@ -121,6 +122,7 @@ class BookingResponse(Milestones):
     state: BookingState
     round: int
     package: str
+    package_name: str
     market: Market
     timezone: str
     language: Language

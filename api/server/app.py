@@ -45,6 +45,7 @@ from api.routes.desk import friends as desk_friends
 from api.routes.desk import journals as desk_journals
 from api.routes.desk import map as desk_map
 from api.routes.desk import messages as desk_messages
+from api.routes.desk import packages as desk_packages
 from api.routes.desk import partners as desk_partners
 from api.routes.desk import people as desk_people
 from api.routes.desk import reviews as desk_reviews
@@ -79,6 +80,7 @@ ROUTERS = (
     desk_exams.router,
     desk_friends.files,
     desk_friends.router,
+    desk_packages.router,
     desk_partners.router,
     desk_people.router,
     desk_journals.router,

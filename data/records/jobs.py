@@ -61,6 +61,7 @@ class Booking:
     created_at: datetime
     state_at: datetime
     tier: Tier
+    package_version: int = 1
     round: int = 0
     round_limit: int = 0
     event_seq: int = 0

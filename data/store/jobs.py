@@ -15,7 +15,7 @@ from data import sql_loader
 from data.db import Connection, moment
 from data.enums import AwardState, BookingState, OfferState, Tier, TimerKind, Wish
 from data.markets import Currency, Language, Market
-from data.records.catalogue import Package
+from data.records.catalogue import Catalogue, Package
 from data.records.ids import (
     AwardId,
     BookingId,
@@ -40,7 +40,7 @@ from data.records.messages import Event, Message
 from data.records.money import Charge, Money
 from data.records.people import Person
 from data.records.reviews import ReviewDecision
-from data.store import decision_rows, threads
+from data.store import catalogue, decision_rows, threads
 from data.store.errands import errand_row
 
 sql = sql_loader.load("jobs")
@@ -52,7 +52,7 @@ Row = tuple[Any, ...]
 async def lock(
     tx: Connection,
     ids: Iterable[BookingId],
-    packages: Mapping[str, Package],
+    packages: Catalogue,
     *,
     offers: Sequence[tuple[OfferId, FriendId]] = (),
     held: Sequence[tuple[BookingId, FriendId]] = (),
@@ -71,9 +71,7 @@ def _columns(pairs: Sequence[tuple[UUID, FriendId]]) -> tuple[list[UUID], list[F
     return [one for one, _ in pairs], [friend for _, friend in pairs]
 
 
-async def lock_due(
-    tx: Connection, limit: int, packages: Mapping[str, Package]
-) -> tuple[Jobs, datetime]:
+async def lock_due(tx: Connection, limit: int, packages: Catalogue) -> tuple[Jobs, datetime]:
     """Lock and load at most `limit` bookings with a due timer, skipping those locked by others.
 
     Deadlines come before retries of unfilled bookings, so that many retries delay no deadline.
@@ -84,19 +82,21 @@ async def lock_due(
     return await _load(tx, list({row["id"] for row in held}), packages)
 
 
-async def read(
-    tx: Connection, booking_id: BookingId, packages: Mapping[str, Package]
-) -> Job | None:
+async def read(tx: Connection, booking_id: BookingId, packages: Catalogue) -> Job | None:
     """Read a job without a lock: to display it, never to decide on it."""
     loaded, _ = await _load(tx, [booking_id], packages)
     return loaded.get(booking_id)
 
 
 async def _load(
-    tx: Connection, ids: Sequence[BookingId], packages: Mapping[str, Package]
+    tx: Connection, ids: Sequence[BookingId], packages: Catalogue
 ) -> tuple[Jobs, datetime]:
     rows = await tx.fetch(sql.load, ids) if ids else []
-    loaded = {row["id"]: _job(row, packages[row["package"]]) for row in rows}
+    found = [(row, packages.find(row["package"], row["package_version"])) for row in rows]
+    if any(package is None for _, package in found):
+        packages.add(await catalogue.versions(tx))
+        found = [(row, packages.at(row["package"], row["package_version"])) for row in rows]
+    loaded = {row["id"]: _job(row, package) for row, package in found if package is not None}
     return loaded, rows[0]["now"] if rows else await moment(tx)
 
 
@@ -104,7 +104,7 @@ def _job(row: asyncpg.Record, package: Package) -> Job:
     awards = [award(held) for held in row["awards"]]
     return Job(
         booking=booking(row),
-        package=package,
+        package=package.in_market(Market(row["market"])),
         offers=tuple(map(offer, row["offers"])),
         award=next((held for held in awards if held.state in LIVING_AWARDS), None),
         former={lost.friend_id: lost.state for lost in awards if lost.state not in LIVING_AWARDS},
@@ -243,7 +243,7 @@ def _booking_row(b: Booking) -> Row:
         *(b.partner_id, b.partner_reference, b.members_only, " ".join(b.wishes)),
         *(b.price.amount, b.pay.amount, b.price.currency, b.cell_lat, b.cell_lon, b.cell_label),
         *(b.tier, b.round, b.round_limit, b.event_seq, b.award_id, b.created_at, b.state_at),
-        *(b.booked_before, b.favourite_id),
+        *(b.booked_before, b.favourite_id, b.package_version),
     )
 
 
@@ -343,6 +343,7 @@ def booking(row: asyncpg.Record) -> Booking:
         cell_lat=row["cell_lat"],
         cell_lon=row["cell_lon"],
         cell_label=row["cell_label"],
+        package_version=row["package_version"],
         created_at=row["created_at"],
         state_at=row["state_at"],
         tier=Tier(row["tier"]),

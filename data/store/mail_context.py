@@ -55,6 +55,7 @@ class MessageContext:
     now: datetime
     since: datetime
     package: str
+    package_version: int
     market: Market
     state: BookingState
     area: str
@@ -127,6 +128,7 @@ def _message_context(row: asyncpg.Record) -> MessageContext:
         now=row["now"],
         since=row["since"],
         package=row["package"],
+        package_version=row["package_version"],
         market=market,
         state=BookingState(row["state"]),
         area=row["cell_label"],

@@ -67,6 +67,8 @@ class BookingView:
     state: BookingState
     round: int
     package: str
+    package_version: int
+    package_name: str
     tier: Tier
     market: Market
     language: Language
@@ -94,6 +96,7 @@ class OfferView:
     id: OfferId
     booking_id: BookingId
     package: str
+    package_version: int
     tier: Tier
     round: int
     pay: Money
@@ -117,6 +120,7 @@ class JobView:
     award: Award
     state: BookingState
     package: str
+    package_version: int
     pay: Money
     wishes: tuple[Wish, ...]
     language: Language
@@ -132,6 +136,7 @@ class EarningView:
 
     booking_id: BookingId
     package: str
+    package_version: int
     pay: Money
     cancel_fee_minor: int
     at: datetime
@@ -339,6 +344,8 @@ def _booking(row: asyncpg.Record, customer: Contact | None) -> BookingView:
         state=BookingState(row["state"]),
         round=row["round"],
         package=row["package"],
+        package_version=row["package_version"],
+        package_name=row["package_name"],
         tier=Tier(row["tier"]),
         market=Market(row["market"]),
         language=Language(row["language"]),
@@ -386,6 +393,7 @@ def offer(row: asyncpg.Record) -> OfferView:
         id=OfferId(row["id"]),
         booking_id=BookingId(row["booking_id"]),
         package=row["package"],
+        package_version=row["package_version"],
         tier=Tier(row["tier"]),
         round=row["round"],
         pay=Money(amount=row["pay_minor"], currency=Currency(row["currency"])),
@@ -408,6 +416,7 @@ def _job(row: asyncpg.Record) -> JobView:
         award=award(row["award"]),
         state=BookingState(row["state"]),
         package=row["package"],
+        package_version=row["package_version"],
         pay=Money(amount=row["pay_minor"], currency=Currency(row["currency"])),
         wishes=tuple(map(Wish, row["wishes"])),
         language=Language(row["language"]),
@@ -422,6 +431,7 @@ def _earning(row: asyncpg.Record) -> EarningView:
     return EarningView(
         booking_id=BookingId(row["booking_id"]),
         package=row["package"],
+        package_version=row["package_version"],
         pay=Money(amount=row["pay_minor"], currency=Currency(row["currency"])),
         cancel_fee_minor=row["cancel_fee_minor"],
         at=row["at"],

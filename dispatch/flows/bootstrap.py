@@ -14,10 +14,12 @@ import httpx2
 from data import migrate
 from data.database import Database
 from data.db import Pool, moment, open_pool, transaction
+from data.records.catalogue import Catalogue
 from data.seed import catalogue, exam_banks
 from data.settings import Settings
 from data.store import catalogue as catalogue_rows
 from data.store import exams, friends
+from dispatch.flows.catalogue import refresh
 from dispatch.flows.group_commit import group_commit
 from dispatch.flows.places import postcodes
 from dispatch.rules.jobs.matching import askable_filter, profile, traits
@@ -79,7 +81,7 @@ async def open_runtime(
         rt = Runtime(
             pool=pool,
             index=FriendIndex(askable_filter(policy), traits, profile),
-            packages=catalogue.load().packages,
+            catalogue=Catalogue(),
             gazetteer=gazetteer,
             geocoder=_geocoder(settings, client, gazetteer, pool),
             settings=settings,
@@ -87,6 +89,7 @@ async def open_runtime(
             policy=policy,
             chance=chance or Random(),  # noqa: S311 - for jitter, not for secrets
         )
+        await refresh(rt)
         rt.mark = await load_index(rt, report)
         try:
             yield rt

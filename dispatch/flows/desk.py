@@ -143,7 +143,7 @@ async def friends_nearby(
     They are found by the index; their outcomes come from their rows.
     """
     async with transaction(rt.pool) as tx:
-        job = await jobs.read(tx, booking_id, rt.packages)
+        job = await jobs.read(tx, booking_id, rt.catalogue)
         if job is None:
             raise NotFound("there is no such booking")
         await desk.record_access(

@@ -224,7 +224,7 @@ async def _load(rt: Runtime, tx: Connection, commands: Sequence[Command]) -> Fac
     known = {c.booking_id for c in named if c.booking_id is not None and not c.holder_only}
     held = [(c.booking_id, c.friend) for c in named if c.booking_id and c.friend and c.holder_only]
     offers = [c.offer for c in commands if c.offer is not None]
-    loaded, now = await jobs.lock(tx, known, rt.packages, offers=offers, held=held)
+    loaded, now = await jobs.lock(tx, known, rt.catalogue, offers=offers, held=held)
     facts = Facts(now=now, jobs=loaded, bookings=_by_offer(loaded.values()))
     # All friends whose counters may change, locked in one order: two batches must not deadlock.
     wanted = {c.friend for c in commands if c.friend is not None}
@@ -285,7 +285,8 @@ def _build_case(rt: Runtime, facts: Facts, command: Command) -> Case:
         if command.reference is not None and (id_ := facts.references.get(command.reference)):
             raise ReferenceTaken(f"it is booking {id_}")
         booking, customer = command.create(facts.now)
-        facts.jobs[booking.id] = Job(booking=booking, package=rt.packages[booking.package])
+        package = rt.catalogue.at(booking.package, booking.package_version)
+        facts.jobs[booking.id] = Job(booking=booking, package=package.in_market(booking.market))
     booking_id = facts.booking_id(command)
     if booking_id not in facts.jobs:
         raise NotFound("there is no such booking, or it is not yours")

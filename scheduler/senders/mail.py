@@ -158,7 +158,7 @@ class Mail:
     def of(cls, rt: Runtime) -> Mail:
         """The mail sender that the settings of this runtime describe."""
         settings = rt.settings
-        content = Content(packages=rt.packages, base_url=settings.base_url, secret=settings.key())
+        content = Content(catalogue=rt.catalogue, base_url=settings.base_url, secret=settings.key())
         return cls(mail_transport(settings), content, settings.mail_from)
 
     async def send(self, delivery: Delivery) -> Result:
@@ -190,7 +190,7 @@ class Mail:
             message.booking_id,
             # The downloaded file of an appointment has the same SEQUENCE; its withdrawal a higher.
             replace(appointment, revision=message.seq) if cancelled else appointment,
-            summary=self.content.packages[about.package].texts[about.language].name,
+            summary=self.content.package_name(about),
             description=letter.text,
             # A friend finds the street behind the link, where it disappears when access ends.
             location=about.address if customer else about.area,

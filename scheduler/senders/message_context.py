@@ -14,7 +14,7 @@ from typing import Final
 
 from data.enums import Audience, AwardState, BookingState, OfferState
 from data.markets import MARKETS
-from data.records.catalogue import Package
+from data.records.catalogue import Catalogue
 from data.records.messages import Message
 from data.records.money import Money
 from data.store.mail_context import Context, LatestAward, MessageContext, PersonContext
@@ -34,7 +34,7 @@ STANDING: Final = frozenset({AwardState.LIVE, AwardState.DONE})
 class Content:
     """What fills a letter: the package names, and the address and key of the links."""
 
-    packages: Mapping[str, Package]
+    catalogue: Catalogue
     base_url: str
     secret: bytes
 
@@ -44,7 +44,7 @@ class Content:
             return self._of_person(about)
         known: dict[str, object] = {
             "timezone": MARKETS[about.market].timezone,
-            "package": self.packages[about.package].texts[about.language].name,
+            "package": self.package_name(about),
             "area": about.area,
             "price": about.price,
             "pay": about.pay,
@@ -61,6 +61,11 @@ class Content:
         if about.award:
             known |= _of_award(about, about.award)
         return _of_event(about) | known
+
+    def package_name(self, about: MessageContext) -> str:
+        """The name that the booking was sold under, in the language of the recipient."""
+        package = self.catalogue.at(about.package, about.package_version)
+        return package.texts[about.language].name
 
     def _of_person(self, about: PersonContext) -> dict[str, object]:
         known: dict[str, object] = {"timezone": MARKETS[about.market].timezone}

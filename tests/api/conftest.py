@@ -184,6 +184,9 @@ class Caller:
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         return await self.send("POST", path, headers=named, **options)
 
+    async def put(self, path: str, body: Any) -> httpx2.Response:
+        return await self.send("PUT", path, json=body)
+
     async def delete(self, path: str) -> httpx2.Response:
         return await self.send("DELETE", path)
 

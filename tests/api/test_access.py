@@ -13,6 +13,7 @@ from starlette.routing import Route
 from api.server.app import ROUTERS, create_app
 from data import db
 from data.enums import OperatorRole
+from data.seed.catalogue import load
 from dispatch.flows.bootstrap import open_runtime
 from dispatch.flows.partners import accounts
 from tests.api.conftest import BOOKING, api_on
@@ -55,6 +56,9 @@ AS_BY_LINK = {"account": "customer", "other account": "other customer"}
 ACCOUNTS = dict.fromkeys(AS_BY_LINK, 200)
 TABLE = {
     "list_packages": dict.fromkeys(CALLERS, 200),
+    "list_all_packages": ALL_OPERATORS,
+    "list_package_versions": ALL_OPERATORS,
+    "change_package": {"operator": 200},
     "show_coverage": dict.fromkeys(CALLERS, 200),
     "find_places": dict.fromkeys(CALLERS, 200),
     "create_quote": dict.fromkeys(CALLERS, 201),
@@ -230,6 +234,7 @@ PHONE = {
 }
 PICTURE = base64.b64encode(picture()).decode()
 JOIN = {"name": "Mara Muster", "email": "mara@example.com", "language": "de", "market": "CH"}
+WIFI = load().packages["wifi-setup"]
 BODIES = {
     "create_quote": {"package": "wifi-setup", "address": BOOKING["address"]},
     "create_booking": BOOKING,
@@ -247,6 +252,15 @@ BODIES = {
     "decide_practical_check": {"confirmed": True},
     "confirm_identity": {"document": "passport", "valid_until": "2031-05-14"},
     "answer_contest": {"called_at": "2026-03-02T10:00:00Z"},
+    "change_package": {
+        "version": 1,
+        "category": WIFI.category,
+        "tier": WIFI.tier,
+        "minutes": 75,
+        "certificates": ["wifi"],
+        "prices": {"CH": 6900},
+        "texts": {one: {"name": "Wi-Fi", "description": "Everywhere."} for one in WIFI.texts},
+    },
     "contest_completion": {"reason": "nobody_came"},
     "confirm_booking": {"code": "271828"},
     "cancel_booking": {"reason": "changed_mind", "fee_minor_max": 1725},
@@ -405,6 +419,7 @@ async def arrange_callers(api, clock, owner):
         "file_id": shown.json()["id"],
         "message_id": await owner.fetchval(parked, booking["id"]),
         "partner_id": shop.id,
+        "package": "wifi-setup",
         "prefix": shop.keys[0].prefix,
     }
     return callers, ids

@@ -300,10 +300,7 @@ async def test_an_invalid_rating_is_refused(api, problem):
 
 
 async def test_a_package_not_sold_there_is_refused(api, problem):
-    api.rt.packages = {
-        **api.rt.packages,
-        "wifi-setup": _without_switzerland(api.rt.packages["wifi-setup"]),
-    }
+    api.rt.catalogue.add([_without_switzerland(api.rt.packages["wifi-setup"])])
     result = problem(await api.client().post("/v1/bookings", BOOKING), 422, "package-not-sold-here")
     assert result["errors"][0]["field"] == "package"
 
@@ -311,7 +308,9 @@ async def test_a_package_not_sold_there_is_refused(api, problem):
 def _without_switzerland(package):
     from dataclasses import replace
 
-    return replace(package, prices={m: p for m, p in package.prices.items() if m != "CH"})
+    return replace(
+        package, version=2, prices={m: p for m, p in package.prices.items() if m != "CH"}
+    )
 
 
 async def test_a_quote_is_valid_until_it_expires_and_only_for_its_caller(api, clock, problem):

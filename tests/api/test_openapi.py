@@ -170,6 +170,7 @@ async def test_the_examples_work_through_a_whole_life_cycle(api, clock):
     await run("cancel_booking", api.client(token), f"{at}/cancel")
     at, _, _ = await book()
     result["award_booking"] |= {"friend": "f6"}
+    await run("redispatch_booking", desk, f"{at}/redispatch")
     await run("award_booking", desk, f"{at}/award")
     await run("note_booking", desk, f"{at}/notes", status=201)
     at_friend = f"/v1/desk/friends/{api.friends['f6']}"
@@ -177,6 +178,7 @@ async def test_the_examples_work_through_a_whole_life_cycle(api, clock):
     await run("set_friend_limits", desk, f"{at_friend}/limits", "PUT")
     await sit_by_examples(api, run, result)
     await run("import_friends", desk, "/v1/desk/friends/import")
+    await run("change_package", desk, "/v1/desk/packages/wifi-setup", "PUT")
     await run("export_person", desk, "/v1/desk/people/export")
     await run("erase_person", desk, "/v1/desk/people/erase", status=409)
     await run("add_partner", desk, "/v1/desk/partners", status=201)

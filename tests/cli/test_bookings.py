@@ -49,7 +49,7 @@ def booking(in_service):
 async def load(rt, booking):
     booking_id = BookingId(UUID(booking))
     async with transaction(rt.pool) as tx:
-        loaded, _ = await store.lock(tx, [booking_id], rt.packages)
+        loaded, _ = await store.lock(tx, [booking_id], rt.catalogue)
     return loaded[booking_id]
 
 

@@ -21,7 +21,7 @@ def printed(rt):
     """The printer of a runtime, and the printed lines."""
     out = StringIO()
     console = Console(file=out, width=160)
-    printer = EventPrinter(console, rt.packages, {}, b"s" * 32)
+    printer = EventPrinter(console, rt.catalogue, {}, b"s" * 32)
     rt.on_commit.append(printer.print_changes)
     return printer, lambda: out.getvalue().splitlines()
 

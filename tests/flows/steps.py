@@ -224,7 +224,7 @@ class Run:
 
     async def _job(self, booking):
         async with transaction(self.bench.rt.pool) as tx:
-            loaded, _ = await store.lock(tx, [booking], self.bench.rt.packages)
+            loaded, _ = await store.lock(tx, [booking], self.bench.rt.catalogue)
             return loaded[booking]
 
     def holder(self, booking, number):

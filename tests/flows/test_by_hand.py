@@ -31,7 +31,7 @@ async def award(rt, refs, ref="f1"):
 
 async def load(rt, booking_id):
     async with transaction(rt.pool) as tx:
-        loaded, _ = await store.lock(tx, [booking_id], rt.packages)
+        loaded, _ = await store.lock(tx, [booking_id], rt.catalogue)
         return loaded[booking_id]
 
 

@@ -32,7 +32,7 @@ from tests.builders import (
 
 async def load(rt, booking_id):
     async with transaction(rt.pool) as tx:
-        loaded, _ = await store.lock(tx, [booking_id], rt.packages)
+        loaded, _ = await store.lock(tx, [booking_id], rt.catalogue)
         return loaded[booking_id]
 
 

@@ -187,5 +187,5 @@ async def run_together(calls):
 async def load(rt: Runtime, pairs: list[Pair]) -> dict:
     """The jobs as stored, by booking."""
     async with transaction(rt.pool) as tx:
-        loaded, _ = await store.lock(tx, [p.offer.booking_id for p in pairs], rt.packages)
+        loaded, _ = await store.lock(tx, [p.offer.booking_id for p in pairs], rt.catalogue)
     return {id_: sort_offers(job) for id_, job in loaded.items()}

@@ -114,6 +114,25 @@ async def test_a_partners_key_is_shown_once_and_can_be_revoked(desk, site):
     assert await sheet.get_by_label("Name").get_attribute("aria-invalid") == "true"
 
 
+async def test_a_package_is_changed_and_its_history_names_the_author(desk, site):
+    page = await desk("/desk/packages")
+    await page.get_by_label("Find a package").fill("wifi-setup")
+    await page.get_by_role("button", name="Open Wi-Fi setup").click()
+    await page.get_by_role("button", name="Change the package").click()
+    sheet = page.get_by_role("dialog")
+    await sheet.get_by_label("Price in CH (CHF)").fill("seventy")
+    await sheet.get_by_role("button", name="Save").click()
+    await sheet.get_by_text("Give an amount in").wait_for()
+    await sheet.get_by_label("Price in CH (CHF)").fill("72.50")
+    await sheet.get_by_label("Who may come in PL").select_option("pro")
+    await examine_at(page, (DESK, "light"), (PHONE, "dark"))
+    await sheet.get_by_role("button", name="Save").click()
+    await page.get_by_text("Written by Olga Pult").wait_for()
+    latest = site.api.rt.catalogue.latest("wifi-setup")
+    assert (latest.version, latest.prices["CH"].amount) == (2, 7250)
+    assert latest.in_market("PL").tier == "pro"
+
+
 async def test_the_whole_desk_by_keyboard_alone(desk, site):
     older, newer = await site.api.book(), await site.api.book()
     page = await desk()
@@ -211,6 +230,7 @@ async def test_axe_finds_nothing_on_any_view(desk, site, owner):
         (f"/desk/friends?friend={site.api.friends['f1']}", "F1 Muster"),
         ("/desk/friends", "Friends"),
         ("/desk/partners", "Partners"),
+        ("/desk/packages", "Catalogue"),
     ]:
         await page.emulate_media(color_scheme="light", reduced_motion="reduce")
         await turn_to(page, path)

@@ -51,7 +51,7 @@ ORDER BY f.ref LIMIT 20
 SELECT (SELECT count(*) FROM friends) AS friends,
        (SELECT count(*) FROM bookings) AS bookings,
        (SELECT count(*) FROM operators) AS operators,
-       (SELECT count(*) FROM packages) AS packages,
+       (SELECT count(*) FROM package_versions) AS packages,
        pg_database_size(current_database()) AS bytes
 
 -- name: story

@@ -21,7 +21,8 @@ LEFT JOIN bookings b ON b.id = e.booking_id
 -- name: offers_of
 -- What friends may see of their offers, whatever the offers' state. The language is looked up by id: as a join, the
 -- planner would read all people until statistics exist.
-SELECT o.id, o.booking_id, o.friend_id, o.round, o.shown_m, o.offered_at, o.expires_at, o.answered_at, b.package, b.tier,
+SELECT o.id, o.booking_id, o.friend_id, o.round, o.shown_m, o.offered_at, o.expires_at, o.answered_at, b.package,
+       b.package_version, b.tier,
        b.pay_minor, b.currency, b.cell_lat, b.cell_lon, b.cell_label, b.wishes,
        (SELECT me.language FROM people me WHERE me.id = o.friend_id) AS language, clock.now,
        b.favourite_id IS NOT DISTINCT FROM o.friend_id AS for_you

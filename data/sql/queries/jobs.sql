@@ -58,14 +58,15 @@ WHERE p.id = t.i
 -- Wishes arrive joined by spaces: an array of arrays of different lengths does not exist.
 INSERT INTO bookings (id, state, package, market, language, customer_id, customer_key, partner_id, partner_reference,
                       members_only, wishes, price_minor, pay_minor, currency, cell_lat, cell_lon, cell_label, tier,
-                      round, round_limit, event_seq, award_id, created_at, state_at, booked_before, favourite_id)
+                      round, round_limit, event_seq, award_id, created_at, state_at, booked_before, favourite_id,
+                      package_version)
 SELECT i, st, pa, ma, la, cu, ck, pi, pr, mo, string_to_array(wi, ' ')::wish[], pm, ym, cy, cla, clo, cll, ti, ro, rl,
-       es, aw, ca, sa, bb, fa
+       es, aw, ca, sa, bb, fa, pv
 FROM unnest($1::uuid[], $2::booking_state[], $3::text[], $4::market[], $5::language[], $6::uuid[], $7::text[],
             $8::uuid[], $9::text[], $10::bool[], $11::text[], $12::int[], $13::int[], $14::currency[], $15::float8[],
             $16::float8[], $17::text[], $18::tier[], $19::smallint[], $20::smallint[], $21::int[], $22::uuid[],
-            $23::timestamptz[], $24::timestamptz[], $25::smallint[], $26::uuid[])
-  AS t (i, st, pa, ma, la, cu, ck, pi, pr, mo, wi, pm, ym, cy, cla, clo, cll, ti, ro, rl, es, aw, ca, sa, bb, fa)
+            $23::timestamptz[], $24::timestamptz[], $25::smallint[], $26::uuid[], $27::smallint[])
+  AS t (i, st, pa, ma, la, cu, ck, pi, pr, mo, wi, pm, ym, cy, cla, clo, cll, ti, ro, rl, es, aw, ca, sa, bb, fa, pv)
 
 -- name: update_bookings
 UPDATE bookings b SET state = t.st, tier = t.ti, round = t.ro, round_limit = t.rl, event_seq = t.es, award_id = t.aw,

@@ -12,7 +12,7 @@ WHERE m.id = ANY($1::uuid[])
 -- name: message_contexts
 -- Everything a message may need, read when it is sent and not when it was queued. The friend and the offer are those of
 -- the event, even if another friend holds the job by now. An address is read only for its own customer.
-SELECT m.id, moment() AS now, b.package, b.market, b.state, b.cell_label, b.price_minor, b.pay_minor, b.currency, b.link_generation,
+SELECT m.id, moment() AS now, b.package, b.package_version, b.market, b.state, b.cell_label, b.price_minor, b.pay_minor, b.currency, b.link_generation,
        e.data AS event_data, coalesce(e.at, moment()) AS since,
        CASE WHEN r.erased_at IS NULL THEN r.email END AS email, r.language,
        CASE WHEN m.audience = 'customer' THEN concat_ws(', ', nullif(r.street, ''),

@@ -1,8 +1,8 @@
 -- name: booking
 -- A booking in one row; the caller removes what its audience may not see. A booking of another partner, or one held by
 -- another friend, takes no more work than one that does not exist.
-SELECT b.id, b.state, b.round, b.package, b.tier, b.market, b.language, b.price_minor, b.currency, b.partner_id,
-       b.partner_reference, b.wishes, b.created_at, clock.now, r.stars,
+SELECT b.id, b.state, b.round, b.package, b.package_version, b.tier, b.market, b.language, b.price_minor, b.currency, b.partner_id,
+       b.partner_reference, b.wishes, b.created_at, clock.now, r.stars, v.texts -> b.language::text ->> 0 AS package_name,
        (SELECT count(*) FROM offers o WHERE o.booking_id = b.id AND o.state = 'live' AND o.expires_at > clock.now) AS live,
        a.friend_id, CASE WHEN a.id IS NOT NULL THEN a END AS award, b.cancel_fee_minor, fr.languages AS friend_languages,
        (SELECT count(*) FROM offers o WHERE o.booking_id = b.id) AS asked,
@@ -15,6 +15,7 @@ SELECT b.id, b.state, b.round, b.package, b.tier, b.market, b.language, b.price_
        c.country, c.lat, c.lon, c.notes, b.language AS spoken, c.signature, c.move_note,
        first.name AS first_name, first.expires_at AS first_until
 FROM (SELECT moment() AS now) AS clock, bookings b
+JOIN package_versions v ON v.package = b.package AND v.version = b.package_version
 JOIN people c ON c.id = b.customer_id
 LEFT JOIN awards a ON a.id = b.award_id
 LEFT JOIN people f ON f.id = a.friend_id
@@ -27,8 +28,8 @@ WHERE b.id = $1 AND ($2::uuid IS NULL OR b.partner_id = $2) AND ($3::uuid IS NUL
 
 -- name: bookings
 -- Newest first; a page begins after the last booking of the page before.
-SELECT b.id, b.state, b.round, b.package, b.tier, b.market, b.language, b.price_minor, b.currency, b.partner_id,
-       b.partner_reference, b.wishes, b.created_at, clock.now, r.stars,
+SELECT b.id, b.state, b.round, b.package, b.package_version, b.tier, b.market, b.language, b.price_minor, b.currency, b.partner_id,
+       b.partner_reference, b.wishes, b.created_at, clock.now, r.stars, v.texts -> b.language::text ->> 0 AS package_name,
        (SELECT count(*) FROM offers o WHERE o.booking_id = b.id AND o.state = 'live' AND o.expires_at > clock.now) AS live,
        a.friend_id, CASE WHEN a.id IS NOT NULL THEN a END AS award, b.cancel_fee_minor, fr.languages AS friend_languages,
        (SELECT count(*) FROM offers o WHERE o.booking_id = b.id) AS asked,
@@ -36,6 +37,7 @@ SELECT b.id, b.state, b.round, b.package, b.tier, b.market, b.language, b.price_
        (SELECT count(*) FROM shown_ratings g WHERE g.friend_id = a.friend_id) AS friend_ratings,
        (SELECT p.id FROM files p WHERE p.person_id = a.friend_id AND p.kind = 'photo') AS friend_photo, f.name AS friend_name
 FROM (SELECT moment() AS now) AS clock, bookings b
+JOIN package_versions v ON v.package = b.package AND v.version = b.package_version
 LEFT JOIN awards a ON a.id = b.award_id
 LEFT JOIN people f ON f.id = a.friend_id
 LEFT JOIN friends fr ON fr.id = a.friend_id
@@ -79,8 +81,8 @@ WHERE (f.ref = $1 OR f.id::text = $1) AND b.id = $2
 
 -- name: offers
 -- What a friend may see of an offer; whether it has expired is decided by `moment()` alone.
-SELECT o.id, o.booking_id, o.round, o.shown_m, o.offered_at, o.expires_at, b.package, b.tier, b.pay_minor,
-       b.currency, b.cell_lat, b.cell_lon, b.cell_label, b.wishes, me.language, clock.now,
+SELECT o.id, o.booking_id, o.round, o.shown_m, o.offered_at, o.expires_at, b.package, b.package_version, b.tier,
+       b.pay_minor, b.currency, b.cell_lat, b.cell_lon, b.cell_label, b.wishes, me.language, clock.now,
        b.favourite_id IS NOT DISTINCT FROM o.friend_id AS for_you
 FROM (SELECT moment() AS now) AS clock, offers o
 JOIN bookings b ON b.id = o.booking_id
@@ -90,7 +92,7 @@ ORDER BY o.expires_at, o.id
 
 -- name: jobs
 -- The jobs a friend holds or has done, newest first.
-SELECT a AS award, a.booking_id, b.state, b.package,
+SELECT a AS award, a.booking_id, b.state, b.package, b.package_version,
        b.pay_minor, b.currency, b.wishes, me.language, clock.now, c.name, c.email, c.phone, c.street, c.postcode, c.city,
        c.country, c.lat, c.lon, c.notes, b.language AS spoken, c.move_note, me.lat AS base_lat, me.lon AS base_lon
 FROM (SELECT moment() AS now) AS clock, awards a
@@ -104,7 +106,8 @@ ORDER BY a.awarded_at DESC, a.id DESC LIMIT $5
 
 -- name: earnings
 -- What a friend was paid for, newest first, whatever became of the award: a share of a fee outlives it.
-SELECT c.booking_id, c.pay_minor, c.currency, c.at, v.at AS reversed_at, b.package, b.cancel_fee_minor, me.language
+SELECT c.booking_id, c.pay_minor, c.currency, c.at, v.at AS reversed_at, b.package, b.package_version, b.cancel_fee_minor,
+       me.language
 FROM charges c
 JOIN bookings b ON b.id = c.booking_id
 JOIN people me ON me.id = c.friend_id

@@ -373,7 +373,7 @@ async def fire_due_timers(rt: Runtime, limit: int) -> int:
     """
     try:
         async with transaction(rt.pool) as tx:
-            loaded, now = await jobs.lock_due(tx, limit, rt.packages)
+            loaded, now = await jobs.lock_due(tx, limit, rt.catalogue)
             changes = await _fire(rt, tx, loaded, now)
     except Exception as error:
         if isinstance(error, DatabaseError) and not isinstance(error, ConstraintViolation):
@@ -391,7 +391,7 @@ async def _fire_singly(rt: Runtime, limit: int) -> int:
     for booking_id in due:
         try:
             async with transaction(rt.pool) as tx:
-                loaded, now = await jobs.lock(tx, [booking_id], rt.packages)
+                loaded, now = await jobs.lock(tx, [booking_id], rt.catalogue)
                 changes = await _fire(rt, tx, loaded, now)
         except Exception:
             log.exception("timers of booking %s failed; they are postponed", booking_id)

@@ -29,7 +29,7 @@ from dispatch.flows.execute import KeyReused
 from dispatch.flows.places.supply import supply_steps
 from dispatch.flows.read_only import read_connection
 from dispatch.rules.jobs import matching
-from dispatch.rules.jobs.catalogue import package_named
+from dispatch.rules.jobs.catalogue import package_named, package_sold
 from dispatch.rules.money import prices
 from dispatch.rules.refusals import NotFound, Refused
 from dispatch.runtime import Runtime
@@ -141,13 +141,14 @@ async def quote(
 
     A repeat under the same claim gets the same quote. Raises KeyReused.
     """
-    wanted = package_named(rt.packages, package)
-    price = prices.price(wanted, Market(address.country))
+    market = Market(address.country)
+    wanted = package_named(rt.packages, package, partner_id).in_market(market)
+    price = prices.price(wanted, market)
     located = await locate(rt, address, point)
     async with read_connection(rt) as tx:
         now = await moment(tx)
     # Counted before the transaction, which would hold a connection meanwhile.
-    supply = await supply_steps(rt).supply(wanted, Market(address.country), now)
+    supply = await supply_steps(rt).supply(wanted, market, now)
     helpers = supply.helpers(located.point)
     async with transaction(rt.pool) as tx:
         if claim is not None and (before := await _find_repeated_quote(tx, claim, located)):
@@ -156,7 +157,7 @@ async def quote(
             tx,
             quote_id=rt.new_id(),
             package=package,
-            market=Market(address.country),
+            market=market,
             price=price,
             partner_id=partner_id,
             lifetime=rt.policy.quote_life,
@@ -184,22 +185,26 @@ async def _find_repeated_quote(
 
 async def prepare_booking(rt: Runtime, order: Order) -> PreparedBooking:
     """Find the place, the price and the favourite of an order. Raises NoSuchFavourite."""
-    package = package_named(rt.packages, order.package)
     market = Market(order.address.country)
-    catalogue_price = prices.price(package, market)
+    prices.price(package_named(rt.packages, order.package, order.partner_id), market)
     located = await locate(rt, order.address, order.point)
     quoted = await _load_quote(rt, order) if order.quote_id else None
     favourite = await _find_favourite(rt, order) if order.ask_first else None
     cell = cells.cell(located.point, rt.gazetteer)
-    tier = matching.first_tier(package)
 
     def create(booking_id: BookingId, now: datetime) -> tuple[Booking, Person]:
-        price = _check_quote(order, market, quoted, now) if quoted else catalogue_price
+        sold = package_sold(rt.catalogue, order.package, now, order.partner_id)
+        package = sold.in_market(market)
+        price = prices.price(package, market)
+        if quoted:
+            price = _check_quote(order, market, quoted, now)
+        tier = matching.first_tier(package)
         customer = _customer(rt, order, located)
         booking = Booking(
             id=booking_id,
             state=BookingState.OPEN,
             package=package.code,
+            package_version=package.version,
             market=market,
             language=order.language,
             customer_id=customer.id,

@@ -12,6 +12,7 @@ from data.db import moment, transaction
 from data.enums import Outcome, PackageTier
 from data.markets import Market
 from data.records.catalogue import Package
+from data.records.ids import PartnerId
 from data.records.people import Friend
 from data.store import coverage as rows
 from data.store import friends
@@ -46,7 +47,7 @@ async def coverage_map(
 
     `include_busy` counts friends without free capacity, too.
     """
-    wanted = _find_sold(rt, package, market)
+    wanted = _find_sold(rt, package, market, _owner(rt, package))
     able: list[Friend] = []
     async with transaction(rt.pool) as tx:
         now = await moment(tx)
@@ -61,7 +62,7 @@ async def unmet_demand(
 ) -> Frame:
     """The desk's map of bookings of the last days that found nobody or too few friends."""
     if package is not None:
-        package_named(rt.packages, package)
+        package_named(rt.packages, package, _owner(rt, package))
     async with transaction(rt.pool) as tx:
         found = await rows.unmet_demand(tx, days=days, market=market, package=package)
     demands = [Demand(**asdict(row)) for row in found]
@@ -97,9 +98,11 @@ class PublicMaps:
         self._made: dict[Key, tuple[float, list[Area]]] = {}
         self._lock = asyncio.Lock()
 
-    async def areas(self, package: str, market: Market) -> list[Area]:
+    async def areas(
+        self, package: str, market: Market, partner: PartnerId | None = None
+    ) -> list[Area]:
         """The areas of a package in a market. Raises UnknownPackage, NotSoldHere."""
-        wanted = _find_sold(self._rt, package, market)
+        wanted = _find_sold(self._rt, package, market, partner)
         key = wanted.certificates, wanted.tier, market
         async with self._lock:
             made_at, found = self._made.get(key, (None, []))
@@ -129,7 +132,13 @@ def _build_map(rt: Runtime, able: list[Friend], market: Market) -> CoverageMap:
     return CoverageMap(frame=frame, summary=maps.summary(able, towns_of(market, rt.gazetteer)))
 
 
-def _find_sold(rt: Runtime, code: str, market: Market) -> Package:
-    package = package_named(rt.packages, code)
+def _find_sold(rt: Runtime, code: str, market: Market, partner: PartnerId | None) -> Package:
+    package = package_named(rt.packages, code, partner).in_market(market)
     prices.price(package, market)
     return package
+
+
+def _owner(rt: Runtime, code: str) -> PartnerId | None:
+    """Whose package this is; the desk sees the maps of all."""
+    package = rt.packages.get(code)
+    return package.owner if package else None

@@ -1,4 +1,5 @@
 // The state of the desk: queue counts, numbers of the day, the map, and the stream that updates them.
+import { language } from '../shared/i18n.svelte';
 import { api } from '../shared/api';
 import { Live, type LiveEvent } from '../shared/live.svelte';
 import { factsOf, HOME, markets, readCatalogue } from '../shared/markets.svelte';
@@ -102,7 +103,9 @@ export class Desk {
     const others = markets().filter(({ code }) => code !== HOME);
     const pages = await Promise.all(others.map(({ code }) => readCatalogue(code)));
     const all = [first, ...pages].flat();
-    this.packages = Object.fromEntries(all.map((one) => [one.code, one.name]));
+    const query = { language: language() };
+    const { items } = await api.get('/v1/desk/packages', { query });
+    this.packages = Object.fromEntries(items.map((one) => [one.code, one.name]));
     this.certificates = [...new Set(all.flatMap((one) => one.certificates))].sort();
   }
 

@@ -11,6 +11,7 @@ const TEXTS: Record<string, Key> = {
   'name-taken': 'refused.name-taken',
   'not-found': 'refused.not-found',
   'still-needed': 'refused.still-needed',
+  'package-changed': 'refused.package-changed',
 };
 
 export function errorMessage(error: unknown): string {
