@@ -31,7 +31,14 @@ FIRST_CERTIFICATE: Final = {
 BOOKING: Final = (
     *("get_booking", "list_events", "cancel_booking", "report_no_contact", "ask_move"),
     *("list_reviews", "reply_to_review", "report_review", "show_friend_of_booking"),
-    *("list_pictures", "rate_booking", "confirm_booking", "contest_completion", "renew_link"),
+    *(
+        "list_pictures",
+        "rate_booking",
+        "confirm_contact",
+        "confirm_booking",
+        "contest_completion",
+        "renew_link",
+    ),
     *("add_favourite", "remove_favourite"),
 )
 ACCOUNT: Final = (

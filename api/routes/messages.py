@@ -158,7 +158,10 @@ async def list_my_messages(rt: Rt, caller: CurrentFriend) -> base.Page[threads.I
         threads.InboxItem(
             booking_id=thread.booking_id,
             package=presenters.present_package_name(
-                row["package"], Language(row["language"]), rt.packages
+                row["package"],
+                row["package_version"],
+                Language(row["language"]),
+                rt.catalogue,
             ),
             customer=row["name"],
             last_by=row["by"],

@@ -14,7 +14,7 @@ from api.schemas import desk as desk_schemas
 from api.schemas import people as people_schemas
 from api.schemas.files import FileResponse, FilesResponse, IdentityResponse
 from data.enums import BookingState
-from data.markets import MARKETS
+from data.markets import MARKETS, Language
 from data.records import jobs as jobs_records
 from data.records import money as money_records
 from data.records.catalogue import Catalogue
@@ -50,12 +50,10 @@ def present_event(view: read_models.EventView, *, whole: bool) -> responses.Even
 
 
 def present_package_name(
-    view: read_models.OfferView | read_models.JobView | read_models.EarningView,
-    catalogue: Catalogue,
+    code: str, version: int, language: Language, catalogue: Catalogue
 ) -> responses.PackageName:
     """The package of a booking by its name in the reader's language."""
-    texts = catalogue.at(view.package, view.package_version).texts
-    return responses.PackageName(code=view.package, name=texts[view.language].name)
+    return responses.PackageName(code=code, name=catalogue.at(code, version).texts[language].name)
 
 
 def present_markets() -> list[catalogue_schemas.MarketInfo]:
@@ -260,7 +258,7 @@ def present_offer(
     return responses.Offer(
         id=view.id,
         booking_id=view.booking_id,
-        package=present_package_name(view, catalogue),
+        package=present_package_name(view.package, view.package_version, view.language, catalogue),
         round=view.round,
         pay=present_money(view.pay),
         cell=responses.Cell(
@@ -286,7 +284,7 @@ def present_job(view: read_models.JobView, catalogue: Catalogue, policy: Policy)
         award_id=view.award.id,
         state=view.state,
         round=view.award.round,
-        package=present_package_name(view, catalogue),
+        package=present_package_name(view.package, view.package_version, view.language, catalogue),
         pay=present_money(view.pay),
         wishes=list(view.wishes),
         awarded_at=view.award.awarded_at,
@@ -305,7 +303,7 @@ def present_earning(view: read_models.EarningView, catalogue: Catalogue) -> resp
     is_reversed = view.reversed_at is not None
     return responses.Earning(
         booking_id=view.booking_id,
-        package=present_package_name(view, catalogue),
+        package=present_package_name(view.package, view.package_version, view.language, catalogue),
         cause=earnings.cause_of_charge(view.cancel_fee_minor, reversed_=is_reversed),
         pay=present_money(view.pay),
         at=view.at,

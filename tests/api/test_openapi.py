@@ -170,7 +170,7 @@ async def test_the_examples_work_through_a_whole_life_cycle(api, clock):
     await run("cancel_booking", api.client(token), f"{at}/cancel")
     at, _, _ = await book()
     result["award_booking"] |= {"friend": "f6"}
-    await run("redispatch_booking", desk, f"{at}/redispatch")
+    await run("redispatch_booking", desk, f"{at}/redispatch", status=409)
     await run("award_booking", desk, f"{at}/award")
     await run("note_booking", desk, f"{at}/notes", status=201)
     at_friend = f"/v1/desk/friends/{api.friends['f6']}"

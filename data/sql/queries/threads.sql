@@ -21,7 +21,7 @@ WHERE t.booking_id = $1 ORDER BY a.awarded_at, n.seq LIMIT $2
 
 -- name: inbox
 -- The threads of jobs that a friend has or has done lately, the last message first.
-SELECT t.*, b.package, me.language, c.name, l.at, l.by, a.ended_at, moment() AS now
+SELECT t.*, b.package, b.package_version, me.language, c.name, l.at, l.by, a.ended_at, moment() AS now
 FROM awards a JOIN threads t ON t.award_id = a.id
 JOIN bookings b ON b.id = a.booking_id JOIN people c ON c.id = b.customer_id JOIN people me ON me.id = a.friend_id
 JOIN thread_notes l ON l.award_id = t.award_id AND l.seq = greatest(t.by_friend, t.by_customer)
