@@ -182,6 +182,11 @@ def partner_of(caller: Caller) -> PartnerId | None:
     return caller.partner_id if isinstance(caller, Partner) else None
 
 
+def person_of(caller: FriendCaller | AccountCaller) -> PersonId:
+    """The person who is signed in."""
+    return PersonId(caller.friend_id) if isinstance(caller, FriendCaller) else caller.account_id
+
+
 def require(
     *kinds: type[C], role: OperatorRole = OperatorRole.VIEWER
 ) -> Callable[[CurrentCaller], Awaitable[C]]:
@@ -207,6 +212,9 @@ CurrentOperator = Annotated[Operator, Depends(require(Operator))]
 CurrentDispatcher = Annotated[Operator, Depends(require(Operator, role=OperatorRole.DISPATCHER))]
 CurrentCommunity = Annotated[Operator, Depends(require(Operator, role=OperatorRole.COMMUNITY))]
 CurrentAdmin = Annotated[Operator, Depends(require(Operator, role=OperatorRole.ADMIN))]
+CurrentPerson = Annotated[
+    FriendCaller | AccountCaller, Depends(require(FriendCaller, AccountCaller))
+]
 CurrentAccount = Annotated[AccountCaller, Depends(require(AccountCaller))]
 CurrentCustomer = Annotated[Customer, Depends(require(Customer))]
 BookingOwner = Annotated[

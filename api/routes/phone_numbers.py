@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Request
 
-from api.http.auth import CurrentFriend, Rt, actor
+from api.http.auth import CurrentPerson, Rt, actor, person_of
 from api.http.problems import InvalidField
 from api.http.routing import CompiledRoute
 from api.openapi.document import problems
 from api.schemas import people as people_schemas
 from data.phones import PhoneInvalid
-from data.records.ids import PersonId
 from data.store.phone_codes import PendingCode, PhoneState
 from dispatch.flows.people import phone_numbers
 from dispatch.rules.people.phone_codes import (
@@ -28,9 +27,9 @@ router = APIRouter(prefix="/v1/me/phone", tags=["friends"], route_class=Compiled
 
 
 @router.get("", summary="Get my telephone number", responses=problems(NotFound))
-async def show_my_number(rt: Rt, caller: CurrentFriend) -> people_schemas.NumberResponse:
+async def show_my_number(rt: Rt, caller: CurrentPerson) -> people_schemas.NumberResponse:
     """The number, when it was confirmed, and the one that is being confirmed."""
-    return _present(rt, await phone_numbers.read(rt, PersonId(caller.friend_id)))
+    return _present(rt, await phone_numbers.read(rt, person_of(caller)))
 
 
 @router.post(
@@ -41,7 +40,7 @@ async def show_my_number(rt: Rt, caller: CurrentFriend) -> people_schemas.Number
     ),
 )
 async def send_my_code(
-    rt: Rt, caller: CurrentFriend, request: Request, body: people_schemas.NumberRequest
+    rt: Rt, caller: CurrentPerson, request: Request, body: people_schemas.NumberRequest
 ) -> people_schemas.NumberResponse:
     """Send a code by SMS; the number takes the place of the present one once it is confirmed.
 
@@ -49,9 +48,7 @@ async def send_my_code(
     """
     host = request.client and request.client.host
     try:
-        state = await phone_numbers.send_code(
-            rt, PersonId(caller.friend_id), body.number, host=host
-        )
+        state = await phone_numbers.send_code(rt, person_of(caller), body.number, host=host)
     except PhoneInvalid as wrong:
         raise InvalidField("number", wrong.problem, wrong.cure) from None
     return _present(rt, state)
@@ -63,11 +60,10 @@ async def send_my_code(
     responses=problems(NotFound, PhoneCodeRefused, PhoneCodeOver),
 )
 async def confirm_my_number(
-    rt: Rt, caller: CurrentFriend, body: people_schemas.NumberCodeRequest
+    rt: Rt, caller: CurrentPerson, body: people_schemas.NumberCodeRequest
 ) -> people_schemas.NumberResponse:
     """Enter the code of the newest SMS."""
-    person = PersonId(caller.friend_id)
-    state = await phone_numbers.confirm(rt, person, body.code, actor=actor(caller))
+    state = await phone_numbers.confirm(rt, person_of(caller), body.code, actor=actor(caller))
     return _present(rt, state)
 
 

@@ -91,6 +91,14 @@ async def test_neither_code_nor_number_is_stored_outside_the_table_of_people(api
     assert holding == {"people"}
 
 
+async def test_a_customer_confirms_the_number_of_the_account(api, texts):
+    account = await api.account("vera@example.com")
+    assert (await account.post(PHONE, MOBILE)).json()["pending"]["number"] == E164
+    answer = (await account.post(CODE, {"code": await texts.code()})).json()
+    assert (answer["number"], answer["pending"]) == (E164, None)
+    assert (await account.get("/v1/account")).json()["phone"] == E164
+
+
 async def test_five_wrong_codes_end_the_code(api, texts):
     friend = await api.friend("f1")
     await ask(friend)

@@ -6,6 +6,7 @@ import hmac
 
 from data.db import Connection, moment, transaction
 from data.enums import ErrandState
+from data.markets import HOME
 from data.phones import is_mobile, parse_phone
 from data.records import subjects
 from data.records.errands import Errand, Heard
@@ -49,7 +50,7 @@ async def send_code(
         person = await phone_codes.lock_person(tx, person_id)
         if person is None:
             raise NotFound("there is no such person")
-        number = parse_phone(written, person.region)
+        number = parse_phone(written, person.region or HOME)
         confirmed = person.phone if person.confirmed_at else None
         check_number(number, is_mobile=is_mobile(number, CALLING_CODES), confirmed=confirmed)
         await _count(rt, tx, person_id, number, host)
