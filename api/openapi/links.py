@@ -12,7 +12,7 @@ DESK: Final = (
     *("uphold_completion", "reopen_booking", "decide_review"),
 )
 DESK_LISTS: Final = (
-    *("show_numbers", "show_queues", "find_bookings", "show_map", "list_messages"),
+    *("show_numbers", "show_queues", "find_bookings", "show_map", "list_messages", "list_errands"),
     *("find_friends", "import_friends", "list_partners", "add_partner"),
     "list_all_packages",
     *("export_person", "erase_person", "list_my_passkeys", "list_reported_reviews"),
@@ -73,6 +73,7 @@ LINKS: Final[Mapping[str, tuple[tuple[Mapping[str, str], tuple[str, ...]], ...]]
     "get_booking": ((BY_ID, (*BOOKING[1:], "get_invitation")), ({}, ("follow_live",))),
     "find_bookings": ((FIRST_ITEM, ("open_booking", "list_neighbours", "note_booking")),),
     "open_booking": ((BY_ID, ("list_neighbours", "note_booking", *DESK)),),
+    "list_errands": (({"errand_id": "$response.body#/items/0/id"}, ("retry_errand",)),),
     "list_messages": (({"message_id": "$response.body#/items/0/id"}, ("send_message_again",)),),
     "upload_my_file": ((BY_FILE, ("open_file", "remove_file")), ({}, ("list_my_files",))),
     "find_friends": ((FIRST_FRIEND, ("open_friend", "set_friend_state", "set_friend_limits")),),

@@ -394,6 +394,18 @@ class MessageState(StrEnum):
     PENDING = "pending"
 
 
+class ErrandRow(ResponseModel):
+    """A parked call of a provider; `since` is its last attempt."""
+
+    id: UUID
+    kind: str
+    subject_kind: SubjectKind
+    subject_id: UUID
+    attempts: int
+    since: datetime
+    problem: str | None
+
+
 class MessageRow(ResponseModel):
     """An unsent message; `since` is its last attempt, or its next one.
 

@@ -40,6 +40,7 @@ from api.routes import (
 from api.routes.desk import applications as desk_applications
 from api.routes.desk import bookings as desk_bookings
 from api.routes.desk import dispatching as desk_dispatching
+from api.routes.desk import errands as desk_errands
 from api.routes.desk import exams as desk_exams
 from api.routes.desk import friends as desk_friends
 from api.routes.desk import journals as desk_journals
@@ -78,6 +79,7 @@ ROUTERS = (
     desk_map.router,
     desk_messages.router,
     desk_exams.router,
+    desk_errands.router,
     desk_friends.files,
     desk_friends.router,
     desk_packages.router,

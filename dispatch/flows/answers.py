@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
@@ -119,6 +120,14 @@ async def postpone_notices(rt: Runtime, outcomes: Sequence[DeliveryOutcome]) -> 
     """Let notices be tried again after their back-off."""
     async with transaction(rt.pool) as tx:
         await errands.postpone_notices(tx, outcomes)
+
+
+async def parked(
+    rt: Runtime, *, after: tuple[datetime, UUID] | None, limit: int
+) -> list[dict[str, Any]]:
+    """A page of parked errands, the longest waiting first."""
+    async with transaction(rt.pool) as tx:
+        return await errands.parked(tx, after=after, limit=limit)
 
 
 async def retry(rt: Runtime, errand_id: UUID, *, actor: str) -> Subject:

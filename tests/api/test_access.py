@@ -170,7 +170,14 @@ TABLE = {
     **dict.fromkeys(
         (
             *("show_numbers", "show_queues", "find_bookings", "open_booking", "list_neighbours"),
-            *("show_map", "list_messages", "find_friends", "open_friend", "list_partners"),
+            *(
+                "show_map",
+                "list_messages",
+                "list_errands",
+                "find_friends",
+                "open_friend",
+                "list_partners",
+            ),
             *("read_journal_of_person", "read_journal_of_partner"),
             "list_decisions",
         ),
@@ -181,6 +188,7 @@ TABLE = {
         dict.fromkeys(DISPATCHERS, 200),
     ),
     "note_booking": dict.fromkeys(DISPATCHERS, 201),
+    "retry_errand": dict.fromkeys(DISPATCHERS, 204),
     "send_message_again": dict.fromkeys(DISPATCHERS, 204),
     **{name: {"operator": 200} for name in ("import_friends", "export_person")},
     "erase_person": {"operator": 409},
@@ -213,6 +221,11 @@ TABLE = {
 for _row in TABLE.values():
     if _row is not None:
         _row |= {one: _row[as_] for one, as_ in AS_BY_LINK.items() if as_ in _row} | _row
+PARKED_ERRAND = """
+    INSERT INTO errands (id, kind, booking_id, request, state, problem, next_at, created_at)
+    VALUES (gen_random_uuid(), 'sms.send', $1, '{}', 'parked', 'away', moment(), moment())
+    RETURNING id
+"""
 LISTENERS = dict.fromkeys(CALLERS, 200) | {"nobody": 401} | dict.fromkeys(ACCOUNTS, 403)
 # Served but not in the document: health and API description, readable by anybody.
 UNDOCUMENTED = {
@@ -417,6 +430,7 @@ async def arrange_callers(api, clock, owner):
         "position": 1,
         "passkey_id": MISSING,
         "file_id": shown.json()["id"],
+        "errand_id": await owner.fetchval(PARKED_ERRAND, booking["id"]),
         "message_id": await owner.fetchval(parked, booking["id"]),
         "partner_id": shop.id,
         "package": "wifi-setup",

@@ -32,6 +32,7 @@ from data.store.desk import Queue
 from data.store.push_subscriptions import PhoneProblem
 from dispatch.rules import journal
 from dispatch.rules.declarations import Shape
+from dispatch.rules.errands import ERRANDS
 from dispatch.rules.jobs.events import EVENTS, FIELDS, TEMPLATES
 from dispatch.rules.jobs.nearby import DeskOutcome
 from dispatch.rules.jobs.outcomes import FRIEND_OUTCOMES
@@ -101,6 +102,7 @@ CODES: Mapping[tuple[str, str], Iterable[str]] = {
     ("desk", "role"): OperatorRole,
     ("desk", "standing"): [f"{state}{end}" for state in OF_STATE for end in ("", "_text")],
     ("desk", "state"): BookingState,
+    ("desk", "errand"): ERRANDS,
     ("desk", "journal"): JOURNAL,
     ("desk", "template"): {name for _, name in {**TEMPLATES, **journal.TEMPLATES}},
     ("desk", "tier"): Tier,

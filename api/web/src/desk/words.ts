@@ -28,6 +28,7 @@ export type LabelKind =
   | 'certificate'
   | 'channel'
   | 'document'
+  | 'errand'
   | 'outcome'
   | 'precision'
   | 'reason'
