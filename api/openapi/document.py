@@ -102,6 +102,8 @@ TAGS: Final = [
     {"name": "bookings", "description": "For customers and partners."},
     {"name": "account", "description": "All bookings of a customer who is signed in."},
     {"name": "friends", "description": "Offers, jobs and profile of a friend."},
+    {"name": "messages", "description": "Messages between a customer and the friend with the job."},
+    {"name": "joining", "description": "Applications to become a friend, and their guardians."},
     {"name": "exams", "description": "Exams of a friend, and their certificates."},
     {"name": "desk", "description": "For the operators of the desk."},
     {"name": "providers", "description": "Events of those who act for this service."},

@@ -9,14 +9,14 @@ from typing import Any, Final
 JOB: Final = ("*job",)
 DESK: Final = (
     *("list_decisions", "redispatch_booking", "award_booking"),
-    *("uphold_completion", "reopen_booking", "decide_review"),
+    *("uphold_completion", "reopen_booking", "decide_review", "read_messages_for_desk"),
 )
 DESK_LISTS: Final = (
     *("show_numbers", "show_queues", "find_bookings", "show_map", "list_messages", "list_errands"),
     *("find_friends", "import_friends", "list_partners", "add_partner"),
     "list_all_packages",
     *("export_person", "erase_person", "list_my_passkeys", "list_reported_reviews"),
-    *("list_practical_checks", "list_exams"),
+    *("list_practical_checks", "list_exams", "list_applications"),
 )
 FIRST_PARTNER: Final = {"partner_id": "$response.body#/items/0/id"}
 BY_KEY: Final = {"partner_id": "$response.body#/id", "prefix": "$response.body#/prefix"}
@@ -40,11 +40,17 @@ BOOKING: Final = (
         "renew_link",
     ),
     *("add_favourite", "remove_favourite"),
+    *("read_messages", "send_message", "mark_read"),
 )
 ACCOUNT: Final = (
     *("show_my_account", "change_my_account", "list_my_bookings", "export_my_data"),
     *("list_account_passkeys", "end_my_sessions", "erase_my_data"),
 )
+APPLICATION: Final = (
+    *("show_my_application", "change_my_application", "submit_my_application"),
+    *("withdraw_my_application", "apply_again"),
+)
+FIRST_APPLICATION: Final = {"friend_id": "$response.body#/items/0/friend_id"}
 BY_ADDRESS: Final = {
     "country": "$request.body#/address/country",
     "q": "$request.body#/address/postcode",
@@ -61,7 +67,7 @@ LINKS: Final[Mapping[str, tuple[tuple[Mapping[str, str], tuple[str, ...]], ...]]
             {"package": "$response.body#/items/0/code", "market": "$request.query.market"},
             ("show_coverage",),
         ),
-        ({}, ("request_login_link",)),
+        ({}, ("request_login_link", "begin_application")),
     ),
     "show_coverage": (({"market": "$request.query.market"}, ("list_packages",)),),
     "create_quote": ((BY_ADDRESS, ("find_places",)),),
@@ -76,6 +82,9 @@ LINKS: Final[Mapping[str, tuple[tuple[Mapping[str, str], tuple[str, ...]], ...]]
     "list_errands": (({"errand_id": "$response.body#/items/0/id"}, ("retry_errand",)),),
     "list_messages": (({"message_id": "$response.body#/items/0/id"}, ("send_message_again",)),),
     "upload_my_file": ((BY_FILE, ("open_file", "remove_file")), ({}, ("list_my_files",))),
+    "list_applications": (
+        (FIRST_APPLICATION, ("open_application", "accept_application", "decline_application")),
+    ),
     "find_friends": ((FIRST_FRIEND, ("open_friend", "set_friend_state", "set_friend_limits")),),
     "open_friend": (
         (FIRST_CERTIFICATE, ("certify_friend", "uncertify_friend")),
@@ -134,11 +143,17 @@ LINKS: Final[Mapping[str, tuple[tuple[Mapping[str, str], tuple[str, ...]], ...]]
     ),
     "create_session": (
         ({}, ("show_my_profile", "list_my_offers", "list_my_jobs", "list_bookings")),
-        ({}, ("list_my_exams",)),
+        ({}, ("list_my_exams", "list_my_messages", "show_my_application")),
         ({}, ("show_session", "delete_session")),
         ({}, DESK_LISTS),
         ({}, ACCOUNT),
     ),
+    "begin_application": (({}, ("confirm_application", "confirm_application_by_code")),),
+    "confirm_application": (({}, APPLICATION),),
+    "confirm_application_by_code": (({}, APPLICATION),),
+    "submit_my_application": (({}, ("show_guardianship",)),),
+    "show_guardianship": (({}, ("confirm_guardianship", "withdraw_guardianship")),),
+    "list_my_messages": ((FIRST_BOOKING, ("read_messages", "send_message", "mark_read")),),
     "list_my_bookings": ((FIRST_ITEM, BOOKING),),
     "list_account_passkeys": (
         ({}, ("create_account_passkey_challenge", "add_account_passkey")),

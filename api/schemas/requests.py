@@ -202,7 +202,7 @@ class AppointmentRequest(RequestModel):
 class CallRequest(RequestModel):
     """When the friend called the customer, as the telephone's list of calls says."""
 
-    model_config = example({"called_at": "2026-03-03T14:00:00Z"})
+    model_config = example({"called_at": "2026-03-02T10:00:00Z"})
 
     called_at: Moment
 

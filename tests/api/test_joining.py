@@ -8,6 +8,7 @@ import pytest
 from data.records.ids import PersonId
 from dispatch.flows.people import sessions
 from dispatch.rules.people.applications import AGAIN_AFTER
+from tests.api.test_openapi import OF_JOINING, Story
 
 WHO = {"name": "Mara Muster", "email": "mara@example.com", "language": "de", "market": "CH"}
 WHOLE = {
@@ -267,3 +268,25 @@ async def test_export_holds_application_and_consents_and_erasure_empties_them(ap
     kept = await owner.fetchrow("SELECT state::text, interests, education FROM applications")
     assert tuple(kept) == ("withdrawn", [], None)
     assert await owner.fetchval("SELECT count(*) FROM guardianships WHERE ended_at IS NULL") == 0
+
+
+async def test_the_examples_work_and_their_invented_tokens_are_refused(api, problem):
+    story, desk = Story(api, OF_JOINING), await api.operator()
+    await story.run("begin_application", api.client(), "/v1/applications", status=202)
+    for name, path, code in (
+        ("confirm_application", "link", "link-used-up"),
+        ("confirm_application_by_code", "code", "code-refused"),
+    ):
+        refused = await api.client().post(f"/v1/applications/{path}", story.bodies.pop(name))
+        problem(refused, 422, code)
+    for name, path in (("show", "view"), ("confirm", "confirm"), ("withdraw", "withdraw")):
+        body = story.bodies.pop(f"{name}_guardianship")
+        problem(await api.client().post(f"/v1/guardianships/{path}", body), 404, "not-found")
+    me = await join(api)
+    await story.run("change_my_application", me, ME, "PATCH")
+    await patch(me, consents=WHOLE["consents"])
+    assert (await me.post(f"{ME}/submit")).status_code == 200
+    friend = (await me.get("/v1/sessions/current")).json()["id"]
+    at = f"/v1/desk/applications/{friend}/decline"
+    await story.run("decline_application", desk, at, status=204)
+    assert story.bodies == {}

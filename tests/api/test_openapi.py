@@ -2,7 +2,7 @@
 
 import json
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import jsonschema_rs
 import pytest
@@ -104,7 +104,7 @@ ONLY_ONCE = {
 }
 
 
-# Examples that the story of a booking does not need.
+# Examples of other stories than that of bookings and the desk.
 OF_ACCOUNT = {"change_my_account", "add_account_passkey"}
 OF_PICTURES = {"upload_picture", "upload_my_file", "confirm_identity"}
 OF_PHONES = (
@@ -114,83 +114,122 @@ OF_PHONES = (
     ("remove_my_phone", "push-subscriptions", "DELETE", 204),
 )
 OF_REVIEWS = {"review_customer", "reply_to_review", "report_review", "decide_review"}
+OF_JOINING = {
+    *("begin_application", "confirm_application", "confirm_application_by_code"),
+    *("change_my_application", "decline_application"),
+    *("show_guardianship", "confirm_guardianship", "withdraw_guardianship"),
+}
+OF_BOOKINGS = {
+    *("create_quote", "create_booking", "confirm_booking", "cancel_booking", "ask_move"),
+    *("answer_contest", "set_appointment", "report_delay", "send_message", "mark_read"),
+    *("complete_work", "contest_completion", "rate_booking", "report_incomplete", "hand_back"),
+    *("redispatch_booking", "award_booking", "note_booking"),
+}
 
 
-async def sit_by_examples(api, run, examples):
+class Story:
+    """Requests by the examples of these operations, each of which is used once."""
+
+    def __init__(self, api, names):
+        self.api, self.bodies = api, {name: examples()[name] for name in names}
+
+    async def run(self, name, caller, path, method="POST", status=200):
+        answer = await caller.send(method, path, json=self.bodies.pop(name))
+        assert answer.status_code == status, (name, answer.text)
+
+    async def book(self):
+        """A booking by the example; returns its path, the customer's token and the response."""
+        made = (await self.api.client().post("/v1/bookings", examples()["create_booking"])).json()
+        return f"/v1/bookings/{made['id']}", made["customer_link"].rpartition("/")[2], made
+
+    async def win(self):
+        """A booking whose customer the friend has contacted: the path, customer and friend."""
+        at, token, made = await self.book()
+        ref, offer = next(iter((await self.api.offers(made | {"token": token})).items()))
+        friend = await self.api.friend(ref)
+        await friend.post(f"/v1/offers/{offer}/accept")
+        assert (await friend.post(f"{at}/contacted")).status_code == 200
+        return at, self.api.client(token), friend
+
+
+async def sit_by_examples(api, story):
     async with transaction(api.rt.pool) as tx:
         await exams.put(tx, [bank("security")])
     friend, desk = await api.friend("f1"), await api.operator()
-    begun = await friend.post("/v1/me/exams/security", examples.pop("start_exam"))
+    begun = await friend.post("/v1/me/exams/security", story.bodies.pop("start_exam"))
     at = f"/v1/me/sittings/{begun.json()['id']}"
-    await run("answer_question", friend, f"{at}/answers/1", "PUT", 204)
+    await story.run("answer_question", friend, f"{at}/answers/1", "PUT", 204)
     for asked in begun.json()["questions"]:
         [choice] = [n for n, o in enumerate(asked["options"], 1) if o.split()[2] == "b"]
         await friend.send("PUT", f"{at}/answers/{asked['position']}", json={"choice": choice})
     assert (await friend.post(f"{at}/finish", {})).json()["state"] == "practical_due"
     check = f"/v1/desk/practical-checks/{begun.json()['id']}"
-    await run("decide_practical_check", desk, check, status=204)
+    await story.run("decide_practical_check", desk, check, status=204)
 
 
-async def test_the_examples_work_through_a_whole_life_cycle(api, clock):
-    result = examples()
-    quote = await api.client().post("/v1/quotes", result.pop("create_quote"))
-    assert quote.status_code == 201, quote.text
-    order = result.pop("create_booking")
-    desk = await api.operator()
+async def test_the_examples_of_bookings_work_through_a_whole_life_cycle(api, clock):
+    story, desk = Story(api, OF_BOOKINGS), await api.operator()
+    await story.run("create_quote", api.client(), "/v1/quotes", status=201)
+    await story.run("create_booking", api.client(), "/v1/bookings", status=201)
+    at, customer, friend = await story.win()
+    assert (await customer.post(f"{at}/not-called")).status_code == 200
+    await clock.advance(timedelta(hours=2))
+    await story.run("answer_contest", friend, f"{at}/contact-evidence")
+    await story.run("send_message", customer, f"{at}/messages", status=201)
+    await story.run("mark_read", friend, f"{at}/messages/read", status=204)
+    await story.run("set_appointment", friend, f"{at}/appointment")
+    await story.run("report_delay", friend, f"{at}/delay")
+    await story.run("ask_move", customer, f"{at}/move")
+    await story.run("complete_work", friend, f"{at}/complete")
+    await story.run("contest_completion", customer, f"{at}/contest")
+    await story.run("rate_booking", customer, f"{at}/rating", status=201)
+    at, _, friend = await story.win()
+    await story.run("report_incomplete", friend, f"{at}/incomplete")
+    at, _, friend = await story.win()
+    await story.run("hand_back", friend, f"{at}/hand-back")
+    at, token, _ = await story.book()
+    await story.run("confirm_booking", api.client(token), f"{at}/confirm")
+    await story.run("cancel_booking", api.client(token), f"{at}/cancel")
+    at, _, _ = await story.book()
+    story.bodies["award_booking"] |= {"friend": "f6"}
+    await story.run("redispatch_booking", desk, f"{at}/redispatch", status=409)
+    await story.run("award_booking", desk, f"{at}/award")
+    await story.run("note_booking", desk, f"{at}/notes", status=201)
+    assert story.bodies == {}
 
-    async def book():
-        made = (await api.client().post("/v1/bookings", order)).json()
-        return f"/v1/bookings/{made['id']}", made["customer_link"].rpartition("/")[2], made
 
-    async def win():
-        at, token, made = await book()
-        ref, offer = next(iter((await api.offers(made | {"token": token})).items()))
-        friend = await api.friend(ref)
-        await friend.post(f"/v1/offers/{offer}/accept")
-        assert (await friend.post(f"{at}/contacted")).status_code == 200
-        return at, token, friend
-
-    async def run(name, caller, path, method="POST", status=200):
-        answer = await caller.send(method, path, json=result.pop(name))
-        assert answer.status_code == status, (name, answer.text)
-
-    at, token, friend = await win()
-    await run("set_appointment", friend, f"{at}/appointment")
-    await run("report_delay", friend, f"{at}/delay")
-    await run("ask_move", api.client(token), f"{at}/move")
-    await run("complete_work", friend, f"{at}/complete")
-    await run("contest_completion", api.client(token), f"{at}/contest")
-    await run("rate_booking", api.client(token), f"{at}/rating", status=201)
-    at, _, friend = await win()
-    await run("report_incomplete", friend, f"{at}/incomplete")
-    at, _, friend = await win()
-    await run("hand_back", friend, f"{at}/hand-back")
-    at, token, _ = await book()
-    await run("confirm_booking", api.client(token), f"{at}/confirm")
-    await run("cancel_booking", api.client(token), f"{at}/cancel")
-    at, _, _ = await book()
-    result["award_booking"] |= {"friend": "f6"}
-    await run("redispatch_booking", desk, f"{at}/redispatch", status=409)
-    await run("award_booking", desk, f"{at}/award")
-    await run("note_booking", desk, f"{at}/notes", status=201)
+async def test_the_examples_of_people_and_of_the_desk_work(api):
+    others = OF_BOOKINGS | OF_PICTURES | OF_ACCOUNT | OF_REVIEWS | OF_JOINING
+    story, desk = Story(api, examples().keys() - others), await api.operator()
     at_friend = f"/v1/desk/friends/{api.friends['f6']}"
-    await run("set_friend_state", desk, f"{at_friend}/state")
-    await run("set_friend_limits", desk, f"{at_friend}/limits", "PUT")
-    await sit_by_examples(api, run, result)
-    await run("import_friends", desk, "/v1/desk/friends/import")
-    await run("change_package", desk, "/v1/desk/packages/wifi-setup", "PUT")
-    await run("export_person", desk, "/v1/desk/people/export")
-    await run("erase_person", desk, "/v1/desk/people/erase", status=409)
-    await run("add_partner", desk, "/v1/desk/partners", status=201)
+    await story.run("set_friend_state", desk, f"{at_friend}/state")
+    await story.run("set_friend_limits", desk, f"{at_friend}/limits", "PUT")
+    await sit_by_examples(api, story)
+    await story.run("import_friends", desk, "/v1/desk/friends/import")
+    await story.run("change_package", desk, "/v1/desk/packages/wifi-setup", "PUT")
+    await api.book(customer=examples()["create_booking"]["customer"])
+    await story.run("export_person", desk, "/v1/desk/people/export")
+    await story.run("erase_person", desk, "/v1/desk/people/erase", status=409)
+    await story.run("add_partner", desk, "/v1/desk/partners", status=201)
+    friend = await api.friend("f2")
     for name, path, method, status in OF_PHONES:
-        await run(name, friend, f"/v1/me/{path}", method, status)
-    await run("delete_session", desk, "/v1/sessions/current", "DELETE", 204)
-    await run("change_my_profile", friend, "/v1/me/profile", method="PATCH")
-    await run("request_login_link", api.client(), "/v1/login-links", status=202)
+        await story.run(name, friend, f"/v1/me/{path}", method, status)
+    await story.run("delete_session", desk, "/v1/sessions/current", "DELETE", 204)
+    await story.run("change_my_profile", friend, "/v1/me/profile", method="PATCH")
+    await story.run("request_login_link", api.client(), "/v1/login-links", status=202)
     viewer = await api.operator(OperatorRole.VIEWER)
     for name, (path, code) in ONLY_ONCE.items():
-        expect(await viewer.post(path, result.pop(name)), 422, code)
-    assert result.keys() == OF_PICTURES | OF_ACCOUNT | OF_REVIEWS
+        expect(await viewer.post(path, story.bodies.pop(name)), 422, code)
+    assert story.bodies == {}
+
+
+async def test_the_examples_of_an_account_work(api):
+    story = Story(api, OF_ACCOUNT)
+    await api.book()
+    me = await api.account()
+    await story.run("change_my_account", me, "/v1/account", "PUT")
+    refused = await me.post("/v1/account/passkeys", story.bodies.pop("add_account_passkey"))
+    expect(refused, 422, "passkey-refused")
 
 
 async def test_the_examples_of_pictures_work(api):

@@ -40,7 +40,7 @@ def test_every_refusal_of_the_rules_has_its_status():
         and refusal.code != "refused"
     }
     # Raised only by imports of friends, and reported as a field by the profile's route.
-    assert unmapped == {"EmailTaken", "CapacityTooLow", "BeyondLimit"}
+    assert unmapped == {"EmailTaken", "CapacityTooLow", "BeyondLimit", "PlanInvalid"}
 
 
 def test_names_are_unique_and_statuses_sensible():

@@ -44,6 +44,7 @@ NOT_EXPORTED = {
     **dict.fromkeys(
         ["postcodes", "geocodes", "transitions", "migrations", "clock", "policies"], "of no person"
     ),
+    "package_versions": "of no person but the id of the operator who made one",
     "quotes": "names nobody",
     "timers": "deadlines, which follow from the events and certificates",
     "subjects": "counts the entries of a journal",
