@@ -92,7 +92,8 @@ async def test_neither_code_nor_number_is_stored_outside_the_table_of_people(api
 
 
 async def test_a_customer_confirms_the_number_of_the_account(api, texts):
-    account = await api.account("vera@example.com")
+    await api.book()
+    account = await api.account()
     assert (await account.post(PHONE, MOBILE)).json()["pending"]["number"] == E164
     answer = (await account.post(CODE, {"code": await texts.code()})).json()
     assert (answer["number"], answer["pending"]) == (E164, None)
