@@ -115,6 +115,14 @@ class FileKind(StrEnum):
     RESULT = "result"
 
 
+class AreaKind(StrEnum):
+    """How a friend describes an area beside the base."""
+
+    CIRCLE = "circle"
+    POLYGON = "polygon"
+    MINUTES = "minutes"
+
+
 class Channel(StrEnum):
     PUSH = "push"
     MAIL = "mail"

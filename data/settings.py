@@ -135,6 +135,12 @@ class Settings(BaseSettings):
     geocoder_user_agent: str | None = Field(
         None, description="User agent sent to the geocoder; required by Nominatim's usage policy."
     )
+    routing: Literal["straight", "osrm", "valhalla"] = Field(
+        "straight", description="Service that finds what friends reach in some minutes."
+    )
+    routing_url: str | None = Field(
+        None, description="Address of the OSRM or Valhalla server; needed unless straight."
+    )
     map_style_url: str | None = Field(
         None,
         description="Style of a MapLibre map for the pages; without it they use a built-in map.",
@@ -224,7 +230,7 @@ class Settings(BaseSettings):
             raise ValueError("must name a database, as in postgresql://me@host:5432/tekkie")
         return url
 
-    @field_validator("public_url", "geocoder_url", "sms_url")
+    @field_validator("public_url", "geocoder_url", "routing_url", "sms_url")
     @classmethod
     def _web_address(cls, url: str | None) -> str | None:
         if url is None:
@@ -289,6 +295,12 @@ class Settings(BaseSettings):
         if "\0" in str(folder) or "\n" in str(folder):
             raise ValueError("must be a path without control characters")
         return folder.expanduser().absolute()
+
+    @model_validator(mode="after")
+    def _routing(self) -> Settings:
+        if (self.routing != "straight") is not (self.routing_url is not None):
+            raise ValueError(f"{PREFIX}ROUTING and {PREFIX}ROUTING_URL are given together")
+        return self
 
     @model_validator(mode="after")
     def _geocoder(self) -> Settings:

@@ -20,6 +20,7 @@ from dispatch.rules.policy import POLICY, Policy
 from geo.gazetteer.offline import Gazetteer
 from geo.geocode import Geocoder
 from geo.index.friend_index import FriendIndex
+from geo.routing import Router
 
 if TYPE_CHECKING:
     import httpx2
@@ -34,8 +35,9 @@ class Runtime:
     `on_commit` are called with decisions after their commit: a hint to look now, never relied on.
     `group_commit`, `lookups` and `supply` belong to the flows of these names. `mark` is the
     position from which to follow changes of friends once the index is loaded. `kept_policies` are
-    known to be in the database. `http` uses no proxy of the environment and follows no redirect;
-    the command line has none.
+    known to be in the database. `http` uses no proxy of the
+    environment and follows no redirect; the command line has none. Without a routing server
+    `router` is None.
     """
 
     pool: Pool
@@ -53,6 +55,7 @@ class Runtime:
     supply: object = None
     mark: str | None = None
     kept_policies: set[UUID] = field(default_factory=set)
+    router: Router | None = None
     http: httpx2.AsyncClient | None = None
 
     @property

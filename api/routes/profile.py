@@ -19,9 +19,10 @@ from data.db import ConstraintViolation
 from data.enums import FriendState
 from data.markets import MARKETS, Language, Market
 from data.records.ids import FriendId
-from data.records.people import HeldCertificate, QuietHours
+from data.records.people import Area, HeldCertificate, QuietHours
 from data.seed import catalogue
 from dispatch.flows.people import friends, profile
+from dispatch.flows.people.areas import AreaInvalid
 from dispatch.flows.people.friends import CapacityTooLow, ProfileChange
 from dispatch.rules.people.applications import ApplicationUndecided
 from dispatch.rules.people.weekly_plan import DaySpan, Holiday, PlanInvalid
@@ -59,7 +60,8 @@ async def change_my_profile(
 ) -> people_schemas.ProfileResponse:
     """Change the given fields; null clears `quiet` and `week`. Effective from the next booking on.
 
-    The base can be moved once in 24 hours; the problem says when the next move is possible.
+    The base can be moved, or areas be added, once in 24 hours; the problem says when
+    the next move is possible.
     Capacity and radius go up to what the desk allows.
     """
     try:
@@ -76,7 +78,7 @@ async def change_my_profile(
             "is more than the desk allows you",
             f"send {beyond.most} at most, or ask the desk for more",
         ) from None
-    except PlanInvalid as wrong:
+    except (PlanInvalid, AreaInvalid) as wrong:
         raise InvalidField(wrong.name, wrong.problem, wrong.cure) from None
     except AddressRefused as refused:
         raise InvalidField("base", refused.problem, refused.cure) from None
@@ -92,6 +94,7 @@ def _change(body: people_schemas.ProfileRequest) -> ProfileChange:
         week=None if body.week is None else [_day_span(one) for one in body.week],
         clear_week="week" in body.model_fields_set and body.week is None,
         holidays=None if body.holidays is None else [_holiday(one) for one in body.holidays],
+        areas=None if body.areas is None else [_area(one) for one in body.areas],
         paused=body.paused,
         languages=tuple(body.languages) if body.languages else None,
         capacity=body.capacity,
@@ -109,6 +112,18 @@ def _day_span(body: people_schemas.DaySpanUpdate) -> DaySpan:
 
 def _holiday(body: people_schemas.HolidayUpdate) -> Holiday:
     return Holiday(date.fromisoformat(body.from_), date.fromisoformat(body.until))
+
+
+def _area(body: people_schemas.AreaUpdate) -> Area:
+    outline = body.outline.coordinates[0] if body.outline else []
+    return Area(
+        kind=body.kind,
+        lat=body.lat or 0.0,
+        lon=body.lon or 0.0,
+        radius_m=body.radius_m or 0,
+        minutes=body.minutes or 0,
+        ring=tuple((lon, lat) for lon, lat in outline),
+    )
 
 
 def _minute(time: str) -> int:

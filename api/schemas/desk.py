@@ -10,7 +10,7 @@ from uuid import UUID
 from pydantic import Field, WithJsonSchema
 
 from api.schemas.base import Money, ResponseModel
-from api.schemas.people import Base, DaySpan, Holiday, QuietHours
+from api.schemas.people import AreaResponse, Base, DaySpan, Holiday, QuietHours
 from api.schemas.responses import BookingResponse, Event
 from data.enums import (
     Audience,
@@ -312,6 +312,7 @@ class FriendDetailsResponse(ResponseModel):
     quiet: QuietHours | None
     week: list[DaySpan] | None
     holidays: list[Holiday]
+    areas: list[AreaResponse]
     certificates: list[HeldCertificate]
     communities: list[str]
     stars: float | None

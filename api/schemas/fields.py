@@ -253,6 +253,12 @@ def _day(text: str) -> str:
 Day = Annotated[
     str, StringConstraints(pattern=r"^20[0-9]{2}-[0-9]{2}-[0-9]{2}$"), AfterValidator(_day)
 ]
+AREAS_MAX: Final = 5
+Corner = Annotated[
+    list[Annotated[float, Strict(), Field(ge=-180, le=180, allow_inf_nan=False)]],
+    Field(min_length=2, max_length=2),
+]
+TravelMinutes = Annotated[int, Strict(), Field(ge=5, le=60), WHOLE]
 SPANS_MAX: Final = 42
 HOLIDAYS_MAX: Final = 20
 LocalEnd = Annotated[str, StringConstraints(pattern=r"^(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$")]

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from datetime import date, datetime
 from enum import StrEnum
-from typing import Annotated, Any, Final, Self
+from typing import Annotated, Any, Final, Literal, Self
 from uuid import UUID
 
 from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from api.schemas.base import RequestModel, ResponseModel, example
 from api.schemas.fields import (
+    AREAS_MAX,
     HOLIDAYS_MAX,
     SPANS_MAX,
     Capacity,
+    Corner,
     Day,
     Email,
     Endpoint,
@@ -30,9 +32,10 @@ from api.schemas.fields import (
     PhoneSecret,
     RadiusM,
     Token,
+    TravelMinutes,
     invalid,
 )
-from data.enums import FriendState, OperatorRole, Tier
+from data.enums import AreaKind, FriendState, OperatorRole, Tier
 from data.markets import Language, Market
 from data.store.phone_codes import CodeDelivery
 from data.store.push_subscriptions import PhoneProblem
@@ -176,12 +179,58 @@ class HolidayUpdate(RequestModel):
     until: Day
 
 
+class Outline(RequestModel):
+    """A polygon in GeoJSON without holes: rings of [longitude, latitude]."""
+
+    type: Literal["Polygon"]
+    coordinates: Annotated[
+        list[Annotated[list[Corner], Field(max_length=500)]], Field(min_length=1)
+    ]
+
+    @field_validator("coordinates")
+    @classmethod
+    def _refuse_holes(cls, rings: list[Any]) -> list[Any]:
+        if len(rings) > 1:
+            raise invalid("has holes", "give one ring alone")
+        return rings
+
+
+OF_KIND: Final = {
+    AreaKind.CIRCLE: {"lat", "lon", "radius_m"},
+    AreaKind.POLYGON: {"outline"},
+    AreaKind.MINUTES: {"lat", "lon", "minutes"},
+}
+
+
+class AreaUpdate(RequestModel):
+    """An area beside the base: a circle, a polygon, or minutes of travel from a place."""
+
+    kind: AreaKind
+    lat: Lat | None = None
+    lon: Lon | None = None
+    radius_m: RadiusM | None = None
+    minutes: TravelMinutes | None = None
+    outline: Outline | None = None
+
+    @model_validator(mode="after")
+    def _check_kind(self) -> Self:
+        given = {name for name in AREA_PARTS if getattr(self, name) is not None}
+        needed = OF_KIND[self.kind]
+        for name in sorted(needed - given):
+            raise invalid("is missing", f"a {self.kind} needs it", name)
+        for name in sorted(given - needed):
+            raise invalid(f"is no part of a {self.kind}", "leave it out", name)
+        return self
+
+
+AREA_PARTS: Final = ("lat", "lon", "radius_m", "minutes", "outline")
 PROFILE_EXAMPLE: Final = {
     "radius_m": 8000,
     "base": {"lat": 47.3769, "lon": 8.5417},
     "quiet": {"from": "22:00", "until": "07:00"},
     "week": [{"day": "monday", "from": "08:00", "until": "12:00"}],
     "holidays": [{"from": "2026-12-24", "until": "2027-01-02"}],
+    "areas": [{"kind": "circle", "lat": 47.05, "lon": 8.31, "radius_m": 5000}],
     "paused": False,
     "languages": ["de", "en"],
     "capacity": 3,
@@ -209,12 +258,13 @@ class ProfileRequest(RequestModel):
         None, description="The only hours to be asked in; null for any time."
     )
     holidays: Annotated[list[HolidayUpdate], Field(max_length=HOLIDAYS_MAX)] | None = None
+    areas: Annotated[list[AreaUpdate], Field(max_length=AREAS_MAX)] | None = None
     paused: Flag | None = None
     languages: Languages | None = None
     capacity: Capacity | None = None
 
     @field_validator(
-        "radius_m", "base", "holidays", "paused", "languages", "capacity", mode="before"
+        "radius_m", "base", "holidays", "areas", "paused", "languages", "capacity", mode="before"
     )
     @classmethod
     def _refuse_null(cls, value: Any) -> Any:
@@ -368,6 +418,24 @@ class Holiday(ResponseModel):
     until: date
 
 
+class AreaOutline(ResponseModel):
+    """A polygon in GeoJSON."""
+
+    type: Literal["Polygon"] = "Polygon"
+    coordinates: list[list[list[float]]]
+
+
+class AreaResponse(ResponseModel):
+    """An area beside the base; `outline` is what a polygon or minutes of travel cover."""
+
+    kind: AreaKind
+    lat: float | None
+    lon: float | None
+    radius_m: int | None
+    minutes: int | None
+    outline: AreaOutline | None
+
+
 class Certificate(ResponseModel):
     """A certificate of a friend; `valid_until` is null without an end."""
 
@@ -401,6 +469,7 @@ class ProfileResponse(ResponseModel):
     quiet: QuietHours | None
     week: list[DaySpan] | None
     holidays: list[Holiday]
+    areas: list[AreaResponse]
     state: FriendState
     paused: bool
     certificates: list[Certificate]

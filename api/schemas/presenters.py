@@ -13,7 +13,7 @@ from api.schemas import catalogue as catalogue_schemas
 from api.schemas import desk as desk_schemas
 from api.schemas import people as people_schemas
 from api.schemas.files import FileResponse, FilesResponse, IdentityResponse
-from data.enums import BookingState
+from data.enums import AreaKind, BookingState
 from data.markets import MARKETS, Language
 from data.records import jobs as jobs_records
 from data.records import money as money_records
@@ -21,7 +21,7 @@ from data.records.catalogue import Catalogue
 from data.records.files import Identity, StoredFile
 from data.records.ids import OfferId
 from data.records.jobs import Award, Booking, Job
-from data.records.people import Plan
+from data.records.people import Area, Plan
 from data.seed import catalogue
 from data.store import friends, read_models
 from data.store.reviews import OpenReport, PublicProfile
@@ -434,7 +434,7 @@ def present_quiet_hours(row: Mapping[str, Any]) -> people_schemas.QuietHours | N
 
 
 def present_plan(row: Mapping[str, Any]) -> dict[str, Any]:
-    """`week` and `holidays` from a friend's row."""
+    """`week`, `holidays` and `areas` from a friend's row."""
     plan = friends.plan(row) or Plan()
     days = list(people_schemas.Weekday)
     spans = [
@@ -444,7 +444,21 @@ def present_plan(row: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "week": None if plan.week is None else spans,
         "holidays": [{"from": first, "until": last} for first, last in plan.holidays],
+        "areas": [_area(one) for one in friends.areas(row)],
     }
+
+
+def _area(area: Area) -> people_schemas.AreaResponse:
+    drawn = area.kind is AreaKind.POLYGON
+    ring = [list(corner) for corner in (*area.ring, *area.ring[:1])]
+    return people_schemas.AreaResponse(
+        kind=area.kind,
+        lat=None if drawn else area.lat,
+        lon=None if drawn else area.lon,
+        radius_m=area.radius_m or None,
+        minutes=area.minutes or None,
+        outline=people_schemas.AreaOutline(coordinates=[ring]) if ring else None,
+    )
 
 
 def _time(minute: int) -> str:

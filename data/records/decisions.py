@@ -49,7 +49,8 @@ class FriendFacts(NamedTuple):
     """What a fan-out reads of one friend.
 
     `flags` are those of `dispatch.rules.jobs.inputs`; quiet hours are in local minutes, -1 without
-    any; `away_m` is the exact distance by which friends were ranked.
+    any; `away_m` is the exact distance by which friends were ranked. `radius_m` is as far as
+    `away_m` where an area of the friend covers the place.
     """
 
     flags: int

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from data.enums import Channel, FriendState, Tier
+from data.enums import AreaKind, Channel, FriendState, Tier
 from data.markets import Language, Market
 from data.records.ids import CustomerKey, FriendId, PartnerId, PersonId
 
@@ -70,6 +70,22 @@ class Plan:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Area:
+    """A place beside the base in which a friend may be asked.
+
+    A circle has a centre and a radius, a polygon a `ring` of (longitude, latitude), each corner
+    once; `minutes` of travel from the centre are the one or the other.
+    """
+
+    kind: AreaKind
+    lat: float = 0.0
+    lon: float = 0.0
+    radius_m: int = 0
+    minutes: int = 0
+    ring: tuple[tuple[float, float], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Friend:
     """A neighbourhood helper with all facts that decide whether to make an offer.
 
@@ -97,6 +113,7 @@ class Friend:
     certificates: tuple[HeldCertificate, ...] = ()
     quiet: QuietHours | None = None
     plan: Plan | None = None
+    areas: tuple[Area, ...] = ()
     communities: frozenset[PartnerId] = frozenset()
     blocked: frozenset[CustomerKey] = frozenset()
     channels: frozenset[Channel] = frozenset({Channel.MAIL})

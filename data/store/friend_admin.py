@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import asdict, astuple, dataclass
 from datetime import date, datetime
 from itertools import chain
 
@@ -14,7 +14,7 @@ from data.db import Connection
 from data.enums import FriendState, Tier
 from data.markets import Language, Market
 from data.records.ids import CustomerKey, FriendId, PartnerId
-from data.records.people import HeldCertificate, QuietHours
+from data.records.people import Area, HeldCertificate, QuietHours
 
 sql = sql_loader.load("friends")
 
@@ -182,6 +182,11 @@ async def set_holidays(
 ) -> None:
     """Set a friend's holidays."""
     await tx.execute(sql.set_holidays, friend_id, [*chain(*holidays)] or None)
+
+
+async def set_areas(tx: Connection, friend_id: FriendId, areas: Sequence[Area]) -> None:
+    """Set a friend's areas beside the base."""
+    await tx.execute(sql.set_areas, friend_id, [asdict(area) for area in areas] or None)
 
 
 async def set_reach(

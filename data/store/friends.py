@@ -12,10 +12,10 @@ import asyncpg
 
 from data import sql_loader
 from data.db import Connection
-from data.enums import Channel, FriendState, Tier
+from data.enums import AreaKind, Channel, FriendState, Tier
 from data.markets import Language, Market
 from data.records.ids import FriendId
-from data.records.people import Friend, HeldCertificate, Plan, QuietHours
+from data.records.people import Area, Friend, HeldCertificate, Plan, QuietHours
 from data.replace import replace
 
 sql = sql_loader.load("friends")
@@ -153,6 +153,7 @@ def friend(row: asyncpg.Record) -> Friend:
         if has_quiet_hours
         else None,
         plan=plan(row),
+        areas=areas(row),
         communities=frozenset(row["communities"]),
         blocked=frozenset(row["blocked"]),
         version=row["version"],
@@ -175,4 +176,18 @@ def _plan(week: tuple[int, ...] | None, holidays: tuple[date, ...]) -> Plan:
     return Plan(
         week=None if week is None else tuple(zip(week[::2], week[1::2], strict=True)),
         holidays=tuple(zip(holidays[::2], holidays[1::2], strict=True)),
+    )
+
+
+def areas(row: asyncpg.Record | Mapping[str, Any]) -> tuple[Area, ...]:
+    """Return the areas in a friend's row."""
+    return tuple(
+        Area(
+            **{
+                **one,
+                "kind": AreaKind(one["kind"]),
+                "ring": tuple((x, y) for x, y in one["ring"]),
+            }
+        )
+        for one in row["areas"] or ()
     )

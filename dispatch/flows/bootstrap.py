@@ -28,6 +28,7 @@ from dispatch.runtime import Runtime
 from geo.gazetteer.offline import Gazetteer
 from geo.geocode import GazetteerGeocoder, Geocoder, Nominatim, Photon
 from geo.index.friend_index import FriendIndex
+from geo.routing import Osrm, Router, Valhalla
 
 Report = Callable[[str], None]
 
@@ -84,6 +85,7 @@ async def open_runtime(
             catalogue=Catalogue(),
             gazetteer=gazetteer,
             geocoder=_geocoder(settings, client, gazetteer, pool),
+            router=_router(settings, client),
             settings=settings,
             http=http,
             policy=policy,
@@ -140,6 +142,13 @@ def _pause_gc() -> Iterator[None]:
     finally:
         if was_on:
             gc.enable()
+
+
+def _router(settings: Settings, client: httpx2.AsyncClient) -> Router | None:
+    if settings.routing_url is None:
+        return None
+    kind = Osrm if settings.routing == "osrm" else Valhalla
+    return kind(settings.routing_url, client)
 
 
 def _geocoder(

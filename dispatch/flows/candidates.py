@@ -242,7 +242,7 @@ def _find_others(rt: Runtime, search: _Search, frame: Sequence[Nearby]) -> Other
     for friend in map(rt.index.get, alone):
         if friend is not None:
             away_m = distance_m(search.point, Point(lat=friend.lat, lon=friend.lon))
-            if away_m <= friend.radius_m:
+            if away_m <= matching.reach_m(friend, away_m, search.point):
                 alike.append(Alike(friend, 1))
     return Others(alike=alike)
 

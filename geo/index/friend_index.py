@@ -20,6 +20,10 @@ latitude: within 0.1 mm at 30 km in these countries, within 7 mm at 100 km anywh
 centimetres decide about a rank or a friend's radius, and beyond 100 km, the geodesic itself is
 solved. Equal distances are ranked by friend id.
 
+A friend may also be asked in areas beside the own radius. The ranking is by the base all the same:
+those with an area that covers the point are found by its box, however far away they live, and join
+the others. An index without areas has no more to do than one of radii.
+
 Trees hold slots, not friends: a slot is an index into `_friends` and the columns beside it, freed
 and reused. Bit 0 of `_bits` tells whether the friend is available, the others are the friend's
 traits. The index is not thread-safe.
@@ -33,20 +37,19 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence, Set
 from functools import cache
 from itertools import pairwise
-from math import dist, inf, nan, radians, sin
+from math import dist, inf, nan
 from typing import Final, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from data.records.ids import FriendId
 from data.records.people import Friend
+from geo.index.area_boxes import AreaBoxes
+from geo.index.curvature import chord_correction, places_of
 from geo.index.profiles import EACH_ALONE, Profiles, reached
 from geo.index.rtrees import EARTH_M, Nearest, Tree, Vector
 from geo.index.slot_table import NO_FRIEND, NO_SLOT, Hashes, Slots, hashes_of
 from geo.point import (
-    ECCENTRICITY_SQUARED,
-    EQUATORIAL_RADIUS_M,
     Candidate,
     Point,
     ecef,
@@ -117,6 +120,7 @@ class FriendIndex:
         self._radii: Counter[int] = Counter()
         self._largest_radius_m = 0
         self._trees: dict[Key, Tree] = {}
+        self._areas = AreaBoxes()
 
     def __len__(self) -> int:
         return len(self._slots)
@@ -132,7 +136,7 @@ class FriendIndex:
     def load(self, friends: Iterable[Friend]) -> None:
         """Replace all by `friends`; of two with the same id the later one counts."""
         unique, hashes = _unique(list(friends))
-        places = _places_of(unique)
+        places = places_of(unique)
         bits = np.fromiter(map(self._bits_of, unique), np.int64, len(unique))
         members = _members(unique, bits.tolist())
         order = np.argsort(places[:, 0])
@@ -150,6 +154,9 @@ class FriendIndex:
         slots[order] = np.arange(len(unique))
         for key, rows in members.items():
             self._trees[key] = Tree.bulk(np.sort(slots[rows]), places)
+        for slot, friend in enumerate(self._friends):
+            if friend.areas:
+                self._areas.add(slot, friend.areas)
 
     def put(self, friend: Friend) -> None:
         """Insert a friend, or replace the one with the same id."""
@@ -163,6 +170,9 @@ class FriendIndex:
         moved = friend.lat != old.lat or friend.lon != old.lon
         if moved or toggled or friend.certificates != old.certificates:
             self._update_trees(slot, friend, bits, moved=moved)
+        if friend.areas != old.areas:
+            self._areas.remove(slot, old.areas)
+            self._areas.add(slot, friend.areas)
         self._friends[slot], self._bits[slot] = friend, bits
         self._profiles.forget(slot)
         if friend.radius_m != old.radius_m:
@@ -178,6 +188,7 @@ class FriendIndex:
         friend, place = self._friends[slot], self._place(slot)
         for key in _keys(friend, self._bits[slot]):
             self._trees[key].delete(slot, place)
+        self._areas.remove(slot, friend.areas)
         self._friends[slot], self._bits[slot], self._reach[slot] = NO_FRIEND, 0, nan
         self._profiles.forget(slot)
         self._free.append(slot)
@@ -233,14 +244,31 @@ class FriendIndex:
             seen, limit_m = len(nearest.slots), self._largest_radius_m + NEAR_TIE_M
             nearest = tree.nearest(here, WIDER_SEARCH_FACTOR * seen, limit_m)
             reach_m = self._select(query, here, nearest.slots[seen:], found)
+        if self._areas:
+            self._select_by_area(query, here, found)
         return self._rank(query.point, found)[: query.want]
+
+    def _select_by_area(self, query: Query, here: Vector, found: list[Ranked]) -> None:
+        """Add the matching friends who live farther away than their radius, by their areas."""
+        point, certificates, want, qualifies, required = query
+        required, correction = required << 1 | AVAILABLE, chord_correction(point)
+        covering = self._areas.covering(point, self._friends)
+        for chord_m, slot in sorted((dist(here, self._place(slot)), slot) for slot in covering):
+            if len(found) >= want and chord_m > found[want - 1][0] + NEAR_TIE_M:
+                break
+            friend = self._friends[slot]
+            away_m = _distance_m(chord_m, correction, friend, point)
+            if self._bits[slot] & required != required or _is_missing_any(friend, certificates):
+                continue
+            if not _is_in_own_radius(friend, away_m, point) and qualifies(friend, away_m):
+                insort(found, (away_m, friend.id))
 
     def _select(self, query: Query, here: Vector, slots: list[int], found: list[Ranked]) -> float:
         """Add the matching friends of `slots` to `found`; return the chord to search up to."""
         point, certificates, want, qualifies, required = query
         required = required << 1 | AVAILABLE
         friends, bits, xs, ys, zs = self._friends, self._bits, self._x, self._y, self._z
-        correction, several = _chord_correction(point), len(certificates) > 1
+        correction, several = chord_correction(point), len(certificates) > 1
         reach_m = self._reach_m(found, want)
         for slot in slots:
             if bits[slot] & required != required:
@@ -277,7 +305,7 @@ class FriendIndex:
         """Return the `count` nearest friends of all, available or not, at any distance."""
         if count < 1:
             return []
-        tree, here, correction = self._tree(ALL_FRIENDS), ecef(point), _chord_correction(point)
+        tree, here, correction = self._tree(ALL_FRIENDS), ecef(point), chord_correction(point)
         friends, xs, ys, zs = self._friends, self._x, self._y, self._z
         nearest = tree.nearest(here, count + 1, EARTH_M)
         while True:
@@ -292,14 +320,17 @@ class FriendIndex:
             nearest = tree.nearest(here, WIDER_SEARCH_FACTOR * len(nearest.slots), EARTH_M)
 
     def in_reach(self, point: Point, apart: Set[FriendId]) -> list[tuple[Friend, int]]:
-        """Return everybody whose own radius covers the point: one friend and how many are alike.
+        """Return everybody whose radius or area covers it: one friend and how many are alike.
 
         Available or not, but for those `apart`. At the edge of a radius a few millimetres more or
         less may count.
         """
         columns = (self._x, self._y, self._z, self._reach)
         left_out = [slot for one in apart if (slot := self._slots.get(one)) != NO_SLOT]
-        slots = reached(columns, left_out, ecef(point), _chord_correction(point))
+        slots = reached(columns, left_out, ecef(point), chord_correction(point))
+        if self._areas:
+            covering = set(self._areas.covering(point, self._friends)) - set(left_out)
+            slots = np.union1d(slots, np.array([*covering], np.int64))
         return self._profiles.group(slots, self._friends)
 
     def _rank(self, point: Point, found: list[Ranked]) -> list[Candidate]:
@@ -339,6 +370,7 @@ class FriendIndex:
         self._x[slot], self._y[slot], self._z[slot] = place
         self._reach[slot] = friend.radius_m
         self._count_radius(friend.radius_m)
+        self._areas.add(slot, friend.areas)
         for key in _keys(friend, bits):
             self._tree(key).insert(slot, place)
 
@@ -393,6 +425,8 @@ class FriendIndex:
             problems.append("Some slots are neither used nor free.")
         if Counter(friend.radius_m for friend in self) != self._radii:
             problems.append("The radii in use are counted wrong.")
+        if len(self._areas) != sum(len(friend.areas) for friend in self):
+            problems.append("The areas are counted wrong.")
         members = _members(self._friends, self._bits)
         for key in self._trees.keys() | members.keys():
             problems += self._tree(key).check(key or "of everybody", members.get(key, ()))
@@ -459,20 +493,6 @@ def _is_in_radius(friend: Friend, point: Point) -> bool:
     return _geodesic_m(friend, point) <= friend.radius_m
 
 
-def _chord_correction(point: Point) -> float:
-    """Return 1/24R² in m⁻², with R the Gaussian radius of curvature at the point."""
-    flat = 1 - ECCENTRICITY_SQUARED * sin(radians(point.lat)) ** 2
-    return flat * flat / (24 * EQUATORIAL_RADIUS_M**2 * (1 - ECCENTRICITY_SQUARED))
-
-
-def _places_of(friends: list[Friend]) -> NDArray[np.float64]:
-    """Return earth-centred coordinates in metres, one row each: `ecef` for all at once."""
-    lat = np.array([friend.lat for friend in friends], dtype=np.float64)
-    lon = np.array([friend.lon for friend in friends], dtype=np.float64)
-    for invalid in np.flatnonzero(~((abs(lat) <= 90) & (abs(lon) <= 180))):
-        Point(friends[invalid].lat, friends[invalid].lon)
-    lat, lon = np.radians(lat), np.radians(lon)
-    normal_m = EQUATORIAL_RADIUS_M / np.sqrt(1 - ECCENTRICITY_SQUARED * np.sin(lat) ** 2)
-    ring_m = normal_m * np.cos(lat)
-    up_m = normal_m * (1 - ECCENTRICITY_SQUARED) * np.sin(lat)
-    return np.stack((ring_m * np.cos(lon), ring_m * np.sin(lon), up_m), axis=1)
+def _is_in_own_radius(friend: Friend, away_m: float, point: Point) -> bool:
+    gap_m = friend.radius_m - away_m
+    return gap_m >= NEAR_TIE_M or (gap_m >= -NEAR_TIE_M and _is_in_radius(friend, point))

@@ -1,12 +1,17 @@
 """The profile that a friend reads and changes."""
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
 from data.records.ids import FriendId
+from dispatch.flows.jobs import commands
 from dispatch.flows.people import friends
+from dispatch.rules.jobs import matching
 from dispatch.rules.refusals import NotFound
+from geo.point import Point
+from geo.routing import RoutingFailed
 from tests.builders import SIGNATURE, book_and_accept, friend_row, import_friends, north
 
 PATH = "/v1/me/profile"
@@ -34,6 +39,7 @@ async def test_a_friend_sees_all_stored_data_about_themselves(api):
         "quiet": None,
         "week": None,
         "holidays": [],
+        "areas": [],
         "state": "active",
         "paused": False,
         "certificates": seen["certificates"],
@@ -57,6 +63,18 @@ async def test_certificates_are_named_in_the_language_that_is_read(api):
         seen = (await me.send(method, PATH, headers=reader, **body)).json()
         names = {one["code"]: one["name"] for one in seen["certificates"]}
         assert names == {"mac": "Mac et macOS", "wifi": "Wi-Fi et réseau domestique"}
+
+
+CIRCLE = {"kind": "circle", "lat": 47.05, "lon": 8.31, "radius_m": 5000}
+SQUARE = [[8.4, 47.3], [8.5, 47.3], [8.5, 47.4], [8.4, 47.4]]
+
+
+def drawn(*corners: list[Any]) -> dict[str, Any]:
+    outline = {"type": "Polygon", "coordinates": [list(corners)]}
+    return {"kind": "polygon", "outline": outline}
+
+
+HOLED = {"kind": "polygon", "outline": {"type": "Polygon", "coordinates": [SQUARE, SQUARE]}}
 
 
 def span(from_: str, until: str, day: str = "monday") -> dict[str, str]:
@@ -133,6 +151,26 @@ async def test_a_paused_friend_gets_no_offer(api):
         ({"holidays": [holiday("1.3.2026", "2026-03-02")]}, "holidays.0.from", "form"),
         ({"holidays": [holiday("2026-12-24", "2026-12-26")] * 2}, "holidays.1", "overlaps"),
         ({"holidays": None}, "holidays", "omit it"),
+        ({"areas": [CIRCLE | {"radius_m": 499}]}, "areas.0.radius_m", "at least 500"),
+        ({"areas": [CIRCLE | {"radius_m": 60_000}]}, "areas.0.radius_m", "50000 at most"),
+        ({"areas": [CIRCLE | {"lat": 8.54, "lon": 47.37}]}, "areas.0", "swapped"),
+        ({"areas": [CIRCLE | {"minutes": 20}]}, "areas.0.minutes", "leave it out"),
+        ({"areas": [{"kind": "circle", "lat": 47.4, "lon": 8.5}]}, "areas.0.radius_m", "needs"),
+        ({"areas": [CIRCLE] * 6}, "areas", "at most 5"),
+        ({"areas": [drawn([8.4, 47.3])]}, "areas.0.outline", "corners"),
+        ({"areas": [drawn(*SQUARE[:2], SQUARE[3], SQUARE[2])]}, "areas.0.outline", "crosses"),
+        ({"areas": [drawn(*[[8.5, 47.3]] * 501)]}, "areas.0.outline.coordinates.0", "at most"),
+        ({"areas": [drawn(*[[8.5, 47.3]] * 300)]}, "areas.0.outline", "299 corners"),
+        ({"areas": [drawn([8.5, 47.3], [8.501, 47.3], [8.5, 47.301])]}, "areas.0.outline", "small"),
+        ({"areas": [drawn([6.5, 46.5], [9.5, 46.5], [9.5, 47.5])]}, "areas.0.outline", "large"),
+        ({"areas": [drawn(*([y, x] for x, y in SQUARE))]}, "areas.0.outline", "swapped"),
+        (
+            {"areas": [drawn([171.0, -41.0], [171.1, -41.0], [171.1, -41.1])]},
+            "areas.0.outline",
+            "CH",
+        ),
+        ({"areas": [drawn(["NaN", 47.3], *SQUARE)]}, "areas.0.outline.coordinates.0.0.0", "number"),
+        ({"areas": [HOLED]}, "areas.0.outline.coordinates", "holes"),
         ({"paused": "yes"}, "paused", ""),
         ({"languages": []}, "languages", "at least 1"),
         ({"languages": ["de", "de"]}, "languages", "once"),
@@ -228,3 +266,82 @@ async def test_an_import_may_move_a_base_at_any_time(api, rt, problem):
     await import_friends(rt, [friend_row("f1", north(30))])
     assert (await me.get(PATH)).json()["base"]["lat"] == north(30).lat
     problem(await patch(me, {"base": OTHER_BASE}), 409, "base-moved-lately")
+
+
+def shown(**given) -> dict[str, Any]:
+    return dict.fromkeys(("kind", "lat", "lon", "radius_m", "minutes", "outline")) | given
+
+
+async def test_areas_are_kept_as_drawn_and_minutes_without_a_server_are_a_circle(api, rt):
+    me = await api.friend("f1")
+    reach = {"kind": "minutes", "lat": 47.05, "lon": 8.31, "minutes": 30}
+    answer = await patch(me, {"areas": [CIRCLE, drawn(*SQUARE), reach]})
+    assert answer.status_code == 200, answer.text
+    closed = {"type": "Polygon", "coordinates": [[*SQUARE, SQUARE[0]]]}
+    first, second, third = answer.json()["areas"]
+    assert (first, second) == (shown(**CIRCLE), shown(kind="polygon", outline=closed))
+    assert third == shown(**reach, radius_m=third["radius_m"])
+    travel = matching.travel_minutes(third["radius_m"], rt.policy)
+    assert travel == 30
+    assert rt.index.check() == []
+    assert len(rt.index.get(api.friends["f1"]).areas) == 3
+
+
+async def test_a_friend_is_asked_in_an_area_far_from_the_base(api, rt, owner):
+    me = await api.friend("f1")
+    await owner.execute("UPDATE friends SET radius_m = 500")
+    await owner.execute("UPDATE people SET lat = 46.2, lon = 6.15 WHERE kind = 'friend'")
+    await friends.refresh_index(rt, api.friends.values())
+    booking = await api.book()
+    assert await api.offers(booking) == {}
+    area = {"kind": "circle", "lat": 47.3769, "lon": 8.5417, "radius_m": 30_000}
+    assert (await patch(me, {"areas": [area]})).status_code == 200
+    await commands.fire_due_timers(rt, 10)
+    assert list(await api.offers(booking)) == ["f1"], "the unfilled booking is tried at once"
+
+
+async def test_after_the_first_time_an_area_more_is_a_move_of_the_base(api, clock, problem):
+    me = await api.friend("f1")
+    other = CIRCLE | {"radius_m": 4000}
+    for areas in ([CIRCLE], [other], []):
+        assert (await patch(me, {"areas": areas})).status_code == 200
+    for change in ({"areas": [CIRCLE]}, {"base": BASE}):
+        result = problem(await patch(me, change), 409, "base-moved-lately")
+        assert result["errors"][0]["field"] == next(iter(change))
+    await clock.advance(DAY)
+    assert (await patch(me, {"areas": [CIRCLE], "base": BASE})).status_code == 200
+    problem(await patch(me, {"areas": [other]}), 409, "base-moved-lately")
+
+
+class Roads:
+    """A routing server that reaches a square, or fails; it counts what it is asked."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[Point, int]] = []
+        self.fails = False
+
+    async def reach(self, origin: Point, minutes: int):
+        self.asked.append((origin, minutes))
+        if self.fails:
+            raise RoutingFailed("status 500")
+        return tuple((x, y) for x, y in SQUARE)
+
+
+async def test_minutes_become_an_outline_when_saved_and_a_failure_names_the_field(
+    api, rt, clock, problem
+):
+    rt.router = roads = Roads()
+    me = await api.friend("f1")
+    reach = {"kind": "minutes", "lat": 47.35, "lon": 8.45, "minutes": 20}
+    (kept,) = (await patch(me, {"areas": [reach]})).json()["areas"]
+    assert kept["outline"]["coordinates"] == [[*SQUARE, SQUARE[0]]]
+    roads.fails = True
+    assert (await patch(me, {"areas": [reach]})).json()["areas"] == [kept]
+    await api.offers(await api.book())
+    assert roads.asked == [(Point(47.35, 8.45), 20)], "only a new area asks"
+    await clock.advance(DAY)
+    result = problem(
+        await patch(me, {"areas": [reach, reach | {"minutes": 30}]}), 422, "validation-failed"
+    )
+    assert [one["field"] for one in result["errors"]] == ["areas.1.minutes"]
+    assert (await me.get(PATH)).json()["areas"] == [kept]

@@ -108,6 +108,8 @@ def rows() -> dict[str, dict[str, Any]]:
             "quiet_from": None,
             "quiet_until": None,
             "week": [480, 720, 10_000, 10_200],
+            "areas": [{"kind": "circle"}],
+            "areas_since": NOW,
             "holidays": [NOW.date(), NOW.date(), NOW.date(), NOW.date()],
             "created_at": NOW,
         },

@@ -283,6 +283,7 @@ OPTIONAL: Mapping[str, frozenset[str]] = {
             "set_limits",
             "set_quiet",
             "set_week",
+            "set_areas",
             "set_holidays",
             "set_reach",
             "set_base",

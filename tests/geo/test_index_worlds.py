@@ -23,6 +23,7 @@ from tests.geo.worlds import (
     friend_id,
     geodesic,
     index_of,
+    reaches,
     speaks,
     traits,
 )
@@ -88,7 +89,7 @@ def test_every_answer_is_correct_in(name: str):
 
 
 @pytest.mark.parametrize(
-    "name", ["plain", "forty addresses", "poles", "antimeridian", "huge radii"]
+    "name", ["plain", "forty addresses", "poles", "antimeridian", "huge radii", "areas"]
 )
 def test_every_answer_stays_correct_while_friends_are_added_moved_changed_and_removed(name: str):
     world, chance = WORLDS[name], Random(f"change in {name}")
@@ -104,7 +105,7 @@ def test_every_answer_stays_correct_while_friends_are_added_moved_changed_and_re
     assert sorted(member.id.int for member in index) == sorted(member.int for member in friends)
 
 
-@pytest.mark.parametrize("name", ["plain", "poles", "antimeridian"])
+@pytest.mark.parametrize("name", ["plain", "poles", "antimeridian", "areas"])
 def test_everybody_in_reach_is_counted_while_friends_change(name: str):
     world, chance = WORLDS[name], Random(f"reach in {name}")
     friends = {member.id: member for member in (world.friend(n, chance) for n in range(1, 401))}
@@ -123,7 +124,7 @@ def test_everybody_in_reach_is_counted_while_friends_change(name: str):
             assert found == Counter(
                 member.languages
                 for member in friends.values()
-                if member.id not in apart and geodesic(point, member) <= member.radius_m
+                if member.id not in apart and reaches(member, point, geodesic(point, member))
             )
 
 

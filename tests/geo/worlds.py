@@ -8,14 +8,15 @@ from datetime import UTC, datetime
 from random import Random
 from uuid import UUID
 
+import shapely
 from pyproj import Geod
 
-from data.enums import Channel, FriendState, Tier
+from data.enums import AreaKind, Channel, FriendState, Tier
 from data.markets import Language, Market
 from data.records.ids import FriendId
-from data.records.people import Friend, HeldCertificate
+from data.records.people import Area, Friend, HeldCertificate
 from geo.index.friend_index import FriendIndex
-from geo.point import Point
+from geo.point import Point, geodesic_m
 
 EARTH = Geod(ellps="WGS84")
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
@@ -46,6 +47,7 @@ def friend(
     active: bool = True,
     busy: bool = False,
     language: Language = Language.DE,
+    areas: Iterable[Area] = (),
 ) -> Friend:
     return Friend(
         id=friend_id(number),
@@ -64,7 +66,27 @@ def friend(
             for code in certificates
         ),
         channels=frozenset({Channel.MAIL}),
+        areas=tuple(areas),
     )
+
+
+def circle(at: Point, radius_m: int) -> Area:
+    return Area(kind=AreaKind.CIRCLE, lat=at.lat, lon=at.lon, radius_m=radius_m)
+
+
+def polygon(*corners: Point) -> Area:
+    return Area(kind=AreaKind.POLYGON, ring=tuple((one.lon, one.lat) for one in corners))
+
+
+def lies_in(area: Area, point: Point) -> bool:
+    """Whether a point lies in an area, by pyproj and shapely."""
+    if area.ring:
+        return bool(shapely.Polygon(area.ring).contains(shapely.Point(point.lon, point.lat)))
+    return geodesic_m(point, Point(area.lat, area.lon)) <= area.radius_m
+
+
+def reaches(person: Friend, point: Point, away_m: float) -> bool:
+    return away_m <= person.radius_m or any(lies_in(area, point) for area in person.areas)
 
 
 def available(person: Friend) -> bool:
@@ -112,7 +134,7 @@ def brute_force(
         if not available(person) or not certificates <= {c.code for c in person.certificates}:
             continue
         away_m = geodesic(point, person)
-        if away_m <= person.radius_m and qualifies(person, away_m):
+        if reaches(person, point, away_m) and qualifies(person, away_m):
             here.append((away_m, person.id))
     return sorted(here)[:want]
 
@@ -128,6 +150,7 @@ class World:
     shares: tuple[tuple[str, float], ...] = (("a", 0.4), ("b", 0.05), ("c", 0.005))
     busy: float = 0.2
     active: float = 0.8
+    areas: float = 0.0
 
     def point(self, chance: Random) -> Point:
         where = Random(chance.randrange(self.addresses)) if self.addresses else chance
@@ -143,11 +166,23 @@ class World:
             active=chance.random() < self.active,
             busy=chance.random() < self.busy,
             language=chance.choice(list(Language)),
+            areas=self.some_areas(chance) if self.areas else (),
         )
+
+    def some_areas(self, chance: Random) -> list[Area]:
+        found = []
+        while chance.random() < self.areas:
+            at, far_m = self.point(chance), chance.uniform(500, 20_000)
+            turns = sorted(chance.uniform(0, 360) for _ in range(chance.randrange(3, 9)))
+            corners = [east_of(at, far_m * chance.uniform(0.2, 1), azimuth=a) for a in turns]
+            found.append(chance.choice((circle(at, int(far_m)), polygon(*corners))))
+        return found
 
 
 WORLDS = {
     "plain": World(),
+    "areas": World(centres=("zurich",), spread_m=40_000, areas=0.4, radii_m=(500, 3_000)),
+    "a town of areas": World(centres=("zurich",), spread_m=3_000, areas=0.6, radii_m=(500,)),
     "one town": World(centres=("zurich",), spread_m=3_000),
     "forty addresses": World(addresses=40),
     "one house": World(addresses=1),

@@ -2,8 +2,10 @@ from datetime import timedelta
 
 import pytest
 
+from data.enums import AreaKind
+from data.records.people import Area
 from dispatch.rules.policy import POLICY, Policy
-from dispatch.rules.trust.base_moves import BaseMovedLately, check_move_allowed, is_move
+from dispatch.rules.trust.base_moves import BaseMovedLately, adds_area, check_move_allowed, is_move
 from geo.point import Point
 from tests.rules.facts import NOW
 
@@ -16,6 +18,20 @@ def test_a_base_is_moved_when_it_was_somewhere_else():
     assert is_move(HERE, THERE)
     assert not is_move(HERE, HERE)
     assert not is_move(None, THERE)
+
+
+def test_an_area_that_was_not_there_is_a_move_and_one_less_is_none():
+    one, other = (
+        Area(kind=AreaKind.CIRCLE, lat=47.0, lon=8.0, radius_m=radius_m)
+        for radius_m in (5000, 4999)
+    )
+    assert adds_area([], [one])
+    assert adds_area([one], [other]), "a smaller area measures as well as another one"
+    assert not adds_area([one, other], [one])
+    assert not adds_area([one], [])
+    with pytest.raises(BaseMovedLately) as refused:
+        check_move_allowed(NOW, NOW, POLICY, field="areas")
+    assert refused.value.field == "areas"
 
 
 @pytest.mark.parametrize("ago", [DAY, DAY + MOMENT, None])

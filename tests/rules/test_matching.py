@@ -8,13 +8,14 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from data.enums import Channel, FriendState, OfferState, Outcome, PackageTier, Tier
+from data.enums import AreaKind, Channel, FriendState, OfferState, Outcome, PackageTier, Tier
 from data.markets import Language, Market
 from data.records.ids import FriendId, PartnerId, customer_key
 from data.records.jobs import Job
-from data.records.people import HeldCertificate, Plan, QuietHours
+from data.records.people import Area, HeldCertificate, Plan, QuietHours
 from dispatch.rules.jobs import matching
 from dispatch.rules.jobs.matching import Nearby
+from dispatch.rules.jobs.replay import replay
 from dispatch.rules.policy import POLICY
 from geo.point import Point, distance_m
 from tests.rules.facts import HERE, NOW, VERA, WIFI, Scenario, booking, friend, near, need, package
@@ -87,6 +88,21 @@ def test_each_reason_alone_keeps_a_friend_from_being_asked(outcome: Outcome):
 )
 def test_a_friend_exactly_at_a_limit_may_be_asked(of_friend, of_need):
     assert matching.reason(friend(1, **of_friend), 100.0, need(**of_need)) is None
+
+
+def test_a_friend_may_be_asked_in_an_area_beyond_the_radius_and_the_facts_say_how_far():
+    area = Area(kind=AreaKind.CIRCLE, lat=HERE.lat, lon=HERE.lon, radius_m=500)
+    person = friend(1, radius_m=50, areas=(area,))
+    assert matching.reason(person, 100.0, need(point=HERE)) is None
+    elsewhere = Point(HERE.lat, HERE.lon + 0.02)
+    assert matching.reason(person, 100.0, need(point=elsewhere)) is Outcome.OUT_OF_RADIUS
+    assert matching.reason(person, 100.0, need()) is Outcome.OUT_OF_RADIUS
+    scenario = Scenario(person).book()
+    (decision,) = [one for changes in scenario.applied for one in changes.decisions]
+    assert [line.outcome for line in decision.friends] == [Outcome.OFFERED]
+    assert decision.reach.counts == {Outcome.OFFERED: 1}
+    assert scenario.live[0].radius_m == 100
+    assert replay(decision, POLICY).equals(decision)
 
 
 def test_every_certificate_is_needed_not_one_of_them():

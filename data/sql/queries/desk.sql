@@ -222,7 +222,7 @@ UNION (SELECT p.id FROM people p
 
 -- name: friend
 SELECT f.id, f.ref, f.state, f.tier, f.market, f.languages, f.radius_m, f.capacity, f.open_jobs, f.quiet_from,
-       f.quiet_until, f.week, f.holidays, f.created_at, f.alarmed_at, f.jobs_per_day, f.hand_backs_per_day, f.capacity_max, f.radius_max_m,
+       f.quiet_until, f.week, f.holidays, f.areas, f.created_at, f.alarmed_at, f.jobs_per_day, f.hand_backs_per_day, f.capacity_max, f.radius_max_m,
        p.name, p.email, p.phone, p.postcode, p.city, p.lat, p.lon, p.precision, p.desk_notes,
        (SELECT round(avg(r.stars), 2)::float8 FROM standing_ratings r WHERE r.friend_id = f.id) AS stars,
        (SELECT count(*) FROM standing_ratings r WHERE r.friend_id = f.id) AS ratings,

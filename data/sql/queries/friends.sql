@@ -2,7 +2,7 @@
 -- Everything that decides whether a friend may be asked, in one row each. An applicant may not, and has none.
 -- The birth date is read of those alone who may not be of age yet.
 SELECT f.id, f.ref, f.state, f.tier, f.market, f.languages, f.radius_m, f.capacity, f.open_jobs, f.quiet_from,
-       f.quiet_until, f.week, f.holidays, f.changed::text::bigint AS version, p.lat, p.lon, p.erased_at IS NULL AS has_mail,
+       f.quiet_until, f.week, f.holidays, f.areas, f.changed::text::bigint AS version, p.lat, p.lon, p.erased_at IS NULL AS has_mail,
        EXISTS (SELECT FROM push_subscriptions s WHERE s.friend_id = f.id) AS has_phone,
        (SELECT count(*) FROM offers o WHERE o.friend_id = f.id AND o.state = 'live' AND o.expires_at > $2) AS live_offers,
        f.jobs_per_day, f.hand_backs_per_day, y.born,
@@ -132,6 +132,9 @@ UPDATE friends SET week = $2 WHERE id = $1
 -- name: set_holidays
 UPDATE friends SET holidays = $2 WHERE id = $1
 
+-- name: set_areas
+UPDATE friends SET areas = $2, areas_since = coalesce(areas_since, moment()) WHERE id = $1
+
 -- name: set_reach
 UPDATE friends SET radius_m = $2, languages = $3 WHERE id = $1
 
@@ -157,7 +160,7 @@ RETURNING friend_id
 
 -- name: profile
 SELECT f.id, f.ref, f.state, f.tier, f.market, f.languages, f.radius_m, f.capacity, f.open_jobs, f.quiet_from,
-       f.quiet_until, f.week, f.holidays, f.base_moved_at, f.alarmed_at, f.capacity_max, f.radius_max_m, p.name, p.email, p.phone, p.language, p.lat, p.lon, p.precision,
+       f.quiet_until, f.week, f.holidays, f.areas, f.areas_since, f.base_moved_at, f.alarmed_at, f.capacity_max, f.radius_max_m, p.name, p.email, p.phone, p.language, p.lat, p.lon, p.precision,
        (SELECT round(avg(r.stars), 2)::float8 FROM shown_ratings r WHERE r.friend_id = f.id) AS stars,
        (SELECT count(*) FROM shown_ratings r WHERE r.friend_id = f.id) AS ratings
 FROM friends f JOIN people p ON p.id = f.id WHERE f.id = $1
@@ -175,7 +178,7 @@ WITH hurried AS (
   WHERE b.state = 'unfilled' AND EXISTS (
     SELECT FROM friends f JOIN people p ON p.id = f.id
     WHERE f.id = ANY($1::uuid[]) AND f.market = b.market AND f.state = 'active'
-      AND abs(p.lat - b.cell_lat) * 110000 <= f.radius_m + 2000)
+      AND (abs(p.lat - b.cell_lat) * 110000 <= f.radius_m + 2000 OR f.areas IS NOT NULL))
   ORDER BY b.id FOR UPDATE OF b SKIP LOCKED)
 UPDATE timers SET due_at = moment(), not_before = moment()
 WHERE kind = 'retry' AND booking_id IN (SELECT id FROM hurried)

@@ -178,7 +178,7 @@ UPDATE ratings SET comment = NULL WHERE booking_id IN (SELECT id FROM b) AND com
 
 -- name: empty_friends
 WITH f AS (UPDATE friends SET ref = 'erased:' || id, state = 'suspended', alarmed_at = NULL, quiet_from = NULL,
-             quiet_until = NULL, week = NULL, holidays = NULL
+             quiet_until = NULL, week = NULL, holidays = NULL, areas = NULL
            WHERE id = ANY($1::uuid[]) RETURNING id),
      c AS (DELETE FROM friend_certificates WHERE friend_id IN (SELECT id FROM f)),
      m AS (DELETE FROM partner_members WHERE friend_id IN (SELECT id FROM f)),

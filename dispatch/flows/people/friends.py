@@ -13,11 +13,12 @@ from data.enums import FriendState
 from data.markets import Language, Market
 from data.records import subjects
 from data.records.ids import CustomerKey, FriendId, PartnerId, PersonId
-from data.records.people import QuietHours
+from data.records.people import Area, QuietHours
+from data.replace import replace
 from data.store import audit, desk, friend_admin, friends
 from data.store.friend_admin import FriendEntry, FriendLimits
 from dispatch.flows import journal
-from dispatch.flows.people import certificates, friend_edits
+from dispatch.flows.people import areas, certificates, friend_edits
 from dispatch.flows.people.sessions import end_access
 from dispatch.rules.journal import OF_STATE, Happening
 from dispatch.rules.people.ages import local_day
@@ -76,6 +77,7 @@ class ProfileChange:
     week: Sequence[DaySpan] | None = None
     clear_week: bool = False
     holidays: Sequence[Holiday] | None = None
+    areas: Sequence[Area] | None = None
     paused: bool | None = None
     languages: tuple[Language, ...] | None = None
     capacity: int | None = None
@@ -252,11 +254,14 @@ async def change_profile(rt: Runtime, friend_id: FriendId, change: ProfileChange
     """Change a profile; returns the new one.
 
     Raises CapacityTooLow, BaseMovedLately, BeyondLimit, PausedByAlarm, ApplicationUndecided,
-    PlanInvalid.
+    PlanInvalid, AreaInvalid.
     """
-    if change.base is not None:
+    if change.base is not None or change.areas is not None:
         row = await profile(rt, friend_id)
-        rt.gazetteer.check_plausible(row["market"], change.base)
+        if change.base is not None:
+            rt.gazetteer.check_plausible(row["market"], change.base)
+        if change.areas is not None:
+            change = replace(change, areas=await areas.settle_areas(rt, row, change.areas))
     async with transaction(rt.pool) as tx:
         if not await friend_admin.lock_friend(tx, friend_id):
             raise NotFound("there is no such friend")
@@ -274,7 +279,10 @@ async def _apply(rt: Runtime, tx: Connection, friend_id: FriendId, change: Profi
     if change.quiet is not None or change.clear_quiet:
         await friend_admin.set_quiet(tx, friend_id, change.quiet)
     await _set_plan(tx, row, change)
+    if change.areas is not None:
+        await areas.set_areas(rt, tx, row, change.areas)
     if change.base is not None:
+        # By what was read before the areas: both together are one move.
         await _move_base(rt, tx, row, change.base)
     _check_limits(rt, row, change)
     if change.radius_m is not None or change.languages is not None:

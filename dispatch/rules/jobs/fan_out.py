@@ -156,7 +156,9 @@ def _new_offer(draft: Draft, near: Nearby, slot: int) -> Offer:
         state=OfferState.LIVE,
         distance_m=int(near.distance_m),
         shown_m=matching.rounded_distance_m(booking, near.friend, policy),
-        radius_m=near.friend.radius_m,
+        radius_m=matching.reach_m(
+            near.friend, near.distance_m, matching.booking_reference_point(booking, policy)
+        ),
         offered_at=draft.now,
         expires_at=draft.now + policy.offer_life,
     )

@@ -15,6 +15,7 @@ from data.markets import Market
 from data.records.decisions import FriendFacts, Inputs, Search
 from data.records.ids import CustomerKey, FriendId
 from data.records.people import Friend, HeldCertificate, Plan, QuietHours
+from dispatch.rules.jobs import matching
 from dispatch.rules.jobs.matching import Nearby, Need, Ranking, is_old_enough
 from dispatch.rules.people.weekly_plan import is_off
 
@@ -56,7 +57,8 @@ def collect(search: Search, ranking: Ranking, favourite: FriendId | None = None)
         hours = friend.quiet
         quiet = NO_QUIET_HOURS if hours is None else (hours.from_minute, hours.until_minute)
         counts = (friend.open_jobs, friend.capacity, friend.live_offers)
-        found.append(FriendFacts(flags, *counts, *quiet, friend.radius_m, away_m))
+        reach_m = matching.reach_m(friend, away_m, need.point)
+        found.append(FriendFacts(flags, *counts, *quiet, reach_m, away_m))
     return Inputs(search=search, friends=tuple(found))
 
 

@@ -28,6 +28,7 @@ from dispatch.rules.people import ages
 from dispatch.rules.people.quiet_hours import is_quiet, local_minute
 from dispatch.rules.people.weekly_plan import is_off
 from dispatch.rules.policy import Policy, RankBy
+from geo.areas import covered
 from geo.point import Point, distance_m
 
 TRAITS: Mapping[str, int] = {word: 1 << bit for bit, word in enumerate([*Market, *Tier, *Language])}
@@ -38,7 +39,7 @@ TRAITS: Mapping[str, int] = {word: 1 << bit for bit, word in enumerate([*Market,
 class Need:
     """What one fan-out looks for; None where there is no requirement.
 
-    `minute` and `today` are local time.
+    `minute` and `today` are local time; `point` is where somebody is needed.
     """
 
     certificates: frozenset[str]
@@ -53,6 +54,7 @@ class Need:
     minute: int | None
     today: date
     min_age: int
+    point: Point | None = None
 
     @property
     def traits(self) -> int:
@@ -103,7 +105,7 @@ class Others:
 
 
 NOT_IN_REASON: Final = frozenset(
-    {"id", "ref", "lat", "lon", "radius_m", "version", "taken", "handed_back"}
+    {"id", "ref", "lat", "lon", "radius_m", "areas", "version", "taken", "handed_back"}
     | {"jobs_per_day", "hand_backs_per_day"}
 )
 """What no `reason` but the distance and an exclusion depends on."""
@@ -169,6 +171,7 @@ def needs(job: Job, now: datetime, policy: Policy) -> tuple[Need, ...]:
         excluded=refused | job.former.keys(),
         now=now,
         policy=policy,
+        point=booking_reference_point(job.booking, policy),
     )
 
 
@@ -198,6 +201,7 @@ def needs_of(
     excluded: frozenset[FriendId],
     now: datetime,
     policy: Policy,
+    point: Point | None = None,
 ) -> tuple[Need, ...]:
     """The `needs` of a search, for a customer and without the friends who are `excluded`."""
     tiers = [search.tier]
@@ -220,6 +224,7 @@ def needs_of(
             minute=local_minute(now, search.market),
             today=ages.local_day(now, search.market),
             min_age=search.min_age,
+            point=point,
         )
         for tier in tiers
     )
@@ -261,7 +266,7 @@ def reason(friend: Friend, distance_m: float, need: Need) -> Outcome | None:
         or _unfit(friend, need)
         or _barred(friend, need)
         or _busy(friend, need)
-        or _too_far(friend, distance_m)
+        or _too_far(friend, distance_m, need)
     )
 
 
@@ -333,10 +338,17 @@ def _resting(friend: Friend, today: date, minute: int) -> Outcome | None:
     return None
 
 
-def _too_far(friend: Friend, distance_m: float) -> Outcome | None:
-    if distance_m > friend.radius_m:
+def _too_far(friend: Friend, distance_m: float, need: Need) -> Outcome | None:
+    if distance_m > friend.radius_m and distance_m > reach_m(friend, distance_m, need.point):
         return Outcome.OUT_OF_RADIUS
     return None
+
+
+def reach_m(friend: Friend, distance_m: float, point: Point | None) -> int:
+    """How far from the base a friend may be asked: the radius, or up to a point in an area."""
+    if distance_m > friend.radius_m and friend.areas and point and covered(friend.areas, point):
+        return ceil(distance_m)
+    return friend.radius_m
 
 
 def rank(
@@ -424,7 +436,7 @@ def count_reach(ranking: Ranking, others: Others) -> Reach | None:
     counts: Counter[Outcome] = Counter()
     far_m = inf if others.within_m is None else others.within_m
     for line, (friend, away_m) in zip(ranking.considered, ranking.nearby, strict=True):
-        if away_m <= friend.radius_m and away_m <= far_m:
+        if away_m <= min(reach_m(friend, away_m, ranking.tried[0].point), far_m):
             counts[line.outcome] += 1
     by_tier = {need.tier: need for need in ranking.tried}
     fits = Outcome.FAVOURITE_FIRST if ranking.alone else Outcome.RANKED_BELOW_K
@@ -443,6 +455,11 @@ def travel_minutes(away_m: int, policy: Policy) -> int:
     """Estimated travel time by road, in minutes, rounded up to steps of five."""
     hours = away_m * policy.travel_detour_percent / 100 / (policy.travel_kmh * 1000)
     return max(ceil(hours * 60 / 5), 1) * 5
+
+
+def metres_in(minutes: int, policy: Policy) -> int:
+    """How far somebody comes in some minutes of `travel_minutes`, as the crow flies."""
+    return int(minutes / 60 * policy.travel_kmh * 1000 * 100 / policy.travel_detour_percent)
 
 
 def rounded_distance_m(booking: Booking, friend: Friend, policy: Policy) -> int:

@@ -1,9 +1,11 @@
-"""How often a friend may move the base point: frequent moves could locate a customer."""
+"""How often a friend may move the base or add areas: frequent moves could locate a customer."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 
+from data.records.people import Area
 from dispatch.rules.policy import Policy
 from dispatch.rules.refusals import Refused
 from geo.point import Point
@@ -21,7 +23,14 @@ def is_move(before: Point | None, base: Point) -> bool:
     return before is not None and before != base
 
 
-def check_move_allowed(moved_at: datetime | None, now: datetime, policy: Policy) -> None:
+def adds_area(before: Iterable[Area], areas: Iterable[Area]) -> bool:
+    """Whether there is an area that was not there; a smaller one is another one too."""
+    return bool({*areas} - {*before})
+
+
+def check_move_allowed(
+    moved_at: datetime | None, now: datetime, policy: Policy, field: str = "base"
+) -> None:
     """Raise BaseMovedLately before `base_moves_every` has passed since the last move."""
     if moved_at is None:
         return
@@ -30,4 +39,6 @@ def check_move_allowed(moved_at: datetime | None, now: datetime, policy: Policy)
         # Rounded up to whole seconds, so that a request at this time succeeds.
         allowed_at = (again_at + timedelta(microseconds=999_999)).replace(microsecond=0)
         when = allowed_at.isoformat().replace("+00:00", "Z")
-        raise BaseMovedLately(f"It can be moved again at {when}; leave it out until then.")
+        lately = BaseMovedLately(f"It can be moved again at {when}; leave it out until then.")
+        lately.field = field
+        raise lately
