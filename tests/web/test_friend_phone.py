@@ -243,6 +243,39 @@ async def test_changes_of_the_profile_are_saved(tabs, site):
     assert after["lon"] == pytest.approx(before["lon"], abs=1e-6)
 
 
+async def test_hours_holidays_and_areas_are_saved(tabs, site):
+    page = await phone(tabs, site)
+    await page.goto("/friend/profile")
+    await page.get_by_role("button", name="Set hours").tap()
+    monday = page.get_by_role("group", name="Monday")
+    await monday.get_by_label("From").fill("22:00")
+    await monday.get_by_label("Until").fill("02:00")
+    await monday.get_by_role("button", name="Copy to all days").tap()
+    await page.get_by_role("button", name="Remove hours, Sunday").tap()
+    await page.get_by_label("First day").fill("2026-12-24")
+    await page.get_by_label("Last day").fill("2027-01-02")
+    await page.get_by_label("Around a postcode or town").fill("Luzern")
+    await page.get_by_role("button", name="Luzern").first.tap()
+    await examine_at(page, (PHONE, "light"), (DESK, "dark"))
+    await page.get_by_role("button", name="Save areas").tap()
+    await page.get_by_role("button", name="Save areas").wait_for(state="detached")
+    await page.get_by_role("button", name="Save weekly plan").tap()
+    await page.get_by_role("button", name="Save weekly plan").wait_for(state="detached")
+    await page.get_by_role("button", name="Add holidays").tap()
+    await page.get_by_role("button", name="Remove 24 Dec 2026").wait_for()
+    now = (await (await site.api.friend("f1")).get("/v1/me/profile")).json()
+    assert [one["from"] for one in now["week"]] == ["22:00"] * 6
+    assert now["week"][5] == {"day": "saturday", "from": "22:00", "until": "02:00"}
+    assert now["holidays"] == [{"from": "2026-12-24", "until": "2027-01-02"}]
+    assert [one["radius_m"] for one in now["areas"]] == [5000]
+    await page.get_by_role("button", name="Draw on the map").tap()
+    for x, y in ((60, 60), (240, 60), (150, 200)):
+        await page.get_by_role("region", name="Map of your areas").click(position={"x": x, "y": y})
+    await page.get_by_text("3 set.").wait_for()
+    await page.get_by_role("button", name="Undo last corner").tap()
+    await expect(page.get_by_role("button", name="Finish drawing")).to_be_disabled()
+
+
 async def test_signing_out_leaves_nothing_on_the_phone(tabs, site):
     page = await phone(tabs, site)
     await page.goto("/friend/profile")

@@ -9,6 +9,7 @@ interface Options {
   labels: Labels & { pin: string };
   onpick: (id: string) => void;
   onmove: (place: Place) => void;
+  ontap: (place: Place) => void;
   onerror: () => void;
 }
 
@@ -73,6 +74,7 @@ export class Chart {
 
   #listen(): void {
     const map = this.#map;
+    map.on('click', ({ lngLat: { lat, lng } }) => this.#options.ontap({ lat, lon: lng }));
     map.on('click', SINGLE, ({ features }) => {
       const id = features?.[0]?.properties.id;
       if (typeof id === 'string') this.#options.onpick(id);

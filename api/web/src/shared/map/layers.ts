@@ -14,7 +14,27 @@ export interface Circle extends Place {
   radius_m: number;
   /** A square of twice the radius instead. */
   square?: boolean;
+  /** A closed ring of longitude and latitude instead. */
+  outline?: number[][] | undefined;
   tone?: Tone;
+}
+
+interface Area {
+  lat?: number | null;
+  lon?: number | null;
+  radius_m?: number | null;
+  outline?: { coordinates: number[][][] } | null;
+}
+
+/** The areas of a friend as they are drawn. */
+export function shapesOf(areas: readonly Area[]): Circle[] {
+  return areas.map(({ lat, lon, radius_m, outline }) => ({
+    lat: lat ?? 0,
+    lon: lon ?? 0,
+    radius_m: radius_m ?? 0,
+    outline: outline?.coordinates[0],
+    tone: 'accent',
+  }));
 }
 
 const CORNERS = 64;
@@ -116,7 +136,8 @@ function circleOf(circle: Circle): GeoJSON.Feature {
 }
 
 /** Accurate to a thousandth at the radii of a town. */
-function ring({ lat, lon, radius_m, square }: Circle): number[][] {
+function ring({ lat, lon, radius_m, square, outline }: Circle): number[][] {
+  if (outline) return outline;
   const up = (radius_m / EARTH_M) * (180 / Math.PI);
   const across = up / Math.cos((lat * Math.PI) / 180);
   if (square) return SQUARE.map(([x, y]) => [lon + across * x, lat + up * y]);
