@@ -56,6 +56,12 @@ VIOLATIONS = {
         UNION ALL
         SELECT o.id FROM offers o JOIN awards a USING (booking_id, friend_id)
         WHERE a.state NOT IN ('live', 'done') AND o.offered_at > a.awarded_at""",
+    "an ordinary friend is asked for a job that needs a pro": """
+        SELECT o.id FROM offers o JOIN bookings b ON b.id = o.booking_id
+        JOIN friends f ON f.id = o.friend_id
+        WHERE b.needs_pro AND o.state = 'live' AND f.tier <> 'pro'""",
+    "a review that was hidden without a report": """
+        SELECT booking_id FROM review_notes WHERE hidden IS NOT NULL AND reported_at IS NULL""",
     "an offer outside its friend's radius": """
         SELECT id FROM offers WHERE distance_m > radius_m""",
     "an expiry timer that is not that of the first live offer": """

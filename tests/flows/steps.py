@@ -15,16 +15,17 @@ from uuid import UUID
 
 from data import db
 from data.db import transaction
-from data.enums import FriendState, Tier
+from data.enums import BookingState, FriendState, Tier
 from data.records.ids import CustomerKey, customer_key
 from data.records.jobs import Job, Protocol
+from data.records.reviews import HideReason
 from data.settings import Settings
 from data.store import jobs as store
 from data.store.friend_admin import FriendLimits
 from dispatch.flows.bootstrap import load_index, open_runtime
-from dispatch.flows.jobs import commands, contacts, threads
+from dispatch.flows.jobs import commands, contacts, reviews, threads
 from dispatch.flows.partners import accounts
-from dispatch.flows.people import friends
+from dispatch.flows.people import customers, friends, sessions
 from dispatch.flows.people.friends import ProfileChange
 from dispatch.rules.jobs.reasons import ContestReason
 from dispatch.rules.policy import RankBy
@@ -80,6 +81,9 @@ ALTERATIONS = {
         bench.rt, bench.friends[n], KEYS[n == 0], by_friend=True, actor="system"
     ),
     "refresh_index": lambda bench, n: friends.refresh_index(bench.rt, bench.friends[:n]),
+    "refresh_and_retry": lambda bench, n: friends.refresh_and_retry(
+        bench.rt, set(bench.friends[:n])
+    ),
 }
 APPEND_ONLY = "SELECT tgrelid::regclass::text FROM pg_trigger WHERE tgname = 'append_only_truncate'"
 WIPE = "TRUNCATE bookings, people, messages, answers, confirmed_contacts CASCADE"
@@ -123,6 +127,7 @@ class Bench:
         rows.append(friend_row("pro", north(50), tier=Tier.PRO, capacity=1))
         refs = await import_friends(self.rt, rows)
         await self.owner.execute(NO_LIMITS)
+        self.operator = await sessions.add_operator(self.rt, "Olga Beispiel", "olga@example.com")
         await load_index(self.rt)
         self.rows, self.friends = rows, [refs[row.ref] for row in rows]
 
@@ -219,6 +224,15 @@ class Run:
         assert sort_offers(done.job) == sort_offers(self.job(done.job.booking.id))
         return done
 
+    def note(self, action, work):
+        """Run work that gives back no job."""
+        try:
+            self.run(work)
+        except Refused as refused:
+            self.bench.seen[f"{action} refused: {refused.code}"] += 1
+        else:
+            self.bench.seen[f"{action} done"] += 1
+
     def job(self, booking) -> Job:
         return self.run(self._job(booking))
 
@@ -240,7 +254,11 @@ class Run:
     @step(vouched=[True, True, True, True, False])
     def book(self, vouched=True):
         phone = f"+4144000{len(self.bookings):04}"
-        done = self.attempt("book", book_job(self.bench.rt, vouched=vouched, phone=phone))
+        # Who has had a job done asks the friend of it first.
+        completed = BookingState.COMPLETED
+        first = next((one for one in self.bookings if self.state(one) == completed), None)
+        work = book_job(self.bench.rt, vouched=vouched, phone=phone, ask_first=first)
+        done = self.attempt("ask_first" if first else "book", work)
         self.bookings.append(done.job.booking.id)
         return self.bookings[-1]
 
@@ -304,8 +322,9 @@ class Run:
 
     @step(booking=BOOKING, number=NUMBERS, action=["complete", "mark_incomplete"])
     def finish(self, booking, number, action):
+        reason = "needs_pro" if number % 2 else "other"
         self.of_holder(
-            action, booking, number, *{"complete": (DONE, SIGNED)}.get(action, ("other", None))
+            action, booking, number, *{"complete": (DONE, SIGNED)}.get(action, (reason, None))
         )
 
     @step(
@@ -326,7 +345,9 @@ class Run:
                 may_act=lambda job: True,
                 fee_minor_max=ANY_FEE,
             ),
-            "redispatch": lambda: commands.redispatch(rt, booking, actor=OPERATOR),
+            "redispatch": lambda: commands.redispatch(
+                rt, booking, actor=OPERATOR, needs_pro=(None, True, False)[number % 3]
+            ),
             "award_by_hand": lambda: commands.award_by_hand(rt, booking, friend, actor=OPERATOR),
             "renew_link": lambda: commands.renew_link(
                 rt, booking, actor=OPERATOR, may_act=lambda job: True
@@ -384,6 +405,33 @@ class Run:
         arguments = {"comment": None, "claim": None, "build_response": lambda done: {}}
         self.attempt("rate", commands.rate(self.bench.rt, booking, stars=stars, **arguments))
 
+    @step(booking=BOOKING, number=NUMBERS, word=["review_customer", "reply", "report", "decide"])
+    def review(self, booking, number, word):
+        rt, friend = self.bench.rt, self.holder(booking, number)
+        if word == "review_customer":
+            self.attempt(word, reviews.review_customer(rt, booking, friend, 4, None))
+            return
+        # Replying and deciding need a review that is shown, which a walk would rarely have.
+        rated = commands.rate(
+            rt, booking, stars=2, comment=None, claim=None, build_response=lambda done: {}
+        )
+        self.attempt("rate", rated)
+        self.attempt("review_customer", reviews.review_customer(rt, booking, friend, 4, None))
+        if word == "decide":
+            self.note("report", reviews.report(rt, booking, friend=True, text="Untrue."))
+            hide = HideReason.UNTRUE if number % 2 else None
+            decided = reviews.decide(
+                rt, booking, by_friend=False, hide=hide, operator=self.bench.operator
+            )
+            self.attempt(word, decided)
+        else:
+            act = {"reply": reviews.reply, "report": reviews.report}[word]
+            self.note(word, act(rt, booking, friend=number % 2 == 0, text="Thank you."))
+
+    @step(booking=BOOKING, word=["add_favourite", "remove_favourite"])
+    def prefer(self, booking, word):
+        self.note(word, getattr(customers, word)(self.bench.rt, booking))
+
     @step(number=NUMBERS, word=[str(FriendState.ACTIVE), str(FriendState.PAUSED)])
     def pause(self, number, word):
         friend, state = self.bench.friends[number], FriendState(word)
@@ -392,12 +440,7 @@ class Run:
 
     @step(number=NUMBERS, word=sorted(ALTERATIONS))
     def alter(self, number, word):
-        try:
-            self.run(ALTERATIONS[word](self.bench, number))
-        except Refused as refused:
-            self.bench.seen[f"{word} refused: {refused.code}"] += 1
-        else:
-            self.bench.seen[f"{word} done"] += 1
+        self.note(word, ALTERATIONS[word](self.bench, number))
 
     @step(by=JUMPS)
     def time_passes(self, by):

@@ -23,9 +23,10 @@ from hypothesis.stateful import (
 
 from data.enums import BookingState
 from dispatch import flows
-from dispatch.flows.jobs import commands, contacts, threads
-from dispatch.flows.people import friends
+from dispatch.flows.jobs import commands, contacts, reviews, threads
+from dispatch.flows.people import customers, friends
 from dispatch.rules.policy import RankBy
+from tests.architecture.source import ROOT
 from tests.flows.steps import ALTERATIONS, BOOKING, RULES, UNFILLED, Bench, Run
 from tests.flows.walk import OF_A_BOOKING, walk
 from tests.proof import page, report
@@ -35,6 +36,7 @@ STEPS = int(os.environ.get("TEKKIE_PROOF_STEPS", "720"))
 SEED = int(os.environ.get("TEKKIE_PROOF_SEED", "1"))
 # In a full walk, the minimum for each pair of steps and each action in each state.
 OFTEN = 5
+TESTS = ROOT / "tests"
 # The step by which each command is run.
 COMMANDS = {
     commands: {
@@ -65,10 +67,15 @@ COMMANDS = {
     },
     contacts: {"answer_contest": "reach", "confirm_reached": "reach"},
     threads: {"write": "talk", "read": "talk"},
+    reviews: dict.fromkeys(("review_customer", "reply", "report", "decide"), "review"),
+    customers: {"add_favourite": "prefer", "remove_favourite": "prefer"},
     friends: {"set_state": "pause", **dict.fromkeys(ALTERATIONS, "alter")},
 }
-# Read only, or the same transaction rolled back.
-NO_COMMANDS = {"read_for_desk", "profile", "import_rows"}
+# Read only, the same transaction rolled back, or about the details of an account alone.
+NO_COMMANDS = {
+    *("read_for_desk", "profile", "import_rows", "seen_by", "open_reports"),
+    *("details", "change", "favourites"),
+}
 # Modules whose functions change neither a job nor a friend who may be asked.
 OTHER_MODULES = {
     *("batched_lookups", "bootstrap", "candidates", "desk", "execute", "group_commit"),
@@ -78,14 +85,24 @@ OTHER_MODULES = {
         "jobs.callers",
         "jobs.orders",
         "jobs.replays",
-        "jobs.reviews",
         "partners.accounts",
     ),
     *("people.profile", "people.push_subscriptions", "people.sessions"),
-    *("people.account_mails", "people.friend_edits", "people.rights", "people.passkeys"),
+    *("people.account_mails", "people.friend_edits", "people.passkeys"),
     *("places.coverage", "places.postcodes", "places.supply"),
-    *("journal", "people.certificates", "people.friend_import"),
-    *("answers", "errands", "people.phone_numbers"),
+    *("journal", "answers", "errands", "people.phone_numbers"),
+    *("people.exam_statistics", "people.files"),
+}
+# Modules that change who may be asked, or for what, and the tests in which they do: the machine
+# takes the same changes of friends as steps of `alter` and `pause`.
+OF_OTHER_TESTS = {
+    "catalogue": "flows/test_catalogue.py",
+    "people.applications": "flows/test_applicants.py",
+    "people.certificates": "flows/test_journal.py",
+    "people.exams": "flows/test_exams.py",
+    "people.friend_import": "api/test_desk_friends.py",
+    "people.guardians": "flows/test_ages.py",
+    "people.rights": "api/test_rights.py",
 }
 # What every walk does, however short: each action of a job's life at least once.
 LIFE = [
@@ -111,6 +128,8 @@ LIFE = [
     *("report_no_call", "request_move", "delay", "take_back_on_the_way", "rate"),
     *("contest", "uphold", "reopen", "answer_contest", "confirm_reached"),
     *("write", "answer", "read"),
+    *("review_customer", "reply", "report", "decide"),
+    *("add_favourite", "remove_favourite", "ask_first"),
 ]
 
 
@@ -191,7 +210,9 @@ def test_every_command_on_jobs_and_friends_is_a_rule_of_the_machine():
     prefix = f"{flows.__name__}."
     found = pkgutil.walk_packages(flows.__path__, prefix)
     modules = {one.name.removeprefix(prefix) for one in found if not one.ispkg}
-    assert modules == OTHER_MODULES | {one.__name__.removeprefix(prefix) for one in COMMANDS}
+    stepped = {one.__name__.removeprefix(prefix) for one in COMMANDS}
+    assert modules == OTHER_MODULES | OF_OTHER_TESTS.keys() | stepped
+    assert all((TESTS / name).is_file() for name in OF_OTHER_TESTS.values())
 
 
 def pairs(bench: Bench) -> list[int]:

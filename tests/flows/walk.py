@@ -26,7 +26,10 @@ ONWARD: Mapping[str, Sequence[str]] = {
     ),
     BookingState.SCHEDULED: ("request_move", "delay", "delay", "mark_on_the_way", "start"),
     BookingState.UNDER_WAY: ("complete", "mark_incomplete", "hand_back"),
-    BookingState.COMPLETED: ("rate", "book", "uphold", "reopen", "reopen"),
+    BookingState.COMPLETED: (
+        *("rate", "book", "book", "uphold", "reopen", "reopen"),
+        *("add_favourite", "remove_favourite", "reply", "report", "decide"),
+    ),
     BookingState.INCOMPLETE: ("redispatch", "award_by_hand"),
     BookingState.CANCELLED: ("book", "sweep"),
 }
