@@ -86,7 +86,14 @@ ALTERATIONS = {
     ),
 }
 APPEND_ONLY = "SELECT tgrelid::regclass::text FROM pg_trigger WHERE tgname = 'append_only_truncate'"
+# What is sold names its author, so that it is emptied with the people and filled again.
 WIPE = "TRUNCATE bookings, people, messages, answers, confirmed_contacts CASCADE"
+KEEP_SOLD = "CREATE TABLE sold AS TABLE package_versions"
+SELL = """
+INSERT INTO package_versions (package, version, valid_from, active, category, tier, tiers, minutes,
+  certificates, texts, prices, min_age, created_at)
+SELECT package, version, valid_from, active, category, tier, tiers, minutes,
+  certificates, texts, prices, min_age, created_at FROM sold ORDER BY package, version"""
 STATE = "SELECT state FROM bookings WHERE id = $1"
 NUMBERS = range(7)
 BOOKING: Sequence[Any] = ("a booking of the run",)
@@ -112,6 +119,7 @@ class Bench:
         self.owner = await db.connect(self.where.owner_dsn, application="tests")
         for (table,) in await self.owner.fetch(APPEND_ONLY):
             await self.owner.execute(f"ALTER TABLE {table} DISABLE TRIGGER append_only_truncate")
+        await self.owner.execute(KEEP_SOLD)
         chosen = Settings(data_dir=self.folder, public_url="https://tekkie.test")
         self._opened = open_runtime(chosen, self.where, application="tests", chance=Random(7))
         self.rt = await self._opened.__aenter__()
@@ -120,6 +128,7 @@ class Bench:
     async def reset(self, rank_by: RankBy) -> None:
         self.rt.policy = replace(self.rt.policy, rank_by=rank_by)
         await self.owner.execute(WIPE)
+        await self.owner.execute(SELL)
         self.rt.index.load([])
         self.clock = Clock(self.owner)
         await self.clock.set(BEGINNING)
@@ -363,18 +372,21 @@ class Run:
         else:
             self.attempt(word, commands.request_move(rt, booking, wishes=(), note="Later."))
 
-    @step(booking=BOOKING, number=NUMBERS, word=["answer_contest", "confirm_reached"])
+    @step(booking=BOOKING, number=NUMBERS, word=["answer_contest", "refer", "confirm_reached"])
     def reach(self, booking, number, word):
         rt = self.bench.rt
+        if word == "refer":
+            for one in ("write", "answer"):
+                self.talk(booking=booking, number=number, word=one)
         # The friend answers only a contest, which a walk would rarely have made just before.
         self.attempt("report_no_call", commands.report_no_call(rt, booking))
-        if word == "answer_contest":
-            called_at = self.run(self.bench.clock.now())
+        if word == "confirm_reached":
+            self.attempt(word, contacts.confirm_reached(rt, booking))
+        else:
+            called_at = self.run(self.bench.clock.now()) if word == "answer_contest" else None
             self.attempt(
                 word, contacts.answer_contest(rt, booking, self.holder(booking, number), called_at)
             )
-        else:
-            self.attempt(word, contacts.confirm_reached(rt, booking))
 
     @step(booking=BOOKING, number=NUMBERS, word=["write", "answer", "read"])
     def talk(self, booking, number, word):
@@ -423,7 +435,7 @@ class Run:
             decided = reviews.decide(
                 rt, booking, by_friend=False, hide=hide, operator=self.bench.operator
             )
-            self.attempt(word, decided)
+            self.note(word, decided)
         else:
             act = {"reply": reviews.reply, "report": reviews.report}[word]
             self.note(word, act(rt, booking, friend=number % 2 == 0, text="Thank you."))

@@ -26,7 +26,7 @@ async def asked_of(rt, owner, *, guarded: bool, min_age: int = 18):
     if guarded:
         await owner.execute(GUARDED, refs["f1"])
     package = rt.packages["wifi-setup"]
-    rt.packages = {**rt.packages, "wifi-setup": replace(package, min_age=min_age)}
+    rt.catalogue.add([replace(package, min_age=min_age)])
     return refs, asked_refs(await book_job(rt), refs)
 
 

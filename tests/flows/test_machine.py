@@ -126,7 +126,7 @@ LIFE = [
         "renew_link",
     ),
     *("report_no_call", "request_move", "delay", "take_back_on_the_way", "rate"),
-    *("contest", "uphold", "reopen", "answer_contest", "confirm_reached"),
+    *("contest", "uphold", "reopen", "answer_contest", "refer", "confirm_reached"),
     *("write", "answer", "read"),
     *("review_customer", "reply", "report", "decide"),
     *("add_favourite", "remove_favourite", "ask_first"),

@@ -22,7 +22,7 @@ ONWARD: Mapping[str, Sequence[str]] = {
     BookingState.AWARDED: ("confirm_contact", "confirm_contact", "report_no_call", "write"),
     BookingState.CONTACTED: (
         *("schedule", "schedule", "schedule", "start"),
-        *("report_no_call", "answer_contest", "confirm_reached"),
+        *("report_no_call", "answer_contest", "refer", "confirm_reached"),
     ),
     BookingState.SCHEDULED: ("request_move", "delay", "delay", "mark_on_the_way", "start"),
     BookingState.UNDER_WAY: ("complete", "mark_incomplete", "hand_back"),

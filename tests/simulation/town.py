@@ -47,8 +47,9 @@ FRIENDS = 24
 # More than any fee: the customer accepts every fee.
 ANY_FEE = 1_000_000
 CUSTOMERS = 90
+# With 24 friends few bookings would use up three rounds.
 POLICY = Policy(
-    rounds=3,
+    rounds=2,
     live_offers_max=4,
     retry_every=timedelta(minutes=15),
     retry_for=timedelta(minutes=45),
@@ -305,7 +306,7 @@ class Town:
             booking=replace(booking, tier=matching.first_tier(package)), package=package
         )
         self.decide(id_, "book", rules.book)
-        if self.happens(15):
+        if self.happens(25):
             arguments = ("other", self.chance.choice((0, ANY_FEE)))
             self.after(
                 self.random_wait(hours=20),
