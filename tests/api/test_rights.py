@@ -24,7 +24,11 @@ from tests.api.conftest import BOOKING, expect
 ERASE, EXPORT = "/v1/desk/people/erase", "/v1/desk/people/export"
 VERA = {"person": "Vera@example.com"}
 # What identifies the customer of `tests.api.conftest.BOOKING`, and what others wrote.
-MARKS = ("vera b", "vera@", "vera is", "vera says", "vera called", "440001739", "ring twice")
+WRITTEN = ("vera, may i", "vera writes")
+MARKS = (
+    *("vera b", "vera@", "vera is", "vera says", "vera called", *WRITTEN),
+    *("440001739", "ring twice"),
+)
 AWARD = """
     WITH o AS (UPDATE offers SET state = 'accepted', answered_at = moment()
                WHERE booking_id = $1 AND friend_id = $2 RETURNING *)
@@ -46,6 +50,7 @@ NOT_EXPORTED = {
     ),
     "package_versions": "of no person but the id of the operator who made one",
     "quotes": "names nobody",
+    "package_versions": "what is sold; its author is an operator at work",
     "timers": "deadlines, which follow from the events and certificates",
     "subjects": "counts the entries of a journal",
     "decisions": "says why others were asked; a friend sees their own outcome by the booking",
@@ -81,10 +86,16 @@ async def deliver_mails(api):
 
 
 async def complete_visit(api, clock):
-    """A booking that f1 has completed and the customer rated, with mails in the folder."""
+    """A booking that f1 has completed and the customer rated, with mails in the folder.
+
+    The two have written to each other.
+    """
     booking, _ = await api.win("f1")
     friend, at = await api.friend("f1"), f"/v1/bookings/{booking['id']}"
     assert (await friend.post(f"{at}/contacted")).status_code == 200
+    customer = api.client(booking["token"])
+    for author, text in ((friend, "Vera, may I come at six?"), (customer, "Vera writes: yes.")):
+        assert (await author.post(f"{at}/messages", {"text": text})).status_code == 201
     await clock.advance(timedelta(hours=3))
     done = await friend.post(f"{at}/complete", {"summary": "Vera is online.", "minutes": 40})
     assert done.status_code == 200, done.text
@@ -208,7 +219,7 @@ async def test_of_a_paid_friend_the_law_keeps_name_and_address_for_years(api, ow
     row = await owner.fetchrow("SELECT * FROM people WHERE id = $1", person)
     assert (row["name"], row["country"]) == (name, "CH")
     assert (row["phone"], row["lat"], row["notes"]) == (None, None, None)
-    assert await rows_with(owner, ["f1@example.org"]) == []
+    assert await rows_with(owner, ["f1@example.org", *WRITTEN]) == []
     assert not any(name in mail or "f1@example.org" in mail for mail in mails(api))
     assert await sessions.find_session(api.rt, token) is None
     assert api.rt.index.get(api.friends["f1"]) is None
@@ -241,11 +252,13 @@ async def test_a_person_gets_everything_kept_and_no_secret(api, owner, clock):
     assert whole["bookings"][0]["id"] == booking["id"]
     assert whole["visits"][0]["summary"] == "Vera is online."
     assert whole["ratings_given"][0]["comment"] == "Vera says thanks."
+    assert [one["text"] for one in whole["written"]] == ["Vera writes: yes."]
     assert len(whole["payments"]) == 1
     assert {one["act"] for one in whole["accesses"]} >= {"booking.noted"}
     [friend] = (await desk.post(EXPORT, {"person": "f1"})).json()["items"]
     assert friend["person"]["email"] == "f1@example.org"
     assert (len(friend["jobs"]), len(friend["ratings_received"])) == (1, 1)
+    assert [one["text"] for one in friend["written"]] == ["Vera, may I come at six?"]
     assert friend["certificates"]
     assert friend["offers"]
     assert "token" not in str(friend["sessions"])
@@ -292,7 +305,7 @@ async def test_customers_are_erased_when_the_time_of_the_policy_is_over(api, own
     )
     await clock.advance(timedelta(days=2))
     await retention.tick()
-    assert await rows_with(owner, MARKS[:5]) == []
+    assert await rows_with(owner, MARKS[:7]) == []
     assert await rows_with(owner, ["otto@"])
     assert not mails(api)
     assert (
@@ -336,7 +349,7 @@ async def test_a_booking_that_nobody_ended_is_cancelled_before_its_customer_is_e
     await deliver_mails(api)
     await clock.advance(api.rt.policy.customers_kept + timedelta(days=1))
     await Retention(api.rt).tick()
-    assert await rows_with(owner, MARKS[:5]) == []
+    assert await rows_with(owner, MARKS[:7]) == []
     assert await owner.fetchval("SELECT state FROM bookings") == "cancelled"
     assert not mails(api)
     await deliver_mails(api)
