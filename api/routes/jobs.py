@@ -53,9 +53,12 @@ async def report_contact(
     responses=problems(NotFound, NotInThisState, ContactDeadlinePassed, EvidenceUnfit),
 )
 async def answer_contest(
-    rt: Rt, caller: CurrentFriend, booking_id: UUID, body: requests.CallRequest
+    rt: Rt, caller: CurrentFriend, booking_id: UUID, body: requests.EvidenceRequest
 ) -> responses.ProgressResponse:
-    """Say when you called; the job goes on, and the desk sees both. Idempotent."""
+    """Say when you called, or leave it out if the customer has read or answered your messages.
+
+    The job goes on, and the desk sees both. Idempotent.
+    """
     done = await contacts.answer_contest(
         rt, BookingId(booking_id), caller.friend_id, body.called_at
     )

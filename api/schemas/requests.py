@@ -199,12 +199,15 @@ class AppointmentRequest(RequestModel):
     ends_at: Moment | None = None
 
 
-class CallRequest(RequestModel):
-    """When the friend called the customer, as the telephone's list of calls says."""
+class EvidenceRequest(RequestModel):
+    """When the friend called the customer, as the telephone's list of calls says.
+
+    Without it the messages that the customer has read or answered are the evidence.
+    """
 
     model_config = example({"called_at": "2026-03-02T10:00:00Z"})
 
-    called_at: Moment
+    called_at: Moment | None = None
 
 
 class MessageRequest(RequestModel):

@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 
+from dispatch.flows import maintenance
 from dispatch.rules.policy import POLICY
 from tests.builders import SIGNATURE
 from tests.flows.invariants import check_invariants
@@ -119,6 +120,47 @@ async def test_it_is_read_only_some_days_after_the_end(api, clock, problem):
         False,
     )
     problem(await friend.get(f"{at}/messages"), 404, "not-found")
+
+
+async def test_texts_are_emptied_days_after_the_end_and_an_open_job_keeps_them(api, clock, owner):
+    at, friend, customer = await both(api)
+    await friend.post(f"{at}/messages", {"text": "Kept while it is open"})
+    await friend.post(f"{at}/contacted")
+    await clock.advance(POLICY.messages_kept)
+    await maintenance.empty_old_messages(api.rt)
+    assert await texts(customer, at) == ["Kept while it is open"]
+    done = {"summary": "Done.", "minutes": 5, "signature": SIGNATURE}
+    assert (await friend.post(f"{at}/complete", done)).status_code == 200
+    await customer.post(f"{at}/messages", {"text": "Thanks"})
+    kept = "SELECT text FROM thread_notes ORDER BY seq"
+    for wait, left in (
+        (POLICY.messages_kept, ["Kept while it is open", "Thanks"]),
+        (timedelta(microseconds=1), [None, None]),
+    ):
+        await clock.advance(wait)
+        await maintenance.empty_old_messages(api.rt)
+        assert [row["text"] for row in await owner.fetch(kept)] == left
+
+
+@pytest.mark.parametrize("how", ["answered", "read"])
+async def test_a_message_that_the_customer_answered_is_evidence_in_a_contest(api, problem, how):
+    at, friend, customer = await both(api)
+    await friend.post(f"{at}/messages", {"text": "May I call at six?"})
+    await friend.post(f"{at}/contacted")
+    assert (await customer.post(f"{at}/not-called")).json()["contact_contest"] == "open"
+    odd = await friend.post(f"{at}/contact-evidence", {})
+    assert problem(odd, 422, "evidence-unfit")["errors"][0]["field"] == "called_at"
+    if how == "read":
+        await customer.post(f"{at}/messages/read", {"up_to": 1})
+    else:
+        await customer.post(f"{at}/messages", {"text": "Nobody has called."})
+    for _ in range(2):
+        answered = (await friend.post(f"{at}/contact-evidence", {})).json()
+        assert answered["contact_contest"] == "answered"
+    assert (await customer.get(at)).json()["called_at"] is None
+    desk = await api.operator()
+    events = (await desk.get(f"{at}/events")).json()["items"]
+    assert events[-1]["data"]["evidence"] == "messages"
 
 
 async def test_the_letter_waits_for_the_end_of_a_burst_and_is_dropped_when_all_is_read(

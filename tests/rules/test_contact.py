@@ -100,6 +100,19 @@ def test_a_call_before_the_award_or_in_the_future_is_no_evidence(called_at):
     assert state(scenario) is ContactContest.OPEN
 
 
+def test_a_message_that_has_reached_the_customer_ends_the_pause_and_no_other():
+    scenario = contested().advance(hours=1)
+    with pytest.raises(EvidenceUnfit, match="answered a message"):
+        scenario.apply(contact.answer, None)
+    assert state(scenario) is ContactContest.OPEN
+    result = scenario.apply(lambda case: contact.answer(case, None, reached=True))
+    assert state(scenario) is ContactContest.ANSWERED
+    data = {"friend": str(friend(1).id), "evidence": Evidence.MESSAGES}
+    assert result.events[-1].data == data
+    assert scenario.job.timers == {TimerKind.AGREEMENT_DUE: scenario.now + POLICY.agree_within}
+    assert scenario.apply(contact.answer, None) is None
+
+
 @pytest.mark.parametrize("answered", [True, False])
 @pytest.mark.parametrize(
     ("settle", "evidence"),

@@ -38,6 +38,7 @@ def lives(server, template, tmp_path, monkeypatch):
                 for action in ("mark_on_the_way", "take_back_on_the_way"):
                     self.of_holder(action, booking, 1)
                 self.rate(booking=booking, stars=5)
+                self.review(booking=booking, number=1 + len(found) % 2, word="decide")
             # Nobody does anything more: offers expire, who has not called loses the job, and who
             # has agreed on nothing is reminded.
             for hours in (1, 1, 1, 6, 12, 60):
@@ -84,15 +85,13 @@ class Teller:
             return "automatic"
         if kind in BY_CUSTOMER:
             return "customer"
-        if kind in {"booking.redispatched", "booking.reopened", "completion.upheld"} or (
-            kind == "booking.awarded" and by == "operator"
-        ):
+        if kind in DECIDED or (kind == "booking.awarded" and by == "operator"):
             return "desk"
         if kind in {"link.renewed", "booking.confirmed"}:
             return "customer" if by == "customer" else "desk"
         if kind == "contact.settled" or (kind == "booking.contacted" and data.get("evidence")):
             return "customer" if by == "customer" else "desk"
-        assert group in {"booking", "offer", "contact"}
+        assert group in {"booking", "offer", "contact", "customer"}
         return self.names[data["friend"]]
 
     def end(self, ids, how):
@@ -186,7 +185,8 @@ class Teller:
 
     def booking_incomplete(self, data, event, by):
         self.leave("accepted, ended early")
-        return "Not solved: Another reason"
+        reason = "needs a pro" if data["reason"] == "needs_pro" else "Another reason"
+        return f"Not solved: {reason}"
 
     def booking_cancelled(self, data, event, by):
         self.end(data.get("withdrawn", ()), f"withdrawn {clock(event['at'])}")
@@ -197,6 +197,15 @@ class Teller:
             return f"Cancelled late: Another reason, fee CHF {fee}"
         reason = "not confirmed in time" if by == "system" else "Another reason"
         return f"Cancelled: {reason}"
+
+    def customer_reviewed(self, data, event, by):
+        return f"{self.names[self.holder]} has reviewed the customer"
+
+    def review_hidden(self, data, event, by):
+        return "Review hidden"
+
+    def review_kept(self, data, event, by):
+        return "Reported review kept"
 
     def booking_rated(self, data, event, by):
         return f"Rated: {data['stars']} star{'s' if data['stars'] > 1 else ''}"
@@ -223,6 +232,8 @@ class Teller:
         return f"The customer reports that nobody has called. {name} was reminded"
 
     def contact_answered(self, data, event, by):
+        if data["evidence"] == "messages":
+            return f"{self.names[self.holder]} refers to messages that were read or answered"
         return f"{self.names[self.holder]} names a call: {moment(data['called_at'])}"
 
     def contact_settled(self, data, event, by):
@@ -255,6 +266,10 @@ AUTOMATIC = {
     *("booking.offered", "booking.escalated", "booking.unfilled"),
     *("offer.expired", "contact.reminded", "contact.missed", "appointment.missing"),
     "contact.unanswered",
+}
+DECIDED = {
+    *("booking.redispatched", "booking.reopened", "completion.upheld"),
+    *("review.hidden", "review.kept"),
 }
 BY_CUSTOMER = {
     *("booking.created", "booking.cancelled", "booking.rated"),

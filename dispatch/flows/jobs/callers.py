@@ -48,6 +48,7 @@ async def by_holder(
     decide: Decide,
     *,
     with_appointments: bool = False,
+    with_thread: bool = False,
 ) -> CommandResult:
     """Run a command of the friend who holds the job. Raises NotFound, ContactDeadlinePassed."""
 
@@ -56,7 +57,12 @@ async def by_holder(
         return decide(case, facts)
 
     return await by_any_holder(
-        rt, booking_id, friend_id, decide_for_holder, with_appointments=with_appointments
+        rt,
+        booking_id,
+        friend_id,
+        decide_for_holder,
+        with_appointments=with_appointments,
+        with_thread=with_thread,
     )
 
 
@@ -67,6 +73,7 @@ async def by_any_holder(
     decide: Decide,
     *,
     with_appointments: bool = False,
+    with_thread: bool = False,
 ) -> CommandResult:
     """Run a command of a friend who holds or has held the job; for others there is none."""
     return await execute_one(
@@ -78,6 +85,7 @@ async def by_any_holder(
             friend=friend_id,
             holder_only=True,
             with_appointments=with_appointments,
+            with_thread=with_thread,
         ),
     )
 

@@ -5,19 +5,28 @@ from __future__ import annotations
 from datetime import datetime
 
 from data.records.ids import BookingId, FriendId
-from dispatch.flows.execute import CommandResult
+from dispatch.flows.execute import CommandResult, Facts
 from dispatch.flows.jobs.callers import by_holder, by_permitted
-from dispatch.rules.jobs import contact
+from dispatch.rules.jobs import contact, thread
+from dispatch.rules.jobs.draft import Case, Verdict
 from dispatch.runtime import Runtime
 
 
 async def answer_contest(
-    rt: Runtime, booking_id: BookingId, friend_id: FriendId, called_at: datetime
+    rt: Runtime, booking_id: BookingId, friend_id: FriendId, called_at: datetime | None
 ) -> CommandResult:
-    """Record the friend's evidence of a call. Raises EvidenceUnfit."""
-    return await by_holder(
-        rt, booking_id, friend_id, lambda case, facts: contact.answer(case, called_at)
-    )
+    """Record the friend's evidence: a call, or without its time the messages of the two.
+
+    Raises EvidenceUnfit.
+    """
+
+    def decide(case: Case, facts: Facts) -> Verdict:
+        found = facts.threads.get(booking_id)
+        own = found and case.job.award and found[0].award_id == case.job.award.id
+        reached = bool(own and found and thread.has_reached(found[0]))
+        return contact.answer(case, called_at, reached=reached)
+
+    return await by_holder(rt, booking_id, friend_id, decide, with_thread=True)
 
 
 async def confirm_reached(rt: Runtime, booking_id: BookingId) -> CommandResult:

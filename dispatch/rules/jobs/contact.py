@@ -90,24 +90,23 @@ def pause(draft: Draft) -> None:
     draft.set_timer(TimerKind.CONTACT_CONTESTED, due)
 
 
-def answer(case: Case, called_at: datetime) -> Verdict:
-    """Record the friend's evidence of a call, which ends the pause; a repeat changes nothing.
+def answer(case: Case, called_at: datetime | None, *, reached: bool = False) -> Verdict:
+    """Record the friend's evidence, which ends the pause; a repeat changes nothing.
 
-    Raises EvidenceUnfit unless the call lies between the award and now.
+    It is a call between the award and now; or, without its time, that a message has `reached` the
+    customer, who has read or answered it. Raises EvidenceUnfit.
     """
     draft = Draft(case)
     if _state(draft.held) in (ContactContest.ANSWERED, ContactContest.SETTLED):
         return None
     _require_open(draft)
-    if not draft.held.awarded_at <= called_at <= case.now:
+    fits = reached if called_at is None else draft.held.awarded_at <= called_at <= case.now
+    if not fits:
         raise EvidenceUnfit
-    _resume(draft, ContactContest.ANSWERED, called_at=called_at.isoformat())
-    draft.add_event(
-        "contact.answered",
-        friend=str(draft.held.friend_id),
-        evidence=Evidence.CALL,
-        called_at=called_at.isoformat(),
-    )
+    call = {"called_at": called_at.isoformat()} if called_at else {}
+    evidence = Evidence.CALL if call else Evidence.MESSAGES
+    _resume(draft, ContactContest.ANSWERED, **call)
+    draft.add_event("contact.answered", friend=str(draft.held.friend_id), evidence=evidence, **call)
     return draft.changes()
 
 

@@ -52,11 +52,14 @@ class ContactContested(Refused):
 
 
 class EvidenceUnfit(Refused):
-    """This call is no evidence of contact."""
+    """This is no evidence of contact."""
 
     code = "evidence-unfit"
     field = "called_at"
-    detail = "Give the time of a call after you got the job and not in the future."
+    detail = (
+        "Give the time of a call after you got the job and not in the future; or leave it out, "
+        "once the customer has read or answered a message of yours."
+    )
 
 
 class ThreadClosed(Refused):

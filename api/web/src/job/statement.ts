@@ -119,8 +119,10 @@ function coming(job: Job, name: string): Statement {
 function contacted(job: Job, name: string): string {
   if (job.contact_contest === 'open' && job.answer_by)
     return say('contacted.contested', { name, time: until(job.answer_by) });
-  if (job.contact_contest === 'answered' && job.called_at)
-    return say('contacted.answered', { name, time: until(job.called_at) });
+  if (job.contact_contest === 'answered')
+    return job.called_at
+      ? say('contacted.answered', { name, time: until(job.called_at) })
+      : say('contacted.written', { name });
   const disputed = job.disputed_at && !job.contact_contest;
   return say(disputed ? 'contacted.disputed' : 'contacted.text', { name });
 }

@@ -98,6 +98,7 @@ function keyOf(event: DeskEvent, all: readonly DeskEvent[]): string {
   if (kind === 'booking.scheduled' && isMove(event, all)) return 'event.booking.moved';
   if (kind === 'booking.redispatched' && data.friend) return 'event.booking.taken';
   if (kind === 'contact.disputed' && data.claimed) return 'event.contact.denied';
+  if (kind === 'contact.answered' && !data.called_at) return 'event.contact.written';
   if (kind === 'booking.cancelled' && data.fee_minor) return 'event.booking.cancelled_late';
   if (kind === 'booking.unfilled' && data.because === 'rounds_spent') return 'event.booking.spent';
   return `event.${kind}`;
