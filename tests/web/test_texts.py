@@ -70,7 +70,7 @@ PLAIN = {Shape.CODE, Shape.COUNT, Shape.MOMENT, Shape.MINUTES, Shape.MINOR_UNITS
 NOT_FOR_CUSTOMERS = {"booking.escalated", "offer.declined", "offer.expired", "contact.reminded"}
 # Events of which some data choose another text.
 VARIANTS = {"booking.moved", "booking.taken", "booking.cancelled_late", "booking.spent"} | {
-    "contact.denied"
+    *("contact.denied", "contact.written")
 }
 # Codes that a face displays as texts `prefix.code`.
 CODES: Mapping[tuple[str, str], Iterable[str]] = {
