@@ -98,7 +98,7 @@ OTHER_MODULES = {
 OF_OTHER_TESTS = {
     "catalogue": "flows/test_catalogue.py",
     "people.applications": "flows/test_applicants.py",
-    "people.areas": "flows/test_fan_out.py",
+    "people.areas": "api/test_profile.py",
     "people.certificates": "flows/test_journal.py",
     "people.exams": "flows/test_exams.py",
     "people.friend_import": "api/test_desk_friends.py",

@@ -62,4 +62,29 @@ LEAKS: tuple[Mutant, ...] = (
         "        options=[text.options[o] for o in sorted(one.options, key=one.key.__ne__)],\n",
         "tests/api/test_exams.py",
     ),
+    mutant(
+        "a review is shown before the other side has written one",
+        "the second to write answers the first instead of saying what happened",
+        "dispatch/rules/jobs/reviews.py",
+        "    return review.shown_at <= now and review.hidden is None\n",
+        "    return review.hidden is None\n",
+        "tests/api/test_reviews.py",
+    ),
+    mutant(
+        "a message that nobody has read is evidence of contact",
+        "a friend keeps a job by writing into the void",
+        "dispatch/rules/jobs/contact.py",
+        "    fits = reached if called_at is None else ",
+        "    fits = called_at is None or ",
+        "tests/rules/test_contact.py",
+    ),
+    mutant(
+        "the texts of an erased customer stay in the thread",
+        "what somebody wrote outlives the right to be forgotten",
+        "data/sql/queries/rights.sql",
+        "             AND award_id IN (SELECT award_id FROM threads WHERE booking_id IN "
+        "(SELECT id FROM b))),\n",
+        "             AND false),\n",
+        "tests/api/test_rights.py",
+    ),
 )
