@@ -387,8 +387,8 @@ BUGS: tuple[Mutant, ...] = (
         "the radius is forgotten",
         "friends are asked to places outside their radius",
         "dispatch/rules/jobs/matching.py",
-        "    if distance_m > friend.radius_m:\n",
-        "    if distance_m > 10 * friend.radius_m:\n",
+        "    if distance_m > friend.radius_m and distance_m > reach_m(",
+        "    if distance_m > 10 * friend.radius_m and distance_m > reach_m(",
         "tests/rules/test_matching.py",
     ),
     Mutant(

@@ -18,8 +18,8 @@ LEAKS: tuple[Mutant, ...] = (
         "the distance is checked before quiet hours",
         "a friend in quiet hours learns whether the customer lives within their radius",
         "dispatch/rules/jobs/matching.py",
-        "        or _busy(friend, need)\n        or _too_far(friend, distance_m)\n",
-        "        or _too_far(friend, distance_m)\n        or _busy(friend, need)\n",
+        "        or _busy(friend, need)\n        or _too_far(friend, distance_m, need)\n",
+        "        or _too_far(friend, distance_m, need)\n        or _busy(friend, need)\n",
         PRIVACY,
     ),
     mutant(
