@@ -24,6 +24,12 @@ DROP SCHEMA tekkie CASCADE;
 -- change: streams would resend old events for ever, and every friend would seem to have changed just now.
 UPDATE tekkie.events SET xid = pg_current_xact_id() WHERE xid > pg_current_xact_id();
 UPDATE tekkie.friends SET changed = pg_current_xact_id() WHERE changed > pg_current_xact_id();
+DO $$ BEGIN
+  -- A backup of an older tekkie has no threads.
+  IF to_regclass('tekkie.thread_notes') IS NOT NULL THEN
+    UPDATE tekkie.thread_notes SET xid = pg_current_xact_id() WHERE xid > pg_current_xact_id();
+  END IF;
+END $$;
 
 -- name: commit
 COMMIT;

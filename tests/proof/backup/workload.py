@@ -6,7 +6,7 @@ from random import Random
 
 from data.records.ids import BookingId
 from data.records.jobs import Protocol
-from dispatch.flows.jobs import commands
+from dispatch.flows.jobs import commands, reviews, threads
 from dispatch.rules.refusals import Refused
 from dispatch.runtime import Runtime
 from tests.builders import SIGNED, book_job, live_offers_of
@@ -59,6 +59,10 @@ class Workload:
             await commands.hand_back(self._rt, booking_id, friend, "no_time", None)
             return
         await commands.confirm_contact(self._rt, booking_id, friend)
+        for author in (friend, None):
+            await threads.write(
+                self._rt, booking_id, author, "Hello.", claim=None, build_response=lambda done: {}
+            )
         if steps > 2:
             await commands.complete(self._rt, booking_id, friend, DONE, SIGNED)
         if steps > 4:
@@ -70,6 +74,7 @@ class Workload:
                 claim=None,
                 build_response=lambda done: {},
             )
+            await reviews.review_customer(self._rt, booking_id, friend, 5, None)
 
 
 A_WHILE = timedelta(hours=13)
