@@ -57,10 +57,16 @@ class ApiClient:
         self, path: str, body: Mapping[str, Any] | None = None, key: str | None = None
     ) -> Mapping[str, Any] | None:
         """The response, or None for an expected error."""
+        return await self.send("POST", path, body, key)
+
+    async def send(
+        self, method: str, path: str, body: Mapping[str, Any] | None, key: str | None = None
+    ) -> Mapping[str, Any] | None:
+        """The response of any method, empty without content; None for an expected error."""
         headers = self.headers | ({"Idempotency-Key": key} if key else {})
-        response = await self._request("POST", path, headers, body)
+        response = await self._request(method, path, headers, body)
         if response.is_success:
-            content: Mapping[str, Any] = response.json()
+            content: Mapping[str, Any] = response.json() if response.content else {}
             return content
         if response.status_code not in EXPECTED_ERRORS:
             self._log_unexpected(path, response)

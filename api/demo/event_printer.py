@@ -60,6 +60,17 @@ class EventPrinter:
                     self._line(change, event), no_wrap=True, overflow="ellipsis", crop=True
                 )
 
+    def print_step(self, at: datetime, who: str, word: str, rest: str) -> None:
+        """Print what a person does beside bookings."""
+        line = Text.assemble(
+            (f"{at.astimezone(HOME):%a %H:%M:%S}  ", "dim"),
+            (f"{'':4}  {_fit(who, PLACE_WIDTH)}", "bright_yellow"),
+            ("  "),
+            (_fit(word, WORD_WIDTH), "bold bright_yellow"),
+            (f" {rest}"),
+        )
+        self.console.print(line, no_wrap=True, overflow="ellipsis", crop=True)
+
     def _remember(self, change: Changes) -> None:
         booking_id = change.booking.id
         if change.customer is not None:

@@ -57,7 +57,7 @@ class People:
     """
 
     friends: Sequence[SimulatedFriend]
-    names: Mapping[FriendId, str]
+    names: dict[FriendId, str]
     your_token: str
     your_login: str
     desk_token: str

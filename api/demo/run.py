@@ -21,6 +21,7 @@ from rich.console import Console
 
 from api.demo import clock
 from api.demo import people as demo_people
+from api.demo.applicant import PERSON, Applicant
 from api.demo.client import Connection
 from api.demo.customer import Customers
 from api.demo.event_printer import EventPrinter
@@ -111,14 +112,17 @@ async def _run(  # noqa: PLR0917
         printer = EventPrinter(console, rt.catalogue, people.names, demo_settings.key())
         rt.on_commit.append(printer.print_changes)
 
-        async def on_ready() -> None:
+        applicant = new_applicant(rt, people, time, printer)
+
+        async def on_ready(connection: Connection) -> None:
             console.print(instructions(demo_settings, options, people), soft_wrap=True)
+            if people.new:  # while the clock stands: codes and exams last for minutes only
+                await applicant.join(connection)
             await clock.start(place.owner_dsn, time, options.speed)
 
+        simulated = [*simulated_people(options, rt, people, time), applicant]
         try:
-            await _run_people(
-                demo_settings, options, simulated_people(options, rt, people, time), stop, on_ready
-            )
+            await _run_people(demo_settings, options, simulated, stop, on_ready)
         finally:
             over.set()
             await server
@@ -149,9 +153,9 @@ async def _open_demo(
 async def _run_people(
     demo_settings: Settings,
     options: DemoOptions,
-    simulated: Sequence[Helper | Customers],
+    simulated: Sequence[Helper | Customers | Applicant],
     stop: asyncio.Event,
-    on_ready: Callable[[], Awaitable[None]],
+    on_ready: Callable[[Connection], Awaitable[None]],
 ) -> None:
     """Run all people until the end; calls `on_ready` once all are connected."""
     limits = httpx2.Limits(max_connections=None, max_keepalive_connections=KEEPALIVE_MAX)
@@ -164,7 +168,7 @@ async def _run_people(
             for one in simulated:
                 if isinstance(one, Helper):
                     await _either(one.ready, running)
-            await on_ready()
+            await on_ready(connection)
             span_s = options.last.total_seconds() if options.last else None
             await asyncio.wait_for(_either(stop, running), span_s)
         except TimeoutError:
@@ -197,6 +201,27 @@ def simulated_people(
         time, chance, people.partner_key, rt.settings.key(), options.bookings_per_minute
     )
     return [*helpers, customers]
+
+
+def new_applicant(
+    rt: Runtime, people: People, time: clock.SimulatedTime, printer: EventPrinter
+) -> Applicant:
+    """The applicant of a new demo; each step is printed."""
+
+    def tell(word: str, rest: str) -> None:
+        printer.print_step(time.at, f"{PERSON.name}, applicant", word, rest)
+
+    return Applicant(
+        time=time,
+        chance=Random(PERSON.name),  # noqa: S311 - a simulation
+        minutes={code: package.minutes for code, package in rt.packages.items()},
+        secret=rt.settings.key(),
+        texts=rt.settings.text_folder,
+        desk_token=people.desk_token,
+        partner_key=people.partner_key,
+        names=people.names,
+        tell=tell,
+    )
 
 
 async def _either(event: asyncio.Event, task: asyncio.Future[Any]) -> None:
@@ -250,6 +275,10 @@ phone gets the offer:
            [dim]the nearest friend, who gets the offer first and is controlled only by you[/]
   [bold]desk[/]     {demo_settings.base_url}/login#{people.desk_login}
            [dim]each of these two links works once in one browser; the next demo prints new ones[/]
+
+Join as a helper yourself: {demo_settings.base_url}/join; the mail's link and code are in
+{demo_settings.mail_folder}, the code of the SMS in {demo_settings.text_folder};
+the desk then decides under Applicants.
 
 By hand ({demo_settings.base_url}/docs, mails in {demo_settings.data_dir / "mails"}):
   [bold]book[/]     curl -s {url}/bookings {partner} {as_json} -d '{body}'

@@ -183,6 +183,18 @@ async def submit_my_application(
 
 
 @router.post(
+    "/me/application/guardian",
+    summary="Ask my guardian again",
+    responses=problems(NotFound, ApplicationNotOpen, GuardianRefused),
+)
+async def ask_my_guardian(
+    rt: Rt, caller: CurrentFriend, accept_language: AcceptLanguage = None
+) -> schemas.ApplicationResponse:
+    """Mail a new link to the guardian of a minor; a consent that stands is left as it is."""
+    return _present(await applications.ask_guardian(rt, caller.friend_id), accept_language)
+
+
+@router.post(
     "/me/application/withdraw",
     summary="Withdraw my application",
     responses=problems(NotFound, ApplicationNotOpen),

@@ -10,6 +10,7 @@ from data.markets import Language
 from data.seed import catalogue
 from data.seed import consents as texts
 from dispatch.flows.people.applications import Application
+from dispatch.rules.people import applications as rules
 
 PLAIN = (
     *("state", "friend_state", "name", "email", "phone", "birth_date", "market", "language"),
@@ -45,6 +46,7 @@ def present_application(found: Application, language: Language) -> schemas.Appli
         ],
         choices=[schemas.Choice(code=one.code, name=one.names[language]) for one in kinds],
         missing=list(found.missing),
+        again_at=rules.may_apply_at(row),
     )
 
 

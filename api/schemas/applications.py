@@ -205,13 +205,15 @@ class ApplicationResponse(ResponseModel):
     submitted_at: datetime | None
     ended_at: datetime | None
     reasons: list[DeclineReason]
+    again_at: datetime | None = Field(description="From when on one may apply after a decline.")
 
 
 class ApplicationRow(ResponseModel):
-    """An application that waits for a decision."""
+    """An application that was submitted, for the desk."""
 
     id: UUID
     friend_id: UUID
+    state: ApplicationState
     name: str
     market: Market
     postcode: str | None

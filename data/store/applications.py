@@ -87,9 +87,11 @@ async def end(
     await tx.execute(sql.end_application, application_id, state, by, reasons)
 
 
-async def waiting(tx: Connection, after: tuple[datetime, UUID], limit: int) -> list[dict[str, Any]]:
-    """Return a page of submitted applications, the oldest first."""
-    return [dict(row) for row in await tx.fetch(sql.waiting, *after, limit)]
+async def submitted(
+    tx: Connection, state: ApplicationState, after: tuple[datetime, UUID], limit: int
+) -> list[dict[str, Any]]:
+    """Return a page of the applications of a state that were submitted, the oldest first."""
+    return [dict(row) for row in await tx.fetch(sql.submitted, state, *after, limit)]
 
 
 async def is_certified(tx: Connection, friend_id: FriendId) -> bool:

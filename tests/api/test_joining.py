@@ -141,14 +141,14 @@ async def test_submitting_names_every_missing_field_and_a_draft_stays(api, probl
     empty = problem(await me.post(f"{ME}/submit"), 422, "application-incomplete")
     fields = [one["field"] for one in empty["errors"]]
     assert fields == [
-        *("phone", "birth_date", "postcode", "base", "education", "interests"),
+        *("phone", "birth_date", "postcode", "base"),
         *("consents.terms", "consents.privacy"),
     ]
-    await patch(me, **{k: v for k, v in WHOLE.items() if k != "education"})
+    await patch(me, **{k: v for k, v in WHOLE.items() if k != "birth_date"})
     later = (await me.get(ME)).json()
-    assert later["missing"] == ["education"]
+    assert later["missing"] == ["birth_date"]
     assert later["phone"] == "+41791234567"
-    await patch(me, education="school")
+    await patch(me, birth_date="1990-05-14")
     assert (await me.post(f"{ME}/submit")).json()["state"] == "submitted"
     assert (await me.post(f"{ME}/submit")).json()["state"] == "submitted"
     problem(await patch(me, education="other"), 409, "application-not-open")
@@ -221,8 +221,22 @@ async def test_a_guardian_consents_and_withdraws_by_a_link(api, owner, problem):
     assert (await me.get(ME)).json()["guardian"]["ended_at"]
     sent = {r["template"] for r in await owner.fetch("SELECT template FROM messages")}
     assert "guardian_withdrawn" in sent
+    assert (await me.post(f"{ME}/guardian")).json()["guardian"]["ended_at"] is None
+    await api.post_letters()
+    fresh = {"token": token_in(api.letters.sent[-1]), "of_age": True}
+    assert fresh["token"] != token
+    assert (await guardian.post("/v1/guardianships/confirm", fresh)).json()["confirmed_at"]
+    assert stands()
+    confirmed = await me.post(f"{ME}/guardian")
+    assert confirmed.json()["guardian"]["confirmed_at"]
+    assert stands()
     wrong = await guardian.post("/v1/guardianships/view", {"token": token[:-1]})
     problem(wrong, 404, "not-found")
+
+
+async def test_who_needs_no_guardian_cannot_ask_one(api, problem):
+    me, _, _ = await submitted(api)
+    problem(await me.post(f"{ME}/guardian"), 422, "guardian-refused")
 
 
 async def test_a_minor_needs_a_guardian_to_submit(api, problem):
@@ -237,7 +251,7 @@ async def test_withdrawn_one_applies_again_and_declined_only_after_a_while(api, 
     assert (await me.post(f"{ME}/withdraw")).json()["state"] == "withdrawn"
     problem(await me.post(f"{ME}/withdraw"), 409, "application-not-open")
     again = (await me.post(ME)).json()
-    assert (again["state"], again["missing"]) == ("draft", ["education", "interests"])
+    assert (again["state"], again["missing"]) == ("draft", [])
     await patch(me, **WHOLE)
     await me.post(f"{ME}/submit")
     desk = await api.operator()
@@ -246,6 +260,10 @@ async def test_withdrawn_one_applies_again_and_declined_only_after_a_while(api, 
     assert (await desk.post(f"{at}/decline", refusal)).status_code == 204
     told = (await me.get(ME)).json()
     assert (told["state"], told["reasons"]) == ("declined", ["knowledge"])
+    assert told["again_at"] > told["ended_at"]
+    for state, listed in (("declined", 1), ("submitted", 0)):
+        page = await desk.get("/v1/desk/applications", state=state)
+        assert len(page.json()["items"]) == listed
     assert "Three exams" not in str(told)
     problem(await me.post(ME), 409, "apply-later")
     await clock.advance(AGAIN_AFTER)

@@ -5,48 +5,17 @@ from datetime import timedelta
 
 import pytest
 
-from api.server.adapters import build_ports
 from dispatch.rules.policy import POLICY
-from scheduler.errands import Errands, Notices
-from scheduler.providers import Providers
-from scheduler.providers.sms_folder import SmsFolder
 from tests.api.conftest import expect
+from tests.sms import Texts
 
 PHONE, CODE, NOTICES = "/v1/me/phone", "/v1/me/phone/code", "/v1/notices/sms"
 MOBILE = {"number": "079 000 17 39"}
 E164 = "+41790001739"
 
 
-class Texts:
-    """The SMS that were sent; `send` sends what is due, `hear` reads what the provider told."""
-
-    def __init__(self, api):
-        settings = api.rt.settings
-        self.folder = SmsFolder(settings.text_folder, settings.key())
-        self.providers = Providers(sms=self.folder)
-        self.api = api
-
-    async def send(self):
-        await self._turn(Errands)
-        return [one["text"] for one in self.folder.texts()]
-
-    async def hear(self):
-        await self._turn(Notices)
-
-    async def code(self):
-        return (await self.send())[-1].partition(" ")[0]
-
-    async def _turn(self, kind):
-        engine = kind(self.api.rt, self.providers, request_tick=lambda: None)
-        await engine.tick()
-        await asyncio.gather(*engine._under_way)
-        await engine.tick()
-
-
 @pytest.fixture
 def texts(api):
-    api.rt.settings = api.rt.settings.model_copy(update={"sms_provider": "folder"})
-    api.app.state.ports = build_ports(api.rt)
     return Texts(api)
 
 

@@ -13,6 +13,7 @@ import pytest
 from api.demo.run import FOLDER
 
 WORDS = ("booked", "asks", "taken by", "declined", "called by", "MISSED", "done")
+JOINS = ("joins", "certified", "accepted", "asks        Mara N.")
 SUMMARY = re.compile(r"(\d+) booked, (\d+) taken, (\d+) declined, (\d+) missed, (\d+) done")
 
 pytestmark = [pytest.mark.xdist_group("demo"), pytest.mark.timeout(150)]
@@ -73,9 +74,10 @@ def test_a_town_declines_misses_and_completes_and_continues_for_the_given_time(f
     former.parent.mkdir()
     former.touch()
     with running_demo(folder, *fast, "--fresh") as demo:
-        output = watch(demo, WORDS)
+        output = watch(demo, (*WORDS, *JOINS))
     assert min(parse_summary(output)) > 0
     assert not former.exists()
+    assert "/join; the mail's link and code" in output
     assert "curl -s http://127.0.0.1:" in output
     again = ("--speed", "720", "--bookings-per-minute", "600", "--for", "2s")
     with running_demo(folder, *again) as demo:

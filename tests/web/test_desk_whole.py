@@ -1,5 +1,7 @@
 """The desk's friends, partners, map and keyboard in a real browser, and nobody shut out."""
 
+import re
+
 from scheduler.index_feed import IndexFeed
 from tests.builders import friend_row, import_friends, north
 from tests.web.conftest import DESK, PHONE, examine_at, turn_to
@@ -112,6 +114,50 @@ async def test_a_partners_key_is_shown_once_and_can_be_revoked(desk, site):
     await sheet.get_by_role("button", name="Add the partner").click()
     await sheet.get_by_text("A partner has this name already").wait_for()
     assert await sheet.get_by_label("Name").get_attribute("aria-invalid") == "true"
+
+
+async def test_an_applicant_is_declined_with_reasons_and_another_one_accepted(desk, site):
+    api = site.api
+    for name in ("Mara", "Nico"):
+        await submit_application(api, name)
+    page = await desk("/desk/applicants")
+    whole, alert = page.get_by_role("article"), page.get_by_text("Decided")
+    await page.get_by_role("button", name="Mara Muster").click()
+    await whole.get_by_text("Accepting needs a valid certificate first.").wait_for()
+    assert await whole.get_by_role("button", name="Accept").is_disabled()
+    await whole.get_by_role("button", name="Decline").click()
+    await whole.get_by_label("There is no demand in this area at present.").check()
+    await whole.get_by_label("Note").fill("Full in town.")
+    await examine_at(page, (DESK, "light"), (PHONE, "dark"))
+    await page.set_viewport_size(DESK)
+    await whole.get_by_role("button", name="Decline").click()
+    await alert.first.wait_for()
+    await page.get_by_role("button", name="Mara Muster").wait_for(state="detached")
+
+    await page.get_by_role("button", name="Nico Muster").click()
+    await whole.get_by_label("Choose a certificate").select_option("wifi")
+    await whole.get_by_role("button", name="Add", exact=True).click()
+    await whole.get_by_role("button", name="Accept").click()
+    await whole.get_by_role("button", name="Pause").wait_for()
+    await page.get_by_label("State").select_option("declined")
+    await page.get_by_role("button", name="Mara Muster").click()
+    await whole.get_by_text("Full in town.").first.wait_for()
+
+
+async def submit_application(api, name: str) -> None:
+    """Somebody joins and submits, by the API."""
+    who = {"email": f"{name}@example.com", "language": "en", "market": "CH"}
+    await api.client().post("/v1/applications", who | {"name": f"{name} Muster"})
+    await api.post_letters()
+    token = re.search(r"/join#(\S+)", api.letters.sent[-1]["text"])[1]
+    made = await api.client().post("/v1/applications/link", {"token": token})
+    api.http.cookies.clear()
+    me = api.client(made.json()["token"])
+    facts = {"phone": "079 123 45 67", "birth_date": "1990-05-14", "postcode": "8001"}
+    place = {"city": "Zürich", "base": {"lat": 47.3667, "lon": 8.541}}
+    texts = {"skills": ["explaining"], "consents": ["terms", "privacy"]}
+    await me.send("PATCH", "/v1/me/application", json=facts | place | texts)
+    assert (await me.post("/v1/me/application/submit")).status_code == 200
 
 
 async def test_a_package_is_changed_and_its_history_names_the_author(desk, site):
@@ -231,6 +277,7 @@ async def test_axe_finds_nothing_on_any_view(desk, site, owner):
         ("/desk/friends", "Friends"),
         ("/desk/partners", "Partners"),
         ("/desk/packages", "Catalogue"),
+        ("/desk/applicants", "Applicants"),
     ]:
         await page.emulate_media(color_scheme="light", reduced_motion="reduce")
         await turn_to(page, path)

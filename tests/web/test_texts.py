@@ -77,6 +77,7 @@ CODES: Mapping[tuple[str, str], Iterable[str]] = {
     ("book", "category"): {package.category for package in load().packages.values()},
     ("book", "wish"): [f"{wish}{end}" for wish in Wish for end in ("", "_hint")],
     ("account", "state"): BookingState,
+    ("desk", "application"): ApplicationState,
     ("desk", "audience"): Audience,
     ("desk", "award"): AwardState,
     ("desk", "by"): ["customer", "friend", "guardian", "operator", "partner", "system", "you"],
@@ -117,13 +118,13 @@ CODES: Mapping[tuple[str, str], Iterable[str]] = {
     ("friend", "unsolved"): IncompleteReason,
     ("friend", "why"): FRIEND_OUTCOMES,
     ("friend", "wish"): ["any", *Wish],
-    ("join", "education"): Education,
-    ("join", "reason"): DeclineReason,
-    ("join", "skill"): Skill,
     ("join", "state"): [f"{one}{end}" for one in ApplicationState for end in ("", "_text")],
     ("job", "past"): EVENTS.keys() - NOT_FOR_CUSTOMERS,
     ("job", "reason"): CancelReason,
     ("job", "wish"): Wish,
+    ("shared", "decline"): DeclineReason,
+    ("shared", "education"): Education,
+    ("shared", "skill"): Skill,
 }
 # Prefixes that other texts have too.
 SHARED = {("desk", prefix) for prefix in ("award", "friend", "map", "standing")} | {

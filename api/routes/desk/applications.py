@@ -15,6 +15,7 @@ from api.openapi.document import problems
 from api.schemas import applications as schemas
 from api.schemas.application_presenter import present_application
 from api.schemas.base import Page
+from data.enums import ApplicationState
 from data.markets import Language
 from data.records.ids import FriendId
 from dispatch.flows.people import applications
@@ -26,16 +27,17 @@ router = APIRouter(prefix="/v1/desk/applications", tags=["desk"], route_class=Co
 START = (datetime(1, 1, 1, tzinfo=UTC), UUID(int=0))
 
 
-@router.get("", summary="List applications to decide")
+@router.get("", summary="List applications")
 async def list_applications(
     rt: Rt,
     caller: CurrentCommunity,
+    state: ApplicationState = ApplicationState.SUBMITTED,
     limit: Limit = pagination.PAGE_DEFAULT,
     cursor: Cursor = None,
 ) -> Page[schemas.ApplicationRow]:
-    """Submitted applications, the oldest first. The access is logged."""
+    """What was submitted and is in this state, the oldest first. The access is logged."""
     after = pagination.decode_time(cursor) or START
-    found = await applications.list_waiting(rt, after, limit + 1, actor=actor(caller))
+    found = await applications.list_submitted(rt, state, after, limit + 1, actor=actor(caller))
     items = [schemas.ApplicationRow(**row) for row in found[:limit]]
     last = items[-1] if len(found) > limit else None
     more = pagination.encode_time(last.submitted_at, last.id) if last else None

@@ -53,13 +53,13 @@ UPDATE applications SET state = 'submitted', submitted_at = moment() WHERE id = 
 -- name: end_application
 UPDATE applications SET state = $2, ended_at = moment(), decided_by = $3, reasons = $4 WHERE id = $1
 
--- name: waiting
--- What the desk has to decide, the oldest first.
-SELECT a.id, a.friend_id, a.submitted_at, p.name, p.postcode, p.city, f.market,
+-- name: submitted
+-- What was submitted and is in a state, the oldest first.
+SELECT a.id, a.friend_id, a.state, a.submitted_at, p.name, p.postcode, p.city, f.market,
        ARRAY(SELECT DISTINCT c.certificate FROM friend_certificates c
              WHERE c.friend_id = f.id AND c.valid @> moment() ORDER BY c.certificate) AS certificates
 FROM applications a JOIN friends f ON f.id = a.friend_id JOIN people p ON p.id = f.id
-WHERE a.state = 'submitted' AND (a.submitted_at, a.id) > ($1, $2::uuid) ORDER BY a.submitted_at, a.id LIMIT $3
+WHERE a.state = $1 AND (a.submitted_at, a.id) > ($2, $3::uuid) ORDER BY a.submitted_at, a.id LIMIT $4
 
 -- name: is_certified
 SELECT EXISTS (SELECT FROM friend_certificates c WHERE c.friend_id = $1 AND c.valid @> moment())

@@ -249,6 +249,18 @@ async def submit(rt: Runtime, friend_id: FriendId) -> Application:
         return await _read(tx, friend_id)
 
 
+async def ask_guardian(rt: Runtime, friend_id: FriendId) -> Application:
+    """Ask the guardian of a minor again, unless the consent stands. Raises GuardianRefused."""
+    async with transaction(rt.pool) as tx:
+        row = await _lock(tx, friend_id, ApplicationState.SUBMITTED, ApplicationState.ACCEPTED)
+        whole = await _read(tx, friend_id)
+        if not whole.needs_guardian or row["guardian_email"] is None:
+            raise rules.GuardianRefused("No consent is needed.")
+        if row["guardian_confirmed_at"] is None or row["guardian_ended_at"] is not None:
+            await guardians.ask(rt, tx, row)
+        return await _read(tx, friend_id)
+
+
 async def withdraw(rt: Runtime, friend_id: FriendId) -> Application:
     """Withdraw an application that is not decided. Raises ApplicationNotOpen."""
     async with transaction(rt.pool) as tx:
@@ -258,12 +270,12 @@ async def withdraw(rt: Runtime, friend_id: FriendId) -> Application:
         return await _read(tx, friend_id)
 
 
-async def list_waiting(
-    rt: Runtime, after: tuple[datetime, UUID], limit: int, *, actor: str
+async def list_submitted(
+    rt: Runtime, state: ApplicationState, after: tuple[datetime, UUID], limit: int, *, actor: str
 ) -> list[dict[str, Any]]:
-    """A page of applications to decide, the oldest first; the look is recorded."""
+    """A page of submitted applications of a state, the oldest first; the look is recorded."""
     async with transaction(rt.pool) as tx:
-        rows = await store.waiting(tx, after, limit)
+        rows = await store.submitted(tx, state, after, limit)
         await desk.record_access(tx, actor=actor, act="applications.listed", subject="desk")
         return rows
 

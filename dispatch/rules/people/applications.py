@@ -113,10 +113,17 @@ def check_may_begin(last: Mapping[str, Any] | None, state: FriendState, now: dat
     """Raise ApplicationExists or ApplyLater unless an applicant may begin another application."""
     if state is not FriendState.APPLICANT or (last and last["ended_at"] is None):
         raise ApplicationExists
-    if last and last["state"] == ApplicationState.DECLINED:
-        again_at = last["ended_at"] + AGAIN_AFTER
-        if now < again_at:
-            raise ApplyLater(f"You may apply again from {again_at:%Y-%m-%d} on.")
+    again_at = may_apply_at(last) if last else None
+    if again_at and now < again_at:
+        raise ApplyLater(f"You may apply again from {again_at:%Y-%m-%d} on.")
+
+
+def may_apply_at(last: Mapping[str, Any]) -> datetime | None:
+    """From when on another application is possible; None unless the last one was declined."""
+    if last["state"] != ApplicationState.DECLINED:
+        return None
+    ended_at: datetime = last["ended_at"]
+    return ended_at + AGAIN_AFTER
 
 
 def check_guardian(row: Mapping[str, Any]) -> None:
@@ -139,11 +146,9 @@ def missing(
 
     `agreed` are the texts agreed to in their present version, of those that are `wanted`.
     """
-    for field in ("phone", "birth_date", "postcode", "lat", "education"):
+    for field in ("phone", "birth_date", "postcode", "lat"):
         if row[field] is None:
             yield "base" if field == "lat" else field
-    if not row["interests"]:
-        yield "interests"
     minor = needs_guardian(row["birth_date"], Market(row["market"]), today)
     if minor and row["guardian_email"] is None:
         yield "guardian"

@@ -1,5 +1,14 @@
 // The current view, kept in the URL: ids and queues only, never a name that was searched.
-export const VIEWS = ['today', 'list', 'map', 'friends', 'partners', 'packages', 'exams'] as const;
+export const VIEWS = [
+  'today',
+  'list',
+  'map',
+  'friends',
+  'applicants',
+  'partners',
+  'packages',
+  'exams',
+] as const;
 export type View = (typeof VIEWS)[number];
 
 class Place {
