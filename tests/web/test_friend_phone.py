@@ -256,6 +256,7 @@ async def test_hours_holidays_and_areas_are_saved(tabs, site):
     await page.get_by_label("Last day").fill("2027-01-02")
     await page.get_by_label("Around a postcode or town").fill("8004")
     await page.get_by_role("button", name="8004").first.tap()
+    await page.evaluate("scrollTo(0, 0)")  # else a button lies half below the bar
     await examine_at(page, (PHONE, "light"), (DESK, "dark"))
     await page.get_by_role("button", name="Save areas").tap()
     await page.get_by_role("button", name="Save areas").wait_for(state="detached")
