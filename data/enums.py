@@ -97,6 +97,7 @@ class Outcome(StrEnum):
     OUTSIDE_PLAN = "OUTSIDE_PLAN"
     FAVOURITE_FIRST = "FAVOURITE_FIRST"
     TOO_YOUNG = "TOO_YOUNG"
+    COMPANY_ASKED = "COMPANY_ASKED"
 
 
 class SubjectKind(StrEnum):
@@ -143,6 +144,7 @@ class Audience(StrEnum):
     CUSTOMER = "customer"
     PARTNER = "partner"
     DESK = "desk"
+    COMPANY = "company"
 
 
 class Author(StrEnum):

@@ -30,6 +30,7 @@ READERS: Final[Mapping[Login, Audience]] = {
     Login.FRIEND: Audience.FRIEND,
     Login.OPERATOR: Audience.DESK,
     Login.ACCOUNT: Audience.CUSTOMER,
+    Login.DISPATCHER: Audience.COMPANY,
 }
 
 

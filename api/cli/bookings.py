@@ -42,6 +42,7 @@ BookingWord = Annotated[
 OUTCOMES: Mapping[str, str] = {
     "OFFERED": "got an offer",
     "RANKED_BELOW_K": "qualified, but others were nearer",
+    "COMPANY_ASKED": "qualified, but another technician of the company was asked",
     "FAVOURITE_FIRST": "qualified, but the customer's favourite was asked first",
     "INACTIVE": "is paused or suspended",
     "UNREACHABLE": "has no working channel",

@@ -67,11 +67,13 @@ class FriendFacts(NamedTuple):
 class Inputs:
     """All that a fan-out was decided by, with the policy: the same again gives the same outcomes.
 
-    `friends` are in the order of the lines of the decision.
+    `friends` are in the order of the lines of the decision. `companies` numbers the company of
+    each from 1, 0 for none; it is empty when all have none.
     """
 
     search: Search
     friends: tuple[FriendFacts, ...]
+    companies: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,6 +13,7 @@ BookingId = NewType("BookingId", UUID)
 OfferId = NewType("OfferId", UUID)
 AwardId = NewType("AwardId", UUID)
 MessageId = NewType("MessageId", UUID)
+CompanyId = NewType("CompanyId", UUID)
 FileId = NewType("FileId", UUID)
 CustomerKey = NewType("CustomerKey", str)
 QuotaKey = tuple[str, str]

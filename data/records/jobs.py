@@ -19,6 +19,7 @@ from data.records.errands import Errand
 from data.records.ids import (
     AwardId,
     BookingId,
+    CompanyId,
     CustomerKey,
     FriendId,
     OfferId,
@@ -76,7 +77,11 @@ class Booking:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Offer:
-    """An offer of one booking to one friend. `distance_m` is exact; `shown_m` may be shown."""
+    """An offer of one booking to one friend. `distance_m` is exact; `shown_m` may be shown.
+
+    An offer to a `company` stands with its nearest technician; accepting moves it to the one who
+    gets the job.
+    """
 
     id: OfferId
     booking_id: BookingId
@@ -91,6 +96,7 @@ class Offer:
     offered_at: datetime
     expires_at: datetime
     answered_at: datetime | None = None
+    company: CompanyId | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,7 +116,10 @@ class Protocol:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Award:
-    """The job given to a friend; `offer_id` is missing only when the desk awarded it by hand."""
+    """The job given to a friend; `offer_id` is missing only when the desk awarded it by hand.
+
+    A job of a `company` is paid to it, and its dispatchers may give it to another technician.
+    """
 
     id: AwardId
     booking_id: BookingId
@@ -130,6 +139,7 @@ class Award:
     started_at: datetime | None = None
     ended_at: datetime | None = None
     protocol: Protocol | None = None
+    company: CompanyId | None = None
     marks: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -230,7 +240,8 @@ class Changes:
     @property
     def taken_by(self) -> FriendId | None:
         """The friend who gets the job, and the customer's data, by this decision."""
-        return self.award.friend_id if self.award and self.award_is_new else None
+        award = self.award
+        return award.friend_id if award and self.open_jobs.get(award.friend_id, 0) > 0 else None
 
     @property
     def handed_back_by(self) -> FriendId | None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from data.markets import Currency
-from data.records.ids import BookingId, FriendId
+from data.records.ids import BookingId, CompanyId, FriendId
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,10 +19,11 @@ class Money:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Charge:
-    """The final price for the customer and pay of the friend; once per booking."""
+    """The final price for the customer and pay of the friend or their company; once per booking."""
 
     booking_id: BookingId
     friend_id: FriendId
     price: Money
     pay: Money
     at: datetime
+    company: CompanyId | None = None

@@ -7,7 +7,7 @@ from datetime import date, datetime
 
 from data.enums import AreaKind, Channel, FriendState, Tier
 from data.markets import Language, Market
-from data.records.ids import CustomerKey, FriendId, PartnerId, PersonId
+from data.records.ids import CompanyId, CustomerKey, FriendId, PartnerId, PersonId
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,6 +92,7 @@ class Friend:
     `taken` and `handed_back` count the jobs of the last day, as of the lock of the row; a copy in
     an index may be out of date. `…_per_day` are what the desk allows, None what the policy does.
     `born` is known of those who may not be of age yet; `guarded` is whether a guardian consents.
+    A technician of a `company` is asked through its dispatchers.
     """
 
     id: FriendId
@@ -119,4 +120,5 @@ class Friend:
     channels: frozenset[Channel] = frozenset({Channel.MAIL})
     born: date | None = None
     guarded: bool = False
+    company: CompanyId | None = None
     version: int = 0

@@ -56,6 +56,8 @@ def _inputs_row(inputs: Inputs) -> tuple[dict[str, Any], bytes]:
         "booked_before": search.booked_before,
         "min_age": search.min_age,
     }
+    if inputs.companies:
+        fields["companies"] = inputs.companies
     return fields, b"".join([FACTS.pack(*facts) for facts in inputs.friends])
 
 
@@ -100,6 +102,7 @@ def _inputs(row: asyncpg.Record) -> Inputs | None:
     stored = row["search"]
     if stored is None:
         return None
+    companies = tuple(stored.pop("companies", ()))
     return Inputs(
         search=Search(
             **{
@@ -113,4 +116,5 @@ def _inputs(row: asyncpg.Record) -> Inputs | None:
             }
         ),
         friends=tuple(FriendFacts(*facts) for facts in FACTS.iter_unpack(row["facts"])),
+        companies=companies,
     )

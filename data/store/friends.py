@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from datetime import date, datetime
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any
 from uuid import UUID
 
@@ -14,7 +14,7 @@ from data import sql_loader
 from data.db import Connection
 from data.enums import AreaKind, Channel, FriendState, Tier
 from data.markets import Language, Market
-from data.records.ids import FriendId
+from data.records.ids import CompanyId, FriendId
 from data.records.people import Area, Friend, HeldCertificate, Plan, QuietHours
 from data.replace import replace
 
@@ -125,6 +125,12 @@ async def find_id(tx: Connection, word: str) -> FriendId | None:
     return FriendId(found) if found else None
 
 
+@cache
+def _shared(company_id: CompanyId) -> CompanyId:
+    """The one id that the copies of all its technicians share."""
+    return company_id
+
+
 def friend(row: asyncpg.Record) -> Friend:
     """Build a friend from a row of `facts`."""
     has_quiet_hours = row["quiet_from"] is not None
@@ -159,6 +165,7 @@ def friend(row: asyncpg.Record) -> Friend:
         version=row["version"],
         born=row["born"],
         guarded=row["guarded"],
+        company=row["company_id"] and _shared(row["company_id"]),
         channels=CHANNELS[row["has_mail"], row["has_phone"]],
     )
 

@@ -13,7 +13,7 @@ import asyncpg
 
 from data import sql_loader
 from data.db import Connection, moment
-from data.enums import AwardState, BookingState, OfferState, Tier, TimerKind, Wish
+from data.enums import Audience, AwardState, BookingState, OfferState, Tier, TimerKind, Wish
 from data.markets import Currency, Language, Market
 from data.records.catalogue import Catalogue, Package
 from data.records.ids import (
@@ -179,6 +179,8 @@ async def write(tx: Connection, changes: Sequence[Changes], now: datetime) -> No
             _customer_texts_row(c) for c in changes if (c.signature, c.move_note) != (None, None)
         ],
     )
+    messages = [m for c in changes for m in c.messages]
+    to_companies = [m for m in messages if m.audience is Audience.COMPANY]
     await _execute_together(
         tx,
         insert_people=[_person_row(c.customer) for c in changes if c.customer is not None],
@@ -188,7 +190,10 @@ async def write(tx: Connection, changes: Sequence[Changes], now: datetime) -> No
         set_timers=[timer for timer in timers if timer[2] is not None],
         insert_events=[_event_row(e) for c in changes for e in c.events],
         insert_decisions=[decision_rows.row(d) for c in changes for d in c.decisions],
-        insert_messages=[_message_row(m, now) for c in changes for m in c.messages],
+        insert_messages=[
+            _message_row(m, now) for m in messages if m.audience is not Audience.COMPANY
+        ],
+        insert_company_messages=[_message_row(m, now) for m in to_companies],
         insert_errands=[(*errand_row(e), now) for c in changes for e in c.errands],
         keep_threads=[threads.row(c.thread) for c in changes if c.thread is not None],
         insert_notes=[threads.note_row(c.note) for c in changes if c.note is not None],
@@ -257,18 +262,18 @@ def _booking_update_row(b: Booking) -> Row:
 def _offer_row(o: Offer) -> Row:
     return (
         *(o.id, o.booking_id, o.friend_id, o.round, o.slot, o.slots, o.state, o.distance_m),
-        *(o.shown_m, o.radius_m, o.offered_at, o.expires_at),
+        *(o.shown_m, o.radius_m, o.offered_at, o.expires_at, o.company),
     )
 
 
 def _closed_offer_row(o: Offer) -> Row:
-    return (o.id, o.state, o.answered_at)
+    return (o.id, o.state, o.answered_at, o.friend_id)
 
 
 def _award_row(a: Award) -> Row:
     return (
         *(a.id, a.booking_id, a.friend_id, a.offer_id, a.round, a.state),
-        *(a.awarded_at, a.contact_due_at, a.contact_within_s),
+        *(a.awarded_at, a.contact_due_at, a.contact_within_s, a.company),
     )
 
 
@@ -280,7 +285,7 @@ def _award_update_row(a: Award) -> Row:
         *(a.on_the_way_at, a.move_asked_at, " ".join(a.move_wishes), a.disputed_at),
         *(a.started_at, a.ended_at),
         *((done.summary, done.minutes) if done else (None, None)),
-        a.marks,
+        *(a.marks, a.friend_id),
     )
 
 
@@ -304,7 +309,15 @@ def _review_decision_row(booking_id: BookingId, d: ReviewDecision) -> Row:
 
 
 def _charge_row(c: Charge) -> Row:
-    return (c.booking_id, c.friend_id, c.price.amount, c.pay.amount, c.price.currency, c.at)
+    return (
+        c.booking_id,
+        c.friend_id,
+        c.price.amount,
+        c.pay.amount,
+        c.price.currency,
+        c.at,
+        c.company,
+    )
 
 
 def _counts(changes: Sequence[Changes], now: datetime) -> list[Row]:
@@ -376,6 +389,7 @@ def offer(row: asyncpg.Record) -> Offer:
         offered_at=row["offered_at"],
         expires_at=row["expires_at"],
         answered_at=row["answered_at"],
+        company=row["company_id"],
     )
 
 
@@ -406,5 +420,6 @@ def award(row: asyncpg.Record) -> Award:
         if row["summary"] is not None
         else None,
         contact_within_s=row["contact_within_s"],
+        company=row["company_id"],
         marks=row["marks"],
     )

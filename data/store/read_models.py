@@ -303,7 +303,7 @@ async def jobs(
 ) -> list[JobView]:
     """Return a page of the friend's jobs, newest first."""
     at, last = before or (None, None)
-    return [_job(row) for row in await tx.fetch(sql.jobs, friend_id, state, at, last, limit)]
+    return [job(row) for row in await tx.fetch(sql.jobs, friend_id, state, at, last, limit)]
 
 
 async def earnings(
@@ -410,7 +410,7 @@ def offer(row: asyncpg.Record) -> OfferView:
     )
 
 
-def _job(row: asyncpg.Record) -> JobView:
+def job(row: asyncpg.Record) -> JobView:
     return JobView(
         booking_id=BookingId(row["booking_id"]),
         award=award(row["award"]),

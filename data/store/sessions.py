@@ -29,6 +29,7 @@ class Login(StrEnum):
     FRIEND = "friend"
     OPERATOR = "operator"
     ACCOUNT = "account"
+    DISPATCHER = "dispatcher"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

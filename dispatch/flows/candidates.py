@@ -6,13 +6,15 @@ inside the transaction. When too few of them qualify, the query is repeated with
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from datetime import datetime
+from uuid import UUID
 
 from data.db import Connection
 from data.enums import Outcome
-from data.records.ids import FriendId
+from data.records.ids import CompanyId, FriendId
 from data.records.people import Friend
 from data.store import friends
 from dispatch.rules.jobs import matching
@@ -38,6 +40,7 @@ class _Search:
     spare: int = SPARE
     attempts: int = 0
     found: list[Candidate] = field(default_factory=list)
+    colleagues: Counter[CompanyId] = field(default_factory=Counter)
     matched: dict[FriendId, Friend] = field(default_factory=dict)
     seen: dict[FriendId, float] = field(default_factory=dict)
 
@@ -45,6 +48,11 @@ class _Search:
     def need(self) -> Need | None:
         needs = self.fan_out.needs
         return needs[self.stage] if self.stage < len(needs) else None
+
+    @property
+    def per_company(self) -> int:
+        """As many of one company as are searched for: one is asked, the others may be stale."""
+        return max(self.spare // 2, 1)
 
     @property
     def count(self) -> int:
@@ -156,9 +164,15 @@ def _build_query(search: _Search) -> Query:
 
 
 def _build_filter(search: _Search, need: Need) -> Callable[[Friend, float], bool]:
+    search.colleagues = Counter()
+
     def qualifies(friend: Friend, away_m: float) -> bool:
         if matching.reason(friend, away_m, need) is not None:
             return False
+        if friend.company is not None:
+            search.colleagues[friend.company] += 1
+            if search.colleagues[friend.company] > search.per_company:
+                return False
         search.matched[friend.id] = friend
         return True
 
@@ -175,8 +189,9 @@ def _sufficient_distances(
     need, want = search.need, search.fan_out.want
     if need is None:
         return []
-    fit = sorted(_fitting_distances(rt, search, need, rows))
-    more = len(search.found) >= search.count
+    fitting = dict(_fitting(rt, search, need, rows))
+    fit = sorted(fitting.values())
+    more = len(search.found) >= search.count or _is_company_missed(search, fitting)
     if len(fit) >= want and not (more and fit[want - 1] > search.found[-1].distance_m):
         return fit
     if more and search.attempts < ATTEMPTS_MAX:
@@ -198,21 +213,28 @@ def _busy_by_index(rt: Runtime, search: _Search) -> set[FriendId]:
     }
 
 
-def _fitting_distances(
+def _is_company_missed(search: _Search, fitting: Mapping[UUID, float]) -> bool:
+    """Whether only some technicians of a company were looked at, and none of them qualifies."""
+    most = search.per_company
+    return any(n > most and one not in fitting for one, n in search.colleagues.items())
+
+
+def _fitting(
     rt: Runtime, search: _Search, need: Need, rows: Mapping[FriendId, Friend]
-) -> Iterator[float]:
-    """Distances of the friends found whose rows qualify."""
+) -> Iterator[tuple[UUID, float]]:
+    """The friends found whose rows qualify, or their companies, by distance; the nearest last."""
     asked = {offer.friend_id for offer in search.fan_out.draft.live}
-    for friend_id, indexed_m in search.found:
+    # The farthest first, so that the nearest of a company stands for it.
+    for friend_id, indexed_m in reversed(search.found):
         row = rows.get(friend_id)
         if row is None or (asked and friend_id in asked):
             continue
         if row is search.matched[friend_id]:
-            yield indexed_m
+            yield row.company or friend_id, indexed_m
             continue
         away_m = _distance_m(rt, search, row, indexed_m)
         if matching.reason(row, away_m, need) is None:
-            yield away_m
+            yield row.company or friend_id, away_m
 
 
 def _build_frame(

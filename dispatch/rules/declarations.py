@@ -93,6 +93,11 @@ def to_friend(name: str, facts: str, valid: Validity = Validity.ALWAYS) -> Templ
     return _letter(Audience.FRIEND, name, facts, valid)
 
 
+def to_company(name: str, facts: str, valid: Validity = Validity.ALWAYS) -> Template:
+    """A letter to every dispatcher of a company, stating these facts."""
+    return _letter(Audience.COMPANY, name, facts, valid)
+
+
 def to_phone(name: str, facts: str | None, valid: Validity = Validity.ALWAYS) -> Template:
     """A push to a friend, with the facts of the letter that replaces it; None: no letter does."""
     return Template(

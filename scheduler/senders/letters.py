@@ -44,6 +44,7 @@ OF_ACCOUNTS: Final[Mapping[Audience, Mapping[str, frozenset[str]]]] = {
     },
     Audience.DESK: {"login_link": frozenset({"link", "code"})},
     Audience.CUSTOMER: {"login_link": frozenset({"link", "code"})},
+    Audience.COMPANY: {"login_link": frozenset({"link", "code"})},
 }
 FIELDS: Final[Mapping[Audience, Mapping[str, frozenset[str]]]] = {
     audience: {

@@ -83,6 +83,8 @@ class Content:
             generation = about.link_generation
             token = customer_token(self.secret, message.booking_id, generation)
             return f"{self.base_url}/job/{token}"
+        if message.audience is Audience.COMPANY:
+            return f"{self.base_url}/company"
         if about.offer:
             return f"{self.base_url}/friend/offers/{about.offer.id}"
         return f"{self.base_url}/friend/jobs/{message.booking_id}"

@@ -21,6 +21,8 @@ CUSTOMERS = {name: id_(100 + n) for n, name in enumerate(["open", "won", "done",
 FRIENDS = {n: id_(200 + n) for n in range(1, 8)}
 BOOKINGS = {name: id_(300 + n) for n, name in enumerate(CUSTOMERS)}
 PARTNER, OTHER_PARTNER = id_(400), id_(401)
+COMPANIES = {n: id_(800 + n) for n in (1, 2)}
+DISPATCHER = id_(811)
 OFFERS = {n: id_(500 + n) for n in range(1, 9)}
 AWARDS = {"won": id_(600), "done": id_(601), "new": id_(602)}
 FILES = {"photo": id_(800), "bare": id_(801)}
@@ -113,6 +115,8 @@ def rows() -> dict[str, dict[str, Any]]:
             "holidays": [NOW.date(), NOW.date(), NOW.date(), NOW.date()],
             "created_at": NOW,
         },
+        "companies": {"id": NEW, "name": "Alpha", "created_at": NOW},
+        "dispatchers": {"id": CUSTOMERS["bare"], "company_id": COMPANIES[1], "created_at": NOW},
         "guardianships": {
             "id": NEW,
             "friend_id": FRIENDS[2],
@@ -433,6 +437,10 @@ async def insert_sample_rows(tx: asyncpg.Connection) -> None:
     await insert_row(tx, "applications", id=id_(231), friend_id=FRIENDS[1])
     await insert_row(tx, "consents", version="0")
     await insert_row(tx, "guardianships", id=id_(230), friend_id=FRIENDS[1])
+    for company in COMPANIES.values():
+        await insert_row(tx, "companies", id=company)
+    await insert_row(tx, "people", id=DISPATCHER, kind="dispatcher", email="board@example.org")
+    await insert_row(tx, "dispatchers", id=DISPATCHER)
     await insert_row(tx, "friend_certificates", certificate="wifi", valid=Range(NOW, NOW + HOUR))
     await _insert_sitting(tx)
     await insert_row(tx, "partners", id=PARTNER, name="Partner")
@@ -460,6 +468,7 @@ async def insert_sample_rows(tx: asyncpg.Connection) -> None:
             booking_id=BOOKINGS["open"],
             friend_id=FRIENDS[slot],
             slot=slot,
+            company_id=COMPANIES[1] if slot == 4 else None,
         )
     await _insert_award(tx, "won", OFFERS[5], FRIENDS[5])
     await _insert_award(tx, "done", OFFERS[6], FRIENDS[6])

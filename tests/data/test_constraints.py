@@ -21,7 +21,9 @@ from dispatch.rules.jobs import states
 from tests.data.sample_rows import (
     AWARDS,
     BOOKINGS,
+    COMPANIES,
     CUSTOMERS,
+    DISPATCHER,
     ERRANDS,
     FILES,
     FRIENDS,
@@ -107,6 +109,7 @@ def execution(statement: str, *args: Any):
 
 
 ACCEPTED = "UPDATE offers SET state = 'accepted', answered_at = $1 WHERE id = $2"
+PASS = "UPDATE {} SET friend_id = $1 WHERE id = $2"
 TO = "UPDATE {} SET state = $1 WHERE id = $2"
 END_SITTING = "UPDATE sittings SET state = $1, ended_at = $2, correct = 1 WHERE id = $3"
 SCHEDULE = "UPDATE awards SET appointment = $1 WHERE id = $2"
@@ -170,6 +173,16 @@ INVALID_ROWS: list[tuple[str, dict[str, Any], str]] = [
     ("consents", {"text": "Terms!"}, "consents_text_check"),
     ("consents", {"version": ""}, "consents_version_check"),
     ("consents", {"version": "0"}, "consents_pkey"),
+    ("companies", {"id": COMPANIES[1]}, "companies_pkey"),
+    ("companies", {"name": " "}, "companies_name_check"),
+    ("companies", {"name": "x" * 201}, "companies_name_check"),
+    ("dispatchers", {"id": DISPATCHER}, "dispatchers_pkey"),
+    ("dispatchers", {"id": NEW}, "dispatchers_id_fkey"),
+    ("dispatchers", {"company_id": NEW}, "dispatchers_company_id_fkey"),
+    ("friends", {"company_id": NEW}, "friend_company"),
+    ("offers", {"company_id": NEW}, "offer_company"),
+    ("awards", {"company_id": NEW}, "award_company"),
+    ("charges", {"company_id": NEW}, "charge_company"),
     ("guardianships", {"friend_id": NEW}, "guardianships_friend_id_fkey"),
     ("guardianships", {"friend_id": FRIENDS[1]}, "guardianships_standing"),
     ("guardianships", {"confirmed_at": NOW - TICK}, "guardianships_check"),
@@ -575,6 +588,38 @@ SEQUENCES: list[tuple[str, list[Any], str]] = [
         "offers_one_winner_a_round",
     ),
     (
+        "a company asked twice in a round",
+        [
+            FOURTH_FREED,
+            insertion(
+                "offers",
+                booking_id=BOOKINGS["open"],
+                friend_id=FRIENDS[5],
+                slot=4,
+                company_id=COMPANIES[1],
+            ),
+        ],
+        "offers_once_a_company",
+    ),
+    (
+        "an offer that passes to another friend, without a company",
+        [execution(PASS.format("offers"), FRIENDS[6], OFFERS[1])],
+        "offers_holder_stays",
+    ),
+    (
+        "an award that passes to another friend, without a company",
+        [execution(PASS.format("awards"), FRIENDS[6], AWARDS["won"])],
+        "awards_holder_stays",
+    ),
+    (
+        "an award of a company that passes to another friend without its offer",
+        [
+            execution("UPDATE awards SET company_id = $1", COMPANIES[1]),
+            execution(PASS.format("awards"), FRIENDS[6], AWARDS["won"]),
+        ],
+        "award_of_offer",
+    ),
+    (
         "a friend asked twice in a round",
         [
             FOURTH_FREED,
@@ -749,6 +794,11 @@ def test_an_invalid_sequence_is_refused(
 def test_a_declined_slot_can_be_filled_again(samples: SampleDatabase, role: str):
     filled = insertion("offers", booking_id=BOOKINGS["open"], friend_id=FRIENDS[5], slot=4)
     samples.attempt(role, FOURTH_FREED, filled)
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_a_company_passes_its_offer_on(samples: SampleDatabase, role: str):
+    samples.attempt(role, execution(PASS.format("offers"), FRIENDS[6], OFFERS[4]))
 
 
 MACHINES = {

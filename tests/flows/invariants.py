@@ -62,6 +62,16 @@ VIOLATIONS = {
         WHERE b.needs_pro AND o.state = 'live' AND f.tier <> 'pro'""",
     "a review that was hidden without a report": """
         SELECT booking_id FROM review_notes WHERE hidden IS NOT NULL AND reported_at IS NULL""",
+    "a company asked twice in a round, or again after it refused or lost the job": """
+        SELECT o.id FROM offers o JOIN offers earlier USING (booking_id, company_id)
+        WHERE o.id <> earlier.id AND (o.round = earlier.round OR o.round > earlier.round
+          AND earlier.state IN ('declined', 'expired', 'forfeited', 'handed_back', 'released'))""",
+    "an award or a charge of another company than its offer": """
+        SELECT a.id FROM awards a JOIN offers o ON o.id = a.offer_id
+        WHERE o.company_id IS DISTINCT FROM a.company_id
+        UNION ALL
+        SELECT c.booking_id FROM charges c JOIN awards a USING (booking_id)
+        WHERE a.state = 'done' AND c.company_id IS DISTINCT FROM a.company_id""",
     "an offer outside its friend's radius": """
         SELECT id FROM offers WHERE distance_m > radius_m""",
     "an expiry timer that is not that of the first live offer": """
@@ -100,7 +110,8 @@ VIOLATIONS = {
         SELECT o.id FROM offers o WHERE NOT EXISTS (
           SELECT FROM decisions d, unnest(d.friend_ids, d.outcomes) AS line (friend, outcome)
           WHERE d.booking_id = o.booking_id AND d.round = o.round AND d.at = o.offered_at
-          AND line.friend = o.friend_id AND line.outcome = 'OFFERED')""",
+          AND (line.friend = o.friend_id OR o.company_id IS NOT NULL)
+          AND line.outcome = 'OFFERED')""",
     "a completed booking or one cancelled late without its charge, or another with one": """
         SELECT b.id FROM bookings b LEFT JOIN
           (SELECT c.* FROM charges c WHERE NOT EXISTS (
@@ -117,15 +128,17 @@ VIOLATIONS = {
     "a dispute without exactly one event": """
         SELECT a.id FROM awards a WHERE a.disputed_at IS NOT NULL AND 1 <>
           (SELECT count(*) FROM events e WHERE e.booking_id = a.booking_id AND e.at = a.disputed_at
-           AND e.kind = 'contact.disputed' AND e.data ->> 'friend' = a.friend_id::text
+           AND e.kind = 'contact.disputed'
+           AND (e.data ->> 'friend' = a.friend_id::text OR a.company_id IS NOT NULL)
            AND e.data -> 'claimed' = to_jsonb(a.contacted_at IS NOT NULL))""",
     "a dispute removed before the friend confirmed contact": """
         SELECT e.booking_id FROM events e WHERE e.kind = 'contact.disputed' AND NOT EXISTS (
           SELECT FROM awards a WHERE a.booking_id = e.booking_id AND a.disputed_at = e.at
-          AND a.friend_id::text = e.data ->> 'friend')
+          AND (a.friend_id::text = e.data ->> 'friend' OR a.company_id IS NOT NULL))
         AND (e.data -> 'claimed' = 'true' OR NOT EXISTS (
           SELECT FROM events c WHERE c.booking_id = e.booking_id AND c.seq > e.seq
-          AND c.kind = 'booking.contacted' AND c.data ->> 'friend' = e.data ->> 'friend'))""",
+          AND c.kind = 'booking.contacted'
+          AND (c.data ->> 'friend' = e.data ->> 'friend' OR c.data ? 'company')))""",
     "a contest without its deadline, or a deadline without its contest": """
         SELECT b.id FROM bookings b LEFT JOIN awards a ON a.id = b.award_id
         LEFT JOIN timers t ON t.booking_id = b.id AND t.kind = 'contact_contested'
@@ -198,7 +211,7 @@ async def check_distances(connection: asyncpg.Connection, rank_by: RankBy = Rank
         CASE WHEN $1 = 'cell' THEN b.cell_lat ELSE c.lat END AS lat,
         CASE WHEN $1 = 'cell' THEN b.cell_lon ELSE c.lon END AS lon FROM offers o
         JOIN bookings b ON b.id = o.booking_id JOIN people c ON c.id = b.customer_id
-        JOIN people f ON f.id = o.friend_id""",
+        JOIN people f ON f.id = o.friend_id WHERE o.company_id IS NULL""",
         rank_by,
     ):
         exact = distance_m(

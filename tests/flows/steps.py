@@ -16,14 +16,14 @@ from uuid import UUID
 from data import db
 from data.db import transaction
 from data.enums import BookingState, FriendState, Tier
-from data.records.ids import CustomerKey, customer_key
+from data.records.ids import CompanyId, CustomerKey, customer_key
 from data.records.jobs import Job, Protocol
 from data.records.reviews import HideReason
 from data.settings import Settings
 from data.store import jobs as store
 from data.store.friend_admin import FriendLimits
 from dispatch.flows.bootstrap import load_index, open_runtime
-from dispatch.flows.jobs import commands, contacts, reviews, threads
+from dispatch.flows.jobs import commands, companies, contacts, reviews, threads
 from dispatch.flows.partners import accounts
 from dispatch.flows.people import customers, friends, sessions
 from dispatch.flows.people.friends import ProfileChange
@@ -94,6 +94,14 @@ INSERT INTO package_versions (package, version, valid_from, active, category, ti
   certificates, texts, prices, min_age, created_at)
 SELECT package, version, valid_from, active, category, tier, tiers, minutes,
   certificates, texts, prices, min_age, created_at FROM sold ORDER BY package, version"""
+FIRM = CompanyId(UUID(int=7))
+DORA = f"dispatcher:{FIRM}"
+COMPANY = """
+WITH firm AS (INSERT INTO companies (id, name, created_at) VALUES ($1, 'Alpha', moment()) ON CONFLICT DO NOTHING),
+     person AS (INSERT INTO people (id, kind, name, email, language)
+                VALUES ($1, 'dispatcher', 'Dora', 'dora@example.org', 'de') RETURNING id),
+     dispatcher AS (INSERT INTO dispatchers (id, company_id, created_at) SELECT id, $1, moment() FROM person)
+UPDATE friends SET company_id = $1 WHERE id = ANY($2::uuid[])"""  # noqa: E501
 STATE = "SELECT state FROM bookings WHERE id = $1"
 NUMBERS = range(7)
 BOOKING: Sequence[Any] = ("a booking of the run",)
@@ -137,6 +145,8 @@ class Bench:
         refs = await import_friends(self.rt, rows)
         await self.owner.execute(NO_LIMITS)
         self.operator = await sessions.add_operator(self.rt, "Olga Beispiel", "olga@example.com")
+        # The two nearest are of one company; tiers are mixed, so that it is asked at once.
+        await self.owner.execute(COMPANY, FIRM, [refs["f1"], refs["f2"]])
         await load_index(self.rt)
         self.rows, self.friends = rows, [refs[row.ref] for row in rows]
 
@@ -289,6 +299,23 @@ class Run:
         if offers:
             offer = offers[number % len(offers)]
             self.attempt(name, action(self.bench.rt, offer.id, offer.friend_id))
+
+    @step(booking=BOOKING, number=NUMBERS, word=["assign", "refuse", "reassign", "return"])
+    def dispatch(self, booking, number, word):
+        rt, job = self.bench.rt, self.job(booking)
+        technician = self.bench.friends[number % 3]
+        offers = [o for o in (*job.live, *job.offers) if o.company] or [*job.offers]
+        if word in ("assign", "refuse") and not offers:
+            return
+        acts = {
+            "assign": lambda: companies.accept(rt, offers[0].id, FIRM, technician, actor=DORA),
+            "refuse": lambda: companies.decline(rt, offers[0].id, FIRM, actor=DORA),
+            "reassign": lambda: companies.reassign(rt, booking, FIRM, technician, actor=DORA),
+            "return": lambda: companies.hand_back(
+                rt, booking, FIRM, "cannot_help", None, actor=DORA
+            ),
+        }
+        self.attempt(word, acts[word]())
 
     @step(booking=BOOKING)
     def all_accept_at_once(self, booking):

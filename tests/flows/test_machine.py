@@ -23,7 +23,7 @@ from hypothesis.stateful import (
 
 from data.enums import BookingState
 from dispatch import flows
-from dispatch.flows.jobs import commands, contacts, reviews, threads
+from dispatch.flows.jobs import commands, companies, contacts, reviews, threads
 from dispatch.flows.people import customers, friends
 from dispatch.rules.policy import RankBy
 from tests.architecture.source import ROOT
@@ -65,6 +65,7 @@ COMMANDS = {
         "rate": "rate",
         "fire_due_timers": "sweep",
     },
+    companies: dict.fromkeys(("accept", "decline", "reassign", "hand_back"), "dispatch"),
     contacts: {"answer_contest": "reach", "confirm_reached": "reach"},
     threads: {"write": "talk", "read": "talk"},
     reviews: dict.fromkeys(("review_customer", "reply", "report", "decide"), "review"),
@@ -131,6 +132,7 @@ LIFE = [
     *("write", "answer", "read"),
     *("review_customer", "reply", "report", "decide"),
     *("add_favourite", "remove_favourite", "ask_first"),
+    *("assign", "refuse", "reassign", "return"),
 ]
 
 

@@ -17,14 +17,24 @@ LENGTH = 45
 # The steps that lead a booking on, by its state.
 ONWARD: Mapping[str, Sequence[str]] = {
     BookingState.UNCONFIRMED: ("confirm", "confirm", "confirm", "sweep"),
-    BookingState.OPEN: ("accept", "all_accept_at_once", "decline", "decline", "award_by_hand"),
+    BookingState.OPEN: (
+        "accept",
+        "all_accept_at_once",
+        "decline",
+        "assign",
+        "refuse",
+        "award_by_hand",
+    ),
     BookingState.UNFILLED: ("active", "redispatch", "award_by_hand", "sweep"),
-    BookingState.AWARDED: ("confirm_contact", "confirm_contact", "report_no_call", "write"),
+    BookingState.AWARDED: (
+        *("confirm_contact", "confirm_contact", "reassign", "report_no_call"),
+        "write",
+    ),
     BookingState.CONTACTED: (
         *("schedule", "schedule", "schedule", "start"),
         *("report_no_call", "answer_contest", "refer", "confirm_reached"),
     ),
-    BookingState.SCHEDULED: ("request_move", "delay", "delay", "mark_on_the_way", "start"),
+    BookingState.SCHEDULED: ("request_move", "delay", "reassign", "mark_on_the_way", "start"),
     BookingState.UNDER_WAY: ("complete", "mark_incomplete", "hand_back"),
     BookingState.COMPLETED: (
         *("rate", "book", "book", "uphold", "reopen", "reopen"),

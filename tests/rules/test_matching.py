@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from data.enums import AreaKind, Channel, FriendState, OfferState, Outcome, PackageTier, Tier
 from data.markets import Language, Market
-from data.records.ids import FriendId, PartnerId, customer_key
+from data.records.ids import CompanyId, FriendId, PartnerId, customer_key
 from data.records.jobs import Job
 from data.records.people import Area, HeldCertificate, Plan, QuietHours
 from dispatch.rules.jobs import matching
@@ -21,6 +21,7 @@ from geo.point import Point, distance_m
 from tests.rules.facts import HERE, NOW, VERA, WIFI, Scenario, booking, friend, near, need, package
 
 CLUB = PartnerId(UUID(int=77))
+FIRM = CompanyId(UUID(int=78))
 PAST = HeldCertificate(code="wifi", valid_from=NOW - timedelta(days=9), valid_until=NOW)
 BORN = date(2008, 3, 3)
 """Of age the day after NOW."""
@@ -39,6 +40,7 @@ ALONE = {
     Outcome.OUT_OF_RADIUS: ({"radius_m": 99}, {}),
     Outcome.BLOCKED: ({"blocked": frozenset({VERA})}, {}),
     Outcome.EXCLUDED: ({}, {"excluded": frozenset({friend(1).id})}),
+    Outcome.COMPANY_ASKED: ({"company": FIRM}, {"companies_asked": frozenset({FIRM})}),
     Outcome.AT_CAPACITY: ({"open_jobs": 3}, {}),
     Outcome.TOO_MANY_OFFERS: ({"live_offers": 5}, {}),
     Outcome.QUIET_HOURS: ({"quiet": QuietHours(from_minute=540, until_minute=601)}, {}),
@@ -129,6 +131,7 @@ def remove_reason(outcome: Outcome, person: matching.Friend, away_m: float, want
         Outcome.NOT_A_MEMBER: {"communities": person.communities | {wanted.community or CLUB}},
         Outcome.OUT_OF_RADIUS: {"radius_m": int(away_m) + 1},
         Outcome.BLOCKED: {"blocked": person.blocked - {wanted.customer_key or VERA}},
+        Outcome.COMPANY_ASKED: {"company": None},
         Outcome.AT_CAPACITY: {"open_jobs": person.capacity - 1},
         Outcome.TOO_MANY_OFFERS: {"live_offers": wanted.live_offers_max - 1},
         Outcome.QUIET_HOURS: {"quiet": None},

@@ -26,7 +26,8 @@ def test_an_outcome_that_depends_on_age_is_neutral_to_everybody_but_the_desk():
 
 @pytest.mark.parametrize("outcome", set(Outcome) - HIDDEN - {Outcome.TOO_YOUNG})
 def test_every_other_outcome_is_visible_unchanged(outcome):
-    far = outcome in (Outcome.OUT_OF_RADIUS, Outcome.RANKED_BELOW_K, Outcome.FAVOURITE_FIRST)
+    asked_first = (Outcome.FAVOURITE_FIRST, Outcome.COMPANY_ASKED)
+    far = outcome in (Outcome.OUT_OF_RADIUS, Outcome.RANKED_BELOW_K, *asked_first)
     assert far or friend_outcome(outcome) is outcome
 
 

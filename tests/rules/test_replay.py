@@ -28,9 +28,12 @@ def test_each_reason_is_found_again_in_the_stored_facts(outcome: Outcome):
     search = matching.search_of(Scenario(package=package(PackageTier.FRIEND)).job)
     search = replace(search, community=wanted.community)
     (facts,) = inputs.collect(search, ranking).friends
-    again = inputs.rebuild(friend(1).id, facts, search, wanted)
+    number = inputs.number_companies([friend(1, **of_friend)]) or (0,)
+    again = inputs.rebuild(friend(1).id, facts, search, wanted, *number)
+    firms = frozenset({inputs.company_numbered(1)}) if facts.flags & inputs.COMPANY_ASKED else ()
     excluded = frozenset({friend(1).id}) if facts.flags & inputs.EXCLUDED else frozenset()
     asked = replace(wanted, customer_key=inputs.CUSTOMER, excluded=excluded)
+    asked = replace(asked, companies_asked=frozenset(firms))
     assert matching.reason(*again, asked) is outcome
 
 

@@ -1,9 +1,12 @@
 -- name: facts
 -- Everything that decides whether a friend may be asked, in one row each. An applicant may not, and has none.
--- The birth date is read of those alone who may not be of age yet.
+-- The birth date is read of those alone who may not be of age yet. A technician is reached through the dispatchers.
 SELECT f.id, f.ref, f.state, f.tier, f.market, f.languages, f.radius_m, f.capacity, f.open_jobs, f.quiet_from,
-       f.quiet_until, f.week, f.holidays, f.areas, f.changed::text::bigint AS version, p.lat, p.lon, p.erased_at IS NULL AS has_mail,
-       EXISTS (SELECT FROM push_subscriptions s WHERE s.friend_id = f.id) AS has_phone,
+       f.quiet_until, f.week, f.holidays, f.areas, f.changed::text::bigint AS version, p.lat, p.lon,
+       f.company_id,
+       p.erased_at IS NULL AND (f.company_id IS NULL OR EXISTS (SELECT FROM dispatchers d WHERE d.company_id = f.company_id))
+         AS has_mail,
+       f.company_id IS NULL AND EXISTS (SELECT FROM push_subscriptions s WHERE s.friend_id = f.id) AS has_phone,
        (SELECT count(*) FROM offers o WHERE o.friend_id = f.id AND o.state = 'live' AND o.expires_at > $2) AS live_offers,
        f.jobs_per_day, f.hand_backs_per_day, y.born,
        y.born IS NOT NULL AND EXISTS (SELECT FROM guardianships g WHERE g.friend_id = f.id AND g.confirmed_at IS NOT NULL

@@ -79,30 +79,33 @@ WHERE b.id = t.i
 
 -- name: update_offers
 -- Before the inserts: a slot must be free before another offer takes it.
-UPDATE offers o SET state = t.st, answered_at = t.an
-FROM unnest($1::uuid[], $2::offer_state[], $3::timestamptz[]) AS t (i, st, an)
+UPDATE offers o SET state = t.st, answered_at = t.an, friend_id = t.fr
+FROM unnest($1::uuid[], $2::offer_state[], $3::timestamptz[], $4::uuid[]) AS t (i, st, an, fr)
 WHERE o.id = t.i
 
 -- name: insert_offers
 INSERT INTO offers (id, booking_id, friend_id, round, slot, slots, state, distance_m, shown_m, radius_m, offered_at,
-                    expires_at)
+                    expires_at, company_id)
 SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::smallint[], $5::smallint[], $6::smallint[],
-                     $7::offer_state[], $8::int[], $9::int[], $10::int[], $11::timestamptz[], $12::timestamptz[])
+                     $7::offer_state[], $8::int[], $9::int[], $10::int[], $11::timestamptz[], $12::timestamptz[],
+                     $13::uuid[])
 
 -- name: insert_awards
-INSERT INTO awards (id, booking_id, friend_id, offer_id, round, state, awarded_at, contact_due_at, contact_within_s)
+INSERT INTO awards (id, booking_id, friend_id, offer_id, round, state, awarded_at, contact_due_at, contact_within_s,
+                    company_id)
 SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::smallint[], $6::award_state[],
-                     $7::timestamptz[], $8::timestamptz[], $9::int[])
+                     $7::timestamptz[], $8::timestamptz[], $9::int[], $10::uuid[])
 
 -- name: update_awards
 UPDATE awards a SET state = t.st, contacted_at = t.co,
   appointment = CASE WHEN t.a1 IS NOT NULL THEN tstzrange(t.a1, t.a2) END, appointment_revision = t.ar,
   on_the_way_at = t.ow, move_asked_at = t.ma, move_wishes = string_to_array(t.mw, ' ')::wish[], disputed_at = t.di,
-  started_at = t.sa, ended_at = t.ea, summary = t.su, worked_minutes = t.wm, marks = t.mk
+  started_at = t.sa, ended_at = t.ea, summary = t.su, worked_minutes = t.wm, marks = t.mk,
+  friend_id = t.fr
 FROM unnest($1::uuid[], $2::award_state[], $3::timestamptz[], $4::timestamptz[], $5::timestamptz[], $6::int[],
             $7::timestamptz[], $8::timestamptz[], $9::text[], $10::timestamptz[], $11::timestamptz[],
-            $12::timestamptz[], $13::text[], $14::int[], $15::jsonb[])
-  AS t (i, st, co, a1, a2, ar, ow, ma, mw, di, sa, ea, su, wm, mk)
+            $12::timestamptz[], $13::text[], $14::int[], $15::jsonb[], $16::uuid[])
+  AS t (i, st, co, a1, a2, ar, ow, ma, mw, di, sa, ea, su, wm, mk, fr)
 WHERE a.id = t.i
 
 -- name: set_timers
@@ -122,6 +125,14 @@ INSERT INTO messages (id, booking_id, seq, channel, audience, recipient_id, temp
 SELECT i, b, s, c, a, r, t, d, e, n
 FROM unnest($1::uuid[], $2::uuid[], $3::int[], $4::channel[], $5::audience[], $6::uuid[], $7::text[], $8::jsonb[],
             $9::timestamptz[], $10::timestamptz[]) AS t (i, b, s, c, a, r, t, d, e, n)
+
+-- name: insert_company_messages
+-- One for each dispatcher of the company that is to read it.
+INSERT INTO messages (id, booking_id, seq, channel, audience, recipient_id, template, data, expires_at, next_at)
+SELECT md5(i::text || p.id::text)::uuid, b, s, c, a, p.id, t, d, e, n
+FROM unnest($1::uuid[], $2::uuid[], $3::int[], $4::channel[], $5::audience[], $6::uuid[], $7::text[], $8::jsonb[],
+            $9::timestamptz[], $10::timestamptz[]) AS t (i, b, s, c, a, r, t, d, e, n)
+JOIN dispatchers p ON p.company_id = r
 
 -- name: insert_decisions
 -- Arrays arrive as literals: each decision has its own length, and an array of such arrays does not exist.
@@ -170,8 +181,8 @@ FROM unnest($1::uuid[], $2::smallint[], $3::boolean[], $4::text[], $5::uuid[]) A
 WHERE n.booking_id = t.b AND n.no = t.n AND n.by_friend = t.f
 
 -- name: insert_charges
-INSERT INTO charges (booking_id, friend_id, price_minor, pay_minor, currency, at)
-SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::int[], $4::int[], $5::currency[], $6::timestamptz[])
+INSERT INTO charges (booking_id, friend_id, price_minor, pay_minor, currency, at, company_id)
+SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::int[], $4::int[], $5::currency[], $6::timestamptz[], $7::uuid[])
 
 -- name: keep_threads
 INSERT INTO threads (award_id, booking_id, first_by_friend, by_friend, by_customer, read_by_friend, read_by_customer,

@@ -80,14 +80,14 @@ FROM friends f JOIN people p ON p.id = f.id, bookings b JOIN people c ON c.id = 
 WHERE (f.ref = $1 OR f.id::text = $1) AND b.id = $2
 
 -- name: offers
--- What a friend may see of an offer; whether it has expired is decided by `moment()` alone.
+-- What a friend may see of an offer, which is not a company's; whether it has expired is decided by `moment()` alone.
 SELECT o.id, o.booking_id, o.round, o.shown_m, o.offered_at, o.expires_at, b.package, b.package_version, b.tier,
        b.pay_minor, b.currency, b.cell_lat, b.cell_lon, b.cell_label, b.wishes, me.language, clock.now,
        b.favourite_id IS NOT DISTINCT FROM o.friend_id AS for_you
 FROM (SELECT moment() AS now) AS clock, offers o
 JOIN bookings b ON b.id = o.booking_id
 JOIN people me ON me.id = o.friend_id
-WHERE o.friend_id = $1 AND o.state = 'live' AND o.expires_at > clock.now
+WHERE o.friend_id = $1 AND o.company_id IS NULL AND o.state = 'live' AND o.expires_at > clock.now
 ORDER BY o.expires_at, o.id
 
 -- name: jobs
@@ -105,14 +105,15 @@ WHERE a.friend_id = $1 AND a.state IN ('live', 'done')
 ORDER BY a.awarded_at DESC, a.id DESC LIMIT $5
 
 -- name: earnings
--- What a friend was paid for, newest first, whatever became of the award: a share of a fee outlives it.
+-- What a friend was paid for, newest first, whatever became of the award: a share of a fee outlives it. Jobs of a company
+-- are paid to it.
 SELECT c.booking_id, c.pay_minor, c.currency, c.at, v.at AS reversed_at, b.package, b.package_version, b.cancel_fee_minor,
        me.language
 FROM charges c
 JOIN bookings b ON b.id = c.booking_id
 JOIN people me ON me.id = c.friend_id
 LEFT JOIN reversals v ON v.booking_id = c.booking_id AND v.no = c.no
-WHERE c.friend_id = $1 AND ($2::timestamptz IS NULL OR (c.at, c.booking_id) < ($2, $3::uuid))
+WHERE c.friend_id = $1 AND c.company_id IS NULL AND ($2::timestamptz IS NULL OR (c.at, c.booking_id) < ($2, $3::uuid))
 ORDER BY c.at DESC, c.booking_id DESC LIMIT $4
 
 -- name: customers

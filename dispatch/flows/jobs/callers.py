@@ -9,6 +9,7 @@ from data.records.ids import BookingId, FriendId, OfferId
 from data.records.jobs import Job
 from dispatch.flows.execute import Command, CommandResult, Facts
 from dispatch.flows.group_commit import group_commit
+from dispatch.rules.jobs import companies
 from dispatch.rules.jobs.draft import Case, Verdict
 from dispatch.rules.jobs.refusals import ContactDeadlinePassed
 from dispatch.rules.refusals import NotFound
@@ -29,13 +30,18 @@ async def execute_one(rt: Runtime, command: Command) -> CommandResult:
 async def on_offer(
     rt: Runtime, offer_id: OfferId, friend_id: FriendId, decide: Decide
 ) -> CommandResult:
-    """Run a command of the friend who has this offer."""
+    """Run a command of the friend who has this offer. Raises NotFound."""
+
+    def decide_for_friend(case: Case, facts: Facts) -> Verdict:
+        companies.require_answerable(case.job, offer_id)
+        return decide(case, facts)
+
     return await execute_one(
         rt,
         Command(
             offer=(offer_id, friend_id),
             actor=f"friend:{friend_id}",
-            decide=decide,
+            decide=decide_for_friend,
             friend=friend_id,
         ),
     )

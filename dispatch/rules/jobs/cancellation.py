@@ -70,6 +70,7 @@ def charge_fee(draft: Draft, fee_minor_max: int) -> dict[str, Any]:
         price=fee,
         pay=share,
         at=draft.now,
+        company=draft.held.company,
     )
     return {"fee_minor": fee.amount, "share_minor": share.amount}
 

@@ -5,7 +5,7 @@ A rule returns `Changes`, or a `PendingFanOut` when it needs to know who is near
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Self
@@ -93,6 +93,8 @@ class Draft:
 
     def add_event(self, kind: str, **data: Any) -> int:
         """Record a fact and return its number; `events` declares every kind and its data."""
+        if "friend" in data and self.award is not None and self.award.company is not None:
+            data["company"] = str(self.award.company)
         events.check(kind, data)
         self.seq += 1
         self._events.append(
@@ -139,19 +141,33 @@ class Draft:
         closed = replace(offer, state=state, answered_at=offer.answered_at or self.now)
         self._offers[offer.id] = self._changed[offer.id] = closed
 
-    def close_live_offers(self, state: OfferState) -> list[str]:
-        """Close every live offer; returns the ids of its friends, as strings for an event."""
-        friends = []
-        for offer in self.live:
+    def close_live_offers(self, state: OfferState) -> list[Offer]:
+        """Close every live offer; returns them."""
+        closed = self.live
+        for offer in closed:
             self.close_offer(offer, state)
-            friends.append(str(offer.friend_id))
-        return friends
+        return closed
 
     def add_award(self, award: Award) -> None:
         """Set the award of the job; its friend's open jobs grow by one."""
         self.award, self._award_changed, self._award_is_new = award, True, True
         self.booking = replace(self.booking, award_id=award.id)
         self._count(award.friend_id, +1)
+
+    def pass_award(self, friend_id: FriendId) -> None:
+        """Give the award, and its offer, to another technician of its company."""
+        award = self.held
+        self._count(award.friend_id, -1)
+        self._count(friend_id, +1)
+        self.amend_award(friend_id=friend_id)
+        if award.offer_id is not None:
+            self.pass_offer(self._offers[award.offer_id], friend_id)
+
+    def pass_offer(self, offer: Offer, friend_id: FriendId) -> Offer:
+        """Have an offer to a company stand with another of its technicians."""
+        passed = replace(offer, friend_id=friend_id)
+        self._offers[offer.id] = self._changed[offer.id] = passed
+        return passed
 
     def amend_award(self, **fields: Any) -> None:
         """Change fields of the award other than its state."""
@@ -230,6 +246,13 @@ class Draft:
 
     def _count_map(self) -> Mapping[FriendId, int]:
         return {friend: by for friend, by in self._open_jobs.items() if by}
+
+
+def name_asked(field: str, offers: Iterable[Offer]) -> dict[str, list[str]]:
+    """Who had these offers, for an event: friends in `field`, and companies if there are any."""
+    alone = [str(offer.friend_id) for offer in offers if offer.company is None]
+    companies = [str(offer.company) for offer in offers if offer.company is not None]
+    return {field: alone, "companies": companies} if companies else {field: alone}
 
 
 @dataclass(frozen=True, slots=True)

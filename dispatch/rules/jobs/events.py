@@ -24,6 +24,7 @@ from dispatch.rules.declarations import (
     Validity,
     has,
     lacks,
+    to_company,
     to_customer,
     to_friend,
     to_phone,
@@ -42,7 +43,10 @@ FIELDS: Final[Mapping[str, Field]] = {
     "because": Field(Shape.CODE, PUBLIC),
     "by_friend": Field(Shape.FLAG, ALL),
     "called_at": Field(Shape.MOMENT, ALL),
+    "before": Field(Shape.ID),
     "claimed": Field(Shape.FLAG, ALL),
+    "companies": Field(Shape.IDS),
+    "company": Field(Shape.ID),
     "due_at": Field(Shape.MOMENT, ALL),
     "ends_at": Field(Shape.MOMENT, ALL),
     "evidence": Field(Shape.CODE, ITS_FRIEND),
@@ -69,6 +73,9 @@ FIELDS: Final[Mapping[str, Field]] = {
 }
 
 
+OF_EVERY_AWARD: Final = frozenset({"company"})
+"""What every event that names the holder of a job may carry."""
+
 Recipients = Callable[[Data], Iterator[tuple[UUID, Data]]]
 """From an event's data to its recipients, each with the data of the message."""
 
@@ -85,9 +92,32 @@ def friend(data: Data) -> Iterator[tuple[UUID, Data]]:
 
 
 def offered(data: Data) -> Iterator[tuple[UUID, Data]]:
-    """Every friend who got an offer."""
+    """Every friend who got an offer; a company's dispatchers get it for their technician."""
     for offer in data["offers"]:
-        yield UUID(offer["friend"]), {"offer": offer["id"], "expires_at": offer["expires_at"]}
+        if "company" not in offer:
+            yield UUID(offer["friend"]), _offer_facts(offer)
+
+
+def offered_company(data: Data) -> Iterator[tuple[UUID, Data]]:
+    """Every company that got an offer."""
+    for offer in data["offers"]:
+        if "company" in offer:
+            yield UUID(offer["company"]), _offer_facts(offer)
+
+
+def _offer_facts(offer: Data) -> Data:
+    return {"offer": offer["id"], "expires_at": offer["expires_at"]}
+
+
+def company(data: Data) -> Iterator[tuple[UUID, Data]]:
+    """The company whose technician the event names, if any."""
+    if data.get("company"):
+        yield UUID(data["company"]), {}
+
+
+def former(data: Data) -> Iterator[tuple[UUID, Data]]:
+    """The technician who held the job before."""
+    yield UUID(data["before"]), {}
 
 
 def listed(name: str) -> Recipients:
@@ -134,6 +164,7 @@ BOOKED = to_customer("booked", "package price helpers link")
 FRIEND_CHANGED = to_customer("friend_changed", "package link")
 OFFER_FACTS: Final = "package pay area distance_m expires_at link"
 JOB_CANCELLED = to_friend("job_cancelled", "package")
+COMPANY_LOST = to_company("job_lost", "package first_name")
 
 EVENTS: Final[Mapping[str, EventKind]] = {
     "booking.created": _kind(
@@ -152,6 +183,7 @@ EVENTS: Final[Mapping[str, EventKind]] = {
             to_phone("offer_for_you", OFFER_FACTS, Validity.OFFER_OPEN),
             where(has("favourite"), offered),
         ),
+        (to_company("offer", OFFER_FACTS, Validity.OFFER_OPEN), offered_company),
     ),
     "booking.escalated": _automatic("tier"),
     "booking.unfilled": _automatic(
@@ -161,13 +193,19 @@ EVENTS: Final[Mapping[str, EventKind]] = {
         "friend", (JOB_CANCELLED, friend), (FRIEND_CHANGED, where(has("friend"), customer))
     ),
     "booking.awarded": _kind(
-        "friend award due_at lost",
+        "friend award due_at lost companies",
         (to_friend("awarded", "package contact_due_at link", Validity.HELD), friend),
         (to_phone("offer_gone", None), listed("lost")),
         (
             to_customer("friend_found", "package first_name contact_due_at link", Validity.HELD),
             customer,
         ),
+    ),
+    "booking.reassigned": _kind(
+        "friend before award",
+        (to_friend("reassigned_to_you", "package link", Validity.HELD), friend),
+        (to_friend("reassigned_away", "package"), former),
+        (to_customer("reassigned", "package first_name link", Validity.HELD), customer),
     ),
     "booking.contacted": _kind(
         "friend evidence",
@@ -231,15 +269,20 @@ EVENTS: Final[Mapping[str, EventKind]] = {
         "friend reason", (to_customer("incomplete", "package link"), customer)
     ),
     "booking.cancelled": _kind(
-        "reason withdrawn friend fee_minor share_minor unconfirmed forgotten",
+        "reason withdrawn companies friend fee_minor share_minor unconfirmed forgotten",
         (to_phone("offer_withdrawn", None), listed("withdrawn")),
         (JOB_CANCELLED, where(lacks("fee_minor"), friend)),
-        (to_friend("job_cancelled_late", "package share"), where(has("fee_minor"), friend)),
+        (JOB_CANCELLED, where(has("fee_minor"), where(has("company"), friend))),
+        (
+            to_friend("job_cancelled_late", "package share"),
+            where(has("fee_minor"), where(lacks("company"), friend)),
+        ),
         (
             to_customer("cancelled", "package"),
             where(lacks("fee_minor", "unconfirmed", "forgotten"), customer),
         ),
         (to_customer("cancelled_late", "package fee"), where(has("fee_minor"), customer)),
+        (COMPANY_LOST, company),
     ),
     "booking.rated": _kind("friend stars", (to_friend("rated", "package link"), friend)),
     "customer.reviewed": _kind("friend"),
@@ -295,11 +338,12 @@ EVENTS: Final[Mapping[str, EventKind]] = {
     "contact.unanswered": _automatic(
         "friend award",
         (to_phone("contact_unanswered", "package"), friend),
+        (COMPANY_LOST, company),
         (FRIEND_CHANGED, customer),
     ),
     "link.renewed": _kind("", (to_customer("link_renewed", "package link"), customer)),
     "offer.declined": _kind("friend offer"),
-    "offer.expired": _automatic("friends"),
+    "offer.expired": _automatic("friends companies"),
     "contact.reminded": _automatic(
         "friend due_at",
         (
@@ -314,6 +358,7 @@ EVENTS: Final[Mapping[str, EventKind]] = {
     "contact.missed": _automatic(
         "friend award",
         (to_phone("contact_missed", "package"), friend),
+        (COMPANY_LOST, company),
         (FRIEND_CHANGED, customer),
     ),
 }
@@ -333,7 +378,7 @@ TEMPLATES: Final[Mapping[tuple[Audience, str], Template]] = {
 def check(kind: str, data: Data) -> None:
     """Raise UndeclaredData unless `kind` is declared with every field of `data`."""
     declared = EVENTS.get(kind)
-    if declared is None or not data.keys() <= declared.fields:
+    if declared is None or not data.keys() <= declared.fields | OF_EVERY_AWARD:
         raise UndeclaredData(f"{kind} with {', '.join(sorted(data))} is not declared in EVENTS")
 
 

@@ -16,7 +16,7 @@ from data.records.ids import OfferId, derived_id
 from data.records.jobs import Changes, Offer
 from data.replace import replace
 from dispatch.rules.jobs import inputs, matching
-from dispatch.rules.jobs.draft import Case, Draft, PendingFanOut, Verdict
+from dispatch.rules.jobs.draft import Case, Draft, PendingFanOut, Verdict, name_asked
 from dispatch.rules.jobs.matching import Nearby, Others, Ranking
 
 NOBODY_ELSE: Final = Others()
@@ -79,7 +79,7 @@ def expire(case: Case) -> Verdict:
         return draft.changes()
     for offer in due:
         draft.close_offer(offer, OfferState.EXPIRED)
-    draft.add_event("offer.expired", friends=[str(offer.friend_id) for offer in due])
+    draft.add_event("offer.expired", **name_asked("friends", due))
     return begin(draft)
 
 
@@ -132,16 +132,18 @@ def _add_offers(draft: Draft, *offers: Offer, **data: bool) -> None:
     draft.add_event(
         "booking.offered",
         round=draft.booking.round,
-        offers=[
-            {
-                "id": str(offer.id),
-                "friend": str(offer.friend_id),
-                "expires_at": offer.expires_at.isoformat(),
-            }
-            for offer in offers
-        ],
+        offers=[_offer_data(offer) for offer in offers],
         **data,
     )
+
+
+def _offer_data(offer: Offer) -> dict[str, str]:
+    data = {
+        "id": str(offer.id),
+        "friend": str(offer.friend_id),
+        "expires_at": offer.expires_at.isoformat(),
+    }
+    return data | {"company": str(offer.company)} if offer.company else data
 
 
 def _new_offer(draft: Draft, near: Nearby, slot: int) -> Offer:
@@ -161,6 +163,7 @@ def _new_offer(draft: Draft, near: Nearby, slot: int) -> Offer:
         ),
         offered_at=draft.now,
         expires_at=draft.now + policy.offer_life,
+        company=near.friend.company,
     )
 
 

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Final
+from uuid import UUID
 
 from data.enums import Channel, FriendState, Outcome, Tier
 from data.markets import Market
 from data.records.decisions import FriendFacts, Inputs, Search
-from data.records.ids import CustomerKey, FriendId
+from data.records.ids import CompanyId, CustomerKey, FriendId
 from data.records.people import Friend, HeldCertificate, Plan, QuietHours
 from dispatch.rules.jobs import matching
 from dispatch.rules.jobs.matching import Nearby, Need, Ranking, is_old_enough
@@ -32,6 +33,8 @@ FAVOURITE: Final = 1 << 9
 TOO_YOUNG: Final = 1 << 10
 """For the package, or without the consent of a guardian: no age is stored."""
 OUTSIDE_PLAN: Final = 1 << 11
+COMPANY_ASKED: Final = 1 << 12
+"""The company of a technician has a live offer."""
 CERTIFIED: Final = 1 << 16
 """Holds the first certificate of the search; each further one has the next bit."""
 
@@ -59,7 +62,23 @@ def collect(search: Search, ranking: Ranking, favourite: FriendId | None = None)
         counts = (friend.open_jobs, friend.capacity, friend.live_offers)
         reach_m = matching.reach_m(friend, away_m, need.point)
         found.append(FriendFacts(flags, *counts, *quiet, reach_m, away_m))
-    return Inputs(search=search, friends=tuple(found))
+    companies = number_companies([near.friend for near in ranking.nearby])
+    return Inputs(search=search, friends=tuple(found), companies=companies)
+
+
+def number_companies(friends: Sequence[Friend]) -> tuple[int, ...]:
+    """The number of each friend's company, from 1, 0 for none; empty when all have none."""
+    numbers: dict[CompanyId, int] = {}
+    found = [
+        numbers.setdefault(friend.company, len(numbers) + 1) if friend.company else 0
+        for friend in friends
+    ]
+    return tuple(found) if numbers else ()
+
+
+def company_numbered(number: int) -> CompanyId | None:
+    """Stands for the company with this number when friends are made again."""
+    return CompanyId(UUID(int=number)) if number else None
 
 
 def _flags(friend: Friend, need: Need, certificates: Sequence[str]) -> int:
@@ -85,6 +104,11 @@ def _bars(friend: Friend, need: Need) -> int:
         flags |= EXCLUDED
     if friend.plan is not None and need.minute is not None:
         flags |= OUTSIDE_PLAN if is_off(friend.plan, need.today, need.minute) else 0
+    if friend.company is not None:
+        if friend.company in need.companies_excluded:
+            flags |= EXCLUDED
+        if friend.company in need.companies_asked:
+            flags |= COMPANY_ASKED
     return flags
 
 
@@ -96,7 +120,9 @@ def _certified(friend: Friend, need: Need, certificates: Sequence[str]) -> int:
     return flags
 
 
-def rebuild(friend_id: FriendId, facts: FriendFacts, search: Search, need: Need) -> Nearby:
+def rebuild(
+    friend_id: FriendId, facts: FriendFacts, search: Search, need: Need, company: int = 0
+) -> Nearby:
     """A friend who answers every question of the search as these facts do."""
     flags = facts.flags
     quiet = (facts.quiet_from, facts.quiet_until)
@@ -127,5 +153,6 @@ def rebuild(friend_id: FriendId, facts: FriendFacts, search: Search, need: Need)
         blocked=frozenset({CUSTOMER} if flags & BLOCKED else ()),
         channels=frozenset({Channel.MAIL} if flags & REACHABLE else ()),
         born=need.today if flags & TOO_YOUNG else None,
+        company=company_numbered(company),
     )
     return Nearby(friend, facts.away_m)

@@ -26,7 +26,7 @@ from data.records.money import Charge
 from data.records.people import Friend
 from data.replace import replace
 from dispatch.rules.jobs import cancellation, contact, fan_out, matching, visit
-from dispatch.rules.jobs.draft import Case, Draft, Verdict
+from dispatch.rules.jobs.draft import Case, Draft, Verdict, name_asked
 from dispatch.rules.jobs.reasons import CancelReason, IncompleteReason
 from dispatch.rules.jobs.refusals import (
     AppointmentOverlaps,
@@ -64,16 +64,14 @@ def accept(case: Case, offer_id: OfferId, friend: Friend) -> Verdict:
     offer = _offer(case, offer_id)
     if offer.state is OfferState.ACCEPTED:
         return None
-    _check_live(draft, offer)
+    check_live(case.now, offer)
     if friend.state is FriendState.SUSPENDED or not matching.may_take(friend, case.job, case.now):
         raise OfferGone
     if friend.open_jobs >= friend.capacity:
         raise AtCapacity(f"you have {friend.open_jobs} open jobs; finish or hand back one first")
     limits.check_may_take(friend, case.policy)
 
-    draft.close_offer(offer, OfferState.ACCEPTED)
-    lost = draft.close_live_offers(OfferState.LOST)
-    return _award(draft, friend, offer_id=offer.id, lost=lost)
+    return award_to(draft, friend, offer_id)
 
 
 def award_by_hand(case: Case, friend: Friend) -> Verdict:
@@ -84,8 +82,9 @@ def award_by_hand(case: Case, friend: Friend) -> Verdict:
         raise FriendUnfit(
             "they must be active, old enough, below their capacity and not blocked by the customer"
         )
-    lost = [one for one in draft.close_live_offers(OfferState.WITHDRAWN) if one != str(friend.id)]
-    return _award(draft, friend, offer_id=None, lost=lost)
+    closed = draft.close_live_offers(OfferState.WITHDRAWN)
+    lost = [offer for offer in closed if offer.friend_id != friend.id]
+    return _award(draft, friend, offer_id=None, **name_asked("lost", lost))
 
 
 def decline(case: Case, offer_id: OfferId) -> Verdict:
@@ -94,9 +93,10 @@ def decline(case: Case, offer_id: OfferId) -> Verdict:
     offer = _offer(case, offer_id)
     if offer.state is OfferState.DECLINED:
         return None
-    _check_live(draft, offer)
+    check_live(case.now, offer)
     draft.close_offer(offer, OfferState.DECLINED)
-    draft.add_event("offer.declined", friend=str(offer.friend_id), offer=str(offer.id))
+    asked = {"company": str(offer.company)} if offer.company else {}
+    draft.add_event("offer.declined", friend=str(offer.friend_id), offer=str(offer.id), **asked)
     return fan_out.begin(draft)
 
 
@@ -234,6 +234,7 @@ def complete(case: Case, protocol: Protocol, signature: str | None = None) -> Ve
         price=booking.price,
         pay=booking.pay,
         at=case.now,
+        company=award.company,
     )
     draft.move(BookingState.COMPLETED)
     draft.add_event("booking.completed", friend=str(award.friend_id))
@@ -270,7 +271,7 @@ def cancel(case: Case, reason: str, fee_minor_max: int = 0, *, forgotten: bool =
     if draft.booking.state in (BookingState.UNDER_WAY, BookingState.COMPLETED):
         raise NotInThisState(f"it is {draft.booking.state}; ask the friend or the desk")
     fees = cancellation.charge_fee(draft, fee_minor_max)
-    withdrawn = draft.close_live_offers(OfferState.WITHDRAWN)
+    withdrawn = name_asked("withdrawn", draft.close_live_offers(OfferState.WITHDRAWN))
     friend = None
     if draft.booking.state in HELD:
         friend = str(draft.end_award(AwardState.RELEASED, OfferState.RELEASED).friend_id)
@@ -280,7 +281,7 @@ def cancel(case: Case, reason: str, fee_minor_max: int = 0, *, forgotten: bool =
         fees = {"unconfirmed": True}
     if forgotten:
         fees |= {"forgotten": True}
-    draft.add_event("booking.cancelled", reason=reason, withdrawn=withdrawn, friend=friend, **fees)
+    draft.add_event("booking.cancelled", reason=reason, friend=friend, **withdrawn, **fees)
     return draft.changes()
 
 
@@ -323,7 +324,15 @@ def renew_link(case: Case) -> Verdict:
     return draft.changes()
 
 
-def _award(draft: Draft, friend: Friend, *, offer_id: OfferId | None, lost: list[str]) -> Changes:
+def award_to(draft: Draft, friend: Friend, offer_id: OfferId) -> Changes:
+    """Award the job by a live offer; the others are lost."""
+    offer = next(offer for offer in draft.live if offer.id == offer_id)
+    draft.close_offer(offer, OfferState.ACCEPTED)
+    lost = draft.close_live_offers(OfferState.LOST)
+    return _award(draft, friend, offer_id=offer_id, **name_asked("lost", lost))
+
+
+def _award(draft: Draft, friend: Friend, *, offer_id: OfferId | None, **lost: list[str]) -> Changes:
     draft.change(tier=friend.tier)
     booking, within = draft.booking, draft.policy.contact_within
     due = draft.now + within
@@ -339,6 +348,7 @@ def _award(draft: Draft, friend: Friend, *, offer_id: OfferId | None, lost: list
             awarded_at=draft.now,
             contact_due_at=due,
             contact_within_s=int(within.total_seconds()),
+            company=friend.company,
         )
     )
     draft.stop_timers()
@@ -350,7 +360,7 @@ def _award(draft: Draft, friend: Friend, *, offer_id: OfferId | None, lost: list
         friend=str(friend.id),
         award=str(award_id),
         due_at=due.isoformat(),
-        lost=lost,
+        **lost,
     )
     return draft.changes()
 
@@ -359,8 +369,9 @@ def _offer(case: Case, offer_id: OfferId) -> Offer:
     return next(offer for offer in case.job.offers if offer.id == offer_id)
 
 
-def _check_live(draft: Draft, offer: Offer) -> None:
-    over = offer.state is OfferState.LIVE and draft.now >= offer.expires_at
+def check_live(now: datetime, offer: Offer) -> None:
+    """Raise OfferExpired or OfferGone unless the offer can be answered."""
+    over = offer.state is OfferState.LIVE and now >= offer.expires_at
     if over or offer.state is OfferState.EXPIRED:
         raise OfferExpired
     if offer.state is not OfferState.LIVE:

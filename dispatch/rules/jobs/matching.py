@@ -19,8 +19,8 @@ from data.enums import FriendState, Outcome, PackageTier, Tier
 from data.markets import Language, Market
 from data.records.catalogue import Package
 from data.records.decisions import DecisionLine, Reach, Search
-from data.records.ids import CustomerKey, FriendId, PartnerId
-from data.records.jobs import Booking, Job
+from data.records.ids import CompanyId, CustomerKey, FriendId, PartnerId
+from data.records.jobs import Booking, Job, Offer
 from data.records.people import Friend
 from data.replace import replace
 from dispatch.rules.jobs.states import REFUSED_BY_FRIEND
@@ -49,6 +49,8 @@ class Need:
     community: PartnerId | None
     customer_key: CustomerKey | None
     excluded: frozenset[FriendId]
+    companies_asked: frozenset[CompanyId] = frozenset()
+    companies_excluded: frozenset[CompanyId] = frozenset()
     live_offers_max: int
     now: datetime
     minute: int | None
@@ -61,6 +63,10 @@ class Need:
         """The traits required, as bits: necessary, but not sufficient."""
         spoken = 0 if self.language is None else TRAITS[self.language]
         return TRAITS[self.market] | TRAITS[self.tier] | spoken
+
+
+Companies = tuple[frozenset[CompanyId], frozenset[CompanyId]]
+NO_COMPANIES: Final[Companies] = (frozenset(), frozenset())
 
 
 class Nearby(NamedTuple):
@@ -164,15 +170,20 @@ def needs(job: Job, now: datetime, policy: Policy) -> tuple[Need, ...]:
     rounds are used up. The more often somebody has booked before, the more of a friend's room is
     left to others.
     """
-    refused = frozenset(o.friend_id for o in job.offers if o.state in REFUSED_BY_FRIEND)
+    refused = [offer for offer in job.offers if offer.state in REFUSED_BY_FRIEND]
     return needs_of(
         search_of(job),
         customer_key=job.booking.customer_key,
-        excluded=refused | job.former.keys(),
+        excluded=frozenset(offer.friend_id for offer in refused) | job.former.keys(),
+        companies=(_companies(job.live), _companies(refused)),
         now=now,
         policy=policy,
         point=booking_reference_point(job.booking, policy),
     )
+
+
+def _companies(offers: Iterable[Offer]) -> frozenset[CompanyId]:
+    return frozenset(offer.company for offer in offers if offer.company)
 
 
 def search_of(job: Job) -> Search:
@@ -199,11 +210,15 @@ def needs_of(
     *,
     customer_key: CustomerKey,
     excluded: frozenset[FriendId],
+    companies: Companies = NO_COMPANIES,
     now: datetime,
     policy: Policy,
     point: Point | None = None,
 ) -> tuple[Need, ...]:
-    """The `needs` of a search, for a customer and without the friends who are `excluded`."""
+    """The `needs` of a search, for a customer and without the friends who are `excluded`.
+
+    Of `companies` the first are asked now, and the second are excluded.
+    """
     tiers = [search.tier]
     if not search.live:
         if search.tier is Tier.FRIEND and search.package_tier is PackageTier.FRIEND_THEN_PRO:
@@ -219,6 +234,8 @@ def needs_of(
             community=search.community,
             customer_key=customer_key,
             excluded=excluded,
+            companies_asked=companies[0],
+            companies_excluded=companies[1],
             live_offers_max=max(policy.live_offers_max - search.booked_before, 1),
             now=now,
             minute=local_minute(now, search.market),
@@ -278,6 +295,11 @@ def _unavailable(friend: Friend) -> Outcome | None:
     return None
 
 
+def unfit(friend: Friend, need: Need) -> Outcome | None:
+    """The first reason why this friend may not do such a job, be they free and near or not."""
+    return _unfit(friend, need) or _barred(friend, need)
+
+
 def _unfit(friend: Friend, need: Need) -> Outcome | None:
     if friend.market is not need.market:
         return Outcome.WRONG_MARKET
@@ -317,7 +339,15 @@ def _barred(friend: Friend, need: Need) -> Outcome | None:
         return Outcome.BLOCKED
     if need.excluded and friend.id in need.excluded:
         return Outcome.EXCLUDED
+    if friend.company is not None:
+        return _company_barred(friend.company, need)
     return None
+
+
+def _company_barred(company: CompanyId, need: Need) -> Outcome | None:
+    if company in need.companies_excluded:
+        return Outcome.EXCLUDED
+    return Outcome.COMPANY_ASKED if company in need.companies_asked else None
 
 
 def _busy(friend: Friend, need: Need) -> Outcome | None:
@@ -357,11 +387,13 @@ def rank(
     """The nearest `want` who meet the last need tried, and one outcome for each friend nearby.
 
     Ties are broken by friend id. A friend of a tier tried earlier is checked against that need.
-    `asked` have a live offer: their outcome is OFFERED, and they are not asked again.
+    `asked` have a live offer: their outcome is OFFERED, and they are not asked again. A company is
+    asked once, through its nearest.
     """
     already = frozenset(asked)
     by_tier = {need.tier: need for need in tried}
     chosen: list[Nearby] = []
+    companies: set[CompanyId | None] = set()
     lines: list[DecisionLine] = []
     place = 0
     ordered = sorted(nearby, key=lambda near: (near.distance_m, near.friend.id))
@@ -369,10 +401,13 @@ def rank(
         friend, away_m = near
         friend_id = friend.id
         outcome = reason(friend, away_m, by_tier.get(friend.tier, tried[-1]))
+        if outcome is None and friend.company is not None and friend.company in companies:
+            outcome = Outcome.COMPANY_ASKED
         if already and friend_id in already:
             outcome = Outcome.OFFERED
         elif outcome is None and len(chosen) < want:
             chosen.append(near)
+            companies.add(friend.company)
             outcome = Outcome.OFFERED
         elif outcome is not None:
             lines.append(DecisionLine(friend_id, outcome, int(away_m), None))
@@ -439,10 +474,12 @@ def count_reach(ranking: Ranking, others: Others) -> Reach | None:
         if away_m <= min(reach_m(friend, away_m, ranking.tried[0].point), far_m):
             counts[line.outcome] += 1
     by_tier = {need.tier: need for need in ranking.tried}
+    companies = {near.friend.company for near in ranking.chosen} - {None}
     fits = Outcome.FAVOURITE_FIRST if ranking.alone else Outcome.RANKED_BELOW_K
     for friend, number in others.alike:
         need = by_tier.get(friend.tier, ranking.tried[-1])
-        counts[reason(friend, 0.0, need) or fits] += number
+        rest = fits if ranking.alone or friend.company not in companies else Outcome.COMPANY_ASKED
+        counts[reason(friend, 0.0, need) or rest] += number
     return Reach(counts=counts, within_m=others.within_m)
 
 

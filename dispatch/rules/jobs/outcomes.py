@@ -24,7 +24,14 @@ class Suitability(StrEnum):
     NOT_SUITABLE = "NOT_SUITABLE"
 
 
-FAR: Final = frozenset({Outcome.RANKED_BELOW_K, Outcome.FAVOURITE_FIRST, Outcome.OUT_OF_RADIUS})
+FAR: Final = frozenset(
+    {
+        Outcome.RANKED_BELOW_K,
+        Outcome.FAVOURITE_FIRST,
+        Outcome.COMPANY_ASKED,
+        Outcome.OUT_OF_RADIUS,
+    }
+)
 HIDDEN: Final = frozenset({Outcome.BLOCKED})
 """Never shown to the friend, who would otherwise know who has booked."""
 

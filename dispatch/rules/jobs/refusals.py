@@ -37,6 +37,20 @@ class FriendUnfit(Refused):
     field = "friend"
 
 
+class TechnicianUnfit(Refused):
+    """This technician may not do the job."""
+
+    code = "technician-unfit"
+    field = "technician"
+
+
+class TechnicianBusy(Refused):
+    """This technician has as many open jobs as their capacity allows."""
+
+    code = "technician-busy"
+    field = "technician"
+
+
 class ContactDeadlinePassed(Refused):
     """The time to contact the customer is over."""
 

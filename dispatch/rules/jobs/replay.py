@@ -32,24 +32,31 @@ def replay(decision: Decision, policy: Policy) -> Replay:
     if stored is None:
         raise NotReplayable("its inputs were not stored")
     search = stored.search
+    numbers = stored.companies or [0] * len(stored.friends)
     lines = [
-        (line.friend_id, facts)
-        for line, facts in zip(decision.friends, stored.friends, strict=True)
+        (line.friend_id, facts, number)
+        for line, facts, number in zip(decision.friends, stored.friends, numbers, strict=True)
     ]
+    asked = frozenset(number for _, facts, number in lines if facts.flags & inputs.COMPANY_ASKED)
     needs = matching.needs_of(
         search,
         customer_key=inputs.CUSTOMER,
-        excluded=frozenset(one for one, facts in lines if facts.flags & inputs.EXCLUDED),
+        excluded=frozenset(one for one, facts, _ in lines if facts.flags & inputs.EXCLUDED),
+        companies=(frozenset(filter(None, map(inputs.company_numbered, asked))), frozenset()),
         now=decision.at,
         policy=policy,
     )
     ranking = matching.choose(
         # In the order of ids, so that the order of distance is found and not taken over.
-        [inputs.rebuild(one, facts, search, needs[0]) for one, facts in sorted(lines) if needs],
+        [
+            inputs.rebuild(one, facts, search, needs[0], number)
+            for one, facts, number in sorted(lines)
+            if needs
+        ],
         needs,
-        asked=[one for one, facts in lines if facts.flags & inputs.ASKED],
+        asked=[one for one, facts, _ in lines if facts.flags & inputs.ASKED],
         want=lambda need: policy.at(need.tier, search.package).fan_out - search.live,
-        favourite=next((one for one, facts in lines if facts.flags & inputs.FAVOURITE), None),
+        favourite=next((one for one, facts, _ in lines if facts.flags & inputs.FAVOURITE), None),
     )
     tier = ranking.met.tier if ranking.met and not ranking.alone else search.tier
     return Replay(tier=tier, friends=ranking.considered)

@@ -1,7 +1,8 @@
 """Which audiences see an event on their streams, and which part of its data.
 
 The desk sees all of it. A customer and a partner see their own bookings, but no friend. A friend
-sees their own offers and jobs; that others were asked can be guessed, but not who.
+sees their own offers and jobs; that others were asked can be guessed, but not who. A company learns
+that something happened to one of its offers or jobs, and reads its board again.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import Any, Final, NewType
 from uuid import UUID
 
 from data.enums import Audience
-from data.records.ids import BookingId, FriendId, PartnerId
+from data.records.ids import BookingId, CompanyId, FriendId, PartnerId
 from data.records.messages import Event
 from dispatch.rules.jobs.events import seen_by
 
@@ -40,6 +41,7 @@ class VisibleEvent:
     data: Mapping[str, Any]
 
 
+REASSIGNED: Final = "booking.reassigned"
 LINK_RENEWED: Final = "link.renewed"
 """The event after which a customer's links of before are invalid."""
 
@@ -59,6 +61,11 @@ def friend(friend_id: FriendId) -> Subscriber:
     return Subscriber((Audience.FRIEND, friend_id))
 
 
+def company(company_id: CompanyId) -> Subscriber:
+    """The board of a company's dispatchers."""
+    return Subscriber((Audience.COMPANY, company_id))
+
+
 def visible_events(event: Event, partner_id: PartnerId | None) -> Iterator[VisibleEvent]:
     """What each audience sees of `event`; `partner_id` is the partner of its booking."""
     if event.kind == MESSAGE_SENT:
@@ -71,6 +78,15 @@ def visible_events(event: Event, partner_id: PartnerId | None) -> Iterator[Visib
     if partner_id is not None:
         yield VisibleEvent(to=partner(partner_id), kind=event.kind, data=public)
     yield from _to_friends(event)
+    for one in _companies(event.data):
+        yield VisibleEvent(to=company(one), kind=event.kind, data={})
+
+
+def _companies(data: Mapping[str, Any]) -> set[CompanyId]:
+    """The companies that are asked, hold the job or had an offer that is gone."""
+    asked = [offer["company"] for offer in data.get("offers", ()) if "company" in offer]
+    named = [data["company"]] if data.get("company") else []
+    return {CompanyId(UUID(one)) for one in (*asked, *named, *data.get("companies", ()))}
 
 
 def public_data(data: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -81,12 +97,17 @@ def public_data(data: Mapping[str, Any]) -> Mapping[str, Any]:
 def _to_friends(event: Event) -> Iterator[VisibleEvent]:
     if event.kind == "booking.offered":
         for offer in event.data["offers"]:
-            yield _to(offer["friend"], OFFER_MADE, {"offer_id": offer["id"]})
-        return
-    if event.kind == "offer.declined":
-        gone = {"offer_id": event.data["offer"], "because": "declined"}
-        yield _to(event.data["friend"], OFFER_GONE, gone)
-        return
+            if "company" not in offer:
+                yield _to(offer["friend"], OFFER_MADE, {"offer_id": offer["id"]})
+    elif event.kind == "offer.declined":
+        if "company" not in event.data:
+            gone = {"offer_id": event.data["offer"], "because": "declined"}
+            yield _to(event.data["friend"], OFFER_GONE, gone)
+    else:
+        yield from _to_concerned(event)
+
+
+def _to_concerned(event: Event) -> Iterator[VisibleEvent]:
     concerned = event.data.get("friend")
     if event.kind in GONE:
         field, because = GONE[event.kind]
@@ -94,6 +115,8 @@ def _to_friends(event: Event) -> Iterator[VisibleEvent]:
             # A friend who had an offer and got the job by hand sees the job alone.
             if one != concerned:
                 yield _to(one, OFFER_GONE, {"because": because})
+    if event.kind == REASSIGNED:
+        yield _to(event.data["before"], event.kind, {})
     if concerned is not None:
         yield _to(concerned, event.kind, seen_by(Audience.FRIEND, event.data))
 
