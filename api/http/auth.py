@@ -21,7 +21,7 @@ from starlette.requests import HTTPConnection
 
 from api.http.problems import CrossSite, Forbidden, RoleMissing, Unauthenticated
 from data.enums import OperatorRole
-from data.records.ids import BookingId, CustomerKey, FriendId, PartnerId, PersonId
+from data.records.ids import BookingId, CompanyId, CustomerKey, FriendId, PartnerId, PersonId
 from data.records.jobs import Job
 from data.store.read_models import BookingView
 from data.store.sessions import Login
@@ -35,11 +35,14 @@ from dispatch.runtime import Runtime
 FRIEND_COOKIE: Final = "tekkie_session"
 DESK_COOKIE: Final = "tekkie_desk"
 ACCOUNT_COOKIE: Final = "tekkie_account"
+COMPANY_COOKIE: Final = "tekkie_company"
 NO_BOOKING: Final = BookingId(UUID(int=0))
 FACE: Final = "Tekkie-Face"
-FACES: Final = {"friend": FRIEND_COOKIE, "desk": DESK_COOKIE} | dict.fromkeys(
-    ("account", "book", "job"), ACCOUNT_COOKIE
-)
+FACES: Final = {
+    "friend": FRIEND_COOKIE,
+    "desk": DESK_COOKIE,
+    "company": COMPANY_COOKIE,
+} | dict.fromkeys(("account", "book", "job"), ACCOUNT_COOKIE)
 SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 BEARER_MAX: Final = 500
 
@@ -87,6 +90,14 @@ class Operator:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CompanyDispatcher:
+    """A signed-in dispatcher of a company of pros."""
+
+    person_id: PersonId
+    company: CompanyId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Partner:
     """A retailer's program, authenticated by its key."""
 
@@ -94,7 +105,9 @@ class Partner:
     members_only: bool
 
 
-Caller: TypeAlias = Customer | AccountCaller | FriendCaller | Operator | Partner | Anonymous
+Caller: TypeAlias = (
+    Customer | AccountCaller | FriendCaller | CompanyDispatcher | Operator | Partner | Anonymous
+)
 
 
 async def runtime(request: Request) -> Runtime:
@@ -215,6 +228,7 @@ CurrentAdmin = Annotated[Operator, Depends(require(Operator, role=OperatorRole.A
 CurrentPerson = Annotated[
     FriendCaller | AccountCaller, Depends(require(FriendCaller, AccountCaller))
 ]
+CurrentCompany = Annotated[CompanyDispatcher, Depends(require(CompanyDispatcher))]
 CurrentAccount = Annotated[AccountCaller, Depends(require(AccountCaller))]
 CurrentCustomer = Annotated[Customer, Depends(require(Customer))]
 BookingOwner = Annotated[
@@ -227,6 +241,10 @@ BookingCanceller = Annotated[
 BookingViewer = Annotated[
     Customer | Partner | Operator | FriendCaller,
     Depends(require(Customer, Partner, Operator, FriendCaller)),
+]
+StreamReader = Annotated[
+    Customer | Partner | Operator | FriendCaller | CompanyDispatcher,
+    Depends(require(Customer, Partner, Operator, FriendCaller, CompanyDispatcher)),
 ]
 CustomerOrFriend = Annotated[Customer | FriendCaller, Depends(require(Customer, FriendCaller))]
 CustomerFriendOrOperator = Annotated[
@@ -252,7 +270,7 @@ def require_visibility(caller: Caller, view: BookingView) -> None:
         if view.holder is None or view.holder.id != caller.friend_id:
             raise NotFound
         return
-    if isinstance(caller, Anonymous | AccountCaller):
+    if isinstance(caller, Anonymous | AccountCaller | CompanyDispatcher):
         raise Unauthenticated
     require_ownership(caller, view.id, view.partner_id)
 
@@ -285,6 +303,8 @@ def actor(caller: Caller) -> str:
             return f"operator:{caller.person_id}"
         case FriendCaller():
             return f"friend:{caller.friend_id}"
+        case CompanyDispatcher():
+            return f"dispatcher:{caller.person_id}"
         case Customer() | AccountCaller() | Anonymous():
             return "customer"
         case _ as never:
@@ -340,7 +360,7 @@ async def _named_customer(rt: Runtime, request: Request, caller: Caller) -> Call
 
 async def _caller_by_session(
     rt: Runtime, token: str
-) -> FriendCaller | Operator | AccountCaller | None:
+) -> FriendCaller | Operator | AccountCaller | CompanyDispatcher | None:
     visitor = await sessions.find_session(rt, token)
     if visitor is None:
         return None
@@ -350,6 +370,9 @@ async def _caller_by_session(
         case Login.OPERATOR:
             assert visitor.role is not None
             return Operator(person_id=visitor.id, role=visitor.role)
+        case Login.DISPATCHER:
+            assert visitor.company is not None
+            return CompanyDispatcher(person_id=visitor.id, company=visitor.company)
         case Login.ACCOUNT:
             assert visitor.customer_key is not None
             return AccountCaller(account_id=visitor.id, customer_key=visitor.customer_key)

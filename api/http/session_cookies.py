@@ -7,7 +7,7 @@ from typing import Final
 
 from fastapi import Response
 
-from api.http.auth import ACCOUNT_COOKIE, DESK_COOKIE, FRIEND_COOKIE, cookie_name
+from api.http.auth import ACCOUNT_COOKIE, COMPANY_COOKIE, DESK_COOKIE, FRIEND_COOKIE, cookie_name
 from data.store.sessions import Login
 from dispatch.flows.people.sessions import Session
 from dispatch.rules.people.logins import SESSION_LIFE
@@ -17,6 +17,7 @@ COOKIES: Final[Mapping[Login, str]] = {
     Login.FRIEND: FRIEND_COOKIE,
     Login.OPERATOR: DESK_COOKIE,
     Login.ACCOUNT: ACCOUNT_COOKIE,
+    Login.DISPATCHER: COMPANY_COOKIE,
 }
 
 

@@ -11,12 +11,13 @@ from fastapi import APIRouter, FastAPI, Header, Query, Request, Response
 from starlette.types import Receive, Scope, Send
 
 from api.http.auth import (
-    BookingViewer,
+    CompanyDispatcher,
     Credential,
     Customer,
     FriendCaller,
     Operator,
     Partner,
+    StreamReader,
 )
 from api.http.routing import CompiledRoute
 from api.live.broker import (
@@ -145,7 +146,7 @@ router = APIRouter(prefix="/v1", tags=["live"], route_class=CompiledRoute)
 )
 async def follow_live(
     request: Request,
-    caller: BookingViewer,
+    caller: StreamReader,
     credential: Credential,
     last_event_id: Annotated[
         str | None, Query(max_length=CURSOR_MAX, description="The last `id` you received.")
@@ -165,12 +166,16 @@ async def follow_live(
     return EventStreamResponse(streams, Stream(_subscriber(caller), checked, cursor, caller))
 
 
-def _subscriber(caller: Customer | Partner | Operator | FriendCaller) -> Subscriber:
+def _subscriber(
+    caller: Customer | Partner | Operator | FriendCaller | CompanyDispatcher,
+) -> Subscriber:
     match caller:
         case Operator():
             return visibility.DESK
         case FriendCaller():
             return visibility.friend(caller.friend_id)
+        case CompanyDispatcher():
+            return visibility.company(caller.company)
         case Partner():
             return visibility.partner(caller.partner_id)
         case Customer():

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Depends, Request, Response
 
 from api.http.auth import (
     AccountCaller,
+    CompanyDispatcher,
     Credential,
     FriendCaller,
     Operator,
@@ -32,8 +33,8 @@ from dispatch.runtime import Runtime
 router = APIRouter(prefix="/v1", tags=["sessions"], route_class=CompiledRoute)
 
 SignedIn = Annotated[
-    FriendCaller | Operator | AccountCaller,
-    Depends(require(FriendCaller, Operator, AccountCaller)),
+    FriendCaller | Operator | AccountCaller | CompanyDispatcher,
+    Depends(require(FriendCaller, Operator, AccountCaller, CompanyDispatcher)),
 ]
 
 
@@ -65,9 +66,10 @@ async def create_session(
 ) -> people_schemas.SessionCreatedResponse:
     """Consume a login link; the session's token is in the body and in a cookie.
 
-    The cookie is `tekkie_session` for friends, `tekkie_desk` for operators and `tekkie_account` for
-    customers, by HTTPS with the prefix `__Host-`; one browser may hold all. The first session of a
-    customer opens the account of all bookings with that mail address.
+    The cookie is `tekkie_session` for friends, `tekkie_desk` for operators, `tekkie_account` for
+    customers and `tekkie_company` for dispatchers of a company, by HTTPS with the prefix `__Host-`;
+    one browser may hold all. The first session of a customer opens the account of all bookings with
+    that mail address.
     """
     return _sign_in(rt, response, await sessions.log_in(rt, body.token))
 
@@ -140,13 +142,15 @@ async def delete_session(
     response.delete_cookie(name, httponly=True, samesite="lax", secure=https)
 
 
-def _kind(caller: FriendCaller | Operator | AccountCaller) -> Login:
+def _kind(caller: FriendCaller | Operator | AccountCaller | CompanyDispatcher) -> Login:
     if isinstance(caller, AccountCaller):
         return Login.ACCOUNT
+    if isinstance(caller, CompanyDispatcher):
+        return Login.DISPATCHER
     return Login.FRIEND if isinstance(caller, FriendCaller) else Login.OPERATOR
 
 
-def _owner(caller: FriendCaller | Operator | AccountCaller) -> UUID:
+def _owner(caller: FriendCaller | Operator | AccountCaller | CompanyDispatcher) -> UUID:
     if isinstance(caller, AccountCaller):
         return caller.account_id
     return caller.friend_id if isinstance(caller, FriendCaller) else caller.person_id

@@ -42,7 +42,7 @@ def row(d: Decision) -> tuple[Any, ...]:
 
 def _inputs_row(inputs: Inputs) -> tuple[dict[str, Any], bytes]:
     search = inputs.search
-    fields = {
+    fields: dict[str, Any] = {
         "package": search.package,
         "package_tier": search.package_tier,
         "certificates": search.certificates,

@@ -14,7 +14,7 @@ from data import sql_loader
 from data.db import Connection
 from data.enums import OperatorRole
 from data.markets import HOME, Language, Market
-from data.records.ids import CustomerKey, PersonId, customer_key
+from data.records.ids import CompanyId, CustomerKey, PersonId, customer_key
 from data.store import accounts
 
 sql = sql_loader.load("sessions")
@@ -44,13 +44,17 @@ class Account:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionOwner:
-    """The owner of a session; `role` is an operator's, `customer_key` an account's."""
+    """The owner of a session; `role` is an operator's, `customer_key` an account's.
+
+    A dispatcher has a `company`.
+    """
 
     id: PersonId
     kind: Login
     language: Language
     role: OperatorRole | None
     customer_key: CustomerKey | None
+    company: CompanyId | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,6 +130,7 @@ async def session_owners(
             language=Language(row["language"]),
             role=OperatorRole(row["role"]) if row["role"] else None,
             customer_key=row["customer_key"],
+            company=row["company_id"],
         )
         for row in await tx.fetch(sql.session_owners, tokens_sha256)
     }

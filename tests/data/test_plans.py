@@ -103,10 +103,11 @@ HOT: Mapping[str, Mapping[str, Hot]] = {
             ),
             by="bookings_pkey",
         ),
-        "update_offers": hot([ONE], ["lost"], [BEGINNING], by="offers_pkey"),
+        "update_offers": hot([ONE], ["lost"], [BEGINNING], [ONE], by="offers_pkey"),
         "update_awards": hot(
             *([ONE], ["live"], [None], [None], [None], [0], [None], [None], [""], [None]),
             *([None], [None], [None], [None], [{}]),
+            [ONE],
             by="awards_pkey|awards_id_booking_id_key",
         ),
         "update_people": hot([ONE], ["M1 1"], [None], by="people_pkey"),

@@ -9,7 +9,16 @@ import pytest
 from data.enums import Audience, Channel, Wish
 from data.records.ids import derived_id
 from dispatch.rules.declarations import Shape
-from dispatch.rules.jobs import confirmation, contact, contest, events, fan_out, reviews, visit
+from dispatch.rules.jobs import (
+    companies,
+    confirmation,
+    contact,
+    contest,
+    events,
+    fan_out,
+    reviews,
+    visit,
+)
 from dispatch.rules.jobs import job as rules
 from tests.rules.facts import BOOKING, Scenario, friend, friends
 from tests.rules.test_job import DONE, HOUR
@@ -21,7 +30,7 @@ def kinds_in_rules() -> set[str]:
     """Every event kind that a rule adds, read from the source."""
     calls = [
         node
-        for module in (rules, fan_out, visit, confirmation, contact, contest, reviews)
+        for module in (rules, fan_out, visit, confirmation, contact, contest, reviews, companies)
         for node in ast.walk(ast.parse(inspect.getsource(module)))
         if isinstance(node, ast.Call)
         and isinstance(node.func, ast.Attribute)
@@ -64,7 +73,8 @@ def test_an_event_with_undeclared_data_is_refused():
 
 
 def test_every_declared_field_is_carried_by_an_event():
-    assert {name for kind in events.EVENTS.values() for name in kind.fields} == set(events.FIELDS)
+    carried = {name for kind in events.EVENTS.values() for name in kind.fields}
+    assert carried | events.OF_EVERY_AWARD == set(events.FIELDS)
 
 
 def test_one_name_means_one_template():

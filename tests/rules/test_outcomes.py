@@ -34,4 +34,4 @@ def test_every_other_outcome_is_visible_unchanged(outcome):
 def test_a_block_between_friend_and_customer_is_never_visible():
     assert {Outcome.BLOCKED} == HIDDEN
     assert "BLOCKED" not in FRIEND_OUTCOMES
-    assert len(FRIEND_OUTCOMES) == len(Outcome) - 3
+    assert len(FRIEND_OUTCOMES) == len(Outcome) - 4

@@ -56,7 +56,7 @@ WHERE f.company_id = $1 AND p.erased_at IS NULL AND f.state <> 'applicant' ORDER
 
 -- name: offers
 -- What a company may see of its offers: what a friend may see of one.
-SELECT o.id, o.booking_id, o.round, o.shown_m, o.offered_at, o.expires_at, b.package, b.tier, b.pay_minor,
+SELECT o.id, o.booking_id, o.round, o.shown_m, o.offered_at, o.expires_at, b.package, b.package_version, b.tier, b.pay_minor,
        b.currency, b.cell_lat, b.cell_lon, b.cell_label, b.wishes, me.language, clock.now, false AS for_you
 FROM (SELECT moment() AS now) AS clock, offers o
 JOIN bookings b ON b.id = o.booking_id
@@ -66,7 +66,7 @@ ORDER BY o.expires_at, o.id
 
 -- name: jobs
 -- The jobs a company holds or has done, newest first, with what its technician may see of each.
-SELECT a AS award, a.booking_id, b.state, b.package, t.name AS technician,
+SELECT a AS award, a.booking_id, b.state, b.package, b.package_version, t.name AS technician,
        b.pay_minor, b.currency, b.wishes, me.language, clock.now, c.name, c.email, c.phone, c.street, c.postcode, c.city,
        c.country, c.lat, c.lon, c.notes, b.language AS spoken, c.move_note, NULL::float8 AS base_lat, NULL::float8 AS base_lon
 FROM (SELECT moment() AS now) AS clock, awards a

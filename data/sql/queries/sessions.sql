@@ -29,9 +29,9 @@ RETURNING expires_at, (SELECT kind FROM people k WHERE k.id = sessions.person_id
 
 -- name: session_owners
 -- Read at every request, so that revocation and suspension take effect at once.
-SELECT s.token_sha256, p.id, p.kind, p.language, o.role, a.customer_key
+SELECT s.token_sha256, p.id, p.kind, p.language, o.role, a.customer_key, d.company_id
 FROM sessions s JOIN people p ON p.id = s.person_id LEFT JOIN friends f ON f.id = p.id
-  LEFT JOIN operators o ON o.id = p.id LEFT JOIN accounts a ON a.id = p.id
+  LEFT JOIN operators o ON o.id = p.id LEFT JOIN accounts a ON a.id = p.id LEFT JOIN dispatchers d ON d.id = p.id
 WHERE s.token_sha256 = ANY ($1) AND s.revoked_at IS NULL AND s.expires_at > moment() AND p.erased_at IS NULL
   AND f.state IS DISTINCT FROM 'suspended'
 
