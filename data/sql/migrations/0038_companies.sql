@@ -48,7 +48,7 @@ ALTER TABLE awards
   ADD CONSTRAINT award_company FOREIGN KEY (company_id) REFERENCES companies NOT VALID;
 CREATE INDEX awards_company ON awards (company_id, awarded_at) WHERE company_id IS NOT NULL;
 
--- Whom the pay belongs to: the company, or the friend where there is none.
+-- The pay belongs to the company, or to the friend where there is none.
 ALTER TABLE charges
   ADD COLUMN company_id uuid,
   ADD CONSTRAINT charge_company FOREIGN KEY (company_id) REFERENCES companies NOT VALID;
