@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dispatch.flows.execute import KeyReused, ReferenceTaken
 from dispatch.flows.jobs.orders import NoSuchFavourite, QuoteExpired
 from dispatch.flows.partners.accounts import NameTaken
+from dispatch.flows.people.companies import AddressTaken, JobsOfCompany, NoTechnician
 from dispatch.flows.people.passkeys import PasskeyRefused
 from dispatch.flows.people.rights import StillNeeded
 from dispatch.flows.people.sessions import CodeRefused, LinkUsedUp
@@ -83,6 +84,9 @@ REFUSALS: Mapping[type[Refused], int] = {
     OfferExpired: 409,
     AtCapacity: 409,
     TechnicianUnfit: 409,
+    AddressTaken: 409,
+    NoTechnician: 409,
+    JobsOfCompany: 409,
     TechnicianBusy: 409,
     TooManyToday: 409,
     PausedByAlarm: 409,

@@ -19,6 +19,7 @@ from api.routes import (
     account,
     applications,
     bookings,
+    companies,
     coverage,
     earnings,
     exams,
@@ -39,6 +40,7 @@ from api.routes import (
 )
 from api.routes.desk import applications as desk_applications
 from api.routes.desk import bookings as desk_bookings
+from api.routes.desk import companies as desk_companies
 from api.routes.desk import dispatching as desk_dispatching
 from api.routes.desk import errands as desk_errands
 from api.routes.desk import exams as desk_exams
@@ -60,6 +62,8 @@ ROUTERS = (
     coverage.router,
     bookings.router,
     offers.router,
+    companies.router,
+    desk_companies.router,
     jobs.router,
     messages.router,
     earnings.router,

@@ -31,6 +31,7 @@ FIELDS: Final[Mapping[str, Field]] = {
     "by_friend": Field(Shape.FLAG),
     "capacity_max": Field(Shape.COUNT),
     "certificate": Field(Shape.CODE),
+    "company": Field(Shape.ID),
     "document": Field(Shape.CODE),
     "fields": Field(Shape.CODES),
     "hand_backs_per_day": Field(Shape.COUNT),
@@ -115,6 +116,10 @@ JOURNAL: Final[Mapping[str, EntryKind]] = {
     "exam.practical_declined": _person(
         "certificate", (to_friend("practical_declined", "certificate link"), _always)
     ),
+    "company.dispatcher_added": _person("company"),
+    "company.dispatcher_removed": _person("company"),
+    "company.technician_added": _person("company"),
+    "company.technician_removed": _person("company"),
     "identity.seen": _person("document until"),
     "operator.added": _person("role"),
     "operator.role_set": _person("role"),

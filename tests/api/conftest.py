@@ -22,7 +22,7 @@ from data.markets import Language
 from data.records.ids import BookingId, FriendId, PersonId
 from dispatch.flows.bootstrap import open_runtime
 from dispatch.flows.partners import accounts
-from dispatch.flows.people import sessions
+from dispatch.flows.people import companies, sessions
 from dispatch.rules.jobs.customer_links import customer_token
 from dispatch.runtime import Runtime
 from scheduler.account_mails import AccountMails
@@ -126,6 +126,20 @@ class ApiHarness:
             self.http.cookies.clear()
             self.tokens[email] = answer.json()["token"]
         return self.client(self.tokens[email])
+
+    async def dispatcher(self, company, name: str = "Dora Muster") -> "Caller":
+        """A dispatcher of a company, added by the desk."""
+        if name not in self.tokens:
+            person = await companies.add_dispatcher(
+                self.rt,
+                company,
+                name=name,
+                email=f"{name.split(maxsplit=1)[0].lower()}@example.com",
+                language=Language.DE,
+                actor="system",
+            )
+            self.tokens[name] = await sessions.create_token(self.rt, person)
+        return self.client(self.tokens[name])
 
     async def partner(self, name: str = "Radio Meier", *, members_only: bool = False) -> "Caller":
         if name not in self.tokens:

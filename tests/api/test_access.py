@@ -16,6 +16,7 @@ from data.enums import OperatorRole
 from data.seed.catalogue import load
 from dispatch.flows.bootstrap import open_runtime
 from dispatch.flows.partners import accounts
+from dispatch.flows.people import companies
 from tests.api.conftest import BOOKING, api_on
 from tests.api.streams import open_stream, serve_app
 from tests.builders import SIGNATURE
@@ -33,6 +34,7 @@ CALLERS = (
     "other friend",
     "partner",
     "other partner",
+    "company",
     "viewer",
     "dispatcher",
     "community",
@@ -93,6 +95,18 @@ TABLE = {
     "preview_my_profile": ALL_FRIENDS,
     "list_reported_reviews": ALL_OPERATORS,
     "decide_review": {"community": 404, "operator": 404},
+    "show_board": {"company": 200},
+    "accept_for_technician": {"company": 404},
+    "decline_for_company": {"company": 404},
+    "reassign_job": {"company": 404},
+    "hand_back_for_company": {"company": 404},
+    "list_companies": ALL_OPERATORS,
+    "add_company": dict.fromkeys(COMMUNITY, 201),
+    "show_company": dict.fromkeys(COMMUNITY, 200),
+    "add_dispatcher": {"community": 201, "operator": 409},
+    "remove_dispatcher": dict.fromkeys(COMMUNITY, 404),
+    "add_technician": dict.fromkeys(COMMUNITY, 404),
+    "remove_technician": dict.fromkeys(COMMUNITY, 404),
     "list_my_offers": ALL_FRIENDS,
     "accept_offer": {"winner": 200, "other friend": 404},
     "decline_offer": {"winner": 409, "other friend": 404},
@@ -203,8 +217,8 @@ TABLE = {
     "create_my_passkey_challenge": dict.fromkeys(VIEWERS, 201),
     "add_my_passkey": dict.fromkeys(VIEWERS, 422),
     "remove_my_passkey": dict.fromkeys(VIEWERS, 404),
-    "show_session": ALL_FRIENDS | ALL_OPERATORS | ACCOUNTS,
-    "delete_session": dict.fromkeys((*ALL_FRIENDS, *VIEWERS, *ACCOUNTS), 204),
+    "show_session": ALL_FRIENDS | ALL_OPERATORS | ACCOUNTS | {"company": 200},
+    "delete_session": dict.fromkeys((*ALL_FRIENDS, *VIEWERS, *ACCOUNTS, "company"), 204),
     **dict.fromkeys(
         ("show_my_account", "change_my_account", "list_my_bookings", "export_my_data"), ACCOUNTS
     ),
@@ -249,6 +263,12 @@ PICTURE = base64.b64encode(picture()).decode()
 JOIN = {"name": "Mara Muster", "email": "mara@example.com", "language": "de", "market": "CH"}
 WIFI = load().packages["wifi-setup"]
 BODIES = {
+    "accept_for_technician": {"technician": MISSING},
+    "reassign_job": {"technician": MISSING},
+    "hand_back_for_company": {"reason": "other"},
+    "add_company": {"name": "Beta AG"},
+    "add_dispatcher": {"name": "Dani Muster", "email": "dani@example.com", "language": "de"},
+    "add_technician": {"friend": MISSING},
     "create_quote": {"package": "wifi-setup", "address": BOOKING["address"]},
     "create_booking": BOOKING,
     "report_delay": {"minutes": 20},
@@ -399,6 +419,7 @@ async def arrange_callers(api, clock, owner):
     assert (await winner.post(f"{at}/appointment", {"starts_at": starts_at})).status_code == 200
     shown = await winner.post(f"{at}/files", BODIES["upload_picture"])
     parked = "UPDATE messages SET state = 'parked' WHERE booking_id = $1 RETURNING id"
+    firm = await companies.add(api.rt, "Alpha AG", actor="system")
     [shop] = await accounts.list_partners(api.rt)
     callers = {
         "nobody": api.client(),
@@ -410,6 +431,7 @@ async def arrange_callers(api, clock, owner):
         "other friend": await api.friend("f6"),
         "partner": partner,
         "other partner": await api.partner("Elektro Huber"),
+        "company": await api.dispatcher(firm),
         **{
             role.value: await api.operator(role)
             for role in OperatorRole
@@ -420,6 +442,8 @@ async def arrange_callers(api, clock, owner):
     ids = {
         "booking_id": booking["id"],
         "offer_id": offer,
+        "job_id": booking["id"],
+        "company_id": firm,
         "starts_at": starts_at,
         "friend_id": api.friends["f2"],
         "person_id": api.friends["f2"],

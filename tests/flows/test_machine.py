@@ -103,6 +103,7 @@ OF_OTHER_TESTS = {
     "people.certificates": "flows/test_journal.py",
     "people.exams": "flows/test_exams.py",
     "people.friend_import": "api/test_desk_friends.py",
+    "people.companies": "api/test_companies.py",
     "people.guardians": "flows/test_ages.py",
     "people.rights": "api/test_rights.py",
 }

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from data.db import transaction
+from data.db import Connection, transaction
 from data.enums import FriendState, Tier
 from data.markets import Language
 from data.records import subjects
 from data.records.ids import CompanyId, FriendId, PersonId
-from data.store import account_mails, audit, companies
+from data.store import audit, companies, desk
 from data.store.companies import Company, CompanyJob, Dispatcher, Technician
 from data.store.read_models import OfferView
 from data.store.sessions import Login
@@ -97,8 +97,7 @@ async def add_dispatcher(
             tx, made, company_id, name=name, email=email, language=language
         ):
             raise AddressTaken
-        added = Happening(subjects.person(made), "company.dispatcher_added", _data(company_id))
-        await journal.record(tx, added, actor=actor)
+        await _record(tx, made, "company.dispatcher_added", company_id, actor)
     await request_login_link(rt, Login.DISPATCHER, email)
     await _refresh(rt, company_id)
     return made
@@ -111,10 +110,7 @@ async def remove_dispatcher(
     async with transaction(rt.pool) as tx:
         if not await companies.delete_dispatcher(tx, person_id, company_id):
             raise NotFound("there is no such dispatcher of this company")
-        gone = Happening(
-            subjects.person(person_id), "company.dispatcher_removed", _data(company_id)
-        )
-        await journal.record(tx, gone, actor=actor)
+        await _record(tx, person_id, "company.dispatcher_removed", company_id, actor)
         await end_access(tx, [person_id], actor=actor)
     await _refresh(rt, company_id)
 
@@ -167,10 +163,26 @@ async def read_board(
         if found is None or found[0] != company_id:
             raise NotFound(NO_COMPANY)
         jobs = await companies.jobs(tx, company_id, reader, before=None, limit=limit)
-        await _record_looks(tx, jobs, reader)
+        await desk.record_access(
+            tx, actor=f"dispatcher:{reader}", act="company.read", subject=subjects.person(reader)
+        )
         return (
             found[1],
             await companies.offers(tx, company_id, reader),
             jobs,
             await companies.technicians(tx, company_id),
         )
+
+
+async def _record(
+    tx: Connection, person_id: PersonId | FriendId, kind: str, company_id: CompanyId, actor: str
+) -> None:
+    happened = Happening(subjects.person(person_id), kind, {"company": str(company_id)})
+    await journal.record(tx, happened, actor=actor)
+
+
+async def _refresh(rt: Runtime, company_id: CompanyId) -> None:
+    """Update the copies of technicians, who may be reachable since now, or no longer."""
+    async with read_connection(rt) as tx:
+        found = await companies.technicians(tx, company_id)
+    await refresh_and_retry(rt, {one.id for one in found})
