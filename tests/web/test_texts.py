@@ -80,7 +80,7 @@ CODES: Mapping[tuple[str, str], Iterable[str]] = {
     ("desk", "application"): ApplicationState,
     ("desk", "audience"): Audience,
     ("desk", "award"): AwardState,
-    ("desk", "by"): ["customer", "friend", "guardian", "operator", "partner", "system", "you"],
+    ("desk", "by"): ["customer", "dispatcher", "friend", "guardian", "operator", "partner", "system", "you"],
     ("desk", "certificate"): load().certificates,
     ("desk", "channel"): Channel,
     ("desk", "document"): Document,
