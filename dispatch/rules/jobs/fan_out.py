@@ -18,6 +18,7 @@ from data.replace import replace
 from dispatch.rules.jobs import inputs, matching
 from dispatch.rules.jobs.draft import Case, Draft, PendingFanOut, Verdict, name_asked
 from dispatch.rules.jobs.matching import Nearby, Others, Ranking
+from dispatch.rules.jobs.reach import count_reach
 
 NOBODY_ELSE: Final = Others()
 
@@ -194,7 +195,7 @@ def _record(pending: PendingFanOut, search: Search, ranking: Ranking, others: Ot
             friends=ranking.considered,
             policy_id=draft.case.policy.fingerprint,
             inputs=inputs.collect(search, ranking, favourite),
-            reach=matching.count_reach(ranking, others),
+            reach=count_reach(ranking, others),
         )
     )
 

@@ -7,18 +7,17 @@ the copy in the spatial index (to search) and to the row read inside the transac
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import date, datetime
-from math import ceil, inf
+from math import ceil
 from operator import attrgetter
 from typing import Final, NamedTuple
 
 from data.enums import FriendState, Outcome, PackageTier, Tier
 from data.markets import Language, Market
 from data.records.catalogue import Package
-from data.records.decisions import DecisionLine, Reach, Search
+from data.records.decisions import DecisionLine, Search
 from data.records.ids import CompanyId, CustomerKey, FriendId, PartnerId
 from data.records.jobs import Booking, Job, Offer
 from data.records.people import Friend
@@ -462,25 +461,6 @@ def _rank_alone(
 def _after_favourite(line: DecisionLine) -> DecisionLine:
     later = line.outcome is Outcome.RANKED_BELOW_K
     return line._replace(outcome=Outcome.FAVOURITE_FIRST) if later else line
-
-
-def count_reach(ranking: Ranking, others: Others) -> Reach | None:
-    """Everybody in reach by outcome, listed or not; None when nobody was searched for."""
-    if not ranking.tried:
-        return None
-    counts: Counter[Outcome] = Counter()
-    far_m = inf if others.within_m is None else others.within_m
-    for line, (friend, away_m) in zip(ranking.considered, ranking.nearby, strict=True):
-        if away_m <= min(reach_m(friend, away_m, ranking.tried[0].point), far_m):
-            counts[line.outcome] += 1
-    by_tier = {need.tier: need for need in ranking.tried}
-    companies = {near.friend.company for near in ranking.chosen} - {None}
-    fits = Outcome.FAVOURITE_FIRST if ranking.alone else Outcome.RANKED_BELOW_K
-    for friend, number in others.alike:
-        need = by_tier.get(friend.tier, ranking.tried[-1])
-        rest = fits if ranking.alone or friend.company not in companies else Outcome.COMPANY_ASKED
-        counts[reason(friend, 0.0, need) or rest] += number
-    return Reach(counts=counts, within_m=others.within_m)
 
 
 def first_tier(package: Package) -> Tier:
