@@ -51,6 +51,8 @@ NOT_EXPORTED = {
     "package_versions": "of no person but the id of the operator who made one",
     "quotes": "names nobody",
     "package_versions": "what is sold; its author is an operator at work",
+    "companies": "of no person",
+    "dispatchers": "for which company a person dispatches, which the journal of the person says too",
     "timers": "deadlines, which follow from the events and certificates",
     "subjects": "counts the entries of a journal",
     "decisions": "says why others were asked; a friend sees their own outcome by the booking",
