@@ -52,7 +52,7 @@ NOT_EXPORTED = {
     "quotes": "names nobody",
     "package_versions": "what is sold; its author is an operator at work",
     "companies": "of no person",
-    "dispatchers": "for which company a person dispatches, which the journal of the person says too",
+    "dispatchers": "for which company a person dispatches, as the journal of the person says",
     "timers": "deadlines, which follow from the events and certificates",
     "subjects": "counts the entries of a journal",
     "decisions": "says why others were asked; a friend sees their own outcome by the booking",
