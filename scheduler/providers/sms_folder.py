@@ -100,7 +100,9 @@ class SmsFolder:
             old.unlink(missing_ok=True)
 
     def _files(self) -> list[Path]:
-        return sorted(self._folder.glob("*.json"), key=lambda one: (one.stat().st_mtime_ns, one.name))
+        return sorted(
+            self._folder.glob("*.json"), key=lambda one: (one.stat().st_mtime_ns, one.name)
+        )
 
     def _file(self, reference: str) -> Path:
         return self._folder / f"{UUID(reference)}.json"

@@ -50,7 +50,6 @@ NOT_EXPORTED = {
     ),
     "package_versions": "of no person but the id of the operator who made one",
     "quotes": "names nobody",
-    "package_versions": "what is sold; its author is an operator at work",
     "companies": "of no person",
     "dispatchers": "for which company a person dispatches, as the journal of the person says",
     "timers": "deadlines, which follow from the events and certificates",
