@@ -98,6 +98,7 @@ class Outcome(StrEnum):
     FAVOURITE_FIRST = "FAVOURITE_FIRST"
     TOO_YOUNG = "TOO_YOUNG"
     COMPANY_ASKED = "COMPANY_ASKED"
+    LEVEL_TOO_LOW = "LEVEL_TOO_LOW"
 
 
 class SubjectKind(StrEnum):

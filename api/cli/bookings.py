@@ -58,6 +58,7 @@ OUTCOMES: Mapping[str, str] = {
     "AT_CAPACITY": "had reached the own limit of open jobs",
     "TOO_MANY_OFFERS": "had reached the limit of live offers",
     "QUIET_HOURS": "had quiet hours",
+    "LEVEL_TOO_LOW": "a level below the least of this package",
     "OUTSIDE_PLAN": "outside the hours of their plan, or on holiday",
 }
 

@@ -121,4 +121,5 @@ class Friend:
     born: date | None = None
     guarded: bool = False
     company: CompanyId | None = None
+    level: int = 1
     version: int = 0

@@ -166,6 +166,7 @@ def friend(row: asyncpg.Record) -> Friend:
         born=row["born"],
         guarded=row["guarded"],
         company=row["company_id"] and _shared(row["company_id"]),
+        level=row["level"],
         channels=CHANNELS[row["has_mail"], row["has_phone"]],
     )
 

@@ -17,6 +17,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from data.enums import Tier
+from data.records.levels import LEVEL_MAX
 
 FAN_OUT_MAX: Final = 8
 """As many slots as the database allows a booking (`offer_slot_within`)."""
@@ -64,6 +65,12 @@ class Policy:
     pieces of evidence for `evidence_kept` at most, and a job has `results_per_job` pictures.
     An errand is parked after `errand_attempts`. Of codes by SMS a number, a network and a person
     each get `phone_codes_max` within `phone_codes_within`.
+    A job is offered to friends of `least_level` and above. A level is looked at `level_every`, with
+    the jobs that ended in `level_window`, of which there must be `level_jobs_min`. Points are
+    weighed by `level_weights` (stars, prompt contacts, hand-backs, forfeits, upheld objections;
+    1000 in all): a contact is prompt within `level_prompt_within`, and losses of so many per cent
+    of the jobs as `level_loss_percents` say leave no points. `level_points` are those of each level
+    above the first; a level is kept down to `level_margin` less.
     `bookings_…` are quotas of bookings without a partner, `proof_after_…` how many of them need no
     proof of work. A friend takes `jobs_per_day` at most in 24 hours, is paused after more than
     `hand_backs_per_day`, and sets capacity and radius up to `…_max`, unless the desk allows this
@@ -138,6 +145,16 @@ class Policy:
     phone_code_tries: int = 5
     phone_codes_max: int = 3
     phone_codes_within: timedelta = timedelta(hours=1)
+    least_level: int = 1
+    level_every: timedelta = timedelta(days=30)
+    level_window: timedelta = timedelta(days=90)
+    level_jobs_min: int = 10
+    level_weights: tuple[int, ...] = (400, 200, 150, 150, 100)
+    level_loss_percents: tuple[int, ...] = (25, 20, 10)
+    level_usual_ratings: int = 5
+    level_prompt_within: timedelta = timedelta(hours=4)
+    level_points: tuple[int, ...] = (650, 800)
+    level_margin: int = 150
     frame: int = 16
     overrides: tuple[Override, ...] = ()
     _at: dict[tuple[Tier, str], Policy] = field(
@@ -170,6 +187,7 @@ class Policy:
         self._check_kept()
         self._check_friends()
         self._check_errands()
+        self._check_levels()
         self._check_messages()
         self._check_overrides()
 
@@ -179,6 +197,28 @@ class Policy:
         times = (self.phone_code_life, self.phone_codes_within)
         if min(times) <= timedelta(0) or min(self.phone_code_tries, self.phone_codes_max) < 1:
             raise ValueError("phone_code_… and phone_codes_… must be positive")
+
+    def _check_levels(self) -> None:
+        if not 1 <= self.least_level <= LEVEL_MAX:
+            raise ValueError(f"least_level must be 1 to {LEVEL_MAX}")
+        if not timedelta(0) < self.level_every <= self.level_window:
+            raise ValueError("level_every must be positive, and level_window at most")
+        if len(self.level_weights) != 5 or min(self.level_weights) < 0:
+            raise ValueError("level_weights must be five numbers, none negative")
+        if sum(self.level_weights) != 1000:
+            raise ValueError("level_weights must add up to 1000")
+        if len(self.level_loss_percents) != 3 or min(self.level_loss_percents) < 1:
+            raise ValueError("level_loss_percents must be three positive numbers")
+        if self.level_prompt_within <= timedelta(0) or self.level_jobs_min < 1:
+            raise ValueError("level_prompt_within and level_jobs_min must be positive")
+        self._check_level_points()
+
+    def _check_level_points(self) -> None:
+        points = [self.level_margin, *self.level_points, 1001]
+        if len(points) != LEVEL_MAX + 1 or points != sorted({*points}):
+            raise ValueError("level_points must rise, one for each level above the first")
+        if self.level_margin < 0 or self.level_usual_ratings < 0:
+            raise ValueError("level_margin and level_usual_ratings must not be negative")
 
     def _check_friends(self) -> None:
         limits = (self.jobs_per_day, self.hand_backs_per_day)
@@ -352,6 +392,8 @@ FOR_ALL: Final = frozenset(
     | {"errand_attempts", "errands_kept", "phone_code_life", "phone_code_tries"}
     | {"phone_codes_max", "phone_codes_within"}
     | {"jobs_per_day", "hand_backs_per_day", "capacity_max", "radius_max_m"}
+    | {"level_every", "level_window", "level_jobs_min", "level_weights", "level_loss_percents"}
+    | {"level_usual_ratings", "level_prompt_within", "level_points", "level_margin"}
     | {"overrides", "_at", "_fingerprint"}
 )
 OVERRIDABLE: Final = frozenset(one.name for one in fields(Policy)) - FOR_ALL

@@ -44,6 +44,7 @@ ALONE = {
     Outcome.AT_CAPACITY: ({"open_jobs": 3}, {}),
     Outcome.TOO_MANY_OFFERS: ({"live_offers": 5}, {}),
     Outcome.QUIET_HOURS: ({"quiet": QuietHours(from_minute=540, until_minute=601)}, {}),
+    Outcome.LEVEL_TOO_LOW: ({"level": 1}, {"least_level": 2}),
     Outcome.OUTSIDE_PLAN: ({"plan": Plan(week=((0, 600), (601, 1440)))}, {}),
 }
 
@@ -86,6 +87,7 @@ def test_each_reason_alone_keeps_a_friend_from_being_asked(outcome: Outcome):
         ({"born": date(2010, 3, 2), "guarded": True}, {"min_age": 16}),
         ({"plan": Plan(week=((600, 601),))}, {}),
         ({"plan": Plan(week=())}, {"minute": None}),
+        ({"level": 2}, {"least_level": 2}),
     ],
 )
 def test_a_friend_exactly_at_a_limit_may_be_asked(of_friend, of_need):
@@ -136,6 +138,7 @@ def remove_reason(outcome: Outcome, person: matching.Friend, away_m: float, want
         Outcome.TOO_MANY_OFFERS: {"live_offers": wanted.live_offers_max - 1},
         Outcome.QUIET_HOURS: {"quiet": None},
         Outcome.OUTSIDE_PLAN: {"plan": None},
+        Outcome.LEVEL_TOO_LOW: {"level": wanted.least_level},
     }
     if outcome is Outcome.EXCLUDED:
         return person, replace(wanted, excluded=wanted.excluded - {person.id})

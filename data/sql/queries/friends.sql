@@ -2,7 +2,7 @@
 -- Everything that decides whether a friend may be asked, in one row each. An applicant may not, and has none.
 -- The birth date is read of those alone who may not be of age yet. A technician is reached through the dispatchers.
 SELECT f.id, f.ref, f.state, f.tier, f.market, f.languages, f.radius_m, f.capacity, f.open_jobs, f.quiet_from,
-       f.quiet_until, f.week, f.holidays, f.areas, f.changed::text::bigint AS version, p.lat, p.lon,
+       f.quiet_until, f.week, f.holidays, f.areas, f.level, f.changed::text::bigint AS version, p.lat, p.lon,
        f.company_id,
        p.erased_at IS NULL AND (f.company_id IS NULL OR EXISTS (SELECT FROM dispatchers d WHERE d.company_id = f.company_id))
          AS has_mail,

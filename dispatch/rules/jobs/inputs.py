@@ -15,6 +15,7 @@ from data.enums import Channel, FriendState, Outcome, Tier
 from data.markets import Market
 from data.records.decisions import FriendFacts, Inputs, Search
 from data.records.ids import CompanyId, CustomerKey, FriendId
+from data.records.levels import LEVEL_MAX
 from data.records.people import Friend, HeldCertificate, Plan, QuietHours
 from dispatch.rules.jobs import matching
 from dispatch.rules.jobs.matching import Nearby, Need, Ranking, is_old_enough
@@ -35,6 +36,7 @@ TOO_YOUNG: Final = 1 << 10
 OUTSIDE_PLAN: Final = 1 << 11
 COMPANY_ASKED: Final = 1 << 12
 """The company of a technician has a live offer."""
+LEVEL_TOO_LOW: Final = 1 << 13
 CERTIFIED: Final = 1 << 16
 """Holds the first certificate of the search; each further one has the next bit."""
 
@@ -49,10 +51,13 @@ def collect(search: Search, ranking: Ranking, favourite: FriendId | None = None)
     if not ranking.tried:
         return Inputs(search=search, friends=())
     need = ranking.tried[0]
+    by_tier = {one.tier: one for one in ranking.tried}
     chosen = [near.friend.id for near in ranking.chosen]
     found = []
     for (friend, away_m), line in zip(ranking.nearby, ranking.considered, strict=True):
         flags = _flags(friend, need, search.certificates)
+        if friend.level < by_tier.get(friend.tier, need).least_level:
+            flags |= LEVEL_TOO_LOW
         if line.outcome is Outcome.OFFERED and friend.id not in chosen:
             flags |= ASKED
         if friend.id == favourite:
@@ -154,5 +159,6 @@ def rebuild(
         channels=frozenset({Channel.MAIL} if flags & REACHABLE else ()),
         born=need.today if flags & TOO_YOUNG else None,
         company=company_numbered(company),
+        level=0 if flags & LEVEL_TOO_LOW else LEVEL_MAX,
     )
     return Nearby(friend, facts.away_m)

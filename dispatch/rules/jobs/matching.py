@@ -56,6 +56,7 @@ class Need:
     today: date
     min_age: int
     point: Point | None = None
+    least_level: int = 1
 
     @property
     def traits(self) -> int:
@@ -241,6 +242,7 @@ def needs_of(
             today=ages.local_day(now, search.market),
             min_age=search.min_age,
             point=point,
+            least_level=policy.at(tier, search.package).least_level,
         )
         for tier in tiers
     )
@@ -267,6 +269,7 @@ def quote_needs(
             minute=None,
             today=ages.local_day(now, market),
             min_age=package.min_age,
+            least_level=policy.at(tier, package.code).least_level,
         )
         for tier in tiers
     )
@@ -334,6 +337,8 @@ def _is_certified(friend: Friend, need: Need) -> bool:
 def _barred(friend: Friend, need: Need) -> Outcome | None:
     if need.community is not None and need.community not in friend.communities:
         return Outcome.NOT_A_MEMBER
+    if friend.level < need.least_level:
+        return Outcome.LEVEL_TOO_LOW
     if need.customer_key in friend.blocked:
         return Outcome.BLOCKED
     if need.excluded and friend.id in need.excluded:
