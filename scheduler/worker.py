@@ -139,6 +139,7 @@ class Worker:
     async def _keep_house(self) -> None:
         await housekeeping.delete_old_rows(self._rt)
         await housekeeping.keep_timers(self._rt)
+        await housekeeping.move_levels(self._rt)
 
     async def _update_backlog(self) -> None:
         self._backlog = await maintenance.backlog(self._rt)

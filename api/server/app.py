@@ -25,6 +25,7 @@ from api.routes import (
     exams,
     files,
     jobs,
+    levels,
     messages,
     notices,
     offers,
@@ -44,6 +45,7 @@ from api.routes.desk import companies as desk_companies
 from api.routes.desk import dispatching as desk_dispatching
 from api.routes.desk import errands as desk_errands
 from api.routes.desk import exams as desk_exams
+from api.routes.desk import levels as desk_levels
 from api.routes.desk import friends as desk_friends
 from api.routes.desk import journals as desk_journals
 from api.routes.desk import map as desk_map
@@ -65,6 +67,7 @@ ROUTERS = (
     companies.router,
     desk_companies.router,
     jobs.router,
+    levels.router,
     messages.router,
     earnings.router,
     reviews.of_friends,
@@ -84,6 +87,7 @@ ROUTERS = (
     desk_messages.router,
     desk_exams.router,
     desk_errands.router,
+    desk_levels.router,
     desk_friends.files,
     desk_friends.router,
     desk_packages.router,

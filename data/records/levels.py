@@ -35,16 +35,18 @@ class LevelMove:
     at: datetime
     before: int
     after: int
+    held: bool
     points: int
     by_rule: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LevelStanding:
-    """A friend's level, until when an operator holds it, when it is looked at next, and moves."""
+    """A friend's level, whether an operator holds it, and when the rule looks at it next.
+
+    `due_at` is None until the first look.
+    """
 
     level: int
     held: bool
     due_at: datetime | None
-    record: LevelRecord
-    moves: tuple[LevelMove, ...] = ()

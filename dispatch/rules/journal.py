@@ -35,9 +35,12 @@ FIELDS: Final[Mapping[str, Field]] = {
     "document": Field(Shape.CODE),
     "fields": Field(Shape.CODES),
     "hand_backs_per_day": Field(Shape.COUNT),
+    "held": Field(Shape.FLAG),
     "jobs_per_day": Field(Shape.COUNT),
     "kept": Field(Shape.CODES),
     "key": Field(Shape.ID),
+    "level": Field(Shape.COUNT),
+    "level_before": Field(Shape.COUNT),
     "members": Field(Shape.COUNT),
     "prefix": Field(Shape.CODE),
     "radius_max_m": Field(Shape.COUNT),
@@ -93,6 +96,12 @@ JOURNAL: Final[Mapping[str, EntryKind]] = {
     "friend.certified": _person("certificate"),
     "friend.uncertified": _person("certificate"),
     "friend.blocked": _person("by_friend"),
+    "friend.level_moved": _person(
+        "level_before level", (to_friend("level_moved", "level_before level link"), _always)
+    ),
+    "friend.level_set": _person(
+        "level_before level held", (to_friend("level_set", "level link"), _always)
+    ),
     "application.begun": _person(""),
     "application.submitted": _person("", (to_friend("application_received", ""), _always)),
     "application.withdrawn": _person(""),

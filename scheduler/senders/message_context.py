@@ -72,9 +72,14 @@ class Content:
         if about.certificate is not None:
             known["certificate"] = about.certificate
             known["link"] = f"{self.base_url}/exam/{about.entry_data['certificate']}"
+        if "level" in about.entry_data:
+            known["link"] = f"{self.base_url}/friend/profile"
         for name, value in about.entry_data.items():
-            if name in ENTRY_FIELDS and ENTRY_FIELDS[name].shape is Shape.MOMENT:
+            shape = ENTRY_FIELDS[name].shape if name in ENTRY_FIELDS else None
+            if shape is Shape.MOMENT:
                 known[name] = datetime.fromisoformat(value)
+            elif shape is Shape.COUNT:
+                known[name] = value
         return known
 
     def link(self, message: Message, about: MessageContext) -> str:

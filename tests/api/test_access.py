@@ -113,6 +113,11 @@ TABLE = {
     "list_my_jobs": ALL_FRIENDS,
     "list_my_reasons": ALL_FRIENDS,
     "list_my_earnings": ALL_FRIENDS,
+    "sum_my_earnings": ALL_FRIENDS,
+    "download_my_earnings": dict.fromkeys(ALL_FRIENDS, 422),
+    "show_my_level": ALL_FRIENDS,
+    "show_level": dict.fromkeys(ALL_OPERATORS, 404),
+    "set_level": dict.fromkeys(COMMUNITY, 404),
     "list_my_messages": ALL_FRIENDS,
     **{
         name: {"customer": code, "winner": code, "other customer": 404, "other friend": 404}

@@ -114,6 +114,19 @@ def rows() -> dict[str, dict[str, Any]]:
             "areas_since": NOW,
             "holidays": [NOW.date(), NOW.date(), NOW.date(), NOW.date()],
             "created_at": NOW,
+            "level": 2,
+        },
+        "level_moves": {
+            "friend_id": FRIENDS[2],
+            "no": 2,
+            "at": NOW,
+            "before": 1,
+            "after": 2,
+            "held": False,
+            "points": 1000,
+            "record": {},
+            "policy_id": POLICY,
+            "set_by": None,
         },
         "companies": {"id": NEW, "name": "Alpha", "created_at": NOW},
         "dispatchers": {"id": CUSTOMERS["bare"], "company_id": COMPANIES[1], "created_at": NOW},
@@ -551,6 +564,7 @@ async def _complete_booking(tx: asyncpg.Connection) -> None:
     await insert_row(tx, "identities", person_id=FRIENDS[2])
     await insert_row(tx, "subjects", id=FRIENDS[2], seq=1)
     await insert_row(tx, "journal", seq=1)
+    await insert_row(tx, "level_moves", no=1, before=3, after=2, points=0)
     await insert_row(tx, "timers", **OF_FRIEND, kind="certificate_ending")
     for errand in ERRANDS.values():
         await insert_row(tx, "errands", id=errand, **OF_FRIEND)

@@ -21,6 +21,8 @@ from hashlib import sha256
 from math import ceil
 
 from tests.proof import page, report
+from dispatch.rules.policy import POLICY
+from tests.simulation.levels import TURNS_MAX, Month, follow
 from tests.simulation.sometimes import never_reached
 from tests.simulation.town import CUSTOMERS, Town
 
@@ -36,6 +38,7 @@ class Result:
 
     digests: list[str] = field(default_factory=list)
     seen: Counter[str] = field(default_factory=Counter)
+    months: list[Month] = field(default_factory=list)
     broken: list[str] = field(default_factory=list)
     took_s: float = 0.0
 
@@ -52,14 +55,17 @@ class Result:
         return sha256("".join(self.digests[:towns]).encode()).hexdigest()
 
 
-def run_town(seed: int) -> tuple[int, str, Counter[str], str]:
-    """Run one town; returns its seed, its digest, what was seen, and the error."""
+Outcome = tuple[int, str, Counter[str], Month, str]
+
+
+def run_town(seed: int) -> Outcome:
+    """Run one town; returns its seed, its digest, what was seen, its month, and the error."""
     town = Town(seed)
     try:
         town.run()
     except Exception as broken:
-        return seed, "", town.seen, f"{type(broken).__name__}: {broken}"
-    return seed, town.digest, town.seen, ""
+        return seed, "", town.seen, {}, f"{type(broken).__name__}: {broken}"
+    return seed, town.digest, town.seen, town.month, ""
 
 
 def run_towns(seeds: Sequence[int], processes: int) -> Result:
@@ -67,9 +73,10 @@ def run_towns(seeds: Sequence[int], processes: int) -> Result:
     result, began_s = Result(), time.perf_counter()
     printed_s = began_s
     with ProcessPoolExecutor(processes) as workers:
-        for seed, digest, counts, problem in workers.map(run_town, seeds, chunksize=8):
+        for seed, digest, counts, month, problem in workers.map(run_town, seeds, chunksize=8):
             result.seen += counts
             result.digests.append(digest)
+            result.months.append(month)
             result.took_s = time.perf_counter() - began_s
             if problem:
                 result.broken.append(f"seed {seed}: {problem}")
@@ -117,6 +124,10 @@ def main() -> int:
     wrong = [*result.broken, *(f"never seen: {what}" for what in never_reached(result.seen))]
     if twice and again != result.digest(twice):
         wrong.append(f"the first {twice} towns differed in the second run")
+    levels = follow(result.months, POLICY)
+    if levels["a level turns"] > TURNS_MAX * levels["looks with jobs enough"]:
+        wrong.append("V2 a level turns too often")
+    result.seen += levels
     lines = list(render(result, twice, wrong))
     print_out("\n".join(lines))
     # A short run must not replace the section of a full one.
@@ -149,6 +160,9 @@ def render(result: Result, twice: int, wrong: Sequence[str]) -> Iterator[str]:
         ("what was seen", "times"),
         [(what, f"{times:,}") for what, times in sorted(result.seen.items())],
     )
+    yield ""
+    yield "The rule of levels looked at every friend after each town, as if each were a month of the"
+    yield f"same friends: a level may turn at {TURNS_MAX:.0%} of the looks with jobs enough."
     yield ""
     yield f"**Violations: {len(wrong)}.**"
     yield from (f"- {text}" for text in wrong[:20])

@@ -17,10 +17,11 @@ from dispatch.rules.jobs import fan_out, matching
 from dispatch.rules.jobs import job as rules
 from dispatch.rules.jobs.replay import replay
 from dispatch.rules.jobs.states import IllegalTransition
-from dispatch.rules.policy import restore
+from dispatch.rules.policy import POLICY, restore
 from tests.architecture.source import ROOT
 from tests.simulation import __main__ as module
 from tests.simulation.invariants import InvariantViolated
+from tests.simulation.levels import TURNS_MAX, follow
 from tests.simulation.sometimes import SOMETIMES, never_reached
 from tests.simulation.town import Town
 
@@ -76,7 +77,7 @@ def test_the_run_fails_when_something_was_never_seen_or_differs(
 ):
     def result(*_):
         seen = sum((town.seen for town in towns), Counter())
-        return module.Result([town.digest for town in towns], seen, [], 1.0)
+        return module.Result([town.digest for town in towns], seen, took_s=1.0)
 
     monkeypatch.setattr(sys, "argv", ["simulation", "--towns", str(TOWNS)])
     monkeypatch.setattr(module, "run_towns", result)
@@ -89,6 +90,20 @@ def test_the_run_fails_when_something_was_never_seen_or_differs(
     monkeypatch.setattr(module, "never_reached", lambda seen: [SOMETIMES[0]])
     assert module.main() == 1
     assert f"never seen: {SOMETIMES[0]}" in capsys.readouterr().out
+
+
+def test_levels_move_by_a_step_come_to_rest_and_would_not_without_margin_and_window(
+    towns: list[Town],
+):
+    months = [town.month for town in towns]
+    seen = follow(months, POLICY)
+    assert seen["looks with jobs enough"] > 100
+    assert seen["level 2 after a look"] + seen["level 3 after a look"] > 0
+    assert seen["a level turns"] <= TURNS_MAX * seen["looks with jobs enough"]
+    hasty = replace(
+        POLICY, level_margin=0, level_window=POLICY.level_every, level_jobs_min=1
+    )
+    assert follow(months, hasty)["a level turns"] > 4 * seen["a level turns"]
 
 
 PLANTED = {

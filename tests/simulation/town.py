@@ -30,7 +30,7 @@ from data.enums import (
 )
 from data.records.decisions import Decision
 from data.records.ids import BookingId, FriendId
-from data.records.jobs import Appointment, Changes, Job, Offer, Protocol
+from data.records.jobs import Appointment, Award, Changes, Job, Offer, Protocol
 from data.records.people import Friend
 from dispatch.rules.jobs import contact, fan_out, matching, reviews, visit
 from dispatch.rules.jobs import job as rules
@@ -40,6 +40,7 @@ from dispatch.rules.policy import Policy, RankBy
 from dispatch.rules.refusals import Refused
 from tests.builders import SIGNED
 from tests.simulation import invariants, people
+from tests.simulation.levels import Month, count_month
 from tests.simulation.invariants import require
 from tests.simulation.people import CELL, PLACES, START
 
@@ -78,6 +79,8 @@ class Town:
         self.held_of: Counter[FriendId] = Counter()
         self.appointments: defaultdict[FriendId, dict[BookingId, Appointment]] = defaultdict(dict)
         self.messages: set[UUID] = set()
+        self.awards: dict[UUID, Award] = {}
+        self.stars: defaultdict[FriendId, list[int]] = defaultdict(list)
         self.decisions: list[Decision] = []
         self._digest = sha256()
         self._heap: list[tuple[datetime, int, Callable[[], None]]] = []
@@ -95,6 +98,11 @@ class Town:
     def digest(self) -> str:
         """A hash of everything that happened, in order."""
         return self._digest.hexdigest()
+
+    @property
+    def month(self) -> Month:
+        """What each friend did, for their level."""
+        return count_month(self.awards.values(), self.stars, self.policy)
 
     def run(self) -> Town:
         """Run until no action is left."""
@@ -213,6 +221,10 @@ class Town:
 
     def _count_jobs(self, before: Job, changes: Changes) -> None:
         award = changes.award
+        if award is not None:
+            self.awards[award.id] = award
+        if changes.rating is not None:
+            self.stars[changes.rating.friend_id].append(changes.rating.stars)
         if changes.award_is_new and award is not None:
             self.held_of[award.friend_id] += 1
         elif award is not None and award.state is not AwardState.LIVE:

@@ -45,6 +45,8 @@ SELECT jsonb_build_object(
                WHERE c.person_id = p.id),
   'guardianships', (SELECT coalesce(jsonb_agg(to_jsonb(g) - 'friend_id' ORDER BY g.asked_at), '[]')
                     FROM guardianships g WHERE g.friend_id = p.id),
+  'levels', (SELECT coalesce(jsonb_agg(to_jsonb(m) - 'friend_id' - 'before_no' - 'set_by' ORDER BY m.no), '[]')
+             FROM level_moves m WHERE m.friend_id = p.id),
   'operator', (SELECT to_jsonb(o) FROM operators o WHERE o.id = p.id),
   'certificates', (SELECT coalesce(jsonb_agg(to_jsonb(c) - 'friend_id'), '[]') FROM friend_certificates c
                    WHERE c.friend_id = p.id),
