@@ -13,7 +13,7 @@ from data.records.catalogue import Catalogue
 from data.records.earnings import EarningLine
 from dispatch.rules.money.earnings import cause_of_charge
 
-COLUMNS: Final = "at booking package cause pay currency minutes reversed_at".split()
+COLUMNS: Final = ["at", "booking", "package", "cause", "pay", "currency", "minutes", "reversed_at"]
 BYTE_ORDER_MARK: Final = "\ufeff"
 FORMULAS: Final = ("=", "+", "-", "@", "\t", "\r", "\n")
 MINOR: Final = 100

@@ -45,9 +45,9 @@ from api.routes.desk import companies as desk_companies
 from api.routes.desk import dispatching as desk_dispatching
 from api.routes.desk import errands as desk_errands
 from api.routes.desk import exams as desk_exams
-from api.routes.desk import levels as desk_levels
 from api.routes.desk import friends as desk_friends
 from api.routes.desk import journals as desk_journals
+from api.routes.desk import levels as desk_levels
 from api.routes.desk import map as desk_map
 from api.routes.desk import messages as desk_messages
 from api.routes.desk import packages as desk_packages

@@ -72,8 +72,9 @@ async def append(
     friend_id: FriendId,
     move: LevelMove,
     record: LevelRecord,
+    *,
     policy_id: UUID,
-    set_by: PersonId | None = None,
+    set_by: PersonId | None,
 ) -> None:
     """Append a move of a friend whose row is locked, with the numbers it was made by."""
     made = (move.before, move.after, move.held, move.points)

@@ -190,6 +190,9 @@ HOT: Mapping[str, Mapping[str, Hot]] = {
     "journal": {
         "page": hot("person", ONE, 100, 50, by="journal_pkey"),
     },
+    "levels": {
+        "records": hot(FEW, BEGINNING, timedelta(hours=4), by="awards_friend"),
+    },
     "certificates": {
         "due": hot(100, by="timers_due"),
         "take_timer": hot(ONE, by="timers_of_subjects"),
@@ -308,6 +311,8 @@ OPTIONAL: Mapping[str, frozenset[str]] = {
     ),
     "messages": frozenset({"unpark"}),
     "journal": frozenset({"number", "exists"}),
+    # Housekeeping looks at a friend once a month; the rest is of the desk and of a page.
+    "levels": frozenset({"lock_due", "lock", "standing", "moves", "put", "set", "append"}),
     "certificates": frozenset({"without_timer", "set_timers"}),
     "events": frozenset({"valid_credentials"}),
     "read_models": frozenset({"positions", "outcomes"}),

@@ -22,6 +22,7 @@ MONTH = timedelta(days=30)
 JOURNAL = "SELECT kind, data FROM journal WHERE subject_id = $1 ORDER BY seq"
 LETTERS = "SELECT template FROM messages WHERE recipient_id = $1 ORDER BY seq, template"
 
+
 async def level(owner, friend) -> int:
     return await owner.fetchval("SELECT level FROM friends WHERE id = $1", friend)
 
@@ -79,7 +80,7 @@ async def test_what_ended_in_the_window_is_counted_and_nothing_else(rt, owner, c
     refs = await import_neighbours(rt, 1, capacity=9)
     one, done = refs["f1"], []
     for hours in (1, 5, 5, 13):
-        booking, offer = await book_and_accept(rt)
+        booking, _ = await book_and_accept(rt)
         done.append(booking)
         await clock.advance(timedelta(hours=hours))
         if hours < 12:

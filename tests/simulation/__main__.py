@@ -20,8 +20,8 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from math import ceil
 
-from tests.proof import page, report
 from dispatch.rules.policy import POLICY
+from tests.proof import page, report
 from tests.simulation.levels import TURNS_MAX, Month, follow
 from tests.simulation.sometimes import never_reached
 from tests.simulation.town import CUSTOMERS, Town
@@ -161,8 +161,8 @@ def render(result: Result, twice: int, wrong: Sequence[str]) -> Iterator[str]:
         [(what, f"{times:,}") for what, times in sorted(result.seen.items())],
     )
     yield ""
-    yield "The rule of levels looked at every friend after each town, as if each were a month of the"
-    yield f"same friends: a level may turn at {TURNS_MAX:.0%} of the looks with jobs enough."
+    yield "The rule of levels looked at every friend after each town, as if each were a month of"
+    yield f"the same friends: a level may turn at {TURNS_MAX:.0%} of the looks with jobs enough."
     yield ""
     yield f"**Violations: {len(wrong)}.**"
     yield from (f"- {text}" for text in wrong[:20])

@@ -100,9 +100,7 @@ def test_levels_move_by_a_step_come_to_rest_and_would_not_without_margin_and_win
     assert seen["looks with jobs enough"] > 100
     assert seen["level 2 after a look"] + seen["level 3 after a look"] > 0
     assert seen["a level turns"] <= TURNS_MAX * seen["looks with jobs enough"]
-    hasty = replace(
-        POLICY, level_margin=0, level_window=POLICY.level_every, level_jobs_min=1
-    )
+    hasty = replace(POLICY, level_margin=0, level_window=POLICY.level_every, level_jobs_min=1)
     assert follow(months, hasty)["a level turns"] > 4 * seen["a level turns"]
 
 

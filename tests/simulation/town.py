@@ -40,8 +40,8 @@ from dispatch.rules.policy import Policy, RankBy
 from dispatch.rules.refusals import Refused
 from tests.builders import SIGNED
 from tests.simulation import invariants, people
-from tests.simulation.levels import Month, count_month
 from tests.simulation.invariants import require
+from tests.simulation.levels import Month, count_month
 from tests.simulation.people import CELL, PLACES, START
 
 FRIENDS = 24

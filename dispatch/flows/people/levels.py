@@ -92,7 +92,7 @@ async def _append(
         points=assess(record, policy).points,
         by_rule=set_by is None,
     )
-    await store.append(tx, one, move, record, policy.fingerprint, set_by)
+    await store.append(tx, one, move, record, policy_id=policy.fingerprint, set_by=set_by)
 
 
 async def level_of(rt: Runtime, friend_id: FriendId) -> LevelOf:
@@ -125,9 +125,7 @@ async def set_level(
         after = LevelStanding(level=level, held=held, due_at=now + rt.policy.level_every)
         await store.set_level(tx, friend_id, after)
         record = records[friend_id]
-        await _append(
-            rt, tx, friend_id, (before.level, level), record, held=held, set_by=by
-        )
+        await _append(rt, tx, friend_id, (before.level, level), record, held=held, set_by=by)
         data = {"level_before": before.level, "level": level, "held": held}
         happening = Happening(subjects.person(friend_id), "friend.level_set", data)
         await journal.record(tx, happening, actor=f"operator:{by}")
