@@ -22,7 +22,7 @@ FIRST_PARTNER: Final = {"partner_id": "$response.body#/items/0/id"}
 BY_KEY: Final = {"partner_id": "$response.body#/id", "prefix": "$response.body#/prefix"}
 BY_FILE: Final = {"file_id": "$response.body#/id"}
 OF_PERSON: Final = ("read_journal_of_person", "list_files_of_person", "confirm_identity")
-OF_PROFILE: Final = ("upload_my_file", "preview_my_profile")
+OF_PROFILE: Final = ("upload_my_file", "preview_my_profile", "show_my_level")
 FIRST_FRIEND: Final = {"friend_id": "$response.body#/items/0/id"}
 FIRST_CERTIFICATE: Final = {
     "friend_id": "$response.body#/id",
@@ -85,7 +85,10 @@ LINKS: Final[Mapping[str, tuple[tuple[Mapping[str, str], tuple[str, ...]], ...]]
     "list_applications": (
         (FIRST_APPLICATION, ("open_application", "accept_application", "decline_application")),
     ),
-    "find_friends": ((FIRST_FRIEND, ("open_friend", "set_friend_state", "set_friend_limits")),),
+    "find_friends": (
+        (FIRST_FRIEND, ("open_friend", "set_friend_state", "set_friend_limits")),
+        (FIRST_FRIEND, ("show_level", "set_level")),
+    ),
     "open_friend": (
         (FIRST_CERTIFICATE, ("certify_friend", "uncertify_friend")),
         ({"person_id": "$response.body#/id"}, OF_PERSON),
@@ -105,6 +108,8 @@ LINKS: Final[Mapping[str, tuple[tuple[Mapping[str, str], tuple[str, ...]], ...]]
     ),
     "accept_offer": ((BY_BOOKING_ID, (*JOB, "get_booking")), ({}, ("list_my_jobs",))),
     "decline_offer": (({}, ("list_my_offers", "list_my_reasons", "list_my_earnings")),),
+    "list_my_earnings": (({}, ("sum_my_earnings",)),),
+    "sum_my_earnings": (({"month": "$response.body#/months/0/month"}, ("download_my_earnings",)),),
     "list_my_jobs": ((FIRST_BOOKING, JOB),),
     "report_contact": ((BY_BOOKING_ID, ("set_appointment", "hand_back")),),
     "set_appointment": ((BY_BOOKING_ID, ("get_invitation", "report_on_the_way", "start_work")),),

@@ -204,6 +204,7 @@ async def test_the_examples_of_people_and_of_the_desk_work(api):
     at_friend = f"/v1/desk/friends/{api.friends['f6']}"
     await story.run("set_friend_state", desk, f"{at_friend}/state")
     await story.run("set_friend_limits", desk, f"{at_friend}/limits", "PUT")
+    await story.run("set_level", desk, f"{at_friend}/level", "PUT")
     await sit_by_examples(api, story)
     await story.run("import_friends", desk, "/v1/desk/friends/import")
     await story.run("change_package", desk, "/v1/desk/packages/wifi-setup", "PUT")

@@ -105,6 +105,7 @@ OF_OTHER_TESTS = {
     "people.friend_import": "api/test_desk_friends.py",
     "people.companies": "api/test_companies.py",
     "people.guardians": "flows/test_ages.py",
+    "people.levels": "flows/test_levels.py",
     "people.rights": "api/test_rights.py",
 }
 # What every walk does, however short: each action of a job's life at least once.

@@ -61,6 +61,8 @@ def facts(**changed: object) -> dict[str, object]:
         "certificate": "WLAN und Heimnetz",
         "until": datetime(2026, 3, 30, 12, 0, tzinfo=UTC),
         "answer_by": datetime(2026, 3, 30, 13, 0, tzinfo=UTC),
+        "level": 2,
+        "level_before": 1,
     }
     of_events = {name: SAMPLES[kind] for name, kind in KINDS.items() if kind in SAMPLES}
     return {**of_events, **known, **changed}
@@ -121,7 +123,7 @@ def test_a_letter_looks_at_its_declared_facts_and_at_no_other(
 
 @pytest.mark.parametrize("template", sorted(FIELDS[Audience.FRIEND].keys() - {"guardian_asked"}))
 def test_no_letter_to_a_friend_can_name_the_customer(template: str) -> None:
-    of_the_friend = {"certificate", "until"}
+    of_the_friend = {"certificate", "until", "level", "level_before"}
     about_the_job = {"package", "pay", "share", "area", "distance_m", "link", "code"}
     moments = {"expires_at", "contact_due_at", "time_left", "starts_at", "ends_at", "answer_by"}
     assert FIELDS[Audience.FRIEND][template] <= about_the_job | moments | of_the_friend
