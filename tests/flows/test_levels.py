@@ -8,6 +8,7 @@ import pytest
 
 from data.db import moment, transaction
 from data.enums import Outcome
+from data.records.jobs import Protocol
 from data.records.levels import LevelRecord
 from data.store import decision_rows
 from dispatch.flows.jobs import commands
@@ -15,7 +16,7 @@ from dispatch.flows.people import levels
 from dispatch.rules.jobs.replay import replay
 from dispatch.rules.policy import Override
 from dispatch.rules.refusals import NotFound
-from tests.builders import asked_refs, book_and_accept, book_job, import_neighbours
+from tests.builders import SIGNED, asked_refs, book_and_accept, book_job, import_neighbours
 from tests.flows.test_ages import DECISION
 
 MONTH = timedelta(days=30)
@@ -96,14 +97,10 @@ async def test_what_ended_in_the_window_is_counted_and_nothing_else(rt, owner, c
 
     # Two jobs are under way: they do not count yet.
     assert await counted() == LevelRecord(jobs=2, contacted=1, handed_back=1, forfeited=1)
-    await owner.execute(
-        "UPDATE awards SET state = 'done', ended_at = moment() WHERE booking_id = $1", done[0]
-    )
-    await owner.execute(
-        "INSERT INTO ratings (booking_id, friend_id, stars, at) VALUES ($1, $2, 4, moment())",
-        done[0],
-        one,
-    )
+    await commands.start(rt, done[0], one)
+    await commands.complete(rt, done[0], one, Protocol(summary="Done.", minutes=40), SIGNED)
+    rating = {"stars": 4, "comment": None, "claim": None, "build_response": lambda done: {}}
+    await commands.rate(rt, done[0], **rating)
     found = await counted()
     assert (found.jobs, found.contacted, found.prompt) == (3, 2, 1)
     assert (found.stars, found.ratings) == (4, 1)
