@@ -92,6 +92,8 @@ KINDS: Final[Mapping[str, Kind]] = {
     "package": Kind.TEXT,
     "certificate": Kind.TEXT,
     "code": Kind.TEXT,
+    "level": Kind.TEXT,
+    "level_before": Kind.TEXT,
     "area": Kind.TEXT,
     "first_name": Kind.TEXT,
     "pay": Kind.MONEY,

@@ -79,7 +79,7 @@ class Content:
             if shape is Shape.MOMENT:
                 known[name] = datetime.fromisoformat(value)
             elif shape is Shape.COUNT:
-                known[name] = value
+                known[name] = str(value)
         return known
 
     def link(self, message: Message, about: MessageContext) -> str:

@@ -61,8 +61,8 @@ def facts(**changed: object) -> dict[str, object]:
         "certificate": "WLAN und Heimnetz",
         "until": datetime(2026, 3, 30, 12, 0, tzinfo=UTC),
         "answer_by": datetime(2026, 3, 30, 13, 0, tzinfo=UTC),
-        "level": 2,
-        "level_before": 1,
+        "level": "2",
+        "level_before": "1",
     }
     of_events = {name: SAMPLES[kind] for name, kind in KINDS.items() if kind in SAMPLES}
     return {**of_events, **known, **changed}
