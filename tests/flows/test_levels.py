@@ -11,6 +11,7 @@ from data.enums import Outcome
 from data.records.jobs import Protocol
 from data.records.levels import LevelRecord
 from data.store import decision_rows
+from dispatch.flows.bootstrap import load_index
 from dispatch.flows.jobs import commands
 from dispatch.flows.people import levels
 from dispatch.rules.jobs.replay import replay
@@ -147,6 +148,7 @@ async def test_a_package_that_asks_for_a_level_is_offered_to_no_lower_one_and_re
 ):
     refs = await import_neighbours(rt, 3)
     await owner.execute("UPDATE friends SET level = 2 WHERE ref = 'f2'")
+    await load_index(rt)
     least = Override(package="wifi-setup", numbers={"least_level": 2})
     rt.policy = replace(rt.policy, overrides=(least,))
     assert asked_refs(await book_job(rt), refs) == ["f2"]

@@ -20,7 +20,7 @@ from tests.simulation.invariants import require
 
 Month = Mapping[FriendId, LevelRecord]
 ENDED = {AwardState.DONE, AwardState.HANDED_BACK, AwardState.FORFEITED}
-TURNS_MAX = 0.02
+TURNS_MAX = 0.04
 """The share of looks at which a level may move against its last move."""
 COUNTS = [one.name for one in fields(LevelRecord)]
 
