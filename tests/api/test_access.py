@@ -116,8 +116,8 @@ TABLE = {
     "sum_my_earnings": ALL_FRIENDS,
     "download_my_earnings": dict.fromkeys(ALL_FRIENDS, 422),
     "show_my_level": ALL_FRIENDS,
-    "show_level": dict.fromkeys(ALL_OPERATORS, 404),
-    "set_level": dict.fromkeys(COMMUNITY, 404),
+    "show_level": ALL_OPERATORS,
+    "set_level": dict.fromkeys(COMMUNITY, 200),
     "list_my_messages": ALL_FRIENDS,
     **{
         name: {"customer": code, "winner": code, "other customer": 404, "other friend": 404}
@@ -322,6 +322,7 @@ BODIES = {
         "capacity_max": None,
         "radius_max_m": None,
     },
+    "set_level": {"level": 2, "held": False, "reason": "Proved."},
     "set_friend_state": {"state": "paused", "reason": "Holidays."},
     **{name: {"person": "f1"} for name in ("export_person", "erase_person")},
     "import_friends": {"filename": "friends.csv", "content": "ref\n", "dry_run": True},
