@@ -1,6 +1,6 @@
 -- A friend has a level, which a rule moves by one step a month at most and an operator sets or holds. Every move stays,
 -- with the numbers it was made by. An older tekkie cannot read the outcome of a level that is too low.
--- works from 0038
+-- works from 0039
 
 ALTER TYPE outcome ADD VALUE 'LEVEL_TOO_LOW';
 ALTER TABLE friends
