@@ -130,6 +130,8 @@ async def test_texts_are_emptied_days_after_the_end_and_an_open_job_keeps_them(a
     await maintenance.empty_old_messages(api.rt)
     assert await texts(customer, at) == ["Kept while it is open"]
     done = {"summary": "Done.", "minutes": 5, "signature": SIGNATURE}
+    api.tokens.clear()  # the sessions have ended meanwhile
+    friend = await api.friend("f1")
     assert (await friend.post(f"{at}/complete", done)).status_code == 200
     await customer.post(f"{at}/messages", {"text": "Thanks"})
     kept = "SELECT text FROM thread_notes ORDER BY seq"

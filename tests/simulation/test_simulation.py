@@ -106,7 +106,7 @@ def test_levels_move_by_a_step_come_to_rest_and_would_not_without_margin_and_win
 
 PLANTED = {
     "an expired offer can be accepted": lambda m: m.setattr(
-        rules, "_check_live", lambda draft, offer: None
+        rules, "check_live", lambda now, offer: None
     ),
     "a friend who refused is asked again": lambda m: m.setattr(
         matching, "REFUSED_BY_FRIEND", frozenset()

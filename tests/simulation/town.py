@@ -391,7 +391,7 @@ class Town:
         award = self.jobs[id_].award
         if award is not None and contact.is_paused(award):
             steps = [("answer", contact.answer, self.now), ("called", contact.confirm)]
-            steps += [("settle", contact.settle), *[("no answer", None)] * 3]
+            steps += [("settle", contact.settle), *[("no answer", None)] * 4]
             name, rule, *args = self.chance.choice(steps)
             if rule is None:
                 return
@@ -401,7 +401,8 @@ class Town:
             )
 
     def _end_contest(self, id_: BookingId, award_id: UUID, name: str, rule: Any, args: Any) -> None:
-        if self._is_held(id_, award_id):
+        # Once it is completed, what the desk upholds is the completion.
+        if self._is_held(id_, award_id) and self.jobs[id_].booking.state in invariants.HELD:
             self.decide(id_, name, rule, *args)
 
     def _request_move(self, id_: BookingId, award_id: UUID) -> None:
@@ -443,7 +444,7 @@ class Town:
     def _schedule(self, id_: BookingId, award_id: UUID) -> None:
         if not self._is_held(id_, award_id):
             return
-        if self.happens(10):
+        if self.happens(20):
             self._report_no_call(id_)
         if self.happens(80):
             begin = self.now + timedelta(hours=self.chance.randrange(1, 9))

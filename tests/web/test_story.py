@@ -26,6 +26,18 @@ FACTS = """() => [...document.querySelectorAll('article [data-fact]')].reverse()
 }))"""
 
 
+def end_lives(run):
+    """What a short walk rarely comes to."""
+    for booking in run.bookings:
+        for action in ("mark_on_the_way", "take_back_on_the_way"):
+            run.of_holder(action, booking, 1)
+        run.rate(booking=booking, stars=5)
+        for number in (1, 2):
+            run.review(booking=booking, number=number, word="decide")
+        run.object(booking=booking, word="uphold")
+        run.complain(booking=booking, word="report_no_call")
+
+
 @pytest.fixture
 def lives(server, template, tmp_path, monkeypatch):
     """Bookings of a seeded walk as the desk's API gives them, and the names of the friends."""
@@ -34,11 +46,7 @@ def lives(server, template, tmp_path, monkeypatch):
 
     class Life(steps.Run):
         def finish_run(self):
-            for booking in self.bookings:
-                for action in ("mark_on_the_way", "take_back_on_the_way"):
-                    self.of_holder(action, booking, 1)
-                self.rate(booking=booking, stars=5)
-                self.review(booking=booking, number=1 + len(found) % 2, word="decide")
+            end_lives(self)
             # Nobody does anything more: offers expire, who has not called loses the job, and who
             # has agreed on nothing is reminded.
             for hours in (1, 1, 1, 6, 12, 60):

@@ -71,7 +71,7 @@ BUGS: tuple[Mutant, ...] = (
         "an expired offer can be accepted",
         "the expiry of an offer has no effect",
         JOB,
-        "    over = offer.state is OfferState.LIVE and draft.now >= offer.expires_at\n",
+        "    over = offer.state is OfferState.LIVE and now >= offer.expires_at\n",
         "    over = False\n",
         RULES,
     ),
@@ -79,8 +79,8 @@ BUGS: tuple[Mutant, ...] = (
         "an offer is live a moment too long",
         "the moment of expiry is undefined",
         JOB,
-        "draft.now >= offer.expires_at\n",
-        "draft.now > offer.expires_at\n",
+        " and now >= offer.expires_at\n",
+        " and now > offer.expires_at\n",
         RULES,
     ),
     mutant(
@@ -97,7 +97,7 @@ BUGS: tuple[Mutant, ...] = (
         "a friend who refused is asked again",
         "a friend is notified of what they declined, missed or lost",
         "dispatch/rules/jobs/matching.py",
-        "excluded=refused | job.former.keys(),",
+        "excluded=frozenset(offer.friend_id for offer in refused) | job.former.keys(),",
         "excluded=frozenset(),",
         FAN_OUT,
     ),
@@ -162,8 +162,10 @@ BUGS: tuple[Mutant, ...] = (
         (
             Patch(
                 "data/store/jobs.py",
-                "        insert_messages=[_message_row(m, now) "
-                "for c in changes for m in c.messages],\n",
+                "        insert_messages=[\n"
+                "            _message_row(m, now) for m in messages "
+                "if m.audience is not Audience.COMPANY\n"
+                "        ],\n",
                 "",
             ),
             Patch(
@@ -344,8 +346,9 @@ BUGS: tuple[Mutant, ...] = (
         "expired offers are listed",
         "friends try to accept expired offers until the sweep",
         "data/sql/queries/read_models.sql",
-        "WHERE o.friend_id = $1 AND o.state = 'live' AND o.expires_at > clock.now\n",
-        "WHERE o.friend_id = $1 AND o.state = 'live'\n",
+        "WHERE o.friend_id = $1 AND o.company_id IS NULL AND o.state = 'live' "
+        "AND o.expires_at > clock.now\n",
+        "WHERE o.friend_id = $1 AND o.company_id IS NULL AND o.state = 'live'\n",
         LIFE,
     ),
     mutant(
@@ -360,10 +363,8 @@ BUGS: tuple[Mutant, ...] = (
         "a decline asks nobody else",
         "three offers are left, then two",
         JOB,
-        '    draft.add_event("offer.declined", friend=str(offer.friend_id), offer=str(offer.id))\n'
-        "    return fan_out.begin(draft)\n",
-        '    draft.add_event("offer.declined", friend=str(offer.friend_id), offer=str(offer.id))\n'
-        "    return draft.changes()\n",
+        "offer=str(offer.id), **asked)\n    return fan_out.begin(draft)\n",
+        "offer=str(offer.id), **asked)\n    return draft.changes()\n",
         FAN_OUT,
     ),
     mutant(
@@ -379,8 +380,8 @@ BUGS: tuple[Mutant, ...] = (
         "an ended job is never subtracted",
         "a friend is at capacity with jobs they do not hold",
         "dispatch/rules/jobs/draft.py",
-        "        self._count(award.friend_id, -1)\n",
-        "        self._count(award.friend_id, 0)\n",
+        "            self._count(award.friend_id, -1)\n",
+        "            self._count(award.friend_id, 0)\n",
         RULES,
     ),
     mutant(
