@@ -140,7 +140,7 @@ class GuardianConsentRequest(GuardianRequest):
 
     model_config = example({"token": "The-token-of-the-link", "of_age": True})
 
-    of_age: Flag
+    of_age: Annotated[Flag, Field(json_schema_extra={"const": True})]
 
 
 class JoinResponse(ResponseModel):

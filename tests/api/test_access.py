@@ -89,8 +89,10 @@ TABLE = {
     "confirm_identity": {"community": 404, "operator": 404},
     "review_customer": {"winner": 409, "other friend": 404},
     "list_reviews": {"customer": 200, "winner": 200, "other customer": 404, "other friend": 404},
-    "reply_to_review": dict.fromkeys(BOTH_SIDES, 404),
-    "report_review": dict.fromkeys(BOTH_SIDES, 404),
+    **dict.fromkeys(
+        ("reply_to_review", "report_review"),
+        dict.fromkeys(BOTH_SIDES, 404) | {"customer": 409, "winner": 409},
+    ),
     "show_friend_of_booking": dict.fromkeys(BOTH_SIDES, 404) | {"customer": 200, "winner": 200},
     "preview_my_profile": ALL_FRIENDS,
     "list_reported_reviews": ALL_OPERATORS,

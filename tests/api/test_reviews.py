@@ -89,7 +89,7 @@ async def test_each_side_reviews_once_and_only_a_completed_job(api, clock, probl
 async def test_the_reviewed_reply_once_to_what_is_shown(api, clock, problem):
     at, customer, friend = await complete(api, clock)
     reply = {"text": "Thank you!"}
-    problem(await friend.post(f"{at}/reviews/reply", reply), 404, "not-found")
+    problem(await friend.post(f"{at}/reviews/reply", reply), 409, "no-review-shown")
     await rate(customer, at)
     problem(await friend.post(f"{at}/reviews/reply", reply), 409, "no-review-shown")
     await review(friend, at)

@@ -135,6 +135,10 @@ HOT: Mapping[str, Mapping[str, Hot]] = {
         "hurry_retries": hot(FEW, by="bookings_unfilled timers_booking"),
         "hurry_markets": hot(["CH"], by="bookings_unfilled timers_booking"),
         "changed_since": hot("99999999", by="friends_changed"),
+        "certificates_of": hot(
+            ONE,
+            by="friend_certificates_pkey|friend_certificates_friend_id_certificate_valid_excl",
+        ),
     },
     "friend_changes": {
         "fingerprints": hot(ONE, 100, BEGINNING, by="friends_pkey people_pkey offers_inbox"),
@@ -168,6 +172,7 @@ HOT: Mapping[str, Mapping[str, Hot]] = {
             *(timedelta(minutes=15), 5, "0" * 64),
             by="account_mails_address",
         ),
+        "use_join_link": hot(b"\0" * 32, b"\0" * 32, by="account_mails_address"),
         "claim": hot(20, 120.0, by="account_mails_due account_mails_pkey"),
         "settle": hot(
             *([ONE], [1], ["sent"], [None], [0.0]), by="account_mails_pkey|account_mails_due"

@@ -55,13 +55,12 @@ async def seen_by(
 
 
 async def reply(rt: Runtime, booking_id: BookingId, *, friend: bool, text: str) -> None:
-    """Reply, once, to what is shown about this side. Raises NotFound, AlreadyRated."""
-
+    """Reply, once, to what is shown about this side. Raises NoReviewShown, AlreadyRated."""
     await _note(rt, booking_id, friend, rules.check_reply, reply=text)
 
 
 async def report(rt: Runtime, booking_id: BookingId, *, friend: bool, text: str | None) -> None:
-    """Report what is shown about this side; a repeat changes nothing. Raises NotFound."""
+    """Report what is shown about this side; a repeat changes nothing. Raises NoReviewShown."""
     await _note(rt, booking_id, friend, rules.check_report, report=text, reported=True)
 
 
@@ -79,7 +78,7 @@ async def _note(
         await store.lock(tx, booking_id)
         about = await _one(tx, booking_id, by_friend=not friend)
         if about is None:
-            raise NotFound
+            raise rules.NoReviewShown
         check(about, await moment(tx))
         key = (booking_id, about.no, about.by_friend)
         await store.note(tx, key, reply=reply, report=report, reported=reported)
