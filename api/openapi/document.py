@@ -104,6 +104,7 @@ TAGS: Final = [
     {"name": "friends", "description": "Offers, jobs and profile of a friend."},
     {"name": "messages", "description": "Messages between a customer and the friend with the job."},
     {"name": "joining", "description": "Applications to become a friend, and their guardians."},
+    {"name": "companies", "description": "The board of a company and its dispatchers."},
     {"name": "exams", "description": "Exams of a friend, and their certificates."},
     {"name": "desk", "description": "For the operators of the desk."},
     {"name": "providers", "description": "Events of those who act for this service."},

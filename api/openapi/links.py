@@ -17,6 +17,7 @@ DESK_LISTS: Final = (
     "list_all_packages",
     *("export_person", "erase_person", "list_my_passkeys", "list_reported_reviews"),
     *("list_practical_checks", "list_exams", "list_applications"),
+    *("list_companies", "add_company"),
 )
 FIRST_PARTNER: Final = {"partner_id": "$response.body#/items/0/id"}
 BY_KEY: Final = {"partner_id": "$response.body#/id", "prefix": "$response.body#/prefix"}
@@ -48,9 +49,18 @@ ACCOUNT: Final = (
 )
 APPLICATION: Final = (
     *("show_my_application", "change_my_application", "submit_my_application"),
-    *("withdraw_my_application", "apply_again"),
+    *("withdraw_my_application", "apply_again", "ask_my_guardian"),
 )
 FIRST_APPLICATION: Final = {"friend_id": "$response.body#/items/0/friend_id"}
+FIRST_COMPANY: Final = {"company_id": "$response.body#/items/0/id"}
+FIRST_DISPATCHER: Final = {
+    "company_id": "$response.body#/company/id",
+    "person_id": "$response.body#/dispatchers/0/id",
+}
+FIRST_TECHNICIAN: Final = {
+    "company_id": "$response.body#/company/id",
+    "friend_id": "$response.body#/technicians/0/id",
+}
 BY_ADDRESS: Final = {
     "country": "$request.body#/address/country",
     "q": "$request.body#/address/postcode",
@@ -82,6 +92,21 @@ LINKS: Final[Mapping[str, tuple[tuple[Mapping[str, str], tuple[str, ...]], ...]]
     "list_errands": (({"errand_id": "$response.body#/items/0/id"}, ("retry_errand",)),),
     "list_messages": (({"message_id": "$response.body#/items/0/id"}, ("send_message_again",)),),
     "upload_my_file": ((BY_FILE, ("open_file", "remove_file")), ({}, ("list_my_files",))),
+    "list_companies": ((FIRST_COMPANY, ("show_company", "add_dispatcher", "add_technician")),),
+    "show_company": (
+        (FIRST_DISPATCHER, ("remove_dispatcher",)),
+        (FIRST_TECHNICIAN, ("remove_technician",)),
+    ),
+    "show_board": (
+        (
+            {"offer_id": "$response.body#/offers/0/id"},
+            ("accept_for_technician", "decline_for_company"),
+        ),
+        (
+            {"job_id": "$response.body#/jobs/0/booking_id"},
+            ("reassign_job", "hand_back_for_company"),
+        ),
+    ),
     "list_applications": (
         (FIRST_APPLICATION, ("open_application", "accept_application", "decline_application")),
     ),
@@ -148,7 +173,7 @@ LINKS: Final[Mapping[str, tuple[tuple[Mapping[str, str], tuple[str, ...]], ...]]
     ),
     "create_session": (
         ({}, ("show_my_profile", "list_my_offers", "list_my_jobs", "list_bookings")),
-        ({}, ("list_my_exams", "list_my_messages", "show_my_application")),
+        ({}, ("list_my_exams", "list_my_messages", "show_my_application", "show_board")),
         ({}, ("show_session", "delete_session")),
         ({}, DESK_LISTS),
         ({}, ACCOUNT),

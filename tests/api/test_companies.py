@@ -4,6 +4,7 @@ import asyncio
 
 from data.enums import Tier
 from data.records.ids import CompanyId
+from tests.api.test_openapi import OF_COMPANIES, Story
 from tests.builders import SIGNATURE, friend_row, import_friends, north
 
 NAMES = ("t1", "t2", "t3")
@@ -176,3 +177,21 @@ async def test_the_letter_about_an_offer_goes_to_every_dispatcher_and_to_no_tech
     assert [tuple(row) for row in sent] == [("alpha@example.com", "offer")]
     to_technicians = "SELECT count(*) FROM messages WHERE recipient_id = ANY($1::uuid[])"
     assert await owner.fetchval(to_technicians, [api.friends["t1"], api.friends["t2"]]) == 0
+
+
+async def test_the_examples_work_with_the_ids_of_technicians(api):
+    story, desk = Story(api, OF_COMPANIES), await api.operator()
+    await story.run("add_company", desk, "/v1/desk/companies", status=201)
+    _, made, dora = await asked(api, "t1", "t2", company="Beta AG")
+    at, ids = f"/v1/desk/companies/{made}", {name: str(api.friends[name]) for name in NAMES}
+    await story.run("add_dispatcher", desk, f"{at}/dispatchers", status=201)
+    story.bodies["add_technician"] |= {"friend": ids["t3"]}
+    await story.run("add_technician", desk, f"{at}/technicians", status=204)
+    [offer] = (await board_of(dora))["offers"]
+    story.bodies["accept_for_technician"] |= {"technician": ids["t1"]}
+    await story.run("accept_for_technician", dora, f"/v1/company/offers/{offer['id']}/accept")
+    job = f"/v1/company/jobs/{offer['booking_id']}"
+    story.bodies["reassign_job"] |= {"technician": ids["t2"]}
+    await story.run("reassign_job", dora, f"{job}/reassign")
+    await story.run("hand_back_for_company", dora, f"{job}/hand-back")
+    assert story.bodies == {}

@@ -119,6 +119,10 @@ OF_JOINING = {
     *("change_my_application", "decline_application"),
     *("show_guardianship", "confirm_guardianship", "withdraw_guardianship"),
 }
+OF_COMPANIES = {
+    *("add_company", "add_dispatcher", "add_technician"),
+    *("accept_for_technician", "reassign_job", "hand_back_for_company"),
+}
 OF_BOOKINGS = {
     *("create_quote", "create_booking", "confirm_booking", "cancel_booking", "ask_move"),
     *("answer_contest", "set_appointment", "report_delay", "send_message", "mark_read"),
@@ -199,7 +203,7 @@ async def test_the_examples_of_bookings_work_through_a_whole_life_cycle(api, clo
 
 
 async def test_the_examples_of_people_and_of_the_desk_work(api):
-    others = OF_BOOKINGS | OF_PICTURES | OF_ACCOUNT | OF_REVIEWS | OF_JOINING
+    others = OF_BOOKINGS | OF_PICTURES | OF_ACCOUNT | OF_REVIEWS | OF_JOINING | OF_COMPANIES
     story, desk = Story(api, examples().keys() - others), await api.operator()
     at_friend = f"/v1/desk/friends/{api.friends['f6']}"
     await story.run("set_friend_state", desk, f"{at_friend}/state")
