@@ -144,7 +144,7 @@ TABLE = {
     **dict.fromkeys(
         (
             *("show_my_application", "change_my_application", "submit_my_application"),
-            "withdraw_my_application",
+            *("withdraw_my_application", "ask_my_guardian"),
         ),
         dict.fromkeys(ALL_FRIENDS, 404),
     ),
