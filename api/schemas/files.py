@@ -37,7 +37,9 @@ Content = Annotated[
     bytes,
     BeforeValidator(_content),
     require_json(str, "text"),
-    WithJsonSchema({"type": "string", "contentEncoding": "base64", "maxLength": BASE64_MAX}),
+    WithJsonSchema(
+        {"type": "string", "contentEncoding": "base64", "minLength": 4, "maxLength": BASE64_MAX}
+    ),
 ]
 Day = Annotated[date, require_json(str, "a date like 2031-05-14")]
 

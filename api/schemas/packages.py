@@ -54,7 +54,11 @@ def _in_all_languages(texts: dict[Language, PackageText]) -> dict[Language, Pack
     return texts
 
 
-Texts = Annotated[dict[Language, PackageText], AfterValidator(_in_all_languages)]
+Texts = Annotated[
+    dict[Language, PackageText],
+    AfterValidator(_in_all_languages),
+    Field(json_schema_extra={"required": list(Language)}),
+]
 
 
 class PackageRequest(RequestModel):

@@ -54,7 +54,7 @@ class ServedApi:
             self.ready.set()
 
     async def serve(self) -> None:
-        settings = Settings(data_dir=self.folder, public_url=BASE)
+        settings = Settings(data_dir=self.folder, public_url=BASE, sms_provider="folder")
         async with open_runtime(
             settings, self.database, application="tests", chance=Random(7)
         ) as rt:

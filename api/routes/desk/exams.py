@@ -47,7 +47,9 @@ async def decide_practical_check(
 ) -> None:
     """Confirm it, which gives the certificate, or decline it with a reason the friend reads."""
     if not body.confirmed and body.reason is None:
-        raise InvalidField("reason", "is missing", "say why the check is declined")
+        raise InvalidField(
+            "reason", "is missing while `confirmed` is false", "say why the check is declined"
+        )
     await exams.decide_practical(
         rt, sitting_id, confirmed=body.confirmed, reason=body.reason, actor=actor(caller)
     )
