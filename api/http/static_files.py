@@ -33,8 +33,9 @@ PAGES: Final[Mapping[str, tuple[re.Pattern[str], str]]] = {
     "/login": (re.compile(r"/login"), "login"),
     "/join": (re.compile(r"/join(?:/guardian)?"), "join"),
     "/account": (re.compile(r"/account"), "account"),
+    "/company": (re.compile(r"/company"), "company"),
 }
-PRIVATE: Final = frozenset({"job", "login", "join", "account"})
+PRIVATE: Final = frozenset({"job", "login", "join", "account", "company"})
 API_PATHS: Final = re.compile(r"/(?:v1|healthz|readyz|metrics|docs|openapi\.json)(?:/|$)")
 TYPES: Final[Mapping[str, str]] = {
     ".html": "text/html; charset=utf-8",

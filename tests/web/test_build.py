@@ -10,7 +10,7 @@ from data.markets import Language
 from data.seed import exam_banks
 
 WEB = Path(__file__).parents[2] / "api" / "web"
-FACES = ["book", "job", "friend", "desk", "login", "exam", "account"]
+FACES = ["book", "job", "friend", "desk", "login", "exam", "account", "company"]
 LIMIT_BYTES = 100_000
 LOADED = re.compile(r'(?:src|href)="(/[^"]+\.(?:js|css))"')
 IMPORTED = re.compile(r'(?:from|import)\s*"(\./[^"]+\.js)"')

@@ -78,6 +78,7 @@ CODES: Mapping[tuple[str, str], Iterable[str]] = {
     ("book", "wish"): [f"{wish}{end}" for wish in Wish for end in ("", "_hint")],
     ("account", "state"): BookingState,
     ("desk", "application"): ApplicationState,
+    ("company", "state"): BookingState,
     ("desk", "audience"): Audience,
     ("desk", "award"): AwardState,
     ("desk", "by"): [

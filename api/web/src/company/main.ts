@@ -1,0 +1,4 @@
+import { begin } from '../shared/begin';
+import App from './App.svelte';
+
+void begin(App);
