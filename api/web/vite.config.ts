@@ -3,7 +3,18 @@ import { defineConfig } from 'vite';
 import { icons } from './scripts/icons.ts';
 import { land } from './scripts/land.ts';
 
-const FACES = ['book', 'job', 'friend', 'desk', 'login', 'exam', 'join', 'account', 'company', 'missing'];
+const FACES = [
+  'book',
+  'job',
+  'friend',
+  'desk',
+  'login',
+  'exam',
+  'join',
+  'account',
+  'company',
+  'missing',
+];
 
 export default defineConfig({
   plugins: [svelte(), land(), icons()],
