@@ -164,6 +164,23 @@ async def test_an_erased_side_leaves_stars_without_text(api, clock, owner):
     assert [tuple(row) for row in await owner.fetch(texts)] == [(4, None, None), (2, None, None)]
 
 
+async def test_no_export_tells_what_the_other_side_says_before_it_is_shown(api, clock):
+    at, customer, friend = await complete(api, clock)
+    await review(friend, at)
+    account, desk = await api.account(), await api.operator()
+
+    async def told():
+        own = (await account.get("/v1/account/export")).json()["items"]
+        whole = await desk.post("/v1/desk/people/export", {"person": "f1"})
+        [helper] = whole.json()["items"]
+        of_customer = [one["comment"] for item in own for one in item["reviews_of_oneself"]]
+        return of_customer, [one["comment"] for one in helper["ratings_received"]]
+
+    assert await told() == ([], [])
+    await rate(customer, at)
+    assert await told() == ([TELEPHONE], [COMMENT])
+
+
 async def test_the_examples_of_reviews_work(api, clock):
     at, customer, friend = await complete(api, clock)
     bodies = {name: one for name, one in examples().items() if name in OF_REVIEWS}

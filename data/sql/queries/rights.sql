@@ -24,7 +24,7 @@ WHERE a.customer_key IN (SELECT b.customer_key FROM bookings b WHERE b.customer_
 
 -- name: export
 -- Everything kept about a person; of others and of secrets nothing. A journal is exported without its numbers: a gap
--- would tell of a block that a customer made.
+-- would tell of a block that a customer made. What the other side says is exported once it is shown.
 SELECT jsonb_build_object(
   'person', to_jsonb(p),
   'bookings', (SELECT coalesce(jsonb_agg(to_jsonb(b) - 'customer_key' ORDER BY b.id), '[]') FROM bookings b
@@ -65,11 +65,14 @@ SELECT jsonb_build_object(
   'offers', (SELECT coalesce(jsonb_agg(to_jsonb(o) ORDER BY o.offered_at), '[]') FROM offers o WHERE o.friend_id = p.id),
   'jobs', (SELECT coalesce(jsonb_agg(to_jsonb(a) ORDER BY a.awarded_at), '[]') FROM awards a WHERE a.friend_id = p.id),
   'ratings_received', (SELECT coalesce(jsonb_agg(to_jsonb(r) ORDER BY r.at), '[]') FROM ratings r
-                       WHERE r.friend_id = p.id),
+                       WHERE r.friend_id = p.id AND NOT EXISTS (SELECT FROM reviews v WHERE v.booking_id = r.booking_id
+                         AND v.no = r.no AND NOT v.by_friend AND v.shown_at > moment())),
   'reviews_of_customers', (SELECT coalesce(jsonb_agg(to_jsonb(r)), '[]') FROM customer_reviews r
                            WHERE r.friend_id = p.id),
   'reviews_of_oneself', (SELECT coalesce(jsonb_agg(to_jsonb(r) - 'friend_id'), '[]') FROM customer_reviews r
-                         JOIN bookings b ON b.id = r.booking_id WHERE b.customer_id = p.id),
+                         JOIN bookings b ON b.id = r.booking_id WHERE b.customer_id = p.id
+                         AND NOT EXISTS (SELECT FROM reviews v WHERE v.booking_id = r.booking_id AND v.no = r.no
+                           AND v.by_friend AND v.shown_at > moment())),
   'notes_on_reviews', (SELECT coalesce(jsonb_agg(to_jsonb(n) - 'decided_by' - 'rating_no' - 'review_no'), '[]')
                        FROM review_notes n JOIN awards a ON a.booking_id = n.booking_id AND a.state = 'done'
                        JOIN bookings b ON b.id = n.booking_id WHERE CASE WHEN n.by_friend THEN b.customer_id
