@@ -57,7 +57,8 @@ async def show_coverage(
 
     The map is up to fifteen minutes old.
     """
-    found = feature_collection(
-        await maps.areas(package, market, partner_of(caller)), package, market
-    )
-    return GeoJson(found, headers={"Cache-Control": f"public, max-age={FRESH_S}"})
+    partner = partner_of(caller)
+    found = feature_collection(await maps.areas(package, market, partner), package, market)
+    # The map of a partner's own package is for no cache that others share.
+    whose = "private" if partner else "public"
+    return GeoJson(found, headers={"Cache-Control": f"{whose}, max-age={FRESH_S}"})

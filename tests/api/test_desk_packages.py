@@ -100,6 +100,7 @@ async def test_a_package_of_a_partner_is_sold_to_its_customers_only(api, clock):
         made = await caller.post("/v1/bookings", BOOKING | {"package": "tea-making"})
         wanted = (201, 200, 201) if sold else (422, 422, 422)
         assert (quote.status_code, map_.status_code, made.status_code) == wanted
+        assert "public" not in map_.headers["cache-control"]
     lines = {one["code"]: one for one in (await desk.get(PACKAGES)).json()["items"]}
     assert lines["tea-making"]["partner"] == "Radio Meier"
 
