@@ -11,7 +11,7 @@ from PIL import Image
 from data.enums import FileKind, OperatorRole
 from data.records.ids import FileId, PersonId
 from dispatch.flows.group_commit import Overloaded
-from dispatch.flows.people import files
+from dispatch.flows.people import files, rights
 from scheduler.retention import Retention
 from tests.pictures import SCRIPT, from_a_phone, noise, picture, png_header
 
@@ -242,3 +242,19 @@ async def test_contents_without_a_row_go_and_rows_without_content_are_found(api,
     await upload(await api.friend("f2"))
     await owner.execute("DELETE FROM file_contents")
     assert len(await files.missing(api.rt)) == 3
+
+
+async def test_a_picture_uploaded_while_its_owner_is_erased_is_erased_too(
+    api, owner, place, monkeypatch
+):
+    friend = await api.friend("f1")
+    erase = rights._erase
+
+    async def upload_then_erase(*args, **more):
+        await upload(friend, kind="evidence")
+        return await erase(*args, **more)
+
+    monkeypatch.setattr(rights, "_erase", upload_then_erase)
+    await rights.erase(api.rt, "f1", actor="system")
+    assert await owner.fetchval("SELECT count(*) FROM files") == 0
+    assert await contents(owner, place) == 0

@@ -78,8 +78,8 @@ async def erase(rt: Runtime, word: str, *, actor: str) -> Erasure:
         found = await _find(tx, word)
         helpers = [one.id for one in found if one.kind is PersonKind.FRIEND]
         messages = await rights.messages_about(tx, helpers) if helpers else []
-        gone = await file_rows.delete_of(tx, [one.id for one in found])
         kept = await _erase(tx, found, actor=actor)
+        gone = await file_rows.delete_of(tx, [one.id for one in found])
         texts = await errands.of_people(tx, [one.id for one in found])
     await files.forget(rt, gone)
     await refresh_index(rt, [FriendId(one) for one in helpers])
@@ -97,8 +97,8 @@ async def erase_account(rt: Runtime, account_id: PersonId, *, actor: str) -> Era
     async with transaction(rt.pool) as tx:
         found = await rights.of_account(tx, account_id)
         messages = await rights.messages_to(tx, [one.id for one in found])
-        gone = await file_rows.delete_of(tx, [one.id for one in found])
         await _erase(tx, found, actor=actor)
+        gone = await file_rows.delete_of(tx, [one.id for one in found])
         addresses = {one.email for one in found}
         used = await rights.still_used(tx, addresses)
         texts = await errands.of_people(tx, [one.id for one in found])
