@@ -171,6 +171,8 @@ async def test_submitting_names_every_missing_field_and_a_draft_stays(api, probl
         ({"consents": ["everything"]}, "consents"),
         ({"skills": ["magic"]}, "skills.0"),
         ({"guardian": GUARDIAN | {"email": "MARA@example.com"}}, "guardian"),
+        ({"guardian": GUARDIAN | {"email": "mara+mum@example.com"}}, "guardian"),
+        ({"guardian": GUARDIAN | {"email": "\uff4dara@example.com"}}, "guardian"),
         ({"phone": "079 123 45 67", "guardian": GUARDIAN | {"phone": "079 1234567"}}, "guardian"),
         ({"state": "accepted"}, "state"),
     ],

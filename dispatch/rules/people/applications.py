@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Collection, Iterator, Mapping
 from datetime import date, datetime, timedelta
 from enum import StrEnum
@@ -127,11 +128,17 @@ def may_apply_at(last: Mapping[str, Any]) -> datetime | None:
 
 
 def check_guardian(row: Mapping[str, Any]) -> None:
-    """Raise GuardianRefused when the guardian has the address or number of the friend."""
-    if (row["guardian_email"] or "").casefold() == row["email"].casefold():
+    """Raise GuardianRefused when the guardian has the mailbox or number of the friend."""
+    if _mailbox(row["guardian_email"] or "") == _mailbox(row["email"]):
         raise GuardianRefused("A guardian is another person; give their own mail address.")
     if row["phone"] is not None and row["guardian_phone"] == row["phone"]:
         raise GuardianRefused("A guardian is another person; give their own telephone number.")
+
+
+def _mailbox(address: str) -> str:
+    """An address without the part after a plus, which most providers deliver to the same person."""
+    name, at, domain = unicodedata.normalize("NFKC", address).casefold().rpartition("@")
+    return name.partition("+")[0] + at + domain
 
 
 def needs_guardian(born: date | None, market: Market, today: date) -> bool:
