@@ -28,11 +28,15 @@ class CodeDelivery(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LockedPerson:
-    """The present number of a person; `region` is where a number without country code belongs."""
+    """The present number of a person, and their guardian's.
+
+    `region` is where a number without country code belongs.
+    """
 
     phone: str | None
     confirmed_at: datetime | None
     region: str | None
+    guardian: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +72,10 @@ async def lock_person(tx: Connection, person_id: PersonId) -> LockedPerson | Non
     if row is None:
         return None
     return LockedPerson(
-        phone=row["phone"], confirmed_at=row["phone_confirmed_at"], region=row["region"]
+        phone=row["phone"],
+        confirmed_at=row["phone_confirmed_at"],
+        region=row["region"],
+        guardian=row["guardian_phone"],
     )
 
 

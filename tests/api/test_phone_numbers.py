@@ -108,6 +108,21 @@ async def test_a_code_of_another_person_or_of_an_earlier_sms_is_refused(api, tex
     assert done.json()["number"] == "+41790001741"
 
 
+GUARDED = """UPDATE people SET guardian_name = 'P', guardian_email = 'p@example.com', guardian_phone = $1
+             WHERE email = 'f1@example.org'"""
+
+
+async def test_the_number_of_the_guardian_is_not_the_friends_own(api, texts, owner):
+    """Neither when it is asked for, nor when it became the guardian's meanwhile."""
+    friend = await api.friend("f1")
+    await ask(friend)
+    await owner.execute(GUARDED, E164)
+    expect(await friend.post(CODE, {"code": await texts.code()}), 409, "phone-code-over")
+    refused = expect(await ask(friend), 422, "validation-failed")
+    assert [one["field"] for one in refused["errors"]] == ["number"]
+    assert (await ask(friend, "079 000 17 40")).status_code == 200
+
+
 async def test_a_code_is_not_sent_to_a_number_that_was_replaced(api, texts):
     friend = await api.friend("f1")
     await ask(friend)

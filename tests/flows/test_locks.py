@@ -3,6 +3,7 @@
 import asyncio
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from uuid import UUID
 
 import pytest
 
@@ -15,6 +16,8 @@ from dispatch.flows import execute
 from dispatch.flows.group_commit import group_commit
 from dispatch.flows.jobs import commands
 from dispatch.flows.partners import accounts
+from dispatch.flows.people import guardians
+from dispatch.flows.people.phone_numbers import send_code
 from dispatch.rules.jobs.refusals import AtCapacity, OfferExpired
 from tests.builders import (
     SIGNED,
@@ -27,6 +30,7 @@ from tests.builders import (
 from tests.rules.facts import Scenario, friends
 
 WAIT_S = 0.2
+GUARDIANSHIP = UUID(int=1)
 
 
 async def test_a_decision_waits_for_its_booking_and_uses_the_time_after_the_lock(
@@ -42,6 +46,35 @@ async def test_a_decision_waits_for_its_booking_and_uses_the_time_after_the_lock
         await clock.set(offer.expires_at)
     with pytest.raises(OfferExpired):
         await accepting
+
+
+@pytest.mark.parametrize(
+    ("act", "later"),
+    [
+        (lambda rt, one: send_code(rt, one, "079 000 17 39", host=None), "people WHERE id"),
+        (lambda rt, one: guardians.confirm(rt, token(rt)), "guardianships WHERE friend_id"),
+        (lambda rt, one: guardians.withdraw(rt, token(rt)), "guardianships WHERE friend_id"),
+    ],
+    ids=["code", "consent", "withdrawal"],
+)
+async def test_a_friend_is_locked_before_what_belongs_to_the_friend(rt, owner, act, later):
+    """Else two transactions that lock both could each wait for the other."""
+    await import_neighbours(rt, 1)
+    rt.settings = rt.settings.model_copy(update={"sms_provider": "folder"})
+    friend_id = await owner.fetchval("SELECT id FROM friends")
+    asked = "INSERT INTO guardianships (id, friend_id, asked_at) VALUES ($1, $2, moment())"
+    await owner.execute(asked, GUARDIANSHIP, friend_id)
+    async with owner.transaction():
+        await owner.execute("SELECT FROM friends WHERE id = $1 FOR NO KEY UPDATE", friend_id)
+        acting = asyncio.create_task(act(rt, friend_id))
+        await asyncio.wait([acting], timeout=WAIT_S)
+        assert not acting.done()
+        await owner.execute(f"SELECT FROM {later} = $1 FOR NO KEY UPDATE NOWAIT", friend_id)
+    await acting
+
+
+def token(rt):
+    return guardians.token(rt.settings.key(), GUARDIANSHIP)
 
 
 async def test_an_award_waits_for_its_friend_and_then_checks_capacity(rt, owner):

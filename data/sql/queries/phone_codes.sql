@@ -1,5 +1,5 @@
 -- name: lock_person
-SELECT p.phone, p.phone_confirmed_at, coalesce(f.market::text, p.country) AS region, p.language
+SELECT p.phone, p.phone_confirmed_at, coalesce(f.market::text, p.country) AS region, p.guardian_phone
 FROM people p LEFT JOIN friends f ON f.id = p.id
 WHERE p.id = $1 AND p.erased_at IS NULL FOR NO KEY UPDATE OF p
 
@@ -17,8 +17,9 @@ UPDATE phone_codes SET tries = tries + 1 WHERE person_id = $1 AND expires_at > m
 RETURNING errand_id
 
 -- name: confirm
+-- Not when it has become the number of the guardian meanwhile.
 UPDATE people SET phone = pending_phone, pending_phone = NULL, phone_confirmed_at = moment()
-WHERE id = $1 AND pending_phone IS NOT NULL RETURNING id
+WHERE id = $1 AND pending_phone IS NOT NULL AND pending_phone IS DISTINCT FROM guardian_phone RETURNING id
 
 -- name: delete
 DELETE FROM phone_codes WHERE person_id = $1 AND errand_id = $2 RETURNING person_id

@@ -10,7 +10,7 @@ from data.db import Connection, transaction
 from data.markets import Language, Market
 from data.records import subjects
 from data.records.ids import FriendId
-from data.store import account_mails
+from data.store import account_mails, friend_admin
 from data.store import applications as store
 from data.store.account_mails import Addressee
 from dispatch.flows import journal
@@ -57,7 +57,7 @@ async def look(rt: Runtime, given: str) -> dict[str, Any]:
 async def confirm(rt: Runtime, given: str) -> dict[str, Any]:
     """Record the consent of a guardian, an adult by own statement. Raises NotFound."""
     async with transaction(rt.pool) as tx:
-        row = await _find(rt, tx, given)
+        row = await _lock(rt, tx, given)
         friend_id = FriendId(row["friend_id"])
         if await store.confirm_guardianship(tx, row["id"]):
             await _record(tx, friend_id, "guardian.confirmed", "guardian")
@@ -69,7 +69,7 @@ async def confirm(rt: Runtime, given: str) -> dict[str, Any]:
 async def withdraw(rt: Runtime, given: str) -> dict[str, Any]:
     """End the consent of a guardian: from now on the friend is not asked. Raises NotFound."""
     async with transaction(rt.pool) as tx:
-        row = await _find(rt, tx, given)
+        row = await _lock(rt, tx, given)
         friend_id = FriendId(row["friend_id"])
         if row["ended_at"] is None:
             await store.end_guardianship(tx, friend_id)
@@ -77,6 +77,13 @@ async def withdraw(rt: Runtime, given: str) -> dict[str, Any]:
         found = await _find(rt, tx, given)
     await friends.refresh_and_retry(rt, {friend_id})
     return found
+
+
+async def _lock(rt: Runtime, tx: Connection, given: str) -> dict[str, Any]:
+    """The consent as it is once the friend is locked, who comes before it in every transaction."""
+    row = await _find(rt, tx, given)
+    await friend_admin.lock_friend(tx, FriendId(row["friend_id"]))
+    return await _find(rt, tx, given)
 
 
 async def _find(rt: Runtime, tx: Connection, given: str) -> dict[str, Any]:

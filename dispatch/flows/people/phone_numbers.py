@@ -7,12 +7,12 @@ import hmac
 from data.db import Connection, moment, transaction
 from data.enums import ErrandState
 from data.markets import HOME
-from data.phones import is_mobile, parse_phone
+from data.phones import PhoneInvalid, is_mobile, parse_phone
 from data.records import subjects
 from data.records.errands import Errand, Heard
-from data.records.ids import PersonId
-from data.store import phone_codes, quotas
-from data.store.phone_codes import CodeDelivery, PhoneState
+from data.records.ids import FriendId, PersonId
+from data.store import friends, phone_codes, quotas
+from data.store.phone_codes import CodeDelivery, LockedPerson, PhoneState
 from dispatch.flows import errands, journal
 from dispatch.rules.errands import SEND_TEXT
 from dispatch.rules.journal import Happening
@@ -47,11 +47,13 @@ async def send_code(
     if rt.settings.sms_provider == "none":
         raise NoTextsSent
     async with transaction(rt.pool) as tx:
-        person = await phone_codes.lock_person(tx, person_id)
+        person = await _lock(tx, person_id)
         if person is None:
             raise NotFound("there is no such person")
         number = parse_phone(written, person.region or HOME)
         confirmed = person.phone if person.confirmed_at else None
+        if number == person.guardian:
+            raise PhoneInvalid("is the number of your guardian", "give your own number")
         check_number(number, is_mobile=is_mobile(number, CALLING_CODES), confirmed=confirmed)
         await _count(rt, tx, person_id, number, host)
         errand = Errand(
@@ -78,7 +80,7 @@ async def confirm(rt: Runtime, person_id: PersonId, code: str, *, actor: str) ->
     if not hmac.compare_digest(phone_code(rt.settings.key(), errand_id).encode(), code.encode()):
         raise PhoneCodeRefused
     async with transaction(rt.pool) as tx:
-        await phone_codes.lock_person(tx, person_id)
+        await _lock(tx, person_id)
         if not await phone_codes.confirm(tx, person_id, errand_id):
             raise PhoneCodeOver
         confirmed = Happening(subjects.person(person_id), "person.phone_confirmed")
@@ -92,6 +94,12 @@ async def hear(tx: Connection, errand: Errand, heard: Heard) -> None:
     if heard.state is ErrandState.DONE and heard.answer is not None:
         delivery = CodeDelivery(heard.answer.get("delivery", CodeDelivery.SENT))
     await phone_codes.set_delivery(tx, errand.id, delivery)
+
+
+async def _lock(tx: Connection, person_id: PersonId) -> LockedPerson | None:
+    """Lock a person; one who is a friend as such first, as every transaction does."""
+    await friends.lock(tx, [FriendId(person_id)])
+    return await phone_codes.lock_person(tx, person_id)
 
 
 async def _count(
