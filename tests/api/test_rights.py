@@ -20,11 +20,12 @@ from scheduler.relay import Relay
 from scheduler.retention import Retention
 from scheduler.senders.mail import Mail
 from tests.api.conftest import BOOKING, expect
+from tests.api.test_reviews import complete, rate, review
 
 ERASE, EXPORT = "/v1/desk/people/erase", "/v1/desk/people/export"
 VERA = {"person": "Vera@example.com"}
 # What identifies the customer of `tests.api.conftest.BOOKING`, and what others wrote.
-WRITTEN = ("vera, may i", "vera writes")
+WRITTEN = ("vera, may i", "vera writes", "vera was")
 MARKS = (
     *("vera b", "vera@", "vera is", "vera says", "vera called", *WRITTEN),
     *("440001739", "ring twice"),
@@ -104,6 +105,8 @@ async def complete_visit(api, clock):
         f"{at}/rating", {"stars": 5, "comment": "Vera says thanks."}, Idempotency_Key="r1"
     )
     assert rated.status_code == 201
+    said = {"stars": 5, "comment": "Vera was kind."}
+    assert (await friend.post(f"{at}/customer-review", said)).status_code == 204
     desk = await api.operator()
     assert (await desk.post(f"{at}/notes", {"text": "Vera called."})).status_code == 201
     await deliver_mails(api)
@@ -254,6 +257,7 @@ async def test_a_person_gets_everything_kept_and_no_secret(api, owner, clock):
     assert whole["visits"][0]["summary"] == "Vera is online."
     assert whole["ratings_given"][0]["comment"] == "Vera says thanks."
     assert [one["text"] for one in whole["written"]] == ["Vera writes: yes."]
+    assert [one["comment"] for one in whole["reviews_of_oneself"]] == ["Vera was kind."]
     assert len(whole["payments"]) == 1
     assert {one["act"] for one in whole["accesses"]} >= {"booking.noted"}
     [friend] = (await desk.post(EXPORT, {"person": "f1"})).json()["items"]
@@ -265,6 +269,29 @@ async def test_a_person_gets_everything_kept_and_no_secret(api, owner, clock):
     assert "token" not in str(friend["sessions"])
     acts = await owner.fetch("SELECT subject FROM audit WHERE act = 'person.exported'")
     assert [row["subject"] for row in acts] == [whole["person"]["id"], friend["person"]["id"]]
+
+
+async def test_an_export_holds_no_review_that_is_not_shown_yet(api, clock):
+    at, customer, friend = await complete(api, clock)
+    desk = await api.operator()
+
+    async def exported(person, part):
+        [whole] = (await desk.post(EXPORT, {"person": person})).json()["items"]
+        return [one["stars"] for one in whole[part]]
+
+    booking = at.rpartition("/")[2]
+    await rate(customer, at)
+    assert await exported("f1", "ratings_received") == []
+    assert await exported(booking, "ratings_given") == [4]
+    await review(friend, at)
+    assert await exported("f1", "ratings_received") == [4]
+    assert await exported(booking, "reviews_of_oneself") == [2]
+    at, _, friend = await complete(api, clock, "f2")
+    await review(friend, at)
+    other = at.rpartition("/")[2]
+    assert await exported(other, "reviews_of_oneself") == []
+    await clock.advance(api.rt.policy.review_within)
+    assert await exported(other, "reviews_of_oneself") == [2]
 
 
 async def test_an_export_lists_the_blocks_that_the_person_made_and_not_those_by_others(
@@ -306,7 +333,7 @@ async def test_customers_are_erased_when_the_time_of_the_policy_is_over(api, own
     )
     await clock.advance(timedelta(days=2))
     await retention.tick()
-    assert await rows_with(owner, MARKS[:7]) == []
+    assert await rows_with(owner, MARKS[:8]) == []
     assert await rows_with(owner, ["otto@"])
     assert not mails(api)
     assert (
@@ -350,7 +377,7 @@ async def test_a_booking_that_nobody_ended_is_cancelled_before_its_customer_is_e
     await deliver_mails(api)
     await clock.advance(api.rt.policy.customers_kept + timedelta(days=1))
     await Retention(api.rt).tick()
-    assert await rows_with(owner, MARKS[:7]) == []
+    assert await rows_with(owner, MARKS[:8]) == []
     assert await owner.fetchval("SELECT state FROM bookings") == "cancelled"
     assert not mails(api)
     await deliver_mails(api)

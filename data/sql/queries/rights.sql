@@ -64,6 +64,7 @@ SELECT jsonb_build_object(
                AND k.customer_key IN (SELECT b.customer_key FROM bookings b WHERE b.customer_id = p.id))),
   'offers', (SELECT coalesce(jsonb_agg(to_jsonb(o) ORDER BY o.offered_at), '[]') FROM offers o WHERE o.friend_id = p.id),
   'jobs', (SELECT coalesce(jsonb_agg(to_jsonb(a) ORDER BY a.awarded_at), '[]') FROM awards a WHERE a.friend_id = p.id),
+  -- What others said is exported once it is shown: nobody answers a review with another.
   'ratings_received', (SELECT coalesce(jsonb_agg(to_jsonb(r) ORDER BY r.at), '[]') FROM ratings r
                        WHERE r.friend_id = p.id AND NOT EXISTS (SELECT FROM reviews v WHERE v.booking_id = r.booking_id
                          AND v.no = r.no AND NOT v.by_friend AND v.shown_at > moment())),

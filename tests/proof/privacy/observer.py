@@ -20,8 +20,20 @@ from scheduler.senders import Result, Retry, Sent
 from tests.proof.privacy.markers import Found, MarkedPerson, Scanner
 from tests.proof.privacy.rights import Rights
 
-# The only table of personal data, and the two columns of free text about a visit.
-FREE = {("people", None), ("awards", "summary"), ("ratings", "comment")}
+# The only table of personal data, and the columns of free text that people write.
+FREE = {
+    *(("people", None), ("awards", "summary"), ("ratings", "comment")),
+    *(("thread_notes", "text"), ("customer_reviews", "comment")),
+    *(("review_notes", "reply"), ("review_notes", "report")),
+    *(("sittings", "reason"), ("files", "name")),
+    # Until the mail that confirms an address has left.
+    *(("account_mails", "name"), ("account_mails", "email")),
+}
+# Views repeat tables.
+TABLES = """
+SELECT table_name AS name FROM information_schema.tables
+WHERE table_schema = 'tekkie' AND table_type = 'BASE TABLE'
+"""
 
 
 @dataclass(frozen=True)
@@ -50,22 +62,27 @@ class Observer:
     answers: Counter[int] = field(default_factory=Counter)
     scanned: Counter[str] = field(default_factory=Counter)
     is_mail_failing: bool = False
+    words: dict[str, set[str]] = field(default_factory=dict)
+    """Words that stand in one text each, and the readers who may see it now."""
+    read: set[tuple[str, str]] = field(default_factory=set)
+    mails: list[str] = field(default_factory=list)
 
     async def create_readers(self, friends: dict[str, FriendId]) -> None:
         """Create a credential for every reader."""
         for who, friend_id in friends.items():
-            await self._add_reader(
+            await self.add_reader(
                 who, "friend", await sessions.create_token(self.rt, PersonId(friend_id))
             )
         desk = self.people["desk"]
         person = await sessions.add_operator(self.rt, desk.name, desk.email, Language.EN)
-        await self._add_reader("desk", "operator", await sessions.create_token(self.rt, person))
+        await self.add_reader("desk", "operator", await sessions.create_token(self.rt, person))
         for name in ("shop", "other shop"):
             partner, key = await accounts.add(self.rt, name)
-            await self._add_reader(name, "partner", key, str(partner.id))
+            await self.add_reader(name, "partner", key, str(partner.id))
         self.kinds["nobody"], self.names["nobody"] = "anybody", "nobody"
 
-    async def _add_reader(self, who: str, kind: str, token: str, name: str | None = None) -> None:
+    async def add_reader(self, who: str, kind: str, token: str, name: str | None = None) -> None:
+        """Add somebody who reads with this token; `name` is whose data are their own."""
         self.tokens[who], self.kinds[who], self.names[who] = token, kind, name or who
 
     def add_customer(self, who: str, link: str) -> None:
@@ -102,6 +119,10 @@ class Observer:
     async def scan(self, kind: str, who: str, where: str, text: str) -> None:
         """Search for markers that this reader may not see now."""
         self.scanned[kind] += 1
+        for word in [one for one in self.words if one in text]:
+            self.read.add((word, who))
+            if who not in self.words[word] or kind.startswith(("mail", "push", "sms")):
+                self.leaks.append(Leak(f"{kind} {who}", where, Found(word, "text")))
         if found := self.scanner.find(text):
             allowed = await self.rights.of(kind, who)
             self.leaks += [Leak(f"{kind} {who}", where, one) for one in found - allowed]
@@ -109,7 +130,9 @@ class Observer:
     async def read_everything(self, bookings: list[str], readers: list[str]) -> None:
         """Read every path as each of these readers, their own resources and others'."""
         mine = ("/v1/me/offers", "/v1/me/jobs", "/v1/me/why", "/v1/me/profile", "/v1/bookings")
+        mine = (*mine, "/v1/me/messages", "/v1/me/files")
         about = ("", "/events", "/appointment.ics", "/decisions")
+        about = (*about, "/messages", "/reviews", "/friend", "/files")
         for who in readers:
             if self.kinds[who] in ("friend", "partner", "operator"):
                 for path in mine:
@@ -117,6 +140,9 @@ class Observer:
             for booking in bookings:
                 for path in about:
                     await self.get(who, f"/v1/bookings/{booking}{path}")
+                if self.kinds[who] == "operator":
+                    await self.get(who, f"/v1/desk/bookings/{booking}/messages")
+                    await self.get(who, "/v1/desk/reviews")
             # Relations to rows are counted even where nothing was read.
             await self.rights.of(self.kinds[who], self.names[who])
         for path in ("/metrics", "/readyz", "/healthz"):
@@ -128,14 +154,13 @@ class Observer:
             return Retry(f"the mail server asks to wait: 451 {len(to)}")
         who = next(one for one in self.people.values() if one.email == to)
         kind = "mail to a friend" if who.who.startswith("f") else "mail to a customer"
-        await self.scan(kind, who.who, f"mail {mail['Subject']}", _decode(mail.as_bytes()))
+        self.mails.append(_decode(mail.as_bytes()))
+        await self.scan(kind, who.who, f"mail {mail['Subject']}", self.mails[-1])
         return Sent()
 
     async def scan_tables(self) -> None:
         """Scan every table: personal data may be in `people` alone."""
-        tables = await self.owner.fetch(
-            "SELECT table_name AS name FROM information_schema.tables WHERE table_schema = 'tekkie'"
-        )
+        tables = await self.owner.fetch(TABLES)
         for name in (row["name"] for row in tables):
             if (name, None) in FREE:
                 continue
@@ -146,7 +171,13 @@ class Observer:
             self.scanned["rows"] += len(rows)
             for row in rows:
                 found = self.scanner.find(row[0])
+                found |= {Found(word, "text") for word in self.words if _holds(row[0], word)}
                 self.leaks += [Leak("the database", f"table {name}", one) for one in found]
+
+
+def _holds(row: str, word: str) -> bool:
+    """Whether a row as JSON holds a word, also within bytes."""
+    return word in row or word.encode().hex() in row
 
 
 def _decode(mail: bytes) -> str:

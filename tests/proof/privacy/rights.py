@@ -27,7 +27,7 @@ RIGHTS: Mapping[tuple[str, str], tuple[frozenset[str], frozenset[str]]] = {
     ("partner", "own, nobody holds it"): (NOTHING, NOTHING),
     ("partner", "own, held or done"): (NOTHING, FIRST_NAME),
     ("partner", "another's"): (NOTHING, NOTHING),
-    ("operator", "nobody holds it"): (ALL, NOTHING),
+    ("operator", "nobody holds it"): (ALL, FIRST_NAME),
     ("operator", "held or done"): (ALL, FIRST_NAME),
     ("mail to a customer", "own, nobody ever held it"): (CALENDAR_FILE, NOTHING),
     ("mail to a customer", "own, somebody has held it"): (CALENDAR_FILE, FIRST_NAME),
@@ -56,13 +56,19 @@ class Rights:
         self._owner = owner
         self._lock = asyncio.Lock()
         self._who = emails
+        self.family: dict[str, set[str]] = {}
+        """Whose data a reader may see, all of them, beside what a booking allows."""
         self.used: set[tuple[str, str]] = set()
 
     async def of(self, kind: str, who: str) -> set[Found]:
         """The markers that this reader may see; `who` is the name of a person or partner."""
-        allowed = {Found(who, part) for part in ALL} if kind in ("friend", "operator") else set()
+        own = kind in ("friend", "operator", "account")
+        allowed = {Found(who, part) for part in ALL} if own else set()
+        allowed |= {Found(one, part) for one in self.family.get(who, ()) for part in ALL}
+        kind = "customer" if kind == "account" else kind
         if kind.startswith("mail"):
-            allowed = {Found(who, "email"), Found(who, "first_name")}
+            named = {who, *self.family.get(who, ())}
+            allowed = {Found(who, "email"), *(Found(one, "first_name") for one in named)}
         async with self._lock:
             rows = await self._owner.fetch(RELATIONS)
         for row in rows:
@@ -71,7 +77,9 @@ class Rights:
             self.used.add(relation)
             of_customer, of_friend = RIGHTS[relation]
             allowed |= {Found(customer, part) for part in of_customer}
-            friends = {self._who[email] for email in row["ever"]} if "mail" in kind else {holder}
+            # The desk reads the messages of former friends as well.
+            former = "mail" in kind or kind == "operator"
+            friends = {self._who[email] for email in row["ever"]} if former else {holder}
             allowed |= {Found(one, part) for one in friends if one for part in of_friend}
         return allowed
 

@@ -14,15 +14,18 @@ from typer.testing import CliRunner
 
 from api.cli.root import app as tekkie
 from api.schemas import presenters
+from api.server.adapters import build_ports
 from api.server.app import create_app
 from api.server.logging import NOISY, configure_logging
 from data import db
 from data.enums import Channel
+from dispatch.rules.jobs import reviews as review_rules
 from scheduler.relay import Relay
 from scheduler.senders.mail import Mail
 from scheduler.senders.push import Push
 from tests.api.streams import serve_app
 from tests.builders import ZURICH, friend_row, import_friends, north
+from tests.proof.privacy import words
 from tests.proof.privacy.markers import MarkedPerson, Scanner, booking_body, create_person
 from tests.proof.privacy.observer import Leak, Observer, read_stream, wait_for_line
 from tests.proof.privacy.rights import RIGHTS, Rights
@@ -32,6 +35,8 @@ from tests.receiver import PushService, push_service
 
 FRIENDS, CUSTOMERS = 8, 90
 WITH_PHONES = ("f2", "f4")
+# An operator, and a minor who applies with a guardian.
+OTHERS = [("desk", 999, ZURICH), ("a1", 300, ZURICH), ("g1", 301, ZURICH)]
 ENDS = ("missed deadline", "hand-back", "the desk", "incomplete visit", "the customer")
 TOTALS: dict[str, int] = {}
 pytestmark = pytest.mark.timeout(900)
@@ -44,7 +49,7 @@ def people() -> dict[str, MarkedPerson]:
     customers = [(f"c{n}", 200 + n, north(-10 * n)) for n in range(1, CUSTOMERS + 1)]
     return {
         who: create_person(who, number, point)
-        for who, number, point in [*friends, *customers, ("desk", 999, ZURICH)]
+        for who, number, point in [*friends, *customers, *OTHERS]
     }
 
 
@@ -173,6 +178,43 @@ async def test_no_reader_gets_what_they_may_not_see(scenarios, log, owner, peopl
     add_totals(observer, len(log.getvalue()))
 
 
+async def test_what_people_write_is_read_by_those_it_is_for_alone(scenarios):
+    observer = scenarios.observer
+    observer.rt.settings = observer.rt.settings.model_copy(update={"sms_provider": "folder"})
+    observer.http._transport.app.state.ports = build_ports(observer.rt)
+    customer, at = await words.write_to_each_other(scenarios)
+    await words.open_account(scenarios, customer)
+    await words.review_each_other(scenarios, customer, at)
+    friend = scenarios.winner
+    await words.upload_and_sit(scenarios, friend, customer)
+    await words.confirm_number(scenarios, friend)
+    await words.apply_with_guardian(scenarios)
+    assert observer.leaks == [], observer.leaks
+    # A text was seen by those who may see it, or nothing would be proven.
+    assert observer.read >= {
+        *((word, "desk") for word in (words.FRIEND_SAID, words.CUSTOMER_SAID, words.REPORTED)),
+        *((word, customer) for word in (words.FRIEND_SAID, words.RATED, words.REVIEWED)),
+        *((word, friend) for word in (words.RATED, words.REVIEWED, words.REPLIED, words.REASON)),
+        (words.FILE_NAME, friend),
+    }
+
+
+async def test_a_planted_leak_of_what_people_write_is_found(scenarios, monkeypatch):
+    observer = scenarios.observer
+    with monkeypatch.context() as planted:
+        planted.setattr(review_rules, "is_shown", lambda review, now: True)
+        customer, at = await words.write_to_each_other(scenarios)
+        await words.review_each_other(scenarios, customer, at)
+    found = {(leak.found.who, leak.reader.split()[0]) for leak in observer.leaks}
+    assert (words.REVIEWED, "customer") in found
+    observer.leaks.clear()
+    letter = "UPDATE messages SET problem = $1 WHERE id = (SELECT id FROM messages LIMIT 1)"
+    await observer.owner.execute(letter, f"550 {words.FRIEND_SAID}")
+    await observer.scan_tables()
+    assert {leak.where for leak in observer.leaks} == {"table messages"}
+    observer.leaks.clear()
+
+
 async def cause_database_error(scenarios: Scenarios) -> None:
     """Make PostgreSQL refuse a customer, which quotes the whole row in its error."""
     one = scenarios.observer.people[f"c{scenarios.next_customer}"]
@@ -225,7 +267,7 @@ def test_the_command_line_names_nobody_it_was_not_asked_about(
     head = "ref,name,email,phone,lat,lon,radius_km,certificates,languages,tier,capacity\n"
     file.write_text(head + "\n".join(rows), encoding="utf-8")
     outputs = []
-    for words in (
+    for arguments in (
         ("friends", "import", str(file)),
         ("doctor",),
         ("doctor", "--json"),
@@ -234,8 +276,8 @@ def test_the_command_line_names_nobody_it_was_not_asked_about(
         ("backup", str(tmp_path / "one.backup")),
         ("settings",),
     ):
-        done = CliRunner().invoke(tekkie, list(words))
-        outputs.append((words, done.output + done.stderr))
+        done = CliRunner().invoke(tekkie, list(arguments))
+        outputs.append((arguments, done.output + done.stderr))
     (_, of_import), *rest = [(words, scanner.find(text)) for words, text in outputs]
     assert [(words, found) for words, found in rest if found] == []
     # Somebody who imports a file is shown the wrong cells of it, and no others.
