@@ -165,7 +165,7 @@ async def upload_and_sit(s: Scenarios, friend: str, customer: str) -> None:
     answer = await observer.post("desk", f"/v1/desk/practical-checks/{sitting}", decided)
     assert answer.status_code in (200, 204), answer.text
     for reader in list(observer.kinds):
-        for path in ("/v1/me/exams", f"/v1/sittings/{sitting}", "/v1/desk/practical-checks"):
+        for path in ("/v1/me/exams", f"/v1/me/sittings/{sitting}", "/v1/desk/practical-checks"):
             await observer.get(reader, path)
     await read_all(s)
 
