@@ -74,6 +74,7 @@ class TimerKind(StrEnum):
     CERTIFICATE_ENDING = "certificate_ending"
     SITTING_DUE = "sitting_due"
     CONTACT_CONTESTED = "contact_contested"
+    REVIEW_DUE = "review_due"
 
 
 class Outcome(StrEnum):

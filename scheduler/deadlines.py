@@ -38,7 +38,7 @@ from pathlib import Path
 
 from dispatch.flows import maintenance
 from dispatch.flows.jobs import commands
-from dispatch.flows.people import certificates, exams
+from dispatch.flows.people import certificates, exams, review_requests
 from dispatch.runtime import Runtime
 
 log = logging.getLogger(__name__)
@@ -223,10 +223,9 @@ class Deadlines:
 async def sweep(rt: Runtime) -> int:
     """Act on all due timers, of at most five thousand bookings and friends; returns how many."""
     acted = 0
-    flows = (commands.fire_due_timers, exams.fire_due_timers, certificates.fire_due_timers)
-    for fire_due_timers in flows:
+    for flow in (commands, exams, certificates, review_requests):
         for _ in range(BATCHES_MAX):
-            count = await fire_due_timers(rt, BATCH)
+            count = await flow.fire_due_timers(rt, BATCH)
             acted += count
             if count == 0:
                 break

@@ -73,6 +73,11 @@ from dispatch.rules.people.phone_codes import (
     TooManyTexts,
 )
 from dispatch.rules.people.push_endpoints import EndpointRefused
+from dispatch.rules.people.review_requests import (
+    ReviewAnswered,
+    ReviewAskedAlready,
+    ReviewByAnother,
+)
 from dispatch.rules.refusals import NotFound, Refused
 from dispatch.rules.trust.base_moves import BaseMovedLately
 from dispatch.rules.trust.files import EvidenceOver, TooManyFiles
@@ -143,6 +148,9 @@ REFUSALS: Mapping[type[Refused], int] = {
     SittingOver: 409,
     TooManyAnswers: 409,
     PracticalNotDue: 409,
+    ReviewAnswered: 409,
+    ReviewAskedAlready: 409,
+    ReviewByAnother: 409,
     TooManyFiles: 409,
     EvidenceOver: 422,
     NoTextsSent: 503,

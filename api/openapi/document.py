@@ -93,6 +93,10 @@ CALENDAR: Final[dict[str, Any]] = {
     "description": "An iCalendar file (RFC 5545).",
     "content": {"text/calendar": {"schema": TEXT}},
 }
+TABLE: Final[dict[str, Any]] = {
+    "description": "A table in CSV (RFC 4180).",
+    "content": {"text/csv": {"schema": TEXT}},
+}
 PICTURE: Final[dict[str, Any]] = {
     "description": "A picture.",
     "content": {"image/jpeg": {"schema": {"type": "string", "format": "binary"}}},

@@ -16,14 +16,22 @@ DESK_LISTS: Final = (
     *("find_friends", "import_friends", "list_partners", "add_partner"),
     "list_all_packages",
     *("export_person", "erase_person", "list_my_passkeys", "list_reported_reviews"),
-    *("list_practical_checks", "list_exams", "list_applications"),
+    *("list_practical_checks", "list_exams", "list_applications", "list_review_requests"),
     *("list_companies", "add_company"),
 )
 FIRST_PARTNER: Final = {"partner_id": "$response.body#/items/0/id"}
 BY_KEY: Final = {"partner_id": "$response.body#/id", "prefix": "$response.body#/prefix"}
 BY_FILE: Final = {"file_id": "$response.body#/id"}
 OF_PERSON: Final = ("read_journal_of_person", "list_files_of_person", "confirm_identity")
-OF_PROFILE: Final = ("upload_my_file", "preview_my_profile", "show_my_level")
+OF_PROFILE: Final = (
+    "upload_my_file",
+    "preview_my_profile",
+    "show_my_level",
+    "list_my_review_requests",
+    "export_my_own_data",
+    "export_my_own_table",
+    "ask_review",
+)
 FIRST_FRIEND: Final = {"friend_id": "$response.body#/items/0/id"}
 FIRST_CERTIFICATE: Final = {
     "friend_id": "$response.body#/id",
@@ -89,6 +97,10 @@ LINKS: Final[Mapping[str, tuple[tuple[Mapping[str, str], tuple[str, ...]], ...]]
     "get_booking": ((BY_ID, (*BOOKING[1:], "get_invitation")), ({}, ("follow_live",))),
     "find_bookings": ((FIRST_ITEM, ("open_booking", "list_neighbours", "note_booking")),),
     "open_booking": ((BY_ID, ("list_neighbours", "note_booking", *DESK)),),
+    "list_review_requests": (
+        ({"request_id": "$response.body#/items/0/id"}, ("answer_review_request",)),
+        ({"person_id": "$response.body#/items/0/friend_id"}, ("note_review_request",)),
+    ),
     "list_errands": (({"errand_id": "$response.body#/items/0/id"}, ("retry_errand",)),),
     "list_messages": (({"message_id": "$response.body#/items/0/id"}, ("send_message_again",)),),
     "upload_my_file": ((BY_FILE, ("open_file", "remove_file")), ({}, ("list_my_files",))),

@@ -451,6 +451,12 @@ class RatingSummary(ResponseModel):
     count: int
 
 
+class FriendExportResponse(ResponseModel):
+    """Everything kept about a friend."""
+
+    items: list[dict[str, Any]]
+
+
 class ProfileResponse(ResponseModel):
     """All data about a friend that they may see; `timezone` is the IANA zone of their market."""
 

@@ -23,6 +23,7 @@ from api.routes import (
     coverage,
     earnings,
     exams,
+    exports,
     files,
     jobs,
     levels,
@@ -36,6 +37,7 @@ from api.routes import (
     places,
     profile,
     quotes,
+    review_requests,
     reviews,
     sessions,
 )
@@ -53,6 +55,7 @@ from api.routes.desk import messages as desk_messages
 from api.routes.desk import packages as desk_packages
 from api.routes.desk import partners as desk_partners
 from api.routes.desk import people as desk_people
+from api.routes.desk import review_requests as desk_review_requests
 from api.routes.desk import reviews as desk_reviews
 from api.server.adapters import build_ports
 from dispatch.runtime import Runtime
@@ -73,6 +76,8 @@ ROUTERS = (
     reviews.of_friends,
     reviews.router,
     exams.router,
+    exports.router,
+    review_requests.router,
     files.uploads,
     files.router,
     profile.router,
@@ -95,6 +100,7 @@ ROUTERS = (
     desk_people.router,
     desk_journals.router,
     desk_reviews.router,
+    desk_review_requests.router,
     sessions.router,
     passkeys.router,
     account.router,

@@ -79,7 +79,8 @@ class PersonContext:
     """The recipient of a message about a person, with the data of its entry of the journal.
 
     `email` is None once the recipient's data is erased; `certificate` is the name, in the language
-    of the recipient, of the one that the entry names.
+    of the recipient, of the one that the entry names; `reasons` are those of the answer to its
+    request.
     """
 
     now: datetime
@@ -88,6 +89,7 @@ class PersonContext:
     email: str | None
     language: Language
     certificate: str | None
+    reasons: str | None
 
 
 Context = MessageContext | PersonContext
@@ -107,6 +109,7 @@ async def person_contexts(
             email=row["email"],
             language=Language(row["language"]),
             certificate=row["certificate"],
+            reasons=row["reasons"],
         )
         for row in await tx.fetch(sql.person_contexts, ids)
     }

@@ -66,6 +66,12 @@ def _people(rows: list[Any]) -> list[FoundPerson]:
     ]
 
 
+async def by_id(tx: Connection, person_id: PersonId) -> list[FoundPerson]:
+    """Return the person with this id and no other; nobody if it is erased."""
+    found = await tx.fetch(sql.by_word, "", person_id)
+    return [one for one in _people(found) if one.id == person_id]
+
+
 async def of_account(tx: Connection, account_id: PersonId) -> list[FoundPerson]:
     """Return the account, first, and the customers of its bookings; nobody if it is erased."""
     return _people(await tx.fetch(sql.of_account, account_id))

@@ -98,6 +98,11 @@ def to_company(name: str, facts: str, valid: Validity = Validity.ALWAYS) -> Temp
     return _letter(Audience.COMPANY, name, facts, valid)
 
 
+def to_desk(name: str, facts: str) -> Template:
+    """A letter to an operator, stating these facts."""
+    return _letter(Audience.DESK, name, facts)
+
+
 def to_phone(name: str, facts: str | None, valid: Validity = Validity.ALWAYS) -> Template:
     """A push to a friend, with the facts of the letter that replaces it; None: no letter does."""
     return Template(

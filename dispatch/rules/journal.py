@@ -23,10 +23,12 @@ from dispatch.rules.declarations import (
     Shape,
     Template,
     UndeclaredData,
+    to_desk,
     to_friend,
 )
 
 FIELDS: Final[Mapping[str, Field]] = {
+    "about": Field(Shape.CODE),
     "before": Field(Shape.CODE),
     "by_friend": Field(Shape.FLAG),
     "capacity_max": Field(Shape.COUNT),
@@ -42,9 +44,11 @@ FIELDS: Final[Mapping[str, Field]] = {
     "level": Field(Shape.COUNT),
     "level_before": Field(Shape.COUNT),
     "members": Field(Shape.COUNT),
+    "outcome": Field(Shape.CODE),
     "prefix": Field(Shape.CODE),
     "radius_max_m": Field(Shape.COUNT),
     "reasons": Field(Shape.CODES),
+    "request": Field(Shape.ID),
     "role": Field(Shape.CODE),
     "until": Field(Shape.MOMENT),
 }
@@ -129,6 +133,11 @@ JOURNAL: Final[Mapping[str, EntryKind]] = {
     "company.dispatcher_removed": _person("company"),
     "company.technician_added": _person("company"),
     "company.technician_removed": _person("company"),
+    "review.asked": _person("about until", (to_friend("review_asked", "until"), _always)),
+    "review.answered": _person(
+        "about outcome request", (to_friend("review_answered", "reasons"), _always)
+    ),
+    "review.due": _person("until", (to_desk("review_due", "until"), _always)),
     "identity.seen": _person("document until"),
     "operator.added": _person("role"),
     "operator.role_set": _person("role"),

@@ -63,6 +63,8 @@ class Policy:
     More time in an exam is `exam_more_time_percent` more; after all attempts at one the next begin
     `exam_long_wait` later. A person uploads `uploads_per_day` pictures, keeps `evidence_max` unseen
     pieces of evidence for `evidence_kept` at most, and a job has `results_per_job` pictures.
+    Who asks a person to look at a decision again is answered within `review_answered_within`; the
+    desk is reminded `review_reminded_before` the end.
     An errand is parked after `errand_attempts`. Of codes by SMS a number, a network and a person
     each get `phone_codes_max` within `phone_codes_within`.
     A job is offered to friends of `least_level` and above. A level is looked at `level_every`, with
@@ -137,6 +139,8 @@ class Policy:
     evidence_max: int = 6
     evidence_kept: timedelta = timedelta(days=30)
     results_per_job: int = 12
+    review_answered_within: timedelta = timedelta(days=14)
+    review_reminded_before: timedelta = timedelta(days=3)
     exam_more_time_percent: int = 50
     exam_long_wait: timedelta = timedelta(days=90)
     errand_attempts: int = 8
@@ -226,6 +230,8 @@ class Policy:
             raise ValueError(f"jobs_per_day and hand_backs_per_day must be 0 to {DAY_LIMIT_MAX}")
         if not (1 <= self.capacity_max <= 20 and 500 <= self.radius_max_m <= 100_000):
             raise ValueError("capacity_max must be 1 to 20, radius_max_m 500 to 100000")
+        if not timedelta(0) < self.review_reminded_before < self.review_answered_within:
+            raise ValueError("review_reminded_before must lie between 0 and review_answered_within")
 
     def _check_trust(self) -> None:
         if min(self.confirm_within, self.confirmed_for) <= timedelta(0) or self.wrong_codes_max < 1:
@@ -389,6 +395,7 @@ FOR_ALL: Final = frozenset(
     | {"messages_kept", "messages_within", "messages_per_author", "letter_after", "letters_every"}
     | {"messages_for", "customers_kept", "mails_kept", "agree_within", "early_departure"}
     | {"uploads_per_day", "evidence_max", "evidence_kept"}
+    | {"review_answered_within", "review_reminded_before"}
     | {"errand_attempts", "errands_kept", "phone_code_life", "phone_code_tries"}
     | {"phone_codes_max", "phone_codes_within"}
     | {"jobs_per_day", "hand_backs_per_day", "capacity_max", "radius_max_m"}

@@ -96,6 +96,7 @@ KINDS: Final[Mapping[str, Kind]] = {
     "level_before": Kind.TEXT,
     "area": Kind.TEXT,
     "first_name": Kind.TEXT,
+    "reasons": Kind.TEXT,
     "pay": Kind.MONEY,
     "price": Kind.MONEY,
     "expires_at": Kind.MOMENT,

@@ -74,6 +74,8 @@ class Content:
             known["link"] = f"{self.base_url}/exam/{about.entry_data['certificate']}"
         if "level" in about.entry_data:
             known["link"] = f"{self.base_url}/friend/profile"
+        if about.reasons is not None:
+            known["reasons"] = about.reasons
         for name, value in about.entry_data.items():
             shape = ENTRY_FIELDS[name].shape if name in ENTRY_FIELDS else None
             if shape is Shape.MOMENT:

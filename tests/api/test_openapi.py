@@ -129,6 +129,7 @@ OF_BOOKINGS = {
     *("complete_work", "contest_completion", "rate_booking", "report_incomplete", "hand_back"),
     *("redispatch_booking", "award_booking", "note_booking"),
 }
+OF_REQUESTS = {"ask_review", "answer_review_request", "note_review_request"}
 
 
 class Story:
@@ -204,6 +205,7 @@ async def test_the_examples_of_bookings_work_through_a_whole_life_cycle(api, clo
 
 async def test_the_examples_of_people_and_of_the_desk_work(api):
     others = OF_BOOKINGS | OF_PICTURES | OF_ACCOUNT | OF_REVIEWS | OF_JOINING | OF_COMPANIES
+    others |= OF_REQUESTS
     story, desk = Story(api, examples().keys() - others), await api.operator()
     at_friend = f"/v1/desk/friends/{api.friends['f6']}"
     await story.run("set_friend_state", desk, f"{at_friend}/state")
@@ -235,6 +237,16 @@ async def test_the_examples_of_an_account_work(api):
     await story.run("change_my_account", me, "/v1/account", "PUT")
     refused = await me.post("/v1/account/passkeys", story.bodies.pop("add_account_passkey"))
     expect(refused, 422, "passkey-refused")
+
+
+async def test_the_examples_of_requests_for_review_work(api):
+    result, desk = examples(), await api.operator()
+    asked = await (await api.friend("f1")).post("/v1/me/review-requests", result["ask_review"])
+    assert asked.status_code == 201, asked.text
+    at = f"/v1/desk/review-requests/{asked.json()['id']}/answer"
+    assert (await desk.post(at, result["answer_review_request"])).status_code == 204
+    at = f"/v1/desk/people/{api.friends['f1']}/review-requests"
+    assert (await desk.post(at, result["note_review_request"])).status_code == 201
 
 
 async def test_the_examples_of_pictures_work(api):

@@ -1,6 +1,8 @@
 """The rights of a person: export, erasure on request and by policy, and what the law keeps."""
 
 import asyncio
+import csv
+import io
 import re
 from datetime import timedelta
 from uuid import UUID
@@ -536,3 +538,19 @@ async def test_only_an_admin_exports_and_erases(api, role):
     desk = await api.operator(role)
     for path in (ERASE, EXPORT):
         expect(await desk.post(path, VERA), 403, "forbidden")
+
+
+async def test_a_friend_takes_along_what_is_kept_in_json_or_as_a_table(api, owner):
+    await owner.execute("UPDATE people SET name = '=1+1' WHERE id = $1", api.friends["f1"])
+    me = await api.friend("f1")
+    [whole] = (await me.get("/v1/me/export")).json()["items"]
+    assert (whole["person"]["name"], whole["friend"]["ref"]) == ("=1+1", "f1")
+    answer = await me.get("/v1/me/export.csv")
+    assert answer.headers["content-type"] == "text/csv; charset=utf-8"
+    assert "attachment" in answer.headers["content-disposition"]
+    rows = list(csv.reader(io.StringIO(answer.text.removeprefix("\ufeff"))))
+    assert ["1", "person", "1", "name", "'=1+1"] in rows
+    assert ["1", "friend", "1", "ref", "f1"] in rows
+    assert not any("token_sha256" in field for row in rows for field in row)
+    looks = "SELECT count(*) FROM audit WHERE act = 'person.exported' AND subject = $1"
+    assert await owner.fetchval(looks, str(api.friends["f1"])) == 2

@@ -28,6 +28,7 @@ AWARDS = {"won": id_(600), "done": id_(601), "new": id_(602)}
 FILES = {"photo": id_(800), "bare": id_(801)}
 ERRANDS = {n: id_(820 + n) for n in (1, 2)}
 OPERATOR = id_(810)
+REQUEST = id_(811)
 NEW = id_(900)
 POLICY = id_(901)
 SITTING = id_(902)
@@ -379,6 +380,20 @@ def rows() -> dict[str, dict[str, Any]]:
             "decided_by": OPERATOR,
             "hidden": "insult",
         },
+        "review_requests": {
+            "id": NEW,
+            "friend_id": FRIENDS[2],
+            "about": "limits",
+            "text": "I have time for more.",
+            "asked_at": NOW,
+            "due_at": NOW + HOUR,
+            "reminded_at": None,
+            "decided_by": None,
+            "answered_at": None,
+            "answered_by": None,
+            "outcome": None,
+            "reasons": None,
+        },
         "files": {
             "id": NEW,
             "kind": "photo",
@@ -557,6 +572,7 @@ async def _complete_booking(tx: asyncpg.Connection) -> None:
     await insert_row(tx, "operators", id=OPERATOR)
     await insert_row(tx, "customer_reviews", booking_id=BOOKINGS["done"])
     await insert_row(tx, "review_notes", by_friend=False)
+    await insert_row(tx, "review_requests", id=REQUEST, about="level")
     for name, file in FILES.items():
         kind = "photo" if name == "photo" else "evidence"
         await insert_row(tx, "files", id=file, kind=kind, person_id=FRIENDS[2])

@@ -266,6 +266,9 @@ async def test_axe_finds_nothing_on_any_view(desk, site, owner):
     booking, _ = await site.api.win("f1")
     await owner.execute("UPDATE messages SET state = 'parked', problem = 'mailbox full'")
     await site.api.partner()
+    asked = {"about": "limits", "text": "I have time for more."}
+    friend = await site.api.friend("f2")
+    assert (await friend.post("/v1/me/review-requests", asked)).status_code == 201
     page = await desk(reduced_motion="reduce")
     light, dark = (DESK, "light"), (PHONE, "dark")
 
@@ -284,13 +287,40 @@ async def test_axe_finds_nothing_on_any_view(desk, site, owner):
         ("/desk/partners", "Partners"),
         ("/desk/packages", "Catalogue"),
         ("/desk/applicants", "Applicants"),
+        ("/desk/exams", "Practical checks"),
+        ("/desk/reviews", "Reported reviews"),
+        ("/desk/requests", "Requests for review"),
     ]:
         await page.emulate_media(color_scheme="light", reduced_motion="reduce")
         await turn_to(page, path)
         await page.get_by_role("heading", name=title, level=2).wait_for()
         await examine_once_filled(light, dark)
+    await answer_request(page, friend)
+    await read_messages(page, booking)
     # A map that changes its colours while it loads warns of images that are about to come.
     for look in (light, dark):
         await page.emulate_media(color_scheme=look[1], reduced_motion="reduce")
         await page.goto("/desk/map", wait_until="load")
         await examine_once_filled(look)
+
+
+async def answer_request(page, friend):
+    """Answer what a friend asks a person to look at, found by the menu of a phone."""
+    await page.set_viewport_size(PHONE)
+    await page.goto("/desk/list")
+    await page.get_by_role("button", name="More").click()
+    await page.get_by_role("dialog").get_by_role("button", name="Community").click()
+    await page.get_by_role("button", name="Requests for review").click()
+    await page.get_by_label("Reasons").fill("You may take ten jobs now.")
+    await page.get_by_role("button", name="Change the decision").click()
+    await page.get_by_text("No open requests").wait_for()
+    [mine] = (await friend.get("/v1/me/review-requests")).json()["items"]
+    assert (mine["outcome"], mine["reasons"]) == ("changed", "You may take ten jobs now.")
+    await page.set_viewport_size(DESK)
+
+
+async def read_messages(page, booking):
+    """The messages of the two are read by a click alone, which is recorded."""
+    await page.goto(f"/desk/list?booking={booking['id']}")
+    await page.get_by_role("button", name="Read the messages").click()
+    await page.get_by_text("No messages yet").wait_for()

@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 
+from tests.pictures import picture
 from tests.web.conftest import show
 from tests.web.phones import phone
 
@@ -56,6 +57,7 @@ async def test_a_whole_job_on_a_phone_from_the_offer_to_the_signature(tabs, site
     await page.get_by_role("button", name="Finish").tap()
     assert (await customer_view(site, booking))["state"] == "under_way"
 
+    await add_picture(page, site, booking)
     await page.get_by_role("button", name="Finish the job").tap()
     await page.get_by_text("Write in one sentence").wait_for()
     await page.get_by_label("What did you do?").fill("Router connected.")
@@ -84,6 +86,15 @@ async def talk(page, site, booking):
     answer = page.locator("ol li", has_text=hostile)
     await answer.wait_for(timeout=5000)
     assert await answer.locator("img, a").count() == 0
+
+
+async def add_picture(page, site, booking):
+    """Add a picture of the result, which the customer sees too."""
+    content = {"name": "router.jpg", "mimeType": "image/jpeg", "buffer": picture()}
+    await page.locator("main input[type=file]").set_input_files(content)
+    await page.get_by_role("img", name="Picture router.jpg").wait_for()
+    seen = await site.api.client(booking["token"]).get(f"/v1/bookings/{booking['id']}/files")
+    assert [one["name"] for one in seen.json()["items"]] == ["router.jpg"]
 
 
 async def agree(page):

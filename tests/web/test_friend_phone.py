@@ -241,6 +241,27 @@ async def test_changes_of_the_profile_are_saved(tabs, site):
     after = (await profile())["base"]
     assert after["lat"] > before["lat"]
     assert after["lon"] == pytest.approx(before["lon"], abs=1e-6)
+    await ask_for_review(page, friend)
+
+
+async def ask_for_review(page, friend):
+    """Ask a person to look again, see oneself as others do, and take everything along."""
+    ask = page.get_by_role("button", name="Ask for a review")
+    await ask.tap()
+    await page.get_by_text("Write in a few words").wait_for()
+    await page.get_by_label("What is it about?").select_option("limits")
+    await page.get_by_label("What should we look at?").fill("I have time for more.")
+    await ask.tap()
+    await page.get_by_text("Answer by 16 Mar 2026").wait_for()
+    [asked] = (await friend.get("/v1/me/review-requests")).json()["items"]
+    assert (asked["about"], asked["text"]) == ("limits", "I have time for more.")
+    await page.get_by_text("How others see you").tap()
+    await page.get_by_text("No review with words yet").wait_for()
+    await examine_at(page, (PHONE, "light"), (DESK, "dark"))
+    for name, file in (("as JSON", "tekkie.json"), ("as a table", "tekkie.csv")):
+        async with page.expect_download() as saved:
+            await page.get_by_text(f"Download {name}").click()
+        assert (await saved.value).suggested_filename == file
 
 
 async def test_hours_holidays_and_areas_are_saved(tabs, site):

@@ -27,6 +27,8 @@ from data.enums import (
 from data.markets import Language
 from data.records.exams import SittingState
 from data.records.files import Document
+from data.records.review_requests import ReviewSubject
+from data.records.reviews import HideReason
 from data.seed.catalogue import load
 from data.store.desk import Queue
 from data.store.push_subscriptions import PhoneProblem
@@ -114,6 +116,9 @@ CODES: Mapping[tuple[str, str], Iterable[str]] = {
     ("desk", "standing"): [f"{state}{end}" for state in OF_STATE for end in ("", "_text")],
     ("desk", "state"): BookingState,
     ("desk", "errand"): ERRANDS,
+    ("desk", "about"): ReviewSubject,
+    ("friend", "about"): ReviewSubject,
+    ("desk", "hide"): HideReason,
     ("desk", "journal"): JOURNAL,
     ("desk", "template"): {name for _, name in {**TEMPLATES, **journal.TEMPLATES}},
     ("desk", "tier"): Tier,

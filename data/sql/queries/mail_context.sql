@@ -1,12 +1,13 @@
 -- name: person_contexts
 -- The same for messages about a person. The certificate is the one that the entry names.
 SELECT m.id, moment() AS now, CASE WHEN r.erased_at IS NULL THEN r.email END AS email, r.language, f.market, j.data,
-       c.texts ->> r.language::text AS certificate
+       c.texts ->> r.language::text AS certificate, q.reasons
 FROM messages m
 JOIN journal j ON j.subject_kind = m.subject_kind AND j.subject_id = m.subject_id AND j.seq = m.seq
 JOIN people r ON r.id = m.recipient_id
 LEFT JOIN friends f ON f.id = r.id
 LEFT JOIN certificates c ON c.code = j.data ->> 'certificate'
+LEFT JOIN review_requests q ON q.id = (j.data ->> 'request')::uuid AND q.friend_id = r.id
 WHERE m.id = ANY($1::uuid[])
 
 -- name: message_contexts

@@ -43,6 +43,8 @@ SELECT jsonb_build_object(
                    FROM applications a WHERE a.friend_id = p.id),
   'consents', (SELECT coalesce(jsonb_agg(to_jsonb(c) - 'person_id' ORDER BY c.at, c.text), '[]') FROM consents c
                WHERE c.person_id = p.id),
+  'review_requests', (SELECT coalesce(jsonb_agg(to_jsonb(q) - 'friend_id' - 'decided_by' - 'answered_by' - 'reminded_at'
+                        ORDER BY q.asked_at, q.about), '[]') FROM review_requests q WHERE q.friend_id = p.id),
   'guardianships', (SELECT coalesce(jsonb_agg(to_jsonb(g) - 'friend_id' ORDER BY g.asked_at), '[]')
                     FROM guardianships g WHERE g.friend_id = p.id),
   'levels', (SELECT coalesce(jsonb_agg(to_jsonb(m) - 'friend_id' - 'before_no' - 'set_by' ORDER BY m.no), '[]')
@@ -198,6 +200,9 @@ WITH f AS (UPDATE friends SET ref = 'erased:' || id, state = 'suspended', alarme
      am AS (DELETE FROM account_mails WHERE guardianship_id IN (
              SELECT id FROM guardianships WHERE friend_id IN (SELECT id FROM f))),
      gu AS (UPDATE guardianships SET ended_at = moment() WHERE friend_id IN (SELECT id FROM f) AND ended_at IS NULL),
+     q AS (UPDATE review_requests SET text = '–', reasons = CASE WHEN reasons IS NOT NULL THEN '–' END,
+             outcome = coalesce(outcome, 'withdrawn'), answered_at = coalesce(answered_at, moment())
+           WHERE friend_id IN (SELECT id FROM f)),
      h AS (UPDATE thread_notes SET text = NULL WHERE text IS NOT NULL
              AND award_id IN (SELECT id FROM awards WHERE friend_id IN (SELECT id FROM f))),
      t AS (DELETE FROM timers WHERE subject_kind = 'person' AND subject_id IN (SELECT id FROM f)),

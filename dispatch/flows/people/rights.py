@@ -56,6 +56,12 @@ async def export(rt: Runtime, word: str, *, actor: str) -> list[Mapping[str, Any
         return await _export_all(rt, tx, await _find(tx, word), actor=actor)
 
 
+async def export_friend(rt: Runtime, friend_id: FriendId, *, actor: str) -> list[Mapping[str, Any]]:
+    """Everything kept about a friend, for the friend."""
+    async with transaction(rt.pool) as tx:
+        return await _export_all(rt, tx, await rights.by_id(tx, PersonId(friend_id)), actor=actor)
+
+
 async def export_account(
     rt: Runtime, account_id: PersonId, *, actor: str
 ) -> list[Mapping[str, Any]]:

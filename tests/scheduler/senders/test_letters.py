@@ -45,6 +45,7 @@ def facts(**changed: object) -> dict[str, object]:
         "package": "WLAN einrichten",
         "area": "Wiedikon",
         "first_name": "Luca",
+        "reasons": "Zwei Einsätze begannen zu spät.",
         "pay": Money(amount=4900, currency=Currency.CHF),
         "price": Money(amount=6900, currency=Currency.CHF),
         "fee": Money(amount=1725, currency=Currency.CHF),
@@ -123,7 +124,7 @@ def test_a_letter_looks_at_its_declared_facts_and_at_no_other(
 
 @pytest.mark.parametrize("template", sorted(FIELDS[Audience.FRIEND].keys() - {"guardian_asked"}))
 def test_no_letter_to_a_friend_can_name_the_customer(template: str) -> None:
-    of_the_friend = {"certificate", "until", "level", "level_before"}
+    of_the_friend = {"certificate", "until", "level", "level_before", "reasons"}
     about_the_job = {"package", "pay", "share", "area", "distance_m", "link", "code"}
     moments = {"expires_at", "contact_due_at", "time_left", "starts_at", "ends_at", "answer_by"}
     assert FIELDS[Audience.FRIEND][template] <= about_the_job | moments | of_the_friend
@@ -240,7 +241,9 @@ def test_distances_are_stated_in_steps_of_a_hundred_metres(distance_m: int, word
 
 
 def test_the_desk_gets_no_letter_meant_for_friends() -> None:
-    with pytest.raises(UnknownLetter, match="no letter offer for the desk; there are: login_link"):
+    with pytest.raises(
+        UnknownLetter, match="no letter offer for the desk; there are: review_due, login_link"
+    ):
         render("offer", Language.EN, facts(), audience=Audience.DESK)
 
 

@@ -8,8 +8,18 @@ export const VIEWS = [
   'partners',
   'packages',
   'exams',
+  'reviews',
+  'requests',
 ] as const;
 export type View = (typeof VIEWS)[number];
+/** The parts of the view of what is decided about people. */
+export const COMMUNITY = [
+  'applicants',
+  'exams',
+  'reviews',
+  'requests',
+] as const satisfies readonly View[];
+export const inCommunity = (view: View): boolean => COMMUNITY.some((one) => one === view);
 
 class Place {
   view = $state<View>('today');

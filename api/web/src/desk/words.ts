@@ -22,6 +22,7 @@ export const STATES: Record<BookingState, { tone: Tone; icon: string }> = {
 
 /** The kinds of codes with labels: `kind.code` is a text for every code (tests/web/test_texts.py). */
 export type LabelKind =
+  | 'about'
   | 'application'
   | 'audience'
   | 'award'
