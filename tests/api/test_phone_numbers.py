@@ -108,8 +108,10 @@ async def test_a_code_of_another_person_or_of_an_earlier_sms_is_refused(api, tex
     assert done.json()["number"] == "+41790001741"
 
 
-GUARDED = """UPDATE people SET guardian_name = 'P', guardian_email = 'p@example.com', guardian_phone = $1
-             WHERE email = 'f1@example.org'"""
+GUARDED = (
+    "UPDATE people SET guardian_name = 'P', guardian_email = 'p@example.com', guardian_phone = $1 "
+    "WHERE email = 'f1@example.org'"
+)
 
 
 async def test_the_number_of_the_guardian_is_not_the_friends_own(api, texts, owner):
