@@ -240,6 +240,9 @@ def test_a_favourite_who_may_not_be_asked_costs_no_time_and_the_decision_says_wh
     if outcome is Outcome.NOT_A_MEMBER:
         everybody = [replace(f, communities=f.communities | {CLUB}) for f in everybody]
         everybody[-1] = replace(everybody[-1], communities=frozenset())
+    if outcome is Outcome.LEVEL_TOO_LOW:
+        everybody = [replace(f, level=2) for f in everybody if f.id != friend(1).id]
+        everybody.append(scenario.friends[friend(1).id])
     changes = fan_out.finish(pending, near(*everybody))
     assert [scenario.friends[o.friend_id].ref for o in changes.offers] == ["f2", "f3", "f4", "f5"]
     (decision,) = changes.decisions
