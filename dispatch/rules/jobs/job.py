@@ -326,7 +326,7 @@ def renew_link(case: Case) -> Verdict:
 
 def award_to(draft: Draft, friend: Friend, offer_id: OfferId) -> Changes:
     """Award the job by a live offer; the others are lost."""
-    offer = next(offer for offer in draft.live if offer.id == offer_id)
+    offer = next(offer for offer in draft.job.offers if offer.id == offer_id)
     draft.close_offer(offer, OfferState.ACCEPTED)
     lost = draft.close_live_offers(OfferState.LOST)
     return _award(draft, friend, offer_id=offer_id, **name_asked("lost", lost))
