@@ -51,7 +51,7 @@ class Package:
 
 
 class Catalogue:
-    """The versions of all packages that a process knows, in the order of their codes.
+    """The versions of all packages that a process knows, in the order they are shown in.
 
     Versions are added and never change. `on_sale` are those sold at the time of the last
     `advance`, for pages and quotes; what a booking is sold is decided by its own time.
@@ -75,7 +75,7 @@ class Catalogue:
     def advance(self, now: datetime) -> None:
         """Set the time that `on_sale` is of."""
         self._now = now
-        sold = {code: self.sold(code, now) for code in sorted(self._versions)}
+        sold = {code: self.sold(code, now) for code in self._versions}
         self.on_sale = {code: package for code, package in sold.items() if package is not None}
 
     def sold(self, code: str, at: datetime) -> Package | None:
@@ -111,5 +111,5 @@ class Catalogue:
         return {one.category for versions in self._versions.values() for one in versions.values()}
 
     def codes(self) -> list[str]:
-        """The codes of all packages, sold or not."""
-        return sorted(self._versions)
+        """The codes of all packages, sold or not, in their order."""
+        return list(self._versions)

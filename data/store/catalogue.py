@@ -18,7 +18,7 @@ from data.records.ids import PersonId
 from data.records.money import Money
 from data.replace import replace
 from data.seed.catalogue import Catalogue as Shipped
-from data.seed.catalogue import CertificateKind
+from data.seed.catalogue import CertificateKind, load
 
 sql = sql_loader.load("catalogue")
 
@@ -104,8 +104,10 @@ async def lock(tx: Connection, code: str) -> None:
 
 
 async def versions(tx: Connection) -> list[Package]:
-    """Return all versions of all packages."""
-    return [_package(row) for row in await tx.fetch(sql.versions)]
+    """Return all versions of all packages: first those that a release ships, in its order."""
+    order = {code: place for place, code in enumerate(load().packages)}
+    rows = [_package(row) for row in await tx.fetch(sql.versions)]
+    return sorted(rows, key=lambda one: (order.get(one.code, len(order)), one.code, one.version))
 
 
 async def read(tx: Connection) -> Catalogue:

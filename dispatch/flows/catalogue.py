@@ -44,7 +44,7 @@ class PackageState:
 
 
 async def overview(rt: Runtime) -> list[PackageState]:
-    """All packages in the order of their codes."""
+    """All packages in their order."""
     async with transaction(rt.pool) as tx:
         now, found = await moment(tx), await rows.read(tx)
         owners = {one.id: one.name for one in await partners.all_partners(tx)}

@@ -125,6 +125,12 @@ async def test_the_catalogue_of_a_release_leaves_what_the_desk_has_changed(rt, c
     assert found.at("quick-help", 1) == shipped.packages["quick-help"]
 
 
+async def test_packages_stand_in_the_order_of_the_release(rt, change):
+    assert list(rt.packages) == list(load().packages)
+    async with transaction(rt.pool) as tx:
+        assert (await rows.read(tx)).codes() == list(load().packages)
+
+
 async def test_a_package_of_an_unknown_partner_is_refused(rt, change):
     new = replace(rt.catalogue.latest(CODE), code="tea-making")
     rt.catalogue.add([new])

@@ -40,7 +40,7 @@ async def list_all_packages(
     language: Annotated[Language | None, Query(description="Overrides `Accept-Language`.")] = None,
     accept_language: AcceptLanguage = None,
 ) -> schemas.PackagesResponse:
-    """Packages of the house and of partners, on sale or not, in the order of their codes."""
+    """Packages of the house and of partners, on sale or not, in their order."""
     chosen = language or preferred_language(accept_language) or Language.EN
     found = await catalogue.overview(rt)
     return schemas.PackagesResponse(

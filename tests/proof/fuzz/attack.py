@@ -19,7 +19,7 @@ from tests.proof.fuzz.callers import Caller, is_positive
 NOT_IN_SCHEMA = re.compile(
     "contains the control character|is not a valid cursor|is in the year|km from the nearest|"
     "telephone number|is only for partners|is less than the jobs you hold|is no e-mail|"
-    "is not the name of a CSV|is missing while|is not a mail address|is as late as|"
+    "is not the name of a CSV|is not a JPEG|is missing while|is not a mail address|is as late as|"
     "is too short|has no letter|"  # once trimmed
     "is not pairs of x and y within the box|has more than 4000 points"
 )
