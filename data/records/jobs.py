@@ -208,7 +208,8 @@ class Changes:
     `timers` maps a kind to its new due time, or to None to stop it. `open_jobs` is added to the
     friends' counters. `customer` is set for a new booking only; `signature` and `move_note` are
     stored with the customer, and an empty `move_note` clears the last. An `alarm` pauses the friend
-    who handed the job back. `errands` are calls whose answer decides. With `confirmed_at` the
+    who handed the job back. `errands` are calls whose answer decides; `passed` are the friends
+    that offers to companies stood with before. With `confirmed_at` the
     customer's mail address and telephone number are known as confirmed from that moment; with
     `reversed_at` the last charge of the booking is reversed, and both reviews of it void: the
     customer's `rating` and the friend's `review`.
@@ -234,6 +235,7 @@ class Changes:
     move_note: str | None = None
     confirmed_at: datetime | None = None
     alarm: bool = False
+    passed: Mapping[OfferId, FriendId] = field(default_factory=dict)
     thread: Thread | None = None
     note: Note | None = None
 

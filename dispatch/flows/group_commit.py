@@ -171,7 +171,8 @@ def publish_changes(rt: Runtime, changes: Sequence[Changes]) -> None:
             if offer.state is OfferState.LIVE:
                 rt.adjust_counters(offer.friend_id, live_offers=+1)
             elif offer.state in states.OFFER[OfferState.LIVE]:
-                rt.adjust_counters(offer.friend_id, live_offers=-1)
+                holder = change.passed.get(offer.id, offer.friend_id)
+                rt.adjust_counters(holder, live_offers=-1)
     if changes:
         rt.notify(changes)
 

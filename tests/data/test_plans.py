@@ -172,7 +172,7 @@ HOT: Mapping[str, Mapping[str, Hot]] = {
             *(timedelta(minutes=15), 5, "0" * 64),
             by="account_mails_address",
         ),
-        "use_join_link": hot(b"\0" * 32, b"\0" * 32, by="account_mails_address"),
+        "use_join_link": hot(b"\0" * 32, "0" * 64, by="account_mails_address"),
         "claim": hot(20, 120.0, by="account_mails_due account_mails_pkey"),
         "settle": hot(
             *([ONE], [1], ["sent"], [None], [0.0]), by="account_mails_pkey|account_mails_due"

@@ -92,7 +92,7 @@ OTHER_MODULES = {
     *("people.account_mails", "people.friend_edits", "people.passkeys"),
     *("places.coverage", "places.postcodes", "places.supply"),
     *("journal", "answers", "errands", "people.phone_numbers"),
-    *("people.exam_statistics", "people.files"),
+    *("people.exam_statistics", "people.files", "people.review_requests"),
 }
 # Modules that change who may be asked, or for what, and the tests in which they do: the machine
 # takes the same changes of friends as steps of `alter` and `pause`.

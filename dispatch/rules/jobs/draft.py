@@ -69,6 +69,7 @@ class Draft:
         self.thread: Thread | None = None
         self.note: Note | None = None
         self.letters: list[Message] = []
+        self.passed: dict[OfferId, FriendId] = {}
 
     @property
     def live(self) -> list[Offer]:
@@ -165,6 +166,8 @@ class Draft:
 
     def pass_offer(self, offer: Offer, friend_id: FriendId) -> Offer:
         """Have an offer to a company stand with another of its technicians."""
+        if offer.state is OfferState.LIVE:
+            self.passed[offer.id] = offer.friend_id
         passed = replace(offer, friend_id=friend_id)
         self._offers[offer.id] = self._changed[offer.id] = passed
         return passed
@@ -237,6 +240,7 @@ class Draft:
             move_note=self.move_note,
             confirmed_at=self.confirmed_at,
             alarm=self.alarm,
+            passed=self.passed,
             thread=self.thread,
             note=self.note,
         )
