@@ -33,9 +33,12 @@ class AreaBoxes:
             self._tree.delete(slot, box(area))
         self._size -= len(areas)
 
+    def near(self, point: Point) -> set[int]:
+        """Return the slots with an area whose box holds the point."""
+        if not self._size:
+            return set()
+        return set(self._tree.intersection((point.lon, point.lat, point.lon, point.lat)))
+
     def covering(self, point: Point, friends: Sequence[Friend]) -> list[int]:
         """Return the slots of the friends with an area that covers the point, each once."""
-        if not self._size:
-            return []
-        near = set(self._tree.intersection((point.lon, point.lat, point.lon, point.lat)))
-        return [slot for slot in near if covered(friends[slot].areas, point)]
+        return [slot for slot in self.near(point) if covered(friends[slot].areas, point)]

@@ -20,9 +20,9 @@ latitude: within 0.1 mm at 30 km in these countries, within 7 mm at 100 km anywh
 centimetres decide about a rank or a friend's radius, and beyond 100 km, the geodesic itself is
 solved. Equal distances are ranked by friend id.
 
-A friend may also be asked in areas beside the own radius. The ranking is by the base all the same:
-those with an area that covers the point are found by its box, however far away they live, and join
-the others. An index without areas has no more to do than one of radii.
+A friend may also be asked in areas beside the own radius. The ranking is by the base all the same.
+A search up to the largest radius sees those who live there anyway; only when too few are found are
+those farther away looked for, by the boxes of their areas.
 
 Trees hold slots, not friends: a slot is an index into `_friends` and the columns beside it, freed
 and reused. Bit 0 of `_bits` tells whether the friend is available, the others are the friend's
@@ -44,11 +44,12 @@ import numpy as np
 
 from data.records.ids import FriendId
 from data.records.people import Friend
+from geo.areas import covered
 from geo.index.area_boxes import AreaBoxes
 from geo.index.curvature import chord_correction, places_of
 from geo.index.profiles import EACH_ALONE, Profiles, reached
 from geo.index.rtrees import EARTH_M, Nearest, Tree, Vector
-from geo.index.slot_table import NO_FRIEND, NO_SLOT, Hashes, Slots, hashes_of
+from geo.index.slot_table import NO_FRIEND, NO_SLOT, Slots, hashes_of, unique_of
 from geo.point import (
     Candidate,
     Point,
@@ -135,7 +136,7 @@ class FriendIndex:
 
     def load(self, friends: Iterable[Friend]) -> None:
         """Replace all by `friends`; of two with the same id the later one counts."""
-        unique, hashes = _unique(list(friends))
+        unique, hashes = unique_of(list(friends))
         places = places_of(unique)
         bits = np.fromiter(map(self._bits_of, unique), np.int64, len(unique))
         members = _members(unique, bits.tolist())
@@ -244,23 +245,28 @@ class FriendIndex:
             seen, limit_m = len(nearest.slots), self._largest_radius_m + NEAR_TIE_M
             nearest = tree.nearest(here, WIDER_SEARCH_FACTOR * seen, limit_m)
             reach_m = self._select(query, here, nearest.slots[seen:], found)
-        if self._areas:
+        if self._areas and len(found) < query.want:
             self._select_by_area(query, here, found)
         return self._rank(query.point, found)[: query.want]
 
     def _select_by_area(self, query: Query, here: Vector, found: list[Ranked]) -> None:
-        """Add the matching friends who live farther away than their radius, by their areas."""
+        """Add the matching friends who live beyond the largest radius, by their areas."""
         point, certificates, want, qualifies, required = query
         required, correction = required << 1 | AVAILABLE, chord_correction(point)
-        covering = self._areas.covering(point, self._friends)
-        for chord_m, slot in sorted((dist(here, self._place(slot)), slot) for slot in covering):
+        known = {friend_id for _, friend_id in found}
+        near = self._areas.near(point)
+        for chord_m, slot in sorted((dist(here, self._place(slot)), slot) for slot in near):
             if len(found) >= want and chord_m > found[want - 1][0] + NEAR_TIE_M:
                 break
             friend = self._friends[slot]
-            away_m = _distance_m(chord_m, correction, friend, point)
             if self._bits[slot] & required != required or _is_missing_any(friend, certificates):
                 continue
-            if not _is_in_own_radius(friend, away_m, point) and qualifies(friend, away_m):
+            away_m = _distance_m(chord_m, correction, friend, point)
+            if (
+                friend.id not in known
+                and covered(friend.areas, point)
+                and qualifies(friend, away_m)
+            ):
                 insort(found, (away_m, friend.id))
 
     def _select(self, query: Query, here: Vector, slots: list[int], found: list[Ranked]) -> float:
@@ -278,7 +284,7 @@ class FriendIndex:
                 break
             away_m = _distance_m(chord_m, correction, friend, point)
             gap_m = friend.radius_m - away_m
-            if gap_m < NEAR_TIE_M and (gap_m < -NEAR_TIE_M or not _is_in_radius(friend, point)):
+            if gap_m < NEAR_TIE_M and not _reaches(friend, gap_m, point):
                 continue
             if qualifies(friend, away_m) and not (
                 several and _is_missing_any(friend, certificates)
@@ -448,16 +454,6 @@ class FriendIndex:
             yield f"The point of friend {friend_id} is out of date."
 
 
-def _unique(friends: list[Friend]) -> tuple[list[Friend], Hashes]:
-    """Return `friends`, of two with the same id the later one, and the hashes of their ids."""
-    hashes = hashes_of(friends)
-    ascending = np.sort(hashes)
-    if (ascending[1:] == ascending[:-1]).any():
-        friends = list({friend.id: friend for friend in friends}.values())
-        hashes = hashes_of(friends)
-    return friends, hashes
-
-
 def _members(friends: list[Friend], bits: Sequence[int]) -> dict[Key, array[int]]:
     """Return the members of each tree, by index in the list."""
     members: defaultdict[Key, array[int]] = defaultdict(lambda: array("q"))
@@ -493,6 +489,8 @@ def _is_in_radius(friend: Friend, point: Point) -> bool:
     return _geodesic_m(friend, point) <= friend.radius_m
 
 
-def _is_in_own_radius(friend: Friend, away_m: float, point: Point) -> bool:
-    gap_m = friend.radius_m - away_m
-    return gap_m >= NEAR_TIE_M or (gap_m >= -NEAR_TIE_M and _is_in_radius(friend, point))
+def _reaches(friend: Friend, gap_m: float, point: Point) -> bool:
+    """Whether the radius, longer than the distance by `gap_m`, or an area covers the point."""
+    if gap_m >= -NEAR_TIE_M and _is_in_radius(friend, point):
+        return True
+    return bool(friend.areas) and covered(friend.areas, point)

@@ -30,6 +30,16 @@ def hashes_of(friends: Sequence[Friend]) -> Hashes:
     return np.fromiter((hash(friend.id) for friend in friends), np.int64, len(friends))
 
 
+def unique_of(friends: list[Friend]) -> tuple[list[Friend], Hashes]:
+    """Return `friends`, of two with the same id the later one, and the hashes of their ids."""
+    hashes = hashes_of(friends)
+    ascending = np.sort(hashes)
+    if (ascending[1:] == ascending[:-1]).any():
+        friends = list({friend.id: friend for friend in friends}.values())
+        hashes = hashes_of(friends)
+    return friends, hashes
+
+
 class Slots:
     """The slots of friends by id, initially their indexes in `friends`.
 
