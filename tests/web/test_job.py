@@ -62,7 +62,7 @@ async def test_a_missing_call_reminds_the_friend_or_alerts_the_desk(tabs, site):
     page = await tabs(f"/job/{other['token']}")
     await button(page, "Nobody has called me").click()
     await button(page, "Please look into it").click()
-    await page.get_by_text("Our team is looking into it").first.wait_for()
+    await page.get_by_text("F2 has to answer by").first.wait_for()
     desk = await site.api.operator()
     assert (await desk.get("/v1/desk/queues")).json()["disputed"] == 1
 
