@@ -30,7 +30,10 @@ FACTS = """() => [...document.querySelectorAll('article [data-fact]')].reverse()
 
 def end_lives(run):
     """What a short walk rarely comes to."""
-    for booking in run.bookings:
+    for at, booking in enumerate(run.bookings):
+        if at % 2:
+            run.accept(booking=booking, number=0)
+            run.confirm_contact(booking=booking, number=1)
         run.complain(booking=booking, word="request_move")
         for action in ("mark_on_the_way", "take_back_on_the_way"):
             run.of_holder(action, booking, 1)

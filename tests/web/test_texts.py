@@ -111,6 +111,7 @@ CODES: Mapping[tuple[str, str], Iterable[str]] = {
         *IncompleteReason,
         *HandBackReason,
         *ContestReason,
+        *HideReason,
     },
     ("desk", "role"): OperatorRole,
     ("desk", "standing"): [f"{state}{end}" for state in OF_STATE for end in ("", "_text")],
