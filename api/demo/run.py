@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from pathlib import Path
 from random import Random
 from socket import socket
@@ -159,8 +160,14 @@ async def _run_people(
 ) -> None:
     """Run all people until the end; calls `on_ready` once all are connected."""
     limits = httpx2.Limits(max_connections=None, max_keepalive_connections=KEEPALIVE_MAX)
+    # All people share it: the session of one who signs in must not go with the request of another.
+    no_cookies = CookieJar(DefaultCookiePolicy(allowed_domains=()))
     async with httpx2.AsyncClient(
-        base_url=demo_settings.base_url, limits=limits, timeout=ANSWER_WITHIN_S, trust_env=False
+        base_url=demo_settings.base_url,
+        cookies=no_cookies,
+        limits=limits,
+        timeout=ANSWER_WITHIN_S,
+        trust_env=False,
     ) as client:
         connection = Connection(client)
         running = asyncio.gather(*(one.run(connection) for one in simulated))

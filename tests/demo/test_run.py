@@ -39,7 +39,7 @@ def running_demo(folder, *words):
     """A running demo; killed afterwards if still running."""
     line, env = command(folder, *words)
     with (
-        (folder / "errors").open("w") as errors,
+        (folder / "errors").open("a") as errors,
         subprocess.Popen(line, env=env, stdout=subprocess.PIPE, stderr=errors, text=True) as demo,
     ):
         try:
@@ -83,4 +83,6 @@ def test_a_town_declines_misses_and_completes_and_continues_for_the_given_time(f
     with running_demo(folder, *again) as demo:
         assert parse_summary(demo.stdout.read())[0] >= 1
         assert demo.wait(timeout=15) == 0
-    assert "Traceback" not in (folder / "errors").read_text()
+    errors = (folder / "errors").read_text()
+    assert "Traceback" not in errors
+    assert "unexpected responses" not in errors, errors[-3000:]
