@@ -168,6 +168,15 @@ async def test_only_a_pro_of_no_other_company_becomes_a_technician(api):
     assert (await desk.post(at, {"friend": str(api.friends["t1"])})).status_code == 204
 
 
+async def test_a_mail_address_is_that_of_one_dispatcher(api, problem):
+    made, _ = await found(api)
+    desk = await api.operator()
+    at = f"/v1/desk/companies/{made}/dispatchers"
+    body = {"name": "Dani Muster", "email": "DANI@example.com", "language": "de"}
+    assert (await desk.post(at, body)).status_code == 201
+    problem(await desk.post(at, body | {"email": "dani@example.com"}), 409, "address-taken")
+
+
 async def test_the_letter_about_an_offer_goes_to_every_dispatcher_and_to_no_technician(api, owner):
     await asked(api, "t1", "t2")
     sent = await owner.fetch(
