@@ -1,4 +1,4 @@
-"""The cookie of a new session."""
+"""The cookie of a session."""
 
 from __future__ import annotations
 
@@ -32,3 +32,10 @@ def set_session_cookie(rt: Runtime, response: Response, session: Session) -> Non
         samesite="lax",
         secure=https,
     )
+
+
+def forget_session_cookie(rt: Runtime, response: Response, kind: Login) -> None:
+    """Let the browser forget a session that has ended."""
+    https = rt.settings.is_https
+    name = cookie_name(COOKIES[kind], https=https)
+    response.delete_cookie(name, httponly=True, samesite="lax", secure=https)

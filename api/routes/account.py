@@ -9,17 +9,16 @@ from fastapi import APIRouter, Query, Response
 
 from api.http import pagination
 from api.http.auth import (
-    ACCOUNT_COOKIE,
     CurrentAccount,
     CurrentCustomer,
     Rt,
     Secret,
     actor,
-    cookie_name,
 )
 from api.http.pagination import Cursor, Limit
 from api.http.ports import CurrentPorts
 from api.http.routing import CompiledRoute
+from api.http.session_cookies import forget_session_cookie
 from api.openapi.document import problems
 from api.schemas import account as schemas
 from api.schemas import base, presenters
@@ -27,6 +26,7 @@ from api.schemas import people as people_schemas
 from data.records.ids import BookingId
 from data.replace import replace
 from data.store import read_models
+from data.store.sessions import Login
 from dispatch.flows.batched_lookups import lookups
 from dispatch.flows.people import customers, passkeys, rights, sessions
 from dispatch.flows.people.passkeys import PasskeyRefused
@@ -132,7 +132,7 @@ async def _link(rt: Runtime, secret: bytes, booking_id: BookingId) -> str:
 async def end_my_sessions(rt: Rt, caller: CurrentAccount, response: Response) -> None:
     """End all sessions of the account, this one too, and make unused links invalid."""
     await sessions.revoke_sessions(rt, caller.account_id, actor=actor(caller))
-    _forget_cookie(rt, response)
+    forget_session_cookie(rt, response, Login.ACCOUNT)
 
 
 @router.get("/export", summary="Export my data")
@@ -152,14 +152,8 @@ async def erase_my_data(
     """
     done = await rights.erase_account(rt, caller.account_id, actor=actor(caller))
     await ports.forget_mails(done.addresses, [*done.messages, *done.errands])
-    _forget_cookie(rt, response)
+    forget_session_cookie(rt, response, Login.ACCOUNT)
     return schemas.AccountErasedResponse(bookings=len(done.people) - 1)
-
-
-def _forget_cookie(rt: Runtime, response: Response) -> None:
-    https = rt.settings.is_https
-    name = cookie_name(ACCOUNT_COOKIE, https=https)
-    response.delete_cookie(name, httponly=True, samesite="lax", secure=https)
 
 
 @router.get("/passkeys", summary="List the passkeys of my account")

@@ -99,9 +99,7 @@ def _sign_in(
     rt: Runtime, response: Response, session: Session
 ) -> people_schemas.SessionCreatedResponse:
     set_session_cookie(rt, response, session)
-    return people_schemas.SessionCreatedResponse(
-        token=session.token, kind=session.kind, expires_at=session.expires_at
-    )
+    return people_schemas.SessionCreatedResponse.model_validate(session)
 
 
 @router.get("/me/application", summary="Get my application", responses=problems(NotFound))

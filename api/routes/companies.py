@@ -122,7 +122,7 @@ async def hand_back_for_company(
 
 def present_technician(one: Technician) -> schemas.Technician:
     """A technician as dispatchers and the desk see them."""
-    return schemas.Technician.model_validate(one, from_attributes=True)
+    return schemas.Technician.model_validate(one)
 
 
 def _present_job(rt: Runtime, one: CompanyJob) -> schemas.CompanyJob:

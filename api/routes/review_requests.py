@@ -8,7 +8,6 @@ from api.http.auth import CurrentFriend, Rt
 from api.http.routing import CompiledRoute
 from api.openapi.document import problems
 from api.schemas import review_requests as schemas
-from api.schemas.review_requests import present_request
 from dispatch.flows.people import review_requests
 from dispatch.rules.people.review_requests import ReviewAskedAlready
 from dispatch.rules.refusals import NotFound
@@ -20,7 +19,8 @@ router = APIRouter(prefix="/v1/me", tags=["friends"], route_class=CompiledRoute)
 async def list_my_review_requests(rt: Rt, caller: CurrentFriend) -> schemas.ReviewRequestsResponse:
     """What you asked a person to look at again, and the answers."""
     found = await review_requests.own(rt, caller.friend_id)
-    return schemas.ReviewRequestsResponse(items=list(map(present_request, found)))
+    items = list(map(schemas.ReviewRequestResponse.model_validate, found))
+    return schemas.ReviewRequestsResponse(items=items)
 
 
 @router.post(
@@ -35,4 +35,4 @@ async def ask_review(
     """Somebody who did not decide looks again and answers with reasons until `due_at`."""
     me = caller.friend_id
     asked = await review_requests.ask(rt, me, body.about, body.text, actor=f"friend:{me}")
-    return present_request(asked)
+    return schemas.ReviewRequestResponse.model_validate(asked)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, assert_never
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Request, Response
@@ -14,13 +14,12 @@ from api.http.auth import (
     FriendCaller,
     Operator,
     Rt,
-    cookie_name,
     require,
 )
 from api.http.problems import Unauthenticated
 from api.http.rate_limit import TooManyRequests, limit_network
 from api.http.routing import CompiledRoute
-from api.http.session_cookies import COOKIES, set_session_cookie
+from api.http.session_cookies import forget_session_cookie, set_session_cookie
 from api.openapi.document import problems
 from api.schemas import people as people_schemas
 from data.store.sessions import Login
@@ -101,9 +100,7 @@ def _sign_in(
     rt: Runtime, response: Response, session: Session
 ) -> people_schemas.SessionCreatedResponse:
     set_session_cookie(rt, response, session)
-    return people_schemas.SessionCreatedResponse(
-        token=session.token, kind=session.kind, expires_at=session.expires_at
-    )
+    return people_schemas.SessionCreatedResponse.model_validate(session)
 
 
 @router.get("/sessions/current", summary="Get the current session")
@@ -115,9 +112,10 @@ async def show_session(
     if current is None:  # it ended between the two queries
         raise Unauthenticated
     expires_at, now, name = current
+    kind, person_id = _kind_and_id(caller)
     return people_schemas.SessionResponse(
-        kind=_kind(caller),
-        id=_owner(caller),
+        kind=kind,
+        id=person_id,
         role=caller.role if isinstance(caller, Operator) else None,
         name=name,
         expires_at=expires_at,
@@ -137,20 +135,21 @@ async def delete_session(
     if body and body.endpoint and isinstance(caller, FriendCaller):
         await push_subscriptions.unsubscribe(rt, caller.friend_id, body.endpoint)
     await sessions.log_out(rt, credential)
-    https = rt.settings.is_https
-    name = cookie_name(COOKIES[_kind(caller)], https=https)
-    response.delete_cookie(name, httponly=True, samesite="lax", secure=https)
+    kind, _ = _kind_and_id(caller)
+    forget_session_cookie(rt, response, kind)
 
 
-def _kind(caller: FriendCaller | Operator | AccountCaller | CompanyDispatcher) -> Login:
-    if isinstance(caller, AccountCaller):
-        return Login.ACCOUNT
-    if isinstance(caller, CompanyDispatcher):
-        return Login.DISPATCHER
-    return Login.FRIEND if isinstance(caller, FriendCaller) else Login.OPERATOR
-
-
-def _owner(caller: FriendCaller | Operator | AccountCaller | CompanyDispatcher) -> UUID:
-    if isinstance(caller, AccountCaller):
-        return caller.account_id
-    return caller.friend_id if isinstance(caller, FriendCaller) else caller.person_id
+def _kind_and_id(
+    caller: FriendCaller | Operator | AccountCaller | CompanyDispatcher,
+) -> tuple[Login, UUID]:
+    match caller:
+        case FriendCaller():
+            return Login.FRIEND, caller.friend_id
+        case Operator():
+            return Login.OPERATOR, caller.person_id
+        case AccountCaller():
+            return Login.ACCOUNT, caller.account_id
+        case CompanyDispatcher():
+            return Login.DISPATCHER, caller.person_id
+        case _ as never:
+            assert_never(never)

@@ -348,19 +348,12 @@ def present_progress(job: Job, award: Award | None) -> responses.ProgressRespons
 
 def present_file(file: StoredFile) -> FileResponse:
     """A picture that is kept."""
-    return FileResponse.model_validate(
-        {name: getattr(file, name) for name in FileResponse.model_fields}
-    )
-
-
-def _identity(seen: Identity) -> IdentityResponse:
-    fields = {name: getattr(seen, name) for name in IdentityResponse.model_fields}
-    return IdentityResponse.model_validate(fields)
+    return FileResponse.model_validate(file)
 
 
 def present_files(files: Sequence[StoredFile], identity: Identity | None) -> FilesResponse:
     """The photo and the evidence of a person, and what was seen of it."""
-    seen = None if identity is None else _identity(identity)
+    seen = None if identity is None else IdentityResponse.model_validate(identity)
     return FilesResponse(items=list(map(present_file, files)), identity=seen)
 
 

@@ -11,7 +11,7 @@ from pydantic import StringConstraints
 
 from api.schemas.base import RequestModel, ResponseModel, example
 from api.schemas.fields import LINES, ShortNote
-from data.records.review_requests import ReviewOutcome, ReviewRequest, ReviewSubject
+from data.records.review_requests import ReviewOutcome, ReviewSubject
 
 Words = Annotated[
     str, StringConstraints(strip_whitespace=True, min_length=1, max_length=1000), LINES
@@ -74,9 +74,3 @@ class WaitingReviewRequest(ResponseModel):
     asked_at: datetime
     due_at: datetime
     decided_by_me: bool
-
-
-def present_request(request: ReviewRequest) -> ReviewRequestResponse:
-    """A request as its friend sees it."""
-    names = ReviewRequestResponse.model_fields
-    return ReviewRequestResponse(**{name: getattr(request, name) for name in names})

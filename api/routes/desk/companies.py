@@ -23,9 +23,7 @@ router = APIRouter(prefix="/v1/desk/companies", tags=["desk"], route_class=Compi
 async def list_companies(rt: Rt, caller: CurrentOperator) -> schemas.CompaniesResponse:
     """All companies by name."""
     found = await companies.list_all(rt)
-    return schemas.CompaniesResponse(
-        items=[schemas.Company.model_validate(one, from_attributes=True) for one in found]
-    )
+    return schemas.CompaniesResponse(items=list(map(schemas.Company.model_validate, found)))
 
 
 @router.post("", status_code=201, summary="Add a company", responses=problems(NameRefused))
@@ -40,7 +38,7 @@ async def add_company(
 async def show_company(rt: Rt, caller: CurrentCommunity, company_id: UUID) -> schemas.TeamResponse:
     """A company with its dispatchers and technicians."""
     found = await companies.team(rt, CompanyId(company_id))
-    return schemas.TeamResponse.model_validate(found, from_attributes=True)
+    return schemas.TeamResponse.model_validate(found)
 
 
 @router.post(

@@ -13,7 +13,6 @@ from api.http.routing import CompiledRoute
 from api.openapi.document import problems
 from api.schemas import review_requests as schemas
 from api.schemas.base import Page
-from api.schemas.review_requests import present_request
 from data.records.ids import FriendId, PersonId
 from data.records.review_requests import ReviewOutcome, WaitingRequest
 from dispatch.flows.people import review_requests
@@ -69,7 +68,7 @@ async def note_review_request(
     asked = await review_requests.ask(
         rt, FriendId(person_id), body.about, body.text, actor=actor(caller)
     )
-    return present_request(asked)
+    return schemas.ReviewRequestResponse.model_validate(asked)
 
 
 def _waiting(found: WaitingRequest, operator: PersonId) -> schemas.WaitingReviewRequest:
