@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
 
@@ -10,6 +10,7 @@ from api.http import pagination
 from api.http.auth import CurrentFriend, Rt
 from api.http.pagination import Cursor, Limit
 from api.http.routing import CompiledRoute
+from api.openapi.document import TABLE
 from api.schemas import base, earnings_file, presenters, responses
 from api.schemas import earnings as schemas
 from data.markets import MARKETS
@@ -19,10 +20,6 @@ from dispatch.rules.money.earnings import by_month
 
 router = APIRouter(prefix="/v1/me", tags=["friends"], route_class=CompiledRoute)
 
-CSV: dict[str, Any] = {
-    "description": "A CSV file in UTF-8",
-    "content": {"text/csv": {"schema": {"type": "string"}}},
-}
 Month = Annotated[
     str, Query(pattern=r"^20[0-9]{2}-(0[1-9]|1[0-2])$", description="Such as `2026-03`.")
 ]
@@ -62,7 +59,7 @@ async def sum_my_earnings(rt: Rt, caller: CurrentFriend) -> schemas.EarningsResp
     "/earnings.csv",
     summary="Download my earnings of a month",
     response_class=Response,
-    responses={200: CSV},
+    responses={200: TABLE},
 )
 async def download_my_earnings(rt: Rt, caller: CurrentFriend, month: Month) -> Response:
     """One line for each amount of a month of local time, the oldest first; reversed ones too."""

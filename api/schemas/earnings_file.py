@@ -12,10 +12,10 @@ from zoneinfo import ZoneInfo
 from data.records.catalogue import Catalogue
 from data.records.earnings import EarningLine
 from dispatch.rules.money.earnings import cause_of_charge
+from dispatch.rules.people.exports import disarm
 
 COLUMNS: Final = ["at", "booking", "package", "cause", "pay", "currency", "minutes", "reversed_at"]
 BYTE_ORDER_MARK: Final = "\ufeff"
-FORMULAS: Final = ("=", "+", "-", "@", "\t", "\r", "\n")
 MINOR: Final = 100
 """All currencies have two decimals."""
 
@@ -49,8 +49,3 @@ def _row(one: EarningLine, zone: ZoneInfo, catalogue: Catalogue) -> list[str]:
 
 def _time(at: datetime, zone: ZoneInfo) -> str:
     return at.astimezone(zone).isoformat(sep=" ", timespec="seconds")
-
-
-def disarm(text: str) -> str:
-    """A text that no spreadsheet takes for a formula: such a one begins with an apostrophe."""
-    return f"'{text}" if text.lstrip().startswith(FORMULAS) or text[:1] in FORMULAS else text

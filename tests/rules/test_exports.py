@@ -31,7 +31,7 @@ def test_every_fact_is_on_a_line_of_its_own():
     ]
 
 
-@pytest.mark.parametrize("evil", ["=1+1", "+41", "-2+3", "@SUM(A1)", "\t=1", "\r=1", "\n=1"])
+@pytest.mark.parametrize("evil", ["=1+1", "+41", "-2+3", "@SUM(A1)", "\t=1", "\r=1", "\n=1", " =1"])
 def test_what_could_be_a_formula_is_text(evil):
     [_, row] = lines({"person": {evil: evil}})
     assert row[3:] == (f"'{evil}", f"'{evil}")

@@ -46,6 +46,9 @@ def _facts(item: Any, path: str = "") -> Iterator[tuple[str, Any]]:
 def _cell(value: Any) -> Any:
     if isinstance(value, bool):
         return "true" if value else "false"
-    if isinstance(value, str) and value.startswith(FORMULAS):
-        return f"'{value}"
-    return value
+    return disarm(value) if isinstance(value, str) else value
+
+
+def disarm(text: str) -> str:
+    """A text that no spreadsheet takes for a formula: such a one begins with an apostrophe."""
+    return f"'{text}" if text.startswith(FORMULAS) or text.lstrip().startswith(FORMULAS) else text
