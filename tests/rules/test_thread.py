@@ -1,18 +1,27 @@
 """Messages between customer and friend: what counts as contact, the letters, and the end."""
 
 from datetime import timedelta
+from uuid import UUID
 
 import pytest
 
 from data.enums import Audience, Author, BookingState
+from data.records.ids import AwardId
 from data.records.jobs import Protocol
+from data.replace import replace
 from dispatch.rules.jobs import job as rules
 from dispatch.rules.jobs import thread as threads
 from dispatch.rules.jobs.contact import Evidence
-from dispatch.rules.jobs.refusals import NotInThisState, ThreadClosed, TooManyMessages
+from dispatch.rules.jobs.refusals import (
+    EvidenceUnfit,
+    NotInThisState,
+    ThreadClosed,
+    TooManyMessages,
+)
 from dispatch.rules.policy import POLICY
 from tests.builders import SIGNED
 from tests.rules.facts import NOW, Scenario, friends
+from tests.rules.test_contact import contested
 
 FRIEND, CUSTOMER = Author.FRIEND, Author.CUSTOMER
 TICK = timedelta(microseconds=1)
@@ -132,3 +141,17 @@ def test_nobody_writes_more_than_the_policy_allows_in_a_while():
     talk.write(FRIEND, recent=POLICY.messages_per_author - 1)
     with pytest.raises(TooManyMessages):
         talk.write(FRIEND, recent=POLICY.messages_per_author)
+
+
+def test_only_messages_under_the_present_award_are_evidence_in_a_contest():
+    talk = awarded()
+    talk.write(FRIEND)
+    talk.read(CUSTOMER, 1)
+    scenario = contested().advance(hours=1)
+    of_another = replace(talk.thread, award_id=AwardId(UUID(int=1)))
+    for thread in (None, of_another):
+        with pytest.raises(EvidenceUnfit):
+            scenario.apply(threads.answer_contest, None, thread)
+    own = replace(talk.thread, award_id=scenario.job.award.id)
+    result = scenario.apply(threads.answer_contest, None, own)
+    assert result.events[-1].data["evidence"] == Evidence.MESSAGES

@@ -321,12 +321,7 @@ async def contest(rt: Runtime, booking_id: BookingId, reason: ContestReason) -> 
 
 async def uphold(rt: Runtime, booking_id: BookingId, *, actor: str) -> CommandResult:
     """Dismiss the objection to a completion or to a contact, for the desk."""
-
-    def rule(case: Case) -> Verdict:
-        completed = case.job.booking.state is BookingState.COMPLETED
-        return contests.uphold(case) if completed else contact.settle(case)
-
-    return await by_permitted(rt, booking_id, actor, lambda job: True, rule)
+    return await by_permitted(rt, booking_id, actor, lambda job: True, contests.uphold)
 
 
 async def reopen(rt: Runtime, booking_id: BookingId, *, actor: str) -> CommandResult:

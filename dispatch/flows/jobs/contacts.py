@@ -22,9 +22,7 @@ async def answer_contest(
 
     def decide(case: Case, facts: Facts) -> Verdict:
         found = facts.threads.get(booking_id)
-        own = found and case.job.award and found[0].award_id == case.job.award.id
-        reached = bool(own and found and thread.has_reached(found[0]))
-        return contact.answer(case, called_at, reached=reached)
+        return thread.answer_contest(case, called_at, found[0] if found else None)
 
     return await by_holder(rt, booking_id, friend_id, decide, with_thread=True)
 

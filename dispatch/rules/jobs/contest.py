@@ -13,7 +13,7 @@ from typing import Final
 
 from data.enums import AwardState, BookingState, OfferState
 from data.records.jobs import Award
-from dispatch.rules.jobs import fan_out
+from dispatch.rules.jobs import contact, fan_out
 from dispatch.rules.jobs.draft import Case, Draft, Verdict
 from dispatch.rules.jobs.reasons import ContestReason
 from dispatch.rules.jobs.refusals import ContestOver, NotInThisState
@@ -48,9 +48,13 @@ def contest(case: Case, reason: ContestReason) -> Verdict:
 
 
 def uphold(case: Case) -> Verdict:
-    """Dismiss the objection for the desk: the job stays completed; a repeat changes nothing."""
+    """Dismiss the objection to a completion, or before one to a contact, for the desk.
+
+    A repeat changes nothing.
+    """
     draft = Draft(case)
-    draft.require_state(BookingState.COMPLETED)
+    if draft.booking.state is not BookingState.COMPLETED:
+        return contact.settle(case)
     if draft.held.marks.get(MARK) == Contest.UPHELD:
         return None
     _require_open(draft)

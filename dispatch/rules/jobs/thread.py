@@ -67,6 +67,16 @@ def read(case: Case, thread: Thread | None, reader: Author, up_to: int) -> Verdi
     return draft.changes()
 
 
+def answer_contest(case: Case, called_at: datetime | None, thread: Thread | None) -> Verdict:
+    """Answer an objection to the contact by a call, or without its time by the messages.
+
+    Only those under the present award count. Raises EvidenceUnfit.
+    """
+    held = case.job.award
+    own = thread if thread and held and thread.award_id == held.id else None
+    return contact.answer(case, called_at, reached=own is not None and has_reached(own))
+
+
 def has_reached(thread: Thread) -> bool:
     """Whether the customer has read or answered a message of the friend.
 
